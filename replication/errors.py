@@ -1,0 +1,133 @@
+"""Every error this program knows, as one tree. Foreign exceptions are mapped at the border where they arise.
+
+    ReplicationError                     1   anything else that went wrong
+    ├── UsageError                       2   the command's words are off
+    ├── ConfigError                      3   the configuration, with file and line
+    ├── DatabaseError                    4   the source database
+    │   └── DatabaseLockedError          5   another engine replicates it already
+    ├── StorageError                     6   the store did not answer, or answered with a fault
+    │   ├── AccessDeniedError            7   wrong credentials or no permission
+    │   ├── BucketNotFoundError          8   the bucket does not exist
+    │   └── ObjectNotFoundError         11   one object is not there
+    ├── LocalFileError                  14   disk full, read-only folder, no permission here
+    └── RestoreError                    15   a restore that could not be done
+        ├── OutputExistsError            9   the output path is taken
+        ├── NoRestorePointError         10   no such generation, index, time or position
+        ├── ReplicaGapError             11   the replica lacks an object that the restore needs
+        ├── CorruptObjectError          12   an object is truncated or damaged
+        └── IntegrityCheckError         13   SQLite's own check of the restored file failed
+
+The number is the exit code of the command that ends with the error.
+Messages are whole sentences for a person: what is wrong, where, and what to do next. They never hold secrets.
+"""
+
+from typing import ClassVar
+
+
+class ReplicationError(Exception):
+    """The root: everything raised on purpose is one of these."""
+
+    exit_code: ClassVar[int] = 1
+
+
+class UsageError(ReplicationError):
+    """The command's words are off."""
+
+    exit_code = 2
+
+
+class ConfigError(ReplicationError):
+    """The configuration cannot be used; the message names file and line."""
+
+    exit_code = 3
+
+
+class DatabaseError(ReplicationError):
+    """The source database cannot be read or is not one."""
+
+    exit_code = 4
+
+
+class DatabaseLockedError(DatabaseError):
+    """Another engine replicates this database already; the message names its process."""
+
+    exit_code = 5
+
+
+class StorageError(ReplicationError):
+    """The store did not do what it was asked.
+
+    `throttled` is true when the store asked for fewer requests, so that the next try waits longer.
+    """
+
+    exit_code = 6
+    throttled: bool = False
+
+
+class AccessDeniedError(StorageError):
+    """Wrong credentials, or credentials without permission."""
+
+    exit_code = 7
+
+
+class BucketNotFoundError(StorageError):
+    """The bucket does not exist; the message says how to make it."""
+
+    exit_code = 8
+
+
+class ObjectNotFoundError(StorageError):
+    """One object is not there."""
+
+    exit_code = 11
+
+    def __init__(self, name: str, where: str) -> None:
+        super().__init__(f"{name} is not in {where}")
+        self.name = name
+
+
+class LocalFileError(ReplicationError):
+    """A local file or folder could not be written: disk full, read-only, no permission."""
+
+    exit_code = 14
+
+
+class RestoreError(ReplicationError):
+    """A restore that could not be done; nothing was put in place."""
+
+    exit_code = 15
+
+
+class OutputExistsError(RestoreError):
+    """The output path, or a WAL beside it, is taken."""
+
+    exit_code = 9
+
+
+class NoRestorePointError(RestoreError):
+    """No such generation, index, time or position; the message says what there is."""
+
+    exit_code = 10
+
+
+class ReplicaGapError(RestoreError):
+    """The replica lacks an object that the restore needs."""
+
+    exit_code = 11
+
+
+class CorruptObjectError(RestoreError):
+    """An object is truncated or damaged; the message names it."""
+
+    exit_code = 12
+
+    def __init__(self, name: str, why: str) -> None:
+        super().__init__(f"{name} is damaged: {why}")
+        self.name = name
+        self.why = why
+
+
+class IntegrityCheckError(RestoreError):
+    """SQLite's own check of the restored file failed; the file was removed."""
+
+    exit_code = 13

@@ -1,0 +1,1 @@
+"""One destination of one database: uploads, snapshots, retention and validation."""

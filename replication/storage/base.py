@@ -1,0 +1,79 @@
+"""The contract of a store: named, immutable-once-written objects below one root.
+
+It leaves to the caller: what the names mean (names.py), compression (container.py), and retrying.
+Every back end passes one suite, tests/storage/.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectInfo:
+    """One object of a listing: name below the root, stored size in bytes, time of writing in UTC."""
+
+    name: str
+    size: int
+    modified: datetime
+
+
+class Storage(ABC):
+    """A store that holds one replica.
+
+    Names are relative, parts joined by "/", checked on the way in: a name that is absolute, empty or
+    holds "." or ".." as a part raises ValueError before anything is touched.
+    Methods may be called from several threads at once. All raise StorageError and its children;
+    a missing root is an empty store for reads, and is made by the first `put`.
+    """
+
+    type: str
+    """The word of the configuration: s3, file, memory."""
+
+    address: str
+    """Where it is, for people, without any secret: s3://bucket/path at http://host:9000, file:///srv/x."""
+
+    @abstractmethod
+    def list(self, prefix: str) -> Iterator[ObjectInfo]:
+        """Yield every object whose name starts with `prefix` (a folder path ending in "/", or ""), sorted by name.
+
+        Names of unfinished writes are not yielded.
+        """
+
+    @abstractmethod
+    def folders(self, prefix: str) -> list[str]:
+        """The names directly below the folder `prefix` that hold objects further down, sorted, without "/"."""
+
+    @abstractmethod
+    def put(self, name: str, chunks: Iterable[bytes]) -> int:
+        """Write one object, whole or not at all, replacing one of that name; return the bytes stored.
+
+        `chunks` is consumed once and never held whole in memory. When this returns the object is durable.
+        """
+
+    @abstractmethod
+    def get(self, name: str, offset: int = 0, length: int | None = None) -> Iterator[bytes]:
+        """Yield the bytes of an object, or `length` bytes from `offset`, in chunks of bounded size.
+
+        Raises ObjectNotFoundError before the first chunk if it is not there. An answer shorter than
+        announced raises StorageError. Close the iterator to let go of the connection early.
+        """
+
+    @abstractmethod
+    def delete(self, names: Iterable[str]) -> None:
+        """Remove objects, in the order given as far as the store keeps one; those already gone are no error.
+
+        When the store says of any name that it was not removed, StorageError names it.
+        """
+
+    def close(self) -> None:
+        """Let go of connections. The store is not used afterwards."""
+
+
+def check_name(name: str) -> str:
+    """Return `name` if it is a safe relative object name, else raise ValueError."""
+    parts = name.split("/")
+    if any(part in ("", ".", "..") for part in parts) or "\\" in name or "\0" in name:
+        raise ValueError(f"{name!r} is not an object name")
+    return name

@@ -1,0 +1,124 @@
+"""The bytes of one object: an LZ4 frame as Litestream 0.3.13 writes it, with an optional note in front.
+
+The frame has independent blocks, at most 4 MiB each, and a content checksum; no block checksums, which
+0.3.13 cannot read. A note is an LZ4 skippable frame (magic 0x184D2A5E) before it, which every LZ4 reader
+passes over; it says what the name cannot, such as the exact commit that a snapshot holds.
+Format: https://github.com/lz4/lz4/blob/dev/doc/lz4_Frame_format.md
+"""
+
+import json
+import struct
+from collections.abc import Iterable, Iterator, Mapping
+
+import lz4.frame
+
+from replication.errors import CorruptObjectError
+
+_NOTE_MAGIC = 0x184D2A5E
+_SKIPPABLE_MAGICS = range(0x184D2A50, 0x184D2A60)
+_NOTE_MARK = b"litestream-tui\0"
+NOTE_SIZE_MAX = 4096
+"""Bytes of the longest note, its 8-byte frame header included."""
+
+_OUTPUT_CHUNK_BYTES = 1 << 20
+
+Note = Mapping[str, str | int]
+
+
+def compress(chunks: Iterable[bytes | memoryview], note: Note | None = None) -> Iterator[bytes]:
+    """Yield the object that holds `chunks` joined, in pieces of bounded size."""
+    if note is not None:
+        yield encode_note(note)
+    compressor = lz4.frame.LZ4FrameCompressor(
+        block_size=lz4.frame.BLOCKSIZE_MAX4MB, block_linked=False, content_checksum=True
+    )
+    yield compressor.begin()
+    for chunk in chunks:
+        if piece := compressor.compress(chunk):
+            yield piece
+    yield compressor.flush()
+
+
+def decompress(name: str, chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield the content of an object in pieces of at most 1 MiB; `name` is for errors.
+
+    Raises CorruptObjectError for anything but one whole LZ4 frame, notes before it aside.
+    """
+    source = _SkipNotes(name, chunks)
+    decompressor = lz4.frame.LZ4FrameDecompressor()
+    try:
+        for chunk in source:
+            if decompressor.eof:
+                raise CorruptObjectError(name, "bytes follow the end of its LZ4 frame")
+            data = decompressor.decompress(chunk, max_length=_OUTPUT_CHUNK_BYTES)
+            while data or not (decompressor.eof or decompressor.needs_input):
+                yield data
+                if decompressor.eof:
+                    break
+                data = decompressor.decompress(b"", max_length=_OUTPUT_CHUNK_BYTES)
+            if decompressor.eof and decompressor.unused_data:
+                raise CorruptObjectError(name, "bytes follow the end of its LZ4 frame")
+    except RuntimeError as error:
+        raise CorruptObjectError(name, f"not a valid LZ4 frame ({error})") from None
+    if not decompressor.eof:
+        raise CorruptObjectError(name, "it ends in the middle of its LZ4 frame")
+
+
+def encode_note(note: Note) -> bytes:
+    """The skippable frame that holds `note`."""
+    payload = _NOTE_MARK + json.dumps(note, separators=(",", ":"), sort_keys=True).encode()
+    if len(payload) + 8 > NOTE_SIZE_MAX:
+        raise ValueError(f"a note of {len(payload)} bytes is over the {NOTE_SIZE_MAX} that readers look at")
+    return struct.pack("<II", _NOTE_MAGIC, len(payload)) + payload
+
+
+def decode_note(head: bytes) -> Note | None:
+    """The note at the start of an object, from its first NOTE_SIZE_MAX bytes; None if it has none of ours."""
+    if len(head) < 8:
+        return None
+    magic, size = struct.unpack_from("<II", head)
+    payload = head[8 : 8 + size]
+    if magic != _NOTE_MAGIC or len(payload) < size or not payload.startswith(_NOTE_MARK):
+        return None
+    try:
+        note = json.loads(payload[len(_NOTE_MARK) :])
+    except ValueError:
+        return None
+    if not isinstance(note, dict):
+        return None
+    return {key: value for key, value in note.items() if isinstance(value, str | int)}
+
+
+class _SkipNotes:
+    """The chunks of an object without the skippable frames before its first LZ4 frame.
+
+    Done here because the Python binding takes the end of a skippable frame for the end of all data.
+    """
+
+    def __init__(self, name: str, chunks: Iterable[bytes]) -> None:
+        self._name = name
+        self._chunks = iter(chunks)
+
+    def __iter__(self) -> Iterator[bytes]:
+        head = b""
+        while True:
+            while len(head) < 8:
+                more = next(self._chunks, None)
+                if more is None:
+                    if not head:
+                        raise CorruptObjectError(self._name, "it is empty")
+                    yield head
+                    return
+                head += more
+            magic, size = struct.unpack_from("<II", head)
+            if magic not in _SKIPPABLE_MAGICS:
+                break
+            rest = 8 + size
+            while len(head) < rest:
+                rest -= len(head)
+                head = next(self._chunks, b"")
+                if not head:
+                    raise CorruptObjectError(self._name, "it ends inside its note")
+            head = head[rest:]
+        yield head
+        yield from self._chunks

@@ -1,0 +1,152 @@
+"""A replica as generations, snapshots and segments: what Litestream calls the ReplicaClient.
+
+It turns names into values and bytes into compressed objects, and leaves retrying and policy to the caller.
+Objects whose names are not of the format are passed over, each told once to `warn` (promise 7).
+"""
+
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
+
+from replication.position import Position, is_generation
+from replication.storage import container
+from replication.storage.base import ObjectInfo, Storage
+from replication.storage.names import (
+    GENERATIONS,
+    SegmentInfo,
+    SnapshotInfo,
+    generation_prefix,
+    parse_segment,
+    parse_snapshot,
+    segment_name,
+    segments_prefix,
+    snapshot_name,
+    snapshots_prefix,
+)
+
+_WARNED_NAMES_MAX = 1000
+
+
+class ReplicaClient:
+    """Reads and writes one replica. Safe to use from several threads, as its storage is."""
+
+    def __init__(self, storage: Storage, warn: Callable[[str], None] = lambda message: None) -> None:
+        self.storage = storage
+        self._warn = warn
+        self._warned: set[str] = set()
+        self._lock = threading.Lock()
+
+    @property
+    def address(self) -> str:
+        """Where the replica is, for people; no secrets."""
+        return self.storage.address
+
+    def generations(self) -> list[str]:
+        """Names of all generations, in the order of their names, which is random in time."""
+        found = []
+        for name in self.storage.folders(GENERATIONS):
+            if is_generation(name):
+                found.append(name)
+            else:
+                self._ignore(GENERATIONS + name)
+        return found
+
+    def snapshots(self, generation: str) -> list[SnapshotInfo]:
+        """All snapshots of a generation by index."""
+        found = []
+        prefix = snapshots_prefix(generation)
+        for item in self.storage.list(prefix):
+            index = parse_snapshot(item.name.removeprefix(prefix))
+            if index is None:
+                self._ignore(item.name)
+            else:
+                found.append(SnapshotInfo(generation, index, item.size, item.modified))
+        return sorted(found, key=lambda snapshot: snapshot.index)
+
+    def segments(self, generation: str) -> list[SegmentInfo]:
+        """All segments of a generation by (index, offset)."""
+        found = []
+        prefix = segments_prefix(generation)
+        for item in self.storage.list(prefix):
+            place = parse_segment(item.name.removeprefix(prefix))
+            if place is None:
+                self._ignore(item.name)
+            else:
+                found.append(SegmentInfo(generation, place[0], place[1], item.size, item.modified))
+        return sorted(found, key=lambda segment: (segment.index, segment.offset))
+
+    def write_snapshot(
+        self, generation: str, index: int, chunks: Iterable[bytes], note: container.Note
+    ) -> int:
+        """Compress and store a snapshot; return the bytes stored."""
+        return self.storage.put(snapshot_name(generation, index), container.compress(chunks, note))
+
+    def write_segment(
+        self, position: Position, chunks: Iterable[bytes], note: container.Note | None = None
+    ) -> int:
+        """Compress and store the segment that starts at `position`; return the bytes stored."""
+        return self.storage.put(segment_name(position), container.compress(chunks, note))
+
+    def read(self, name: str) -> Iterator[bytes]:
+        """Yield the uncompressed content of a snapshot or segment, in pieces of at most 1 MiB.
+
+        Raises ObjectNotFoundError, CorruptObjectError, StorageError.
+        """
+        with closing_iterator(self.storage.get(name)) as chunks:
+            yield from container.decompress(name, chunks)
+
+    def read_note(self, name: str) -> container.Note | None:
+        """The note that this program put before an object, or None for one written by Litestream."""
+        with closing_iterator(self.storage.get(name, 0, container.NOTE_SIZE_MAX)) as chunks:
+            return container.decode_note(b"".join(chunks))
+
+    def read_head(self, name: str, size: int) -> bytes:
+        """The first `size` bytes of an object's uncompressed content (fewer if it is shorter)."""
+        head = b""
+        with closing_iterator(self.read(name)) as pieces:
+            for piece in pieces:
+                head += piece[: size - len(head)]
+                if len(head) >= size:
+                    break
+        return head
+
+    def delete(self, names: Iterable[str]) -> None:
+        """Remove objects by name, in order; those already gone are no error."""
+        self.storage.delete(names)
+
+    def delete_generation(self, generation: str) -> int:
+        """Remove all of a generation, snapshots first and then WAL from its end; return the objects removed."""
+        items: list[ObjectInfo] = list(self.storage.list(generation_prefix(generation)))
+        snapshots = [item.name for item in items if item.name.startswith(snapshots_prefix(generation))]
+        others = [item.name for item in items if not item.name.startswith(snapshots_prefix(generation))]
+        names = snapshots[::-1] + others[::-1]
+        if names:
+            self.storage.delete(names)
+        return len(names)
+
+    def _ignore(self, name: str) -> None:
+        with self._lock:
+            if name in self._warned or len(self._warned) >= _WARNED_NAMES_MAX:
+                return
+            self._warned.add(name)
+        self._warn(f"ignored {name!r} in {self.address}: not a name of the replica format")
+
+
+def closing_iterator(chunks: Iterator[bytes]) -> "closing[_Closable]":
+    """A context that closes a generator of chunks, so that its connection is let go of at once."""
+    return closing(_Closable(chunks))
+
+
+class _Closable:
+    """An iterator that can always be closed, whether or not it is a generator."""
+
+    def __init__(self, chunks: Iterator[bytes]) -> None:
+        self._chunks = chunks
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self._chunks
+
+    def close(self) -> None:
+        close = getattr(self._chunks, "close", None)
+        if close is not None:
+            close()
