@@ -1,0 +1,55 @@
+"""Connections to a source database that change nothing by being there.
+
+They never create the file, never checkpoint on their own and never remove the WAL when closed.
+https://www.sqlite.org/c3ref/c_fcntl_begin_atomic_write.html#sqlitefcntlpersistwal
+"""
+
+import ctypes
+from pathlib import Path
+
+import apsw
+
+from replication.errors import DatabaseError
+from replication.sqlite.errors import sqlite_errors
+
+BUSY_TIMEOUT_MS = 1000
+"""How long we wait for another connection's lock; the same as Litestream."""
+
+_CACHE_PAGES_MAX = 16
+
+
+def connect(path: Path) -> apsw.Connection:
+    """Open `path` for reading and writing; DatabaseError if it is missing or cannot be opened."""
+    with sqlite_errors(path):
+        connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
+        try:
+            connection.set_busy_timeout(BUSY_TIMEOUT_MS)
+            connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
+            persist = ctypes.c_int(1)
+            connection.file_control("main", apsw.SQLITE_FCNTL_PERSIST_WAL, ctypes.addressof(persist))
+            connection.pragma("wal_autocheckpoint", 0)
+            connection.pragma("cache_size", _CACHE_PAGES_MAX)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+
+def sqlite_version() -> str:
+    """The version of the SQLite library in use, such as 3.54.1."""
+    return apsw.sqlite_lib_version()
+
+
+def check_sqlite_version(version: str) -> None:
+    """Raise DatabaseError if `version` has the WAL-reset bug, with which two checkpoints at once lose commits.
+
+    Affected: 3.7.0 to 3.51.2, but for the fixed 3.44.6 and 3.50.7 and later of those lines.
+    https://www.sqlite.org/wal.html
+    """
+    parts = tuple(int(part) for part in version.split(".")[:3])
+    fixed = parts >= (3, 51, 3) or (3, 50, 7) <= parts < (3, 51, 0) or (3, 44, 6) <= parts < (3, 45, 0)
+    if not fixed:
+        raise DatabaseError(
+            f"SQLite {version} can lose commits when two connections checkpoint at once; "
+            "install apsw 3.51.3.0 or newer"
+        )

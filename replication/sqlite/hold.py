@@ -1,0 +1,165 @@
+"""How a WAL is held, so that nobody can restart it before every commit in it was copied.
+
+One reader is pinned at all times. Two facts of SQLite carry everything (tests/sqlite/test_hold.py shows them):
+
+* A reader that began while frames were pending holds a read mark; until it ends no writer restarts the WAL,
+  and every blocking checkpoint answers busy.
+* A reader that began when the whole WAL was backfilled holds mark 0; until it ends nobody backfills anything.
+
+From them follows the invariant. Between two changes of the pin there is always one complete copy of the WAL.
+When a new pin is taken beside the old one, either frames are pending, and the new pin keeps the WAL from being
+restarted; or none are, and then all of them are older than the old pin's copy. So at any restart that a writer
+makes, every committed frame of the old life has been copied, whatever the salts say.
+
+It leaves to the caller what "copy" is, and when to checkpoint. Not safe to use from two threads, `read` aside.
+"""
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import apsw
+
+from replication.errors import DatabaseError
+from replication.sqlite.connection import connect
+from replication.sqlite.errors import DatabaseBusyError, sqlite_errors
+
+
+@dataclass(frozen=True, slots=True)
+class CheckpointResult:
+    """What a checkpoint did: frames in the WAL, frames backfilled, and for how long writers waited."""
+
+    log_frames: int
+    backfilled_frames: int
+    barrier_seconds: float
+    writer_busy: bool = False
+    """A writer held its lock for longer than we wait, so that the short final step was left out."""
+
+    @property
+    def complete(self) -> bool:
+        """True when all was backfilled, so that the next writer may restart the WAL."""
+        return self.backfilled_frames >= self.log_frames and not self.writer_busy
+
+
+class Hold:
+    """The pinned reader of one database, and the checkpoints that it permits."""
+
+    def __init__(self, path: Path, pin: apsw.Connection, page_size: int) -> None:
+        self.path = path
+        self.page_size = page_size
+        """Bytes of one page."""
+        self._pin = pin
+        self._read_lock = threading.Lock()
+
+    @classmethod
+    def take(cls, path: Path) -> "Hold":
+        """Open the database, turn on WAL mode if it is off, and pin a reader.
+
+        Raises DatabaseError and, when somebody holds a lock, DatabaseBusyError.
+        """
+        connection = connect(path)
+        try:
+            with sqlite_errors(path):
+                mode = connection.pragma("journal_mode")
+                if mode != "wal":
+                    mode = connection.pragma("journal_mode", "wal")
+                if mode != "wal":
+                    raise DatabaseError(f"{path} stays in journal mode {mode!r}; replication needs WAL mode")
+                page_size = connection.pragma("page_size")
+                _begin_reading(connection)
+            return cls(path, connection, int(page_size))
+        except BaseException:
+            connection.close()
+            raise
+
+    def page_count(self) -> int:
+        """Pages of the database as the pin sees it."""
+        with self._read_lock, sqlite_errors(self.path):
+            return int(self._pin.pragma("page_count"))
+
+    def read(self, offset: int, size: int) -> bytes:
+        """`size` bytes of the database file from `offset`, zeros beyond its end. Safe from any thread.
+
+        Read through SQLite's own descriptor: opening and closing the file would drop the locks of this process.
+        """
+        with self._read_lock, sqlite_errors(self.path):
+            return self._pin.read("main", 0, offset, size)[1]
+
+    def checkpoint(self, copy: Callable[[], None]) -> CheckpointResult:
+        """Backfill as much as other readers allow. Writers wait only for the short second part.
+
+        `copy` must bring every committed frame into the shadow WAL before it returns; if it raises, the pin
+        is still held. When the pin itself is lost (an error inside SQLite), HoldLostError is raised.
+        """
+        helper, barrier = connect(self.path), None
+        try:
+            with sqlite_errors(self.path):
+                self._move_pin(helper, copy)
+                helper.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+                barrier = connect(self.path)
+                try:
+                    barrier.execute("BEGIN IMMEDIATE")
+                except apsw.BusyError:
+                    log, backfilled = helper.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+                    return CheckpointResult(log, backfilled, 0.0, writer_busy=True)
+                started = time.monotonic()
+                # The barrier's own read mark is the pin while the real one is moved.
+                copy()
+                with self._lost_on_error():
+                    self._pin.execute("COMMIT")
+                    log, backfilled = helper.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+                    _begin_reading(self._pin)
+                barrier.execute("ROLLBACK")
+                return CheckpointResult(log, backfilled, time.monotonic() - started)
+        finally:
+            if barrier is not None:
+                barrier.close()
+            helper.close()
+
+    def close(self) -> None:
+        """Let go. SQLite neither checkpoints nor removes the WAL, so the next start can continue."""
+        self._pin.close()
+
+    def _move_pin(self, helper: apsw.Connection, copy: Callable[[], None]) -> None:
+        """Bring the pin up to the newest commit, with `helper` pinned meanwhile, and a copy in between."""
+        _begin_reading(helper)
+        try:
+            copy()
+            with self._lost_on_error():
+                self._pin.execute("COMMIT")
+                _begin_reading(self._pin)
+        finally:
+            helper.execute("COMMIT")
+
+    def _lost_on_error(self) -> "_LostOnError":
+        return _LostOnError(self.path)
+
+
+class HoldLostError(DatabaseError):
+    """The pin may have been let go of: nothing that came after the last copy is proven."""
+
+
+class _LostOnError:
+    """Turns any error inside SQLite, while the pin changes, into HoldLostError."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, apsw.Error | DatabaseBusyError):
+            raise HoldLostError(f"{self._path}: the pinned reader was lost: {error}") from None
+
+
+def _begin_reading(connection: apsw.Connection) -> None:
+    """Start a read transaction; the schema itself is not parsed, however large it is."""
+    connection.execute("BEGIN")
+    try:
+        connection.pragma("schema_version")
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
