@@ -4,6 +4,7 @@ It leaves to the caller: what the names mean (names.py), compression (container.
 Every back end passes one suite, tests/storage/.
 """
 
+import builtins
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -36,14 +37,14 @@ class Storage(ABC):
 
     @abstractmethod
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
-        """Yield every object whose name starts with `prefix` (a folder path ending in "/", or ""), sorted by name.
+        """Yield every object below the folder `prefix` (a path ending in "/", or "" for all), sorted by name.
 
-        Names of unfinished writes are not yielded.
+        Names that no `put` would take are passed over. Names of unfinished writes are not yielded.
         """
 
     @abstractmethod
-    def folders(self, prefix: str) -> list[str]:
-        """The names directly below the folder `prefix` that hold objects further down, sorted, without "/"."""
+    def folders(self, prefix: str) -> builtins.list[str]:
+        """The names right below the folder `prefix` that hold objects further down, sorted, without "/"."""
 
     @abstractmethod
     def put(self, name: str, chunks: Iterable[bytes]) -> int:
@@ -57,7 +58,8 @@ class Storage(ABC):
         """Yield the bytes of an object, or `length` bytes from `offset`, in chunks of bounded size.
 
         Raises ObjectNotFoundError before the first chunk if it is not there. An answer shorter than
-        announced raises StorageError. Close the iterator to let go of the connection early.
+        announced raises StorageError; a range that begins at or after the end is empty. Close the iterator
+        to let go of the connection early.
         """
 
     @abstractmethod
@@ -67,7 +69,7 @@ class Storage(ABC):
         When the store says of any name that it was not removed, StorageError names it.
         """
 
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027 (most stores hold nothing to let go of)
         """Let go of connections. The store is not used afterwards."""
 
 
@@ -77,3 +79,27 @@ def check_name(name: str) -> str:
     if any(part in ("", ".", "..") for part in parts) or "\\" in name or "\0" in name:
         raise ValueError(f"{name!r} is not an object name")
     return name
+
+
+def check_prefix(prefix: str) -> str:
+    """Return `prefix` if it is "" or a safe folder path ending in "/", else raise ValueError."""
+    if prefix:
+        if not prefix.endswith("/"):
+            raise ValueError(f"{prefix!r} is not a folder: it does not end in /")
+        check_name(prefix[:-1])
+    return prefix
+
+
+def is_object_name(name: str) -> bool:
+    """True if `name` is one that `check_name` lets pass; listings leave out all others."""
+    try:
+        check_name(name)
+    except ValueError:
+        return False
+    return True
+
+
+def check_range(offset: int, length: int | None) -> None:
+    """Raise ValueError for a range that is none."""
+    if offset < 0 or (length is not None and length < 0):
+        raise ValueError(f"offset {offset} and length {length} are not a range")

@@ -1,0 +1,341 @@
+"""A replica in a folder: one plain file per object, as Litestream's file replica keeps it.
+
+Its promises: an object is there whole and durable or not at all, and nothing outside
+the root is ever touched.
+Below the root no symbolic link is followed: every folder is opened from the one above it.
+What goes wrong with the folder, a full disk included, is a StorageError, for it is the store that failed.
+"""
+
+import builtins
+import errno
+import fcntl
+import os
+import re
+import secrets
+import stat
+import threading
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from replication.errors import ObjectNotFoundError, StorageError
+from replication.storage.base import (
+    ObjectInfo,
+    Storage,
+    check_name,
+    check_prefix,
+    check_range,
+    is_object_name,
+)
+
+TEMPORARY_SUFFIX = ".tmp"
+"""The end of the names of unfinished writes, ours and Litestream's; no listing shows them."""
+
+_OUR_TEMPORARY = re.compile(r"\.[0-9a-f]{16}\.tmp")
+_READ_CHUNK_BYTES = 1 << 20
+_DEPTH_MAX = 32
+"""Folders nested deeper than this below the root are not looked into: a replica has four levels."""
+_MAKE_TRIES_MAX = 10
+"""How often a folder is made anew when another thread's delete removes it, empty, at the same moment."""
+_LEFTOVER_AGE_SECONDS_MIN = 60
+"""An unfinished write younger than this is left alone: it may be about to take its lock."""
+_SWEPT_FOLDERS_MAX = 1000
+_FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+# A pipe in the place of an object must not make the reader wait for a writer.
+_READ_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_Entries = list[tuple[str, bool, os.stat_result]]
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+_REASONS = {
+    errno.ENOSPC: "the disk is full",
+    errno.EDQUOT: "the disk quota is used up",
+    errno.EROFS: "the file system is read-only",
+    errno.EACCES: "permission denied; give this user read and write access",
+    errno.EPERM: "permission denied; give this user read and write access",
+    errno.ELOOP: "a symbolic link stands in the way, and none is followed inside a replica",
+    errno.ENOTDIR: "a file or symbolic link stands where a folder should be",
+    errno.EMFILE: "too many open files in this process",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class FilePermissions:
+    """Mode and owner of what is written, under the umask; an owner that cannot be set is left as it is."""
+
+    file_mode: int = 0o600
+    folder_mode: int = 0o700
+    uid: int = -1
+    gid: int = -1
+
+
+class FileStorage(Storage):
+    """A folder of this machine. Its lock covers only the note of which folders were swept of leftovers."""
+
+    type = "file"
+
+    def __init__(self, root: Path, permissions: FilePermissions = FilePermissions()) -> None:
+        self.root = root
+        self.address = f"file://{root}"
+        self._permissions = permissions
+        self._lock = threading.Lock()
+        self._swept: set[str] = set()
+
+    def list(self, prefix: str) -> Iterator[ObjectInfo]:
+        return self._walk(check_prefix(prefix))
+
+    def folders(self, prefix: str) -> builtins.list[str]:
+        check_prefix(prefix)
+        found = [name for name, is_folder, _ in self._entries(prefix) if is_folder]
+        return sorted(name for name in found if any(True for _ in self._walk(f"{prefix}{name}/")))
+
+    def put(self, name: str, chunks: Iterable[bytes]) -> int:
+        *folders, base = check_name(name).split("/")
+        if base.endswith(TEMPORARY_SUFFIX):
+            raise ValueError(f"{name!r} is the name of an unfinished write")
+        folder, temporary, file = self._create_temporary(folders, name)
+        size = 0
+        try:
+            with os.fdopen(file, "wb", buffering=0) as output:
+                # What the chunks raise is the caller's own and passes as it is.
+                for chunk in chunks:
+                    with self._mapped("write", name):
+                        _write_all(output.fileno(), chunk)
+                    size += len(chunk)
+                with self._mapped("write", name):
+                    os.fsync(output.fileno())
+            with self._mapped("write", name):
+                os.rename(temporary, base, src_dir_fd=folder, dst_dir_fd=folder)
+                temporary = ""
+                os.fsync(folder)
+        finally:
+            if temporary:
+                with suppress(OSError):
+                    os.unlink(temporary, dir_fd=folder)
+            os.close(folder)
+        return size
+
+    def get(self, name: str, offset: int = 0, length: int | None = None) -> Iterator[bytes]:
+        check_range(offset, length)
+        return self._read(check_name(name), offset, length)
+
+    def delete(self, names: Iterable[str]) -> None:
+        for name in [check_name(name) for name in names]:
+            *folders, base = name.split("/")
+            with self._mapped("remove", name):
+                try:
+                    folder = self._open_folder(folders)
+                except FileNotFoundError:
+                    continue
+                try:
+                    with suppress(FileNotFoundError):
+                        os.unlink(base, dir_fd=folder)
+                finally:
+                    os.close(folder)
+            self._remove_empty(folders)
+
+    def _read(self, name: str, offset: int, length: int | None) -> Iterator[bytes]:
+        *folders, base = name.split("/")
+        with self._mapped("read", name):
+            try:
+                folder = self._open_folder(folders)
+                try:
+                    file = os.open(base, _READ_FLAGS, dir_fd=folder)
+                finally:
+                    os.close(folder)
+            except FileNotFoundError:
+                raise ObjectNotFoundError(name, self.address) from None
+        try:
+            status = os.fstat(file)
+            if not stat.S_ISREG(status.st_mode):
+                raise StorageError(f"cannot read {self._path(name)}: it is not a plain file")
+            end = status.st_size if length is None else min(status.st_size, offset + length)
+            while offset < end:
+                with self._mapped("read", name):
+                    chunk = os.pread(file, min(_READ_CHUNK_BYTES, end - offset), offset)
+                if not chunk:
+                    raise StorageError(
+                        f"{self._path(name)} became shorter while it was read, at byte {offset}"
+                    )
+                yield chunk
+                offset += len(chunk)
+        finally:
+            os.close(file)
+
+    def _walk(self, prefix: str) -> Iterator[ObjectInfo]:
+        if prefix.count("/") > _DEPTH_MAX:
+            return
+        # A folder sorts as its name with the slash that follows it in the names of its objects.
+        for name, is_folder, status in sorted(
+            self._entries(prefix), key=lambda entry: entry[0] + "/" if entry[1] else entry[0]
+        ):
+            if is_folder:
+                yield from self._walk(f"{prefix}{name}/")
+            else:
+                modified = _EPOCH + timedelta(microseconds=status.st_mtime_ns // 1000)
+                yield ObjectInfo(prefix + name, status.st_size, modified)
+
+    def _entries(self, prefix: str) -> _Entries:
+        """Plain files and folders right below a folder, without links, leftovers and impossible names."""
+        found: _Entries = []
+        with self._mapped("list", prefix):
+            try:
+                folder = self._open_folder(prefix.split("/")[:-1])
+            except FileNotFoundError:
+                return found
+            try:
+                with os.scandir(folder) as entries:
+                    for entry in entries:
+                        if entry.name.endswith(TEMPORARY_SUFFIX) or not is_object_name(entry.name):
+                            continue
+                        try:
+                            status = entry.stat(follow_symlinks=False)
+                        except FileNotFoundError:
+                            continue
+                        if stat.S_ISDIR(status.st_mode) or stat.S_ISREG(status.st_mode):
+                            found.append((entry.name, stat.S_ISDIR(status.st_mode), status))
+            finally:
+                os.close(folder)
+        return found
+
+    def _create_temporary(self, folders: Sequence[str], name: str) -> tuple[int, str, int]:
+        """Descriptor of the folder, made if need be; name and descriptor of a new locked file in it."""
+        temporary = f".{secrets.token_hex(8)}{TEMPORARY_SUFFIX}"
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        with self._mapped("write", name):
+            for remaining in reversed(range(_MAKE_TRIES_MAX)):
+                try:
+                    folder = self._make_folder(folders)
+                except FileNotFoundError:
+                    if not remaining:
+                        raise
+                    continue
+                try:
+                    self._sweep(folder, "/".join(folders))
+                    file = os.open(temporary, flags, self._permissions.file_mode, dir_fd=folder)
+                    break
+                except FileNotFoundError:
+                    os.close(folder)
+                    if not remaining:
+                        raise
+                except BaseException:
+                    os.close(folder)
+                    raise
+            with suppress(OSError):
+                # The lock tells a later run that this write is alive; some network folders have no locks.
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            with suppress(OSError):
+                os.fchown(file, self._permissions.uid, self._permissions.gid)
+        return folder, temporary, file
+
+    def _open_folder(self, parts: Sequence[str]) -> int:
+        """A descriptor of a folder below the root; raises OSError."""
+        folder = os.open(self.root, _FOLDER_FLAGS)
+        for part in parts:
+            folder = _step(folder, part)
+        return folder
+
+    def _make_folder(self, parts: Sequence[str]) -> int:
+        """As `_open_folder`, making what is missing so that it outlives a power cut."""
+        self._make_root()
+        folder = os.open(self.root, _FOLDER_FLAGS)
+        for part in parts:
+            try:
+                os.mkdir(part, self._permissions.folder_mode, dir_fd=folder)
+            except FileExistsError:
+                pass
+            except BaseException:
+                os.close(folder)
+                raise
+            else:
+                with suppress(OSError):
+                    os.chown(
+                        part,
+                        self._permissions.uid,
+                        self._permissions.gid,
+                        dir_fd=folder,
+                        follow_symlinks=False,
+                    )
+                os.fsync(folder)
+            folder = _step(folder, part)
+        return folder
+
+    def _make_root(self) -> None:
+        missing = []
+        path = Path.cwd() / self.root
+        while not path.exists():
+            missing.append(path)
+            path = path.parent
+        for path in reversed(missing):
+            try:
+                path.mkdir(self._permissions.folder_mode)
+            except FileExistsError:
+                continue
+            with suppress(OSError):
+                os.chown(path, self._permissions.uid, self._permissions.gid)
+            parent = os.open(path.parent, _FOLDER_FLAGS)
+            try:
+                os.fsync(parent)
+            finally:
+                os.close(parent)
+
+    def _remove_empty(self, folders: Sequence[str]) -> None:
+        """Remove folders that a delete left empty, so that a generation without objects is gone."""
+        for depth in range(len(folders), 0, -1):
+            try:
+                parent = self._open_folder(folders[: depth - 1])
+            except OSError:
+                return
+            try:
+                os.rmdir(folders[depth - 1], dir_fd=parent)
+            except OSError:
+                return
+            finally:
+                os.close(parent)
+
+    def _sweep(self, folder: int, path: str) -> None:
+        """Once per folder: remove unfinished writes of a process that died, whose locks are free."""
+        with self._lock:
+            if path in self._swept or len(self._swept) >= _SWEPT_FOLDERS_MAX:
+                return
+            self._swept.add(path)
+        for name in os.listdir(folder):
+            if _OUR_TEMPORARY.fullmatch(name) is None:
+                continue
+            with suppress(OSError):
+                age = time.time() - os.stat(name, dir_fd=folder, follow_symlinks=False).st_mtime
+                if age < _LEFTOVER_AGE_SECONDS_MIN:
+                    continue
+                file = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
+                try:
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    os.unlink(name, dir_fd=folder)
+                finally:
+                    os.close(file)
+
+    def _path(self, name: str) -> str:
+        return str(self.root / name)
+
+    @contextmanager
+    def _mapped(self, verb: str, name: str) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            reason = _REASONS.get(error.errno or 0) or error.strerror or error.__class__.__name__
+            raise StorageError(f"cannot {verb} {self._path(name)}: {reason}") from None
+
+
+def _step(folder: int, part: str) -> int:
+    """Go from an open folder into one of its folders; the first is closed whatever happens."""
+    try:
+        return os.open(part, _FOLDER_FLAGS | os.O_NOFOLLOW, dir_fd=folder)
+    finally:
+        os.close(folder)
+
+
+def _write_all(file: int, chunk: bytes) -> None:
+    view = memoryview(chunk)
+    while view:
+        view = view[os.write(file, view) :]

@@ -1,0 +1,375 @@
+"""A replica in an S3 bucket, through boto3, which nothing else imports and which is loaded at first use.
+
+Its promises: an object is stored whole or not at all, no request is retried here, every wait is bounded,
+and no secret is in any error. It leaves to the caller when to try again.
+"""
+
+import base64
+import builtins
+import hashlib
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from datetime import UTC
+from typing import TYPE_CHECKING, Any, Literal
+from urllib.parse import urlsplit
+
+from replication.errors import AccessDeniedError, StorageError
+from replication.storage.base import (
+    ObjectInfo,
+    Storage,
+    check_name,
+    check_prefix,
+    check_range,
+    is_object_name,
+)
+from replication.storage.location import S3Location
+from replication.storage.s3_clients import (
+    Connection,
+    Credentials,
+    SharedClient,
+    Timeouts,
+    acquire,
+    find_credentials,
+    forget,
+    known_secrets,
+    release,
+)
+from replication.storage.s3_errors import (
+    Place,
+    bucket_region,
+    error_code,
+    error_status,
+    is_foreign,
+    storage_error,
+)
+from replication.storage.s3_host import DEFAULT_REGION, is_loopback_host
+from replication.storage.s3_parts import PARTS_MAX, cut_parts
+from replication.storage.url import clean_path, format_location
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_s3.type_defs import CompletedPartTypeDef, ListObjectsV2OutputTypeDef
+
+POOL_CONNECTIONS_MAX = 32
+"""Connections kept open for all replicas that share a client; more threads wait for none but open their own."""
+LIST_PAGE_OBJECTS = 1000
+DELETE_BATCH_OBJECTS = 1000
+"""The most objects that one DeleteObjects request may name."""
+READ_CHUNK_BYTES = 256 * 1024
+
+_NOT_IMPLEMENTED_STATUSES = (405, 501)
+
+
+class S3Storage(Storage):
+    """A path in a bucket. Its lock covers the opening of the client, the question for the region included."""
+
+    type = "s3"
+
+    def __init__(
+        self, location: S3Location, *, timeouts: Timeouts = Timeouts(), page_objects: int = LIST_PAGE_OBJECTS
+    ) -> None:
+        self.address = format_location(location)
+        self._location = location
+        self._timeouts = timeouts
+        self._page_objects = page_objects
+        path = clean_path(location.path)
+        self._root = f"{path}/" if path else ""
+        self._lock = threading.Lock()
+        self._shared: SharedClient | None = None
+        self._region = location.region or (DEFAULT_REGION if location.endpoint else None)
+        self._batch_delete = True
+        self._place = Place(
+            address=self.address,
+            bucket=location.bucket,
+            server=location.endpoint or "AWS S3",
+            endpoint=location.endpoint,
+            secrets=known_secrets(location),
+        )
+
+    def list(self, prefix: str) -> Iterator[ObjectInfo]:
+        return self._list(check_prefix(prefix))
+
+    def folders(self, prefix: str) -> builtins.list[str]:
+        full = self._root + check_prefix(prefix)
+        found = set()
+        for page in self._pages(full, delimiter="/"):
+            for item in page.get("CommonPrefixes", []):
+                found.add(item.get("Prefix", "").removeprefix(full).rstrip("/"))
+        return sorted(name for name in found if is_object_name(name))
+
+    def put(self, name: str, chunks: Iterable[bytes]) -> int:
+        check_name(name)
+        parts = cut_parts(chunks)
+        first, last = next(parts)
+        if not last:
+            return self._put_parts(name, first, parts)
+        with self._mapped(name) as client:
+            client.put_object(
+                Bucket=self._location.bucket,
+                Key=self._root + name,
+                Body=first,
+                ContentMD5=_content_md5(first),
+            )
+        return len(first)
+
+    def get(self, name: str, offset: int = 0, length: int | None = None) -> Iterator[bytes]:
+        check_range(offset, length)
+        return self._get(check_name(name), offset, length)
+
+    def delete(self, names: Iterable[str]) -> None:
+        checked = [check_name(name) for name in names]
+        for start in range(0, len(checked), DELETE_BATCH_OBJECTS):
+            self._delete_batch(checked[start : start + DELETE_BATCH_OBJECTS])
+
+    def close(self) -> None:
+        with self._lock:
+            shared, self._shared = self._shared, None
+        if shared is not None:
+            release(shared)
+
+    # Requests.
+
+    def _list(self, prefix: str) -> Iterator[ObjectInfo]:
+        for page in self._pages(self._root + prefix):
+            for item in page.get("Contents", []):
+                name = item.get("Key", "").removeprefix(self._root)
+                # A key that ends in "/" is a folder that some console drew.
+                if is_object_name(name):
+                    yield ObjectInfo(name, item.get("Size", 0), item["LastModified"].astimezone(UTC))
+
+    def _pages(self, prefix: str, delimiter: str = "") -> "Iterator[ListObjectsV2OutputTypeDef]":
+        request: dict[str, Any] = {
+            "Bucket": self._location.bucket,
+            "Prefix": prefix,
+            "MaxKeys": self._page_objects,
+        }
+        if delimiter:
+            request["Delimiter"] = delimiter
+        while True:
+            with self._mapped(None) as client:
+                page = client.list_objects_v2(**request)
+            yield page
+            if not page.get("IsTruncated"):
+                return
+            token = page.get("NextContinuationToken")
+            if not token or token == request.get("ContinuationToken"):
+                raise StorageError(f"{self.address} says that its listing goes on but not where")
+            request["ContinuationToken"] = token
+
+    def _put_parts(self, name: str, first: bytes, rest: Iterator[tuple[bytes, bool]]) -> int:
+        bucket, key = self._location.bucket, self._root + name
+        with self._mapped(name) as client:
+            upload = client.create_multipart_upload(Bucket=bucket, Key=key)["UploadId"]
+        done: builtins.list[CompletedPartTypeDef] = []
+        size = 0
+        part: bytes | None = first
+        try:
+            while part is not None:
+                number = len(done) + 1
+                if number > PARTS_MAX:
+                    raise StorageError(f"{name} is larger than any object that {self.address} can hold")
+                with self._mapped(name) as client:
+                    answer = client.upload_part(
+                        Bucket=bucket,
+                        Key=key,
+                        UploadId=upload,
+                        PartNumber=number,
+                        Body=part,
+                        ContentMD5=_content_md5(part),
+                    )
+                done.append({"ETag": answer["ETag"], "PartNumber": number})
+                size += len(part)
+                # Let go of this part before the next is read, so that there are never three.
+                part = first = b""
+                part, _ = next(rest, (None, True))
+            with self._mapped(name) as client:
+                client.complete_multipart_upload(
+                    Bucket=bucket, Key=key, UploadId=upload, MultipartUpload={"Parts": done}
+                )
+        except BaseException:
+            with suppress(StorageError), self._mapped(name) as client:
+                client.abort_multipart_upload(Bucket=bucket, Key=key, UploadId=upload)
+            raise
+        return size
+
+    def _get(self, name: str, offset: int, length: int | None) -> Iterator[bytes]:
+        request: dict[str, Any] = {"Bucket": self._location.bucket, "Key": self._root + name}
+        if length == 0:
+            with self._mapped(name) as client:
+                client.head_object(**request)
+            return
+        if offset or length is not None:
+            end = "" if length is None else offset + length - 1
+            request["Range"] = f"bytes={offset}-{end}"
+        with self._mapped(name) as client:
+            try:
+                answer = client.get_object(**request)
+            except Exception as error:
+                # The object is there but ends before the range begins, as every range of an empty one does.
+                if error_code(error) == "InvalidRange" or error_status(error) == 416:
+                    return
+                raise
+        body = answer["Body"]
+        try:
+            expected = answer["ContentLength"]
+            if offset and "ContentRange" not in answer:
+                raise StorageError(f"{self.address} sent all of {name} when a part was asked for")
+            if length is not None and expected > length:
+                raise StorageError(
+                    f"{self.address} sent {expected} bytes of {name} when {length} were asked for"
+                )
+            received = 0
+            while received < expected:
+                with self._mapped(name):
+                    chunk = body.read(READ_CHUNK_BYTES)
+                if not chunk:
+                    raise StorageError(f"{self.address} sent {received} of {expected} bytes of {name}")
+                received += len(chunk)
+                yield chunk
+        finally:
+            body.close()
+
+    def _delete_batch(self, names: Sequence[str]) -> None:
+        if self._batch_delete:
+            objects = [{"Key": self._root + name} for name in names]
+            with self._mapped(None) as client:
+                try:
+                    answer = client.delete_objects(
+                        Bucket=self._location.bucket,
+                        Delete={"Objects": objects, "Quiet": True},  # type: ignore[typeddict-item]
+                    )
+                except Exception as error:
+                    if (
+                        error_code(error) != "NotImplemented"
+                        and error_status(error) not in _NOT_IMPLEMENTED_STATUSES
+                    ):
+                        raise
+                    self._batch_delete = False
+                else:
+                    self._check_deleted(answer.get("Errors", []))
+                    return
+        for name in names:
+            with self._mapped(None) as client:
+                client.delete_object(Bucket=self._location.bucket, Key=self._root + name)
+
+    def _check_deleted(self, errors: "Sequence[Any]") -> None:
+        failed = [error for error in errors if error.get("Code") != "NoSuchKey"]
+        if not failed:
+            return
+        first = failed[0]
+        name, code = str(first.get("Key", "?")).removeprefix(self._root), first.get("Code", "no reason given")
+        more = f" and {len(failed) - 1} more" if len(failed) > 1 else ""
+        message = f"{self.address} did not remove {name}{more}: {code}"
+        raise AccessDeniedError(message) if code == "AccessDenied" else StorageError(message)
+
+    # The client.
+
+    @contextmanager
+    def _mapped(self, name: str | None) -> "Iterator[S3Client]":
+        """The client, for one request about the object `name`, with foreign errors turned into ours."""
+        shared: SharedClient | None = None
+        try:
+            shared = self._open()
+            yield shared.client
+        except Exception as error:
+            ours = storage_error(error, self._place, name) if is_foreign(error) else None
+            if isinstance(ours, AccessDeniedError) and shared is not None:
+                self._forget(shared)
+            if ours is None:
+                raise
+            raise ours from None
+
+    def _open(self) -> SharedClient:
+        with self._lock:
+            if self._shared is None:
+                credentials = find_credentials(self._location)
+                if self._region is None:
+                    self._region = self._ask_region(credentials)
+                self._shared = acquire(self._connection(self._region, credentials), _make_client)
+            return self._shared
+
+    def _connection(self, region: str, credentials: Credentials | None) -> Connection:
+        location = self._location
+        return Connection(
+            location.endpoint,
+            region,
+            location.force_path_style,
+            location.skip_verify,
+            self._timeouts,
+            credentials,
+        )
+
+    def _ask_region(self, credentials: Credentials | None) -> str:
+        """The region of the bucket; AWS tells it even with a refusal."""
+        shared = acquire(self._connection(DEFAULT_REGION, credentials), _make_client)
+        try:
+            answer: Any = shared.client.head_bucket(Bucket=self._location.bucket)
+        except Exception as error:
+            if not error_status(error):
+                raise
+            answer = getattr(error, "response", {})
+        finally:
+            release(shared)
+        return bucket_region(answer) or DEFAULT_REGION
+
+    def _forget(self, shared: SharedClient) -> None:
+        """Make a new client next time, which looks for credentials again: they may have been renewed."""
+        with self._lock:
+            mine = self._shared is shared
+            if mine:
+                self._shared = None
+        forget(shared)
+        if mine:
+            release(shared)
+
+
+def _make_client(connection: Connection) -> "S3Client":
+    import boto3
+    import botocore.config
+    import urllib3
+
+    if connection.skip_verify:
+        urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
+    path_style = connection.force_path_style
+    if path_style is None:
+        path_style = connection.endpoint is not None
+    style: Literal["auto", "virtual", "path"] = "virtual" if connection.endpoint else "auto"
+    if path_style:
+        style = "path"
+    host = urlsplit(connection.endpoint or "").hostname or ""
+    key, secret, token = connection.credentials or (None, None, None)
+    client: S3Client = boto3.session.Session(
+        aws_access_key_id=key, aws_secret_access_key=secret, aws_session_token=token
+    ).client(
+        "s3",
+        endpoint_url=connection.endpoint,
+        region_name=connection.region,
+        verify=False if connection.skip_verify else None,
+        config=botocore.config.Config(
+            connect_timeout=connection.timeouts.connect_seconds,
+            read_timeout=connection.timeouts.read_seconds,
+            max_pool_connections=POOL_CONNECTIONS_MAX,
+            retries={"total_max_attempts": 1, "mode": "standard"},
+            s3={"addressing_style": style},
+            request_checksum_calculation="when_required",
+            response_checksum_validation="when_required",
+            user_agent_extra="litestream-tui",
+            # The place is what the configuration says, not what AWS_ENDPOINT_URL says.
+            ignore_configured_endpoint_urls=True,  # type: ignore[call-arg]
+            # A proxy cannot reach the loopback of this machine; Go programs never ask it to.
+            proxies={} if is_loopback_host(host) else None,
+        ),
+    )
+    client.meta.events.register("before-sign.s3.DeleteObjects", _add_content_md5)
+    return client
+
+
+def _add_content_md5(request: Any, **_: Any) -> None:
+    """MinIO's request handling wants this header of DeleteObjects, and boto3 no longer sends it."""
+    if isinstance(request.data, bytes):
+        request.headers["Content-MD5"] = _content_md5(request.data)
+
+
+def _content_md5(data: bytes) -> str:
+    return base64.b64encode(hashlib.md5(data, usedforsecurity=False).digest()).decode()

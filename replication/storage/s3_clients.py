@@ -1,0 +1,117 @@
+"""The boto3 clients that replicas share, and the keys they are made with.
+
+Its promises: replicas with the same server, region, keys and settings use one client, for each costs megabytes;
+and a client is closed with the last of its users. The making of one is left to the caller: see s3.py.
+"""
+
+import os
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from replication.errors import AccessDeniedError
+from replication.storage.location import S3Location
+from replication.storage.url import format_location
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+CONNECT_TIMEOUT_SECONDS = 5.0
+READ_TIMEOUT_SECONDS = 30.0
+"""The longest silence of a server within an answer, or before one."""
+
+_CREDENTIAL_VARIABLES = ("ACCESS_KEY_ID", "SECRET_ACCESS_KEY")
+
+Credentials = tuple[str, str, str | None]
+"""Access key, secret key, session token."""
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """How long one request may take to connect, and to be silent, in seconds."""
+
+    connect_seconds: float = CONNECT_TIMEOUT_SECONDS
+    read_seconds: float = READ_TIMEOUT_SECONDS
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """All that makes a client: replicas with the same share one, because each costs megabytes."""
+
+    endpoint: str | None
+    region: str
+    force_path_style: bool | None
+    skip_verify: bool
+    timeouts: Timeouts
+    credentials: Credentials | None = field(repr=False)
+
+
+class SharedClient:
+    """A client and how many storages use it."""
+
+    def __init__(self, connection: Connection, client: "S3Client") -> None:
+        self.connection = connection
+        self.client = client
+        self.users = 0
+
+
+_clients: dict[Connection, SharedClient] = {}
+_clients_lock = threading.Lock()
+"""Covers `_clients` and the making of a client, which reads files but sends nothing."""
+
+
+def acquire(connection: Connection, make: Callable[[Connection], "S3Client"]) -> SharedClient:
+    """The client of a connection, made if there is none; each `acquire` wants one `release`."""
+    with _clients_lock:
+        shared = _clients.get(connection)
+        if shared is None:
+            shared = _clients[connection] = SharedClient(connection, make(connection))
+        shared.users += 1
+        return shared
+
+
+def release(shared: SharedClient) -> None:
+    """Let go of a client; the last user closes it."""
+    with _clients_lock:
+        shared.users -= 1
+        unused = shared.users == 0
+        if unused and _clients.get(shared.connection) is shared:
+            del _clients[shared.connection]
+    if unused:
+        shared.client.close()
+
+
+def forget(shared: SharedClient) -> None:
+    """Have the next `acquire` make a new client; those who hold this one still release it."""
+    with _clients_lock:
+        if _clients.get(shared.connection) is shared:
+            del _clients[shared.connection]
+
+
+def find_credentials(location: S3Location) -> Credentials | None:
+    """The key pair to use, with its session token; None leaves the search to boto3's chain.
+
+    LITESTREAM_ variables stand in for AWS_ ones that are not set at all, each on its own.
+    """
+    if location.access_key_id or location.secret_access_key:
+        if not (location.access_key_id and location.secret_access_key):
+            missing = "secret-access-key" if location.access_key_id else "access-key-id"
+            raise AccessDeniedError(
+                f"{missing} is missing beside its other half for {format_location(location)}"
+            )
+        return location.access_key_id, location.secret_access_key, None
+    if not any(f"LITESTREAM_{name}" in os.environ for name in _CREDENTIAL_VARIABLES):
+        return None
+    key, secret = (
+        os.environ.get(f"AWS_{name}", os.environ.get(f"LITESTREAM_{name}", ""))
+        for name in _CREDENTIAL_VARIABLES
+    )
+    return (key, secret, os.environ.get("AWS_SESSION_TOKEN")) if key and secret else None
+
+
+def known_secrets(location: S3Location) -> tuple[str, ...]:
+    """Whatever no message may hold, as far as it is known here."""
+    named = [f"{program}_{name}" for program in ("AWS", "LITESTREAM") for name in _CREDENTIAL_VARIABLES]
+    found = [os.environ.get(name, "") for name in [*named, "AWS_SESSION_TOKEN"]]
+    return tuple(value for value in [location.access_key_id, location.secret_access_key, *found] if value)
