@@ -1,0 +1,219 @@
+"""litestream.yml, read into frozen values.
+
+Its promise: a file that Litestream 0.3.13 reads means the same here, and what cannot mean the same is
+refused with file, line, path in the document and what to write instead. Secrets are in no `repr` and no
+message. It leaves to the caller whether databases and stores exist, and what to do when no database is named.
+"""
+
+import os
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import yaml
+
+from replication.config_document import Items, Mapped, Notes, Scalar, Value, refusal
+from replication.config_keys import shown
+from replication.config_location import local_path, location_identity, location_type
+from replication.config_sections import read_config
+from replication.config_values import (
+    Config,
+    DatabaseConfig,
+    LoggingConfig,
+    ReplicaConfig,
+    default_meta_path,
+)
+from replication.environment import expand_environment
+from replication.errors import ConfigError, UsageError
+from replication.storage.url import parse_replica_url
+
+__all__ = [
+    "Config",
+    "DatabaseConfig",
+    "LoggingConfig",
+    "ReplicaConfig",
+    "config_for",
+    "default_config_path",
+    "default_meta_path",
+    "load_config",
+]
+
+DEFAULT_PATH = "/etc/litestream.yml"
+"""Read when neither a path nor $LITESTREAM_CONFIG says otherwise."""
+
+CONFIG_BYTES_MAX = 4 << 20
+"""A larger file is not read: it is not a configuration."""
+
+DEPTH_MAX = 40
+"""Deeper nesting is refused: a configuration needs five levels."""
+
+_TAG_PREFIX = "tag:yaml.org,2002"
+
+
+def default_config_path(environ: Mapping[str, str] | None = None) -> str:
+    """$LITESTREAM_CONFIG if it says anything, else /etc/litestream.yml."""
+    return (os.environ if environ is None else environ).get("LITESTREAM_CONFIG") or DEFAULT_PATH
+
+
+def load_config(path: str | Path | None = None, expand_env: bool = True) -> Config:
+    """Read a configuration file; raise ConfigError if it cannot be used. No database at all is no error.
+
+    `expand_env` false leaves every $ as it is (-no-expand-env).
+    """
+    file = str(path) if path is not None else default_config_path()
+    where = local_path(file)
+    text = _read(where, file)
+    notes = Notes(file, [])
+    if expand_env:
+        expansion = expand_environment(text, os.environ)
+        text = expansion.text
+        for line in expansion.unset_lines:
+            # Neither the name nor the value: a $ inside a password looks like a variable too.
+            notes.add(
+                line,
+                "an environment variable is not set, and nothing stands in its place; "
+                "where $ is meant as it is, use -no-expand-env",
+            )
+    return read_config(_document(text, file), where, notes)
+
+
+def config_for(database_path: str | Path, replica_urls: Sequence[str]) -> Config:
+    """The configuration of `replicate DB_PATH URL...`: all defaults; replicas of one type are numbered.
+
+    Raises UsageError without a URL, ConfigError for a URL that cannot be used.
+    """
+    if not replica_urls:
+        raise UsageError(
+            f"must specify at least one replica URL for {database_path}, such as s3://BUCKET/PATH"
+        )
+    replicas: list[ReplicaConfig] = []
+    places: set[tuple[str, ...]] = set()
+    for url in replica_urls:
+        location = parse_replica_url(url)
+        if location_identity(location) in places:
+            raise UsageError("two of the replica URLs name the same place; leave one out")
+        places.add(location_identity(location))
+        kind = location_type(location)
+        same = sum(location_type(replica.location) == kind for replica in replicas)
+        replicas.append(ReplicaConfig(name=f"{kind}-{same + 1}" if same else kind, location=location))
+    path = local_path(str(database_path))
+    return Config(None, (DatabaseConfig(path, default_meta_path(path), tuple(replicas)),))
+
+
+def _read(path: Path, file: str) -> str:
+    try:
+        with path.open("rb") as stream:
+            data = stream.read(CONFIG_BYTES_MAX + 1)
+    except FileNotFoundError:
+        raise ConfigError(
+            f"config file not found: {file}; name one with -config PATH or $LITESTREAM_CONFIG, "
+            "or give a database and a replica URL"
+        ) from None
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise ConfigError(
+            f"cannot read the config file {file}: {reason}; check its path and rights"
+        ) from None
+    if len(data) > CONFIG_BYTES_MAX:
+        raise ConfigError(f"{file} is larger than {CONFIG_BYTES_MAX >> 20} MiB; name a configuration file")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise ConfigError(f"{file}:{line}: the file is not UTF-8 text; save it as UTF-8") from None
+
+
+def _document(text: str, file: str) -> Value:
+    """The text as values of ours. Nothing is built that a tag could ask for."""
+    try:
+        loader = yaml.SafeLoader(text)
+    except yaml.reader.ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        raise ConfigError(f"{file}:{line}: a character that YAML does not allow; remove it") from None
+    try:
+        node = loader.get_single_node()
+        return Mapped({}, {}, 1) if node is None else _Reader(file, loader).value(node, "", 0)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        place = f"{file}:{mark.line + 1}:{mark.column + 1}" if mark else file
+        # What the parser quotes may be part of a secret.
+        reason = re.sub(r"\s*'.*'", "", error.problem or "it cannot be read", flags=re.DOTALL)
+        raise ConfigError(f"{place}: this is not YAML: {reason}; look at indentation and quotes") from None
+    except RecursionError:
+        raise ConfigError(f"{file}: nested deeper than a configuration can be; write it flat") from None
+    finally:
+        loader.dispose()
+
+
+class _Reader:
+    """Turns the nodes of one document into values, each once, however often aliases refer to it."""
+
+    def __init__(self, file: str, loader: yaml.SafeLoader) -> None:
+        self._file, self._loader = file, loader
+        self._done: dict[yaml.Node, Value] = {}
+        self._open: set[yaml.Node] = set()
+
+    def value(self, node: yaml.Node, where: str, depth: int) -> Value:
+        if node in self._done:
+            return self._done[node]
+        if node in self._open or depth > DEPTH_MAX:
+            raise self._refusal(node, where, "contains itself or is nested too deep; write it out")
+        self._open.add(node)
+        if isinstance(node, yaml.ScalarNode):
+            value: Value = self._scalar(node, where)
+        elif isinstance(node, yaml.SequenceNode):
+            items = [self.value(item, f"{where}[{n}]", depth + 1) for n, item in enumerate(node.value)]
+            value = Items(tuple(items), _line(node))
+        else:
+            value = self._mapping(node, where, depth)
+        self._open.discard(node)
+        self._done[node] = value
+        return value
+
+    def _mapping(self, node: yaml.Node, where: str, depth: int) -> Mapped:
+        values: dict[str, Value] = {}
+        lines: dict[str, int] = {}
+        merged: list[yaml.Node] = []
+        for key_node, value_node in node.value:
+            if key_node.tag == f"{_TAG_PREFIX}:merge":
+                merged += value_node.value if isinstance(value_node, yaml.SequenceNode) else [value_node]
+                continue
+            if not isinstance(key_node, yaml.ScalarNode):
+                raise self._refusal(key_node, where, "has a key that is not plain text; write a word")
+            key = key_node.value
+            path = f"{where}.{shown(key)}" if where else shown(key)
+            if key in values:
+                raise self._refusal(key_node, path, f"is on line {lines[key]} already; remove one of them")
+            values[key], lines[key] = self.value(value_node, path, depth + 1), _line(key_node)
+        for source in merged:
+            value = self.value(source, where, depth + 1)
+            if not isinstance(value, Mapped):
+                raise self._refusal(source, where, "merges (<<) something that is not a mapping")
+            # What stands in the mapping itself wins, then what is merged first.
+            values = {**value.values, **values}
+            lines = {**value.lines, **lines}
+        return Mapped(values, lines, _line(node))
+
+    def _scalar(self, node: yaml.ScalarNode, where: str) -> Scalar:
+        prefix, _, kind = node.tag.rpartition(":")
+        if prefix != _TAG_PREFIX or kind == "binary":
+            raise self._refusal(node, where, "has a YAML tag (!), which is not read here; remove it")
+        number: int | None = None
+        flag: bool | None = None
+        try:
+            if kind == "int":
+                number = int(self._loader.construct_yaml_int(node))
+            elif kind == "bool":
+                flag = bool(self._loader.construct_yaml_bool(node))
+        except (ValueError, KeyError):
+            raise self._refusal(
+                node, where, f"has the YAML tag !!{kind} and is none; remove the tag"
+            ) from None
+        return Scalar(node.value, kind, _line(node), number, flag)
+
+    def _refusal(self, node: yaml.Node, where: str, problem: str) -> ConfigError:
+        return refusal(self._file, _line(node), where or "the document", problem)
+
+
+def _line(node: yaml.Node) -> int:
+    return int(node.start_mark.line) + 1

@@ -1,0 +1,201 @@
+"""A configuration as read, before it means anything: sections of keys, each value with its line.
+
+Its promise: whatever is of the wrong type or out of bounds is refused with file, line, its path in the
+document and the right form, and no message repeats a secret. It leaves to the caller which keys it needs.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from replication.config_keys import HOLDER_PREFIX, KEYS, SECRET_KEYS, Level, shown, unknown_key
+from replication.durations import format_duration, parse_duration
+from replication.errors import ConfigError
+
+SHORTEST_DURATION_SECONDS = 0.001
+"""A shorter duration is a number without its unit, which would mean nanoseconds."""
+
+_DAYS = re.compile(r"([0-9]{1,6})\s*(d|days?|w|weeks?)")
+_FORMS = "a number and a unit, such as 300ms, 15s, 1h30m or 24h"
+
+
+@dataclass(frozen=True, slots=True)
+class Scalar:
+    """One plain value: its text, and what YAML takes it for. `number` is set for int, `flag` for bool."""
+
+    text: str = field(repr=False)
+    kind: str
+    line: int
+    number: int | None = None
+    flag: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Items:
+    """A list."""
+
+    values: "tuple[Value, ...]"
+    line: int
+
+
+@dataclass(frozen=True, slots=True)
+class Mapped:
+    """A mapping; `lines` says where each key stands."""
+
+    values: "Mapping[str, Value]"
+    lines: Mapping[str, int]
+    line: int
+
+
+Value = Scalar | Items | Mapped
+
+
+@dataclass(slots=True)
+class Notes:
+    """What is allowed but most likely not meant, gathered while a file is read."""
+
+    file: str
+    lines: list[str]
+
+    def add(self, line: int, text: str) -> None:
+        self.lines.append(f"{self.file}:{line}: {text}")
+
+
+class Section:
+    """One mapping of the document, whose keys are all known at its level."""
+
+    def __init__(self, value: Value, where: str, level: Level, notes: Notes) -> None:
+        self.where, self.level, self.notes = where, level, notes
+        if not isinstance(value, Mapped):
+            raise refusal(
+                notes.file, value.line, where or "the document", "must be a mapping of keys to values"
+            )
+        self.line = value.line
+        self._lines = value.lines
+        for key in value.values:
+            if key not in KEYS[level] and not (level == "top" and key.startswith(HOLDER_PREFIX)):
+                raise self.refusal(key, unknown_key(level, key))
+        self._values = value.values
+
+    def refusal(self, key: str | None, problem: str) -> ConfigError:
+        """The error to raise about `key`, or about the section as a whole."""
+        if key is None:
+            return refusal(self.notes.file, self.line, self.where or "the document", problem)
+        return refusal(self.notes.file, self._lines.get(key, self.line), self.path(key), problem)
+
+    def path(self, key: str) -> str:
+        """The path of `key` in the document."""
+        return f"{self.where}.{shown(key)}" if self.where else shown(key)
+
+    def note(self, key: str, text: str) -> None:
+        """Keep a remark about `key` that does not stop the program."""
+        self.notes.add(self._lines.get(key, self.line), f"{self.path(key)} {text}")
+
+    def has(self, key: str) -> bool:
+        """True if `key` is there with a value other than nothing."""
+        value = self._values.get(key)
+        return value is not None and not (
+            isinstance(value, Scalar) and (value.kind == "null" or not value.text)
+        )
+
+    def text(self, key: str) -> str | None:
+        """The text of `key`; None if it is not there or empty. A number or date is taken as it is written."""
+        value = self._scalar(key, "must be text")
+        if value is None:
+            return None
+        if "\0" in value.text:
+            raise self.refusal(key, "holds a NUL character")
+        return value.text
+
+    def flag(self, key: str) -> bool | None:
+        """The truth of `key`; None if it is not there."""
+        value = self._scalar(key, "must be true or false")
+        if value is None:
+            return None
+        if value.flag is None:
+            raise self.refusal(key, f"must be true or false, without quotes{self._instead(key, value)}")
+        return value.flag
+
+    def count(self, key: str, default: int, least: int) -> int:
+        """The whole number of `key`, at least `least`."""
+        value = self._scalar(key, "must be a whole number")
+        if value is None:
+            return default
+        if value.number is None:
+            raise self.refusal(key, f"must be a whole number, such as {default}{self._instead(key, value)}")
+        if value.number < least:
+            raise self.refusal(
+                key, f"must be at least {least}, not {value.number}; leave it out for {default}"
+            )
+        return value.number
+
+    def duration(self, key: str, default: float, zero: str | None) -> float:
+        """The seconds of `key`. `zero` says why it cannot be nothing, or is None if it can."""
+        value = self._scalar(key, f"must be a duration: {_FORMS}")
+        if value is None:
+            return default
+        seconds = value.number / 1e9 if value.number is not None else self._parse(key, value)
+        if seconds < 0:
+            raise self.refusal(key, f"must not be negative{'; 0 switches it off' if zero is None else ''}")
+        if seconds == 0 and zero is not None:
+            raise self.refusal(
+                key, f"must be more than 0: {zero}; leave it out for {format_duration(default)}"
+            )
+        if 0 < seconds < SHORTEST_DURATION_SECONDS:
+            problem = f"is {format_duration(seconds)}, and the shortest is 1ms"
+            if value.number is not None:
+                problem += f": a bare number is nanoseconds; write {value.number}s if you mean seconds"
+            raise self.refusal(key, problem)
+        if value.number:
+            self.note(
+                key, f"has no unit: {value.number} nanoseconds are {format_duration(seconds)}; write {_FORMS}"
+            )
+        return seconds
+
+    def section(self, key: str, level: Level) -> "Section | None":
+        """The mapping below `key`; None if it is not there or empty."""
+        value = self._values.get(key)
+        if value is None or (isinstance(value, Scalar) and value.kind == "null"):
+            return None
+        return Section(value, self.path(key), level, self.notes)
+
+    def sections(self, key: str, level: Level) -> "list[Section]":
+        """The mappings in the list below `key`; none if it is not there or empty."""
+        value = self._values.get(key)
+        if value is None or (isinstance(value, Scalar) and value.kind == "null"):
+            return []
+        if not isinstance(value, Items):
+            raise self.refusal(key, 'must be a list: each entry begins with "- "')
+        return [
+            Section(item, f"{self.path(key)}[{number}]", level, self.notes)
+            for number, item in enumerate(value.values)
+        ]
+
+    def _scalar(self, key: str, problem: str) -> Scalar | None:
+        value = self._values.get(key)
+        if value is None or (isinstance(value, Scalar) and (value.kind == "null" or not value.text)):
+            return None
+        if isinstance(value, Scalar):
+            return value
+        raise self.refusal(key, f"{problem}, not a {'list' if isinstance(value, Items) else 'mapping'}")
+
+    def _parse(self, key: str, value: Scalar) -> float:
+        try:
+            return parse_duration(value.text)
+        except ValueError:
+            pass
+        days = _DAYS.fullmatch(value.text)
+        if days:
+            hours = int(days[1]) * (24 if days[2].startswith("d") else 168)
+            raise self.refusal(
+                key, f"has no unit for {'days' if days[2][0] == 'd' else 'weeks'}; write {hours}h"
+            )
+        raise self.refusal(key, f"must be a duration: {_FORMS}{self._instead(key, value)}")
+
+    def _instead(self, key: str, value: Scalar) -> str:
+        return "" if key in SECRET_KEYS else f", not {shown(value.text)!r}"
+
+
+def refusal(file: str, line: int, where: str, problem: str) -> ConfigError:
+    """A ConfigError in the form all have: file, line, path in the document, what is wrong, what to do."""
+    return ConfigError(f"{file}:{line}: {where} {problem}")
