@@ -17,7 +17,7 @@ It leaves to the caller what "copy" is, and when to checkpoint. Not safe to use 
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import apsw
@@ -34,13 +34,13 @@ class CheckpointResult:
     log_frames: int
     backfilled_frames: int
     barrier_seconds: float
-    writer_busy: bool = False
-    """A writer held its lock for longer than we wait, so that the short final step was left out."""
+    busy: bool = False
+    """A writer, or a checkpoint of somebody else's, held its lock for longer than we wait; try again later."""
 
     @property
     def complete(self) -> bool:
         """True when all was backfilled, so that the next writer may restart the WAL."""
-        return self.backfilled_frames >= self.log_frames and not self.writer_busy
+        return self.backfilled_frames >= self.log_frames and not self.busy
 
 
 class Hold:
@@ -97,22 +97,21 @@ class Hold:
         try:
             with sqlite_errors(self.path):
                 self._move_pin(helper, copy)
-                helper.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+                large_part = _passive(helper)
                 barrier = connect(self.path)
                 try:
                     barrier.execute("BEGIN IMMEDIATE")
                 except apsw.BusyError:
-                    log, backfilled = helper.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
-                    return CheckpointResult(log, backfilled, 0.0, writer_busy=True)
+                    return replace(large_part, busy=True)
                 started = time.monotonic()
                 # The barrier's own read mark is the pin while the real one is moved.
                 copy()
                 with self._lost_on_error():
                     self._pin.execute("COMMIT")
-                    log, backfilled = helper.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+                    result = _passive(helper)
                     _begin_reading(self._pin)
                 barrier.execute("ROLLBACK")
-                return CheckpointResult(log, backfilled, time.monotonic() - started)
+                return replace(result, barrier_seconds=time.monotonic() - started)
         finally:
             if barrier is not None:
                 barrier.close()
@@ -153,6 +152,15 @@ class _LostOnError:
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         if isinstance(error, apsw.Error | DatabaseBusyError):
             raise HoldLostError(f"{self._path}: the pinned reader was lost: {error}") from None
+
+
+def _passive(connection: apsw.Connection) -> CheckpointResult:
+    """Backfill what may be backfilled without waiting for anyone."""
+    try:
+        log, backfilled = connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+    except apsw.BusyError:
+        return CheckpointResult(0, 0, 0.0, busy=True)
+    return CheckpointResult(log, backfilled, 0.0)
 
 
 def _begin_reading(connection: apsw.Connection) -> None:

@@ -92,7 +92,7 @@ def test_a_writer_that_does_not_let_go_is_not_waited_for_without_limit(shell: Sh
         app.execute("BEGIN IMMEDIATE")
         app.execute("INSERT INTO t VALUES(2)")
         result = hold.checkpoint(nothing)
-        assert result.writer_busy
+        assert result.busy
         assert not result.complete
         app.execute("COMMIT")
         assert app.execute("SELECT count(*) FROM t") == [[2]]

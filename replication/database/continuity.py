@@ -1,0 +1,103 @@
+"""May the generation on disk go on, or must a new one begin? Decided once, when a database is opened.
+
+While we were down nobody held the WAL. So the generation goes on only if the WAL still is the life that was
+copied last, and begins with exactly the bytes of its shadow file; everything else is a reason for a new one.
+The words of a reason are Litestream's where its reason is the same.
+"""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from replication.database.shadow_wal import ShadowWAL
+from replication.database.tail import Mark, advance
+from replication.position import INDEX_MAX
+from replication.sqlite.checksum import WAL_HEADER_SIZE
+from replication.sqlite.wal import WALHeader
+
+_COMPARE_CHUNK_BYTES = 4 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Continue:
+    """The generation goes on at `index`, from `mark`."""
+
+    generation: str
+    index: int
+    mark: Mark
+
+
+@dataclass(frozen=True, slots=True)
+class Begin:
+    """A new generation must begin, for `reason`."""
+
+    reason: str
+
+
+def decide(shadow: ShadowWAL, wal_path: Path, page_size: int) -> Continue | Begin:
+    """Compare the shadow WAL with the real one. Only reads; the WAL may grow meanwhile."""
+    generation = shadow.current_generation()
+    if generation is None:
+        return Begin("no generation exists")
+    indexes = shadow.indexes(generation)
+    if not indexes:
+        return Begin("no shadow wal")
+    index = indexes[-1]
+    if index >= INDEX_MAX:
+        return Begin("max index exceeded")
+    mark = last_commit(shadow.path(generation, index))
+    if mark is None:
+        return Begin("short shadow wal")
+    reason = _difference(shadow.path(generation, index), wal_path, mark, page_size)
+    return Begin(reason) if reason else Continue(generation, index, mark)
+
+
+def last_commit(path: Path) -> Mark | None:
+    """The last whole commit in a shadow file, None without a header; what a crash tore off does not count."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        try:
+            header = WALHeader.parse(os.pread(descriptor, WAL_HEADER_SIZE, 0))
+        except ValueError:
+            return None
+        end = advance(descriptor, Mark.start(header), lambda offset, frames: None)
+        return Mark(header, end.offset, end.sums, end.offset, end.sums, end.database_pages)
+    finally:
+        os.close(descriptor)
+
+
+def _difference(shadow_path: Path, wal_path: Path, mark: Mark, page_size: int) -> str | None:
+    """Why the WAL is not the shadow's continuation, or None if it is."""
+    try:
+        wal = os.open(wal_path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return "wal missing: it was checkpointed and removed while not replicating"
+    try:
+        head = os.pread(wal, WAL_HEADER_SIZE, 0)
+        if len(head) < WAL_HEADER_SIZE:
+            return "wal empty: it was checkpointed while not replicating"
+        if head != mark.header.pack():
+            return "wal header mismatch: it was restarted while not replicating"
+        if mark.header.page_size != page_size:
+            return "page size changed"
+        if os.fstat(wal).st_size < mark.offset:
+            return "wal truncated by another process"
+        if not _same_start(shadow_path, wal, mark.offset):
+            return "wal overwritten by another process"
+        return None
+    finally:
+        os.close(wal)
+
+
+def _same_start(shadow_path: Path, wal: int, size: int) -> bool:
+    shadow = os.open(shadow_path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        offset = 0
+        while offset < size:
+            length = min(_COMPARE_CHUNK_BYTES, size - offset)
+            if os.pread(shadow, length, offset) != os.pread(wal, length, offset):
+                return False
+            offset += length
+        return True
+    finally:
+        os.close(shadow)

@@ -1,0 +1,364 @@
+"""One source database: its hold, its shadow WAL, and the position they have reached.
+
+It promises that no commit is skipped (promise 2): while it holds the database every commit reaches the shadow
+WAL in order, and where that cannot be proven a new generation begins, with its reason. It changes nothing in the
+database (promise 4). It leaves to the caller when to sync, and what becomes of the shadow WAL.
+"""
+
+import os
+import secrets
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from replication.database.checkpoint import CheckpointPolicy, CheckpointState, due, next_time
+from replication.database.continuity import Continue, decide, last_commit
+from replication.database.follower import ContinuityLostError, Follower, WALTooLongError
+from replication.database.image import Image, Overlay
+from replication.database.lock import EngineLock
+from replication.database.origin import Origin
+from replication.database.shadow_wal import Ownership, ShadowWAL
+from replication.errors import DatabaseError, LocalFileError
+from replication.position import Position
+from replication.sqlite.errors import DatabaseBusyError
+from replication.sqlite.hold import CheckpointResult, Hold, HoldLostError
+
+ARRIVALS_MAX = 4096
+"""How many copies are remembered with their times, for the lag of replicas."""
+
+Emit = Callable[..., None]
+"""Called as emit(level, message, **attributes)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """At `time` (seconds since the epoch) the commits up to `position` had been copied."""
+
+    position: Position
+    time: float
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """How a database is: replaced as a whole, so that any thread may read it. Times are seconds since the epoch."""
+
+    state: str = "starting"
+    error: str = ""
+    wal_bytes: int = 0
+    last_sync: float = 0.0
+    last_checkpoint: float = 0.0
+    checkpoint_blocked: int = 0
+    """Checkpoints in a row that other readers or a writer kept from completing."""
+
+
+class Database:
+    """Not shared between engines. `sync`, `image` and `close` take one lock; the attributes may be read by any."""
+
+    def __init__(
+        self,
+        path: Path,
+        meta_path: Path,
+        policy: CheckpointPolicy,
+        emit: Emit,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.path = path
+        self.meta_path = meta_path
+        self.health = Health()
+        self.position: Position | None = None
+        """The last commit copied; None until the database was opened."""
+        self.origin = Origin("", "", "", "")
+        self.page_size = 0
+        self.generations: tuple[str, ...] = ()
+        """Generations with local WAL, oldest first, the current one last."""
+        self.arrivals: deque[Arrival] = deque(maxlen=ARRIVALS_MAX)
+        self.shadow = ShadowWAL(meta_path, Ownership())
+        self._policy = policy
+        self._emit = emit
+        self._clock = clock
+        self._lock = threading.RLock()
+        self._engine_lock: EngineLock | None = None
+        self._hold: Hold | None = None
+        self._follower: Follower | None = None
+        self._identity = (0, 0)
+        self._checkpoint = CheckpointState(0, 0, 0.0)
+        self._images = 0
+        self._wanted_generation = ""
+
+    def sync(self) -> float | None:
+        """Copy what was committed, checkpoint if one is due; return the time (of `clock`) to look again, if any.
+
+        A database that does not exist yet is waited for, in state "waiting". Raises DatabaseError and
+        LocalFileError; nothing is lost by it, since the WAL stays held, and the next sync goes on.
+        """
+        with self._lock:
+            try:
+                if self._hold is None and not self._open():
+                    return None
+                with self._continuity():
+                    self._check_identity()
+                    if self._wanted_generation:
+                        raise ContinuityLostError(self._wanted_generation)
+                    self._copy()
+                    if not self._images and due(self._checkpoint, self._policy, self.page_size, self._clock()):
+                        self._run_checkpoint()
+                if self._hold is None:
+                    return None
+            except (DatabaseError, LocalFileError) as error:
+                if isinstance(error, WALTooLongError) and self._hold is not None:
+                    # What cannot be copied any more may as well be backfilled, so that the WAL can restart.
+                    self._hold.checkpoint(lambda: None)
+                if isinstance(error, HoldLostError | WALTooLongError):
+                    self._let_go()
+                state = "busy" if isinstance(error, DatabaseBusyError) else "error"
+                self.health = replace(self.health, state=state, error=str(error))
+                raise
+            self.health = replace(self.health, state="ok", error="", last_sync=self._clock())
+            return next_time(self._checkpoint, self._policy)
+
+    def checkpoint(self) -> CheckpointResult | None:
+        """Checkpoint now, whatever the policy says; None while an image is open or nothing is held."""
+        with self._lock:
+            result = None
+            if self._hold is not None and not self._images:
+                with self._continuity():
+                    result = self._run_checkpoint()
+            return result
+
+    def request_generation(self, reason: str) -> None:
+        """Begin a new generation with the next sync: a replica found that it cannot go on with this one."""
+        self._wanted_generation = reason
+
+    @contextmanager
+    def image(self) -> Iterator[Image]:
+        """The exact database at its newest commit; checkpoints of ours wait until the block ends."""
+        with self._lock:
+            with self._continuity():
+                self._check_identity()
+                self._copy()
+            hold, follower = self._hold, self._follower
+            if hold is None or follower is None:
+                raise DatabaseError(f"{self.path} is not open")
+            position = follower.position
+            path = self.shadow.path(position.generation, position.index)
+            overlay = Overlay.read(path, position.offset, hold.page_size)
+            mark = follower.mark
+            pages = mark.database_pages if mark is not None and mark.frames else hold.page_count()
+            self._images += 1
+        try:
+            yield Image(position, pages, hold.page_size, overlay, hold.read)
+        finally:
+            with self._lock:
+                self._images -= 1
+
+    def close(self) -> None:
+        """Let go of the database; the WAL stays for the next start. The shadow WAL is made durable first."""
+        with self._lock:
+            if self._follower is not None:
+                with suppress(LocalFileError):
+                    self._follower.make_durable()
+            self._let_go()
+            if self._engine_lock is not None:
+                self._engine_lock.release()
+                self._engine_lock = None
+
+    def end(self, here: Position, generation: str, index: int) -> int:
+        """The end of what is committed in one shadow file, `here` being `position` as read before."""
+        if (generation, index) == (here.generation, here.index):
+            return here.offset
+        return self.shadow.size(generation, index)
+
+    def clean(self, replicas: list[Position | None]) -> None:
+        """Remove shadow WAL that every replica has, but for the index before the one it is at."""
+        with self._lock:
+            here = self.position
+            positions = [position for position in replicas if position is not None]
+            if here is None or len(positions) < len(replicas):
+                return
+            needed = {position.generation for position in positions} | {here.generation}
+            while self.generations and self.generations[0] not in needed:
+                self.shadow.remove_generation(self.generations[0])
+                self.generations = self.generations[1:]
+            if all(position.generation == here.generation for position in positions):
+                lowest = min([here.index, *(position.index for position in positions)])
+                self.shadow.remove_below(here.generation, lowest - 1)
+
+    # -- opening and beginning: the lock is held in all that follows ----------------------------------------------
+
+    def _open(self) -> bool:
+        """Take hold of the database and go on with its generation, or begin one; False if it does not exist yet."""
+        if (status := self._status()) is None:
+            return False
+        try:
+            self.shadow = ShadowWAL(self.meta_path, Ownership.of(self.path))
+            if self._engine_lock is None:
+                self.shadow.prepare()
+                self._engine_lock = EngineLock.take(self.meta_path, self.path)
+            previous_inode = self._engine_lock.previous_inode
+            wal_path = self._take_hold()
+            decision = decide(self.shadow, wal_path, self.page_size)
+            self._engine_lock.describe(status.st_ino)
+            if isinstance(decision, Continue) and previous_inode in (None, status.st_ino):
+                self._go_on(decision, wal_path)
+            elif isinstance(decision, Continue):
+                self._begin("database file replaced while not replicating", wal_path)
+            else:
+                self._begin(decision.reason, wal_path)
+        except ContinuityLostError as lost:
+            self._let_go()
+            raise DatabaseError(f"{self.path} changed while it was opened ({lost}); trying again") from None
+        except BaseException:
+            self._let_go()
+            raise
+        return True
+
+    def _status(self) -> os.stat_result | None:
+        """The database file's status, or None, told once, while there is nothing to replicate."""
+        try:
+            status = self.path.stat()
+        except FileNotFoundError:
+            what = "does not exist"
+        except OSError as error:
+            raise DatabaseError(f"{self.path} cannot be read: {error.strerror}") from None
+        else:
+            if status.st_size:
+                return status
+            what = "is empty"
+        if self.health.state != "waiting":
+            self._emit("warning", f"database {what} yet, waiting for it")
+        self.health = Health(state="waiting", error=f"{self.path} {what} yet")
+        return None
+
+    def _take_hold(self) -> Path:
+        """Pin the reader; return the path of the WAL. SQLite follows links and keeps the WAL beside the file."""
+        real = Path(os.path.realpath(self.path))
+        before = real.stat()
+        self._hold = Hold.take(real)
+        self.page_size = self._hold.page_size
+        self._identity = (before.st_dev, before.st_ino)
+        self._checkpoint = CheckpointState(0, 0, self._clock())
+        return real.with_name(real.name + "-wal")
+
+    def _go_on(self, decision: Continue, wal_path: Path) -> None:
+        self.origin = Origin.load(self.meta_path, decision.generation)
+        self._follow(Follower(self.shadow, wal_path, decision.generation, decision.index, decision.mark))
+        self._emit("info", "generation continues", position=str(self.position))
+
+    def _begin(self, reason: str, wal_path: Path) -> None:
+        """Start a generation at index 0 with what the WAL holds; its snapshots are the replicas' business."""
+        previous = self.shadow.current_generation() or ""
+        if previous and self._follower is None:
+            self._trim(previous)
+        generation = secrets.token_hex(8)
+        self.shadow.begin_generation(generation)
+        self.origin = Origin.now(generation, reason, previous)
+        self.origin.save(self.meta_path)
+        self._wanted_generation = ""
+        self._follow(Follower(self.shadow, wal_path, generation, 0, None))
+        self._emit("info", "generation begins", generation=generation, reason=reason)
+
+    def _trim(self, generation: str) -> None:
+        """Cut what a crash tore off the last file of an older generation, so that its size can be trusted."""
+        indexes = self.shadow.indexes(generation)
+        if indexes:
+            mark = last_commit(self.shadow.path(generation, indexes[-1]))
+            self.shadow.seal(generation, indexes[-1], mark.offset if mark is not None else 0)
+
+    def _follow(self, follower: Follower) -> None:
+        self._follower = follower
+        older = (name for name in self.shadow.generations() if name != follower.generation)
+        self.generations = (*older, follower.generation)
+        self._publish(follower.position)
+        self._copy()
+
+    def _let_go(self) -> None:
+        if self._hold is not None:
+            self._hold.close()
+        self._hold, self._follower = None, None
+
+    # -- one pass -------------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def _continuity(self) -> Iterator[None]:
+        """A block that begins a new generation if it finds that the current one cannot go on."""
+        try:
+            yield
+        except ContinuityLostError as lost:
+            if self._follower is not None:
+                self._follower.end_generation()
+            self._let_go()
+            if self._status() is None:
+                return
+            try:
+                self._begin(str(lost), self._take_hold())
+            except ContinuityLostError as again:
+                self._let_go()
+                raise DatabaseError(f"{self.path} changed while it was opened ({again}); trying again") from None
+            except BaseException:
+                self._let_go()
+                raise
+
+    def _check_identity(self) -> None:
+        try:
+            status = self.path.stat()
+        except FileNotFoundError:
+            raise ContinuityLostError("database file removed") from None
+        if (status.st_dev, status.st_ino) != self._identity:
+            raise ContinuityLostError("database file replaced")
+
+    def _copy(self) -> None:
+        follower = self._follower
+        if follower is None:
+            return
+        before = follower.position
+        try:
+            follower.copy()
+        finally:
+            after = follower.position
+            if after.index != before.index or follower.mark is None:
+                self._checkpoint = replace(self._checkpoint, done_offset=0, blocked_count=0)
+            self._checkpoint = replace(self._checkpoint, offset=after.offset)
+            self.health = replace(self.health, wal_bytes=follower.wal_bytes)
+            if after != before:
+                self._publish(after)
+
+    def _publish(self, position: Position) -> None:
+        self.position = position
+        self.arrivals.append(Arrival(position, self._clock()))
+
+    def _run_checkpoint(self) -> CheckpointResult:
+        hold, follower = self._hold, self._follower
+        assert hold is not None
+        assert follower is not None
+
+        def copy() -> None:
+            self._copy()
+            follower.make_durable()
+
+        result = hold.checkpoint(copy)
+        if not result.busy and result.log_frames > follower.frames:
+            raise ContinuityLostError(
+                f"a checkpoint counted {result.log_frames} frames, of which {follower.frames} had been copied"
+            )
+        now = self._clock()
+        if result.complete:
+            self._checkpoint = replace(
+                self._checkpoint, done_offset=follower.position.offset, last_time=now, blocked_count=0
+            )
+            self.health = replace(self.health, last_checkpoint=now, checkpoint_blocked=0)
+        else:
+            blocked = self._checkpoint.blocked_count + 1
+            self._checkpoint = replace(self._checkpoint, blocked_count=blocked, blocked_time=now)
+            self.health = replace(self.health, checkpoint_blocked=blocked)
+        self._emit(
+            "debug",
+            "checkpoint",
+            frames=result.log_frames,
+            backfilled=result.backfilled_frames,
+            writers_waited_ms=round(result.barrier_seconds * 1000, 1),
+        )
+        return result

@@ -1,0 +1,127 @@
+"""Following a held WAL into the shadow WAL, life after life.
+
+One life of the WAL, from one restart to the next, is one index. The hold proves that a life that ends was copied
+whole; what the hold cannot cover (files removed or replaced, bytes that changed) is looked for here, and ends the
+generation.
+"""
+
+import os
+from pathlib import Path
+
+from replication.database.shadow_wal import ShadowWAL
+from replication.database.tail import Mark, OverwrittenError, advance
+from replication.errors import DatabaseError
+from replication.position import INDEX_MAX, OFFSET_LIMIT_BYTES, Position
+from replication.sqlite.checksum import WAL_HEADER_SIZE
+from replication.sqlite.wal import WALHeader
+
+_SALT_STEPS_MAX = 1 << 16
+"""More restarts than this between two looks are taken for a WAL that was made anew."""
+
+
+class ContinuityLostError(Exception):
+    """Nothing proves that no commit was skipped: a new generation must begin. The text is the reason."""
+
+
+class WALTooLongError(DatabaseError):
+    """One life of the WAL reached 4 GiB, beyond which the replica format has no names."""
+
+
+class Follower:
+    """Where copying stands in one generation. Used by one thread at a time."""
+
+    def __init__(self, shadow: ShadowWAL, wal_path: Path, generation: str, index: int, mark: Mark | None) -> None:
+        self.generation = generation
+        self.index = index
+        self.mark = mark
+        """None while the WAL has never held anything since the generation began."""
+        self.wal_bytes = 0
+        """Size of the WAL file when it was last looked at."""
+        self._shadow = shadow
+        self._wal_path = wal_path
+        self._wal_inode = wal_path.stat().st_ino
+
+    @property
+    def position(self) -> Position:
+        """The end of the last commit copied."""
+        offset = self.mark.offset if self.mark is not None and self.mark.frames else 0
+        return Position(self.generation, self.index, offset)
+
+    @property
+    def frames(self) -> int:
+        """Frames copied of the current life."""
+        return self.mark.frames if self.mark is not None else 0
+
+    def copy(self) -> None:
+        """Bring every commit that is in the WAL into the shadow WAL.
+
+        Raises ContinuityLostError, WALTooLongError, and LocalFileError if the shadow WAL cannot be written;
+        after the last, the next copy goes on where this one stopped.
+        """
+        try:
+            wal = os.open(self._wal_path, os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            raise ContinuityLostError("wal removed by another process") from None
+        try:
+            status = os.fstat(wal)
+            if status.st_ino != self._wal_inode:
+                raise ContinuityLostError("wal replaced by another process")
+            self.wal_bytes = status.st_size
+            head = os.pread(wal, WAL_HEADER_SIZE, 0)
+            if len(head) < WAL_HEADER_SIZE:
+                # Emptied by a checkpoint of somebody's: by the hold's invariant all of it had been copied.
+                return
+            if self.mark is None or head != self.mark.header.pack():
+                try:
+                    self._enter_life(WALHeader.parse(head))
+                except ValueError:
+                    # The header is being written; whoever writes it will wake us again.
+                    return
+            self._append(wal)
+        except OverwrittenError:
+            raise ContinuityLostError("wal overwritten by another process") from None
+        finally:
+            os.close(wal)
+
+    def make_durable(self) -> None:
+        """Make what was copied of the current life survive a power cut, before SQLite may forget it."""
+        self._shadow.fsync(self.generation, self.index)
+
+    def end_generation(self) -> None:
+        """Nothing more comes to this generation: leave its last file whole for the replicas."""
+        position = self.position
+        self._shadow.seal(self.generation, position.index, position.offset)
+
+    def _enter_life(self, header: WALHeader) -> None:
+        """The WAL was restarted: go on in the next index, unless nothing was ever copied into this one."""
+        mark = self.mark
+        if mark is not None:
+            if header.page_size != mark.header.page_size:
+                raise ContinuityLostError("page size changed")
+            if not 1 <= (header.salt1 - mark.header.salt1) & 0xFFFFFFFF <= _SALT_STEPS_MAX:
+                raise ContinuityLostError("wal made anew by another process")
+            if mark.frames:
+                if self.index + 1 >= INDEX_MAX:
+                    raise ContinuityLostError("max index exceeded")
+                self._shadow.seal(self.generation, self.index, mark.offset)
+                self.index += 1
+        self.mark = Mark.start(header)
+
+    def _append(self, wal: int) -> None:
+        mark = self.mark
+        assert mark is not None
+        limit = OFFSET_LIMIT_BYTES - 1
+        with self._shadow.append(self.generation, self.index) as shadow:
+
+            def sink(offset: int, frames: memoryview) -> None:
+                if offset == WAL_HEADER_SIZE:
+                    shadow.write(0, mark.header.pack())
+                shadow.write(offset, frames)
+
+            after = advance(wal, mark, sink, limit)
+        self.mark = after
+        if after.scanned + after.header.frame_size > limit:
+            raise WALTooLongError(
+                f"{self._wal_path} has passed 4 GiB in one life because a reader keeps it from being checkpointed; "
+                "end that reader, and replication begins a new generation"
+            )

@@ -1,0 +1,57 @@
+"""One engine per database: a lock file in the meta folder, held for as long as the engine lives.
+
+The lock is the kernel's (flock), so a crash lets go of it; the text in it only names the holder.
+The file lies at the top of the meta folder, where Litestream leaves files it does not know alone.
+"""
+
+import fcntl
+import os
+from pathlib import Path
+
+from replication.errors import DatabaseLockedError, LocalFileError
+
+LOCK_NAME = "litestream-tui.lock"
+_TEXT_SIZE_MAX = 200
+
+
+class EngineLock:
+    """The held lock. `previous_inode` is the database's inode as the last holder wrote it, or None."""
+
+    def __init__(self, descriptor: int, previous_inode: int | None) -> None:
+        self._descriptor = descriptor
+        self.previous_inode = previous_inode
+
+    @classmethod
+    def take(cls, meta_path: Path, database_path: Path) -> "EngineLock":
+        """Lock `meta_path`, which exists; raise DatabaseLockedError, naming the holder, if it is taken."""
+        path = meta_path / LOCK_NAME
+        try:
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise LocalFileError(f"cannot open the lock file {path}: {error.strerror}") from None
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            fields = _read(descriptor)
+            os.close(descriptor)
+            raise DatabaseLockedError(
+                f"{database_path} is replicated already by litestream-tui, pid {fields.get('pid', 'unknown')}; "
+                "stop that one first, or watch it instead"
+            ) from None
+        inode = _read(descriptor).get("inode", "")
+        return cls(descriptor, int(inode) if inode.isdigit() else None)
+
+    def describe(self, inode: int) -> None:
+        """Write down who holds the lock, and which file of that path is meant."""
+        text = f"pid {os.getpid()}\ninode {inode}\n".encode()
+        os.pwrite(self._descriptor, text, 0)
+        os.ftruncate(self._descriptor, len(text))
+
+    def release(self) -> None:
+        """Let go; the file stays, since removing it would race with the next holder."""
+        os.close(self._descriptor)
+
+
+def _read(descriptor: int) -> dict[str, str]:
+    text = os.pread(descriptor, _TEXT_SIZE_MAX, 0).decode(errors="replace")
+    return dict(line.split(" ", 1) for line in text.splitlines() if " " in line)

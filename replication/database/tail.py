@@ -1,0 +1,107 @@
+"""Following the WAL of a live database: which frames after a place are committed.
+
+Promise 1: a frame is handed on only when its salts are the header's, its checksum continues the chain, and a
+commit frame follows it or it is one. One pass reads no further than the file reached when it began, so that it
+ends however fast others write; frames seen without their commit are not read again in the next pass.
+"""
+
+import os
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from replication.sqlite.checksum import FRAME_HEADER_SIZE, WAL_HEADER_SIZE, Sums
+from replication.sqlite.wal import WALHeader, align, frames_in
+
+READ_CHUNK_BYTES = 4 << 20
+
+Sink = Callable[[int, memoryview], None]
+"""Takes an offset and committed frames that belong there."""
+
+
+class OverwrittenError(Exception):
+    """The WAL no longer holds, at its place, what was copied from it; the text says what was seen."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """How far one life of the WAL has been followed.
+
+    `offset` and `sums` are the end of the last committed frame; `scanned` and `scanned_sums` go on over verified
+    frames whose commit has not been seen. `database_pages` is the size after the last commit, 0 before the first.
+    """
+
+    header: WALHeader
+    offset: int
+    sums: Sums
+    scanned: int
+    scanned_sums: Sums
+    database_pages: int = 0
+
+    @classmethod
+    def start(cls, header: WALHeader) -> "Mark":
+        """The mark of a life of which nothing has been followed."""
+        return cls(header, WAL_HEADER_SIZE, header.sums, WAL_HEADER_SIZE, header.sums)
+
+    @property
+    def frames(self) -> int:
+        """Committed frames up to here."""
+        return (self.offset - WAL_HEADER_SIZE) // self.header.frame_size
+
+
+def advance(descriptor: int, mark: Mark, sink: Sink, limit: int | None = None) -> Mark:
+    """Hand every committed frame after `mark` to `sink`, in order; return the new mark.
+
+    `limit` ends the pass at an offset before the end of the file. Raises OverwrittenError when the last frame
+    before the mark is no longer in the WAL; what `sink` raises passes through.
+    """
+    header = mark.header
+    frame_size = header.frame_size
+    if not _holds(descriptor, header, mark.offset, mark.sums):
+        raise OverwrittenError("the last copied frame is no longer in the WAL")
+    end = align(os.fstat(descriptor).st_size, header.page_size)
+    if limit is not None:
+        end = min(end, align(limit, header.page_size))
+    scanned, sums = mark.scanned, mark.scanned_sums
+    if scanned > end or not _holds(descriptor, header, scanned, sums):
+        # What was scanned without a commit was rolled back and written over.
+        scanned, sums = mark.offset, mark.sums
+    chunk_size = max(1, READ_CHUNK_BYTES // frame_size) * frame_size
+    while scanned < end:
+        data = os.pread(descriptor, min(chunk_size, end - scanned), scanned)
+        frames = frames_in(data, header, sums)
+        if frames.committed:
+            if mark.offset < scanned:
+                _hand_on(descriptor, mark, scanned, chunk_size, sink)
+            sink(scanned, memoryview(data)[: frames.committed * frame_size])
+            offset = scanned + frames.committed * frame_size
+            mark = Mark(header, offset, frames.committed_sums, offset, frames.committed_sums, frames.database_pages)
+        scanned += frames.count * frame_size
+        sums = frames.sums
+        if frames.count * frame_size < len(data) or not data:
+            break
+    return replace(mark, scanned=scanned, scanned_sums=sums)
+
+
+def _hand_on(descriptor: int, mark: Mark, end: int, chunk_size: int, sink: Sink) -> None:
+    """Read the frames of [mark, end) again, now that their commit is known, and hand them on verified."""
+    offset, sums = mark.offset, mark.sums
+    while offset < end:
+        data = os.pread(descriptor, min(chunk_size, end - offset), offset)
+        frames = frames_in(data, mark.header, sums)
+        if not data or frames.count * mark.header.frame_size < len(data):
+            raise OverwrittenError("frames of a committed transaction changed while they were read")
+        sink(offset, memoryview(data))
+        offset += len(data)
+        sums = frames.sums
+
+
+def _holds(descriptor: int, header: WALHeader, offset: int, sums: Sums) -> bool:
+    """True if the frame that ends at `offset` is the one whose sums are `sums`; true at the WAL's start."""
+    if offset <= WAL_HEADER_SIZE:
+        return True
+    head = os.pread(descriptor, FRAME_HEADER_SIZE, offset - header.frame_size)
+    if len(head) < FRAME_HEADER_SIZE:
+        return False
+    fields = struct.unpack(">6I", head)
+    return fields[2:4] == header.salts and fields[4:6] == sums
