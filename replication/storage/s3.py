@@ -52,11 +52,12 @@ if TYPE_CHECKING:
     from mypy_boto3_s3.type_defs import CompletedPartTypeDef, ListObjectsV2OutputTypeDef
 
 POOL_CONNECTIONS_MAX = 32
-"""Connections kept open for all replicas that share a client; more threads wait for none but open their own."""
+"""Connections kept open for all replicas that share a client; more threads open their own."""
 LIST_PAGE_OBJECTS = 1000
 DELETE_BATCH_OBJECTS = 1000
 """The most objects that one DeleteObjects request may name."""
 READ_CHUNK_BYTES = 256 * 1024
+_TIMEOUTS = Timeouts()
 
 _NOT_IMPLEMENTED_STATUSES = (405, 501)
 
@@ -67,7 +68,7 @@ class S3Storage(Storage):
     type = "s3"
 
     def __init__(
-        self, location: S3Location, *, timeouts: Timeouts = Timeouts(), page_objects: int = LIST_PAGE_OBJECTS
+        self, location: S3Location, *, timeouts: Timeouts = _TIMEOUTS, page_objects: int = LIST_PAGE_OBJECTS
     ) -> None:
         self.address = format_location(location)
         self._location = location
@@ -96,7 +97,11 @@ class S3Storage(Storage):
         for page in self._pages(full, delimiter="/"):
             for item in page.get("CommonPrefixes", []):
                 found.add(item.get("Prefix", "").removeprefix(full).rstrip("/"))
-        return sorted(name for name in found if is_object_name(name))
+        names = sorted(name for name in found if is_object_name(name))
+        if self._location.endpoint is None:
+            return names
+        # Servers that keep objects as files, SeaweedFS and JuiceFS among them, show empty folders too.
+        return [name for name in names if self._holds_objects(f"{full}{name}/")]
 
     def put(self, name: str, chunks: Iterable[bytes]) -> int:
         check_name(name)
@@ -131,12 +136,21 @@ class S3Storage(Storage):
     # Requests.
 
     def _list(self, prefix: str) -> Iterator[ObjectInfo]:
+        found = []
         for page in self._pages(self._root + prefix):
             for item in page.get("Contents", []):
                 name = item.get("Key", "").removeprefix(self._root)
-                # A key that ends in "/" is a folder that some console drew.
+                # A key that ends in "/" is a folder, drawn by some console or left empty.
                 if is_object_name(name):
-                    yield ObjectInfo(name, item.get("Size", 0), item["LastModified"].astimezone(UTC))
+                    found.append(ObjectInfo(name, item.get("Size", 0), item["LastModified"].astimezone(UTC)))
+        # SeaweedFS sorts by folder, "a/x" before "a-b", where S3 sorts whole names.
+        yield from sorted(found, key=lambda info: info.name)
+
+    def _holds_objects(self, full_prefix: str) -> bool:
+        pages = self._pages(full_prefix)
+        return any(
+            not item.get("Key", "/").endswith("/") for page in pages for item in page.get("Contents", [])
+        )
 
     def _pages(self, prefix: str, delimiter: str = "") -> "Iterator[ListObjectsV2OutputTypeDef]":
         request: dict[str, Any] = {

@@ -1,7 +1,7 @@
 """The boto3 clients that replicas share, and the keys they are made with.
 
-Its promises: replicas with the same server, region, keys and settings use one client, for each costs megabytes;
-and a client is closed with the last of its users. The making of one is left to the caller: see s3.py.
+Its promises: replicas with the same server, region, keys and settings use one client, for each costs
+megabytes; and a client is closed with the last of its users. Making one is left to the caller, s3.py.
 """
 
 import os

@@ -91,7 +91,7 @@ def bucket_region(answer: Mapping[str, Any]) -> str | None:
 
 
 def scrub(text: str, secrets: tuple[str, ...]) -> str:
-    """`text` on one line without secrets, signatures and what looks like an access key, cut to a fair length."""
+    """`text` on one line without secrets, signatures and what looks like an access key, cut short."""
     for secret in secrets:
         if secret:
             text = text.replace(secret, "***")

@@ -1,0 +1,58 @@
+"""Fixtures for all tests: real servers, started once for each test process when first asked for."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from replication.storage.location import S3Location
+from tests import peers
+
+
+def pytest_configure() -> None:
+    """Keep this machine's own settings, keys and proxies out of every test."""
+    for name in list(os.environ):
+        if name.startswith(("AWS_", "LITESTREAM_", "MINIO_")) or name.lower().endswith("_proxy"):
+            del os.environ[name]
+    os.environ["AWS_CONFIG_FILE"] = os.environ["AWS_SHARED_CREDENTIALS_FILE"] = os.devnull
+    os.environ["AWS_EC2_METADATA_DISABLED"] = "true"
+
+
+@pytest.fixture(scope="session")
+def weed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[peers.S3Server]:
+    """SeaweedFS with a bucket "tests", shared: take a fresh `location()` each, and leave it running."""
+    with peers.running(peers.SeaweedServer(tmp_path_factory.mktemp("weed"))) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def juicefs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[peers.S3Server]:
+    """MinIO's code with a bucket "tests", shared: take a fresh `location()` each, and leave it running."""
+    with peers.running(peers.JuiceServer(tmp_path_factory.mktemp("juicefs"))) as server:
+        yield server
+
+
+@pytest.fixture
+def outage_server(tmp_path: Path) -> Iterator[peers.S3Server]:
+    """A server of the test's own, to stop and start as it likes."""
+    with peers.running(peers.JuiceServer(tmp_path / "outage-server")) as server:
+        yield server
+
+
+@pytest.fixture
+def s3_location(weed: peers.S3Server) -> S3Location:
+    """A fresh place on a real S3 server."""
+    return weed.location()
+
+
+@pytest.fixture(scope="session")
+def litestream03() -> Path:
+    """The binary of Litestream 0.3.13."""
+    return peers.litestream03()
+
+
+@pytest.fixture(scope="session")
+def litestream05() -> Path:
+    """The binary of Litestream 0.5."""
+    return peers.litestream05()

@@ -1,0 +1,315 @@
+"""The real peers of the tests: S3 servers and Litestream, each a process of its own that never outlives us.
+
+A server keeps its port and its data across `stop` and `start`, so that an outage can be played.
+"""
+
+import ctypes
+import json
+import os
+import random
+import shutil
+import signal
+import socket
+import subprocess
+import threading
+import time
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import boto3
+import botocore.config
+import botocore.exceptions
+
+from replication.storage.location import S3Location
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+PEERS = Path(__file__).parent.parent / ".peers"
+START_SECONDS_MAX = 30.0
+STOP_SECONDS_MAX = 15.0
+_PORTS = range(20_000, 32_000)
+"""Below the ports of outgoing connections, so that none of these takes the port of a stopped server."""
+_PR_SET_PDEATHSIG = 1
+_LIBC = ctypes.CDLL(None, use_errno=True)
+
+
+def peer(folder: str, name: str) -> Path:
+    """The path of a peer's binary; fails the test if `make peers` has not been run."""
+    path = PEERS / folder / "bin" / name
+    if not os.access(path, os.X_OK):
+        raise AssertionError(f"{path} is not there: run make peers")
+    return path
+
+
+def litestream03() -> Path:
+    """Litestream 0.3.13, whose layout is ours."""
+    return peer("litestream-0.3", "litestream")
+
+
+def litestream05() -> Path:
+    """Litestream 0.5, which restores what 0.3 wrote."""
+    return peer("litestream-0.5", "litestream")
+
+
+def clean_environment(**more: str) -> dict[str, str]:
+    """This process's environment without what would send a peer elsewhere, and `more`."""
+    unwanted = ("AWS_", "LITESTREAM_", "MINIO_")
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(unwanted) and not name.lower().endswith("_proxy")
+    }
+    return kept | more
+
+
+def die_with_parent() -> None:
+    """For `preexec_fn`: the kernel kills the process when the thread that started it ends, however it does."""
+    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def free_ports(count: int, pair_distance: int = 0) -> list[int]:
+    """Ports nobody listens on; with a distance, the first of them has a free partner so far above it."""
+    found: list[int] = []
+    while len(found) < count:
+        # The partner must be in the range too, and nobody else's.
+        distance = 0 if found else pair_distance
+        port = random.choice(_PORTS[: len(_PORTS) - distance])
+        taken = {*found, *(found[:1] and [found[0] + pair_distance])}
+        if port not in taken and _is_free(port) and _is_free(port + distance):
+            found.append(port)
+    return found
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+class S3Server:
+    """One S3 server: `endpoint`, `access_key`, `secret_key`, and how to start and stop it."""
+
+    name: str
+    access_key = "PEERACCESSKEYCANARY"
+    secret_key = "peer/secret+key=canary0123456789"
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+        self.port = 0
+        self._process: subprocess.Popen[bytes] | None = None
+        self._prepare()
+
+    @property
+    def endpoint(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        """Start the server and return when a PUT succeeds."""
+        assert self._process is None, f"{self.name} runs already"
+        arguments, environment = self._command()
+        with (self.folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(
+                arguments,
+                env=clean_environment(**environment),
+                cwd=self.folder,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                preexec_fn=die_with_parent,
+            )
+        try:
+            self._wait_until_ready()
+        except BaseException:
+            self.stop(kill=True)
+            raise
+
+    def stop(self, *, kill: bool = False) -> None:
+        """End the server; with `kill` at once, as a power cut does. Data and port are kept."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        process.send_signal(signal.SIGKILL if kill else signal.SIGTERM)
+        try:
+            process.wait(STOP_SECONDS_MAX)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+    @property
+    def running(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    def client(self) -> "S3Client":
+        """A boto3 client of the tests' own, to look behind the program's back."""
+        return boto3.session.Session(self.access_key, self.secret_key).client(
+            "s3",
+            endpoint_url=self.endpoint,
+            region_name="us-east-1",
+            config=botocore.config.Config(
+                s3={"addressing_style": "path"},
+                connect_timeout=2,
+                read_timeout=20,
+                retries={"total_max_attempts": 1},
+                request_checksum_calculation="when_required",
+                response_checksum_validation="when_required",
+                proxies={},
+            ),
+        )
+
+    def make_bucket(self, name: str | None = None) -> str:
+        """Make a bucket, with a name of its own if none is given; return its name."""
+        name = name or f"bucket-{uuid.uuid4().hex[:12]}"
+        client = self.client()
+        client.create_bucket(Bucket=name)
+        client.close()
+        return name
+
+    def location(self, path: str | None = None, bucket: str = "tests") -> S3Location:
+        """A place on this server with the right keys; a fresh path if none is given."""
+        return S3Location(
+            bucket=bucket,
+            path=uuid.uuid4().hex if path is None else path,
+            endpoint=self.endpoint,
+            access_key_id=self.access_key,
+            secret_access_key=self.secret_key,
+        )
+
+    def litestream_environment(self) -> dict[str, str]:
+        """What Litestream needs to reach this server."""
+        return clean_environment(
+            LITESTREAM_ACCESS_KEY_ID=self.access_key, LITESTREAM_SECRET_ACCESS_KEY=self.secret_key
+        )
+
+    def _prepare(self) -> None:
+        raise NotImplementedError
+
+    def _command(self) -> tuple[Sequence[str | Path], dict[str, str]]:
+        raise NotImplementedError
+
+    def _wait_until_ready(self) -> None:
+        client = self.client()
+        deadline = time.monotonic() + START_SECONDS_MAX
+        while True:
+            # The bucket "tests" is always there.
+            with suppress(botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError):
+                client.create_bucket(Bucket="tests")
+            try:
+                client.put_object(Bucket="tests", Key="ready", Body=b"yes")
+            except (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError) as error:
+                if not self.running or time.monotonic() > deadline:
+                    tail = (self.folder / "log").read_text(errors="replace")[-2000:]
+                    raise AssertionError(f"{self.name} did not start: {error}\n{tail}") from None
+                threading.Event().wait(0.02)
+                continue
+            client.close()
+            return
+
+
+class SeaweedServer(S3Server):
+    """SeaweedFS: `weed mini`. A PUT into a missing bucket makes it."""
+
+    name = "weed"
+
+    def _prepare(self) -> None:
+        self._binary = peer("servers", "weed")
+        # Its worker dials the admin port + 10000, whatever the flags say.
+        self._admin, *self._ports = free_ports(10, pair_distance=10_000)
+        self.port = self._ports[0]
+        identity = {
+            "name": "admin",
+            "credentials": [{"accessKey": self.access_key, "secretKey": self.secret_key}],
+            "actions": ["Admin", "Read", "Write", "List", "Tagging"],
+        }
+        (self.folder / "s3.json").write_text(json.dumps({"identities": [identity]}))
+        (self.folder / "data").mkdir(exist_ok=True)
+
+    def _command(self) -> tuple[Sequence[str | Path], dict[str, str]]:
+        names = (
+            "s3.port",
+            "s3.port.grpc",
+            "master.port",
+            "master.port.grpc",
+            "filer.port",
+            "filer.port.grpc",
+            "volume.port",
+            "volume.port.grpc",
+            "metricsPort",
+        )
+        ports = [f"-{name}={port}" for name, port in zip(names, self._ports, strict=True)]
+        return [
+            self._binary,
+            "mini",
+            f"-dir={self.folder / 'data'}",
+            "-ip=127.0.0.1",
+            "-ip.bind=127.0.0.1",
+            f"-s3.config={self.folder / 's3.json'}",
+            *ports,
+            f"-admin.port={self._admin}",
+            f"-admin.port.grpc={self._admin + 10_000}",
+            "-admin.ui=false",
+            "-webdav=false",
+            "-s3.port.iceberg=0",
+            "-s3.port.lance=0",
+            "-master.telemetry=false",
+        ], {}
+
+
+class JuiceServer(S3Server):
+    """The JuiceFS gateway, which answers with MinIO's own code."""
+
+    name = "juicefs"
+
+    def _prepare(self) -> None:
+        self._binary = peer("servers", "juicefs")
+        [self.port] = free_ports(1)
+        meta = f"sqlite3://{self.folder / 'meta.db'}"
+        self._meta = meta
+        if (self.folder / "meta.db").exists():
+            return
+        subprocess.run(
+            [
+                self._binary,
+                "format",
+                *("--storage", "file"),
+                *("--bucket", f"{self.folder / 'data'}/"),
+                *("--trash-days", "0"),
+                meta,
+                "tests",
+            ],
+            env=clean_environment(),
+            check=True,
+            capture_output=True,
+            timeout=START_SECONDS_MAX,
+        )
+
+    def _command(self) -> tuple[Sequence[str | Path], dict[str, str]]:
+        return [
+            self._binary,
+            "gateway",
+            self._meta,
+            f"127.0.0.1:{self.port}",
+            "--multi-buckets",
+            "--keep-etag",
+            "--no-usage-report",
+            *("--cache-dir", str(self.folder / "cache")),
+        ], {"MINIO_ROOT_USER": self.access_key, "MINIO_ROOT_PASSWORD": self.secret_key}
+
+
+@contextmanager
+def running(server: S3Server) -> Iterator[S3Server]:
+    """A started server that is gone, with its data, afterwards."""
+    try:
+        server.start()
+        yield server
+    finally:
+        server.stop(kill=True)
+        shutil.rmtree(server.folder, ignore_errors=True)
