@@ -15,7 +15,8 @@
         ├── NoRestorePointError         10   no such generation, index, time or position
         ├── ReplicaGapError             11   the replica lacks an object that the restore needs
         ├── CorruptObjectError          12   an object is truncated or damaged
-        └── IntegrityCheckError         13   SQLite's own check of the restored file failed
+        ├── IntegrityCheckError         13   SQLite's own check of the restored file failed
+        └── RestoreCancelledError       16   the user stopped the restore
 
 The number is the exit code of the command that ends with the error.
 Messages are whole sentences for a person: what is wrong, where, and what to do next. They never hold secrets.
@@ -131,3 +132,9 @@ class IntegrityCheckError(RestoreError):
     """SQLite's own check of the restored file failed; the file was removed."""
 
     exit_code = 13
+
+
+class RestoreCancelledError(RestoreError):
+    """The user stopped the restore; what was written was removed."""
+
+    exit_code = 16

@@ -17,7 +17,8 @@ _STEPS_BETWEEN_LOOKS = 20_000
 
 
 class Inconclusive(Exception):  # noqa: N818 (it is an outcome, not an error of this program)
-    """SQLite cannot check this database here, for it needs something of the application's, such as a collation."""
+    """SQLite cannot check this database here, for it needs something of the application's, such as a
+    collation."""
 
 
 class Interrupted(Exception):  # noqa: N818 (as above)

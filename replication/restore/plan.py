@@ -1,0 +1,297 @@
+"""Which snapshot and which segments bring a target back: pure, from the listing of one generation.
+
+Its promise: a plan never mixes a snapshot with frames that are older than what it holds, and leaves no index
+out. Offsets inside an index can only be checked against real lengths: replay.py does that while it reads.
+
+A snapshot with a note holds exactly one commit. One without (Litestream's) holds the end of the index before
+it and perhaps some frames of its own index, never of a later one. So it is safe below a target in a later
+index, and at the end of its own; inside its own index the rest of that index must prove it (witness.py).
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from replication.errors import NoRestorePointError, ReplicaGapError
+from replication.position import Position
+from replication.restore.catalog import Catalog, Snapshot
+from replication.restore.target import AtIndex, AtPosition, AtTime, Latest, Target, format_time
+from replication.sqlite.checksum import WAL_HEADER_SIZE
+from replication.storage.names import SegmentInfo, SnapshotInfo, segment_name
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a restore reads, in order.
+
+    `start` is the commit that the snapshot is known to hold; frames before it are verified but not written.
+    `stop` is the exact commit asked for, or None for everything in `segments`.
+    `witnesses` are read only to prove that a snapshot without a note holds no frame past the target.
+    `remarks` say in words what a person should know.
+    """
+
+    generation: str
+    snapshot: Snapshot
+    start: Position
+    segments: tuple[SegmentInfo, ...]
+    stop: Position | None
+    witnesses: tuple[SegmentInfo, ...]
+    remarks: tuple[str, ...]
+
+    @property
+    def size(self) -> int:
+        """Bytes to fetch."""
+        return self.snapshot.info.size + sum(item.size for item in (*self.segments, *self.witnesses))
+
+    @property
+    def objects(self) -> int:
+        """Objects to fetch."""
+        return 1 + len(self.segments) + len(self.witnesses)
+
+    def lines(self) -> Iterator[str]:
+        """The plan for people, one object a line: stored bytes, time, name."""
+        yield f"generation {self.generation}, {self.objects} objects, {self.size} bytes"
+        yield _line(self.snapshot.info)
+        yield from map(_line, self.segments)
+        yield from (f"{_line(item)}  (only to check the snapshot)" for item in self.witnesses)
+        if self.stop is not None:
+            yield f"stop at {self.stop}"
+        yield from self.remarks
+
+    def values(self) -> dict[str, object]:
+        """The plan in plain JSON values."""
+        return {
+            "generation": self.generation,
+            "start": str(self.start),
+            "stop": None if self.stop is None else str(self.stop),
+            "bytes": self.size,
+            "objects": [
+                _values(self.snapshot.info),
+                *map(_values, self.segments),
+                *map(_values, self.witnesses),
+            ],
+            "remarks": list(self.remarks),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class _Cut:
+    """The part of a generation that a target covers.
+
+    `kept` is a prefix of all segments; `last_index` is the index in which the restore ends.
+    `inside` is true if frames of that index past the target may exist.
+    """
+
+    kept: tuple[SegmentInfo, ...]
+    last_index: int
+    inside: bool
+    remarks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Choice:
+    """A snapshot that can serve. `sure` is false where only the segments' content can tell."""
+
+    snapshot: Snapshot
+    sure: bool
+    prove: bool = False
+
+
+def make_plan(catalog: Catalog, target: Target) -> Plan:
+    """The plan for a target in one generation.
+
+    Raises NoRestorePointError, saying what there is, and ReplicaGapError, naming the object that is missing.
+    """
+    if not catalog.snapshots:
+        raise NoRestorePointError(
+            f"Generation {catalog.generation} has no snapshot, so nothing can be restored from it. "
+            "Choose another with -generation."
+        )
+    cut = _cut(catalog, target)
+    choices = sorted(
+        _choices(catalog, target, cut), key=lambda item: (item.sure, item.snapshot.position), reverse=True
+    )
+    if not choices:
+        raise NoRestorePointError(_nothing_before(catalog, target))
+    gap: ReplicaGapError | None = None
+    for choice in choices:
+        try:
+            return _plan(catalog, target, cut, choice)
+        except ReplicaGapError as error:
+            # An older or newer snapshot may have an unbroken run of segments; if none has, the first one
+            # counts.
+            gap = gap or error
+    assert gap is not None
+    raise gap
+
+
+def _cut(catalog: Catalog, target: Target) -> _Cut:
+    segments = catalog.segments
+    highest = max(segments[-1].index if segments else -1, catalog.snapshots[-1].info.index)
+    if isinstance(target, Latest):
+        return _Cut(segments, segments[-1].index if segments else -1, inside=False)
+    if isinstance(target, AtIndex):
+        if target.index > highest:
+            raise NoRestorePointError(
+                f"Generation {catalog.generation} has no index {target.index:08x}: "
+                f"its indexes go from {catalog.snapshots[0].info.index:08x} to {highest:08x}."
+            )
+        kept = tuple(item for item in segments if item.index <= target.index)
+        # An index past all segments is that of a snapshot alone; one between segments must have its own.
+        last = (
+            target.index
+            if segments and target.index <= segments[-1].index
+            else (kept[-1].index if kept else -1)
+        )
+        return _Cut(kept, last, inside=False)
+    if isinstance(target, AtTime):
+        return _cut_time(catalog, target)
+    return _cut_position(catalog, target.position)
+
+
+def _cut_time(catalog: Catalog, target: AtTime) -> _Cut:
+    late = next(
+        (n for n, item in enumerate(catalog.segments) if item.created > target.time), len(catalog.segments)
+    )
+    kept, rest = catalog.segments[:late], catalog.segments[late:]
+    last = kept[-1].index if kept else -1
+    newest = catalog.newest
+    remarks: tuple[str, ...] = ()
+    if newest is not None and newest < target.time and not rest:
+        remarks = (
+            f"The newest object is from {format_time(newest)}, before the time asked for: this is the "
+            f"latest state.",
+        )
+    return _Cut(kept, last, inside=bool(rest) and rest[0].index == last, remarks=remarks)
+
+
+def _cut_position(catalog: Catalog, position: Position) -> _Cut:
+    if position.generation != catalog.generation:
+        raise NoRestorePointError(f"{position} is not in generation {catalog.generation}.")
+    begins = position.offset <= WAL_HEADER_SIZE
+    kept = tuple(
+        item
+        for item in catalog.segments
+        if (item.index, item.offset) < (position.index, position.offset)
+        # The first segment of the index is read too, for its note says where the index before it ended.
+        or (begins and (item.index, item.offset) == (position.index, 0))
+    )
+    known = any(item.index == position.index for item in kept) or any(
+        item.position == position for item in catalog.snapshots
+    )
+    if not known:
+        last = catalog.segments[-1].name if catalog.segments else catalog.snapshots[-1].info.name
+        raise NoRestorePointError(
+            f"The replica has no index {position.index:08x} up to {position}. "
+            f"The last object of generation {catalog.generation} is {last}."
+        )
+    return _Cut(kept, position.index, inside=True)
+
+
+def _choices(catalog: Catalog, target: Target, cut: _Cut) -> Iterator[_Choice]:
+    """Every snapshot that can serve."""
+    for snapshot in catalog.snapshots:
+        choice = _noted(snapshot, target, cut) if snapshot.note else _unnoted(catalog, snapshot, target, cut)
+        if choice is not None:
+            yield choice
+
+
+def _noted(snapshot: Snapshot, target: Target, cut: _Cut) -> _Choice | None:
+    """A snapshot of an exact commit serves if that commit is not past the target."""
+    at = (snapshot.position.index, snapshot.position.offset)
+    if isinstance(target, AtIndex):
+        serves = at[0] <= target.index
+    elif isinstance(target, AtPosition):
+        serves = at <= (target.position.index, target.position.offset)
+    elif isinstance(target, AtTime):
+        # The target lies at or past the start of the last segment kept.
+        floor = max(((item.index, item.offset) for item in cut.kept[-1:]), default=(-1, 0))
+        serves = snapshot.info.created <= target.time or at <= floor
+    else:
+        serves = True
+    return _Choice(snapshot, sure=True) if serves else None
+
+
+def _unnoted(catalog: Catalog, snapshot: Snapshot, target: Target, cut: _Cut) -> _Choice | None:
+    """A snapshot of Litestream serves below the target's index; in that index it depends."""
+    index, created = snapshot.info.index, snapshot.info.created
+    if index < cut.last_index:
+        return _Choice(snapshot, sure=True)
+    if index > cut.last_index:
+        if isinstance(target, AtTime):
+            # It may hold frames of its own index, but then they are older than the time asked for.
+            return _Choice(snapshot, sure=False) if created <= target.time else None
+        late = isinstance(target, AtPosition) or (isinstance(target, AtIndex) and index > target.index)
+        return None if late else _Choice(snapshot, sure=True)
+    if cut.inside:
+        return _Choice(snapshot, sure=False, prove=True)
+    sealed = bool(catalog.segments) and catalog.segments[-1].index > index
+    last = cut.kept[-1].created if cut.kept else created
+    if sealed or created <= last:
+        return _Choice(snapshot, sure=True)
+    return _Choice(snapshot, sure=False)
+
+
+def _plan(catalog: Catalog, target: Target, cut: _Cut, choice: _Choice) -> Plan:
+    snapshot = choice.snapshot
+    start = snapshot.position
+    stop = target.position if isinstance(target, AtPosition) else None
+    used = tuple(item for item in cut.kept if item.index >= snapshot.info.index)
+    if stop == start and (snapshot.note or not used):
+        used = ()
+    elif snapshot.info.index <= cut.last_index:
+        _check_indexes(snapshot, used, cut.last_index)
+    witnesses: tuple[SegmentInfo, ...] = ()
+    if choice.prove:
+        # The last segment kept is read again: the checksums of those after it continue from its own.
+        rest = (item for item in catalog.segments[len(cut.kept) :] if item.index == cut.last_index)
+        witnesses = (*used[-1:], *rest)
+    return Plan(catalog.generation, snapshot, start, used, stop, witnesses, cut.remarks)
+
+
+def _check_indexes(snapshot: Snapshot, used: Sequence[SegmentInfo], last_index: int) -> None:
+    """Every index from the snapshot's to the last must be there, from its offset 0."""
+    generation, expected = snapshot.info.generation, snapshot.info.index
+    for item in used:
+        if item.index == expected - 1:
+            continue
+        if (item.index, item.offset) != (expected, 0):
+            break
+        expected += 1
+    if expected > last_index:
+        return
+    raise ReplicaGapError(gap_words(Position(generation, expected, 0), _before(snapshot, expected)))
+
+
+def _line(item: SnapshotInfo | SegmentInfo) -> str:
+    return f"{item.size:>12}  {format_time(item.created)}  {item.name}"
+
+
+def _values(item: SnapshotInfo | SegmentInfo) -> dict[str, object]:
+    return {"name": item.name, "size": item.size, "created": format_time(item.created)}
+
+
+def gap_words(expected: Position, last: Position | str) -> str:
+    """The message for a segment that should be at `expected`; `last` is what can be restored instead."""
+    if isinstance(last, Position):
+        last = f"The last restore point before it is {last}: restore that with -position."
+    return f"{segment_name(expected)} is not in the replica, and the restore needs it. {last}"
+
+
+def _before(snapshot: Snapshot, expected: int) -> Position | str:
+    if expected > snapshot.info.index:
+        where = f"-generation {snapshot.info.generation} -index {expected - 1:x}"
+        return f"What comes before it can be restored: give {where}."
+    if snapshot.note:
+        return snapshot.position
+    return f"Without it {snapshot.info.name} cannot be brought to the target."
+
+
+def _nothing_before(catalog: Catalog, target: Target) -> str:
+    first = catalog.snapshots[0]
+    oldest = min(item.info.created for item in catalog.snapshots)
+    newest = catalog.newest
+    return (
+        f"Generation {catalog.generation} has no restore point for {target}: its first snapshot is of index "
+        f"{first.info.index:08x}, its oldest snapshot from {format_time(oldest)}"
+        f"{f', its newest object from {format_time(newest)}' if newest else ''}."
+    )

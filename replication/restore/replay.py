@@ -1,0 +1,248 @@
+"""Segments in order into the database file, each frame verified first and only whole transactions written.
+
+Its promise: frames reach the file only when their salts and checksums continue the chain from the header of
+their index, a commit follows, and that commit is not past the one asked for. A segment that is missing,
+overlaps or is damaged raises an error that names it. It leaves to the caller: which segments there are
+(plan.py), and their bytes.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from replication.errors import CorruptObjectError, NoRestorePointError, ReplicaGapError
+from replication.position import Position
+from replication.restore.apply import DatabaseFile
+from replication.restore.fetch import Fetched
+from replication.restore.plan import Plan, gap_words
+from replication.sqlite.checksum import WAL_HEADER_SIZE, Sums
+from replication.sqlite.wal import Frames, WALHeader, frames_in
+
+BLOCK_BYTES = 8 << 20
+"""About how many bytes of frames are verified and written at a time."""
+
+
+@dataclass(slots=True)
+class _Index:
+    """One WAL index while it is read. Offsets are in bytes of the WAL, as positions have them.
+
+    `end` is how far it was read, `committed` the end of its last commit that counts, `written` how far it is
+    in the file; `waiting` has the segments with frames that no commit has followed yet.
+    """
+
+    number: int
+    header: WALHeader
+    sums: Sums
+    end: int
+    committed: int = 0
+    written: int = WAL_HEADER_SIZE
+    pages: int = 0
+    waiting: list[Fetched] = field(default_factory=list)
+
+
+class Replay:
+    """Feeds one plan's segments to a file. Not thread-safe."""
+
+    def __init__(self, plan: Plan, file: DatabaseFile) -> None:
+        self._plan = plan
+        self._file = file
+        self._index: _Index | None = None
+        self.reached = plan.start
+        """The commit that the file holds, once `finish` has returned; before it, the last one read."""
+        self._next_commit: Position | None = None
+        self.segments = 0
+
+    def add(self, segment: Fetched) -> None:
+        """Verify one segment and write what it completes; closes it when it is no longer needed."""
+        info = segment.info
+        if self._index is None or info.index != self._index.number:
+            self._begin_index(segment)
+        index = self._index
+        assert index is not None
+        self._check_place(index, segment)
+        index.waiting.append(segment)
+        for _, frames in _blocks(segment, index, index.end, index.sums):
+            self._note_commits(index, frames)
+            index.sums = frames.sums
+            index.end += frames.count * index.header.frame_size
+        if index.committed > index.written:
+            self._write(index)
+        self._let_go(index)
+        self.segments += 1
+
+    def finish(self) -> None:
+        """Bring the file to the size of the last commit; raise unless the commit asked for was reached."""
+        if self._index is not None:
+            self._end_index(self._index)
+        stop = self._plan.stop
+        if stop is None or stop == self.reached or self._before_any_frame(stop):
+            return
+        words = f"The nearest commits in the replica: {self.reached} before it"
+        words += f" and {self._next_commit} after it." if self._next_commit else " and none after it."
+        raise NoRestorePointError(f"No commit ends at {stop}. {words}")
+
+    def close(self) -> None:
+        """Let go of segments that are still waiting for a commit."""
+        if self._index is not None:
+            for segment in self._index.waiting:
+                segment.close()
+            self._index.waiting.clear()
+
+    @property
+    def unfinished(self) -> bool:
+        """True if the last segment ends inside a transaction, whose frames were left out."""
+        index = self._index
+        return (
+            index is not None
+            and index.end > max(index.committed, WAL_HEADER_SIZE)
+            and self._plan.stop is None
+        )
+
+    def _begin_index(self, segment: Fetched) -> None:
+        info = segment.info
+        if self._index is not None:
+            self._check_sealed(self._index, segment)
+            self._end_index(self._index)
+        if info.offset:
+            raise ReplicaGapError(gap_words(Position(info.generation, info.index, 0), self.reached))
+        try:
+            header = WALHeader.parse(segment.read_at(0, WAL_HEADER_SIZE))
+        except ValueError as error:
+            raise CorruptObjectError(info.name, str(error)) from None
+        if header.page_size != self._file.page_size:
+            raise CorruptObjectError(
+                info.name, f"its page size is {header.page_size}, that of the snapshot {self._file.page_size}"
+            )
+        self._index = _Index(info.index, header, header.sums, end=0)
+        start = self._plan.start
+        if start.index == info.index:
+            # What the snapshot holds is newer than, or the same as, every frame up to there.
+            self._index.written = max(start.offset, WAL_HEADER_SIZE)
+
+    def _check_place(self, index: _Index, segment: Fetched) -> None:
+        info = segment.info
+        if info.offset > index.end:
+            raise ReplicaGapError(gap_words(Position(info.generation, index.number, index.end), self.reached))
+        if info.offset < index.end:
+            raise CorruptObjectError(
+                info.name,
+                f"the segment before it ends at {index.end}, past where this one starts; two programs may "
+                f"have "
+                "written this replica",
+            )
+        header = 0 if info.offset else WAL_HEADER_SIZE
+        if segment.length < header or (segment.length - header) % index.header.frame_size:
+            raise CorruptObjectError(info.name, f"{segment.length} bytes are not whole frames")
+        index.end += header
+
+    def _check_sealed(self, index: _Index, following: Fetched) -> None:
+        """The end of an index must be a commit, and where the note of the next index says."""
+        generation = following.info.generation
+        expected = None
+        if following.note is not None and following.info.offset == 0:
+            try:
+                expected = Position.parse(str(following.note.get("previous", "")))
+            except ValueError:
+                expected = None
+        known = expected is not None and (expected.generation, expected.index) == (generation, index.number)
+        if known and expected is not None and max(expected.offset, WAL_HEADER_SIZE) < index.end:
+            raise CorruptObjectError(
+                following.info.name,
+                f"its note says that the index before it ends at {expected}, not at {index.end}",
+            )
+        short = known and expected is not None and expected.offset > max(index.end, WAL_HEADER_SIZE)
+        torn = index.end > max(index.committed, WAL_HEADER_SIZE)
+        behind = (self._plan.start.index, self._plan.start.offset) > (index.number, index.end)
+        if short or torn or behind:
+            raise ReplicaGapError(gap_words(Position(generation, index.number, index.end), self.reached))
+
+    def _note_commits(self, index: _Index, frames: Frames) -> None:
+        """Remember the last commit that is not past the target, and the first that is."""
+        generation, size = self._plan.generation, index.header.frame_size
+        rows = np.flatnonzero(frames.commits)
+        ends = index.end + (rows + 1) * size
+        stop = self._plan.stop
+        inside = len(rows)
+        if stop is not None and stop.index == index.number:
+            inside = int(np.searchsorted(ends, stop.offset, side="right"))
+            if inside < len(rows) and self._next_commit is None:
+                self._next_commit = Position(generation, index.number, int(ends[inside]))
+        if inside:
+            index.committed = int(ends[inside - 1])
+            index.pages = int(frames.commits[rows[inside - 1]])
+            commit = Position(generation, index.number, index.committed)
+            self.reached = max(self.reached, commit)
+
+    def _write(self, index: _Index) -> None:
+        """Write the frames up to the last commit, and let go of segments that lie before it."""
+        size = index.header.frame_size
+        for segment in index.waiting:
+            base = segment.info.offset or WAL_HEADER_SIZE
+            skip = 0 if segment.info.offset else WAL_HEADER_SIZE
+            begin = max(index.written, base)
+            end = min(index.committed, segment.info.offset + segment.length)
+            while begin < end:
+                step = min(end - begin, _block_size(size))
+                data = np.frombuffer(segment.read_at(skip + begin - base, step), dtype=np.uint8).reshape(
+                    -1, size
+                )
+                pages = data[:, :4].copy().view(">u4")[:, 0].astype(np.uint32)
+                self._file.write_frames(data, pages)
+                begin += step
+        index.written = index.committed
+
+    def _let_go(self, index: _Index) -> None:
+        """Close the segments that hold nothing more to write."""
+        needed = []
+        for segment in index.waiting:
+            if segment.info.offset + segment.length > index.written:
+                needed.append(segment)
+            else:
+                segment.close()
+        index.waiting = needed
+
+    def _end_index(self, index: _Index) -> None:
+        for segment in index.waiting:
+            segment.close()
+        index.waiting.clear()
+        if index.pages and index.committed >= index.written:
+            self._file.resize(index.pages)
+
+    def _before_any_frame(self, stop: Position) -> bool:
+        """True if `stop` is the start of an index, and the file holds all of the index before it."""
+        if stop.offset > WAL_HEADER_SIZE:
+            return False
+        return self.reached.index == stop.index - 1 or (self.reached.index, self.reached.offset) == (
+            stop.index,
+            0,
+        )
+
+
+def _blocks(segment: Fetched, index: _Index, start: int, sums: Sums) -> Iterator[tuple[int, Frames]]:
+    """The verified frames of a segment, in blocks, with the offset of each; `start` is that of the first
+    frame.
+
+    Raises CorruptObjectError at the first frame that does not continue the chain.
+    """
+    size = index.header.frame_size
+    at = 0 if segment.info.offset else WAL_HEADER_SIZE
+    while at < segment.length:
+        data = segment.read_at(at, min(_block_size(size), segment.length - at))
+        frames = frames_in(data, index.header, sums)
+        if frames.count * size < len(data) or not frames.pages.all():
+            bad = frames.count if frames.count * size < len(data) else int(np.argmin(frames.pages))
+            raise CorruptObjectError(
+                segment.info.name,
+                f"the frame at offset {start + bad * size} of index {index.number:08x} does not continue "
+                f"the chain "
+                "of checksums from the start of its WAL",
+            )
+        yield start, frames
+        sums = frames.sums
+        at += len(data)
+        start += len(data)
+
+
+def _block_size(frame_size: int) -> int:
+    return max(1, BLOCK_BYTES // frame_size) * frame_size

@@ -1,0 +1,268 @@
+"""A restore from beginning to end: choose, plan, fetch, verify, write, check, put in place.
+
+Its promise (number 3 of the design): the file that appears equals, page for page, the database right after
+one commit, or nothing appears. It leaves to the caller: which replicas there are, and what to tell the user
+meanwhile.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from replication.errors import (
+    CorruptObjectError,
+    IntegrityCheckError,
+    ObjectNotFoundError,
+    ReplicaGapError,
+    ReplicationError,
+)
+from replication.position import Position
+from replication.restore.apply import DatabaseFile
+from replication.restore.choose import Chosen, Source, choose
+from replication.restore.fetch import Fetcher
+from replication.restore.output import Output, check_free, local_errors
+from replication.restore.plan import Plan, make_plan
+from replication.restore.replay import Replay
+from replication.restore.retry import Backoff, check
+from replication.restore.target import Latest, Target
+from replication.restore.witness import prove
+from replication.sqlite import integrity
+
+PARALLELISM_DEFAULT = 8
+REPLANS_MAX = 3
+"""How often a restore begins anew because the replica changed under it, by retention or a new snapshot."""
+
+Check = Literal["none", "quick", "full"]
+Phase = Literal["plan", "snapshot", "wal", "check", "done"]
+
+
+@dataclass(frozen=True, slots=True)
+class RestoreOptions:
+    """What to restore and how carefully; `generation` None means that it is chosen."""
+
+    target: Target = Latest()  # noqa: RUF009 (frozen)
+    generation: str | None = None
+    parallelism: int = PARALLELISM_DEFAULT
+    integrity_check: Check = "quick"
+    backoff: Backoff = Backoff()  # noqa: RUF009 (frozen)
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a restore is: stored bytes and objects, of how many."""
+
+    phase: Phase
+    bytes_done: int
+    bytes_total: int
+    objects_done: int
+    objects_total: int
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """What a restore would do: for -dry-run and for the question before it begins."""
+
+    source: Source
+    plan: Plan
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RestoreResult:
+    """What was restored. `size` is that of the file, `bytes_fetched` counts stored bytes, retries included.
+
+    `check` is "ok", "skipped", or why SQLite could not check the file here.
+    """
+
+    output: Path
+    replica: str
+    position: Position
+    snapshot: str
+    segments: int
+    bytes_fetched: int
+    pages: int
+    page_size: int
+    size: int
+    seconds: float
+    check: str
+    warnings: tuple[str, ...] = field(default=())
+
+    @property
+    def generation(self) -> str:
+        return self.position.generation
+
+
+def prepare(
+    sources: Sequence[Source], options: RestoreOptions, cancel: threading.Event | None = None
+) -> Prepared:
+    """Choose the replica and generation, and plan. Nothing is written.
+
+    Raises StorageError, NoRestorePointError, ReplicaGapError, RestoreCancelledError.
+    """
+    chosen: Chosen = choose(sources, options.target, options.generation, cancel or threading.Event())
+    return Prepared(chosen.source, make_plan(chosen.catalog, options.target), chosen.warnings)
+
+
+def restore(
+    sources: Sequence[Source],
+    output: Path,
+    options: RestoreOptions = RestoreOptions(),
+    progress: Callable[[Progress], None] = lambda progress: None,
+    cancel: threading.Event | None = None,
+) -> RestoreResult:
+    """Restore into `output`, which must not exist.
+
+    `progress` is called in this thread. Setting `cancel` ends the restore with RestoreCancelledError.
+    Raises every child of RestoreError, StorageError and LocalFileError; whatever is raised, nothing is left
+    behind.
+    """
+    began = time.monotonic()
+    stop = cancel or threading.Event()
+    # Refused before the store is asked for anything.
+    check_free(output)
+    progress(Progress("plan", 0, 0, 0, 0))
+    prepared = prepare(sources, options, stop)
+    for _ in range(REPLANS_MAX):
+        try:
+            return _run(prepared, output, options, progress, stop, began)
+        except (ObjectNotFoundError, CorruptObjectError, ReplicaGapError) as error:
+            again = _prepare_again(sources, options, stop, prepared)
+            if again is None:
+                raise _final(error) from None
+            prepared = again
+    return _run(prepared, output, options, progress, stop, began)
+
+
+def _prepare_again(
+    sources: Sequence[Source], options: RestoreOptions, stop: threading.Event, before: Prepared
+) -> Prepared | None:
+    """A new plan, if the replica has changed so that there is one."""
+    try:
+        again = prepare(sources, options, stop)
+    except ReplicationError:
+        return None
+    return again if again.plan != before.plan else None
+
+
+def _final(error: ReplicationError) -> ReplicationError:
+    if isinstance(error, ObjectNotFoundError):
+        return ReplicaGapError(f"{error}, and the restore needs it. It was listed a moment ago: try again.")
+    return error
+
+
+def _run(
+    prepared: Prepared,
+    path: Path,
+    options: RestoreOptions,
+    progress: Callable[[Progress], None],
+    stop: threading.Event,
+    began: float,
+) -> RestoreResult:
+    plan = prepared.plan
+    meter = _Meter(plan, progress)
+    with Output(path) as output:
+        fetcher = Fetcher(
+            prepared.source.client,
+            output.path.parent,
+            stop,
+            options.parallelism,
+            meter.count,
+            options.backoff,
+        )
+        file = DatabaseFile(output.descriptor)
+        replay = Replay(plan, file)
+        try:
+            with local_errors(output.path):
+                file.write_snapshot(plan.snapshot, meter.pieces(fetcher.snapshot(plan.snapshot.info)))
+                prove(plan, file, fetcher)
+                meter.begin("wal", 1 + len(plan.witnesses))
+                for segment in fetcher.segments(plan.segments):
+                    replay.add(segment)
+                    meter.object_done()
+                replay.finish()
+                size = file.size
+        finally:
+            replay.close()
+        note = plan.snapshot.note
+        output.sync(note.mode if note else None)
+        meter.begin("check", plan.objects)
+        verdict = _check(output, options.integrity_check, stop)
+        check(stop)
+        output.put_in_place()
+    meter.begin("done", plan.objects)
+    warnings = (*prepared.warnings, *plan.remarks)
+    if replay.unfinished:
+        warnings += (
+            "The replica ends inside a transaction, which was left out: it had not been committed there.",
+        )
+    return RestoreResult(
+        output=output.path,
+        replica=prepared.source.name,
+        position=replay.reached,
+        snapshot=plan.snapshot.info.name,
+        segments=replay.segments,
+        bytes_fetched=meter.bytes_done,
+        pages=size // file.page_size,
+        page_size=file.page_size,
+        size=size,
+        seconds=time.monotonic() - began,
+        check=verdict,
+        warnings=warnings,
+    )
+
+
+def _check(output: Output, thoroughness: Check, stop: threading.Event) -> str:
+    if thoroughness == "none":
+        return "skipped"
+    try:
+        found = integrity.problems(output.temporary, thoroughness, stop.is_set)
+    except integrity.Inconclusive as error:
+        return f"inconclusive: {error}"
+    except integrity.Interrupted:
+        check(stop)
+        return "inconclusive: interrupted"
+    if found:
+        raise IntegrityCheckError(
+            f"The restored database fails SQLite's {thoroughness} check, so it was removed. SQLite says: "
+            f"{'; '.join(found)}. Restore an earlier point, or look at it with -integrity-check none."
+        )
+    return "ok"
+
+
+class _Meter:
+    """Counts stored bytes, from any thread, and tells them from the thread of the restore."""
+
+    def __init__(self, plan: Plan, progress: Callable[[Progress], None]) -> None:
+        self._plan = plan
+        self._progress = progress
+        self._lock = threading.Lock()
+        self._phase: Phase = "snapshot"
+        self._objects = 0
+        self.bytes_done = 0
+
+    def count(self, size: int) -> None:
+        with self._lock:
+            self.bytes_done += size
+
+    def pieces(self, pieces: Iterable[bytes]) -> Iterator[bytes]:
+        for piece in pieces:
+            yield piece
+            self._tell()
+
+    def begin(self, phase: Phase, objects: int) -> None:
+        self._phase = phase
+        self._objects = objects
+        self._tell()
+
+    def object_done(self) -> None:
+        self._objects += 1
+        self._tell()
+
+    def _tell(self) -> None:
+        total = self._plan.size
+        self._progress(
+            Progress(self._phase, min(self.bytes_done, total), total, self._objects, self._plan.objects)
+        )

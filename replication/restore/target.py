@@ -1,0 +1,104 @@
+"""Where a restore is to stop: four pure values, and how they are written on the command line.
+
+Nothing here knows what a replica holds; whether a target can be reached is decided in plan.py.
+"""
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from replication.errors import UsageError
+from replication.position import INDEX_MAX, Position
+
+_INDEX = re.compile(r"(?:0x)?([0-9a-fA-F]{1,8})")
+# Seconds may have a fraction of any length; datetime keeps six digits of it.
+_TIME = re.compile(r"(\d{4}-\d{2}-\d{2})[Tt](\d{2}:\d{2}:\d{2})(\.\d+)?([Zz]|[+-]\d{2}:\d{2})", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Latest:
+    """Everything that the replica holds."""
+
+    def __str__(self) -> str:
+        return "the latest state"
+
+
+@dataclass(frozen=True, slots=True)
+class AtIndex:
+    """The end of one WAL index."""
+
+    index: int
+
+    def __str__(self) -> str:
+        return f"the end of index {self.index:08x}"
+
+
+@dataclass(frozen=True, slots=True)
+class AtTime:
+    """The newest commit whose object was in the replica at `time`, which has a time zone."""
+
+    time: datetime
+
+    def __str__(self) -> str:
+        return f"the state at {format_time(self.time)}"
+
+
+@dataclass(frozen=True, slots=True)
+class AtPosition:
+    """The commit that ends at exactly this position."""
+
+    position: Position
+
+    def __str__(self) -> str:
+        return f"the commit at {self.position}"
+
+
+Target = Latest | AtIndex | AtTime | AtPosition
+
+
+def parse_index(text: str) -> AtIndex:
+    """Read an index in hex, as listings of Litestream objects name it; raise UsageError for anything else."""
+    match = _INDEX.fullmatch(text)
+    index = int(match[1], 16) if match else INDEX_MAX + 1
+    if index > INDEX_MAX:
+        raise UsageError(f"{text!r} is not a WAL index: give 1 to 8 hex digits, at most {INDEX_MAX:x}.")
+    return AtIndex(index)
+
+
+def parse_time(text: str) -> AtTime:
+    """Read an RFC 3339 time with a zone; raise UsageError for anything else."""
+    time = time_from(text)
+    if time is None:
+        raise UsageError(
+            f"{text!r} is not a time: write it as 2000-01-01T00:00:00Z, with Z or an offset such as +02:00."
+        )
+    return AtTime(time)
+
+
+def parse_position(text: str) -> AtPosition:
+    """Read GENERATION/INDEX:OFFSET; raise UsageError for anything else."""
+    try:
+        return AtPosition(Position.parse(text))
+    except ValueError as error:
+        raise UsageError(f"{error}.") from None
+
+
+def time_from(text: str) -> datetime | None:
+    """The UTC time that an RFC 3339 text says, or None."""
+    match = _TIME.fullmatch(text)
+    if match is None:
+        return None
+    day, clock, fraction, zone = match.groups()
+    zone = "+00:00" if zone in "Zz" else zone
+    try:
+        return datetime.fromisoformat(
+            f"{day}T{clock}{(fraction or '.0')[:7].ljust(7, '0')}{zone}"
+        ).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+
+
+def format_time(time: datetime) -> str:
+    """RFC 3339 in UTC, with as much of a fraction as there is."""
+    text = time.astimezone(UTC).isoformat(timespec="microseconds" if time.microsecond else "seconds")
+    return text.replace("+00:00", "Z")
