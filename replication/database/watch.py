@@ -1,0 +1,102 @@
+"""Noticing changes: the kernel tells which WAL was written (inotify), one descriptor for all databases.
+
+It promises nothing: an event may be lost, and on systems without inotify none ever comes. So whoever is woken by
+it also looks at the monitor interval. Folders are watched, not files, since a WAL may come and go.
+"""
+
+import os
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+from replication.events import EventLog
+
+_READ_TIMEOUT_MS = 500
+_SUFFIX = "-wal"
+
+
+class Watcher:
+    """One thread that calls back when the WAL of a watched database was written."""
+
+    def __init__(self, events: EventLog) -> None:
+        self._events = events
+        self._names: dict[int, dict[str, Callable[[], None]]] = {}
+        self._lock = threading.Lock()
+        self._stop = threading.Event()
+        self._inotify = _open_inotify()
+        self._thread: threading.Thread | None = None
+        if self._inotify is not None:
+            self._thread = threading.Thread(target=self._watch, name="watcher", daemon=True)
+            self._thread.start()
+
+    @property
+    def works(self) -> bool:
+        """False where changes are only seen at the monitor interval."""
+        return self._inotify is not None
+
+    def add(self, database: Path, changed: Callable[[], None]) -> bool:
+        """Call `changed` whenever the WAL of `database` is written or the database appears; False if that cannot be."""
+        if self._inotify is None:
+            return False
+        real = Path(os.path.realpath(database))
+        try:
+            watch = self._inotify.add_watch(str(real.parent), _mask())
+        except OSError as error:
+            if error.errno != _ENOENT:
+                self._events.emit(
+                    "warning",
+                    "changes are only seen at the monitor interval",
+                    database=str(database),
+                    error=f"inotify: {error.strerror}",
+                )
+            return False
+        with self._lock:
+            names = self._names.setdefault(watch, {})
+            names[real.name + _SUFFIX] = changed
+            names[real.name] = changed
+        return True
+
+    def close(self, timeout_seconds: float) -> bool:
+        """Stop; False if the thread did not end in time."""
+        self._stop.set()
+        if self._thread is not None:
+            self._thread.join(timeout_seconds)
+            if self._thread.is_alive():
+                return False
+        if self._inotify is not None:
+            self._inotify.close()
+        return True
+
+    def _watch(self) -> None:
+        assert self._inotify is not None
+        while not self._stop.is_set():
+            events = self._inotify.read(timeout=_READ_TIMEOUT_MS)
+            with self._lock:
+                called = {self._names.get(event.wd, {}).get(event.name) for event in events}
+                if any(event.wd == -1 for event in events):  # the kernel's queue ran over: look everywhere
+                    called = {changed for names in self._names.values() for changed in names.values()}
+            for changed in called:
+                if changed is not None:
+                    changed()
+
+
+_ENOENT = 2
+
+
+def _mask() -> int:
+    from inotify_simple import flags
+
+    return int(flags.MODIFY | flags.CREATE | flags.MOVED_TO)
+
+
+def _open_inotify():  # type: ignore[no-untyped-def]
+    """An inotify instance, or None where the system has none to give."""
+    if sys.platform != "linux":
+        return None
+    from inotify_simple import INotify
+
+    try:
+        return INotify()
+    except OSError:
+        return None

@@ -1,0 +1,263 @@
+"""The engine: all databases of a configuration, replicated by a bounded number of threads.
+
+Two pools do the work, one that copies WAL and one that uploads; a watcher wakes them, and the monitor interval
+is their safety net. Callers start it, ask for status and events as often as they like, and close it.
+"""
+
+import threading
+import time
+from functools import partial
+
+from replication.config_values import Config, DatabaseConfig
+from replication.database.checkpoint import CheckpointPolicy
+from replication.database.database import Database
+from replication.database.watch import Watcher
+from replication.errors import DatabaseLockedError, ReplicationError
+from replication.events import Event, EventLog
+from replication.pool import Job, Pool
+from replication.replica.replica import Replica
+from replication.replica.runner import ERROR_REPEAT_SECONDS, Intervals, ReplicaRunner
+from replication.sqlite.connection import check_sqlite_version, sqlite_version
+from replication.status import DatabaseStatus, EngineStatus
+from replication.storage.open import open_storage
+from replication.storage.replica_client import ReplicaClient
+
+SYNC_THREADS_MAX = 2
+UPLOAD_THREADS_MAX = 8
+SYNC_GAP_SECONDS = 0.005
+"""The least time between two looks at one database, so that a busy writer is not looked at commit by commit."""
+DATABASE_RETRY_SECONDS_MAX = 15.0
+CLOSE_SECONDS_MAX = 10.0
+"""How long a close waits for the last sync and upload."""
+CLOSE_TRIES = 2
+"""A replica that fails this often during a close is given up: its WAL stays for the next start."""
+
+
+class _Source:
+    """One database with its jobs."""
+
+    def __init__(self, config: DatabaseConfig, database: Database, runners: list[ReplicaRunner]) -> None:
+        self.config = config
+        self.database = database
+        self.runners = runners
+        self.watched = False
+        self.errors = 0
+        self.told: tuple[str, float] = ("", 0.0)
+        self.began = 0.0
+        self.database_job: Job
+        self.replica_jobs: list[Job] = []
+
+
+class Engine:
+    """Replicates until it is closed. Every method may be called from any thread."""
+
+    def __init__(self, config: Config) -> None:
+        self.events = EventLog()
+        self._closing = threading.Event()
+        self._sources = [self._source(database) for database in config.databases]
+        self._watcher: Watcher | None = None
+        self._sync_pool: Pool | None = None
+        self._upload_pool: Pool | None = None
+
+    def start(self) -> None:
+        """Begin. Raises DatabaseError for an unsafe SQLite; a database with trouble of its own shows it in status."""
+        check_sqlite_version(sqlite_version())
+        self._watcher = Watcher(self.events)
+        self._sync_pool = Pool("sync", min(SYNC_THREADS_MAX, max(1, len(self._sources))), self._crashed)
+        replicas = sum(len(source.runners) for source in self._sources)
+        self._upload_pool = Pool("upload", min(UPLOAD_THREADS_MAX, max(1, replicas)), self._crashed)
+        for source in self._sources:
+            self._sync_pool.wake(source.database_job)
+
+    def status(self) -> EngineStatus:
+        """How everything stands now: frozen values, nothing is asked of disk or store."""
+        now = time.time()
+        return EngineStatus(now, tuple(_database_status(source, now) for source in self._sources))
+
+    def events_since(self, number: int) -> list[Event]:
+        """Events after event `number`, oldest first."""
+        return self.events.since(number)
+
+    def sync_now(self) -> None:
+        """Look at every database, and try every replica, without waiting for a gap or a retry."""
+        for source in self._sources:
+            for runner in source.runners:
+                runner.hurry()
+            self._wake_database(source)
+
+    def snapshot(self, database_path: str, replica_name: str | None = None) -> list[str]:
+        """Write snapshots now, in the caller's thread; what became of each, in words. Raises ReplicationError."""
+        said = []
+        for source in self._sources:
+            if str(source.database.path) == database_path:
+                for runner in source.runners:
+                    if replica_name in (None, runner.replica.name):
+                        said.append(f"{runner.replica.name}: {runner.replica.snapshot()}")
+        return said
+
+    def close(self, timeout_seconds: float = CLOSE_SECONDS_MAX) -> list[str]:
+        """A last sync and upload within the time given, then let go of all; the names of what did not end.
+
+        A replica whose store does not answer is given up after two tries; nothing is lost by it, as the shadow
+        WAL keeps what is pending for the next start.
+        """
+        deadline = time.monotonic() + timeout_seconds
+        alive: list[str] = []
+        if self._watcher is not None and not self._watcher.close(1.0):
+            alive.append("watcher")
+        if self._sync_pool is not None and self._upload_pool is not None:
+            self._drain(deadline)
+            self._closing.set()
+            alive += self._sync_pool.close(max(0.5, deadline - time.monotonic()))
+            alive += self._upload_pool.close(max(0.5, deadline - time.monotonic()))
+        for source in self._sources:
+            # A thread that hangs may still use the database; ending the process lets go of it as well.
+            if not alive:
+                source.database.close()
+                for runner in source.runners:
+                    runner.replica.client.storage.close()
+        return alive
+
+    # -- making ---------------------------------------------------------------------------------------------------
+
+    def _source(self, config: DatabaseConfig) -> _Source:
+        path = str(config.path)
+        policy = CheckpointPolicy(
+            config.min_checkpoint_page_count, config.max_checkpoint_page_count, config.checkpoint_interval
+        )
+        database = Database(config.path, config.meta_path, policy, partial(self.events.emit, database=path))
+        runners = []
+        for settings in config.replicas:
+            emit = partial(self.events.emit, database=path, replica=settings.name)
+            client = ReplicaClient(open_storage(settings.location), partial(emit, "warning"))
+            replica = Replica(settings.name, client, database, emit)
+            intervals = Intervals(
+                settings.sync_interval,
+                settings.snapshot_interval,
+                settings.retention,
+                settings.retention_check_interval,
+            )
+            runners.append(ReplicaRunner(replica, database, intervals, emit))
+        source = _Source(config, database, runners)
+        source.database_job = Job(f"sync {path}", partial(self._run_database, source))
+        source.replica_jobs = [
+            Job(f"upload {path} {runner.replica.name}", partial(self._run_replica, source, runner))
+            for runner in runners
+        ]
+        return source
+
+    # -- jobs -----------------------------------------------------------------------------------------------------
+
+    def _run_database(self, source: _Source) -> float | None:
+        now = time.monotonic()
+        if now < source.began + SYNC_GAP_SECONDS:
+            return source.began + SYNC_GAP_SECONDS
+        source.began = now
+        if not source.watched and self._watcher is not None and not self._closing.is_set():
+            source.watched = self._watcher.add(source.database.path, partial(self._wake_database, source))
+        before = source.database.position
+        try:
+            look_again = source.database.sync()
+        except Exception as error:  # whatever it is: it shows, and the next try comes
+            return now + self._database_failed(source, error)
+        if source.errors:
+            self.events.emit("info", "database is well again", database=str(source.database.path))
+        source.errors, source.told = 0, ("", 0.0)
+        if source.database.position != before:
+            self._wake_replicas(source)
+        wait = source.config.monitor_interval
+        if look_again is not None:
+            wait = min(wait, max(0.0, look_again - time.time()))
+        return now + max(wait, SYNC_GAP_SECONDS)
+
+    def _run_replica(self, source: _Source, runner: ReplicaRunner) -> float | None:
+        again = runner.run()
+        if not runner.failure.count:
+            source.database.clean([other.replica.position for other in source.runners])
+        return again
+
+    def _database_failed(self, source: _Source, error: Exception) -> float:
+        source.errors += 1
+        wait = min(DATABASE_RETRY_SECONDS_MAX, source.config.monitor_interval * 1.5 ** (source.errors - 1))
+        message = str(error) if isinstance(error, ReplicationError) else f"{type(error).__name__}: {error}"
+        said, when = source.told
+        if message != said or time.time() >= when + ERROR_REPEAT_SECONDS:
+            source.told = (message, time.time())
+            path = str(source.database.path)
+            self.events.emit("error", "sync failed", database=path, error=message, next_try_in=f"{wait:.1f}s")
+        return wait
+
+    def _wake_database(self, source: _Source) -> None:
+        if self._sync_pool is not None:
+            self._sync_pool.wake(source.database_job, source.began + SYNC_GAP_SECONDS)
+
+    def _wake_replicas(self, source: _Source) -> None:
+        if self._upload_pool is not None:
+            for job in source.replica_jobs:
+                self._upload_pool.wake(job)
+
+    def _crashed(self, job: Job, error: BaseException) -> None:
+        self.events.emit("error", "a job failed unexpectedly", job=job.name, error=f"{type(error).__name__}: {error}")
+
+    # -- closing --------------------------------------------------------------------------------------------------
+
+    def _drain(self, deadline: float) -> None:
+        """A last look at every database and a last try of every replica."""
+        assert self._sync_pool is not None
+        assert self._upload_pool is not None
+        done = threading.Semaphore(0)
+        last_jobs = 0
+        for source in self._sources:
+            for runner in source.runners:
+                runner.hurry()
+            job = Job(f"last sync {source.database.path}", partial(self._last_sync, source, done, deadline))
+            self._sync_pool.wake(job)
+            last_jobs += 1
+        for _ in range(last_jobs):
+            if not done.acquire(timeout=max(0.0, deadline - time.monotonic())):
+                return
+        uploads = 0
+        for source in self._sources:
+            for runner in source.runners:
+                if not runner.caught_up():
+                    job = Job(f"last upload {runner.replica.name}", partial(self._last_upload, runner, done, deadline))
+                    self._upload_pool.wake(job)
+                    uploads += 1
+        for _ in range(uploads):
+            if not done.acquire(timeout=max(0.0, deadline - time.monotonic())):
+                return
+
+    def _last_sync(self, source: _Source, done: threading.Semaphore, deadline: float) -> None:
+        try:
+            source.database.sync()
+        except ReplicationError as error:
+            self._database_failed(source, error)
+        finally:
+            done.release()
+
+    def _last_upload(self, runner: ReplicaRunner, done: threading.Semaphore, deadline: float) -> float | None:
+        runner.hurry()
+        again = runner.run()
+        if runner.caught_up() or runner.failure.count >= CLOSE_TRIES or time.monotonic() >= deadline:
+            done.release()
+            return None
+        return min(again or 0.0, time.monotonic() + 0.25)
+
+
+def _database_status(source: _Source, now: float) -> DatabaseStatus:
+    database, health = source.database, source.database.health
+    return DatabaseStatus(
+        path=str(database.path),
+        state=health.state,
+        error=health.error,
+        position=database.position,
+        generation_reason=database.origin.reason,
+        page_size=database.page_size,
+        wal_bytes=health.wal_bytes,
+        last_sync=health.last_sync,
+        last_checkpoint=health.last_checkpoint,
+        checkpoint_blocked=health.checkpoint_blocked,
+        replicas=tuple(runner.status(now) for runner in source.runners),
+    )
+
+

@@ -1,0 +1,18 @@
+"""How long to wait after an error: a pure value, with jitter given from outside."""
+
+RETRY_SECONDS_MIN = 0.25
+RETRY_SECONDS_MAX = 2.0
+"""Short, so that what is pending goes within 3 seconds of the store's return."""
+THROTTLED_SECONDS_MIN = 2.0
+THROTTLED_SECONDS_MAX = 60.0
+REFUSED_SECONDS_MAX = 15.0
+"""For errors that a person has to mend: credentials, a missing bucket, a full disk."""
+
+
+def delay(errors_in_a_row: int, random: float, throttled: bool = False, refused: bool = False) -> float:
+    """Seconds until the next try after that many errors; `random` is in [0, 1) and spreads the tries by a quarter."""
+    least, most = (THROTTLED_SECONDS_MIN, THROTTLED_SECONDS_MAX) if throttled else (RETRY_SECONDS_MIN, RETRY_SECONDS_MAX)
+    if refused:
+        most = REFUSED_SECONDS_MAX
+    base = min(most, least * 2.0 ** min(errors_in_a_row - 1, 16))
+    return base * (0.75 + 0.25 * random)

@@ -1,0 +1,279 @@
+"""One destination of one database: it carries snapshots and WAL there, at its own pace.
+
+It promises that what the replica holds is at any moment restorable to a commit: the snapshot of a generation
+goes first, then segments in order without a gap, and what an old generation still has to send goes before a new
+one begins. It leaves to the caller when to run, and what to do about errors: all of them are raised.
+"""
+
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+from replication.database.database import Database, Emit
+from replication.database.image import Image
+from replication.position import Position
+from replication.replica.recovery import DivergedError, Recovered, noted_position, recover
+from replication.replica.retention import Holdings, expired, snapshot_needed
+from replication.replica.upload import cut, read_range
+from replication.storage.container import Note
+from replication.storage.names import segment_name, snapshot_name
+from replication.storage.replica_client import ReplicaClient
+
+NOTE_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """What is under way and what was done: replaced as a whole, so that any thread may read it."""
+
+    object_name: str = ""
+    object_bytes: int = 0
+    object_total_bytes: int = 0
+    objects_written: int = 0
+    bytes_written: int = 0
+    last_upload: float = 0.0
+    snapshot_time: float = 0.0
+
+
+class Replica:
+    """Used by one thread at a time, which its lock sees to; `position` and `progress` may be read by any."""
+
+    def __init__(self, name: str, client: ReplicaClient, database: Database, emit: Emit) -> None:
+        self.name = name
+        self.client = client
+        self.position: Position | None = None
+        """Everything before it is in the replica; None until it was looked up there."""
+        self.progress = Progress()
+        self._database = database
+        self._emit = emit
+        self._lock = threading.Lock()
+        self._floor = 0
+        self._snapshot_wanted = False
+
+    def sync(self) -> bool:
+        """Send everything that is pending; True if anything was written.
+
+        Raises StorageError, and whatever the database or the shadow WAL raise; the next call goes on.
+        """
+        with self._lock:
+            before = self.progress.objects_written
+            try:
+                self._send()
+                if self._snapshot_wanted:
+                    self._snapshot()
+            except DivergedError as diverged:
+                self._restart(str(diverged))
+            return self.progress.objects_written > before
+
+    def snapshot(self) -> str:
+        """Write a snapshot of the newest commit; in words, what became of it. Raises as `sync` does."""
+        with self._lock:
+            try:
+                self._send()
+                return self._snapshot()
+            except DivergedError as diverged:
+                self._restart(str(diverged))
+                return "a new generation begins with a snapshot"
+
+    def enforce_retention(self, retention_seconds: float, now: datetime) -> int:
+        """Remove what the retention window does not need; the number of objects removed. Raises StorageError."""
+        with self._lock:
+            position = self.position
+            if position is None:
+                return 0
+            client = self.client
+            holdings = [Holdings(name, client.snapshots(name), client.segments(name)) for name in client.generations()]
+            if not any(held.generation == position.generation and held.snapshots for held in holdings):
+                self._restart(f"replica {self.name} lost its snapshots")
+                return 0
+            if snapshot_needed(holdings, position.generation, now, retention_seconds):
+                self._send()
+                self._snapshot()
+            forget = expired(holdings, position.generation, now, retention_seconds)
+            removed = len(forget.objects)
+            if forget.objects:
+                client.delete(forget.objects)
+            for generation in forget.generations:
+                removed += client.delete_generation(generation)
+            if removed:
+                self._emit(
+                    "info", "retention enforced", objects_removed=removed, generations_removed=len(forget.generations)
+                )
+            return removed
+
+    # -- sending: the lock is held in all that follows ------------------------------------------------------------
+
+    def _send(self, until: Position | None = None) -> None:
+        """Send what is committed, across indexes and generations, or up to a position of the current one."""
+        database = self._database
+        if database.position is None:
+            return
+        if self.position is None:
+            self._look_up()
+        while (position := self.position) is not None:
+            here = until or database.position
+            assert here is not None
+            end = database.end(here, position.generation, position.index)
+            if position.offset < end:
+                self._send_segment(position, end)
+            elif position.generation == here.generation:
+                if position.index >= here.index:
+                    return
+                self._enter_index(position)
+            elif database.shadow.size(position.generation, position.index + 1):
+                self._enter_index(position)
+            elif until is not None:
+                return
+            else:
+                self._enter_generation(position.generation)
+
+    def _look_up(self) -> None:
+        """Find where the replica stands, in the oldest generation that still has something to send."""
+        database = self._database
+        for generation in database.generations[:-1]:
+            try:
+                found = recover(self.client, database, self.name, generation)
+            except DivergedError as diverged:
+                self._emit("warning", "rest of an old generation not sent", generation=generation, reason=str(diverged))
+                continue
+            if found is not None:
+                self._found(found)
+                return
+        self._go_on_with(database.generations[-1])
+
+    def _enter_index(self, position: Position) -> None:
+        self.position = Position(position.generation, position.index + 1, 0)
+        self._floor = 0
+
+    def _enter_generation(self, old: str) -> None:
+        """All of an old generation is sent: go on with the newest, the only one that a snapshot can be taken of."""
+        self._emit("info", "old generation is whole in the replica", generation=old)
+        self.position = None
+        self._go_on_with(self._database.generations[-1])
+
+    def _go_on_with(self, generation: str) -> None:
+        """Continue the newest generation where the replica stands in it, or begin it there."""
+        found = recover(self.client, self._database, self.name, generation)
+        if found is None:
+            self._begin_generation()
+        else:
+            self._found(found)
+
+    def _found(self, found: Recovered) -> None:
+        self.position, self._floor = found.position, found.floor
+        self.progress = replace(self.progress, snapshot_time=found.snapshot_time)
+        self._emit("info", "replica position", position=str(found.position))
+
+    def _send_segment(self, position: Position, end: int) -> None:
+        database = self._database
+        path = database.shadow.path(position.generation, position.index)
+        stop = cut(path, position.offset, end, self._floor, database.page_size)
+        note: Note | None = None
+        before = database.shadow.size(position.generation, position.index - 1) if position.index else 0
+        if position.offset == 0 and before:
+            # Only so can a reader tell that the end of an index is missing.
+            note = {"v": NOTE_VERSION, "previous": str(Position(position.generation, position.index - 1, before))}
+        self._started(segment_name(position), stop - position.offset)
+        chunks = read_range(path, position.offset, stop, self._sent)
+        stored = self.client.write_segment(position, chunks, note)
+        self.position = replace(position, offset=stop)
+        self._floor = 0
+        self._finished(stored)
+        self._emit("debug", "segment written", position=str(position), size=stop - position.offset, stored=stored)
+
+    # -- snapshots ------------------------------------------------------------------------------------------------
+
+    def _begin_generation(self) -> None:
+        """The first snapshot: WAL of its index follows from the start, and must reach what the snapshot holds."""
+        with self._database.image() as image:
+            self._write_snapshot(image)
+            self.position = replace(image.position, offset=0)
+            self._floor = image.position.offset
+
+    def _snapshot(self) -> str:
+        """A snapshot in a generation that is under way, never at the cost of a restore point.
+
+        A later snapshot of one index has the name of the earlier one and would take its place, and with it every
+        commit between the two; so without an older snapshot to fall back on, it waits for the next index.
+        """
+        position = self.position
+        if position is None:
+            return "waiting for the database"
+        existing = self.client.snapshots(position.generation)
+        with self._database.image() as image:
+            here = image.position
+            if here.generation == position.generation:
+                same = [item for item in existing if item.index == here.index]
+                if same and noted_position(self.client, same[0].name) == here:
+                    self._snapshot_wanted = False
+                    return "the newest snapshot holds the newest commit already"
+                if not same or any(item.index < here.index for item in existing):
+                    self._send(here)
+                    self._write_snapshot(image)
+                    self._snapshot_wanted = False
+                    return f"snapshot {here.index:08x} written"
+        # A complete checkpoint lets the next commit begin an index.
+        self._snapshot_wanted = True
+        self._database.checkpoint()
+        return "a snapshot will be written with the next commit, which begins a new index"
+
+    def _write_snapshot(self, image: Image) -> None:
+        position, origin = image.position, self._database.origin
+        note: Note = {
+            "v": NOTE_VERSION,
+            "position": str(position),
+            "pages": image.pages,
+            "page_size": image.page_size,
+            "mode": self._database.path.stat().st_mode & 0o777,
+            "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
+            "reason": origin.reason,
+            "previous": origin.previous,
+        }
+        self._emit("info", "write snapshot", position=str(position), size=image.size)
+        self._started(snapshot_name(position.generation, position.index), image.size)
+        began = time.monotonic()
+        stored = self.client.write_snapshot(position.generation, position.index, self._counted(image.chunks()), note)
+        self._finished(stored)
+        self.progress = replace(self.progress, snapshot_time=time.time())
+        self._emit(
+            "info",
+            "snapshot written",
+            position=str(position),
+            elapsed=f"{time.monotonic() - began:.3f}s",
+            stored=stored,
+        )
+
+    def _restart(self, reason: str) -> None:
+        """This generation cannot be continued here: the database begins another, and we start over with it."""
+        self._emit("warning", "a new generation is needed", reason=reason)
+        self.position = None
+        self._snapshot_wanted = False
+        self._database.request_generation(reason)
+
+    # -- progress -------------------------------------------------------------------------------------------------
+
+    def _started(self, name: str, total: int) -> None:
+        self.progress = replace(self.progress, object_name=name, object_bytes=0, object_total_bytes=total)
+
+    def _sent(self, size: int) -> None:
+        self.progress = replace(self.progress, object_bytes=self.progress.object_bytes + size)
+
+    def _counted(self, chunks: Iterator[bytes]) -> Iterator[bytes]:
+        for chunk in chunks:
+            self._sent(len(chunk))
+            yield chunk
+
+    def _finished(self, stored: int) -> None:
+        progress = self.progress
+        self.progress = replace(
+            progress,
+            object_name="",
+            object_bytes=0,
+            object_total_bytes=0,
+            objects_written=progress.objects_written + 1,
+            bytes_written=progress.bytes_written + stored,
+            last_upload=time.time(),
+        )
+

@@ -1,0 +1,178 @@
+"""When a replica runs: the gap between uploads, the waits after errors, and its timed duties.
+
+It turns the plain calls of Replica into a job of a pool: each run does what is due and says when to run next.
+An error is a value here, shown by the status until a run succeeds.
+"""
+
+import random
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from replication.database.database import Database, Emit
+from replication.errors import (
+    AccessDeniedError,
+    BucketNotFoundError,
+    LocalFileError,
+    ReplicationError,
+    StorageError,
+)
+from replication.position import Position
+from replication.replica.backoff import delay
+from replication.replica.replica import Replica
+from replication.status import ReplicaStatus
+
+ERROR_REPEAT_SECONDS = 30.0
+"""An error that stays the same is told again no more often than this."""
+
+
+@dataclass(frozen=True, slots=True)
+class Intervals:
+    """In seconds; 0 turns snapshots and retention off."""
+
+    sync: float
+    snapshot: float
+    retention: float
+    retention_check: float
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Errors in a row: how many, the last one's words, and when the next try comes (seconds since the epoch)."""
+
+    count: int = 0
+    message: str = ""
+    next_try: float = 0.0
+
+
+class ReplicaRunner:
+    """One replica under way. `run` is called by one thread at a time; `status` by any."""
+
+    def __init__(self, replica: Replica, database: Database, intervals: Intervals, emit: Emit) -> None:
+        self.replica = replica
+        self.failure = Failure()
+        self._database = database
+        self._intervals = intervals
+        self._emit = emit
+        self._not_before = 0.0
+        self._told: tuple[str, float] = ("", 0.0)
+        self._retention_at = time.monotonic() + intervals.retention_check if intervals.retention > 0 else float("inf")
+
+    def run(self) -> float | None:
+        """Do what is due; the time of time.monotonic to run again."""
+        began = time.monotonic()
+        if began < self._not_before:
+            return self._not_before
+        try:
+            wrote = self.replica.sync()
+            self._timed_duties()
+        except Exception as error:  # whatever it is: it shows, and the next try comes
+            return self._failed(error)
+        self._succeeded()
+        if wrote:
+            self._not_before = began + self._intervals.sync
+        return self._next_time()
+
+    def hurry(self) -> None:
+        """Let the next run wait for no gap and no back-off."""
+        self._not_before = 0.0
+
+    def caught_up(self) -> bool:
+        """True when the replica has everything that was copied."""
+        here = self._database.position
+        return here is None or here == self.replica.position or self._pending(here, self.replica.position) == 0
+
+    def status(self, now: float) -> ReplicaStatus:
+        """How it stands at `now`, in seconds since the epoch."""
+        replica, database, failure = self.replica, self._database, self.failure
+        progress, position, here = replica.progress, replica.position, database.position
+        pending = self._pending(here, position) if here is not None else 0
+        lag = self._lag(position, now) if pending else 0.0
+        state = "ok"
+        if failure.count:
+            state = "error"
+        elif here is None or position is None:
+            state = "starting"
+        elif pending:
+            state = "syncing" if lag < max(5.0, 5 * self._intervals.sync) else "behind"
+        return ReplicaStatus(
+            name=replica.name,
+            type=replica.client.storage.type,
+            address=replica.client.address,
+            state=state,
+            position=position,
+            pending_bytes=pending,
+            lag_seconds=lag,
+            uploading=progress.object_name,
+            uploading_bytes=progress.object_bytes,
+            uploading_total_bytes=progress.object_total_bytes,
+            objects_written=progress.objects_written,
+            bytes_written=progress.bytes_written,
+            last_upload=progress.last_upload,
+            errors_in_a_row=failure.count,
+            last_error=failure.message,
+            next_try=failure.next_try,
+            snapshot_time=progress.snapshot_time,
+        )
+
+    def _timed_duties(self) -> None:
+        interval = self._intervals.snapshot
+        written = self.replica.progress.snapshot_time
+        if interval > 0 and written and time.time() >= written + interval:
+            self.replica.snapshot()
+        if time.monotonic() >= self._retention_at:
+            self.replica.enforce_retention(self._intervals.retention, datetime.now(UTC))
+            self._retention_at = time.monotonic() + self._intervals.retention_check
+
+    def _next_time(self) -> float | None:
+        times = [self._retention_at]
+        written = self.replica.progress.snapshot_time
+        if self._intervals.snapshot > 0 and written:
+            # An idle database has nothing new to snapshot: look again at the next interval, not at once.
+            wait = written + self._intervals.snapshot - time.time()
+            times.append(time.monotonic() + (wait if wait > 0 else self._intervals.snapshot))
+        if not self.caught_up():
+            times.append(self._not_before)
+        earliest = min(times)
+        return None if earliest == float("inf") else earliest
+
+    def _failed(self, error: Exception) -> float:
+        count = self.failure.count + 1
+        throttled = isinstance(error, StorageError) and error.throttled
+        refused = isinstance(error, AccessDeniedError | BucketNotFoundError | LocalFileError)
+        wait = delay(count, random.random(), throttled, refused)
+        message = str(error) if isinstance(error, ReplicationError) else f"{type(error).__name__}: {error}"
+        now = time.time()
+        self.failure = Failure(count, message, now + wait)
+        said, when = self._told
+        if message != said or now >= when + ERROR_REPEAT_SECONDS:
+            self._told = (message, now)
+            self._emit("error", "sync failed", error=message, tries=count, next_try_in=f"{wait:.1f}s")
+        self._not_before = time.monotonic() + wait
+        return self._not_before
+
+    def _succeeded(self) -> None:
+        if self.failure.count:
+            self._emit("info", "replica is reached again", after_tries=self.failure.count)
+            self.failure = Failure()
+            self._told = ("", 0.0)
+
+    def _pending(self, here: Position, position: Position | None) -> int:
+        """Bytes of WAL that the replica lacks; of older generations only what is certain to be sent."""
+        if position is None:
+            return here.offset
+        database = self._database
+        if position.generation != here.generation:
+            return max(1, here.offset)
+        pending = -position.offset
+        for index in range(position.index, here.index):
+            pending += database.shadow.size(here.generation, index)
+        return pending + here.offset
+
+    def _lag(self, position: Position | None, now: float) -> float:
+        for arrival in tuple(self._database.arrivals):
+            if position is None or arrival.position.generation != position.generation or arrival.position > position:
+                return max(0.0, now - arrival.time)
+        return 0.0
+
+

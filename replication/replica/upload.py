@@ -1,0 +1,58 @@
+"""Cutting segments from the shadow WAL: where one ends, and its bytes.
+
+A segment is everything between the replica's position and the end of what is committed, up to a size; it ends at
+a commit whenever one lies within that size.
+"""
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+
+from replication.sqlite.checksum import FRAME_HEADER_SIZE, WAL_HEADER_SIZE
+from replication.sqlite.wal import align
+
+SEGMENT_BYTES_MAX = 32 << 20
+"""Uncompressed bytes of a segment, unless the first one after a snapshot must be larger."""
+
+_READ_BYTES = 1 << 20
+
+
+def cut(path: Path, start: int, end: int, floor: int, page_size: int) -> int:
+    """Where the segment of the shadow file `path` that begins at `start` ends, given that all is committed to `end`.
+
+    `floor` is an offset that it must reach, whatever its size.
+    """
+    if end - start <= SEGMENT_BYTES_MAX:
+        return end
+    last = align(max(start + SEGMENT_BYTES_MAX, floor), page_size)
+    if last >= end:
+        return end
+    if floor > start:
+        return max(last, align(floor, page_size))
+    return _last_commit(path, max(start, WAL_HEADER_SIZE), last, page_size) or last
+
+
+def read_range(path: Path, start: int, end: int, told: Callable[[int], None]) -> Iterator[bytes]:
+    """Yield the bytes [start, end) of a file, telling `told` the number of each piece."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        offset = start
+        while offset < end:
+            piece = os.pread(descriptor, min(_READ_BYTES, end - offset), offset)
+            if not piece:
+                raise OSError(f"{path} ends at {offset}, before {end}")
+            offset += len(piece)
+            told(len(piece))
+            yield piece
+    finally:
+        os.close(descriptor)
+
+
+def _last_commit(path: Path, start: int, end: int, page_size: int) -> int | None:
+    """The end of the last commit frame in [start, end), or None if there is none."""
+    frame_size = FRAME_HEADER_SIZE + page_size
+    rows = np.memmap(path, np.uint8, "r", start, ((end - start) // frame_size, frame_size))
+    commits = np.flatnonzero(rows[:, 4:8].any(axis=1))
+    return start + (int(commits[-1]) + 1) * frame_size if len(commits) else None
