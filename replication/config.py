@@ -136,13 +136,19 @@ def _document(text: str, file: str) -> Value:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = f"{file}:{mark.line + 1}:{mark.column + 1}" if mark else file
-        # What the parser quotes may be part of a secret.
-        reason = re.sub(r"\s*'.*'", "", error.problem or "it cannot be read", flags=re.DOTALL)
-        raise ConfigError(f"{place}: this is not YAML: {reason}; look at indentation and quotes") from None
+        raise ConfigError(
+            f"{place}: this is not YAML: {_reason(error.problem)}; look at indentation and quotes"
+        ) from None
     except RecursionError:
         raise ConfigError(f"{file}: nested deeper than a configuration can be; write it flat") from None
     finally:
         loader.dispose()
+
+
+def _reason(problem: str | None) -> str:
+    """A parser's reason without what it quotes, which may be part of a secret; signs of YAML itself stay."""
+    bare = re.sub(r"'(<[a-z ]+>|[\[\]{},:?-])'", r"\1", problem or "it cannot be read")
+    return re.sub(r"\s*'.*'", "", bare, flags=re.DOTALL)
 
 
 class _Reader:

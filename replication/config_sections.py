@@ -105,7 +105,7 @@ def _replicas(
             # A name that nobody wrote is the type.
             raise section.refusal(
                 "name" if section.has("name") else None,
-                f"duplicate replica name: {shown(replica.name)!r}; give each replica its own name:",
+                f"has a duplicate replica name: {shown(replica.name)!r}; give each its own name",
             )
         replicas.append(replica)
     return tuple(replicas)

@@ -3,8 +3,8 @@
     time=2026-11-22T16:52:23.881Z level=INFO msg="replicating to" db=/srv/app.db replica=s3
 
 Its promise: one event is one line, whatever its values hold, and no line holds a registered secret, a
-traceback or an escape that a terminal would obey. It leaves to the caller what is worth a line. Times are UTC.
-Modules log through logging.getLogger(__name__), with values given as `extra=attrs(db=path)`.
+traceback or an escape that a terminal would obey. It leaves to the caller what is worth a line.
+Times are UTC. Modules log through logging.getLogger(__name__), with values given as `extra=attrs(db=path)`.
 """
 
 import json

@@ -1,0 +1,80 @@
+"""Environment variables in a text, against Litestream itself."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from replication.environment import expand_environment
+from tests import peers
+
+ENVIRON = {"FOO": "value", "FOO_2": "second", "EMPTY": ""}
+
+TABLE = {
+    "a$FOO.b": "avalue.b",
+    "a${FOO}b": "avalueb",
+    "a$FOOy": "a",
+    "a${FOO_2}$FOO_2": "asecondsecond",
+    "a$$FOO": "aFOO",
+    "a$1y": "ay",
+    "a$-z": "az",
+    "a$12": "a2",
+    "a${}b": "ab",
+    "a${FOO:-def}b": "ab",
+    "a$EMPTY.": "a.",
+    "a$UNSET.": "a.",
+    "a$ b": "a$ b",
+    "a$": "a$",
+    "a$.b": "a$.b",
+    "a$é": "a$é",
+    "a$$": "a",
+    "a$*b$@c$!d$?e": "abcde",
+    "a${1}b": "ab",
+}
+
+
+@pytest.mark.parametrize(("text", "expanded"), TABLE.items())
+def test_expansion(text: str, expanded: str) -> None:
+    assert expand_environment(text, ENVIRON).text == expanded
+
+
+def test_an_unclosed_brace_is_dropped() -> None:
+    assert expand_environment("a${FOO", ENVIRON).text == "aFOO"
+
+
+def test_litestream_itself_agrees(tmp_path: Path) -> None:
+    """The replica names that `litestream databases` prints are the expanded texts."""
+    config = tmp_path / "litestream.yml"
+    databases = "".join(
+        f"- {{path: /db{n}, replicas: [{{path: /x{n}, name: '{text}'}}]}}\n" for n, text in enumerate(TABLE)
+    )
+    config.write_text(f"dbs:\n{databases}")
+    printed = subprocess.run(
+        [peers.litestream03(), "databases", "-config", config],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        env=peers.clean_environment(**ENVIRON),
+        check=True,
+    ).stdout
+    names = [line.split("  ", 1)[1].strip() for line in printed.splitlines()[1:]]
+    assert names == list(TABLE.values())
+
+
+def test_lines_where_nothing_stood_are_told_but_not_in_comments() -> None:
+    text = "# $UNSET\na: $FOO\nb: $UNSET\n  # ${UNSET}\nc: ${UNSET}$UNSET\nd: $EMPTY"
+    assert expand_environment(text, ENVIRON).unset_lines == (3, 5)
+
+
+@given(st.text(st.characters(exclude_characters="$")))
+def test_a_text_without_dollars_stays(text: str) -> None:
+    assert expand_environment(text, ENVIRON).text == text
+
+
+@given(st.text(alphabet="${}FO_1a \n"))
+def test_nothing_is_invented(text: str) -> None:
+    expanded = expand_environment(text, {}).text
+    remaining = iter(text)
+    assert all(char in remaining for char in expanded)

@@ -1,0 +1,51 @@
+"""Rules of the house that the import contracts cannot see."""
+
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+
+def loaded_by(module: str) -> set[str]:
+    """The top-level names in sys.modules after `module` was imported alone."""
+    code = f"import sys, {module}; print(*{{name.partition('.')[0] for name in sys.modules}})"
+    run = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True
+    )
+    return set(run.stdout.split())
+
+
+def modules(package: str) -> list[str]:
+    names = (path.relative_to(ROOT).with_suffix("").parts for path in (ROOT / package).rglob("*.py"))
+    return sorted(".".join(parts).removesuffix(".__init__") for parts in names)
+
+
+def test_the_engine_loads_no_screen_and_no_store_library() -> None:
+    """boto3 takes a good part of a second: it is loaded when an S3 store is opened."""
+    loaded = loaded_by(", ".join(name for name in modules("replication")))
+    assert not loaded & {"tui", "textual", "rich", "boto3", "sqlite3"}
+
+
+@pytest.mark.parametrize("name", ["replication", "tui"])
+def test_packages_are_typed(name: str) -> None:
+    assert (ROOT / name / "py.typed").exists()
+
+
+def test_every_dependency_is_pinned() -> None:
+    """What pyproject.toml asks for, constraints.txt has in one exact version."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    asked = [*project["dependencies"], *project["optional-dependencies"]["dev"]]
+    lines = (ROOT / "constraints.txt").read_text().splitlines()
+    pinned = [line.partition("==")[0] for line in lines if not line.startswith("#")]
+    assert len(pinned) == len(set(pinned)) == sum("==" in line for line in lines)
+
+    def plain(name: str) -> str:
+        return name.lower().replace("_", "-")
+
+    for requirement in asked:
+        name = requirement.partition(">")[0].partition("[")[0].strip()
+        assert plain(name) in map(plain, pinned), requirement
