@@ -67,7 +67,7 @@ def clean_environment(**more: str) -> dict[str, str]:
 
 
 def die_with_parent() -> None:
-    """For `preexec_fn`: the kernel kills the process when the thread that started it ends, however it does."""
+    """For `preexec_fn`: the kernel kills the process when the thread that started it ends."""
     _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 

@@ -52,6 +52,8 @@ _NO_CREDENTIALS = (
 _WRONG_REGION_CODES = frozenset(
     {"PermanentRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException"}
 )
+_GATEWAY_STATUSES = (502, 503, 504)
+"""What a proxy before a store answers, as a page, when the store is away."""
 _ACCESS_KEY = re.compile(r"\b(?:AKIA|ASIA)[A-Z0-9]{12,}\b")
 _SIGNATURE = re.compile(r"\b((?:Signature|Credential|X-Amz-[A-Za-z-]+)=)[^\s&,]+", re.IGNORECASE)
 _FOREIGN_MESSAGE_CHARACTERS_MAX = 200
@@ -131,6 +133,9 @@ def _answered(error: Exception, place: Place, name: str | None) -> StorageError:
         throttled = StorageError(f"{place.address} asks for fewer requests ({code or status})")
         throttled.throttled = True
         return throttled
+    headers = _answer(error).get("ResponseMetadata", {}).get("HTTPHeaders", {})
+    if str(headers.get("content-type", "")).startswith("text/html") and status not in _GATEWAY_STATUSES:
+        return _no_s3_server(place)
     if code in _KEY_HINTS:
         return AccessDeniedError(f"access to {place.address} denied: {_KEY_HINTS[code]} ({code})")
     if status in (401, 403) or code in ("AccessDenied", "AllAccessDisabled", "AccountProblem", "NotSignedUp"):
@@ -142,6 +147,12 @@ def _answered(error: Exception, place: Place, name: str | None) -> StorageError:
     about = f" about {name}" if name else ""
     return StorageError(
         f"{place.address} answered {code or status}{about}" + (f": {message}" if message else "")
+    )
+
+
+def _no_s3_server(place: Place) -> StorageError:
+    return StorageError(
+        f"{place.server} does not answer as an S3 server; check the endpoint: it may be that of a web console"
     )
 
 
@@ -159,9 +170,7 @@ def _not_answered(error: Exception, place: Place) -> StorageError:
             f"the credentials for {place.address} could not be fetched ({kind}); {_NO_CREDENTIALS}"
         )
     if kind == "ResponseParserError":
-        return StorageError(
-            f"{server} does not answer as an S3 server; check the endpoint: it may be that of a web console"
-        )
+        return _no_s3_server(place)
     if kind in ("IncompleteReadError", "ResponseStreamingError", "IncompleteRead", "ProtocolError"):
         return StorageError(f"{server} closed the connection in the middle of an answer")
     causes = list(_causes(error))
@@ -194,7 +203,7 @@ def _tls_reason(cause: BaseException) -> str | None:
         if cause.reason in ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "HTTP_REQUEST"):
             return "it does not speak TLS; if it speaks plain HTTP, begin the endpoint with http://"
         return f"the TLS handshake failed ({cause.reason or 'no reason given'})"
-    if isinstance(cause, OSError) and "CA certificate bundle" in str(cause):
+    if isinstance(cause, FileNotFoundError) or "CA certificate bundle" in str(cause):
         return "the file that AWS_CA_BUNDLE names is not there"
     return None
 
