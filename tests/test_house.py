@@ -49,3 +49,8 @@ def test_every_dependency_is_pinned() -> None:
     for requirement in asked:
         name = requirement.partition(">")[0].partition("[")[0].strip()
         assert plain(name) in map(plain, pinned), requirement
+
+
+def test_the_command_line_loads_no_screen() -> None:
+    """Headless commands start without Textual; it is imported when a screen is opened."""
+    assert not loaded_by("tui.cli") & {"textual", "rich", "boto3", "sqlite3"}
