@@ -18,6 +18,7 @@ from replication.pool import Job, Pool
 from replication.replica.replica import Replica
 from replication.replica.runner import ERROR_REPEAT_SECONDS, Intervals, ReplicaRunner
 from replication.sqlite.connection import check_sqlite_version, sqlite_version
+from replication.sqlite.errors import DatabaseBusyError
 from replication.status import DatabaseStatus, EngineStatus
 from replication.storage.open import open_storage
 from replication.storage.replica_client import ReplicaClient
@@ -29,6 +30,7 @@ SYNC_GAP_SECONDS = 0.005
 DATABASE_RETRY_SECONDS_MAX = 15.0
 CLOSE_SECONDS_MAX = 10.0
 """How long a close waits for the last sync and upload."""
+FIRST_LOOK_SECONDS_MAX = 5.0
 CLOSE_TRIES = 2
 """A replica that fails this often during a close is given up: its WAL stays for the next start."""
 
@@ -43,6 +45,8 @@ class _Source:
         self.watched = False
         self.errors = 0
         self.told: tuple[str, float] = ("", 0.0)
+        self.error: ReplicationError | None = None
+        self.looked = threading.Event()
         self.began = 0.0
         self.database_job: Job
         self.replica_jobs: list[Job] = []
@@ -60,14 +64,37 @@ class Engine:
         self._upload_pool: Pool | None = None
 
     def start(self) -> None:
-        """Begin. Raises DatabaseError for an unsafe SQLite; a database with trouble of its own shows it in status."""
+        """Begin. Raises DatabaseLockedError if another engine has one of the databases, DatabaseError for an unsafe
+        SQLite; any other trouble of one database shows in its status.
+        """
         check_sqlite_version(sqlite_version())
+        for source in self._sources:
+            try:
+                source.database.lock()
+            except DatabaseLockedError:
+                for other in self._sources:
+                    other.database.close()
+                raise
+            except ReplicationError:
+                pass  # the first sync meets it again, and shows it
         self._watcher = Watcher(self.events)
         self._sync_pool = Pool("sync", min(SYNC_THREADS_MAX, max(1, len(self._sources))), self._crashed)
         replicas = sum(len(source.runners) for source in self._sources)
         self._upload_pool = Pool("upload", min(UPLOAD_THREADS_MAX, max(1, replicas)), self._crashed)
         for source in self._sources:
             self._sync_pool.wake(source.database_job)
+
+    def check(self, timeout_seconds: float = FIRST_LOOK_SECONDS_MAX) -> None:
+        """Wait for the first look at every database; raise its error if not one of them can be replicated."""
+        deadline = time.monotonic() + timeout_seconds
+        for source in self._sources:
+            source.looked.wait(max(0.0, deadline - time.monotonic()))
+        errors = [source.error for source in self._sources]
+        for error in errors:
+            if error is None or isinstance(error, DatabaseBusyError):
+                return
+        if errors and errors[0] is not None:
+            raise errors[0]
 
     def status(self) -> EngineStatus:
         """How everything stands now: frozen values, nothing is asked of disk or store."""
@@ -162,7 +189,8 @@ class Engine:
             return now + self._database_failed(source, error)
         if source.errors:
             self.events.emit("info", "database is well again", database=str(source.database.path))
-        source.errors, source.told = 0, ("", 0.0)
+        source.errors, source.told, source.error = 0, ("", 0.0), None
+        source.looked.set()
         if source.database.position != before:
             self._wake_replicas(source)
         wait = source.config.monitor_interval
@@ -178,6 +206,8 @@ class Engine:
 
     def _database_failed(self, source: _Source, error: Exception) -> float:
         source.errors += 1
+        source.error = error if isinstance(error, ReplicationError) else None
+        source.looked.set()
         wait = min(DATABASE_RETRY_SECONDS_MAX, source.config.monitor_interval * 1.5 ** (source.errors - 1))
         message = str(error) if isinstance(error, ReplicationError) else f"{type(error).__name__}: {error}"
         said, when = source.told

@@ -89,6 +89,14 @@ class Database:
         self._images = 0
         self._wanted_generation = ""
 
+    def lock(self) -> None:
+        """Take the engine lock early, if the database exists; raise DatabaseLockedError if another engine has it."""
+        with self._lock:
+            if self._engine_lock is None and self.path.is_file():
+                self.shadow = ShadowWAL(self.meta_path, Ownership.of(self.path))
+                self.shadow.prepare()
+                self._engine_lock = EngineLock.take(self.meta_path, self.path)
+
     def sync(self) -> float | None:
         """Copy what was committed, checkpoint if one is due; return the time (of `clock`) to look again, if any.
 
@@ -195,9 +203,8 @@ class Database:
             return False
         try:
             self.shadow = ShadowWAL(self.meta_path, Ownership.of(self.path))
-            if self._engine_lock is None:
-                self.shadow.prepare()
-                self._engine_lock = EngineLock.take(self.meta_path, self.path)
+            self.lock()
+            assert self._engine_lock is not None
             previous_inode = self._engine_lock.previous_inode
             wal_path = self._take_hold()
             decision = decide(self.shadow, wal_path, self.page_size)

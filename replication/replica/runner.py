@@ -153,7 +153,12 @@ class ReplicaRunner:
 
     def _succeeded(self) -> None:
         if self.failure.count:
-            self._emit("info", "replica is reached again", after_tries=self.failure.count)
+            self._emit(
+                "info",
+                "replica is reached again, all that was pending is uploaded",
+                after_tries=self.failure.count,
+                position=str(self.replica.position or ""),
+            )
             self.failure = Failure()
             self._told = ("", 0.0)
 

@@ -1,0 +1,197 @@
+"""The command line: verbs, flags, and exit codes. Flags have one dash as in Litestream, or two.
+
+Every error that was foreseen is one line on stderr and an exit code of its own (replication/errors.py).
+Nothing here imports Textual, and each verb is imported only when it runs.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from typing import NoReturn
+
+from replication.errors import ReplicationError, UsageError
+from tui.console import complain
+
+_INTERRUPTED = 130
+
+_DESCRIPTION = """\
+Replicates SQLite databases to S3-compatible storage as they change, and restores any committed moment.
+It reads the litestream.yml of Litestream 0.3, and each can restore what the other wrote.
+"""
+
+_EPILOG = """\
+exit codes: 0 done, 1 other, 2 usage, 3 configuration, 4 database, 5 replicated already, 6 store unreachable,
+7 access denied, 8 no bucket, 9 output exists, 10 no such restore point, 11 object missing, 12 object damaged,
+13 integrity check failed, 14 local file, 15 other restore error
+
+Try it without any set-up: litestream-tui demo
+"""
+
+
+class _Parser(argparse.ArgumentParser):
+    """Argument errors become UsageError, so that all errors leave by one door."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(f"{message}; see {self.prog} -h")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; the exit code."""
+    try:
+        args = _parser().parse_args(arguments)
+        if args.verb is None:
+            raise UsageError("which verb? try: litestream-tui demo, or litestream-tui -h for all of them")
+        module = import_module(f"tui.verbs.{args.module}")
+        return int(getattr(module, args.function)(args))
+    except ReplicationError as error:
+        complain(str(error))
+        return error.exit_code
+    except KeyboardInterrupt:
+        complain("interrupted")
+        return _INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read our output has gone; there is nobody to tell.
+        sys.stderr.close()
+        return 0
+
+
+def _parser() -> _Parser:
+    parser = _Parser(
+        prog="litestream-tui",
+        description=_DESCRIPTION,
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    verbs = parser.add_subparsers(dest="verb", metavar="VERB", parser_class=_Parser)
+    _add_replicate(verbs)
+    _add_restore(verbs)
+    _add_listings(verbs)
+    _add_demo(verbs)
+    version = _add(verbs, "version", "version", "run", "print the version", "litestream-tui version")
+    version.set_defaults(json=False)
+    return parser
+
+
+def _add(
+    verbs: "argparse._SubParsersAction[_Parser]", verb: str, module: str, function: str, words: str, example: str
+) -> _Parser:
+    parser = verbs.add_parser(
+        verb,
+        help=words,
+        description=words[0].upper() + words[1:] + ".",
+        epilog=f"example: {example}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.set_defaults(module=module, function=function)
+    return parser
+
+
+def _flag(parser: _Parser, name: str, words: str, metavar: str = "", **options: object) -> None:
+    """A flag in both spellings; without `metavar` it takes no value."""
+    if metavar:
+        options["metavar"] = metavar
+    else:
+        options["action"] = "store_true"
+    parser.add_argument(f"-{name}", f"--{name}", help=words, **options)  # type: ignore[arg-type]
+
+
+def _config_flags(parser: _Parser) -> None:
+    _flag(parser, "config", "configuration file (default $LITESTREAM_CONFIG, else /etc/litestream.yml)", "PATH")
+    _flag(parser, "no-expand-env", "leave $NAME in the configuration as it is")
+
+
+def _add_replicate(verbs: "argparse._SubParsersAction[_Parser]") -> None:
+    parser = _add(
+        verbs,
+        "replicate",
+        "replicate",
+        "run",
+        "replicate databases until a signal comes, without a screen",
+        "litestream-tui replicate -config ./litestream.yml\n"
+        "         litestream-tui replicate fruits.db s3://bucket.localhost:9000/fruits.db",
+    )
+    _config_flags(parser)
+    _flag(parser, "exec", "run this command as well, pass signals on, end with its exit code", "CMD")
+    parser.add_argument(
+        "arguments", nargs="*", metavar="DB_PATH REPLICA_URL", help="one database and its replicas, in place of a file"
+    )
+
+
+def _add_restore(verbs: "argparse._SubParsersAction[_Parser]") -> None:
+    parser = _add(
+        verbs,
+        "restore",
+        "restore",
+        "run",
+        "restore a database: the latest commit, or any other that the replica holds",
+        "litestream-tui restore -o restored.db -config ./litestream.yml /srv/app.db\n"
+        "         litestream-tui restore -o restored.db -timestamp 2026-01-02T15:04:05Z s3://bucket/app",
+    )
+    _config_flags(parser)
+    _flag(parser, "o", "write to this path, which must not exist (default: the database's own)", "PATH", dest="output")
+    _flag(parser, "replica", "restore from this replica only", "NAME")
+    _flag(parser, "generation", "restore this generation (default: the newest)", "NAME")
+    _flag(parser, "index", "restore up to the end of this WAL index, in hex", "HEX")
+    _flag(parser, "timestamp", "restore the newest commit that was in the replica at this time", "RFC3339")
+    _flag(parser, "position", "restore exactly this commit", "GENERATION/INDEX:OFFSET")
+    _flag(parser, "parallelism", "objects fetched at the same time (default 8)", "N", type=_number, default=8)
+    _flag(
+        parser,
+        "integrity-check",
+        "let SQLite check the result: none, quick (default) or full",
+        "HOW",
+        choices=("none", "quick", "full"),
+        default="quick",
+    )
+    _flag(parser, "dry-run", "only say what would be fetched")
+    _flag(parser, "if-db-not-exists", "succeed without doing anything if the output exists")
+    _flag(parser, "if-replica-exists", "succeed without doing anything if there is nothing to restore")
+    _flag(parser, "json", "print the result as JSON")
+    parser.add_argument("source", nargs="?", metavar="DB_PATH|REPLICA_URL")
+
+
+def _add_listings(verbs: "argparse._SubParsersAction[_Parser]") -> None:
+    databases = _add(
+        verbs, "databases", "listings", "databases", "list the configured databases", "litestream-tui databases"
+    )
+    _config_flags(databases)
+    _flag(databases, "json", "print JSON")
+    for verb, words in (
+        ("generations", "list generations: lag, start, end, and why each began"),
+        ("snapshots", "list snapshots"),
+        ("wal", "list WAL segments"),
+    ):
+        parser = _add(verbs, verb, "listings", verb, words, f"litestream-tui {verb} s3://bucket/app")
+        _config_flags(parser)
+        _flag(parser, "replica", "look at this replica only", "NAME")
+        if verb == "wal":
+            _flag(parser, "generation", "list this generation only", "NAME")
+        _flag(parser, "json", "print JSON")
+        parser.add_argument("source", nargs="?", metavar="DB_PATH|REPLICA_URL")
+
+
+def _add_demo(verbs: "argparse._SubParsersAction[_Parser]") -> None:
+    parser = _add(
+        verbs,
+        "demo",
+        "demo",
+        "run",
+        "replicate and restore a small database of its own, and say what happened",
+        "litestream-tui demo -s3",
+    )
+    _flag(parser, "s3", "replicate to a local S3 server, started for the demo (make peers fetches it)")
+    _flag(parser, "dir", "work in this folder and leave it (default: a temporary one, removed)", "PATH")
+
+
+def _number(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number") from None
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,80 @@
+"""What a command line names: a configuration, a database in it, or the URL of a replica."""
+
+from argparse import Namespace
+from dataclasses import dataclass
+from pathlib import Path
+
+from replication.config import Config, DatabaseConfig, load_config
+from replication.errors import UsageError
+from replication.storage.location import Location
+from replication.storage.open import open_storage
+from replication.storage.replica_client import ReplicaClient
+from replication.storage.url import is_replica_url, parse_replica_url
+from tui.console import warn
+
+
+@dataclass(frozen=True, slots=True)
+class NamedReplica:
+    """A replica with its name in the configuration, or its type if it was named by URL."""
+
+    name: str
+    client: ReplicaClient
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """The positional argument resolved: its replicas, and the database if one was named by path."""
+
+    database: DatabaseConfig | None
+    replicas: list[NamedReplica]
+
+
+def config_of(args: Namespace) -> Config:
+    """The configuration that the flags name; its notes are told. Raises ConfigError."""
+    config = load_config(args.config, expand_env=not args.no_expand_env)
+    for note in config.notes:
+        warn(note)
+    return config
+
+
+def resolve(args: Namespace, what: str) -> Named:
+    """The replicas of `args.source`, a database path or a replica URL. Raises ConfigError, UsageError."""
+    source = args.source
+    if source is None:
+        raise UsageError(f"database path or replica URL required, such as: litestream-tui {what} /srv/app.db")
+    replica_name = getattr(args, "replica", None)
+    if is_replica_url(source):
+        if args.config is not None:
+            raise UsageError("cannot specify a replica URL and the -config flag; leave one of them out")
+        if replica_name is not None:
+            raise UsageError("-replica goes with a database path; a replica URL names its replica itself")
+        location = parse_replica_url(source)
+        return Named(None, [_open("", location)])
+    config = config_of(args)
+    path = Path(source).expanduser().absolute()
+    path = Path(*path.parts[:1], *_clean(path.parts[1:]))
+    database = next((item for item in config.databases if item.path == path), None)
+    if database is None:
+        known = ", ".join(str(item.path) for item in config.databases) or "none"
+        raise UsageError(f"database not found in config: {path}; it has: {known}")
+    chosen = [item for item in database.replicas if replica_name in (None, item.name)]
+    if not chosen:
+        names = ", ".join(item.name for item in database.replicas) or "none"
+        raise UsageError(f"{path} has no replica called {replica_name!r}; it has: {names}")
+    return Named(database, [_open(item.name, item.location) for item in chosen])
+
+
+def _open(name: str, location: Location) -> NamedReplica:
+    storage = open_storage(location)
+    return NamedReplica(name or storage.type, ReplicaClient(storage, warn))
+
+
+def _clean(parts: tuple[str, ...]) -> list[str]:
+    """Path parts without "..", as text: the configuration's paths are cleaned in the same way."""
+    cleaned: list[str] = []
+    for part in parts:
+        if part == "..":
+            cleaned[-1:] = []
+        else:
+            cleaned.append(part)
+    return cleaned

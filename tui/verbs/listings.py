@@ -1,0 +1,125 @@
+"""databases, generations, snapshots, wal: what there is, in Litestream's columns or as JSON.
+
+A replica that cannot be read is told on stderr, the others are still listed, and the exit code says so.
+"""
+
+import json
+import time
+from argparse import Namespace
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+from replication.config import DatabaseConfig
+from replication.errors import StorageError
+from replication.restore.catalog import SnapshotNote, read_snapshot_note
+from replication.storage.names import SegmentInfo, SnapshotInfo
+from tui.console import complain, say
+from tui.format import go_duration, rfc3339, table
+from tui.sources import NamedReplica, config_of, resolve
+
+Row = dict[str, str | int | float]
+
+
+def databases(args: Namespace) -> int:
+    """The databases of the configuration and the names of their replicas."""
+    rows: list[Row] = [
+        {"path": str(item.path), "replicas": ",".join(replica.name for replica in item.replicas)}
+        for item in config_of(args).databases
+    ]
+    _show(args, ["path", "replicas"], rows)
+    return 0
+
+
+def generations(args: Namespace) -> int:
+    """The generations of each replica: how far behind, from when to when, and why each began."""
+    named = resolve(args, "generations")
+    updated = _updated(named.database)
+
+    def rows_of(replica: NamedReplica) -> list[Row]:
+        rows: list[Row] = []
+        for name in replica.client.generations():
+            snapshots, segments = replica.client.snapshots(name), replica.client.segments(name)
+            times = [item.created for item in (*snapshots, *segments)]
+            if times:
+                note = _newest_note(replica, snapshots)
+                rows.append(
+                    {
+                        "name": replica.name,
+                        "generation": name,
+                        "lag": go_duration(updated - max(times).timestamp()),
+                        "start": rfc3339(min(times)),
+                        "end": rfc3339(max(times)),
+                        "reason": note.reason if note else "",
+                    }
+                )
+        return sorted(rows, key=lambda row: str(row["start"]))
+
+    return _list(args, named.replicas, ["name", "generation", "lag", "start", "end", "reason"], rows_of)
+
+
+def snapshots(args: Namespace) -> int:
+    """The snapshots of each replica."""
+
+    def rows_of(replica: NamedReplica) -> list[Row]:
+        items = [item for name in replica.client.generations() for item in replica.client.snapshots(name)]
+        return [_object_row(replica, item) for item in items]
+
+    header = ["replica", "generation", "index", "size", "created"]
+    return _list(args, resolve(args, "snapshots").replicas, header, rows_of)
+
+
+def wal(args: Namespace) -> int:
+    """The WAL segments of each replica."""
+
+    def rows_of(replica: NamedReplica) -> list[Row]:
+        names = [args.generation] if args.generation else replica.client.generations()
+        items = [item for name in names for item in replica.client.segments(name)]
+        return [_object_row(replica, item) for item in items]
+
+    header = ["replica", "generation", "index", "offset", "size", "created"]
+    return _list(args, resolve(args, "wal").replicas, header, rows_of)
+
+
+def _object_row(replica: NamedReplica, item: SnapshotInfo | SegmentInfo) -> Row:
+    row: Row = {"replica": replica.name, "generation": item.generation, "index": item.index}
+    if isinstance(item, SegmentInfo):
+        row["offset"] = item.offset
+    row["size"] = item.size
+    row["created"] = rfc3339(item.created)
+    return row
+
+
+def _list(
+    args: Namespace, replicas: list[NamedReplica], header: list[str], rows_of: Callable[[NamedReplica], list[Row]]
+) -> int:
+    rows: list[Row] = []
+    exit_code = 0
+    for replica in replicas:
+        try:
+            rows.extend(rows_of(replica))
+        except StorageError as error:
+            complain(f"replica {replica.name}: {error}")
+            exit_code = error.exit_code
+    _show(args, header, rows)
+    return exit_code
+
+
+def _show(args: Namespace, header: list[str], rows: list[Row]) -> None:
+    if args.json:
+        say(json.dumps(rows, indent=2))
+    else:
+        say(table(header, [[str(row[column]) for column in header] for row in rows]))
+
+
+def _newest_note(replica: NamedReplica, items: list[SnapshotInfo]) -> SnapshotNote | None:
+    return read_snapshot_note(replica.client, items[-1]) if items else None
+
+
+def _updated(database: DatabaseConfig | None) -> float:
+    """When the database was last written; now, if only a replica is known."""
+    if database is None:
+        return time.time()
+    paths = [database.path, Path(f"{database.path}-wal")]
+    times = [path.stat().st_mtime for path in paths if path.exists()]
+    return max(times, default=datetime.now(UTC).timestamp())

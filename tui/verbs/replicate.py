@@ -1,0 +1,159 @@
+"""replicate: the engine without a screen, until a signal or the end of a command that it runs."""
+
+import logging
+import os
+import shlex
+import signal
+import subprocess
+import sys
+from argparse import Namespace
+from types import FrameType
+
+from replication.config import Config, config_for
+from replication.engine import CLOSE_SECONDS_MAX, Engine
+from replication.errors import ConfigError, UsageError
+from replication.events import Event
+from replication.logs import attrs, set_up_logging
+from replication.storage.open import open_storage
+from replication.storage.url import is_replica_url
+from tui.console import complain
+from tui.sources import config_of
+from tui.version import version
+
+_WAIT_SECONDS = 0.5
+_LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
+
+logger = logging.getLogger(__name__)
+
+
+def run(args: Namespace) -> int:
+    """Replicate; the exit code, which is the command's own with -exec."""
+    config = _config(args)
+    logging_to = config.logging
+    set_up_logging(logging_to.level, logging_to.type, logging_to.stderr or config.path is None)
+    if not config.databases:
+        raise ConfigError(f"{config.path}: no databases specified in configuration; add one under dbs:")
+    logger.info("litestream-tui", extra=attrs(version=version()))
+    _announce(config)
+    engine = Engine(config)
+    engine.start()
+    try:
+        engine.check()
+        return _Run(engine, args.exec or config.exec_command).until_the_end()
+    finally:
+        engine.close(0.5)
+
+
+def _config(args: Namespace) -> Config:
+    if not args.arguments:
+        return config_of(args)
+    if args.config is not None:
+        raise UsageError("cannot specify a database path and the -config flag; leave one of them out")
+    path, *urls = args.arguments
+    if not urls:
+        raise UsageError(f"must specify at least one replica URL for {path}")
+    for url in urls:
+        if not is_replica_url(url):
+            raise UsageError(f"replica url scheme required: {url}; for a folder write file://{os.path.abspath(url)}")
+    return config_for(path, urls)
+
+
+def _announce(config: Config) -> None:
+    for database in config.databases:
+        logger.info("initialized db", extra=attrs(path=database.path))
+        for replica in database.replicas:
+            storage = open_storage(replica.location)
+            values = attrs(
+                name=replica.name, type=storage.type, sync_interval=f"{replica.sync_interval:g}s", to=storage.address
+            )
+            logger.info("replicating to", extra=values)
+    if config.addr:
+        logger.warning("addr is set, but the metrics server is not built yet: nothing listens there")
+    validating = [item.path for item in config.databases if any(one.validation_interval for one in item.replicas)]
+    for path in validating:
+        logger.warning("validation-interval is set, but not built yet: compare with restore", extra=attrs(db=path))
+
+
+class _Run:
+    """Logs events, minds signals and the child, and brings the engine to its end."""
+
+    def __init__(self, engine: Engine, command: str | None) -> None:
+        self._engine = engine
+        self._seen = 0
+        self._signal: int | None = None
+        self._child: subprocess.Popen[bytes] | None = None
+        self._command = command
+
+    def until_the_end(self) -> int:
+        previous = {number: signal.signal(number, self._signalled) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            if self._command:
+                self._child = _start(self._command)
+            while not self._ended():
+                self._log(_WAIT_SECONDS)
+            return self._close()
+        finally:
+            for number, handler in previous.items():
+                signal.signal(number, handler)
+
+    def _ended(self) -> bool:
+        if self._child is not None:
+            return self._child.poll() is not None
+        return self._signal is not None
+
+    def _close(self) -> int:
+        if self._child is not None:
+            logger.info("subprocess exited, litestream-tui shutting down")
+        left = self._engine.close(CLOSE_SECONDS_MAX)
+        self._log(0.0)
+        for name in left:
+            logger.error("did not end in time", extra=attrs(thread=name))
+        pending = [
+            (database.path, replica.name)
+            for database in self._engine.status().databases
+            for replica in database.replicas
+            if replica.pending_bytes
+        ]
+        for path, name in pending:
+            values = attrs(db=path, replica=name)
+            logger.warning("not all is uploaded; what is pending goes with the next start", extra=values)
+        logger.info("litestream-tui shut down")
+        if self._child is None:
+            return 0
+        code = self._child.returncode
+        return code if code >= 0 else 128 - code
+
+    def _signalled(self, number: int, frame: FrameType | None) -> None:
+        if self._signal is not None:
+            complain("second signal: ending at once")
+            if self._child is not None:
+                self._child.kill()
+            os._exit(128 + number)
+        self._signal = number
+        self._engine.events.emit("info", "signal received, litestream-tui shutting down")
+        if self._child is not None and self._child.poll() is None:
+            self._child.send_signal(number)
+
+    def _log(self, wait_seconds: float) -> None:
+        for event in self._engine.events.wait(self._seen, wait_seconds):
+            self._seen = event.number
+            _log_event(event)
+
+
+def _log_event(event: Event) -> None:
+    values: dict[str, object] = {}
+    if event.database:
+        values["db"] = event.database
+    if event.replica:
+        values["replica"] = event.replica
+    values.update(event.attributes)
+    logger.log(_LEVELS[event.level], event.message, extra={"attrs": values})
+
+
+def _start(command: str) -> subprocess.Popen[bytes]:
+    """Start the command of -exec, without a shell; raise UsageError if that cannot be done."""
+    try:
+        words = shlex.split(command)
+        return subprocess.Popen(words, stdin=sys.stdin)
+    except (OSError, ValueError, IndexError) as error:
+        raise UsageError(f"cannot run the command of -exec: {error}") from None

@@ -1,0 +1,123 @@
+"""restore: a database from a replica, at the latest commit or at any other."""
+
+import json
+import signal
+import sys
+import threading
+import time
+from argparse import Namespace
+from dataclasses import asdict
+from pathlib import Path
+
+from replication.errors import NoRestorePointError, UsageError
+from replication.position import is_generation
+from replication.restore.choose import Source
+from replication.restore.restore import Progress, RestoreOptions, RestoreResult, prepare, restore
+from replication.restore.target import Latest, Target, parse_index, parse_position, parse_time
+from tui.console import say, warn
+from tui.format import size
+from tui.sources import resolve
+
+_PROGRESS_SECONDS = 0.1
+
+
+def run(args: Namespace) -> int:
+    """Restore as the flags say; raises ReplicationError, and then nothing was left behind."""
+    target = _target(args)
+    if args.generation is not None and not is_generation(args.generation):
+        raise UsageError(f"{args.generation!r} is not a generation: it has 16 hex digits, as `generations` lists them")
+    named = resolve(args, "restore")
+    if args.output is None and named.database is None:
+        raise UsageError("output path required: with a replica URL, say where to with -o PATH")
+    output = Path(args.output).expanduser() if args.output is not None else named.database.path  # type: ignore[union-attr]
+    if args.if_db_not_exists and output.exists():
+        say(f"{output} exists already: nothing to do")
+        return 0
+    sources = [Source(replica.name, replica.client) for replica in named.replicas]
+    options = RestoreOptions(target, args.generation, max(1, args.parallelism), args.integrity_check)
+    cancel = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: cancel.set())
+    try:
+        if args.dry_run:
+            return _dry_run(args, sources, options, cancel)
+        bar = _Bar()
+        try:
+            result = restore(sources, output, options, bar.show, cancel)
+        finally:
+            bar.clear()
+    except NoRestorePointError as error:
+        if args.if_replica_exists:
+            say(f"no matching backups found: {error}")
+            return 0
+        raise
+    _tell(args, result)
+    return 0
+
+
+def _target(args: Namespace) -> Target:
+    given = [name for name in ("index", "timestamp", "position") if getattr(args, name) is not None]
+    if len(given) > 1:
+        raise UsageError(f"cannot specify {' & '.join(given)} to restore; give one of them")
+    if args.index is not None:
+        return parse_index(args.index)
+    if args.timestamp is not None:
+        return parse_time(args.timestamp)
+    if args.position is not None:
+        return parse_position(args.position)
+    return Latest()
+
+
+def _dry_run(args: Namespace, sources: list[Source], options: RestoreOptions, cancel: threading.Event) -> int:
+    prepared = prepare(sources, options, cancel)
+    for text in prepared.warnings:
+        warn(text)
+    if args.json:
+        say(json.dumps({"replica": prepared.source.name, **prepared.plan.values()}, indent=2))
+    else:
+        say(f"from replica {prepared.source.name} at {prepared.source.client.address}")
+        for line in prepared.plan.lines():
+            say(line)
+    return 0
+
+
+def _tell(args: Namespace, result: RestoreResult) -> None:
+    if args.json:
+        values = asdict(result)
+        values["output"], values["position"] = str(result.output), str(result.position)
+        say(json.dumps(values, indent=2))
+        return
+    for text in result.warnings:
+        warn(text)
+    say(
+        f"restored {result.output} from replica {result.replica} at {result.position}: "
+        f"{result.pages} pages, {size(result.size)}, {result.segments + 1} objects, "
+        f"{args.integrity_check} check {result.check}, {result.seconds:.2f}s"
+    )
+
+
+class _Bar:
+    """One line on a terminal that says how far it is; nothing in a pipe."""
+
+    def __init__(self) -> None:
+        self._on = sys.stderr.isatty()
+        self._began = time.monotonic()
+        self._shown = 0.0
+
+    def show(self, progress: Progress) -> None:
+        now = time.monotonic()
+        if not self._on or now < self._shown + _PROGRESS_SECONDS:
+            return
+        self._shown = now
+        seconds = now - self._began
+        rate = f"{size(progress.bytes_done / seconds)}/s" if seconds > 1 else ""
+        share = f"{100 * progress.bytes_done // progress.bytes_total:3}%" if progress.bytes_total else "    "
+        text = (
+            f"{progress.phase:9}{share}  {size(progress.bytes_done)} of {size(progress.bytes_total)}  "
+            f"{progress.objects_done}/{progress.objects_total} objects  {rate}"
+        )
+        print(f"\r{text[:78]:78}", end="", file=sys.stderr, flush=True)
+
+    def clear(self) -> None:
+        if self._on and self._shown:
+            print(f"\r{'':78}\r", end="", file=sys.stderr, flush=True)
