@@ -4,12 +4,11 @@ Its promises: an object is stored whole or not at all, no request is retried her
 and no secret is in any error. It leaves to the caller when to try again.
 """
 
-import base64
 import builtins
-import hashlib
+import functools
 import threading
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import UTC
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
@@ -44,12 +43,13 @@ from replication.storage.s3_errors import (
     storage_error,
 )
 from replication.storage.s3_host import DEFAULT_REGION, is_loopback_host
-from replication.storage.s3_parts import PARTS_MAX, cut_parts
+from replication.storage.s3_parts import cut_parts
+from replication.storage.s3_upload import content_md5, upload_parts
 from replication.storage.url import clean_path, format_location
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
-    from mypy_boto3_s3.type_defs import CompletedPartTypeDef, ListObjectsV2OutputTypeDef
+    from mypy_boto3_s3.type_defs import ListObjectsV2OutputTypeDef
 
 POOL_CONNECTIONS_MAX = 32
 """Connections kept open for all replicas that share a client; more threads open their own."""
@@ -83,7 +83,7 @@ class S3Storage(Storage):
         self._place = Place(
             address=self.address,
             bucket=location.bucket,
-            server=location.endpoint or "AWS S3",
+            server=location.endpoint or "https://s3.amazonaws.com",
             endpoint=location.endpoint,
             secrets=known_secrets(location),
         )
@@ -108,13 +108,15 @@ class S3Storage(Storage):
         parts = cut_parts(chunks)
         first, last = next(parts)
         if not last:
-            return self._put_parts(name, first, parts)
+            return upload_parts(
+                lambda: self._mapped(name), self._location.bucket, self._root + name, first, parts
+            )
         with self._mapped(name) as client:
             client.put_object(
                 Bucket=self._location.bucket,
                 Key=self._root + name,
                 Body=first,
-                ContentMD5=_content_md5(first),
+                ContentMD5=content_md5(first),
             )
         return len(first)
 
@@ -170,42 +172,6 @@ class S3Storage(Storage):
             if not token or token == request.get("ContinuationToken"):
                 raise StorageError(f"{self.address} says that its listing goes on but not where")
             request["ContinuationToken"] = token
-
-    def _put_parts(self, name: str, first: bytes, rest: Iterator[tuple[bytes, bool]]) -> int:
-        bucket, key = self._location.bucket, self._root + name
-        with self._mapped(name) as client:
-            upload = client.create_multipart_upload(Bucket=bucket, Key=key)["UploadId"]
-        done: builtins.list[CompletedPartTypeDef] = []
-        size = 0
-        part: bytes | None = first
-        try:
-            while part is not None:
-                number = len(done) + 1
-                if number > PARTS_MAX:
-                    raise StorageError(f"{name} is larger than any object that {self.address} can hold")
-                with self._mapped(name) as client:
-                    answer = client.upload_part(
-                        Bucket=bucket,
-                        Key=key,
-                        UploadId=upload,
-                        PartNumber=number,
-                        Body=part,
-                        ContentMD5=_content_md5(part),
-                    )
-                done.append({"ETag": answer["ETag"], "PartNumber": number})
-                size += len(part)
-                # Let go of this part before the next is read, so that there are never three.
-                part = first = b""
-                part, _ = next(rest, (None, True))
-            with self._mapped(name) as client:
-                client.complete_multipart_upload(
-                    Bucket=bucket, Key=key, UploadId=upload, MultipartUpload={"Parts": done}
-                )
-        except BaseException:
-            with suppress(StorageError), self._mapped(name) as client:
-                client.abort_multipart_upload(Bucket=bucket, Key=key, UploadId=upload)
-            raise
-        return size
 
     def _get(self, name: str, offset: int, length: int | None) -> Iterator[bytes]:
         request: dict[str, Any] = {"Bucket": self._location.bucket, "Key": self._root + name}
@@ -341,6 +307,7 @@ class S3Storage(Storage):
 def _make_client(connection: Connection) -> "S3Client":
     import boto3
     import botocore.config
+    import botocore.session
     import urllib3
 
     if connection.skip_verify:
@@ -353,9 +320,10 @@ def _make_client(connection: Connection) -> "S3Client":
         style = "path"
     host = urlsplit(connection.endpoint or "").hostname or ""
     key, secret, token = connection.credentials or (None, None, None)
-    client: S3Client = boto3.session.Session(
-        aws_access_key_id=key, aws_secret_access_key=secret, aws_session_token=token
-    ).client(
+    core = botocore.session.get_session()
+    session = boto3.session.Session(key, secret, token, botocore_session=core)
+    core.register_component("data_loader", _model_loader())
+    client: S3Client = session.client(
         "s3",
         endpoint_url=connection.endpoint,
         region_name=connection.region,
@@ -379,11 +347,15 @@ def _make_client(connection: Connection) -> "S3Client":
     return client
 
 
+@functools.cache
+def _model_loader() -> Any:
+    """What reads the model of the S3 service: one for all sessions, for each holds ten megabytes."""
+    import botocore.loaders
+
+    return botocore.loaders.create_loader()
+
+
 def _add_content_md5(request: Any, **_: Any) -> None:
     """MinIO's request handling wants this header of DeleteObjects, and boto3 no longer sends it."""
     if isinstance(request.data, bytes):
-        request.headers["Content-MD5"] = _content_md5(request.data)
-
-
-def _content_md5(data: bytes) -> str:
-    return base64.b64encode(hashlib.md5(data, usedforsecurity=False).digest()).decode()
+        request.headers["Content-MD5"] = content_md5(request.data)

@@ -1,7 +1,8 @@
 """How a stream of unknown length is cut into the parts of a multipart upload. Pure.
 
 The first parts are of one size, which some servers insist on; later ones grow, so that the most parts a
-store allows hold the largest object it allows. Memory is twice the current part: 16 MiB up to 39 GiB stored.
+store allows hold the largest object it allows. Memory is twice the
+current part and the first: 24 MiB for all objects up to 39 GiB.
 """
 
 from collections.abc import Iterable, Iterator
