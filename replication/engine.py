@@ -8,7 +8,7 @@ import threading
 import time
 from functools import partial
 
-from replication.config_values import Config, DatabaseConfig
+from replication.config import Config, DatabaseConfig
 from replication.database.checkpoint import CheckpointPolicy
 from replication.database.database import Database
 from replication.database.watch import Watcher

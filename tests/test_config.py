@@ -17,7 +17,7 @@ from replication.config import (
     default_config_path,
     load_config,
 )
-from replication.config_keys import FOREIGN_KEYS, KEYS
+from replication.config.keys import FOREIGN_KEYS, KEYS
 from replication.errors import ConfigError, UsageError
 from replication.scrub import scrub
 from replication.storage.location import FileLocation, S3Location

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from replication.config import CONFIG_BYTES_MAX, load_config
-from replication.config_keys import KEYS, KEYS_OF_05
+from replication.config import load_config
+from replication.config.load import CONFIG_BYTES_MAX
+from replication.config.keys import KEYS, KEYS_OF_05
 from replication.errors import ConfigError
 
 REPLICA = "dbs:\n  - path: /a\n    replicas:\n      - "

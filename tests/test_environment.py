@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from replication.environment import expand_environment
+from replication.config.environment import expand_environment
 from tests import peers
 
 ENVIRON = {"FOO": "value", "FOO_2": "second", "EMPTY": ""}

@@ -3,12 +3,12 @@
 Reading it costs two listings and one small read a snapshot. Which of it is used is decided in plan.py.
 """
 
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
-from replication.errors import ObjectNotFoundError
+from replication.errors import CorruptObjectError, ObjectNotFoundError
 from replication.position import OFFSET_LIMIT_BYTES, Position
 from replication.restore.target import time_from
 from replication.sqlite.checksum import WAL_HEADER_SIZE
@@ -55,11 +55,15 @@ class Snapshot:
 
 @dataclass(frozen=True, slots=True)
 class Catalog:
-    """One generation. Snapshots are in the order of their index, segments in that of (index, offset)."""
+    """One generation. Snapshots are in the order of their index, segments in that of (index, offset).
+
+    `damaged` names snapshots that are left out because their notes are damaged.
+    """
 
     generation: str
     snapshots: tuple[Snapshot, ...]
     segments: tuple[SegmentInfo, ...]
+    damaged: tuple[str, ...] = ()
 
     @property
     def oldest(self) -> datetime | None:
@@ -87,13 +91,13 @@ def read_catalog(client: ReplicaClient, generation: str) -> Catalog:
     infos = client.snapshots(generation)
     segments = client.segments(generation)
     with ThreadPoolExecutor(NOTE_READS_MAX, thread_name_prefix="read-note") as pool:
-        found = list(pool.map(_reader(client), infos))
-    return Catalog(generation, tuple(item for item in found if item is not None), tuple(segments))
-
-
-def read_snapshot_note(client: ReplicaClient, info: SnapshotInfo) -> SnapshotNote | None:
-    """The note of one snapshot, or None for Litestream's. Raises StorageError."""
-    return parse_note(client.read_note(info.name), info)
+        found = list(pool.map(partial(_read_snapshot, client), infos))
+    return Catalog(
+        generation,
+        tuple(item for item in found if isinstance(item, Snapshot)),
+        tuple(segments),
+        tuple(item for item in found if isinstance(item, str)),
+    )
 
 
 def parse_note(note: Note | None, info: SnapshotInfo) -> SnapshotNote | None:
@@ -130,12 +134,12 @@ def is_frame_end(offset: int, page_size: int) -> bool:
     return offset == 0 or (offset >= WAL_HEADER_SIZE and align(offset, page_size) == offset)
 
 
-def _reader(client: ReplicaClient) -> Callable[[SnapshotInfo], Snapshot | None]:
-    def read(info: SnapshotInfo) -> Snapshot | None:
-        try:
-            return Snapshot(info, read_snapshot_note(client, info))
-        except ObjectNotFoundError:
-            # Retention removed it between the listing and now.
-            return None
-
-    return read
+def _read_snapshot(client: ReplicaClient, info: SnapshotInfo) -> Snapshot | str | None:
+    """A snapshot with its note, its name if the note is damaged, or None if it is gone."""
+    try:
+        return Snapshot(info, parse_note(client.read_note(info.name), info))
+    except CorruptObjectError:
+        return info.name
+    except ObjectNotFoundError:
+        # Retention removed it between the listing and now.
+        return None

@@ -61,9 +61,7 @@ class Chosen:
     warnings: tuple[str, ...]
 
 
-def choose(
-    sources: Sequence[Source], target: Target, generation: str | None, stop: threading.Event
-) -> Chosen:
+def choose(sources: Sequence[Source], target: Target, generation: str | None, stop: threading.Event) -> Chosen:
     """Choose among all generations of all sources that answer.
 
     Raises StorageError if none answers, NoRestorePointError if none has what is wanted or if it is unclear.
@@ -82,6 +80,9 @@ def choose(
     if failures and len(failures) == len(sources):
         raise failures[0]
     usable = [(source, catalog) for source, catalog in found if catalog.snapshots]
+    damaged = [name for _, catalog in found for name in catalog.damaged]
+    if not usable and damaged:
+        raise CorruptObjectError(damaged[0], "its note is wrong, and there is no other snapshot")
     if not usable:
         raise NoRestorePointError(_nothing(sources, found, generation))
     if isinstance(target, AtTime):
@@ -131,9 +132,7 @@ def newest_generation(candidates: Sequence[Candidate]) -> str | None:
 
 def _heads(candidates: Sequence[Candidate]) -> list[Candidate]:
     """Those that no other candidate comes after, by the notes."""
-    previous = {
-        item.note.previous for item in candidates if item.note and item.note.previous != item.generation
-    }
+    previous = {item.note.previous for item in candidates if item.note and item.note.previous != item.generation}
     heads = [item for item in candidates if item.generation not in previous]
     # Notes that name each other in a ring say nothing.
     return heads or list(candidates)
@@ -194,9 +193,7 @@ def _catalogs(client: ReplicaClient, generation: str | None, stop: threading.Eve
     if generation is not None:
         names = [name for name in names if name == generation]
     with ThreadPoolExecutor(GENERATION_READS_MAX, thread_name_prefix="list-generation") as pool:
-        return list(
-            pool.map(lambda name: retrying(lambda: read_catalog(client, name), LIST_BACKOFF, stop), names)
-        )
+        return list(pool.map(lambda name: retrying(lambda: read_catalog(client, name), LIST_BACKOFF, stop), names))
 
 
 def _begun(found: list[tuple[Source, Catalog]], time: datetime) -> list[tuple[Source, Catalog]]:
@@ -212,9 +209,7 @@ def _begun(found: list[tuple[Source, Catalog]], time: datetime) -> list[tuple[So
     )
 
 
-def _nothing(
-    sources: Sequence[Source], found: Sequence[tuple[Source, Catalog]], generation: str | None
-) -> str:
+def _nothing(sources: Sequence[Source], found: Sequence[tuple[Source, Catalog]], generation: str | None) -> str:
     where = ", ".join(source.client.address for source in sources) or "no replica"
     if found:
         names = ", ".join(sorted({catalog.generation for _, catalog in found}))

@@ -17,7 +17,7 @@ from pathlib import Path
 from tempfile import SpooledTemporaryFile
 from typing import IO, TypeVar, cast
 
-from replication.errors import StorageError
+from replication.errors import CorruptObjectError, StorageError
 from replication.restore.retry import Backoff, check, passes, pause, retrying
 from replication.storage import container
 from replication.storage.names import SegmentInfo, SnapshotInfo
@@ -75,7 +75,7 @@ class Fetcher:
         self._count = count
         self._backoff = backoff
 
-    def snapshot(self, info: SnapshotInfo) -> Iterator[bytes]:
+    def snapshot(self, info: SnapshotInfo) -> Generator[bytes, None, None]:
         """The content of a snapshot in pieces; large ones are read in several parts at a time.
 
         Raises ObjectNotFoundError, CorruptObjectError, StorageError, RestoreCancelledError.
@@ -83,8 +83,8 @@ class Fetcher:
         with closing_iterator(self._parts(info.name, info.size)) as chunks:
             yield from container.decompress(info.name, chunks)
 
-    def segments(self, infos: Sequence[SegmentInfo]) -> Iterator[Fetched]:
-        """The segments, in order; the caller closes each. Raises as `snapshot`."""
+    def segments(self, infos: Sequence[SegmentInfo]) -> Generator[Fetched, None, None]:
+        """The segments, in order; the caller closes each, and the generator. Raises as `snapshot`."""
         return self._ordered([partial(self._spool, info) for info in infos])
 
     def head(self, name: str, size: int) -> bytes:
@@ -108,18 +108,21 @@ class Fetcher:
                 for piece in container.decompress(info.name, remember(chunks)):
                     content.write(piece)
                     length += len(piece)
+            note = container.decode_note(bytes(head))
+        except ValueError as error:
+            content.close()
+            raise CorruptObjectError(info.name, str(error)) from None
         except BaseException:
             content.close()
             raise
-        return Fetched(info, content, length, container.decode_note(bytes(head)))
+        return Fetched(info, content, length, note)
 
     def _parts(self, name: str, size: int) -> Iterator[bytes]:
         if size <= PART_BYTES or self._parallelism == 1:
             yield from self._stream(name, 0, size, None, self._stop)
             return
         parts = [
-            partial(self._part, name, start, min(PART_BYTES, size - start))
-            for start in range(0, size, PART_BYTES)
+            partial(self._part, name, start, min(PART_BYTES, size - start)) for start in range(0, size, PART_BYTES)
         ]
         with closing(self._ordered(parts)) as ordered:
             for part in ordered:
@@ -128,9 +131,7 @@ class Fetcher:
     def _part(self, name: str, start: int, size: int) -> list[bytes]:
         return list(self._stream(name, start, size, size, self._abandoned))
 
-    def _stream(
-        self, name: str, start: int, size: int, length: int | None, stop: threading.Event
-    ) -> Iterator[bytes]:
+    def _stream(self, name: str, start: int, size: int, length: int | None, stop: threading.Event) -> Iterator[bytes]:
         """`length` stored bytes from `start`, or all the rest, going on after a fault.
 
         `size` is how many there should be: once they are read, a fault matters no more.
@@ -151,11 +152,7 @@ class Fetcher:
             except StorageError as error:
                 failures = 1 if done > before else failures + 1
                 restarts += 1
-                if (
-                    not passes(error)
-                    or failures >= self._backoff.tries_max
-                    or restarts > self._backoff.restarts_max
-                ):
+                if not passes(error) or failures >= self._backoff.tries_max or restarts > self._backoff.restarts_max:
                     raise
                 pause(self._backoff, failures, error, stop)
 
@@ -169,9 +166,13 @@ class Fetcher:
             for task in remaining:
                 waiting.append(pool.submit(task))
                 if len(waiting) >= self._parallelism:
-                    yield self._take(waiting.popleft())
+                    answer = self._take(waiting[0])
+                    waiting.popleft()
+                    yield answer
             while waiting:
-                yield self._take(waiting.popleft())
+                answer = self._take(waiting[0])
+                waiting.popleft()
+                yield answer
             finished = True
         finally:
             if not finished:
@@ -194,9 +195,5 @@ class Fetcher:
 
 def _discard(future: "Future[_T]") -> None:
     """Close what nobody will take."""
-    if (
-        not future.cancelled()
-        and future.exception() is None
-        and isinstance(answer := future.result(), Fetched)
-    ):
+    if not future.cancelled() and future.exception() is None and isinstance(answer := future.result(), Fetched):
         answer.close()

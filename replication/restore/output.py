@@ -139,9 +139,7 @@ class Output:
                     return
             os.close(self.descriptor)
             self.descriptor = -1
-        raise LocalFileError(
-            f"{self.path.parent}: other restores to {self.path} keep removing the file of this one."
-        )
+        raise LocalFileError(f"{self.path.parent}: other restores to {self.path} keep removing the file of this one.")
 
     def _clean(self) -> None:
         if self.descriptor >= 0 and not self._placed:
@@ -162,15 +160,13 @@ def check_free(path: Path) -> None:
     with local_errors(path):
         if os.path.lexists(path):
             raise OutputExistsError(
-                f"{path} exists already and is not overwritten. Move it away first, or name another output "
-                f"with -o."
+                f"{path} exists already and is not overwritten. Move it away first, or name another output with -o."
             )
         for suffix, reason in _SIDE_FILES.items():
             side = f"{path}{suffix}"
             if os.path.lexists(side):
                 raise OutputExistsError(
-                    f"{side} exists: {reason}. Make sure that no program uses it, move it away, and try "
-                    f"again."
+                    f"{side} exists: {reason}. Make sure that no program uses it, move it away, and try again."
                 )
 
 

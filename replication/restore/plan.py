@@ -11,7 +11,7 @@ index, and at the end of its own; inside its own index the rest of that index mu
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from replication.errors import NoRestorePointError, ReplicaGapError
+from replication.errors import CorruptObjectError, NoRestorePointError, ReplicaGapError
 from replication.position import Position
 from replication.restore.catalog import Catalog, Snapshot
 from replication.restore.target import AtIndex, AtPosition, AtTime, Latest, Target, format_time
@@ -101,15 +101,15 @@ def make_plan(catalog: Catalog, target: Target) -> Plan:
 
     Raises NoRestorePointError, saying what there is, and ReplicaGapError, naming the object that is missing.
     """
+    if not catalog.snapshots and catalog.damaged:
+        raise CorruptObjectError(catalog.damaged[0], "its note is wrong, and its generation has no other snapshot")
     if not catalog.snapshots:
         raise NoRestorePointError(
             f"Generation {catalog.generation} has no snapshot, so nothing can be restored from it. "
             "Choose another with -generation."
         )
     cut = _cut(catalog, target)
-    choices = sorted(
-        _choices(catalog, target, cut), key=lambda item: (item.sure, item.snapshot.position), reverse=True
-    )
+    choices = sorted(_choices(catalog, target, cut), key=lambda item: (item.sure, item.snapshot.position), reverse=True)
     if not choices:
         raise NoRestorePointError(_nothing_before(catalog, target))
     gap: ReplicaGapError | None = None
@@ -137,11 +137,7 @@ def _cut(catalog: Catalog, target: Target) -> _Cut:
             )
         kept = tuple(item for item in segments if item.index <= target.index)
         # An index past all segments is that of a snapshot alone; one between segments must have its own.
-        last = (
-            target.index
-            if segments and target.index <= segments[-1].index
-            else (kept[-1].index if kept else -1)
-        )
+        last = target.index if segments and target.index <= segments[-1].index else (kept[-1].index if kept else -1)
         return _Cut(kept, last, inside=False)
     if isinstance(target, AtTime):
         return _cut_time(catalog, target)
@@ -149,17 +145,14 @@ def _cut(catalog: Catalog, target: Target) -> _Cut:
 
 
 def _cut_time(catalog: Catalog, target: AtTime) -> _Cut:
-    late = next(
-        (n for n, item in enumerate(catalog.segments) if item.created > target.time), len(catalog.segments)
-    )
+    late = next((n for n, item in enumerate(catalog.segments) if item.created > target.time), len(catalog.segments))
     kept, rest = catalog.segments[:late], catalog.segments[late:]
     last = kept[-1].index if kept else -1
     newest = catalog.newest
     remarks: tuple[str, ...] = ()
     if newest is not None and newest < target.time and not rest:
         remarks = (
-            f"The newest object is from {format_time(newest)}, before the time asked for: this is the "
-            f"latest state.",
+            f"The newest object is from {format_time(newest)}, before the time asked for: this is the latest state.",
         )
     return _Cut(kept, last, inside=bool(rest) and rest[0].index == last, remarks=remarks)
 
@@ -245,7 +238,8 @@ def _plan(catalog: Catalog, target: Target, cut: _Cut, choice: _Choice) -> Plan:
         # The last segment kept is read again: the checksums of those after it continue from its own.
         rest = (item for item in catalog.segments[len(cut.kept) :] if item.index == cut.last_index)
         witnesses = (*used[-1:], *rest)
-    return Plan(catalog.generation, snapshot, start, used, stop, witnesses, cut.remarks)
+    remarks = tuple(f"{name} is damaged and was left out." for name in catalog.damaged) + cut.remarks
+    return Plan(catalog.generation, snapshot, start, used, stop, witnesses, remarks)
 
 
 def _check_indexes(snapshot: Snapshot, used: Sequence[SegmentInfo], last_index: int) -> None:

@@ -55,12 +55,11 @@ class Replay:
 
     def add(self, segment: Fetched) -> None:
         """Verify one segment and write what it completes; closes it when it is no longer needed."""
-        info = segment.info
-        if self._index is None or info.index != self._index.number:
-            self._begin_index(segment)
-        index = self._index
-        assert index is not None
-        self._check_place(index, segment)
+        try:
+            index = self._place(segment)
+        except BaseException:
+            segment.close()
+            raise
         index.waiting.append(segment)
         for _, frames in _blocks(segment, index, index.end, index.sums):
             self._note_commits(index, frames)
@@ -78,8 +77,9 @@ class Replay:
         stop = self._plan.stop
         if stop is None or stop == self.reached or self._before_any_frame(stop):
             return
-        words = f"The nearest commits in the replica: {self.reached} before it"
-        words += f" and {self._next_commit} after it." if self._next_commit else " and none after it."
+        words = f"The nearest commits: {self.reached} before it"
+        last = self._plan.segments[-1].name if self._plan.segments else self._plan.snapshot.info.name
+        words += f" and {self._next_commit} after it." if self._next_commit else f", and none after it in {last}."
         raise NoRestorePointError(f"No commit ends at {stop}. {words}")
 
     def close(self) -> None:
@@ -93,11 +93,15 @@ class Replay:
     def unfinished(self) -> bool:
         """True if the last segment ends inside a transaction, whose frames were left out."""
         index = self._index
-        return (
-            index is not None
-            and index.end > max(index.committed, WAL_HEADER_SIZE)
-            and self._plan.stop is None
-        )
+        return index is not None and index.end > max(index.committed, WAL_HEADER_SIZE) and self._plan.stop is None
+
+    def _place(self, segment: Fetched) -> _Index:
+        """The index that a segment belongs to, which it must continue."""
+        if self._index is None or segment.info.index != self._index.number:
+            self._begin_index(segment)
+        assert self._index is not None
+        self._check_place(self._index, segment)
+        return self._index
 
     def _begin_index(self, segment: Fetched) -> None:
         info = segment.info
@@ -184,9 +188,7 @@ class Replay:
             end = min(index.committed, segment.info.offset + segment.length)
             while begin < end:
                 step = min(end - begin, _block_size(size))
-                data = np.frombuffer(segment.read_at(skip + begin - base, step), dtype=np.uint8).reshape(
-                    -1, size
-                )
+                data = np.frombuffer(segment.read_at(skip + begin - base, step), dtype=np.uint8).reshape(-1, size)
                 pages = data[:, :4].copy().view(">u4")[:, 0].astype(np.uint32)
                 self._file.write_frames(data, pages)
                 begin += step

@@ -8,6 +8,7 @@ meanwhile.
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -95,9 +96,7 @@ class RestoreResult:
         return self.position.generation
 
 
-def prepare(
-    sources: Sequence[Source], options: RestoreOptions, cancel: threading.Event | None = None
-) -> Prepared:
+def prepare(sources: Sequence[Source], options: RestoreOptions, cancel: threading.Event | None = None) -> Prepared:
     """Choose the replica and generation, and plan. Nothing is written.
 
     Raises StorageError, NoRestorePointError, ReplicaGapError, RestoreCancelledError.
@@ -176,12 +175,15 @@ def _run(
         replay = Replay(plan, file)
         try:
             with local_errors(output.path):
-                file.write_snapshot(plan.snapshot, meter.pieces(fetcher.snapshot(plan.snapshot.info)))
+                meter.begin("snapshot", 0)
+                with closing(fetcher.snapshot(plan.snapshot.info)) as pieces:
+                    file.write_snapshot(plan.snapshot, meter.pieces(pieces))
                 prove(plan, file, fetcher)
                 meter.begin("wal", 1 + len(plan.witnesses))
-                for segment in fetcher.segments(plan.segments):
-                    replay.add(segment)
-                    meter.object_done()
+                with closing(fetcher.segments(plan.segments)) as segments:
+                    for segment in segments:
+                        replay.add(segment)
+                        meter.object_done()
                 replay.finish()
                 size = file.size
         finally:
@@ -195,9 +197,7 @@ def _run(
     meter.begin("done", plan.objects)
     warnings = (*prepared.warnings, *plan.remarks)
     if replay.unfinished:
-        warnings += (
-            "The replica ends inside a transaction, which was left out: it had not been committed there.",
-        )
+        warnings += ("The replica ends inside a transaction, which was left out: it had not been committed there.",)
     return RestoreResult(
         output=output.path,
         replica=prepared.source.name,
@@ -263,6 +263,4 @@ class _Meter:
 
     def _tell(self) -> None:
         total = self._plan.size
-        self._progress(
-            Progress(self._phase, min(self.bytes_done, total), total, self._objects, self._plan.objects)
-        )
+        self._progress(Progress(self._phase, min(self.bytes_done, total), total, self._objects, self._plan.objects))

@@ -91,9 +91,7 @@ def time_from(text: str) -> datetime | None:
     day, clock, fraction, zone = match.groups()
     zone = "+00:00" if zone in "Zz" else zone
     try:
-        return datetime.fromisoformat(
-            f"{day}T{clock}{(fraction or '.0')[:7].ljust(7, '0')}{zone}"
-        ).astimezone(UTC)
+        return datetime.fromisoformat(f"{day}T{clock}{(fraction or '.0')[:7].ljust(7, '0')}{zone}").astimezone(UTC)
     except (ValueError, OverflowError):
         return None
 

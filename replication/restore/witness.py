@@ -6,6 +6,8 @@ page that equals none of them proves that U is not past the target, and replayin
 that commit.
 """
 
+from contextlib import closing
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -37,13 +39,12 @@ def prove(plan: Plan, file: DatabaseFile, fetcher: Fetcher) -> None:
     sample = _Sample(file)
     sums: Sums | None = None
     target = plan.stop.offset if plan.stop is not None else None
-    for segment in fetcher.segments(plan.witnesses):
-        try:
-            if target is None:
-                target = segment.info.offset + segment.length
-            sums = _look(segment, header, sums, target, sample)
-        finally:
-            segment.close()
+    with closing(fetcher.segments(plan.witnesses)) as segments:
+        for segment in segments:
+            with closing(segment):
+                if target is None:
+                    target = segment.info.offset + segment.length
+                sums = _look(segment, header, sums, target, sample)
     if sample.holds_later:
         raise NoRestorePointError(
             f"{plan.snapshot.info.name} was written by Litestream and may hold later commits of its index, "
@@ -110,9 +111,7 @@ class _Sample:
                 self._matched = np.insert(self._matched, place, False)
 
 
-def _look(
-    segment: Fetched, header: WALHeader, sums: Sums | None, target: int, sample: _Sample
-) -> Sums | None:
+def _look(segment: Fetched, header: WALHeader, sums: Sums | None, target: int, sample: _Sample) -> Sums | None:
     """Show the frames of a segment that lie after `target`; `sums` is the chain before it, None if not
     known."""
     size = header.frame_size

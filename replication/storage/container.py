@@ -8,6 +8,7 @@ Format: https://github.com/lz4/lz4/blob/dev/doc/lz4_Frame_format.md
 
 import json
 import struct
+import zlib
 from collections.abc import Iterable, Iterator, Mapping
 
 import lz4.frame
@@ -17,6 +18,7 @@ from replication.errors import CorruptObjectError
 _NOTE_MAGIC = 0x184D2A5E
 _SKIPPABLE_MAGICS = range(0x184D2A50, 0x184D2A60)
 _NOTE_MARK = b"litestream-tui\0"
+_NOTE_CRC_SIZE = 4
 NOTE_SIZE_MAX = 4096
 """Bytes of the longest note, its 8-byte frame header included."""
 
@@ -66,26 +68,33 @@ def decompress(name: str, chunks: Iterable[bytes]) -> Iterator[bytes]:
 
 def encode_note(note: Note) -> bytes:
     """The skippable frame that holds `note`."""
-    payload = _NOTE_MARK + json.dumps(note, separators=(",", ":"), sort_keys=True).encode()
+    text = json.dumps(note, separators=(",", ":"), sort_keys=True).encode()
+    # An LZ4 reader passes over this frame unchecked, so the note brings a checksum of its own.
+    payload = _NOTE_MARK + struct.pack("<I", zlib.crc32(text)) + text
     if len(payload) + 8 > NOTE_SIZE_MAX:
         raise ValueError(f"a note of {len(payload)} bytes is over the {NOTE_SIZE_MAX} that readers look at")
     return struct.pack("<II", _NOTE_MAGIC, len(payload)) + payload
 
 
 def decode_note(head: bytes) -> Note | None:
-    """The note at the start of an object, from its first NOTE_SIZE_MAX bytes; None if it has none of ours."""
+    """The note at the start of an object, from its first NOTE_SIZE_MAX bytes; None if it has none.
+
+    Raises ValueError, in words, for a note that is damaged: what it says may decide which frames count.
+    """
     if len(head) < 8:
         return None
     magic, size = struct.unpack_from("<II", head)
+    if magic != _NOTE_MAGIC:
+        return None
     payload = head[8 : 8 + size]
-    if magic != _NOTE_MAGIC or len(payload) < size or not payload.startswith(_NOTE_MARK):
-        return None
-    try:
-        note = json.loads(payload[len(_NOTE_MARK) :])
-    except ValueError:
-        return None
+    if len(payload) < size or not payload.startswith(_NOTE_MARK):
+        raise ValueError("its note is cut off or not of this program")
+    check, text = payload[len(_NOTE_MARK) :][:_NOTE_CRC_SIZE], payload[len(_NOTE_MARK) + _NOTE_CRC_SIZE :]
+    if check != struct.pack("<I", zlib.crc32(text)):
+        raise ValueError("the checksum of its note is wrong")
+    note = json.loads(text)
     if not isinstance(note, dict):
-        return None
+        raise ValueError("its note is not a table of values")
     return {key: value for key, value in note.items() if isinstance(value, str | int)}
 
 

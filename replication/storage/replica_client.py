@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 
+from replication.errors import CorruptObjectError
 from replication.position import Position, is_generation
 from replication.storage import container
 from replication.storage.base import ObjectInfo, Storage
@@ -96,9 +97,16 @@ class ReplicaClient:
             yield from container.decompress(name, chunks)
 
     def read_note(self, name: str) -> container.Note | None:
-        """The note that this program put before an object, or None for one written by Litestream."""
+        """The note that this program put before an object, or None for one written by Litestream.
+
+        Raises ObjectNotFoundError, CorruptObjectError for a damaged note, StorageError.
+        """
         with closing_iterator(self.storage.get(name, 0, container.NOTE_SIZE_MAX)) as chunks:
-            return container.decode_note(b"".join(chunks))
+            head = b"".join(chunks)
+        try:
+            return container.decode_note(head)
+        except ValueError as error:
+            raise CorruptObjectError(name, str(error)) from None
 
     def read_head(self, name: str, size: int) -> bytes:
         """The first `size` bytes of an object's uncompressed content (fewer if it is shorter)."""

@@ -8,8 +8,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from replication.config_keys import HOLDER_PREFIX, KEYS, SECRET_KEYS, Level, shown, unknown_key
-from replication.durations import format_duration, parse_duration
+from replication.config.durations import format_duration, parse_duration
+from replication.config.keys import HOLDER_PREFIX, KEYS, SECRET_KEYS, Level, shown, unknown_key
 from replication.errors import ConfigError
 
 SHORTEST_DURATION_SECONDS = 0.001
@@ -67,9 +67,7 @@ class Section:
     def __init__(self, value: Value, where: str, level: Level, notes: Notes) -> None:
         self.where, self.level, self.notes = where, level, notes
         if not isinstance(value, Mapped):
-            raise refusal(
-                notes.file, value.line, where or "the document", "must be a mapping of keys to values"
-            )
+            raise refusal(notes.file, value.line, where or "the document", "must be a mapping of keys to values")
         self.line = value.line
         self._lines = value.lines
         for key in value.values:
@@ -94,9 +92,7 @@ class Section:
     def has(self, key: str) -> bool:
         """True if `key` is there with a value other than nothing."""
         value = self._values.get(key)
-        return value is not None and not (
-            isinstance(value, Scalar) and (value.kind == "null" or not value.text)
-        )
+        return value is not None and not (isinstance(value, Scalar) and (value.kind == "null" or not value.text))
 
     def text(self, key: str) -> str | None:
         """The text of `key`; None if it is not there or empty. A number or date is taken as it is written."""
@@ -124,9 +120,7 @@ class Section:
         if value.number is None:
             raise self.refusal(key, f"must be a whole number, such as {default}{self._instead(key, value)}")
         if value.number < least:
-            raise self.refusal(
-                key, f"must be at least {least}, not {value.number}; leave it out for {default}"
-            )
+            raise self.refusal(key, f"must be at least {least}, not {value.number}; leave it out for {default}")
         return value.number
 
     def duration(self, key: str, default: float, zero: str | None) -> float:
@@ -138,18 +132,14 @@ class Section:
         if seconds < 0:
             raise self.refusal(key, f"must not be negative{'; 0 switches it off' if zero is None else ''}")
         if seconds == 0 and zero is not None:
-            raise self.refusal(
-                key, f"must be more than 0: {zero}; leave it out for {format_duration(default)}"
-            )
+            raise self.refusal(key, f"must be more than 0: {zero}; leave it out for {format_duration(default)}")
         if 0 < seconds < SHORTEST_DURATION_SECONDS:
             problem = f"is {format_duration(seconds)}, and the shortest is 1ms"
             if value.number is not None:
                 problem += f": a bare number is nanoseconds; write {value.number}s if you mean seconds"
             raise self.refusal(key, problem)
         if value.number:
-            self.note(
-                key, f"has no unit: {value.number} nanoseconds are {format_duration(seconds)}; write {_FORMS}"
-            )
+            self.note(key, f"has no unit: {value.number} nanoseconds are {format_duration(seconds)}; write {_FORMS}")
         return seconds
 
     def section(self, key: str, level: Level) -> "Section | None":
@@ -167,8 +157,7 @@ class Section:
         if not isinstance(value, Items):
             raise self.refusal(key, 'must be a list: each entry begins with "- "')
         return [
-            Section(item, f"{self.path(key)}[{number}]", level, self.notes)
-            for number, item in enumerate(value.values)
+            Section(item, f"{self.path(key)}[{number}]", level, self.notes) for number, item in enumerate(value.values)
         ]
 
     def _scalar(self, key: str, problem: str) -> Scalar | None:
@@ -187,9 +176,7 @@ class Section:
         days = _DAYS.fullmatch(value.text)
         if days:
             hours = int(days[1]) * (24 if days[2].startswith("d") else 168)
-            raise self.refusal(
-                key, f"has no unit for {'days' if days[2][0] == 'd' else 'weeks'}; write {hours}h"
-            )
+            raise self.refusal(key, f"has no unit for {'days' if days[2][0] == 'd' else 'weeks'}; write {hours}h")
         raise self.refusal(key, f"must be a duration: {_FORMS}{self._instead(key, value)}")
 
     def _instead(self, key: str, value: Scalar) -> str:

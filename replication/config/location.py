@@ -9,8 +9,8 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
-from replication.config_document import Section
-from replication.config_keys import FOREIGN_KEYS, S3_KEYS, shown
+from replication.config.document import Section
+from replication.config.keys import FOREIGN_KEYS, S3_KEYS, shown
 from replication.errors import ConfigError
 from replication.scrub import register_secret
 from replication.storage.location import FileLocation, Location, S3Location
@@ -84,9 +84,7 @@ def _from_keys(replica: Section) -> Location:
 def _file(replica: Section, path: str | None) -> FileLocation:
     given = [key for key in S3_KEYS if replica.has(key)]
     if given and not replica.has("type"):
-        raise replica.refusal(
-            given[0], "belongs to type s3, and a replica without type is of type file; add type: s3"
-        )
+        raise replica.refusal(given[0], "belongs to type s3, and a replica without type is of type file; add type: s3")
     if path is None:
         raise replica.refusal(None, "has no path: file replica path required; add path: and a folder")
     return FileLocation(local_path(path))
@@ -103,9 +101,7 @@ def _refuse_keys_of_other_types(replica: Section, location: Location) -> None:
     kind = location_type(location)
     for key, home in FOREIGN_KEYS.items():
         if replica.has(key):
-            raise replica.refusal(
-                key, f"belongs to type {home}, and this replica is of type {kind}; remove it"
-            )
+            raise replica.refusal(key, f"belongs to type {home}, and this replica is of type {kind}; remove it")
     if kind == "file":
         for key in S3_KEYS:
             if replica.has(key):
@@ -129,9 +125,7 @@ def _with_s3_settings(
         )
     endpoint, region = replica.text("endpoint"), replica.text("region")
     if region is not None and _REGION.fullmatch(region) is None:
-        raise replica.refusal(
-            "region", f"is {shown(region)!r}, which is no region; write one such as us-east-1"
-        )
+        raise replica.refusal("region", f"is {shown(region)!r}, which is no region; write one such as us-east-1")
     force_path_style = replica.flag("force-path-style")
     return replace(
         location,

@@ -8,10 +8,10 @@ import os
 import re
 from pathlib import Path
 
-from replication.config_document import Notes, Section, Value
-from replication.config_keys import shown
-from replication.config_location import local_path, location_identity, location_type, read_location
-from replication.config_values import (
+from replication.config.document import Notes, Section, Value
+from replication.config.keys import shown
+from replication.config.location import local_path, location_identity, location_type, read_location
+from replication.config.values import (
     CHECKPOINT_SECONDS,
     MAX_CHECKPOINT_PAGE_COUNT,
     MIN_CHECKPOINT_PAGE_COUNT,
@@ -71,16 +71,10 @@ def _database(section: Section, keys: tuple[str | None, str | None], taken: _Tak
     config = DatabaseConfig(
         path=path,
         meta_path=meta_path,
-        monitor_interval=section.duration(
-            "monitor-interval", MONITOR_SECONDS, "with 0 nothing would be replicated"
-        ),
+        monitor_interval=section.duration("monitor-interval", MONITOR_SECONDS, "with 0 nothing would be replicated"),
         checkpoint_interval=section.duration("checkpoint-interval", CHECKPOINT_SECONDS, None),
-        min_checkpoint_page_count=section.count(
-            "min-checkpoint-page-count", MIN_CHECKPOINT_PAGE_COUNT, least=1
-        ),
-        max_checkpoint_page_count=section.count(
-            "max-checkpoint-page-count", MAX_CHECKPOINT_PAGE_COUNT, least=0
-        ),
+        min_checkpoint_page_count=section.count("min-checkpoint-page-count", MIN_CHECKPOINT_PAGE_COUNT, least=1),
+        max_checkpoint_page_count=section.count("max-checkpoint-page-count", MAX_CHECKPOINT_PAGE_COUNT, least=0),
         replicas=_replicas(section, keys, taken),
     )
     if not config.replicas:
@@ -88,9 +82,7 @@ def _database(section: Section, keys: tuple[str | None, str | None], taken: _Tak
     return config
 
 
-def _replicas(
-    database: Section, keys: tuple[str | None, str | None], taken: _Taken
-) -> tuple[ReplicaConfig, ...]:
+def _replicas(database: Section, keys: tuple[str | None, str | None], taken: _Taken) -> tuple[ReplicaConfig, ...]:
     replicas: list[ReplicaConfig] = []
     for section in database.sections("replicas", "dbs[].replicas[]"):
         replica = _replica(section, keys)

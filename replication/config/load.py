@@ -12,31 +12,19 @@ from pathlib import Path
 
 import yaml
 
-from replication.config_document import Items, Mapped, Notes, Scalar, Value, refusal
-from replication.config_keys import shown
-from replication.config_location import local_path, location_identity, location_type
-from replication.config_sections import read_config
-from replication.config_values import (
+from replication.config.document import Items, Mapped, Notes, Scalar, Value, refusal
+from replication.config.environment import expand_environment
+from replication.config.keys import shown
+from replication.config.location import local_path, location_identity, location_type
+from replication.config.sections import read_config
+from replication.config.values import (
     Config,
     DatabaseConfig,
-    LoggingConfig,
     ReplicaConfig,
     default_meta_path,
 )
-from replication.environment import expand_environment
 from replication.errors import ConfigError, UsageError
 from replication.storage.url import parse_replica_url
-
-__all__ = [
-    "Config",
-    "DatabaseConfig",
-    "LoggingConfig",
-    "ReplicaConfig",
-    "config_for",
-    "default_config_path",
-    "default_meta_path",
-    "load_config",
-]
 
 DEFAULT_PATH = "/etc/litestream.yml"
 """Read when neither a path nor $LITESTREAM_CONFIG says otherwise."""
@@ -83,9 +71,7 @@ def config_for(database_path: str | Path, replica_urls: Sequence[str]) -> Config
     Raises UsageError without a URL, ConfigError for a URL that cannot be used.
     """
     if not replica_urls:
-        raise UsageError(
-            f"must specify at least one replica URL for {database_path}, such as s3://BUCKET/PATH"
-        )
+        raise UsageError(f"must specify at least one replica URL for {database_path}, such as s3://BUCKET/PATH")
     replicas: list[ReplicaConfig] = []
     places: set[tuple[str, ...]] = set()
     for url in replica_urls:
@@ -111,9 +97,7 @@ def _read(path: Path, file: str) -> str:
         ) from None
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
-        raise ConfigError(
-            f"cannot read the config file {file}: {reason}; check its path and rights"
-        ) from None
+        raise ConfigError(f"cannot read the config file {file}: {reason}; check its path and rights") from None
     if len(data) > CONFIG_BYTES_MAX:
         raise ConfigError(f"{file} is larger than {CONFIG_BYTES_MAX >> 20} MiB; name a configuration file")
     try:
@@ -212,9 +196,7 @@ class _Reader:
             elif kind == "bool":
                 flag = bool(self._loader.construct_yaml_bool(node))
         except (ValueError, KeyError):
-            raise self._refusal(
-                node, where, f"has the YAML tag !!{kind} and is none; remove the tag"
-            ) from None
+            raise self._refusal(node, where, f"has the YAML tag !!{kind} and is none; remove the tag") from None
         return Scalar(node.value, kind, _line(node), number, flag)
 
     def _refusal(self, node: yaml.Node, where: str, problem: str) -> ConfigError:
