@@ -101,9 +101,7 @@ def write_history(folder: Path, page_size: int, indexes: Sequence[Sequence[str]]
                 answer = run(script)
                 valid = _valid(wal.read_bytes())
                 content = replayed(bases[-1], valid, page_size)
-                commits.append(
-                    Commit(number, len(valid), answer["sha"], answer["size"] // page_size, content)
-                )
+                commits.append(Commit(number, len(valid), answer["sha"], answer["size"] // page_size, content))
             wals.append(_valid(wal.read_bytes()))
     finally:
         assert process.stdin is not None
@@ -138,9 +136,7 @@ def big_endian(wal: bytes) -> bytes:
     head = turned.pack()
     turned = WALHeader.parse(head)
     rows = np.frombuffer(wal, dtype=np.uint8, offset=WAL_HEADER_SIZE).reshape(-1, turned.frame_size).copy()
-    rows[:, 16:24] = (
-        chain(rows, turned.page_size, turned.sums, True).astype(">u4").view(np.uint8).reshape(-1, 8)
-    )
+    rows[:, 16:24] = chain(rows, turned.page_size, turned.sums, True).astype(">u4").view(np.uint8).reshape(-1, 8)
     return head + rows.tobytes()
 
 
