@@ -100,6 +100,11 @@ def read_catalog(client: ReplicaClient, generation: str) -> Catalog:
     )
 
 
+def read_snapshot_note(client: ReplicaClient, info: SnapshotInfo) -> SnapshotNote | None:
+    """The note of one snapshot, or None for Litestream's. Raises StorageError, CorruptObjectError."""
+    return parse_note(client.read_note(info.name), info)
+
+
 def parse_note(note: Note | None, info: SnapshotInfo) -> SnapshotNote | None:
     """The note if every part that a restore leans on makes sense for this snapshot, else None.
 
@@ -137,7 +142,7 @@ def is_frame_end(offset: int, page_size: int) -> bool:
 def _read_snapshot(client: ReplicaClient, info: SnapshotInfo) -> Snapshot | str | None:
     """A snapshot with its note, its name if the note is damaged, or None if it is gone."""
     try:
-        return Snapshot(info, parse_note(client.read_note(info.name), info))
+        return Snapshot(info, read_snapshot_note(client, info))
     except CorruptObjectError:
         return info.name
     except ObjectNotFoundError:
