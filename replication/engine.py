@@ -11,6 +11,7 @@ from functools import partial
 from replication.config import Config, DatabaseConfig
 from replication.database.checkpoint import CheckpointPolicy
 from replication.database.database import Database
+from replication.database.shadow_wal import Ownership
 from replication.database.watch import Watcher
 from replication.errors import DatabaseLockedError, ReplicationError
 from replication.events import Event, EventLog
@@ -20,6 +21,7 @@ from replication.replica.runner import ERROR_REPEAT_SECONDS, Intervals, ReplicaR
 from replication.sqlite.connection import check_sqlite_version, sqlite_version
 from replication.sqlite.errors import DatabaseBusyError
 from replication.status import DatabaseStatus, EngineStatus
+from replication.storage.file import FilePermissions
 from replication.storage.open import open_storage
 from replication.storage.replica_client import ReplicaClient
 
@@ -58,6 +60,7 @@ class Engine:
     def __init__(self, config: Config) -> None:
         self.events = EventLog()
         self._closing = threading.Event()
+        self._closed = False
         self._sources = [self._source(database) for database in config.databases]
         self._watcher: Watcher | None = None
         self._sync_pool: Pool | None = None
@@ -128,6 +131,9 @@ class Engine:
         A replica whose store does not answer is given up after two tries; nothing is lost by it, as the shadow
         WAL keeps what is pending for the next start.
         """
+        if self._closed:
+            return []
+        self._closed = True
         deadline = time.monotonic() + timeout_seconds
         alive: list[str] = []
         if self._watcher is not None and not self._watcher.close(1.0):
@@ -153,10 +159,15 @@ class Engine:
             config.min_checkpoint_page_count, config.max_checkpoint_page_count, config.checkpoint_interval
         )
         database = Database(config.path, config.meta_path, policy, partial(self.events.emit, database=path))
+        permissions = None
+        if config.path.exists():
+            # As Litestream does: who may read the database may read its file replica.
+            own = Ownership.of(config.path)
+            permissions = FilePermissions(own.file_mode, own.folder_mode & 0o777, own.uid, own.gid)
         runners = []
         for settings in config.replicas:
             emit = partial(self.events.emit, database=path, replica=settings.name)
-            client = ReplicaClient(open_storage(settings.location), partial(emit, "warning"))
+            client = ReplicaClient(open_storage(settings.location, permissions), partial(emit, "warning"))
             replica = Replica(settings.name, client, database, emit)
             intervals = Intervals(
                 settings.sync_interval,
@@ -289,5 +300,3 @@ def _database_status(source: _Source, now: float) -> DatabaseStatus:
         checkpoint_blocked=health.checkpoint_blocked,
         replicas=tuple(runner.status(now) for runner in source.runners),
     )
-
-

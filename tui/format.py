@@ -46,5 +46,6 @@ def table(header: list[str], rows: list[list[str]]) -> str:
     lines = [header, *rows]
     widths = [max(len(line[column]) for line in lines) for column in range(len(header) - 1)]
     return "\n".join(
-        "".join(cell.ljust(width) + "  " for cell, width in zip(line, widths, strict=False)) + line[-1] for line in lines
+        "".join(cell.ljust(width) + "  " for cell, width in zip(line, widths, strict=False)) + line[-1]
+        for line in lines
     )

@@ -87,7 +87,7 @@ class ShadowWAL:
         """The indexes that have a file, ascending."""
         with _local_errors(self.meta_path):
             try:
-                names = os.listdir(self._folder(generation))
+                names = [entry.name for entry in self._folder(generation).iterdir()]
             except FileNotFoundError:
                 return []
             return sorted(index for name in names if (index := parse_shadow(name)) is not None)

@@ -4,15 +4,17 @@ It promises nothing: an event may be lost, and on systems without inotify none e
 it also looks at the monitor interval. Folders are watched, not files, since a WAL may come and go.
 """
 
+import errno
 import os
+import select
 import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from replication.events import EventLog
 
-_READ_TIMEOUT_MS = 500
 _SUFFIX = "-wal"
 
 
@@ -25,6 +27,7 @@ class Watcher:
         self._lock = threading.Lock()
         self._stop = threading.Event()
         self._inotify = _open_inotify()
+        self._wake = os.eventfd(0) if self._inotify is not None else -1
         self._thread: threading.Thread | None = None
         if self._inotify is not None:
             self._thread = threading.Thread(target=self._watch, name="watcher", daemon=True)
@@ -43,7 +46,7 @@ class Watcher:
         try:
             watch = self._inotify.add_watch(str(real.parent), _mask())
         except OSError as error:
-            if error.errno != _ENOENT:
+            if error.errno != errno.ENOENT:
                 self._events.emit(
                     "warning",
                     "changes are only seen at the monitor interval",
@@ -61,17 +64,25 @@ class Watcher:
         """Stop; False if the thread did not end in time."""
         self._stop.set()
         if self._thread is not None:
+            os.eventfd_write(self._wake, 1)
             self._thread.join(timeout_seconds)
             if self._thread.is_alive():
                 return False
         if self._inotify is not None:
             self._inotify.close()
+            os.close(self._wake)
         return True
 
     def _watch(self) -> None:
         assert self._inotify is not None
-        while not self._stop.is_set():
-            events = self._inotify.read(timeout=_READ_TIMEOUT_MS)
+        poll = select.poll()
+        poll.register(self._inotify, select.POLLIN)
+        poll.register(self._wake, select.POLLIN)
+        while True:
+            poll.poll()
+            if self._stop.is_set():
+                return
+            events = self._inotify.read(timeout=0)
             with self._lock:
                 called = {self._names.get(event.wd, {}).get(event.name) for event in events}
                 if any(event.wd == -1 for event in events):  # the kernel's queue ran over: look everywhere
@@ -81,16 +92,13 @@ class Watcher:
                     changed()
 
 
-_ENOENT = 2
-
-
 def _mask() -> int:
     from inotify_simple import flags
 
     return int(flags.MODIFY | flags.CREATE | flags.MOVED_TO)
 
 
-def _open_inotify():  # type: ignore[no-untyped-def]
+def _open_inotify() -> Any:
     """An inotify instance, or None where the system has none to give."""
     if sys.platform != "linux":
         return None

@@ -11,7 +11,9 @@ REFUSED_SECONDS_MAX = 15.0
 
 def delay(errors_in_a_row: int, random: float, throttled: bool = False, refused: bool = False) -> float:
     """Seconds until the next try after that many errors; `random` is in [0, 1) and spreads the tries by a quarter."""
-    least, most = (THROTTLED_SECONDS_MIN, THROTTLED_SECONDS_MAX) if throttled else (RETRY_SECONDS_MIN, RETRY_SECONDS_MAX)
+    least, most = (
+        (THROTTLED_SECONDS_MIN, THROTTLED_SECONDS_MAX) if throttled else (RETRY_SECONDS_MIN, RETRY_SECONDS_MAX)
+    )
     if refused:
         most = REFUSED_SECONDS_MAX
     base = min(most, least * 2.0 ** min(errors_in_a_row - 1, 16))

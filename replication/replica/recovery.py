@@ -5,14 +5,13 @@ database was set back to an older copy, or something else wrote here) is never a
 """
 
 import os
-from contextlib import closing
 from dataclasses import dataclass
 
 from replication.database.database import Database
 from replication.errors import CorruptObjectError
 from replication.position import Position
 from replication.storage.names import SegmentInfo
-from replication.storage.replica_client import ReplicaClient
+from replication.storage.replica_client import ReplicaClient, closing_iterator
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,12 +76,11 @@ def _compare(client: ReplicaClient, database: Database, name: str, here: Positio
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     offset = last.offset
     try:
-        with closing(client.read(last.name)) as pieces:
+        with closing_iterator(client.read(last.name)) as pieces:
             for piece in pieces:
                 if offset + len(piece) > end or os.pread(descriptor, len(piece), offset) != piece:
                     raise DivergedError(
-                        f"replica {name} holds other WAL than this database, "
-                        "as after going back to an older copy of it"
+                        f"replica {name} holds other WAL than this database, as after going back to an older copy of it"
                     )
                 offset += len(piece)
     except CorruptObjectError:

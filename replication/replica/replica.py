@@ -50,7 +50,8 @@ class Replica:
         self._emit = emit
         self._lock = threading.Lock()
         self._floor = 0
-        self._snapshot_wanted = False
+        self._wanted_after: int | None = None
+        """A snapshot waits for an index after this one."""
 
     def sync(self) -> bool:
         """Send everything that is pending; True if anything was written.
@@ -61,7 +62,8 @@ class Replica:
             before = self.progress.objects_written
             try:
                 self._send()
-                if self._snapshot_wanted:
+                here = self._database.position
+                if self._wanted_after is not None and here is not None and here.index != self._wanted_after:
                     self._snapshot()
             except DivergedError as diverged:
                 self._restart(str(diverged))
@@ -207,15 +209,14 @@ class Replica:
             if here.generation == position.generation:
                 same = [item for item in existing if item.index == here.index]
                 if same and noted_position(self.client, same[0].name) == here:
-                    self._snapshot_wanted = False
                     return "the newest snapshot holds the newest commit already"
                 if not same or any(item.index < here.index for item in existing):
                     self._send(here)
                     self._write_snapshot(image)
-                    self._snapshot_wanted = False
+                    self._wanted_after = None
                     return f"snapshot {here.index:08x} written"
         # A complete checkpoint lets the next commit begin an index.
-        self._snapshot_wanted = True
+        self._wanted_after = here.index
         self._database.checkpoint()
         return "a snapshot will be written with the next commit, which begins a new index"
 
@@ -249,7 +250,7 @@ class Replica:
         """This generation cannot be continued here: the database begins another, and we start over with it."""
         self._emit("warning", "a new generation is needed", reason=reason)
         self.position = None
-        self._snapshot_wanted = False
+        self._wanted_after = None
         self._database.request_generation(reason)
 
     # -- progress -------------------------------------------------------------------------------------------------
@@ -276,4 +277,3 @@ class Replica:
             bytes_written=progress.bytes_written + stored,
             last_upload=time.time(),
         )
-

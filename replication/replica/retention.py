@@ -23,7 +23,8 @@ class Holdings:
     @property
     def newest(self) -> datetime | None:
         """The time of the newest object, or None if there is none."""
-        return max((item.created for item in (*self.snapshots, *self.segments)), default=None)
+        times = [item.created for item in self.snapshots] + [item.created for item in self.segments]
+        return max(times, default=None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,6 +56,7 @@ class ReplicaRunner:
         self._emit = emit
         self._not_before = 0.0
         self._told: tuple[str, float] = ("", 0.0)
+        self._snapshot_tried = 0.0
         self._retention_at = time.monotonic() + intervals.retention_check if intervals.retention > 0 else float("inf")
 
     def run(self) -> float | None:
@@ -116,21 +117,24 @@ class ReplicaRunner:
         )
 
     def _timed_duties(self) -> None:
-        interval = self._intervals.snapshot
-        written = self.replica.progress.snapshot_time
-        if interval > 0 and written and time.time() >= written + interval:
+        if time.time() >= self._snapshot_due():
+            self._snapshot_tried = time.time()
             self.replica.snapshot()
         if time.monotonic() >= self._retention_at:
             self.replica.enforce_retention(self._intervals.retention, datetime.now(UTC))
             self._retention_at = time.monotonic() + self._intervals.retention_check
 
-    def _next_time(self) -> float | None:
-        times = [self._retention_at]
+    def _snapshot_due(self) -> float:
+        """When the next snapshot is to be tried, in seconds since the epoch."""
         written = self.replica.progress.snapshot_time
-        if self._intervals.snapshot > 0 and written:
-            # An idle database has nothing new to snapshot: look again at the next interval, not at once.
-            wait = written + self._intervals.snapshot - time.time()
-            times.append(time.monotonic() + (wait if wait > 0 else self._intervals.snapshot))
+        if self._intervals.snapshot <= 0 or not written:
+            return float("inf")
+        # An idle database has nothing new to snapshot, and is asked again only an interval later.
+        return max(written, self._snapshot_tried) + self._intervals.snapshot
+
+    def _next_time(self) -> float | None:
+        now = time.monotonic()
+        times = [self._retention_at, now + self._snapshot_due() - time.time()]
         if not self.caught_up():
             times.append(self._not_before)
         earliest = min(times)
@@ -179,5 +183,3 @@ class ReplicaRunner:
             if position is None or arrival.position.generation != position.generation or arrival.position > position:
                 return max(0.0, now - arrival.time)
         return 0.0
-
-

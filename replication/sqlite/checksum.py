@@ -76,9 +76,7 @@ def _frame_weights(page_size: int) -> tuple[NDArray[np.uint32], NDArray[np.uint3
     )
 
 
-def valid_frames(
-    frames: NDArray[np.uint8], page_size: int, sums: Sums, big_endian: bool
-) -> tuple[int, Sums]:
+def valid_frames(frames: NDArray[np.uint8], page_size: int, sums: Sums, big_endian: bool) -> tuple[int, Sums]:
     """How many of `frames` (one a row, header and page) continue the chain from `sums`, and the sums after them."""
     count = len(frames)
     if count == 0:

@@ -50,6 +50,5 @@ def check_sqlite_version(version: str) -> None:
     fixed = parts >= (3, 51, 3) or (3, 50, 7) <= parts < (3, 51, 0) or (3, 44, 6) <= parts < (3, 45, 0)
     if not fixed:
         raise DatabaseError(
-            f"SQLite {version} can lose commits when two connections checkpoint at once; "
-            "install apsw 3.51.3.0 or newer"
+            f"SQLite {version} can lose commits when two connections checkpoint at once; install apsw 3.51.3.0 or newer"
         )

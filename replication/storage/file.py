@@ -156,9 +156,7 @@ class FileStorage(Storage):
                 with self._mapped("read", name):
                     chunk = os.pread(file, min(_READ_CHUNK_BYTES, end - offset), offset)
                 if not chunk:
-                    raise StorageError(
-                        f"{self._path(name)} became shorter while it was read, at byte {offset}"
-                    )
+                    raise StorageError(f"{self._path(name)} became shorter while it was read, at byte {offset}")
                 yield chunk
                 offset += len(chunk)
         finally:

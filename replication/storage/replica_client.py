@@ -76,15 +76,11 @@ class ReplicaClient:
                 found.append(SegmentInfo(generation, place[0], place[1], item.size, item.modified))
         return sorted(found, key=lambda segment: (segment.index, segment.offset))
 
-    def write_snapshot(
-        self, generation: str, index: int, chunks: Iterable[bytes], note: container.Note
-    ) -> int:
+    def write_snapshot(self, generation: str, index: int, chunks: Iterable[bytes], note: container.Note) -> int:
         """Compress and store a snapshot; return the bytes stored."""
         return self.storage.put(snapshot_name(generation, index), container.compress(chunks, note))
 
-    def write_segment(
-        self, position: Position, chunks: Iterable[bytes], note: container.Note | None = None
-    ) -> int:
+    def write_segment(self, position: Position, chunks: Iterable[bytes], note: container.Note | None = None) -> int:
         """Compress and store the segment that starts at `position`; return the bytes stored."""
         return self.storage.put(segment_name(position), container.compress(chunks, note))
 

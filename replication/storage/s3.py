@@ -108,9 +108,7 @@ class S3Storage(Storage):
         parts = cut_parts(chunks)
         first, last = next(parts)
         if not last:
-            return upload_parts(
-                lambda: self._mapped(name), self._location.bucket, self._root + name, first, parts
-            )
+            return upload_parts(lambda: self._mapped(name), self._location.bucket, self._root + name, first, parts)
         with self._mapped(name) as client:
             client.put_object(
                 Bucket=self._location.bucket,
@@ -150,9 +148,7 @@ class S3Storage(Storage):
 
     def _holds_objects(self, full_prefix: str) -> bool:
         pages = self._pages(full_prefix)
-        return any(
-            not item.get("Key", "/").endswith("/") for page in pages for item in page.get("Contents", [])
-        )
+        return any(not item.get("Key", "/").endswith("/") for page in pages for item in page.get("Contents", []))
 
     def _pages(self, prefix: str, delimiter: str = "") -> "Iterator[ListObjectsV2OutputTypeDef]":
         request: dict[str, Any] = {
@@ -196,9 +192,7 @@ class S3Storage(Storage):
             if offset and "ContentRange" not in answer:
                 raise StorageError(f"{self.address} sent all of {name} when a part was asked for")
             if length is not None and expected > length:
-                raise StorageError(
-                    f"{self.address} sent {expected} bytes of {name} when {length} were asked for"
-                )
+                raise StorageError(f"{self.address} sent {expected} bytes of {name} when {length} were asked for")
             received = 0
             while received < expected:
                 with self._mapped(name):
@@ -220,10 +214,7 @@ class S3Storage(Storage):
                         Delete={"Objects": objects, "Quiet": True},  # type: ignore[typeddict-item]
                     )
                 except Exception as error:
-                    if (
-                        error_code(error) != "NotImplemented"
-                        and error_status(error) not in _NOT_IMPLEMENTED_STATUSES
-                    ):
+                    if error_code(error) != "NotImplemented" and error_status(error) not in _NOT_IMPLEMENTED_STATUSES:
                         raise
                     self._batch_delete = False
                 else:

@@ -97,15 +97,12 @@ def find_credentials(location: S3Location) -> Credentials | None:
     if location.access_key_id or location.secret_access_key:
         if not (location.access_key_id and location.secret_access_key):
             missing = "secret-access-key" if location.access_key_id else "access-key-id"
-            raise AccessDeniedError(
-                f"{missing} is missing beside its other half for {format_location(location)}"
-            )
+            raise AccessDeniedError(f"{missing} is missing beside its other half for {format_location(location)}")
         return location.access_key_id, location.secret_access_key, None
     if not any(f"LITESTREAM_{name}" in os.environ for name in _CREDENTIAL_VARIABLES):
         return None
     key, secret = (
-        os.environ.get(f"AWS_{name}", os.environ.get(f"LITESTREAM_{name}", ""))
-        for name in _CREDENTIAL_VARIABLES
+        os.environ.get(f"AWS_{name}", os.environ.get(f"LITESTREAM_{name}", "")) for name in _CREDENTIAL_VARIABLES
     )
     return (key, secret, os.environ.get("AWS_SESSION_TOKEN")) if key and secret else None
 

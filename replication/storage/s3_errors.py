@@ -145,9 +145,7 @@ def _answered(error: Exception, place: Place, name: str | None) -> StorageError:
         )
     message = scrub(str(_answer(error).get("Error", {}).get("Message", "")), place.secrets)
     about = f" about {name}" if name else ""
-    return StorageError(
-        f"{place.address} answered {code or status}{about}" + (f": {message}" if message else "")
-    )
+    return StorageError(f"{place.address} answered {code or status}{about}" + (f": {message}" if message else ""))
 
 
 def _no_s3_server(place: Place) -> StorageError:

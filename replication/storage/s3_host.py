@@ -89,9 +89,7 @@ def parse_endpoint(text: str) -> str:
 def check_bucket(bucket: str) -> str:
     """Return `bucket` if it can be one, else raise ConfigError."""
     if _BUCKET.fullmatch(bucket) is None:
-        raise ConfigError(
-            f"{bucket!r} is not a bucket name: it has letters, digits, dots, hyphens, underscores"
-        )
+        raise ConfigError(f"{bucket!r} is not a bucket name: it has letters, digits, dots, hyphens, underscores")
     return bucket
 
 
@@ -116,9 +114,7 @@ def is_loopback_host(host: str) -> bool:
 
 def _amazon(bucket: str | None, region: str | None, text: str) -> S3Host:
     if bucket is None:
-        raise ConfigError(
-            f"bucket required for s3 replica: {text} names none; write s3://BUCKET/PATH?region=REGION"
-        )
+        raise ConfigError(f"bucket required for s3 replica: {text} names none; write s3://BUCKET/PATH?region=REGION")
     return S3Host(bucket, None, region)
 
 

@@ -54,9 +54,7 @@ def upload_parts(
             part = first = b""
             part, _ = next(rest, (None, True))
         with request() as client:
-            client.complete_multipart_upload(
-                Bucket=bucket, Key=key, UploadId=upload, MultipartUpload={"Parts": done}
-            )
+            client.complete_multipart_upload(Bucket=bucket, Key=key, UploadId=upload, MultipartUpload={"Parts": done})
     except BaseException:
         with suppress(StorageError), request() as client:
             client.abort_multipart_upload(Bucket=bucket, Key=key, UploadId=upload)

@@ -51,9 +51,7 @@ def parse_replica_url(text: str) -> Location:
     if match is None:
         # What has no scheme is most likely a path, but it may be a mangled URL that holds a password.
         shown = f": {text}" if "@" not in text else ""
-        raise ConfigError(
-            f"replica url scheme required{shown}; write s3://BUCKET/PATH or file:///ABSOLUTE/PATH"
-        )
+        raise ConfigError(f"replica url scheme required{shown}; write s3://BUCKET/PATH or file:///ABSOLUTE/PATH")
     scheme, host, path, query, fragment = match[1].lower(), match[2], match[3], match[4], match[5]
     if scheme in NOT_BUILT_TYPES:
         raise ConfigError(f"replica type {scheme} is not built yet; use s3 or file")
@@ -104,9 +102,7 @@ def _s3_location(host: str, path: str, query: str | None) -> S3Location:
     options = _query_options(query)
     found = parse_s3_host(_decode(host, "strict"))
     if "region" in options and _REGION.fullmatch(options["region"]) is None:
-        raise ConfigError(
-            f"{options['region']!r} in the replica URL is not a region such as {DEFAULT_REGION}"
-        )
+        raise ConfigError(f"{options['region']!r} in the replica URL is not a region such as {DEFAULT_REGION}")
     endpoint = parse_endpoint(options["endpoint"]) if "endpoint" in options else found.endpoint
     return S3Location(
         bucket=check_bucket(found.bucket),

@@ -40,7 +40,7 @@ def generations(args: Namespace) -> int:
         rows: list[Row] = []
         for name in replica.client.generations():
             snapshots, segments = replica.client.snapshots(name), replica.client.segments(name)
-            times = [item.created for item in (*snapshots, *segments)]
+            times = [item.created for item in snapshots] + [item.created for item in segments]
             if times:
                 note = _newest_note(replica, snapshots)
                 rows.append(

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from argparse import Namespace
+from pathlib import Path
 from types import FrameType
 
 from replication.config import Config, config_for
@@ -21,6 +22,7 @@ from tui.sources import config_of
 from tui.version import version
 
 _WAIT_SECONDS = 0.5
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 
 logger = logging.getLogger(__name__)
@@ -54,7 +56,7 @@ def _config(args: Namespace) -> Config:
         raise UsageError(f"must specify at least one replica URL for {path}")
     for url in urls:
         if not is_replica_url(url):
-            raise UsageError(f"replica url scheme required: {url}; for a folder write file://{os.path.abspath(url)}")
+            raise UsageError(f"replica url scheme required: {url}; for a folder write file://{Path(url).absolute()}")
     return config_for(path, urls)
 
 
@@ -85,7 +87,7 @@ class _Run:
         self._command = command
 
     def until_the_end(self) -> int:
-        previous = {number: signal.signal(number, self._signalled) for number in (signal.SIGINT, signal.SIGTERM)}
+        previous = {number: signal.signal(number, self._signalled) for number in _SIGNALS}
         try:
             if self._command:
                 self._child = _start(self._command)
