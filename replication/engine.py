@@ -16,12 +16,14 @@ from replication.database.watch import Watcher
 from replication.errors import DatabaseLockedError, ReplicationError
 from replication.events import Event, EventLog
 from replication.pool import Job, Pool
+from replication.replica.outage import Outages
 from replication.replica.replica import Replica
 from replication.replica.runner import ERROR_REPEAT_SECONDS, Intervals, ReplicaRunner
 from replication.sqlite.connection import check_sqlite_version, sqlite_version
 from replication.sqlite.errors import DatabaseBusyError
 from replication.status import DatabaseStatus, EngineStatus
 from replication.storage.file import FilePermissions
+from replication.storage.location import Location, S3Location
 from replication.storage.open import open_storage
 from replication.storage.replica_client import ReplicaClient
 
@@ -59,6 +61,7 @@ class Engine:
 
     def __init__(self, config: Config) -> None:
         self.events = EventLog()
+        self._outages: Outages[tuple[ReplicaRunner, Job]] = Outages()
         self._closing = threading.Event()
         self._closed = False
         self._sources = [self._source(database) for database in config.databases]
@@ -175,12 +178,13 @@ class Engine:
                 settings.retention,
                 settings.retention_check_interval,
             )
-            runners.append(ReplicaRunner(replica, database, intervals, emit))
+            crowd = partial(self._outages.crowd, _store(settings.location))
+            runners.append(ReplicaRunner(replica, database, intervals, emit, crowd))
         source = _Source(config, database, runners)
         source.database_job = Job(f"sync {path}", partial(self._run_database, source))
         source.replica_jobs = [
-            Job(f"upload {path} {runner.replica.name}", partial(self._run_replica, source, runner))
-            for runner in runners
+            Job(f"upload {path} {settings.name}", partial(self._run_replica, source, number, _store(settings.location)))
+            for number, settings in enumerate(config.replicas)
         ]
         return source
 
@@ -209,10 +213,17 @@ class Engine:
             wait = min(wait, max(0.0, look_again - time.time()))
         return now + max(wait, SYNC_GAP_SECONDS)
 
-    def _run_replica(self, source: _Source, runner: ReplicaRunner) -> float | None:
+    def _run_replica(self, source: _Source, number: int, store: str) -> float | None:
+        runner, job = source.runners[number], source.replica_jobs[number]
         again = runner.run()
-        if not runner.failure.count:
-            source.database.clean([other.replica.position for other in source.runners])
+        if runner.failure.count:
+            self._outages.failed(store, (runner, job))
+            return again
+        source.database.clean([other.replica.position for other in source.runners])
+        for waiting, its_job in self._outages.reached(store, (runner, job)):
+            waiting.hurry()
+            if self._upload_pool is not None:
+                self._upload_pool.wake(its_job)
         return again
 
     def _database_failed(self, source: _Source, error: Exception) -> float:
@@ -283,6 +294,11 @@ class Engine:
             done.release()
             return None
         return min(again or 0.0, time.monotonic() + 0.25)
+
+
+def _store(location: Location) -> str:
+    """What fails together: one server, or this machine's files."""
+    return f"s3 {location.endpoint or 'aws'}" if isinstance(location, S3Location) else "file"
 
 
 def _database_status(source: _Source, now: float) -> DatabaseStatus:

@@ -3,18 +3,24 @@
 RETRY_SECONDS_MIN = 0.25
 RETRY_SECONDS_MAX = 2.0
 """Short, so that what is pending goes within 3 seconds of the store's return."""
+RETRY_SECONDS_PER_REPLICA = 0.02
+"""With many replicas failing at one store, each waits longer: together they ask no more than 50 times a second."""
 THROTTLED_SECONDS_MIN = 2.0
 THROTTLED_SECONDS_MAX = 60.0
 REFUSED_SECONDS_MAX = 15.0
 """For errors that a person has to mend: credentials, a missing bucket, a full disk."""
 
 
-def delay(errors_in_a_row: int, random: float, throttled: bool = False, refused: bool = False) -> float:
-    """Seconds until the next try after that many errors; `random` is in [0, 1) and spreads the tries by a quarter."""
+def delay(errors_in_a_row: int, random: float, throttled: bool = False, refused: bool = False, crowd: int = 1) -> float:
+    """Seconds until the next try after that many errors; `random` is in [0, 1) and spreads the tries by a quarter.
+
+    `crowd` is how many replicas fail at the same store.
+    """
     least, most = (
         (THROTTLED_SECONDS_MIN, THROTTLED_SECONDS_MAX) if throttled else (RETRY_SECONDS_MIN, RETRY_SECONDS_MAX)
     )
     if refused:
         most = REFUSED_SECONDS_MAX
+    most = max(most, crowd * RETRY_SECONDS_PER_REPLICA)
     base = min(most, least * 2.0 ** min(errors_in_a_row - 1, 16))
     return base * (0.75 + 0.25 * random)

@@ -6,6 +6,7 @@ An error is a value here, shown by the status until a run succeeds.
 
 import random
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -48,8 +49,16 @@ class Failure:
 class ReplicaRunner:
     """One replica under way. `run` is called by one thread at a time; `status` by any."""
 
-    def __init__(self, replica: Replica, database: Database, intervals: Intervals, emit: Emit) -> None:
+    def __init__(
+        self,
+        replica: Replica,
+        database: Database,
+        intervals: Intervals,
+        emit: Emit,
+        crowd: Callable[[], int] = lambda: 1,
+    ) -> None:
         self.replica = replica
+        self._crowd = crowd
         self.failure = Failure()
         self._database = database
         self._intervals = intervals
@@ -144,7 +153,7 @@ class ReplicaRunner:
         count = self.failure.count + 1
         throttled = isinstance(error, StorageError) and error.throttled
         refused = isinstance(error, AccessDeniedError | BucketNotFoundError | LocalFileError)
-        wait = delay(count, random.random(), throttled, refused)
+        wait = delay(count, random.random(), throttled, refused, self._crowd())
         message = str(error) if isinstance(error, ReplicationError) else f"{type(error).__name__}: {error}"
         now = time.time()
         self.failure = Failure(count, message, now + wait)

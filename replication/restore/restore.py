@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -19,6 +19,8 @@ from replication.errors import (
     ObjectNotFoundError,
     ReplicaGapError,
     ReplicationError,
+    RestoreCancelledError,
+    StorageError,
 )
 from replication.position import Position
 from replication.restore.apply import DatabaseFile
@@ -121,26 +123,53 @@ def restore(
     began = time.monotonic()
     stop = cancel or threading.Event()
     # Refused before the store is asked for anything.
-    check_free(output)
+    check_free(output.absolute())
     progress(Progress("plan", 0, 0, 0, 0))
-    prepared = prepare(sources, options, stop)
+    remaining = list(sources)
+    prepared = prepare(remaining, options, stop)
+    while True:
+        try:
+            return _follow(prepared, output, options, progress, stop, began)
+        except (StorageError, CorruptObjectError, ReplicaGapError) as error:
+            failed = prepared.source
+            remaining = [source for source in remaining if source is not failed]
+            warning = f"Replica {failed.name} could not be restored from: {error}"
+            try:
+                prepared = prepare(remaining, options, stop)
+            except RestoreCancelledError:
+                raise
+            except ReplicationError:
+                # What went wrong with the best replica says more than that the others cannot help.
+                raise error from None
+            prepared = replace(prepared, warnings=(warning, *prepared.warnings))
+
+
+def _follow(
+    prepared: Prepared,
+    output: Path,
+    options: RestoreOptions,
+    progress: Callable[[Progress], None],
+    stop: threading.Event,
+    began: float,
+) -> RestoreResult:
+    """Follow a plan, and make it anew while retention or a new snapshot changes the replica under it."""
     for _ in range(REPLANS_MAX):
         try:
             return _run(prepared, output, options, progress, stop, began)
         except (ObjectNotFoundError, CorruptObjectError, ReplicaGapError) as error:
-            again = _prepare_again(sources, options, stop, prepared)
+            again = _prepare_again(options, stop, prepared)
             if again is None:
                 raise _final(error) from None
-            prepared = again
+            prepared = replace(again, warnings=prepared.warnings)
     return _run(prepared, output, options, progress, stop, began)
 
 
-def _prepare_again(
-    sources: Sequence[Source], options: RestoreOptions, stop: threading.Event, before: Prepared
-) -> Prepared | None:
-    """A new plan, if the replica has changed so that there is one."""
+def _prepare_again(options: RestoreOptions, stop: threading.Event, before: Prepared) -> Prepared | None:
+    """A new plan for the same generation, if the replica has changed so that there is one."""
     try:
-        again = prepare(sources, options, stop)
+        again = prepare([before.source], replace(options, generation=before.plan.generation), stop)
+    except RestoreCancelledError:
+        raise
     except ReplicationError:
         return None
     return again if again.plan != before.plan else None
