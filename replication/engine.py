@@ -89,6 +89,10 @@ class Engine:
         self._upload_pool = Pool("upload", min(UPLOAD_THREADS_MAX, max(1, replicas)), self._crashed)
         for source in self._sources:
             self._sync_pool.wake(source.database_job)
+            for runner, settings in zip(source.runners, source.config.replicas, strict=True):
+                if settings.validation_interval > 0:
+                    job = Job(f"validate {source.database.path} {settings.name}", runner.validate)
+                    self._upload_pool.wake(job, time.monotonic() + settings.validation_interval)
 
     def check(self, timeout_seconds: float = FIRST_LOOK_SECONDS_MAX) -> None:
         """Wait for the first look at every database; raise its error if not one of them can be replicated."""
@@ -177,6 +181,7 @@ class Engine:
                 settings.snapshot_interval,
                 settings.retention,
                 settings.retention_check_interval,
+                settings.validation_interval,
             )
             crowd = partial(self._outages.crowd, _store(settings.location))
             runners.append(ReplicaRunner(replica, database, intervals, emit, crowd))
@@ -261,6 +266,7 @@ class Engine:
         last_jobs = 0
         for source in self._sources:
             for runner in source.runners:
+                runner.cancel()
                 runner.hurry()
             job = Job(f"last sync {source.database.path}", partial(self._last_sync, source, done, deadline))
             self._sync_pool.wake(job)

@@ -13,10 +13,12 @@ from datetime import UTC, datetime
 
 from replication.database.database import Database, Emit
 from replication.database.image import Image
+from replication.errors import RestoreCancelledError, RestoreError
 from replication.position import Position
 from replication.replica.recovery import DivergedError, Recovered, noted_position, recover
 from replication.replica.retention import Holdings, expired, snapshot_needed
 from replication.replica.upload import cut, read_range
+from replication.replica.validation import restored_digest, source_digest
 from replication.storage.container import Note
 from replication.storage.names import segment_name, snapshot_name
 from replication.storage.replica_client import ReplicaClient
@@ -35,6 +37,8 @@ class Progress:
     bytes_written: int = 0
     last_upload: float = 0.0
     snapshot_time: float = 0.0
+    validated_time: float = 0.0
+    validated_position: Position | None = None
 
 
 class Replica:
@@ -104,6 +108,34 @@ class Replica:
                     "info", "retention enforced", objects_removed=removed, generations_removed=len(forget.generations)
                 )
             return removed
+
+    def validate(self, cancel: threading.Event) -> bool:
+        """Restore the newest commit from the replica and compare; False, and a new generation, on a difference.
+
+        Raises StorageError when the store cannot be asked.
+        """
+        with self._lock:
+            position, digest = source_digest(self._database)
+            self._send(position)
+            if self.position is None or self.position.generation != position.generation:
+                return True  # a new generation began meanwhile: the next validation looks at that one
+        # Without the lock: what is uploaded meanwhile comes after the position.
+        try:
+            restored = restored_digest(self.client, position, self._database.meta_path, cancel)
+        except RestoreCancelledError:
+            return True
+        except RestoreError as error:
+            restored = str(error)
+        if restored == digest:
+            self.progress = replace(self.progress, validated_time=time.time(), validated_position=position)
+            self._emit("info", "validated", status="ok", position=str(position))
+            return True
+        self._emit(
+            "error", "validation failed", status="mismatch", position=str(position), source=digest, restored=restored
+        )
+        with self._lock:
+            self._restart(f"validation of replica {self.name} found a difference")
+        return False
 
     # -- sending: the lock is held in all that follows ------------------------------------------------------------
 

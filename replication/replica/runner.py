@@ -5,6 +5,7 @@ An error is a value here, shown by the status until a run succeeds.
 """
 
 import random
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -29,12 +30,13 @@ ERROR_REPEAT_SECONDS = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Intervals:
-    """In seconds; 0 turns snapshots and retention off."""
+    """In seconds; 0 turns snapshots, retention and validation off."""
 
     sync: float
     snapshot: float
     retention: float
     retention_check: float
+    validation: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +68,7 @@ class ReplicaRunner:
         self._not_before = 0.0
         self._told: tuple[str, float] = ("", 0.0)
         self._snapshot_tried = 0.0
+        self._cancel = threading.Event()
         self._retention_at = time.monotonic() + intervals.retention_check if intervals.retention > 0 else float("inf")
 
     def run(self) -> float | None:
@@ -82,6 +85,22 @@ class ReplicaRunner:
         if wrote:
             self._not_before = began + self._intervals.sync
         return self._next_time()
+
+    def validate(self) -> float | None:
+        """Compare the replica with the source; the time of time.monotonic to do it again, None if never."""
+        interval = self._intervals.validation
+        if self._cancel.is_set() or interval <= 0:
+            return None
+        if self.replica.position is not None:
+            try:
+                self.replica.validate(self._cancel)
+            except Exception as error:  # whatever it is: it shows, and the next try comes
+                self._emit("error", "validation could not be done", error=_words(error))
+        return time.monotonic() + interval
+
+    def cancel(self) -> None:
+        """End a validation that is under way: the engine closes."""
+        self._cancel.set()
 
     def hurry(self) -> None:
         """Let the next run wait for no gap and no back-off."""
@@ -154,7 +173,7 @@ class ReplicaRunner:
         throttled = isinstance(error, StorageError) and error.throttled
         refused = isinstance(error, AccessDeniedError | BucketNotFoundError | LocalFileError)
         wait = delay(count, random.random(), throttled, refused, self._crowd())
-        message = str(error) if isinstance(error, ReplicationError) else f"{type(error).__name__}: {error}"
+        message = _words(error)
         now = time.time()
         self.failure = Failure(count, message, now + wait)
         said, when = self._told
@@ -192,3 +211,7 @@ class ReplicaRunner:
             if position is None or arrival.position.generation != position.generation or arrival.position > position:
                 return max(0.0, now - arrival.time)
         return 0.0
+
+
+def _words(error: Exception) -> str:
+    return str(error) if isinstance(error, ReplicationError) else f"{type(error).__name__}: {error}"

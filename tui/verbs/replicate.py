@@ -71,9 +71,6 @@ def _announce(config: Config) -> None:
             logger.info("replicating to", extra=values)
     if config.addr:
         logger.warning("addr is set, but the metrics server is not built yet: nothing listens there")
-    validating = [item.path for item in config.databases if any(one.validation_interval for one in item.replicas)]
-    for path in validating:
-        logger.warning("validation-interval is set, but not built yet: compare with restore", extra=attrs(db=path))
 
 
 class _Run:

@@ -1,0 +1,45 @@
+"""Proving that a replica can be restored: do it, and compare with the source at the same commit.
+
+The restored file is temporary and goes whatever happens. What follows from a difference is the caller's business.
+"""
+
+import hashlib
+import tempfile
+import threading
+from collections.abc import Iterable
+from pathlib import Path
+
+from replication.database.database import Database
+from replication.position import Position
+from replication.restore.choose import Source
+from replication.restore.restore import RestoreOptions, restore
+from replication.restore.target import AtPosition
+from replication.storage.replica_client import ReplicaClient
+
+_READ_BYTES = 1 << 20
+
+
+def source_digest(database: Database) -> tuple[Position, str]:
+    """The newest commit of a database and the digest of its pages. Raises DatabaseError."""
+    with database.image() as image:
+        return image.position, _digest(image.chunks())
+
+
+def restored_digest(client: ReplicaClient, position: Position, folder: Path, cancel: threading.Event) -> str:
+    """The digest of what a replica restores to at `position`, restored below `folder`.
+
+    Raises whatever a restore raises: then the replica is not restorable, or could not be asked.
+    """
+    with tempfile.TemporaryDirectory(prefix="validate-", dir=folder) as temporary:
+        output = Path(temporary) / "restored.db"
+        options = RestoreOptions(target=AtPosition(position), parallelism=2, integrity_check="quick")
+        restore([Source("replica", client)], output, options, cancel=cancel)
+        with output.open("rb") as file:
+            return _digest(iter(lambda: file.read(_READ_BYTES), b""))
+
+
+def _digest(pieces: Iterable[bytes]) -> str:
+    digest = hashlib.blake2b(digest_size=16)
+    for piece in pieces:
+        digest.update(piece)
+    return digest.hexdigest()
