@@ -1,6 +1,8 @@
 """Promise 3, its other half: where the replica is not whole, a clear error names the object and nothing is
 left."""
 
+import errno
+import os
 import threading
 import time
 from collections.abc import Callable
@@ -13,6 +15,7 @@ from replication.errors import (
     AccessDeniedError,
     CorruptObjectError,
     IntegrityCheckError,
+    LocalFileError,
     NoRestorePointError,
     ReplicaGapError,
     ReplicationError,
@@ -20,7 +23,7 @@ from replication.errors import (
     StorageError,
 )
 from replication.position import Position
-from replication.restore import fetch
+from replication.restore import fetch, replay
 from replication.restore.choose import Source
 from replication.restore.restore import Progress, RestoreOptions, RestoreResult, restore
 from replication.restore.retry import Backoff
@@ -423,3 +426,24 @@ def test_a_snapshot_of_another_size_than_its_note(history: History, tmp_path: Pa
     storage = MemoryStorage()
     ReplicaBuilder(storage).snapshot(0, history.bases[1], note_of(Position(GENERATION, 0, 0), 3, 4096))
     assert "its note says 3 pages" in fails(storage, tmp_path, CorruptObjectError)
+
+
+def test_a_full_disk_is_named_and_leaves_nothing(
+    storage: MemoryStorage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(descriptor: int, data: object, offset: int) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "pwrite", full)
+    assert "Free some space" in fails(storage, tmp_path, LocalFileError)
+
+
+def test_large_segments_go_to_unlinked_files(
+    history: History, storage: MemoryStorage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fetch, "SPOOL_MEMORY_BYTES_MAX", 1)
+    monkeypatch.setattr(replay, "BLOCK_BYTES", 3 * (24 + 4096))
+    listed: list[int] = []
+    run(storage, tmp_path / "out", progress=lambda now: listed.append(len(list(tmp_path.iterdir()))))
+    assert sha(tmp_path / "out") == history.commits[-1].sha
+    assert max(listed) <= 2

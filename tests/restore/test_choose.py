@@ -1,0 +1,193 @@
+"""Which generation and which replica, when none is named."""
+
+import threading
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from replication.errors import AccessDeniedError, CorruptObjectError, NoRestorePointError, StorageError
+from replication.position import Position
+from replication.restore.choose import Source, choose
+from replication.restore.restore import RestoreOptions, restore
+from replication.restore.retry import Backoff
+from replication.restore.target import AtPosition, AtTime, Latest, Target
+from replication.storage.memory import MemoryStorage
+from replication.storage.names import snapshot_name
+from replication.storage.replica_client import ReplicaClient
+from tests.restore.history import BEGAN, History, ReplicaBuilder, note_of, publish, scripts, write_history
+from tests.restore.test_every_commit import sha
+
+OLD, NEW, OTHER = "ffff000000000001", "0000000000000002", "8888000000000003"
+DAY = timedelta(days=1)
+
+
+@pytest.fixture(scope="module")
+def history(tmp_path_factory: pytest.TempPathFactory) -> History:
+    return write_history(tmp_path_factory.mktemp("history"), 4096, list(scripts()))
+
+
+def add(
+    storage: MemoryStorage,
+    generation: str,
+    counter: int,
+    began: timedelta,
+    previous: str | None = None,
+    objects: int = 2,
+) -> ReplicaBuilder:
+    """A generation whose database has this file change counter; ours if `previous` is given."""
+    builder = ReplicaBuilder(storage, generation, BEGAN + began)
+    head = b"SQLite format 3\0" + bytes(8) + counter.to_bytes(4, "big") + bytes(4096 - 28)
+    note = None
+    if previous is not None:
+        time = (BEGAN + began).isoformat()
+        note = note_of(Position(generation, 0, 0), 1, 4096, previous=previous, time=time)
+    builder.snapshot(0, head, note)
+    for number in range(objects):
+        builder.wal(number, b"not looked at", [])
+    return builder
+
+
+def chosen(*storages: MemoryStorage, target: Target | None = None) -> str:
+    sources = [Source(f"replica {n}", ReplicaClient(storage)) for n, storage in enumerate(storages)]
+    return choose(sources, target or Latest(), None, threading.Event()).catalog.generation
+
+
+def test_notes_tell_the_order_whatever_the_times_say() -> None:
+    storage = MemoryStorage()
+    add(storage, OLD, 900, 2 * DAY, previous="")
+    add(storage, NEW, 1, DAY, previous=OLD)
+    assert chosen(storage) == NEW
+    add(storage, OTHER, 0, timedelta(0), previous=NEW)
+    assert chosen(storage) == OTHER
+
+
+def test_note_times_tell_where_the_link_between_is_gone() -> None:
+    storage = MemoryStorage()
+    add(storage, OLD, 900, timedelta(0), previous="")
+    add(storage, NEW, 1, DAY, previous="1111111111111111")
+    # A copy without its times.
+    for name in storage.names():
+        storage.replace(name, storage.read(name), BEGAN)
+    assert chosen(storage) == NEW
+
+
+def test_notes_in_a_ring_end_in_an_answer() -> None:
+    storage = MemoryStorage()
+    add(storage, OLD, 1, timedelta(0), previous=NEW)
+    add(storage, NEW, 2, DAY, previous=OLD)
+    assert chosen(storage) == NEW
+
+
+def test_litestream_goes_by_time_and_counter() -> None:
+    storage = MemoryStorage()
+    add(storage, OLD, 5, timedelta(0))
+    add(storage, NEW, 6, DAY)
+    assert chosen(storage) == NEW
+
+
+def test_a_copy_without_times_goes_by_the_counter() -> None:
+    storage = MemoryStorage()
+    add(storage, OLD, 5, timedelta(0))
+    add(storage, NEW, 6, timedelta(0))
+    for name in storage.names():
+        storage.replace(name, storage.read(name), BEGAN)
+    assert chosen(storage) == NEW
+
+
+def test_a_copy_in_the_order_of_names_is_not_believed() -> None:
+    """Copied one after the other, the old generation has the newest times; its change counter gives it
+    away."""
+    storage = MemoryStorage()
+    add(storage, OLD, 5, DAY)
+    add(storage, NEW, 6, timedelta(0))
+    with pytest.raises(NoRestorePointError, match=r"-generation: .*change counter 6.*change counter 5"):
+        chosen(storage)
+
+
+def test_no_times_and_equal_counters_are_not_guessed() -> None:
+    storage = MemoryStorage()
+    add(storage, OLD, 5, timedelta(0))
+    add(storage, NEW, 5, timedelta(0))
+    with pytest.raises(NoRestorePointError, match="Neither"):
+        chosen(storage)
+
+
+def test_a_generation_without_a_snapshot_is_never_chosen() -> None:
+    storage = MemoryStorage()
+    add(storage, OLD, 5, timedelta(0))
+    add(storage, NEW, 6, DAY)
+    storage.delete([snapshot_name(NEW, 0)])
+    assert chosen(storage) == OLD
+    storage.delete([snapshot_name(OLD, 0)])
+    with pytest.raises(NoRestorePointError, match=f"{NEW}, {OLD}"):
+        chosen(storage)
+
+
+def test_a_time_chooses_the_generation_that_had_begun() -> None:
+    storage = MemoryStorage()
+    add(storage, OLD, 5, timedelta(0))
+    add(storage, NEW, 6, DAY)
+    assert chosen(storage, target=AtTime(BEGAN + DAY - timedelta(seconds=1))) == OLD
+    assert chosen(storage, target=AtTime(BEGAN + 2 * DAY)) == NEW
+    with pytest.raises(NoRestorePointError, match="the replica holds"):
+        chosen(storage, target=AtTime(BEGAN - DAY))
+
+
+def test_a_position_names_its_generation() -> None:
+    storage = MemoryStorage()
+    add(storage, OLD, 5, timedelta(0))
+    add(storage, NEW, 6, DAY)
+    assert chosen(storage, target=AtPosition(Position(OLD, 0, 0))) == OLD
+
+
+def test_the_replica_that_reaches_furthest() -> None:
+    behind, ahead = MemoryStorage(), MemoryStorage()
+    add(behind, NEW, 6, DAY, objects=2)
+    add(ahead, NEW, 6, timedelta(0), objects=3)
+    sources = [Source("behind", ReplicaClient(behind)), Source("ahead", ReplicaClient(ahead))]
+    assert choose(sources, Latest(), None, threading.Event()).source.name == "ahead"
+    add(behind, OTHER, 7, 2 * DAY, objects=1)
+    assert choose(sources, Latest(), None, threading.Event()).source.name == "behind"
+
+
+def test_an_unreachable_replica_is_a_warning_while_another_answers() -> None:
+    out, good = MemoryStorage(), MemoryStorage()
+    add(good, NEW, 6, DAY)
+    out.fail("folders", AccessDeniedError("no permission"), times=10)
+    sources = [Source("out", ReplicaClient(out)), Source("good", ReplicaClient(good))]
+    answer = choose(sources, Latest(), None, threading.Event())
+    assert (answer.source.name, len(answer.warnings)) == ("good", 1)
+    assert "no permission" in answer.warnings[0]
+    with pytest.raises(AccessDeniedError):
+        choose(sources[:1], Latest(), None, threading.Event())
+
+
+def test_an_empty_replica_and_a_damaged_note() -> None:
+    storage = MemoryStorage()
+    with pytest.raises(NoRestorePointError, match="nothing has been replicated"):
+        chosen(storage)
+    with pytest.raises(NoRestorePointError, match="is not in memory"):
+        choose([Source("x", ReplicaClient(storage))], Latest(), OLD, threading.Event())
+    add(storage, OLD, 5, timedelta(0), previous="")
+    name = snapshot_name(OLD, 0)
+    whole = storage.read(name)
+    storage.replace(name, whole[:40] + bytes([whole[40] ^ 1]) + whole[41:])
+    with pytest.raises(CorruptObjectError, match="note"):
+        chosen(storage)
+
+
+def test_another_replica_takes_over_when_the_best_one_fails(history: History, tmp_path: Path) -> None:
+    broken, good = MemoryStorage(), MemoryStorage()
+    publish(history, broken, noted=True)
+    publish(history, good, noted=True)
+    ReplicaBuilder(broken, began=BEGAN + DAY).noted_snapshot(history.commits[-1], 4096)
+    name = snapshot_name(history.commits[-1].at().generation, 2)
+    broken.replace(name, broken.read(name)[:-1])
+    sources = [Source("broken", ReplicaClient(broken)), Source("good", ReplicaClient(good))]
+    result = restore(sources, tmp_path / "out", RestoreOptions(backoff=Backoff(base_seconds=0)))
+    assert (result.replica, sha(tmp_path / "out")) == ("good", history.commits[-1].sha)
+    assert name in result.warnings[0]
+    good.fail("get", StorageError("out"), times=10_000)
+    with pytest.raises(CorruptObjectError):
+        restore(sources, tmp_path / "other", RestoreOptions(backoff=Backoff(base_seconds=0)))
