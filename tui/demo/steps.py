@@ -1,0 +1,126 @@
+"""What the demo does, step by step, and what it says about it: measured numbers, and comparisons that can fail.
+
+It is given an empty folder and a place for the replica, and leaves it to the caller to remove them.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from replication.engine import CLOSE_SECONDS_MAX, Engine
+from replication.errors import ReplicationError
+from replication.position import Position
+from replication.restore.choose import Source
+from replication.restore.restore import RestoreOptions, RestoreResult, restore
+from replication.restore.target import AtPosition, Latest, Target
+from replication.sqlite.connection import sqlite_version
+from replication.storage.location import Location
+from replication.storage.open import open_storage
+from replication.storage.replica_client import ReplicaClient
+from tui.demo.application import Application, Content
+from tui.demo.replication import CHECKPOINT_PAGES, SYNC_SECONDS, config_of, settled
+from tui.format import size
+
+COMMITS = 300
+COMMIT_SECONDS = 2.0
+"""For how long the application goes on committing."""
+DATABASE_NAME = "fruits.db"
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """One commit: its position, and what the application saw in its database right after it."""
+
+    position: Position
+    content: Content
+
+
+def play(folder: Path, location: Location, say: Say) -> list[Moment]:
+    """Replicate, stop, restore; the two moments that were restored, the earlier one first.
+
+    Raises ReplicationError, and so when a restored file differs from its source in any page.
+    """
+    database = folder / DATABASE_NAME
+    with Application(database) as application:
+        say(f"1. Another process (pid {application.pid}) made {database}")
+        say(f"   It writes with SQLite {application.sqlite_version()}; this program reads with {sqlite_version()}.")
+        moments = _replicate(application, database, location, say)
+        say("5. Replication has stopped. Two restores, from the replica alone")
+        same = [
+            _restore(application, folder / "latest.db", Latest(), location, moments[1], say),
+            _restore(application, folder / "before.db", AtPosition(moments[0].position), location, moments[0], say),
+        ]
+    if not all(same):
+        raise ReplicationError("A restored database differs from its source: this is a defect. Keep it with -dir PATH.")
+    difference = f"{moments[0].content.rows} fruits in before.db, {moments[1].content.rows} in latest.db"
+    say(f"   What differs between the two: {difference}.")
+    return moments
+
+
+def _replicate(application: Application, database: Path, location: Location, say: Say) -> list[Moment]:
+    engine = Engine(config_of(database, location))
+    engine.start()
+    try:
+        engine.check()
+        say(f"2. Replication has begun: {engine.status().databases[0].replicas[0].address}")
+        begun = settled(engine)
+        reason = engine.status().databases[0].generation_reason
+        say(f"   Generation {begun.position.generation} ({reason}), with a snapshot of {size(begun.stored_bytes)}.")
+
+        committed = application.commit(COMMITS, COMMIT_SECONDS)
+        say(f"3. The process has committed {COMMITS} times in {COMMIT_SECONDS:.1f} s, a fruit each")
+        filled = settled(engine)
+        say(f"   Everything was uploaded {_milliseconds(filled.uploaded - committed)} after the last commit")
+        say(f"   (sync-interval, {SYNC_SECONDS:.0f} s here, is the least time between two uploads).")
+        stored = size(filled.stored_bytes - begun.stored_bytes)
+        say(f"   {filled.objects - begun.objects} objects written, {stored}; position {filled.position}")
+        lives = filled.position.index - begun.position.index
+        say(f"   SQLite began its WAL anew {lives} times meanwhile (a checkpoint is due every {CHECKPOINT_PAGES} pages).")
+        before = Moment(filled.position, application.content())
+
+        # The mistake comes when the last upload is long enough ago for the next to go at once.
+        time.sleep(max(0.0, filled.uploaded + SYNC_SECONDS - time.time()))
+        committed = application.delete_all()
+        say("4. A mistake: DELETE FROM fruits, in one commit")
+        emptied = settled(engine)
+        say(f"   Uploaded {_milliseconds(emptied.uploaded - committed)} after it; position {emptied.position}")
+        after = Moment(emptied.position, application.content())
+    finally:
+        left = engine.close(CLOSE_SECONDS_MAX)
+    if left:
+        raise ReplicationError(f"The engine did not end in time: {', '.join(left)}.")
+    return [before, after]
+
+
+def _restore(
+    application: Application, output: Path, target: Target, location: Location, moment: Moment, say: Say
+) -> bool:
+    """Restore one moment and compare it with what the application saw then; true if all is equal."""
+    storage = open_storage(location)
+    try:
+        options = RestoreOptions(target, integrity_check="full")
+        result = restore([Source("demo", ReplicaClient(storage))], output, options)
+    finally:
+        storage.close()
+    content = application.content_of(output)
+    same = result.position == moment.position and content == moment.content and result.check == "ok"
+    for line in _report(target, result, moment, content, same):
+        say(f"   {line}")
+    return same
+
+
+def _report(target: Target, result: RestoreResult, moment: Moment, content: Content, same: bool) -> list[str]:
+    verdict = "equal, page for page" if same else f"DIFFERENT (expected {moment.position}, {moment.content})"
+    return [
+        f"{result.output.name}: {target}",
+        f"  {result.segments + 1} objects, {content.pages} pages, {content.rows} fruits, "
+        f"full check {result.check}, {_milliseconds(result.seconds)}",
+        f"  compared with the database at that commit: {verdict} (SHA-256 {content.sha256[:16]}…)",
+    ]
+
+
+def _milliseconds(seconds: float) -> str:
+    return f"{seconds * 1000:.0f} ms"

@@ -1,0 +1,103 @@
+"""demo: replication and restores shown on a small database of its own, in a folder or on a local S3 server.
+
+It cleans up whatever happens, Ctrl-C included: no process and, unless -dir says so, no file is left.
+"""
+
+import shlex
+import signal
+import tempfile
+import time
+from argparse import Namespace
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from types import FrameType
+
+from replication.errors import LocalFileError, UsageError
+from replication.storage.location import FileLocation, Location
+from tui.console import say
+from tui.demo.seaweedfs import SeaweedFS, find_weed
+from tui.demo.steps import DATABASE_NAME, Moment, play
+
+
+def run(args: Namespace) -> int:
+    """Show it; 0 only if every restore was compared with its source and equal."""
+    began = time.monotonic()
+    weed = find_weed() if args.s3 else None
+    with _termination_as_interrupt(), ExitStack() as stack:
+        folder = _kept(args.dir) if args.dir is not None else stack.enter_context(_temporary())
+        location: Location = FileLocation(folder / "replica")
+        if weed is not None:
+            server = stack.enter_context(SeaweedFS(weed, folder / "seaweedfs"))
+            location = server.location(DATABASE_NAME)
+            say(f"0. SeaweedFS answers at {server.endpoint} (pid {server.pid}) after {time.monotonic() - began:.1f} s")
+        moments = play(folder, location, say)
+    say(f"Both restores equal their source. That took {time.monotonic() - began:.1f} s.")
+    say("")
+    say("Try next:")
+    for line in _next_commands(args, folder, moments):
+        say(f"  {line}")
+    return 0
+
+
+def _next_commands(args: Namespace, folder: Path, moments: list[Moment]) -> list[str]:
+    if args.dir is None:
+        return [
+            f"litestream-tui demo{' -s3' if args.s3 else ''} -dir ./fruits    (and leave everything there to look at)",
+            *([] if args.s3 else ["litestream-tui demo -s3               (through a real S3 server)"]),
+            "litestream-tui replicate app.db file:///backup/app.db",
+            "litestream-tui restore -o restored.db file:///backup/app.db",
+        ]
+    if args.s3:
+        # The server has ended, and its replica with it.
+        return [
+            f"ls -A {shlex.quote(str(folder))}",
+            "litestream-tui replicate app.db s3://bucket.localhost:9000/app.db",
+        ]
+    replica = shlex.quote((folder / "replica").as_uri())
+    output = shlex.quote(str(folder / "mine.db"))
+    return [
+        f"litestream-tui generations {replica}",
+        f"litestream-tui wal {replica}",
+        f"litestream-tui restore -o {output} -position {moments[0].position} {replica}",
+        f"litestream-tui replicate {shlex.quote(str(folder / DATABASE_NAME))} {replica}",
+    ]
+
+
+def _kept(path: str) -> Path:
+    """The folder of -dir, made if need be. Raises UsageError if it holds anything, LocalFileError."""
+    folder = Path(path).expanduser().absolute()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        taken = any(folder.iterdir())
+    except OSError as error:
+        raise LocalFileError(f"cannot use the folder {folder}: {error.strerror}; name another with -dir") from None
+    if taken:
+        raise UsageError(f"{folder} is not empty; name a new folder with -dir")
+    return folder
+
+
+@contextmanager
+def _temporary() -> Iterator[Path]:
+    try:
+        folder = tempfile.TemporaryDirectory(prefix="litestream-tui-demo-", ignore_cleanup_errors=True)
+    except OSError as error:
+        raise LocalFileError(f"cannot make a temporary folder: {error.strerror}; name one with -dir") from None
+    with folder:
+        yield Path(folder.name)
+
+
+@contextmanager
+def _termination_as_interrupt() -> Iterator[None]:
+    """SIGTERM and SIGHUP end the demo as Ctrl-C does, so that it cleans up."""
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    numbers = (signal.SIGTERM, signal.SIGHUP)
+    previous = {number: signal.signal(number, interrupt) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
