@@ -102,12 +102,10 @@ def test_integrity_check_can_be_stopped_or_impossible(tmp_path: Path) -> None:
 def test_integrity_check_without_the_collation_of_the_application(tmp_path: Path) -> None:
     path = tmp_path / "db"
     script = (
-        "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); c.create_collation('OWN', lambda a, b: (a > b) - (a < b));"
-        "c.execute('CREATE TABLE t(a COLLATE OWN)'); c.execute('CREATE INDEX i ON t(a)');"
-        "c.execute(\"INSERT INTO t VALUES('x')\"); c.commit()"
+        "import sqlite3, sys; c = sqlite3.connect(sys.argv[1])\n"
+        "c.create_collation('OWN', lambda a, b: (a > b) - (a < b))\n"
+        "c.execute('CREATE TABLE t(a COLLATE OWN)'); c.execute('CREATE INDEX i ON t(a)'); c.commit()"
     )
     subprocess.run([sys.executable, "-c", script, path], check=True)
-    try:
-        assert integrity.problems(path, "full") == []
-    except integrity.Inconclusive as error:
-        assert "OWN" in str(error)
+    with pytest.raises(integrity.Inconclusive, match="OWN"):
+        integrity.problems(path, "quick")
