@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from replication.database.checkpoint import CheckpointPolicy, CheckpointState, due, next_time
-from replication.database.continuity import Continue, decide, last_commit
+from replication.database.continuity import Begin, Continue, decide, last_commit
 from replication.database.follower import ContinuityLostError, Follower, WALTooLongError
 from replication.database.image import Image, Overlay
 from replication.database.lock import EngineLock
@@ -120,7 +120,6 @@ class Database:
                 if isinstance(error, WALTooLongError) and self._hold is not None:
                     # What cannot be copied any more may as well be backfilled, so that the WAL can restart.
                     self._hold.checkpoint(lambda: None)
-                if isinstance(error, HoldLostError | WALTooLongError):
                     self._let_go()
                 state = "busy" if isinstance(error, DatabaseBusyError) else "error"
                 self.health = replace(self.health, state=state, error=str(error))
@@ -207,13 +206,13 @@ class Database:
             assert self._engine_lock is not None
             previous_inode = self._engine_lock.previous_inode
             wal_path = self._take_hold()
-            decision = decide(self.shadow, wal_path, self.page_size)
+            decision: Continue | Begin | None = decide(self.shadow, wal_path, self.page_size)
             self._engine_lock.describe(status.st_ino)
-            if isinstance(decision, Continue) and previous_inode in (None, status.st_ino):
-                self._go_on(decision, wal_path)
-            elif isinstance(decision, Continue):
-                self._begin("database file replaced while not replicating", wal_path)
-            else:
+            if isinstance(decision, Continue) and previous_inode not in (None, status.st_ino):
+                decision = Begin("database file replaced while not replicating")
+            if isinstance(decision, Continue):
+                decision = self._go_on(decision, wal_path)
+            if isinstance(decision, Begin):
                 self._begin(decision.reason, wal_path)
         except ContinuityLostError as lost:
             self._let_go()
@@ -250,10 +249,17 @@ class Database:
         self._checkpoint = CheckpointState(0, 0, self._clock())
         return real.with_name(real.name + "-wal")
 
-    def _go_on(self, decision: Continue, wal_path: Path) -> None:
+    def _go_on(self, decision: Continue, wal_path: Path) -> Begin | None:
+        """Continue a generation; if that turns out not to be possible, why a new one must begin."""
         self.origin = Origin.load(self.meta_path, decision.generation)
-        self._follow(Follower(self.shadow, wal_path, decision.generation, decision.index, decision.mark))
+        follower = Follower(self.shadow, wal_path, decision.generation, decision.index, decision.mark)
+        try:
+            follower.copy_one_life()
+        except ContinuityLostError as lost:
+            return Begin(str(lost))
+        self._follow(follower)
         self._emit("info", "generation continues", position=str(self.position))
+        return None
 
     def _begin(self, reason: str, wal_path: Path) -> None:
         """Start a generation at index 0 with what the WAL holds; its snapshots are the replicas' business."""
@@ -346,7 +352,11 @@ class Database:
             self._copy()
             follower.make_durable()
 
-        result = hold.checkpoint(copy)
+        try:
+            result = hold.checkpoint(copy)
+        except HoldLostError:
+            self._let_go()
+            raise
         if not result.busy and result.log_frames > follower.frames:
             raise ContinuityLostError(
                 f"a checkpoint counted {result.log_frames} frames, of which {follower.frames} had been copied"

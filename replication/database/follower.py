@@ -18,6 +18,9 @@ from replication.sqlite.wal import WALHeader
 _SALT_STEPS_MAX = 1 << 16
 """More restarts than this between two looks are taken for a WAL that was made anew."""
 
+_UNREADABLE_HEADERS_MAX = 10
+"""A header found half written more often than this in a row is a damaged one."""
+
 
 class ContinuityLostError(Exception):
     """Nothing proves that no commit was skipped: a new generation must begin. The text is the reason."""
@@ -40,6 +43,8 @@ class Follower:
         self._shadow = shadow
         self._wal_path = wal_path
         self._wal_inode = wal_path.stat().st_ino
+        self._unreadable = 0
+        self._may_restart = True
 
     @property
     def position(self) -> Position:
@@ -72,16 +77,29 @@ class Follower:
                 # Emptied by a checkpoint of somebody's: by the hold's invariant all of it had been copied.
                 return
             if self.mark is None or head != self.mark.header.pack():
-                try:
-                    self._enter_life(WALHeader.parse(head))
-                except ValueError:
-                    # The header is being written; whoever writes it will wake us again.
+                if (header := self._parse(head)) is None:
                     return
+                self._enter_life(header)
             self._append(wal)
         except OverwrittenError:
             raise ContinuityLostError("wal overwritten by another process") from None
         finally:
             os.close(wal)
+
+    def copy_one_life(self) -> None:
+        """The first copy after the pin was taken: the WAL must still be the life that is followed, to the end.
+
+        A pin taken while all was backfilled lets the WAL be restarted at once, before its frames were copied here.
+        """
+        mark = self.mark
+        assert mark is not None
+        self._may_restart = False
+        self.copy()
+        # A restart during the copy may have cut it short.
+        with self._wal_path.open("rb") as wal:
+            if wal.read(WAL_HEADER_SIZE) != mark.header.pack():
+                raise ContinuityLostError("wal restarted while it was opened")
+        self._may_restart = True
 
     def make_durable(self) -> None:
         """Make what was copied of the current life survive a power cut, before SQLite may forget it."""
@@ -92,9 +110,23 @@ class Follower:
         position = self.position
         self._shadow.seal(self.generation, position.index, position.offset)
 
+    def _parse(self, head: bytes) -> WALHeader | None:
+        """The WAL's header, or None while it is being written: whoever writes it will wake us again."""
+        try:
+            header = WALHeader.parse(head)
+        except ValueError as error:
+            self._unreadable += 1
+            if self._unreadable > _UNREADABLE_HEADERS_MAX:
+                raise DatabaseError(f"{self._wal_path} is damaged: {error}; close every connection to it") from None
+            return None
+        self._unreadable = 0
+        return header
+
     def _enter_life(self, header: WALHeader) -> None:
         """The WAL was restarted: go on in the next index, unless nothing was ever copied into this one."""
         mark = self.mark
+        if not self._may_restart:
+            raise ContinuityLostError("wal restarted while it was opened")
         if mark is not None:
             if header.page_size != mark.header.page_size:
                 raise ContinuityLostError("page size changed")

@@ -140,15 +140,17 @@ class Replica:
     # -- sending: the lock is held in all that follows ------------------------------------------------------------
 
     def _send(self, until: Position | None = None) -> None:
-        """Send what is committed, across indexes and generations, or up to a position of the current one."""
+        """Send what is committed, across indexes and generations, or up to a position of the current one.
+
+        What is committed meanwhile is left for the next time, lest a busy writer be followed commit by commit.
+        """
         database = self._database
         if database.position is None:
             return
         if self.position is None:
             self._look_up()
+        here = until or database.position
         while (position := self.position) is not None:
-            here = until or database.position
-            assert here is not None
             end = database.end(here, position.generation, position.index)
             if position.offset < end:
                 self._send_segment(position, end)
@@ -162,6 +164,8 @@ class Replica:
                 return
             else:
                 self._enter_generation(position.generation)
+                # The segment to come must reach what the new snapshot holds, which is later than before.
+                here = database.position
 
     def _look_up(self) -> None:
         """Find where the replica stands, in the oldest generation that still has something to send."""

@@ -1,0 +1,82 @@
+"""Opening a database: what may go on, and what happens in the moments around it."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from replication.database import continuity
+from replication.database import database as database_module
+from replication.database.checkpoint import CheckpointPolicy
+from replication.database.database import Database
+from tests.foreign import Shell
+
+POLICY = CheckpointPolicy(1000, 10000, 60)
+
+
+class Told:
+    """Collects what a database emits."""
+
+    def __init__(self) -> None:
+        self.reasons: list[str] = []
+
+    def __call__(self, level: str, message: str, **attributes: Any) -> None:
+        if "reason" in attributes:
+            self.reasons.append(attributes["reason"])
+
+
+def open_database(path: Path) -> tuple[Database, Told]:
+    told = Told()
+    return Database(path, path.with_name(f".{path.name}-litestream"), POLICY, told), told
+
+
+def test_a_restart_between_the_pin_and_the_first_copy_begins_a_generation(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All is backfilled while we are down, so our pin does not keep a writer from restarting the WAL at once."""
+    shell = Shell(tmp_path / "app.db")
+    shell.run("PRAGMA journal_mode=wal; CREATE TABLE t(x);")
+    with shell.open(autocheckpoint=False) as app:
+        app.execute("INSERT INTO t VALUES(1)")
+        first, _ = open_database(shell.path)
+        first.sync()
+        assert first.position is not None
+        generation = first.position.generation
+        first.close()
+        app.execute("INSERT INTO t VALUES('never copied')")
+        assert app.execute("PRAGMA wal_checkpoint(PASSIVE)")[0][0] == 0
+
+        decide = continuity.decide
+
+        def decide_then_restart(*arguments: Any) -> Any:
+            decision = decide(*arguments)
+            app.execute("INSERT INTO t VALUES('restarts the WAL')")
+            return decision
+
+        monkeypatch.setattr(database_module, "decide", decide_then_restart)
+        second, told = open_database(shell.path)
+        second.sync()
+        assert second.position is not None
+        assert second.position.generation != generation
+        assert told.reasons == ["wal restarted while it was opened"]
+        second.close()
+
+
+def test_without_a_restart_the_generation_goes_on(tmp_path: Path) -> None:
+    shell = Shell(tmp_path / "app.db")
+    shell.run("PRAGMA journal_mode=wal; CREATE TABLE t(x);")
+    with shell.open(autocheckpoint=False) as app:
+        app.execute("INSERT INTO t VALUES(1)")
+        first, _ = open_database(shell.path)
+        first.sync()
+        before = first.position
+        first.close()
+        app.execute("INSERT INTO t VALUES(2)")
+        second, told = open_database(shell.path)
+        second.sync()
+        assert before is not None
+        assert second.position is not None
+        assert second.position.generation == before.generation
+        assert second.position.offset > before.offset
+        assert told.reasons == []
+        second.close()
