@@ -13,6 +13,7 @@
     └── RestoreError                    15   a restore that could not be done
         ├── OutputExistsError            9   the output path is taken
         ├── NoRestorePointError         10   no such generation, index, time or position
+        │   └── NoBackupError           10   nothing at all was ever replicated there
         ├── ReplicaGapError             11   the replica lacks an object that the restore needs
         ├── CorruptObjectError          12   an object is truncated or damaged
         ├── IntegrityCheckError         13   SQLite's own check of the restored file failed
@@ -109,6 +110,10 @@ class NoRestorePointError(RestoreError):
     """No such generation, index, time or position; the message says what there is."""
 
     exit_code = 10
+
+
+class NoBackupError(NoRestorePointError):
+    """Every replica was asked, and none holds anything at all."""
 
 
 class ReplicaGapError(RestoreError):

@@ -47,7 +47,8 @@ class EventLog:
         with self._changed:
             if not self._events or self._events[-1].number <= number:
                 return []
-            return [event for event in self._events if event.number > number]
+            # Copied in one step: a signal handler may add an event between two steps of a loop.
+            return [event for event in tuple(self._events) if event.number > number]
 
     def wait(self, number: int, timeout: float) -> list[Event]:
         """Like `since`, but wait up to `timeout` seconds for a first one."""

@@ -5,13 +5,17 @@ Nothing here imports Textual, and each verb is imported only when it runs.
 """
 
 import argparse
+import difflib
+import re
 import sys
+import traceback
 from collections.abc import Sequence
 from importlib import import_module
-from typing import NoReturn
+from pathlib import Path
+from typing import Any, NoReturn
 
 from replication.errors import ReplicationError, UsageError
-from tui.console import complain
+from tui.console import complain, escape_what_cannot_be_written, silence
 
 _INTERRUPTED = 130
 
@@ -23,23 +27,40 @@ It reads the litestream.yml of Litestream 0.3, and each can restore what the oth
 _EPILOG = """\
 exit codes: 0 done, 1 other, 2 usage, 3 configuration, 4 database, 5 replicated already, 6 store unreachable,
 7 access denied, 8 no bucket, 9 output exists, 10 no such restore point, 11 object missing, 12 object damaged,
-13 integrity check failed, 14 local file, 15 other restore error
+13 integrity check failed, 14 local file, 15 other restore error, 16 restore cancelled, 130 interrupted
 
 Try it without any set-up: litestream-tui demo
 """
 
 
+_HELP_FLAGS = ("-h", "-help", "--help")
+_SWITCH_WITH_VALUE = re.compile(r"(--?[a-z-]+)=(1|t|true|0|f|false)", re.IGNORECASE)
+
+
 class _Parser(argparse.ArgumentParser):
     """Argument errors become UsageError, so that all errors leave by one door."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(
+            formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False, add_help=False, **options
+        )
+        self.switches: set[str] = set()
+        """Flags without a value, as they are written."""
+        self.add_argument(*_HELP_FLAGS, action="help", help="show this text")
 
     def error(self, message: str) -> NoReturn:
         raise UsageError(f"{message}; see {self.prog} -h")
 
+    def _get_option_tuples(self, option_string: str) -> list[Any]:
+        # No flag is guessed from its beginning: -output would be -o with the path "utput".
+        return []
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the exit code."""
+    escape_what_cannot_be_written()
     try:
-        args = _parser().parse_args(arguments)
+        args = _parse(sys.argv[1:] if arguments is None else arguments)
         if args.verb is None:
             raise UsageError("which verb? try: litestream-tui demo, or litestream-tui -h for all of them")
         module = import_module(f"tui.verbs.{args.module}")
@@ -52,18 +73,47 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _INTERRUPTED
     except BrokenPipeError:
         # Whoever read our output has gone; there is nobody to tell.
-        sys.stderr.close()
+        silence(sys.stdout)
         return 0
+    except Exception as error:
+        complain(f"{type(error).__name__} in {_place(error)}: {error}; nobody foresaw this, please report it")
+        return ReplicationError.exit_code
 
 
-def _parser() -> _Parser:
-    parser = _Parser(
-        prog="litestream-tui",
-        description=_DESCRIPTION,
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+def _parse(arguments: Sequence[str]) -> argparse.Namespace:
+    """The arguments as values; raises UsageError."""
+    parser, verbs = _parser()
+    first, rest = (arguments[0], arguments[1:]) if arguments else ("", [])
+    if first == "help":
+        return parser.parse_args([*rest[:1], "-h"])
+    if first and not first.startswith("-") and first not in verbs:
+        nearest = difflib.get_close_matches(first, verbs, n=1)
+        hint = f"did you mean {nearest[0]}?" if nearest else f"there are {', '.join(verbs)}"
+        raise UsageError(f"{first!r} is not a verb of litestream-tui; {hint}")
+    switches = verbs[first].switches if first in verbs else set()
+    plain: list[str] = []
+    for argument in arguments:
+        match = _SWITCH_WITH_VALUE.fullmatch(argument)
+        if match is None or match[1] not in switches:
+            plain.append(argument)
+        elif match[2].lower() in ("1", "t", "true"):
+            plain.append(match[1])
+    return parser.parse_args(plain)
+
+
+def _place(error: BaseException) -> str:
+    """Where in this program the error passed last, for a report: file and line."""
+    ours = [
+        f"{Path(frame.filename).name} line {frame.lineno}"
+        for frame in traceback.extract_tb(error.__traceback__)
+        if {"tui", "replication"} & set(Path(frame.filename).parts)
+    ]
+    return ours[-1] if ours else Path(__file__).name
+
+
+def _parser() -> tuple[_Parser, dict[str, _Parser]]:
+    """The parser of everything, and that of each verb."""
+    parser = _Parser(prog="litestream-tui", description=_DESCRIPTION, epilog=_EPILOG)
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", parser_class=_Parser)
     _add_replicate(verbs)
     _add_restore(verbs)
@@ -71,7 +121,7 @@ def _parser() -> _Parser:
     _add_demo(verbs)
     version = _add(verbs, "version", "version", "run", "print the version", "litestream-tui version")
     version.set_defaults(json=False)
-    return parser
+    return parser, dict(verbs.choices)
 
 
 def _add(
@@ -82,8 +132,6 @@ def _add(
         help=words,
         description=words[0].upper() + words[1:] + ".",
         epilog=f"example: {example}",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
     )
     parser.set_defaults(module=module, function=function)
     return parser
@@ -95,6 +143,7 @@ def _flag(parser: _Parser, name: str, words: str, metavar: str = "", **options: 
         options["metavar"] = metavar
     else:
         options["action"] = "store_true"
+        parser.switches.update((f"-{name}", f"--{name}"))
     parser.add_argument(f"-{name}", f"--{name}", help=words, **options)  # type: ignore[arg-type]
 
 
@@ -137,7 +186,7 @@ def _add_restore(verbs: "argparse._SubParsersAction[_Parser]") -> None:
     _flag(parser, "index", "restore up to the end of this WAL index, in hex", "HEX")
     _flag(parser, "timestamp", "restore the newest commit that was in the replica at this time", "RFC3339")
     _flag(parser, "position", "restore exactly this commit", "GENERATION/INDEX:OFFSET")
-    _flag(parser, "parallelism", "objects fetched at the same time (default 8)", "N", type=_number, default=8)
+    _flag(parser, "parallelism", "objects fetched at the same time (default 8)", "N", type=_count, default=8)
     _flag(
         parser,
         "integrity-check",
@@ -186,11 +235,10 @@ def _add_demo(verbs: "argparse._SubParsersAction[_Parser]") -> None:
     _flag(parser, "dir", "work in this folder and leave it (default: a temporary one, removed)", "PATH")
 
 
-def _number(text: str) -> int:
-    try:
-        return int(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number") from None
+def _count(text: str) -> int:
+    if not re.fullmatch(r"0*[1-9][0-9]{0,5}", text, re.ASCII):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1 up")
+    return int(text)
 
 
 if __name__ == "__main__":

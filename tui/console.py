@@ -1,20 +1,59 @@
 """The two streams: results go to stdout, everything about them to stderr. No secret passes either."""
 
+import io
+import os
 import sys
+from typing import TextIO
 
+from replication.errors import LocalFileError
 from replication.scrub import scrub
 
 
 def say(text: str) -> None:
-    """A result, for people and pipes."""
-    print(scrub(text), flush=True)
+    """A result, for people and pipes. Raises LocalFileError if it cannot be written, as to a full disk."""
+    try:
+        print(scrub(text), flush=True)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        silence(sys.stdout)
+        raise LocalFileError(
+            f"the result cannot be written to standard output: {error.strerror}; send it elsewhere"
+        ) from None
 
 
 def warn(text: str) -> None:
     """Something to know that does not stop the command."""
-    print(f"litestream-tui: warning: {scrub(text)}", file=sys.stderr, flush=True)
+    _tell(f"warning: {text}")
 
 
 def complain(text: str) -> None:
     """Why the command failed."""
-    print(f"litestream-tui: {scrub(text)}", file=sys.stderr, flush=True)
+    _tell(text)
+
+
+def escape_what_cannot_be_written() -> None:
+    """Let no file name that the terminal has no letters for end a command."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def silence(stream: TextIO | None) -> None:
+    """Send what is still waiting in `stream` nowhere, so that the end of the program does not trip over it."""
+    if stream is None:
+        return
+    try:
+        descriptor = stream.fileno()
+    except (OSError, ValueError):
+        return  # It has none of its own, as under a test.
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, descriptor)
+    os.close(nowhere)
+
+
+def _tell(text: str) -> None:
+    # One line, whatever a name from outside holds; and without a stderr, print would write to stdout.
+    if sys.stderr is not None:
+        line = "".join(char if char.isprintable() else repr(char)[1:-1] for char in scrub(text))
+        print(f"litestream-tui: {line}", file=sys.stderr, flush=True)

@@ -2,10 +2,11 @@
 
 from argparse import Namespace
 from dataclasses import dataclass
-from pathlib import Path
 
 from replication.config import Config, DatabaseConfig, load_config
+from replication.config.location import local_path
 from replication.errors import UsageError
+from replication.position import is_generation
 from replication.storage.location import Location
 from replication.storage.open import open_storage
 from replication.storage.replica_client import ReplicaClient
@@ -31,6 +32,8 @@ class Named:
 
 def config_of(args: Namespace) -> Config:
     """The configuration that the flags name; its notes are told. Raises ConfigError."""
+    if args.config == "":
+        raise UsageError("-config needs a path; leave the flag out for $LITESTREAM_CONFIG or /etc/litestream.yml")
     config = load_config(args.config, expand_env=not args.no_expand_env)
     for note in config.notes:
         warn(note)
@@ -40,7 +43,7 @@ def config_of(args: Namespace) -> Config:
 def resolve(args: Namespace, what: str) -> Named:
     """The replicas of `args.source`, a database path or a replica URL. Raises ConfigError, UsageError."""
     source = args.source
-    if source is None:
+    if not source:
         raise UsageError(f"database path or replica URL required, such as: litestream-tui {what} /srv/app.db")
     replica_name = getattr(args, "replica", None)
     if is_replica_url(source):
@@ -51,8 +54,7 @@ def resolve(args: Namespace, what: str) -> Named:
         location = parse_replica_url(source)
         return Named(None, [_open("", location)])
     config = config_of(args)
-    path = Path(source).expanduser().absolute()
-    path = Path(*path.parts[:1], *_clean(path.parts[1:]))
+    path = local_path(source)
     database = next((item for item in config.databases if item.path == path), None)
     if database is None:
         known = ", ".join(str(item.path) for item in config.databases) or "none"
@@ -69,12 +71,9 @@ def _open(name: str, location: Location) -> NamedReplica:
     return NamedReplica(name or storage.type, ReplicaClient(storage, warn))
 
 
-def _clean(parts: tuple[str, ...]) -> list[str]:
-    """Path parts without "..", as text: the configuration's paths are cleaned in the same way."""
-    cleaned: list[str] = []
-    for part in parts:
-        if part == "..":
-            cleaned[-1:] = []
-        else:
-            cleaned.append(part)
-    return cleaned
+def generation_of(args: Namespace) -> str | None:
+    """The generation that -generation names, or None; raises UsageError for what cannot be one."""
+    name: str | None = args.generation
+    if name is not None and not is_generation(name):
+        raise UsageError(f"{name!r} is not a generation: it has 16 hex digits, as `generations` lists them")
+    return name

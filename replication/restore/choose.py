@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
 
-from replication.errors import CorruptObjectError, NoRestorePointError, StorageError
+from replication.errors import CorruptObjectError, NoBackupError, NoRestorePointError, StorageError
 from replication.restore.catalog import Catalog, Snapshot, SnapshotNote, read_catalog
 from replication.restore.retry import Backoff, retrying
 from replication.restore.target import AtPosition, AtTime, Target, format_time
@@ -77,14 +77,15 @@ def choose(sources: Sequence[Source], target: Target, generation: str | None, st
         except StorageError as error:
             failures.append(error)
             warnings.append(f"Replica {source.name} could not be read and was left out: {error}")
-    if failures and len(failures) == len(sources):
-        raise failures[0]
     usable = [(source, catalog) for source, catalog in found if catalog.snapshots]
     damaged = [name for _, catalog in found for name in catalog.damaged]
+    if not usable and failures:
+        # What is looked for may be just where nobody answers.
+        raise failures[0]
     if not usable and damaged:
         raise CorruptObjectError(damaged[0], "its note is wrong, and there is no other snapshot")
     if not usable:
-        raise NoRestorePointError(_nothing(sources, found, generation))
+        raise _nothing(sources, found, generation)
     if isinstance(target, AtTime):
         usable = _begun(usable, target.time)
     furthest: dict[str, tuple[Source, Catalog]] = {}
@@ -209,14 +210,20 @@ def _begun(found: list[tuple[Source, Catalog]], time: datetime) -> list[tuple[So
     )
 
 
-def _nothing(sources: Sequence[Source], found: Sequence[tuple[Source, Catalog]], generation: str | None) -> str:
+def _nothing(
+    sources: Sequence[Source], found: Sequence[tuple[Source, Catalog]], generation: str | None
+) -> NoRestorePointError:
     where = ", ".join(source.client.address for source in sources) or "no replica"
     if found:
         names = ", ".join(sorted({catalog.generation for _, catalog in found}))
-        return f"No snapshot in {where}, so nothing can be restored; generations without one: {names}."
+        return NoRestorePointError(
+            f"No snapshot in {where}, so nothing can be restored; generations without one: {names}."
+        )
     if generation is not None:
-        return f"Generation {generation} is not in {where}. The generations verb lists those that are."
-    return f"No backup in {where}: nothing has been replicated there yet, or the path is another one."
+        return NoRestorePointError(
+            f"Generation {generation} is not in {where}. The generations verb lists those that are."
+        )
+    return NoBackupError(f"No backup in {where}: nothing has been replicated there yet, or the path is another one.")
 
 
 def _list(candidates: Sequence[Candidate]) -> str:

@@ -16,7 +16,7 @@ from replication.restore.catalog import SnapshotNote, read_snapshot_note
 from replication.storage.names import SegmentInfo, SnapshotInfo
 from tui.console import complain, say
 from tui.format import go_duration, rfc3339, table
-from tui.sources import NamedReplica, config_of, resolve
+from tui.sources import NamedReplica, config_of, generation_of, resolve
 
 Row = dict[str, str | int | float]
 
@@ -71,9 +71,10 @@ def snapshots(args: Namespace) -> int:
 
 def wal(args: Namespace) -> int:
     """The WAL segments of each replica."""
+    generation = generation_of(args)
 
     def rows_of(replica: NamedReplica) -> list[Row]:
-        names = [args.generation] if args.generation else replica.client.generations()
+        names = [generation] if generation is not None else replica.client.generations()
         items = [item for name in names for item in replica.client.segments(name)]
         return [_object_row(replica, item) for item in items]
 

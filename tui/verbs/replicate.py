@@ -7,6 +7,8 @@ import signal
 import subprocess
 import sys
 from argparse import Namespace
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
@@ -31,6 +33,9 @@ logger = logging.getLogger(__name__)
 def run(args: Namespace) -> int:
     """Replicate; the exit code, which is the command's own with -exec."""
     config = _config(args)
+    command = config.exec_command if args.exec is None else args.exec
+    if command is not None:
+        _words(command)
     logging_to = config.logging
     set_up_logging(logging_to.level, logging_to.type, logging_to.stderr or config.path is None)
     if not config.databases:
@@ -38,12 +43,14 @@ def run(args: Namespace) -> int:
     logger.info("litestream-tui", extra=attrs(version=version()))
     _announce(config)
     engine = Engine(config)
-    engine.start()
-    try:
-        engine.check()
-        return _Run(engine, args.exec or config.exec_command).until_the_end()
-    finally:
-        engine.close(0.5)
+    run = _Run(engine, command)
+    with run.signals():
+        engine.start()
+        try:
+            engine.check()
+            return run.until_the_end()
+        finally:
+            engine.close(0.5)
 
 
 def _config(args: Namespace) -> Config:
@@ -52,11 +59,13 @@ def _config(args: Namespace) -> Config:
     if args.config is not None:
         raise UsageError("cannot specify a database path and the -config flag; leave one of them out")
     path, *urls = args.arguments
+    if not path:
+        raise UsageError("the path of the database is empty")
     if not urls:
         raise UsageError(f"must specify at least one replica URL for {path}")
     for url in urls:
         if not is_replica_url(url):
-            raise UsageError(f"replica url scheme required: {url}; for a folder write file://{Path(url).absolute()}")
+            raise UsageError(f"replica url scheme required: {url!r}; for a folder write file://{Path(url).absolute()}")
     return config_for(path, urls)
 
 
@@ -83,17 +92,25 @@ class _Run:
         self._child: subprocess.Popen[bytes] | None = None
         self._command = command
 
-    def until_the_end(self) -> int:
-        previous = {number: signal.signal(number, self._signalled) for number in _SIGNALS}
+    @contextmanager
+    def signals(self) -> Iterator[None]:
+        """A block in which signals end the run in good order, from the first moment that there is one."""
+        # A signal that is ignored on purpose, as nohup does with SIGHUP, stays ignored.
+        numbers = [number for number in _SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
+        previous = {number: signal.signal(number, self._signalled) for number in numbers}
         try:
-            if self._command:
-                self._child = _start(self._command)
-            while not self._ended():
-                self._log(_WAIT_SECONDS)
-            return self._close()
+            yield
         finally:
             for number, handler in previous.items():
                 signal.signal(number, handler)
+
+    def until_the_end(self) -> int:
+        """Wait for a signal or the end of the command; the exit code."""
+        if self._command is not None and self._signal is None:
+            self._child = _start(self._command)
+        while not self._ended():
+            self._log(_WAIT_SECONDS)
+        return self._close()
 
     def _ended(self) -> bool:
         if self._child is not None:
@@ -151,8 +168,19 @@ def _log_event(event: Event) -> None:
 
 def _start(command: str) -> subprocess.Popen[bytes]:
     """Start the command of -exec, without a shell; raise UsageError if that cannot be done."""
+    words = _words(command)
+    try:
+        return subprocess.Popen(words, stdin=sys.stdin)
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise UsageError(f"cannot run {words[0]}, the command to run beside replication: {reason}") from None
+
+
+def _words(command: str) -> list[str]:
     try:
         words = shlex.split(command)
-        return subprocess.Popen(words, stdin=sys.stdin)
-    except (OSError, ValueError, IndexError) as error:
-        raise UsageError(f"cannot run the command of -exec: {error}") from None
+    except ValueError as error:
+        raise UsageError(f"the command to run beside replication cannot be read: {error}; look at its quotes") from None
+    if not words:
+        raise UsageError("the command to run beside replication is empty; leave -exec out to run none")
+    return words

@@ -1,58 +1,80 @@
 """restore: a database from a replica, at the latest commit or at any other."""
 
 import json
+import os
 import signal
 import sys
 import threading
 import time
 from argparse import Namespace
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
-from pathlib import Path
+from types import FrameType
 
-from replication.errors import NoRestorePointError, UsageError
-from replication.position import is_generation
+from replication.config.location import local_path
+from replication.errors import NoBackupError, UsageError
 from replication.restore.choose import Source
 from replication.restore.restore import Progress, RestoreOptions, RestoreResult, prepare, restore
 from replication.restore.target import Latest, Target, parse_index, parse_position, parse_time
 from tui.console import say, warn
 from tui.format import size
-from tui.sources import resolve
+from tui.sources import generation_of, resolve
 
 _PROGRESS_SECONDS = 0.1
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def run(args: Namespace) -> int:
     """Restore as the flags say; raises ReplicationError, and then nothing was left behind."""
     target = _target(args)
-    if args.generation is not None and not is_generation(args.generation):
-        raise UsageError(f"{args.generation!r} is not a generation: it has 16 hex digits, as `generations` lists them")
+    generation = generation_of(args)
     named = resolve(args, "restore")
     if args.output is None and named.database is None:
         raise UsageError("output path required: with a replica URL, say where to with -o PATH")
-    output = Path(args.output).expanduser() if args.output is not None else named.database.path  # type: ignore[union-attr]
-    if args.if_db_not_exists and output.exists():
+    if args.output == "":
+        raise UsageError("-o needs a path; leave it out to restore to the database's own")
+    output = local_path(args.output) if named.database is None or args.output is not None else named.database.path
+    if args.if_db_not_exists and os.path.exists(output):  # noqa: PTH110 (false where Path.exists raises)
         say(f"{output} exists already: nothing to do")
         return 0
     sources = [Source(replica.name, replica.client) for replica in named.replicas]
-    options = RestoreOptions(target, args.generation, max(1, args.parallelism), args.integrity_check)
-    cancel = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: cancel.set())
+    options = RestoreOptions(target, generation, args.parallelism, args.integrity_check)
     try:
-        if args.dry_run:
-            return _dry_run(args, sources, options, cancel)
-        bar = _Bar()
-        try:
-            result = restore(sources, output, options, bar.show, cancel)
-        finally:
-            bar.clear()
-    except NoRestorePointError as error:
+        with _cancelled_by_signals() as cancel:
+            if args.dry_run:
+                return _dry_run(args, sources, options, cancel)
+            bar = _Bar()
+            try:
+                result = restore(sources, output, options, bar.show, cancel)
+            finally:
+                bar.clear()
+    except NoBackupError as error:
         if args.if_replica_exists:
             say(f"no matching backups found: {error}")
             return 0
         raise
     _tell(args, result)
     return 0
+
+
+@contextmanager
+def _cancelled_by_signals() -> Iterator[threading.Event]:
+    """An event that the first signal sets; a second one does not wait for the store's answer."""
+    cancel = threading.Event()
+
+    def cancelled(number: int, frame: FrameType | None) -> None:
+        if cancel.is_set():
+            raise KeyboardInterrupt
+        cancel.set()
+
+    numbers = [number for number in _SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
+    previous = {number: signal.signal(number, cancelled) for number in numbers}
+    try:
+        yield cancel
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
 
 
 def _target(args: Namespace) -> Target:
