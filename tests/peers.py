@@ -3,13 +3,9 @@
 A server keeps its port and its data across `stop` and `start`, so that an outage can be played.
 """
 
-import ctypes
-import json
 import os
-import random
 import shutil
 import signal
-import socket
 import subprocess
 import threading
 import time
@@ -24,6 +20,10 @@ import botocore.config
 import botocore.exceptions
 
 from replication.storage.location import S3Location
+from tui.demo.seaweedfs import ADMIN_PORT_DISTANCE, die_with_parent, free_ports
+from tui.demo.seaweedfs import command as weed_command
+
+__all__ = ["die_with_parent", "free_ports"]  # the demo's, for tests as well
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -31,10 +31,6 @@ if TYPE_CHECKING:
 PEERS = Path(__file__).parent.parent / ".peers"
 START_SECONDS_MAX = 30.0
 STOP_SECONDS_MAX = 15.0
-_PORTS = range(20_000, 32_000)
-"""Below the ports of outgoing connections, so that none of these takes the port of a stopped server."""
-_PR_SET_PDEATHSIG = 1
-_LIBC = ctypes.CDLL(None, use_errno=True)
 
 
 def peer(folder: str, name: str) -> Path:
@@ -64,33 +60,6 @@ def clean_environment(**more: str) -> dict[str, str]:
         if not name.startswith(unwanted) and not name.lower().endswith("_proxy")
     }
     return kept | more
-
-
-def die_with_parent() -> None:
-    """For `preexec_fn`: the kernel kills the process when the thread that started it ends."""
-    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-
-
-def free_ports(count: int, pair_distance: int = 0) -> list[int]:
-    """Ports nobody listens on; with a distance, the first of them has a free partner so far above it."""
-    found: list[int] = []
-    while len(found) < count:
-        # The partner must be in the range too, and nobody else's.
-        distance = 0 if found else pair_distance
-        port = random.choice(_PORTS[: len(_PORTS) - distance])
-        taken = {*found, *(found[:1] and [found[0] + pair_distance])}
-        if port not in taken and _is_free(port) and _is_free(port + distance):
-            found.append(port)
-    return found
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-    return True
 
 
 class S3Server:
@@ -185,9 +154,7 @@ class S3Server:
 
     def litestream_environment(self) -> dict[str, str]:
         """What Litestream needs to reach this server."""
-        return clean_environment(
-            LITESTREAM_ACCESS_KEY_ID=self.access_key, LITESTREAM_SECRET_ACCESS_KEY=self.secret_key
-        )
+        return clean_environment(LITESTREAM_ACCESS_KEY_ID=self.access_key, LITESTREAM_SECRET_ACCESS_KEY=self.secret_key)
 
     def _prepare(self) -> None:
         raise NotImplementedError
@@ -221,46 +188,11 @@ class SeaweedServer(S3Server):
 
     def _prepare(self) -> None:
         self._binary = peer("servers", "weed")
-        # Its worker dials the admin port + 10000, whatever the flags say.
-        self._admin, *self._ports = free_ports(10, pair_distance=10_000)
-        self.port = self._ports[0]
-        identity = {
-            "name": "admin",
-            "credentials": [{"accessKey": self.access_key, "secretKey": self.secret_key}],
-            "actions": ["Admin", "Read", "Write", "List", "Tagging"],
-        }
-        (self.folder / "s3.json").write_text(json.dumps({"identities": [identity]}))
-        (self.folder / "data").mkdir(exist_ok=True)
+        self._ports = free_ports(10, pair_distance=ADMIN_PORT_DISTANCE)
+        self.port = self._ports[1]
 
     def _command(self) -> tuple[Sequence[str | Path], dict[str, str]]:
-        names = (
-            "s3.port",
-            "s3.port.grpc",
-            "master.port",
-            "master.port.grpc",
-            "filer.port",
-            "filer.port.grpc",
-            "volume.port",
-            "volume.port.grpc",
-            "metricsPort",
-        )
-        ports = [f"-{name}={port}" for name, port in zip(names, self._ports, strict=True)]
-        return [
-            self._binary,
-            "mini",
-            f"-dir={self.folder / 'data'}",
-            "-ip=127.0.0.1",
-            "-ip.bind=127.0.0.1",
-            f"-s3.config={self.folder / 's3.json'}",
-            *ports,
-            f"-admin.port={self._admin}",
-            f"-admin.port.grpc={self._admin + 10_000}",
-            "-admin.ui=false",
-            "-webdav=false",
-            "-s3.port.iceberg=0",
-            "-s3.port.lance=0",
-            "-master.telemetry=false",
-        ], {}
+        return weed_command(self._binary, self.folder, self.access_key, self.secret_key, self._ports), {}
 
 
 class JuiceServer(S3Server):

@@ -23,6 +23,8 @@ from replication.errors import LocalFileError, ReplicationError, StorageError, U
 from replication.storage.location import S3Location
 from replication.storage.open import open_storage
 
+FETCHED = Path(__file__).parents[2] / ".peers" / "servers" / "bin" / "weed"
+"""Where `make peers` puts SeaweedFS."""
 START_SECONDS_MAX = 30.0
 START_TRIES_MAX = 3
 """Another program may take one of the ports between our look at it and the server's."""
@@ -45,17 +47,17 @@ _PORT_FLAGS = (
     "metricsPort",
 )
 _PR_SET_PDEATHSIG = 1
+_LIBC = ctypes.CDLL(None)  # loaded here, since little may be done between fork and exec
 
 
 def find_weed() -> Path:
     """The SeaweedFS program: what `make peers` fetched, else one on PATH. Raises UsageError, saying what to do."""
-    fetched = Path(__file__).parents[2] / ".peers" / "servers" / "bin" / "weed"
-    if os.access(fetched, os.X_OK):
-        return fetched
+    if os.access(FETCHED, os.X_OK):
+        return FETCHED
     found = shutil.which("weed")
     if found is None:
         raise UsageError(
-            f"demo -s3 needs SeaweedFS, and neither {fetched} nor a weed on PATH is there; "
+            f"demo -s3 needs SeaweedFS, and neither {FETCHED} nor a weed on PATH is there; "
             "run make peers, which fetches it, or leave out -s3"
         )
     return Path(found)
@@ -108,7 +110,7 @@ def command(weed: Path, folder: Path, access_key: str, secret_key: str, ports: l
 def die_with_parent() -> None:
     """For `preexec_fn`: on Linux the kernel ends the process when the thread that started it ends."""
     if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 class SeaweedFS:

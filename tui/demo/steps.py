@@ -25,6 +25,8 @@ from tui.format import size
 COMMITS = 300
 COMMIT_SECONDS = 2.0
 """For how long the application goes on committing."""
+HURRIED_CLOSE_SECONDS_MAX = 1.0
+"""How long the engine may take to end when the demo is interrupted: nothing of it is kept."""
 DATABASE_NAME = "fruits.db"
 
 Say = Callable[[str], None]
@@ -65,10 +67,11 @@ def _replicate(application: Application, database: Path, location: Location, say
     engine.start()
     try:
         engine.check()
-        say(f"2. Replication has begun: {engine.status().databases[0].replicas[0].address}")
         begun = settled(engine)
-        reason = engine.status().databases[0].generation_reason
-        say(f"   Generation {begun.position.generation} ({reason}), with a snapshot of {size(begun.stored_bytes)}.")
+        status = engine.status().databases[0]
+        say(f"2. Replication has begun, to {status.replicas[0].address}")
+        say(f"   Generation {begun.position.generation} begins. Why: {status.generation_reason}.")
+        say(f"   Its snapshot and the WAL so far: {begun.objects} objects, {size(begun.stored_bytes)}.")
 
         committed = application.commit(COMMITS, COMMIT_SECONDS)
         say(f"3. The process has committed {COMMITS} times in {COMMIT_SECONDS:.1f} s, a fruit each")
@@ -76,20 +79,24 @@ def _replicate(application: Application, database: Path, location: Location, say
         say(f"   Everything was uploaded {_milliseconds(filled.uploaded - committed)} after the last commit")
         say(f"   (sync-interval, {SYNC_SECONDS:.0f} s here, is the least time between two uploads).")
         stored = size(filled.stored_bytes - begun.stored_bytes)
-        say(f"   {filled.objects - begun.objects} objects written, {stored}; position {filled.position}")
+        say(f"   Objects written: {filled.objects - begun.objects}, {stored}. Position: {filled.position}")
         lives = filled.position.index - begun.position.index
-        say(f"   SQLite began its WAL anew {lives} times meanwhile (a checkpoint is due every {CHECKPOINT_PAGES} pages).")
+        say(f"   WAL restarts by SQLite: {lives} (a checkpoint is due every {CHECKPOINT_PAGES} pages).")
         before = Moment(filled.position, application.content())
 
         # The mistake comes when the last upload is long enough ago for the next to go at once.
         time.sleep(max(0.0, filled.uploaded + SYNC_SECONDS - time.time()))
         committed = application.delete_all()
-        say("4. A mistake: DELETE FROM fruits, in one commit")
+        say("4. A mistake: DELETE FROM fruits, a single commit")
         emptied = settled(engine)
-        say(f"   Uploaded {_milliseconds(emptied.uploaded - committed)} after it; position {emptied.position}")
+        say(
+            f"   Uploaded {_milliseconds(emptied.uploaded - committed)} after that commit. Position: {emptied.position}"
+        )
         after = Moment(emptied.position, application.content())
-    finally:
-        left = engine.close(CLOSE_SECONDS_MAX)
+    except BaseException:
+        engine.close(HURRIED_CLOSE_SECONDS_MAX)
+        raise
+    left = engine.close(CLOSE_SECONDS_MAX)
     if left:
         raise ReplicationError(f"The engine did not end in time: {', '.join(left)}.")
     return [before, after]

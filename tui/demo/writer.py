@@ -11,6 +11,7 @@ import signal
 import sqlite3
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 Answer = dict[str, str | int | float]
@@ -73,8 +74,12 @@ def main() -> None:
     """Serve one database until standard input ends."""
     # Ctrl-C is the demo's to handle; it ends this program by closing its input.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    shop = Shop(sys.argv[1])
-    commands = {
+    try:
+        shop = Shop(sys.argv[1])
+    except sqlite3.Error as error:
+        print(json.dumps({"error": str(error)}), flush=True)
+        return
+    commands: dict[str, Callable[..., Answer]] = {
         "sqlite": lambda: {"version": sqlite3.sqlite_version},
         "commit": shop.commit,
         "delete_all": shop.delete_all,

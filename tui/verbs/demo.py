@@ -24,7 +24,7 @@ def run(args: Namespace) -> int:
     """Show it; 0 only if every restore was compared with its source and equal."""
     began = time.monotonic()
     weed = find_weed() if args.s3 else None
-    with _termination_as_interrupt(), ExitStack() as stack:
+    with _one_interrupt(), ExitStack() as stack:
         folder = _kept(args.dir) if args.dir is not None else stack.enter_context(_temporary())
         location: Location = FileLocation(folder / "replica")
         if weed is not None:
@@ -88,13 +88,15 @@ def _temporary() -> Iterator[Path]:
 
 
 @contextmanager
-def _termination_as_interrupt() -> Iterator[None]:
-    """SIGTERM and SIGHUP end the demo as Ctrl-C does, so that it cleans up."""
+def _one_interrupt() -> Iterator[None]:
+    """SIGTERM and SIGHUP end the demo as Ctrl-C does; a second signal does not disturb the cleaning up."""
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
     def interrupt(number: int, frame: FrameType | None) -> None:
+        for other in numbers:
+            signal.signal(other, signal.SIG_IGN)
         raise KeyboardInterrupt
 
-    numbers = (signal.SIGTERM, signal.SIGHUP)
     previous = {number: signal.signal(number, interrupt) for number in numbers}
     try:
         yield
