@@ -6,6 +6,7 @@ is their safety net. Callers start it, ask for status and events as often as the
 
 import threading
 import time
+from contextlib import suppress
 from functools import partial
 
 from replication.config import Config, DatabaseConfig
@@ -167,7 +168,7 @@ class Engine:
         )
         database = Database(config.path, config.meta_path, policy, partial(self.events.emit, database=path))
         permissions = None
-        if config.path.exists():
+        with suppress(OSError):
             # As Litestream does: who may read the database may read its file replica.
             own = Ownership.of(config.path)
             permissions = FilePermissions(own.file_mode, own.folder_mode & 0o777, own.uid, own.gid)

@@ -7,6 +7,7 @@ database (promise 4). It leaves to the caller when to sync, and what becomes of 
 
 import os
 import secrets
+import stat
 import threading
 import time
 from collections import deque
@@ -24,6 +25,7 @@ from replication.database.origin import Origin
 from replication.database.shadow_wal import Ownership, ShadowWAL
 from replication.errors import DatabaseError, LocalFileError
 from replication.position import Position
+from replication.sqlite.connection import check_is_database
 from replication.sqlite.errors import DatabaseBusyError
 from replication.sqlite.hold import CheckpointResult, Hold, HoldLostError
 
@@ -92,7 +94,10 @@ class Database:
     def lock(self) -> None:
         """Take the engine lock early, if the database exists; raise DatabaseLockedError if another engine has it."""
         with self._lock:
-            if self._engine_lock is None and self.path.is_file():
+            if self._engine_lock is None and os.path.isfile(self.path):  # noqa: PTH113 (false where no look is allowed)
+                if not self.meta_path.exists():
+                    # A path that was mistyped shall not get a folder beside it.
+                    check_is_database(self.path)
                 self.shadow = ShadowWAL(self.meta_path, Ownership.of(self.path))
                 self.shadow.prepare()
                 self._engine_lock = EngineLock.take(self.meta_path, self.path)
@@ -231,6 +236,8 @@ class Database:
         except OSError as error:
             raise DatabaseError(f"{self.path} cannot be read: {error.strerror}") from None
         else:
+            if not stat.S_ISREG(status.st_mode):
+                raise DatabaseError(f"{self.path} is not a plain file; name the file of a SQLite database")
             if status.st_size:
                 return status
             what = "is empty"

@@ -6,6 +6,7 @@ https://www.sqlite.org/c3ref/c_fcntl_begin_atomic_write.html#sqlitefcntlpersistw
 
 import ctypes
 from pathlib import Path
+from urllib.parse import quote
 
 import apsw
 
@@ -33,6 +34,26 @@ def connect(path: Path) -> apsw.Connection:
             connection.close()
             raise
         return connection
+
+
+def check_is_database(path: Path) -> None:
+    """Raise DatabaseError if the file `path` is not a SQLite database; nothing is locked, changed or made for it.
+
+    Whatever else may be wrong with it is left to `connect` and its users.
+    """
+    connection: apsw.Connection | None = None
+    try:
+        uri = f"file:{quote(str(path.absolute()))}?immutable=1"
+        connection = apsw.Connection(uri, flags=apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI)
+        connection.pragma("schema_version")
+    except apsw.NotADBError:
+        with sqlite_errors(path):
+            raise
+    except apsw.Error:
+        pass
+    finally:
+        if connection is not None:
+            connection.close(True)
 
 
 def sqlite_version() -> str:

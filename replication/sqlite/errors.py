@@ -23,7 +23,7 @@ def sqlite_errors(path: Path) -> Iterator[None]:
     except apsw.LockedError:
         raise DatabaseBusyError(f"{path} is locked; trying again") from None
     except apsw.NotADBError:
-        raise DatabaseError(f"{path} is not a SQLite database (or it is encrypted)") from None
+        raise DatabaseError(f"{path} is not a SQLite database, or it is encrypted; check the path") from None
     except apsw.CorruptError as error:
         raise DatabaseError(
             f"{path} is damaged ({error}); restore it from a replica, or repair it with sqlite3's .recover"
