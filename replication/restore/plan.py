@@ -239,6 +239,11 @@ def _plan(catalog: Catalog, target: Target, cut: _Cut, choice: _Choice) -> Plan:
         rest = (item for item in catalog.segments[len(cut.kept) :] if item.index == cut.last_index)
         witnesses = (*used[-1:], *rest)
     remarks = tuple(f"{name} is damaged and was left out." for name in catalog.damaged) + cut.remarks
+    if used and not choice.sure and not choice.prove:
+        remarks += (
+            f"{snapshot.info.name}, which Litestream wrote, is newer than the last segment used. It may hold "
+            "frames past it, which only SQLite's integrity check would show.",
+        )
     return Plan(catalog.generation, snapshot, start, used, stop, witnesses, remarks)
 
 

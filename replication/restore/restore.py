@@ -265,7 +265,9 @@ class _Meter:
     """Counts stored bytes, from any thread, and tells them from the thread of the restore."""
 
     def __init__(self, plan: Plan, progress: Callable[[Progress], None]) -> None:
-        self._plan = plan
+        # Added up once: a plan may have very many segments, and each of them tells.
+        self._bytes_total = plan.size
+        self._objects_total = plan.objects
         self._progress = progress
         self._lock = threading.Lock()
         self._phase: Phase = "snapshot"
@@ -291,5 +293,6 @@ class _Meter:
         self._tell()
 
     def _tell(self) -> None:
-        total = self._plan.size
-        self._progress(Progress(self._phase, min(self.bytes_done, total), total, self._objects, self._plan.objects))
+        total = self._bytes_total
+        done = min(self.bytes_done, total)
+        self._progress(Progress(self._phase, done, total, self._objects, self._objects_total))
