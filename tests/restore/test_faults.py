@@ -1,37 +1,22 @@
 """Promise 3, its other half: where the replica is not whole, a clear error names the object and nothing is
 left."""
 
-import errno
-import os
-import threading
-import time
-from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from replication.errors import (
-    AccessDeniedError,
     CorruptObjectError,
     IntegrityCheckError,
-    LocalFileError,
     NoRestorePointError,
     ReplicaGapError,
-    ReplicationError,
-    RestoreCancelledError,
-    StorageError,
 )
 from replication.position import Position
-from replication.restore import fetch, replay
-from replication.restore.choose import Source
-from replication.restore.restore import Progress, RestoreOptions, RestoreResult, restore
-from replication.restore.retry import Backoff
-from replication.restore.target import AtIndex, AtPosition, AtTime, Target
+from replication.restore.target import AtIndex, AtPosition, AtTime
 from replication.storage import container
 from replication.storage.memory import MemoryStorage
-from replication.storage.names import segment_name, segments_prefix, snapshot_name
-from replication.storage.replica_client import ReplicaClient
+from replication.storage.names import segments_prefix, snapshot_name
 from tests.restore.history import (
     GENERATION,
     History,
@@ -41,9 +26,8 @@ from tests.restore.history import (
     scripts,
     write_history,
 )
+from tests.restore.running import fails, name_at, run, segments
 from tests.restore.test_every_commit import sha
-
-QUICK = Backoff(base_seconds=0.0)
 
 
 @pytest.fixture(scope="module")
@@ -56,35 +40,6 @@ def storage(history: History) -> MemoryStorage:
     made = MemoryStorage()
     publish(history, made, noted=True)
     return made
-
-
-def run(
-    storage: MemoryStorage,
-    output: Path,
-    target: Target | None = None,
-    cancel: threading.Event | None = None,
-    progress: Callable[[Progress], None] = lambda progress: None,
-    **more: object,
-) -> RestoreResult:
-    options = RestoreOptions(backoff=QUICK, **({"target": target} if target else {}), **more)  # type: ignore[arg-type]
-    return restore([Source("test", ReplicaClient(storage))], output, options, progress, cancel)
-
-
-def fails(storage: MemoryStorage, folder: Path, kind: type[ReplicationError], target: Target | None = None) -> str:
-    """The message of a restore that must fail and leave the folder as it was."""
-    before = sorted(folder.iterdir())
-    with pytest.raises(kind) as caught:
-        run(storage, folder / "sub" / "out.db", target)
-    assert sorted(folder.iterdir()) == before
-    return str(caught.value)
-
-
-def name_at(index: int, offset: int) -> str:
-    return segment_name(Position(GENERATION, index, offset))
-
-
-def segments(storage: MemoryStorage, index: int) -> list[str]:
-    return [name for name in storage.names() if f"/wal/{index:08x}_" in name]
 
 
 def test_any_missing_segment_is_named(history: History, storage: MemoryStorage, tmp_path: Path) -> None:
@@ -330,81 +285,6 @@ def test_a_transaction_that_the_replica_cuts_off_is_left_out(history: History, t
     assert "inside a transaction" in result.warnings[-1]
 
 
-def test_dropped_streams_go_on_where_they_stopped(
-    history: History, storage: MemoryStorage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(fetch, "PART_BYTES", 1000)
-    storage.fail("list", StorageError("the store is out"), times=2)
-
-    def progress(now: Progress) -> None:
-        if now.phase == "snapshot" and now.bytes_done == 0:
-            storage.cut(100, times=40)
-
-    result = run(storage, tmp_path / "out", parallelism=3, progress=progress)
-    assert sha(tmp_path / "out") == history.commits[-1].sha
-    assert result.bytes_fetched == sum(item.size for item in storage.list(""))
-
-
-def test_an_outage_ends_after_a_bounded_number_of_tries(storage: MemoryStorage, tmp_path: Path) -> None:
-    storage.fail("get", StorageError("the store is out"), times=10_000)
-    assert fails(storage, tmp_path, StorageError) == "the store is out"
-    storage.clear_faults()
-    calls = storage.calls["list"]
-    storage.fail("list", AccessDeniedError("no"), times=10_000)
-    fails(storage, tmp_path, AccessDeniedError)
-    assert storage.calls["list"] - calls == 1
-
-
-def test_cancel_is_immediate_even_in_a_long_wait(storage: MemoryStorage, tmp_path: Path) -> None:
-    cancel = threading.Event()
-    storage.fail("list", StorageError("the store is out"), times=10_000)
-    options = RestoreOptions(backoff=Backoff(base_seconds=60, seconds_max=60))
-    threading.Timer(0.2, cancel.set).start()
-    began = time.monotonic()
-    with pytest.raises(RestoreCancelledError):
-        restore([Source("test", ReplicaClient(storage))], tmp_path / "out", options, cancel=cancel)
-    assert time.monotonic() - began < 10
-    assert list(tmp_path.iterdir()) == []
-
-
-@pytest.mark.parametrize("phase", ["snapshot", "wal", "check"])
-@pytest.mark.parametrize("way", ["cancel", "keyboard"])
-def test_stopping_anywhere_leaves_nothing(storage: MemoryStorage, tmp_path: Path, phase: str, way: str) -> None:
-    cancel = threading.Event()
-
-    def progress(now: Progress) -> None:
-        if now.phase == phase:
-            if way == "keyboard":
-                raise KeyboardInterrupt
-            cancel.set()
-
-    with pytest.raises(KeyboardInterrupt if way == "keyboard" else RestoreCancelledError):
-        run(storage, tmp_path / "sub" / "out", cancel=cancel, progress=progress)
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_progress_rises_to_the_whole(storage: MemoryStorage, tmp_path: Path) -> None:
-    seen: list[Progress] = []
-    run(storage, tmp_path / "out", progress=seen.append)
-    assert [now.bytes_done for now in seen] == sorted(now.bytes_done for now in seen)
-    assert (seen[-1].phase, seen[-1].bytes_done) == ("done", seen[-1].bytes_total)
-    assert seen[-1].objects_done == seen[-1].objects_total > 5
-
-
-def test_retention_during_a_restore_makes_a_new_plan(history: History, storage: MemoryStorage, tmp_path: Path) -> None:
-    builder = ReplicaBuilder(storage)
-    last = [commit for commit in history.commits if commit.index == 1][-1]
-
-    def progress(now: Progress) -> None:
-        if now.phase == "snapshot" and segments(storage, 0):
-            builder.snapshot(2, history.bases[2], note_of(Position(GENERATION, 2, 0), last.pages, 4096))
-            storage.delete([snapshot_name(GENERATION, 0), *segments(storage, 0), *segments(storage, 1)])
-
-    result = run(storage, tmp_path / "out", progress=progress)
-    assert result.snapshot == snapshot_name(GENERATION, 2)
-    assert sha(tmp_path / "out") == history.commits[-1].sha
-
-
 def test_sqlite_has_the_last_word(history: History, tmp_path: Path) -> None:
     storage = MemoryStorage()
     base = bytearray(history.bases[1])
@@ -426,24 +306,3 @@ def test_a_snapshot_of_another_size_than_its_note(history: History, tmp_path: Pa
     storage = MemoryStorage()
     ReplicaBuilder(storage).snapshot(0, history.bases[1], note_of(Position(GENERATION, 0, 0), 3, 4096))
     assert "its note says 3 pages" in fails(storage, tmp_path, CorruptObjectError)
-
-
-def test_a_full_disk_is_named_and_leaves_nothing(
-    storage: MemoryStorage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def full(descriptor: int, data: object, offset: int) -> int:
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    monkeypatch.setattr(os, "pwrite", full)
-    assert "Free some space" in fails(storage, tmp_path, LocalFileError)
-
-
-def test_large_segments_go_to_unlinked_files(
-    history: History, storage: MemoryStorage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(fetch, "SPOOL_MEMORY_BYTES_MAX", 1)
-    monkeypatch.setattr(replay, "BLOCK_BYTES", 3 * (24 + 4096))
-    listed: list[int] = []
-    run(storage, tmp_path / "out", progress=lambda now: listed.append(len(list(tmp_path.iterdir()))))
-    assert sha(tmp_path / "out") == history.commits[-1].sha
-    assert max(listed) <= 2
