@@ -330,13 +330,13 @@ class Database:
         if (status.st_dev, status.st_ino) != self._identity:
             raise ContinuityLostError("database file replaced")
 
-    def _copy(self) -> None:
+    def _copy(self, thorough: bool = False) -> None:
         follower = self._follower
         if follower is None:
             return
         before = follower.position
         try:
-            follower.copy()
+            follower.copy(thorough)
         finally:
             after = follower.position
             if after.index != before.index or follower.mark is None:
@@ -356,7 +356,7 @@ class Database:
         assert follower is not None
 
         def copy() -> None:
-            self._copy()
+            self._copy(thorough=True)
             follower.make_durable()
 
         try:

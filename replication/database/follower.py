@@ -57,8 +57,8 @@ class Follower:
         """Frames copied of the current life."""
         return self.mark.frames if self.mark is not None else 0
 
-    def copy(self) -> None:
-        """Bring every commit that is in the WAL into the shadow WAL.
+    def copy(self, thorough: bool = False) -> None:
+        """Bring every commit that is in the WAL into the shadow WAL; `thorough` is explained in tail.py.
 
         Raises ContinuityLostError, WALTooLongError, and LocalFileError if the shadow WAL cannot be written;
         after the last, the next copy goes on where this one stopped.
@@ -72,15 +72,14 @@ class Follower:
             if status.st_ino != self._wal_inode:
                 raise ContinuityLostError("wal replaced by another process")
             self.wal_bytes = status.st_size
-            head = os.pread(wal, WAL_HEADER_SIZE, 0)
-            if len(head) < WAL_HEADER_SIZE:
-                # Emptied by a checkpoint of somebody's: by the hold's invariant all of it had been copied.
-                return
-            if self.mark is None or head != self.mark.header.pack():
-                if (header := self._parse(head)) is None:
-                    return
-                self._enter_life(header)
-            self._append(wal)
+            try:
+                self._copy_life(wal, thorough)
+            except OverwrittenError:
+                # A restart between our look at the header and at the frames is an ordinary one.
+                head = os.pread(wal, WAL_HEADER_SIZE, 0)
+                if self.mark is None or head == self.mark.header.pack():
+                    raise
+                self._copy_life(wal, thorough)
         except OverwrittenError:
             raise ContinuityLostError("wal overwritten by another process") from None
         finally:
@@ -122,6 +121,18 @@ class Follower:
         self._unreadable = 0
         return header
 
+    def _copy_life(self, wal: int, thorough: bool) -> None:
+        """Copy of the life that the WAL is in now."""
+        head = os.pread(wal, WAL_HEADER_SIZE, 0)
+        if len(head) < WAL_HEADER_SIZE:
+            # Emptied by a checkpoint of somebody's: by the hold's invariant all of it had been copied.
+            return
+        if self.mark is None or head != self.mark.header.pack():
+            if (header := self._parse(head)) is None:
+                return
+            self._enter_life(header)
+        self._append(wal, thorough)
+
     def _enter_life(self, header: WALHeader) -> None:
         """The WAL was restarted: go on in the next index, unless nothing was ever copied into this one."""
         mark = self.mark
@@ -139,7 +150,7 @@ class Follower:
                 self.index += 1
         self.mark = Mark.start(header)
 
-    def _append(self, wal: int) -> None:
+    def _append(self, wal: int, thorough: bool) -> None:
         mark = self.mark
         assert mark is not None
         limit = OFFSET_LIMIT_BYTES - 1
@@ -150,7 +161,7 @@ class Follower:
                     shadow.write(0, mark.header.pack())
                 shadow.write(offset, frames)
 
-            after = advance(wal, mark, sink, limit)
+            after = advance(wal, mark, sink, limit, thorough)
         self.mark = after
         if after.scanned + after.header.frame_size > limit:
             raise WALTooLongError(

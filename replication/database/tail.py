@@ -2,7 +2,8 @@
 
 Promise 1: a frame is handed on only when its salts are the header's, its checksum continues the chain, and a
 commit frame follows it or it is one. One pass reads no further than the file reached when it began, so that it
-ends however fast others write; frames seen without their commit are not read again in the next pass.
+ends however fast others write. Frames seen without their commit need not be read again while their transaction
+goes on; but a rollback leaves them in the WAL, where the next commit may take the place of just the first of them.
 """
 
 import os
@@ -14,6 +15,8 @@ from replication.sqlite.checksum import FRAME_HEADER_SIZE, WAL_HEADER_SIZE, Sums
 from replication.sqlite.wal import WALHeader, align, frames_in
 
 READ_CHUNK_BYTES = 4 << 20
+RESCAN_BYTES = 16 << 20
+"""Frames without a commit up to this size are read again in every pass; more of them only when nothing followed."""
 
 Sink = Callable[[int, memoryview], None]
 """Takes an offset and committed frames that belong there."""
@@ -49,23 +52,40 @@ class Mark:
         return (self.offset - WAL_HEADER_SIZE) // self.header.frame_size
 
 
-def advance(descriptor: int, mark: Mark, sink: Sink, limit: int | None = None) -> Mark:
+def advance(descriptor: int, mark: Mark, sink: Sink, limit: int | None = None, thorough: bool = False) -> Mark:
     """Hand every committed frame after `mark` to `sink`, in order; return the new mark.
 
-    `limit` ends the pass at an offset before the end of the file. Raises OverwrittenError when the last frame
-    before the mark is no longer in the WAL; what `sink` raises passes through.
+    `limit` ends the pass at an offset before the end of the file. `thorough` finds every commit even among frames
+    of a very large transaction that was rolled back, where other passes may find it one pass later. Raises
+    OverwrittenError when the last frame before the mark is no longer in the WAL; what `sink` raises passes through.
     """
     header = mark.header
-    frame_size = header.frame_size
     if not _holds(descriptor, header, mark.offset, mark.sums):
         raise OverwrittenError("the last copied frame is no longer in the WAL")
     end = align(os.fstat(descriptor).st_size, header.page_size)
     if limit is not None:
         end = min(end, align(limit, header.page_size))
-    scanned, sums = mark.scanned, mark.scanned_sums
-    if scanned > end or not _holds(descriptor, header, scanned, sums):
+    if mark.scanned > end or not _holds(descriptor, header, mark.scanned, mark.scanned_sums):
         # What was scanned without a commit was rolled back and written over.
-        scanned, sums = mark.offset, mark.sums
+        mark = _unscanned(mark)
+    after = _scan(descriptor, mark, end, sink)
+    if mark.offset < mark.scanned and after.offset == mark.offset:
+        # That the last frame scanned is still there does not say that those before it are.
+        again = thorough or after.scanned == mark.scanned or mark.scanned - mark.offset <= RESCAN_BYTES
+        return _scan(descriptor, _unscanned(mark), end, sink) if again else after
+    return after
+
+
+def _unscanned(mark: Mark) -> Mark:
+    """The mark without what it knows of frames that have no commit."""
+    return replace(mark, scanned=mark.offset, scanned_sums=mark.sums)
+
+
+def _scan(descriptor: int, mark: Mark, end: int, sink: Sink) -> Mark:
+    """Go on from where `mark` has scanned to, up to `end`."""
+    header = mark.header
+    frame_size = header.frame_size
+    scanned, sums = mark.scanned, mark.scanned_sums
     chunk_size = max(1, READ_CHUNK_BYTES // frame_size) * frame_size
     while scanned < end:
         data = os.pread(descriptor, min(chunk_size, end - scanned), scanned)
