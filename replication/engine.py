@@ -14,7 +14,7 @@ from replication.database.checkpoint import CheckpointPolicy
 from replication.database.database import Database
 from replication.database.shadow_wal import Ownership
 from replication.database.watch import Watcher
-from replication.errors import DatabaseLockedError, ReplicationError
+from replication.errors import DatabaseError, DatabaseLockedError, ReplicationError
 from replication.events import Event, EventLog
 from replication.pool import Job, Pool
 from replication.replica.outage import Outages
@@ -22,7 +22,7 @@ from replication.replica.replica import Replica
 from replication.replica.runner import ERROR_REPEAT_SECONDS, Intervals, ReplicaRunner
 from replication.sqlite.connection import check_sqlite_version, sqlite_version
 from replication.sqlite.errors import DatabaseBusyError
-from replication.status import DatabaseStatus, EngineStatus
+from replication.status import DatabaseStatus, EngineStatus, Verification
 from replication.storage.file import FilePermissions
 from replication.storage.location import Location, S3Location
 from replication.storage.open import open_storage
@@ -53,6 +53,7 @@ class _Source:
         self.error: ReplicationError | None = None
         self.looked = threading.Event()
         self.began = 0.0
+        self.paused = False
         self.database_job: Job
         self.replica_jobs: list[Job] = []
 
@@ -116,22 +117,47 @@ class Engine:
         """Events after event `number`, oldest first."""
         return self.events.since(number)
 
-    def sync_now(self) -> None:
-        """Look at every database, and try every replica, without waiting for a gap or a retry."""
+    def sync_now(self, database: str | None = None) -> None:
+        """Look at a database (None: at all) and try its replicas, waiting for no gap and no retry."""
         for source in self._sources:
-            for runner in source.runners:
-                runner.hurry()
-            self._wake_database(source)
-
-    def snapshot(self, database_path: str, replica_name: str | None = None) -> list[str]:
-        """Write snapshots now, in the caller's thread; what became of each, in words. Raises ReplicationError."""
-        said = []
-        for source in self._sources:
-            if str(source.database.path) == database_path:
+            if database in (None, str(source.database.path)):
                 for runner in source.runners:
-                    if replica_name in (None, runner.replica.name):
-                        said.append(f"{runner.replica.name}: {runner.replica.snapshot()}")
-        return said
+                    runner.hurry()
+                self._wake_database(source)
+                self._wake_replicas(source)
+
+    def pause(self, database: str) -> None:
+        """Let go of a database: nothing is copied or uploaded until `resume`. Blocks until it is let go."""
+        source = self._named(database)
+        source.paused = True
+        source.database.pause()
+        self.events.emit("info", "paused", database=database)
+
+    def resume(self, database: str) -> None:
+        """Replicate again; where nothing proves that no commit was missed, with a new generation."""
+        source = self._named(database)
+        source.paused = False
+        source.database.resume()
+        self.events.emit("info", "resumed", database=database)
+        self.sync_now(database)
+
+    def snapshot(self, database: str, replica: str | None = None) -> list[str]:
+        """Write a snapshot now, in the caller's thread; what became of each, in words. Raises ReplicationError."""
+        return [
+            f"{runner.replica.name}: {runner.replica.snapshot()}"
+            for runner in self._named(database).runners
+            if replica in (None, runner.replica.name)
+        ]
+
+    def verify(self, database: str, cancel: threading.Event) -> list[Verification]:
+        """Restore the newest commit from each replica and compare, in the caller's thread."""
+        return [runner.verify(cancel) for runner in self._named(database).runners]
+
+    def _named(self, database: str) -> _Source:
+        for source in self._sources:
+            if str(source.database.path) == database:
+                return source
+        raise DatabaseError(f"{database} is not in the configuration")
 
     def close(self, timeout_seconds: float = CLOSE_SECONDS_MAX) -> list[str]:
         """A last sync and upload within the time given, then let go of all; the names of what did not end.
@@ -198,6 +224,8 @@ class Engine:
 
     def _run_database(self, source: _Source) -> float | None:
         now = time.monotonic()
+        if source.paused:
+            return None
         if now < source.began + SYNC_GAP_SECONDS:
             return source.began + SYNC_GAP_SECONDS
         source.began = now
@@ -221,6 +249,8 @@ class Engine:
 
     def _run_replica(self, source: _Source, number: int, store: str) -> float | None:
         runner, job = source.runners[number], source.replica_jobs[number]
+        if source.paused:
+            return None
         again = runner.run()
         if runner.failure.count:
             self._outages.failed(store, (runner, job))
@@ -310,9 +340,10 @@ def _store(location: Location) -> str:
 
 def _database_status(source: _Source, now: float) -> DatabaseStatus:
     database, health = source.database, source.database.health
+    mark = database.mark
     return DatabaseStatus(
         path=str(database.path),
-        state=health.state,
+        state="paused" if source.paused else health.state,
         error=health.error,
         position=database.position,
         generation_reason=database.origin.reason,
@@ -322,4 +353,8 @@ def _database_status(source: _Source, now: float) -> DatabaseStatus:
         last_checkpoint=health.last_checkpoint,
         checkpoint_blocked=health.checkpoint_blocked,
         replicas=tuple(runner.status(now) for runner in source.runners),
+        generation_began=database.origin.began,
+        wal_frames=mark.frames if mark is not None else 0,
+        wal_salt=f"{mark.header.salt1:08x}{mark.header.salt2:08x}" if mark is not None else "",
+        checkpoint_words=health.checkpoint_words,
     )

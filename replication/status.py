@@ -1,8 +1,38 @@
 """How things stand: frozen values for screens, commands and programs. Times are seconds since the epoch."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 from replication.position import Position
+
+UPLOADS_MAX = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """One object that was written: its uncompressed and stored bytes, when, and how long it took."""
+
+    name: str
+    size: int
+    stored: int
+    time: float
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """The outcome of restoring a replica to a temporary file and comparing it with the source at the same commit.
+
+    "inconclusive" means that it could not be done (the store did not answer, it was cancelled): it says nothing
+    of the data.
+    """
+
+    replica: str
+    outcome: Literal["ok", "failed", "inconclusive"]
+    words: str
+    position: Position | None
+    seconds: float
+    time: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,11 +61,17 @@ class ReplicaStatus:
     """When the next try comes after an error; 0 without one."""
     snapshot_time: float
     """When the newest snapshot was written; 0 if unknown."""
+    next_snapshot: float = 0.0
+    """When the next one is due; 0 if none is planned."""
+    verified: Verification | None = None
+    """The last verification, whatever its outcome."""
+    uploads: tuple[Upload, ...] = ()
+    """The last objects written, oldest first, at most UPLOADS_MAX."""
 
 
 @dataclass(frozen=True, slots=True)
 class DatabaseStatus:
-    """One database. `state` is ok, starting, waiting, busy, or error."""
+    """One database. `state` is ok, starting, waiting, busy, error, or paused."""
 
     path: str
     state: str
@@ -48,6 +84,14 @@ class DatabaseStatus:
     last_checkpoint: float
     checkpoint_blocked: int
     replicas: tuple[ReplicaStatus, ...]
+    generation_began: str = ""
+    """RFC 3339; empty for one that Litestream began."""
+    wal_frames: int = 0
+    """Frames copied of the current life of the WAL."""
+    wal_salt: str = ""
+    """The salts of that life, as 16 hex digits."""
+    checkpoint_words: str = ""
+    """What the last checkpoint did."""
 
 
 @dataclass(frozen=True, slots=True)

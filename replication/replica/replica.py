@@ -7,18 +7,21 @@ one begins. It leaves to the caller when to run, and what to do about errors: al
 
 import threading
 import time
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from typing import Literal
 
 from replication.database.database import Database, Emit
 from replication.database.image import Image
-from replication.errors import RestoreCancelledError, RestoreError
+from replication.errors import DatabaseError, LocalFileError, RestoreCancelledError, RestoreError, StorageError
 from replication.position import Position
 from replication.replica.recovery import DivergedError, Recovered, noted_position, recover
 from replication.replica.retention import Holdings, expired, snapshot_needed
 from replication.replica.upload import cut, read_range
 from replication.replica.validation import restored_digest, source_digest
+from replication.status import UPLOADS_MAX, Upload, Verification
 from replication.storage.container import Note
 from replication.storage.names import segment_name, snapshot_name
 from replication.storage.replica_client import ReplicaClient
@@ -37,8 +40,6 @@ class Progress:
     bytes_written: int = 0
     last_upload: float = 0.0
     snapshot_time: float = 0.0
-    validated_time: float = 0.0
-    validated_position: Position | None = None
 
 
 class Replica:
@@ -50,6 +51,10 @@ class Replica:
         self.position: Position | None = None
         """Everything before it is in the replica; None until it was looked up there."""
         self.progress = Progress()
+        self.uploads: deque[Upload] = deque(maxlen=UPLOADS_MAX)
+        """The last objects written."""
+        self.verified: Verification | None = None
+        self._upload_began = 0.0
         self._database = database
         self._emit = emit
         self._lock = threading.Lock()
@@ -109,33 +114,43 @@ class Replica:
                 )
             return removed
 
-    def validate(self, cancel: threading.Event) -> bool:
-        """Restore the newest commit from the replica and compare; False, and a new generation, on a difference.
+    def verify(self, cancel: threading.Event) -> Verification:
+        """Restore the newest commit from the replica and compare; after a difference a new generation begins.
 
-        Raises StorageError when the store cannot be asked.
+        A verification that could not be done is an outcome too: nothing is raised but defects.
         """
+        began = time.monotonic()
+        position: Position | None = None
+        outcome: Literal["ok", "failed", "inconclusive"] = "inconclusive"
+        try:
+            position, outcome, words = self._compare(cancel)
+        except (StorageError, DatabaseError, LocalFileError, RestoreCancelledError) as error:
+            words = str(error)
+        result = Verification(self.name, outcome, words, position, time.monotonic() - began, time.time())
+        self.verified = result
+        level = {"ok": "info", "failed": "error", "inconclusive": "warning"}[outcome]
+        self._emit(level, "verified", outcome=outcome, result=words, position=str(position or ""))
+        if outcome == "failed":
+            with self._lock:
+                self._restart(f"verification of replica {self.name} failed")
+        return result
+
+    def _compare(self, cancel: threading.Event) -> tuple[Position, Literal["ok", "failed", "inconclusive"], str]:
         with self._lock:
             position, digest = source_digest(self._database)
             self._send(position)
             if self.position is None or self.position.generation != position.generation:
-                return True  # a new generation began meanwhile: the next validation looks at that one
+                return position, "inconclusive", "a new generation began meanwhile"
         # Without the lock: what is uploaded meanwhile comes after the position.
         try:
             restored = restored_digest(self.client, position, self._database.meta_path, cancel)
         except RestoreCancelledError:
-            return True
+            raise
         except RestoreError as error:
-            restored = str(error)
-        if restored == digest:
-            self.progress = replace(self.progress, validated_time=time.time(), validated_position=position)
-            self._emit("info", "validated", status="ok", position=str(position))
-            return True
-        self._emit(
-            "error", "validation failed", status="mismatch", position=str(position), source=digest, restored=restored
-        )
-        with self._lock:
-            self._restart(f"validation of replica {self.name} found a difference")
-        return False
+            return position, "failed", str(error)
+        if restored != digest:
+            return position, "failed", "what was restored differs from the database at the same commit"
+        return position, "ok", "restored, checked, and equal to the database"
 
     # -- sending: the lock is held in all that follows ------------------------------------------------------------
 
@@ -292,6 +307,7 @@ class Replica:
     # -- progress -------------------------------------------------------------------------------------------------
 
     def _started(self, name: str, total: int) -> None:
+        self._upload_began = time.monotonic()
         self.progress = replace(self.progress, object_name=name, object_bytes=0, object_total_bytes=total)
 
     def _sent(self, size: int) -> None:
@@ -303,7 +319,9 @@ class Replica:
             yield chunk
 
     def _finished(self, stored: int) -> None:
-        progress = self.progress
+        progress, now = self.progress, time.time()
+        took = time.monotonic() - self._upload_began
+        self.uploads.append(Upload(progress.object_name, progress.object_total_bytes, stored, now, took))
         self.progress = replace(
             progress,
             object_name="",
@@ -311,5 +329,5 @@ class Replica:
             object_total_bytes=0,
             objects_written=progress.objects_written + 1,
             bytes_written=progress.bytes_written + stored,
-            last_upload=time.time(),
+            last_upload=now,
         )

@@ -22,7 +22,7 @@ from replication.errors import (
 from replication.position import Position
 from replication.replica.backoff import delay
 from replication.replica.replica import Replica
-from replication.status import ReplicaStatus
+from replication.status import ReplicaStatus, Verification
 
 ERROR_REPEAT_SECONDS = 30.0
 """An error that stays the same is told again no more often than this."""
@@ -86,16 +86,17 @@ class ReplicaRunner:
             self._not_before = began + self._intervals.sync
         return self._next_time()
 
+    def verify(self, cancel: threading.Event) -> Verification:
+        """Compare the replica with the source now."""
+        return self.replica.verify(cancel)
+
     def validate(self) -> float | None:
         """Compare the replica with the source; the time of time.monotonic to do it again, None if never."""
         interval = self._intervals.validation
         if self._cancel.is_set() or interval <= 0:
             return None
         if self.replica.position is not None:
-            try:
-                self.replica.validate(self._cancel)
-            except Exception as error:  # whatever it is: it shows, and the next try comes
-                self._emit("error", "validation could not be done", error=_words(error))
+            self.verify(self._cancel)
         return time.monotonic() + interval
 
     def cancel(self) -> None:
@@ -142,6 +143,9 @@ class ReplicaRunner:
             last_error=failure.message,
             next_try=failure.next_try,
             snapshot_time=progress.snapshot_time,
+            next_snapshot=0.0 if self._snapshot_due() == float("inf") else self._snapshot_due(),
+            verified=replica.verified,
+            uploads=tuple(replica.uploads),
         )
 
     def _timed_duties(self) -> None:
