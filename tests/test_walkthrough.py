@@ -118,7 +118,9 @@ def test_walkthrough(store: peers.S3Server, tmp_path: Path) -> None:
         answers = time.monotonic()
         wait_until("the mango in the bucket", lambda: len(objects(client)) > len(held), lambda: second.log)
         assert time.monotonic() - answers < BACK_SECONDS_MAX
-        second.wait_for_line("replica is reached again")
+        again = second.wait_for_line("replica is reached again")
+        # The waits between tries had grown.
+        assert int(again.partition("after_tries=")[2].split()[0]) < 4 * OUTAGE_SECONDS / 2
         [new] = set(objects(client)) - set(held)
         # The same generation goes on, and no second snapshot was needed.
         assert new.startswith(f"fruits.db/generations/{generation}/wal/")
@@ -148,9 +150,7 @@ def test_the_command_that_failed_in_the_walkthrough(
     sqlite3 = Shell(tmp_path / "fruits.db")
     sqlite3.run("CREATE TABLE fruits (name TEXT, color TEXT); INSERT INTO fruits VALUES ('apple', 'red');")
     environment = server.litestream_environment()
-    with Running(
-        PROGRAM, "fruits.db", url, log=tmp_path / "log", cwd=tmp_path, environment=environment
-    ) as replicating:
+    with Running(PROGRAM, "fruits.db", url, log=tmp_path / "log", cwd=tmp_path, environment=environment) as replicating:
         replicating.wait_for_line("snapshot written")
         sqlite3.run("INSERT INTO fruits VALUES ('banana', 'yellow');")
         wait_until("WAL in the bucket", lambda: len(objects(client, bucket)) >= 2, lambda: replicating.log)
