@@ -23,6 +23,7 @@ from replication.database.image import Image, Overlay
 from replication.database.lock import EngineLock
 from replication.database.origin import Origin
 from replication.database.shadow_wal import Ownership, ShadowWAL
+from replication.database.tail import Mark
 from replication.errors import DatabaseError, LocalFileError
 from replication.position import Position
 from replication.sqlite.connection import check_is_database
@@ -55,6 +56,8 @@ class Health:
     last_checkpoint: float = 0.0
     checkpoint_blocked: int = 0
     """Checkpoints in a row that other readers or a writer kept from completing."""
+    checkpoint_words: str = ""
+    """What the last checkpoint did."""
 
 
 class Database:
@@ -90,6 +93,13 @@ class Database:
         self._checkpoint = CheckpointState(0, 0, 0.0)
         self._images = 0
         self._wanted_generation = ""
+        self._paused = False
+
+    @property
+    def mark(self) -> Mark | None:
+        """How far the current life of the WAL was followed; None before the first commit, or while not open."""
+        follower = self._follower
+        return follower.mark if follower is not None else None
 
     def lock(self) -> None:
         """Take the engine lock early, if the database exists; raise DatabaseLockedError if another engine has it."""
@@ -109,6 +119,8 @@ class Database:
         LocalFileError; nothing is lost by it, since the WAL stays held, and the next sync goes on.
         """
         with self._lock:
+            if self._paused:
+                return None
             try:
                 if self._hold is None and not self._open():
                     return None
@@ -166,6 +178,16 @@ class Database:
         finally:
             with self._lock:
                 self._images -= 1
+
+    def pause(self) -> None:
+        """Let go of the database until `resume`."""
+        with self._lock:
+            self._paused = True
+            self.close()
+
+    def resume(self) -> None:
+        """Take hold again with the next sync."""
+        self._paused = False
 
     def close(self) -> None:
         """Let go of the database; the WAL stays for the next start. The shadow WAL is made durable first."""
@@ -378,6 +400,12 @@ class Database:
             blocked = self._checkpoint.blocked_count + 1
             self._checkpoint = replace(self._checkpoint, blocked_count=blocked, blocked_time=now)
             self.health = replace(self.health, checkpoint_blocked=blocked)
+        words = f"{result.backfilled_frames} of {result.log_frames} frames backfilled"
+        if result.busy:
+            words = "put off: a writer or another checkpoint was busy"
+        elif not result.complete:
+            words += ", the rest is held by another reader"
+        self.health = replace(self.health, checkpoint_words=words)
         self._emit(
             "debug",
             "checkpoint",
