@@ -42,7 +42,10 @@ def recover(client: ReplicaClient, database: Database, name: str, generation: st
         return None
     snapshot = snapshots[-1]
     snapshot_time = snapshot.created.timestamp()
-    noted = noted_position(client, snapshot.name)
+    try:
+        noted = noted_position(client, snapshot.name)
+    except CorruptObjectError as error:
+        raise DivergedError(f"the newest snapshot of replica {name} is damaged: {error.why}") from None
     floor = noted.offset if noted is not None else 0
     last = segments[-1] if segments else None
     if last is None or last.index < snapshots[0].index:
@@ -59,7 +62,10 @@ def recover(client: ReplicaClient, database: Database, name: str, generation: st
 
 
 def noted_position(client: ReplicaClient, snapshot: str) -> Position | None:
-    """The commit that a snapshot of ours holds, from its note; None for one of Litestream's."""
+    """The commit that a snapshot of ours holds, from its note; None for one of Litestream's.
+
+    Raises CorruptObjectError for a damaged note, StorageError.
+    """
     note = client.read_note(snapshot)
     try:
         return Position.parse(str(note["position"])) if note is not None else None

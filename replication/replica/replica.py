@@ -15,7 +15,14 @@ from typing import Literal
 
 from replication.database.database import Database, Emit
 from replication.database.image import Image
-from replication.errors import DatabaseError, LocalFileError, RestoreCancelledError, RestoreError, StorageError
+from replication.errors import (
+    CorruptObjectError,
+    DatabaseError,
+    LocalFileError,
+    RestoreCancelledError,
+    RestoreError,
+    StorageError,
+)
 from replication.position import Position
 from replication.replica.recovery import DivergedError, Recovered, noted_position, recover
 from replication.replica.retention import Holdings, expired, snapshot_needed
@@ -259,7 +266,7 @@ class Replica:
             here = image.position
             if here.generation == position.generation:
                 same = [item for item in existing if item.index == here.index]
-                if same and noted_position(self.client, same[0].name) == here:
+                if same and self._holds(same[0].name, here):
                     return "the newest snapshot holds the newest commit already"
                 if not same or any(item.index < here.index for item in existing):
                     self._send(here)
@@ -270,6 +277,13 @@ class Replica:
         self._wanted_after = here.index
         self._database.checkpoint()
         return "a snapshot will be written with the next commit, which begins a new index"
+
+    def _holds(self, snapshot: str, position: Position) -> bool:
+        """True if a snapshot is known to hold exactly the commit at `position`."""
+        try:
+            return noted_position(self.client, snapshot) == position
+        except CorruptObjectError:
+            return False
 
     def _write_snapshot(self, image: Image) -> None:
         position, origin = image.position, self._database.origin
