@@ -127,10 +127,11 @@ class CorruptObjectError(RestoreError):
 
     exit_code = 12
 
-    def __init__(self, name: str, why: str) -> None:
-        super().__init__(f"{name} is damaged: {why}")
+    def __init__(self, name: str, why: str, remedy: str = "") -> None:
+        super().__init__(f"{name} is damaged: {why}" + (f". {remedy}" if remedy else ""))
         self.name = name
         self.why = why
+        self.remedy = remedy
 
 
 class IntegrityCheckError(RestoreError):

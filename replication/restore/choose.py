@@ -83,7 +83,7 @@ def choose(sources: Sequence[Source], target: Target, generation: str | None, st
         # What is looked for may be just where nobody answers.
         raise failures[0]
     if not usable and damaged:
-        raise CorruptObjectError(damaged[0], "its note is wrong, and there is no other snapshot")
+        raise CorruptObjectError(damaged[0], "its note is wrong", "No replica has another snapshot.")
     if not usable:
         raise _nothing(sources, found, generation)
     if isinstance(target, AtTime):

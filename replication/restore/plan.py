@@ -18,6 +18,9 @@ from replication.restore.target import AtIndex, AtPosition, AtTime, Latest, Targ
 from replication.sqlite.checksum import WAL_HEADER_SIZE
 from replication.storage.names import SegmentInfo, SnapshotInfo, segment_name
 
+OTHER_GENERATION = "Its generation has no other snapshot; the generations verb lists others, -generation chooses one."
+"""What can be done about a snapshot that nothing stands in for."""
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:
@@ -102,7 +105,7 @@ def make_plan(catalog: Catalog, target: Target) -> Plan:
     Raises NoRestorePointError, saying what there is, and ReplicaGapError, naming the object that is missing.
     """
     if not catalog.snapshots and catalog.damaged:
-        raise CorruptObjectError(catalog.damaged[0], "its note is wrong, and its generation has no other snapshot")
+        raise CorruptObjectError(catalog.damaged[0], "its note is wrong", OTHER_GENERATION)
     if not catalog.snapshots:
         raise NoRestorePointError(
             f"Generation {catalog.generation} has no snapshot, so nothing can be restored from it. "
@@ -272,8 +275,13 @@ def _values(item: SnapshotInfo | SegmentInfo) -> dict[str, object]:
 def gap_words(expected: Position, last: Position | str) -> str:
     """The message for a segment that should be at `expected`; `last` is what can be restored instead."""
     if isinstance(last, Position):
-        last = f"The last restore point before it is {last}: restore that with -position."
+        last = last_point_words(last)
     return f"{segment_name(expected)} is not in the replica, and the restore needs it. {last}"
+
+
+def last_point_words(last: Position) -> str:
+    """What can be done when what follows the commit `last` is missing or damaged."""
+    return f"The last restore point before it is {last}: restore that with -position."
 
 
 def _before(snapshot: Snapshot, expected: int) -> Position | str:
@@ -290,7 +298,7 @@ def _nothing_before(catalog: Catalog, target: Target) -> str:
     oldest = min(item.info.created for item in catalog.snapshots)
     newest = catalog.newest
     return (
-        f"Generation {catalog.generation} has no restore point for {target}: its first snapshot is of index "
-        f"{first.info.index:08x}, its oldest snapshot from {format_time(oldest)}"
+        f"Generation {catalog.generation} has no restore point for {target}: its first is {first.position}, "
+        f"its oldest snapshot from {format_time(oldest)}"
         f"{f', its newest object from {format_time(newest)}' if newest else ''}."
     )

@@ -27,7 +27,7 @@ from replication.restore.apply import DatabaseFile
 from replication.restore.choose import Chosen, Source, choose
 from replication.restore.fetch import Fetcher
 from replication.restore.output import Output, check_free, local_errors
-from replication.restore.plan import Plan, make_plan
+from replication.restore.plan import OTHER_GENERATION, Plan, last_point_words, make_plan
 from replication.restore.replay import Replay
 from replication.restore.retry import Backoff, check
 from replication.restore.target import Latest, Target
@@ -178,6 +178,8 @@ def _prepare_again(options: RestoreOptions, stop: threading.Event, before: Prepa
 def _final(error: ReplicationError) -> ReplicationError:
     if isinstance(error, ObjectNotFoundError):
         return ReplicaGapError(f"{error}, and the restore needs it. It was listed a moment ago: try again.")
+    if isinstance(error, CorruptObjectError) and not error.remedy:
+        return CorruptObjectError(error.name, error.why, OTHER_GENERATION)
     return error
 
 
@@ -209,10 +211,7 @@ def _run(
                     file.write_snapshot(plan.snapshot, meter.pieces(pieces))
                 prove(plan, file, fetcher)
                 meter.begin("wal", 1 + len(plan.witnesses))
-                with closing(fetcher.segments(plan.segments)) as segments:
-                    for segment in segments:
-                        replay.add(segment)
-                        meter.object_done()
+                _replay(plan, fetcher, replay, meter)
                 replay.finish()
                 size = file.size
         finally:
@@ -241,6 +240,22 @@ def _run(
         check=verdict,
         warnings=warnings,
     )
+
+
+def _replay(plan: Plan, fetcher: Fetcher, replay: Replay, meter: "_Meter") -> None:
+    """Feed all segments; where one is damaged, the error names the last point before it."""
+    reached = plan.start
+    try:
+        with closing(fetcher.segments(plan.segments)) as segments:
+            for segment in segments:
+                replay.add(segment)
+                reached = replay.reached
+                meter.object_done()
+    except CorruptObjectError as error:
+        if reached == plan.start and plan.snapshot.note is None:
+            # Which commit the snapshot holds, only the segments tell.
+            raise
+        raise CorruptObjectError(error.name, error.why, last_point_words(reached)) from None
 
 
 def _check(output: Output, thoroughness: Check, stop: threading.Event) -> str:

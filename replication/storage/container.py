@@ -61,7 +61,9 @@ def decompress(name: str, chunks: Iterable[bytes]) -> Iterator[bytes]:
             if decompressor.eof and decompressor.unused_data:
                 raise CorruptObjectError(name, "bytes follow the end of its LZ4 frame")
     except RuntimeError as error:
-        raise CorruptObjectError(name, f"not a valid LZ4 frame ({error})") from None
+        wrong_sum = "checksum" in str(error).lower()
+        why = "the LZ4 checksum of its content is wrong" if wrong_sum else "it is not an LZ4 frame, or broken inside"
+        raise CorruptObjectError(name, why) from None
     if not decompressor.eof:
         raise CorruptObjectError(name, "it ends in the middle of its LZ4 frame")
 

@@ -1,0 +1,204 @@
+"""The program as a person meets it: its exit code, its two streams, and what it leaves on the disk."""
+
+import ctypes
+import hashlib
+import os
+import shlex
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+
+from tests import peers
+from tests.interchange.program import DEADLINE_SECONDS, PROGRAM, wait_until
+
+_LIBC = ctypes.CDLL(None, use_errno=True)
+_PR_CAPBSET_DROP = 24
+_CAP_DAC_OVERRIDE, _CAP_DAC_READ_SEARCH = 1, 2
+_MARK = "litestream-tui: "
+
+Argument = str | bytes | Path
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def complaints(self) -> list[str]:
+        """The lines on stderr that say why the command failed, warnings aside."""
+        lines = [line for line in self.err.splitlines() if line.startswith(_MARK)]
+        return [line.removeprefix(_MARK) for line in lines if not line.startswith(f"{_MARK}warning: ")]
+
+
+def run(
+    *arguments: Argument,
+    cwd: Path | None = None,
+    environment: Mapping[str, str] | None = None,
+    before: Callable[[], None] = lambda: None,
+    timeout: float = DEADLINE_SECONDS,
+) -> Result:
+    """Run a command to its end. `before` is called in the new process."""
+
+    def start() -> None:
+        peers.die_with_parent()
+        before()
+
+    done = subprocess.run(
+        [PROGRAM, *arguments],
+        cwd=cwd,
+        env=peers.clean_environment() if environment is None else environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        errors="replace",
+        timeout=timeout,
+        preexec_fn=start,
+    )
+    result = Result(done.returncode, done.stdout, done.stderr)
+    no_traceback(result.out + result.err)
+    return result
+
+
+def succeeds(*arguments: Argument, cwd: Path | None = None, environment: Mapping[str, str] | None = None) -> Result:
+    """Run a command that must do what it is asked; it complains of nothing."""
+    result = run(*arguments, cwd=cwd, environment=environment)
+    assert (result.code, result.complaints) == (0, []), result
+    return result
+
+
+def refuses(result: Result, code: int, *words: str) -> str:
+    """The one line with which a command was refused; it has all of `words`."""
+    assert result.code == code, result
+    assert len(result.complaints) == 1, result
+    line = result.complaints[0]
+    assert all(word in line for word in words), line
+    return line
+
+
+def no_traceback(text: str) -> None:
+    assert "Traceback" not in text, text
+    assert "Error:" not in text.replace("StorageError:", ""), text
+
+
+def contents(folder: Path) -> dict[str, str]:
+    """Everything below a folder, by name: what it is and, of a file, a hash of what it holds."""
+    found: dict[str, str] = {}
+    for path in sorted(folder.rglob("*")):
+        name = os.fsdecode(bytes(path.relative_to(folder)))
+        if path.is_symlink():
+            found[name] = f"link to {path.readlink()}"
+        elif path.is_file():
+            found[name] = hashlib.sha256(path.read_bytes()).hexdigest()
+        else:
+            found[name] = "folder"
+    return found
+
+
+class Replicating:
+    """`replicate` under way, with its two streams in files of `folder`."""
+
+    def __init__(
+        self,
+        folder: Path,
+        *arguments: Argument,
+        environment: Mapping[str, str] | None = None,
+        cwd: Path | None = None,
+        before: Callable[[], None] = lambda: None,
+    ) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._out, self._err = folder / "out", folder / "err"
+
+        def start() -> None:
+            peers.die_with_parent()
+            before()
+
+        with self._out.open("wb") as out, self._err.open("wb") as err:
+            self._process = subprocess.Popen(
+                [PROGRAM, "replicate", *arguments],
+                cwd=cwd,
+                env=peers.clean_environment() if environment is None else environment,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=err,
+                preexec_fn=start,
+            )
+        self.pid = self._process.pid
+
+    @property
+    def out(self) -> str:
+        return self._out.read_text(errors="replace")
+
+    @property
+    def err(self) -> str:
+        return self._err.read_text(errors="replace")
+
+    @property
+    def said(self) -> str:
+        """Both streams."""
+        return self.out + self.err
+
+    @property
+    def running(self) -> bool:
+        return self._process.poll() is None
+
+    def wait_for(self, *words: str, times: int = 1) -> str:
+        """The last of so many lines that have all of `words`."""
+        found: list[str] = []
+
+        def there() -> bool:
+            found[:] = [line for line in self.said.splitlines() if all(word in line for word in words)]
+            return len(found) >= times or not self.running
+
+        wait_until(f"a line with {words}", there, lambda: self.said[-4000:])
+        assert len(found) >= times, f"ended with {self._process.returncode} and no line with {words}\n{self.said}"
+        return found[-1]
+
+    def send(self, number: signal.Signals) -> None:
+        self._process.send_signal(number)
+
+    def wait(self) -> int:
+        """The exit code, once it has ended by itself."""
+        code = self._process.wait(DEADLINE_SECONDS)
+        no_traceback(self.said)
+        return code
+
+    def end(self, number: signal.Signals = signal.SIGTERM) -> int:
+        """Ask it to end; the exit code."""
+        self.send(number)
+        return self.wait()
+
+    @property
+    def result(self) -> Result:
+        """How it ended."""
+        return Result(self.wait(), self.out, self.err)
+
+    def __enter__(self) -> "Replicating":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self.running:
+            self._process.kill()
+            self._process.wait()
+
+
+def as_an_ordinary_user() -> None:
+    """For `before`: file permissions count, also for root. The files of this user stay its own."""
+    if os.getuid() == 0:
+        for capability in (_CAP_DAC_OVERRIDE, _CAP_DAC_READ_SEARCH):
+            if _LIBC.prctl(_PR_CAPBSET_DROP, capability, 0, 0, 0):
+                raise OSError(ctypes.get_errno(), "prctl")
+
+
+def python(code: str) -> str:
+    """A command line, for -exec, that runs Python."""
+    return shlex.join([sys.executable, "-c", code])
