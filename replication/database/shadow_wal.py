@@ -199,7 +199,9 @@ def _local_errors(path: Path) -> Iterator[None]:
             raise LocalFileError(
                 f"no space left for the shadow WAL at {where}; free some, replication goes on by itself"
             ) from None
-        raise LocalFileError(f"cannot write the shadow WAL at {where}: {error.strerror}") from None
+        refused = error.errno in (errno.EACCES, errno.EPERM, errno.EROFS)
+        advice = "; give this user write permission there, or name another folder with meta-path" if refused else ""
+        raise LocalFileError(f"cannot write the shadow WAL at {where}: {error.strerror}{advice}") from None
 
 
 def _fsync_folder(folder: Path) -> None:

@@ -20,10 +20,16 @@ _CACHE_PAGES_MAX = 16
 
 
 def connect(path: Path) -> apsw.Connection:
-    """Open `path` for reading and writing; DatabaseError if it is missing or cannot be opened."""
+    """Open `path` for reading and writing; DatabaseError if it is missing or cannot be opened so."""
     with sqlite_errors(path):
         connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
         try:
+            if connection.readonly("main"):
+                # SQLite opens it for reading only then; without checkpoints the WAL would grow for ever.
+                raise DatabaseError(
+                    f"{path} may not be written by this user; replication needs that for checkpoints: "
+                    "give write permission on the database and its folder"
+                )
             connection.set_busy_timeout(BUSY_TIMEOUT_MS)
             connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
             persist = ctypes.c_int(1)

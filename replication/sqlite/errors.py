@@ -34,7 +34,7 @@ def sqlite_errors(path: Path) -> Iterator[None]:
         ) from None
     except (apsw.ReadOnlyError, apsw.PermissionsError):
         raise DatabaseError(
-            f"{path} cannot be written; WAL mode needs write permission on the database and its folder"
+            f"{path} cannot be written; replication needs write permission on the database and its folder"
         ) from None
     except apsw.FullError:
         raise LocalFileError(f"the disk of {path} is full") from None
