@@ -12,6 +12,7 @@ from functools import partial
 from replication.config import Config, DatabaseConfig
 from replication.database.checkpoint import CheckpointPolicy
 from replication.database.database import Database
+from replication.database.notebook import NOTE_SECONDS_MIN
 from replication.database.shadow_wal import Ownership
 from replication.database.watch import Watcher
 from replication.errors import DatabaseError, DatabaseLockedError, ReplicationError
@@ -20,11 +21,12 @@ from replication.pool import Job, Pool
 from replication.replica.outage import Outages
 from replication.replica.replica import Replica
 from replication.replica.runner import ERROR_REPEAT_SECONDS, Intervals, ReplicaRunner
+from replication.source import Source
 from replication.sqlite.connection import check_sqlite_version, sqlite_version
 from replication.sqlite.errors import DatabaseBusyError
-from replication.status import DatabaseStatus, EngineStatus, Verification
+from replication.status import EngineStatus, Verification
 from replication.storage.file import FilePermissions
-from replication.storage.location import Location, S3Location
+from replication.storage.location import store_of
 from replication.storage.open import open_storage
 from replication.storage.replica_client import ReplicaClient
 
@@ -38,24 +40,6 @@ CLOSE_SECONDS_MAX = 10.0
 FIRST_LOOK_SECONDS_MAX = 5.0
 CLOSE_TRIES = 2
 """A replica that fails this often during a close is given up: its WAL stays for the next start."""
-
-
-class _Source:
-    """One database with its jobs."""
-
-    def __init__(self, config: DatabaseConfig, database: Database, runners: list[ReplicaRunner]) -> None:
-        self.config = config
-        self.database = database
-        self.runners = runners
-        self.watched = False
-        self.errors = 0
-        self.told: tuple[str, float] = ("", 0.0)
-        self.error: ReplicationError | None = None
-        self.looked = threading.Event()
-        self.began = 0.0
-        self.paused = False
-        self.database_job: Job
-        self.replica_jobs: list[Job] = []
 
 
 class Engine:
@@ -93,7 +77,9 @@ class Engine:
             self._sync_pool.wake(source.database_job)
             for runner, settings in zip(source.runners, source.config.replicas, strict=True):
                 if settings.validation_interval > 0:
-                    job = Job(f"validate {source.database.path} {settings.name}", runner.validate)
+                    job = Job(
+                        f"validate {source.database.path} {settings.name}", partial(self._validate, source, runner)
+                    )
                     self._upload_pool.wake(job, time.monotonic() + settings.validation_interval)
 
     def check(self, timeout_seconds: float = FIRST_LOOK_SECONDS_MAX) -> None:
@@ -111,7 +97,7 @@ class Engine:
     def status(self) -> EngineStatus:
         """How everything stands now: frozen values, nothing is asked of disk or store."""
         now = time.time()
-        return EngineStatus(now, tuple(_database_status(source, now) for source in self._sources))
+        return EngineStatus(now, tuple(source.status(now) for source in self._sources))
 
     def events_since(self, number: int) -> list[Event]:
         """Events after event `number`, oldest first."""
@@ -130,6 +116,7 @@ class Engine:
         """Let go of a database: nothing is copied or uploaded until `resume`. Blocks until it is let go."""
         source = self._named(database)
         source.paused = True
+        source.note()
         source.database.pause()
         self.events.emit("info", "paused", database=database)
 
@@ -151,9 +138,13 @@ class Engine:
 
     def verify(self, database: str, cancel: threading.Event) -> list[Verification]:
         """Restore the newest commit from each replica and compare, in the caller's thread."""
-        return [runner.verify(cancel) for runner in self._named(database).runners]
+        source = self._named(database)
+        try:
+            return [runner.verify(cancel) for runner in source.runners]
+        finally:
+            self._wake_notes(source)
 
-    def _named(self, database: str) -> _Source:
+    def _named(self, database: str) -> Source:
         for source in self._sources:
             if str(source.database.path) == database:
                 return source
@@ -180,6 +171,7 @@ class Engine:
         for source in self._sources:
             # A thread that hangs may still use the database; ending the process lets go of it as well.
             if not alive:
+                source.note(ending=True)
                 source.database.close()
                 for runner in source.runners:
                     runner.replica.client.storage.close()
@@ -187,7 +179,7 @@ class Engine:
 
     # -- making ---------------------------------------------------------------------------------------------------
 
-    def _source(self, config: DatabaseConfig) -> _Source:
+    def _source(self, config: DatabaseConfig) -> Source:
         path = str(config.path)
         policy = CheckpointPolicy(
             config.min_checkpoint_page_count, config.max_checkpoint_page_count, config.checkpoint_interval
@@ -210,19 +202,22 @@ class Engine:
                 settings.retention_check_interval,
                 settings.validation_interval,
             )
-            crowd = partial(self._outages.crowd, _store(settings.location))
+            crowd = partial(self._outages.crowd, store_of(settings.location))
             runners.append(ReplicaRunner(replica, database, intervals, emit, crowd))
-        source = _Source(config, database, runners)
+        source = Source(config, database, runners)
         source.database_job = Job(f"sync {path}", partial(self._run_database, source))
         source.replica_jobs = [
-            Job(f"upload {path} {settings.name}", partial(self._run_replica, source, number, _store(settings.location)))
+            Job(
+                f"upload {path} {settings.name}",
+                partial(self._run_replica, source, number, store_of(settings.location)),
+            )
             for number, settings in enumerate(config.replicas)
         ]
         return source
 
     # -- jobs -----------------------------------------------------------------------------------------------------
 
-    def _run_database(self, source: _Source) -> float | None:
+    def _run_database(self, source: Source) -> float | None:
         now = time.monotonic()
         if source.paused:
             return None
@@ -238,20 +233,23 @@ class Engine:
             return now + self._database_failed(source, error)
         if source.errors:
             self.events.emit("info", "database is well again", database=str(source.database.path))
+            self._wake_notes(source)
         source.errors, source.told, source.error = 0, ("", 0.0), None
         source.looked.set()
         if source.database.position != before:
             self._wake_replicas(source)
+            self._wake_notes(source)
         wait = source.config.monitor_interval
         if look_again is not None:
             wait = min(wait, max(0.0, look_again - time.time()))
         return now + max(wait, SYNC_GAP_SECONDS)
 
-    def _run_replica(self, source: _Source, number: int, store: str) -> float | None:
+    def _run_replica(self, source: Source, number: int, store: str) -> float | None:
         runner, job = source.runners[number], source.replica_jobs[number]
         if source.paused:
             return None
         again = runner.run()
+        self._wake_notes(source)
         if runner.failure.count:
             self._outages.failed(store, (runner, job))
             return again
@@ -262,10 +260,17 @@ class Engine:
                 self._upload_pool.wake(its_job)
         return again
 
-    def _database_failed(self, source: _Source, error: Exception) -> float:
+    def _validate(self, source: Source, runner: ReplicaRunner) -> float | None:
+        try:
+            return runner.validate()
+        finally:
+            self._wake_notes(source)
+
+    def _database_failed(self, source: Source, error: Exception) -> float:
         source.errors += 1
         source.error = error if isinstance(error, ReplicationError) else None
         source.looked.set()
+        self._wake_notes(source)
         wait = min(DATABASE_RETRY_SECONDS_MAX, source.config.monitor_interval * 1.5 ** (source.errors - 1))
         message = str(error) if isinstance(error, ReplicationError) else f"{type(error).__name__}: {error}"
         said, when = source.told
@@ -275,14 +280,18 @@ class Engine:
             self.events.emit("error", "sync failed", database=path, error=message, next_try_in=f"{wait:.1f}s")
         return wait
 
-    def _wake_database(self, source: _Source) -> None:
+    def _wake_database(self, source: Source) -> None:
         if self._sync_pool is not None:
             self._sync_pool.wake(source.database_job, source.began + SYNC_GAP_SECONDS)
 
-    def _wake_replicas(self, source: _Source) -> None:
+    def _wake_replicas(self, source: Source) -> None:
         if self._upload_pool is not None:
             for job in source.replica_jobs:
                 self._upload_pool.wake(job)
+
+    def _wake_notes(self, source: Source) -> None:
+        if self._sync_pool is not None:
+            self._sync_pool.wake(source.note_job, source.noted + NOTE_SECONDS_MIN)
 
     def _crashed(self, job: Job, error: BaseException) -> None:
         self.events.emit("error", "a job failed unexpectedly", job=job.name, error=f"{type(error).__name__}: {error}")
@@ -316,7 +325,7 @@ class Engine:
             if not done.acquire(timeout=max(0.0, deadline - time.monotonic())):
                 return
 
-    def _last_sync(self, source: _Source, done: threading.Semaphore, deadline: float) -> None:
+    def _last_sync(self, source: Source, done: threading.Semaphore, deadline: float) -> None:
         try:
             source.database.sync()
         except ReplicationError as error:
@@ -331,30 +340,3 @@ class Engine:
             done.release()
             return None
         return min(again or 0.0, time.monotonic() + 0.25)
-
-
-def _store(location: Location) -> str:
-    """What fails together: one server, or this machine's files."""
-    return f"s3 {location.endpoint or 'aws'}" if isinstance(location, S3Location) else "file"
-
-
-def _database_status(source: _Source, now: float) -> DatabaseStatus:
-    database, health = source.database, source.database.health
-    mark = database.mark
-    return DatabaseStatus(
-        path=str(database.path),
-        state="paused" if source.paused else health.state,
-        error=health.error,
-        position=database.position,
-        generation_reason=database.origin.reason,
-        page_size=database.page_size,
-        wal_bytes=health.wal_bytes,
-        last_sync=health.last_sync,
-        last_checkpoint=health.last_checkpoint,
-        checkpoint_blocked=health.checkpoint_blocked,
-        replicas=tuple(runner.status(now) for runner in source.runners),
-        generation_began=database.origin.began,
-        wal_frames=mark.frames if mark is not None else 0,
-        wal_salt=f"{mark.header.salt1:08x}{mark.header.salt2:08x}" if mark is not None else "",
-        checkpoint_words=health.checkpoint_words,
-    )

@@ -96,6 +96,11 @@ class Database:
         self._paused = False
 
     @property
+    def locked(self) -> bool:
+        """True while the engine lock of this database is ours."""
+        return self._engine_lock is not None
+
+    @property
     def mark(self) -> Mark | None:
         """How far the current life of the WAL was followed; None before the first commit, or while not open."""
         follower = self._follower

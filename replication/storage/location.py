@@ -30,3 +30,8 @@ class S3Location:
 
 
 Location = FileLocation | S3Location
+
+
+def store_of(location: Location) -> str:
+    """What fails together: one server, or this machine's files."""
+    return f"s3 {location.endpoint or 'aws'}" if isinstance(location, S3Location) else "file"

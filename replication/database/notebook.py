@@ -1,0 +1,158 @@
+"""What nobody can derive from a meta folder or a replica, kept beside the shadow WAL: errors and verifications.
+
+A small private JSON file at the top of the meta folder, where Litestream leaves files it does not know alone.
+It promises to be whole whenever it is read. Losing it loses words, no data, so nothing here raises and nothing
+is synced to disk. It leaves to the caller when to write, and that only the holder of the engine lock does.
+"""
+
+import json
+import os
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from replication.position import Position
+from replication.scrub import scrub
+from replication.status import DatabaseStatus, ReplicaStatus, Verification
+
+NOTEBOOK_NAME = "litestream-tui.status.json"
+NOTE_SECONDS_MIN = 5.0
+"""One database's notes are written no more often than this."""
+NOTEBOOK_BYTES_MAX = 1 << 20
+"""A file larger than this is none of ours."""
+_OUTCOMES = ("ok", "failed", "inconclusive")
+
+
+@dataclass(frozen=True, slots=True)
+class ReplicaNote:
+    """One replica. `error` is what is wrong now, `last_error` what was wrong last; times are since the epoch."""
+
+    name: str
+    error: str = ""
+    errors_in_a_row: int = 0
+    next_try: float = 0.0
+    last_error: str = ""
+    last_error_time: float = 0.0
+    behind_since: float = 0.0
+    """When the oldest commit that the replica lacks was copied; 0 while it lacks none, or only for a moment."""
+    verified: Verification | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseNote:
+    """One database, by the engine with process id `pid`, at `time`; `pid` is 0 after an orderly end."""
+
+    pid: int = 0
+    time: float = 0.0
+    paused: bool = False
+    error: str = ""
+    replicas: tuple[ReplicaNote, ...] = ()
+
+    def replica(self, name: str) -> ReplicaNote:
+        """The note of one replica, empty if there is none."""
+        return next((item for item in self.replicas if item.name == name), ReplicaNote(name))
+
+
+class Notebook:
+    """The notes of one database. Used by one thread at a time."""
+
+    def __init__(self, meta_path: Path) -> None:
+        self._path = meta_path / NOTEBOOK_NAME
+        self.latest = load(meta_path)
+        """As it was last written, by this engine or the one before."""
+
+    def write(self, status: DatabaseStatus, now: float, pid: int) -> bool:
+        """Write down how a database is, if that is news; True if it was written."""
+        fresh = _note(status, self.latest, now, pid)
+        if replace(fresh, time=self.latest.time) == self.latest:
+            return False
+        temporary = self._path.with_name(NOTEBOOK_NAME + ".new")
+        with suppress(OSError):
+            flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
+            with open(os.open(temporary, flags, 0o600), "w", encoding="ascii") as file:  # noqa: PTH123 (its mode is set)
+                file.write(json.dumps(asdict(fresh)) + "\n")
+            temporary.replace(self._path)
+            self.latest = fresh
+            return True
+        return False
+
+
+def load(meta_path: Path) -> DatabaseNote:
+    """The notes in a meta folder; empty if there are none, or none that can be believed."""
+    with suppress(OSError, ValueError, TypeError, KeyError, AttributeError):
+        with (meta_path / NOTEBOOK_NAME).open("rb") as file:
+            data = file.read(NOTEBOOK_BYTES_MAX + 1)
+        if len(data) <= NOTEBOOK_BYTES_MAX:
+            return _database(json.loads(data))
+    return DatabaseNote()
+
+
+def _note(status: DatabaseStatus, before: DatabaseNote, now: float, pid: int) -> DatabaseNote:
+    notes = tuple(_replica_note(item, before.replica(item.name), now) for item in status.replicas)
+    return DatabaseNote(pid, now, status.state == "paused", scrub(status.error), notes)
+
+
+def _replica_note(status: ReplicaStatus, before: ReplicaNote, now: float) -> ReplicaNote:
+    error = scrub(status.last_error) if status.errors_in_a_row else ""
+    is_news = status.errors_in_a_row != before.errors_in_a_row or error != before.error
+    verified = status.verified
+    if verified is not None:
+        verified = replace(verified, words=scrub(verified.words))
+    return ReplicaNote(
+        name=status.name,
+        error=error,
+        errors_in_a_row=status.errors_in_a_row,
+        next_try=status.next_try,
+        last_error=error or before.last_error,
+        last_error_time=now if error and is_news else before.last_error_time,
+        behind_since=_behind_since(status, before, now),
+        verified=verified,
+    )
+
+
+def _behind_since(status: ReplicaStatus, before: ReplicaNote, now: float) -> float:
+    if status.lag_seconds < NOTE_SECONDS_MIN:
+        return 0.0
+    since = now - status.lag_seconds
+    # The same moment, computed twice, differs by a little; that is no news.
+    return before.behind_since if abs(since - before.behind_since) < 1.0 else since
+
+
+def _database(values: dict[str, Any]) -> DatabaseNote:
+    return DatabaseNote(
+        pid=int(values["pid"]),
+        time=float(values["time"]),
+        paused=bool(values["paused"]),
+        error=str(values["error"]),
+        replicas=tuple(_replica(item) for item in values["replicas"]),
+    )
+
+
+def _replica(values: dict[str, Any]) -> ReplicaNote:
+    return ReplicaNote(
+        name=str(values["name"]),
+        error=str(values["error"]),
+        errors_in_a_row=int(values["errors_in_a_row"]),
+        next_try=float(values["next_try"]),
+        last_error=str(values["last_error"]),
+        last_error_time=float(values["last_error_time"]),
+        behind_since=float(values["behind_since"]),
+        verified=_verification(values["verified"]),
+    )
+
+
+def _verification(values: dict[str, Any] | None) -> Verification | None:
+    if values is None:
+        return None
+    if values["outcome"] not in _OUTCOMES:
+        raise ValueError("no outcome of a verification")
+    place = values["position"]
+    return Verification(
+        replica=str(values["replica"]),
+        outcome=values["outcome"],
+        words=str(values["words"]),
+        position=Position(str(place["generation"]), int(place["index"]), int(place["offset"])) if place else None,
+        seconds=float(values["seconds"]),
+        time=float(values["time"]),
+    )
