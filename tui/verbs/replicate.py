@@ -64,6 +64,9 @@ def _config(args: Namespace) -> Config:
     if not urls:
         raise UsageError(f"must specify at least one replica URL for {path}")
     for url in urls:
+        if not is_replica_url(url) and "@" in url:
+            # It may be a mangled URL that holds a password.
+            raise UsageError("replica url scheme required; write s3://BUCKET/PATH or file:///ABSOLUTE/PATH")
         if not is_replica_url(url):
             raise UsageError(f"replica url scheme required: {url!r}; for a folder write file://{Path(url).absolute()}")
     return config_for(path, urls)
