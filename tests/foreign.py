@@ -12,11 +12,14 @@ from types import TracebackType
 from typing import Any
 
 _SERVER = r"""
-import json, sqlite3, sys
+import hashlib, json, sqlite3, sys
 connection = sqlite3.connect(sys.argv[1], isolation_level=None, timeout=float(sys.argv[2]))
 connection.execute("PRAGMA wal_autocheckpoint=0") if sys.argv[3] == "0" else None
 for line in sys.stdin:
     try:
+        if json.loads(line) is None:
+            print(json.dumps({"sha256": hashlib.sha256(connection.serialize()).hexdigest()}), flush=True)
+            continue
         rows = connection.execute(json.loads(line)).fetchall()
         answer = {"rows": [[v.hex() if isinstance(v, bytes) else v for v in row] for row in rows]}
     except Exception as error:
@@ -43,18 +46,25 @@ class ForeignConnection:
 
     def execute(self, sql: str) -> list[list[Any]]:
         """Run one statement there and return its rows; blobs come back as hex."""
+        rows: list[list[Any]] = self._ask(sql)["rows"]
+        return rows
+
+    def sha256(self) -> str:
+        """The hash of the whole database as this connection sees it, WAL included."""
+        return str(self._ask(None)["sha256"])
+
+    def _ask(self, question: str | None) -> dict[str, Any]:
         assert self.process.stdin is not None
         assert self.process.stdout is not None
-        self.process.stdin.write(json.dumps(sql) + "\n")
+        self.process.stdin.write(json.dumps(question) + "\n")
         self.process.stdin.flush()
         line = self.process.stdout.readline()
         if not line:
             raise ForeignError(f"the process ended with {self.process.wait()}")
-        answer = json.loads(line)
+        answer: dict[str, Any] = json.loads(line)
         if "error" in answer:
             raise ForeignError(answer["error"])
-        rows: list[list[Any]] = answer["rows"]
-        return rows
+        return answer
 
     def kill(self) -> None:
         """End it as a crash would."""
@@ -94,7 +104,7 @@ class Shell:
             [
                 sys.executable,
                 "-c",
-                "import sqlite3,sys; c=sqlite3.connect(sys.argv[1],timeout=30); c.executescript(sys.argv[2]); c.close()",
+                "import sqlite3, sys; c = sqlite3.connect(sys.argv[1], timeout=30); c.executescript(sys.argv[2])",
                 str(self.path),
                 script,
             ],

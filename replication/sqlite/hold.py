@@ -26,6 +26,13 @@ from replication.errors import DatabaseError
 from replication.sqlite.connection import connect
 from replication.sqlite.errors import DatabaseBusyError, sqlite_errors
 
+BARRIER_WAIT_SECONDS_MAX = 0.25
+"""How long a checkpoint tries to get in between writers; nothing is copied meanwhile."""
+BARRIER_HELD_SECONDS_MAX = 0.02
+"""How long writers wait, at most, only because somebody else is checkpointing when we want to."""
+_TRY_SECONDS = 0.001
+"""Between two tries: a busy writer lets go of its lock for less than that, so rare tries would never meet it."""
+
 
 @dataclass(frozen=True, slots=True)
 class CheckpointResult:
@@ -99,6 +106,7 @@ class Hold:
                 self._move_pin(helper, copy)
                 large_part = _passive(helper)
                 barrier = connect(self.path)
+                barrier.set_busy_handler(_try_until(time.monotonic() + BARRIER_WAIT_SECONDS_MAX))
                 try:
                     barrier.execute("BEGIN IMMEDIATE")
                 except apsw.BusyError:
@@ -109,6 +117,9 @@ class Hold:
                 with self._lost_on_error():
                     self._pin.execute("COMMIT")
                     result = _passive(helper)
+                    while result.busy and time.monotonic() < started + BARRIER_HELD_SECONDS_MAX:
+                        time.sleep(_TRY_SECONDS)
+                        result = _passive(helper)
                     _begin_reading(self._pin)
                 barrier.execute("ROLLBACK")
                 return replace(result, barrier_seconds=time.monotonic() - started)
@@ -152,6 +163,16 @@ class _LostOnError:
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         if isinstance(error, apsw.Error | DatabaseBusyError):
             raise HoldLostError(f"{self._path}: the pinned reader was lost: {error}") from None
+
+
+def _try_until(deadline: float) -> Callable[[int], bool]:
+    """A busy handler for SQLite that tries at short, even intervals until `deadline` (of time.monotonic)."""
+
+    def again(tries: int) -> bool:
+        time.sleep(_TRY_SECONDS)
+        return time.monotonic() < deadline
+
+    return again
 
 
 def _passive(connection: apsw.Connection) -> CheckpointResult:

@@ -1,5 +1,7 @@
 """The rules of SQLite that the hold rests on, and the hold itself, each with foreign processes."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -96,6 +98,28 @@ def test_a_writer_that_does_not_let_go_is_not_waited_for_without_limit(shell: Sh
         assert not result.complete
         app.execute("COMMIT")
         assert app.execute("SELECT count(*) FROM t") == [[2]]
+        hold.close()
+
+
+def test_a_checkpoint_gets_in_between_writers_that_never_pause(shell: Shell) -> None:
+    busy = (
+        "import sqlite3, sys; c = sqlite3.connect(sys.argv[1], isolation_level=None, timeout=30)\n"
+        "print(flush=True)\n"
+        "while True: c.execute('INSERT INTO t VALUES(randomblob(200000))')"
+    )
+    hold = Hold.take(shell.path)
+    writers = [
+        subprocess.Popen([sys.executable, "-c", busy, str(shell.path)], stdout=subprocess.PIPE) for _ in range(2)
+    ]
+    try:
+        for writer in writers:
+            assert writer.stdout is not None
+            writer.stdout.readline()
+        assert [hold.checkpoint(nothing).busy for _ in range(10)].count(False) >= 3
+    finally:
+        for writer in writers:
+            writer.kill()
+            writer.communicate()
         hold.close()
 
 
