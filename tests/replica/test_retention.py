@@ -70,7 +70,7 @@ def last_object(catalog: Catalog, time: datetime) -> object:
 
 
 @given(replica=written(), retention=st.integers(1, 200), later=st.integers(0, 300))
-def test_promise_3_the_whole_window_stays_restorable(replica: Written, retention: int, later: int) -> None:
+def test_the_whole_window_stays_restorable(replica: Written, retention: int, later: int) -> None:
     now = replica.end + timedelta(seconds=later)
     forget = expired([replica.holdings], GENERATION, now, retention)
     assert forget.generations == ()
