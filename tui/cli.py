@@ -61,8 +61,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     escape_what_cannot_be_written()
     try:
         args = _parse(sys.argv[1:] if arguments is None else arguments)
-        if args.verb is None:
-            raise UsageError("which verb? try: litestream-tui demo, or litestream-tui -h for all of them")
         module = import_module(f"tui.verbs.{args.module}")
         return int(getattr(module, args.function)(args))
     except ReplicationError as error:
@@ -90,7 +88,7 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
         nearest = difflib.get_close_matches(first, verbs, n=1)
         hint = f"did you mean {nearest[0]}?" if nearest else f"there are {', '.join(verbs)}"
         raise UsageError(f"{first!r} is not a verb of litestream-tui; {hint}")
-    switches = verbs[first].switches if first in verbs else set()
+    switches = verbs[first].switches if first in verbs else parser.switches
     plain: list[str] = []
     for argument in arguments:
         match = _SWITCH_WITH_VALUE.fullmatch(argument)
@@ -98,7 +96,11 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
             plain.append(argument)
         elif match[2].lower() in ("1", "t", "true"):
             plain.append(match[1])
-    return parser.parse_args(plain)
+    args = parser.parse_args(plain)
+    if args.verb is not None and first.startswith("-"):
+        # The verb's own default would silently take the place of the value given before it.
+        raise UsageError(f"flags go after the verb: litestream-tui {args.verb} {first} ...")
+    return args
 
 
 def _place(error: BaseException) -> str:
@@ -114,14 +116,27 @@ def _place(error: BaseException) -> str:
 def _parser() -> tuple[_Parser, dict[str, _Parser]]:
     """The parser of everything, and that of each verb."""
     parser = _Parser(prog="litestream-tui", description=_DESCRIPTION, epilog=_EPILOG)
+    _screen_flags(parser)
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", parser_class=_Parser)
     _add_replicate(verbs)
     _add_restore(verbs)
     _add_listings(verbs)
+    _add_status(verbs)
     _add_demo(verbs)
     version = _add(verbs, "version", "version", "run", "print the version", "litestream-tui version")
     version.set_defaults(json=False)
     return parser, dict(verbs.choices)
+
+
+def _screen_flags(parser: _Parser) -> None:
+    """Those of the screen, which opens when there is no verb."""
+    parser.set_defaults(module="screen", function="run")
+    _config_flags(parser)
+    _flag(parser, "read-only", "take away every key that changes something")
+    _flag(parser, "refresh", "ask the engine this often (default 1)", "SECONDS", type=_seconds, default=1.0)
+    _flag(parser, "slow", "for a thin line: no clock, nothing is sent while nothing changes")
+    _flag(parser, "ascii", "plain letters in place of marks and lines")
+    _flag(parser, "no-mouse", "leave the mouse to the terminal")
 
 
 def _add(
@@ -222,6 +237,20 @@ def _add_listings(verbs: "argparse._SubParsersAction[_Parser]") -> None:
         parser.add_argument("source", nargs="?", metavar="DB_PATH|REPLICA_URL")
 
 
+def _add_status(verbs: "argparse._SubParsersAction[_Parser]") -> None:
+    parser = _add(
+        verbs,
+        "status",
+        "status",
+        "run",
+        "how each database stands: position, lag, queue, errors, last verified; with or without an engine",
+        "litestream-tui status -config ./litestream.yml",
+    )
+    _config_flags(parser)
+    _flag(parser, "json", "print JSON")
+    parser.add_argument("source", nargs="?", metavar="DB_PATH", help="only this database")
+
+
 def _add_demo(verbs: "argparse._SubParsersAction[_Parser]") -> None:
     parser = _add(
         verbs,
@@ -233,6 +262,13 @@ def _add_demo(verbs: "argparse._SubParsersAction[_Parser]") -> None:
     )
     _flag(parser, "s3", "replicate to a local S3 server, started for the demo (make peers fetches it)")
     _flag(parser, "dir", "work in this folder and leave it (default: a temporary one, removed)", "PATH")
+
+
+def _seconds(text: str) -> float:
+    value = float(text) if re.fullmatch(r"[0-9]{1,4}(\.[0-9]{1,3})?", text, re.ASCII) else 0.0
+    if not 0.1 <= value <= 3600:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds from 0.1 to 3600")
+    return value
 
 
 def _count(text: str) -> int:

@@ -1,0 +1,49 @@
+"""Driving the application without a terminal: a test is a plain function that hands its steps to `drive`.
+
+def test_help() -> None:
+    async def steps(pilot: Drive) -> None:
+        await pilot.press("question_mark")
+        await picture.shows(pilot, "Help")
+    drive(steps, FakeControl(database()))
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from textual.pilot import Pilot
+
+from replication.config import Config
+from replication.control import Control
+from tests.tui import fake
+from tui.app import LitestreamApp
+from tui.view import Options
+
+NORMAL = (80, 24)
+LARGE = (140, 40)
+STILL = Options(clock=fake.clock)
+Drive = Pilot[int]
+
+
+def drive(
+    steps: Callable[[Drive], Awaitable[None]],
+    control: Control,
+    size: tuple[int, int] = NORMAL,
+    options: Options = STILL,
+    config: Config | None = None,
+) -> LitestreamApp:
+    """Open the application on `control`, take the steps, end it; the application, for its return value."""
+    app = LitestreamApp(control, config or fake.empty_config(), options)
+
+    async def run() -> None:
+        async with app.run_test(size=size, notifications=True) as pilot:
+            await pilot.pause()
+            await steps(pilot)
+
+    asyncio.run(run())
+    return app
+
+
+def app_of(pilot: Drive) -> LitestreamApp:
+    """The application under test."""
+    assert isinstance(pilot.app, LitestreamApp)
+    return pilot.app

@@ -1,0 +1,205 @@
+"""The application: it owns the poll timer, the screens, background jobs, and the way out.
+
+It asks the engine through Control alone. Starting and closing the engine is left to the caller.
+"""
+
+import os
+import threading
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any, ClassVar, TypeVar, cast
+
+from rich.text import Text
+from textual.app import App
+from textual.message import Message
+from textual.screen import Screen
+
+from replication.config import Config
+from replication.control import Control
+from replication.errors import ReplicationError
+from replication.events import EVENTS_MAX, Event
+from replication.status import EngineStatus
+from tui import crashlog
+from tui.screens.base import ShellScreen
+from tui.screens.dashboard import DashboardScreen
+from tui.view import Options, View
+
+__all__ = ["LitestreamApp", "Options", "View"]
+
+JOBS_MAX = 16
+"""Background jobs at one time; a key press beyond that is told to wait."""
+TOAST_SECONDS = 6.0
+
+T = TypeVar("T")
+
+
+class LitestreamApp(App[int]):
+    """Opens on the dashboard; its return value is the exit code."""
+
+    TITLE = "litestream-tui"
+    ENABLE_COMMAND_PALETTE: ClassVar[bool] = False
+    CSS = """
+    Screen { background: ansi_default; color: ansi_default; }
+    Toast { width: 60; max-width: 90%; }
+    """
+
+    @dataclass
+    class Finished(Message):
+        """A background job has ended: what is to be called on this thread."""
+
+        call: Callable[[], None]
+
+    def __init__(self, control: Control, config: Config, options: Options) -> None:
+        super().__init__(ansi_color=True)
+        self.theme = "ansi-dark"
+        self.control = control
+        self.config = config
+        self.options = options
+        self.view = View(EngineStatus(options.clock(), ()))
+        self.frozen = False
+        self.jobs = 0
+        """Background jobs that have not ended."""
+        self.hurried = False
+        """True when the user wants out without waiting for uploads."""
+        self._events: deque[Event] = deque(maxlen=EVENTS_MAX)
+        self._last_event = 0
+        self._poll_error = ""
+
+    # -- life -----------------------------------------------------------------------------------------------------
+
+    def get_default_screen(self) -> Screen[Any]:
+        return DashboardScreen()
+
+    def on_mount(self) -> None:
+        self.poll()
+        self.set_interval(self.options.refresh_seconds, self.poll)
+
+    def leave(self, code: int = 0) -> None:
+        """End the application; the caller then closes the engine."""
+        self.exit(code)
+
+    def now(self) -> float:
+        """Seconds since the epoch, by the clock of the options."""
+        return self.options.clock()
+
+    def poll(self) -> None:
+        """Ask the engine, and let the screen in front show what it says."""
+        try:
+            status = self.control.status()
+            new = self.control.events_since(self._last_event)
+        except Exception as error:  # whatever it is: the screen stays, and the next poll comes
+            words = str(error) if isinstance(error, ReplicationError) else crashlog.record(error, "status")
+            if words != self._poll_error:
+                self._poll_error = words
+                self.tell(f"The engine does not say how it stands: {words}", "error")
+            return
+        self._poll_error = ""
+        events = self.view.events
+        if new:
+            self._last_event = new[-1].number
+            self._events.extend(new)
+            events = tuple(self._events)
+        self.view = View(status, events)
+        screen = self.screen
+        if not self.frozen and isinstance(screen, ShellScreen) and screen.is_mounted:
+            self._safely(lambda: screen.show(self.view), type(screen).__name__)
+
+    def _safely(self, call: Callable[[], None], where: str) -> None:
+        try:
+            call()
+        except Exception as error:  # one panel that cannot be drawn must not end the program
+            self._unforeseen(error, where)
+
+    def _unforeseen(self, error: BaseException, where: str) -> None:
+        words = crashlog.record(error, where)
+        log = f" Details: {self.options.log_path}" if self.options.log_path else ""
+        self.tell(f"Unforeseen: {words}. Replication goes on.{log}", "error")
+
+    # -- what screens ask for ---------------------------------------------------------------------------------------
+
+    def tell(self, words: str, severity: str = "information") -> None:
+        """A toast. Nothing in it is markup."""
+        level = cast(Any, severity)
+        self.notify(Text(words).plain, severity=level, timeout=TOAST_SECONDS, markup=False)
+
+    def in_background(
+        self,
+        work: Callable[[], T],
+        done: Callable[[T], None] | None = None,
+        failed: Callable[[str], None] | None = None,
+    ) -> None:
+        """Do `work` in a thread of its own; one message brings back its result, or why it failed in a sentence.
+
+        The thread is a daemon: a store that never answers must not keep the program from ending.
+        """
+        if self.jobs >= JOBS_MAX:
+            self.tell(f"{JOBS_MAX} things are under way already; wait for one to end", "warning")
+            return
+        self.jobs += 1
+        fail = failed or (lambda words: self.tell(words, "error"))
+
+        def run() -> None:
+            try:
+                result = work()
+            except ReplicationError as error:
+                words = str(error)
+                self.post_message(self.Finished(lambda: fail(words)))
+            except Exception as error:
+                words = crashlog.record(error, "a background job")
+                self.post_message(self.Finished(lambda: fail(words)))
+            else:
+                self.post_message(self.Finished(lambda: done(result) if done is not None else None))
+
+        threading.Thread(target=run, name="screen-job", daemon=True).start()
+
+    def on_litestream_app_finished(self, message: Finished) -> None:
+        self.jobs -= 1
+        self._safely(message.call, "the end of a background job")
+
+    def open_detail(self, database: str) -> None:
+        self._open("tui.screens.detail", "DetailScreen", database)
+
+    def open_restore(self, database: str) -> None:
+        self._open("tui.screens.restore", "RestoreScreen", database)
+
+    def open_uploads(self) -> None:
+        self._open("tui.screens.uploads", "UploadsScreen")
+
+    def open_log(self) -> None:
+        self._open("tui.screens.log", "LogScreen")
+
+    def _open(self, module: str, name: str, *arguments: str) -> None:
+        # Imported when first opened: the first paint does not wait for screens that nobody looks at.
+        try:
+            screen_type = getattr(import_module(module), name)
+        except ModuleNotFoundError as error:
+            if error.name != module:
+                raise
+            self.tell(f"{name} is not there yet", "warning")
+            return
+        self.push_screen(screen_type(*arguments))
+
+    # -- actions of every screen ------------------------------------------------------------------------------------
+
+    async def action_back(self) -> None:
+        if len(self.screen_stack) > 1:
+            self.pop_screen()
+
+    async def action_quit(self) -> None:
+        self.leave()
+
+    def action_freeze(self) -> None:
+        self.frozen = not self.frozen
+        self.tell("Frozen: the display stands still, replication goes on. f lets it go on" if self.frozen else "Live")
+        if not self.frozen:
+            self.poll()
+
+    def action_next_panel(self) -> None:
+        self.screen.focus_next()
+
+
+def no_color() -> bool:
+    """True where the user asked for no colour."""
+    return bool(os.environ.get("NO_COLOR"))

@@ -1,0 +1,49 @@
+"""What all screens share: keys from the action table, a footer, and what to do with a new view."""
+
+from typing import ClassVar, cast
+
+from textual.binding import Binding
+from textual.screen import Screen
+
+from tui.actions import actions_of, keys_of
+from tui.view import Shell, View
+from tui.widgets.footer import KeyFooter
+
+
+class ShellScreen(Screen[None]):
+    """A screen of this program. PLACE is its name in the action table; `show` is called with every new view."""
+
+    PLACE: ClassVar[str] = ""
+    HORIZONTAL_BREAKPOINTS = [(0, "-tiny-width"), (50, "-narrow"), (80, "-normal-width"), (100, "-wide")]  # noqa: RUF012
+    VERTICAL_BREAKPOINTS = [(0, "-tiny-height"), (12, "-low"), (24, "-normal-height"), (35, "-tall")]  # noqa: RUF012
+
+    @property
+    def shell(self) -> Shell:
+        """The application."""
+        return cast(Shell, self.app)
+
+    def footer(self) -> KeyFooter:
+        """The line of keys, for `compose`."""
+        options = self.shell.options
+        return KeyFooter(self.PLACE, options.keys, options.read_only, options.ascii)
+
+    def show(self, view: View) -> None:
+        """Show how things stand. Called when the screen opens, and at every poll while it is in front."""
+
+    def on_mount(self) -> None:
+        options = self.shell.options
+        for action in actions_of(self.PLACE, options.read_only):
+            # What the screen does not do itself, the application does.
+            call = action.id if hasattr(self, f"action_{action.id}") else f"app.{action.id}"
+            for key in keys_of(action, options.keys):
+                named = Binding(key.replace(",", "comma"), call, action.words, show=False, id=action.id)
+                for binding in Binding.make_bindings([named]):
+                    self._bindings.key_to_bindings[binding.key] = [binding]
+        self.call_after_refresh(self._show_first)
+
+    def on_screen_resume(self) -> None:
+        if self.is_mounted:
+            self._show_first()
+
+    def _show_first(self) -> None:
+        self.show(self.shell.view)

@@ -1,0 +1,79 @@
+"""The six words for how a database or a replica stands, and their marks. Pure.
+
+Its promise: a state is told by its word and mark; colour only repeats them.
+"""
+
+from dataclasses import dataclass
+
+from replication.status import DatabaseStatus, ReplicaStatus
+
+STALE_SECONDS = 15.0
+"""A database that nobody has looked at for so long shows that age in place of "ok"."""
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """One state. `urgency` sorts: higher comes first. `style` is a colour of the terminal's own sixteen."""
+
+    word: str
+    mark: str
+    ascii_mark: str
+    style: str
+    urgency: int
+
+    def shown(self, ascii: bool) -> str:
+        """Mark and word."""
+        return f"{self.ascii_mark if ascii else self.mark} {self.word}"
+
+
+OK = State("ok", "●", "o", "green", 0)
+SYNCING = State("syncing", "◐", "~", "cyan", 1)
+STARTING = State("starting", "?", "?", "default", 2)
+PAUSED = State("paused", "◌", "-", "magenta", 3)
+BEHIND = State("behind", "▲", "!", "yellow", 4)
+ERROR = State("error", "✖", "x", "red", 5)
+
+STATES = (OK, SYNCING, STARTING, PAUSED, BEHIND, ERROR)
+"""From well to worst."""
+
+LEGEND: dict[State, str] = {
+    OK: "the replica has every commit",
+    SYNCING: "commits are on their way to the replica",
+    STARTING: "not looked at yet, or the file does not exist yet",
+    PAUSED: "paused by P: nothing is copied or uploaded",
+    BEHIND: "commits have waited for longer than a few seconds",
+    ERROR: "the last try failed; the next one comes by itself",
+}
+
+_DATABASE = {"error": ERROR, "paused": PAUSED, "starting": STARTING, "waiting": STARTING, "busy": SYNCING}
+_REPLICA = {state.word: state for state in STATES}
+
+
+def replica_state(replica: ReplicaStatus) -> State:
+    """How one replica stands."""
+    return _REPLICA.get(replica.state, STARTING)
+
+
+def database_state(database: DatabaseStatus) -> State:
+    """How a database stands: the worst of itself and its replicas; paused is paused."""
+    own = _DATABASE.get(database.state, OK)
+    if own in (PAUSED, STARTING):
+        return own
+    return max((own, *map(replica_state, database.replicas)), key=lambda state: state.urgency)
+
+
+def lag_seconds(database: DatabaseStatus) -> float:
+    """Age of the oldest commit that some replica lacks."""
+    return max((replica.lag_seconds for replica in database.replicas), default=0.0)
+
+
+def pending_bytes(database: DatabaseStatus) -> int:
+    """Bytes of WAL not uploaded yet, over all replicas."""
+    return sum(replica.pending_bytes for replica in database.replicas)
+
+
+def error_of(database: DatabaseStatus) -> str:
+    """What is wrong now, in the engine's words, or nothing."""
+    if database.error:
+        return database.error
+    return next((replica.last_error for replica in database.replicas if replica.errors_in_a_row), "")

@@ -1,0 +1,1 @@
+"""The widgets: small, fed with plain values, and repainted only where something changed."""
