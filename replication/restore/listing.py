@@ -7,15 +7,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-import numpy as np
-
-from replication.errors import CorruptObjectError
 from replication.position import Position
 from replication.restore.catalog import Catalog, read_catalog
-from replication.sqlite.checksum import WAL_HEADER_SIZE
+from replication.restore.points import read_commits
 from replication.sqlite.wal import WALHeader
-from replication.storage.names import SegmentInfo, segment_name
-from replication.storage.replica_client import ReplicaClient, closing_iterator
+from replication.storage.names import SegmentInfo
+from replication.storage.replica_client import ReplicaClient
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,41 +79,11 @@ def commits(client: ReplicaClient, segment: SegmentInfo, header: WALHeader | Non
     `header` is that of the segment's index; without it, the index's first segment is opened for it. Salts are
     checked, checksums are left to the restore. Raises CorruptObjectError, ObjectNotFoundError, StorageError.
     """
-    if header is None and segment.offset:
-        first = segment_name(Position(segment.generation, segment.index, 0))
-        header = _header(first, client.read_head(first, WAL_HEADER_SIZE))
-    rest = b""
-    at = segment.offset
-    with closing_iterator(client.read(segment.name)) as pieces:
-        for piece in pieces:
-            rest += piece
-            if at == 0:
-                if len(rest) < WAL_HEADER_SIZE:
-                    continue
-                header = _header(segment.name, rest)
-                rest, at = rest[WAL_HEADER_SIZE:], WAL_HEADER_SIZE
-            assert header is not None
-            count = len(rest) // header.frame_size
-            rows = np.frombuffer(rest, dtype=np.uint8, count=count * header.frame_size).reshape(count, -1)
-            fields = rows[:, :16].copy().view(">u4").astype(np.uint32).reshape(count, 4)
-            if not ((fields[:, 2] == header.salt1) & (fields[:, 3] == header.salt2)).all():
-                raise CorruptObjectError(segment.name, "a frame of another WAL is in it")
-            for row in np.flatnonzero(fields[:, 1]).tolist():
-                end = Position(segment.generation, segment.index, at + (row + 1) * header.frame_size)
-                yield CommitPoint(end, int(fields[row, 1]))
-            at += count * header.frame_size
-            rest = rest[count * header.frame_size :]
-    if rest:
-        raise CorruptObjectError(segment.name, "it ends in the middle of a frame")
+    found = read_commits(client, segment, header)
+    for end, pages in zip(found.ends, found.pages, strict=True):
+        yield CommitPoint(Position(segment.generation, segment.index, end), pages)
 
 
 def snapshot_points(catalog: Catalog) -> tuple[CommitPoint, ...]:
     """The commits that noted snapshots hold: restore points that need no segment."""
     return tuple(CommitPoint(item.note.position, item.note.pages) for item in catalog.snapshots if item.note)
-
-
-def _header(name: str, head: bytes) -> WALHeader:
-    try:
-        return WALHeader.parse(head)
-    except ValueError as error:
-        raise CorruptObjectError(name, str(error)) from None
