@@ -6,11 +6,14 @@ The file lies at the top of the meta folder, where Litestream leaves files it do
 
 import fcntl
 import os
+import time
 from pathlib import Path
 
 from replication.errors import DatabaseLockedError, LocalFileError
 
 LOCK_NAME = "litestream-tui.lock"
+LOOK_SECONDS_MAX = 0.1
+"""How long one who only asks for the holder may have the lock, at the very most."""
 _TEXT_SIZE_MAX = 200
 
 
@@ -29,9 +32,7 @@ class EngineLock:
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
             raise LocalFileError(f"cannot open the lock file {path}: {error.strerror}") from None
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        if not _lock(descriptor):
             fields = _read(descriptor)
             os.close(descriptor)
             raise DatabaseLockedError(
@@ -50,6 +51,44 @@ class EngineLock:
     def release(self) -> None:
         """Let go; the file stays, since removing it would race with the next holder."""
         os.close(self._descriptor)
+
+
+def holder(meta_path: Path) -> int | None:
+    """The process that replicates the database of a meta folder, 0 if it is not named; None if there is none.
+
+    Raises LocalFileError if that cannot be found out.
+    """
+    path = meta_path / LOCK_NAME
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise LocalFileError(
+            f"{path} cannot be read: {error.strerror}; ask as the user who replicates, or as root"
+        ) from None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        pid = _read(descriptor).get("pid", "")
+        return int(pid) if pid.isdigit() else 0
+    finally:
+        os.close(descriptor)
+    return None
+
+
+def _lock(descriptor: int) -> bool:
+    """True once the lock is ours. One who only looks has it for a moment, and is waited for."""
+    deadline = time.monotonic() + LOOK_SECONDS_MAX
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            if time.monotonic() >= deadline:
+                return False
+            time.sleep(LOOK_SECONDS_MAX / 20)
+        else:
+            return True
 
 
 def _read(descriptor: int) -> dict[str, str]:

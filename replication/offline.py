@@ -1,0 +1,246 @@
+"""How things stand, found out from outside: from the meta folders and the replicas, engine running or not.
+
+It only reads, opens no database file, and tries an engine lock for no longer than a moment. What cannot be found
+out is an error in the report. What an engine knows better, its own status says; showing it is the caller's.
+"""
+
+import os
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from replication.config import DatabaseConfig
+from replication.database.lock import holder
+from replication.database.notebook import NOTE_SECONDS_MIN, DatabaseNote, ReplicaNote, load
+from replication.database.origin import Origin
+from replication.database.shadow_wal import Ownership, ShadowWAL
+from replication.errors import LocalFileError
+from replication.position import Position
+from replication.sqlite.checksum import FRAME_HEADER_SIZE, WAL_HEADER_SIZE
+from replication.sqlite.wal import WALHeader, align
+from replication.status import Verification
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """How far a replica was found to reach, and the newest object's time; or why that is not known.
+
+    `position` is None for a replica without the generation that was asked for.
+    """
+
+    name: str
+    address: str
+    position: Position | None = None
+    newest: float = 0.0
+    error: str = ""
+    exit_code: int = 0
+    asked: bool = True
+    """False if it did not come to it, or no answer was waited for."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReplicaReport:
+    """One replica. `state` is ok, syncing, behind, error, or unknown; what is not known is None.
+
+    `last_error` is what was wrong last, maybe long ago; `error` is wrong now. Times are since the epoch.
+    """
+
+    name: str
+    address: str
+    state: str
+    position: Position | None
+    pending_bytes: int | None
+    lag_seconds: float | None
+    error: str
+    errors_in_a_row: int
+    next_try: float
+    last_error: str
+    last_error_time: float
+    verified: Verification | None
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseReport:
+    """One database. `state` is ok, error, paused, stopped (no engine has it), missing, or unknown.
+
+    `uncopied` is true when the WAL holds commits that were not copied yet, None when only an engine could tell.
+    """
+
+    path: str
+    state: str
+    pid: int | None
+    error: str
+    position: Position | None
+    generation_reason: str
+    generation_began: str
+    uncopied: bool | None
+    replicas: tuple[ReplicaReport, ...]
+
+
+_NO_ORIGIN = Origin("", "", "", "")
+_NO_NOTE = DatabaseNote()
+
+
+@dataclass(frozen=True, slots=True)
+class Local:
+    """What the meta folder of a database says."""
+
+    config: DatabaseConfig
+    pid: int | None = None
+    note: DatabaseNote = _NO_NOTE
+    position: Position | None = None
+    copied: float = 0.0
+    """When the last commit was copied."""
+    origin: Origin = _NO_ORIGIN
+    uncopied: bool | None = None
+    error: str = ""
+
+    @property
+    def generation(self) -> str | None:
+        """The generation in use, or None."""
+        return self.position.generation if self.position is not None else None
+
+
+def look(config: DatabaseConfig) -> Local:
+    """Read the meta folder of a database. Nothing is raised: what cannot be read is its `error`."""
+    meta = config.meta_path
+    try:
+        pid = holder(meta)
+        if not meta.is_dir():
+            return Local(config)
+        shadow = ShadowWAL(meta, Ownership())
+        generation = shadow.current_generation()
+        if generation is None:
+            return Local(config, pid, load(meta))
+        indexes = shadow.indexes(generation)
+        path = shadow.path(generation, indexes[-1] if indexes else 0)
+        end, copied, header = _end(path)
+        position = Position(generation, indexes[-1] if indexes else 0, end)
+        uncopied = _is_ahead(_wal_of(config.path), header, end)
+        return Local(config, pid, load(meta), position, copied, Origin.load(meta, generation), uncopied)
+    except (LocalFileError, OSError) as error:
+        words = str(error) if isinstance(error, LocalFileError) else f"{meta} cannot be read: {error.strerror}"
+        return Local(config, error=words)
+
+
+def report(local: Local, reaches: tuple[Reach, ...], now: float) -> DatabaseReport:
+    """Put together what the meta folder and the replicas said. `now` is seconds since the epoch."""
+    state = _state(local)
+    return DatabaseReport(
+        path=str(local.config.path),
+        state=state,
+        pid=local.pid,
+        error=local.error or (local.note.error if state == "error" else ""),
+        position=local.position,
+        generation_reason=local.origin.reason,
+        generation_began=local.origin.began,
+        uncopied=local.uncopied,
+        replicas=tuple(_replica(local, reach, now) for reach in reaches),
+    )
+
+
+def _state(local: Local) -> str:
+    if local.error:
+        return "unknown"
+    if local.pid is not None:
+        return "error" if local.note.error else "ok"
+    if local.note.paused and _alive(local.note.pid):
+        return "paused"
+    return "stopped" if os.path.exists(local.config.path) else "missing"  # noqa: PTH110 (false where no look is allowed)
+
+
+def _replica(local: Local, reach: Reach, now: float) -> ReplicaReport:
+    note = local.note.replica(reach.name)
+    pending = _pending(local, reach)
+    lag = _lag(local, note, pending, now) if pending is not None else None
+    state = "behind"
+    if reach.error or (local.pid is not None and note.error):
+        state = "error"
+    elif pending is None or lag is None:
+        state = "unknown"
+    elif pending == 0 and lag == 0.0:
+        state = "ok"
+    elif local.pid is not None and lag < NOTE_SECONDS_MIN:
+        state = "syncing"
+    running = local.pid is not None
+    return ReplicaReport(
+        name=reach.name,
+        address=reach.address,
+        state=state,
+        position=reach.position,
+        pending_bytes=pending,
+        lag_seconds=lag,
+        error=reach.error or (note.error if running else ""),
+        errors_in_a_row=note.errors_in_a_row if running else 0,
+        next_try=note.next_try if running else 0.0,
+        last_error=note.last_error,
+        last_error_time=note.last_error_time,
+        verified=note.verified,
+    )
+
+
+def _pending(local: Local, reach: Reach) -> int | None:
+    """Bytes of WAL that were copied and that the replica lacks; None if that is not known."""
+    here, there = local.position, reach.position
+    if reach.error or here is None:
+        return None
+    if there is None or there.generation != here.generation:
+        return max(1, here.offset)
+    shadow = ShadowWAL(local.config.meta_path, Ownership())
+    whole = sum(shadow.size(here.generation, index) for index in range(there.index, here.index))
+    # A replica that was asked after the meta folder may be ahead of what was read there.
+    return max(0, whole + here.offset - there.offset) if there.index <= here.index else 0
+
+
+def _lag(local: Local, note: ReplicaNote, pending: int, now: float) -> float | None:
+    """The age of the oldest commit that the replica lacks, at most; None if only an engine could tell."""
+    if pending:
+        # An engine notes no lag of a few seconds.
+        since = note.behind_since or max(local.copied, now - NOTE_SECONDS_MIN if local.pid is not None else 0.0)
+        return max(0.0, now - since)
+    if local.pid is not None or local.uncopied is False:
+        return 0.0
+    return max(0.0, now - max(local.copied, local.note.time)) if local.uncopied else None
+
+
+def _end(path: Path) -> tuple[int, float, WALHeader | None]:
+    """Where a shadow file ends, when it was written last, and its header."""
+    try:
+        with path.open("rb") as file:
+            status = os.fstat(file.fileno())
+            header = WALHeader.parse(file.read(WAL_HEADER_SIZE))
+    except (FileNotFoundError, ValueError):
+        return 0, 0.0, None
+    return align(status.st_size, header.page_size), status.st_mtime, header
+
+
+def _is_ahead(wal: Path, copied: WALHeader | None, end: int) -> bool | None:
+    """True if the WAL holds frames after `end`, or is another one; None if there is none to look at."""
+    with suppress(OSError, ValueError):
+        # The WAL carries no locks, so that opening and closing it harms nobody.
+        with wal.open("rb") as file:
+            header = WALHeader.parse(file.read(WAL_HEADER_SIZE))
+            file.seek(end)
+            frame = file.read(FRAME_HEADER_SIZE)
+        if copied is None or header.salts != copied.salts:
+            return True
+        salts = int.from_bytes(frame[8:12], "big"), int.from_bytes(frame[12:16], "big")
+        return len(frame) == FRAME_HEADER_SIZE and salts == header.salts
+    return None
+
+
+def _wal_of(database: Path) -> Path:
+    # SQLite follows links, and keeps the WAL beside the file.
+    return Path(f"{os.path.realpath(database)}-wal")
+
+
+def _alive(pid: int) -> bool:
+    if pid <= 0:
+        return False
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        pass
+    return True

@@ -1,0 +1,156 @@
+"""Asking many replicas at once how far they reach, with bounded threads and a bound on waiting.
+
+A store that failed one replica is not asked for the others, and one that stays silent is given up: a thousand
+databases whose store is down are told of in the time of one. Nothing is raised; errors are values.
+"""
+
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from queue import Empty, SimpleQueue
+
+from replication.config import DatabaseConfig, ReplicaConfig
+from replication.errors import (
+    AccessDeniedError,
+    BucketNotFoundError,
+    LocalFileError,
+    ObjectNotFoundError,
+    ReplicationError,
+    StorageError,
+)
+from replication.offline import DatabaseReport, Local, Reach, look, report
+from replication.position import Position
+from replication.replica.recovery import noted_position
+from replication.restore.listing import describe
+from replication.storage.location import store_of
+from replication.storage.open import open_storage
+from replication.storage.replica_client import ReplicaClient, closing_iterator
+
+THREADS_MAX = 16
+SILENCE_SECONDS_MAX = 10.0
+"""With no answer from any replica for so long, those still asked are given up."""
+
+_Question = tuple[int, int, ReplicaConfig, str | None]
+"""Which database, which replica of it, its settings, and the generation to look for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The reports, in the order of the databases; what could not be found out, in words, and its exit code, else 0."""
+
+    reports: tuple[DatabaseReport, ...]
+    complaints: tuple[str, ...]
+    exit_code: int
+
+
+def survey(databases: Sequence[DatabaseConfig], silence_seconds: float = SILENCE_SECONDS_MAX) -> Answer:
+    """Look at every meta folder, then ask every replica."""
+    reports: list[DatabaseReport] = []
+    complaints: list[str] = []
+    exit_code = passed_over = 0
+    found = [look(config) for config in databases]
+    answers = _ask(found, silence_seconds)
+    now = time.time()
+    for number, local in enumerate(found):
+        reaches: list[Reach] = []
+        for place, settings in enumerate(local.config.replicas):
+            given_up = Reach(settings.name, "", None, 0.0, _silent(silence_seconds), StorageError.exit_code, False)
+            reaches.append(answers.get((number, place), given_up))
+        if local.error:
+            exit_code = LocalFileError.exit_code
+            complaints.append(f"{local.config.path}: {local.error}")
+        for item in reaches:
+            if item.exit_code:
+                exit_code = item.exit_code
+                passed_over += not item.asked
+            if item.exit_code and item.asked:
+                complaints.append(f"{local.config.path} replica {item.name}: {item.error}")
+        reports.append(report(local, tuple(reaches), now))
+    if passed_over:
+        complaints.append(f"{passed_over} more replicas did not answer, or were not asked as their store had failed")
+    return Answer(tuple(reports), tuple(complaints), exit_code)
+
+
+def reach(client: ReplicaClient, name: str, generation: str | None) -> Reach:
+    """How far a replica reaches in a generation, or in its newest one. Raises StorageError."""
+    if generation is None:
+        newest = next(reversed(describe(client)), None)
+        if newest is None:
+            return Reach(name, client.address)
+        generation = newest.generation
+    snapshots, segments = client.snapshots(generation), client.segments(generation)
+    times = [item.created.timestamp() for item in snapshots] + [item.created.timestamp() for item in segments]
+    places: list[Position] = []
+    if segments:
+        last = segments[-1]
+        with closing_iterator(client.read(last.name)) as pieces:
+            length = sum(map(len, pieces))
+        places.append(Position(generation, last.index, last.offset + length))
+    if snapshots and (not segments or snapshots[-1].index > segments[-1].index):
+        last_snapshot = snapshots[-1]
+        places.append(noted_position(client, last_snapshot.name) or Position(generation, last_snapshot.index, 0))
+    return Reach(name, client.address, max(places, default=None), max(times, default=0.0))
+
+
+class _Survey:
+    """One round of questions, for threads that may be left behind when a store hangs."""
+
+    def __init__(self) -> None:
+        self.questions: SimpleQueue[_Question] = SimpleQueue()
+        self.answers: SimpleQueue[tuple[tuple[int, int], Reach]] = SimpleQueue()
+        self._down: dict[str, tuple[str, int]] = {}
+        """Stores that did not answer: what they were told of with, and its exit code."""
+
+    def work(self) -> None:
+        while True:
+            try:
+                number, place, settings, generation = self.questions.get_nowait()
+            except Empty:
+                return
+            self.answers.put(((number, place), self._answer(settings, generation)))
+
+    def _answer(self, settings: ReplicaConfig, generation: str | None) -> Reach:
+        storage = open_storage(settings.location)
+        store = store_of(settings.location) if storage.type == "s3" else ""
+        if store in self._down:
+            words, exit_code = self._down[store]
+            return Reach(settings.name, storage.address, None, 0.0, f"not asked: {words}", exit_code, False)
+        try:
+            return reach(ReplicaClient(storage), settings.name, generation)
+        except ReplicationError as error:
+            of_the_store = isinstance(error, StorageError) and not isinstance(
+                error, AccessDeniedError | BucketNotFoundError | ObjectNotFoundError
+            )
+            if store and of_the_store:
+                self._down[store] = (str(error), error.exit_code)
+            return Reach(settings.name, storage.address, error=str(error), exit_code=error.exit_code)
+        except Exception as error:  # a defect in one answer must not take the others with it
+            return Reach(settings.name, storage.address, error=f"{type(error).__name__}: {error}", exit_code=1)
+        finally:
+            storage.close()
+
+
+def _ask(locals_: Sequence[Local], silence_seconds: float) -> dict[tuple[int, int], Reach]:
+    """The answers by database and replica; those that did not come in time are not in it."""
+    asked = _Survey()
+    count = 0
+    for number, local in enumerate(locals_):
+        for place, settings in enumerate(local.config.replicas):
+            asked.questions.put((number, place, settings, local.generation))
+            count += 1
+    for number in range(min(THREADS_MAX, count)):
+        # Daemons: a thread that hangs at a silent store does not keep the program from ending.
+        threading.Thread(target=asked.work, name=f"ask-{number}", daemon=True).start()
+    answers: dict[tuple[int, int], Reach] = {}
+    while len(answers) < count:
+        try:
+            key, answer = asked.answers.get(timeout=silence_seconds)
+        except Empty:
+            break
+        answers[key] = answer
+    return answers
+
+
+def _silent(seconds: float) -> str:
+    return f"no replica answered for {seconds:g} seconds; look at the network, or at the store's address"

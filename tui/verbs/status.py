@@ -1,0 +1,105 @@
+"""status: how each database stands, with or without an engine, from the meta folders and the replicas.
+
+A replica that cannot be asked is told in its row and on stderr, and the exit code says so.
+"""
+
+import json
+import time
+from argparse import Namespace
+from dataclasses import asdict
+from typing import Any
+
+from replication.config.location import local_path
+from replication.errors import UsageError
+from replication.offline import DatabaseReport, ReplicaReport
+from replication.status import Verification
+from replication.survey import survey
+from tui.console import complain, say
+from tui.format import go_duration, size, table
+from tui.sources import config_of
+
+_HEADER = ["database", "engine", "replica", "state", "position", "lag", "queue", "verified", "error"]
+_ERROR_CHARS_MAX = 60
+"""The table shows no more of an error; the whole of it is on stderr and in the JSON."""
+
+
+def run(args: Namespace) -> int:
+    """Print how things stand; the exit code of the last error met, 0 without one."""
+    config = config_of(args)
+    databases = config.databases
+    if args.source is not None:
+        path = local_path(args.source)
+        databases = tuple(item for item in databases if item.path == path)
+        if not databases:
+            known = ", ".join(str(item.path) for item in config.databases) or "none"
+            raise UsageError(f"database not found in config: {path}; it has: {known}")
+    answer = survey(databases)
+    for words in answer.complaints:
+        complain(words)
+    if args.json:
+        say(json.dumps([_values(report) for report in answer.reports], indent=2))
+    else:
+        now = time.time()
+        say(table(_HEADER, [row for report in answer.reports for row in _rows(report, now)]))
+    return answer.exit_code
+
+
+def _rows(report: DatabaseReport, now: float) -> list[list[str]]:
+    engine = f"pid {report.pid}" if report.pid else "running" if report.pid == 0 else report.state
+    if not report.replicas:
+        return [[report.path, engine, "", report.state, str(report.position or ""), "", "", "", _short(report.error)]]
+    return [
+        [
+            report.path,
+            engine,
+            replica.name,
+            "error" if report.state == "error" else replica.state,
+            str(replica.position or ""),
+            _lag(replica.lag_seconds),
+            "" if replica.pending_bytes is None else size(replica.pending_bytes),
+            _verified(replica.verified, now),
+            _short(report.error or replica.error or _once(replica, now)),
+        ]
+        for replica in report.replicas
+    ]
+
+
+def _lag(seconds: float | None) -> str:
+    if seconds is None:
+        return ""
+    return go_duration(round(seconds, 1))
+
+
+def _verified(verification: Verification | None, now: float) -> str:
+    if verification is None:
+        return "never"
+    return f"{verification.outcome} {_ago(verification.time, now)}"
+
+
+def _once(replica: ReplicaReport, now: float) -> str:
+    """An error that is over."""
+    if not replica.last_error:
+        return ""
+    return f"none now; {_ago(replica.last_error_time, now)}: {replica.last_error}"
+
+
+def _ago(then: float, now: float) -> str:
+    return f"{go_duration(int(max(0.0, now - then)))} ago"
+
+
+def _short(text: str) -> str:
+    line = "".join(char if char.isprintable() else " " for char in text)
+    return line if len(line) <= _ERROR_CHARS_MAX else f"{line[: _ERROR_CHARS_MAX - 1]}…"
+
+
+def _values(report: DatabaseReport) -> dict[str, Any]:
+    """Everything known of a database, positions as text."""
+    values = asdict(report)
+    values["position"] = str(report.position) if report.position else None
+    values["engine_running"] = report.pid is not None
+    for shown, replica in zip(values["replicas"], report.replicas, strict=True):
+        shown["position"] = str(replica.position) if replica.position else None
+        if replica.verified is not None:
+            place = replica.verified.position
+            shown["verified"]["position"] = str(place) if place else None
+    return values
