@@ -5,6 +5,7 @@ It asks the engine through Control alone. Starting and closing the engine is lef
 
 import os
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -58,6 +59,8 @@ class LitestreamApp(App[int]):
         self.config = config
         self.options = options
         self.view = View(EngineStatus(options.clock(), ()))
+        self.running: set[tuple[str, str]] = set()
+        self.leaving = threading.Event()
         self.frozen = False
         self.jobs = 0
         """Background jobs that have not ended."""
@@ -65,6 +68,7 @@ class LitestreamApp(App[int]):
         """True when the user wants out without waiting for uploads."""
         self._events: deque[Event] = deque(maxlen=EVENTS_MAX)
         self._last_event = 0
+        self._threads: list[threading.Thread] = []
         self._poll_error = ""
 
     # -- life -----------------------------------------------------------------------------------------------------
@@ -78,7 +82,16 @@ class LitestreamApp(App[int]):
 
     def leave(self, code: int = 0) -> None:
         """End the application; the caller then closes the engine."""
+        self.leaving.set()
         self.exit(code)
+
+    def wait_for_jobs(self, seconds: float) -> bool:
+        """Wait so long for background jobs to give up, when the application has ended; true if none is left."""
+        self.leaving.set()
+        deadline = time.monotonic() + seconds
+        for thread in self._threads:
+            thread.join(max(0.0, deadline - time.monotonic()))
+        return not any(thread.is_alive() for thread in self._threads)
 
     def now(self) -> float:
         """Seconds since the epoch, by the clock of the options."""
@@ -134,11 +147,11 @@ class LitestreamApp(App[int]):
 
         The thread is a daemon: a store that never answers must not keep the program from ending.
         """
+        fail = failed or (lambda words: self.tell(words, "error"))
         if self.jobs >= JOBS_MAX:
-            self.tell(f"{JOBS_MAX} things are under way already; wait for one to end", "warning")
+            fail(f"{JOBS_MAX} things are under way already; wait for one to end")
             return
         self.jobs += 1
-        fail = failed or (lambda words: self.tell(words, "error"))
 
         def run() -> None:
             try:
@@ -152,7 +165,9 @@ class LitestreamApp(App[int]):
             else:
                 self.post_message(self.Finished(lambda: done(result) if done is not None else None))
 
-        threading.Thread(target=run, name="screen-job", daemon=True).start()
+        thread = threading.Thread(target=run, name="screen-job", daemon=True)
+        self._threads = [*(other for other in self._threads if other.is_alive()), thread]
+        thread.start()
 
     def on_litestream_app_finished(self, message: Finished) -> None:
         self.jobs -= 1

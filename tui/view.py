@@ -3,6 +3,7 @@
 All values are frozen; the application replaces the view at each poll.
 """
 
+import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -55,6 +56,10 @@ class Shell(Protocol):
     config: Config
     options: Options
     view: View
+    running: set[tuple[str, str]]
+    """Commands under way: what, and the path of the database."""
+    leaving: threading.Event
+    """Set when the program ends: background work gives up and cleans up after itself."""
 
     def now(self) -> float:
         """Seconds since the epoch, by the clock of the options."""
