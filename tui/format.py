@@ -2,6 +2,8 @@
 
 from datetime import UTC, datetime
 
+from replication.position import Position
+
 _BYTE_UNITS = ("B", "KB", "MB", "GB", "TB")
 
 
@@ -49,3 +51,40 @@ def table(header: list[str], rows: list[list[str]]) -> str:
         "".join(cell.ljust(width) + "  " for cell, width in zip(line, widths, strict=False)) + line[-1]
         for line in lines
     )
+
+
+def clock_time(time: float) -> str:
+    """A time of day in UTC; `time` is seconds since the epoch."""
+    return datetime.fromtimestamp(time, UTC).strftime("%H:%M:%S")
+
+
+def day_time(time: float) -> str:
+    """Day and minute in UTC: 10-20 04:27Z."""
+    return datetime.fromtimestamp(time, UTC).strftime("%m-%d %H:%MZ")
+
+
+def age(seconds: float) -> str:
+    """How long, in the one unit that matters: 0.4s, 14s, 3m, 2h, 5d."""
+    seconds = max(0.0, seconds)
+    if seconds < 9.95:
+        return f"{seconds:.1f}s" if seconds >= 0.05 else "0s"
+    for unit, length, below in (("s", 1, 60), ("m", 60, 3600), ("h", 3600, 2 * 86400)):
+        if seconds < below:
+            return f"{int(seconds / length)}{unit}"
+    return f"{int(seconds / 86400)}d"
+
+
+def short_position(position: Position | None) -> str:
+    """A position with the first half of its generation's name; "-" for none."""
+    return f"{position.generation[:8]}/{position.index:08x}:{position.offset}" if position is not None else "-"
+
+
+def short_object(name: str) -> str:
+    """An object's name without what all of them share: 7ecd3310/wal/00000003_00000020."""
+    parts = name.removesuffix(".lz4").removeprefix("generations/").split("/")
+    return "/".join([parts[0][:8], *parts[1:]]) if len(parts) > 1 else name
+
+
+def plain(text: str) -> str:
+    """A text from outside on one line, without anything that a terminal would obey."""
+    return "".join(char if char.isprintable() else " " if char.isspace() else repr(char)[1:-1] for char in text)

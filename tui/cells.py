@@ -1,0 +1,33 @@
+"""Texts in the cells of a terminal, where some letters take two: cutting and filling. Pure."""
+
+from rich.cells import cell_len
+
+
+def cut_start(text: str, width: int) -> str:
+    """The end of a text, in at most `width` cells of a terminal: …/analytics.db."""
+    return _cut(text[::-1], width)[::-1]
+
+
+def cut_end(text: str, width: int) -> str:
+    """The start of a text, in at most `width` cells of a terminal."""
+    return _cut(text, width)
+
+
+def fit(text: str, width: int) -> str:
+    """The start of a text in exactly `width` cells."""
+    text = _cut(text, width)
+    return text + " " * (width - cell_len(text))
+
+
+def fit_start(text: str, width: int) -> str:
+    """The end of a text in exactly `width` cells, where its end says more, as with paths."""
+    text = cut_start(text, width)
+    return text + " " * (width - cell_len(text))
+
+
+def _cut(text: str, width: int) -> str:
+    if cell_len(text) <= width:
+        return text
+    while text and cell_len(text) > max(0, width - 1):
+        text = text[:-1]
+    return text + "…" if width > 0 else ""
