@@ -20,7 +20,7 @@ from replication.errors import (
     StorageError,
 )
 from replication.position import Position
-from replication.replica.backoff import delay
+from replication.replica.backoff import RETRY_SECONDS_MIN, delay
 from replication.replica.replica import Replica
 from replication.status import ReplicaStatus, Verification
 
@@ -108,9 +108,9 @@ class ReplicaRunner:
         self._not_before = 0.0
 
     def caught_up(self) -> bool:
-        """True when the replica has everything that was copied."""
-        here = self._database.position
-        return here is None or here == self.replica.position or self._pending(here, self.replica.position) == 0
+        """True when the replica has everything that was copied, its first snapshot included."""
+        here, position = self._database.position, self.replica.position
+        return here is None or (position is not None and self._pending(here, position) == 0)
 
     def status(self, now: float) -> ReplicaStatus:
         """How it stands at `now`, in seconds since the epoch."""
@@ -168,7 +168,8 @@ class ReplicaRunner:
         now = time.monotonic()
         times = [self._retention_at, now + self._snapshot_due() - time.time()]
         if not self.caught_up():
-            times.append(self._not_before)
+            # Without a position it waits for the database to begin a generation, which wakes it.
+            times.append(self._not_before if self.replica.position is not None else now + RETRY_SECONDS_MIN)
         earliest = min(times)
         return None if earliest == float("inf") else earliest
 

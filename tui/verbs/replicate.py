@@ -131,7 +131,7 @@ class _Run:
             (database.path, replica.name)
             for database in self._engine.status().databases
             for replica in database.replicas
-            if replica.pending_bytes
+            if replica.pending_bytes or (replica.position is None and database.position is not None)
         ]
         for path, name in pending:
             values = attrs(db=path, replica=name)
