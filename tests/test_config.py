@@ -110,9 +110,7 @@ dbs:
     near, by_url, by_file = database.replicas
     assert near == ReplicaConfig(
         name="near",
-        location=S3Location(
-            "b", "lead/trail", "http://minio:9000", "eu-west-1", "TOPKEYID", "TOPSECRET", False, True
-        ),
+        location=S3Location("b", "lead/trail", "http://minio:9000", "eu-west-1", "TOPKEYID", "TOPSECRET", False, True),
         retention=1800,
         retention_check_interval=1800,
         sync_interval=10,

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from replication.config import load_config
-from replication.config.load import CONFIG_BYTES_MAX
 from replication.config.keys import KEYS, KEYS_OF_05
+from replication.config.load import CONFIG_BYTES_MAX
 from replication.errors import ConfigError
 
 REPLICA = "dbs:\n  - path: /a\n    replicas:\n      - "
@@ -38,8 +38,7 @@ REFUSALS = {
     "look at indentation and quotes",
     "dbs: [a": ":1:8: this is not YAML: expected , or ], but got <stream end>; look at indentation and quotes",
     "dbs: [": ":1:7: this is not YAML: expected the node content, but found <stream end>; look at indentation and quotes",
-    "secret-access-key: *CANARY": ":1:20: this is not YAML: found undefined alias; "
-    "look at indentation and quotes",
+    "secret-access-key: *CANARY": ":1:20: this is not YAML: found undefined alias; look at indentation and quotes",
     "a: b\nsecret-access-key: CANARY: x": ":2:26: this is not YAML: mapping values are not allowed here; "
     "look at indentation and quotes",
     "a: b\nc: \x07": ":2: a character that YAML does not allow; remove it",
@@ -56,14 +55,12 @@ REFUSALS = {
     "as Litestream 0.3 does; write it as a list under replicas",
     "dbs:\n- dir: /a": ":2: dbs[0].dir is a key of Litestream 0.5, and this file is read as Litestream 0.3 does; "
     "write one entry with path for each database",
-    S3
-    + "sse-kms-key-id: x": ":6: dbs[0].replicas[0].sse-kms-key-id is a key of Litestream 0.5, and this file is "
+    S3 + "sse-kms-key-id: x": ":6: dbs[0].replicas[0].sse-kms-key-id is a key of Litestream 0.5, and this file is "
     "read as Litestream 0.3 does; remove it: objects are stored without it",
     "l0_retention: 1h": ":1: l0_retention is not a known key; l0-retention is one of Litestream 0.5: "
     "remove it: segments are not compacted",
     S3 + "retnetion: 72h": ":6: dbs[0].replicas[0].retnetion is not a known key; did you mean retention?",
-    S3
-    + "SyncInterval: 1s": ":6: dbs[0].replicas[0].SyncInterval is not a known key; did you mean sync-interval?",
+    S3 + "SyncInterval: 1s": ":6: dbs[0].replicas[0].SyncInterval is not a known key; did you mean sync-interval?",
     '"a\\e[31m": 1': ":1: a\N{REPLACEMENT CHARACTER}[31m is not a known key; here may be "
     "access-key-id, addr, dbs, exec, logging, secret-access-key",
     # Settings of the whole
@@ -74,8 +71,7 @@ REFUSALS = {
     "logging: {stderr: 'true'}": ":1: logging.stderr must be true or false, without quotes, not 'true'",
     # Databases
     "dbs: [{replicas: []}]": ":1: dbs[0] has no path; add path: and the database file",
-    "dbs:\n- path: /a\n- path: /x/../a": ":3: dbs[1].path is the same database as dbs[0] on line 2; "
-    "remove one of them",
+    "dbs:\n- path: /a\n- path: /x/../a": ":3: dbs[1].path is the same database as dbs[0] on line 2; remove one of them",
     "dbs:\n- {path: /a, meta-path: /m}\n- {path: /b, meta-path: /m/}": ":3: dbs[1].meta-path keeps its local files "
     "where dbs[0] on line 2 does; give each database a meta-path of its own",
     "dbs: [{path: /a, monitor-interval: 0}]": ":1: dbs[0].monitor-interval must be more than 0: with 0 nothing "
@@ -89,34 +85,24 @@ REFUSALS = {
     # Replicas
     REPLICA + "type: s3": ":4: dbs[0].replicas[0] has no bucket: bucket required for s3 replica; "
     "add bucket: and its name",
-    REPLICA
-    + "name: x": ":4: dbs[0].replicas[0] has no path: file replica path required; add path: and a folder",
+    REPLICA + "name: x": ":4: dbs[0].replicas[0] has no path: file replica path required; add path: and a folder",
     REPLICA + "type: tape": ":4: dbs[0].replicas[0].type is 'tape', an unknown replica type; use s3 or file",
-    REPLICA
-    + "type: gcs": ":4: dbs[0].replicas[0].type is gcs, which this program does not have; use s3 or file",
-    REPLICA
-    + "type: sftp\n        host: h": ":4: dbs[0].replicas[0].type is sftp, which this program does not "
+    REPLICA + "type: gcs": ":4: dbs[0].replicas[0].type is gcs, which this program does not have; use s3 or file",
+    REPLICA + "type: sftp\n        host: h": ":4: dbs[0].replicas[0].type is sftp, which this program does not "
     "have; use s3 or file",
-    REPLICA
-    + "url: gcs://b/p": ":4: dbs[0].replicas[0].url cannot be used: replica type gcs is not built yet; "
+    REPLICA + "url: gcs://b/p": ":4: dbs[0].replicas[0].url cannot be used: replica type gcs is not built yet; "
     "use s3 or file",
     REPLICA + "path: s3://b/p": ":4: dbs[0].replicas[0].path cannot be a URL; use the url key instead",
-    REPLICA
-    + "url: s3://b/p\n        path: x": ":5: dbs[0].replicas[0].path stands beside url: cannot specify "
+    REPLICA + "url: s3://b/p\n        path: x": ":5: dbs[0].replicas[0].path stands beside url: cannot specify "
     "url & path for s3 replica",
-    REPLICA
-    + "url: s3://b/p\n        bucket: x": ":5: dbs[0].replicas[0].bucket stands beside url: cannot specify "
+    REPLICA + "url: s3://b/p\n        bucket: x": ":5: dbs[0].replicas[0].bucket stands beside url: cannot specify "
     "url & bucket for s3 replica",
-    REPLICA
-    + "bucket: b\n        path: x": ":4: dbs[0].replicas[0].bucket belongs to type s3, and a replica without "
+    REPLICA + "bucket: b\n        path: x": ":4: dbs[0].replicas[0].bucket belongs to type s3, and a replica without "
     "type is of type file; add type: s3",
-    REPLICA
-    + "type: file\n        path: /x\n        region: r": ":6: dbs[0].replicas[0].region belongs to type s3, "
+    REPLICA + "type: file\n        path: /x\n        region: r": ":6: dbs[0].replicas[0].region belongs to type s3, "
     "and this replica is of type file; remove it",
-    S3
-    + "host: h": ":6: dbs[0].replicas[0].host belongs to type sftp, and this replica is of type s3; remove it",
-    S3
-    + "age: {recipients: [age1CANARY]}": ":6: dbs[0].replicas[0].age asks for encryption, which this program "
+    S3 + "host: h": ":6: dbs[0].replicas[0].host belongs to type sftp, and this replica is of type s3; remove it",
+    S3 + "age: {recipients: [age1CANARY]}": ":6: dbs[0].replicas[0].age asks for encryption, which this program "
     "does not have: it would store the data readable. Go on with Litestream 0.3 for this database, or remove age",
     S3 + "secret-access-key: CANARY": ":4: dbs[0].replicas[0] has secret-access-key without access-key-id; "
     "set both, or neither to take them from the environment",
@@ -125,28 +111,23 @@ REFUSALS = {
     S3 + "secret-access-key: [CANARY]": ":6: dbs[0].replicas[0].secret-access-key must be text, not a list",
     S3 + "region: us east": ":6: dbs[0].replicas[0].region is 'us east', which is no region; "
     "write one such as us-east-1",
-    S3
-    + "force-path-style: 1": ":6: dbs[0].replicas[0].force-path-style must be true or false, without quotes, "
+    S3 + "force-path-style: 1": ":6: dbs[0].replicas[0].force-path-style must be true or false, without quotes, "
     "not '1'",
     S3 + "retention: 7d": ":6: dbs[0].replicas[0].retention has no unit for days; write 168h",
     S3 + "retention: 2 weeks": ":6: dbs[0].replicas[0].retention has no unit for weeks; write 336h",
     S3 + "retention: 24hours": f":6: dbs[0].replicas[0].retention must be a duration: {FORMS}, not '24hours'",
     S3 + "retention: 1.5": f":6: dbs[0].replicas[0].retention must be a duration: {FORMS}, not '1.5'",
     S3 + "retention: [1h]": f":6: dbs[0].replicas[0].retention must be a duration: {FORMS}, not a list",
-    S3
-    + "retention: 86400": ":6: dbs[0].replicas[0].retention is 86.4µs, and the shortest is 1ms: a bare number is "
+    S3 + "retention: 86400": ":6: dbs[0].replicas[0].retention is 86.4µs, and the shortest is 1ms: a bare number is "
     "nanoseconds; write 86400s if you mean seconds",
     S3 + "retention: 10us": ":6: dbs[0].replicas[0].retention is 10µs, and the shortest is 1ms",
     S3 + "retention: -24h": ":6: dbs[0].replicas[0].retention must not be negative; 0 switches it off",
-    S3
-    + "retention-check-interval: 0s": ":6: dbs[0].replicas[0].retention-check-interval must be more than 0: "
+    S3 + "retention-check-interval: 0s": ":6: dbs[0].replicas[0].retention-check-interval must be more than 0: "
     "retention would be checked without pause; leave it out for 1h0m0s",
-    S3
-    + "sync-interval: 0": ":6: dbs[0].replicas[0].sync-interval must be more than 0: uploads would never pause; "
+    S3 + "sync-interval: 0": ":6: dbs[0].replicas[0].sync-interval must be more than 0: uploads would never pause; "
     "leave it out for 1s",
     S3 + "sync-interval: -1s": ":6: dbs[0].replicas[0].sync-interval must not be negative",
-    S3
-    + "name: x\n      - name: x\n        path: /b": ":7: dbs[0].replicas[1].name has a duplicate replica name: 'x'; "
+    S3 + "name: x\n      - name: x\n        path: /b": ":7: dbs[0].replicas[1].name has a duplicate replica name: 'x'; "
     "give each its own name",
     REPLICA + "path: /b\n      - path: /c": ":5: dbs[0].replicas[1] has a duplicate replica name: 'file'; "
     "give each its own name",
@@ -199,9 +180,7 @@ def test_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_folder(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         load_config(tmp_path)
-    assert str(caught.value) == (
-        f"cannot read the config file {tmp_path}: Is a directory; check its path and rights"
-    )
+    assert str(caught.value) == (f"cannot read the config file {tmp_path}: Is a directory; check its path and rights")
 
 
 def test_an_unreadable_file(tmp_path: Path) -> None:

@@ -164,9 +164,7 @@ def test_values_of_many_kinds() -> None:
         "x",
         extra=attrs(a=True, b=None, c=1.0, d=0.25, e=datetime(2026, 11, 22, tzinfo=UTC), f=ValueError("no")),
     )
-    assert (
-        stream.getvalue().rstrip().endswith("msg=x a=true b=<nil> c=1 d=0.25 e=2026-11-22T00:00:00.000Z f=no")
-    )
+    assert stream.getvalue().rstrip().endswith("msg=x a=true b=<nil> c=1 d=0.25 e=2026-11-22T00:00:00.000Z f=no")
 
 
 def test_an_exception_is_an_attribute_and_no_traceback() -> None:
@@ -218,18 +216,14 @@ def _error_in(stream: io.StringIO) -> str:
 
 
 @pytest.mark.parametrize("type", ["text", "json"])
-@pytest.mark.parametrize(
-    "secret", ["CANARY", 'CAN"AR\\Y', "CA/NA+RY==", "CANARY ÄÖ", "CAN\nARY", "$CAN%41RY"]
-)
+@pytest.mark.parametrize("secret", ["CANARY", 'CAN"AR\\Y', "CA/NA+RY==", "CANARY ÄÖ", "CAN\nARY", "$CAN%41RY"])
 def test_secrets_are_in_no_line(type: str, secret: str) -> None:
     register_secret(secret)
     register_secret(None)
     register_secret("a")
     stream = logged(type=type)
     url = f"http://x/?k={percent_encoded(secret, safe='')}"
-    LOGGER.info(
-        "key %s", secret, extra=attrs(db=secret, nested={"k": secret}, error=ValueError(secret), url=url)
-    )
+    LOGGER.info("key %s", secret, extra=attrs(db=secret, nested={"k": secret}, error=ValueError(secret), url=url))
     LOGGER.error(f"before{secret}after", extra=attrs(**{secret: 1}))
     try:
         raise ValueError(secret)

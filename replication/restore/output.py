@@ -28,7 +28,8 @@ _NAME_BYTES_MAX = 200
 """A longer file name goes into the temporary name as a hash, for names end at 255 bytes."""
 _FOLDER_MODE = 0o700
 _FILE_MODE = 0o600
-_NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EMLINK, errno.ENOSYS)
+NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EMLINK, errno.ENOSYS)
+"""What file systems without hard links answer."""
 _TRIES_MAX = 10
 
 
@@ -80,7 +81,7 @@ class Output:
                 check_free(self.path)
                 raise
             except OSError as error:
-                if error.errno not in _NO_LINKS:
+                if error.errno not in NO_LINKS:
                     raise
                 # No hard links here: a look and a rename are the best there is.
                 check_free(self.path)
@@ -88,9 +89,9 @@ class Output:
             self._placed = True
             with suppress(FileNotFoundError):
                 self.temporary.unlink()
-            _sync_folder(self.path.parent)
+            sync_folder(self.path.parent)
             for folder in self._made:
-                _sync_folder(folder.parent)
+                sync_folder(folder.parent)
 
     def _make_folder(self) -> None:
         missing = []
@@ -187,7 +188,8 @@ def local_errors(path: Path) -> Iterator[None]:
         raise LocalFileError(f"{path} cannot be written: {error.strerror or error}.{advice}") from None
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
+    """Make the names in a folder durable."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)

@@ -80,9 +80,7 @@ def test_an_empty_object_is_one(store: Storage) -> None:
         (5, 0, b""),
     ],
 )
-def test_a_range_is_what_there_is_of_it(
-    store: Storage, offset: int, length: int | None, expected: bytes
-) -> None:
+def test_a_range_is_what_there_is_of_it(store: Storage, offset: int, length: int | None, expected: bytes) -> None:
     store.put("digits", [b"0123456789"])
     assert read(store, "digits", offset, length) == expected
 

@@ -77,12 +77,7 @@ def test_a_failed_upload_in_parts_is_aborted(server: str, request: pytest.Fixtur
     def chunks() -> Iterator[bytes]:
         yield b"x" * (s3_parts.PART_BYTES + 1)
         client = peer.client()
-        assert (
-            len(
-                client.list_multipart_uploads(Bucket=location.bucket, Prefix=location.path).get("Uploads", [])
-            )
-            < 2
-        )
+        assert len(client.list_multipart_uploads(Bucket=location.bucket, Prefix=location.path).get("Uploads", [])) < 2
         client.close()
         yield b"x" * s3_parts.PART_BYTES
         raise KeyboardInterrupt
@@ -92,9 +87,7 @@ def test_a_failed_upload_in_parts_is_aborted(server: str, request: pytest.Fixtur
             store.put("large", chunks())
         assert list(store.list("")) == []
     client = peer.client()
-    assert (
-        client.list_multipart_uploads(Bucket=location.bucket, Prefix=location.path).get("Uploads", []) == []
-    )
+    assert client.list_multipart_uploads(Bucket=location.bucket, Prefix=location.path).get("Uploads", []) == []
     client.close()
 
 
@@ -288,9 +281,7 @@ ENVIRONMENT_CASES = [
 
 
 @pytest.mark.parametrize(("variables", "key"), ENVIRONMENT_CASES)
-def test_keys_come_from_the_environment(
-    variables: dict[str, str], key: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_keys_come_from_the_environment(variables: dict[str, str], key: str, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     with Stub(lambda _: Answer(body=EMPTY_LIST)).serving() as stub:

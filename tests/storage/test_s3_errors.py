@@ -71,17 +71,13 @@ def test_a_missing_bucket(juicefs: S3Server, verb: str) -> None:
 
 
 def test_a_missing_bucket_of_seaweed(weed: S3Server) -> None:
-    assert isinstance(
-        failure(weed.location(bucket="no-such-bucket"), "list", Timeouts()), BucketNotFoundError
-    )
+    assert isinstance(failure(weed.location(bucket="no-such-bucket"), "list", Timeouts()), BucketNotFoundError)
 
 
 @pytest.mark.parametrize("verb", VERBS)
 def test_a_closed_port(verb: str) -> None:
     [port] = free_ports(1)
-    found = failure(
-        S3Location("b", "", f"http://127.0.0.1:{port}", "us-east-1", "KEYCANARY", "SECRETCANARY"), verb
-    )
+    found = failure(S3Location("b", "", f"http://127.0.0.1:{port}", "us-east-1", "KEYCANARY", "SECRETCANARY"), verb)
     assert str(found) == f"cannot reach http://127.0.0.1:{port}: connection refused; is the server running?"
 
 
@@ -112,9 +108,7 @@ def test_a_server_that_accepts_no_connection() -> None:
 
 
 def test_a_name_that_does_not_resolve() -> None:
-    found = failure(
-        S3Location("b", "", "http://no-such-host.invalid:9000", None, "KEYCANARY", "SECRETCANARY")
-    )
+    found = failure(S3Location("b", "", "http://no-such-host.invalid:9000", None, "KEYCANARY", "SECRETCANARY"))
     assert "cannot reach http://no-such-host.invalid:9000: its name does not resolve" in str(found)
 
 
@@ -122,9 +116,7 @@ def test_a_connection_that_is_cut() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         server.settimeout(0.001)
         endpoint = f"http://127.0.0.1:{server.getsockname()[1]}"
-        store = S3Storage(
-            S3Location("b", "", endpoint, None, "KEYCANARY", "SECRETCANARY"), timeouts=Timeouts(5, 5)
-        )
+        store = S3Storage(S3Location("b", "", endpoint, None, "KEYCANARY", "SECRETCANARY"), timeouts=Timeouts(5, 5))
         with closing(store), ThreadPoolExecutor(1) as pool:
             asked = pool.submit(VERBS["list"], store)
             server.settimeout(5)
@@ -157,9 +149,7 @@ def test_tls_asked_of_a_server_that_has_none(weed: S3Server) -> None:
 
 
 def test_what_is_no_s3_server() -> None:
-    page = Answer(
-        body=b"<!doctype html><p>Welcome & sign in", headers={"Content-Type": "text/html; charset=utf-8"}
-    )
+    page = Answer(body=b"<!doctype html><p>Welcome & sign in", headers={"Content-Type": "text/html; charset=utf-8"})
     with Stub(lambda _: page).serving() as stub:
         assert "does not answer as an S3 server" in str(failure(stub.location()))
 
