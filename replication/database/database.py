@@ -18,7 +18,7 @@ from pathlib import Path
 
 from replication.database.checkpoint import CheckpointPolicy, CheckpointState, due, next_time
 from replication.database.continuity import Begin, Continue, decide, last_commit
-from replication.database.follower import ContinuityLostError, Follower, WALTooLongError
+from replication.database.follower import ContinuityLostError, Follower, LeftWAL, WALTooLongError
 from replication.database.image import Image, Overlay
 from replication.database.lock import EngineLock
 from replication.database.origin import Origin
@@ -93,6 +93,8 @@ class Database:
         self._checkpoint = CheckpointState(0, 0, 0.0)
         self._images = 0
         self._wanted_generation = ""
+        self._left_wal: LeftWAL | None = None
+        """The WAL of a file that is no longer there."""
         self._paused = False
 
     @property
@@ -239,9 +241,10 @@ class Database:
             previous_inode = self._engine_lock.previous_inode
             wal_path = self._take_hold()
             decision: Continue | Begin | None = decide(self.shadow, wal_path, self.page_size)
-            self._engine_lock.describe(status.st_ino)
-            if isinstance(decision, Continue) and previous_inode not in (None, status.st_ino):
+            if previous_inode not in (None, status.st_ino):
                 decision = Begin("database file replaced while not replicating")
+            if self._wanted_generation:
+                decision = Begin(self._wanted_generation)
             if isinstance(decision, Continue):
                 decision = self._go_on(decision, wal_path)
             if isinstance(decision, Begin):
@@ -276,12 +279,19 @@ class Database:
     def _take_hold(self) -> Path:
         """Pin the reader; return the path of the WAL. SQLite follows links and keeps the WAL beside the file."""
         real = Path(os.path.realpath(self.path))
+        wal_path = real.with_name(real.name + "-wal")
+        if self._left_wal is not None and self._left_wal.is_at(wal_path):
+            raise DatabaseError(
+                f"{self.path} was replaced, but {wal_path.name} still belongs to the file before, and SQLite would mix "
+                f"the two; stop the application and remove {wal_path.name} and {real.name}-shm beside it"
+            )
+        self._left_wal = None
         before = real.stat()
         self._hold = Hold.take(real)
         self.page_size = self._hold.page_size
         self._identity = (before.st_dev, before.st_ino)
         self._checkpoint = CheckpointState(0, 0, self._clock())
-        return real.with_name(real.name + "-wal")
+        return wal_path
 
     def _go_on(self, decision: Continue, wal_path: Path) -> Begin | None:
         """Continue a generation; if that turns out not to be possible, why a new one must begin."""
@@ -317,6 +327,8 @@ class Database:
 
     def _follow(self, follower: Follower) -> None:
         self._follower = follower
+        assert self._engine_lock is not None
+        self._engine_lock.describe(self._identity[1])
         older = (name for name in self.shadow.generations() if name != follower.generation)
         self.generations = (*older, follower.generation)
         self._publish(follower.position)
@@ -335,6 +347,8 @@ class Database:
         try:
             yield
         except ContinuityLostError as lost:
+            # Kept until a generation has begun: what was found now may not show at the next try.
+            self._wanted_generation = str(lost)
             if self._follower is not None:
                 self._follower.end_generation()
             self._let_go()
@@ -353,9 +367,14 @@ class Database:
         try:
             status = self.path.stat()
         except FileNotFoundError:
-            raise ContinuityLostError("database file removed") from None
-        if (status.st_dev, status.st_ino) != self._identity:
-            raise ContinuityLostError("database file replaced")
+            reason = "database file removed"
+        else:
+            if (status.st_dev, status.st_ino) == self._identity:
+                return
+            reason = "database file replaced"
+        if self._follower is not None:
+            self._left_wal = self._follower.left_wal()
+        raise ContinuityLostError(reason)
 
     def _copy(self, thorough: bool = False) -> None:
         follower = self._follower
