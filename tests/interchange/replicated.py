@@ -7,6 +7,7 @@ whichever program brought it. The application is always a process of its own.
 import hashlib
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,6 +24,10 @@ from tests.interchange.program import PROGRAM, Running, wait_until
 
 MIN_CHECKPOINT_PAGES = 8
 """So few that every few rows begin a new index."""
+
+NUDGE_SECONDS = 1.0
+"""Litestream 0.3.13 looks for changes before it copies them. A commit that falls between is in its shadow WAL, but
+is uploaded with the next one only: so there is a next one after this long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +58,7 @@ class Replicated:
         self._logs = count(1)
         self._rows = count()
         self._contents: dict[str, bytes] = {}
+        self._program = OURS
         self.config.write_text(
             f"logging:\n  level: debug\n"
             f"dbs:\n- path: {self.database}\n  monitor-interval: 20ms\n"
@@ -64,6 +70,7 @@ class Replicated:
     @contextmanager
     def replicate(self, program: Program) -> Iterator[Running]:
         """The program at work, from when it holds the database until it was interrupted."""
+        self._program = program
         log = self._folder / f"{next(self._logs)}-{program}.log"
         with Running(program.path(), "-config", self.config, log=log) as running:
             running.wait_for_line(program.holds)
@@ -78,9 +85,20 @@ class Replicated:
         app.execute(f"INSERT INTO t(text, blob) VALUES ('{text}', zeroblob(1500))")
         return text
 
-    def wait_for(self, text: str, running: Running) -> None:
-        """Until the commit of `text` is in the replica."""
-        wait_until(f"{text!r} in the replica", lambda: self._holds(text), lambda: running.log[-4000:])
+    def insert_and_see(self, app: ForeignConnection, running: Running) -> str:
+        """Commit one more row and wait until it is in the replica; its text."""
+        text = self.insert(app)
+        again = time.monotonic() + NUDGE_SECONDS
+
+        def there() -> bool:
+            nonlocal again
+            if self._program is THEIRS and time.monotonic() > again:
+                app.execute(f"UPDATE t SET text = text WHERE text = '{text}'")
+                again += NUDGE_SECONDS
+            return self._holds(text)
+
+        wait_until(f"{text!r} in the replica", there, lambda: running.log[-4000:])
+        return text
 
     @property
     def generation(self) -> str:

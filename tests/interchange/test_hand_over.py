@@ -76,8 +76,7 @@ def write_into_new_index(made: Replicated, app: ForeignConnection, running: Runn
     begins = False
     index = -1
     while len(rows) < ROWS_IN_TURN_MIN or not begins:
-        rows.append(made.insert(app))
-        made.wait_for(rows[-1], running)
+        rows.append(made.insert_and_see(app, running))
         before, index = index, made.last_segment.index
         begins = bool(rows[1:]) and index > before
         assert len(rows) < ROWS_IN_TURN_MAX, running.log[-4000:]

@@ -34,18 +34,18 @@ class Written(Replicated):
             app.execute("CREATE TABLE t(number INTEGER PRIMARY KEY, text TEXT, blob BLOB)")
             with self.replicate(writer) as running:
                 for _ in range(30):
-                    self.wait_for(self.insert(app), running)
+                    self.insert_and_see(app, running)
                 app.execute("DELETE FROM t WHERE number % 2")
                 app.execute("VACUUM")
                 for _ in range(15):
-                    self.wait_for(self.insert(app), running)
+                    self.insert_and_see(app, running)
             # What was committed unseen is checkpointed away, so that a new generation must begin.
             self.insert(app)
             app.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             self.insert(app)
             with self.replicate(writer) as running:
                 for _ in range(20):
-                    self.wait_for(self.insert(app), running)
+                    self.insert_and_see(app, running)
         self.rows = self.shell.rows("SELECT number, text FROM t ORDER BY number")
         for path in (folder / "replica").rglob("*.lz4"):
             # File times have more digits than datetime keeps, and a time has to mean the same to all programs.
@@ -125,8 +125,7 @@ def test_s3(writer: Program, server: str, request: pytest.FixtureRequest, tmp_pa
     rows: list[list[str]] = []
     with made.replicate(writer) as running, made.shell.open() as app:
         while not rows or made.last_segment.index < 2:
-            rows.append([made.insert(app)])
-            made.wait_for(rows[-1][0], running)
+            rows.append([made.insert_and_see(app, running)])
     litestream_tui("restore", "-o", tmp_path / "ours", *made.source)
     restore03(tmp_path / "0.3", *made.source)
     restore05(tmp_path / "0.5", *made.source)
