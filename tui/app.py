@@ -64,6 +64,8 @@ class LitestreamApp(App[int]):
         self.frozen = False
         self.jobs = 0
         """Background jobs that have not ended."""
+        self.crash = ""
+        """Why the screen ended, if it ended by itself."""
         self.hurried = False
         """True when the user wants out without waiting for uploads."""
         self._events: deque[Event] = deque(maxlen=EVENTS_MAX)
@@ -115,8 +117,13 @@ class LitestreamApp(App[int]):
             self._events.extend(new)
             events = tuple(self._events)
         self.view = View(status, events)
+        if not self.frozen:
+            self.show_again()
+
+    def show_again(self) -> None:
+        """Let the screen in front show the view as it is."""
         screen = self.screen
-        if not self.frozen and isinstance(screen, ShellScreen) and screen.is_mounted:
+        if isinstance(screen, ShellScreen) and screen.ready:
             self._safely(lambda: screen.show(self.view), type(screen).__name__)
 
     def _safely(self, call: Callable[[], None], where: str) -> None:
@@ -129,6 +136,16 @@ class LitestreamApp(App[int]):
         words = crashlog.record(error, where)
         log = f" Details: {self.options.log_path}" if self.options.log_path else ""
         self.tell(f"Unforeseen: {words}. Replication goes on.{log}", "error")
+
+    def _handle_exception(self, error: Exception) -> None:
+        # Textual would print a traceback with all local variables. One line is told when the terminal is given back.
+        words = crashlog.record(error, "the screen")
+        if self.is_headless:
+            super()._handle_exception(error)
+            return
+        log = f"; details are in {self.options.log_path}" if self.options.log_path else ""
+        self.crash = f"the screen ended: {words}{log}"
+        self.leave(1)
 
     # -- what screens ask for ---------------------------------------------------------------------------------------
 

@@ -56,6 +56,8 @@ class Shell(Protocol):
     config: Config
     options: Options
     view: View
+    frozen: bool
+    """True while the user holds the display still."""
     running: set[tuple[str, str]]
     """Commands under way: what, and the path of the database."""
     leaving: threading.Event
@@ -86,6 +88,9 @@ class Shell(Protocol):
 
     def open_log(self) -> None:
         """The events."""
+
+    def show_again(self) -> None:
+        """Let the screen in front show the view as it is."""
 
     def poll(self) -> None:
         """Ask the engine at once, and show what it says."""

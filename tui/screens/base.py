@@ -17,6 +17,9 @@ class ShellScreen(Screen[None]):
     HORIZONTAL_BREAKPOINTS = [(0, "-tiny-width"), (50, "-narrow"), (80, "-normal-width"), (100, "-wide")]  # noqa: RUF012
     VERTICAL_BREAKPOINTS = [(0, "-tiny-height"), (12, "-low"), (24, "-normal-height"), (35, "-tall")]  # noqa: RUF012
 
+    ready = False
+    """True once its widgets are there."""
+
     @property
     def shell(self) -> Shell:
         """The application."""
@@ -42,8 +45,8 @@ class ShellScreen(Screen[None]):
         self.call_after_refresh(self._show_first)
 
     def on_screen_resume(self) -> None:
-        if self.is_mounted:
-            self._show_first()
+        self.shell.show_again()
 
     def _show_first(self) -> None:
-        self.show(self.shell.view)
+        self.ready = True
+        self.shell.show_again()

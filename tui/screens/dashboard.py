@@ -1,46 +1,213 @@
-"""The dashboard: every database at a glance, and the keys to act on one of them."""
+"""The dashboard: every database at a glance, and the keys to act on one of them.
+
+At 80x24 the list stands over the database in detail and the last events; from 100 columns the detail goes to
+the right, from 35 rows the upload queue has a place of its own, and on a small terminal only the list is left.
+"""
 
 from rich.text import Text
+from textual import events, on
 from textual.app import ComposeResult
+from textual.containers import Container
+from textual.widgets import Input
 
-from tui.screens.base import ShellScreen
+from replication.status import DatabaseStatus
+from tui.blocks import rule
+from tui.cells import cut_end
+from tui.columns import in_order, matches
+from tui.look import Look
+from tui.overview import event_line, facts, narrow, queue, summary, wide
+from tui.screens.commands import DatabaseScreen
 from tui.states import database_state
 from tui.view import View
+from tui.widgets.database_list import DatabaseList
 from tui.widgets.lines import Lines
 
+DETAIL_ROWS = 5
+"""Rows of the detail below the list, its title included."""
+DETAIL_WIDTH = 42
+"""Its width beside the list."""
+EVENT_ROWS_MIN = 3
+QUEUE_ROWS = 6
+_EVENTS_LOOKED_AT = 400
 
-class DashboardScreen(ShellScreen):
-    """The first screen. The cursor follows its database, not its row."""
+
+class DashboardScreen(DatabaseScreen):
+    """The first screen."""
 
     PLACE = "dashboard"
+    DEFAULT_CSS = """
+    DashboardScreen { layout: vertical; }
+    #summary { height: 1; }
+    #filter { height: 1; border: none; padding: 0 1; display: none; }
+    #filter.shown { display: block; }
+    #middle { height: auto; layout: vertical; }
+    #detail { height: 5; }
+    #queue { height: 7; display: none; }
+    #events { height: 1fr; min-height: 1; }
+    DashboardScreen.-wide #middle { layout: horizontal; }
+    DashboardScreen.-wide #detail { width: 42; height: 100%; margin: 0 0 0 1; }
+    DashboardScreen.-wide #list { height: 100%; width: 1fr; }
+    DashboardScreen.-tall #queue { display: block; }
+    DashboardScreen.-small #detail, DashboardScreen.-small #events, DashboardScreen.-small #queue { display: none; }
+    DashboardScreen.-small #middle { height: 1fr; }
+    DashboardScreen.-tiny #list, DashboardScreen.-tiny #footer { display: none; }
+    DashboardScreen.-tiny #middle { display: none; }
+    #tiny { height: 1fr; display: none; }
+    DashboardScreen.-tiny #tiny { display: block; }
+    DashboardScreen.-tiny #summary { display: none; }
+    """
 
     def __init__(self) -> None:
         super().__init__()
-        self._cursor = ""
+        self._letters = ""
 
     def compose(self) -> ComposeResult:
-        yield Lines(id="list")
+        yield Lines(id="summary", fixed=True)
+        yield Input(placeholder="letters of a path or a state", id="filter")
+        with Container(id="middle"):
+            yield DatabaseList(id="list")
+            yield Lines(id="detail", fixed=True)
+        yield Lines(id="queue", fixed=True)
+        yield Lines(id="events", fixed=True)
+        yield Lines(id="tiny", fixed=True)
         yield self.footer()
 
+    def on_mount(self) -> None:
+        self._list.focus()
+
+    @property
+    def selected(self) -> str | None:
+        return self._list.cursor
+
+    @property
+    def _list(self) -> DatabaseList:
+        return self.query_one("#list", DatabaseList)
+
+    # -- showing --------------------------------------------------------------------------------------------------
+
     def show(self, view: View) -> None:
-        paths = [item.path for item in view.status.databases]
-        if self._cursor not in paths:
-            self._cursor = paths[0] if paths else ""
-        ascii = self.shell.options.ascii
-        lines = []
-        for item in view.status.databases:
-            state = database_state(item)
-            lines.append(Text.assemble(">" if item.path == self._cursor else " ", state.shown(ascii), "  ", item.path))
-        self.query_one("#list", Lines).set_lines(lines)
+        look = self._look()
+        width, height = self.size
+        databases = view.status.databases
+        if self.has_class("-tiny"):
+            self._panel("#tiny").set_lines(_tiny(databases, width, height, look))
+            return
+        shown = in_order(item for item in databases if matches(item, self._letters))
+        self._lay_out(len(shown))
+        self._panel("#summary").set_lines([summary(view.status, width, look, self.shell.frozen)])
+        empty = f"nothing holds {self._letters!r}; / changes that, esc shows all" if databases else "starting…"
+        self._list.show(shown, look, empty)
+        if self.has_class("-small"):
+            return
+        self._show_detail(view, look)
+        if self.has_class("-tall"):
+            lines = queue(databases, width, QUEUE_ROWS, look)
+            self._panel("#queue").set_lines([rule("upload queue", width, look), *lines])
+        shown_events = [event for event in view.events[-_EVENTS_LOOKED_AT:] if event.level != "debug"]
+        newest_first = [event_line(event, width) for event in reversed(shown_events[-height:])]
+        self._panel("#events").set_lines([rule("events", width, look), *newest_first])
+
+    def _show_detail(self, view: View, look: Look) -> None:
+        panel = self._panel("#detail")
+        width = DETAIL_WIDTH if self.has_class("-wide") else self.size.width
+        database = view.database(self.selected or "")
+        lines = [rule(database.path if database else "", width, look)]
+        if database is not None:
+            groups = facts(database, look)
+            lines += narrow(groups, width) if self.has_class("-wide") else wide(groups, width)
+        panel.set_lines(lines)
+
+    def _look(self) -> Look:
+        options = self.shell.options
+        return Look(options.ascii, options.slow, self.shell.now())
+
+    def _panel(self, id: str) -> Lines:
+        return self.query_one(id, Lines)
+
+    def _lay_out(self, rows: int) -> None:
+        """Give the list the rows it needs, as far as the panels below leave them."""
+        if self.has_class("-small"):
+            return
+        middle = self.query_one("#middle")
+        beside = self.has_class("-wide")
+        below = 2 + EVENT_ROWS_MIN + (QUEUE_ROWS + 1 if self.has_class("-tall") else 0)
+        space = self.size.height - below - (0 if beside else DETAIL_ROWS)
+        least = (17 if self.size.height >= 30 else 13) if beside else 4
+        height = max(3, min(space, max(least, rows + 1)))
+        if beside:
+            middle.styles.height = height
+        else:
+            middle.styles.height = height + DETAIL_ROWS
+            self._list.styles.height = height
+
+    def on_resize(self, event: events.Resize) -> None:
+        small = event.size.width < 80 or event.size.height < 24
+        tiny = event.size.width < 50 or event.size.height < 12
+        self.set_class(small, "-small")
+        self.set_class(tiny, "-tiny")
+        if small or event.size.width >= 100:
+            self._list.styles.height = None
+        if small:
+            self.query_one("#middle").styles.height = None
+        self.call_after_refresh(self.shell.show_again)
+
+    # -- keys -----------------------------------------------------------------------------------------------------
+
+    @on(DatabaseList.Moved)
+    def _moved(self) -> None:
+        if not self.has_class("-small") and not self.shell.frozen:
+            self._show_detail(self.shell.view, self._look())
 
     def action_detail(self) -> None:
-        self.shell.open_detail(self._cursor)
+        if path := self.selected:
+            self.shell.open_detail(path)
 
-    def action_restore(self) -> None:
-        self.shell.open_restore(self._cursor)
+    def action_up(self) -> None:
+        self._list.move(-1)
 
-    def action_uploads(self) -> None:
-        self.shell.open_uploads()
+    def action_down(self) -> None:
+        self._list.move(1)
 
-    def action_log(self) -> None:
-        self.shell.open_log()
+    def action_page_up(self) -> None:
+        self._list.move(-self._list.rows_max)
+
+    def action_page_down(self) -> None:
+        self._list.move(self._list.rows_max)
+
+    def action_first(self) -> None:
+        self._list.move(-len(self.shell.view.status.databases))
+
+    def action_last(self) -> None:
+        self._list.move(len(self.shell.view.status.databases))
+
+    def action_filter(self) -> None:
+        box = self.query_one("#filter", Input)
+        box.add_class("shown")
+        box.focus()
+
+    def action_back(self) -> None:
+        """Show all again."""
+        box = self.query_one("#filter", Input)
+        box.value = self._letters = ""
+        box.remove_class("shown")
+        self._list.focus()
+        self.shell.show_again()
+
+    @on(Input.Changed)
+    def _typed(self, event: Input.Changed) -> None:
+        self._letters = event.value
+        self.shell.show_again()
+
+    @on(Input.Submitted)
+    def _entered(self) -> None:
+        self._list.focus()
+
+
+def _tiny(databases: tuple[DatabaseStatus, ...], width: int, height: int, look: Look) -> list[Text]:
+    """A line a state, and why there is no more."""
+    states = [database_state(item) for item in databases]
+    lines = [
+        Text(cut_end(f"{look.state(state)} {states.count(state)}", width), style=state.style)
+        for state in sorted(set(states), key=lambda state: -state.urgency)
+    ]
+    return [*lines[: max(0, height - 1)], Text(cut_end("terminal too small: 50x12 shows the list", width))]
