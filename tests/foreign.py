@@ -104,7 +104,10 @@ class Shell:
             [
                 sys.executable,
                 "-c",
-                "import sqlite3, sys; c = sqlite3.connect(sys.argv[1], timeout=30); c.executescript(sys.argv[2])",
+                "import sqlite3, sys\n"
+                "connection = sqlite3.connect(sys.argv[1], timeout=30)\n"
+                "connection.executescript(sys.argv[2])\n"
+                "connection.close()",
                 str(self.path),
                 script,
             ],

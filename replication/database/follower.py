@@ -6,6 +6,7 @@ generation.
 """
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
 
 from replication.database.shadow_wal import ShadowWAL
@@ -28,6 +29,22 @@ class ContinuityLostError(Exception):
 
 class WALTooLongError(DatabaseError):
     """One life of the WAL reached 4 GiB, beyond which the replica format has no names."""
+
+
+@dataclass(frozen=True, slots=True)
+class LeftWAL:
+    """A WAL with frames, known by its inode and header, whose database is gone: it must not get another one."""
+
+    inode: int
+    head: bytes
+
+    def is_at(self, path: Path) -> bool:
+        """True if `path` is this WAL, in the same life."""
+        try:
+            with path.open("rb") as wal:
+                return os.fstat(wal.fileno()).st_ino == self.inode and wal.read(WAL_HEADER_SIZE) == self.head
+        except FileNotFoundError:
+            return False
 
 
 class Follower:
@@ -108,6 +125,10 @@ class Follower:
         """Nothing more comes to this generation: leave its last file whole for the replicas."""
         position = self.position
         self._shadow.seal(self.generation, position.index, position.offset)
+
+    def left_wal(self) -> LeftWAL | None:
+        """The WAL as it is followed, if it holds any frame."""
+        return LeftWAL(self._wal_inode, self.mark.header.pack()) if self.mark is not None and self.mark.frames else None
 
     def _parse(self, head: bytes) -> WALHeader | None:
         """The WAL's header, or None while it is being written: whoever writes it will wake us again."""

@@ -18,7 +18,7 @@ _TEXT_SIZE_MAX = 200
 
 
 class EngineLock:
-    """The held lock. `previous_inode` is the database's inode as the last holder wrote it, or None."""
+    """The held lock. `previous_inode` is the database's inode as it was last written down, or None."""
 
     def __init__(self, descriptor: int, previous_inode: int | None) -> None:
         self._descriptor = descriptor
@@ -40,17 +40,24 @@ class EngineLock:
                 "stop that one first, or watch it instead"
             ) from None
         inode = _read(descriptor).get("inode", "")
-        return cls(descriptor, int(inode) if inode.isdigit() else None)
+        lock = cls(descriptor, int(inode) if inode.isdigit() else None)
+        lock._write()
+        return lock
 
     def describe(self, inode: int) -> None:
-        """Write down who holds the lock, and which file of that path is meant."""
-        text = f"pid {os.getpid()}\ninode {inode}\n".encode()
-        os.pwrite(self._descriptor, text, 0)
-        os.ftruncate(self._descriptor, len(text))
+        """Write down which file of that path the generation belongs to."""
+        self.previous_inode = inode
+        self._write()
 
     def release(self) -> None:
         """Let go; the file stays, since removing it would race with the next holder."""
         os.close(self._descriptor)
+
+    def _write(self) -> None:
+        inode = "" if self.previous_inode is None else f"inode {self.previous_inode}\n"
+        text = f"pid {os.getpid()}\n{inode}".encode()
+        os.pwrite(self._descriptor, text, 0)
+        os.ftruncate(self._descriptor, len(text))
 
 
 def holder(meta_path: Path) -> int | None:
