@@ -34,7 +34,7 @@ Try it without any set-up: litestream-tui demo
 
 
 _HELP_FLAGS = ("-h", "-help", "--help")
-_SWITCH_WITH_VALUE = re.compile(r"(--?[a-z-]+)=(1|t|true|0|f|false)", re.IGNORECASE)
+_SWITCH_WITH_VALUE = re.compile(r"(--?[a-z0-9-]+)=(1|t|true|0|f|false)", re.IGNORECASE)
 
 
 class _Parser(argparse.ArgumentParser):

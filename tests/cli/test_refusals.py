@@ -19,7 +19,6 @@ from tui.cli import main
 LONG = "x" * 300
 
 USAGE = {
-    "": ["which verb?", "litestream-tui -h"],
     "replicat": ["'replicat' is not a verb", "did you mean replicate?"],
     "backup": ["'backup' is not a verb", "replicate, restore, databases, generations, snapshots, wal"],
     "replicate a.db": ["at least one replica URL for a.db"],
@@ -35,6 +34,7 @@ USAGE = {
     "restore -o '' file:///b": ["-o needs a path"],
     "restore -o": ["-o", "expected one argument", "litestream-tui restore -h"],
     "restore -output x file:///b": ["unrecognized arguments: -output"],
+    "-config known.yml databases": ["flags go after the verb"],
     "restore -conf x.yml a.db": ["unrecognized arguments: -conf"],
     "restore -config x.yml -o y file:///b": ["cannot specify a replica URL and the -config flag"],
     "restore -replica s3 -o y file:///b": ["-replica goes with a database path"],
@@ -63,6 +63,7 @@ CONFIGURATION = {
     "replicate a.db floppy://a": ["unknown replica type floppy"],
     "generations s3://bucket/a?endpoit=x": ["unknown key 'endpoit'", "did you mean endpoint?"],
     "generations -config none.yml a.db": ["config file not found: none.yml", "-config PATH", "$LITESTREAM_CONFIG"],
+    "databases": ["config file not found: by-environment.yml", "-config PATH"],
     "databases -config .": ["cannot read the config file .", "Is a directory"],
     "databases -config bad.yml": ["bad.yml:3:3: this is not YAML", "indentation"],
     "databases -config unknown.yml": ["unknown.yml:3: dbs[0].replica", "is a key of Litestream 0.5"],
@@ -121,6 +122,8 @@ def refused_here(
 ) -> None:
     """Refused by the program in this process: none of these opens a database."""
     monkeypatch.chdir(folder)
+    # Not the file that this machine may have in /etc.
+    monkeypatch.setenv("LITESTREAM_CONFIG", "by-environment.yml")
     before = contents(folder)
     ended = main(shlex.split(line))
     captured = capfd.readouterr()

@@ -13,15 +13,18 @@ from dataclasses import asdict
 from types import FrameType
 
 from replication.config.location import local_path
-from replication.errors import NoBackupError, UsageError
+from replication.errors import NoBackupError, RestoreCancelledError, UsageError
 from replication.restore.choose import Source
 from replication.restore.restore import Progress, RestoreOptions, RestoreResult, prepare, restore
+from replication.restore.retry import CANCELLED
 from replication.restore.target import Latest, Target, parse_index, parse_position, parse_time
-from tui.console import say, warn
+from tui.console import complain, leave, say, warn
 from tui.format import size
 from tui.sources import generation_of, resolve
 
 _PROGRESS_SECONDS = 0.1
+_STORE_WAIT_SECONDS_MAX = 1.0
+"""How long a cancelled restore still waits for an answer of the store."""
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -60,19 +63,26 @@ def run(args: Namespace) -> int:
 
 @contextmanager
 def _cancelled_by_signals() -> Iterator[threading.Event]:
-    """An event that the first signal sets; a second one does not wait for the store's answer."""
+    """An event that the first signal sets; a second one, or a second of waiting, breaks off a wait for the store."""
     cancel = threading.Event()
 
     def cancelled(number: int, frame: FrameType | None) -> None:
         if cancel.is_set():
-            raise KeyboardInterrupt
+            raise RestoreCancelledError(CANCELLED)
         cancel.set()
+        signal.setitimer(signal.ITIMER_REAL, _STORE_WAIT_SECONDS_MAX, _STORE_WAIT_SECONDS_MAX)
 
     numbers = [number for number in _SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
-    previous = {number: signal.signal(number, cancelled) for number in numbers}
+    previous = {number: signal.signal(number, cancelled) for number in (*numbers, signal.SIGALRM)}
     try:
         yield cancel
+    except RestoreCancelledError as error:
+        signal.setitimer(signal.ITIMER_REAL, 0.0)
+        # Threads that still wait for the store would keep the process until it answers.
+        complain(str(error))
+        leave(error.exit_code)
     finally:
+        signal.setitimer(signal.ITIMER_REAL, 0.0)
         for number, handler in previous.items():
             signal.signal(number, handler)
 
