@@ -28,6 +28,7 @@ class Action:
 
 
 _LISTS = ("dashboard", "detail", "uploads", "log", "help")
+_SHORT_LISTS = ("palette",)
 _ON_A_DATABASE = ("dashboard", "detail")
 
 ACTIONS: tuple[Action, ...] = (
@@ -42,8 +43,8 @@ ACTIONS: tuple[Action, ...] = (
     Action("uploads", ("u",), "Uploads", "what is uploaded now, waits, and was uploaded", _ON_A_DATABASE),
     Action("log", ("L",), "Log", "everything that happened", _ON_A_DATABASE),
     # Moving about.
-    Action("up", ("up", "k"), "Up", "one row up", _LISTS),
-    Action("down", ("down", "j"), "Down", "one row down", _LISTS),
+    Action("up", ("up", "k"), "Up", "one row up", (*_LISTS, *_SHORT_LISTS)),
+    Action("down", ("down", "j"), "Down", "one row down", (*_LISTS, *_SHORT_LISTS)),
     Action("page_up", ("pageup",), "Page up", "a page up", _LISTS),
     Action("page_down", ("pagedown",), "Page down", "a page down", _LISTS),
     Action("first", ("home",), "First", "to the first row", _LISTS),
@@ -77,9 +78,12 @@ ACTIONS: tuple[Action, ...] = (
     Action("newest", ("end",), "Newest", "the newest point", ("restore",)),
     Action("check", ("i",), "Check", "how SQLite checks the result: none, quick, full", ("restore",)),
     Action("plan", ("p",), "Plan", "the objects that would be fetched", ("restore",)),
+    # Quit, while something is not uploaded.
+    Action("wait_and_quit", ("w",), "Wait and quit", "upload what is left, then end", ("quit",), 1),
+    Action("quit_now", ("n",), "Quit now", "end at once; what is left goes with the next start", ("quit",), 2),
     # Everywhere.
-    Action("help", ("?",), "Help", "the keys of this screen, and the marks", footer=8),
-    Action("quit", ("q",), "Quit", "end; asks only while something is not uploaded", footer=9),
+    Action("help", ("?",), "Help", "the keys of this screen, and the marks"),
+    Action("quit", ("q",), "Quit", "end; asks only while something is not uploaded"),
     Action("back", ("escape",), "Back", "to the screen before"),
     Action("palette", ("ctrl+p", ":"), "Palette", "all actions of this screen, by name"),
     Action("next_panel", ("tab",), "Next panel", "to the next panel"),
@@ -114,11 +118,16 @@ def actions_of(where: str, read_only: bool = False) -> Iterator[Action]:
 
 
 def footer_of(where: str, read_only: bool = False) -> list[Action]:
-    """What the footer shows, at most FOOTER_KEYS_MAX, most important first; help and quit always."""
-    shown = sorted((item for item in actions_of(where, read_only) if item.footer), key=lambda item: item.footer)
-    always = [item for item in shown if item.id in ("help", "quit")]
-    others = [item for item in shown if item not in always]
+    """What the footer shows, at most FOOTER_KEYS_MAX, most important first; at its end the way out, always."""
+    ends = ("help", "quit") if where == "dashboard" else ("help", "back")
+    actions = list(actions_of(where, read_only))
+    always = [item for item in actions if item.id in ends]
+    others = sorted((item for item in actions if item.footer), key=_footer_place)
     return others[: FOOTER_KEYS_MAX - len(always)] + always
+
+
+def _footer_place(action: Action) -> int:
+    return action.footer
 
 
 def keys_of(action: Action, keys: Keys) -> tuple[str, ...]:

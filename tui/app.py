@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, ClassVar, TypeVar, cast
 
-from rich.text import Text
 from textual.app import App
 from textual.message import Message
 from textual.screen import Screen
@@ -21,10 +20,15 @@ from replication.config import Config
 from replication.control import Control
 from replication.errors import ReplicationError
 from replication.events import EVENTS_MAX, Event
+from replication.scrub import scrub
 from replication.status import EngineStatus
 from tui import crashlog
+from tui.actions import Action
+from tui.changes import Trouble, news, trouble_of
+from tui.format import plain
 from tui.screens.base import ShellScreen
 from tui.screens.dashboard import DashboardScreen
+from tui.states import left_to_upload
 from tui.view import Options, View
 
 __all__ = ["LitestreamApp", "Options", "View"]
@@ -43,7 +47,7 @@ class LitestreamApp(App[int]):
     ENABLE_COMMAND_PALETTE: ClassVar[bool] = False
     CSS = """
     Screen { background: ansi_default; color: ansi_default; }
-    Toast { width: 60; max-width: 90%; }
+    Toast { width: 60; max-width: 90%; padding: 0 1; margin: 0; }
     """
 
     @dataclass
@@ -72,6 +76,7 @@ class LitestreamApp(App[int]):
         self._last_event = 0
         self._threads: list[threading.Thread] = []
         self._poll_error = ""
+        self._trouble: Trouble = {}
 
     # -- life -----------------------------------------------------------------------------------------------------
 
@@ -82,8 +87,9 @@ class LitestreamApp(App[int]):
         self.poll()
         self.set_interval(self.options.refresh_seconds, self.poll)
 
-    def leave(self, code: int = 0) -> None:
-        """End the application; the caller then closes the engine."""
+    def leave(self, code: int = 0, hurried: bool = False) -> None:
+        """End the application; the caller then closes the engine, `hurried` without waiting for uploads."""
+        self.hurried = hurried
         self.leaving.set()
         self.exit(code)
 
@@ -116,6 +122,9 @@ class LitestreamApp(App[int]):
             self._last_event = new[-1].number
             self._events.extend(new)
             events = tuple(self._events)
+        for words, severity in news(self._trouble, status):
+            self.tell(words, severity)
+        self._trouble = trouble_of(status)
         self.view = View(status, events)
         if not self.frozen:
             self.show_again()
@@ -150,9 +159,9 @@ class LitestreamApp(App[int]):
     # -- what screens ask for ---------------------------------------------------------------------------------------
 
     def tell(self, words: str, severity: str = "information") -> None:
-        """A toast. Nothing in it is markup."""
+        """A toast. Nothing in it is markup, an escape or a secret."""
         level = cast(Any, severity)
-        self.notify(Text(words).plain, severity=level, timeout=TOAST_SECONDS, markup=False)
+        self.notify(plain(scrub(words)), severity=level, timeout=TOAST_SECONDS, markup=False)
 
     def in_background(
         self,
@@ -220,13 +229,37 @@ class LitestreamApp(App[int]):
             self.pop_screen()
 
     async def action_quit(self) -> None:
-        self.leave()
+        self.frozen = False
+        self.poll()
+        if left_to_upload(self.view.status):
+            self.push_screen(import_module("tui.screens.quit").QuitScreen())
+        else:
+            self.leave()
+
+    def action_help(self) -> None:
+        where = self._where()
+        if where != "help":
+            self.push_screen(import_module("tui.screens.help").HelpScreen(where))
+
+    def action_palette(self) -> None:
+        screen, where = self.screen, self._where()
+        if where == "palette":
+            return
+
+        def chosen(action: Action) -> None:
+            call = action.id if hasattr(screen, f"action_{action.id}") else f"app.{action.id}"
+            self.call_later(self.run_action, call, screen)
+
+        self.push_screen(import_module("tui.screens.palette").PaletteScreen(where, chosen))
+
+    def _where(self) -> str:
+        return self.screen.PLACE if isinstance(self.screen, ShellScreen) else ""
 
     def action_freeze(self) -> None:
         self.frozen = not self.frozen
         self.tell("Frozen: the display stands still, replication goes on. f lets it go on" if self.frozen else "Live")
-        if not self.frozen:
-            self.poll()
+        self.poll()
+        self.show_again()
 
     def action_next_panel(self) -> None:
         self.screen.focus_next()

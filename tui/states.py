@@ -5,7 +5,7 @@ Its promise: a state is told by its word and mark; colour only repeats them.
 
 from dataclasses import dataclass
 
-from replication.status import DatabaseStatus, ReplicaStatus
+from replication.status import DatabaseStatus, EngineStatus, ReplicaStatus
 
 STALE_SECONDS = 15.0
 """A database that nobody has looked at for so long shows that age in place of "ok"."""
@@ -70,6 +70,11 @@ def lag_seconds(database: DatabaseStatus) -> float:
 def pending_bytes(database: DatabaseStatus) -> int:
     """Bytes of WAL not uploaded yet, over all replicas."""
     return sum(replica.pending_bytes for replica in database.replicas)
+
+
+def left_to_upload(status: EngineStatus) -> int:
+    """Bytes that wait for their upload, of databases that are not paused."""
+    return sum(pending_bytes(item) for item in status.databases if database_state(item) is not PAUSED)
 
 
 def error_of(database: DatabaseStatus) -> str:

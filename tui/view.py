@@ -89,6 +89,9 @@ class Shell(Protocol):
     def open_log(self) -> None:
         """The events."""
 
+    def leave(self, code: int = 0, hurried: bool = False) -> None:
+        """End the program; `hurried` without waiting for uploads."""
+
     def show_again(self) -> None:
         """Let the screen in front show the view as it is."""
 

@@ -6,7 +6,7 @@ from tests.tui.driving import Drive, app_of, drive
 
 
 def test_an_engine_that_raises_is_told_once_and_the_screen_stays() -> None:
-    control = fake.FakeControl(*fake.four())
+    control = fake.FakeControl(fake.database())
 
     async def steps(pilot: Drive) -> None:
         await picture.shows(pilot, "/srv/app.db", "q Quit")

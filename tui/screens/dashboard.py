@@ -29,6 +29,7 @@ DETAIL_WIDTH = 42
 EVENT_ROWS_MIN = 3
 QUEUE_ROWS = 6
 _EVENTS_LOOKED_AT = 400
+_SMALL_PANELS = ("list", "detail", "events", "queue")
 
 
 class DashboardScreen(DatabaseScreen):
@@ -52,14 +53,17 @@ class DashboardScreen(DatabaseScreen):
     DashboardScreen.-small #middle { height: 1fr; }
     DashboardScreen.-tiny #list, DashboardScreen.-tiny #footer { display: none; }
     DashboardScreen.-tiny #middle { display: none; }
-    #tiny { height: 1fr; display: none; }
-    DashboardScreen.-tiny #tiny { display: block; }
+    #whole { height: 1fr; display: none; }
+    DashboardScreen.-tiny #whole, DashboardScreen.-turned #whole { display: block; }
+    DashboardScreen.-turned #middle { display: none; }
     DashboardScreen.-tiny #summary { display: none; }
     """
 
     def __init__(self) -> None:
         super().__init__()
         self._letters = ""
+        self._turn = 0
+        """How often tab went on to the next panel, where there is room for one of several."""
 
     def compose(self) -> ComposeResult:
         yield Lines(id="summary", fixed=True)
@@ -69,7 +73,7 @@ class DashboardScreen(DatabaseScreen):
             yield Lines(id="detail", fixed=True)
         yield Lines(id="queue", fixed=True)
         yield Lines(id="events", fixed=True)
-        yield Lines(id="tiny", fixed=True)
+        yield Lines(id="whole", fixed=True)
         yield self.footer()
 
     def on_mount(self) -> None:
@@ -86,11 +90,10 @@ class DashboardScreen(DatabaseScreen):
     # -- showing --------------------------------------------------------------------------------------------------
 
     def show(self, view: View) -> None:
-        look = self._look()
-        width, height = self.size
+        look, (width, height) = self._look(), self.size
         databases = view.status.databases
         if self.has_class("-tiny"):
-            self._panel("#tiny").set_lines(_tiny(databases, width, height, look))
+            self._panel("#whole").set_lines(_tiny(databases, width, height, look))
             return
         shown = in_order(item for item in databases if matches(item, self._letters))
         self._lay_out(len(shown))
@@ -98,24 +101,28 @@ class DashboardScreen(DatabaseScreen):
         empty = f"nothing holds {self._letters!r}; / changes that, esc shows all" if databases else "starting…"
         self._list.show(shown, look, empty)
         if self.has_class("-small"):
+            self._panel("#whole").set_lines(self._lines_of(_SMALL_PANELS[self._turn % 4], view, look))
             return
-        self._show_detail(view, look)
+        self._panel("#detail").set_lines(self._lines_of("detail", view, look))
         if self.has_class("-tall"):
-            lines = queue(databases, width, QUEUE_ROWS, look)
-            self._panel("#queue").set_lines([rule("upload queue", width, look), *lines])
-        shown_events = [event for event in view.events[-_EVENTS_LOOKED_AT:] if event.level != "debug"]
-        newest_first = [event_line(event, width) for event in reversed(shown_events[-height:])]
-        self._panel("#events").set_lines([rule("events", width, look), *newest_first])
+            self._panel("#queue").set_lines(self._lines_of("queue", view, look))
+        self._panel("#events").set_lines(self._lines_of("queue" if self._turn % 2 else "events", view, look))
 
-    def _show_detail(self, view: View, look: Look) -> None:
-        panel = self._panel("#detail")
-        width = DETAIL_WIDTH if self.has_class("-wide") else self.size.width
-        database = view.database(self.selected or "")
-        lines = [rule(database.path if database else "", width, look)]
-        if database is not None:
-            groups = facts(database, look)
-            lines += narrow(groups, width) if self.has_class("-wide") else wide(groups, width)
-        panel.set_lines(lines)
+    def _lines_of(self, panel: str, view: View, look: Look) -> list[Text]:
+        """A panel with its title; more lines than fit are cut off."""
+        width, height = self.size
+        if panel == "detail":
+            beside = self.has_class("-wide")
+            width = DETAIL_WIDTH if beside else width
+            database = view.database(self.selected or "")
+            groups = facts(database, look) if database is not None else []
+            lines = narrow(groups, width) if beside or self.has_class("-small") else wide(groups, width)
+            return [rule(database.path if database is not None else "", width, look), *lines]
+        if panel == "queue":
+            rows = QUEUE_ROWS if self.has_class("-tall") else max(1, height - 2)
+            return [rule("upload queue", width, look), *queue(view.status.databases, width, rows, look)]
+        last = [event for event in view.events[-_EVENTS_LOOKED_AT:] if event.level != "debug"][-height:]
+        return [rule("events", width, look), *(event_line(event, width) for event in reversed(last))]
 
     def _look(self) -> Look:
         options = self.shell.options
@@ -145,6 +152,8 @@ class DashboardScreen(DatabaseScreen):
         tiny = event.size.width < 50 or event.size.height < 12
         self.set_class(small, "-small")
         self.set_class(tiny, "-tiny")
+        self._turn = 0
+        self._turned()
         if small or event.size.width >= 100:
             self._list.styles.height = None
         if small:
@@ -155,8 +164,8 @@ class DashboardScreen(DatabaseScreen):
 
     @on(DatabaseList.Moved)
     def _moved(self) -> None:
-        if not self.has_class("-small") and not self.shell.frozen:
-            self._show_detail(self.shell.view, self._look())
+        if not self.has_class("-small"):
+            self._panel("#detail").set_lines(self._lines_of("detail", self.shell.view, self._look()))
 
     def action_detail(self) -> None:
         if path := self.selected:
@@ -179,6 +188,15 @@ class DashboardScreen(DatabaseScreen):
 
     def action_last(self) -> None:
         self._list.move(len(self.shell.view.status.databases))
+
+    def action_next_panel(self) -> None:
+        """On a small terminal from the list to detail, events and queue; else from events to queue and back."""
+        self._turn = (self._turn + 1) % len(_SMALL_PANELS)
+        self._turned()
+        self.shell.show_again()
+
+    def _turned(self) -> None:
+        self.set_class(self.has_class("-small") and self._turn > 0, "-turned")
 
     def action_filter(self) -> None:
         box = self.query_one("#filter", Input)

@@ -1,0 +1,285 @@
+"""The dashboard: what it shows at each size, what its keys do, and that hostile names are only names."""
+
+import time
+from dataclasses import replace
+
+import pytest
+
+from replication.errors import StorageError
+from replication.status import Verification
+from tests.tui import fake, picture
+from tests.tui.driving import LARGE, NORMAL, STILL, Drive, app_of, drive
+from tui.screens.dashboard import DashboardScreen
+
+
+def control() -> fake.FakeControl:
+    """Four databases and two events."""
+    made = fake.FakeControl(*fake.four())
+    made.event("info", "snapshot written", "/srv/app.db", size="8.3 MB")
+    made.event("warning", "put failed", "/srv/long/way/down/analytics.db", error="SlowDown", next_try_in="4.0s")
+    return made
+
+
+def cursor_row(pilot: Drive) -> str:
+    """The row that the cursor is on."""
+    [row] = [row for row in picture.rows(pilot.app) if row.startswith(">")]
+    return row
+
+
+async def without_toasts(pilot: Drive) -> None:
+    """Put away what the opening told."""
+    pilot.app.clear_notifications()
+    await pilot.pause()
+
+
+@pytest.mark.parametrize("size", [NORMAL, LARGE, (110, 30), (70, 16), (40, 10)])
+def test_pictures(size: tuple[int, int]) -> None:
+    async def steps(pilot: Drive) -> None:
+        await without_toasts(pilot)
+        picture.same_as(app_of(pilot), f"dashboard-{size[0]}x{size[1]}")
+
+    drive(steps, control(), size)
+
+
+def test_ascii_has_no_other_letters() -> None:
+    async def steps(pilot: Drive) -> None:
+        await without_toasts(pilot)
+        assert picture.picture(app_of(pilot)).replace("…", "").isascii()
+
+    drive(steps, control(), options=replace(STILL, ascii=True))
+
+
+def test_errors_come_first_and_the_cursor_stays_with_its_database() -> None:
+    engine = fake.FakeControl(fake.database("/a.db"), fake.database("/b.db"), fake.database("/c.db"))
+
+    async def steps(pilot: Drive) -> None:
+        await pilot.press("j")
+        assert "/b.db" in cursor_row(pilot)
+        engine.databases = (*engine.databases[:2], fake.failing("/c.db"))
+        app_of(pilot).poll()
+        await pilot.pause()
+        rows = picture.rows(pilot.app)
+        assert "/c.db" in rows[2]
+        assert "/b.db" in cursor_row(pilot)
+        await pilot.press("end")
+        assert "/b.db" in cursor_row(pilot)
+        await pilot.press("home")
+        assert "/c.db" in cursor_row(pilot)
+
+    drive(steps, engine)
+
+
+@pytest.mark.parametrize("name", ["/srv/[prod]/a.db", "/srv/[/x].db", "/[red]it's[/red].db", "/数据/水果.db"])
+def test_names_that_look_like_markup_are_shown_as_they_are(name: str) -> None:
+    engine = fake.FakeControl(fake.failing(name, f"cannot read [{name}] [/]"))
+    engine.event("error", "sync failed [/bold]", name, error="[/] [link=x]")
+
+    async def steps(pilot: Drive) -> None:
+        assert name in cursor_row(pilot)
+        await picture.shows(pilot, "sync failed [/bold]", "[/] [link=x]")
+
+    drive(steps, engine)
+
+
+def test_escapes_in_names_do_not_reach_the_terminal() -> None:
+    engine = fake.FakeControl(fake.failing("/srv/\x1b[2Jevil\n.db", "bad \x1b]0;title\x07 end"))
+
+    async def steps(pilot: Drive) -> None:
+        await picture.shows(pilot, "evil", "bad ")
+        assert not {"\x1b", "\x07"} & set(picture.picture(app_of(pilot)))
+
+    drive(steps, engine)
+
+
+def test_filter_by_letters_and_by_state() -> None:
+    async def steps(pilot: Drive) -> None:
+        await pilot.press("slash", *"JOBS")
+        await pilot.pause()
+        screen = picture.picture(app_of(pilot))
+        assert "/srv/jobs.db" in screen
+        assert "/srv/auth.db" not in screen
+        await pilot.press("enter")
+        await pilot.press("s")
+        await picture.until(pilot, lambda: engine.commands == [("snapshot", "/srv/jobs.db")])
+        await pilot.press("slash", *["backspace"] * 4, *"behind")
+        await pilot.pause()
+        assert "analytics" in cursor_row(pilot)
+        await pilot.press(*"zz")
+        await picture.shows(pilot, "nothing holds 'behindzz'")
+        await pilot.press("escape")
+        await picture.shows(pilot, "/srv/auth.db")
+
+    engine = control()
+    drive(steps, engine)
+
+
+@pytest.mark.parametrize(
+    ("key", "command", "words"),
+    [
+        ("s", "snapshot", "snapshot 00000003 written"),
+        ("v", "verify", "ok, equal"),
+        ("y", "sync_now", "looking and uploading now"),
+        ("P", "pause", "nothing is copied"),
+    ],
+)
+def test_a_command_runs_beside_the_screen_and_answers_once(key: str, command: str, words: str) -> None:
+    engine = fake.FakeControl(fake.database("/srv/app.db"))
+    engine.hold.clear()
+
+    async def steps(pilot: Drive) -> None:
+        await pilot.press(key)
+        await picture.until(pilot, lambda: engine.commands == [(command, "/srv/app.db")])
+        await pilot.press(key)
+        await picture.shows(pilot, "under way already")
+        assert len(engine.commands) == 1
+        engine.hold.set()
+        await picture.shows(pilot, words)
+
+    drive(steps, engine)
+
+
+def test_pause_and_resume_with_one_key() -> None:
+    engine = fake.FakeControl(fake.database("/srv/app.db"))
+
+    async def steps(pilot: Drive) -> None:
+        await pilot.press("P")
+        await picture.shows(pilot, "◌ paused")
+        await pilot.press("P")
+        await picture.shows(pilot, "● ok")
+        assert [name for name, _ in engine.commands] == ["pause", "resume"]
+
+    drive(steps, engine)
+
+
+def test_a_command_that_fails_says_why() -> None:
+    engine = fake.FakeControl(fake.database("/srv/app.db"))
+    engine.fails["snapshot"] = StorageError("the bucket has gone [/b]")
+    engine.fails["verify"] = RuntimeError("nobody thought of this")
+
+    async def steps(pilot: Drive) -> None:
+        await pilot.press("s")
+        await picture.shows(pilot, "snapshot failed: the bucket has gone [/b]")
+        await pilot.press("v")
+        await picture.shows(pilot, "RuntimeError", "nobody thought of this")
+        assert "Traceback" not in picture.picture(app_of(pilot))
+
+    drive(steps, engine)
+
+
+def test_one_toast_for_a_change_of_state_and_none_for_a_retry() -> None:
+    engine = fake.FakeControl(fake.database("/srv/app.db"))
+
+    async def steps(pilot: Drive) -> None:
+        for tries in (1, 2, 3):
+            bad = fake.failing("/srv/app.db", "no answer")
+            engine.databases = (replace(bad, replicas=(replace(bad.replicas[0], errors_in_a_row=tries),)),)
+            app_of(pilot).poll()
+        await pilot.pause()
+        assert [item.message for item in pilot.app._notifications] == ["app.db: error, no answer"]
+        engine.databases = (fake.database("/srv/app.db"),)
+        app_of(pilot).poll()
+        await picture.shows(pilot, "app.db: well again")
+
+    drive(steps, engine)
+
+
+def test_replicating_and_restorable_are_two_facts() -> None:
+    bad = Verification("s3", "failed", "page 7 differs", None, 1.0, fake.NOW - 60)
+    engine = fake.FakeControl(fake.database("/srv/app.db", replicas=(fake.replica(verified=bad),)))
+
+    async def steps(pilot: Drive) -> None:
+        row = cursor_row(pilot)
+        assert "● ok" in row
+        assert "✗ failed" in row
+        await picture.shows(pilot, "FAILED: page 7 differs")
+
+    drive(steps, engine)
+
+
+def test_a_database_nobody_looked_at_for_long_is_not_shown_as_ok() -> None:
+    engine = fake.FakeControl(fake.database("/srv/app.db", last_sync=fake.NOW - 90))
+
+    async def steps(pilot: Drive) -> None:
+        assert "1m old" in cursor_row(pilot)
+        assert "ok " not in cursor_row(pilot)
+
+    drive(steps, engine)
+
+
+def test_frozen_means_frozen() -> None:
+    engine = fake.FakeControl(fake.database("/srv/app.db"))
+
+    async def steps(pilot: Drive) -> None:
+        await pilot.press("f")
+        await picture.shows(pilot, "FROZEN")
+        engine.databases = (fake.failing("/srv/app.db"),)
+        app_of(pilot).poll()
+        await pilot.pause()
+        assert "● ok" in cursor_row(pilot)
+        await pilot.press("f")
+        await picture.shows(pilot, "✖ error")
+
+    drive(steps, engine)
+
+
+def test_tab_shows_the_other_panels() -> None:
+    async def steps(pilot: Drive) -> None:
+        await without_toasts(pilot)
+        await pilot.press("tab")
+        await picture.shows(pilot, "upload queue", "1.2 MB  waiting")
+        await pilot.press("tab")
+        await picture.shows(pilot, "─ events")
+
+    drive(steps, control())
+
+
+def test_on_a_small_terminal_tab_goes_from_the_list_to_the_other_panels() -> None:
+    async def steps(pilot: Drive) -> None:
+        await pilot.press("tab")
+        await picture.shows(pilot, "generation 7ecd33100da8c41f")
+        await pilot.press("tab")
+        await picture.shows(pilot, "─ events")
+        await pilot.press("tab")
+        await picture.shows(pilot, "upload queue")
+        await pilot.press("tab")
+        await picture.shows(pilot, ">")
+
+    drive(steps, control(), size=(60, 16))
+
+
+def test_resizing_all_the_way_down_and_up() -> None:
+    async def steps(pilot: Drive) -> None:
+        for size in ((200, 60), (100, 24), (79, 24), (49, 12), (40, 10), (10, 3), (1, 1), (80, 24)):
+            await pilot.resize_terminal(*size)
+            await pilot.pause()
+        await picture.until(pilot, lambda: pilot.app.size == (80, 24))
+        await without_toasts(pilot)
+        picture.same_as(app_of(pilot), "dashboard-80x24")
+
+    drive(steps, control())
+
+
+def test_a_thousand_databases_cost_what_is_in_sight() -> None:
+    """Scrolling and filtering answer within a few milliseconds while 50 of them change at each poll."""
+    databases = tuple(fake.database(f"/srv/{number:04}.db") for number in range(1000))
+    engine = fake.FakeControl(*databases)
+
+    async def steps(pilot: Drive) -> None:
+        screen = pilot.app.screen
+        assert isinstance(screen, DashboardScreen)
+        took = []
+        for number in range(40):
+            engine.databases = tuple(
+                replace(item, wal_bytes=number) if place % 20 == 0 else item for place, item in enumerate(databases)
+            )
+            began = time.perf_counter()
+            app_of(pilot).poll()
+            screen.action_down()
+            took.append(time.perf_counter() - began)
+        assert "/srv/0040.db" in cursor_row(pilot)
+        assert sorted(took)[len(took) // 2] < 0.05
+        await pilot.press("slash", *"0999")
+        await pilot.pause()
+        assert "/srv/0999.db" in cursor_row(pilot)
+
+    drive(steps, engine)
