@@ -13,13 +13,15 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
-from replication.database.checkpoint import CheckpointPolicy, CheckpointState, due, next_time
+from replication.database.checkpoint import CheckpointPolicy
 from replication.database.continuity import Begin, Continue, decide, last_commit
 from replication.database.follower import ContinuityLostError, Follower, LeftWAL, WALTooLongError
-from replication.database.image import Image, Overlay
+from replication.database.health import ARRIVALS_MAX, Arrival, Health
+from replication.database.held import Held
+from replication.database.image import Image
 from replication.database.lock import EngineLock
 from replication.database.origin import Origin
 from replication.database.shadow_wal import Ownership, ShadowWAL
@@ -28,36 +30,10 @@ from replication.errors import DatabaseError, LocalFileError
 from replication.position import Position
 from replication.sqlite.connection import check_is_database
 from replication.sqlite.errors import DatabaseBusyError
-from replication.sqlite.hold import CheckpointResult, Hold, HoldLostError
-
-ARRIVALS_MAX = 4096
-"""How many copies are remembered with their times, for the lag of replicas."""
+from replication.sqlite.hold import CheckpointResult, HoldLostError
 
 Emit = Callable[..., None]
 """Called as emit(level, message, **attributes)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Arrival:
-    """At `time` (seconds since the epoch) the commits up to `position` had been copied."""
-
-    position: Position
-    time: float
-
-
-@dataclass(frozen=True, slots=True)
-class Health:
-    """How a database is: replaced as a whole, so that any thread may read it. Times are seconds since the epoch."""
-
-    state: str = "starting"
-    error: str = ""
-    wal_bytes: int = 0
-    last_sync: float = 0.0
-    last_checkpoint: float = 0.0
-    checkpoint_blocked: int = 0
-    """Checkpoints in a row that other readers or a writer kept from completing."""
-    checkpoint_words: str = ""
-    """What the last checkpoint did."""
 
 
 class Database:
@@ -87,10 +63,7 @@ class Database:
         self._clock = clock
         self._lock = threading.RLock()
         self._engine_lock: EngineLock | None = None
-        self._hold: Hold | None = None
-        self._follower: Follower | None = None
-        self._identity = (0, 0)
-        self._checkpoint = CheckpointState(0, 0, 0.0)
+        self._held: Held | None = None
         self._images = 0
         self._wanted_generation = ""
         self._left_wal: LeftWAL | None = None
@@ -105,8 +78,8 @@ class Database:
     @property
     def mark(self) -> Mark | None:
         """How far the current life of the WAL was followed; None before the first commit, or while not open."""
-        follower = self._follower
-        return follower.mark if follower is not None else None
+        held = self._held
+        return held.follower.mark if held is not None and held.follower is not None else None
 
     def lock(self) -> None:
         """Take the engine lock early, if the database exists; raise DatabaseLockedError if another engine has it."""
@@ -129,33 +102,33 @@ class Database:
             if self._paused:
                 return None
             try:
-                if self._hold is None and not self._open():
+                if self._held is None and not self._open():
                     return None
                 with self._continuity():
-                    self._check_identity()
+                    held = self._current()
+                    held.check_identity()
                     if self._wanted_generation:
                         raise ContinuityLostError(self._wanted_generation)
                     self._copy()
-                    if not self._images and due(self._checkpoint, self._policy, self.page_size, self._clock()):
+                    if not self._images and held.due(self._policy, self._clock()):
                         self._run_checkpoint()
-                if self._hold is None:
+                if self._held is None:
                     return None
             except (DatabaseError, LocalFileError) as error:
-                if isinstance(error, WALTooLongError) and self._hold is not None:
-                    # What cannot be copied any more may as well be backfilled, so that the WAL can restart.
-                    self._hold.checkpoint(lambda: None)
+                if isinstance(error, WALTooLongError) and self._held is not None:
+                    self._held.backfill_what_is_not_copied()
                     self._let_go()
                 state = "busy" if isinstance(error, DatabaseBusyError) else "error"
                 self.health = replace(self.health, state=state, error=str(error))
                 raise
             self.health = replace(self.health, state="ok", error="", last_sync=self._clock())
-            return next_time(self._checkpoint, self._policy)
+            return self._held.next_time(self._policy)
 
     def checkpoint(self) -> CheckpointResult | None:
         """Checkpoint now, whatever the policy says; None while an image is open or nothing is held."""
         with self._lock:
             result = None
-            if self._hold is not None and not self._images:
+            if self._held is not None and not self._images:
                 with self._continuity():
                     result = self._run_checkpoint()
             return result
@@ -168,20 +141,14 @@ class Database:
     def image(self) -> Iterator[Image]:
         """The exact database at its newest commit; checkpoints of ours wait until the block ends."""
         with self._lock:
+            held = self._current()
             with self._continuity():
-                self._check_identity()
+                held.check_identity()
                 self._copy()
-            hold, follower = self._hold, self._follower
-            if hold is None or follower is None:
-                raise DatabaseError(f"{self.path} is not open")
-            position = follower.position
-            path = self.shadow.path(position.generation, position.index)
-            overlay = Overlay.read(path, position.offset, hold.page_size)
-            mark = follower.mark
-            pages = mark.database_pages if mark is not None and mark.frames else hold.page_count()
+            image = self._current().image(self.shadow)
             self._images += 1
         try:
-            yield Image(position, pages, hold.page_size, overlay, hold.read)
+            yield image
         finally:
             with self._lock:
                 self._images -= 1
@@ -199,9 +166,9 @@ class Database:
     def close(self) -> None:
         """Let go of the database; the WAL stays for the next start. The shadow WAL is made durable first."""
         with self._lock:
-            if self._follower is not None:
+            if self._held is not None and self._held.follower is not None:
                 with suppress(LocalFileError):
-                    self._follower.make_durable()
+                    self._held.follower.make_durable()
             self._let_go()
             if self._engine_lock is not None:
                 self._engine_lock.release()
@@ -239,16 +206,16 @@ class Database:
             self.lock()
             assert self._engine_lock is not None
             previous_inode = self._engine_lock.previous_inode
-            wal_path = self._take_hold()
-            decision: Continue | Begin | None = decide(self.shadow, wal_path, self.page_size)
+            held = self._take_hold()
+            decision: Continue | Begin | None = decide(self.shadow, held.wal_path, self.page_size)
             if previous_inode not in (None, status.st_ino):
                 decision = Begin("database file replaced while not replicating")
             if self._wanted_generation:
                 decision = Begin(self._wanted_generation)
             if isinstance(decision, Continue):
-                decision = self._go_on(decision, wal_path)
+                decision = self._go_on(decision, held)
             if isinstance(decision, Begin):
-                self._begin(decision.reason, wal_path)
+                self._begin(decision.reason, held)
         except ContinuityLostError as lost:
             self._let_go()
             raise DatabaseError(f"{self.path} changed while it was opened ({lost}); trying again") from None
@@ -276,46 +243,47 @@ class Database:
         self.health = Health(state="waiting", error=f"{self.path} {what} yet")
         return None
 
-    def _take_hold(self) -> Path:
-        """Pin the reader; return the path of the WAL. SQLite follows links and keeps the WAL beside the file."""
-        real = Path(os.path.realpath(self.path))
-        wal_path = real.with_name(real.name + "-wal")
+    def _current(self) -> Held:
+        if self._held is None:
+            raise DatabaseError(f"{self.path} is not open")
+        return self._held
+
+    def _take_hold(self) -> Held:
+        """Pin the reader, unless SQLite would mix the file with the WAL of another."""
+        wal_path = Path(f"{os.path.realpath(self.path)}-wal")
         if self._left_wal is not None and self._left_wal.is_at(wal_path):
             raise DatabaseError(
                 f"{self.path} was replaced, but {wal_path.name} still belongs to the file before, and SQLite would mix "
-                f"the two; stop the application and remove {wal_path.name} and {real.name}-shm beside it"
+                f"the two; stop the application and remove {wal_path.name} and {wal_path.name[:-4]}-shm beside it"
             )
         self._left_wal = None
-        before = real.stat()
-        self._hold = Hold.take(real)
-        self.page_size = self._hold.page_size
-        self._identity = (before.st_dev, before.st_ino)
-        self._checkpoint = CheckpointState(0, 0, self._clock())
-        return wal_path
+        self._held = Held.take(self.path, self._clock())
+        self.page_size = self._held.page_size
+        return self._held
 
-    def _go_on(self, decision: Continue, wal_path: Path) -> Begin | None:
+    def _go_on(self, decision: Continue, held: Held) -> Begin | None:
         """Continue a generation; if that turns out not to be possible, why a new one must begin."""
         self.origin = Origin.load(self.meta_path, decision.generation)
-        follower = Follower(self.shadow, wal_path, decision.generation, decision.index, decision.mark)
+        follower = Follower(self.shadow, held.wal_path, decision.generation, decision.index, decision.mark)
         try:
             follower.copy_one_life()
         except ContinuityLostError as lost:
             return Begin(str(lost))
-        self._follow(follower)
+        self._follow(held, follower)
         self._emit("info", "generation continues", position=str(self.position))
         return None
 
-    def _begin(self, reason: str, wal_path: Path) -> None:
+    def _begin(self, reason: str, held: Held) -> None:
         """Start a generation at index 0 with what the WAL holds; its snapshots are the replicas' business."""
         previous = self.shadow.current_generation() or ""
-        if previous and self._follower is None:
+        if previous:
             self._trim(previous)
         generation = secrets.token_hex(8)
         self.shadow.begin_generation(generation)
         self.origin = Origin.now(generation, reason, previous)
         self.origin.save(self.meta_path)
         self._wanted_generation = ""
-        self._follow(Follower(self.shadow, wal_path, generation, 0, None))
+        self._follow(held, Follower(self.shadow, held.wal_path, generation, 0, None))
         self._emit("info", "generation begins", generation=generation, reason=reason)
 
     def _trim(self, generation: str) -> None:
@@ -325,19 +293,19 @@ class Database:
             mark = last_commit(self.shadow.path(generation, indexes[-1]))
             self.shadow.seal(generation, indexes[-1], mark.offset if mark is not None else 0)
 
-    def _follow(self, follower: Follower) -> None:
-        self._follower = follower
+    def _follow(self, held: Held, follower: Follower) -> None:
+        held.follower = follower
         assert self._engine_lock is not None
-        self._engine_lock.describe(self._identity[1])
+        self._engine_lock.describe(held.identity[1])
         older = (name for name in self.shadow.generations() if name != follower.generation)
         self.generations = (*older, follower.generation)
         self._publish(follower.position)
         self._copy()
 
     def _let_go(self) -> None:
-        if self._hold is not None:
-            self._hold.close()
-        self._hold, self._follower = None, None
+        if self._held is not None:
+            self._held.close()
+        self._held = None
 
     # -- one pass -------------------------------------------------------------------------------------------------
 
@@ -349,8 +317,11 @@ class Database:
         except ContinuityLostError as lost:
             # Kept until a generation has begun: what was found now may not show at the next try.
             self._wanted_generation = str(lost)
-            if self._follower is not None:
-                self._follower.end_generation()
+            held = self._held
+            if held is not None and held.follower is not None:
+                held.follower.end_generation()
+                if held.lost_its_file:
+                    self._left_wal = held.follower.left_wal()
             self._let_go()
             if self._status() is None:
                 return
@@ -363,73 +334,40 @@ class Database:
                 self._let_go()
                 raise
 
-    def _check_identity(self) -> None:
-        try:
-            status = self.path.stat()
-        except FileNotFoundError:
-            reason = "database file removed"
-        else:
-            if (status.st_dev, status.st_ino) == self._identity:
-                return
-            reason = "database file replaced"
-        if self._follower is not None:
-            self._left_wal = self._follower.left_wal()
-        raise ContinuityLostError(reason)
-
     def _copy(self, thorough: bool = False) -> None:
-        follower = self._follower
+        held = self._current()
+        follower = held.follower
         if follower is None:
             return
         before = follower.position
         try:
-            follower.copy(thorough)
+            held.copy(thorough)
         finally:
-            after = follower.position
-            if after.index != before.index or follower.mark is None:
-                self._checkpoint = replace(self._checkpoint, done_offset=0, blocked_count=0)
-            self._checkpoint = replace(self._checkpoint, offset=after.offset)
             self.health = replace(self.health, wal_bytes=follower.wal_bytes)
-            if after != before:
-                self._publish(after)
+            if follower.position != before:
+                self._publish(follower.position)
 
     def _publish(self, position: Position) -> None:
         self.position = position
         self.arrivals.append(Arrival(position, self._clock()))
 
     def _run_checkpoint(self) -> CheckpointResult:
-        hold, follower = self._hold, self._follower
-        assert hold is not None
-        assert follower is not None
-
-        def copy() -> None:
-            self._copy(thorough=True)
-            follower.make_durable()
-
+        held = self._current()
+        now = self._clock()
         try:
-            result = hold.checkpoint(copy)
+            result = held.checkpoint(now, self._copy)
         except HoldLostError:
             self._let_go()
             raise
-        if not result.busy and result.log_frames > follower.frames:
-            raise ContinuityLostError(
-                f"a checkpoint counted {result.log_frames} frames, of which {follower.frames} had been copied"
-            )
-        now = self._clock()
-        if result.complete:
-            self._checkpoint = replace(
-                self._checkpoint, done_offset=follower.position.offset, last_time=now, blocked_count=0
-            )
-            self.health = replace(self.health, last_checkpoint=now, checkpoint_blocked=0)
-        else:
-            blocked = self._checkpoint.blocked_count + 1
-            self._checkpoint = replace(self._checkpoint, blocked_count=blocked, blocked_time=now)
-            self.health = replace(self.health, checkpoint_blocked=blocked)
+        done = now if result.complete else self.health.last_checkpoint
         words = f"{result.backfilled_frames} of {result.log_frames} frames backfilled"
         if result.busy:
             words = "put off: a writer or another checkpoint was busy"
         elif not result.complete:
             words += ", the rest is held by another reader"
-        self.health = replace(self.health, checkpoint_words=words)
+        self.health = replace(
+            self.health, last_checkpoint=done, checkpoint_blocked=held.blocked_count, checkpoint_words=words
+        )
         self._emit(
             "debug",
             "checkpoint",
