@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
 
 from replication.errors import AccessDeniedError, StorageError
+from replication.scrub import register_secret
 from replication.storage.base import (
     ObjectInfo,
     Storage,
@@ -87,6 +88,9 @@ class S3Storage(Storage):
             endpoint=location.endpoint,
             secrets=known_secrets(location),
         )
+        # The logs and the screen hide them as well, wherever else they may come from.
+        for secret in self._place.secrets:
+            register_secret(secret)
 
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
         return self._list(check_prefix(prefix))

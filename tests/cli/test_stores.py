@@ -11,6 +11,9 @@ from urllib.parse import quote, quote_plus
 import pytest
 
 from replication.config import load_config
+from replication.scrub import scrub
+from replication.storage.location import S3Location
+from replication.storage.open import open_storage
 from tests import peers
 from tests.cli.program import Replicating, Result, refuses, run, succeeds
 from tests.foreign import Shell
@@ -226,3 +229,11 @@ def test_what_was_not_foreseen_is_one_line_without_secrets(
     result = Result(code, captured.out, captured.err)
     assert refuses(result, 1, "KeyError in cli.py line ", "please report it").count("\n") == 0
     assert len(captured.err.splitlines()) == 1
+
+
+def test_secrets_of_the_environment_are_hidden_in_whatever_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in CANARIES:
+        if name.isupper():
+            monkeypatch.setenv(name, CANARIES[name])
+    open_storage(S3Location(bucket="b"))
+    hides_secrets(scrub(" ".join(value for name, value in CANARIES.items() if name.isupper())))
