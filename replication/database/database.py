@@ -26,6 +26,7 @@ from replication.database.lock import EngineLock
 from replication.database.origin import Origin
 from replication.database.shadow_wal import Ownership, ShadowWAL
 from replication.database.tail import Mark
+from replication.database.unwritten import is_unchanged
 from replication.errors import DatabaseError, LocalFileError
 from replication.position import Position
 from replication.sqlite.connection import check_is_database
@@ -214,6 +215,8 @@ class Database:
                 decision = Begin(self._wanted_generation)
             if isinstance(decision, Continue):
                 decision = self._go_on(decision, held)
+            elif self._go_on_unwritten(held):
+                decision = None
             if isinstance(decision, Begin):
                 self._begin(decision.reason, held)
         except ContinuityLostError as lost:
@@ -272,6 +275,20 @@ class Database:
         self._follow(held, follower)
         self._emit("info", "generation continues", position=str(self.position))
         return None
+
+    def _go_on_unwritten(self, held: Held) -> bool:
+        """Continue a generation in which nothing was ever committed, if the database's content is still the same."""
+        generation = self.shadow.current_generation()
+        if generation is None or self.shadow.indexes(generation) or self._wanted_generation:
+            return False
+        follower = held.follower = Follower(self.shadow, held.wal_path, generation, 0, None)
+        if follower.wal_holds_anything() or not is_unchanged(held.image(self.shadow), self.meta_path):
+            held.follower = None
+            return False
+        self.origin = Origin.load(self.meta_path, generation)
+        self._follow(held, follower)
+        self._emit("info", "generation continues", position=str(self.position))
+        return True
 
     def _begin(self, reason: str, held: Held) -> None:
         """Start a generation at index 0 with what the WAL holds; its snapshots are the replicas' business."""

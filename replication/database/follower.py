@@ -102,6 +102,13 @@ class Follower:
         finally:
             os.close(wal)
 
+    def wal_holds_anything(self) -> bool:
+        """True unless the WAL is empty, so that the database file is all there is."""
+        try:
+            return self._wal_path.stat().st_size > 0
+        except FileNotFoundError:
+            return False
+
     def copy_one_life(self) -> None:
         """The first copy after the pin was taken: the WAL must still be the life that is followed, to the end.
 

@@ -15,6 +15,7 @@ from typing import Literal
 
 from replication.database.database import Database, Emit
 from replication.database.image import Image
+from replication.database.unwritten import Digest
 from replication.errors import (
     CorruptObjectError,
     DatabaseError,
@@ -98,28 +99,11 @@ class Replica:
     def enforce_retention(self, retention_seconds: float, now: datetime) -> int:
         """Remove what the retention window does not need; the number of objects removed. Raises StorageError."""
         with self._lock:
-            position = self.position
-            if position is None:
+            try:
+                return self._enforce_retention(retention_seconds, now)
+            except DivergedError as diverged:
+                self._restart(str(diverged))
                 return 0
-            client = self.client
-            holdings = [Holdings(name, client.snapshots(name), client.segments(name)) for name in client.generations()]
-            if not any(held.generation == position.generation and held.snapshots for held in holdings):
-                self._restart(f"replica {self.name} lost its snapshots")
-                return 0
-            if snapshot_needed(holdings, position.generation, now, retention_seconds):
-                self._send()
-                self._snapshot()
-            forget = expired(holdings, position.generation, now, retention_seconds)
-            removed = len(forget.objects)
-            if forget.objects:
-                client.delete(forget.objects)
-            for generation in forget.generations:
-                removed += client.delete_generation(generation)
-            if removed:
-                self._emit(
-                    "info", "retention enforced", objects_removed=removed, generations_removed=len(forget.generations)
-                )
-            return removed
 
     def verify(self, cancel: threading.Event) -> Verification:
         """Restore the newest commit from the replica and compare; after a difference a new generation begins.
@@ -145,7 +129,10 @@ class Replica:
     def _compare(self, cancel: threading.Event) -> tuple[Position, Literal["ok", "failed", "inconclusive"], str]:
         with self._lock:
             position, digest = source_digest(self._database)
-            self._send(position)
+            try:
+                self._send(position)
+            except DivergedError as diverged:
+                self._restart(str(diverged))
             if self.position is None or self.position.generation != position.generation:
                 return position, "inconclusive", "a new generation began meanwhile"
         # Without the lock: what is uploaded meanwhile comes after the position.
@@ -179,8 +166,12 @@ class Replica:
             elif position.generation == here.generation:
                 if position.index >= here.index:
                     return
+                if not end:
+                    raise DivergedError(
+                        f"replica {self.name} is at index {position.index:08x}, of which no shadow wal is left"
+                    )
                 self._enter_index(position)
-            elif database.shadow.size(position.generation, position.index + 1):
+            elif end and database.shadow.size(position.generation, position.index + 1):
                 self._enter_index(position)
             elif until is not None:
                 return
@@ -189,10 +180,11 @@ class Replica:
                 # The segment to come must reach what the new snapshot holds, which is later than before.
                 here = database.position
 
-    def _look_up(self) -> None:
-        """Find where the replica stands, in the oldest generation that still has something to send."""
+    def _look_up(self, after: str = "") -> None:
+        """Find where the replica stands, in the oldest generation later than `after` that it has begun."""
         database = self._database
-        for generation in database.generations[:-1]:
+        older = database.generations[:-1]
+        for generation in older[older.index(after) + 1 :] if after in older else older:
             try:
                 found = recover(self.client, database, self.name, generation)
             except DivergedError as diverged:
@@ -208,10 +200,13 @@ class Replica:
         self._floor = 0
 
     def _enter_generation(self, old: str) -> None:
-        """All of an old generation is sent: go on with the newest, the only one that a snapshot can be taken of."""
+        """All of an old generation is sent: go on with a later one that was begun here, or with the newest.
+
+        Only of the newest can a snapshot be taken.
+        """
         self._emit("info", "old generation is whole in the replica", generation=old)
         self.position = None
-        self._go_on_with(self._database.generations[-1])
+        self._look_up(old)
 
     def _go_on_with(self, generation: str) -> None:
         """Continue the newest generation where the replica stands in it, or begin it there."""
@@ -242,6 +237,30 @@ class Replica:
         self._floor = 0
         self._finished(stored)
         self._emit("debug", "segment written", position=str(position), size=stop - position.offset, stored=stored)
+
+    def _enforce_retention(self, retention_seconds: float, now: datetime) -> int:
+        position = self.position
+        if position is None:
+            return 0
+        client = self.client
+        holdings = [Holdings(name, client.snapshots(name), client.segments(name)) for name in client.generations()]
+        if not any(held.generation == position.generation and held.snapshots for held in holdings):
+            self._restart(f"replica {self.name} lost its snapshots")
+            return 0
+        if snapshot_needed(holdings, position.generation, now, retention_seconds):
+            self._send()
+            self._snapshot()
+        forget = expired(holdings, position.generation, now, retention_seconds)
+        removed = len(forget.objects)
+        if forget.objects:
+            client.delete(forget.objects)
+        for generation in forget.generations:
+            removed += client.delete_generation(generation)
+        if removed:
+            self._emit(
+                "info", "retention enforced", objects_removed=removed, generations_removed=len(forget.generations)
+            )
+        return removed
 
     # -- snapshots ------------------------------------------------------------------------------------------------
 
@@ -300,8 +319,12 @@ class Replica:
         self._emit("info", "write snapshot", position=str(position), size=image.size)
         self._started(snapshot_name(position.generation, position.index), image.size)
         began = time.monotonic()
-        stored = self.client.write_snapshot(position.generation, position.index, self._counted(image.chunks()), note)
+        digest = Digest()
+        chunks = self._counted(digest.over(image.chunks()))
+        stored = self.client.write_snapshot(position.generation, position.index, chunks, note)
         self._finished(stored)
+        if position.index == 0 and position.offset == 0:
+            digest.remember(self._database.meta_path, position)
         self.progress = replace(self.progress, snapshot_time=time.time())
         self._emit(
             "info",

@@ -9,6 +9,9 @@ from replication.database import continuity
 from replication.database import database as database_module
 from replication.database.checkpoint import CheckpointPolicy
 from replication.database.database import Database
+from replication.replica.replica import Replica
+from replication.storage.memory import MemoryStorage
+from replication.storage.replica_client import ReplicaClient
 from tests.foreign import Shell
 
 POLICY = CheckpointPolicy(1000, 10000, 60)
@@ -80,3 +83,40 @@ def test_without_a_restart_the_generation_goes_on(tmp_path: Path) -> None:
         assert second.position.offset > before.offset
         assert told.reasons == []
         second.close()
+
+
+def replicated_once(path: Path, replica: MemoryStorage) -> tuple[str, list[str]]:
+    """Open, upload what there is, close; the generation, and the reasons why one began."""
+    database, told = open_database(path)
+    database.sync()
+    Replica("memory", ReplicaClient(replica), database, Told()).sync()
+    assert database.position is not None
+    generation = database.position.generation
+    database.close()
+    return generation, told.reasons
+
+
+def test_a_database_that_is_never_written_keeps_its_generation(tmp_path: Path) -> None:
+    shell = Shell(tmp_path / "app.db")
+    shell.run("CREATE TABLE t(x); INSERT INTO t VALUES(1);")
+    replica = MemoryStorage()
+    first, _ = replicated_once(shell.path, replica)
+    objects = replica.names()
+    assert replicated_once(shell.path, replica) == (first, [])
+    assert replicated_once(shell.path, replica) == (first, [])
+    assert replica.names() == objects
+
+
+@pytest.mark.parametrize("checkpointed", [True, False])
+def test_a_database_written_while_we_were_down_begins_a_generation(tmp_path: Path, checkpointed: bool) -> None:
+    shell = Shell(tmp_path / "app.db")
+    shell.run("CREATE TABLE t(x); INSERT INTO t VALUES(1);")
+    replica = MemoryStorage()
+    first, _ = replicated_once(shell.path, replica)
+    with shell.open() as app:
+        app.execute("UPDATE t SET x=2")
+        if checkpointed:
+            app.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        generation, reasons = replicated_once(shell.path, replica)
+    assert generation != first
+    assert reasons == ["no shadow wal"]

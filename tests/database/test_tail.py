@@ -164,9 +164,7 @@ def spill(app: ForeignConnection, pages: int) -> None:
         app.execute(f"INSERT INTO t(b) VALUES(zeroblob(900) || {number})")
 
 
-def test_frames_of_a_rolled_back_transaction_are_never_handed_on(
-    app: ForeignConnection, tmp_path: Path
-) -> None:
+def test_frames_of_a_rolled_back_transaction_are_never_handed_on(app: ForeignConnection, tmp_path: Path) -> None:
     wal = tmp_path / "app.db-wal"
     copy = Copy()
     mark = follow(wal, None, copy)
