@@ -3,7 +3,6 @@
 It asks the engine through Control alone. Starting and closing the engine is left to the caller.
 """
 
-import os
 import threading
 import time
 from collections import deque
@@ -55,6 +54,8 @@ class LitestreamApp(App[int]):
         """A background job has ended: what is to be called on this thread."""
 
         call: Callable[[], None]
+        counts: bool = True
+        """False if it was none of the counted jobs."""
 
     def __init__(self, control: Control, config: Config, options: Options) -> None:
         super().__init__(ansi_color=True)
@@ -92,6 +93,11 @@ class LitestreamApp(App[int]):
         self.hurried = hurried
         self.leaving.set()
         self.exit(code)
+
+    def leave_from_outside(self) -> None:
+        """Like `leave`, from any thread."""
+        self.leaving.set()
+        self.post_message(self.Finished(self.leave, counts=False))
 
     def wait_for_jobs(self, seconds: float) -> bool:
         """Wait so long for background jobs to give up, when the application has ended; true if none is left."""
@@ -196,7 +202,7 @@ class LitestreamApp(App[int]):
         thread.start()
 
     def on_litestream_app_finished(self, message: Finished) -> None:
-        self.jobs -= 1
+        self.jobs -= message.counts
         self._safely(message.call, "the end of a background job")
 
     def open_detail(self, database: str) -> None:
@@ -263,8 +269,3 @@ class LitestreamApp(App[int]):
 
     def action_next_panel(self) -> None:
         self.screen.focus_next()
-
-
-def no_color() -> bool:
-    """True where the user asked for no colour."""
-    return bool(os.environ.get("NO_COLOR"))

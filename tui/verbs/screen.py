@@ -1,46 +1,138 @@
-"""No verb: the engine in threads of this process, and the screen on top of it."""
+"""No verb: the engine in threads of this process, and the screen on top of it, until the user quits."""
 
 import os
+import shlex
 import sys
 from argparse import Namespace
+from typing import TYPE_CHECKING
 
-from replication.engine import CLOSE_SECONDS_MAX, Engine
+from replication.config import Config, default_config_path
 from replication.errors import ConfigError, UsageError
 from tui.console import say, warn
 from tui.crashlog import log_path, open_log
+from tui.ending import Ending, end_process
+from tui.keyfile import key_path, read_keys
 from tui.sources import config_of
+from tui.view import Options
+
+if TYPE_CHECKING:
+    from replication.engine import Engine
 
 HURRIED_CLOSE_SECONDS_MAX = 1.0
+"""How long the engine may take to end when the user does not want to wait."""
+JOBS_SECONDS_MAX = 2.0
+"""How long restores and verifications under way may take to clean up after themselves."""
+
+SMALLEST_CONFIG = """\
+dbs:
+  - path: /path/to/app.db
+    replicas:
+      - url: s3://bucket/app.db
+"""
 
 
 def run(args: Namespace) -> int:
     """Replicate with the screen open until the user quits; the exit code."""
-    config = config_of(args)
+    _check_terminal()
+    config = _config(args)
     if not config.databases:
         raise ConfigError(f"{config.path}: no databases specified in configuration; add one under dbs:")
-    if not (sys.stdin.isatty() and sys.stderr.isatty()):
-        raise UsageError("the screen needs a terminal; without one use: litestream-tui replicate")
-    if os.environ.get("TERM") == "dumb":
-        raise UsageError("this terminal (TERM=dumb) cannot show the screen; use: litestream-tui replicate")
-    from tui.app import LitestreamApp
-    from tui.view import Options
+    return show(config, options_of(args))
 
-    options = Options(
+
+def options_of(args: Namespace, demo: bool = False) -> Options:
+    """The options that the flags and the user's own keys make. Raises ConfigError."""
+    return Options(
         read_only=args.read_only,
         refresh_seconds=args.refresh,
         slow=args.slow,
-        ascii=args.ascii,
+        ascii=args.ascii or not _can_show_marks(),
         mouse=not args.no_mouse,
+        keys=read_keys(key_path(os.environ)),
         log_path=open_log(log_path(os.environ)),
+        demo=demo,
     )
+
+
+def show(config: Config, options: Options) -> int:
+    """Open the screen on an engine of its own, and close both; the exit code."""
+    # Imported here: what the terminal or the configuration refuses is told at once.
+    from replication.engine import CLOSE_SECONDS_MAX, Engine
+    from tui.app import LitestreamApp
+
     engine = Engine(config)
     engine.start()
     app = LitestreamApp(engine, config, options)
-    try:
-        code = app.run(mouse=options.mouse) or 0
-    finally:
-        left = engine.close(HURRIED_CLOSE_SECONDS_MAX if app.hurried else CLOSE_SECONDS_MAX)
+
+    def close() -> None:
+        engine.close(CLOSE_SECONDS_MAX)
+        end_process(1)
+
+    ending = Ending(app.leave_from_outside, close)
+    with ending.watching(sys.stdin.fileno()):
+        try:
+            code = app.run(mouse=options.mouse)
+        finally:
+            app.leaving.set()
+    app.wait_for_jobs(JOBS_SECONDS_MAX)
+    left = engine.close(HURRIED_CLOSE_SECONDS_MAX if app.hurried else CLOSE_SECONDS_MAX)
+    _tell_the_end(engine, left, app.crash)
     if left:
-        warn(f"did not end in time: {', '.join(left)}")
-    say("litestream-tui ended; what is pending goes with the next start")
-    return code
+        # A thread that hangs must not keep the process.
+        sys.stdout.flush()
+        end_process(code or 0)
+    return code or 0
+
+
+def _tell_the_end(engine: "Engine", left: list[str], crash: str) -> None:
+    try:
+        if crash:
+            warn(crash)
+        for name in left:
+            warn(f"{name} did not end in time")
+        status = engine.status()
+        pending = [
+            f"{database.path} ({replica.name})"
+            for database in status.databases
+            for replica in database.replicas
+            if replica.pending_bytes
+        ]
+        if pending:
+            warn(f"not all is uploaded; it goes with the next start: {', '.join(pending)}")
+        say("litestream-tui ended")
+    except Exception:
+        pass  # There may be no terminal left to tell it to.
+
+
+def _check_terminal() -> None:
+    if not (sys.stdin.isatty() and sys.stdout.isatty() and sys.stderr.isatty()):
+        raise UsageError("the screen needs a terminal; without one use: litestream-tui replicate")
+    if os.environ.get("TERM", "") in ("dumb", "unknown", ""):
+        raise UsageError(
+            f"this terminal (TERM={os.environ.get('TERM', '')}) cannot show the screen; use: litestream-tui replicate"
+        )
+
+
+def _config(args: Namespace) -> Config:
+    path = args.config or default_config_path()
+    if args.config is None and not os.path.lexists(path):
+        where = "$LITESTREAM_CONFIG" if os.environ.get("LITESTREAM_CONFIG") else "the default"
+        raise ConfigError(_without_config(path, where))
+    return config_of(args)
+
+
+def _without_config(path: str, where: str) -> str:
+    say(f"There is no configuration at {path} ({where}). To see the screen at once, without any:\n")
+    say("    litestream-tui demo\n")
+    say(f"To replicate a database of yours, put this into {path}, or into any file for -config:\n")
+    say("".join(f"    {line}\n" for line in SMALLEST_CONFIG.splitlines()))
+    return f"no configuration at {shlex.quote(path)}; name one with -config PATH, or try: litestream-tui demo"
+
+
+def _can_show_marks() -> bool:
+    """False where the terminal's encoding has no letters for the marks."""
+    try:
+        "●◐▲✖◌─▁█⏎".encode(sys.stdout.encoding or "ascii")
+    except (LookupError, UnicodeEncodeError):
+        return False
+    return True
