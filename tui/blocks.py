@@ -7,7 +7,7 @@ from rich.text import Text
 from replication.scrub import scrub
 from replication.status import ReplicaStatus, Verification
 from tui.cells import cut_end
-from tui.format import plain, short_object, size
+from tui.format import plain, size
 from tui.look import Look
 from tui.states import State
 
@@ -42,13 +42,18 @@ def verified_text(verified: Verification | None, look: Look) -> str:
     return f"verified {verified.outcome} {look.ago(verified.time)}"
 
 
+def object_name(name: str) -> str:
+    """The last part of an object's name, which tells index and offset: 00000003_00000020.wal."""
+    return plain(name.rpartition("/")[2].removesuffix(".lz4"))
+
+
 def upload_words(replica: ReplicaStatus) -> str:
-    """The object in flight and how far it is, or nothing."""
+    """How far the object in flight is, and its name; nothing if there is none."""
     if not replica.uploading or replica.errors_in_a_row:
         return ""
     total = replica.uploading_total_bytes
     share = f"{100 * replica.uploading_bytes // total}% of {size(total)}" if total else size(replica.uploading_bytes)
-    return f"{short_object(replica.uploading)} {share}"
+    return f"{share}  {object_name(replica.uploading)}"
 
 
 def error_lines(words: str, width: int, style: str = "red") -> list[Text]:

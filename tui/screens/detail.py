@@ -15,7 +15,7 @@ from tui.generations import Listing, failed, read_listing
 from tui.look import Look
 from tui.screens import detail_lines
 from tui.screens.commands import DatabaseScreen
-from tui.screens.scrolling import ScrollingScreen
+from tui.screens.scrolling import ListArea, ScrollingScreen
 from tui.view import Shell, View
 from tui.widgets.lines import Lines
 
@@ -30,7 +30,6 @@ class DetailScreen(DatabaseScreen, ScrollingScreen):
     """Opened with the path of the database."""
 
     PLACE = "detail"
-    CSS = "DetailScreen #list { height: 1fr; }"
 
     def __init__(self, database: str) -> None:
         super().__init__()
@@ -45,7 +44,7 @@ class DetailScreen(DatabaseScreen, ScrollingScreen):
 
     def compose(self) -> ComposeResult:
         yield Lines(id="panels")
-        yield Lines(id="list", fixed=True)
+        yield ListArea()
         yield Lines(id="words")
         yield self.footer()
 
@@ -62,14 +61,11 @@ class DetailScreen(DatabaseScreen, ScrollingScreen):
     def count(self) -> int:
         return len(self._listing.generations) if self._listing is not None else 0
 
-    def draw(self) -> None:
-        if not self.ready:
-            return
+    def paint(self) -> None:
         options = self.shell.options
         look = Look(options.ascii, options.slow, self.shell.now())
         self.query_one("#panels", Lines).set_lines(self._panels(self._database, look))
-        # The list is what is left of the height, known only after the panels have theirs.
-        self.call_after_refresh(self._draw_list)
+        self._paint_list()
 
     def action_reload(self) -> None:
         self._read()
@@ -130,8 +126,8 @@ class DetailScreen(DatabaseScreen, ScrollingScreen):
             made.append(detail_lines.generations_head(width))
         return made
 
-    def _draw_list(self) -> None:
-        width, listing, area = self.size.width, self._listing, self.query_one("#list", Lines)
+    def _paint_list(self) -> None:
+        width, listing, area = self.size.width, self._listing, self.list_area
         lines: list[Text] = []
         words: list[Text] = []
         if listing is not None and listing.generations:

@@ -24,7 +24,7 @@ def head(database: DatabaseStatus, width: int, look: Look) -> list[Text]:
     line = Text(" ")
     tail = f"lag {age(lag_seconds(database))}   queued {size(pending_bytes(database))}"
     if not look.slow:
-        tail += f"   {clock_time(look.now)}"
+        tail += f"   {clock_time(look.now)}Z"
     state = state_text(database_state(database), look)
     path = cut_start(plain(database.path), max(8, width - len(tail) - state.cell_len - 6))
     line.append(path, style="bold")
@@ -37,19 +37,17 @@ def head(database: DatabaseStatus, width: int, look: Look) -> list[Text]:
 def wal(database: DatabaseStatus, width: int, look: Look) -> list[Text]:
     """The WAL panel: what is copied, of which life of the WAL, and what checkpoints do."""
     salts = f"{database.wal_salt[:8]} {database.wal_salt[8:]}" if database.wal_salt else "-"
-    synced = happened(database.last_sync, look)
-    began = f"began {database.generation_began[5:16].replace('T', ' ')}Z" if database.generation_began else ""
     position = str(database.position) if database.position is not None else "no commit copied yet"
     checkpoint = f"checkpoint {happened(database.last_checkpoint, look, 'none yet')}"
     if database.checkpoint_words:
         checkpoint += f": {database.checkpoint_words}"
-    lines = [
-        f" {position}   {began}",
-        f" page size {database.page_size:,}   frames {database.wal_frames:,}   {size(database.wal_bytes)}"
-        f"   salts {salts}   looked {synced}",
-        f" {checkpoint}",
-    ]
-    made = [Text(cut_end(line.rstrip(), width)) for line in lines]
+    lines = [f" {position}   looked at the WAL {happened(database.last_sync, look)}"]
+    if database.generation_began or database.generation_reason:
+        began = f"{database.generation_began[5:16].replace('T', ' ')}Z" if database.generation_began else "unknown when"
+        lines.append(f" generation began {began}: {plain(database.generation_reason) or 'no reason noted'}")
+    frames = f"frames {database.wal_frames:,}   {size(database.wal_bytes)}"
+    lines += [f" page size {database.page_size:,}   {frames}   salts {salts}", f" {checkpoint}"]
+    made = [Text(cut_end(line, width)) for line in lines]
     if database.checkpoint_blocked:
         times = "once" if database.checkpoint_blocked == 1 else f"{database.checkpoint_blocked} times in a row"
         words = f" blocked {times}: another connection reads or writes; the WAL grows until it ends"

@@ -1,13 +1,30 @@
-"""A screen with one list that scrolls: the keys that move about in it. What a row is, is its own business."""
+"""A screen with one list that scrolls: the keys that move about in it. What a row is, is its own business.
+
+Its promise: the row under the cursor is in sight, also after the panels around the list changed their heights.
+"""
 
 from textual import events
 
 from tui.screens.base import ShellScreen
 from tui.scroll import Scroll
+from tui.widgets.lines import Lines
+
+
+class ListArea(Lines):
+    """The place of the list: whenever it has another size, the screen paints again."""
+
+    DEFAULT_CSS = "ListArea { height: 1fr; }"
+
+    def __init__(self) -> None:
+        super().__init__(id="list", fixed=True)
+
+    def on_resize(self, event: events.Resize) -> None:
+        if isinstance(self.screen, ScrollingScreen):
+            self.screen.draw()
 
 
 class ScrollingScreen(ShellScreen):
-    """`draw` paints the rows that `scroll` has in sight; `count` says how many there are."""
+    """`paint` paints the rows that `scroll` has in sight into the widget "list"; `count` says how many there are."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -17,12 +34,19 @@ class ScrollingScreen(ShellScreen):
         """Rows in the list."""
         raise NotImplementedError
 
-    def draw(self) -> None:
+    def paint(self) -> None:
         """Paint what is known now."""
         raise NotImplementedError
 
-    def on_resize(self, event: events.Resize) -> None:
-        self.call_after_refresh(self.draw)
+    @property
+    def list_area(self) -> ListArea:
+        """Where the list is."""
+        return self.query_one("#list", ListArea)
+
+    def draw(self) -> None:
+        """Paint, once there is something to paint on."""
+        if self.ready:
+            self.paint()
 
     def moved(self) -> None:
         """The cursor was moved by a key."""

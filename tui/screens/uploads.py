@@ -1,5 +1,6 @@
 """What is uploaded now, what waits and why, and the last objects done, over all databases and replicas."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from heapq import merge
 from itertools import islice
@@ -9,11 +10,11 @@ from rich.text import Text
 from textual.app import ComposeResult
 
 from replication.status import UPLOADS_MAX, DatabaseStatus, EngineStatus, ReplicaStatus, Upload
-from tui.blocks import error_lines, rule, state_text, upload_words
+from tui.blocks import error_lines, object_name, rule, state_text, upload_words
 from tui.cells import cut_end, fit, fit_start
-from tui.format import age, clock_time, plain, short_object, size
+from tui.format import age, clock_time, plain, size
 from tui.look import Look
-from tui.screens.scrolling import ScrollingScreen
+from tui.screens.scrolling import ListArea, ScrollingScreen
 from tui.states import ERROR, PAUSED, database_state, replica_state
 from tui.view import View
 from tui.widgets.lines import Lines
@@ -55,20 +56,19 @@ def waiting(status: EngineStatus) -> list[Waiting]:
 
 def done(status: EngineStatus) -> list[Done]:
     """The last uploads of all replicas, newest first, at most DONE_MAX."""
-    histories = (
-        (Done(database.path, replica.name, upload) for upload in reversed(replica.uploads))
-        for database in status.databases
-        for replica in database.replicas
-    )
+    histories = (_history(database.path, replica) for database in status.databases for replica in database.replicas)
     # Each history is in order already: only as much of each is looked at as is shown.
     return list(islice(merge(*histories, key=lambda item: -item.upload.time), DONE_MAX))
+
+
+def _history(database: str, replica: ReplicaStatus) -> Iterator[Done]:
+    return (Done(database, replica.name, upload) for upload in reversed(replica.uploads))
 
 
 class UploadsScreen(ScrollingScreen):
     """The cursor is in one list: what waits, and below it what is done."""
 
     PLACE = "uploads"
-    CSS = "UploadsScreen #list { height: 1fr; }"
 
     def __init__(self) -> None:
         super().__init__()
@@ -77,7 +77,7 @@ class UploadsScreen(ScrollingScreen):
 
     def compose(self) -> ComposeResult:
         yield Lines(id="head")
-        yield Lines(id="list", fixed=True)
+        yield ListArea()
         yield Lines(id="words")
         yield self.footer()
 
@@ -110,19 +110,17 @@ class UploadsScreen(ScrollingScreen):
 
         shell.in_background(lambda: control.sync_now(path), tried)
 
-    def draw(self) -> None:
-        if not self.ready:
-            return
+    def paint(self) -> None:
         options, width = self.shell.options, self.size.width
         look = Look(options.ascii, options.slow, self.shell.now())
         self.query_one("#head", Lines).set_lines([self._head(width, look), _titles(width)])
-        area = self.query_one("#list", Lines)
+        area = self.list_area
         # One line stands between the two lists.
         seen = self.scroll.keep(self.count(), area.size.height - 1)
         lines: list[Text] = []
         for number in seen:
             if number == len(self._waiting):
-                lines.append(rule("done, newest first", width, look))
+                lines.append(rule("done, newest first: bytes stored, and how long it took", width, look))
             lines.append(self._row(number, width, look))
         if not self._waiting and not self._done:
             lines.append(Text("   nothing was uploaded yet, and nothing waits"))
@@ -135,7 +133,7 @@ class UploadsScreen(ScrollingScreen):
         pending = sum(item.replica.pending_bytes for item in self._waiting)
         rest = len(self._waiting) - flying - failing
         words = f" uploads   in flight {flying}   waiting {rest}   failing {failing}   queued {size(pending)}"
-        clock = "" if look.slow else clock_time(look.now)
+        clock = "" if look.slow else f"{clock_time(look.now)}Z"
         return Text(cut_end(words.ljust(width - len(clock) - 1) + clock, width))
 
     def _row(self, number: int, width: int, look: Look) -> Text:
@@ -152,10 +150,12 @@ class UploadsScreen(ScrollingScreen):
             title = f"{item.database.path} to {item.replica.address}"
             if item.replica.errors_in_a_row:
                 return [rule(title, width, look), *error_lines(item.replica.last_error, width)]
-            return [rule(title, width, look)]
+            what = f"uploading {item.replica.uploading}" if item.replica.uploading else "waits for its turn"
+            return [rule(title, width, look), Text(cut_end(f" {plain(what)}", width))]
         if number < self.count():
             made = self._done[number - len(self._waiting)]
-            words = f" {plain(made.upload.name)}"
+            upload = made.upload
+            words = f" {plain(upload.name)}, {size(upload.size)} before compression, done {look.ago(upload.time)}"
             return [rule(f"{made.database} to {made.replica}", width, look), Text(cut_end(words, width))]
         return []
 
@@ -196,7 +196,7 @@ def waiting_row(item: Waiting, mark: str, width: int, look: Look) -> Text:
     line.append(f"{size(replica.pending_bytes):>7}  ")
     if state is ERROR:
         tried = f"try {replica.errors_in_a_row + 1} {look.until(replica.next_try)}"
-        what = f"{short_object(replica.uploading)}: " if replica.uploading else ""
+        what = f"{object_name(replica.uploading)}: " if replica.uploading else ""
         line.append(f"{tried}  {plain(what + replica.last_error)}", style="red")
     elif replica.uploading:
         line.append(plain(upload_words(replica)))
@@ -209,10 +209,10 @@ def waiting_row(item: Waiting, mark: str, width: int, look: Look) -> Text:
 def done_row(item: Done, mark: str, width: int) -> Text:
     """What is done, on one line."""
     upload = item.upload
-    took = f"{size(upload.size):>7} {size(upload.stored):>7} stored {age(upload.seconds):>5}"
+    took = f"{size(upload.stored):>7}  {age(upload.seconds):>5}"
     line = Text(f"{mark}{fit(clock_time(upload.time), 10)}")
     line.append(f"{fit_start(plain(item.database), _name(width))} {fit(plain(item.replica), 8)} ")
-    line.append(took + "  " + plain(short_object(upload.name)))
+    line.append(f"{took}  {object_name(upload.name)}")
     line.truncate(width, overflow="ellipsis")
     return line
 
