@@ -1,0 +1,145 @@
+"""A database with replicas in memory, driven step by step: no threads, no clock but its own, no waiting.
+
+Every state that the application ever committed is known by its hash and its number, so that whatever a replica
+restores can be told to be right, late, or wrong.
+"""
+
+import hashlib
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from replication.database.checkpoint import CheckpointPolicy
+from replication.database.database import Database
+from replication.position import Position
+from replication.replica.replica import Replica
+from replication.restore.catalog import read_catalog
+from replication.restore.choose import Source
+from replication.restore.restore import RestoreOptions, restore
+from replication.restore.target import AtPosition, Latest
+from replication.storage.memory import MemoryStorage
+from replication.storage.replica_client import ReplicaClient
+from tests.engine.running import restore_points
+from tests.foreign import Shell
+
+NEVER = CheckpointPolicy(pages_min=10**6, pages_max=0, interval_seconds=0)
+"""Checkpoints come only when they are asked for."""
+
+
+class Clock:
+    """Time that goes on by a second whenever somebody looks."""
+
+    def __init__(self) -> None:
+        self.now = datetime(2024, 5, 1, tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        self.now += timedelta(seconds=1)
+        return self.now
+
+
+class Bench:
+    """One application, one database under replication, and as many replicas as are asked for."""
+
+    def __init__(self, folder: Path, page_size: int = 1024) -> None:
+        self.path = folder / "app.db"
+        self.folder = folder
+        self.clock = Clock()
+        self.app = Shell(self.path).open(autocheckpoint=False)
+        self.app.execute(f"PRAGMA page_size={page_size}")
+        self.app.execute("PRAGMA journal_mode=wal")
+        self.app.execute("PRAGMA cache_size=8")
+        self.app.execute("CREATE TABLE t(a INTEGER PRIMARY KEY, b BLOB)")
+        self.states = [self.app.sha256()]
+        """The hash after every commit, in their order."""
+        self.told: list[tuple[str, str, dict[str, object]]] = []
+        self.database = self.open()
+        self.storages: dict[str, MemoryStorage] = {}
+        self.replicas: dict[str, Replica] = {}
+
+    def emit(self, level: str, message: str, **values: object) -> None:
+        self.told.append((level, message, values))
+
+    def reasons(self) -> list[str]:
+        """Why generations began, in their order."""
+        return [str(values["reason"]) for _, message, values in self.told if message == "generation begins"]
+
+    def open(self) -> Database:
+        """A fresh Database, as at the start of a program; not synced yet."""
+        return Database(self.path, self.folder / "meta", NEVER, self.emit)
+
+    def replica(self, name: str = "a") -> Replica:
+        """The replica of that name, made when first asked for."""
+        if name not in self.replicas:
+            self.storages.setdefault(name, MemoryStorage(f"memory://{name}", self.clock))
+            self.replicas[name] = Replica(name, ReplicaClient(self.storages[name]), self.database, self.emit)
+        return self.replicas[name]
+
+    def restart(self, meanwhile: Callable[[], object] = lambda: None) -> None:
+        """End the program, let something happen, and start it again with the same replicas."""
+        self.database.close()
+        meanwhile()
+        names = list(self.replicas)
+        self.replicas.clear()
+        self.database = self.open()
+        self.database.sync()
+        for name in names:
+            self.replica(name)
+
+    def commit(self, size: int = 100, sync: bool = True) -> Position | None:
+        """One commit of the application; where it ends, if it was copied."""
+        self.write(f"INSERT INTO t(b) VALUES(randomblob({size}))")
+        if sync:
+            self.database.sync()
+        return self.database.position
+
+    def write(self, sql: str) -> None:
+        """One statement that commits."""
+        self.app.execute(sql)
+        self.states.append(self.app.sha256())
+
+    def settle(self) -> None:
+        """Sync database and replicas until nothing is left to do; faults are over."""
+        for storage in self.storages.values():
+            storage.clear_faults()
+        for _ in range(10):
+            self.database.sync()
+            wrote = [replica.sync() for replica in self.replicas.values()]
+            if not any(wrote) and all(item.position == self.database.position for item in self.replicas.values()):
+                return
+        raise AssertionError(f"the replicas do not settle: {[str(item.position) for item in self.replicas.values()]}")
+
+    def clean(self) -> None:
+        """Remove shadow WAL that nobody needs, as the engine does after uploads."""
+        self.database.clean([replica.position for replica in self.replicas.values()])
+
+    def restored(self, name: str = "a", position: Position | None = None) -> str:
+        """What a replica restores: its hash."""
+        output = self.folder / "restored.db"
+        target = AtPosition(position) if position else Latest()
+        client = ReplicaClient(self.storages[name])
+        restore([Source(name, client)], output, RestoreOptions(target=target, integrity_check="none"))
+        found = hashlib.sha256(output.read_bytes()).hexdigest()
+        output.unlink()
+        return found
+
+    def numbers(self, name: str, generation: str, only_last: int = 0) -> list[int]:
+        """Which states the restore points of a generation are; fails the test for one that never was."""
+        points = restore_points(ReplicaClient(self.storages[name]), generation)
+        order = {sha: number for number, sha in enumerate(self.states)}
+        found = [order.get(self.restored(name, position), -1) for position in points[-only_last:]]
+        assert -1 not in found, f"{name}: {points[found.index(-1)]} restores to a state that never was"
+        return found
+
+    def check(self, name: str = "a") -> None:
+        """Everything that a replica can restore is right, in its order and without a gap; the latest is the newest."""
+        client = ReplicaClient(self.storages[name])
+        for generation in client.generations():
+            if read_catalog(client, generation).snapshots:
+                found = self.numbers(name, generation)
+                assert found == sorted(found)
+                assert sorted({*found}) == list(range(found[0], found[-1] + 1)), f"{name}: commits are missing"
+        assert self.restored(name) == self.app.sha256()
+
+    def close(self) -> None:
+        self.database.close()
+        self.app.close()

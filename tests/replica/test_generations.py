@@ -1,0 +1,169 @@
+"""Across generations: what an old one still has to send goes first, and nothing is passed over."""
+
+import pytest
+
+from replication.errors import StorageError
+from tests.replica.bench import Bench
+
+DOWN = StorageError("the store is down")
+
+
+def test_pending_wal_of_an_old_generation_goes_before_the_new_one_begins(bench: Bench) -> None:
+    replica = bench.replica()
+    bench.commit()
+    bench.settle()
+    storage = bench.storages["a"]
+    old = bench.database.position
+    assert old is not None
+    storage.fail("put", DOWN, times=1000)
+    for _ in range(3):
+        bench.commit()
+        with pytest.raises(StorageError):
+            replica.sync()
+    bench.database.checkpoint()
+    last = bench.commit()
+    assert last is not None
+    bench.database.request_generation("test")
+    bench.commit()
+    with pytest.raises(StorageError):
+        replica.sync()
+    assert bench.database.position is not None
+    assert bench.database.position.generation != old.generation
+    bench.settle()
+    bench.check()
+    # All of the old generation, over its last index too: the states up to the one before the change.
+    assert bench.numbers("a", old.generation)[-1] == len(bench.states) - 2
+
+
+def test_generations_that_begin_one_after_another_during_an_outage_lose_nothing_that_had_begun(bench: Bench) -> None:
+    bench.replica()
+    bench.commit()
+    bench.settle()
+    first = bench.database.position
+    assert first is not None
+    bench.storages["a"].fail("put", DOWN, times=1000)
+    for _ in range(3):
+        bench.commit()
+        bench.database.request_generation("test")
+        bench.commit()
+    bench.settle()
+    bench.check()
+    assert bench.numbers("a", first.generation)[-1] == 2
+
+
+def test_each_replica_gets_all_of_each_generation_that_it_began(bench: Bench) -> None:
+    # B is left behind in the first generation, so that its WAL stays here; A went on to the second.
+    a, b = bench.replica("a"), bench.replica("b")
+    bench.commit()
+    bench.settle()
+    bench.storages["b"].fail("put", DOWN, times=1000)
+    bench.commit()
+    bench.database.request_generation("second")
+    bench.commit()
+    a.sync()
+    second = bench.database.position
+    assert second is not None
+    with pytest.raises(StorageError):
+        b.sync()
+    # Now A is down as well, and has WAL of the second generation to send when the third begins.
+    bench.commit()
+    bench.clean()
+    bench.database.request_generation("third")
+    bench.commit()
+    bench.restart()
+    bench.settle()
+    bench.check("a")
+    bench.check("b")
+    assert bench.numbers("a", second.generation)[-1] == len(bench.states) - 2
+
+
+def test_a_replica_that_was_left_out_for_a_while_is_never_given_a_gap(bench: Bench) -> None:
+    bench.replica("a")
+    b = bench.replica("b")
+    bench.commit()
+    bench.replica("a").sync()
+    # B gets its snapshot, and nothing after it.
+    bench.storages["b"].fail("put", DOWN)
+    with pytest.raises(StorageError):
+        b.sync()
+    bench.storages["b"].lose_acknowledgement()
+    with pytest.raises(StorageError):
+        b.sync()
+    # The configuration goes without B for some indexes, whose shadow WAL is removed meanwhile.
+    del bench.replicas["b"]
+    for _ in range(4):
+        bench.commit()
+        bench.database.checkpoint()
+        bench.commit()
+        bench.replica("a").sync()
+        bench.clean()
+    bench.replica("b")
+    bench.settle()
+    bench.check("a")
+    bench.check("b")
+
+
+def test_an_interrupted_first_snapshot_is_written_again(bench: Bench) -> None:
+    replica = bench.replica()
+    bench.commit()
+    storage = bench.storages["a"]
+    storage.fail("put", DOWN, times=2)
+    for _ in range(2):
+        with pytest.raises(StorageError):
+            replica.sync()
+    assert storage.names() == []
+    bench.commit()
+    bench.settle()
+    bench.check()
+    assert bench.reasons() == ["no generation exists"]
+
+
+def test_a_headless_generation_is_not_continued(bench: Bench) -> None:
+    replica = bench.replica()
+    bench.commit()
+    bench.settle()
+    storage = bench.storages["a"]
+    storage.delete([name for name in storage.names() if "/snapshots/" in name])
+    bench.restart()
+    replica = bench.replica()
+    bench.commit()
+    replica.sync()
+    bench.settle()
+    assert bench.reasons()[-1] == "replica a has WAL but no snapshot"
+    assert bench.restored() == bench.app.sha256()
+
+
+def test_a_torn_last_segment_is_written_again(bench: Bench) -> None:
+    bench.replica()
+    bench.commit()
+    bench.settle()
+    bench.commit(5000)
+    bench.settle()
+    storage = bench.storages["a"]
+    last = [name for name in storage.names() if "/wal/" in name][-1]
+    whole = storage.read(last)
+    for size in (0, 1, 7, len(whole) // 2, len(whole) - 1):
+        storage.replace(last, whole[:size])
+        bench.restart()
+        bench.settle()
+        bench.check()
+    assert len(bench.reasons()) == 1
+
+
+def test_a_diverged_replica_is_never_appended_to(bench: Bench) -> None:
+    bench.replica()
+    bench.commit()
+    bench.settle()
+    storage = bench.storages["a"]
+    last = [name for name in storage.names() if "/wal/" in name][-1]
+    bench.commit()
+    bench.settle()
+    # Somebody else wrote here: the last segment holds other frames than ours.
+    newest = [name for name in storage.names() if "/wal/" in name][-1]
+    storage.replace(newest, storage.read(last))
+    bench.restart()
+    bench.commit()
+    bench.replica().sync()
+    bench.settle()
+    assert "holds other WAL than this database" in bench.reasons()[-1]
+    assert bench.restored() == bench.app.sha256()
