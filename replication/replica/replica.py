@@ -15,6 +15,7 @@ from typing import Literal
 
 from replication.database.database import Database, Emit
 from replication.database.image import Image
+from replication.database.unwritten import Digest
 from replication.errors import (
     CorruptObjectError,
     DatabaseError,
@@ -318,8 +319,12 @@ class Replica:
         self._emit("info", "write snapshot", position=str(position), size=image.size)
         self._started(snapshot_name(position.generation, position.index), image.size)
         began = time.monotonic()
-        stored = self.client.write_snapshot(position.generation, position.index, self._counted(image.chunks()), note)
+        digest = Digest()
+        chunks = self._counted(digest.over(image.chunks()))
+        stored = self.client.write_snapshot(position.generation, position.index, chunks, note)
         self._finished(stored)
+        if position.index == 0 and position.offset == 0:
+            digest.remember(self._database.meta_path, position)
         self.progress = replace(self.progress, snapshot_time=time.time())
         self._emit(
             "info",
