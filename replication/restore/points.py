@@ -7,7 +7,7 @@ the commits inside a segment are known only then, and so is a segment that is mi
 
 from array import array
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import numpy as np
@@ -27,7 +27,7 @@ class Stop:
 
     `time` is when its object was written, never before that of an earlier stop. `held` are points that noted
     snapshots hold here, known without reading the segment. Commits before `least` are out of reach.
-    `snapshot` is true where a snapshot can be aimed at.
+    `snapshot` is true where a snapshot can be aimed at; `joined` if nothing is missing since the stop before.
     """
 
     time: datetime
@@ -35,11 +35,12 @@ class Stop:
     held: tuple[Position, ...]
     least: Position
     snapshot: bool
+    joined: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Missing:
-    """An object that is not there: what follows it, from `time` on, is out of reach until the next snapshot."""
+    """An object that is not there, or damaged: what follows, from `time` on, is out of reach until a snapshot."""
 
     time: datetime
     name: str
@@ -78,9 +79,11 @@ class Commits:
     extent: Extent
 
 
-def survey(catalog: Catalog, extents: Mapping[str, Extent] | None = None) -> Survey:
-    """The points of a generation. `extents` are those of segments that were read, by their names."""
-    stops, missing = _walk(catalog, extents or {})
+def survey(
+    catalog: Catalog, extents: Mapping[str, Extent] | None = None, damaged: frozenset[str] = frozenset()
+) -> Survey:
+    """The points of a generation. `extents` are those of segments that were read, `damaged` cannot be, by name."""
+    stops, missing = _walk(catalog, extents or {}, damaged)
     note = next((item.note for item in catalog.snapshots if item.note), None)
     return Survey(
         generation=catalog.generation,
@@ -144,7 +147,7 @@ def read_header(client: ReplicaClient, segment: SegmentInfo) -> WALHeader:
     return _parse(first, client.read_head(first, WAL_HEADER_SIZE))
 
 
-def _walk(catalog: Catalog, extents: Mapping[str, Extent]) -> tuple[list[Stop], list[Missing]]:
+def _walk(catalog: Catalog, extents: Mapping[str, Extent], damaged: frozenset[str]) -> tuple[list[Stop], list[Missing]]:
     """Index by index: what a snapshot or a whole index before it makes reachable."""
     segments: dict[int, list[SegmentInfo]] = {}
     for item in catalog.segments:
@@ -157,9 +160,9 @@ def _walk(catalog: Catalog, extents: Mapping[str, Extent]) -> tuple[list[Stop], 
     for index in sorted(segments.keys() | snapshots.keys()):
         snapshot, items = snapshots.get(index), segments.get(index, [])
         root = snapshot.position if snapshot else None
+        lost: Position | None = None
         if carried is not None:
             before = extents[items[0].name].previous if items and items[0].name in extents else None
-            lost: Position | None = None
             if carried != index - 1:
                 lost = Position(catalog.generation, carried + 1, 0)
             elif before is not None and reached not in (None, before.offset):
@@ -169,17 +172,21 @@ def _walk(catalog: Catalog, extents: Mapping[str, Extent]) -> tuple[list[Stop], 
             else:
                 time = min([*(item.created for item in items[:1]), *((snapshot.info.created,) if snapshot else ())])
                 missing.append(Missing(time, segment_name(lost)))
+        joined = carried is not None and lost is None
         carried = reached = None
         if root is None:
             continue
-        broken = _broken(items, extents)
+        broken = _broken(items, extents, damaged)
         if broken is not None:
-            expected = extents[items[broken - 1].name].end if broken else 0
+            expected = extents[items[broken - 1].name].end if broken and items[broken].name not in damaged else 0
             name = segment_name(Position(catalog.generation, index, expected))
+            if items[broken].name in damaged:
+                name = items[broken].name
             missing.append(Missing(items[broken].created, name))
         elif items:
             carried, reached = index, _end(items[-1], extents)
-        stops += _index_stops(items[:broken], snapshot, root, extents)
+        found = _index_stops(items[:broken], snapshot, root, extents)
+        stops += [replace(stop, joined=stop.joined if number else joined) for number, stop in enumerate(found)]
     return stops, missing
 
 
@@ -199,22 +206,22 @@ def _index_stops(
         if here:
             snapshot = None
         if following is None or following >= root.offset:
-            stops.append(Stop(segment.created, segment, held, root, here))
+            stops.append(Stop(segment.created, segment, held, root, here, True))
     if snapshot is not None:
         stops.append(_alone(snapshot))
     return stops
 
 
 def _alone(snapshot: Snapshot) -> Stop:
-    return Stop(snapshot.info.created, None, (snapshot.position,), snapshot.position, True)
+    return Stop(snapshot.info.created, None, (snapshot.position,), snapshot.position, True, False)
 
 
-def _broken(segments: list[SegmentInfo], extents: Mapping[str, Extent]) -> int | None:
+def _broken(segments: list[SegmentInfo], extents: Mapping[str, Extent], damaged: frozenset[str]) -> int | None:
     """The number of the first segment of an index that does not continue the one before, or None."""
-    if segments and segments[0].offset:
-        return 0
-    for number in range(1, len(segments)):
-        if _end(segments[number - 1], extents) not in (None, segments[number].offset):
+    for number in range(len(segments)):
+        if segments[number].name in damaged or (number == 0 and segments[0].offset):
+            return number
+        if number and _end(segments[number - 1], extents) not in (None, segments[number].offset):
             return number
     return None
 
@@ -233,7 +240,7 @@ def _in_time(stops: list[Stop]) -> tuple[Stop, ...]:
             time = min(time, stops[number + 1].time)
         if ordered:
             time = max(time, ordered[-1].time)
-        ordered.append(Stop(time, stop.segment, stop.held, stop.least, stop.snapshot))
+        ordered.append(replace(stop, time=time))
     return tuple(ordered)
 
 

@@ -124,3 +124,12 @@ def test_what_is_offered_is_what_can_be_restored_whatever_is_missing(
         sha = restorable(storage, folder, position)
         assert (position in points) == (sha is not None), f"{position}"
         assert sha in (None, shas.get(position, sha))
+
+
+def test_a_segment_that_cannot_be_read_cuts_off_as_a_missing_one_does(history: History) -> None:
+    storage = MemoryStorage()
+    publish(history, storage, noted=True)
+    catalog = read_catalog(ReplicaClient(storage), GENERATION)
+    seen = survey(catalog, damaged=frozenset({name_at(1, 0)}))
+    assert [item.name for item in seen.missing] == [name_at(1, 0)]
+    assert {stop.segment.index for stop in seen.stops if stop.segment} == {0}
