@@ -122,6 +122,7 @@ def _parser() -> tuple[_Parser, dict[str, _Parser]]:
     _add_restore(verbs)
     _add_listings(verbs)
     _add_status(verbs)
+    _add_verify(verbs)
     _add_demo(verbs)
     version = _add(verbs, "version", "version", "run", "print the version", "litestream-tui version")
     version.set_defaults(json=False)
@@ -249,6 +250,21 @@ def _add_status(verbs: "argparse._SubParsersAction[_Parser]") -> None:
     _config_flags(parser)
     _flag(parser, "json", "print JSON")
     parser.add_argument("source", nargs="?", metavar="DB_PATH", help="only this database")
+
+
+def _add_verify(verbs: "argparse._SubParsersAction[_Parser]") -> None:
+    parser = _add(
+        verbs,
+        "verify",
+        "verify",
+        "run",
+        "restore each replica to a temporary file and let SQLite check all of it",
+        "litestream-tui verify -config ./litestream.yml /srv/app.db",
+    )
+    _config_flags(parser)
+    _flag(parser, "replica", "look at this replica only", "NAME")
+    _flag(parser, "json", "print JSON")
+    parser.add_argument("source", nargs="?", metavar="DB_PATH|REPLICA_URL")
 
 
 def _add_demo(verbs: "argparse._SubParsersAction[_Parser]") -> None:

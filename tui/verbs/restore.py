@@ -44,10 +44,10 @@ def run(args: Namespace) -> int:
     sources = [Source(replica.name, replica.client) for replica in named.replicas]
     options = RestoreOptions(target, generation, args.parallelism, args.integrity_check)
     try:
-        with _cancelled_by_signals() as cancel:
+        with cancelled_by_signals() as cancel:
             if args.dry_run:
                 return _dry_run(args, sources, options, cancel)
-            bar = _Bar()
+            bar = Bar()
             try:
                 result = restore(sources, output, options, bar.show, cancel)
             finally:
@@ -62,7 +62,7 @@ def run(args: Namespace) -> int:
 
 
 @contextmanager
-def _cancelled_by_signals() -> Iterator[threading.Event]:
+def cancelled_by_signals() -> Iterator[threading.Event]:
     """An event that the first signal sets; a second one, or a second of waiting, breaks off a wait for the store."""
     cancel = threading.Event()
 
@@ -128,7 +128,7 @@ def _tell(args: Namespace, result: RestoreResult) -> None:
     )
 
 
-class _Bar:
+class Bar:
     """One line on a terminal that says how far it is; nothing in a pipe."""
 
     def __init__(self) -> None:

@@ -4,7 +4,6 @@ import os
 import shlex
 import sys
 from argparse import Namespace
-from typing import TYPE_CHECKING
 
 from replication.config import Config, default_config_path
 from replication.errors import ConfigError, UsageError
@@ -12,12 +11,12 @@ from tui.console import say, warn
 from tui.crashlog import log_path, open_log
 from tui.ending import Ending, end_process
 from tui.keyfile import key_path, read_keys
+from tui.late_engine import LateEngine
 from tui.sources import config_of
 from tui.view import Options
 
-if TYPE_CHECKING:
-    from replication.engine import Engine
-
+CLOSE_SECONDS_MAX = 10.0
+"""How long the last sync and upload may take at the end."""
 HURRIED_CLOSE_SECONDS_MAX = 1.0
 """How long the engine may take to end when the user does not want to wait."""
 JOBS_SECONDS_MAX = 2.0
@@ -57,12 +56,12 @@ def options_of(args: Namespace, demo: bool = False) -> Options:
 def show(config: Config, options: Options) -> int:
     """Open the screen on an engine of its own, and close both; the exit code."""
     # Imported here: what the terminal or the configuration refuses is told at once.
-    from replication.engine import CLOSE_SECONDS_MAX, Engine
     from tui.app import LitestreamApp
 
-    engine = Engine(config)
-    engine.start()
+    engine = LateEngine(config)
     app = LitestreamApp(engine, config, options)
+    app.painted = engine.start
+    engine.refused = app.leave_from_outside
 
     def close() -> None:
         engine.close(CLOSE_SECONDS_MAX)
@@ -76,6 +75,9 @@ def show(config: Config, options: Options) -> int:
             app.leaving.set()
     app.wait_for_jobs(JOBS_SECONDS_MAX)
     left = engine.close(HURRIED_CLOSE_SECONDS_MAX if app.hurried else CLOSE_SECONDS_MAX)
+    if engine.error is not None:
+        # An engine that refused to start, as another one has the database.
+        raise engine.error
     _tell_the_end(engine, left, app.crash)
     if left:
         # A thread that hangs must not keep the process.
@@ -84,7 +86,7 @@ def show(config: Config, options: Options) -> int:
     return code or 0
 
 
-def _tell_the_end(engine: "Engine", left: list[str], crash: str) -> None:
+def _tell_the_end(engine: LateEngine, left: list[str], crash: str) -> None:
     try:
         if crash:
             warn(crash)
