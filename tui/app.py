@@ -69,6 +69,8 @@ class LitestreamApp(App[int]):
         self.frozen = False
         self.jobs = 0
         """Background jobs that have not ended."""
+        self.painted: Callable[[], None] = lambda: None
+        """Called once, after the first paint."""
         self.crash = ""
         """Why the screen ended, if it ended by itself."""
         self.hurried = False
@@ -86,6 +88,7 @@ class LitestreamApp(App[int]):
 
     def on_mount(self) -> None:
         self.poll()
+        self.call_after_refresh(self.painted)
         self.set_interval(self.options.refresh_seconds, self.poll)
 
     def leave(self, code: int = 0, hurried: bool = False) -> None:

@@ -7,14 +7,15 @@ import os
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-from replication.restore.restore import RestoreOptions, RestoreResult, restore
 from replication.status import Verification
 from tui.format import size
-from tui.replicas import sources_of
 from tui.screens.base import ShellScreen
 from tui.states import PAUSED, database_state
+
+if TYPE_CHECKING:
+    from replication.restore.restore import RestoreResult
 
 T = TypeVar("T")
 _LONG = ("snapshot", "verify", "restore")
@@ -68,7 +69,11 @@ class DatabaseScreen(ShellScreen):
             return
         output = new_output(path, self.shell.now())
 
-        def run() -> RestoreResult:
+        def run() -> "RestoreResult":
+            # Imported here: the first paint does not wait for what restores.
+            from replication.restore.restore import RestoreOptions, restore
+            from tui.replicas import sources_of
+
             with sources_of(config, path) as sources:
                 return restore(sources, output, RestoreOptions(), cancel=leaving)
 
@@ -128,7 +133,7 @@ def _severity(result: object) -> str:
     return "warning" if "inconclusive" in outcomes else "information"
 
 
-def _restored(result: RestoreResult) -> str:
+def _restored(result: "RestoreResult") -> str:
     return f"restored to {result.output}: {size(result.size)} at {result.position}, check {result.check}"
 
 

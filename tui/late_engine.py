@@ -1,0 +1,87 @@
+"""An engine that is loaded and started behind the screen: the first paint waits for neither SQLite nor S3 libraries.
+
+It is a Control from the first moment: until the engine runs, every database is "starting". What the engine
+refuses at its start (another process has a database) is handed to the caller, who ends the screen with it.
+"""
+
+import threading
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from replication.config import Config
+from replication.errors import ReplicationError
+from replication.events import Event
+from replication.status import DatabaseStatus, EngineStatus, Verification
+
+if TYPE_CHECKING:
+    from replication.engine import Engine
+
+
+class LateEngine:
+    """`start` returns at once; `refused` is called, in a thread, with the error of an engine that cannot start."""
+
+    def __init__(self, config: Config, refused: Callable[[], None] = lambda: None) -> None:
+        self.error: BaseException | None = None
+        """Why the engine could not start."""
+        self.refused = refused
+        self._config = config
+        self._engine: Engine | None = None
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Load and start the engine in a thread."""
+        self._thread = threading.Thread(target=self._start, name="engine-start", daemon=True)
+        self._thread.start()
+
+    def _start(self) -> None:
+        try:
+            from replication.engine import Engine
+
+            engine = Engine(self._config)
+            engine.start()
+        except BaseException as error:  # it is the caller's to tell, whatever it is
+            self.error = error
+            self.refused()
+            return
+        self._engine = engine
+
+    def close(self, timeout_seconds: float) -> list[str]:
+        """Close the engine, if it ever started; the names of what did not end."""
+        if self._thread is not None:
+            self._thread.join(timeout_seconds)
+            if self._thread.is_alive():
+                return [self._thread.name]
+        return self._engine.close(timeout_seconds) if self._engine is not None else []
+
+    def status(self) -> EngineStatus:
+        if self._engine is not None:
+            return self._engine.status()
+        return EngineStatus(time.time(), tuple(_starting(str(item.path)) for item in self._config.databases))
+
+    def events_since(self, number: int) -> list[Event]:
+        return self._engine.events_since(number) if self._engine is not None else []
+
+    def sync_now(self, database: str | None = None) -> None:
+        self._running().sync_now(database)
+
+    def pause(self, database: str) -> None:
+        self._running().pause(database)
+
+    def resume(self, database: str) -> None:
+        self._running().resume(database)
+
+    def snapshot(self, database: str, replica: str | None = None) -> list[str]:
+        return self._running().snapshot(database, replica)
+
+    def verify(self, database: str, cancel: threading.Event) -> list[Verification]:
+        return self._running().verify(database, cancel)
+
+    def _running(self) -> "Engine":
+        if self._engine is None:
+            raise ReplicationError("the engine is still starting; try again in a moment")
+        return self._engine
+
+
+def _starting(path: str) -> DatabaseStatus:
+    return DatabaseStatus(path, "starting", "", None, "", 0, 0, 0.0, 0.0, 0, ())
