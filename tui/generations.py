@@ -5,12 +5,13 @@ Nothing here knows Textual; when to read, and in which thread, is the caller's.
 """
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from replication.config import Config
 from replication.errors import ReplicationError, UsageError
 from replication.restore.catalog import read_catalog
 from replication.restore.listing import GenerationSummary, summary
+from replication.restore.points import Survey, survey
 from tui.replicas import sources_of
 
 READ_SECONDS = 60.0
@@ -20,12 +21,20 @@ READ_SHARE = 20
 
 
 @dataclass(frozen=True, slots=True)
+class Generation:
+    """One generation: what it holds in numbers, and what a timeline of it needs."""
+
+    summary: GenerationSummary
+    survey: Survey
+
+
+@dataclass(frozen=True, slots=True)
 class Listing:
     """What a replica held at time `read`, newest generation first; `error` says why it could not be read."""
 
     replica: str
     address: str
-    generations: tuple[GenerationSummary, ...]
+    generations: tuple[Generation, ...]
     read: float
     seconds: float
     error: str = ""
@@ -44,10 +53,10 @@ def read_listing(config: Config, database: str, replica: str, now: float) -> Lis
             raise UsageError(f"{database} has no replica called {replica!r} in the configuration")
         found = []
         for name in source.client.generations():
-            item = summary(read_catalog(source.client, name))
-            if item is not None:
-                found.append(item)
-        found.sort(key=lambda item: (item.end, item.start), reverse=True)
+            catalog = read_catalog(source.client, name)
+            if (item := summary(catalog)) is not None:
+                found.append(Generation(item, ends_of_runs(survey(catalog))))
+        found.sort(key=lambda item: (item.summary.end, item.summary.start), reverse=True)
         return Listing(replica, source.client.address, tuple(found), now, time.monotonic() - began)
 
 
@@ -55,3 +64,13 @@ def failed(before: Listing | None, replica: str, error: ReplicationError | str, 
     """A reading that failed: what was read before stays, with the reason."""
     kept = before.generations if before is not None else ()
     return Listing(replica, before.address if before is not None else "", kept, now, 0.0, str(error))
+
+
+def ends_of_runs(survey: Survey) -> Survey:
+    """The same for a timeline, without the stops that only go on: there may be a hundred thousand of them."""
+    stops = survey.stops
+    last = len(stops) - 1
+    kept = (
+        stop for number, stop in enumerate(stops) if number == last or not (stop.joined and stops[number + 1].joined)
+    )
+    return replace(survey, stops=tuple(kept))

@@ -2,11 +2,15 @@
 
 import os
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+
+from hypothesis import given
+from hypothesis import strategies as st
 
 from replication.config import Config, DatabaseConfig, ReplicaConfig
 from replication.position import Position
+from replication.restore.points import Stop, Survey
 from replication.status import Verification
 from replication.storage.container import Note
 from replication.storage.file import FilePermissions, FileStorage
@@ -14,7 +18,8 @@ from replication.storage.location import FileLocation
 from replication.storage.replica_client import ReplicaClient
 from tests.tui import fake, picture
 from tests.tui.driving import LARGE, Drive, app_of, drive
-from tui.generations import Listing
+from tui.generations import Listing, ends_of_runs
+from tui.timeline import runs
 
 OLDER = "15f8733500000000"
 PATH = "/srv/app.db"
@@ -180,3 +185,28 @@ def test_a_listing_is_old_after_a_minute_or_many_times_its_own_time() -> None:
     assert quick.is_old(1060.0)
     assert not slow.is_old(1199.0)
     assert slow.is_old(1200.0)
+
+
+def test_a_missing_segment_is_marked_and_named(tmp_path: Path) -> None:
+    config = two_generations(tmp_path)
+    [lost] = tmp_path.rglob("00000001_00000000.wal.lz4")
+    lost.unlink()
+
+    async def steps(pilot: Drive) -> None:
+        await picture.shows(pilot, "× missing: generations/", "00000001_00000000.wal.lz4")
+        assert any("×" in line and "S" in line for line in picture.rows(app_of(pilot)))
+
+    with_detail(steps, fake.FakeControl(fake.database()), config)
+
+
+@given(st.lists(st.booleans(), max_size=30))
+def test_the_ends_of_runs_draw_the_same_timeline(joined: list[bool]) -> None:
+    start = datetime.fromtimestamp(fake.NOW, UTC)
+    stops = tuple(
+        Stop(start + timedelta(seconds=number), None, (), Position(OLDER, 0, 0), False, flag)
+        for number, flag in enumerate(joined)
+    )
+    whole = Survey(OLDER, stops, (), (), (), "", "")
+    less = ends_of_runs(whole)
+    assert runs(less) == runs(whole)
+    assert len(less.stops) <= 2 * len(runs(whole))

@@ -41,6 +41,8 @@ def test_at_80_by_24() -> None:
     async def steps(pilot: Drive) -> None:
         await pilot.press("u")
         await picture.shows(pilot, "failing 1", "45%", "reduce your request rate")
+        pilot.app.clear_notifications()
+        await picture.until(pilot, lambda: "▌" not in picture.picture(app_of(pilot)))
         picture.same_as(app_of(pilot), "uploads-80x24")
 
     drive(steps, control())
@@ -50,6 +52,8 @@ def test_at_140_by_40() -> None:
     async def steps(pilot: Drive) -> None:
         await pilot.press("u")
         await picture.shows(pilot, "failing 1", "45%", "reduce your request rate")
+        pilot.app.clear_notifications()
+        await picture.until(pilot, lambda: "▌" not in picture.picture(app_of(pilot)))
         picture.same_as(app_of(pilot), "uploads-140x40")
 
     drive(steps, control(), LARGE)

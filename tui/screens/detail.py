@@ -65,7 +65,7 @@ class DetailScreen(DatabaseScreen, ScrollingScreen):
         options = self.shell.options
         look = Look(options.ascii, options.slow, self.shell.now())
         self.query_one("#panels", Lines).set_lines(self._panels(self._database, look))
-        self._paint_list()
+        self._paint_list(look)
 
     def action_reload(self) -> None:
         self._read()
@@ -122,20 +122,22 @@ class DetailScreen(DatabaseScreen, ScrollingScreen):
         made.append(rule(title, width, look))
         if listing is not None and listing.error:
             made += error_lines(f"cannot be read: {listing.error}", width)
-        if self.count():
+        if listing is not None and listing.generations:
             made.append(detail_lines.generations_head(width))
+            made.append(detail_lines.axis_line(detail_lines.window_of(listing, width)))
         return made
 
-    def _paint_list(self) -> None:
+    def _paint_list(self, look: Look) -> None:
+        room = self.list_area.size.height // detail_lines.generation_height(self.size.width)
         width, listing, area = self.size.width, self._listing, self.list_area
         lines: list[Text] = []
         words: list[Text] = []
         if listing is not None and listing.generations:
-            room = area.size.height // detail_lines.generation_height(width)
+            window = detail_lines.window_of(listing, width)
             for number in self.scroll.keep(len(listing.generations), room):
                 item = listing.generations[number]
-                lines.extend(detail_lines.generation(item, number == self.scroll.cursor, width))
-            words = detail_lines.generation_words(listing.generations[self.scroll.cursor], width)
+                lines += detail_lines.generation(item, number == self.scroll.cursor, window, width, look)
+            words = detail_lines.generation_words(listing.generations[self.scroll.cursor], width, look)
         elif listing is not None and not listing.error:
             lines.append(Text("   the replica holds nothing yet"))
         area.set_lines(lines)

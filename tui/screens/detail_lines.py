@@ -10,13 +10,15 @@ from replication.status import DatabaseStatus, ReplicaStatus
 from tui.blocks import error_lines, happened, state_text, upload_words, verified_text
 from tui.cells import cut_end, cut_start, fit
 from tui.format import age, clock_time, day_time, plain, short_position, size
-from tui.generations import Listing
+from tui.generations import Generation, Listing
 from tui.look import Look
 from tui.states import database_state, lag_seconds, pending_bytes, replica_state
+from tui.timeline import ASCII, SIGNS, Window, axis, fitting, row
 
 REPLICAS_MAX = 4
 """More replicas than this are only counted."""
 _WIDE = 100
+_INDENT = "   "
 
 
 def head(database: DatabaseStatus, width: int, look: Look) -> list[Text]:
@@ -114,29 +116,52 @@ def generations_head(width: int) -> Text:
 
 def generation_height(width: int) -> int:
     """Lines that each generation takes."""
-    return 1 if width >= _WIDE else 2
+    return 2 if width >= _WIDE else 3
 
 
-def generation(item: GenerationSummary, cursor: bool, width: int) -> list[Text]:
-    """One generation; why it began stands at the end, or on a line of its own where that is short."""
-    wide = width >= _WIDE
+def window_of(listing: Listing, width: int) -> Window:
+    """The stretch of time that shows all generations."""
+    first = min(item.summary.start for item in listing.generations)
+    last = max(item.summary.end for item in listing.generations)
+    return fitting(first.timestamp(), last.timestamp(), max(10, width - len(_INDENT) - 1))
+
+
+def axis_line(window: Window) -> Text:
+    """The times above the timelines."""
+    return Text(_INDENT + axis(window), style="dim")
+
+
+def generation(item: Generation, cursor: bool, window: Window, width: int, look: Look) -> list[Text]:
+    """One generation with its timeline; why it began stands at the end, or on a line of its own where that is short."""
+    wide, made = width >= _WIDE, item.summary
     line = Text(">" if cursor else " ")
-    line.append(fit(item.generation, 16) if wide else fit(item.generation[:8], 10), style="bold" if cursor else "")
-    line.append(f"  {day_time(item.start.timestamp())}  {day_time(item.end.timestamp())}")
-    line.append(f"  {item.snapshots:>4,}  {item.segments:>6,}  {size(item.size):>7}")
-    why = Text("no snapshot: it cannot be restored", style="red") if not item.restorable else Text(_reason(item))
-    lines = [Text.assemble(line, "  ", why)] if wide else [line, Text.assemble("   ", why)]
-    for made in lines:
-        made.truncate(width, overflow="ellipsis")
+    line.append(fit(made.generation, 16) if wide else fit(made.generation[:8], 10), style="bold" if cursor else "")
+    line.append(f"  {day_time(made.start.timestamp())}  {day_time(made.end.timestamp())}")
+    line.append(f"  {made.snapshots:>4,}  {made.segments:>6,}  {size(made.size):>7}")
+    why = Text(_reason(made)) if made.restorable else Text("no snapshot: it cannot be restored", style="red")
+    timeline = Text(_INDENT + row(item.survey, window, marks=ASCII if look.ascii else SIGNS), style="cyan")
+    lines = [Text.assemble(line, "  ", why), timeline] if wide else [line, Text.assemble(_INDENT, why), timeline]
+    for text in lines:
+        text.truncate(width, overflow="ellipsis")
     return lines
 
 
-def generation_words(item: GenerationSummary, width: int) -> list[Text]:
-    """The generation under the cursor in full."""
-    words = f" {item.generation}  {_reason(item)}"
-    if item.previous:
-        words += f"; before it {item.previous[:8]}"
-    return [Text(cut_end(words, width), style="dim")]
+def generation_words(item: Generation, width: int, look: Look) -> list[Text]:
+    """The generation under the cursor in full, and what is wrong with it."""
+    made = item.summary
+    words = f" {made.generation}  {_reason(made)}"
+    if made.previous:
+        words += f"; before it {made.previous[:8]}"
+    lines = [Text(cut_end(words, width), style="dim")]
+    lost = [missing.name for missing in item.survey.missing]
+    if lost:
+        more = f" and {len(lost) - 1} more" if len(lost) > 1 else ""
+        sign = (ASCII if look.ascii else SIGNS).missing
+        lines.append(Text(cut_end(f" {sign} missing: {plain(lost[0])}{more}", width), style="red"))
+    if item.survey.damaged:
+        words = f" damaged, left out: {plain(', '.join(item.survey.damaged))}"
+        lines.append(Text(cut_end(words, width), style="red"))
+    return lines
 
 
 def _reason(item: GenerationSummary) -> str:
