@@ -4,29 +4,32 @@ from datetime import UTC, datetime
 
 from replication.position import Position
 
+_CUTS = (
+    (10_000_000_000, 1_000_000_000),
+    (1_000_000_000, 100_000_000),
+    (1_000_000, 1_000_000),
+    (1_000, 1_000),
+)
+"""Durations above the first are cut to whole multiples of the second, in nanoseconds."""
+_UNITS = ((1_000_000_000, "s"), (1_000_000, "ms"), (1_000, "µs"), (1, "ns"))
 _BYTE_UNITS = ("B", "KB", "MB", "GB", "TB")
 
 
 def go_duration(seconds: float) -> str:
     """A duration as Litestream prints one in its listings: Go's notation, cut to what matters at its size."""
-    if seconds < 0:
-        return "-" + go_duration(-seconds)
-    if seconds > 10:
-        seconds = int(seconds)
-    elif seconds > 1:
-        seconds = int(seconds * 10) / 10
-    elif seconds > 1e-3:
-        return f"{int(seconds * 1e3)}ms"
-    elif seconds > 1e-6:
-        return f"{int(seconds * 1e6)}µs"
-    else:
-        return "0s" if seconds == 0 else f"{int(seconds * 1e9)}ns"
-    hours, rest = divmod(seconds, 3600)
-    minutes, rest = divmod(rest, 60)
-    text = f"{rest:.1f}".rstrip("0").rstrip(".") + "s"
-    if hours:
-        return f"{int(hours)}h{int(minutes)}m{text}"
-    return f"{int(minutes)}m{text}" if minutes else text
+    nanoseconds = round(abs(seconds) * 1e9)
+    for above, unit in _CUTS:
+        if nanoseconds > above:
+            nanoseconds -= nanoseconds % unit
+            break
+    sign = "-" if seconds < 0 and nanoseconds else ""
+    unit, name = next((item for item in _UNITS if nanoseconds >= item[0]), _UNITS[0])
+    minutes, rest = divmod(nanoseconds, 60 * unit) if name == "s" else (0, nanoseconds)
+    hours, minutes = divmod(minutes, 60)
+    text = sign + (f"{hours}h" if hours else "") + (f"{minutes}m" if hours or minutes else "")
+    whole, part = divmod(rest, unit)
+    fraction = f"{part:0{len(str(unit)) - 1}}".rstrip("0") if part else ""
+    return f"{text}{whole}{'.' if fraction else ''}{fraction}{name}"
 
 
 def rfc3339(time: datetime) -> str:

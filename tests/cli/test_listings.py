@@ -5,6 +5,7 @@ import os
 import pty
 import re
 import subprocess
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -64,8 +65,20 @@ def test_objects_as_litestream_lists_them(published_once: Published, verb: str) 
     assert succeeds(verb, *more).out == theirs(verb, *more)
 
 
-def test_generations_as_litestream_lists_them_with_one_column_more(published_once: Published) -> None:
-    source: list[str | Path] = ["-config", published_once.config, published_once.database]
+@pytest.mark.parametrize("lag", ["400000.75", "9.875", "1", "0.0125", "0.001", "0.000125", "0", "-0.0035", "-3.25"])
+def test_generations_as_litestream_lists_them_with_one_column_more(
+    published: Published, tmp_path: Path, lag: str
+) -> None:
+    """The lag is the time of the database less that of the newest object, however the two came about."""
+    database, config = tmp_path / "app.db", tmp_path / "litestream.yml"
+    config.write_text(f"dbs: [{{path: {database}, replicas: [{{path: {published.root}}}]}}]")
+    database.touch()
+    written = 1_800_000_000_000_000_000
+    for path in (published.snapshot, *published.segments):
+        os.utime(path, ns=(written, written))
+    changed = written + int(Decimal(lag) * 10**9)
+    os.utime(database, ns=(changed, changed))
+    source = ["-config", str(config), str(database)]
     ours, their = succeeds("generations", *source).out.splitlines(), theirs("generations", *source).splitlines()
     assert len(ours) == len(their) == 2
     for our, other in zip(ours, their, strict=True):

@@ -4,10 +4,10 @@ A replica that cannot be read is told on stderr, the others are still listed, an
 """
 
 import json
-import time
 from argparse import Namespace
 from collections.abc import Callable
-from datetime import UTC, datetime
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from replication.config import DatabaseConfig
@@ -17,6 +17,8 @@ from replication.storage.names import SegmentInfo, SnapshotInfo
 from tui.console import complain, say
 from tui.format import go_duration, rfc3339, table
 from tui.sources import NamedReplica, config_of, generation_of, resolve
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 Row = dict[str, str | int | float]
 
@@ -47,7 +49,7 @@ def generations(args: Namespace) -> int:
                     {
                         "name": replica.name,
                         "generation": name,
-                        "lag": go_duration(updated - max(times).timestamp()),
+                        "lag": go_duration((updated - max(times)) / timedelta(seconds=1)),
                         "start": rfc3339(min(times)),
                         "end": rfc3339(max(times)),
                         "reason": note.reason if note else "",
@@ -117,10 +119,11 @@ def _newest_note(replica: NamedReplica, items: list[SnapshotInfo]) -> SnapshotNo
     return read_snapshot_note(replica.client, items[-1]) if items else None
 
 
-def _updated(database: DatabaseConfig | None) -> float:
+def _updated(database: DatabaseConfig | None) -> datetime:
     """When the database was last written; now, if only a replica is known."""
-    if database is None:
-        return time.time()
-    paths = [database.path, Path(f"{database.path}-wal")]
-    times = [path.stat().st_mtime for path in paths if path.exists()]
-    return max(times, default=datetime.now(UTC).timestamp())
+    times: list[int] = []
+    if database is not None:
+        for path in (database.path, Path(f"{database.path}-wal")):
+            with suppress(OSError):
+                times.append(path.stat().st_mtime_ns)
+    return _EPOCH + timedelta(microseconds=max(times) // 1000) if times else datetime.now(UTC)
