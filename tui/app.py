@@ -23,6 +23,7 @@ from replication.scrub import scrub
 from replication.status import EngineStatus
 from tui import crashlog
 from tui.actions import Action
+from tui.cells import cut_end
 from tui.changes import Trouble, news, trouble_of
 from tui.format import plain
 from tui.screens.base import ShellScreen
@@ -35,6 +36,8 @@ __all__ = ["LitestreamApp", "Options", "View"]
 JOBS_MAX = 16
 """Background jobs at one time; a key press beyond that is told to wait."""
 TOAST_SECONDS = 6.0
+TOAST_CELLS_MAX = 220
+"""A toast is a glance; the whole of an error stands in the panels and in the log."""
 
 T = TypeVar("T")
 
@@ -89,6 +92,8 @@ class LitestreamApp(App[int]):
     def on_mount(self) -> None:
         self.poll()
         self.call_after_refresh(self.painted)
+        if self.options.welcome:
+            self.tell(self.options.welcome)
         self.set_interval(self.options.refresh_seconds, self.poll)
 
     def leave(self, code: int = 0, hurried: bool = False) -> None:
@@ -170,7 +175,7 @@ class LitestreamApp(App[int]):
     def tell(self, words: str, severity: str = "information") -> None:
         """A toast. Nothing in it is markup, an escape or a secret."""
         level = cast(Any, severity)
-        self.notify(plain(scrub(words)), severity=level, timeout=TOAST_SECONDS, markup=False)
+        self.notify(cut_end(plain(scrub(words)), TOAST_CELLS_MAX), severity=level, timeout=TOAST_SECONDS, markup=False)
 
     def in_background(
         self,

@@ -8,6 +8,18 @@ def cut_start(text: str, width: int) -> str:
     return _cut(text[::-1], width)[::-1]
 
 
+def cut_path(path: str, width: int) -> str:
+    """The end of a path, cut before a folder's name if that fits: …/data/app.db."""
+    if cell_len(path) <= width:
+        return path
+    parts = path.split("/")
+    for first in range(1, len(parts)):
+        short = "/".join(["…", *parts[first:]])
+        if cell_len(short) <= width:
+            return short
+    return cut_start(path, width)
+
+
 def cut_end(text: str, width: int) -> str:
     """The start of a text, in at most `width` cells of a terminal."""
     return _cut(text, width)

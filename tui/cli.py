@@ -133,6 +133,10 @@ def _screen_flags(parser: _Parser) -> None:
     """Those of the screen, which opens when there is no verb."""
     parser.set_defaults(module="screen", function="run")
     _config_flags(parser)
+    _display_flags(parser)
+
+
+def _display_flags(parser: _Parser) -> None:
     _flag(parser, "read-only", "take away every key that changes something")
     _flag(parser, "refresh", "ask the engine this often (default 1)", "SECONDS", type=_seconds, default=1.0)
     _flag(parser, "slow", "for a thin line: no clock, nothing is sent while nothing changes")
@@ -273,10 +277,12 @@ def _add_demo(verbs: "argparse._SubParsersAction[_Parser]") -> None:
         "demo",
         "demo",
         "run",
-        "replicate and restore a small database of its own, and say what happened",
+        "the screen on databases that change; without a terminal, replication and restores in words",
         "litestream-tui demo -s3",
     )
     _flag(parser, "s3", "replicate to a local S3 server, started for the demo (make peers fetches it)")
+    _flag(parser, "no-screen", "in words, on a terminal too: replicate, restore, compare, and say what happened")
+    _display_flags(parser)
     _flag(parser, "dir", "work in this folder and leave it (default: a temporary one, removed)", "PATH")
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from rich.text import Text
 
 from replication.status import DatabaseStatus
-from tui.cells import fit, fit_start
+from tui.cells import cut_path, fit
 from tui.format import age, clock_time, plain, short_position, size
 from tui.look import Look, verified_of, verified_words
 from tui.states import (
@@ -19,8 +19,8 @@ from tui.states import (
     pending_bytes,
 )
 
-STATE_WIDTH = 9
-NAME_WIDTH_MIN = 18
+STATE_WIDTH = 10
+NAME_WIDTH_MIN = 17
 """A path gets what the other columns leave, and at least this."""
 
 
@@ -93,7 +93,7 @@ def row(database: DatabaseStatus, width: int, look: Look, cursor: bool = False) 
     cells = [fit(column.cell(database, look), column.width) for column in columns]
     line = Text(">" if cursor else " ")
     line.append(fit(shown, STATE_WIDTH), style=state.style if state.style != "default" else "")
-    line.append(" " + " ".join([fit_start(plain(database.path), name), *cells]))
+    line.append(" " + " ".join([fit(cut_path(plain(database.path), name), name), *cells]))
     if cursor:
         line.stylize("reverse")
     return line

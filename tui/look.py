@@ -9,8 +9,8 @@ from replication.status import DatabaseStatus, Verification
 from tui.format import age, clock_time, day_time
 from tui.states import State
 
-_BARS = " ▁▂▃▄▅▆▇█"
-_ASCII_BARS = " .:-=+*#@"
+_BARS = "▁▂▃▄▅▆▇█"
+_ASCII_BARS = "_.:-=+*#"
 _DAY_SECONDS = 86400.0
 
 

@@ -3,6 +3,7 @@
 Its promise: what comes from outside stands there as it is, without markup and without control characters.
 """
 
+import re
 from collections.abc import Iterable
 from textwrap import wrap
 
@@ -32,6 +33,8 @@ SPARK_MINUTES = 10
 FACT_LINES_MAX = 6
 """Lines that one fact may take beside the list."""
 _MINUTE_SECONDS = 60.0
+_SHORT = re.compile(r"\b([0-9a-f]{8})[0-9a-f]{8}\b")
+"""The name of a generation, of which its first half tells enough in a line."""
 _LEVELS = {"debug": "DEBUG", "info": "INFO ", "warning": "WARN ", "error": "ERROR"}
 _LEVEL_STYLES = {"warning": "yellow", "error": "red"}
 
@@ -43,12 +46,15 @@ def summary(status: EngineStatus, width: int, look: Look, frozen: bool) -> Text:
     line = Text(f" {len(databases)} database{'s' if len(databases) != 1 else ''} ")
     for state in (OK, SYNCING, BEHIND, ERROR, PAUSED, STARTING):
         count = states.count(state)
-        if count or state in (OK, ERROR):
+        if count or state is ERROR:
             mark = look.mark(state.mark, state.ascii_mark)
             line.append(f" {mark} {count} {state.word}", style=state.style if count else "")
     lag = max(map(lag_seconds, databases), default=0.0)
     queued = sum(map(pending_bytes, databases))
-    line.append(f"  max lag {age(lag)}  queued {size(queued)}")
+    rest = f"  max lag {age(lag)}  queued {size(queued)}"
+    if line.cell_len + len(rest) + 11 > width:
+        rest = f"  lag {age(lag)}  {size(queued)}"
+    line.append(rest)
     end = "FROZEN" if frozen else "" if look.slow else f"{clock_time(look.now)}Z"
     if end and line.cell_len + len(end) + 1 <= width:
         line.append(" " * (width - 1 - line.cell_len - len(end)))
@@ -127,9 +133,15 @@ def event_words(event: Event) -> str:
     text = event.message
     for key, value in event.attributes:
         if value != "":
-            text += f", {value}" if key == "error" else f", {key.replace('_', ' ')} {value}"
+            label = "" if key in ("error", "result", "reason") else f"{key.replace('_', ' ')} "
+            text += f", {label}{shorter(str(value))}"
     where = f"{event.replica}: " if event.replica else ""
     return plain(scrub(where + text))
+
+
+def shorter(text: str) -> str:
+    """A text with the names of generations cut to their first half."""
+    return _SHORT.sub(r"\1", text)
 
 
 def per_minute(times: Iterable[float], now: float) -> list[int]:
@@ -150,20 +162,20 @@ def _replica_facts(database: DatabaseStatus, replica: ReplicaStatus, look: Look,
     if several:
         return [_fact(f"replica {replica.name}", there_words), _fact("behind", behind)]
     local_words = f"{local.index:08x}:{local.offset}" if local is not None else "-"
-    return [_fact("local", local_words), _fact("replica", there_words), _fact("behind", behind)]
+    found = [_fact("local", local_words), _fact("replica", there_words), _fact("behind", behind)]
+    return [*found, _fact("wal", size(database.wal_bytes))]
 
 
 def _rates(database: DatabaseStatus, look: Look) -> list[Text]:
-    found = [_fact("wal", size(database.wal_bytes))]
+    found = [_verified(database, look), _fact("retries", str(sum(item.errors_in_a_row for item in database.replicas)))]
     if not look.slow:
         # Bars move on by themselves, minute by minute.
         counts = per_minute((upload.time for item in database.replicas for upload in item.uploads), look.now)
-        found.append(_fact("uploads/min", f"{look.bars(counts)} {counts[-1]}" if any(counts) else "0"))
-    found.append(_fact("retries", str(sum(item.errors_in_a_row for item in database.replicas))))
+        found.append(_fact("uploads/min", f"{look.bars(counts)} {counts[-1]}"))
     planned = [item.next_snapshot for item in database.replicas if item.next_snapshot]
     if planned:
         found.append(_fact("next snapshot", f"{clock_time(min(planned))[:5]}Z"))
-    return [*found, _verified(database, look)]
+    return found
 
 
 def _now(database: DatabaseStatus, look: Look) -> list[Text]:

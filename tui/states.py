@@ -11,6 +11,10 @@ STALE_SECONDS = 15.0
 """A database that nobody has looked at for so long shows that age in place of "ok"."""
 
 
+QUICK_BYTES_MAX = 4_000_000
+"""So much of a healthy replica is uploaded at the end without a question."""
+
+
 @dataclass(frozen=True, slots=True)
 class State:
     """One state. `urgency` sorts: higher comes first. `style` is a colour of the terminal's own sixteen."""
@@ -73,8 +77,16 @@ def pending_bytes(database: DatabaseStatus) -> int:
 
 
 def left_to_upload(status: EngineStatus) -> int:
-    """Bytes that wait for their upload, of databases that are not paused."""
-    return sum(pending_bytes(item) for item in status.databases if database_state(item) is not PAUSED)
+    """Bytes whose upload the end of the program would not just do on its way: those of databases that are not paused
+    and replicas that fail, are behind, or have much to send.
+    """
+    return sum(
+        replica.pending_bytes
+        for database in status.databases
+        if database_state(database) is not PAUSED
+        for replica in database.replicas
+        if replica_state(replica) is not SYNCING or replica.pending_bytes > QUICK_BYTES_MAX
+    )
 
 
 def error_of(database: DatabaseStatus) -> str:

@@ -34,7 +34,8 @@ class Options:
     """Keys that the user gave to actions, by action id."""
     log_path: Path | None = None
     """The log of this program while the screen is open."""
-    demo: bool = False
+    welcome: str = ""
+    """What to say when the screen opens."""
 
 
 @dataclass(frozen=True, slots=True)

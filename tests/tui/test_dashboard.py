@@ -69,7 +69,7 @@ def test_errors_come_first_and_the_cursor_stays_with_its_database() -> None:
     drive(steps, engine)
 
 
-@pytest.mark.parametrize("name", ["/srv/[prod]/a.db", "/srv/[/x].db", "/[red]it's[/red].db", "/数据/水果.db"])
+@pytest.mark.parametrize("name", ["/srv/[prod]/a.db", "/srv/[/x].db", "/[i]it's[/i].db", "/数据/水果.db"])
 def test_names_that_look_like_markup_are_shown_as_they_are(name: str) -> None:
     engine = fake.FakeControl(fake.failing(name, f"cannot read [{name}] [/]"))
     engine.event("error", "sync failed [/bold]", name, error="[/] [link=x]")

@@ -1,4 +1,4 @@
-"""demo: replication and restores shown on a small database of its own, in a folder or on a local S3 server.
+"""demo: the screen on several databases that change; without a terminal, replication and restores in words.
 
 It cleans up whatever happens, Ctrl-C included: no process and, unless -dir says so, no file is left.
 """
@@ -16,11 +16,37 @@ from types import FrameType
 from replication.errors import LocalFileError, UsageError
 from replication.storage.location import FileLocation, Location
 from tui.console import say
+from tui.demo.crowd import WORDS, Crowd
 from tui.demo.seaweedfs import SeaweedFS, find_weed
 from tui.demo.steps import DATABASE_NAME, Moment, play
+from tui.verbs.screen import options_of, show, terminal_problem
 
 
 def run(args: Namespace) -> int:
+    """On a terminal the screen, on databases that change; else, or with -no-screen, the demo in words."""
+    if not args.no_screen and terminal_problem() is None:
+        return _on_screen(args)
+    return _in_words(args)
+
+
+def _on_screen(args: Namespace) -> int:
+    """The screen on several databases with writers; its exit code."""
+    weed = find_weed() if args.s3 else None
+    options = options_of(args, welcome=WORDS)
+    with _one_interrupt(), ExitStack() as stack:
+        folder = _kept(args.dir) if args.dir is not None else stack.enter_context(_temporary())
+        place = None
+        if weed is not None:
+            say("Starting SeaweedFS…")
+            place = stack.enter_context(SeaweedFS(weed, folder / "seaweedfs")).location
+        with Crowd(folder, place) as crowd:
+            code = show(crowd.config, options)
+    kept = f"Everything is in {folder}." if args.dir is not None else "Its files are gone; -dir PATH keeps them."
+    say(f"That was the demo. {kept} The same in words: litestream-tui demo -no-screen")
+    return code
+
+
+def _in_words(args: Namespace) -> int:
     """Show it; 0 only if every restore was compared with its source and equal."""
     began = time.monotonic()
     weed = find_weed() if args.s3 else None

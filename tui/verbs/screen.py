@@ -32,14 +32,15 @@ dbs:
 
 def run(args: Namespace) -> int:
     """Replicate with the screen open until the user quits; the exit code."""
-    _check_terminal()
+    if problem := terminal_problem():
+        raise UsageError(problem)
     config = _config(args)
     if not config.databases:
         raise ConfigError(f"{config.path}: no databases specified in configuration; add one under dbs:")
     return show(config, options_of(args))
 
 
-def options_of(args: Namespace, demo: bool = False) -> Options:
+def options_of(args: Namespace, welcome: str = "") -> Options:
     """The options that the flags and the user's own keys make. Raises ConfigError."""
     return Options(
         read_only=args.read_only,
@@ -49,7 +50,7 @@ def options_of(args: Namespace, demo: bool = False) -> Options:
         mouse=not args.no_mouse,
         keys=read_keys(key_path(os.environ)),
         log_path=open_log(log_path(os.environ)),
-        demo=demo,
+        welcome=welcome,
     )
 
 
@@ -106,13 +107,14 @@ def _tell_the_end(engine: LateEngine, left: list[str], crash: str) -> None:
         pass  # There may be no terminal left to tell it to.
 
 
-def _check_terminal() -> None:
+def terminal_problem() -> str | None:
+    """Why the screen cannot open here, in words; None if it can."""
     if not (sys.stdin.isatty() and sys.stdout.isatty() and sys.stderr.isatty()):
-        raise UsageError("the screen needs a terminal; without one use: litestream-tui replicate")
-    if os.environ.get("TERM", "") in ("dumb", "unknown", ""):
-        raise UsageError(
-            f"this terminal (TERM={os.environ.get('TERM', '')}) cannot show the screen; use: litestream-tui replicate"
-        )
+        return "the screen needs a terminal; without one use: litestream-tui replicate"
+    term = os.environ.get("TERM", "")
+    if term in ("dumb", "unknown", ""):
+        return f"this terminal (TERM={term}) cannot show the screen; use: litestream-tui replicate"
+    return None
 
 
 def _config(args: Namespace) -> Config:
