@@ -69,8 +69,6 @@ def failed(before: Listing | None, replica: str, error: ReplicationError | str, 
 def ends_of_runs(survey: Survey) -> Survey:
     """The same for a timeline, without the stops that only go on: there may be a hundred thousand of them."""
     stops = survey.stops
-    last = len(stops) - 1
-    kept = (
-        stop for number, stop in enumerate(stops) if number == last or not (stop.joined and stops[number + 1].joined)
-    )
-    return replace(survey, stops=tuple(kept))
+    ends = (0, len(stops) - 1)
+    kept = [n for n in range(len(stops)) if n in ends or not (stops[n].joined and stops[n + 1].joined)]
+    return replace(survey, stops=tuple(stops[n] for n in kept))

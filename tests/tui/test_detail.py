@@ -20,6 +20,7 @@ from tests.tui import fake, picture
 from tests.tui.driving import LARGE, Drive, app_of, drive
 from tui.generations import Listing, ends_of_runs
 from tui.timeline import runs
+from tui.view import Options
 
 OLDER = "15f8733500000000"
 PATH = "/srv/app.db"
@@ -146,11 +147,11 @@ def test_tab_goes_to_the_next_replica(tmp_path: Path) -> None:
     control = fake.FakeControl(fake.database(replicas=(fake.replica("s3"), fake.replica("s3-1"))))
 
     async def steps(pilot: Drive) -> None:
-        await picture.shows(pilot, "2 generations in s3,")
+        await picture.shows(pilot, "2 generations in s3")
         await pilot.press("tab")
-        await picture.shows(pilot, "1 generation in s3-1,")
+        await picture.shows(pilot, "1 generation in s3-1")
         await pilot.press("tab")
-        await picture.shows(pilot, "2 generations in s3,")
+        await picture.shows(pilot, "2 generations in s3")
 
     with_detail(steps, control, config_at(tmp_path / "one", tmp_path / "two"))
 
@@ -210,3 +211,18 @@ def test_the_ends_of_runs_draw_the_same_timeline(joined: list[bool]) -> None:
     less = ends_of_runs(whole)
     assert runs(less) == runs(whole)
     assert len(less.stops) <= 2 * len(runs(whole))
+
+
+def test_a_slow_line_gets_nothing_while_nothing_changes(tmp_path: Path) -> None:
+    control = fake.FakeControl(fake.database())
+
+    async def steps(pilot: Drive) -> None:
+        await pilot.press("enter")
+        await picture.shows(pilot, "2 generations in s3")
+        before = picture.picture(app_of(pilot))
+        control.change(PATH, last_sync=fake.NOW + 9)
+        app_of(pilot).poll()
+        await pilot.pause()
+        assert picture.picture(app_of(pilot)) == before
+
+    drive(steps, control, options=Options(clock=fake.clock, slow=True), config=two_generations(tmp_path))

@@ -114,11 +114,13 @@ class DetailScreen(DatabaseScreen, ScrollingScreen):
         if self.size.height >= _LOW:
             made.append(rule("WAL", width, look))
             made += detail_lines.wal(database, width, look)
-            title = "replica" if len(database.replicas) == 1 else f"{len(database.replicas)} replicas, tab: the next"
+            number = len(database.replicas)
+            title = "replica" if number == 1 else f"{number} replicas; tab shows the generations of the next"
             made.append(rule(title, width, look))
             made += detail_lines.replicas(database, self._replica, width, look)
         listing = self._listing
-        title = detail_lines.generations_title(listing, self._replica or "no replica", self._reading == self._replica)
+        reading, name = self._reading == self._replica, self._replica or "no replica"
+        title = detail_lines.generations_title(listing, name, reading, look)
         made.append(rule(title, width, look))
         if listing is not None and listing.error:
             made += error_lines(f"cannot be read: {listing.error}", width)

@@ -43,7 +43,10 @@ def wal(database: DatabaseStatus, width: int, look: Look) -> list[Text]:
     checkpoint = f"checkpoint {happened(database.last_checkpoint, look, 'none yet')}"
     if database.checkpoint_words:
         checkpoint += f": {database.checkpoint_words}"
-    lines = [f" {position}   looked at the WAL {happened(database.last_sync, look)}"]
+    lines = [f" {position}"]
+    if not look.slow:
+        # It changes with every look, and a slow line is told of nothing but news.
+        lines = [f" {position}   looked at the WAL {happened(database.last_sync, look)}"]
     if database.generation_began or database.generation_reason:
         began = f"{database.generation_began[5:16].replace('T', ' ')}Z" if database.generation_began else "unknown when"
         lines.append(f" generation began {began}: {plain(database.generation_reason) or 'no reason noted'}")
@@ -97,12 +100,14 @@ def _replica(replica: ReplicaStatus, chosen: bool, width: int, look: Look) -> li
     return made
 
 
-def generations_title(listing: Listing | None, replica: str, reading: bool) -> str:
+def generations_title(listing: Listing | None, replica: str, reading: bool, look: Look) -> str:
     """What the panel of generations says of itself."""
     if listing is None:
         return f"generations in {replica}: reading" if reading else f"generations in {replica}"
     count = f"{len(listing.generations)} generation" + ("" if len(listing.generations) == 1 else "s")
-    return f"{count} in {replica}, {'reading again' if reading else f'read {clock_time(listing.read)}'}"
+    if look.slow:
+        return f"{count} in {replica}"
+    return f"{count} in {replica}, {'reading again' if reading else f'read {clock_time(listing.read)}Z'}"
 
 
 def generations_head(width: int) -> Text:

@@ -15,7 +15,7 @@ from tui.cells import cut_end, fit, fit_start
 from tui.format import age, clock_time, plain, size
 from tui.look import Look
 from tui.screens.scrolling import ListArea, ScrollingScreen
-from tui.states import ERROR, PAUSED, database_state, replica_state
+from tui.states import ERROR, OK, PAUSED, SYNCING, database_state, replica_state
 from tui.view import View
 from tui.widgets.lines import Lines
 
@@ -190,6 +190,8 @@ def waiting_row(item: Waiting, mark: str, width: int, look: Look) -> Text:
     """What waits, on one line: the object in flight, or the error with its count and next try."""
     replica = item.replica
     state = PAUSED if _is_paused(item) else replica_state(replica)
+    if state is OK and replica.uploading:
+        state = SYNCING  # A snapshot on its way, of which no restore point waits.
     line = Text(mark)
     line.append_text(state_text(state, look, 10))
     line.append(f"{fit_start(plain(item.database.path), _name(width))} {fit(plain(replica.name), 8)} ")
@@ -209,12 +211,16 @@ def waiting_row(item: Waiting, mark: str, width: int, look: Look) -> Text:
 def done_row(item: Done, mark: str, width: int) -> Text:
     """What is done, on one line."""
     upload = item.upload
-    took = f"{size(upload.stored):>7}  {age(upload.seconds):>5}"
+    took = f"{size(upload.stored):>7}  {_took(upload.seconds):>6}"
     line = Text(f"{mark}{fit(clock_time(upload.time), 10)}")
     line.append(f"{fit_start(plain(item.database), _name(width))} {fit(plain(item.replica), 8)} ")
     line.append(f"{took}  {object_name(upload.name)}")
     line.truncate(width, overflow="ellipsis")
     return line
+
+
+def _took(seconds: float) -> str:
+    return age(seconds) if seconds >= 1 else f"{seconds * 1000:.0f} ms"
 
 
 def _is_paused(item: Waiting) -> bool:
