@@ -13,9 +13,7 @@ ROOT = Path(__file__).parent.parent
 def loaded_by(module: str) -> set[str]:
     """The top-level names in sys.modules after `module` was imported alone."""
     code = f"import sys, {module}; print(*{{name.partition('.')[0] for name in sys.modules}})"
-    run = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True
-    )
+    run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True)
     return set(run.stdout.split())
 
 
