@@ -104,6 +104,8 @@ def generations_title(listing: Listing | None, replica: str, reading: bool, look
     """What the panel of generations says of itself."""
     if listing is None:
         return f"generations in {replica}: reading" if reading else f"generations in {replica}"
+    if listing.error and not listing.generations:
+        return f"generations in {replica}: {'reading again' if reading else 'none was read'}"
     count = f"{len(listing.generations)} generation" + ("" if len(listing.generations) == 1 else "s")
     if look.slow:
         return f"{count} in {replica}"
