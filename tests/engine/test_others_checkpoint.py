@@ -8,6 +8,7 @@ import json
 import random
 import subprocess
 import sys
+import time
 from itertools import pairwise
 from pathlib import Path
 
@@ -27,12 +28,17 @@ from tests.engine.running import (
 )
 from tests.foreign import Shell
 
-SECONDS = 7.0
+SECONDS_MIN = 7.0
+"""For so long the others work at least; on a busy machine for longer, until enough has happened."""
+SECONDS_MAX = 60.0
+COMMITS_MIN = 200
+INDEXES_MIN = 3
 SAMPLES = 10
 
 _APPLICATION = r"""
-import json, random, sqlite3, sys, time
+import json, os, random, sqlite3, sys, time
 path, part, seconds, seed = sys.argv[1], sys.argv[2], float(sys.argv[3]), int(sys.argv[4])
+stop = path + ".stop"
 chance = random.Random(seed)
 end = time.monotonic() + seconds
 db = sqlite3.connect(path, isolation_level=None, timeout=30)
@@ -76,7 +82,7 @@ def read():
     db.execute("COMMIT")
     time.sleep(chance.random())
 
-while time.monotonic() < end:
+while time.monotonic() < end and not os.path.exists(stop):
     try:
         {"write": write, "checkpoint": checkpoint, "vacuum": vacuum, "read": read}[part]()
         done += 1
@@ -87,7 +93,7 @@ print(json.dumps({"done": done, "errors": errors}))
 
 
 def start(path: Path, part: str, seed: int) -> subprocess.Popen[str]:
-    arguments = [sys.executable, "-c", _APPLICATION, str(path), part, str(SECONDS), str(seed)]
+    arguments = [sys.executable, "-c", _APPLICATION, str(path), part, str(SECONDS_MAX), str(seed)]
     return subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True)
 
 
@@ -110,6 +116,16 @@ def test_promise_2_nothing_is_lost_while_others_write_checkpoint_vacuum_and_read
     with running(config_of(path, folder, pages_min=30, checkpoint_seconds=0.2)) as engine:
         parts = ["write", "write", "checkpoint", "vacuum", "read"]
         processes = [start(path, part, seed) for seed, part in enumerate(parts)]
+        since = time.monotonic()
+
+        def enough() -> bool:
+            here = only(engine).position
+            if time.monotonic() < since + SECONDS_MIN or here is None or here.index < INDEXES_MIN:
+                return False
+            return len(restore_points(client_of(folder), here.generation)) > COMMITS_MIN
+
+        until(enough, SECONDS_MAX - 5)
+        path.with_name(f"{path.name}.stop").touch()
         answers = [json.loads(process.communicate(timeout=60)[0]) for process in processes]
         until(lambda: in_step(engine))
         at_the_end = only(engine)
@@ -118,12 +134,11 @@ def test_promise_2_nothing_is_lost_while_others_write_checkpoint_vacuum_and_read
             truth = reader.sha256()
 
     assert [answer["errors"] for answer in answers] == [[]] * len(parts)
-    assert min(answer["done"] for answer in answers[:2]) > 100
+    assert min(answer["done"] for answer in answers[:2]) > 0
     assert reasons == ["no generation exists"]
 
     client = client_of(folder)
     assert at_the_end.position is not None
-    assert at_the_end.position.index >= 2, "the WAL was restarted too rarely for this test to say much"
     [generation] = client.generations()
     points = restore_points(client, generation)
     assert points[-1] == at_the_end.position
