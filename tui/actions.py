@@ -27,7 +27,7 @@ class Action:
     """True for what --read-only takes away."""
 
 
-_LISTS = ("dashboard", "detail", "uploads", "log", "help")
+_LISTS = ("dashboard", "detail", "uploads", "log", "help", "plan", "preview", "differences")
 _SHORT_LISTS = ("palette",)
 _ON_A_DATABASE = ("dashboard", "detail")
 
@@ -50,7 +50,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("first", ("home",), "First", "to the first row", _LISTS),
     Action("last", ("end",), "Last", "to the last row", _LISTS),
     # Detail, uploads, log.
-    Action("reload", ("g",), "Reload", "read the list of generations from the replica again", ("detail",), 3),
+    Action("reload", ("g",), "Reload", "read the list of generations from the replica again", ("detail", "restore"), 3),
     Action("retry", ("x",), "Retry now", "try what waits for its next try at once", ("uploads",), 1),
     Action("level", ("v",), "Level", "show only this level and above", ("log",), 1),
     Action("follow", ("space",), "Follow", "keep the newest line in sight, or stop", ("log",), 2),
@@ -58,12 +58,17 @@ ACTIONS: tuple[Action, ...] = (
     # The restore picker.
     Action("point_before", ("left", "h"), "Point", "the commit before", ("restore",), 1),
     Action("point_after", ("right", "l"), "Point after", "the commit after", ("restore",)),
-    Action("snapshot_before", ("[",), "Snapshot", "the snapshot before", ("restore",), 2),
+    Action("type_time", ("t",), "Time", "type a time: 12:04, -15m, or RFC 3339", ("restore",), 2),
+    Action("look", ("space",), "Look", "open the database of this moment and look at its tables", ("restore",), 2),
+    Action("run", ("enter",), "Restore", "restore this point", ("restore",), 2),
+    Action("output", ("e",), "Output", "choose the path of the restored file", ("restore",), 5),
+    Action(
+        "over", ("W",), "Over", "restore over the live database: asks, and keeps the old file", ("restore",), 0, True
+    ),
+    Action("check", ("i",), "Check", "how SQLite checks the result: none, quick, full", ("restore",)),
+    Action("plan", ("p",), "Plan", "the objects that would be fetched", ("restore",)),
+    Action("snapshot_before", ("[",), "Snapshot", "the snapshot before", ("restore",)),
     Action("snapshot_after", ("]",), "Snapshot after", "the snapshot after", ("restore",)),
-    Action("type_time", ("t",), "Time", "type a time: 12:04, -15m, or RFC 3339", ("restore",), 3),
-    Action("output", ("e",), "Output", "choose the path of the restored file", ("restore",), 4),
-    Action("look", ("space",), "Look", "open the database of this moment and look at its tables", ("restore",), 5),
-    Action("run", ("enter",), "Restore", "restore this point", ("restore",), 6),
     Action("minute_before", ("m",), "-1 minute", "a minute earlier", ("restore",)),
     Action("minute_after", ("M",), "+1 minute", "a minute later", ("restore",)),
     Action("hour_before", ("o",), "-1 hour", "an hour earlier", ("restore",)),
@@ -74,10 +79,11 @@ ACTIONS: tuple[Action, ...] = (
     Action("generation_older", ("down", "j"), "Older generation", "the generation below", ("restore",)),
     Action("zoom_in", ("+",), "Zoom in", "a shorter stretch of time", ("restore",)),
     Action("zoom_out", ("-",), "Zoom out", "a longer stretch of time", ("restore",)),
-    Action("oldest", ("home",), "Oldest", "the oldest point", ("restore",)),
-    Action("newest", ("end",), "Newest", "the newest point", ("restore",)),
-    Action("check", ("i",), "Check", "how SQLite checks the result: none, quick, full", ("restore",)),
-    Action("plan", ("p",), "Plan", "the objects that would be fetched", ("restore",)),
+    Action("oldest", ("home",), "Oldest", "the oldest point of the generation", ("restore",)),
+    Action("newest", ("end",), "Newest", "the newest point of the generation", ("restore",)),
+    # A restore under way, and the tables of another moment.
+    Action("close", ("enter",), "Close", "back, when it has ended", ("restoring",), 1),
+    Action("rows", ("enter",), "Rows", "the rows of this table that differ from today's", ("preview",), 1),
     # Quit, while something is not uploaded.
     Action("wait_and_quit", ("w",), "Wait and quit", "upload what is left, then end", ("quit",), 1),
     Action("quit_now", ("n",), "Quit now", "end at once; what is left goes with the next start", ("quit",), 2),

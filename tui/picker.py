@@ -12,7 +12,6 @@ from dataclasses import dataclass, field, replace
 from replication.position import Position
 from replication.restore.points import Commits, Stop, Survey, points_of
 from replication.storage.names import SegmentInfo
-from tui.timeline import runs
 
 NEAR_STOPS = 2
 """How far around the cursor segments are read ahead."""
@@ -237,15 +236,19 @@ def asked_words(picker: Picker, now: float) -> str:
     if time > asked:
         return f"nothing is as old: the first point there is, {_long(time - asked)} later"
     behind = asked - time
-    covered = any(begin <= asked <= end for begin, end in runs(picker.survey))
+    covered = any(begin <= asked <= end for begin, end in picker.survey.runs)
     if covered or behind < 1:
         return "the newest commit then" + (f", written {_long(behind)} before" if behind >= 1 else "")
-    lost = [item.name for item in picker.survey.missing if time <= item.time.timestamp() <= asked]
-    why = f"{lost[0].rpartition('/')[2]} is missing: " if lost else ""
-    after = any(_time(survey.stops[-1]) > asked for survey in picker.surveys)
-    if not why and not after:
+    if not lost_after(picker) and all(_time(survey.stops[-1]) <= asked for survey in picker.surveys):
         return f"the newest point there is, {_long(behind)} before"
-    return f"{why}nearest earlier point, {_long(behind)} not covered"
+    return f"nearest earlier point, {_long(behind)} not covered"
+
+
+def lost_after(picker: Picker) -> str:
+    """The object that is missing or damaged between the point and the time asked for; empty if none is."""
+    asked, time = picker.cursor.asked, picker.time
+    lost = (item.name for item in picker.survey.missing if asked is not None and time <= item.time.timestamp() <= asked)
+    return next(lost, "")
 
 
 def _long(seconds: float) -> str:

@@ -9,7 +9,9 @@ from datetime import UTC, datetime
 
 from replication.restore.points import Survey
 
-ZOOM_SECONDS = (0.1, 0.5, 1, 2, 5, 10, 20, 60, 120, 300, 600, 1200, 3600, 7200, 14400, 43200, 86400, 604800, 2592000)
+_SHORT_SECONDS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30)
+_LONG_SECONDS = (60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 28800, 43200, 86400, 172800, 604800, 2592000)
+ZOOM_SECONDS = _SHORT_SECONDS + _LONG_SECONDS
 """How much time one cell may stand for."""
 _LABEL_GAP_CELLS = 3
 _MINUTE, _DAY = 60, 86400
@@ -88,7 +90,7 @@ def row(survey: Survey, window: Window, cursor: float | None = None, marks: Mark
     Where several things fall into one cell, the cursor goes before a missing object, that before a snapshot.
     """
     cells = [" "] * window.columns
-    for begin, end in runs(survey):
+    for begin, end in survey.runs:
         if end >= window.start and begin < window.end:
             for column in range(window.clamped(begin), window.clamped(end) + 1):
                 cells[column] = marks.covered
@@ -103,14 +105,7 @@ def row(survey: Survey, window: Window, cursor: float | None = None, marks: Mark
 
 def runs(survey: Survey) -> list[tuple[float, float]]:
     """The stretches of time within which every moment has a restore point, first and last object of each."""
-    found: list[tuple[float, float]] = []
-    for stop in survey.stops:
-        time = stop.time.timestamp()
-        if stop.joined and found:
-            found[-1] = (found[-1][0], time)
-        else:
-            found.append((time, time))
-    return found
+    return list(survey.runs)
 
 
 def axis(window: Window) -> str:

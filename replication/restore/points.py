@@ -9,6 +9,7 @@ from array import array
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import cached_property
 
 import numpy as np
 
@@ -46,7 +47,7 @@ class Missing:
     name: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Survey:
     """One generation: its stops in the order of their positions, the times of its snapshots, what is missing.
 
@@ -60,6 +61,18 @@ class Survey:
     damaged: tuple[str, ...]
     reason: str
     previous: str
+
+    @cached_property
+    def runs(self) -> tuple[tuple[float, float], ...]:
+        """The stretches of time, in seconds since the epoch, within which every moment has a restore point."""
+        found: list[tuple[float, float]] = []
+        for stop in self.stops:
+            time = stop.time.timestamp()
+            if stop.joined and found:
+                found[-1] = (found[-1][0], time)
+            else:
+                found.append((time, time))
+        return tuple(found)
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +199,7 @@ def _walk(catalog: Catalog, extents: Mapping[str, Extent], damaged: frozenset[st
         elif items:
             carried, reached = index, _end(items[-1], extents)
         found = _index_stops(items[:broken], snapshot, root, extents)
+        joined &= broken != 0
         stops += [replace(stop, joined=stop.joined if number else joined) for number, stop in enumerate(found)]
     return stops, missing
 

@@ -1,0 +1,34 @@
+"""The database of another moment, opened to look at: restored to a temporary file that nobody can find later."""
+
+import shutil
+import tempfile
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from replication.restore.choose import Source
+from replication.restore.output import local_errors
+from replication.restore.restore import Progress, RestoreOptions, restore
+from replication.sqlite.preview import Preview
+
+
+def open_preview(
+    sources: Sequence[Source],
+    live: Path,
+    options: RestoreOptions,
+    progress: Callable[[Progress], None] = lambda progress: None,
+    cancel: threading.Event | None = None,
+) -> Preview:
+    """Restore to a private temporary folder, open the file, and remove its name; closing gives the space back.
+
+    Raises all that `restore` raises, and DatabaseError; nothing is left then.
+    """
+    with local_errors(Path(tempfile.gettempdir())):
+        folder = Path(tempfile.mkdtemp(prefix="litestream-tui-look-"))
+    try:
+        restored = folder / "database"
+        restore(sources, restored, options, progress, cancel)
+        return Preview(restored, live)
+    finally:
+        # What is open can still be read, and goes with the last who has it open, however that one ends.
+        shutil.rmtree(folder, ignore_errors=True)

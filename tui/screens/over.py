@@ -1,0 +1,78 @@
+"""The question before a restore over the live database: what will happen, and its name to be typed."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+from rich.text import Text
+from textual import on
+from textual.app import ComposeResult
+from textual.widgets import Button, Input
+
+from replication.restore.replace import kept_path
+from tui.blocks import rule
+from tui.cells import cut_end
+from tui.format import plain
+from tui.look import Look
+from tui.screens.base import ShellScreen
+from tui.screens.restoring import Request, RestoringScreen
+from tui.view import View
+from tui.widgets.lines import Lines
+
+
+class OverScreen(ShellScreen):
+    """Opened with a request whose output is the live database. Cancel has the focus; only the name goes on."""
+
+    PLACE = "over"
+    AUTO_FOCUS = "#cancel"
+    CSS = """
+    OverScreen #cancel { margin: 1 1; }
+    OverScreen #name { height: 1; border: none; padding: 0 1; width: 1fr; }
+    """
+
+    def __init__(self, request: Request) -> None:
+        super().__init__()
+        self._request = request
+        self._file_name = Path(request.database).name
+
+    def compose(self) -> ComposeResult:
+        yield Lines(id="text")
+        yield Button("Cancel", id="cancel", compact=True)
+        yield Lines(id="ask")
+        yield Input(id="name", placeholder="tab, then the name, then enter")
+        yield self.footer()
+
+    def show(self, view: View) -> None:
+        options, width = self.shell.options, self.size.width
+        look = Look(options.ascii, options.slow, self.shell.now())
+        kept = kept_path(Path(self._request.database), datetime.fromtimestamp(self.shell.now(), UTC))
+        words = [
+            f"The live database {self._request.database}",
+            f"is replaced by itself as of {self._request.when}, {self._request.options.target}.",
+            "",
+            "Stop the application first: while it has the database open, nothing is done.",
+            "Replication of this database is paused meanwhile, and goes on by itself.",
+            f"The old file is kept beside it as {kept.name}.",
+            "A new generation begins; what the replica holds stays restorable.",
+        ]
+        lines = [rule("restore over the live database?", width, look), Text()]
+        lines += [
+            Text(cut_end(f" {plain(line)}", width), style="bold" if n == 0 else "") for n, line in enumerate(words)
+        ]
+        self.query_one("#text", Lines).set_lines(lines)
+        self.query_one("#ask", Lines).set_lines([Text(f" Or type its name, {plain(self._file_name)}, and enter:")])
+
+    @on(Button.Pressed, "#cancel")
+    def _cancelled(self, event: Button.Pressed) -> None:
+        event.stop()
+        self.app.pop_screen()
+
+    @on(Input.Submitted, "#name")
+    def _typed(self, event: Input.Submitted) -> None:
+        event.stop()
+        if event.value == self._file_name:
+            self.app.switch_screen(RestoringScreen(self._request))
+        else:
+            self.shell.tell(f"That is not {self._file_name}. Nothing was done", "warning")
+
+    def action_next_panel(self) -> None:
+        self.focus_next()

@@ -1,0 +1,163 @@
+"""A restore under way: its steps, how far it is, and its result. esc cancels, and then nothing is left."""
+
+import threading
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from rich.text import Text
+from textual.app import ComposeResult
+
+from replication.errors import RestoreCancelledError
+from replication.restore.choose import Source
+from replication.restore.replace import restore_over
+from replication.restore.restore import Progress, RestoreOptions, RestoreResult, restore
+from tui.blocks import rule
+from tui.look import Look
+from tui.replicas import sources_of
+from tui.run import Run, done, failed, lines
+from tui.screens.base import ShellScreen
+from tui.view import Shell, View
+from tui.widgets.lines import Lines
+
+DRAW_SECONDS = 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is to be restored: of which database, from which replica, to where. `when` tells the moment to people."""
+
+    database: str
+    replica: str
+    options: RestoreOptions
+    output: Path
+    over: bool
+    when: str
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of it: a result and where the old file is, or why there is none."""
+
+    result: RestoreResult | None = None
+    kept: str = ""
+    words: str = ""
+    cancelled: bool = False
+
+
+class RestoringScreen(ShellScreen):
+    """Opened with a request, which begins at once."""
+
+    PLACE = "restoring"
+    CSS = "RestoringScreen #text { height: 1fr; }"
+
+    def __init__(self, request: Request) -> None:
+        super().__init__()
+        self._request = request
+        self._cancel = threading.Event()
+        # Written by the thread of the restore, one value at a time, and read by the one that draws.
+        self._progress: Progress | None = None
+        self._paused = False
+        self._began = time.monotonic()
+        self._outcome: Outcome | None = None
+
+    @property
+    def outcome(self) -> Outcome | None:
+        """What came of it, or None while it is under way."""
+        return self._outcome
+
+    def compose(self) -> ComposeResult:
+        yield Lines(id="text", fixed=True)
+        yield self.footer()
+
+    def on_mount(self) -> None:
+        shell = self.shell
+        self.set_interval(DRAW_SECONDS, self._draw)
+
+        def ended(outcome: Outcome) -> None:
+            self._outcome = outcome
+            if self.is_attached:
+                self._draw()
+            elif outcome.result is not None:
+                shell.tell(f"restored to {outcome.result.output}")
+            shell.poll()
+
+        shell.in_background(lambda: self._restore(shell), ended, lambda words: ended(Outcome(words=words)))
+
+    def on_unmount(self) -> None:
+        self._cancel.set()
+
+    def show(self, view: View) -> None:
+        self._draw()
+
+    def action_back(self) -> None:
+        """Cancel what is under way; leave when it has ended."""
+        if self._outcome is None:
+            self._cancel.set()
+            self._draw()
+        else:
+            self.app.pop_screen()
+
+    def action_close(self) -> None:
+        if self._outcome is not None:
+            self.app.pop_screen()
+
+    # -- the thread of the restore ----------------------------------------------------------------------------------
+
+    def _restore(self, shell: Shell) -> Outcome:
+        request = self._request
+        try:
+            with sources_of(shell.config, request.database) as sources:
+                return self._restore_from([item for item in sources if item.name == request.replica], shell)
+        except RestoreCancelledError:
+            return Outcome(cancelled=True)
+
+    def _restore_from(self, sources: list[Source], shell: Shell) -> Outcome:
+        request, control = self._request, shell.control
+        if not request.over:
+            return Outcome(restore(sources, request.output, request.options, self._told, self._cancel))
+
+        def pause() -> None:
+            control.pause(request.database)
+            self._paused = True
+
+        now = datetime.fromtimestamp(shell.now(), UTC)
+        replaced = restore_over(
+            sources,
+            Path(request.database),
+            request.options,
+            now,
+            pause,
+            lambda: control.resume(request.database),
+            self._told,
+            self._cancel,
+        )
+        return Outcome(replaced.result, str(replaced.kept), "; ".join(replaced.warnings))
+
+    def _told(self, progress: Progress) -> None:
+        if self._progress is None or self._progress.phase == "plan":
+            self._began = time.monotonic()
+        self._progress = progress
+
+    # -- showing ----------------------------------------------------------------------------------------------------
+
+    def _draw(self) -> None:
+        if not self.ready:
+            return
+        options, width, request = self.shell.options, self.size.width, self._request
+        look = Look(options.ascii, options.slow, self.shell.now())
+        outcome = self._outcome
+        made = [rule(f"restore {request.database} as of {request.when}", width, look)]
+        made.append(Text())
+        if outcome is None:
+            seconds = time.monotonic() - self._began
+            run = Run(request.over, self._paused, self._progress, seconds, self._cancel.is_set())
+            made += [*lines(run, width, look), Text(), Text(" esc cancels and leaves nothing", style="dim")]
+        elif outcome.result is not None:
+            made += done(outcome.result, outcome.kept, request.options.integrity_check, width, look)
+            made += [Text(), Text(" enter or esc closes this", style="dim")]
+        else:
+            made += failed(outcome.words, outcome.cancelled, request.over, width, look)
+            made += [Text(), Text(" enter or esc closes this", style="dim")]
+        self.query_one(Lines).set_lines(made)
