@@ -222,6 +222,9 @@ class Database:
         except ContinuityLostError as lost:
             self._let_go()
             raise DatabaseError(f"{self.path} changed while it was opened ({lost}); trying again") from None
+        except WALTooLongError:
+            # Whoever syncs lets go of it, after what the WAL needs to be restarted.
+            raise
         except BaseException:
             self._let_go()
             raise
