@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 
 from replication.restore.points import Survey
 
-_SHORT_SECONDS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30)
-_LONG_SECONDS = (60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 28800, 43200, 86400, 172800, 604800, 2592000)
+_SHORT_SECONDS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30)
+_LONG_SECONDS = (60, 120, 300, 600, 1200, 1800, 3600, 7200, 14400, 21600, 43200, 86400, 172800, 604800, 2592000)
 ZOOM_SECONDS = _SHORT_SECONDS + _LONG_SECONDS
 """How much time one cell may stand for."""
 _LABEL_GAP_CELLS = 3
@@ -131,7 +131,7 @@ def axis(window: Window) -> str:
 
 def _label_step(window: Window) -> float:
     """Seconds between labels, round for people, that leave room for each."""
-    room = (len("00:00:00") + _LABEL_GAP_CELLS) * window.seconds
+    room = (len("10-20 12:00") + _LABEL_GAP_CELLS) * window.seconds
     for step in _LABEL_STEPS:
         if step >= room:
             return float(step)
