@@ -47,7 +47,8 @@ class OverScreen(ShellScreen):
         kept = kept_path(Path(self._request.database), datetime.fromtimestamp(self.shell.now(), UTC))
         words = [
             f"The live database {self._request.database}",
-            f"is replaced by itself as of {self._request.when}, {self._request.options.target}.",
+            f"is replaced by what it was at {self._request.when},",
+            f"{self._request.options.target}.",
             "",
             "Stop the application first: while it has the database open, nothing is done.",
             "Replication of this database is paused meanwhile, and goes on by itself.",
