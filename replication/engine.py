@@ -231,14 +231,16 @@ class Engine:
             look_again = source.database.sync()
         except Exception as error:  # whatever it is: it shows, and the next try comes
             return now + self._database_failed(source, error)
+        finally:
+            # What was copied before something failed is on its way all the same.
+            if source.database.position != before:
+                self._wake_replicas(source)
+                self._wake_notes(source)
         if source.errors:
             self.events.emit("info", "database is well again", database=str(source.database.path))
             self._wake_notes(source)
         source.errors, source.told, source.error = 0, ("", 0.0), None
         source.looked.set()
-        if source.database.position != before:
-            self._wake_replicas(source)
-            self._wake_notes(source)
         wait = source.config.monitor_interval
         if look_again is not None:
             wait = min(wait, max(0.0, look_again - time.time()))
