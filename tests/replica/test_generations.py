@@ -167,3 +167,33 @@ def test_a_diverged_replica_is_never_appended_to(bench: Bench) -> None:
     bench.settle()
     assert "holds other WAL than this database" in bench.reasons()[-1]
     assert bench.restored() == bench.app.sha256()
+
+
+def test_promise_7_names_that_are_not_of_the_format_are_told_once_and_change_nothing(bench: Bench) -> None:
+    bench.replica()
+    bench.commit()
+    bench.settle()
+    here = bench.database.position
+    assert here is not None
+    storage = bench.storages["a"]
+    ours = storage.names()
+    odd = [
+        f"generations/{here.generation}/wal/ffffffff_00000000.wal",
+        f"generations/{here.generation}/wal/FFFFFFFF_00000000.wal.lz4",
+        f"generations/{here.generation}/wal/00000001_1.wal.lz4",
+        f"generations/{here.generation}/wal/00000001_123456789.wal.lz4",
+        f"generations/{here.generation}/wal/\n00000001_00000000.wal.lz4",
+        f"generations/{here.generation}/snapshots/ffffffff.snapshot.lz4.tmp",
+        "generations/FFFFFFFFFFFFFFFF/snapshots/ffffffff.snapshot.lz4",
+        "generations/short/wal/00000000_00000000.wal.lz4",
+    ]
+    for name in odd:
+        storage.replace(name, b"junk")
+    bench.restart()
+    bench.commit()
+    bench.settle()
+    bench.check()
+    bench.replica().enforce_retention(1.0, bench.clock())
+    assert {*odd} <= {*storage.names()}
+    assert {*ours} - {*storage.names()} == set()
+    assert bench.reasons() == ["no generation exists"]

@@ -1,0 +1,92 @@
+"""Snapshots of a generation that is under way: what they hold, and that they cost no restore point."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from replication.errors import StorageError
+from replication.storage import container
+from tests.replica.bench import Bench
+
+
+def snapshots(bench: Bench) -> list[str]:
+    return [name for name in bench.storages["a"].names() if "/snapshots/" in name]
+
+
+@pytest.fixture
+def settled(bench: Bench) -> Bench:
+    bench.replica()
+    bench.commit()
+    bench.settle()
+    return bench
+
+
+def test_a_snapshot_in_the_index_of_the_only_one_waits_for_the_next_index(settled: Bench) -> None:
+    [first] = snapshots(settled)
+    settled.commit()
+    said = settled.replica().snapshot()
+    assert said == "a snapshot will be written with the next commit, which begins a new index"
+    assert snapshots(settled) == [first]
+    settled.commit()
+    settled.settle()
+    assert len(snapshots(settled)) == 2
+    settled.check()
+
+
+def test_a_snapshot_in_a_new_index_is_written_at_once_and_again_in_the_same_one(settled: Bench) -> None:
+    settled.database.checkpoint()
+    settled.commit()
+    assert settled.replica().snapshot() == "snapshot 00000001 written"
+    assert settled.replica().snapshot() == "the newest snapshot holds the newest commit already"
+    settled.commit()
+    # The one of index 0 still leads to every commit before.
+    assert settled.replica().snapshot() == "snapshot 00000001 written"
+    settled.check()
+    assert settled.numbers("a", settled.database.origin.generation)[0] == 1
+
+
+def test_a_snapshot_says_which_commit_it_holds_and_why_its_generation_began(settled: Bench) -> None:
+    [name] = snapshots(settled)
+    note = container.decode_note(settled.storages["a"].read(name))
+    assert note is not None
+    assert note["reason"] == "no generation exists"
+    assert note["previous"] == ""
+    assert note["page_size"] == 1024
+    settled.database.request_generation("test")
+    settled.database.sync()
+    settled.settle()
+    newer = next(item for item in snapshots(settled) if item != name)
+    note = container.decode_note(settled.storages["a"].read(newer))
+    assert note is not None
+    assert note["reason"] == "test"
+    assert note["previous"] == name.split("/")[1]
+
+
+def test_wal_goes_before_the_snapshot_that_holds_it(settled: Bench) -> None:
+    settled.database.checkpoint()
+    settled.commit(5000)
+    settled.commit(5000)
+    settled.storages["a"].fail("put", StorageError("down"))
+    with pytest.raises(StorageError):
+        settled.replica().snapshot()
+    assert len(snapshots(settled)) == 1
+    settled.settle()
+    settled.check()
+
+
+def test_a_store_that_was_emptied_is_noticed_and_filled_again(settled: Bench) -> None:
+    storage = settled.storages["a"]
+    storage.delete(storage.names())
+    settled.commit()
+    settled.replica().sync()
+    settled.replica().enforce_retention(3600.0, datetime.now(UTC))
+    settled.settle()
+    assert settled.reasons()[-1] == "replica a lost its snapshots"
+    assert settled.restored() == settled.app.sha256()
+
+
+def test_what_was_sent_is_not_sent_again_at_a_restart(settled: Bench) -> None:
+    before = settled.storages["a"].calls["put"]
+    settled.restart()
+    settled.settle()
+    assert settled.storages["a"].calls["put"] == before

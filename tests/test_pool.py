@@ -1,0 +1,152 @@
+"""The pool: jobs when they are due, never one of them twice at once, and an end within its time."""
+
+import threading
+import time
+from collections.abc import Iterator
+from itertools import pairwise
+
+import pytest
+
+from replication.pool import Job, Pool
+
+DEADLINE_SECONDS = 10.0
+
+
+class Crashes:
+    def __init__(self) -> None:
+        self.seen: list[tuple[str, str]] = []
+        self.came = threading.Event()
+
+    def __call__(self, job: Job, error: BaseException) -> None:
+        self.seen.append((job.name, str(error)))
+        self.came.set()
+
+
+@pytest.fixture
+def crashes() -> Crashes:
+    return Crashes()
+
+
+@pytest.fixture
+def pool(crashes: Crashes) -> Iterator[Pool]:
+    pool = Pool("test", 2, crashes)
+    yield pool
+    assert pool.close(DEADLINE_SECONDS) == []
+    assert crashes.seen == [] or crashes.seen == [("bad", "a defect")]
+
+
+def reached(barrier: threading.Semaphore, times: int = 1) -> None:
+    for _ in range(times):
+        assert barrier.acquire(timeout=DEADLINE_SECONDS)
+
+
+def test_jobs_run_in_the_order_of_their_times(crashes: Crashes) -> None:
+    pool = Pool("one", 1, crashes)
+    order: list[int] = []
+    done = threading.Semaphore(0)
+
+    def job(number: int) -> Job:
+        def run() -> None:
+            order.append(number)
+            done.release()
+
+        return Job(str(number), run)
+
+    start = time.monotonic() + 0.1
+    for number in (3, 1, 2):
+        pool.wake(job(number), start + 0.02 * number)
+    reached(done, 3)
+    assert order == [1, 2, 3]
+    assert time.monotonic() >= start + 0.06
+    pool.close(DEADLINE_SECONDS)
+
+
+def test_a_job_says_when_it_runs_next(pool: Pool) -> None:
+    runs: list[float] = []
+    done = threading.Semaphore(0)
+
+    def run() -> float | None:
+        runs.append(time.monotonic())
+        done.release()
+        return time.monotonic() + 0.05 if len(runs) < 3 else None
+
+    pool.wake(Job("again", run))
+    reached(done, 3)
+    assert all(later - earlier >= 0.05 for earlier, later in pairwise(runs))
+    assert not done.acquire(timeout=0.1)
+
+
+def test_an_earlier_time_counts_and_a_later_one_does_not(pool: Pool) -> None:
+    done = threading.Semaphore(0)
+    job = Job("job", lambda: done.release())
+    pool.wake(job, time.monotonic() + 1000)
+    pool.wake(job, time.monotonic() + 2000)
+    pool.wake(job, 0.0)
+    reached(done)
+    # The time that was pushed back is forgotten, not run as well.
+    assert not done.acquire(timeout=0.1)
+
+
+def test_a_job_woken_while_it_runs_runs_once_more_and_never_twice_at_once(pool: Pool) -> None:
+    running, most, runs = 0, 0, 0
+    lock, started, go, done = threading.Lock(), threading.Event(), threading.Event(), threading.Semaphore(0)
+
+    def run() -> None:
+        nonlocal running, most, runs
+        with lock:
+            running, runs = running + 1, runs + 1
+            most = max(most, running)
+        started.set()
+        assert go.wait(DEADLINE_SECONDS)
+        with lock:
+            running -= 1
+        done.release()
+
+    job = Job("job", run)
+    pool.wake(job)
+    assert started.wait(DEADLINE_SECONDS)
+    for _ in range(5):
+        pool.wake(job)
+    go.set()
+    reached(done, 2)
+    assert not done.acquire(timeout=0.1)
+    assert (most, runs) == (1, 2)
+
+
+def test_a_job_that_hangs_does_not_keep_others_from_running(pool: Pool) -> None:
+    hung, done = threading.Event(), threading.Semaphore(0)
+    pool.wake(Job("hangs", lambda: hung.wait(DEADLINE_SECONDS) and None))
+    for _ in range(10):
+        pool.wake(Job("quick", lambda: done.release()))
+    reached(done, 10)
+    hung.set()
+
+
+def test_a_defect_is_told_and_the_job_runs_again(pool: Pool, crashes: Crashes) -> None:
+    done = threading.Semaphore(0)
+
+    def run() -> None:
+        if not crashes.seen:
+            raise RuntimeError("a defect")
+        done.release()
+
+    pool.wake(Job("bad", run))
+    assert crashes.came.wait(DEADLINE_SECONDS)
+    reached(done)
+    assert crashes.seen == [("bad", "a defect")]
+
+
+def test_a_close_names_what_does_not_end(crashes: Crashes) -> None:
+    pool = Pool("stuck", 2, crashes)
+    started, release = threading.Event(), threading.Event()
+
+    def run() -> None:
+        started.set()
+        release.wait(DEADLINE_SECONDS)
+
+    pool.wake(Job("hangs", run))
+    assert started.wait(DEADLINE_SECONDS)
+    [name] = pool.close(0.05)
+    assert name.startswith("stuck-")
+    release.set()
+    assert pool.close(DEADLINE_SECONDS) == []
