@@ -50,6 +50,7 @@ class LitestreamApp(App[int]):
     CSS = """
     Screen { background: ansi_default; color: ansi_default; }
     Toast { width: 60; max-width: 90%; padding: 0 1; margin: 0; }
+    LitestreamApp.-ascii Toast { border-left: ascii $primary; }
     """
 
     @dataclass
@@ -90,6 +91,7 @@ class LitestreamApp(App[int]):
         return DashboardScreen()
 
     def on_mount(self) -> None:
+        self.set_class(self.options.ascii, "-ascii")
         self.poll()
         self.call_after_refresh(self.painted)
         if self.options.welcome:
@@ -135,6 +137,7 @@ class LitestreamApp(App[int]):
         if new:
             self._last_event = new[-1].number
             self._events.extend(new)
+            crashlog.write(new)
             events = tuple(self._events)
         for words, severity in news(self._trouble, status):
             self.tell(words, severity)

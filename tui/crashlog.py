@@ -7,14 +7,18 @@ import logging
 import logging.handlers
 import os
 import traceback
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from replication.events import Event
+from replication.logs import attrs
 from replication.scrub import scrub
+from tui.format import plain
 
 LOG_BYTES_MAX = 1_000_000
 """Size of the file; one older file of this size is kept beside it."""
 
+_LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 _LOGGER = "tui.screen"
 
 
@@ -54,8 +58,20 @@ def record(error: BaseException, where: str) -> str:
     return scrub(f"{type(error).__name__} in {where}: {error}".replace("\n", " "))
 
 
+def write(events: Iterable[Event]) -> None:
+    """Write what happened in the engine; what is only for debugging is left out."""
+    for event in events:
+        values = attrs(**dict(event.attributes))
+        if event.database:
+            values["attrs"] = {"db": event.database, "replica": event.replica, **values["attrs"]}
+        logging.getLogger("tui.engine").log(_LEVELS[event.level], event.message, extra=values)
+
+
 class _Formatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
-        values = " ".join(f"{key}={value}" for key, value in getattr(record, "attrs", {}).items())
-        time = self.formatTime(record, "%Y-%m-%dT%H:%M:%S%z")
-        return scrub(f"{time} {record.levelname} {record.getMessage()} {values}".rstrip())
+        values = getattr(record, "attrs", {})
+        text = " ".join([record.getMessage(), *(f"{key}={value}" for key, value in values.items() if value != "")])
+        if values:
+            # One event is one line, whatever its values hold; only a traceback has several.
+            text = plain(text)
+        return scrub(f"{self.formatTime(record, '%Y-%m-%dT%H:%M:%S%z')} {record.levelname} {text}")

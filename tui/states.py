@@ -78,15 +78,23 @@ def pending_bytes(database: DatabaseStatus) -> int:
 
 def left_to_upload(status: EngineStatus) -> int:
     """Bytes whose upload the end of the program would not just do on its way: those of databases that are not paused
-    and replicas that fail, are behind, or have much to send.
+    and replicas that fail, are behind, are at their first snapshot, or have much to send.
     """
     return sum(
         replica.pending_bytes
         for database in status.databases
         if database_state(database) is not PAUSED
         for replica in database.replicas
-        if replica_state(replica) is not SYNCING or replica.pending_bytes > QUICK_BYTES_MAX
+        if not _soon_done(replica)
     )
+
+
+def _soon_done(replica: ReplicaStatus) -> bool:
+    state = replica_state(replica)
+    if state is STARTING:
+        # What a replica lacks is not known before it has answered, unless its first snapshot is on its way.
+        return not replica.uploading
+    return state is SYNCING and replica.pending_bytes <= QUICK_BYTES_MAX
 
 
 def error_of(database: DatabaseStatus) -> str:

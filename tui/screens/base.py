@@ -33,7 +33,12 @@ class ShellScreen(Screen[None]):
     def show(self, view: View) -> None:
         """Show how things stand. Called when the screen opens, and at every poll while it is in front."""
 
-    def on_mount(self) -> None:
+    def __init__(self) -> None:
+        super().__init__()
+        # Bound before the first paint: who sees a key in the footer may press it.
+        self._bind()
+
+    def _bind(self) -> None:
         options = self.shell.options
         for action in actions_of(self.PLACE, options.read_only):
             # What the screen does not do itself, the application does.
@@ -42,6 +47,8 @@ class ShellScreen(Screen[None]):
                 named = Binding(key.replace(",", "comma"), call, action.words, show=False, id=action.id)
                 for binding in Binding.make_bindings([named]):
                     self._bindings.key_to_bindings[binding.key] = [binding]
+
+    def on_mount(self) -> None:
         self.call_after_refresh(self._show_first)
 
     def on_screen_resume(self) -> None:

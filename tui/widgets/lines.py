@@ -1,16 +1,19 @@
 """Lines of text that are repainted only where they changed: the piece that most panels are made of.
 
-Its promise: giving it equal lines sends nothing to the terminal, and changed ones send only the columns from the
-first to the last difference. Every line is a rich Text, so that no name from outside is taken for markup.
+Its promise: giving it equal lines sends nothing to the terminal, and a changed one is sent up to its last
+difference. Every line is a rich Text, so that no name from outside is taken for markup.
 """
 
 from collections.abc import Sequence
 
+from rich.cells import cell_len
 from rich.segment import Segment
 from rich.text import Text
 from textual.geometry import Region, Size
 from textual.strip import Strip
 from textual.widget import Widget
+
+_PLAIN = {"…": "~", "─": "-", "×": "x", "→": ">", "✓": "+"}
 
 
 class Lines(Widget):
@@ -58,12 +61,19 @@ class Lines(Widget):
 def strip_of(line: Text, width: int, widget: Widget) -> Strip:
     """A line as a strip of exactly `width` cells in the widget's own style."""
     style = widget.rich_style
+    options = getattr(widget.app, "options", None)
+    letters = plain_letters if getattr(options, "ascii", False) else str
     segments = [
-        Segment(segment.text, style + segment.style if segment.style else style)
+        Segment(letters(segment.text), style + segment.style if segment.style else style)
         for segment in line.render(widget.app.console)
         if segment.text != "\n"
     ]
     return Strip(segments).adjust_cell_length(width, style)
+
+
+def plain_letters(text: str) -> str:
+    """A text for a terminal that has ASCII only, in the same cells."""
+    return "".join(char if char.isascii() else _PLAIN.get(char, "?" * cell_len(char)) for char in text)
 
 
 def difference(old: Text, new: Text) -> tuple[int, int] | None:
