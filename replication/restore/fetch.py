@@ -18,9 +18,10 @@ from tempfile import SpooledTemporaryFile
 from typing import IO, TypeVar, cast
 
 from replication.errors import CorruptObjectError, StorageError
+from replication.restore.catalog import Snapshot, parse_note
 from replication.restore.retry import Backoff, check, passes, pause, retrying
 from replication.storage import container
-from replication.storage.names import SegmentInfo, SnapshotInfo
+from replication.storage.names import SegmentInfo
 from replication.storage.replica_client import ReplicaClient, closing_iterator
 
 PART_BYTES = 8 << 20
@@ -75,13 +76,30 @@ class Fetcher:
         self._count = count
         self._backoff = backoff
 
-    def snapshot(self, info: SnapshotInfo) -> Generator[bytes, None, None]:
+    def snapshot(self, snapshot: Snapshot) -> Generator[bytes, None, None]:
         """The content of a snapshot in pieces; large ones are read in several parts at a time.
 
-        Raises ObjectNotFoundError, CorruptObjectError, StorageError, RestoreCancelledError.
+        Raises ObjectNotFoundError, CorruptObjectError, StorageError, RestoreCancelledError; the second also at the
+        end of another snapshot of the same name, which was written since this one was listed.
         """
+        info, head, stored = snapshot.info, bytearray(), 0
+
+        def remember(chunks: Iterable[bytes]) -> Iterator[bytes]:
+            nonlocal stored
+            for chunk in chunks:
+                stored += len(chunk)
+                head.extend(chunk[: max(0, container.NOTE_SIZE_MAX - len(head))])
+                yield chunk
+
         with closing_iterator(self._parts(info.name, info.size)) as chunks:
-            yield from container.decompress(info.name, chunks)
+            yield from container.decompress(info.name, remember(chunks))
+        try:
+            note = parse_note(container.decode_note(bytes(head)), info)
+        except ValueError as error:
+            raise CorruptObjectError(info.name, str(error)) from None
+        if stored != info.size or note != snapshot.note:
+            # It may hold later commits than the plan counts on.
+            raise CorruptObjectError(info.name, "it was written anew while it was read")
 
     def segments(self, infos: Sequence[SegmentInfo]) -> Generator[Fetched, None, None]:
         """The segments, in order; the caller closes each, and the generator. Raises as `snapshot`."""

@@ -207,7 +207,7 @@ def _run(
         try:
             with local_errors(output.path):
                 meter.begin("snapshot", 0)
-                with closing(fetcher.snapshot(plan.snapshot.info)) as pieces:
+                with closing(fetcher.snapshot(plan.snapshot)) as pieces:
                     file.write_snapshot(plan.snapshot, meter.pieces(pieces))
                 prove(plan, file, fetcher)
                 meter.begin("wal", 1 + len(plan.witnesses))

@@ -19,6 +19,7 @@ from replication.restore import fetch, replay
 from replication.restore.choose import Source
 from replication.restore.restore import Progress, RestoreOptions, restore
 from replication.restore.retry import Backoff
+from replication.restore.target import AtPosition
 from replication.storage.memory import MemoryStorage
 from replication.storage.names import snapshot_name
 from replication.storage.replica_client import ReplicaClient
@@ -141,3 +142,23 @@ def test_large_segments_go_to_unlinked_files(
     run(storage, tmp_path / "out", progress=lambda now: listed.append(len(list(tmp_path.iterdir()))))
     assert sha(tmp_path / "out") == history.commits[-1].sha
     assert max(listed) <= 2
+
+
+def test_a_snapshot_that_is_written_anew_after_it_was_planned_is_not_taken_for_the_earlier_one(tmp_path: Path) -> None:
+    """The engine may write a later snapshot of the same index, just as large, under the name of the earlier."""
+    tables = "CREATE TABLE a(x); CREATE TABLE b(x); CREATE TABLE c(x);"
+    inserts = [f"INSERT INTO {table} VALUES(1)" for table in "abc"]
+    history = write_history(tmp_path, 4096, [[tables], inserts])
+    storage = MemoryStorage()
+    publish(history, storage, noted=True)
+    early, target, late = (commit for commit in history.commits if commit.index == 1)
+    builder = ReplicaBuilder(storage)
+    builder.noted_snapshot(early, 4096)
+
+    def progress(now: Progress) -> None:
+        if now.phase == "snapshot" and now.bytes_done == 0:
+            builder.noted_snapshot(late, 4096)
+
+    result = run(storage, tmp_path / "out", AtPosition(target.at()), progress=progress)
+    assert sha(tmp_path / "out") == target.sha
+    assert result.snapshot == snapshot_name(GENERATION, 0)
