@@ -9,16 +9,21 @@ import threading
 import time
 from collections.abc import Callable
 
+HEAP_ENTRIES_MIN = 64
+"""Entries of the heap of times that are looked through for outdated ones at the earliest."""
+
 
 class Job:
     """One thing to do again and again. `run` returns when to run next (of time.monotonic), or None for no time."""
 
-    __slots__ = ("_again", "_due", "_running", "name", "run")
+    __slots__ = ("_again", "_due", "_entry", "_running", "name", "run")
 
     def __init__(self, name: str, run: Callable[[], float | None]) -> None:
         self.name = name
         self.run = run
         self._due: float | None = None
+        self._entry = -1
+        """The number of the entry that counts; others of this job are outdated."""
         self._running = False
         self._again: float | None = None
 
@@ -31,6 +36,7 @@ class Pool:
         self._on_crash = on_crash
         self._changed = threading.Condition()
         self._heap: list[tuple[float, int, Job]] = []
+        self._heap_limit = HEAP_ENTRIES_MIN
         self._order = itertools.count()
         self._closing = False
         self._threads = [
@@ -61,14 +67,19 @@ class Pool:
         return [thread.name for thread in self._threads if thread.is_alive()]
 
     def _push(self, job: Job, at: float) -> None:
-        job._due = at
-        heapq.heappush(self._heap, (at, next(self._order), job))
+        job._due, job._entry = at, next(self._order)
+        heapq.heappush(self._heap, (at, job._entry, job))
+        if len(self._heap) > self._heap_limit:
+            # A job that is woken early leaves its later time here, which may be hours away.
+            self._heap = [entry for entry in self._heap if entry[1] == entry[2]._entry]
+            heapq.heapify(self._heap)
+            self._heap_limit = max(HEAP_ENTRIES_MIN, 2 * len(self._heap))
         self._changed.notify()
 
     def _next(self) -> Job | None:
         """Wait for a job that is due; None when closing. The lock is held."""
         while not self._closing:
-            while self._heap and self._heap[0][2]._due != self._heap[0][0]:
+            while self._heap and self._heap[0][2]._entry != self._heap[0][1]:
                 heapq.heappop(self._heap)  # a later time of a job that was woken earlier
             if not self._heap:
                 self._changed.wait()
@@ -76,7 +87,7 @@ class Pool:
             delay = self._heap[0][0] - time.monotonic()
             if delay <= 0:
                 job = heapq.heappop(self._heap)[2]
-                job._due, job._running = None, True
+                job._due, job._entry, job._running = None, -1, True
                 return job
             self._changed.wait(delay)
         return None
