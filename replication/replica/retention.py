@@ -1,7 +1,9 @@
 """What a replica may forget: a pure policy.
 
 The promise of `retention` is a window: every commit of the last so many seconds stays restorable. So the newest
-snapshot from before the window is kept as well, with all WAL since, and the generation in use is never removed.
+snapshot from before the window is kept as well, with all WAL since, and so is the generation that was in use when
+the window began, however long ago it was written to: all there is of a database that was replaced today, if nobody
+had written to it for a while. The generation in use is never removed.
 (Litestream keeps only what is inside the window, which right after a new snapshot is nothing but that.)
 """
 
@@ -40,15 +42,23 @@ def expired(holdings: Sequence[Holdings], current: str, now: datetime, retention
     cutoff = now - timedelta(seconds=retention_seconds)
     if retention_seconds <= 0 or not any(held.generation == current and held.snapshots for held in holdings):
         return Forget((), ())
+    covering = _covering(holdings, cutoff)
     generations: list[str] = []
     objects: list[str] = []
     for held in holdings:
         newest = held.newest
-        if held.generation != current and newest is not None and newest < cutoff:
+        if held.generation not in (current, covering) and newest is not None and newest < cutoff:
             generations.append(held.generation)
         else:
             objects.extend(_before_window(held, cutoff))
     return Forget(tuple(generations), tuple(objects))
+
+
+def _covering(holdings: Sequence[Holdings], cutoff: datetime) -> str | None:
+    """The generation that says how the database was when the window began: the last that had a snapshot by then."""
+    begun = [(min(item.created for item in held.snapshots), held) for held in holdings if held.snapshots]
+    begun = [(began, held) for began, held in begun if began <= cutoff]
+    return max(begun, key=lambda item: (item[0], item[1].generation))[1].generation if begun else None
 
 
 def snapshot_needed(holdings: Sequence[Holdings], current: str, now: datetime, retention_seconds: float) -> bool:

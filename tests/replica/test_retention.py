@@ -102,10 +102,25 @@ def test_after_a_fresh_snapshot_nothing_older_than_two_windows_is_left(
 def test_an_older_generation_goes_as_a_whole_and_only_then(replica: Written, retention: int, later: int) -> None:
     now = replica.end + timedelta(seconds=later)
     current = Holdings(OTHER, [SnapshotInfo(OTHER, 0, 100, now)], [])
+    end = now + timedelta(seconds=retention)
+    assert expired([replica.holdings, current], OTHER, end - timedelta(seconds=1), retention).generations == ()
     newest = replica.holdings.newest
     assert newest is not None
+    forget = expired([replica.holdings, current], OTHER, end, retention)
+    assert forget.generations == ((GENERATION,) if newest < now else ())
+
+
+@given(replica=written(), retention=st.integers(1, 200), later=st.integers(1, 300), age=st.integers(0, 200))
+def test_what_was_in_use_when_the_window_began_stays(replica: Written, retention: int, later: int, age: int) -> None:
+    """An idle database is replaced: all that there is of it is older than the window, and not yet to be forgotten."""
+    began = replica.end + timedelta(seconds=later)
+    current = Holdings(OTHER, [SnapshotInfo(OTHER, 0, 100, began)], [])
+    now = began + timedelta(seconds=min(age, retention - 1))
     forget = expired([replica.holdings, current], OTHER, now, retention)
-    assert forget.generations == ((GENERATION,) if newest < now - timedelta(seconds=retention) else ())
+    assert forget.generations == ()
+    start = now - timedelta(seconds=retention)
+    after = replica.without(set(forget.objects))
+    assert last_object(after, start) == last_object(replica.catalog, start)
 
 
 def test_nothing_goes_while_the_generation_in_use_has_no_snapshot() -> None:
