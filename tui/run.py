@@ -82,19 +82,21 @@ def lines(run: Run, width: int, look: Look) -> list[Text]:
     return made
 
 
-def done(result: RestoreResult, kept: str, check: str, width: int, look: Look) -> list[Text]:
-    """What was made. `kept` is where the old database is, if there was one."""
-    made = [Text(f" {look.mark('✔', '+')} ok, in {age(result.seconds)}", style="bold green"), Text()]
+def done(result: RestoreResult, kept: str, check: str, paused: bool, width: int, look: Look) -> list[Text]:
+    """What was made. `kept` is where the old database is, if there was one; `paused`, that replication still is."""
+    made = [Text(f" {look.mark('✔', '+')} ok, in {result.seconds:.2f} s", style="bold green"), Text()]
+    objects = "1 object" if result.segments == 0 else f"{result.segments + 1} objects"
     facts = [
         ("path", str(result.output)),
         ("size", f"{size(result.size)}, {result.pages} pages of {result.page_size} bytes"),
         ("position", str(result.position)),
-        ("from", f"{result.replica}, {result.segments + 1} objects, {size(result.bytes_fetched)}"),
+        ("from", f"{result.replica}, {objects}, {size(result.bytes_fetched)}"),
         ("check", f"{check}: {result.check}" if check != "none" else "none, as asked"),
     ]
     if kept:
         facts.append(("old file", kept))
-        facts.append(("next", "a new generation begins with this database; start the application again"))
+        begins = "a new generation begins when P resumes it" if paused else "a new generation begins with it"
+        facts.append(("next", f"{begins}; start the application again"))
     for key, value in facts:
         value = plain(value)
         room = max(10, width - _KEY_CELLS - 1)
@@ -105,12 +107,13 @@ def done(result: RestoreResult, kept: str, check: str, width: int, look: Look) -
     return made
 
 
-def failed(words: str, cancelled: bool, over: bool, width: int, look: Look) -> list[Text]:
+def failed(words: str, cancelled: bool, over: bool, paused: bool, width: int, look: Look) -> list[Text]:
     """Why there is nothing, and that there is nothing."""
     head = "cancelled" if cancelled else f"{look.mark('✖', 'x')} failed"
     made = [Text(f" {head}", style="yellow" if cancelled else "bold red"), Text()]
     if not cancelled:
         made += error_lines(words, width)
         made.append(Text())
-    left = "The live database is as it was, and its replication goes on." if over else "Nothing was left behind."
+    goes_on = "is still paused" if paused else "goes on"
+    left = f"The live database is as it was, and its replication {goes_on}." if over else "Nothing was left behind."
     return [*made, Text(f" {left}")]

@@ -155,6 +155,21 @@ def test_over_a_database_in_use_is_refused_and_replication_goes_on(store: Store)
         assert app.execute("SELECT count(*) FROM fruit") == [[3]]
 
 
+def test_what_the_user_has_paused_stays_paused(store: Store) -> None:
+    control = fake.FakeControl(fake.database(str(store.path), state="paused"))
+
+    async def steps(pilot: Drive) -> None:
+        await pilot.press("r")
+        await picture.shows(pilot, "commit 2 of 2")
+        await pilot.press("W", "enter")
+        await picture.shows(pilot, "Or type its name")
+        await pilot.press("tab", *"app.db", "enter")
+        await picture.shows(pilot, "✔ ok, in", "when P resumes it")
+
+    drive(steps, control, LARGE, config=store.config)
+    assert control.commands == []
+
+
 def test_read_only_does_not_restore_over_the_live_database(store: Store) -> None:
     async def steps(pilot: Drive) -> None:
         await pilot.press("W")

@@ -225,6 +225,8 @@ class PickingScreen(ShellScreen):
 
     def action_reload(self) -> None:
         if not self.busy:
+            # What is new lies to the right of what is in sight.
+            self._fit = True
             self._list(self.listed.source.name if self.listed is not None else None)
 
     def _replicas(self) -> list[str]:

@@ -18,6 +18,7 @@ from tui.look import Look
 from tui.replicas import sources_of
 from tui.run import Run, done, failed, lines
 from tui.screens.base import ShellScreen
+from tui.states import PAUSED, database_state
 from tui.view import Shell, View
 from tui.widgets.lines import Lines
 
@@ -26,7 +27,10 @@ DRAW_SECONDS = 0.25
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What is to be restored: of which database, from which replica, to where. `when` tells the moment to people."""
+    """What is to be restored: of which database, from which replica, to where. `when` tells the moment to people.
+
+    Without a name of a replica, the one that reaches furthest is taken.
+    """
 
     database: str
     replica: str
@@ -56,6 +60,7 @@ class RestoringScreen(ShellScreen):
         super().__init__()
         self._request = request
         self._cancel = threading.Event()
+        self._was_paused = False
         # Written by the thread of the restore, one value at a time, and read by the one that draws.
         self._progress: Progress | None = None
         self._paused = False
@@ -73,6 +78,9 @@ class RestoringScreen(ShellScreen):
 
     def on_mount(self) -> None:
         shell = self.shell
+        database = shell.view.database(self._request.database)
+        # What the user has paused stays paused.
+        self._was_paused = database is not None and database_state(database) is PAUSED
         self.set_interval(DRAW_SECONDS, self._draw)
 
         def ended(outcome: Outcome) -> None:
@@ -109,7 +117,7 @@ class RestoringScreen(ShellScreen):
         request = self._request
         try:
             with sources_of(shell.config, request.database) as sources:
-                return self._restore_from([item for item in sources if item.name == request.replica], shell)
+                return self._restore_from([item for item in sources if request.replica in ("", item.name)], shell)
         except RestoreCancelledError:
             return Outcome(cancelled=True)
 
@@ -119,8 +127,13 @@ class RestoringScreen(ShellScreen):
             return Outcome(restore(sources, request.output, request.options, self._told, self._cancel))
 
         def pause() -> None:
-            control.pause(request.database)
+            if not self._was_paused:
+                control.pause(request.database)
             self._paused = True
+
+        def resume() -> None:
+            if not self._was_paused:
+                control.resume(request.database)
 
         now = datetime.fromtimestamp(shell.now(), UTC)
         replaced = restore_over(
@@ -129,7 +142,7 @@ class RestoringScreen(ShellScreen):
             request.options,
             now,
             pause,
-            lambda: control.resume(request.database),
+            resume,
             self._told,
             self._cancel,
         )
@@ -155,9 +168,9 @@ class RestoringScreen(ShellScreen):
             run = Run(request.over, self._paused, self._progress, seconds, self._cancel.is_set())
             made += [*lines(run, width, look), Text(), Text(" esc cancels and leaves nothing", style="dim")]
         elif outcome.result is not None:
-            made += done(outcome.result, outcome.kept, request.options.integrity_check, width, look)
+            made += done(outcome.result, outcome.kept, request.options.integrity_check, self._was_paused, width, look)
             made += [Text(), Text(" enter or esc closes this", style="dim")]
         else:
-            made += failed(outcome.words, outcome.cancelled, request.over, width, look)
+            made += failed(outcome.words, outcome.cancelled, request.over, self._was_paused, width, look)
             made += [Text(), Text(" enter or esc closes this", style="dim")]
         self.query_one(Lines).set_lines(made)
