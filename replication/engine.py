@@ -118,11 +118,16 @@ class Engine:
         source.paused = True
         source.note()
         source.database.pause()
+        for runner in source.runners:
+            # Whoever has the database meanwhile writes to its replicas.
+            runner.replica.look_again()
         self.events.emit("info", "paused", database=database)
 
     def resume(self, database: str) -> None:
         """Replicate again; where nothing proves that no commit was missed, with a new generation."""
         source = self._named(database)
+        for runner in source.runners:
+            runner.replica.look_again()
         source.paused = False
         source.database.resume()
         self.events.emit("info", "resumed", database=database)

@@ -159,6 +159,8 @@ class Database:
         with self._lock:
             self._paused = True
             self.close()
+            # Whoever has the database meanwhile may go further; where it stands is read anew.
+            self.position = None
 
     def resume(self) -> None:
         """Take hold again with the next sync."""

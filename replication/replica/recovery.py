@@ -8,7 +8,7 @@ import os
 from dataclasses import dataclass
 
 from replication.database.database import Database
-from replication.errors import CorruptObjectError
+from replication.errors import CorruptObjectError, DatabaseError
 from replication.position import Position
 from replication.storage.names import SegmentInfo
 from replication.storage.replica_client import ReplicaClient, closing_iterator
@@ -30,10 +30,11 @@ class DivergedError(Exception):
 def recover(client: ReplicaClient, database: Database, name: str, generation: str) -> Recovered | None:
     """Where the replica called `name` stands in `generation`; None if it has no snapshot of it.
 
-    Raises DivergedError, StorageError.
+    Raises DivergedError, StorageError, and DatabaseError if the database was let go of meanwhile.
     """
     here = database.position
-    assert here is not None
+    if here is None:
+        raise DatabaseError(f"{database.path} is not open")
     snapshots = client.snapshots(generation)
     segments = client.segments(generation)
     if not snapshots:

@@ -67,6 +67,8 @@ class Replica:
         self._emit = emit
         self._lock = threading.Lock()
         self._floor = 0
+        self._look_again = False
+        """Others may have written here since the position was found."""
         self._wanted_after: int | None = None
         """A snapshot waits for an index after this one."""
 
@@ -85,6 +87,10 @@ class Replica:
             except DivergedError as diverged:
                 self._restart(str(diverged))
             return self.progress.objects_written > before
+
+    def look_again(self) -> None:
+        """Look up the position anew before anything more is sent: others may write here from now on. Never waits."""
+        self._look_again = True
 
     def snapshot(self) -> str:
         """Write a snapshot of the newest commit; in words, what became of it. Raises as `sync` does."""
@@ -154,12 +160,17 @@ class Replica:
         What is committed meanwhile is left for the next time, lest a busy writer be followed commit by commit.
         """
         database = self._database
-        if database.position is None:
-            return
-        if self.position is None:
-            self._look_up()
-        here = until or database.position
-        while (position := self.position) is not None:
+        here = self._end(until)
+        while here is not None:
+            if self._look_again:
+                self._look_again, self.position = False, None
+            if self.position is None:
+                if self._end(None) is None:
+                    return
+                self._look_up()
+                here = self._end(until)
+                continue
+            position = self.position
             end = database.end(here, position.generation, position.index)
             if position.offset < end:
                 self._send_segment(position, end)
@@ -178,7 +189,11 @@ class Replica:
             else:
                 self._enter_generation(position.generation)
                 # The segment to come must reach what the new snapshot holds, which is later than before.
-                here = database.position
+                here = self._end(None)
+
+    def _end(self, until: Position | None) -> Position | None:
+        """How far to send now: as far as was copied, unless it is said; None while the database is let go of."""
+        return until or self._database.position
 
     def _look_up(self, after: str = "") -> None:
         """Find where the replica stands, in the oldest generation later than `after` that it has begun."""
