@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from replication.errors import NoRestorePointError, ReplicaGapError
@@ -69,6 +69,7 @@ def last_object(catalog: Catalog, time: datetime) -> object:
     return max([plan.start, *(item.position for item in plan.segments)])
 
 
+@settings(deadline=None)
 @given(replica=written(), retention=st.integers(1, 200), later=st.integers(0, 300))
 def test_the_whole_window_stays_restorable(replica: Written, retention: int, later: int) -> None:
     now = replica.end + timedelta(seconds=later)
@@ -80,6 +81,7 @@ def test_the_whole_window_stays_restorable(replica: Written, retention: int, lat
         assert last_object(after, time) == last_object(replica.catalog, time)
 
 
+@settings(deadline=None)
 @given(replica=written(), retention=st.integers(1, 200), later=st.integers(0, 300))
 def test_after_a_fresh_snapshot_nothing_older_than_two_windows_is_left(
     replica: Written, retention: int, later: int
@@ -98,6 +100,7 @@ def test_after_a_fresh_snapshot_nothing_older_than_two_windows_is_left(
     assert fresh.name not in forget.objects
 
 
+@settings(deadline=None)
 @given(replica=written(), retention=st.integers(1, 200), later=st.integers(0, 300))
 def test_an_older_generation_goes_as_a_whole_and_only_then(replica: Written, retention: int, later: int) -> None:
     now = replica.end + timedelta(seconds=later)
@@ -110,6 +113,7 @@ def test_an_older_generation_goes_as_a_whole_and_only_then(replica: Written, ret
     assert forget.generations == ((GENERATION,) if newest < now else ())
 
 
+@settings(deadline=None)
 @given(replica=written(), retention=st.integers(1, 200), later=st.integers(1, 300), age=st.integers(0, 200))
 def test_what_was_in_use_when_the_window_began_stays(replica: Written, retention: int, later: int, age: int) -> None:
     """An idle database is replaced: all that there is of it is older than the window, and not yet to be forgotten."""
