@@ -136,7 +136,7 @@ def test_promise_2_a_program_that_is_killed_again_and_again_never_restores_wrong
     assert restored(client, path.with_name("out.db")) == writer.hashes[-1]
     for generation in client.generations():
         points = restore_points(client, generation)
-        states = [order.get(sha, -1) for sha in restored_each(client, path.parent, points)]
+        states = [order.get(sha, -1) for sha in restored_each(client, points)]
         assert -1 not in states, f"{generation} restores to a state that never was"
         # Every commit of a generation, once, and in its order; the start of an index is the end of the one before.
         assert sorted({*states}) == list(range(states[0], states[-1] + 1))
