@@ -64,9 +64,10 @@ FETCH = rm -rf $(@D) && $(BIN)/python -m pip install --quiet --disable-pip-versi
 	$(FETCH) $(SERVERS)
 	@chmod +x $(@D)/bin/* && touch $@
 
-bench: $(INSTALLED) $(PEERS) ## measure this machine (benchmarks/run.py)
+bench: $(INSTALLED) $(PEERS) ## measure this machine (benchmarks/run.py and screen.py)
 	@test -f benchmarks/run.py || { echo "There are no benchmarks yet: benchmarks/run.py is missing." >&2; exit 1; }
 	$(BIN)/python benchmarks/run.py $(ARGS)
+	$(BIN)/python -m benchmarks.screen
 
 demo: $(INSTALLED) $(if $(S3),$(PEERS)) ## show it with a database that changes; S3=1 uses a real S3 server
 	$(BIN)/litestream-tui demo $(if $(S3),-s3)
