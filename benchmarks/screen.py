@@ -19,9 +19,8 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
-import lz4.frame
-
 from benchmarks.terminal import DEADLINE_SECONDS, PROGRAM, Rows, Terminal
+from replication.storage.container import decompress
 
 FOUR = ("analytics", "app", "auth", "jobs")
 SETTLE_SECONDS = 5.0
@@ -309,7 +308,8 @@ def _caught_up(folder: Path, name: str) -> bool:
         wal.seek(end + 8)
         if salts != _salts(shadow) or wal.read(8) == salts:
             return False
-    return int(offset, 16) + len(lz4.frame.decompress(segment.read_bytes())) == end
+    content = sum(map(len, decompress(segment.name, [segment.read_bytes()])))
+    return int(offset, 16) + content == end
 
 
 def _salts(shadow: Path) -> bytes:
