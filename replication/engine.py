@@ -246,6 +246,9 @@ class Engine:
             self._wake_notes(source)
         source.errors, source.told, source.error = 0, ("", 0.0), None
         source.looked.set()
+        if not source.runners:
+            # Nobody else would; with replicas it is done after an upload.
+            source.database.clean([])
         wait = source.config.monitor_interval
         if look_again is not None:
             wait = min(wait, max(0.0, look_again - time.time()))

@@ -209,6 +209,8 @@ class Database:
             self.lock()
             assert self._engine_lock is not None
             previous_inode = self._engine_lock.previous_inode
+            if previous_inode not in (None, status.st_ino) and self._left_wal is None:
+                self._left_wal = LeftWAL.of(self.shadow, self._engine_lock.previous_wal_inode)
             held = self._take_hold()
             decision: Continue | Begin | None = decide(self.shadow, held.wal_path, self.page_size)
             if previous_inode not in (None, status.st_ino):
@@ -262,7 +264,8 @@ class Database:
         if self._left_wal is not None and self._left_wal.is_at(wal_path):
             raise DatabaseError(
                 f"{self.path} was replaced, but {wal_path.name} still belongs to the file before, and SQLite would mix "
-                f"the two; stop the application and remove {wal_path.name} and {wal_path.name[:-4]}-shm beside it"
+                f"the two; if a restored or copied file was put there, stop the application and remove "
+                f"{wal_path.name} and {wal_path.name[:-4]}-shm beside it"
             )
         self._left_wal = None
         self._held = Held.take(self.path, self._clock())
@@ -318,7 +321,7 @@ class Database:
     def _follow(self, held: Held, follower: Follower) -> None:
         held.follower = follower
         assert self._engine_lock is not None
-        self._engine_lock.describe(held.identity[1])
+        self._engine_lock.describe(held.identity[1], follower.wal_inode)
         older = (name for name in self.shadow.generations() if name != follower.generation)
         self.generations = (*older, follower.generation)
         self._publish(follower.position)

@@ -38,6 +38,16 @@ class LeftWAL:
     inode: int
     head: bytes
 
+    @classmethod
+    def of(cls, shadow: ShadowWAL, inode: int | None) -> "LeftWAL | None":
+        """The WAL with that inode, in the life that was copied last; None if that is not known."""
+        generation = shadow.current_generation()
+        indexes = shadow.indexes(generation) if generation is not None else []
+        if generation is None or inode is None or not indexes:
+            return None
+        with shadow.path(generation, indexes[-1]).open("rb") as file:
+            return cls(inode, file.read(WAL_HEADER_SIZE))
+
     def is_at(self, path: Path) -> bool:
         """True if `path` is this WAL, in the same life."""
         try:
@@ -59,7 +69,8 @@ class Follower:
         """Size of the WAL file when it was last looked at."""
         self._shadow = shadow
         self._wal_path = wal_path
-        self._wal_inode = wal_path.stat().st_ino
+        self.wal_inode = wal_path.stat().st_ino
+        """The WAL is this file; another one at its path was made by somebody else."""
         self._unreadable = 0
         self._may_restart = True
 
@@ -86,7 +97,7 @@ class Follower:
             raise ContinuityLostError("wal removed by another process") from None
         try:
             status = os.fstat(wal)
-            if status.st_ino != self._wal_inode:
+            if status.st_ino != self.wal_inode:
                 raise ContinuityLostError("wal replaced by another process")
             self.wal_bytes = status.st_size
             try:
@@ -135,7 +146,7 @@ class Follower:
 
     def left_wal(self) -> LeftWAL | None:
         """The WAL as it is followed, if it holds any frame."""
-        return LeftWAL(self._wal_inode, self.mark.header.pack()) if self.mark is not None and self.mark.frames else None
+        return LeftWAL(self.wal_inode, self.mark.header.pack()) if self.mark is not None and self.mark.frames else None
 
     def _parse(self, head: bytes) -> WALHeader | None:
         """The WAL's header, or None while it is being written: whoever writes it will wake us again."""

@@ -18,11 +18,12 @@ _TEXT_SIZE_MAX = 200
 
 
 class EngineLock:
-    """The held lock. `previous_inode` is the database's inode as it was last written down, or None."""
+    """The held lock. `previous_inode` and `previous_wal_inode` are the database's as last written down, or None."""
 
-    def __init__(self, descriptor: int, previous_inode: int | None) -> None:
+    def __init__(self, descriptor: int, previous_inode: int | None, previous_wal_inode: int | None) -> None:
         self._descriptor = descriptor
         self.previous_inode = previous_inode
+        self.previous_wal_inode = previous_wal_inode
 
     @classmethod
     def take(cls, meta_path: Path, database_path: Path) -> "EngineLock":
@@ -39,14 +40,14 @@ class EngineLock:
                 f"{database_path} is replicated already by litestream-tui, pid {fields.get('pid', 'unknown')}; "
                 "stop that one first, or watch it instead"
             ) from None
-        inode = _read(descriptor).get("inode", "")
-        lock = cls(descriptor, int(inode) if inode.isdigit() else None)
+        fields = _read(descriptor)
+        lock = cls(descriptor, _number(fields.get("inode", "")), _number(fields.get("wal", "")))
         lock._write()
         return lock
 
-    def describe(self, inode: int) -> None:
-        """Write down which file of that path the generation belongs to."""
-        self.previous_inode = inode
+    def describe(self, inode: int, wal_inode: int) -> None:
+        """Write down which file of that path, and which WAL beside it, the generation belongs to."""
+        self.previous_inode, self.previous_wal_inode = inode, wal_inode
         self._write()
 
     def release(self) -> None:
@@ -54,8 +55,12 @@ class EngineLock:
         os.close(self._descriptor)
 
     def _write(self) -> None:
-        inode = "" if self.previous_inode is None else f"inode {self.previous_inode}\n"
-        text = f"pid {os.getpid()}\n{inode}".encode()
+        lines = [f"pid {os.getpid()}\n"]
+        if self.previous_inode is not None:
+            lines.append(f"inode {self.previous_inode}\n")
+        if self.previous_wal_inode is not None:
+            lines.append(f"wal {self.previous_wal_inode}\n")
+        text = "".join(lines).encode()
         os.pwrite(self._descriptor, text, 0)
         os.ftruncate(self._descriptor, len(text))
 
@@ -101,3 +106,7 @@ def _lock(descriptor: int) -> bool:
 def _read(descriptor: int) -> dict[str, str]:
     text = os.pread(descriptor, _TEXT_SIZE_MAX, 0).decode(errors="replace")
     return dict(line.split(" ", 1) for line in text.splitlines() if " " in line)
+
+
+def _number(text: str) -> int | None:
+    return int(text) if text.isdigit() else None

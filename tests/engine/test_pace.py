@@ -166,6 +166,23 @@ def test_an_idle_database_asks_nothing_of_its_store(
         assert stores["r"].calls == calls
 
 
+def test_without_replicas_the_shadow_wal_stays_short(
+    path: Path, app: ForeignConnection, stores: dict[str, TimedStorage]
+) -> None:
+    config = config_of(path, pages_min=1)
+    with running(config) as engine:
+        until(lambda: commit_and_index(app, engine) >= 5)
+        until(lambda: len(list(config.databases[0].meta_path.rglob("*.wal"))) <= 2)
+
+
+def commit_and_index(app: ForeignConnection, engine: Engine) -> int:
+    """The WAL index after one more commit."""
+    commit(app, engine)
+    position = only(engine).position
+    assert position is not None
+    return position.index
+
+
 def test_what_was_copied_is_uploaded_although_no_checkpoint_succeeds(
     path: Path, app: ForeignConnection, stores: dict[str, TimedStorage], monkeypatch: pytest.MonkeyPatch
 ) -> None:

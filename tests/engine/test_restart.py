@@ -15,6 +15,8 @@ from pathlib import Path
 import pytest
 
 from replication.config import default_meta_path
+from replication.engine import Engine
+from replication.errors import DatabaseError
 from tests.engine.running import (
     begun,
     client_of,
@@ -171,6 +173,42 @@ def test_a_wal_restarted_while_down_begins_a_generation(path: Path, folder: Path
         write(app, 1)
         assert replicate(path, folder) == ["wal header mismatch: it was restarted while not replicating"]
         assert restored(client_of(folder), path.with_name("out.db")) == app.sha256()
+
+
+def test_promise_4_nor_at_a_start_after_it_was_replaced(path: Path, folder: Path, shell: Shell) -> None:
+    replicate_with_writes(path, folder, shell)
+    other = Shell(path.with_name("other.db"))
+    other.run("CREATE TABLE u(x); INSERT INTO u VALUES(randomblob(9000)); PRAGMA journal_mode=wal;")
+    content = other.path.read_bytes()
+    path.rename(path.with_name("aside"))
+    other.path.rename(path)
+    engine = Engine(config_of(path, folder, pages_min=1, checkpoint_seconds=0.01))
+    engine.start()
+    try:
+        with pytest.raises(DatabaseError, match="still belongs to the file before"):
+            engine.check()
+        said = subprocess.run(["sha256sum", path], check=True, capture_output=True, text=True).stdout
+        assert said.split()[0] == hashlib.sha256(content).hexdigest()
+        path.with_name("app.db-wal").unlink()
+        path.with_name("app.db-shm").unlink(missing_ok=True)
+        until(lambda: in_step(engine))
+        assert begun(engine) == ["database file replaced while not replicating"]
+        assert restored(client_of(folder), path.with_name("out.db")) == truth_of(shell)
+    finally:
+        engine.close()
+
+
+def test_a_database_copied_with_its_wal_and_local_folder_begins_a_generation(
+    path: Path, folder: Path, shell: Shell
+) -> None:
+    replicate_with_writes(path, folder, shell)
+    moved = path.parent / "moved"
+    moved.mkdir()
+    for item in (path, path.with_name("app.db-wal")):
+        shutil.copy2(item, moved)
+    shutil.copytree(default_meta_path(path), default_meta_path(moved / "app.db"))
+    assert replicate(moved / "app.db", folder) == ["database file replaced while not replicating"]
+    assert restored(client_of(folder), path.with_name("out.db")) == truth_of(Shell(moved / "app.db"))
 
 
 def truth_of(shell: Shell) -> str:
