@@ -139,9 +139,9 @@ class LitestreamApp(App[int]):
             self._events.extend(new)
             crashlog.write(new)
             events = tuple(self._events)
-        for words, severity in news(self._trouble, status):
+        before, self._trouble = self._trouble, trouble_of(status)
+        for words, severity in news(before, self._trouble, status):
             self.tell(words, severity)
-        self._trouble = trouble_of(status)
         self.view = View(status, events)
         if not self.frozen:
             self.show_again()
@@ -230,14 +230,7 @@ class LitestreamApp(App[int]):
 
     def _open(self, module: str, name: str, *arguments: str) -> None:
         # Imported when first opened: the first paint does not wait for screens that nobody looks at.
-        try:
-            screen_type = getattr(import_module(module), name)
-        except ModuleNotFoundError as error:
-            if error.name != module:
-                raise
-            self.tell(f"{name} is not there yet", "warning")
-            return
-        self.push_screen(screen_type(*arguments))
+        self.push_screen(getattr(import_module(module), name)(*arguments))
 
     # -- actions of every screen ------------------------------------------------------------------------------------
 

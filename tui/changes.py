@@ -22,9 +22,8 @@ def trouble_of(status: EngineStatus) -> Trouble:
     return found
 
 
-def news(before: Trouble, status: EngineStatus) -> list[tuple[str, str]]:
-    """Words and severity for what changed since `before`."""
-    after = trouble_of(status)
+def news(before: Trouble, after: Trouble, status: EngineStatus) -> list[tuple[str, str]]:
+    """Words and severity for what changed from `before` to `after`, which is the trouble of `status`."""
     groups: dict[State | None, list[str]] = {}
     for path, state in after.items():
         was = before.get(path)

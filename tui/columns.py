@@ -113,7 +113,7 @@ def in_order(databases: Iterable[DatabaseStatus]) -> list[DatabaseStatus]:
 
 def matches(database: DatabaseStatus, letters: str) -> bool:
     """True if path or state hold the letters, in any case."""
-    return letters.lower() in f"{database.path} {database_state(database).word}".lower()
+    return not letters or letters.lower() in f"{database.path} {database_state(database).word}".lower()
 
 
 def _name_width(width: int, columns: tuple[Column, ...]) -> int:

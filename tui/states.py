@@ -15,9 +15,12 @@ QUICK_BYTES_MAX = 4_000_000
 """So much of a healthy replica is uploaded at the end without a question."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class State:
-    """One state. `urgency` sorts: higher comes first. `style` is a colour of the terminal's own sixteen."""
+    """One state. `urgency` sorts: higher comes first. `style` is a colour of the terminal's own sixteen.
+
+    There is one object of each, compared by identity: thousands are at every poll.
+    """
 
     word: str
     mark: str
@@ -60,10 +63,14 @@ def replica_state(replica: ReplicaStatus) -> State:
 
 def database_state(database: DatabaseStatus) -> State:
     """How a database stands: the worst of itself and its replicas; paused is paused."""
-    own = _DATABASE.get(database.state, OK)
-    if own in (PAUSED, STARTING):
-        return own
-    return max((own, *map(replica_state, database.replicas)), key=lambda state: state.urgency)
+    worst = _DATABASE.get(database.state, OK)
+    if worst is PAUSED or worst is STARTING:
+        return worst
+    for replica in database.replicas:
+        state = _REPLICA.get(replica.state, STARTING)
+        if state.urgency > worst.urgency:
+            worst = state
+    return worst
 
 
 def lag_seconds(database: DatabaseStatus) -> float:

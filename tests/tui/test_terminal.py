@@ -224,7 +224,7 @@ def test_demo_on_a_terminal(tmp_path: Path) -> None:
                 terminal.wait_for(name)
         terminal.wait_for("snapshot written")
         terminal.press("R")
-        terminal.wait_for("restored to")
+        terminal.wait_for("quick: ok")
         terminal.press("q")
         assert terminal.end() == 0
     assert "That was the demo" in terminal.text

@@ -7,18 +7,14 @@ import os
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 from replication.status import Verification
-from tui.format import size
 from tui.screens.base import ShellScreen
 from tui.states import PAUSED, database_state
 
-if TYPE_CHECKING:
-    from replication.restore.restore import RestoreResult
-
 T = TypeVar("T")
-_LONG = ("snapshot", "verify", "restore")
+_LONG = ("snapshot", "verify")
 
 
 class DatabaseScreen(ShellScreen):
@@ -64,20 +60,15 @@ class DatabaseScreen(ShellScreen):
 
     def action_restore_latest(self) -> None:
         """The latest commit, to a new file beside the database: nothing is overwritten."""
-        path, config, leaving = self._path(), self.shell.config, self.shell.leaving
+        path = self._path()
         if not path:
             return
+        # Imported here: the first paint does not wait for what restores.
+        from replication.restore.restore import RestoreOptions
+        from tui.screens.restoring import Request, RestoringScreen
+
         output = new_output(path, self.shell.now())
-
-        def run() -> "RestoreResult":
-            # Imported here: the first paint does not wait for what restores.
-            from replication.restore.restore import RestoreOptions, restore
-            from tui.replicas import sources_of
-
-            with sources_of(config, path) as sources:
-                return restore(sources, output, RestoreOptions(), cancel=leaving)
-
-        self._command("restore", path, run, _restored)
+        self.app.push_screen(RestoringScreen(Request(path, "", RestoreOptions(), output, False, "the latest commit")))
 
     def action_uploads(self) -> None:
         self.shell.open_uploads()
@@ -131,10 +122,6 @@ def _severity(result: object) -> str:
     if "failed" in outcomes:
         return "error"
     return "warning" if "inconclusive" in outcomes else "information"
-
-
-def _restored(result: "RestoreResult") -> str:
-    return f"restored to {result.output}: {size(result.size)} at {result.position}, check {result.check}"
 
 
 def _verified(results: list[Verification]) -> str:

@@ -40,10 +40,10 @@ def _on_screen(args: Namespace) -> int:
             say("Starting SeaweedFS…")
             place = stack.enter_context(SeaweedFS(weed, folder / "seaweedfs")).location
         with Crowd(folder, place) as crowd:
-            code = show(crowd.config, options)
+            shown = show(crowd.config, options)
     kept = f"Everything is in {folder}." if args.dir is not None else "Its files are gone; -dir PATH keeps them."
     say(f"That was the demo. {kept} The same in words: litestream-tui demo -no-screen")
-    return code
+    return shown.end()
 
 
 def _in_words(args: Namespace) -> int:

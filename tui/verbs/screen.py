@@ -4,6 +4,7 @@ import os
 import shlex
 import sys
 from argparse import Namespace
+from dataclasses import dataclass
 
 from replication.config import Config, default_config_path
 from replication.errors import ConfigError, UsageError
@@ -37,7 +38,8 @@ def run(args: Namespace) -> int:
     config = _config(args)
     if not config.databases:
         raise ConfigError(f"{config.path}: no databases specified in configuration; add one under dbs:")
-    return show(config, options_of(args))
+    shown = show(config, options_of(args))
+    return shown.end()
 
 
 def options_of(args: Namespace, welcome: str = "") -> Options:
@@ -54,8 +56,23 @@ def options_of(args: Namespace, welcome: str = "") -> Options:
     )
 
 
-def show(config: Config, options: Options) -> int:
-    """Open the screen on an engine of its own, and close both; the exit code."""
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """How the screen ended: its exit code, and whether threads are left that hang."""
+
+    code: int
+    hung: bool
+
+    def end(self) -> int:
+        """The exit code; with threads that hang the process ends here, as they must not keep it."""
+        if self.hung:
+            sys.stdout.flush()
+            end_process(self.code)
+        return self.code
+
+
+def show(config: Config, options: Options) -> Shown:
+    """Open the screen on an engine of its own, and close both."""
     # Imported here: what the terminal or the configuration refuses is told at once.
     from tui.app import LitestreamApp
 
@@ -80,11 +97,7 @@ def show(config: Config, options: Options) -> int:
         # An engine that refused to start, as another one has the database.
         raise engine.error
     _tell_the_end(engine, left, app.crash)
-    if left:
-        # A thread that hangs must not keep the process.
-        sys.stdout.flush()
-        end_process(code or 0)
-    return code or 0
+    return Shown(code or 0, bool(left))
 
 
 def _tell_the_end(engine: LateEngine, left: list[str], crash: str) -> None:
