@@ -116,7 +116,7 @@ class Database:
                 if self._held is None:
                     return None
             except (DatabaseError, LocalFileError) as error:
-                if isinstance(error, WALTooLongError) and self._held is not None:
+                if isinstance(error, WALTooLongError) and self._held is not None and not self._images:
                     self._held.backfill_what_is_not_copied()
                     self._let_go()
                 state = "busy" if isinstance(error, DatabaseBusyError) else "error"
@@ -304,11 +304,21 @@ class Database:
         if previous:
             self._trim(previous)
         generation = secrets.token_hex(8)
-        self.shadow.begin_generation(generation)
+        # Until all of it is there the reason stands, for the next try would find another.
+        self._wanted_generation = reason
+        self.shadow.make_generation(generation)
+        try:
+            follower = Follower(self.shadow, held.wal_path, generation, 0, None)
+            follower.copy()
+            self.shadow.use_generation(generation)
+        except BaseException:
+            with suppress(LocalFileError):
+                self.shadow.remove_generation(generation)
+            raise
         self.origin = Origin.now(generation, reason, previous)
         self.origin.save(self.meta_path)
         self._wanted_generation = ""
-        self._follow(held, Follower(self.shadow, held.wal_path, generation, 0, None))
+        self._follow(held, follower)
         self._emit("info", "generation begins", generation=generation, reason=reason)
 
     def _trim(self, generation: str) -> None:

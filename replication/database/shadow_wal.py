@@ -59,10 +59,14 @@ class ShadowWAL:
                 return None
             return name if is_generation(name) else None
 
-    def begin_generation(self, generation: str) -> None:
-        """Make `generation` the one in use, durably. Older ones stay until `remove_generation`."""
+    def make_generation(self, generation: str) -> None:
+        """Make the folder of a generation, which is not in use by that."""
         with _local_errors(self.meta_path):
             self._make_folder(self._folder(generation))
+
+    def use_generation(self, generation: str) -> None:
+        """Make `generation` the one in use, durably. Older ones stay until `remove_generation`."""
+        with _local_errors(self.meta_path):
             temporary = self.meta_path / "generation.tmp"
             descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, self._ownership.file_mode)
             try:

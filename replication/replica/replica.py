@@ -15,10 +15,12 @@ from typing import Literal
 
 from replication.database.database import Database, Emit
 from replication.database.image import Image
+from replication.database.origin import Origin
 from replication.database.unwritten import Digest
 from replication.errors import (
     CorruptObjectError,
     DatabaseError,
+    IntegrityCheckError,
     LocalFileError,
     RestoreCancelledError,
     RestoreError,
@@ -63,6 +65,8 @@ class Replica:
         """The last objects written."""
         self.verified: Verification | None = None
         self._upload_began = 0.0
+        self._sick = False
+        """What was restored last is what SQLite calls damaged."""
         self._database = database
         self._emit = emit
         self._lock = threading.Lock()
@@ -127,12 +131,13 @@ class Replica:
         self.verified = result
         level = {"ok": "info", "failed": "error", "inconclusive": "warning"}[outcome]
         self._emit(level, "verified", outcome=outcome, result=words, position=str(position or ""))
-        if outcome == "failed":
+        if outcome == "failed" and not self._sick:
             with self._lock:
                 self._restart(f"verification of replica {self.name} failed")
         return result
 
     def _compare(self, cancel: threading.Event) -> tuple[Position, Literal["ok", "failed", "inconclusive"], str]:
+        self._sick = False
         with self._lock:
             position, digest = source_digest(self._database)
             try:
@@ -146,6 +151,10 @@ class Replica:
             restored = restored_digest(self.client, position, self._database.meta_path, cancel)
         except RestoreCancelledError:
             raise
+        except IntegrityCheckError as error:
+            # Then the source is sick too, or all but its pages: another snapshot of it would mend nothing.
+            self._sick = True
+            return position, "failed", str(error)
         except RestoreError as error:
             return position, "failed", str(error)
         if restored != digest:
@@ -239,7 +248,7 @@ class Replica:
     def _send_segment(self, position: Position, end: int) -> None:
         database = self._database
         path = database.shadow.path(position.generation, position.index)
-        stop = cut(path, position.offset, end, self._floor, database.page_size)
+        stop = cut(path, position.offset, end, self._floor)
         note: Note | None = None
         before = database.shadow.size(position.generation, position.index - 1) if position.index else 0
         if position.offset == 0 and before:
@@ -320,7 +329,11 @@ class Replica:
             return False
 
     def _write_snapshot(self, image: Image) -> None:
-        position, origin = image.position, self._database.origin
+        position = image.position
+        # A generation may have begun since the image was made.
+        origin = self._database.origin
+        if origin.generation != position.generation:
+            origin = Origin(position.generation, "", "", "")
         note: Note = {
             "v": NOTE_VERSION,
             "position": str(position),

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from replication.sqlite.checksum import FRAME_HEADER_SIZE, WAL_HEADER_SIZE
-from replication.sqlite.wal import align
+from replication.sqlite.wal import WALHeader, align
 
 SEGMENT_BYTES_MAX = 32 << 20
 """Uncompressed bytes of a segment, unless the first one after a snapshot must be larger."""
@@ -19,13 +19,16 @@ SEGMENT_BYTES_MAX = 32 << 20
 _READ_BYTES = 1 << 20
 
 
-def cut(path: Path, start: int, end: int, floor: int, page_size: int) -> int:
+def cut(path: Path, start: int, end: int, floor: int) -> int:
     """Where the segment of the shadow file `path` that begins at `start` ends, given that all is committed to `end`.
 
     `floor` is an offset that it must reach, whatever its size.
     """
     if end - start <= SEGMENT_BYTES_MAX:
         return end
+    # The file's own, for an older generation may be of a database with other pages.
+    with path.open("rb") as file:
+        page_size = WALHeader.parse(file.read(WAL_HEADER_SIZE)).page_size
     last = align(max(start + SEGMENT_BYTES_MAX, floor), page_size)
     if last >= end:
         return end

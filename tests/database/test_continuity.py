@@ -36,7 +36,8 @@ class Scene:
         self.copied = 32 + (int(frames.commits[:-1].nonzero()[0][-1]) + 1) * FRAME
         self.shadow = ShadowWAL(folder / "meta", Ownership())
         self.shadow.prepare()
-        self.shadow.begin_generation(GENERATION)
+        self.shadow.make_generation(GENERATION)
+        self.shadow.use_generation(GENERATION)
         self.write_shadow(self.content[: self.copied])
 
     def write_shadow(self, data: bytes, index: int = 3) -> None:

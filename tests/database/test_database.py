@@ -25,18 +25,20 @@ def fail_once(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.setattr(ShadowWAL, name, fails)
 
 
+@pytest.mark.parametrize("failing", ["make_generation", "append", "use_generation"])
 def test_a_generation_that_could_not_begin_begins_later_for_the_same_reason(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, failing: str
 ) -> None:
     bench.replica()
     bench.commit()
     bench.settle()
     bench.database.request_generation("something was lost")
-    fail_once(monkeypatch, "begin_generation")
+    fail_once(monkeypatch, failing)
     with pytest.raises(LocalFileError):
         bench.database.sync()
     bench.commit()
     assert bench.reasons() == ["no generation exists", "something was lost"]
+    assert len(bench.database.shadow.generations()) <= 2, "what could not begin left its folder"
     bench.settle()
     bench.check()
 
@@ -57,7 +59,7 @@ def test_a_file_replaced_while_there_is_no_space_is_not_taken_for_the_old_one(
     # Another inode, as when file and WAL were both copied here.
     wal.unlink()
     wal.write_bytes(content)
-    fail_once(monkeypatch, "begin_generation")
+    fail_once(monkeypatch, "make_generation")
     for _ in range(2):
         try:
             bench.database.sync()

@@ -15,6 +15,7 @@ from replication.replica.backoff import (
     delay,
 )
 from replication.replica.upload import cut, read_range
+from replication.sqlite.wal import WALHeader
 
 PAGE = 512
 FRAME = 24 + PAGE
@@ -32,7 +33,8 @@ def shadow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     path = tmp_path / "00000000.wal"
     commits = {4, 5, 12, 13, 40, 64}
     frames = [bytes(7) + (b"\1" if number in commits else b"\0") + bytes(FRAME - 8) for number in range(1, 65)]
-    path.write_bytes(bytes(32) + b"".join(frames))
+    header = WALHeader(False, PAGE, 0, 1, 2, (0, 0)).pack()
+    path.write_bytes(header + b"".join(frames))
     return path
 
 
@@ -54,13 +56,13 @@ def shadow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     ],
 )
 def test_cut(shadow: Path, start: int, end: int, floor: int, expected: int) -> None:
-    assert cut(shadow, start, end, floor, PAGE) == expected
+    assert cut(shadow, start, end, floor) == expected
 
 
 def test_a_file_is_cut_without_gap_at_whole_frames_and_within_bounds(shadow: Path) -> None:
     at, cuts = 0, []
     while at < offset(64):
-        at, before = cut(shadow, at, offset(64), 0, PAGE), at
+        at, before = cut(shadow, at, offset(64), 0), at
         assert before < at <= before + MAX
         assert (at - 32) % FRAME == 0
         cuts.append(at)
