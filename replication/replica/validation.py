@@ -13,7 +13,7 @@ from replication.database.database import Database
 from replication.position import Position
 from replication.restore.choose import Source
 from replication.restore.restore import RestoreOptions, restore
-from replication.restore.target import AtPosition
+from replication.restore.target import AtIndex, AtPosition, Target
 from replication.storage.replica_client import ReplicaClient
 
 _READ_BYTES = 1 << 20
@@ -32,10 +32,24 @@ def restored_digest(client: ReplicaClient, position: Position, folder: Path, can
     """
     with tempfile.TemporaryDirectory(prefix="validate-", dir=folder) as temporary:
         output = Path(temporary) / "restored.db"
-        options = RestoreOptions(target=AtPosition(position), parallelism=2, integrity_check="quick")
+        options = RestoreOptions(
+            target=_target(client, position), generation=position.generation, parallelism=2, integrity_check="quick"
+        )
         restore([Source("replica", client)], output, options, cancel=cancel)
         with output.open("rb") as file:
             return _digest(iter(lambda: file.read(_READ_BYTES), b""))
+
+
+def _target(client: ReplicaClient, position: Position) -> Target:
+    """What restores the commit at `position`, up to which the replica has everything.
+
+    An index without a commit yet has no object, unless a snapshot: its start is the end of the index before.
+    """
+    if position.offset or not position.index:
+        return AtPosition(position)
+    if any(snapshot.index == position.index for snapshot in client.snapshots(position.generation)):
+        return AtPosition(position)
+    return AtIndex(position.index - 1)
 
 
 def _digest(pieces: Iterable[bytes]) -> str:

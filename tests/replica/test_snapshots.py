@@ -1,5 +1,6 @@
 """Snapshots of a generation that is under way: what they hold, and that they cost no restore point."""
 
+import threading
 from datetime import UTC, datetime
 
 import pytest
@@ -90,3 +91,20 @@ def test_what_was_sent_is_not_sent_again_at_a_restart(settled: Bench) -> None:
     settled.restart()
     settled.settle()
     assert settled.storages["a"].calls["put"] == before
+
+
+@pytest.mark.parametrize("with_snapshot", [False, True])
+def test_a_verification_right_after_a_restart_without_a_commit(settled: Bench, with_snapshot: bool) -> None:
+    # The WAL has begun a new life, whose only frames are those of a transaction that is still open.
+    settled.database.checkpoint()
+    settled.app.execute("BEGIN")
+    for _ in range(40):
+        settled.app.execute("INSERT INTO t(b) VALUES(randomblob(900))")
+    settled.settle()
+    assert settled.database.position is not None
+    assert (settled.database.position.index, settled.database.position.offset) == (1, 0)
+    if with_snapshot:
+        assert settled.replica().snapshot() == "snapshot 00000001 written"
+    result = settled.replica().verify(threading.Event())
+    assert (result.outcome, result.words) == ("ok", "restored, checked, and equal to the database")
+    settled.app.execute("ROLLBACK")
