@@ -275,6 +275,14 @@ def test_on_a_small_terminal_tab_goes_from_the_list_to_the_other_panels() -> Non
     drive(steps, control(), size=(60, 16))
 
 
+def test_the_way_out_stays_in_the_footer_of_a_narrow_terminal() -> None:
+    async def steps(pilot: Drive) -> None:
+        await without_toasts(pilot)
+        assert picture.rows(pilot.app)[-1] == " s Snapshot  r Restore  ⏎ Detail  ? Help  q Quit"
+
+    drive(steps, control(), size=(50, 14))
+
+
 def test_resizing_all_the_way_down_and_up() -> None:
     async def steps(pilot: Drive) -> None:
         for size in ((200, 60), (100, 24), (79, 24), (49, 12), (40, 10), (10, 3), (1, 1), (80, 24)):
