@@ -7,12 +7,13 @@ import re
 from collections.abc import Iterable
 from textwrap import wrap
 
+from rich.cells import cell_len
 from rich.text import Text
 
 from replication.events import Event
 from replication.scrub import scrub
 from replication.status import DatabaseStatus, EngineStatus, ReplicaStatus
-from tui.cells import cut_end, cut_start
+from tui.cells import cut_end, cut_start, fit_start
 from tui.format import age, clock_time, plain, short_object, size
 from tui.look import Look, verified_of
 from tui.states import (
@@ -29,6 +30,8 @@ from tui.states import (
     replica_state,
 )
 
+NAME_CELLS_MAX = 16
+"""Cells for the name of a database beside an event."""
 SPARK_MINUTES = 10
 FACT_LINES_MAX = 6
 """Lines that one fact may take beside the list."""
@@ -71,7 +74,7 @@ def facts(database: DatabaseStatus, look: Look) -> list[list[Text]]:
     if began:
         first.append(_fact("since", began))
     if database.generation_reason:
-        first.append(_fact("why", database.generation_reason))
+        first.append(_fact("because", database.generation_reason))
     several = len(database.replicas) > 1
     groups = [first, *(_replica_facts(database, replica, look, several) for replica in database.replicas)]
     # What is wrong stands first, where no edge cuts it off.
@@ -119,11 +122,16 @@ def queue(databases: Iterable[DatabaseStatus], width: int, rows_max: int, look: 
     return lines or [Text(" everything is uploaded")]
 
 
-def event_line(event: Event, width: int) -> Text:
-    """One event: time, level, database, what, and its values."""
+def name_cells(events: Iterable[Event]) -> int:
+    """Cells for the names of databases beside these events: what they need, up to NAME_CELLS_MAX."""
+    return max((min(NAME_CELLS_MAX, cell_len(_name(event.database))) for event in events), default=0)
+
+
+def event_line(event: Event, width: int, name_cells: int) -> Text:
+    """One event: time, level, database in so many cells, what, and its values."""
     line = Text(f" {clock_time(event.time)} ")
     line.append(_LEVELS.get(event.level, event.level.upper()), style=_LEVEL_STYLES.get(event.level, ""))
-    line.append(f" {cut_start(_name(event.database), 16):16} {event_words(event)}")
+    line.append(f" {fit_start(_name(event.database), name_cells)} {event_words(event)}")
     line.truncate(width, overflow="ellipsis")
     return line
 
@@ -187,7 +195,8 @@ def _now(database: DatabaseStatus, look: Look) -> list[Text]:
         when = f"try {failed.errors_in_a_row + 1} {look.until(failed.next_try)}: " if failed is not None else ""
         lines.append(Text(f"{look.mark('✖', 'x')} {when}{plain(scrub(error))}", style="red"))
     for replica in database.replicas:
-        if replica.uploading:
+        # What failed is told above, with its next try.
+        if replica.uploading and not (error and replica.errors_in_a_row):
             lines.append(Text(f"{look.mark('↑', '^')} {_flight(replica, look)}"))
     if database.checkpoint_blocked:
         lines.append(Text(f"a reader keeps the WAL from being copied back: {database.checkpoint_blocked} tries"))

@@ -12,10 +12,11 @@ from textual.widgets import Input
 
 from replication.status import DatabaseStatus
 from tui.blocks import rule
-from tui.cells import cut_end
+from tui.cells import cut_end, cut_path
 from tui.columns import in_order, matches
+from tui.format import plain
 from tui.look import Look
-from tui.overview import event_line, facts, narrow, queue, summary, wide
+from tui.overview import event_line, facts, name_cells, narrow, queue, summary, wide
 from tui.screens.commands import DatabaseScreen
 from tui.states import database_state
 from tui.view import View
@@ -117,12 +118,14 @@ class DashboardScreen(DatabaseScreen):
             database = view.database(self.selected or "")
             groups = facts(database, look) if database is not None else []
             lines = narrow(groups, width) if beside or self.has_class("-small") else wide(groups, width)
-            return [rule(database.path if database is not None else "", width, look), *lines]
+            title = cut_path(plain(database.path), width - 4) if database is not None else ""
+            return [rule(title, width, look), *lines]
         if panel == "queue":
             rows = QUEUE_ROWS if self.has_class("-tall") else max(1, height - 2)
             return [rule("upload queue", width, look), *queue(view.status.databases, width, rows, look)]
         last = [event for event in view.events[-_EVENTS_LOOKED_AT:] if event.level != "debug"][-height:]
-        return [rule("events", width, look), *(event_line(event, width) for event in reversed(last))]
+        cells = name_cells(last)
+        return [rule("events", width, look), *(event_line(event, width, cells) for event in reversed(last))]
 
     def _look(self) -> Look:
         options = self.shell.options

@@ -17,7 +17,7 @@ from tui.blocks import rule
 from tui.cells import cut_end
 from tui.format import clock_time, plain
 from tui.look import Look
-from tui.overview import event_line, event_words
+from tui.overview import NAME_CELLS_MAX, event_line, event_words
 from tui.screens.scrolling import ListArea, ScrollingScreen
 from tui.view import View
 from tui.widgets.lines import Lines
@@ -101,7 +101,7 @@ class LogScreen(ScrollingScreen):
         area = self.list_area
         lines: list[Text] = []
         for number in self.scroll.keep(self.count(), area.size.height):
-            line = event_line(self._events[number], width)
+            line = event_line(self._events[number], width, NAME_CELLS_MAX)
             if number == self.scroll.cursor:
                 line = Text.assemble(">", line[1:])
             lines.append(line)

@@ -100,7 +100,8 @@ class RestoreScreen(PickingScreen):
         elif not self.error:
             lines = error_lines("reading what the replica holds…", width, "")
         if self.error:
-            lines += error_lines(f"{self.error}. g tries again, tab the next replica, esc goes back", width)
+            stop = "" if self.error.endswith((".", "?", "!")) else "."
+            lines += error_lines(f"{self.error}{stop} g tries again, tab the next replica, esc goes back", width)
         timeline.set_lines(lines)
 
     def _seen(self, picker: Picker, height: int) -> range:

@@ -1,0 +1,62 @@
+"""A terminal that can be read: what stands on its screen after all that the program sent, row by row.
+
+Its promise: `rows` are what a person would see at this moment. Colours are left to others.
+"""
+
+import re
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import pyte
+
+from tests.interchange.program import DEADLINE_SECONDS
+from tests.tui.terminal import Terminal
+
+_LOOK_SECONDS = 0.02
+_NOT_UNDERSTOOD = re.compile(rb"\x1b\[[<>=?][0-9;]*(?:u|\$p)")
+"""Questions to newer terminals, which the emulator would write on its screen as letters."""
+
+
+class Window(Terminal):
+    """The program on a pty, with an emulator that draws what it sends."""
+
+    def __init__(
+        self,
+        *arguments: str | Path,
+        size: tuple[int, int] = (80, 24),
+        environment: Mapping[str, str] | None = None,
+        home: Path,
+    ) -> None:
+        super().__init__(*arguments, size=size, environment=environment, home=home)
+        self._screen = pyte.Screen(*size)
+        self._stream = pyte.ByteStream(self._screen)
+
+    def __enter__(self) -> "Window":
+        return self
+
+    def listen(self, seconds: float, until: str = "") -> bytes:
+        heard = super().listen(seconds, until)
+        self._stream.feed(_NOT_UNDERSTOOD.sub(b"", heard))
+        return heard
+
+    @property
+    def rows(self) -> list[str]:
+        """What stands on the screen, without blanks at the ends of rows."""
+        return [row.rstrip() for row in self._screen.display]
+
+    @property
+    def picture(self) -> str:
+        return "\n".join(self.rows)
+
+    def row(self, *words: str) -> str:
+        """The first row with all of these words, or nothing."""
+        return next((row for row in self.rows if all(word in row for word in words)), "")
+
+    def shows(self, *words: str, without: str = "", seconds: float = DEADLINE_SECONDS) -> str:
+        """Wait until one row has all of these words, and none has `without`; the row."""
+        deadline = time.monotonic() + seconds
+        while not (found := self.row(*words)) or (without and without in self.picture):
+            assert time.monotonic() < deadline, f"no row with {words} within {seconds:.0f} s:\n{self.picture}"
+            self.listen(_LOOK_SECONDS)
+        return found
