@@ -136,14 +136,17 @@ class Replica:
                 self._restart(f"verification of replica {self.name} failed")
         return result
 
-    def _compare(self, cancel: threading.Event) -> tuple[Position, Literal["ok", "failed", "inconclusive"], str]:
+    def _compare(self, cancel: threading.Event) -> tuple[Position | None, Literal["ok", "failed", "inconclusive"], str]:
         self._sick = False
         with self._lock:
-            position, digest = source_digest(self._database)
             try:
+                # First its snapshot, if it has none of this generation: that would be of a later commit.
+                self._send()
+                position, digest = source_digest(self._database)
                 self._send(position)
             except DivergedError as diverged:
                 self._restart(str(diverged))
+                return None, "inconclusive", f"a new generation is needed: {diverged}"
             if self.position is None or self.position.generation != position.generation:
                 return position, "inconclusive", "a new generation began meanwhile"
         # Without the lock: what is uploaded meanwhile comes after the position.

@@ -1,10 +1,13 @@
 """Snapshots of a generation that is under way: what they hold, and that they cost no restore point."""
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 
 import pytest
 
+from replication.database.image import Image
 from replication.errors import StorageError
 from replication.storage import container
 from tests.replica.bench import Bench
@@ -108,3 +111,21 @@ def test_a_verification_right_after_a_restart_without_a_commit(settled: Bench, w
     result = settled.replica().verify(threading.Event())
     assert (result.outcome, result.words) == ("ok", "restored, checked, and equal to the database")
     settled.app.execute("ROLLBACK")
+
+
+def test_a_verification_begins_the_generation_in_the_replica_if_need_be(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Commits come all the time, so that a first snapshot would be of a later one than was looked at before.
+    replica = bench.replica()
+    image = bench.database.image
+
+    @contextmanager
+    def image_then_commit() -> Iterator[Image]:
+        with image() as found:
+            yield found
+        bench.commit()
+
+    monkeypatch.setattr(bench.database, "image", image_then_commit)
+    result = replica.verify(threading.Event())
+    assert (result.outcome, result.words) == ("ok", "restored, checked, and equal to the database")
