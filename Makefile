@@ -14,15 +14,15 @@ PEERS := .peers/litestream-0.3/.installed .peers/litestream-0.5/.installed .peer
 # Processes that run tests side by side.
 TEST_PROCESSES := 2
 
-CODE := replication tui tests $(if $(wildcard benchmarks/*.py),benchmarks)
+CODE := replication tui tests docs $(if $(wildcard benchmarks/*.py),benchmarks)
 
-.PHONY: help install check test peers bench demo clean
+.PHONY: help install check test peers bench demo screenshots clean
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 
 help: ## list the targets
 	@echo "Usage: make TARGET [PYTHON=python3.12]"
-	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  \1\t/' | expand -t 12
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  \1\t/' | expand -t 14
 
 install: $(INSTALLED) ## make .venv with the program and its development tools
 
@@ -71,6 +71,9 @@ bench: $(INSTALLED) $(PEERS) ## measure this machine (benchmarks/run.py and scre
 
 demo: $(INSTALLED) $(if $(S3),$(PEERS)) ## show it with a database that changes; S3=1 uses a real S3 server
 	$(BIN)/litestream-tui demo $(if $(S3),-s3)
+
+screenshots: $(INSTALLED) ## take the pictures in docs/images from the running program; a minute
+	$(BIN)/python docs/screenshots.py
 
 clean: ## remove everything that the other targets made
 	rm -rf $(VENV) .peers .demo build dist *.egg-info
