@@ -23,7 +23,7 @@ from tests.engine.running import (
 )
 from tests.engine.writer import Writer
 
-COMMITS = 550
+COMMITS = 1000
 SNAPSHOT_EVERY = 60
 """Commits between two snapshots, which also keeps each restore short."""
 
