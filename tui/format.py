@@ -46,6 +46,11 @@ def size(count: float) -> str:
     return f"{count:.0f} {_BYTE_UNITS[unit]}" if unit == 0 or count >= 99.5 else f"{count:.1f} {_BYTE_UNITS[unit]}"
 
 
+def counted(count: int, what: str) -> str:
+    """A count and what is counted: 1 object, 2 objects."""
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
+
+
 def table(header: list[str], rows: list[list[str]]) -> str:
     """Columns two spaces apart, the last one not padded: the shape of Litestream's listings, in pipes as well."""
     lines = [header, *rows]

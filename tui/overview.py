@@ -33,6 +33,8 @@ from tui.states import (
 NAME_CELLS_MAX = 16
 """Cells for the name of a database beside an event."""
 SPARK_MINUTES = 10
+NUMBER_CELLS_MAX = 20
+"""Up to this a fact is a name and a number; a longer one is words, which can be cut."""
 FACT_LINES_MAX = 6
 """Lines that one fact may take beside the list."""
 _MINUTE_SECONDS = 60.0
@@ -82,10 +84,13 @@ def facts(database: DatabaseStatus, look: Look) -> list[list[Text]]:
 
 
 def wide(groups: list[list[Text]], width: int) -> list[Text]:
-    """A line a group, cut at the edge."""
+    """A line a group, cut at the edge; a short fact is left out instead, since half a number is worse than none."""
     lines = []
-    for group in groups:
-        line = Text(" ") + Text("   ").join(group)
+    for first, *others in groups:
+        line = Text(" ") + first
+        for fact in others:
+            if line.cell_len + 3 + fact.cell_len <= width or fact.cell_len > NUMBER_CELLS_MAX:
+                line += Text("   ") + fact
         line.truncate(width, overflow="ellipsis")
         lines.append(line)
     return lines

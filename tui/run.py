@@ -10,7 +10,7 @@ from rich.text import Text
 from replication.restore.restore import Phase, Progress, RestoreResult
 from tui.blocks import error_lines
 from tui.cells import cut_end, cut_start
-from tui.format import age, plain, size
+from tui.format import age, counted, plain, size
 from tui.look import Look
 
 RATE_SECONDS_MIN = 0.5
@@ -85,7 +85,7 @@ def lines(run: Run, width: int, look: Look) -> list[Text]:
 def done(result: RestoreResult, kept: str, check: str, paused: bool, width: int, look: Look) -> list[Text]:
     """What was made. `kept` is where the old database is, if there was one; `paused`, that replication still is."""
     made = [Text(f" {look.mark('✔', '+')} ok, in {result.seconds:.2f} s", style="bold green"), Text()]
-    objects = "1 object" if result.segments == 0 else f"{result.segments + 1} objects"
+    objects = counted(result.segments + 1, "object")
     facts = [
         ("path", str(result.output)),
         ("size", f"{size(result.size)}, {result.pages} pages of {result.page_size} bytes"),

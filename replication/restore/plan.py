@@ -52,7 +52,8 @@ class Plan:
 
     def lines(self) -> Iterator[str]:
         """The plan for people, one object a line: stored bytes, time, name."""
-        yield f"generation {self.generation}, {self.objects} objects, {self.size} bytes"
+        objects = "1 object" if self.objects == 1 else f"{self.objects} objects"
+        yield f"generation {self.generation}, {objects}, {self.size} bytes"
         yield _line(self.snapshot.info)
         yield from map(_line, self.segments)
         yield from (f"{_line(item)}  (only to check the snapshot)" for item in self.witnesses)

@@ -20,7 +20,7 @@ from replication.storage.open import open_storage
 from replication.storage.replica_client import ReplicaClient
 from tui.demo.application import Application, Content
 from tui.demo.replication import CHECKPOINT_PAGES, SYNC_SECONDS, config_of, settled
-from tui.format import size
+from tui.format import counted, size
 
 COMMITS = 300
 COMMIT_SECONDS = 2.0
@@ -71,7 +71,7 @@ def _replicate(application: Application, database: Path, location: Location, say
         status = engine.status().databases[0]
         say(f"2. Replication has begun, to {status.replicas[0].address}")
         say(f"   Generation {begun.position.generation} begins. Why: {status.generation_reason}.")
-        say(f"   Its snapshot and the WAL so far: {begun.objects} objects, {size(begun.stored_bytes)}.")
+        say(f"   Its snapshot and the WAL so far: {counted(begun.objects, 'object')}, {size(begun.stored_bytes)}.")
 
         committed = application.commit(COMMITS, COMMIT_SECONDS)
         say(f"3. The process has committed {COMMITS} times in {COMMIT_SECONDS:.1f} s, a fruit each")
@@ -123,7 +123,7 @@ def _report(target: Target, result: RestoreResult, moment: Moment, content: Cont
     verdict = "equal, page for page" if same else f"DIFFERENT (expected {moment.position}, {moment.content})"
     return [
         f"{result.output.name}: {target}",
-        f"  {result.segments + 1} objects, {content.pages} pages, {content.rows} fruits, "
+        f"  {counted(result.segments + 1, 'object')}, {content.pages} pages, {content.rows} fruits, "
         f"full check {result.check}, {_milliseconds(result.seconds)}",
         f"  compared with the database at that commit: {verdict} (SHA-256 {content.sha256[:16]}…)",
     ]

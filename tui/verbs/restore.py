@@ -19,7 +19,7 @@ from replication.restore.restore import Progress, RestoreOptions, RestoreResult,
 from replication.restore.retry import CANCELLED
 from replication.restore.target import Latest, Target, parse_index, parse_position, parse_time
 from tui.console import complain, leave, say, warn
-from tui.format import size
+from tui.format import counted, size
 from tui.sources import generation_of, resolve
 
 _PROGRESS_SECONDS = 0.1
@@ -123,7 +123,7 @@ def _tell(args: Namespace, result: RestoreResult) -> None:
         warn(text)
     say(
         f"restored {result.output} from replica {result.replica} at {result.position}: "
-        f"{result.pages} pages, {size(result.size)}, {result.segments + 1} objects, "
+        f"{result.pages} pages, {size(result.size)}, {counted(result.segments + 1, 'object')}, "
         f"{args.integrity_check} check {result.check}, {result.seconds:.2f}s"
     )
 

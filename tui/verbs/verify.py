@@ -14,7 +14,7 @@ from replication.errors import ReplicationError
 from replication.restore.choose import Source
 from replication.restore.restore import RestoreOptions, RestoreResult, restore
 from tui.console import complain, say, warn
-from tui.format import size
+from tui.format import counted, size
 from tui.sources import NamedReplica, resolve
 from tui.verbs.restore import Bar, cancelled_by_signals
 
@@ -54,7 +54,7 @@ def _tell(args: Namespace, replica: NamedReplica, result: RestoreResult) -> None
     if not args.json:
         say(
             f"replica {replica.name} is restorable to {result.position}: {result.pages} pages, {size(result.size)}, "
-            f"{result.segments + 1} objects, full check {result.check}, {result.seconds:.2f}s"
+            f"{counted(result.segments + 1, 'object')}, full check {result.check}, {result.seconds:.2f}s"
         )
 
 
