@@ -16,7 +16,7 @@ TEST_PROCESSES := 2
 
 CODE := replication tui tests docs $(if $(wildcard benchmarks/*.py),benchmarks)
 
-.PHONY: help install check test peers bench demo screenshots clean
+.PHONY: help install check test torture peers bench demo screenshots clean
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 
@@ -46,6 +46,9 @@ check: $(INSTALLED) ## lint, format, types, import contracts
 
 test: $(INSTALLED) $(PEERS) ## run the tests, against real Litestream and real S3 servers
 	$(BIN)/pytest -n $(TEST_PROCESSES) $(ARGS)
+
+torture: $(INSTALLED) $(PEERS) ## the torture tests for MINUTES= each, from SEED=; ARGS="-k crash" for some of them
+	TORTURE_MINUTES=$(or $(MINUTES),5) TORTURE_SEED=$(or $(SEED),1) $(BIN)/pytest -n $(TEST_PROCESSES) tests/torture $(ARGS)
 
 peers: $(PEERS) ## fetch real Litestream and the S3 servers into .peers
 
