@@ -14,7 +14,8 @@ from types import TracebackType
 from tests import peers
 
 PROGRAM = Path(sys.executable).parent / "litestream-tui"
-DEADLINE_SECONDS = 30.0
+DEADLINE_SECONDS = 75.0
+"""A server may stall for as long as our client waits for an answer, and then the next try must fit in as well."""
 POLL_SECONDS = 0.01
 
 

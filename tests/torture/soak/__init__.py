@@ -1,0 +1,1 @@
+"""The long run: the real program on several databases for hours, restored from all the time, and measured."""
