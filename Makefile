@@ -16,7 +16,7 @@ TEST_PROCESSES := 2
 
 CODE := replication tui tests docs $(if $(wildcard benchmarks/*.py),benchmarks)
 
-.PHONY: help install check test torture peers bench demo screenshots clean
+.PHONY: help install check test torture soak peers bench demo screenshots clean
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 
@@ -49,6 +49,12 @@ test: $(INSTALLED) $(PEERS) ## run the tests, against real Litestream and real S
 
 torture: $(INSTALLED) $(PEERS) ## the torture tests for MINUTES= each, from SEED=; ARGS="-k crash" for some of them
 	TORTURE_MINUTES=$(or $(MINUTES),5) TORTURE_SEED=$(or $(SEED),1) $(BIN)/pytest -n $(TEST_PROCESSES) tests/torture $(ARGS)
+
+soak: $(INSTALLED) $(PEERS) ## the program for HOURS= under load and outages, restored from all the time; a plot at the end
+	@$(BIN)/python -c 'import matplotlib' 2>/dev/null || \
+	  $(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev,plots]' -c constraints.txt
+	$(BIN)/python -m tests.torture.soak --hours $(or $(HOURS),2) --seed $(or $(SEED),1) --out soak-report; \
+	  code=$$?; $(BIN)/python -m tests.torture.soak.plot soak-report && exit $$code
 
 peers: $(PEERS) ## fetch real Litestream and the S3 servers into .peers
 
