@@ -42,6 +42,8 @@ _MAKE_TRIES_MAX = 10
 """How often a folder is made anew when another thread's delete removes it, empty, at the same moment."""
 _LEFTOVER_AGE_SECONDS_MIN = 60
 """An unfinished write younger than this is left alone: it may be about to take its lock."""
+_SWEEP_SECONDS = 3600.0
+"""Between two looks for unfinished writes of processes that died."""
 _SWEPT_FOLDERS_MAX = 1000
 _FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 # A pipe in the place of an object must not make the reader wait for a writer.
@@ -72,7 +74,7 @@ class FilePermissions:
 
 
 class FileStorage(Storage):
-    """A folder of this machine. Its lock covers only the note of which folders were swept of leftovers."""
+    """A folder of this machine. Its lock covers only the note of when which folders are swept of leftovers."""
 
     type = "file"
 
@@ -81,7 +83,7 @@ class FileStorage(Storage):
         self.address = f"file://{root}"
         self._permissions = permissions
         self._lock = threading.Lock()
-        self._swept: set[str] = set()
+        self._swept: dict[str, float] = {}
 
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
         return self._walk(check_prefix(prefix))
@@ -90,6 +92,10 @@ class FileStorage(Storage):
         check_prefix(prefix)
         found = [name for name, is_folder, _ in self._entries(prefix) if is_folder]
         return sorted(name for name in found if any(True for _ in self._walk(f"{prefix}{name}/")))
+
+    def passed_over(self, prefix: str) -> builtins.list[str]:
+        check_prefix(prefix)
+        return sorted(prefix + name for name in self._strange(prefix))
 
     def put(self, name: str, chunks: Iterable[bytes]) -> int:
         *folders, base = check_name(name).split("/")
@@ -177,7 +183,17 @@ class FileStorage(Storage):
 
     def _entries(self, prefix: str) -> _Entries:
         """Plain files and folders right below a folder, without links, leftovers and impossible names."""
-        found: _Entries = []
+        return [
+            (name, stat.S_ISDIR(status.st_mode), status) for name, status in self._scan(prefix) if _plain(name, status)
+        ]
+
+    def _strange(self, prefix: str) -> builtins.list[str]:
+        """The names right below a folder that `_entries` leaves out."""
+        return [name for name, status in self._scan(prefix) if not _plain(name, status)]
+
+    def _scan(self, prefix: str) -> builtins.list[tuple[str, os.stat_result]]:
+        """Whatever is right below a folder, but for unfinished writes."""
+        found: builtins.list[tuple[str, os.stat_result]] = []
         with self._mapped("list", prefix):
             try:
                 folder = self._open_folder(prefix.split("/")[:-1])
@@ -186,14 +202,10 @@ class FileStorage(Storage):
             try:
                 with os.scandir(folder) as entries:
                     for entry in entries:
-                        if entry.name.endswith(TEMPORARY_SUFFIX) or not is_object_name(entry.name):
+                        if entry.name.endswith(TEMPORARY_SUFFIX):
                             continue
-                        try:
-                            status = entry.stat(follow_symlinks=False)
-                        except FileNotFoundError:
-                            continue
-                        if stat.S_ISDIR(status.st_mode) or stat.S_ISREG(status.st_mode):
-                            found.append((entry.name, stat.S_ISDIR(status.st_mode), status))
+                        with suppress(FileNotFoundError):
+                            found.append((entry.name, entry.stat(follow_symlinks=False)))
             finally:
                 os.close(folder)
         return found
@@ -202,6 +214,7 @@ class FileStorage(Storage):
         """Descriptor of the folder, made if need be; name and descriptor of a new locked file in it."""
         temporary = f".{secrets.token_hex(8)}{TEMPORARY_SUFFIX}"
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        self._sweep(folders)
         with self._mapped("write", name):
             for remaining in reversed(range(_MAKE_TRIES_MAX)):
                 try:
@@ -211,7 +224,6 @@ class FileStorage(Storage):
                         raise
                     continue
                 try:
-                    self._sweep(folder, "/".join(folders))
                     file = os.open(temporary, flags, self._permissions.file_mode, dir_fd=folder)
                     break
                 except FileNotFoundError:
@@ -293,25 +305,31 @@ class FileStorage(Storage):
             finally:
                 os.close(parent)
 
-    def _sweep(self, folder: int, path: str) -> None:
-        """Once per folder: remove unfinished writes of a process that died, whose locks are free."""
+    def _sweep(self, folders: Sequence[str]) -> None:
+        """Once in a while: remove unfinished writes of processes that died, whose locks are free.
+
+        Everywhere, for nothing is written any more to the folders of a generation that ended with such a process.
+        """
+        top = builtins.list(folders[:1])
+        key, now = "/".join(top), time.monotonic()
         with self._lock:
-            if path in self._swept or len(self._swept) >= _SWEPT_FOLDERS_MAX:
+            if now < self._swept.get(key, 0.0) or len(self._swept) >= _SWEPT_FOLDERS_MAX:
                 return
-            self._swept.add(path)
-        for name in os.listdir(folder):
-            if _OUR_TEMPORARY.fullmatch(name) is None:
-                continue
-            with suppress(OSError):
-                age = time.time() - os.stat(name, dir_fd=folder, follow_symlinks=False).st_mtime
-                if age < _LEFTOVER_AGE_SECONDS_MIN:
-                    continue
-                file = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
-                try:
-                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    os.unlink(name, dir_fd=folder)
-                finally:
-                    os.close(file)
+            self._swept[key] = now + _SWEEP_SECONDS
+        with suppress(OSError):
+            root = self._open_folder(top)
+            emptied = []
+            try:
+                for path, below, names, folder in os.fwalk(".", dir_fd=root):
+                    if path.count("/") >= _DEPTH_MAX:
+                        below.clear()
+                    dead = [name for name in names if _OUR_TEMPORARY.fullmatch(name) and _remove_if_dead(name, folder)]
+                    if dead:
+                        emptied.append([*top, *path.split("/")[1:]])
+            finally:
+                os.close(root)
+            for path_of_folder in emptied:
+                self._remove_empty(path_of_folder)
 
     def _path(self, name: str) -> str:
         return str(self.root / name)
@@ -325,12 +343,32 @@ class FileStorage(Storage):
             raise StorageError(f"cannot {verb} {self._path(name)}: {reason}") from None
 
 
+def _plain(name: str, status: os.stat_result) -> bool:
+    """True for what a replica consists of."""
+    return is_object_name(name) and (stat.S_ISDIR(status.st_mode) or stat.S_ISREG(status.st_mode))
+
+
 def _step(folder: int, part: str) -> int:
     """Go from an open folder into one of its folders; the first is closed whatever happens."""
     try:
         return os.open(part, _FOLDER_FLAGS | os.O_NOFOLLOW, dir_fd=folder)
     finally:
         os.close(folder)
+
+
+def _remove_if_dead(name: str, folder: int) -> bool:
+    """Remove an unfinished write that is old and whose lock is free; True if it was removed."""
+    with suppress(OSError):
+        age = time.time() - os.stat(name, dir_fd=folder, follow_symlinks=False).st_mtime
+        if age >= _LEFTOVER_AGE_SECONDS_MIN:
+            file = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                os.unlink(name, dir_fd=folder)
+                return True
+            finally:
+                os.close(file)
+    return False
 
 
 def _write_all(file: int, chunk: bytes) -> None:

@@ -139,6 +139,19 @@ def test_a_killed_writer_leaves_a_leftover_that_the_next_removes(tmp_path: Path)
     assert all_files(tmp_path) == ["wal/b", "wal/c"]
 
 
+def test_leftovers_go_from_folders_that_nobody_writes_to_any_more(tmp_path: Path) -> None:
+    # As of a first snapshot that was never finished: the next start begins another generation.
+    dead = tmp_path / "generations" / "a" / "snapshots" / ".0123456789abcdef.tmp"
+    young = tmp_path / "generations" / "b" / ".0123456789abcdef.tmp"
+    for path in (dead, young):
+        path.parent.mkdir(parents=True)
+        path.write_bytes(b"half")
+    os.utime(dead, (0, 0))
+    FileStorage(tmp_path).put("generations/c/x", [b""])
+    assert all_files(tmp_path) == ["generations/b/.0123456789abcdef.tmp", "generations/c/x"]
+    assert not (tmp_path / "generations" / "a").exists()
+
+
 @pytest.mark.parametrize(
     ("number", "words"),
     [(errno.ENOSPC, "the disk is full"), (errno.EROFS, "read-only"), (errno.EIO, "Input/output error")],
