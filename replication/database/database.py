@@ -103,6 +103,7 @@ class Database:
             if self._paused:
                 return None
             try:
+                self._check_lock()
                 if self._held is None and not self._open():
                     return None
                 with self._continuity():
@@ -253,6 +254,14 @@ class Database:
         self.health = Health(state="waiting", error=f"{self.path} {what} yet")
         return None
 
+    def _check_lock(self) -> None:
+        """Start over with a meta folder that was removed: its lock keeps no other engine away, its WAL is gone."""
+        if self._engine_lock is not None and not self._engine_lock.is_in_place:
+            self._let_go()
+            self._engine_lock.release()
+            self._engine_lock = None
+            self._wanted_generation = "local folder removed while replicating"
+
     def _current(self) -> Held:
         if self._held is None:
             raise DatabaseError(f"{self.path} is not open")
@@ -270,6 +279,8 @@ class Database:
         self._left_wal = None
         self._held = Held.take(self.path, self._clock())
         self.page_size = self._held.page_size
+        if self._held.switched:
+            self._emit("info", "database switched to WAL mode")
         return self._held
 
     def _go_on(self, decision: Continue, held: Held) -> Begin | None:

@@ -43,6 +43,11 @@ class Held:
     def page_size(self) -> int:
         return self._hold.page_size
 
+    @property
+    def switched(self) -> bool:
+        """True if the database was not in WAL mode before it was held."""
+        return self._hold.switched
+
     def check_identity(self) -> None:
         """Raise ContinuityLostError if the path no longer leads to the file that is held."""
         try:

@@ -53,10 +53,12 @@ class CheckpointResult:
 class Hold:
     """The pinned reader of one database, and the checkpoints that it permits."""
 
-    def __init__(self, path: Path, pin: apsw.Connection, page_size: int) -> None:
+    def __init__(self, path: Path, pin: apsw.Connection, page_size: int, switched: bool = False) -> None:
         self.path = path
         self.page_size = page_size
         """Bytes of one page."""
+        self.switched = switched
+        """True if the database was not in WAL mode before."""
         self._pin = pin
         self._read_lock = threading.Lock()
 
@@ -69,14 +71,14 @@ class Hold:
         connection = connect(path)
         try:
             with sqlite_errors(path):
-                mode = connection.pragma("journal_mode")
+                mode = before = connection.pragma("journal_mode")
                 if mode != "wal":
                     mode = connection.pragma("journal_mode", "wal")
                 if mode != "wal":
                     raise DatabaseError(f"{path} stays in journal mode {mode!r}; replication needs WAL mode")
                 page_size = connection.pragma("page_size")
                 _begin_reading(connection)
-            return cls(path, connection, int(page_size))
+            return cls(path, connection, int(page_size), before != "wal")
         except BaseException:
             connection.close()
             raise
