@@ -94,7 +94,10 @@ def decode_note(head: bytes) -> Note | None:
     check, text = payload[len(_NOTE_MARK) :][:_NOTE_CRC_SIZE], payload[len(_NOTE_MARK) + _NOTE_CRC_SIZE :]
     if check != struct.pack("<I", zlib.crc32(text)):
         raise ValueError("the checksum of its note is wrong")
-    note = json.loads(text)
+    try:
+        note = json.loads(text)
+    except RecursionError:
+        raise ValueError("its note is nested too deep") from None
     if not isinstance(note, dict):
         raise ValueError("its note is not a table of values")
     return {key: value for key, value in note.items() if isinstance(value, str | int)}
@@ -111,25 +114,26 @@ class _SkipNotes:
         self._chunks = iter(chunks)
 
     def __iter__(self) -> Iterator[bytes]:
-        head = b""
+        # A place in the chunk is kept rather than its rest copied: there may be very many frames in it.
+        head, at = b"", 0
         while True:
-            while len(head) < 8:
+            while len(head) - at < 8:
                 more = next(self._chunks, None)
                 if more is None:
-                    if not head:
+                    if at == len(head):
                         raise CorruptObjectError(self._name, "it is empty")
-                    yield head
+                    yield head[at:]
                     return
-                head += more
-            magic, size = struct.unpack_from("<II", head)
+                head, at = head[at:] + more, 0
+            magic, size = struct.unpack_from("<II", head, at)
             if magic not in _SKIPPABLE_MAGICS:
                 break
-            rest = 8 + size
-            while len(head) < rest:
-                rest -= len(head)
-                head = next(self._chunks, b"")
-                if not head:
+            at += 8 + size
+            while at > len(head):
+                at -= len(head)
+                more = next(self._chunks, None)
+                if more is None:
                     raise CorruptObjectError(self._name, "it ends inside its note")
-            head = head[rest:]
-        yield head
+                head = more
+        yield head[at:]
         yield from self._chunks
