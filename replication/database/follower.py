@@ -9,15 +9,12 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from replication.database.shadow_wal import ShadowWAL
+from replication.database.shadow_wal import ShadowLostError, ShadowWAL
 from replication.database.tail import Mark, OverwrittenError, advance
 from replication.errors import DatabaseError
 from replication.position import INDEX_MAX, OFFSET_LIMIT_BYTES, Position
 from replication.sqlite.checksum import WAL_HEADER_SIZE
-from replication.sqlite.wal import WALHeader
-
-_SALT_STEPS_MAX = 1 << 16
-"""More restarts than this between two looks are taken for a WAL that was made anew."""
+from replication.sqlite.wal import WALHeader, salt_steps
 
 _UNREADABLE_HEADERS_MAX = 10
 """A header found half written more often than this in a row is a damaged one."""
@@ -110,6 +107,8 @@ class Follower:
                 self._copy_life(wal, thorough)
         except OverwrittenError:
             raise ContinuityLostError("wal overwritten by another process") from None
+        except ShadowLostError:
+            raise ContinuityLostError("shadow wal removed by another process") from None
         finally:
             os.close(wal)
 
@@ -180,7 +179,7 @@ class Follower:
         if mark is not None:
             if header.page_size != mark.header.page_size:
                 raise ContinuityLostError("page size changed")
-            if not 1 <= (header.salt1 - mark.header.salt1) & 0xFFFFFFFF <= _SALT_STEPS_MAX:
+            if not salt_steps(mark.header, header):
                 raise ContinuityLostError("wal made anew by another process")
             if mark.frames:
                 if self.index + 1 >= INDEX_MAX:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from replication.database.database import Database
 from replication.errors import CorruptObjectError, DatabaseError
 from replication.position import Position
-from replication.storage.names import SegmentInfo
+from replication.storage.names import SegmentInfo, snapshot_name
 from replication.storage.replica_client import ReplicaClient, closing_iterator
 
 
@@ -65,13 +65,16 @@ def recover(client: ReplicaClient, database: Database, name: str, generation: st
 def noted_position(client: ReplicaClient, snapshot: str) -> Position | None:
     """The commit that a snapshot of ours holds, from its note; None for one of Litestream's.
 
-    Raises CorruptObjectError for a damaged note, StorageError.
+    Raises CorruptObjectError for a damaged note or that of another snapshot, StorageError.
     """
     note = client.read_note(snapshot)
     try:
-        return Position.parse(str(note["position"])) if note is not None else None
+        position = Position.parse(str(note["position"])) if note is not None else None
     except (KeyError, ValueError):
         return None
+    if position is not None and snapshot_name(position.generation, position.index) != snapshot:
+        raise CorruptObjectError(snapshot, f"its note says that it is the snapshot of {position}")
+    return position
 
 
 def _compare(client: ReplicaClient, database: Database, name: str, here: Position, last: SegmentInfo) -> int | None:

@@ -22,6 +22,7 @@ from replication.errors import (
     DatabaseError,
     IntegrityCheckError,
     LocalFileError,
+    PlaceLostError,
     RestoreCancelledError,
     RestoreError,
     StorageError,
@@ -90,6 +91,10 @@ class Replica:
                     self._snapshot()
             except DivergedError as diverged:
                 self._restart(str(diverged))
+            except PlaceLostError:
+                # What is there by the next try is looked at anew: nothing but what we wrote proves it to be ours.
+                self.position = None
+                raise
             return self.progress.objects_written > before
 
     def look_again(self) -> None:
@@ -244,6 +249,7 @@ class Replica:
             self._found(found)
 
     def _found(self, found: Recovered) -> None:
+        self.client.storage.accept_place()
         self.position, self._floor = found.position, found.floor
         self.progress = replace(self.progress, snapshot_time=found.snapshot_time)
         self._emit("info", "replica position", position=str(found.position))
@@ -252,11 +258,13 @@ class Replica:
         database = self._database
         path = database.shadow.path(position.generation, position.index)
         stop = cut(path, position.offset, end, self._floor)
-        note: Note | None = None
+        note: dict[str, str | int] | None = None
         before = database.shadow.size(position.generation, position.index - 1) if position.index else 0
-        if position.offset == 0 and before:
-            # Only so can a reader tell that the end of an index is missing.
-            note = {"v": NOTE_VERSION, "previous": str(Position(position.generation, position.index - 1, before))}
+        if position.offset == 0:
+            # Only so can a reader tell that an object is in its place, and that the end of an index is missing.
+            note = {"v": NOTE_VERSION, "position": str(position)}
+            if before:
+                note["previous"] = str(Position(position.generation, position.index - 1, before))
         self._started(segment_name(position), stop - position.offset)
         chunks = read_range(path, position.offset, stop, self._sent)
         stored = self.client.write_segment(position, chunks, note)
@@ -270,6 +278,8 @@ class Replica:
         if position is None:
             return 0
         client = self.client
+        # A disk that is away has not lost its snapshots.
+        client.storage.check_place()
         holdings = [Holdings(name, client.snapshots(name), client.segments(name)) for name in client.generations()]
         if not any(held.generation == position.generation and held.snapshots for held in holdings):
             self._restart(f"replica {self.name} lost its snapshots")

@@ -40,16 +40,20 @@ class DatabaseFile:
         name, note = snapshot.info.name, snapshot.note
         at = 0
         head = b""
+        size = note.pages * note.page_size if note is not None else None
         for piece in pieces:
+            if size is not None and at > size:
+                # However much may follow: a few bytes can be expanded to very many.
+                break
             if len(head) < _DATABASE_HEADER_SIZE:
                 head += piece[: _DATABASE_HEADER_SIZE - len(head)]
             _write_at(self._descriptor, piece, at)
             at += len(piece)
         self.page_size = page_size_of(name, head)
-        if note is not None and (self.page_size != note.page_size or at != note.pages * note.page_size):
+        if note is not None and size is not None and (self.page_size != note.page_size or at != size):
             raise CorruptObjectError(
                 name,
-                f"it holds {at} bytes with pages of {self.page_size}, "
+                f"it holds {'at least ' if at > size else ''}{at} bytes with pages of {self.page_size}, "
                 f"and its note says {note.pages} pages of {note.page_size}",
             )
 

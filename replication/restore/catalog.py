@@ -57,13 +57,15 @@ class Snapshot:
 class Catalog:
     """One generation. Snapshots are in the order of their index, segments in that of (index, offset).
 
-    `damaged` names snapshots that are left out because their notes are damaged.
+    `damaged` names snapshots that are left out because their notes are damaged, `damaged_times` says when they
+    were written.
     """
 
     generation: str
     snapshots: tuple[Snapshot, ...]
     segments: tuple[SegmentInfo, ...]
     damaged: tuple[str, ...] = ()
+    damaged_times: tuple[datetime, ...] = ()
 
     @property
     def oldest(self) -> datetime | None:
@@ -92,11 +94,13 @@ def read_catalog(client: ReplicaClient, generation: str) -> Catalog:
     segments = client.segments(generation)
     with ThreadPoolExecutor(NOTE_READS_MAX, thread_name_prefix="read-note") as pool:
         found = list(pool.map(partial(_read_snapshot, client), infos))
+    damaged = [info for info, item in zip(infos, found, strict=True) if isinstance(item, str)]
     return Catalog(
         generation,
         tuple(item for item in found if isinstance(item, Snapshot)),
         tuple(segments),
-        tuple(item for item in found if isinstance(item, str)),
+        tuple(item.name for item in damaged),
+        tuple(item.created for item in damaged),
     )
 
 
@@ -108,7 +112,8 @@ def read_snapshot_note(client: ReplicaClient, info: SnapshotInfo) -> SnapshotNot
 def parse_note(note: Note | None, info: SnapshotInfo) -> SnapshotNote | None:
     """The note if every part that a restore leans on makes sense for this snapshot, else None.
 
-    A snapshot whose note is not believed is treated as Litestream's, which promises less.
+    A snapshot whose note is not believed is treated as Litestream's, which promises less. Raises
+    CorruptObjectError if the note is that of another snapshot, whose content is of another commit.
     """
     if note is None or note.get("v") != 1:
         return None
@@ -116,10 +121,10 @@ def parse_note(note: Note | None, info: SnapshotInfo) -> SnapshotNote | None:
         position = Position.parse(str(note.get("position")))
     except ValueError:
         return None
+    if (position.generation, position.index) != (info.generation, info.index):
+        raise CorruptObjectError(info.name, f"its note says that it is the snapshot of {position}")
     pages, page_size, mode = note.get("pages"), note.get("page_size"), note.get("mode")
     if not isinstance(pages, int) or not 0 < pages <= PAGES_MAX or page_size not in PAGE_SIZES:
-        return None
-    if (position.generation, position.index) != (info.generation, info.index):
         return None
     if position.offset >= OFFSET_LIMIT_BYTES or not is_frame_end(position.offset, int(page_size)):
         return None

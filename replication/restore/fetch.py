@@ -18,6 +18,7 @@ from tempfile import SpooledTemporaryFile
 from typing import IO, TypeVar, cast
 
 from replication.errors import CorruptObjectError, StorageError
+from replication.position import OFFSET_LIMIT_BYTES
 from replication.restore.catalog import Snapshot, parse_note
 from replication.restore.retry import Backoff, check, passes, pause, retrying
 from replication.storage import container
@@ -126,6 +127,8 @@ class Fetcher:
                 for piece in container.decompress(info.name, remember(chunks)):
                     content.write(piece)
                     length += len(piece)
+                    if info.offset + length > OFFSET_LIMIT_BYTES:
+                        raise CorruptObjectError(info.name, "it holds more than one life of a WAL can")
             note = container.decode_note(bytes(head))
         except ValueError as error:
             content.close()

@@ -17,7 +17,9 @@ from replication.restore.apply import DatabaseFile
 from replication.restore.fetch import Fetched
 from replication.restore.plan import Plan, gap_words
 from replication.sqlite.checksum import WAL_HEADER_SIZE, Sums
-from replication.sqlite.wal import Frames, WALHeader, frames_in
+from replication.sqlite.wal import Frames, WALHeader, frames_in, salt_steps
+from replication.storage.container import Note
+from replication.storage.names import SegmentInfo
 
 BLOCK_BYTES = 8 << 20
 """About how many bytes of frames are verified and written at a time."""
@@ -52,6 +54,8 @@ class Replay:
         """The commit that the file holds, once `finish` has returned; before it, the last one read."""
         self._next_commit: Position | None = None
         self.segments = 0
+        self.remarks: list[str] = []
+        """What a person should know of the replica, in words."""
 
     def add(self, segment: Fetched) -> None:
         """Verify one segment and write what it completes; closes it when it is no longer needed."""
@@ -105,6 +109,7 @@ class Replay:
 
     def _begin_index(self, segment: Fetched) -> None:
         info = segment.info
+        _check_note(info, segment.note)
         if self._index is not None:
             self._check_sealed(self._index, segment)
             self._end_index(self._index)
@@ -118,6 +123,8 @@ class Replay:
             raise CorruptObjectError(
                 info.name, f"its page size is {header.page_size}, that of the snapshot {self._file.page_size}"
             )
+        if self._index is not None:
+            self._check_salts(self._index.header, header, segment)
         self._index = _Index(info.index, header, header.sums, end=0)
         start = self._plan.start
         if start.index == info.index:
@@ -143,12 +150,7 @@ class Replay:
     def _check_sealed(self, index: _Index, following: Fetched) -> None:
         """The end of an index must be a commit, and where the note of the next index says."""
         generation = following.info.generation
-        expected = None
-        if following.note is not None and following.info.offset == 0:
-            try:
-                expected = Position.parse(str(following.note.get("previous", "")))
-            except ValueError:
-                expected = None
+        expected = _noted(following.note, "previous")
         known = expected is not None and (expected.generation, expected.index) == (generation, index.number)
         if known and expected is not None and max(expected.offset, WAL_HEADER_SIZE) < index.end:
             raise CorruptObjectError(
@@ -160,6 +162,18 @@ class Replay:
         behind = (self._plan.start.index, self._plan.start.offset) > (index.number, index.end)
         if short or torn or behind:
             raise ReplicaGapError(gap_words(Position(generation, index.number, index.end), self.reached))
+
+    def _check_salts(self, before: WALHeader, header: WALHeader, segment: Fetched) -> None:
+        """The WAL must come after that of the index before: else it belongs to another place, or another database."""
+        info = segment.info
+        steps = salt_steps(before, header)
+        if not steps:
+            raise CorruptObjectError(info.name, "by its salts it does not follow the WAL of the index before it")
+        if steps > 1 and segment.note is None:
+            self.remarks.append(
+                f"Between the indexes {info.index - 1:08x} and {info.index:08x} the WAL was restarted {steps} times, "
+                "and nothing says that no commit was lost there: Litestream wrote this. Check the data."
+            )
 
     def _note_commits(self, index: _Index, frames: Frames) -> None:
         """Remember the last commit that is not past the target, and the first that is."""
@@ -219,6 +233,24 @@ class Replay:
             stop.index,
             0,
         )
+
+
+def _check_note(info: SegmentInfo, note: Note | None) -> None:
+    """What the first segment of an index says of its place must be true."""
+    here = _noted(note, "position")
+    if here is not None and here != info.position:
+        raise CorruptObjectError(info.name, f"its note says that it is the segment of {here}")
+    before = _noted(note, "previous")
+    if before is not None and (before.generation, before.index + 1) != (info.generation, info.index):
+        raise CorruptObjectError(info.name, f"its note says that it follows {before}")
+
+
+def _noted(note: Note | None, key: str) -> Position | None:
+    """A position in a note; None if there is none that can be read."""
+    try:
+        return Position.parse(str(note.get(key))) if note is not None else None
+    except ValueError:
+        return None
 
 
 def _blocks(segment: Fetched, index: _Index, start: int, sums: Sums) -> Iterator[tuple[int, Frames]]:

@@ -223,7 +223,7 @@ def _run(
         check(stop)
         output.put_in_place()
     meter.begin("done", plan.objects)
-    warnings = (*prepared.warnings, *plan.remarks)
+    warnings = (*prepared.warnings, *plan.remarks, *replay.remarks)
     if replay.unfinished:
         warnings += ("The replica ends inside a transaction, which was left out: it had not been committed there.",)
     return RestoreResult(

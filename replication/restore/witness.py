@@ -128,7 +128,7 @@ def _look(segment: Fetched, header: WALHeader, sums: Sums | None, target: int, s
             sums = (int.from_bytes(data[16:20], "big"), int.from_bytes(data[20:24], "big"))
             skipped = size
         frames = frames_in(memoryview(data)[skipped:], header, sums)
-        if frames.count * size + skipped < len(data):
+        if frames.count * size + skipped < len(data) or not frames.pages.all():
             raise CorruptObjectError(segment.info.name, "its frames do not continue the chain of checksums")
         start = offset + skipped
         sample.see(frames, max(0, -(-(target - start) // size)))

@@ -16,6 +16,8 @@ _MAGIC_LITTLE_ENDIAN = 0x377F0682
 _MAGIC_BIG_ENDIAN = 0x377F0683
 _VERSION = 3007000
 PAGE_SIZES = tuple(1 << bits for bits in range(9, 17))
+SALT_STEPS_MAX = 1 << 16
+"""More restarts than this between two lives that follow each other are taken for a WAL that was made anew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +80,15 @@ class Frames:
     committed_sums: Sums
     database_pages: int
     """Size of the database in pages after the last commit frame; 0 if there is none."""
+
+
+def salt_steps(before: WALHeader, after: WALHeader) -> int:
+    """How many times the WAL was restarted from one header to the other; 0 if the second cannot come after the first.
+
+    SQLite adds one to the first salt at each restart; a WAL that is made anew begins with a random one.
+    """
+    steps = (after.salt1 - before.salt1) & 0xFFFFFFFF
+    return steps if steps <= SALT_STEPS_MAX else 0
 
 
 def frames_in(data: bytes | bytearray | memoryview, header: WALHeader, sums: Sums) -> Frames:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from replication.errors import NoRestorePointError, ReplicaGapError, UsageError
+from replication.errors import CorruptObjectError, NoRestorePointError, ReplicaGapError, UsageError
 from replication.position import Position
 from replication.restore.catalog import Catalog, Snapshot, SnapshotNote, parse_note
 from replication.restore.plan import Plan, make_plan
@@ -219,8 +219,6 @@ def test_notes_that_are_not_believed() -> None:
     assert (note.position.offset, note.mode, note.time) == (4152, 0o640, BEGAN)
     for wrong in (
         {"v": 2},
-        {"position": f"{GENERATION}/00000004:4152"},
-        {"position": f"{'f' * 16}/00000003:4152"},
         {"position": f"{GENERATION}/00000003:4153"},
         {"position": "somewhere"},
         {"pages": 0},
@@ -230,6 +228,14 @@ def test_notes_that_are_not_believed() -> None:
         assert parse_note({**good, **wrong}, info) is None
     assert parse_note({**good, "mode": 0o7777}, info).mode == 0o777  # type: ignore[union-attr]
     assert parse_note(None, info) is None
+
+
+def test_a_note_of_another_snapshot_is_damage() -> None:
+    info = SnapshotInfo(GENERATION, 3, 10, BEGAN)
+    for position in (f"{GENERATION}/00000004:4152", f"{'f' * 16}/00000003:4152"):
+        other = {**note_of(Position(GENERATION, 3, 4152), 5, 4096), "position": position}
+        with pytest.raises(CorruptObjectError, match=position):
+            parse_note(other, info)
 
 
 @given(st.integers(1, 10**6), st.booleans(), st.floats(0, 1))
