@@ -94,7 +94,35 @@ def choose(sources: Sequence[Source], target: Target, generation: str | None, st
         if best is None or catalog.reach > best[1].reach:
             furthest[catalog.generation] = (source, catalog)
     wanted = generation or _newest(furthest, stop)
+    if generation is None:
+        headless = [catalog for _, catalog in found if catalog.generation not in furthest and not catalog.snapshots]
+        warnings += _left_out(headless, [catalog for _, catalog in furthest.values()], furthest[wanted][1], target)
     return Chosen(*furthest[wanted], warnings=tuple(warnings))
+
+
+def _left_out(headless: Sequence[Catalog], usable: Sequence[Catalog], chosen: Catalog, target: Target) -> list[str]:
+    """What to say of generations that nothing can be restored from although they may be the newest.
+
+    Raises CorruptObjectError where a damaged snapshot is all that keeps such a generation from being chosen.
+    """
+    earlier = {item.note.previous for catalog in usable for item in catalog.snapshots if item.note}
+    warnings: list[str] = []
+    for catalog in headless:
+        times = [item.created for item in catalog.segments] + list(catalog.damaged_times)
+        late = isinstance(target, AtTime) and min(times, default=target.time) > target.time
+        if not times or late or catalog.generation in earlier or (chosen.newest and max(times) <= chosen.newest):
+            continue
+        if catalog.damaged:
+            raise CorruptObjectError(
+                catalog.damaged[0],
+                "its note is wrong",
+                f"Its generation may be the newest. An older one is {chosen.generation}: name it with -generation.",
+            )
+        warnings.append(
+            f"Generation {catalog.generation} is newer, up to {format_time(max(times))}, but it has no snapshot, "
+            "so nothing of it can be restored."
+        )
+    return warnings
 
 
 def newest_generation(candidates: Sequence[Candidate]) -> str | None:
