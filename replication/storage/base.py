@@ -46,6 +46,10 @@ class Storage(ABC):
     def folders(self, prefix: str) -> builtins.list[str]:
         """The names right below the folder `prefix` that hold objects further down, sorted, without "/"."""
 
+    def passed_over(self, prefix: str) -> builtins.list[str]:
+        """Names of what stands right below the folder `prefix` and is no object, such as links: for a warning."""
+        return []
+
     @abstractmethod
     def put(self, name: str, chunks: Iterable[bytes]) -> int:
         """Write one object, whole or not at all, replacing one of that name; return the bytes stored.
@@ -68,6 +72,12 @@ class Storage(ABC):
 
         When the store says of any name that it was not removed, StorageError names it.
         """
+
+    def check_place(self) -> None:  # noqa: B027 (most stores cannot be mistaken for others)
+        """Raise PlaceLostError if `put` would write elsewhere than before; `put` itself does so as well."""
+
+    def accept_place(self) -> None:  # noqa: B027 (as above)
+        """What is there now was proven to be the replica: the next `put` goes there, wherever it is."""
 
     def close(self) -> None:  # noqa: B027 (most stores hold nothing to let go of)
         """Let go of connections. The store is not used afterwards."""

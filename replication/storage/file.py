@@ -3,6 +3,7 @@
 Its promises: an object is there whole and durable or not at all, and nothing outside
 the root is ever touched.
 Below the root no symbolic link is followed: every folder is opened from the one above it.
+A root that was written to is never made anew, nor exchanged for another folder: that may be an empty mount point.
 What goes wrong with the folder, a full disk included, is a StorageError, for it is the store that failed.
 """
 
@@ -21,7 +22,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from replication.errors import ObjectNotFoundError, StorageError
+from replication.errors import ObjectNotFoundError, PlaceLostError, StorageError
 from replication.storage.base import (
     ObjectInfo,
     Storage,
@@ -82,6 +83,8 @@ class FileStorage(Storage):
         self.root = root
         self.address = f"file://{root}"
         self._permissions = permissions
+        self._home: tuple[int, int] | None = None
+        """Device and inode of the root that was written to."""
         self._lock = threading.Lock()
         self._swept: dict[str, float] = {}
 
@@ -141,6 +144,14 @@ class FileStorage(Storage):
                 finally:
                     os.close(folder)
             self._remove_empty(folders)
+
+    def check_place(self) -> None:
+        if self._home is not None:
+            with self._mapped("read", ""):
+                os.close(self._open_home())
+
+    def accept_place(self) -> None:
+        self._home = None
 
     def _read(self, name: str, offset: int, length: int | None) -> Iterator[bytes]:
         *folders, base = name.split("/")
@@ -249,8 +260,9 @@ class FileStorage(Storage):
 
     def _make_folder(self, parts: Sequence[str]) -> int:
         """As `_open_folder`, making what is missing so that it outlives a power cut."""
-        self._make_root()
-        folder = os.open(self.root, _FOLDER_FLAGS)
+        if self._home is None:
+            self._make_root()
+        folder = self._open_home()
         for part in parts:
             try:
                 os.mkdir(part, self._permissions.folder_mode, dir_fd=folder)
@@ -271,6 +283,27 @@ class FileStorage(Storage):
                 os.fsync(folder)
             folder = _step(folder, part)
         return folder
+
+    def _open_home(self) -> int:
+        """A descriptor of the root, which must be the one that was written to before; the first is remembered."""
+        lost = PlaceLostError(
+            f"{self.root} is not the folder that was replicated to before: its disk is not mounted, or it was removed "
+            "or replaced. Bring it back and replication goes on; to begin anew in an empty folder, restart"
+        )
+        try:
+            root = os.open(self.root, _FOLDER_FLAGS)
+        except FileNotFoundError:
+            if self._home is None:
+                raise
+            raise lost from None
+        status = os.fstat(root)
+        place = (status.st_dev, status.st_ino)
+        if self._home is None:
+            self._home = place
+        elif self._home != place:
+            os.close(root)
+            raise lost
+        return root
 
     def _make_root(self) -> None:
         missing = []

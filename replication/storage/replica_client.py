@@ -45,6 +45,7 @@ class ReplicaClient:
     def generations(self) -> list[str]:
         """Names of all generations, in the order of their names, which is random in time."""
         found = []
+        self._ignore_strange(GENERATIONS)
         for name in self.storage.folders(GENERATIONS):
             if is_generation(name):
                 found.append(name)
@@ -56,6 +57,7 @@ class ReplicaClient:
         """All snapshots of a generation by index."""
         found = []
         prefix = snapshots_prefix(generation)
+        self._ignore_strange(prefix)
         for item in self.storage.list(prefix):
             index = parse_snapshot(item.name.removeprefix(prefix))
             if index is None:
@@ -68,6 +70,7 @@ class ReplicaClient:
         """All segments of a generation by (index, offset)."""
         found = []
         prefix = segments_prefix(generation)
+        self._ignore_strange(prefix)
         for item in self.storage.list(prefix):
             place = parse_segment(item.name.removeprefix(prefix))
             if place is None:
@@ -128,12 +131,17 @@ class ReplicaClient:
             self.storage.delete(names)
         return len(names)
 
-    def _ignore(self, name: str) -> None:
+    def _ignore_strange(self, prefix: str) -> None:
+        """Tell of what stands where objects should be and is none: it may hide a newer state."""
+        for name in self.storage.passed_over(prefix):
+            self._ignore(name, "not a plain file or folder with a name that an object can have")
+
+    def _ignore(self, name: str, why: str = "not a name of the replica format") -> None:
         with self._lock:
             if name in self._warned or len(self._warned) >= _WARNED_NAMES_MAX:
                 return
             self._warned.add(name)
-        self._warn(f"ignored {name!r} in {self.address}: not a name of the replica format")
+        self._warn(f"ignored {name!r} in {self.address}: {why}")
 
 
 def closing_iterator(chunks: Iterator[bytes]) -> "closing[_Closable]":

@@ -11,11 +11,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from replication.config import DatabaseConfig
-from replication.errors import StorageError
+from replication.errors import CorruptObjectError, StorageError
 from replication.restore.catalog import SnapshotNote, read_snapshot_note
 from replication.storage.names import SegmentInfo, SnapshotInfo
 from tui.console import complain, say
-from tui.format import go_duration, rfc3339, table
+from tui.format import go_duration, plain, rfc3339, table
 from tui.sources import NamedReplica, config_of, generation_of, resolve
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -52,7 +52,7 @@ def generations(args: Namespace) -> int:
                         "lag": go_duration((updated - max(times)) / timedelta(seconds=1)),
                         "start": rfc3339(min(times)),
                         "end": rfc3339(max(times)),
-                        "reason": note.reason if note else "",
+                        "reason": plain(note.reason) if note else "",
                     }
                 )
         return sorted(rows, key=lambda row: str(row["start"]))
@@ -101,7 +101,7 @@ def _list(
     for replica in replicas:
         try:
             rows.extend(rows_of(replica))
-        except StorageError as error:
+        except (StorageError, CorruptObjectError) as error:
             complain(f"replica {replica.name}: {error}")
             exit_code = error.exit_code
     _show(args, header, rows)
