@@ -31,7 +31,7 @@ from replication.errors import DatabaseError, LocalFileError
 from replication.position import Position
 from replication.sqlite.connection import check_is_database
 from replication.sqlite.errors import DatabaseBusyError
-from replication.sqlite.hold import CheckpointResult, HoldLostError
+from replication.sqlite.hold import CheckpointResult, HoldLostError, empty_wal
 
 Emit = Callable[..., None]
 """Called as emit(level, message, **attributes)."""
@@ -118,8 +118,11 @@ class Database:
                     return None
             except (DatabaseError, LocalFileError) as error:
                 if isinstance(error, WALTooLongError) and self._held is not None and not self._images:
-                    self._held.backfill_what_is_not_copied()
+                    all_is_in_the_file = self._held.backfill_what_is_not_copied()
                     self._let_go()
+                    if all_is_in_the_file:
+                        # The next sync begins a generation; else the last commits would wait for another one.
+                        empty_wal(self.path)
                 state = "busy" if isinstance(error, DatabaseBusyError) else "error"
                 self.health = replace(self.health, state=state, error=str(error))
                 raise

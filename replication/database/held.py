@@ -104,9 +104,12 @@ class Held:
         """Checkpoints in a row that were not complete."""
         return self._checkpoint.blocked_count
 
-    def backfill_what_is_not_copied(self) -> None:
-        """Let the WAL restart although not all of it was copied: the generation is at its end anyway."""
-        self._hold.checkpoint(lambda: None)
+    def backfill_what_is_not_copied(self) -> bool:
+        """Let the WAL restart although not all of it was copied: the generation is at its end anyway.
+
+        True if all of it is in the database file now.
+        """
+        return self._hold.checkpoint(lambda: None).complete
 
     def due(self, policy: CheckpointPolicy, now: float) -> bool:
         """True if a checkpoint should run now."""

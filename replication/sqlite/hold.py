@@ -17,6 +17,7 @@ It leaves to the caller what "copy" is, and when to checkpoint. Not safe to use 
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -147,6 +148,17 @@ class Hold:
 
     def _lost_on_error(self) -> "_LostOnError":
         return _LostOnError(self.path)
+
+
+def empty_wal(path: Path) -> None:
+    """Make the WAL of a database that is not held empty, if nobody uses it just now; nobody is waited for."""
+    connection = connect(path)
+    try:
+        connection.set_busy_timeout(0)
+        with sqlite_errors(path), suppress(apsw.BusyError):
+            connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+    finally:
+        connection.close()
 
 
 class HoldLostError(DatabaseError):
