@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 from replication.errors import DatabaseLockedError, LocalFileError
+from replication.steps import reached
 
 LOCK_NAME = "litestream-tui.lock"
 LOOK_SECONDS_MAX = 0.1
@@ -62,6 +63,7 @@ class EngineLock:
             lines.append(f"wal {self.previous_wal_inode}\n")
         text = "".join(lines).encode()
         os.pwrite(self._descriptor, text, 0)
+        reached("lock: written")
         os.ftruncate(self._descriptor, len(text))
 
 

@@ -24,7 +24,7 @@ MUTATIONS = (
         "replication/sqlite/hold.py",
         "is the pin while the real one is moved.\n                copy()\n",
         "is the pin while the real one is moved.\n",
-        ("tests/engine/test_others_checkpoint.py", "tests/engine/test_commit_oracle.py"),
+        ("tests/database/test_pin.py", "tests/engine/test_commit_oracle.py"),
     ),
     Mutation(
         "no reader is pinned",
@@ -37,8 +37,8 @@ MUTATIONS = (
         "the pin is moved with no other reader beside it",
         "replication/sqlite/hold.py",
         "        _begin_reading(helper)\n        try:\n            copy()\n",
-        '        helper.execute("BEGIN")\n        try:\n            copy()\n',
-        ("tests/sqlite/test_hold.py", "tests/engine/test_others_checkpoint.py"),
+        '        _begin_reading(helper)\n        helper.execute("COMMIT; BEGIN")\n        try:\n            copy()\n',
+        ("tests/database/test_pin.py",),
     ),
     Mutation(
         "checksums of frames are not looked at",
@@ -60,7 +60,7 @@ MUTATIONS = (
         "            if wal.read(WAL_HEADER_SIZE) != mark.header.pack():\n"
         '                raise ContinuityLostError("wal restarted while it was opened")\n',
         "            pass\n",
-        ("tests/database/test_opening.py",),
+        ("tests/database/test_pin.py",),
     ),
     Mutation(
         "frames seen before are taken to stand still",
@@ -80,6 +80,7 @@ MUTATIONS = (
         "a replica counts a segment before it is stored",
         "replication/replica/replica.py",
         "        stored = self.client.write_segment(position, chunks, note)\n"
+        '        reached("replica: segment stored")\n'
         "        self.position = replace(position, offset=stop)\n",
         "        self.position = replace(position, offset=stop)\n"
         "        stored = self.client.write_segment(position, chunks, note)\n",
@@ -97,7 +98,7 @@ MUTATIONS = (
         "replication/replica/replica.py",
         "            self._floor = image.position.offset\n",
         "            self._floor = 0\n",
-        ("tests/replica",),
+        ("tests/replica/test_snapshots.py",),
     ),
     Mutation(
         "retention keeps no snapshot from before the window",
@@ -157,7 +158,7 @@ MUTATIONS = (
     Mutation(
         "an object of a folder gets its name before it is durable",
         "replication/storage/file.py",
-        '                with self._mapped("write", name):\n                    os.fsync(output.fileno())\n',
+        "                    os.fsync(output.fileno())\n",
         "",
         ("tests/torture/test_power_loss.py",),
     ),
