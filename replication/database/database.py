@@ -32,6 +32,7 @@ from replication.position import Position
 from replication.sqlite.connection import check_is_database
 from replication.sqlite.errors import DatabaseBusyError
 from replication.sqlite.hold import CheckpointResult, HoldLostError, empty_wal
+from replication.steps import reached
 
 Emit = Callable[..., None]
 """Called as emit(level, message, **attributes)."""
@@ -176,6 +177,7 @@ class Database:
             if self._held is not None and self._held.follower is not None:
                 with suppress(LocalFileError):
                     self._held.follower.make_durable()
+                    reached("shadow: durable at the end")
             self._let_go()
             if self._engine_lock is not None:
                 self._engine_lock.release()
@@ -321,16 +323,20 @@ class Database:
         # Until all of it is there the reason stands, for the next try would find another.
         self._wanted_generation = reason
         self.shadow.make_generation(generation)
+        reached("generation: folder made")
         try:
             follower = Follower(self.shadow, held.wal_path, generation, 0, None)
             follower.copy()
+            reached("generation: first frames copied")
             self.shadow.use_generation(generation)
+            reached("generation: in use")
         except BaseException:
             with suppress(LocalFileError):
                 self.shadow.remove_generation(generation)
             raise
         self.origin = Origin.now(generation, reason, previous)
         self.origin.save(self.meta_path)
+        reached("generation: origin saved")
         self._wanted_generation = ""
         self._follow(held, follower)
         self._emit("info", "generation begins", generation=generation, reason=reason)

@@ -15,6 +15,7 @@ from replication.errors import DatabaseError
 from replication.position import INDEX_MAX, OFFSET_LIMIT_BYTES, Position
 from replication.sqlite.checksum import WAL_HEADER_SIZE
 from replication.sqlite.wal import WALHeader, salt_steps
+from replication.steps import reached
 
 _UNREADABLE_HEADERS_MAX = 10
 """A header found half written more often than this in a row is a damaged one."""
@@ -142,6 +143,7 @@ class Follower:
         """Nothing more comes to this generation: leave its last file whole for the replicas."""
         position = self.position
         self._shadow.seal(self.generation, position.index, position.offset)
+        reached("shadow: generation sealed")
 
     def left_wal(self) -> LeftWAL | None:
         """The WAL as it is followed, if it holds any frame."""
@@ -185,6 +187,7 @@ class Follower:
                 if self.index + 1 >= INDEX_MAX:
                     raise ContinuityLostError("max index exceeded")
                 self._shadow.seal(self.generation, self.index, mark.offset)
+                reached("shadow: index sealed")
                 self.index += 1
         self.mark = Mark.start(header)
 
@@ -197,9 +200,12 @@ class Follower:
             def sink(offset: int, frames: memoryview) -> None:
                 if offset == WAL_HEADER_SIZE:
                     shadow.write(0, mark.header.pack())
+                    reached("shadow: header written")
                 shadow.write(offset, frames)
 
             after = advance(wal, mark, sink, limit, thorough)
+            if after.offset != mark.offset:
+                reached("shadow: frames written")
         self.mark = after
         if after.scanned + after.header.frame_size > limit:
             raise WALTooLongError(

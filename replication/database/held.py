@@ -15,6 +15,7 @@ from replication.database.follower import ContinuityLostError, Follower
 from replication.database.image import Image, Overlay
 from replication.database.shadow_wal import ShadowWAL
 from replication.sqlite.hold import CheckpointResult, Hold
+from replication.steps import reached
 
 
 class Held:
@@ -85,6 +86,7 @@ class Held:
         def copy() -> None:
             copy_all(True)
             follower.make_durable()
+            reached("shadow: durable")
 
         result = self._hold.checkpoint(copy)
         if not result.busy and result.log_frames > follower.frames:

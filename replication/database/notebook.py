@@ -15,6 +15,7 @@ from typing import Any
 from replication.position import Position
 from replication.scrub import scrub
 from replication.status import DatabaseStatus, ReplicaStatus, Verification
+from replication.steps import reached
 
 NOTEBOOK_NAME = "litestream-tui.status.json"
 NOTE_SECONDS_MIN = 5.0
@@ -72,6 +73,7 @@ class Notebook:
             flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
             with open(os.open(temporary, flags, 0o600), "w", encoding="ascii") as file:  # noqa: PTH123 (its mode is set)
                 file.write(json.dumps(asdict(fresh)) + "\n")
+            reached("notes: written")
             temporary.replace(self._path)
             self.latest = fresh
             return True

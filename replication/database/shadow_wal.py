@@ -17,6 +17,7 @@ from pathlib import Path
 
 from replication.errors import LocalFileError
 from replication.position import is_generation
+from replication.steps import reached
 from replication.storage.names import parse_shadow
 
 
@@ -75,7 +76,9 @@ class ShadowWAL:
                 self._own(temporary)
             finally:
                 os.close(descriptor)
+            reached("generation: name written")
             temporary.rename(self.meta_path / "generation")
+            reached("generation: name in place")
             _fsync_folder(self.meta_path)
 
     def generations(self) -> list[str]:
@@ -139,11 +142,13 @@ class ShadowWAL:
             if old < index:
                 with _local_errors(self.meta_path):
                     self.path(generation, old).unlink(missing_ok=True)
+                reached("shadow: old index removed")
 
     def remove_generation(self, generation: str) -> None:
         """Remove the folder of a generation."""
         with _local_errors(self.meta_path), suppress(FileNotFoundError):
             shutil.rmtree(self.meta_path / "generations" / generation)
+            reached("shadow: old generation removed")
 
     def _folder(self, generation: str) -> Path:
         return self.meta_path / "generations" / generation / "wal"

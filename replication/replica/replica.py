@@ -33,6 +33,7 @@ from replication.replica.retention import Holdings, expired, snapshot_needed
 from replication.replica.upload import cut, read_range
 from replication.replica.validation import restored_digest, source_digest
 from replication.status import UPLOADS_MAX, Upload, Verification
+from replication.steps import reached
 from replication.storage.container import Note
 from replication.storage.names import segment_name, snapshot_name
 from replication.storage.replica_client import ReplicaClient
@@ -237,6 +238,7 @@ class Replica:
         Only of the newest can a snapshot be taken.
         """
         self._emit("info", "old generation is whole in the replica", generation=old)
+        reached("replica: old generation whole")
         self.position = None
         self._look_up(old)
 
@@ -268,6 +270,7 @@ class Replica:
         self._started(segment_name(position), stop - position.offset)
         chunks = read_range(path, position.offset, stop, self._sent)
         stored = self.client.write_segment(position, chunks, note)
+        reached("replica: segment stored")
         self.position = replace(position, offset=stop)
         self._floor = 0
         self._finished(stored)
@@ -291,8 +294,10 @@ class Replica:
         removed = len(forget.objects)
         if forget.objects:
             client.delete(forget.objects)
+            reached("retention: objects removed")
         for generation in forget.generations:
             removed += client.delete_generation(generation)
+            reached("retention: generation removed")
         if removed:
             self._emit(
                 "info", "retention enforced", objects_removed=removed, generations_removed=len(forget.generations)
@@ -363,6 +368,7 @@ class Replica:
         digest = Digest()
         chunks = self._counted(digest.over(image.chunks()))
         stored = self.client.write_snapshot(position.generation, position.index, chunks, note)
+        reached("replica: snapshot stored")
         self._finished(stored)
         if position.index == 0 and position.offset == 0:
             digest.remember(self._database.meta_path, position)

@@ -18,6 +18,7 @@ from pathlib import Path
 from types import TracebackType
 
 from replication.errors import LocalFileError, OutputExistsError
+from replication.steps import reached
 
 _SIDE_FILES = {
     "-wal": "SQLite would apply that WAL to the restored file",
@@ -58,6 +59,7 @@ class Output:
         except BaseException:
             self._clean()
             raise
+        reached("output: begun")
         return self
 
     def __exit__(
@@ -70,6 +72,7 @@ class Output:
         with local_errors(self.path):
             os.fchmod(self.descriptor, _FILE_MODE if mode is None else mode)
             os.fsync(self.descriptor)
+        reached("output: durable")
 
     def put_in_place(self) -> None:
         """Give the file its name, which must still be free, and make that durable."""
@@ -87,11 +90,14 @@ class Output:
                 check_free(self.path)
                 self.temporary.rename(self.path)
             self._placed = True
+            reached("output: named")
             with suppress(FileNotFoundError):
                 self.temporary.unlink()
+            reached("output: hidden name removed")
             sync_folder(self.path.parent)
             for folder in self._made:
                 sync_folder(folder.parent)
+        reached("output: in place")
 
     def _make_folder(self) -> None:
         missing = []

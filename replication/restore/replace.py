@@ -20,6 +20,7 @@ from replication.restore.output import NO_LINKS, local_errors, sync_folder
 from replication.restore.restore import Progress, RestoreOptions, RestoreResult, restore
 from replication.sqlite.exclusive import DatabaseInUseError, alone, check_alone, in_use
 from replication.sqlite.openers import openers
+from replication.steps import reached
 
 KEPT_NAMES_MAX = 100
 """Names tried for the old file before we give up."""
@@ -109,6 +110,7 @@ def put_in_place(live: Path, fresh: Path, kept: Path) -> tuple[str, ...]:
             raise in_use(live, "; ".join(map(str, found)))
         with local_errors(live):
             linked = _keep(live, kept)
+            reached("replacement: old one kept")
             try:
                 # Nobody who opens the path ever finds it empty: one name goes from the old file to the new.
                 fresh.rename(live)
@@ -118,7 +120,9 @@ def put_in_place(live: Path, fresh: Path, kept: Path) -> tuple[str, ...]:
                 else:
                     kept.rename(live)
                 raise
+            reached("replacement: named")
             sync_folder(live.parent)
+            reached("replacement: durable")
     return warnings
 
 

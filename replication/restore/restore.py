@@ -33,6 +33,7 @@ from replication.restore.retry import Backoff, check
 from replication.restore.target import Latest, Target
 from replication.restore.witness import prove
 from replication.sqlite import integrity
+from replication.steps import reached
 
 PARALLELISM_DEFAULT = 8
 REPLANS_MAX = 3
@@ -209,10 +210,12 @@ def _run(
                 meter.begin("snapshot", 0)
                 with closing(fetcher.snapshot(plan.snapshot)) as pieces:
                     file.write_snapshot(plan.snapshot, meter.pieces(pieces))
+                reached("output: snapshot written")
                 prove(plan, file, fetcher)
                 meter.begin("wal", 1 + len(plan.witnesses))
                 _replay(plan, fetcher, replay, meter)
                 replay.finish()
+                reached("output: written")
                 size = file.size
         finally:
             replay.close()

@@ -16,6 +16,7 @@ import apsw
 from replication.errors import DatabaseError
 from replication.sqlite.connection import connect
 from replication.sqlite.errors import DatabaseBusyError, sqlite_errors
+from replication.steps import reached
 
 ALONE_BUSY_TIMEOUT_MS = 500
 """How long others may take to let go before we say that the database is in use."""
@@ -41,10 +42,12 @@ def alone(path: Path) -> Iterator[None]:
                 f"{path}-journal lies beside {path}: a program did not end well. Open the database with it once, "
                 "close it, and try again"
             )
+        reached("replacement: wal folded in")
         for suffix in SIDE_SUFFIXES:
             # Whoever opens the file that comes next must not find the WAL of this one.
             with suppress(FileNotFoundError):
                 os.unlink(f"{path}{suffix}")  # noqa: PTH108 (the name is a text)
+        reached("replacement: alone")
         yield
 
 

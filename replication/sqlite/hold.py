@@ -26,6 +26,7 @@ import apsw
 from replication.errors import DatabaseError
 from replication.sqlite.connection import connect
 from replication.sqlite.errors import DatabaseBusyError, sqlite_errors
+from replication.steps import reached
 
 BARRIER_WAIT_SECONDS_MAX = 0.25
 """How long a checkpoint tries to get in between writers; nothing is copied meanwhile."""
@@ -107,7 +108,9 @@ class Hold:
         try:
             with sqlite_errors(self.path):
                 self._move_pin(helper, copy)
+                reached("checkpoint: pin moved")
                 large_part = _passive(helper)
+                reached("checkpoint: large part done")
                 barrier = connect(self.path)
                 barrier.set_busy_handler(_try_until(time.monotonic() + BARRIER_WAIT_SECONDS_MAX))
                 try:
@@ -115,16 +118,22 @@ class Hold:
                 except apsw.BusyError:
                     return replace(large_part, busy=True)
                 started = time.monotonic()
+                reached("checkpoint: writers kept out")
                 # The barrier's own read mark is the pin while the real one is moved.
                 copy()
+                reached("checkpoint: tail copied")
                 with self._lost_on_error():
                     self._pin.execute("COMMIT")
+                    reached("checkpoint: pin let go")
                     result = _passive(helper)
                     while result.busy and time.monotonic() < started + BARRIER_HELD_SECONDS_MAX:
                         time.sleep(_TRY_SECONDS)
                         result = _passive(helper)
+                    reached("checkpoint: backfilled")
                     _begin_reading(self._pin)
+                reached("checkpoint: pinned anew")
                 barrier.execute("ROLLBACK")
+                reached("checkpoint: writers let in")
                 return replace(result, barrier_seconds=time.monotonic() - started)
         finally:
             if barrier is not None:

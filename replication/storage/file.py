@@ -23,6 +23,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from replication.errors import ObjectNotFoundError, PlaceLostError, StorageError
+from replication.steps import reached
 from replication.storage.base import (
     ObjectInfo,
     Storage,
@@ -105,6 +106,7 @@ class FileStorage(Storage):
         if base.endswith(TEMPORARY_SUFFIX):
             raise ValueError(f"{name!r} is the name of an unfinished write")
         folder, temporary, file = self._create_temporary(folders, name)
+        reached("object: begun")
         size = 0
         try:
             with os.fdopen(file, "wb", buffering=0) as output:
@@ -112,13 +114,18 @@ class FileStorage(Storage):
                 for chunk in chunks:
                     with self._mapped("write", name):
                         _write_all(output.fileno(), chunk)
+                    reached("object: partly written")
                     size += len(chunk)
                 with self._mapped("write", name):
+                    reached("object: written")
                     os.fsync(output.fileno())
+            reached("object: durable")
             with self._mapped("write", name):
                 os.rename(temporary, base, src_dir_fd=folder, dst_dir_fd=folder)
                 temporary = ""
+                reached("object: named")
                 os.fsync(folder)
+                reached("object: stored")
         finally:
             if temporary:
                 with suppress(OSError):
@@ -141,6 +148,7 @@ class FileStorage(Storage):
                 try:
                     with suppress(FileNotFoundError):
                         os.unlink(base, dir_fd=folder)
+                        reached("object: removed")
                 finally:
                     os.close(folder)
             self._remove_empty(folders)
@@ -280,6 +288,7 @@ class FileStorage(Storage):
                         dir_fd=folder,
                         follow_symlinks=False,
                     )
+                reached("object: folder made")
                 os.fsync(folder)
             folder = _step(folder, part)
         return folder
