@@ -15,7 +15,7 @@ from replication.database.database import Database
 from replication.database.notebook import NOTE_SECONDS_MIN
 from replication.database.shadow_wal import Ownership
 from replication.database.watch import Watcher
-from replication.errors import DatabaseError, DatabaseLockedError, ReplicationError
+from replication.errors import DatabaseError, DatabaseLockedError, LocalFileError, ReplicationError
 from replication.events import Event, EventLog
 from replication.pool import Job, Pool
 from replication.replica.outage import Outages
@@ -35,6 +35,8 @@ UPLOAD_THREADS_MAX = 8
 SYNC_GAP_SECONDS = 0.005
 """The least time between two looks at one database, so that a busy writer is not looked at commit by commit."""
 DATABASE_RETRY_SECONDS_MAX = 15.0
+DATABASE_RETRY_STEPS_MAX = 64
+"""More errors in a row than this make the wait no longer."""
 CLOSE_SECONDS_MAX = 10.0
 """How long a close waits for the last sync and upload."""
 FIRST_LOOK_SECONDS_MAX = 5.0
@@ -248,7 +250,7 @@ class Engine:
         source.looked.set()
         if not source.runners:
             # Nobody else would; with replicas it is done after an upload.
-            source.database.clean([])
+            self._clean(source)
         wait = source.config.monitor_interval
         if look_again is not None:
             wait = min(wait, max(0.0, look_again - time.time()))
@@ -263,12 +265,17 @@ class Engine:
         if runner.failure.count:
             self._outages.failed(store, (runner, job))
             return again
-        source.database.clean([other.replica.position for other in source.runners])
+        self._clean(source)
         for waiting, its_job in self._outages.reached(store, (runner, job)):
             waiting.hurry()
             if self._upload_pool is not None:
                 self._upload_pool.wake(its_job)
         return again
+
+    def _clean(self, source: Source) -> None:
+        # A folder that cannot be written shows at the next sync, and nothing is lost by files that stay.
+        with suppress(LocalFileError):
+            source.database.clean([runner.replica.position for runner in source.runners])
 
     def _validate(self, source: Source, runner: ReplicaRunner) -> float | None:
         try:
@@ -281,7 +288,8 @@ class Engine:
         source.error = error if isinstance(error, ReplicationError) else None
         source.looked.set()
         self._wake_notes(source)
-        wait = min(DATABASE_RETRY_SECONDS_MAX, source.config.monitor_interval * 1.5 ** (source.errors - 1))
+        growth = 1.5 ** min(source.errors - 1, DATABASE_RETRY_STEPS_MAX)
+        wait = min(DATABASE_RETRY_SECONDS_MAX, source.config.monitor_interval * growth)
         message = str(error) if isinstance(error, ReplicationError) else f"{type(error).__name__}: {error}"
         said, when = source.told
         if message != said or time.time() >= when + ERROR_REPEAT_SECONDS:

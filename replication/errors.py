@@ -8,6 +8,7 @@
     ├── StorageError                     6   the store did not answer, or answered with a fault
     │   ├── AccessDeniedError            7   wrong credentials or no permission
     │   ├── BucketNotFoundError          8   the bucket does not exist
+    │   ├── PlaceLostError               6   the folder of a replica is not the one it was
     │   └── ObjectNotFoundError         11   one object is not there
     ├── LocalFileError                  14   disk full, read-only folder, no permission here
     └── RestoreError                    15   a restore that could not be done
@@ -76,6 +77,10 @@ class BucketNotFoundError(StorageError):
     """The bucket does not exist; the message says how to make it."""
 
     exit_code = 8
+
+
+class PlaceLostError(StorageError):
+    """Where the replica was there is nothing, or something else, such as the mount point of a disk that is away."""
 
 
 class ObjectNotFoundError(StorageError):

@@ -117,7 +117,8 @@ class Database:
                         self._run_checkpoint()
                 if self._held is None:
                     return None
-            except (DatabaseError, LocalFileError) as error:
+            except (DatabaseError, LocalFileError, OSError) as failed:
+                error = failed if not isinstance(failed, OSError) else _unusable(failed, self.path)
                 if isinstance(error, WALTooLongError) and self._held is not None and not self._images:
                     all_is_in_the_file = self._held.backfill_what_is_not_copied()
                     self._let_go()
@@ -126,7 +127,7 @@ class Database:
                         empty_wal(self.path)
                 state = "busy" if isinstance(error, DatabaseBusyError) else "error"
                 self.health = replace(self.health, state=state, error=str(error))
-                raise
+                raise error from None
             self.health = replace(self.health, state="ok", error="", last_sync=self._clock())
             return self._held.next_time(self._policy)
 
@@ -431,3 +432,8 @@ class Database:
             writers_waited_ms=round(result.barrier_seconds * 1000, 1),
         )
         return result
+
+
+def _unusable(error: OSError, path: Path) -> DatabaseError:
+    where = error.filename or path
+    return DatabaseError(f"{where} cannot be read: {error.strerror}; give this user access and replication goes on")

@@ -21,7 +21,8 @@ _TEXT_SIZE_MAX = 200
 class EngineLock:
     """The held lock. `previous_inode` and `previous_wal_inode` are the database's as last written down, or None."""
 
-    def __init__(self, descriptor: int, previous_inode: int | None, previous_wal_inode: int | None) -> None:
+    def __init__(self, path: Path, descriptor: int, previous_inode: int | None, previous_wal_inode: int | None) -> None:
+        self._path = path
         self._descriptor = descriptor
         self.previous_inode = previous_inode
         self.previous_wal_inode = previous_wal_inode
@@ -42,9 +43,21 @@ class EngineLock:
                 "stop that one first, or watch it instead"
             ) from None
         fields = _read(descriptor)
-        lock = cls(descriptor, _number(fields.get("inode", "")), _number(fields.get("wal", "")))
+        lock = cls(path, descriptor, _number(fields.get("inode", "")), _number(fields.get("wal", "")))
         lock._write()
         return lock
+
+    @property
+    def is_in_place(self) -> bool:
+        """False once the lock file was removed or replaced, so that it keeps nobody away any more."""
+        try:
+            found = self._path.stat()
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        except OSError:
+            return True
+        ours = os.fstat(self._descriptor)
+        return (found.st_dev, found.st_ino) == (ours.st_dev, ours.st_ino)
 
     def describe(self, inode: int, wal_inode: int) -> None:
         """Write down which file of that path, and which WAL beside it, the generation belongs to."""

@@ -21,6 +21,10 @@ from replication.steps import reached
 from replication.storage.names import parse_shadow
 
 
+class ShadowLostError(Exception):
+    """A file of the shadow WAL was removed or cut while it was written to."""
+
+
 @dataclass(frozen=True, slots=True)
 class Ownership:
     """Mode and owner of what we make: files as the database, folders as the folder it is in."""
@@ -180,14 +184,23 @@ class Append:
         """Put `data` at `offset`, over whatever a torn write left there."""
         with _local_errors(self._path):
             if self._descriptor < 0:
-                made = not self._path.exists()
-                self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, self._mode)
-                if made:
-                    self._own(self._path)
+                self._open(offset)
             view = memoryview(data)
             while view:
                 written = os.pwrite(self._descriptor, view, offset)
                 view, offset = view[written:], offset + written
+
+    def _open(self, offset: int) -> None:
+        made = not self._path.exists()
+        try:
+            self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, self._mode)
+        except FileNotFoundError:
+            raise ShadowLostError from None
+        if made:
+            self._own(self._path)
+        # What was copied before is in the file; a hole in its place would be uploaded as if it were WAL.
+        if os.fstat(self._descriptor).st_size < offset:
+            raise ShadowLostError
 
     def __enter__(self) -> "Append":
         return self

@@ -30,7 +30,7 @@ from replication.errors import (
 from replication.position import Position
 from replication.replica.recovery import DivergedError, Recovered, noted_position, recover
 from replication.replica.retention import Holdings, expired, snapshot_needed
-from replication.replica.upload import cut, read_range
+from replication.replica.upload import cut, local_files, read_range
 from replication.replica.validation import restored_digest, source_digest
 from replication.status import UPLOADS_MAX, Upload, Verification
 from replication.steps import reached
@@ -83,7 +83,7 @@ class Replica:
 
         Raises StorageError, and whatever the database or the shadow WAL raise; the next call goes on.
         """
-        with self._lock:
+        with self._lock, local_files():
             before = self.progress.objects_written
             try:
                 self._send()
@@ -104,7 +104,7 @@ class Replica:
 
     def snapshot(self) -> str:
         """Write a snapshot of the newest commit; in words, what became of it. Raises as `sync` does."""
-        with self._lock:
+        with self._lock, local_files():
             try:
                 self._send()
                 return self._snapshot()
@@ -114,7 +114,7 @@ class Replica:
 
     def enforce_retention(self, retention_seconds: float, now: datetime) -> int:
         """Remove what the retention window does not need; the number of objects removed. Raises StorageError."""
-        with self._lock:
+        with self._lock, local_files():
             try:
                 return self._enforce_retention(retention_seconds, now)
             except DivergedError as diverged:
@@ -144,7 +144,7 @@ class Replica:
 
     def _compare(self, cancel: threading.Event) -> tuple[Position | None, Literal["ok", "failed", "inconclusive"], str]:
         self._sick = False
-        with self._lock:
+        with self._lock, local_files():
             try:
                 # First its snapshot, if it has none of this generation: that would be of a later commit.
                 self._send()

@@ -207,8 +207,11 @@ class ReplicaRunner:
         if position.generation != here.generation:
             return max(1, here.offset)
         pending = -position.offset
-        for index in range(position.index, here.index):
-            pending += database.shadow.size(here.generation, index)
+        try:
+            for index in range(position.index, here.index):
+                pending += database.shadow.size(here.generation, index)
+        except OSError:
+            return max(1, here.offset)  # a status is told whatever may not be read just now
         return pending + here.offset
 
     def _lag(self, position: Position | None, now: float) -> float:

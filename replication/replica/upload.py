@@ -6,10 +6,12 @@ a commit whenever one lies within that size.
 
 import os
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 
+from replication.errors import LocalFileError
 from replication.sqlite.checksum import FRAME_HEADER_SIZE, WAL_HEADER_SIZE
 from replication.sqlite.wal import WALHeader, align
 
@@ -17,6 +19,15 @@ SEGMENT_BYTES_MAX = 32 << 20
 """Uncompressed bytes of a segment, unless the first one after a snapshot must be larger."""
 
 _READ_BYTES = 1 << 20
+
+
+@contextmanager
+def local_files() -> Iterator[None]:
+    """A block in which a file that cannot be read is one of ours: stores have words of their own for theirs."""
+    try:
+        yield
+    except OSError as error:
+        raise LocalFileError(f"cannot read {error.filename or 'the shadow WAL'}: {error.strerror}") from None
 
 
 def cut(path: Path, start: int, end: int, floor: int) -> int:

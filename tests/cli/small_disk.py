@@ -35,8 +35,9 @@ class OwnFileSystem:
 
     words = "no space left"
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, room_bytes: int = ROOM_BYTES) -> None:
         self._folder = folder
+        self._room_bytes = room_bytes
         folder.mkdir(parents=True, exist_ok=True)
 
     def before(self) -> None:
@@ -48,9 +49,13 @@ class OwnFileSystem:
             Path("/proc/self/uid_map").write_text(f"{user} {user} 1")
             Path("/proc/self/gid_map").write_text(f"{group} {group} 1")
         _check(_LIBC.mount(b"none", b"/", None, _MS_REC | _MS_PRIVATE, None))
-        size = f"size={4 * ROOM_BYTES}".encode()
+        self.mount()
+
+    def mount(self) -> None:
+        """In a process that has mounts of its own already."""
+        size = f"size={4 * self._room_bytes}".encode()
         _check(_LIBC.mount(b"tmpfs", bytes(self._folder), b"tmpfs", 0, size))
-        (self._folder / "filling").write_bytes(bytes(3 * ROOM_BYTES))
+        (self._folder / "filling").write_bytes(bytes(3 * self._room_bytes))
 
     def make_room(self, pid: int) -> None:
         Path(f"/proc/{pid}/root{self._folder}/filling").unlink()
