@@ -136,3 +136,17 @@ def test_nothing_goes_while_the_generation_in_use_has_no_snapshot() -> None:
 def test_zero_keeps_everything() -> None:
     old = Holdings(GENERATION, [SnapshotInfo(GENERATION, 0, 100, BEGAN), SnapshotInfo(GENERATION, 1, 100, BEGAN)], [])
     assert expired([old], GENERATION, BEGAN + timedelta(days=365), 0).objects == ()
+
+
+@settings(deadline=None)
+@given(replica=written(), retention=st.integers(1, 200), later=st.integers(0, 300), age=st.integers(1, 200))
+def test_the_generation_in_use_stays_whatever_else_is_there(
+    replica: Written, retention: int, later: int, age: int
+) -> None:
+    """Nothing was written to it for long, and somebody began another generation in the same place since then."""
+    began = replica.end + timedelta(seconds=later)
+    other = Holdings(OTHER, [SnapshotInfo(OTHER, 0, 100, began)], [])
+    now = began + timedelta(seconds=retention + age)
+    forget = expired([replica.holdings, other], GENERATION, now, retention)
+    assert GENERATION not in forget.generations
+    assert last_object(replica.without(set(forget.objects)), now) == last_object(replica.catalog, now)

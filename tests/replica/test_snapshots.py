@@ -9,6 +9,7 @@ import pytest
 
 from replication.database.image import Image
 from replication.errors import StorageError
+from replication.replica import upload
 from replication.storage import container
 from tests.replica.bench import Bench
 
@@ -129,3 +130,18 @@ def test_a_verification_begins_the_generation_in_the_replica_if_need_be(
     monkeypatch.setattr(bench.database, "image", image_then_commit)
     result = replica.verify(threading.Event())
     assert (result.outcome, result.words) == ("ok", "restored, checked, and equal to the database")
+
+
+def test_the_first_segment_reaches_what_the_first_snapshot_holds(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever restores with all WAL of the index, as Litestream does, must not put older pages over newer ones."""
+    monkeypatch.setattr(upload, "SEGMENT_BYTES_MAX", 4096)
+    for _ in range(10):
+        bench.commit()
+    here = bench.database.position
+    assert here is not None
+    assert here.offset > 2 * upload.SEGMENT_BYTES_MAX
+    client = bench.replica().client
+    bench.replica().sync()
+    first = client.segments(here.generation)[0]
+    assert sum(map(len, client.read(first.name))) == here.offset
+    bench.check()

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from replication.errors import LocalFileError, OutputExistsError
+from replication.restore import output as output_module
 from replication.restore.output import Output
 
 
@@ -120,3 +121,19 @@ def test_where_nothing_can_be_written(tmp_path: Path) -> None:
         make(tmp_path / "file" / "out.db")
     with pytest.raises(LocalFileError, match=r"/proc/out\.db"):
         make(Path("/proc/out.db"))
+
+
+def test_what_appears_after_the_last_look_is_not_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    check_free = output_module.check_free
+
+    def appears(path: Path) -> None:
+        check_free(path)
+        path.write_text("precious")
+
+    with Output(tmp_path / "out.db") as output:
+        output.sync(None)
+        monkeypatch.setattr(output_module, "check_free", appears)
+        with pytest.raises((OutputExistsError, LocalFileError)):
+            output.put_in_place()
+    assert [path.name for path in tmp_path.iterdir()] == ["out.db"]
+    assert (tmp_path / "out.db").read_text() == "precious"
