@@ -17,6 +17,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from replication.database.checkpoint import CheckpointPolicy
+from replication.database.claim import Claim
 from replication.database.continuity import Begin, Continue, decide, last_commit
 from replication.database.follower import ContinuityLostError, Follower, LeftWAL, WALTooLongError
 from replication.database.health import ARRIVALS_MAX, Arrival, Health
@@ -65,6 +66,7 @@ class Database:
         self._clock = clock
         self._lock = threading.RLock()
         self._engine_lock: EngineLock | None = None
+        self._claim: Claim | None = None
         self._held: Held | None = None
         self._images = 0
         self._wanted_generation = ""
@@ -87,12 +89,18 @@ class Database:
         """Take the engine lock early, if the database exists; raise DatabaseLockedError if another engine has it."""
         with self._lock:
             if self._engine_lock is None and os.path.isfile(self.path):  # noqa: PTH113 (false where no look is allowed)
-                if not self.meta_path.exists():
-                    # A path that was mistyped shall not get a folder beside it.
-                    check_is_database(self.path)
-                self.shadow = ShadowWAL(self.meta_path, Ownership.of(self.path))
-                self.shadow.prepare()
-                self._engine_lock = EngineLock.take(self.meta_path, self.path)
+                self._claim_file()
+                try:
+                    if not self.meta_path.exists():
+                        # A path that was mistyped shall not get a folder beside it.
+                        check_is_database(self.path)
+                    self.shadow = ShadowWAL(self.meta_path, Ownership.of(self.path))
+                    self.shadow.make()
+                    self._engine_lock = EngineLock.take(self.meta_path, self.path)
+                except BaseException:
+                    self._release_claim()
+                    raise
+                self.shadow.sweep()
 
     def sync(self) -> float | None:
         """Copy what was committed, checkpoint if one is due; return the time (of `clock`) to look again, if any.
@@ -183,6 +191,7 @@ class Database:
             if self._engine_lock is not None:
                 self._engine_lock.release()
                 self._engine_lock = None
+            self._release_claim()
 
     def end(self, here: Position, generation: str, index: int) -> int:
         """The end of what is committed in one shadow file, `here` being `position` as read before."""
@@ -260,6 +269,20 @@ class Database:
         self.health = Health(state="waiting", error=f"{self.path} {what} yet")
         return None
 
+    def _claim_file(self) -> None:
+        """Claim the file that the path leads to now, in place of the one before. Raises DatabaseLockedError."""
+        status = self.path.stat()
+        if self._claim is not None:
+            if self._claim.identity == (status.st_dev, status.st_ino):
+                return
+            self._release_claim()
+        self._claim = Claim.take(self.path)
+
+    def _release_claim(self) -> None:
+        if self._claim is not None:
+            self._claim.release()
+            self._claim = None
+
     def _check_lock(self) -> None:
         """Start over with a meta folder that was removed: its lock keeps no other engine away, its WAL is gone."""
         if self._engine_lock is not None and not self._engine_lock.is_in_place:
@@ -283,6 +306,7 @@ class Database:
                 f"{wal_path.name} and {wal_path.name[:-4]}-shm beside it"
             )
         self._left_wal = None
+        self._claim_file()
         self._held = Held.take(self.path, self._clock())
         self.page_size = self._held.page_size
         if self._held.switched:

@@ -48,10 +48,14 @@ class ShadowWAL:
         self.meta_path = meta_path
         self._ownership = ownership
 
-    def prepare(self) -> None:
-        """Make the meta folder and remove what a crash left half written."""
+    def make(self) -> None:
+        """Make the meta folder."""
         with _local_errors(self.meta_path):
             self._make_folder(self.meta_path)
+
+    def sweep(self) -> None:
+        """Remove what a crash left half written: for the holder of the engine lock, for others may be writing."""
+        with _local_errors(self.meta_path):
             for leftover in self.meta_path.rglob("*.tmp"):
                 leftover.unlink(missing_ok=True)
 

@@ -35,7 +35,7 @@ class Scene:
         frames = frames_in(self.content[32:], header, header.sums)
         self.copied = 32 + (int(frames.commits[:-1].nonzero()[0][-1]) + 1) * FRAME
         self.shadow = ShadowWAL(folder / "meta", Ownership())
-        self.shadow.prepare()
+        self.shadow.make()
         self.shadow.make_generation(GENERATION)
         self.shadow.use_generation(GENERATION)
         self.write_shadow(self.content[: self.copied])

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from replication.restore.catalog import read_catalog
@@ -90,6 +91,9 @@ class Application:
         self._process.kill()
         self._process.wait()
         self._reader.join()
+        assert self._process.stdin is not None
+        with suppress(BrokenPipeError):
+            self._process.stdin.close()
 
     def _say(self, word: str) -> None:
         assert self._process.stdin is not None
