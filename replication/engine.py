@@ -119,19 +119,19 @@ class Engine:
         source = self._named(database)
         source.paused = True
         source.note()
-        source.database.pause()
         for runner in source.runners:
-            # Whoever has the database meanwhile writes to its replicas.
-            runner.replica.look_again()
+            # Whoever has the database meanwhile writes to its replicas, and nothing of ours may come after that.
+            runner.replica.pause()
+        source.database.pause()
         self.events.emit("info", "paused", database=database)
 
     def resume(self, database: str) -> None:
         """Replicate again; where nothing proves that no commit was missed, with a new generation."""
         source = self._named(database)
-        for runner in source.runners:
-            runner.replica.look_again()
-        source.paused = False
         source.database.resume()
+        for runner in source.runners:
+            runner.replica.resume()
+        source.paused = False
         self.events.emit("info", "resumed", database=database)
         self.sync_now(database)
 
@@ -346,7 +346,7 @@ class Engine:
     def _last_sync(self, source: Source, done: threading.Semaphore, deadline: float) -> None:
         try:
             source.database.sync()
-        except ReplicationError as error:
+        except Exception as error:  # whatever it is: raised from a job it would be tried, and told, a second time
             self._database_failed(source, error)
         finally:
             done.release()

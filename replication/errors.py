@@ -4,7 +4,8 @@
     ├── UsageError                       2   the command's words are off
     ├── ConfigError                      3   the configuration, with file and line
     ├── DatabaseError                    4   the source database
-    │   └── DatabaseLockedError          5   another engine replicates it already
+    │   ├── DatabaseLockedError          5   another engine replicates it already
+    │   └── PausedError                  4   it was let go of while something was done with it
     ├── StorageError                     6   the store did not answer, or answered with a fault
     │   ├── AccessDeniedError            7   wrong credentials or no permission
     │   ├── BucketNotFoundError          8   the bucket does not exist
@@ -55,6 +56,10 @@ class DatabaseLockedError(DatabaseError):
     """Another engine replicates this database already; the message names its process."""
 
     exit_code = 5
+
+
+class PausedError(DatabaseError):
+    """The database was paused while something was done with it."""
 
 
 class StorageError(ReplicationError):

@@ -49,7 +49,7 @@ class Failure:
 
 
 class ReplicaRunner:
-    """One replica under way. `run` is called by one thread at a time; `status` by any."""
+    """One replica under way. Its runs take a lock, and come one after another; `status` never waits."""
 
     def __init__(
         self,
@@ -60,6 +60,7 @@ class ReplicaRunner:
         crowd: Callable[[], int] = lambda: 1,
     ) -> None:
         self.replica = replica
+        self._lock = threading.Lock()
         self._crowd = crowd
         self.failure = Failure()
         self._database = database
@@ -73,6 +74,10 @@ class ReplicaRunner:
 
     def run(self) -> float | None:
         """Do what is due; the time of time.monotonic to run again."""
+        with self._lock:
+            return self._run()
+
+    def _run(self) -> float | None:
         began = time.monotonic()
         if began < self._not_before:
             return self._not_before

@@ -96,7 +96,13 @@ class Hold:
         Read through SQLite's own descriptor: opening and closing the file would drop the locks of this process.
         """
         with self._read_lock, sqlite_errors(self.path):
-            return self._pin.read("main", 0, offset, size)[1]
+            try:
+                return self._pin.read("main", 0, offset, size)[1]
+            except apsw.ConnectionClosedError:
+                raise DatabaseError(
+                    f"{self.path} was let go of while a snapshot was read, as when a new generation begins; "
+                    "the snapshot is taken again"
+                ) from None
 
     def checkpoint(self, copy: Callable[[], None]) -> CheckpointResult:
         """Backfill as much as other readers allow. Writers wait only for the short second part.
