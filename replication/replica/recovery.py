@@ -1,17 +1,21 @@
 """Where a replica stands, read from the replica itself: nothing about it is kept on disk.
 
 The last segment's bytes are compared with the shadow WAL, so that a replica that went on without us (the
-database was set back to an older copy, or something else wrote here) is never appended to.
+database was set back to an older copy, or something else wrote here) is never appended to. Listings are not
+relied on alone: some stores list late, so what would be written next is first looked for by its name.
 """
 
 import os
 from dataclasses import dataclass
 
 from replication.database.database import Database
-from replication.errors import CorruptObjectError, DatabaseError
+from replication.errors import CorruptObjectError, DatabaseError, ObjectNotFoundError, StorageError
 from replication.position import Position
-from replication.storage.names import SegmentInfo, snapshot_name
+from replication.storage.names import segment_name, snapshot_name
 from replication.storage.replica_client import ReplicaClient, closing_iterator
+
+PROBED_INDEXES = 2
+"""Where nothing is listed of a generation, so many indexes are looked for by name, the oldest that are here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +42,7 @@ def recover(client: ReplicaClient, database: Database, name: str, generation: st
     snapshots = client.snapshots(generation)
     segments = client.segments(generation)
     if not snapshots:
+        _refuse_late_listing(client, database, generation, bool(segments))
         if segments:
             raise DivergedError(f"replica {name} has WAL but no snapshot")
         return None
@@ -50,16 +55,22 @@ def recover(client: ReplicaClient, database: Database, name: str, generation: st
     floor = noted.offset if noted is not None else 0
     last = segments[-1] if segments else None
     if last is None or last.index < snapshots[0].index:
-        return Recovered(Position(generation, snapshot.index, 0), floor, snapshot_time)
-    offset = _compare(client, database, name, here, last)
-    if offset is None:
-        # A torn upload: the segment is written again from its start.
-        return Recovered(last.position, floor if last.index == snapshot.index else 0, snapshot_time)
-    if offset < floor and last.index == snapshot.index:
-        raise DivergedError(f"replica {name} lacks WAL that its newest snapshot holds")
-    if last.index + 1 < snapshot.index:
+        position = Position(generation, snapshot.index, 0)
+    else:
+        offset = _compare(client, database, name, here, last.position)
+        if offset is None:
+            # A torn upload: the segment is written again from its start.
+            return Recovered(last.position, floor if last.index == snapshot.index else 0, snapshot_time)
+        position = Position(generation, last.index, offset)
+    position = _past_unlisted(client, database, name, here, position)
+    if position.index == snapshot.index:
+        if position.offset == 0:
+            return Recovered(position, floor, snapshot_time)
+        if position.offset < floor:
+            raise DivergedError(f"replica {name} lacks WAL that its newest snapshot holds")
+    if position.index + 1 < snapshot.index:
         raise DivergedError(f"replica {name} lacks WAL before its newest snapshot")
-    return Recovered(Position(generation, last.index, offset), 0, snapshot_time)
+    return Recovered(position, 0, snapshot_time)
 
 
 def noted_position(client: ReplicaClient, snapshot: str) -> Position | None:
@@ -77,16 +88,56 @@ def noted_position(client: ReplicaClient, snapshot: str) -> Position | None:
     return position
 
 
-def _compare(client: ReplicaClient, database: Database, name: str, here: Position, last: SegmentInfo) -> int | None:
-    """The offset at which segment `last` ends, its bytes being those of the shadow WAL; None if it is torn."""
-    end = database.end(here, last.generation, last.index)
+def _refuse_late_listing(client: ReplicaClient, database: Database, generation: str, any_segments: bool) -> None:
+    """Raise StorageError if a generation of which no snapshot is listed has one, or WAL that is not listed either."""
+    for index in database.shadow.indexes(generation)[:PROBED_INDEXES]:
+        names = [snapshot_name(generation, index), segment_name(Position(generation, index, 0))]
+        for name in names[:1] if any_segments else names:
+            try:
+                client.read_head(name, 1)
+            except ObjectNotFoundError:
+                continue
+            except CorruptObjectError:
+                pass
+            raise StorageError(
+                f"{client.address} does not list {name}, which is there: its listings are late, and are waited for"
+            )
+
+
+def _past_unlisted(
+    client: ReplicaClient, database: Database, name: str, here: Position, position: Position
+) -> Position:
+    """Where the segments end that follow `position` in the replica though they were not listed.
+
+    To begin one of them anew, and longer, would leave those after it in the way of every restore.
+    """
+    while True:
+        following = position
+        end = database.end(here, position.generation, position.index)
+        if not end:
+            # Nothing is here that could be written there.
+            return position
+        if position.offset >= end and database.end(here, position.generation, position.index + 1):
+            following = Position(position.generation, position.index + 1, 0)
+        try:
+            offset = _compare(client, database, name, here, following)
+        except ObjectNotFoundError:
+            return position
+        if offset is None or offset == following.offset:
+            return following
+        position = Position(following.generation, following.index, offset)
+
+
+def _compare(client: ReplicaClient, database: Database, name: str, here: Position, start: Position) -> int | None:
+    """Where the segment that begins at `start` ends, its bytes being those of the shadow WAL; None if it is torn."""
+    end = database.end(here, start.generation, start.index)
     if end == 0:
-        raise DivergedError(f"replica {name} is at index {last.index:08x}, of which no shadow wal is left")
-    path = database.shadow.path(last.generation, last.index)
+        raise DivergedError(f"replica {name} is at index {start.index:08x}, of which no shadow wal is left")
+    path = database.shadow.path(start.generation, start.index)
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    offset = last.offset
+    offset = start.offset
     try:
-        with closing_iterator(client.read(last.name)) as pieces:
+        with closing_iterator(client.read(segment_name(start))) as pieces:
             for piece in pieces:
                 if offset + len(piece) > end or os.pread(descriptor, len(piece), offset) != piece:
                     raise DivergedError(

@@ -22,7 +22,7 @@ from replication.errors import (
     DatabaseError,
     IntegrityCheckError,
     LocalFileError,
-    PausedError,
+    ObjectNotFoundError,
     PlaceLostError,
     RestoreCancelledError,
     RestoreError,
@@ -74,7 +74,8 @@ class Replica:
         self._emit = emit
         self._lock = threading.Lock()
         self._floor = 0
-        self._paused = threading.Event()
+        self._tried: tuple[Position | None, int] = (None, 0)
+        """The segment that was tried last: where it begins, and the offset where it ends."""
         self._look_again = False
         """Others may have written here since the position was found."""
         self._wanted_after: int | None = None
@@ -94,23 +95,15 @@ class Replica:
                     self._snapshot()
             except DivergedError as diverged:
                 self._restart(str(diverged))
-            except PausedError:
-                self.progress = replace(self.progress, object_name="", object_bytes=0, object_total_bytes=0)
             except PlaceLostError:
                 # What is there by the next try is looked at anew: nothing but what we wrote proves it to be ours.
                 self.position = None
                 raise
             return self.progress.objects_written > before
 
-    def pause(self) -> None:
-        """Send nothing from now on; what is being written is broken off, and waited for. Others may write here then."""
-        self._paused.set()
-        with self._lock:
-            self._look_again = True
-
-    def resume(self) -> None:
-        """Send again, from a position that is looked up anew."""
-        self._paused.clear()
+    def look_again(self) -> None:
+        """Look up the position anew before anything more is sent: others may write here from now on. Never waits."""
+        self._look_again = True
 
     def snapshot(self) -> str:
         """Write a snapshot of the newest commit; in words, what became of it. Raises as `sync` does."""
@@ -189,7 +182,7 @@ class Replica:
         """
         database = self._database
         here = self._end(until)
-        while here is not None and not self._paused.is_set():
+        while here is not None:
             if self._look_again:
                 self._look_again, self.position = False, None
             if self.position is None:
@@ -269,7 +262,12 @@ class Replica:
     def _send_segment(self, position: Position, end: int) -> None:
         database = self._database
         path = database.shadow.path(position.generation, position.index)
-        stop = cut(path, position.offset, end, self._floor)
+        tried, stop = self._tried
+        if tried != position or not self._floor <= stop <= end:
+            stop = cut(path, position.offset, end, self._floor)
+        # A store may carry out an upload long after its answer was lost, and after its retry. So a segment is
+        # tried again just as it was, though more may have been committed since.
+        self._tried = (position, stop)
         note: dict[str, str | int] | None = None
         before = database.shadow.size(position.generation, position.index - 1) if position.index else 0
         if position.offset == 0:
@@ -336,10 +334,11 @@ class Replica:
         with self._database.image() as image:
             here = image.position
             if here.generation == position.generation:
-                same = [item for item in existing if item.index == here.index]
-                if same and self._holds(same[0].name, here):
+                # Asked for by name, since a listing may be late.
+                same = self._holds(snapshot_name(here.generation, here.index))
+                if same == here:
                     return "the newest snapshot holds the newest commit already"
-                if not same or any(item.index < here.index for item in existing):
+                if same is None or any(item.index < here.index and self._holds(item.name) for item in existing):
                     self._send(here)
                     self._write_snapshot(image)
                     self._wanted_after = None
@@ -349,12 +348,14 @@ class Replica:
         self._database.checkpoint()
         return "a snapshot will be written with the next commit, which begins a new index"
 
-    def _holds(self, snapshot: str, position: Position) -> bool:
-        """True if a snapshot is known to hold exactly the commit at `position`."""
+    def _holds(self, snapshot: str) -> Position | Literal["unknown"] | None:
+        """The commit that a snapshot holds, which its note may not tell; None if there is no such snapshot."""
         try:
-            return noted_position(self.client, snapshot) == position
+            return noted_position(self.client, snapshot) or "unknown"
         except CorruptObjectError:
-            return False
+            return "unknown"
+        except ObjectNotFoundError:
+            return None
 
     def _write_snapshot(self, image: Image) -> None:
         position = image.position
@@ -405,9 +406,6 @@ class Replica:
         self.progress = replace(self.progress, object_name=name, object_bytes=0, object_total_bytes=total)
 
     def _sent(self, size: int) -> None:
-        if self._paused.is_set():
-            # Later it could take the place of what somebody else has written under that name.
-            raise PausedError(f"{self._database.path} was paused while {self.progress.object_name} was written")
         self.progress = replace(self.progress, object_bytes=self.progress.object_bytes + size)
 
     def _counted(self, chunks: Iterator[bytes]) -> Iterator[bytes]:
