@@ -12,6 +12,7 @@ from replication.position import Position
 from replication.restore.catalog import read_catalog
 from replication.restore.listing import CommitPoint, commits, describe, snapshot_points
 from replication.sqlite import integrity
+from replication.sqlite.checksum import WAL_HEADER_SIZE
 from replication.storage import container
 from replication.storage.memory import MemoryStorage
 from replication.storage.replica_client import ReplicaClient
@@ -109,3 +110,12 @@ def test_integrity_check_without_the_collation_of_the_application(tmp_path: Path
     subprocess.run([sys.executable, "-c", script, path], check=True)
     with pytest.raises(integrity.Inconclusive, match="OWN"):
         integrity.problems(path, "quick")
+
+
+def test_a_segment_with_a_header_alone_has_no_commits(history: History) -> None:
+    """Litestream begins an index with one."""
+    storage = MemoryStorage()
+    ReplicaBuilder(storage).wal(0, history.wals[0][:WAL_HEADER_SIZE], [])
+    client = ReplicaClient(storage)
+    [segment] = client.segments(GENERATION)
+    assert list(commits(client, segment)) == []
