@@ -5,9 +5,11 @@ Each says which names it touched and whether whole, sound objects may stand in a
 
 import struct
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from random import Random
 
+from replication.errors import CorruptObjectError
 from replication.position import Position
 from replication.storage import container
 from replication.storage.names import segment_name, snapshot_name
@@ -48,8 +50,10 @@ class Damaged:
 
 def damaged(objects: Objects, foreign: Objects, chance: Random) -> Damaged:
     """One of the damages, by chance."""
-    kind = chance.choice(_KINDS)
-    return kind(dict(objects), foreign, chance)
+    while True:
+        # What is damaged already cannot be opened to put something else into it.
+        with suppress(CorruptObjectError):
+            return chance.choice(_KINDS)(dict(objects), foreign, chance)
 
 
 def _remove(objects: Objects, foreign: Objects, chance: Random) -> Damaged:
