@@ -359,7 +359,7 @@ class Database:
             with suppress(LocalFileError):
                 self.shadow.remove_generation(generation)
             raise
-        self.origin = Origin.now(generation, reason, previous)
+        self.origin = Origin.now(generation, reason, Origin.load(self.meta_path, previous))
         self.origin.save(self.meta_path)
         reached("generation: origin saved")
         self._wanted_generation = ""

@@ -1,26 +1,39 @@
-"""Why a generation began, when, and after which: kept beside the shadow WAL, and noted in every snapshot."""
+"""Why a generation began, when, and after which: kept beside the shadow WAL, and noted in every snapshot.
+
+A replica may never have got the generation before, nor the one before that. So a generation names several, lest
+its order among those that the replica has be left to clocks.
+"""
 
 import json
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 ORIGIN_NAME = "litestream-tui.json"
+EARLIER_MAX = 64
+"""Generations named besides the one before; each takes 17 bytes of a note."""
 
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """The birth of one generation. `began` is RFC 3339 in UTC; `previous` is empty for a first one."""
+    """The birth of one generation. `began` is RFC 3339 in UTC; `previous` is empty for a first one.
+
+    `earlier` names those before `previous`, the newest first.
+    """
 
     generation: str
     reason: str
     previous: str
     began: str
+    earlier: tuple[str, ...] = ()
 
     @classmethod
-    def now(cls, generation: str, reason: str, previous: str) -> "Origin":
-        return cls(generation, reason, previous, datetime.now(UTC).isoformat(timespec="milliseconds"))
+    def now(cls, generation: str, reason: str, previous: "Origin") -> "Origin":
+        """Of a generation that begins now, after that of `previous`."""
+        earlier = (previous.previous, *previous.earlier)[:EARLIER_MAX] if previous.previous else ()
+        began = datetime.now(UTC).isoformat(timespec="milliseconds")
+        return cls(generation, reason, previous.generation, began, earlier)
 
     def save(self, meta_path: Path) -> None:
         """Write it down; a private file that Litestream leaves alone. Losing it loses words, no data."""
@@ -33,5 +46,5 @@ class Origin:
         with suppress(OSError, ValueError, TypeError):
             origin = cls(**json.loads((meta_path / ORIGIN_NAME).read_text()))
             if origin.generation == generation:
-                return origin
+                return replace(origin, earlier=tuple(str(name) for name in origin.earlier)[:EARLIER_MAX])
         return cls(generation, "", "", "")

@@ -372,6 +372,7 @@ class Replica:
             "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
             "reason": origin.reason,
             "previous": origin.previous,
+            "earlier": " ".join(origin.earlier),
         }
         self._emit("info", "write snapshot", position=str(position), size=image.size)
         self._started(snapshot_name(position.generation, position.index), image.size)

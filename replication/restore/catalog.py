@@ -28,7 +28,8 @@ _PERMISSIONS = 0o777
 class SnapshotNote:
     """What our snapshots say of themselves: the exact commit they hold, and where they come from.
 
-    `mode` has the permission bits of the source or is None; `previous` is the generation before or "".
+    `mode` has the permission bits of the source or is None; `previous` is the generation before or "", and
+    `earlier` are some before that one.
     """
 
     position: Position
@@ -38,6 +39,12 @@ class SnapshotNote:
     time: datetime | None
     reason: str
     previous: str
+    earlier: tuple[str, ...] = ()
+
+    @property
+    def before(self) -> set[str]:
+        """The generations known to be older than that of this snapshot."""
+        return {self.previous, *self.earlier} - {"", self.position.generation}
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +143,7 @@ def parse_note(note: Note | None, info: SnapshotInfo) -> SnapshotNote | None:
         time=time_from(str(note.get("time"))),
         reason=str(note.get("reason", "")),
         previous=str(note.get("previous", "")),
+        earlier=tuple(str(note.get("earlier", "")).split()),
     )
 
 

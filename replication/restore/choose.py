@@ -1,6 +1,6 @@
 """Which replica and which generation, when none is named: by content first, never by file times alone.
 
-Notes decide where there are any: a generation that another one names as its previous is older than that one.
+Notes decide where there are any: a generation that another one names as one before it is older than that one.
 What is left (replicas that Litestream wrote) goes by object times where those are believable and the file
 change counters of the newest snapshots do not speak against them. Where the two disagree nobody guesses:
 NoRestorePointError lists the candidates. A generation without a snapshot is never chosen.
@@ -105,7 +105,7 @@ def _left_out(headless: Sequence[Catalog], usable: Sequence[Catalog], chosen: Ca
 
     Raises CorruptObjectError where a damaged snapshot is all that keeps such a generation from being chosen.
     """
-    earlier = {item.note.previous for catalog in usable for item in catalog.snapshots if item.note}
+    earlier = {name for catalog in usable for item in catalog.snapshots if item.note for name in item.note.before}
     warnings: list[str] = []
     for catalog in headless:
         times = [item.created for item in catalog.segments] + list(catalog.damaged_times)
@@ -161,8 +161,8 @@ def newest_generation(candidates: Sequence[Candidate]) -> str | None:
 
 def _heads(candidates: Sequence[Candidate]) -> list[Candidate]:
     """Those that no other candidate comes after, by the notes."""
-    previous = {item.note.previous for item in candidates if item.note and item.note.previous != item.generation}
-    heads = [item for item in candidates if item.generation not in previous]
+    before = {name for item in candidates if item.note for name in item.note.before}
+    heads = [item for item in candidates if item.generation not in before]
     # Notes that name each other in a ring say nothing.
     return heads or list(candidates)
 

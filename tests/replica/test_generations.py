@@ -1,5 +1,7 @@
 """Across generations: what an old one still has to send goes first, and nothing is passed over."""
 
+from datetime import datetime, timedelta, tzinfo
+
 import pytest
 
 from replication.errors import StorageError
@@ -197,3 +199,29 @@ def test_promise_7_names_that_are_not_of_the_format_are_told_once_and_change_not
     assert {*odd} <= {*storage.names()}
     assert {*ours} - {*storage.names()} == set()
     assert bench.reasons() == ["no generation exists"]
+
+
+@pytest.mark.parametrize("unsent", [0, 1, 5])
+def test_a_clock_set_back_does_not_make_an_old_generation_the_newest(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, unsent: int
+) -> None:
+    """Generations that came and went while the store was away: no note in the replica names them, but the later does."""
+    bench.replica()
+    bench.commit()
+    bench.settle()
+    for number in range(unsent):
+        bench.database.request_generation(f"test {number}")
+        bench.commit()
+    bench.clock.now -= timedelta(days=1)
+
+    class Back(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> "Back":
+            real = datetime.now(tz) - timedelta(days=1)
+            return cls.fromtimestamp(real.timestamp(), tz)
+
+    monkeypatch.setattr("replication.replica.replica.datetime", Back)
+    bench.database.request_generation("the last")
+    bench.commit()
+    bench.settle()
+    bench.check()
