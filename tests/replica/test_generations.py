@@ -205,7 +205,7 @@ def test_promise_7_names_that_are_not_of_the_format_are_told_once_and_change_not
 def test_a_clock_set_back_does_not_make_an_old_generation_the_newest(
     bench: Bench, monkeypatch: pytest.MonkeyPatch, unsent: int
 ) -> None:
-    """Generations that came and went while the store was away: no note in the replica names them, but the later does."""
+    """Generations that came and went while the store was away: no note there names them, but the later does."""
     bench.replica()
     bench.commit()
     bench.settle()
