@@ -65,6 +65,8 @@ class ReplicaStatus:
     """When the next one is due; 0 if none is planned."""
     verified: Verification | None = None
     """The last verification, whatever its outcome."""
+    warning: str = ""
+    """What a person should know although nothing failed: that others write to the same place."""
     uploads: tuple[Upload, ...] = ()
     """The last objects written, oldest first, at most UPLOADS_MAX."""
 

@@ -9,60 +9,61 @@ own name space, which goes with the process that has it. Where there are none, o
 import errno
 import os
 import socket
-import struct
 import sys
 from pathlib import Path
 
 from replication.errors import DatabaseLockedError
 
-_NAME = "\0litestream-tui/database/{:x}-{:x}"
-_CREDENTIALS = struct.Struct("3i")
-_WAIT_SECONDS_MAX = 0.5
-"""How long the holder's kernel may take to say who it is."""
+_CLAIM = "litestream-tui/database/{:x}-{:x}"
+_HOLDER = "litestream-tui/holder/{:x}-{:x}/"
+"""With the process id behind it: a second name, which only says who has the first."""
+_SOCKETS = Path("/proc/net/unix")
 
 
 class Claim:
     """The claim on one file. `identity` is its device and inode."""
 
-    def __init__(self, identity: tuple[int, int], holder: socket.socket | None) -> None:
+    def __init__(self, identity: tuple[int, int], names: list[socket.socket]) -> None:
         self.identity = identity
-        self._holder = holder
+        self._names = names
 
     @classmethod
     def take(cls, path: Path) -> "Claim":
         """Claim the file at `path`, which exists; raise DatabaseLockedError, naming the holder, if it is taken."""
         status = os.stat(path)  # noqa: PTH116 (links are followed, as SQLite does)
         identity = (status.st_dev, status.st_ino)
+        claim = cls(identity, [])
         if sys.platform != "linux":
-            return cls(identity, None)
-        name = _NAME.format(*identity)
-        made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            return claim
         try:
-            made.bind(name)
-            made.listen(1)
+            claim._bind(_CLAIM.format(*identity))
+            claim._bind(f"{_HOLDER.format(*identity)}{os.getpid()}")
         except OSError as error:
-            made.close()
             if error.errno != errno.EADDRINUSE:
-                return cls(identity, None)
+                return claim
+            claim.release()
             raise DatabaseLockedError(
-                f"{path} is replicated already by litestream-tui, pid {_holder(name)}, maybe under another name of the "
-                "same file; stop that one first, or watch it instead"
+                f"{path} is replicated already by litestream-tui, pid {_holder(identity)}, maybe under another name of "
+                "the same file; stop that one first, or watch it instead"
             ) from None
-        return cls(identity, made)
+        return claim
 
     def release(self) -> None:
         """Let go."""
-        if self._holder is not None:
-            self._holder.close()
+        for name in self._names:
+            name.close()
+
+    def _bind(self, name: str) -> None:
+        made = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._names.append(made)
+        made.bind(f"\0{name}")
 
 
-def _holder(name: str) -> str:
+def _holder(identity: tuple[int, int]) -> str:
     """The process that has a claim, as far as it can be told."""
+    start = f"@{_HOLDER.format(*identity)}"
     try:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as asking:
-            asking.settimeout(_WAIT_SECONDS_MAX)
-            asking.connect(name)
-            credentials = asking.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
-        return str(_CREDENTIALS.unpack(credentials)[0])
+        names = [line.rpartition(" ")[2] for line in _SOCKETS.read_text(errors="replace").splitlines()]
     except OSError:
-        return "unknown"
+        names = []
+    return next((name.removeprefix(start) for name in names if name.startswith(start)), "unknown")

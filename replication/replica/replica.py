@@ -8,7 +8,8 @@ one begins. It leaves to the caller when to run, and what to do about errors: al
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Literal
@@ -29,6 +30,7 @@ from replication.errors import (
     StorageError,
 )
 from replication.position import Position
+from replication.replica.neighbours import Neighbours, alive_since
 from replication.replica.recovery import DivergedError, Recovered, noted_position, recover
 from replication.replica.retention import Holdings, expired, snapshot_needed
 from replication.replica.upload import cut, local_files, read_range
@@ -40,6 +42,8 @@ from replication.storage.names import segment_name, snapshot_name
 from replication.storage.replica_client import ReplicaClient
 
 NOTE_VERSION = 1
+OTHERS_SHOWN_MAX = 5
+"""Generations of others that a warning names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +82,13 @@ class Replica:
         """The segment that was tried last: where it begins, and the offset where it ends."""
         self._look_again = False
         """Others may have written here since the position was found."""
+        self._neighbours = Neighbours()
+        self._first_object = ""
+        """The first that was written in this run."""
+        self._written: set[str] = set()
+        """The generations that were written to in this run."""
+        self.warning = ""
+        """Who else writes here, in words."""
         self._wanted_after: int | None = None
         """A snapshot waits for an index after this one."""
 
@@ -298,7 +309,8 @@ class Replica:
         if snapshot_needed(holdings, position.generation, now, retention_seconds):
             self._send()
             self._snapshot()
-        forget = expired(holdings, position.generation, now, retention_seconds)
+        others = self._look_for_others(holdings)
+        forget = expired(holdings, position.generation, now, retention_seconds, others)
         removed = len(forget.objects)
         if forget.objects:
             client.delete(forget.objects)
@@ -311,6 +323,22 @@ class Replica:
                 "info", "retention enforced", objects_removed=removed, generations_removed=len(forget.generations)
             )
         return removed
+
+    def _look_for_others(self, holdings: Sequence[Holdings]) -> set[str]:
+        """Tell of somebody else who writes here, once for each change; the generations that are theirs."""
+        origin = self._database.origin
+        ours = {origin.generation, origin.previous, *origin.earlier, *self._database.generations, *self._written}
+        if self._neighbours.look(holdings, ours, self._first_object):
+            names = ", ".join(self._neighbours.found[:OTHERS_SHOWN_MAX])
+            self.warning = names and (
+                f"another program writes to {self.client.address} as well (generation {names}); restores may find "
+                "either database there, so give each a path of its own"
+            )
+            self._emit("warning", "others write to this replica", generations=names or "none any more")
+        others = {*self._neighbours.found}
+        with suppress(ValueError):
+            others |= alive_since(holdings, ours, datetime.fromisoformat(origin.began))
+        return others
 
     # -- snapshots ------------------------------------------------------------------------------------------------
 
@@ -403,6 +431,7 @@ class Replica:
     # -- progress -------------------------------------------------------------------------------------------------
 
     def _started(self, name: str, total: int) -> None:
+        self._written.add(name.split("/")[1])
         self._upload_began = time.monotonic()
         self.progress = replace(self.progress, object_name=name, object_bytes=0, object_total_bytes=total)
 
@@ -416,6 +445,7 @@ class Replica:
 
     def _finished(self, stored: int) -> None:
         progress, now = self.progress, time.time()
+        self._first_object = self._first_object or progress.object_name
         took = time.monotonic() - self._upload_began
         self.uploads.append(Upload(progress.object_name, progress.object_total_bytes, stored, now, took))
         self.progress = replace(

@@ -7,7 +7,7 @@ had written to it for a while. The generation in use is never removed.
 (Litestream keeps only what is inside the window, which right after a new snapshot is nothing but that.)
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -37,8 +37,18 @@ class Forget:
     objects: tuple[str, ...]
 
 
-def expired(holdings: Sequence[Holdings], current: str, now: datetime, retention_seconds: float) -> Forget:
-    """What may go at `now`. Nothing at all unless the generation `current` has a snapshot."""
+def expired(
+    holdings: Sequence[Holdings],
+    current: str,
+    now: datetime,
+    retention_seconds: float,
+    others: Collection[str] = frozenset(),
+) -> Forget:
+    """What may go at `now`. Nothing at all unless the generation `current` has a snapshot.
+
+    The generations `others` are somebody else's: they stay, and say nothing of our database.
+    """
+    holdings = [held for held in holdings if held.generation not in others]
     cutoff = now - timedelta(seconds=retention_seconds)
     if retention_seconds <= 0 or not any(held.generation == current and held.snapshots for held in holdings):
         return Forget((), ())

@@ -151,6 +151,7 @@ class ReplicaRunner:
             next_snapshot=0.0 if self._snapshot_due() == float("inf") else self._snapshot_due(),
             verified=replica.verified,
             uploads=tuple(replica.uploads),
+            warning=replica.warning,
         )
 
     def _timed_duties(self) -> None:

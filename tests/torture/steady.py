@@ -119,7 +119,9 @@ class Application:
         self._answered.set()
 
 
-def prove(client: ReplicaClient, hashes: Sequence[str], chance: random.Random, points_max: int) -> tuple[int, int]:
+def prove(
+    client: ReplicaClient, hashes: Sequence[str], chance: random.Random, points_max: int, only: str | None = None
+) -> tuple[int, int]:
     """All that a replica holds is right: how many restore points were restored, and how many generations there are.
 
     In each generation every commit from its first to its last is there, in order. Of these at most `points_max`,
@@ -128,7 +130,7 @@ def prove(client: ReplicaClient, hashes: Sequence[str], chance: random.Random, p
     order = {sha: number for number, sha in enumerate(hashes)}
     looked_at = generations = 0
     for generation in client.generations():
-        if not read_catalog(client, generation).snapshots:
+        if only not in (None, generation) or not read_catalog(client, generation).snapshots:
             continue
         generations += 1
         points = restore_points(client, generation)
