@@ -321,7 +321,7 @@ class Database:
             follower.copy_one_life()
         except ContinuityLostError as lost:
             return Begin(str(lost))
-        self._follow(held, follower)
+        self._follow(held, follower, follower.position.offset != decision.mark.offset)
         self._emit("info", "generation continues", position=str(self.position))
         return None
 
@@ -335,7 +335,7 @@ class Database:
             held.follower = None
             return False
         self.origin = Origin.load(self.meta_path, generation)
-        self._follow(held, follower)
+        self._follow(held, follower, copied_now=False)
         self._emit("info", "generation continues", position=str(self.position))
         return True
 
@@ -363,7 +363,7 @@ class Database:
         self.origin.save(self.meta_path)
         reached("generation: origin saved")
         self._wanted_generation = ""
-        self._follow(held, follower)
+        self._follow(held, follower, copied_now=True)
         self._emit("info", "generation begins", generation=generation, reason=reason)
 
     def _trim(self, generation: str) -> None:
@@ -373,8 +373,10 @@ class Database:
             mark = last_commit(self.shadow.path(generation, indexes[-1]))
             self.shadow.seal(generation, indexes[-1], mark.offset if mark is not None else 0)
 
-    def _follow(self, held: Held, follower: Follower) -> None:
+    def _follow(self, held: Held, follower: Follower, copied_now: bool) -> None:
         held.follower = follower
+        if follower.frames:
+            held.compare_with_sqlite(copied_now)
         assert self._engine_lock is not None
         self._engine_lock.describe(held.identity[1], follower.wal_inode)
         older = (name for name in self.shadow.generations() if name != follower.generation)

@@ -6,16 +6,19 @@ generation.
 """
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from replication.database.shadow_wal import ShadowLostError, ShadowWAL
-from replication.database.tail import Mark, OverwrittenError, advance
+from replication.database.tail import RESCAN_BYTES, Mark, OverwrittenError, advance, still_there
 from replication.errors import DatabaseError
 from replication.position import INDEX_MAX, OFFSET_LIMIT_BYTES, Position
 from replication.sqlite.checksum import WAL_HEADER_SIZE
 from replication.sqlite.wal import WALHeader, salt_steps
 from replication.steps import reached
+
+INTERRUPTED = "wal held a commit that its writer did not live to finish"
 
 _UNREADABLE_HEADERS_MAX = 10
 """A header found half written more often than this in a row is a damaged one."""
@@ -69,8 +72,14 @@ class Follower:
         self._wal_path = wal_path
         self.wal_inode = wal_path.stat().st_ino
         """The WAL is this file; another one at its path was made by somebody else."""
+        self.doubted = False
+        """More was copied than SQLite goes by: see replication/sqlite/counted.py."""
         self._unreadable = 0
         self._may_restart = True
+        self._batch: Mark | None = None
+        """Where the last copy that found anything began."""
+        self._modified_ns = 0
+        """When the WAL was last written to, as seen before the last copy."""
 
     @property
     def position(self) -> Position:
@@ -98,8 +107,13 @@ class Follower:
             if status.st_ino != self.wal_inode:
                 raise ContinuityLostError("wal replaced by another process")
             self.wal_bytes = status.st_size
+            written = status.st_mtime_ns != self._modified_ns
+            self._modified_ns = status.st_mtime_ns
+            before = self.mark
             try:
                 self._copy_life(wal, thorough)
+                if written and before is not None and self.mark is not None and self.mark.offset == before.offset:
+                    self._look_back(wal)
             except OverwrittenError:
                 # A restart between our look at the header and at the frames is an ordinary one.
                 head = os.pread(wal, WAL_HEADER_SIZE, 0)
@@ -134,6 +148,24 @@ class Follower:
             if wal.read(WAL_HEADER_SIZE) != mark.header.pack():
                 raise ContinuityLostError("wal restarted while it was opened")
         self._may_restart = True
+
+    def compare(self, counted: int) -> None:
+        """Told how many frames SQLite goes by, while nobody wrote: were more copied, no restart of the WAL is ordinary.
+
+        What is too much the next commit takes the place of, and until then the WAL is as it was copied.
+        """
+        self.doubted = counted < self.frames
+
+    def compare_with(self, count: Callable[[], int], copied_now: bool) -> None:
+        """As `compare`, while others may write: only what is counted in the life that was copied says anything.
+
+        A count of 0 is that of a WAL about to be restarted, which says nothing of frames `copied_now`.
+        """
+        counted = count()
+        with self._wal_path.open("rb") as wal:
+            same_life = self.mark is not None and wal.read(WAL_HEADER_SIZE) == self.mark.header.pack()
+        if same_life and (counted or copied_now):
+            self.compare(counted)
 
     def make_durable(self) -> None:
         """Make what was copied of the current life survive a power cut, before SQLite may forget it."""
@@ -173,11 +205,25 @@ class Follower:
             self._enter_life(header)
         self._append(wal, thorough)
 
+    def _look_back(self, wal: int) -> None:
+        """The WAL was written to: was it in the place of what was copied last?
+
+        A commit may take the place of the first frames of one that its writer did not live to finish, and the last
+        frame of that stays as it was.
+        """
+        batch, mark = self._batch, self.mark
+        if batch is None or mark is None or mark.offset - batch.offset > RESCAN_BYTES:
+            return
+        if not still_there(wal, batch, mark):
+            raise OverwrittenError(INTERRUPTED)
+
     def _enter_life(self, header: WALHeader) -> None:
         """The WAL was restarted: go on in the next index, unless nothing was ever copied into this one."""
         mark = self.mark
         if not self._may_restart:
             raise ContinuityLostError("wal restarted while it was opened")
+        if self.doubted:
+            raise ContinuityLostError(INTERRUPTED)
         if mark is not None:
             if header.page_size != mark.header.page_size:
                 raise ContinuityLostError("page size changed")
@@ -190,6 +236,7 @@ class Follower:
                 reached("shadow: index sealed")
                 self.index += 1
         self.mark = Mark.start(header)
+        self._batch = None
 
     def _append(self, wal: int, thorough: bool) -> None:
         mark = self.mark
@@ -206,6 +253,8 @@ class Follower:
             after = advance(wal, mark, sink, limit, thorough)
             if after.offset != mark.offset:
                 reached("shadow: frames written")
+        if after.offset != mark.offset:
+            self._batch = mark
         self.mark = after
         if after.scanned + after.header.frame_size > limit:
             raise WALTooLongError(

@@ -14,6 +14,7 @@ from replication.database.checkpoint import CheckpointPolicy, CheckpointState, d
 from replication.database.follower import ContinuityLostError, Follower
 from replication.database.image import Image, Overlay
 from replication.database.shadow_wal import ShadowWAL
+from replication.sqlite.counted import frames_counted
 from replication.sqlite.hold import CheckpointResult, Hold
 from replication.steps import reached
 
@@ -93,6 +94,8 @@ class Held:
             raise ContinuityLostError(
                 f"a checkpoint counted {result.log_frames} frames, of which {follower.frames} had been copied"
             )
+        if not result.busy and result.log_frames:
+            follower.compare(result.log_frames)
         if result.complete:
             done = follower.position.offset
             self._checkpoint = replace(self._checkpoint, done_offset=done, last_time=now, blocked_count=0)
@@ -100,6 +103,11 @@ class Held:
             blocked = self._checkpoint.blocked_count + 1
             self._checkpoint = replace(self._checkpoint, blocked_count=blocked, blocked_time=now)
         return result
+
+    def compare_with_sqlite(self, copied_now: bool) -> None:
+        """After a first copy, `copied_now` if it found anything: was more copied than SQLite goes by?"""
+        assert self.follower is not None
+        self.follower.compare_with(lambda: frames_counted(self._hold.path), copied_now)
 
     @property
     def blocked_count(self) -> int:

@@ -76,6 +76,19 @@ def advance(descriptor: int, mark: Mark, sink: Sink, limit: int | None = None, t
     return after
 
 
+def still_there(descriptor: int, start: Mark, end: Mark) -> bool:
+    """True if the frames from `start` to `end` are in the WAL as they were followed, all of them."""
+    offset, sums = start.offset, start.sums
+    chunk_size = max(1, READ_CHUNK_BYTES // end.header.frame_size) * end.header.frame_size
+    while offset < end.offset:
+        data = os.pread(descriptor, min(chunk_size, end.offset - offset), offset)
+        frames = frames_in(data, end.header, sums)
+        if not data or frames.count * end.header.frame_size < len(data):
+            return False
+        offset, sums = offset + len(data), frames.sums
+    return sums == end.sums
+
+
 def _unscanned(mark: Mark) -> Mark:
     """The mark without what it knows of frames that have no commit."""
     return replace(mark, scanned=mark.offset, scanned_sums=mark.sums)
