@@ -37,10 +37,15 @@ REPLICA_NAMES = re.compile(
 
 
 class World:
-    """Made anew for each round, with settings that make everything happen often."""
+    """Made anew for each round, with settings that make everything happen often; `restless`: as often as can be."""
 
     def __init__(
-        self, folder: Path, nursery: Nursery, chance: random.Random, location: S3Location | None = None
+        self,
+        folder: Path,
+        nursery: Nursery,
+        chance: random.Random,
+        location: S3Location | None = None,
+        restless: bool = False,
     ) -> None:
         folder.mkdir()
         self.folder = folder
@@ -49,21 +54,29 @@ class World:
         self.replica = folder / "replica"
         self.acks = folder / "acks"
         self.log = folder / "log"
-        self.floor = 0
-        """The number of a state that the replica is known to have; never goes back."""
+        self.arrived = 0
+        """The number of the newest state that was restored; what is restored later is no older."""
+        self.acknowledged = 0
+        """The number of the state at the last position acknowledged, which may be older: a kill can hide the last."""
+        self.interrupted = 0
+        """Restores of a commit that a kill interrupted: see killable.py."""
         self._nursery = nursery
         self._location = location
         self.client = ReplicaClient(open_storage(location or FileLocation(self.replica)))
         self._config = folder / "litestream.yml"
-        self._config.write_text(self._settings(chance))
+        self._config.write_text(self._settings(chance, restless))
         pause_seconds = chance.choice([0.0, 0.001, 0.004] if location is None else [0.004, 0.02])
         seed = f"{chance.random()}"
         self.application = Application(self.path, chance.choice([512, 1024, 4096]), seed, pause_seconds)
         self.engine: Life | None = None
         self.application.start()
 
-    def _settings(self, chance: random.Random) -> str:
+    def _settings(self, chance: random.Random, restless: bool) -> str:
         place = self._location
+
+        def some(*choices: str) -> str:
+            return choices[0] if restless else chance.choice(choices)
+
         lines = (
             [f"path: {self.replica}"]
             if place is None
@@ -79,15 +92,15 @@ class World:
         lines += [
             # On S3 each object is a request of every restore.
             f"sync-interval: {'1ms' if place is None else '30ms'}",
-            f"snapshot-interval: {chance.choice(['50ms', '200ms', '1s'])}",
-            f"retention: {chance.choice(['300ms', '1s', '1h'])}",
-            f"retention-check-interval: {chance.choice(['100ms', '500ms'])}",
+            f"snapshot-interval: {some('50ms', '200ms', '1s')}",
+            f"retention: {some('300ms', '1s', '1h')}",
+            f"retention-check-interval: {some('100ms', '500ms')}",
         ]
         replica = "".join(f"        {line}\n" for line in lines).replace("        ", "      - ", 1)
         return (
             f"logging:\n  level: debug\ndbs:\n  - path: {self.path}\n    monitor-interval: 20ms\n"
-            f"    checkpoint-interval: {chance.choice(['20ms', '1s'])}\n"
-            f"    min-checkpoint-page-count: {chance.choice([1, 8, 40])}\n    replicas:\n{replica}"
+            f"    checkpoint-interval: {some('20ms', '1s')}\n"
+            f"    min-checkpoint-page-count: {some('8', '1', '40')}\n    replicas:\n{replica}"
         )
 
     # -- lives ----------------------------------------------------------------------------------------------------
@@ -131,35 +144,38 @@ class World:
         """
         acked = self.acked()
         if acked is None:
-            assert not self.floor
+            assert not self.arrived
             return
-        states = {sha: number for number, sha in enumerate(self.application.states())}
-        sha, _ = self.restored(AtPosition(acked))
-        assert sha in states, f"{acked} was acknowledged, and restores to a state that never was"
-        assert states[sha] >= self.floor, f"{acked} was acknowledged, and is older than what had arrived before"
-        self.floor = states[sha]
-        sha, position = self.restored(Latest())
-        assert sha in states, f"the latest restore, {position}, is a state that never was"
-        assert states[sha] >= self.floor, f"the latest restore, {position}, is older than {acked}, acknowledged"
+        known = self.restored(AtPosition(acked))[0]
+        assert known is not None, f"{acked} was acknowledged, and restores to a state that never was"
+        assert known >= self.acknowledged, f"{acked} restores to an older state than what came before it"
+        self.acknowledged = known
+        known, position = self.restored(Latest())
+        assert known is not None, f"the latest restore, {position}, is a state that never was"
+        assert known >= self.acknowledged, f"the latest restore, {position}, is older than {acked}, acknowledged"
+        assert known >= self.arrived, f"the latest restore, {position}, is older than one before"
         assert position.generation != acked.generation or position >= acked
-        self.floor = states[sha]
+        self.arrived = known
 
     def await_arrival(self) -> None:
         """Everything that was committed arrives; the writer must be paused."""
-        newest = self.application.states()[-1]
+        newest = len(self.application.states()) - 1
+        interrupted = self.interrupted
         deadline = time.monotonic() + ARRIVAL_SECONDS_MAX
+        found: object = None
         while True:
             assert self.engine is not None
             assert not self.engine.ended(), f"the program ended by itself: {self._tail()}"
             try:
-                found = self.restored(Latest())[0] if self.acked() is not None else ""
+                found = self.restored(Latest())[0] if self.acked() is not None else None
             except ReplicationError as error:
                 # The replica may be changing under the restore.
-                found = str(error)
-            if found == newest:
-                self.floor = len(self.application.states()) - 1
+                found = error
+            if found == newest and self.interrupted == interrupted:
+                self.arrived = newest
                 return
-            assert time.monotonic() < deadline, f"the last commit does not arrive: {found}; {self._tail()}"
+            interrupted = self.interrupted
+            assert time.monotonic() < deadline, f"{newest} does not arrive, but {found}; {self._tail()}"
             time.sleep(0.01)
 
     def acked(self) -> Position | None:
@@ -171,11 +187,15 @@ class World:
         lines = text[: text.rfind("\n") + 1].splitlines()
         return Position.parse(lines[-1]) if lines else None
 
-    def restored(self, target: Target) -> tuple[str, Position]:
-        """The hash of what a restore makes, and where it is."""
+    def restored(self, target: Target) -> tuple[int | None, Position]:
+        """The number of the state that a restore makes, None if there was no such state; and its position."""
         output = self.folder / "restored"
         result = restore([Source("test", self.client)], output, RestoreOptions(target=target, integrity_check="none"))
-        found = sha256(output)
+        states = {sha: number for number, sha in enumerate(self.application.states())}
+        found = states.get(sha256(output))
+        if found is None:
+            found = self.application.interrupted(output)
+            self.interrupted += found is not None
         output.unlink()
         return found, result.position
 

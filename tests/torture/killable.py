@@ -2,10 +2,17 @@
 
 The oracle is a file outside the database: one hash for each state, in order, written right after the commit. A writer
 that is killed between the two leaves one state untold; its successor tells it before it writes anything itself.
+
+There is one state that no successor tells. A writer puts the frames of a commit into the WAL, and then says in shared
+memory that they count. Killed between the two, while somebody else keeps the shared memory alive, it leaves a whole,
+valid commit that SQLite goes on without, and would have recovered had nobody been there. The application was never told
+of it, and whoever reads the WAL cannot know: a replica may have it, until the next commit takes its place.
 """
 
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 _WRITER = r"""
@@ -22,13 +29,15 @@ db.execute("CREATE TABLE IF NOT EXISTS t(a INTEGER PRIMARY KEY, b BLOB, c INT)")
 db.execute("CREATE INDEX IF NOT EXISTS i ON t(c)")
 log = os.open(oracle, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600)
 told = os.pread(log, 64, max(0, os.fstat(log).st_size - 65)).decode()
+count = os.fstat(log).st_size // 65
 
 def tell():
-    global told
+    global told, count
     sha = hashlib.sha256(db.serialize()).hexdigest()
     if sha != told:
         os.write(log, f"{sha}\n".encode())
         told = sha
+        count += 1
 
 def checkpoint():
     # Others that hold the WAL are waited for only shortly.
@@ -43,9 +52,15 @@ def rollback():
         db.execute("INSERT INTO t(b, c) VALUES(?, 0)", (chance.randbytes(page_size),))
     db.execute("ROLLBACK")
 
+def insert():
+    # Every state differs from all others, so that a hash names one commit. The largest c is its number.
+    db.execute("INSERT INTO t(b, c) VALUES(?, ?)", (chance.randbytes(16), count))
+
 def commit():
     kind = chance.random()
     if kind < 0.01:
+        insert()
+        tell()
         db.execute("VACUUM")
     elif kind < 0.04:
         return checkpoint()
@@ -53,13 +68,12 @@ def commit():
         return rollback()
     else:
         db.execute("BEGIN IMMEDIATE")
-        # Every state differs from all others, so that a hash names one commit.
-        db.execute("INSERT INTO t(b, c) VALUES(?, ?)", (chance.randbytes(16), chance.randrange(1 << 40)))
+        insert()
         if kind < 0.3:
             db.execute("UPDATE t SET b=? WHERE a % 7 = ?", (chance.randbytes(page_size // 3), chance.randrange(7)))
         elif kind < 0.4:
             for _ in range(8):
-                db.execute("INSERT INTO t(b, c) VALUES(?, 1)", (chance.randbytes(page_size // 2),))
+                db.execute("INSERT INTO t(b, c) VALUES(?, 0)", (chance.randbytes(page_size // 2),))
         db.execute("DELETE FROM t WHERE a < (SELECT max(a) FROM t) - 80")
         db.execute("COMMIT")
     tell()
@@ -73,7 +87,10 @@ while True:
         if not word:
             break
         going = word == b"g"
-        if not going:
+        if going:
+            insert()
+            tell()
+        else:
             print("paused", flush=True)
         continue
     commit()
@@ -90,6 +107,8 @@ class Application:
         self.oracle = path.with_name("oracle")
         self._arguments = (page_size, seed, pause_seconds)
         self._lives = 0
+        self._killed_at: set[int] = set()
+        """How many states there were at each kill."""
         self._process: subprocess.Popen[str] | None = None
 
     def start(self) -> None:
@@ -108,7 +127,7 @@ class Application:
         self._expect("ready")
 
     def go(self) -> None:
-        """Commit until `stop`."""
+        """Commit, once at least, until `stop`."""
         self._say("g")
 
     def stop(self) -> None:
@@ -121,6 +140,7 @@ class Application:
         assert self._process is not None
         self._process.kill()
         self._let_go()
+        self._killed_at.add(len(self.states()))
 
     def close(self) -> None:
         """End it in good order; as the last connection to its database it checkpoints and removes the WAL."""
@@ -137,6 +157,18 @@ class Application:
     def states(self) -> list[str]:
         """The hash of every state, in order."""
         return self.oracle.read_text().split()
+
+    def interrupted(self, restored: Path) -> int | None:
+        """The number of the last told state, if a restored file is sound and holds a commit that a kill interrupted."""
+        with closing(sqlite3.connect(restored)) as connection:
+            [[verdict]] = connection.execute("PRAGMA integrity_check").fetchall()
+            [[number]] = connection.execute("SELECT max(c) FROM t").fetchall()
+        # VACUUM has no number of its own, and always follows a state that has one.
+        known = {count - 1 for count in self._killed_at if number in (count, count - 1)}
+        if verdict == "ok" and known:
+            return max(known)
+        print(f"restored: state {number}, {verdict}; killed at {sorted(self._killed_at)}, {len(self.states())} states")
+        return None
 
     def _say(self, word: str) -> None:
         assert self._process is not None

@@ -65,10 +65,21 @@ class Nursery:
             text=True,
         )
 
-    def program(self, *arguments: str | Path, log: Path, acks: Path, step: str = "", pass_by: int = 0) -> Life:
-        """Run the program; with `step` it dies there, after passing by so many times."""
+    def program(
+        self,
+        *arguments: str | Path,
+        log: Path,
+        acks: Path,
+        step: str = "",
+        pass_by: int = 0,
+        call: str = "tui.cli:main",
+    ) -> Life:
+        """Run the program; with `step` it dies there, after passing by so many times.
+
+        `call` is another function to run in its place, as module:name, which takes a list of texts.
+        """
         words = [str(item) for item in arguments]
-        pid = self.ask(arguments=words, log=str(log), acks=str(acks), step=step, pass_by=pass_by)
+        pid = self.ask(arguments=words, log=str(log), acks=str(acks), step=step, pass_by=pass_by, call=call)
         return Life(pid, self)
 
     def ask(self, **order: object) -> Any:
@@ -91,6 +102,8 @@ class Nursery:
 def _tell_acknowledged(path: str) -> None:
     """Write to `path` the position up to which the replica has everything, each time the store has said so."""
     from replication.position import Position
+    from replication.replica.recovery import Recovered
+    from replication.replica.replica import Replica
     from replication.storage.container import Note
     from replication.storage.replica_client import ReplicaClient
 
@@ -115,6 +128,15 @@ def _tell_acknowledged(path: str) -> None:
         os.write(descriptor, f"{note['position']}\n".encode())
         return stored
 
+    found = Replica._found
+
+    def told_found(self: Replica, recovered: Recovered) -> None:
+        # What an earlier life stored and did not live to write down.
+        position = recovered.position
+        os.write(descriptor, f"{replace(position, offset=max(position.offset, recovered.floor))}\n".encode())
+        found(self, recovered)
+
+    Replica._found = told_found  # type: ignore[assignment,method-assign]
     ReplicaClient.write_segment = told_segment  # type: ignore[method-assign]
     ReplicaClient.write_snapshot = told_snapshot  # type: ignore[method-assign]
 
@@ -128,9 +150,26 @@ def _live(order: dict[str, Any]) -> int:
     os.dup2(log, 1)
     os.dup2(log, 2)
     _tell_acknowledged(order["acks"])
-    from tui.cli import main
+    if order["step"]:
+        _die_at(order["step"], order["pass_by"])
+    module, _, name = order["call"].partition(":")
+    return int(getattr(import_module(module), name)(order["arguments"]))
 
-    return main(order["arguments"])
+
+def _die_at(step: str, pass_by: int) -> None:
+    """End this process as a crash would, at the named step."""
+    from replication import steps
+
+    left = pass_by
+
+    def hook(name: str) -> None:
+        nonlocal left
+        if name == step:
+            left -= 1
+            if left < 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    steps.hook = hook
 
 
 def _serve() -> int:
