@@ -100,8 +100,8 @@ class _Choice:
     prove: bool = False
 
 
-def make_plan(catalog: Catalog, target: Target) -> Plan:
-    """The plan for a target in one generation.
+def make_plan(catalog: Catalog, target: Target, thorough: bool = False) -> Plan:
+    """The plan for a target in one generation; `thorough` reads WAL up to it even where a snapshot holds that commit.
 
     Raises NoRestorePointError, saying what there is, and ReplicaGapError, naming the object that is missing.
     """
@@ -119,7 +119,7 @@ def make_plan(catalog: Catalog, target: Target) -> Plan:
     gap: ReplicaGapError | None = None
     for choice in choices:
         try:
-            return _plan(catalog, target, cut, choice)
+            return _plan(catalog, target, cut, choice, thorough)
         except ReplicaGapError as error:
             # An older or newer snapshot may have an unbroken run of segments; if none has, the first one
             # counts.
@@ -228,12 +228,12 @@ def _unnoted(catalog: Catalog, snapshot: Snapshot, target: Target, cut: _Cut) ->
     return _Choice(snapshot, sure=False)
 
 
-def _plan(catalog: Catalog, target: Target, cut: _Cut, choice: _Choice) -> Plan:
+def _plan(catalog: Catalog, target: Target, cut: _Cut, choice: _Choice, thorough: bool) -> Plan:
     snapshot = choice.snapshot
     start = snapshot.position
     stop = target.position if isinstance(target, AtPosition) else None
     used = tuple(item for item in cut.kept if item.index >= snapshot.info.index)
-    if stop == start and (snapshot.note or not used):
+    if stop == start and (not used or (snapshot.note and not thorough)):
         used = ()
     elif snapshot.info.index <= cut.last_index:
         _check_indexes(snapshot, used, cut.last_index)

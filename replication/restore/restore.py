@@ -45,13 +45,17 @@ Phase = Literal["plan", "snapshot", "wal", "check", "done"]
 
 @dataclass(frozen=True, slots=True)
 class RestoreOptions:
-    """What to restore and how carefully; `generation` None means that it is chosen."""
+    """What to restore and how carefully; `generation` None means that it is chosen.
+
+    `thorough` reads the WAL up to the target even where a snapshot holds that very commit, as for any later one.
+    """
 
     target: Target = Latest()  # noqa: RUF009 (frozen)
     generation: str | None = None
     parallelism: int = PARALLELISM_DEFAULT
     integrity_check: Check = "quick"
     backoff: Backoff = Backoff()  # noqa: RUF009 (frozen)
+    thorough: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +109,7 @@ def prepare(sources: Sequence[Source], options: RestoreOptions, cancel: threadin
     Raises StorageError, NoRestorePointError, ReplicaGapError, RestoreCancelledError.
     """
     chosen: Chosen = choose(sources, options.target, options.generation, cancel or threading.Event())
-    return Prepared(chosen.source, make_plan(chosen.catalog, options.target), chosen.warnings)
+    return Prepared(chosen.source, make_plan(chosen.catalog, options.target, options.thorough), chosen.warnings)
 
 
 def restore(

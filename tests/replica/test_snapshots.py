@@ -145,3 +145,21 @@ def test_the_first_segment_reaches_what_the_first_snapshot_holds(bench: Bench, m
     first = client.segments(here.generation)[0]
     assert sum(map(len, client.read(first.name))) == here.offset
     bench.check()
+
+
+def test_damaged_wal_below_a_snapshot_of_the_newest_commit_is_found(settled: Bench) -> None:
+    settled.database.checkpoint()
+    for _ in range(3):
+        settled.commit()
+        settled.settle()
+    assert settled.replica().snapshot() == "snapshot 00000001 written"
+    storage = settled.storages["a"]
+    name = [name for name in storage.names() if "/wal/00000001_" in name][1]
+    rotten = bytearray(storage.read(name))
+    rotten[-5] ^= 1
+    storage.replace(name, bytes(rotten))
+    result = settled.replica().verify(threading.Event())
+    assert (result.outcome, name in result.words) == ("failed", True), result.words
+    settled.commit()
+    settled.settle()
+    assert settled.restored() == settled.app.sha256()
