@@ -227,7 +227,7 @@ class Follower:
         if mark is not None:
             if header.page_size != mark.header.page_size:
                 raise ContinuityLostError("page size changed")
-            if not salt_steps(mark.header, header):
+            if not salt_steps(mark.header, header) and not header.salts_by_chance:
                 raise ContinuityLostError("wal made anew by another process")
             if mark.frames:
                 if self.index + 1 >= INDEX_MAX:

@@ -50,6 +50,8 @@ class Replay:
         self._plan = plan
         self._file = file
         self._index: _Index | None = None
+        self._salts: set[tuple[int, int]] = set()
+        """Of every index so far."""
         self.reached = plan.start
         """The commit that the file holds, once `finish` has returned; before it, the last one read."""
         self._next_commit: Position | None = None
@@ -125,6 +127,7 @@ class Replay:
             )
         if self._index is not None:
             self._check_salts(self._index.header, header, segment)
+        self._salts.add(header.salts)
         self._index = _Index(info.index, header, header.sums, end=0)
         start = self._plan.start
         if start.index == info.index:
@@ -167,11 +170,14 @@ class Replay:
         """The WAL must come after that of the index before: else it belongs to another place, or another database."""
         info = segment.info
         steps = salt_steps(before, header)
-        if not steps:
+        # By chance the same salts come twice only if it is the same WAL.
+        unknown = not steps and header.salts_by_chance and header.salts not in self._salts
+        if not steps and not unknown:
             raise CorruptObjectError(info.name, "by its salts it does not follow the WAL of the index before it")
-        if steps > 1 and segment.note is None:
+        if steps != 1 and segment.note is None:
+            how = "emptied" if unknown else f"restarted {steps} times"
             self.remarks.append(
-                f"Between the indexes {info.index - 1:08x} and {info.index:08x} the WAL was restarted {steps} times, "
+                f"Between the indexes {info.index - 1:08x} and {info.index:08x} the WAL was {how}, "
                 "and nothing says that no commit was lost there: Litestream wrote this. Check the data."
             )
 

@@ -36,6 +36,15 @@ class WALHeader:
         return self.salt1, self.salt2
 
     @property
+    def salts_by_chance(self) -> bool:
+        """True if the salts say nothing of the life before.
+
+        Whoever restarts the WAL adds one to the first salt. But a connection that never did so takes salts by chance
+        when it is the first to write into an empty WAL: a new one, or one that somebody else has emptied (TRUNCATE).
+        """
+        return self.sequence == 0
+
+    @property
     def frame_size(self) -> int:
         return FRAME_HEADER_SIZE + self.page_size
 
@@ -85,7 +94,7 @@ class Frames:
 def salt_steps(before: WALHeader, after: WALHeader) -> int:
     """How many times the WAL was restarted from one header to the other; 0 if the second cannot come after the first.
 
-    SQLite adds one to the first salt at each restart; a WAL that is made anew begins with a random one.
+    SQLite adds one to the first salt at each restart; but see WALHeader.salts_by_chance.
     """
     steps = (after.salt1 - before.salt1) & 0xFFFFFFFF
     return steps if steps <= SALT_STEPS_MAX else 0

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta, tzinfo
 import pytest
 
 from replication.errors import StorageError
+from tests.foreign import Shell
 from tests.replica.bench import Bench
 
 DOWN = StorageError("the store is down")
@@ -225,3 +226,21 @@ def test_a_clock_set_back_does_not_make_an_old_generation_the_newest(
     bench.commit()
     bench.settle()
     bench.check()
+
+
+def test_a_wal_emptied_by_one_and_begun_by_another_goes_on(bench: Bench) -> None:
+    """Whoever never restarted the WAL begins an empty one with salts by chance."""
+    bench.replica()
+    bench.commit()
+    bench.settle()
+    with Shell(bench.path).open() as other:
+        for _ in range(3):
+            bench.database.checkpoint()
+            assert other.execute("PRAGMA wal_checkpoint(TRUNCATE)") == [[0, 0, 0]]
+            bench.commit()
+    bench.settle()
+    bench.check()
+    here = bench.database.position
+    assert here is not None
+    assert here.index == 3
+    assert bench.reasons() == ["no generation exists"]
