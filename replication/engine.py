@@ -4,10 +4,12 @@ Two pools do the work, one that copies WAL and one that uploads; a watcher wakes
 is their safety net. Callers start it, ask for status and events as often as they like, and close it.
 """
 
+import tempfile
 import threading
 import time
 from contextlib import suppress
 from functools import partial
+from pathlib import Path
 
 from replication.config import Config, DatabaseConfig
 from replication.database.checkpoint import CheckpointPolicy
@@ -18,9 +20,12 @@ from replication.database.watch import Watcher
 from replication.errors import DatabaseError, DatabaseLockedError, LocalFileError, ReplicationError
 from replication.events import Event, EventLog
 from replication.pool import Job, Pool
+from replication.replica import validation
 from replication.replica.outage import Outages
 from replication.replica.replica import Replica
 from replication.replica.runner import ERROR_REPEAT_SECONDS, Intervals, ReplicaRunner
+from replication.restore import preview
+from replication.restore.scratch import sweep
 from replication.source import Source
 from replication.sqlite.connection import check_sqlite_version, sqlite_version
 from replication.sqlite.errors import DatabaseBusyError
@@ -71,6 +76,9 @@ class Engine:
                 raise
             except ReplicationError:
                 pass  # the first sync meets it again, and shows it
+        for source in self._sources:
+            sweep(source.config.meta_path, validation.SCRATCH_PREFIX)
+        sweep(Path(tempfile.gettempdir()), preview.SCRATCH_PREFIX)
         self._watcher = Watcher(self.events)
         self._sync_pool = Pool("sync", min(SYNC_THREADS_MAX, max(1, len(self._sources))), self._crashed)
         replicas = sum(len(source.runners) for source in self._sources)

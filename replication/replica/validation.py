@@ -4,7 +4,6 @@ The restored file is temporary and goes whatever happens. What follows from a di
 """
 
 import hashlib
-import tempfile
 import threading
 from collections.abc import Iterable
 from pathlib import Path
@@ -13,9 +12,11 @@ from replication.database.database import Database
 from replication.position import Position
 from replication.restore.choose import Source
 from replication.restore.restore import RestoreOptions, restore
+from replication.restore.scratch import scratch
 from replication.restore.target import AtIndex, AtPosition, Target
 from replication.storage.replica_client import ReplicaClient
 
+SCRATCH_PREFIX = "validate-"
 _READ_BYTES = 1 << 20
 
 
@@ -30,8 +31,8 @@ def restored_digest(client: ReplicaClient, position: Position, folder: Path, can
 
     Raises whatever a restore raises: then the replica is not restorable, or could not be asked.
     """
-    with tempfile.TemporaryDirectory(prefix="validate-", dir=folder) as temporary:
-        output = Path(temporary) / "restored.db"
+    with scratch(folder, SCRATCH_PREFIX) as temporary:
+        output = temporary / "restored.db"
         options = RestoreOptions(
             target=_target(client, position),
             generation=position.generation,

@@ -1,6 +1,5 @@
 """The database of another moment, opened to look at: restored to a temporary file that nobody can find later."""
 
-import shutil
 import tempfile
 import threading
 from collections.abc import Callable, Sequence
@@ -9,7 +8,10 @@ from pathlib import Path
 from replication.restore.choose import Source
 from replication.restore.output import local_errors
 from replication.restore.restore import Progress, RestoreOptions, restore
+from replication.restore.scratch import scratch
 from replication.sqlite.preview import Preview
+
+SCRATCH_PREFIX = "litestream-tui-look-"
 
 
 def open_preview(
@@ -23,12 +25,9 @@ def open_preview(
 
     Raises all that `restore` raises, and DatabaseError; nothing is left then.
     """
-    with local_errors(Path(tempfile.gettempdir())):
-        folder = Path(tempfile.mkdtemp(prefix="litestream-tui-look-"))
-    try:
+    place = Path(tempfile.gettempdir())
+    with local_errors(place), scratch(place, SCRATCH_PREFIX) as folder:
         restored = folder / "database"
         restore(sources, restored, options, progress, cancel)
-        return Preview(restored, live)
-    finally:
         # What is open can still be read, and goes with the last who has it open, however that one ends.
-        shutil.rmtree(folder, ignore_errors=True)
+        return Preview(restored, live)
