@@ -10,17 +10,17 @@ import secrets
 import stat
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
+from replication.database.arrivals import Arrivals
 from replication.database.checkpoint import CheckpointPolicy
 from replication.database.claim import Claim
 from replication.database.continuity import Begin, Continue, decide, last_commit
 from replication.database.follower import ContinuityLostError, Follower, LeftWAL, WALTooLongError
-from replication.database.health import ARRIVALS_MAX, Arrival, Health
+from replication.database.health import Health
 from replication.database.held import Held
 from replication.database.image import Image
 from replication.database.lock import EngineLock
@@ -59,7 +59,7 @@ class Database:
         self.page_size = 0
         self.generations: tuple[str, ...] = ()
         """Generations with local WAL, oldest first, the current one last."""
-        self.arrivals: deque[Arrival] = deque(maxlen=ARRIVALS_MAX)
+        self.arrivals = Arrivals()
         self.shadow = ShadowWAL(meta_path, Ownership())
         self._policy = policy
         self._emit = emit
@@ -206,6 +206,7 @@ class Database:
             positions = [position for position in replicas if position is not None]
             if here is None or len(positions) < len(replicas):
                 return
+            self.arrivals.forget(positions)
             needed = {position.generation for position in positions} | {here.generation}
             while self.generations and self.generations[0] not in needed:
                 self.shadow.remove_generation(self.generations[0])
@@ -431,7 +432,7 @@ class Database:
 
     def _publish(self, position: Position) -> None:
         self.position = position
-        self.arrivals.append(Arrival(position, self._clock()))
+        self.arrivals.add(position, self._clock())
 
     def _run_checkpoint(self) -> CheckpointResult:
         held = self._current()

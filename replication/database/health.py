@@ -1,22 +1,9 @@
-"""How a database is, and when its commits arrived: frozen values, replaced as a whole, that any thread may read.
+"""How a database is: a frozen value, replaced as a whole, that any thread may read.
 
 Times are seconds since the epoch.
 """
 
 from dataclasses import dataclass
-
-from replication.position import Position
-
-ARRIVALS_MAX = 4096
-"""How many copies are remembered with their times, for the lag of replicas."""
-
-
-@dataclass(frozen=True, slots=True)
-class Arrival:
-    """At `time` (seconds since the epoch) the commits up to `position` had been copied."""
-
-    position: Position
-    time: float
 
 
 @dataclass(frozen=True, slots=True)

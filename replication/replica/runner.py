@@ -221,10 +221,8 @@ class ReplicaRunner:
         return pending + here.offset
 
     def _lag(self, position: Position | None, now: float) -> float:
-        for arrival in tuple(self._database.arrivals):
-            if position is None or arrival.position.generation != position.generation or arrival.position > position:
-                return max(0.0, now - arrival.time)
-        return 0.0
+        missing = self._database.arrivals.first_missing(position)
+        return 0.0 if missing is None else max(0.0, now - missing)
 
 
 def _words(error: Exception) -> str:

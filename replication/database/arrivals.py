@@ -1,0 +1,51 @@
+"""When commits arrived here, for the lag of replicas: one entry a copy, until every replica has it.
+
+Bounded: beyond ARRIVALS_MAX every second entry goes, the oldest never, so that the lag of a long outage stays right
+and only the times between become coarser. Any thread may read.
+"""
+
+from collections import deque
+from collections.abc import Iterable
+
+from replication.position import Position
+
+ARRIVALS_MAX = 1024
+"""How many copies are remembered with their times."""
+
+
+class Arrivals:
+    """Positions with the time, in seconds since the epoch, at which everything up to there had been copied."""
+
+    def __init__(self) -> None:
+        self._entries: deque[tuple[Position, float]] = deque()
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def add(self, position: Position, time: float) -> None:
+        """Everything up to `position` has been copied."""
+        if len(self._entries) >= ARRIVALS_MAX:
+            self._entries = deque(tuple(self._entries)[::2])
+        self._entries.append((position, time))
+
+    def forget(self, replicas: Iterable[Position]) -> None:
+        """Drop what all of these replicas have."""
+        entries = tuple(self._entries)
+        first = min((_missing_from(entries, position) for position in replicas), default=0)
+        self._entries = deque(entries[first:])
+
+    def first_missing(self, replica: Position | None) -> float | None:
+        """The time of the first entry that a replica lacks; None if it lacks none. Without a position it lacks all."""
+        entries = tuple(self._entries)
+        first = _missing_from(entries, replica) if replica is not None else 0
+        return entries[first][1] if first < len(entries) else None
+
+
+def _missing_from(entries: tuple[tuple[Position, float], ...], replica: Position) -> int:
+    """The number of the first entry that a replica at that position lacks."""
+    # Positions of two generations have no order, but entries have: what comes before one that is there is there.
+    for number in range(len(entries) - 1, -1, -1):
+        position = entries[number][0]
+        if position.generation == replica.generation and position <= replica:
+            return number + 1
+    return 0
