@@ -12,6 +12,7 @@
     │   ├── PlaceLostError               6   the folder of a replica is not the one it was
     │   └── ObjectNotFoundError         11   one object is not there
     ├── LocalFileError                  14   disk full, read-only folder, no permission here
+    ├── InconclusiveError               18   a verification that could not be brought to its end
     └── RestoreError                    15   a restore that could not be done
         ├── OutputExistsError            9   the output path is taken
         ├── NoRestorePointError         10   no such generation, index, time or position
@@ -19,7 +20,8 @@
         ├── ReplicaGapError             11   the replica lacks an object that the restore needs
         ├── CorruptObjectError          12   an object is truncated or damaged
         ├── IntegrityCheckError         13   SQLite's own check of the restored file failed
-        └── RestoreCancelledError       16   the user stopped the restore
+        ├── RestoreCancelledError       16   the user stopped the restore
+        └── ReplicaDiffersError         17   what was restored is not the source at the same commit
 
 The number is the exit code of the command that ends with the error.
 Messages are whole sentences for a person: what is wrong, where, and what to do next. They never hold secrets.
@@ -104,6 +106,12 @@ class LocalFileError(ReplicationError):
     exit_code = 14
 
 
+class InconclusiveError(ReplicationError):
+    """A verification could not be brought to its end: it says nothing of the data; the message says why."""
+
+    exit_code = 18
+
+
 class RestoreError(ReplicationError):
     """A restore that could not be done; nothing was put in place."""
 
@@ -154,3 +162,9 @@ class RestoreCancelledError(RestoreError):
     """The user stopped the restore; what was written was removed."""
 
     exit_code = 16
+
+
+class ReplicaDiffersError(RestoreError):
+    """What was restored is whole, and is not what the source holds at the same commit."""
+
+    exit_code = 17

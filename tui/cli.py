@@ -27,7 +27,8 @@ It reads the litestream.yml of Litestream 0.3, and each can restore what the oth
 _EPILOG = """\
 exit codes: 0 done, 1 other, 2 usage, 3 configuration, 4 database, 5 replicated already, 6 store unreachable,
 7 access denied, 8 no bucket, 9 output exists, 10 no such restore point, 11 object missing, 12 object damaged,
-13 integrity check failed, 14 local file, 15 other restore error, 16 restore cancelled, 130 interrupted
+13 integrity check failed, 14 local file, 15 other restore error, 16 restore cancelled, 17 replica differs,
+18 inconclusive, 130 interrupted
 
 Try it without any set-up: litestream-tui demo
 """
@@ -262,13 +263,13 @@ def _add_verify(verbs: "argparse._SubParsersAction[_Parser]") -> None:
         "verify",
         "verify",
         "run",
-        "restore each replica to a temporary file and let SQLite check all of it",
+        "restore each replica to a temporary file, let SQLite check all of it, compare it with the database",
         "litestream-tui verify -config ./litestream.yml /srv/app.db",
     )
     _config_flags(parser)
     _flag(parser, "replica", "look at this replica only", "NAME")
     _flag(parser, "json", "print JSON")
-    parser.add_argument("source", nargs="?", metavar="DB_PATH|REPLICA_URL")
+    parser.add_argument("source", nargs="?", metavar="DB_PATH|REPLICA_URL", help="default: every configured database")
 
 
 def _add_demo(verbs: "argparse._SubParsersAction[_Parser]") -> None:

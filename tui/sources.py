@@ -54,6 +54,11 @@ def resolve(args: Namespace, what: str) -> Named:
         location = parse_replica_url(source)
         return Named(None, [_open("", location)])
     config = config_of(args)
+    return of_database(config, source, replica_name)
+
+
+def of_database(config: Config, source: str, replica_name: str | None = None) -> Named:
+    """The replicas of a configured database, or the one of that name. Raises UsageError."""
     path = local_path(source)
     database = next((item for item in config.databases if item.path == path), None)
     if database is None:

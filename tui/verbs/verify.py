@@ -1,72 +1,106 @@
-"""verify: is what a replica holds restorable? Restore it to a temporary file, let SQLite check all of it, say so.
+"""verify: is what a replica holds restorable, and what the source holds? Restore it to a temporary file and look.
 
-It needs no engine and does not touch the source. That the restored content is the source's, page for page, is what
-a running engine proves (`v` on the screen, validation-interval).
+It works with or without an engine running elsewhere, and writes nothing but that file. Each replica has one of
+three outcomes: ok, failed, or inconclusive with the reason; the exit code is that of the worst.
 """
 
 import json
 import tempfile
+import threading
 import time
 from argparse import Namespace
+from contextlib import closing
 from pathlib import Path
 
-from replication.errors import ReplicationError
-from replication.restore.choose import Source
-from replication.restore.restore import RestoreOptions, RestoreResult, restore
+from replication.comparison import Compared, verify
+from replication.errors import UsageError
 from tui.console import complain, say, warn
 from tui.format import counted, size
-from tui.sources import NamedReplica, resolve
+from tui.sources import Named, config_of, of_database, resolve
 from tui.verbs.restore import Bar, cancelled_by_signals
 
 
 def run(args: Namespace) -> int:
-    """Verify each replica; 0 if all are restorable, else the exit code of the last that is not."""
-    named = resolve(args, "verify")
+    """Verify each replica; 0 if all are ok, else the exit code of the last that failed, or was inconclusive."""
+    named = _named(args)
     rows: list[dict[str, object]] = []
-    exit_code = 0
+    codes = {"failed": 0, "inconclusive": 0}
     with cancelled_by_signals() as cancel, tempfile.TemporaryDirectory(prefix="litestream-tui-verify-") as folder:
-        for number, replica in enumerate(named.replicas):
-            bar = Bar()
-            try:
-                options = RestoreOptions(integrity_check="full")
-                source = [Source(replica.name, replica.client)]
-                result = restore(source, Path(folder) / f"{number}.db", options, bar.show, cancel)
-            except ReplicationError as error:
-                bar.clear()
-                if cancel.is_set():
-                    raise
-                complain(f"replica {replica.name} is not restorable: {error}")
-                rows.append({"replica": replica.name, "outcome": "failed", "error": str(error)})
-                exit_code = error.exit_code
-                continue
-            bar.clear()
-            result.output.unlink()
-            _tell(args, replica, result)
-            rows.append(_row(result))
+        for item in named:
+            for row, outcome, code in _verify(item, args, Path(folder), cancel):
+                rows.append(row)
+                if outcome in codes:
+                    codes[outcome] = code
     if args.json:
         say(json.dumps(rows, indent=2))
-    return exit_code
+    return codes["failed"] or codes["inconclusive"]
 
 
-def _tell(args: Namespace, replica: NamedReplica, result: RestoreResult) -> None:
-    for text in result.warnings:
+def _named(args: Namespace) -> list[Named]:
+    """What the command line names; every configured database if it names none."""
+    if args.source:
+        return [resolve(args, "verify")]
+    config = config_of(args)
+    found = [of_database(config, str(item.path), args.replica) for item in config.databases if item.replicas]
+    if not found:
+        raise UsageError("the configuration names no database with a replica, so that there is nothing to verify")
+    return found
+
+
+def _verify(
+    named: Named, args: Namespace, folder: Path, cancel: threading.Event
+) -> list[tuple[dict[str, object], str, int]]:
+    """One row, outcome and exit code for each replica."""
+    found: list[tuple[dict[str, object], str, int]] = []
+    for replica in named.replicas:
+        bar = Bar()
+        began = time.monotonic()
+        with closing(replica.client.storage):
+            try:
+                compared = verify(replica.name, replica.client, named.database, folder, bar.show, cancel)
+            finally:
+                bar.clear()
+        path = str(named.database.path) if named.database is not None else ""
+        _tell(args, path, replica.name, compared)
+        code = compared.error.exit_code if compared.error is not None else 0
+        row = _row(path, replica.name, compared, code, time.monotonic() - began)
+        found.append((row, compared.outcome, code))
+    return found
+
+
+def _tell(args: Namespace, path: str, replica: str, compared: Compared) -> None:
+    result = compared.result
+    for text in result.warnings if result is not None else ():
         warn(text)
-    if not args.json:
+    who = f"{path} replica {replica}" if path else f"replica {replica}"
+    if compared.outcome == "failed":
+        what = "differs from its source" if compared.compared else "is not restorable"
+        complain(f"{who} {what}: {compared.words}")
+    elif compared.outcome == "inconclusive":
+        complain(f"{who} inconclusive: {compared.words}")
+    elif result is not None and not args.json:
+        equal = ", equal to the source" if compared.compared else ""
         say(
-            f"replica {replica.name} is restorable to {result.position}: {result.pages} pages, {size(result.size)}, "
-            f"{counted(result.segments + 1, 'object')}, full check {result.check}, {result.seconds:.2f}s"
+            f"{who} is restorable to {result.position}: {result.pages} pages, {size(result.size)}, "
+            f"{counted(result.segments + 1, 'object')}, full check {result.check}{equal}, {result.seconds:.2f}s"
         )
 
 
-def _row(result: RestoreResult) -> dict[str, object]:
+def _row(path: str, replica: str, compared: Compared, code: int, seconds: float) -> dict[str, object]:
+    result = compared.result
     return {
-        "replica": result.replica,
-        "outcome": "ok" if result.check == "ok" else "inconclusive",
-        "position": str(result.position),
-        "pages": result.pages,
-        "page_size": result.page_size,
-        "objects": result.segments + 1,
-        "check": result.check,
-        "seconds": round(result.seconds, 3),
+        "database": path or None,
+        "replica": replica,
+        "outcome": compared.outcome,
+        "words": compared.words,
+        "compared": compared.compared,
+        "exit_code": code,
+        "error": str(compared.error) if compared.error is not None else None,
+        "position": str(result.position) if result is not None else None,
+        "pages": result.pages if result is not None else None,
+        "page_size": result.page_size if result is not None else None,
+        "objects": result.segments + 1 if result is not None else None,
+        "check": result.check if result is not None else None,
+        "seconds": round(seconds, 3),
         "time": time.time(),
     }

@@ -1,0 +1,272 @@
+"""Is what a replica holds restorable, and the source's, page for page? Answered from outside, engine running or not.
+
+Its promise: "failed" is said only where the replica is to blame: it cannot be restored, or it differs from the
+source at the same commit. Whatever keeps that from being found out is "inconclusive", with the reason. Nothing
+but a temporary file is written. For a process without an engine: an engine's own verification knows more.
+"""
+
+import hashlib
+import threading
+import time
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from replication.config import DatabaseConfig
+from replication.database.image import Image, Overlay
+from replication.database.shadow_wal import Ownership, ShadowWAL
+from replication.errors import (
+    DatabaseError,
+    InconclusiveError,
+    LocalFileError,
+    NoRestorePointError,
+    ReplicaDiffersError,
+    ReplicationError,
+    RestoreCancelledError,
+    RestoreError,
+)
+from replication.offline import Reach, look
+from replication.position import Position
+from replication.restore.choose import Source
+from replication.restore.restore import Progress, RestoreOptions, RestoreResult, restore
+from replication.restore.retry import check
+from replication.restore.target import AtIndex, AtPosition, Latest, Target
+from replication.sqlite.checksum import WAL_HEADER_SIZE
+from replication.sqlite.still import Still, still
+from replication.sqlite.wal import WALHeader
+from replication.storage.replica_client import ReplicaClient
+from replication.survey import reach
+
+WAIT_SECONDS_MAX = 30.0
+"""How long a running engine may take to bring the source's newest commit to a replica."""
+VIEWS_MAX = 3
+"""Commits of the source that are tried, where the replica has only later ones."""
+_LOOK_SECONDS = 0.25
+_READ_BYTES = 1 << 20
+
+Outcome = Literal["ok", "failed", "inconclusive"]
+Show = Callable[[Progress], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """How it ended. `error` is what the words come from where it did not end well; its exit code is the command's."""
+
+    outcome: Outcome
+    words: str
+    compared: bool = False
+    """True if the source was compared with, at the same commit."""
+    result: RestoreResult | None = None
+    error: ReplicationError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _View:
+    """The source at one commit: the digest of its pages, and where that commit is in the generation, if it is known."""
+
+    digest: str
+    position: Position | None
+    why_not: str = ""
+
+
+def verify(
+    name: str,
+    client: ReplicaClient,
+    database: DatabaseConfig | None,
+    folder: Path,
+    show: Show = lambda progress: None,
+    cancel: threading.Event | None = None,
+) -> Compared:
+    """Restore a replica below `folder`, let SQLite check all of it, and compare it with its source, if that is given.
+
+    Raises RestoreCancelledError; all else is an outcome.
+    """
+    stop = cancel or threading.Event()
+    output = folder / "restored.db"
+    try:
+        if database is None:
+            result = _restore(name, client, output, Latest(), None, show, stop)
+            return Compared("ok", "restorable; there is no source to compare with", result=result)
+        return _verify(name, client, database, output, show, stop)
+    except RestoreCancelledError:
+        raise
+    except RestoreError as error:
+        return Compared("failed", str(error), error=error)
+    except ReplicationError as error:
+        return Compared("inconclusive", str(error), error=error)
+    finally:
+        output.unlink(missing_ok=True)
+
+
+def _verify(
+    name: str, client: ReplicaClient, database: DatabaseConfig, output: Path, show: Show, stop: threading.Event
+) -> Compared:
+    for _ in range(VIEWS_MAX):
+        try:
+            view = _view(database, stop)
+        except (DatabaseError, LocalFileError, OSError) as error:
+            words = str(error) if isinstance(error, ReplicationError) else f"{database.path}: {error.strerror}"
+            view = _View("", None, words)
+        position, why_not = view.position, view.why_not
+        if position is None:
+            break
+        found = _wait_for(name, client, database, position, stop)
+        if found is None or found < position:
+            there = f"the replica reaches {found}" if found else "the replica has nothing of this generation"
+            why_not = f"{there}, and the newest commit of {database.path} is {position}"
+            break
+        with suppress(NoRestorePointError):
+            result = _restore(name, client, output, _target(client, position), position.generation, show, stop)
+            return _compared(database, view, position, result, output)
+        # Its first snapshot came later than this commit; a later commit has more luck.
+        why_not = f"the replica holds later commits than {position} only"
+    result = _restore(name, client, output, Latest(), None, show, stop)
+    if view.digest and _digest_of(output) == view.digest:
+        return Compared("ok", "restored, checked, and equal to the source", True, result)
+    unclear = InconclusiveError(f"restorable to {result.position}, but not compared with its source: {why_not}")
+    return Compared("inconclusive", str(unclear), False, result, unclear)
+
+
+def _compared(
+    database: DatabaseConfig, view: _View, position: Position, result: RestoreResult, output: Path
+) -> Compared:
+    if _digest_of(output) == view.digest:
+        return Compared("ok", "restored, checked, and equal to the source", True, result)
+    differs = ReplicaDiffersError(
+        f"what was restored differs from {database.path} at the same commit, {position}; keep the replica for a look, "
+        "and let replication begin a new generation: stop it, remove the local folder, start it"
+    )
+    return Compared("failed", str(differs), True, result, differs)
+
+
+def _restore(
+    name: str,
+    client: ReplicaClient,
+    output: Path,
+    target: Target,
+    generation: str | None,
+    show: Show,
+    stop: threading.Event,
+) -> RestoreResult:
+    options = RestoreOptions(target=target, generation=generation, integrity_check="full")
+    result = restore([Source(name, client)], output, options, show, stop)
+    if result.check != "ok":
+        raise InconclusiveError(f"restorable to {result.position}, but SQLite could not check it: {result.check}")
+    return result
+
+
+# -- the source -------------------------------------------------------------------------------------------------------
+
+
+def _view(database: DatabaseConfig, stop: threading.Event) -> _View:
+    """The source at its newest commit. Its reader has ended when this returns."""
+    if not database.path.exists():
+        return _View("", None, f"{database.path} does not exist")
+    with still(database.path) as source:
+        digest = _digest_still(source, stop)
+        place, why_not = _place(database, source)
+    return _View(digest, place, why_not)
+
+
+def _digest_still(source: Still, stop: threading.Event) -> str:
+    """The digest of the pages at the commit: from the WAL what is there, the rest from the database file."""
+
+    def digest(overlay_end: int) -> str:
+        overlay = Overlay.read(source.wal_path, overlay_end, source.page_size)
+        image = Image(Position("", 0, source.end), source.pages, source.page_size, overlay, source.read)
+        return _digest(_until_cancelled(image.chunks(), stop))
+
+    if source.end:
+        try:
+            found = digest(source.end)
+        except (OSError, ValueError):
+            # The WAL was emptied while we read it; was_restarted says so.
+            found = ""
+        if found and not source.was_restarted():
+            return found
+    return digest(0)
+
+
+def _place(database: DatabaseConfig, source: Still) -> tuple[Position | None, str]:
+    """Where the commit is in the generation that the local folder follows; else why that is not known."""
+    shadow = ShadowWAL(database.meta_path, Ownership())
+    generation = shadow.current_generation()
+    if generation is None:
+        return None, f"{database.path} was never replicated from here: there is no {database.meta_path}"
+    if not source.is_held:
+        return None, "its WAL is gone, so that what was committed since replication stopped cannot be told"
+    running = look(database).pid is not None
+    indexes = shadow.indexes(generation)
+    for index in reversed(indexes[-2:]):
+        with shadow.path(generation, index).open("rb") as file:
+            header = WALHeader.parse(file.read(WAL_HEADER_SIZE))
+        if header.salts != source.salts:
+            continue
+        if not source.end:
+            # Somebody had begun this life and not committed yet.
+            return _end_before(shadow, generation, index), ""
+        if running or source.end <= shadow.size(generation, index):
+            return Position(generation, index, source.end), ""
+        return None, "it has commits that were not copied, and nobody replicates it"
+    if not running:
+        what = "restarted" if source.end else "emptied"
+        return None, f"its WAL was {what} since replication stopped, so that it cannot be told what was committed"
+    # The engine has not come to this life of the WAL yet; it goes on in the next index.
+    following = indexes[-1] + 1 if indexes else 0
+    return Position(generation, following, source.end) if source.end else _end_before(shadow, generation, following), ""
+
+
+def _end_before(shadow: ShadowWAL, generation: str, index: int) -> Position:
+    """The last commit before an index: the end of the one before, which nothing can be added to."""
+    before = shadow.size(generation, index - 1) if index else 0
+    return Position(generation, index - 1, before) if before else Position(generation, index, 0)
+
+
+# -- the replica ------------------------------------------------------------------------------------------------------
+
+
+def _wait_for(
+    name: str, client: ReplicaClient, database: DatabaseConfig, wanted: Position, stop: threading.Event
+) -> Position | None:
+    """How far the replica reaches in the generation of `wanted`; a running engine is given the time to get there."""
+    deadline = time.monotonic() + WAIT_SECONDS_MAX
+    while True:
+        found: Reach = reach(client, name, wanted.generation)
+        if found.position is not None and found.position >= wanted:
+            return found.position
+        if look(database).pid is None or time.monotonic() >= deadline:
+            return found.position
+        check(stop)
+        stop.wait(_LOOK_SECONDS)
+
+
+def _target(client: ReplicaClient, position: Position) -> Target:
+    """What restores the commit at `position`; the start of an index may have no object: it is the end before it."""
+    if position.offset or not position.index:
+        return AtPosition(position)
+    if any(item.index == position.index for item in client.snapshots(position.generation)):
+        return AtPosition(position)
+    return AtIndex(position.index - 1)
+
+
+# -- digests ----------------------------------------------------------------------------------------------------------
+
+
+def _digest_of(path: Path) -> str:
+    with path.open("rb") as file:
+        return _digest(iter(lambda: file.read(_READ_BYTES), b""))
+
+
+def _digest(pieces: Iterable[bytes]) -> str:
+    digest = hashlib.blake2b(digest_size=16)
+    for piece in pieces:
+        digest.update(piece)
+    return digest.hexdigest()
+
+
+def _until_cancelled(pieces: Iterable[bytes], stop: threading.Event) -> Iterable[bytes]:
+    for piece in pieces:
+        check(stop)
+        yield piece

@@ -1,0 +1,128 @@
+"""A database standing still for one reader, and exactly which commit that is: its place in the WAL.
+
+Its promise: nothing is written, nobody is waited for, and `end` and `salts` name the commit whose pages are read.
+SQLite does not tell them, but the header of its WAL index does: if it is the same before and after a read
+transaction begins, it is what the reader has. The -shm file stays open for as long as the connection, because
+closing it earlier would drop the connection's locks. Only for a process that holds the database in no other way.
+"""
+
+import os
+import struct
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote
+
+import apsw
+
+from replication.errors import DatabaseError
+from replication.sqlite.checksum import FRAME_HEADER_SIZE, WAL_HEADER_SIZE
+from replication.sqlite.errors import DatabaseBusyError, sqlite_errors
+
+TRIES_MAX = 1000
+"""How often a read begins anew because somebody committed in the same instant."""
+_BUSY_TIMEOUT_MS = 1000
+_INDEX_HEADER = struct.Struct("=IIIBBHIIIIIIII")
+_INDEX_VERSION = 3007000
+
+
+@dataclass(frozen=True, slots=True)
+class _Index:
+    """The header of the WAL index, as SQLite publishes it with every commit."""
+
+    raw: bytes
+    frames: int
+    salts: tuple[int, int]
+
+
+class Still:
+    """The database at one commit. `end` is the offset in the WAL, 0 if the WAL holds nothing; `pages` its size."""
+
+    def __init__(self, path: Path, wal_path: Path, connection: apsw.Connection, index: _Index | None) -> None:
+        self.path = path
+        self.wal_path = wal_path
+        self.is_held = index is not None
+        """False if there is no WAL: then nobody has the database open, or did a moment ago, and nothing is certain."""
+        self.salts = index.salts if index is not None else (0, 0)
+        with sqlite_errors(path):
+            self.page_size = int(connection.pragma("page_size"))
+            self.pages = int(connection.pragma("page_count"))
+        frames = index.frames if index is not None else 0
+        self.end = WAL_HEADER_SIZE + frames * (FRAME_HEADER_SIZE + self.page_size) if frames else 0
+        self._connection = connection
+
+    def read(self, offset: int, size: int) -> bytes:
+        """Bytes of the database file, zeros beyond its end; what the WAL holds of them is not looked at."""
+        with sqlite_errors(self.path):
+            return bytes(self._connection.read("main", 0, offset, size)[1])
+
+    def was_restarted(self) -> bool:
+        """True if the WAL is another life by now.
+
+        Then all of the commit was in the database file from the beginning, and nobody writes there until we end.
+        """
+        with self.wal_path.open("rb") as wal:
+            head = wal.read(WAL_HEADER_SIZE)
+        return len(head) < WAL_HEADER_SIZE or struct.unpack(">2I", head[16:24]) != self.salts
+
+
+@contextmanager
+def still(path: Path) -> Iterator[Still]:
+    """Read `path` at its newest commit. Raises DatabaseError, also if it is not in WAL mode."""
+    real = Path(os.path.realpath(path))
+    wal_path = Path(f"{real}-wal")
+    shm = -1
+    # SQLite would make a WAL where there is none, and leave it behind.
+    is_held = wal_path.exists()
+    how = "mode=ro" if is_held else "immutable=1"
+    with sqlite_errors(path):
+        connection = apsw.Connection(
+            f"file:{quote(str(real))}?{how}", flags=apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI
+        )
+    try:
+        if not is_held:
+            yield Still(path, wal_path, connection, None)
+            return
+        with sqlite_errors(path):
+            connection.set_busy_timeout(_BUSY_TIMEOUT_MS)
+            mode = connection.pragma("journal_mode")
+        if mode != "wal":
+            raise DatabaseError(f"{path} is not in WAL mode, so that nobody replicates it")
+        try:
+            shm = os.open(f"{real}-shm", os.O_RDONLY | os.O_CLOEXEC)
+        except OSError as error:
+            raise DatabaseError(f"{real}-shm cannot be read: {error.strerror}") from None
+        index = _begin(path, connection, shm)
+        yield Still(path, wal_path, connection, index)
+    finally:
+        connection.close(True)
+        if shm >= 0:
+            os.close(shm)
+
+
+def _begin(path: Path, connection: apsw.Connection, shm: int) -> _Index:
+    for _ in range(TRIES_MAX):
+        before = _read(shm)
+        with sqlite_errors(path):
+            connection.execute("BEGIN")
+            connection.pragma("schema_version")
+        if before is not None and _read(shm) == before:
+            return before
+        connection.execute("ROLLBACK")
+    raise DatabaseBusyError(f"{path} is written to without a pause; try again")
+
+
+def _read(shm: int) -> _Index | None:
+    """The header, or None while it is being written: there are two copies of it, which differ then."""
+    size = _INDEX_HEADER.size
+    both = os.pread(shm, 2 * size, 0)
+    if len(both) < 2 * size or both[:size] != both[size:]:
+        return None
+    version, _, _, _, _, _, frames, _, _, _, salt1, salt2, _, _ = _INDEX_HEADER.unpack(both[:size])
+    if version != _INDEX_VERSION:
+        return None
+    # The salts are the WAL header's bytes, and those are big-endian.
+    salts = tuple(int.from_bytes(salt.to_bytes(4, sys.byteorder), "big") for salt in (salt1, salt2))
+    return _Index(both[:size], frames, (salts[0], salts[1]))
