@@ -228,10 +228,10 @@ def test_a_database_over_the_lock_page(tmp_path: Path, torture: Torture) -> None
     chance = random.Random(torture.seed)
     page_size = 4096
     path, replica = tmp_path / "app.db", tmp_path / "replica"
-    hashes = []
     with ForeignConnection(path, autocheckpoint=False) as app:
         for statement in ("PRAGMA journal_mode = WAL", "CREATE TABLE t(a INTEGER PRIMARY KEY, b BLOB)"):
             app.execute(statement)
+        hashes = [app.sha256()]
         began = time.monotonic()
         with running(config_of(path, replica)) as engine:
             for _ in range(12):
