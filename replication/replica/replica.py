@@ -24,6 +24,7 @@ from replication.errors import (
     IntegrityCheckError,
     LocalFileError,
     ObjectNotFoundError,
+    PausedError,
     PlaceLostError,
     RestoreCancelledError,
     RestoreError,
@@ -80,6 +81,7 @@ class Replica:
         self._floor = 0
         self._tried: tuple[Position | None, int] = (None, 0)
         """The segment that was tried last: where it begins, and the offset where it ends."""
+        self._paused = threading.Event()
         self._look_again = False
         """Others may have written here since the position was found."""
         self._neighbours = Neighbours()
@@ -106,15 +108,23 @@ class Replica:
                     self._snapshot()
             except DivergedError as diverged:
                 self._restart(str(diverged))
+            except PausedError:
+                self.progress = replace(self.progress, object_name="", object_bytes=0, object_total_bytes=0)
             except PlaceLostError:
                 # What is there by the next try is looked at anew: nothing but what we wrote proves it to be ours.
                 self.position = None
                 raise
             return self.progress.objects_written > before
 
-    def look_again(self) -> None:
-        """Look up the position anew before anything more is sent: others may write here from now on. Never waits."""
-        self._look_again = True
+    def pause(self) -> None:
+        """Send nothing from now on; what is being written is broken off, and waited for. Others may write here then."""
+        self._paused.set()
+        with self._lock:
+            self._look_again = True
+
+    def resume(self) -> None:
+        """Send again, from a position that is looked up anew."""
+        self._paused.clear()
 
     def snapshot(self) -> str:
         """Write a snapshot of the newest commit; in words, what became of it. Raises as `sync` does."""
@@ -193,7 +203,7 @@ class Replica:
         """
         database = self._database
         here = self._end(until)
-        while here is not None:
+        while here is not None and not self._paused.is_set():
             if self._look_again:
                 self._look_again, self.position = False, None
             if self.position is None:
@@ -436,6 +446,9 @@ class Replica:
         self.progress = replace(self.progress, object_name=name, object_bytes=0, object_total_bytes=total)
 
     def _sent(self, size: int) -> None:
+        if self._paused.is_set():
+            # Later it could take the place of what somebody else has written under that name.
+            raise PausedError(f"{self._database.path} was paused while {self.progress.object_name} was written")
         self.progress = replace(self.progress, object_bytes=self.progress.object_bytes + size)
 
     def _counted(self, chunks: Iterator[bytes]) -> Iterator[bytes]:
