@@ -26,7 +26,7 @@ from replication.errors import (
     ReplicationError,
     StorageError,
 )
-from replication.position import Position
+from replication.position import Position, is_generation
 from replication.restore.listing import describe
 from replication.restore.restore import RestoreResult
 from replication.restore.target import AtIndex, AtPosition, Latest, Target
@@ -224,7 +224,7 @@ def _beyond(objects: Objects, position: Position, target: Target) -> list[str]:
 
 def _in_format(name: str) -> bool:
     parts = name.split("/")
-    return len(parts) == 4 and (
+    return (len(parts) == 4 and is_generation(parts[1])) and (
         (parts[2] == "wal" and parse_segment(parts[3]) is not None)
         or (parts[2] == "snapshots" and parse_snapshot(parts[3]) is not None)
     )
