@@ -168,6 +168,9 @@ class ShadowWAL:
             self._make_folder(folder.parent)
         folder.mkdir(mode=self._ownership.folder_mode, parents=folder == self.meta_path, exist_ok=True)
         self._own(folder)
+        # Files below it may be synced as often as one likes: without its name they are lost.
+        with suppress(PermissionError):
+            _fsync_folder(folder.parent)
 
     def _own(self, path: Path) -> None:
         # Without the right to give files away they stay ours, as with Litestream.
