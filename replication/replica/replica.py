@@ -369,6 +369,10 @@ class Replica:
         if position is None:
             return "waiting for the database"
         existing = self.client.snapshots(position.generation)
+        if not existing:
+            # Emptied behind our back, or listed late: which of them, and what is to be done, is found by looking.
+            self.position = None
+            return "the replica has no snapshot of this generation any more; what it holds is looked up anew"
         with self._database.image() as image:
             here = image.position
             if here.generation == position.generation:

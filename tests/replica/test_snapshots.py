@@ -163,3 +163,14 @@ def test_damaged_wal_below_a_snapshot_of_the_newest_commit_is_found(settled: Ben
     settled.commit()
     settled.settle()
     assert settled.restored() == settled.app.sha256()
+
+
+def test_a_replica_that_was_emptied_is_noticed_at_the_next_snapshot(settled: Bench) -> None:
+    storage = settled.storages["a"]
+    storage.delete(storage.names())
+    settled.commit()
+    settled.replica().snapshot()
+    settled.settle()
+    settled.commit()
+    settled.settle()
+    settled.check()

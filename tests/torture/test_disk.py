@@ -141,7 +141,11 @@ def forbidden_database(stage: Stage) -> Iterator[None]:
 
 
 def removed_shadow(stage: Stage) -> Iterator[None]:
-    shutil.rmtree(stage.ground.seen(stage.meta))
+    meta = stage.ground.seen(stage.meta)
+    if stage.chance.random() < 0.5:
+        # All at once; otherwise while the program goes on writing to it, which may keep some of it.
+        meta = meta.rename(meta.with_name("removed"))
+    shutil.rmtree(meta, ignore_errors=True)
     stage.says("generation begins")
     yield
 
