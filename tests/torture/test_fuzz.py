@@ -10,7 +10,6 @@ import os
 import random
 import resource
 import struct
-import sys
 import time
 import tracemalloc
 import zlib
@@ -43,6 +42,7 @@ from replication.storage.replica_client import ReplicaClient
 from replication.storage.url import format_location, parse_replica_url
 from tests.restore.history import BEGAN, GENERATION, History, ReplicaBuilder, note_of, publish, write_history
 from tests.torture.conftest import Torture
+from tests.torture.mutations import chunked, resummed, spoilt
 
 INPUTS_A_ROUND = 400
 INPUT_SECONDS_MAX = 10.0
@@ -74,44 +74,6 @@ def samples(history: History) -> list[bytes]:
         publish(history, storage, noted)
         made += [storage.read(name) for name in storage.names()]
     return [*made, b"".join(container.compress([])), b"".join(container.compress([bytes(100_000)])), b""]
-
-
-def spoilt(data: bytes, others: list[bytes], chance: random.Random) -> bytes:
-    """The bytes after one to four mutations."""
-    made = bytearray(data)
-    for _ in range(chance.randint(1, 4)):
-        at = chance.randrange(len(made) + 1)
-        length = chance.choice([1, 1, 2, 4, 8, 24, 32, 536, chance.randrange(1, 4096)])
-        match chance.randrange(8):
-            case 0 if made:
-                made[chance.randrange(len(made))] ^= 1 << chance.randrange(8)
-            case 1:
-                del made[at : at + length]
-            case 2:
-                made[at:at] = chance.randbytes(length)
-            case 3:
-                other = chance.choice(others)
-                begin = chance.randrange(len(other) + 1)
-                made[at:] = other[begin:]
-            case 4:
-                made[at:at] = made[at : at + length]
-            case 5:
-                value = chance.choice([0, 1, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF, chance.getrandbits(32)])
-                made[at : at + 4] = struct.pack(chance.choice(["<I", ">I"]), value)
-            case 6:
-                made[at : at + length] = bytes(length)
-            case _:
-                del made[at:]
-    return bytes(made)
-
-
-def chunked(data: bytes, chance: random.Random) -> Iterator[bytes]:
-    """The bytes in pieces of any size, as a network brings them."""
-    at = 0
-    while at < len(data):
-        size = chance.choice([1, 7, 8, 100, 4096, len(data)])
-        yield data[at : at + size]
-        at += size
 
 
 def fed(torture: Torture, what: str, allowed: Allowed, call: Callable[..., T], *arguments: object) -> T | None:
@@ -242,7 +204,7 @@ def test_names_positions_and_urls(torture: Torture) -> None:
 
     for chance in torture.rounds(short=1):
         for strategy, check in ((names, name), (places, place), (urls, url)):
-            _hypothesis(strategy, check, chance, 2000 if torture.long else 300)
+            _hypothesis(strategy, check, chance, 2000 if torture.long else 80)
 
 
 def _hypothesis(strategy: st.SearchStrategy[str], check: Callable[[str], None], chance: random.Random, n: int) -> None:
@@ -374,7 +336,7 @@ def test_restores_of_objects_under_right_checksums(torture: Torture, history: Hi
             if chance.random() < 0.5:
                 base = bytearray(spoilt(bytes(base), [bytes(base)], chance))
             builder.snapshot(0, bytes(base), noted if chance.random() < 0.5 else None)
-            builder.wal(0, wal[:WAL_HEADER_SIZE] + _resummed(rest, header), [chance.randrange(len(wal))])
+            builder.wal(0, wal[:WAL_HEADER_SIZE] + resummed(rest, header), [chance.randrange(len(wal))])
             builder.wal(1, spoilt(history.wals[1], list(history.wals), chance), [])
             client = ReplicaClient(storage)
             before = sorted(tmp_path.iterdir())
@@ -390,32 +352,3 @@ def test_restores_of_objects_under_right_checksums(torture: Torture, history: Hi
             for segment in client.segments(GENERATION):
                 fed(torture, "segments listed", READING, read_commits, client, segment)
             fed(torture, "replicas described", CorruptObjectError, describe, client)
-
-
-def _resummed(frames: bytes, header: WALHeader) -> bytes:
-    """Frames with the salts and checksums that `header` asks for, and page numbers and sizes that stay small."""
-    size = header.frame_size
-    made, sums = bytearray(), header.sums
-    for at in range(0, len(frames) - size + 1, size):
-        page, commit = struct.unpack_from(">2I", frames, at)
-        start = struct.pack(">2I", page % 5000, commit % 5000)
-        body = frames[at + 24 : at + size]
-        sums = _checksum(start + body, sums, header)
-        made += start + struct.pack(">4I", *header.salts, *sums) + body
-    return bytes(made)
-
-
-def _checksum(data: bytes, sums: tuple[int, int], header: WALHeader) -> tuple[int, int]:
-    """As SQLite's documentation has it, word by word: the product has another way."""
-    order = ">" if header.big_endian else "<"
-    first, second = sums
-    words = struct.unpack(f"{order}{len(data) // 4}I", data)
-    for a, b in zip(words[::2], words[1::2], strict=True):
-        first = (first + a + second) & 0xFFFFFFFF
-        second = (second + b + first) & 0xFFFFFFFF
-    return first, second
-
-
-def test_the_inputs_are_worth_it() -> None:
-    """Python's own limit on digits must not be what stops a number in a note or a configuration."""
-    assert sys.get_int_max_str_digits() > container.NOTE_SIZE_MAX

@@ -14,10 +14,7 @@ import pytest
 
 from replication.database.checkpoint import WAL_OFFSET_URGENT_BYTES, CheckpointPolicy, CheckpointState, due
 from replication.errors import (
-    CorruptObjectError,
     DatabaseLockedError,
-    OutputExistsError,
-    ReplicaGapError,
     ReplicationError,
     StorageError,
 )
@@ -25,8 +22,7 @@ from replication.position import OFFSET_LIMIT_BYTES, Position
 from replication.replica.replica import Replica
 from replication.restore.catalog import read_catalog
 from replication.restore.choose import Source
-from replication.restore.restore import RestoreOptions, restore
-from replication.storage import container
+from replication.restore.restore import restore
 from replication.storage.file import FileStorage
 from replication.storage.names import parse_segment, segment_name, snapshot_name
 from replication.storage.replica_client import ReplicaClient
@@ -108,25 +104,6 @@ def test_e03_a_replica_that_was_emptied_is_not_continued_without_a_snapshot(benc
     assert bench.restored() == bench.app.sha256()
 
 
-def test_e04_a_segment_missing_in_the_middle_is_named_and_nothing_older_is_restored(bench: Bench) -> None:
-    names = settled(bench)
-    for name in names[:-1]:
-        whole = bench.storages["a"].read(name)
-        bench.storages["a"].delete([name])
-        with pytest.raises(ReplicaGapError, match=name):
-            bench.restored()
-        bench.storages["a"].replace(name, whole)
-
-
-def test_e05_a_wrong_byte_in_a_frame_is_found_under_a_right_lz4_checksum(bench: Bench) -> None:
-    name = settled(bench)[1]
-    content = bytearray(b"".join(container.decompress(name, [bench.storages["a"].read(name)])))
-    content[-5] ^= 1
-    bench.storages["a"].replace(name, b"".join(container.compress([bytes(content)])))
-    with pytest.raises(CorruptObjectError, match=name):
-        bench.restored()
-
-
 def test_e06_a_snapshot_may_be_any_number_of_indexes_past_the_last_segment(bench: Bench) -> None:
     names = settled(bench, checkpoints=3)
     bench.replica().snapshot()
@@ -149,30 +126,6 @@ def test_e07_a_newest_generation_without_a_snapshot_does_not_hide_an_older_one(b
     assert restored(bench.replica().client, tmp_path / "again.db") == before
     # It is an older state, and the person is told.
     assert any(generation in warning and "no snapshot" in warning for warning in result.warnings)
-
-
-@pytest.mark.parametrize("suffix", ["-wal", "-shm", "-journal"])
-def test_e08_a_stale_file_beside_the_output_is_refused(bench: Bench, tmp_path: Path, suffix: str) -> None:
-    settled(bench)
-    stale = tmp_path / f"out.db{suffix}"
-    stale.write_bytes(b"of another database")
-    with pytest.raises(OutputExistsError, match=suffix):
-        restore([Source("a", bench.replica().client)], tmp_path / "out.db")
-    assert stale.read_bytes() == b"of another database"
-
-
-def test_e09_a_restore_leaves_nothing_beside_the_file(bench: Bench, tmp_path: Path) -> None:
-    name = settled(bench)[1]
-    (tmp_path / "out").mkdir()
-    output = tmp_path / "out" / "restored.db"
-    options = RestoreOptions(integrity_check="full")
-    restore([Source("a", bench.replica().client)], output, options)
-    assert list((tmp_path / "out").iterdir()) == [output]
-    output.unlink()
-    bench.storages["a"].replace(name, b"damaged")
-    with pytest.raises(ReplicationError):
-        restore([Source("a", bench.replica().client)], output, options)
-    assert list((tmp_path / "out").iterdir()) == []
 
 
 def test_e10_no_commit_between_a_copy_and_a_restart_of_the_wal_is_lost(bench: Bench) -> None:
@@ -322,22 +275,6 @@ def test_e23_no_life_of_the_wal_reaches_4_gib() -> None:
     name = segment_name(Position("0" * 16, 0, OFFSET_LIMIT_BYTES - 1)).rpartition("/")[2]
     assert parse_segment(name) == (0, OFFSET_LIMIT_BYTES - 1)
     assert WAL_OFFSET_URGENT_BYTES * 4 <= OFFSET_LIMIT_BYTES
-
-
-@pytest.mark.parametrize("folder", ["what?mode=ro", "a#b", "100%25", "?", "file:x"])
-def test_e24_signs_that_mean_something_in_a_url_are_plain_in_a_path(tmp_path: Path, folder: str) -> None:
-    place = tmp_path / folder
-    place.mkdir()
-    bench = Bench(place)
-    try:
-        bench.path = place / "app.db"
-        bench.replica()
-        bench.commit()
-        bench.settle()
-        assert bench.restored() == bench.app.sha256()
-    finally:
-        bench.close()
-    assert [path.name for path in tmp_path.iterdir()] == [folder]
 
 
 def test_e35_a_second_engine_is_refused(bench: Bench) -> None:

@@ -12,7 +12,14 @@ from pathlib import Path
 import pytest
 
 from replication.config import load_config
-from replication.errors import ConfigError, NoRestorePointError, StorageError
+from replication.errors import (
+    ConfigError,
+    CorruptObjectError,
+    NoRestorePointError,
+    OutputExistsError,
+    ReplicaGapError,
+    StorageError,
+)
 from replication.restore.choose import Source
 from replication.restore.restore import restore
 from replication.restore.target import AtIndex, AtTime
@@ -28,6 +35,7 @@ from tests import peers
 from tests.cli.program import Replicating, python
 from tests.engine.running import client_of
 from tests.foreign import Shell
+from tests.replica.bench import Bench
 from tests.restore.history import GENERATION, History, ReplicaBuilder, publish, scripts, write_history
 from tests.restore.running import fails, run
 from tests.restore.test_every_commit import sha
@@ -44,6 +52,47 @@ def published(history: History, storage: MemoryStorage | None = None) -> MemoryS
     storage = storage or MemoryStorage()
     publish(history, storage, noted=True)
     return storage
+
+
+def test_e04_a_segment_missing_in_the_middle_is_named_and_nothing_older_is_restored(
+    history: History, tmp_path: Path
+) -> None:
+    storage = published(history)
+    names = [name for name in storage.names() if "/wal/" in name]
+    for name in names[:-1]:
+        whole = storage.read(name)
+        storage.delete([name])
+        assert name in fails(storage, tmp_path, ReplicaGapError)
+        storage.replace(name, whole)
+
+
+def test_e05_a_wrong_byte_in_a_frame_is_found_under_a_right_lz4_checksum(history: History, tmp_path: Path) -> None:
+    storage = published(history)
+    name = [name for name in storage.names() if "/wal/" in name][1]
+    content = bytearray(b"".join(container.decompress(name, [storage.read(name)])))
+    content[-5] ^= 1
+    storage.replace(name, b"".join(container.compress([bytes(content)])))
+    assert name in fails(storage, tmp_path, CorruptObjectError)
+
+
+@pytest.mark.parametrize("suffix", ["-wal", "-shm", "-journal"])
+def test_e08_a_stale_file_beside_the_output_is_refused(history: History, tmp_path: Path, suffix: str) -> None:
+    stale = tmp_path / f"out.db{suffix}"
+    stale.write_bytes(b"of another database")
+    with pytest.raises(OutputExistsError, match=suffix):
+        run(published(history), tmp_path / "out.db")
+    assert list(tmp_path.iterdir()) == [stale]
+    assert stale.read_bytes() == b"of another database"
+
+
+def test_e09_a_restore_leaves_nothing_beside_the_file(history: History, tmp_path: Path) -> None:
+    storage = published(history)
+    run(storage, tmp_path / "out.db", integrity_check="full")
+    assert list(tmp_path.iterdir()) == [tmp_path / "out.db"]
+    (tmp_path / "out.db").unlink()
+    storage.replace(storage.names()[-1], b"damaged")
+    # `fails` compares the folder with what was there before.
+    fails(storage, tmp_path, CorruptObjectError)
 
 
 _CHILD = r"""
@@ -70,6 +119,22 @@ def test_e16_what_a_child_writes_at_its_end_is_replicated_although_it_fails(tmp_
     restored_to = tmp_path / "out.db"
     restore([Source("file", client_of(root))], restored_to)
     assert Shell(restored_to).rows("SELECT a FROM t") == [["written at the very end"]]
+
+
+@pytest.mark.parametrize("folder", ["what?mode=ro", "a#b", "100%25", "?", "file:x"])
+def test_e24_signs_that_mean_something_in_a_url_are_plain_in_a_path(tmp_path: Path, folder: str) -> None:
+    place = tmp_path / folder
+    place.mkdir()
+    bench = Bench(place)
+    try:
+        bench.path = place / "app.db"
+        bench.replica()
+        bench.commit()
+        bench.settle()
+        assert bench.restored() == bench.app.sha256()
+    finally:
+        bench.close()
+    assert [path.name for path in tmp_path.iterdir()] == [folder]
 
 
 def test_e25_file_urls_are_decoded_and_take_no_query() -> None:
