@@ -16,7 +16,7 @@ TEST_PROCESSES := 2
 
 CODE := replication tui tests docs $(if $(wildcard benchmarks/*.py),benchmarks)
 
-.PHONY: help install check test torture soak peers bench demo screenshots clean
+.PHONY: help install check test torture soak peers bench growth demo screenshots clean
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 
@@ -73,10 +73,14 @@ FETCH = rm -rf $(@D) && $(BIN)/python -m pip install --quiet --disable-pip-versi
 	$(FETCH) $(SERVERS)
 	@chmod +x $(@D)/bin/* && touch $@
 
-bench: $(INSTALLED) $(PEERS) ## measure this machine (benchmarks/run.py and screen.py)
-	@test -f benchmarks/run.py || { echo "There are no benchmarks yet: benchmarks/run.py is missing." >&2; exit 1; }
-	$(BIN)/python benchmarks/run.py $(ARGS)
-	$(BIN)/python -m benchmarks.screen
+bench: $(INSTALLED) $(PEERS) ## beside both Litestreams, then the screen; hours. ARGS="flood --scale 0.05 -o FILE" for some
+	$(BIN)/python -m benchmarks.run $(ARGS)
+	$(if $(ARGS),,$(BIN)/python -m benchmarks.screen)
+
+growth: $(INSTALLED) $(PEERS) ## how cost grows with databases, segments, size and rate; plots. ARGS="rate --scale 0.1"
+	@$(BIN)/python -c 'import matplotlib' 2>/dev/null || \
+	  $(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev,plots]' -c constraints.txt
+	$(BIN)/python -m benchmarks.growth $(ARGS)
 
 demo: $(INSTALLED) $(if $(S3),$(PEERS)) ## show it with a database that changes; S3=1 uses a real S3 server
 	$(BIN)/litestream-tui demo $(if $(S3),-s3)

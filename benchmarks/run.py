@@ -1,137 +1,146 @@
-"""make bench: this program and Litestream 0.3.13 in turn on the same work; medians, and their ratio.
+"""make bench: this program and Litestream 0.3.13 and 0.5.17 in turn on the same work; medians, spread and ratios.
 
-Each line is one kind of work. The two take turns (A B A B …), so that a machine whose speed drifts is fair to both;
-the ratio is the median of the ratios pair by pair, below 1 when this program is faster.
+The programs take turns (A B C, C B A), so that a machine whose speed drifts is fair to all. A ratio is the median of
+the ratios run by run; below 1, this program's figure is the smaller one. Progress goes to stderr, the tables to stdout.
 """
 
 import argparse
-import signal
-import sqlite3
-import statistics
-import subprocess
+import json
+import resource
+import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
-OURS = [str(Path(sys.executable).parent / "litestream-tui")]
-THEIRS = [str(Path(__file__).parent.parent / ".peers/litestream-0.3/bin/litestream")]
-DEADLINE_SECONDS = 120.0
+from benchmarks import table
+from benchmarks.machine import describe, load_average
+from benchmarks.programs import Program, programs
+from benchmarks.rows import BOTH, ROWS, Row
+from benchmarks.stage import Figures, Stage
+from benchmarks.stores import Store, file_store, s3_store
+from benchmarks.table import Result
+from tests.peers import S3Server, SeaweedServer
+from tests.peers import running as server_running
 
-Command = list[str]
-Work = Callable[[Command, Path], float]
+RUNS = 3
+DESCRIPTORS_PER_DATABASE = 8
+"""Of the application and of any of the programs, for the largest crowd."""
+DATABASES_MAX = 2000
 
 
 def main() -> int:
-    """Run every kind of work in pairs and print a table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--pairs", type=int, default=5, help="counted pairs of each kind (default 5)")
-    parser.add_argument("--megabytes", type=int, default=100, help="size of the database (default 100)")
-    options = parser.parse_args()
-    print(f"{'work':44}{'litestream-tui':>16}{'0.3.13':>10}{'ratio':>8}")
-    with tempfile.TemporaryDirectory() as folder:
-        root = Path(folder)
-        big = _make_database(root / "big.db", options.megabytes)
-        replica = root / "replica"
-        _snapshot_of(THEIRS, big, replica, root)
-        size = f"{options.megabytes} MB"
-        kinds: list[tuple[str, Work]] = [
-            (f"first snapshot of {size}, seconds", lambda command, at: _snapshot_of(command, big, at / "replica", at)),
-            (f"restore of {size}, seconds", lambda command, at: _restore(command, replica, at)),
-            ("commit to object in a file replica, seconds", _commit_to_object),
-        ]
-        for name, work in kinds:
-            _pairs(name, work, options.pairs)
+    """Measure what is asked for, and print it."""
+    options = _options()
+    allow_descriptors()
+    known = programs()
+    chosen = {name: known[name] for name in options.programs}
+    titles = {name: program.title for name, program in chosen.items()}
+    about: dict[str, Any] = describe() | {"scale": options.scale, "runs": options.runs}
+    print("\n".join(f"{name}: {text}" for name, text in about.items()), end="\n\n", flush=True)
+    results: list[Result] = []
+    loads: list[float] = []
+    for row in options.rows:
+        for store in [name for name in options.stores if name in row.stores]:
+            loads.append(load_average())
+            results.append(measure(row, store, list(chosen.values()), options.runs, options.scale))
+            loads.append(load_average())
+            print(table.plain(results[-1], titles), flush=True)
+            if options.output is not None:
+                about["load average"] = f"{min(loads):.1f} to {max(loads):.1f}"
+                _write(options.output, about, results, titles)
     return 0
 
 
-def _pairs(name: str, work: Work, pairs: int) -> None:
-    ours: list[float] = []
-    theirs: list[float] = []
-    for number in range(pairs + 1):
-        for command, times in ((OURS, ours), (THEIRS, theirs)):
-            with tempfile.TemporaryDirectory() as folder:
-                seconds = work(command, Path(folder))
-            if number:  # the first pair warms up
-                times.append(seconds)
-    ratio = statistics.median(a / b for a, b in zip(ours, theirs, strict=True))
-    print(f"{name:44}{statistics.median(ours):16.3f}{statistics.median(theirs):10.3f}{ratio:8.2f}", flush=True)
+def measure(row: Row, store: str, chosen: Sequence[Program], runs: int, scale: float) -> Result:
+    """All runs of one row on one store; what fails is in the result."""
+    result = Result(row, store, {program.name: [] for program in chosen})
+    with tempfile.TemporaryDirectory(prefix="litestream-tui-bench-") as place, ExitStack() as stack:
+        root = Path(place)
+        server = stack.enter_context(server_running(SeaweedServer(root / "server"))) if store == "s3" else None
+        (root / "shared").mkdir()
+        for number in range(-1 if row.warm_up else 0, runs):
+            for program in chosen if number % 2 == 0 else reversed(chosen):
+                began = time.monotonic()
+                figures = _one(row, program, server, root, scale)
+                words = figures if isinstance(figures, str) else _short(figures)
+                if number >= 0:
+                    result.runs[program.name].append(figures)
+                _tell(f"{row.name}, {store}, run {number + 1} of {runs}, {program.title}: {words}", began)
+    return result
 
 
-def _make_database(path: Path, megabytes: int) -> Path:
-    connection = sqlite3.connect(path)
-    connection.execute("PRAGMA journal_mode=wal")
-    connection.execute("CREATE TABLE t(id INTEGER PRIMARY KEY, x BLOB)")
-    for _ in range(megabytes):
-        connection.execute(
-            "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM n WHERE i<1000) "
-            "INSERT INTO t(x) SELECT randomblob(500) || zeroblob(450) FROM n"
-        )
-        connection.commit()
-    connection.close()
-    return path
+def _one(row: Row, program: Program, server: S3Server | None, root: Path, scale: float) -> Figures | str:
+    folder = root / "measurement"
+    folder.mkdir()
+    try:
+        with _store(server, folder) as store:
+            return row.measure(Stage(program, store, folder, root / "shared", scale))
+    except Exception as error:  # A row that fails for one program is a result, and the others go on.
+        return f"{type(error).__name__}: {error}"
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
-def _replicate(command: Command, database: Path, replica: Path) -> subprocess.Popen[bytes]:
-    words = [*command, "replicate", str(database), f"file://{replica}"]
-    return subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+@contextmanager
+def _store(server: S3Server | None, folder: Path) -> Iterator[Store]:
+    if server is None:
+        with file_store(folder / "replicas") as files:
+            yield files
+    else:
+        with s3_store(server) as objects:
+            yield objects
 
 
-def _stop(process: subprocess.Popen[bytes]) -> None:
-    process.send_signal(signal.SIGINT)
-    process.wait(DEADLINE_SECONDS)
+def _write(output: Path, about: dict[str, Any], results: list[Result], titles: dict[str, str]) -> None:
+    """The Markdown file, and beside it the JSON of every run; after each row, so that an early end keeps the others."""
+    document = {"about": about, "results": [result.as_json() for result in results]}
+    output.with_suffix(".json").write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n")
+    head = "\n".join(f"| {name} | {text} |" for name, text in about.items())
+    output.write_text(f"| | |\n|---|---|\n{head}\n\n{table.markdown(results, titles)}")
 
 
-def _wait_for(pattern: str, replica: Path, more_than: int = 0) -> None:
-    deadline = time.monotonic() + DEADLINE_SECONDS
-    while len(list(replica.glob(pattern))) <= more_than:
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"no {pattern} in {replica}")
-        time.sleep(0.001)
+def _short(figures: Figures) -> str:
+    return ", ".join(f"{key} {table.number(value)}" for key, value in figures.items() if value is not None)
 
 
-def _snapshot_of(command: Command, database: Path, replica: Path, at: Path) -> float:
-    """From start of the program to the first snapshot in the replica; the database is left as it was."""
-    began = time.monotonic()
-    process = _replicate(command, database, replica)
-    _wait_for("generations/*/snapshots/*.lz4", replica)
-    seconds = time.monotonic() - began
-    _stop(process)
-    for leftover in database.parent.glob(f".{database.name}-litestream"):
-        subprocess.run(["rm", "-rf", str(leftover)], check=True)
-    return seconds
+def _tell(words: str, began: float) -> None:
+    print(f"{words} [{time.monotonic() - began:.0f} s, load {load_average():.1f}]", file=sys.stderr, flush=True)
 
 
-def _restore(command: Command, replica: Path, at: Path) -> float:
-    began = time.monotonic()
-    words = [*command, "restore", "-o", str(at / "restored.db")]
-    if command is OURS:
-        words += ["-integrity-check", "none"]  # Litestream does none
-    subprocess.run([*words, f"file://{replica}"], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    return time.monotonic() - began
+def allow_descriptors() -> None:
+    """So many as the largest crowd needs, if we may."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = DATABASES_MAX * DESCRIPTORS_PER_DATABASE
+    resource.setrlimit(resource.RLIMIT_NOFILE, (wanted if most == resource.RLIM_INFINITY else min(wanted, most), most))
 
 
-def _commit_to_object(command: Command, at: Path) -> float:
-    """From a commit after a quiet spell until its segment is in the replica."""
-    database, replica = at / "app.db", at / "replica"
-    connection = sqlite3.connect(database)
-    connection.execute("PRAGMA journal_mode=wal")
-    connection.execute("CREATE TABLE t(x)")
-    connection.commit()
-    process = _replicate(command, database, replica)
-    _wait_for("generations/*/snapshots/*.lz4", replica)
-    # Litestream ships a first segment of its own, for the tables that it makes.
-    time.sleep(3.0)
-    before = len(list(replica.glob("generations/*/wal/*.lz4")))
-    began = time.monotonic()
-    connection.execute("INSERT INTO t VALUES(1)")
-    connection.commit()
-    _wait_for("generations/*/wal/*.lz4", replica, before)
-    seconds = time.monotonic() - began
-    connection.close()
-    _stop(process)
-    return seconds
+def _options() -> argparse.Namespace:
+    names = {row.name: row for row in ROWS}
+    parser = argparse.ArgumentParser(
+        prog="make bench", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("rows", nargs="*", metavar="ROW", help=f"{', '.join(names)} (default all)")
+    parser.add_argument("--stores", default=",".join(BOTH), help="file, s3 (default both)")
+    parser.add_argument("--programs", default="ours,0.3,0.5", help="ours, 0.3, 0.5 (default all)")
+    parser.add_argument("--runs", type=int, default=RUNS, help=f"of each program (default {RUNS})")
+    parser.add_argument("--scale", type=float, default=1.0, help="of sizes, counts and durations (default 1)")
+    parser.add_argument("-o", dest="output", type=Path, metavar="FILE", help="write Markdown here, and JSON beside it")
+    options = parser.parse_args()
+    for name, known in (("stores", BOTH), ("programs", ("ours", "0.3", "0.5"))):
+        given = getattr(options, name).split(",")
+        if unknown := set(given) - set(known):
+            parser.error(f"no such {name}: {', '.join(sorted(unknown))}; there are {', '.join(known)}")
+        setattr(options, name, given)
+    if unknown := set(options.rows) - set(names):
+        parser.error(f"no such row: {', '.join(sorted(unknown))}; there are {', '.join(names)}")
+    if options.runs < 1 or options.scale <= 0:
+        parser.error("--runs and --scale must be more than 0")
+    options.rows = [names[name] for name in options.rows] or list(ROWS)
+    return options
 
 
 if __name__ == "__main__":
