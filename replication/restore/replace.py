@@ -112,6 +112,8 @@ def put_in_place(live: Path, fresh: Path, kept: Path) -> tuple[str, ...]:
             linked = _keep(live, kept)
             reached("replacement: old one kept")
             try:
+                # Were the power lost, the new name could be there without the old one's second, and with its WAL.
+                sync_folder(live.parent)
                 # Nobody who opens the path ever finds it empty: one name goes from the old file to the new.
                 fresh.rename(live)
             except BaseException:
