@@ -10,6 +10,7 @@ import random
 import subprocess
 import sys
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 
 from replication.database.checkpoint import CheckpointPolicy
@@ -18,13 +19,14 @@ from replication.errors import NoBackupError, NoRestorePointError
 from replication.position import Position
 from replication.replica.replica import Replica
 from replication.restore.choose import Source
+from replication.restore.replace import restore_over
 from replication.restore.restore import RestoreOptions, restore
 from replication.restore.target import AtPosition, Latest
 from replication.storage.file import FileStorage
 from replication.storage.replica_client import ReplicaClient
 from tests.foreign import Shell
 from tests.torture.conftest import Torture
-from tests.torture.power_recorder import Marked, Recording, recorded
+from tests.torture.power_recorder import Marked, Recording, Synced, Written, recorded
 
 ACTS = 45
 MOMENTS = 40
@@ -271,3 +273,40 @@ def test_the_power_goes_while_restoring(tmp_path: Path, torture: Torture) -> Non
                 assert not output.exists() or output.read_bytes() == whole, f"{count} operations, {mode} left"
                 subprocess.run(["rm", "-r", left], check=True)
                 torture.counts["losses of power in a restore"] += 1
+
+
+def test_the_power_goes_while_a_database_is_replaced(tmp_path: Path, torture: Torture) -> None:
+    """The live path leads to the old database or to the new one, which never gets the old one's WAL."""
+    for number, chance in enumerate(torture.rounds(short=1)):
+        played = Played(tmp_path / f"{number}", chance)
+        client = ReplicaClient(FileStorage(played.folder / "local" / "replica"))
+        if not client.generations():
+            continue
+        live = tmp_path / f"{number}-live" / "app.db"
+        live.parent.mkdir()
+        with Shell(live).open() as app:
+            app.execute("PRAGMA journal_mode=wal")
+            app.execute("CREATE TABLE old(a)")
+            app.kill()
+        recording = Recording(live.parent)
+        with recorded(recording):
+            # What SQLite itself wrote before; what it writes to them from here on is its own business.
+            for path in (live, live.with_name("app.db-wal"), live.with_name("app.db-shm")):
+                recording.add(Written(recording.make(path, folder=False), 0, b"old"))
+            recording.operations += [Synced(node) for node in range(recording.nodes)]
+            began = len(recording.operations)
+            restore_over([Source("file", client)], live, RestoreOptions(), datetime.now(UTC))
+            recording.mark("done", True)
+        whole = live.read_bytes()
+        for count in range(began, len(recording.operations) + 1):
+            for mode in ("all", "durable", *["some"] * 20):
+                left = tmp_path / f"{number}-{count}-{mode}"
+                recording.position(count).leave(left, chance, mode)
+                found = (left / "app.db").read_bytes()
+                assert found in (b"old", whole), f"{count} operations, {mode} left"
+                if found == whole:
+                    assert not (left / "app.db-wal").exists(), f"{count} operations, {mode} left"
+                    assert [kept.read_bytes() for kept in left.glob("app.db.before-restore-*")] == [b"old"]
+                assert found == whole or count <= len(recording.operations) - 1, "it was reported done"
+                subprocess.run(["rm", "-r", left], check=True)
+                torture.counts["losses of power in a replacement"] += 1
