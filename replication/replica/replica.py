@@ -310,10 +310,13 @@ class Replica:
         if position is None:
             return 0
         client = self.client
-        # A disk that is away has not lost its snapshots.
-        client.storage.check_place()
         holdings = [Holdings(name, client.snapshots(name), client.segments(name)) for name in client.generations()]
+        # A disk that is away has not lost its snapshots, and one that goes while it is listed neither.
+        client.storage.check_place()
         if not any(held.generation == position.generation and held.snapshots for held in holdings):
+            if client.snapshots(position.generation):
+                return 0
+            client.storage.check_place()
             self._restart(f"replica {self.name} lost its snapshots")
             return 0
         if snapshot_needed(holdings, position.generation, now, retention_seconds):
