@@ -172,6 +172,7 @@ class Left:
         self.copied = {item.value[0]: item.value for item in marks if item.what == "at"}
         acknowledged = [item.value for item in marks if item.what == "acknowledged" and item.value in self.copied]
         self.acknowledged: Position | None = acknowledged[-1] if acknowledged else None
+        self.begun = {position.generation for position in acknowledged}
         wal = folder / "app.db-wal"
         self.wal_header = wal.read_bytes()[:32] if wal.exists() else b""
         self.client = ReplicaClient(FileStorage(self.local / "replica"))
@@ -225,7 +226,8 @@ class Left:
         forgotten = [
             (position, number)
             for position, number, header in self.copied.values()
-            if header != self.wal_header and number > since
+            # A generation that the replica has nothing of begins there with what the database is when it is sent.
+            if header != self.wal_header and number > since and position.generation in self.begun
         ]
         for position, number in forgotten:
             assert self.restored(position) == number, f"{position} was copied before SQLite forgot it"
