@@ -1,8 +1,8 @@
 """How long to wait after an error: a pure value, with jitter given from outside."""
 
 RETRY_SECONDS_MIN = 0.25
-RETRY_SECONDS_MAX = 2.0
-"""Short, so that what is pending goes within 3 seconds of the store's return."""
+RETRY_SECONDS_MAX = 1.5
+"""Short, so that what is pending goes within 2 seconds of the store's return."""
 RETRY_SECONDS_PER_REPLICA = 0.02
 """With many replicas failing at one store, each waits longer: together they ask no more than 50 times a second."""
 THROTTLED_SECONDS_MIN = 2.0
