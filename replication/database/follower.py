@@ -74,6 +74,8 @@ class Follower:
         """The WAL is this file; another one at its path was made by somebody else."""
         self.doubted = False
         """More was copied than SQLite goes by: see replication/sqlite/counted.py."""
+        self._copied: WALHeader | None = None
+        """The header of the last life before this one of which anything was copied."""
         self._unreadable = 0
         self._may_restart = True
         self._batch: Mark | None = None
@@ -227,9 +229,12 @@ class Follower:
         if mark is not None:
             if header.page_size != mark.header.page_size:
                 raise ContinuityLostError("page size changed")
-            if not salt_steps(mark.header, header) and not header.salts_by_chance:
+            # A life without a commit leaves no trace: whoever comes next goes on from the one before.
+            before = mark.header if mark.frames else self._copied
+            if before is not None and not salt_steps(before, header) and not header.salts_by_chance:
                 raise ContinuityLostError("wal made anew by another process")
             if mark.frames:
+                self._copied = mark.header
                 if self.index + 1 >= INDEX_MAX:
                     raise ContinuityLostError("max index exceeded")
                 self._shadow.seal(self.generation, self.index, mark.offset)

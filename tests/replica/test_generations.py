@@ -244,3 +244,26 @@ def test_a_wal_emptied_by_one_and_begun_by_another_goes_on(bench: Bench) -> None
     assert here is not None
     assert here.index == 3
     assert bench.reasons() == ["no generation exists"]
+
+
+def test_a_wal_begun_by_one_who_rolled_back_goes_on(bench: Bench) -> None:
+    """The salts that the header then has are nobody's: the next writer goes on from those of the life before."""
+    bench.replica()
+    bench.commit()
+    bench.database.checkpoint()
+    bench.commit()
+    bench.database.checkpoint()
+    with Shell(bench.path).open() as other:
+        other.execute("PRAGMA cache_size=8")
+        assert other.execute("PRAGMA wal_checkpoint(TRUNCATE)") == [[0, 0, 0]]
+        with Shell(bench.path).open() as another:
+            another.execute("PRAGMA cache_size=8")
+            another.execute("BEGIN IMMEDIATE")
+            for _ in range(40):
+                another.execute("INSERT INTO t(b) VALUES(randomblob(900))")
+            bench.database.sync()
+            another.execute("ROLLBACK")
+        bench.commit()
+    bench.settle()
+    bench.check()
+    assert bench.reasons() == ["no generation exists"]
