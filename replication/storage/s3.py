@@ -339,6 +339,8 @@ def _make_client(connection: Connection) -> "S3Client":
         ),
     )
     client.meta.events.register("before-sign.s3.DeleteObjects", _add_content_md5)
+    if connection.endpoint:
+        client.meta.events.register_last("before-parameter-build.s3", _follow_no_redirect)
     return client
 
 
@@ -348,6 +350,11 @@ def _model_loader() -> Any:
     import botocore.loaders
 
     return botocore.loaders.create_loader()
+
+
+def _follow_no_redirect(context: dict[str, Any], **_: Any) -> None:
+    """boto3 asks for the bucket's region after a redirect, and after the redirect of that, without an end."""
+    context.setdefault("s3_redirect", {})["redirected"] = True
 
 
 def _add_content_md5(request: Any, **_: Any) -> None:

@@ -143,7 +143,7 @@ def _answered(error: Exception, place: Place, name: str | None) -> StorageError:
             f"access to {place.address} denied ({code or status}); the keys need permission to list, read, "
             "write and delete there: check access-key-id, secret-access-key and the policy of the bucket"
         )
-    message = scrub(str(_answer(error).get("Error", {}).get("Message", "")), place.secrets)
+    message = scrub(str(_answer(error).get("Error", {}).get("Message") or ""), place.secrets)
     about = f" about {name}" if name else ""
     return StorageError(f"{place.address} answered {code or status}{about}" + (f": {message}" if message else ""))
 

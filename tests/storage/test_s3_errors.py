@@ -198,6 +198,8 @@ def test_a_profile_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
         (error(507, "XMinioStorageFull", "Storage backend has reached its limit"), StorageError, "its limit"),
         (error(404, "NoSuchKey"), StorageError, "NoSuchKey"),
         (Answer(403), AccessDeniedError, "403"),
+        (Answer(307, headers={"Location": "http://127.0.0.1:9/elsewhere"}), StorageError, "307"),
+        (Answer(302, headers={"Location": "http://127.0.0.1:9/elsewhere"}), StorageError, "302"),
         (Answer(502, b"<html>Bad Gateway"), StorageError, "502"),
     ],
 )
