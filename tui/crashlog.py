@@ -36,7 +36,9 @@ def open_log(path: Path) -> Path | None:
         root.removeHandler(old)
     handler: logging.Handler
     try:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        for folder in reversed([path.parent, *path.parent.parents]):
+            # Each of its own: `parents=True` leaves the mode of all but the last to the umask.
+            folder.mkdir(exist_ok=True, mode=0o700)
         path.touch(mode=0o600)
         handler = logging.handlers.RotatingFileHandler(path, maxBytes=LOG_BYTES_MAX, backupCount=1, delay=True)
     except OSError:

@@ -5,6 +5,7 @@ its order among those that the replica has be left to clocks.
 """
 
 import json
+import os
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
@@ -38,7 +39,10 @@ class Origin:
     def save(self, meta_path: Path) -> None:
         """Write it down; a private file that Litestream leaves alone. Losing it loses words, no data."""
         with suppress(OSError):
-            (meta_path / ORIGIN_NAME).write_text(json.dumps(asdict(self)) + "\n")
+            flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
+            # Whatever the umask: nobody else may change the reason that is shown.
+            with open(os.open(meta_path / ORIGIN_NAME, flags, 0o600), "w") as file:  # noqa: PTH123 (its mode is set)
+                file.write(json.dumps(asdict(self)) + "\n")
 
     @classmethod
     def load(cls, meta_path: Path, generation: str) -> "Origin":
