@@ -106,7 +106,7 @@ def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]
 def test_a_damaged_replica_gives_the_state_asked_for_or_says_what_is_wrong(
     torture: Torture, replicas: list[tuple[Known, Objects]], asked: list[Asked], tmp_path: Path, temporary: Path
 ) -> None:
-    for chance in torture.rounds(short=30):
+    for chance in torture.rounds(short=16):
         number = chance.randrange(2)
         known, foreign = replicas[number]
         damage = damaged(known.objects, foreign, chance)
@@ -242,7 +242,7 @@ def _list(damage: Damaged) -> None:
 def test_a_bomb_is_not_held_in_memory(
     torture: Torture, replicas: list[tuple[Known, Objects]], tmp_path: Path, temporary: Path
 ) -> None:
-    for chance in torture.rounds(short=2):
+    for chance in torture.rounds(short=1):
         known, foreign = replicas[0]
         damage = bomb(dict(known.objects), foreign, chance)
         generation = next(iter(damage.touched)).split("/")[1]
@@ -268,7 +268,7 @@ HOSTILE_ENTRIES = ["link", "link to a folder", "folder", "pipe", "other owner's 
 def test_a_damaged_folder_on_the_command_line(
     torture: Torture, replicas: list[tuple[Known, Objects]], asked: list[Asked], tmp_path: Path, temporary: Path
 ) -> None:
-    for chance in torture.rounds(short=2):
+    for chance in torture.rounds(short=1):
         number = chance.randrange(2)
         known, foreign = replicas[number]
         damage = damaged(known.objects, foreign, chance)
@@ -297,8 +297,9 @@ def test_a_damaged_folder_on_the_command_line(
                 assert "warning: ignored" in result.err, said
             shutil.rmtree(output.parent)
             torture.counts["restored on the command line"] += 1
-        verified = run("verify", "-config", _config(tmp_path, root), tmp_path / "app.db")
-        assert verified.code == result.code, f"{said} {verified}"
+        verified = run("verify", f"file://{root}")
+        # Its check is the full one, which may see what the quick one of a restore does not.
+        assert verified.code in (result.code, IntegrityCheckError.exit_code), f"{said} {verified}"
         assert contents(root) | contents(tmp_path / "outside") == before
         assert contents(temporary) == {}
         shutil.rmtree(root)
@@ -343,9 +344,3 @@ def _place(entry: str, root: Path, outside: Path, chance: random.Random) -> str:
             (path.parent / os.fsdecode(b"\xff\xfe" + path.name.encode())).write_bytes(b"x")
             return ""
     return name
-
-
-def _config(folder: Path, root: Path) -> Path:
-    config = folder / "litestream.yml"
-    config.write_text(f"dbs:\n- path: {folder / 'app.db'}\n  replicas:\n  - path: {root}\n")
-    return config
