@@ -17,7 +17,7 @@ from tests.torture.conftest import Torture
 from tests.torture.crash_world import World
 from tests.torture.nursery import Nursery
 
-FILE_CYCLES, S3_CYCLES = 8, 3
+FILE_CYCLES, S3_CYCLES = 8, 2
 """Crashes in one round, which has a database and a replica of its own."""
 PRESSURE_SECONDS_MAX = 0.4
 """How long everything runs at most before a kill, counted from the start of whatever was dead."""

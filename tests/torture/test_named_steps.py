@@ -36,7 +36,7 @@ AFTER_A_GENERATION = (
     "retention: generation removed",
 )
 """Reached only where an older generation is."""
-PASS_BY_MAX = 30
+PASS_BY_MAX = 6
 DEATHS = 3
 """In one round of the test by chance."""
 REACH_SECONDS_MAX = 30.0
@@ -56,6 +56,7 @@ def go_on(world: World) -> None:
     """What must be true after a death: of the replica alone, and once everything runs again."""
     world.application.stop()
     world.check()
+    world.age_unfinished_writes()
     world.application.go()
     world.application.stop()
     world.start_engine()
@@ -64,12 +65,6 @@ def go_on(world: World) -> None:
 
 def end(world: World) -> None:
     """An orderly end, with nothing left lying about."""
-    world.end_engine()
-    world.age_unfinished_writes()
-    world.start_engine()
-    world.application.go()
-    world.application.stop()
-    world.await_arrival()
     world.end_engine()
     world.application.close()
     world.check_leftovers()
@@ -137,10 +132,7 @@ def test_replication_ended_at_steps_by_chance(tmp_path: Path, torture: Torture, 
                 go_on(world)
                 world.kill_engine()
                 torture.counts["arrivals"] += 1
-            world.start_engine()
-            world.application.go()
-            world.application.stop()
-            world.await_arrival()
+            go_on(world)
             end(world)
         finally:
             world.abandon()
