@@ -43,8 +43,8 @@ class Claim:
                 return claim
             claim.release()
             raise DatabaseLockedError(
-                f"{path} is replicated already by litestream-tui, pid {_holder(identity)}, maybe under another name of "
-                "the same file; stop that one first, or watch it instead"
+                f"{path} is replicated already by litestream-tui, pid {_holder(identity)}; stop that one first, or "
+                "watch it instead (it may know the file by another path)"
             ) from None
         return claim
 

@@ -85,7 +85,7 @@ class Stage:
 
     @property
     def generations(self) -> int:
-        return self.program.out.count("generation begins")
+        return self.program.out.count('msg="generation begins"')
 
 
 Fault = Callable[[Stage], Iterator[None]]
@@ -146,7 +146,7 @@ def removed_shadow(stage: Stage) -> Iterator[None]:
         # All at once; otherwise while the program goes on writing to it, which may keep some of it.
         meta = meta.rename(meta.with_name("removed"))
     shutil.rmtree(meta, ignore_errors=True)
-    stage.says("generation begins")
+    stage.says('msg="generation begins"')
     yield
 
 
@@ -200,7 +200,7 @@ def database_replaced(stage: Stage) -> Iterator[None]:
     stage.application = Application(stage.database, stage.chance.randrange(1 << 30), before.hashes)
     stage.application.slowest_seconds = before.slowest_seconds
     stage.application.go()
-    stage.says("generation begins", "replaced")
+    stage.says('msg="generation begins"', "replaced")
     yield
 
 
