@@ -7,6 +7,7 @@ is looked for is the shape of a line, not a figure.
 import argparse
 import json
 import sys
+import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -19,7 +20,7 @@ from benchmarks import crowds, images, throughput
 from benchmarks.machine import describe
 from benchmarks.programs import programs
 from benchmarks.rows import Row
-from benchmarks.run import allow_descriptors, measure
+from benchmarks.run import PREFIX, allow_descriptors, measure
 from benchmarks.stage import MEGABYTE, Figures, Stage
 
 INCHES = (13, 4)
@@ -114,7 +115,8 @@ def _points(axis: Axis, scale: float) -> list[dict[str, Any]]:
     points = []
     for size in axis.sizes:
         row = Row(f"{axis.name} {size:g}", axis.title, partial(_at, axis, size), ())
-        runs = measure(row, axis.store, chosen, 1, scale).runs
+        with tempfile.TemporaryDirectory(prefix=PREFIX) as shared:
+            runs = measure(row, axis.store, chosen, 1, scale, Path(shared)).runs
         points.append({"size": size} | {name: run for name, [run] in runs.items()})
     return points
 

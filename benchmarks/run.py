@@ -27,6 +27,7 @@ from tests.peers import S3Server, SeaweedServer
 from tests.peers import running as server_running
 
 RUNS = 3
+PREFIX = "litestream-tui-bench-"
 DESCRIPTORS_PER_DATABASE = 8
 """Of the application and of any of the programs, for the largest crowd."""
 DATABASES_MAX = 2000
@@ -44,28 +45,29 @@ def main() -> int:
     results: list[Result] = []
     loads: list[float] = []
     for row in options.rows:
-        for store in [name for name in options.stores if name in row.stores]:
-            loads.append(load_average())
-            results.append(measure(row, store, list(chosen.values()), options.runs, options.scale))
-            loads.append(load_average())
-            print(table.plain(results[-1], titles), flush=True)
-            if options.output is not None:
-                about["load average"] = f"{min(loads):.1f} to {max(loads):.1f}"
-                _write(options.output, about, results, titles)
+        # What is dear to make is made once for both stores.
+        with tempfile.TemporaryDirectory(prefix=PREFIX) as shared:
+            for store in [name for name in options.stores if name in row.stores]:
+                loads.append(load_average())
+                results.append(measure(row, store, list(chosen.values()), options.runs, options.scale, Path(shared)))
+                loads.append(load_average())
+                print(table.plain(results[-1], titles), flush=True)
+                if options.output is not None:
+                    about["load average"] = f"{min(loads):.1f} to {max(loads):.1f}"
+                    _write(options.output, about, results, titles)
     return 0
 
 
-def measure(row: Row, store: str, chosen: Sequence[Program], runs: int, scale: float) -> Result:
+def measure(row: Row, store: str, chosen: Sequence[Program], runs: int, scale: float, shared: Path) -> Result:
     """All runs of one row on one store; what fails is in the result."""
     result = Result(row, store, {program.name: [] for program in chosen})
-    with tempfile.TemporaryDirectory(prefix="litestream-tui-bench-") as place, ExitStack() as stack:
+    with tempfile.TemporaryDirectory(prefix=PREFIX) as place, ExitStack() as stack:
         root = Path(place)
         server = stack.enter_context(server_running(SeaweedServer(root / "server"))) if store == "s3" else None
-        (root / "shared").mkdir()
         for number in range(-1 if row.warm_up else 0, runs):
             for program in chosen if number % 2 == 0 else reversed(chosen):
                 began = time.monotonic()
-                figures = _one(row, program, server, root, scale)
+                figures = _one(row, program, server, root / "measurement", shared, scale)
                 words = figures if isinstance(figures, str) else _short(figures)
                 if number >= 0:
                     result.runs[program.name].append(figures)
@@ -73,12 +75,13 @@ def measure(row: Row, store: str, chosen: Sequence[Program], runs: int, scale: f
     return result
 
 
-def _one(row: Row, program: Program, server: S3Server | None, root: Path, scale: float) -> Figures | str:
-    folder = root / "measurement"
+def _one(
+    row: Row, program: Program, server: S3Server | None, folder: Path, shared: Path, scale: float
+) -> Figures | str:
     folder.mkdir()
     try:
         with _store(server, folder) as store:
-            return row.measure(Stage(program, store, folder, root / "shared", scale))
+            return row.measure(Stage(program, store, folder, shared, scale))
     except Exception as error:  # A row that fails for one program is a result, and the others go on.
         return f"{type(error).__name__}: {error}"
     finally:
