@@ -85,6 +85,9 @@ class Held:
         assert follower is not None
 
         def copy() -> None:
+            # A checkpoint opens connections by the path. Were another file there by now, with the WAL of this one
+            # beside it, they would copy that WAL into it.
+            self.check_identity()
             copy_all(True)
             follower.make_durable()
             reached("shadow: durable")
@@ -119,7 +122,11 @@ class Held:
 
         True if all of it is in the database file now.
         """
-        return self._hold.checkpoint(lambda: None).complete
+        try:
+            return self._hold.checkpoint(self.check_identity).complete
+        except ContinuityLostError:
+            # The path leads elsewhere, which the next sync tells.
+            return False
 
     def due(self, policy: CheckpointPolicy, now: float) -> bool:
         """True if a checkpoint should run now."""

@@ -1,15 +1,19 @@
 """A database on bad days: what fails half way is made good later, and nothing is forgotten meanwhile."""
 
+import hashlib
 import os
+import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from replication.database import follower
 from replication.database.follower import WALTooLongError
 from replication.database.shadow_wal import ShadowWAL
-from replication.errors import LocalFileError
+from replication.errors import DatabaseError, LocalFileError
 from replication.position import Position
+from replication.sqlite import hold
 from tests.foreign import Shell
 from tests.replica.bench import Bench
 
@@ -66,6 +70,34 @@ def test_a_file_replaced_while_there_is_no_space_is_not_taken_for_the_old_one(
         except LocalFileError:
             continue
     assert bench.reasons() == ["no generation exists", "database file replaced"]
+
+
+@pytest.mark.parametrize("moment", ["before", "behind the barrier"])
+def test_promise_4_a_checkpoint_never_brings_a_wal_into_the_file_that_took_the_place_of_its_own(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    bench.commit()
+    bench.app.kill()
+    other = Shell(Path(f"{bench.path}.other"))
+    other.run("PRAGMA page_size=1024; PRAGMA journal_mode=wal; CREATE TABLE other(x);")
+    content = other.path.read_bytes()
+    if moment == "before":
+        other.path.rename(bench.path)
+    else:
+        passive = hold._passive
+
+        def replaced(helper: Any) -> Any:
+            # After the large part, before the connection that keeps writers out.
+            result = passive(helper)
+            if other.path.exists():
+                other.path.rename(bench.path)
+            return result
+
+        monkeypatch.setattr(hold, "_passive", replaced)
+    with pytest.raises(DatabaseError, match="still belongs to the file before"):
+        bench.database.checkpoint()
+    said = subprocess.run(["sha256sum", bench.path], check=True, capture_output=True, text=True).stdout
+    assert said.split()[0] == hashlib.sha256(content).hexdigest()
 
 
 def test_frames_that_could_not_be_written_are_written_later(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
