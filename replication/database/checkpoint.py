@@ -41,18 +41,18 @@ class CheckpointState:
 
 
 def due(state: CheckpointState, policy: CheckpointPolicy, page_size: int, now: float) -> bool:
-    """True if a checkpoint should run now."""
+    """True if a checkpoint should run now. A time that is still to come is one from before the clock was set back."""
     if state.offset <= max(state.done_offset, WAL_HEADER_SIZE):
         return False
     if state.offset >= WAL_OFFSET_URGENT_BYTES:
         return True
     if policy.pages_max and state.offset >= _size(policy.pages_max, page_size):
-        return state.blocked_count == 0 or now >= state.blocked_time + BLOCKED_RETRY_SECONDS_MIN
-    if state.blocked_count and now < state.blocked_time + blocked_delay(state.blocked_count):
+        return state.blocked_count == 0 or not 0 <= now - state.blocked_time < BLOCKED_RETRY_SECONDS_MIN
+    if state.blocked_count and 0 <= now - state.blocked_time < blocked_delay(state.blocked_count):
         return False
     if state.offset >= _size(policy.pages_min, page_size):
         return True
-    return policy.interval_seconds > 0 and now >= state.last_time + policy.interval_seconds
+    return policy.interval_seconds > 0 and not 0 <= now - state.last_time < policy.interval_seconds
 
 
 def next_time(state: CheckpointState, policy: CheckpointPolicy) -> float | None:

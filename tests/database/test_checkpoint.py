@@ -49,6 +49,10 @@ def wal(pages: int) -> int:
         (CheckpointState(wal(10_000), 0, 0.0, 99, 100.0), POLICY, 101.0, True),
         (CheckpointState(wal(10_000), 0, 0.0, 99, 100.0), NO_TIMES, 101.0, False),
         (CheckpointState(WAL_OFFSET_URGENT_BYTES, 0, 0.0, 99, 100.0), NO_TIMES, 100.0, True),
+        # The clock was set back: nothing waits until it is where it was.
+        (CheckpointState(wal(1), 0, 1e9), POLICY, 1.0, True),
+        (CheckpointState(wal(1000), 0, 1e9, 4, 1e9), POLICY, 1.0, True),
+        (CheckpointState(wal(10_000), 0, 1e9, 4, 1e9), POLICY, 1.0, True),
     ],
 )
 def test_due(state: CheckpointState, policy: CheckpointPolicy, now: float, expected: bool) -> None:
