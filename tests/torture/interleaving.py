@@ -1,0 +1,84 @@
+"""Others between two of our own steps: places inside the engine's work where the test lets somebody else act.
+
+A lock or a copy of ours is one step; what SQLite allows others to do between two of them, they may do there. Waits for
+locks are cut short, since nobody else moves while we wait.
+"""
+
+import contextlib
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from replication.database import database as database_module
+from replication.database import follower as follower_module
+from replication.database import image as image_module
+from replication.database import tail
+from replication.database.follower import Follower
+from replication.replica import upload
+from replication.sqlite import connection as connection_module
+from replication.sqlite import hold as hold_module
+from replication.sqlite.hold import Hold
+
+IMAGE_CHUNK_BYTES = 4096
+SEGMENT_BYTES = 16 << 10
+RESCAN_BYTES = 8 << 10
+READ_CHUNK_BYTES = 8 << 10
+
+
+class Between:
+    """Called between two steps of ours; it takes the next of the actions that were planned."""
+
+    def __init__(self) -> None:
+        self.planned: list[str] = []
+        self.act: Callable[[str], None] = lambda name: None
+        self.acting = False
+        self.acted = 0
+
+    def __call__(self) -> None:
+        if self.planned and not self.acting:
+            name = self.planned.pop(0)
+            if name:
+                self.acting = True
+                self.acted += 1
+                try:
+                    self.act(name)
+                finally:
+                    self.acting = False
+
+
+def around(between: Between, function: Callable[..., Any]) -> Callable[..., Any]:
+    """`function`, with room for others before and after it."""
+
+    def called(*arguments: Any, **named: Any) -> Any:
+        between()
+        result = function(*arguments, **named)
+        between()
+        return result
+
+    return called
+
+
+@contextlib.contextmanager
+def interleaved() -> Iterator[Between]:
+    """The engine's steps with room between them, small pieces, and short waits."""
+    between = Between()
+    with pytest.MonkeyPatch.context() as patch:
+        for module, name in (
+            (hold_module, "_begin_reading"),
+            (hold_module, "_passive"),
+            (database_module, "decide"),
+            (follower_module, "advance"),
+            (tail, "_scan"),
+        ):
+            patch.setattr(module, name, around(between, getattr(module, name)))
+        for kind, name in ((Follower, "copy"), (Hold, "read"), (Hold, "page_count")):
+            patch.setattr(kind, name, around(between, getattr(kind, name)))
+        patch.setattr(image_module, "CHUNK_BYTES", IMAGE_CHUNK_BYTES)
+        patch.setattr(upload, "SEGMENT_BYTES_MAX", SEGMENT_BYTES)
+        patch.setattr(tail, "RESCAN_BYTES", RESCAN_BYTES)
+        patch.setattr(tail, "READ_CHUNK_BYTES", READ_CHUNK_BYTES)
+        patch.setattr(connection_module, "BUSY_TIMEOUT_MS", 2)
+        patch.setattr(hold_module, "BARRIER_WAIT_SECONDS_MAX", 0.002)
+        patch.setattr(hold_module, "BARRIER_HELD_SECONDS_MAX", 0.002)
+        yield between
