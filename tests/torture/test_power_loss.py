@@ -22,14 +22,15 @@ from replication.restore.choose import Source
 from replication.restore.replace import restore_over
 from replication.restore.restore import RestoreOptions, restore
 from replication.restore.target import AtPosition, Latest
+from replication.sqlite.checksum import WAL_HEADER_SIZE
 from replication.storage.file import FileStorage
 from replication.storage.replica_client import ReplicaClient
 from tests.foreign import Shell
 from tests.torture.conftest import Torture
 from tests.torture.power_recorder import Marked, Recording, Synced, Written, recorded
 
-ACTS = 45
-MOMENTS = 40
+ACTS = 60
+MOMENTS = 25
 """At which power is lost, in one round."""
 _NEVER = CheckpointPolicy(pages_min=10**6, pages_max=0, interval_seconds=0)
 _COPIES = r"""
@@ -102,7 +103,9 @@ class Played:
                 database, replica = open_both(self.path, self.recording.root)
                 self._after(database, replica)
                 for _ in range(ACTS):
-                    act = chance.choice(["commit"] * 5 + ["sync"] * 4 + ["send"] * 2 + ["checkpoint", "rare"])
+                    act = chance.choice(
+                        ["commit"] * 5 + ["sync"] * 4 + ["send", "send", "checkpoint", "checkpoint", "rare"]
+                    )
                     if act == "rare":
                         act = chance.choice(["snapshot", "generation", "reopen", "clean", "vacuum"])
                     match act:
@@ -128,6 +131,22 @@ class Played:
                             database, replica = open_both(self.path, self.recording.root)
                     self._after(database, replica)
                 database.close()
+
+    def restarted(self) -> list[int]:
+        """The moments at which SQLite had forgotten frames, and nobody had looked since: so many operations."""
+        found: list[int] = []
+        seen = b""
+        for count, operation in enumerate(self.recording.operations, 1):
+            if isinstance(operation, Marked) and operation.what == "at":
+                seen = operation.value[2]
+            wal = self.files[count - 1][1]
+            if seen and wal != "-" and self._header(wal) != seen:
+                found.append(count)
+        return found
+
+    def _header(self, wal: str) -> bytes:
+        with (self.copies / wal).open("rb") as file:
+            return file.read(WAL_HEADER_SIZE)
 
     def _after(self, database: Database, replica: Replica) -> None:
         """Remember what is true from here on."""
@@ -174,7 +193,7 @@ class Left:
         self.acknowledged: Position | None = acknowledged[-1] if acknowledged else None
         self.begun = {position.generation for position in acknowledged}
         wal = folder / "app.db-wal"
-        self.wal_header = wal.read_bytes()[:32] if wal.exists() else b""
+        self.wal_header = wal.read_bytes()[:WAL_HEADER_SIZE] if wal.exists() else b""
         self.client = ReplicaClient(FileStorage(self.local / "replica"))
 
     def _keep_inodes(self) -> None:
@@ -235,12 +254,13 @@ class Left:
 
 
 def test_the_power_goes_while_replicating(tmp_path: Path, torture: Torture) -> None:
-    for number, chance in enumerate(torture.rounds(short=1)):
+    for number, chance in enumerate(torture.rounds(short=2)):
         played = Played(tmp_path / f"{number}", chance)
         total = len(played.recording.operations)
         torture.counts["operations recorded"] += total
+        rare = played.restarted()
         for moment in range(MOMENTS):
-            count = chance.randrange(1, total + 1)
+            count = chance.choice(rare) if rare and chance.random() < 0.4 else chance.randrange(1, total + 1)
             mode = chance.choice(["all", "durable", "some", "some", "some"])
             folder = tmp_path / f"{number}-{moment}"
             left = Left(played, count, folder, chance, mode)
@@ -301,7 +321,7 @@ def test_the_power_goes_while_a_database_is_replaced(tmp_path: Path, torture: To
             recording.mark("done", True)
         whole = live.read_bytes()
         for count in range(began, len(recording.operations) + 1):
-            for mode in ("all", "durable", *["some"] * 20):
+            for mode in ("all", "durable", *["some"] * 12):
                 left = tmp_path / f"{number}-{count}-{mode}"
                 recording.position(count).leave(left, chance, mode)
                 found = (left / "app.db").read_bytes()
