@@ -94,8 +94,14 @@ class _Exchange:
 
     def pass_on(self, client: socket.socket, server: socket.socket) -> None:
         """Until one side closes."""
+        sides = {client.fileno(): client, server.fileno(): server}
+        # A program may have more connections than select() has room for.
+        ready = select.poll()
+        for descriptor in sides:
+            ready.register(descriptor, select.POLLIN)
         while True:
-            for source in select.select([client, server], [], [])[0]:
+            for descriptor, _ in ready.poll():
+                source = sides[descriptor]
                 piece = source.recv(PIECE_BYTES)
                 if not piece:
                     return
