@@ -11,7 +11,7 @@ from contextlib import closing
 from replication.errors import CorruptObjectError
 from replication.position import Position, is_generation
 from replication.storage import container
-from replication.storage.base import ObjectInfo, Storage
+from replication.storage.base import ObjectInfo, Storage, is_object_name
 from replication.storage.names import (
     GENERATIONS,
     SegmentInfo,
@@ -26,6 +26,7 @@ from replication.storage.names import (
 )
 
 _WARNED_NAMES_MAX = 1000
+_NOT_OURS = "not a name of the replica format"
 
 
 class ReplicaClient:
@@ -134,9 +135,9 @@ class ReplicaClient:
     def _ignore_strange(self, prefix: str) -> None:
         """Tell of what stands where objects should be and is none: it may hide a newer state."""
         for name in self.storage.passed_over(prefix):
-            self._ignore(name, "not a plain file or folder with a name that an object can have")
+            self._ignore(name, "neither a plain file nor a folder" if is_object_name(name) else _NOT_OURS)
 
-    def _ignore(self, name: str, why: str = "not a name of the replica format") -> None:
+    def _ignore(self, name: str, why: str = _NOT_OURS) -> None:
         with self._lock:
             if name in self._warned or len(self._warned) >= _WARNED_NAMES_MAX:
                 return

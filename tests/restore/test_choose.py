@@ -191,3 +191,23 @@ def test_another_replica_takes_over_when_the_best_one_fails(history: History, tm
     good.fail("get", StorageError("out"), times=10_000)
     with pytest.raises(CorruptObjectError):
         restore(sources, tmp_path / "other", RestoreOptions(backoff=Backoff(base_seconds=0)))
+
+
+def test_a_newer_generation_that_cannot_be_restored_from_is_never_passed_over_silently() -> None:
+    storage = MemoryStorage()
+    add(storage, OLD, 5, timedelta(0), previous="")
+    add(storage, NEW, 6, DAY, previous="")
+    name = snapshot_name(NEW, 0)
+    whole = storage.read(name)
+    newer = next(item.modified for item in storage.list("") if item.name == name)
+    storage.replace(name, whole[:40] + bytes([whole[40] ^ 1]) + whole[41:], newer)
+    with pytest.raises(CorruptObjectError, match=f"{name}.*{OLD}"):
+        chosen(storage)
+    storage.delete([name])
+    found = choose([Source("x", ReplicaClient(storage))], Latest(), None, threading.Event())
+    assert found.catalog.generation == OLD
+    assert NEW in found.warnings[0]
+    # One that is older, or that began after the moment asked for, is nobody's concern.
+    assert (
+        choose([Source("x", ReplicaClient(storage))], AtTime(BEGAN + DAY / 2), None, threading.Event()).warnings == ()
+    )

@@ -14,6 +14,7 @@ from replication.errors import StorageError
 from replication.storage.file import FilePermissions, FileStorage
 from replication.storage.location import FileLocation
 from replication.storage.open import open_storage
+from replication.storage.replica_client import ReplicaClient
 from tests.peers import die_with_parent
 
 NAME = "generations/0123456789abcdef/wal/00000000_00000000.wal.lz4"
@@ -227,3 +228,20 @@ def test_no_descriptor_stays_open(tmp_path: Path) -> None:
     with pytest.raises(StorageError):
         store.put("file/x", [b""])
     assert len(list(Path("/proc/self/fd").iterdir())) == before
+
+
+def test_links_and_strange_files_are_told(tmp_path: Path) -> None:
+    """One of them may stand where a newer object was."""
+    wal = tmp_path / "generations" / ("0" * 16) / "wal"
+    wal.mkdir(parents=True)
+    (wal / "00000000_00000000.wal.lz4").symlink_to(tmp_path)
+    (wal / "back\\slash").write_bytes(b"")
+    (tmp_path / "generations" / ("1" * 16)).symlink_to(tmp_path)
+    os.mkfifo(wal / "pipe")
+    (wal / "unfinished.tmp").write_bytes(b"")
+    told: list[str] = []
+    client = ReplicaClient(FileStorage(tmp_path), told.append)
+    assert client.generations() == []
+    assert client.segments("0" * 16) == []
+    assert sum("neither a plain file nor a folder" in line for line in told) == 3
+    assert sum("not a name of the replica format" in line for line in told) == 1
