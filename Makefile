@@ -16,7 +16,7 @@ TEST_PROCESSES := 2
 
 CODE := replication tui tests docs $(if $(wildcard benchmarks/*.py),benchmarks)
 
-.PHONY: help install check test torture soak peers bench growth demo screenshots clean
+.PHONY: help install check test torture soak audit peers bench growth demo screenshots clean
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 
@@ -55,6 +55,11 @@ soak: $(INSTALLED) $(PEERS) ## the program for HOURS= under load and outages, re
 	  $(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev,plots]' -c constraints.txt
 	$(BIN)/python -m tests.torture.soak --hours $(or $(HOURS),2) --seed $(or $(SEED),1) --out soak-report; \
 	  code=$$?; $(BIN)/python -m tests.torture.soak.plot soak-report && exit $$code
+
+audit: $(INSTALLED) ## ask PyPI what weaknesses are known of the pinned dependencies (pip-audit, in an environment of its own)
+	"$(PYTHON)" -m venv build/audit
+	build/audit/bin/python -m pip install --quiet --disable-pip-version-check pip-audit
+	build/audit/bin/pip-audit -s pypi -r constraints.txt --no-deps --disable-pip
 
 peers: $(PEERS) ## fetch real Litestream and the S3 servers into .peers
 
