@@ -139,8 +139,9 @@ def read_commits(client: ReplicaClient, segment: SegmentInfo, header: WALHeader 
                 header = _parse(segment.name, rest)
                 rest, at = rest[WAL_HEADER_SIZE:], WAL_HEADER_SIZE
             assert header is not None
-            count = len(rest) // header.frame_size
-            rows = np.frombuffer(rest, dtype=np.uint8, count=count * header.frame_size).reshape(count, header.frame_size)
+            size = header.frame_size
+            count = len(rest) // size
+            rows = np.frombuffer(rest, dtype=np.uint8, count=count * size).reshape(count, size)
             fields = rows[:, :16].copy().view(">u4").astype(np.uint32).reshape(count, 4)
             if not ((fields[:, 2] == header.salt1) & (fields[:, 3] == header.salt2)).all():
                 raise CorruptObjectError(segment.name, "a frame of another WAL is in it")
