@@ -1,6 +1,6 @@
 """A test of the tests: with a promise broken on purpose, the suite must fail.
 
-The short form only sees to it that every mutation still fits; `make torture ARGS="-k mutation"` breaks each promise in
+The short form only sees to it that every mutation still fits; `make torture ARGS="-k broken_promise"` breaks each promise in
 a copy of the tree, and runs the tests that hold it.
 """
 
@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.torture.conftest import Torture
-from tests.torture.mutations import MUTATIONS, Mutation
+from tests.torture.broken_promises import MUTATIONS, Mutation
 
 ROOT = Path(__file__).parents[2]
 COPIED = ("replication", "tui", "tests", "pyproject.toml")
@@ -23,7 +23,7 @@ FAILED = 1
 
 
 @pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda item: item.name.replace(" ", "-"))
-def test_a_mutation_is_caught(mutation: Mutation, torture: Torture, tmp_path: Path) -> None:
+def test_a_broken_promise_is_noticed(mutation: Mutation, torture: Torture, tmp_path: Path) -> None:
     assert (ROOT / mutation.file).read_text().count(mutation.old) == 1, (
         f"{mutation.file} has changed: mend the mutation"
     )

@@ -1,0 +1,179 @@
+"""Promises broken on purpose: one change of the program each, and the tests that must then fail.
+
+A suite that stays green under one of these says nothing about the promise. Each names its text exactly, so that a
+change of the program that moves it is noticed.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Mutation:
+    """In `file`, `old`, which stands there once, becomes `new`; one of `tests` must fail."""
+
+    name: str
+    file: str
+    old: str
+    new: str
+    tests: tuple[str, ...]
+
+
+MUTATIONS = (
+    Mutation(
+        "the tail is not copied under the barrier",
+        "replication/sqlite/hold.py",
+        "is the pin while the real one is moved.\n                copy()\n",
+        "is the pin while the real one is moved.\n",
+        ("tests/database/test_pin.py", "tests/engine/test_commit_oracle.py"),
+    ),
+    Mutation(
+        "no reader is pinned",
+        "replication/sqlite/hold.py",
+        '                page_size = connection.pragma("page_size")\n                _begin_reading(connection)\n',
+        '                page_size = connection.pragma("page_size")\n                connection.execute("BEGIN")\n',
+        ("tests/sqlite/test_hold.py",),
+    ),
+    Mutation(
+        "the pin is moved with no other reader beside it",
+        "replication/sqlite/hold.py",
+        "        _begin_reading(helper)\n        try:\n            copy()\n",
+        '        _begin_reading(helper)\n        helper.execute("COMMIT; BEGIN")\n        try:\n            copy()\n',
+        ("tests/database/test_pin.py",),
+    ),
+    Mutation(
+        "checksums of frames are not looked at",
+        "replication/sqlite/wal.py",
+        "count, sums_after = valid_frames(rows[:count], header.page_size, sums, header.big_endian)",
+        "sums_after = valid_frames(rows[:count], header.page_size, sums, header.big_endian)[1]",
+        ("tests/database/test_tail.py", "tests/restore/test_faults.py"),
+    ),
+    Mutation(
+        "salts of frames are not looked at",
+        "replication/sqlite/wal.py",
+        "    count = whole if salted.all() else int(np.argmin(salted))\n",
+        "    count = whole if salted.any() else int(np.argmin(salted))\n",
+        ("tests/database/test_tail.py", "tests/restore/test_faults.py"),
+    ),
+    Mutation(
+        "the first pin is not proven",
+        "replication/database/follower.py",
+        "            if wal.read(WAL_HEADER_SIZE) != mark.header.pack():\n"
+        '                raise ContinuityLostError("wal restarted while it was opened")\n',
+        "            pass\n",
+        ("tests/database/test_pin.py",),
+    ),
+    Mutation(
+        "frames seen before are taken to stand still",
+        "replication/database/tail.py",
+        "        again = thorough or after.scanned == mark.scanned or mark.scanned - mark.offset <= RESCAN_BYTES\n",
+        "        again = False\n",
+        ("tests/database/test_tail.py",),
+    ),
+    Mutation(
+        "a WAL with the same header is taken for the one that was copied",
+        "replication/database/continuity.py",
+        "        if not _same_start(shadow_path, wal, mark.offset):\n",
+        "        if False:\n",
+        ("tests/database/test_continuity.py",),
+    ),
+    Mutation(
+        "a replica counts a segment before it is stored",
+        "replication/replica/replica.py",
+        "        stored = self.client.write_segment(position, chunks, note)\n"
+        '        reached("replica: segment stored")\n'
+        "        self.position = replace(position, offset=stop)\n",
+        "        self.position = replace(position, offset=stop)\n"
+        "        stored = self.client.write_segment(position, chunks, note)\n",
+        ("tests/replica/test_upload.py", "tests/replica/test_any_order.py"),
+    ),
+    Mutation(
+        "a replica is appended to without comparing its last segment",
+        "replication/replica/recovery.py",
+        "                if offset + len(piece) > end or os.pread(descriptor, len(piece), offset) != piece:\n",
+        "                if False:\n",
+        ("tests/replica",),
+    ),
+    Mutation(
+        "the first segment need not reach what the snapshot holds",
+        "replication/replica/replica.py",
+        "            self._floor = image.position.offset\n",
+        "            self._floor = 0\n",
+        ("tests/replica/test_snapshots.py",),
+    ),
+    Mutation(
+        "retention keeps no snapshot from before the window",
+        "replication/replica/retention.py",
+        "    bases = [item.index for item in held.snapshots if item.created <= cutoff]\n",
+        "    bases = [item.index for item in held.snapshots]\n",
+        ("tests/replica/test_retention.py",),
+    ),
+    Mutation(
+        "retention removes the generation in use",
+        "replication/replica/retention.py",
+        "held.generation not in (current, covering)",
+        "held.generation != covering",
+        ("tests/replica/test_retention.py",),
+    ),
+    Mutation(
+        "a restore steps over the missing end of an index",
+        "replication/restore/replay.py",
+        "        if short or torn or behind:\n",
+        "        if False:\n",
+        ("tests/restore/test_faults.py",),
+    ),
+    Mutation(
+        "a restore steps over a missing segment",
+        "replication/restore/replay.py",
+        "        if info.offset > index.end:\n",
+        "        if False:\n",
+        ("tests/restore/test_faults.py",),
+    ),
+    Mutation(
+        "a restore goes on past the commit asked for",
+        "replication/restore/replay.py",
+        'ends, stop.offset, side="right"))',
+        'ends, stop.offset, side="right") + 1)',
+        ("tests/restore/test_every_commit.py",),
+    ),
+    Mutation(
+        "an object that was cut off is taken as whole",
+        "replication/storage/container.py",
+        '    if not decompressor.eof:\n        raise CorruptObjectError(name, "it ends in the middle',
+        '    if False:\n        raise CorruptObjectError(name, "it ends in the middle',
+        ("tests/restore/test_faults.py", "tests/restore/test_litestream.py"),
+    ),
+    Mutation(
+        "a restored file gets its name although one is there",
+        "replication/restore/output.py",
+        "                os.link(self.temporary, self.path, follow_symlinks=False)\n"
+        "            except FileExistsError:\n"
+        "                check_free(self.path)\n"
+        "                raise\n",
+        "                os.replace(self.temporary, self.path)\n"
+        "            except FileExistsError:\n"
+        "                check_free(self.path)\n"
+        "                raise\n",
+        ("tests/restore/test_output.py",),
+    ),
+    Mutation(
+        "an object of a folder gets its name before it is durable",
+        "replication/storage/file.py",
+        "                    os.fsync(output.fileno())\n",
+        "",
+        ("tests/torture/test_power_loss.py",),
+    ),
+    Mutation(
+        "the shadow WAL is not durable before SQLite may forget",
+        "replication/database/follower.py",
+        "        self._shadow.fsync(self.generation, self.index)\n",
+        "        pass\n",
+        ("tests/torture/test_power_loss.py",),
+    ),
+    Mutation(
+        "a restored file gets its name before it is durable",
+        "replication/restore/output.py",
+        "            os.fsync(self.descriptor)\n",
+        "",
+        ("tests/torture/test_power_loss.py",),
+    ),
+)
