@@ -1,7 +1,7 @@
 """A test of the tests: with a promise broken on purpose, the suite must fail.
 
-The short form only sees to it that every mutation still fits; `make torture ARGS="-k broken_promise"` breaks each promise in
-a copy of the tree, and runs the tests that hold it.
+The short form only sees to it that every mutation still fits; `make torture ARGS="-k broken_promise"` breaks each
+promise in a copy of the tree, and runs the tests that hold it.
 """
 
 import os
@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.torture.conftest import Torture
 from tests.torture.broken_promises import MUTATIONS, Mutation
+from tests.torture.conftest import Torture
 
 ROOT = Path(__file__).parents[2]
 COPIED = ("replication", "tui", "tests", "pyproject.toml")
@@ -51,4 +51,4 @@ def test_a_broken_promise_is_noticed(mutation: Mutation, torture: Torture, tmp_p
         check=False,
     )
     assert done.returncode == FAILED, f"it was not caught:\n{done.stdout[-3000:]}{done.stderr[-1000:]}"
-    torture.counts["mutations caught"] += 1
+    torture.counts["broken promises noticed"] += 1
