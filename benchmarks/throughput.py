@@ -56,8 +56,8 @@ def paced(stage: Stage, bytes_per_second: float = PACED_BYTES_PER_SECOND) -> Fig
 def bulk(stage: Stage) -> Figures:
     """496 MB of WAL in 24 transactions."""
     last = token(0, "last")
-    # A row of 1000 bytes takes a third of a page of 4096, and its page a frame of 4120.
-    rows = round(stage.scaled(BULK_BYTES) / BULK_TRANSACTIONS / 4120 * 3)
+    # Four rows of 1000 bytes fit into a page of 4096, which is a frame of 4120.
+    rows = round(stage.scaled(BULK_BYTES) / BULK_TRANSACTIONS / 4120 * 4)
     with stage.replicated() as (program, application):
         stage.store.sought.expect([last])
         processor = program.meter.cpu_seconds()
