@@ -20,7 +20,7 @@ from benchmarks import crowds, images, throughput
 from benchmarks.machine import describe
 from benchmarks.programs import programs
 from benchmarks.rows import Row
-from benchmarks.run import PREFIX, allow_descriptors, measure
+from benchmarks.run import PREFIX, allow_descriptors, end_in_order, measure
 from benchmarks.stage import MEGABYTE, Figures, Stage
 
 INCHES = (13, 4)
@@ -97,6 +97,7 @@ def main() -> int:
     options = parser.parse_args()
     if unknown := set(options.axes) - set(names):
         parser.error(f"no such axis: {', '.join(sorted(unknown))}; there are {', '.join(names)}")
+    end_in_order()
     allow_descriptors()
     options.out.mkdir(parents=True, exist_ok=True)
     for axis in AXES:
