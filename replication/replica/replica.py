@@ -422,12 +422,13 @@ class Replica:
         self._emit("info", "write snapshot", position=str(position), size=image.size)
         self._started(snapshot_name(position.generation, position.index), image.size)
         began = time.monotonic()
+        unwritten = position.index == 0 and position.offset == 0
         digest = Digest()
-        chunks = self._counted(digest.over(image.chunks()))
+        chunks = self._counted(digest.over(image.chunks()) if unwritten else image.chunks())
         stored = self.client.write_snapshot(position.generation, position.index, chunks, note)
         reached("replica: snapshot stored")
         self._finished(stored)
-        if position.index == 0 and position.offset == 0:
+        if unwritten:
             digest.remember(self._database.meta_path, position)
         self.progress = replace(self.progress, snapshot_time=time.time())
         self._emit(
