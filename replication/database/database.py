@@ -145,6 +145,9 @@ class Database:
             result = None
             if self._held is not None and not self._images:
                 with self._continuity():
+                    # Beside another WAL, or another file, what SQLite sees may be a damaged database, which it is not.
+                    self._held.check_identity()
+                    self._copy()
                     result = self._run_checkpoint()
             return result
 

@@ -92,8 +92,6 @@ class Held:
             follower.make_durable()
             reached("shadow: durable")
 
-        # Before that, too: what SQLite makes of the two together may be a damaged database, which it is not.
-        self.check_identity()
         result = self._hold.checkpoint(copy)
         if not result.busy and result.log_frames > follower.frames:
             raise ContinuityLostError(

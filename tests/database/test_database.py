@@ -100,6 +100,21 @@ def test_promise_4_a_checkpoint_never_brings_a_wal_into_the_file_that_took_the_p
     assert said.split()[0] == hashlib.sha256(content).hexdigest()
 
 
+def test_a_checkpoint_beside_a_wal_that_was_made_anew_begins_a_generation(bench: Bench) -> None:
+    bench.commit()
+    bench.database.checkpoint()
+    bench.app.kill()
+    for suffix in ("-wal", "-shm"):
+        Path(f"{bench.path}{suffix}").unlink()
+    with Shell(bench.path).open() as app:
+        app.execute("INSERT INTO t(b) VALUES(randomblob(90000))")
+        bench.database.checkpoint()
+        assert bench.reasons()[1:] == ["wal replaced by another process"]
+        bench.replica()
+        bench.settle()
+        assert bench.restored() == app.sha256()
+
+
 def test_frames_that_could_not_be_written_are_written_later(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     bench.replica()
     bench.settle()
