@@ -23,16 +23,17 @@ _SOCKETS = Path("/proc/net/unix")
 class Claim:
     """The claim on one file. `identity` is its device and inode."""
 
-    def __init__(self, identity: tuple[int, int], names: list[socket.socket]) -> None:
+    def __init__(self, identity: tuple[int, int]) -> None:
         self.identity = identity
-        self._names = names
+        self._names: list[int] = []
+        """Descriptors: what hangs at the end keeps its claim until the process ends, not until it is collected."""
 
     @classmethod
     def take(cls, path: Path) -> "Claim":
         """Claim the file at `path`, which exists; raise DatabaseLockedError, naming the holder, if it is taken."""
         status = os.stat(path)  # noqa: PTH116 (links are followed, as SQLite does)
         identity = (status.st_dev, status.st_ino)
-        claim = cls(identity, [])
+        claim = cls(identity)
         if sys.platform != "linux":
             return claim
         try:
@@ -50,13 +51,17 @@ class Claim:
 
     def release(self) -> None:
         """Let go."""
-        for name in self._names:
-            name.close()
+        while self._names:
+            os.close(self._names.pop())
 
     def _bind(self, name: str) -> None:
         made = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self._names.append(made)
-        made.bind(f"\0{name}")
+        try:
+            made.bind(f"\0{name}")
+        except OSError:
+            made.close()
+            raise
+        self._names.append(made.detach())
 
 
 def _holder(identity: tuple[int, int]) -> str:

@@ -33,7 +33,6 @@ class Terminal:
         environment: Mapping[str, str] | None = None,
         home: Path,
     ) -> None:
-        self.began = time.monotonic()
         self._side, theirs = os.openpty()
         columns, rows = size
         fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
@@ -80,6 +79,11 @@ class Terminal:
 
     def send(self, number: signal.Signals) -> None:
         self._process.send_signal(number)
+
+    def cpu_seconds(self) -> float:
+        """The time it has needed on a processor so far."""
+        fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def hang_up(self) -> None:
         """The window is closed, or the line is cut."""

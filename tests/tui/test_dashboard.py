@@ -309,10 +309,11 @@ def test_a_thousand_databases_cost_what_is_in_sight() -> None:
                 replace(item, wal_bytes=number) if place % 20 == 0 else item for place, item in enumerate(databases)
             )
             app_of(pilot).poll()
-            began = time.perf_counter()
+            # Its own time on a processor, for the machine may be busy with other tests.
+            began = time.process_time()
             screen.action_down()
             await pilot.pause()
-            took.append(time.perf_counter() - began)
+            took.append(time.process_time() - began)
         assert "/srv/0040.db" in cursor_row(pilot)
         assert sorted(took)[len(took) // 2] < 0.05
         await pilot.press("slash", *"0999")

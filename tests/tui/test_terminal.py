@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,7 +25,7 @@ NAMES = ("app", "jobs", "auth", "big")
 BUDGET_BYTES_PER_SECOND = 1500
 LISTEN_SECONDS = 6.0
 SETTLE_SECONDS = 4.0
-FIRST_PAINT_SECONDS_MAX = 0.8
+FIRST_PAINT_CPU_SECONDS_MAX = 0.8
 
 
 @pytest.fixture
@@ -104,15 +103,15 @@ def test_a_terminal_that_takes_nothing_does_not_keep_it(config: Path, tmp_path: 
 
 
 def test_first_paint(config: Path, tmp_path: Path) -> None:
-    """The best of a few, as the machine is shared with other tests."""
+    """The time that it needs on a processor, for the machine may be busy; benchmarks take the rest."""
     took = []
-    for _ in range(5):
+    for _ in range(3):
         with Terminal("-config", config, home=tmp_path) as terminal:
             terminal.wait_for("auth.db")
-            took.append(time.monotonic() - terminal.began)
+            took.append(terminal.cpu_seconds())
             terminal.press("q")
             terminal.end()
-    assert min(took) < FIRST_PAINT_SECONDS_MAX, took
+    assert min(took) < FIRST_PAINT_CPU_SECONDS_MAX, took
 
 
 def test_link_budget_with_four_busy_databases(config: Path, tmp_path: Path) -> None:
