@@ -176,16 +176,17 @@ class Application(ABC):
         self.wal.unlink(missing_ok=True)
         self.wal.with_name("app.db-shm").unlink(missing_ok=True)
 
-    def act(self, name: str) -> None:
-        """Something that others do between two steps of ours."""
-        verb, _, rest = name.partition(" ")
-        if verb == "commit":
-            self.commit("right", rest)
-        elif verb == "checkpoint":
-            self.checkpoint_of_others("left", rest)
-        elif verb == "read":
-            self.read("right")
-        elif verb == "spill":
-            self.spill("left")
-        elif verb == "end":
-            self.end(rest)
+    def act(self, names: str) -> None:
+        """Something that others do between two steps of ours, or several things, one after the other."""
+        for name in names.split(", "):
+            verb, _, rest = name.partition(" ")
+            if verb == "commit":
+                self.commit("right", rest)
+            elif verb == "checkpoint":
+                self.checkpoint_of_others("left", rest)
+            elif verb == "read":
+                self.read("right")
+            elif verb == "spill":
+                self.spill("left")
+            elif verb == "end":
+                self.end(rest)

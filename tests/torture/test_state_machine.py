@@ -38,6 +38,9 @@ OTHERS = st.sampled_from(
     ["", "", "", "commit small", "commit small", "commit large", "commit shrink", "commit vacuum"]
     + [f"checkpoint {mode}" for mode in ("PASSIVE", "FULL", "RESTART", "TRUNCATE")]
     + ["read", "spill", "end COMMIT", "end ROLLBACK"]
+    # The WAL restarted in one place, twice if nothing of ours prevents it.
+    + ["checkpoint PASSIVE, commit small", "commit small, checkpoint PASSIVE"]
+    + ["commit small, checkpoint PASSIVE, commit small, checkpoint TRUNCATE"]
 )
 MEANWHILE: st.SearchStrategy[list[str]] = st.one_of(st.just([]), st.lists(OTHERS, max_size=12))
 RARELY = st.sampled_from([False, False, False, False, True])
