@@ -152,7 +152,7 @@ class History(Application):
         """End the engine, after a last sync or as a crash does."""
         if self.database is not None:
             if cleanly:
-                self.sync([])
+                self.sync_to_the_end()
             if self.unseen:
                 self.causes.add("commit unseen")
             held = self.database._held
@@ -176,6 +176,11 @@ class History(Application):
                 if database._held is None and self.unseen:
                     self.causes.add("commit unseen")
                 self.opening = False
+
+    def sync_to_the_end(self) -> None:
+        """A commit among the frames of a large transaction that was rolled back may be found one pass later."""
+        self.sync([])
+        self.sync([])
 
     def checkpoint(self, planned: list[str]) -> None:
         if self.database is not None and self._ours(planned, self.database.checkpoint):
@@ -270,7 +275,7 @@ class History(Application):
     def settle(self) -> None:
         assert self.database is not None
         for _ in range(20):
-            self.sync([])
+            self.sync_to_the_end()
             for name in self.replicas:
                 self.upload(name, [], None, False)
             self.check()
