@@ -42,7 +42,17 @@ OTHERS = st.sampled_from(
     + ["checkpoint PASSIVE, commit small", "commit small, checkpoint PASSIVE"]
     + ["commit small, checkpoint PASSIVE, commit small, checkpoint TRUNCATE"]
 )
-MEANWHILE: st.SearchStrategy[list[str]] = st.one_of(st.just([]), st.lists(OTHERS, max_size=12))
+
+
+def _spread(plan: list[tuple[int, str]]) -> list[str]:
+    """What happens at each place between two of our steps: "" is nothing."""
+    return [name for places, action in plan for name in [""] * places + [action]]
+
+
+PLACES_MAX = 24
+"""Places that are passed over before an action: a checkpoint of ours has about as many."""
+SPREAD = st.lists(st.tuples(st.integers(0, PLACES_MAX), OTHERS), max_size=3).map(_spread)
+MEANWHILE: st.SearchStrategy[list[str]] = st.one_of(st.just([]), st.lists(OTHERS, max_size=12), SPREAD, SPREAD)
 RARELY = st.sampled_from([False, False, False, False, True])
 """What ends a generation comes rarely, so that generations grow long; in its place there is a commit."""
 PUTS = st.one_of(st.none(), st.none(), st.integers(0, 3))
