@@ -35,9 +35,12 @@ LAG_SECONDS_MAX = 15.0
 """What has been committed for longer must be in the replica, unless its store is or was away."""
 RECOVERY_SECONDS = 60.0
 CATCH_UP_SECONDS = 60.0
+END_SECONDS_MAX = 60.0
 WARM_UP = 0.15
 """Part of the run after which memory is taken as warm."""
 MEMORY_GROWTH_MAX = 1.10
+SAMPLES_MIN = 60
+"""With fewer, memory is still warming up."""
 PROGRAM = [sys.executable, "-m", "tui.cli"]
 WRITER = Path(__file__).with_name("writer.py")
 
@@ -50,6 +53,7 @@ def main() -> int:
     parser.add_argument("--out", type=Path, default=Path("soak-report"), help="a folder for samples and plot")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
+    (options.out / "failures.txt").unlink(missing_ok=True)
     with tempfile.TemporaryDirectory(prefix="litestream-tui-soak-") as place:
         folder = Path(place)
         with server_running(SeaweedServer(folder / "server")) as server:
@@ -88,7 +92,7 @@ class Soak:
                 assert writer.stdin is not None
                 writer.stdin.close()
                 if writer.wait(60) != 0:
-                    self.failures.append(f"the writer ended with {writer.returncode}")
+                    self._fail(f"the writer ended with {writer.returncode}")
                 self._finish(engine)
             finally:
                 writer.kill()
@@ -103,7 +107,7 @@ class Soak:
         with (self.out / "samples.jsonl").open("w") as file:
             while (now := time.monotonic()) < began + seconds:
                 if engine.poll() is not None or writer.poll() is not None:
-                    self.failures.append(f"the engine ended with {engine.poll()}, the writer with {writer.poll()}")
+                    self._fail(f"the engine ended with {engine.poll()}, the writer with {writer.poll()}")
                     return
                 if now >= sample_at:
                     sample_at += SAMPLE_SECONDS
@@ -143,28 +147,26 @@ class Soak:
             if stored and (not self.server.running or time.time() < self.back_at + RECOVERY_SECONDS):
                 self.counts.refused_in_outage += 1
             else:
-                self.failures.append(f"restore of {path.stem} ended with {done.returncode}: {done.stderr[-500:]}")
+                self._fail(f"restore of {path.stem} ended with {done.returncode}: {done.stderr[-500:]}")
             return
         number, committed = self.oracles[path].find(output)
         output.unlink()
         self.counts.restores += 1
         if number < 0:
-            self.failures.append(
-                f"{path.stem}: a restore at {asked:.0f} was never a committed state: {' '.join(words)}"
-            )
+            self._fail(f"{path.stem}: a restore at {asked:.0f} was never a committed state: {' '.join(words)}")
         elif in_time:
             self.counts.restores_in_time += 1
             if committed > moment + 1:
-                self.failures.append(f"{path.stem}: a restore of {moment:.1f} has a commit of {committed:.1f}")
+                self._fail(f"{path.stem}: a restore of {moment:.1f} has a commit of {committed:.1f}")
         else:
             reached = not stored or (self.server.running and asked > self.back_at + RECOVERY_SECONDS)
             if number < self.newest_restored[path]:
-                self.failures.append(f"{path.stem}: a later restore of the latest state is older than one before")
+                self._fail(f"{path.stem}: a later restore of the latest state is older than one before")
             if reached and number < self.oracles[path].newest_before(asked - LAG_SECONDS_MAX):
-                self.failures.append(f"{path.stem}: a restore at {asked:.0f} is old, its commit is of {committed:.1f}")
+                self._fail(f"{path.stem}: a restore at {asked:.0f} is old, its commit is of {committed:.1f}")
             self.newest_restored[path] = number
         if leftovers := [item.name for item in self.folder.iterdir() if "restored" in item.name]:
-            self.failures.append(f"after a restore there is left: {leftovers}")
+            self._fail(f"after a restore there is left: {leftovers}")
 
     def _finish(self, engine: "subprocess.Popen[bytes]") -> None:
         """Every last commit must arrive; then the engine ends, and leaves nothing but what is needed to go on."""
@@ -179,14 +181,25 @@ class Soak:
                     output.unlink()
                     if number == self.oracles[path].last:
                         waiting.discard(path)
-        self.failures += [f"{path.stem}: its last commit did not arrive" for path in waiting]
+        for path in waiting:
+            self._fail(f"{path.stem}: its last commit did not arrive")
         if engine.poll() is None:
-            engine.send_signal(signal.SIGINT)
-            if engine.wait(60) != 0:
-                self.failures.append(f"the engine ended with {engine.returncode}")
+            # Not SIGINT, which whoever starts this in the background has told us to ignore, and so the engine.
+            engine.send_signal(signal.SIGTERM)
+            try:
+                if engine.wait(END_SECONDS_MAX) != 0:
+                    self._fail(f"the engine ended with {engine.returncode}")
+            except subprocess.TimeoutExpired:
+                self._fail(f"the engine did not end within {END_SECONDS_MAX:.0f} s")
         names = [item.name for item in self.data.rglob("*") if ".tmp" in item.name or item.name.startswith("validate")]
         if names:
-            self.failures.append(f"at the end there is left: {names}")
+            self._fail(f"at the end there is left: {names}")
+
+    def _fail(self, words: str) -> None:
+        """Written down at once, for a run of hours that is cut short must have said it."""
+        self.failures.append(words)
+        with (self.out / "failures.txt").open("a") as file:
+            file.write(words + "\n")
 
     def _disk(self) -> dict[str, float]:
         metas = [self.data / f".{path.name}-litestream" for path in self.paths]
@@ -200,8 +213,8 @@ class Soak:
         warm = [item["memory_mb"] for item in self.samples[int(len(self.samples) * WARM_UP) :]]
         tenth = max(1, len(warm) // 10)
         growth = median(warm[-tenth:]) / median(warm[:tenth]) if warm else 0.0
-        if growth > MEMORY_GROWTH_MAX:
-            self.failures.append(f"memory grew {growth:.2f} times")
+        if len(warm) >= SAMPLES_MIN and growth > MEMORY_GROWTH_MAX:
+            self._fail(f"memory grew {growth:.2f} times")
         last = self.samples[-1] if self.samples else {}
         return {
             "hours": round(seconds / 3600, 2),
