@@ -4,10 +4,8 @@ Its promise: after `register_secret`, `scrub` lets no copy of the value through,
 quoted log lines spell it. It is the second line of defence: nothing should put a secret in a text at all.
 """
 
-import json
 import re
 import threading
-from urllib.parse import quote, quote_plus
 
 SECRET_CHARS_MIN = 4
 """Shorter values are not scrubbed: they would eat ordinary words."""
@@ -25,6 +23,10 @@ def register_secret(value: str | None) -> None:
     global _spellings, _pattern
     if value is None or len(value) < SECRET_CHARS_MIN:
         return
+    # Most commands have no secret, and need neither.
+    import json
+    from urllib.parse import quote, quote_plus
+
     spelled = {
         value,
         quote(value, safe="", errors="replace"),

@@ -1,17 +1,14 @@
 """The command line: verbs, flags, and exit codes. Flags have one dash as in Litestream, or two.
 
 Every error that was foreseen is one line on stderr and an exit code of its own (replication/errors.py).
-Nothing here imports Textual, and each verb is imported only when it runs.
+Nothing here imports Textual, and each verb is imported only when it runs; so is what only an error needs.
 """
 
 import argparse
-import difflib
 import re
 import sys
-import traceback
 from collections.abc import Sequence
 from importlib import import_module
-from pathlib import Path
 from typing import Any, NoReturn
 
 from replication.errors import ReplicationError, UsageError
@@ -86,6 +83,8 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     if first == "help":
         return parser.parse_args([*rest[:1], "-h"])
     if first and not first.startswith("-") and first not in verbs:
+        import difflib
+
         nearest = difflib.get_close_matches(first, verbs, n=1)
         hint = f"did you mean {nearest[0]}?" if nearest else f"there are {', '.join(verbs)}"
         raise UsageError(f"{first!r} is not a verb of litestream-tui; {hint}")
@@ -106,6 +105,9 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
 
 def _place(error: BaseException) -> str:
     """Where in this program the error passed last, for a report: file and line."""
+    import traceback
+    from pathlib import Path
+
     ours = [
         f"{Path(frame.filename).name} line {frame.lineno}"
         for frame in traceback.extract_tb(error.__traceback__)

@@ -1,12 +1,11 @@
-"""The version of the program, from its installed metadata."""
+"""The version of the program: its one place, which pyproject.toml reads as well.
 
-from importlib.metadata import PackageNotFoundError
-from importlib.metadata import version as installed_version
+A constant, for the metadata of the installed program takes longer to read than all else that `version` does.
+"""
+
+VERSION = "0.1.0"
 
 
 def version() -> str:
-    """Such as v0.1.0; "(development)" when run without being installed."""
-    try:
-        return f"v{installed_version('litestream-tui')}"
-    except PackageNotFoundError:
-        return "(development)"
+    """As it is printed, such as v0.1.0."""
+    return f"v{VERSION}"
