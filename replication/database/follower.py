@@ -90,6 +90,11 @@ class Follower:
         return Position(self.generation, self.index, offset)
 
     @property
+    def seen(self) -> tuple[int, int, int]:
+        """The WAL before the last copy: its inode, its bytes, and when it was last written to."""
+        return self.wal_inode, self.wal_bytes, self._modified_ns
+
+    @property
     def frames(self) -> int:
         """Frames copied of the current life."""
         return self.mark.frames if self.mark is not None else 0
