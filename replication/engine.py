@@ -19,6 +19,7 @@ from replication.database.shadow_wal import Ownership
 from replication.database.watch import Watcher
 from replication.errors import DatabaseError, DatabaseLockedError, LocalFileError, ReplicationError
 from replication.events import Event, EventLog
+from replication.lookout import Lookout
 from replication.pool import Job, Pool
 from replication.replica import validation
 from replication.replica.outage import Outages
@@ -57,8 +58,9 @@ class Engine:
         self._outages: Outages[tuple[ReplicaRunner, Job]] = Outages()
         self._closing = threading.Event()
         self._closed = False
-        self._sources = [self._source(database) for database in config.databases]
+        self._sources = [self._source(database, number) for number, database in enumerate(config.databases)]
         self._watcher: Watcher | None = None
+        self._lookout: Lookout | None = None
         self._sync_pool: Pool | None = None
         self._upload_pool: Pool | None = None
 
@@ -81,6 +83,7 @@ class Engine:
         sweep(Path(tempfile.gettempdir()), preview.SCRATCH_PREFIX)
         self._watcher = Watcher(self.events)
         self._sync_pool = Pool("sync", min(SYNC_THREADS_MAX, max(1, len(self._sources))), self._crashed)
+        self._lookout = Lookout(self._sync_pool, self._wake_database)
         replicas = sum(len(source.runners) for source in self._sources)
         self._upload_pool = Pool("upload", min(UPLOAD_THREADS_MAX, max(1, replicas)), self._crashed)
         for source in self._sources:
@@ -194,7 +197,7 @@ class Engine:
 
     # -- making ---------------------------------------------------------------------------------------------------
 
-    def _source(self, config: DatabaseConfig) -> Source:
+    def _source(self, config: DatabaseConfig, number: int) -> Source:
         path = str(config.path)
         policy = CheckpointPolicy(
             config.min_checkpoint_page_count, config.max_checkpoint_page_count, config.checkpoint_interval
@@ -219,7 +222,7 @@ class Engine:
             )
             crowd = partial(self._outages.crowd, store_of(settings.location))
             runners.append(ReplicaRunner(replica, database, intervals, emit, crowd))
-        source = Source(config, database, runners)
+        source = Source(config, database, runners, number)
         source.database_job = Job(f"sync {path}", partial(self._run_database, source))
         source.replica_jobs = [
             Job(
@@ -239,9 +242,8 @@ class Engine:
         if now < source.began + SYNC_GAP_SECONDS:
             return source.began + SYNC_GAP_SECONDS
         source.began = now
-        if not source.watched and self._watcher is not None and not self._closing.is_set():
-            source.watched = self._watcher.add(source.database.path, partial(self._wake_database, source))
-        before = source.database.position
+        self._watch(source)
+        before, generation = source.database.position, source.database.origin.generation
         try:
             look_again = source.database.sync()
         except Exception as error:  # whatever it is: it shows, and the next try comes
@@ -259,10 +261,25 @@ class Engine:
         if not source.runners:
             # Nobody else would; with replicas it is done after an upload.
             self._clean(source)
-        wait = source.config.monitor_interval
+        if source.database.health.state != "ok" or source.database.origin.generation != generation:
+            # The folder may be another one, and the events still those of the old one.
+            source.watched = False
+        return self._next_look(source, look_again, now)
+
+    def _next_look(self, source: Source, look_again: float | None, now: float) -> float | None:
+        """When the next sync comes, of time.monotonic, if no event and no glance asks for one before."""
+        rests = self._lookout is not None and self._lookout.rest(source)
+        wait = float("inf") if rests else source.config.monitor_interval
         if look_again is not None:
-            wait = min(wait, max(0.0, look_again - time.time()))
-        return now + max(wait, SYNC_GAP_SECONDS)
+            left = look_again - time.time()
+            # What was due and not done waits for an image to end, which takes its time.
+            wait = min(wait, left) if rests or left > 0 else wait
+        return now + max(wait, SYNC_GAP_SECONDS) if wait < float("inf") else None
+
+    def _watch(self, source: Source) -> None:
+        """Let the kernel tell of changes, as far as it can."""
+        if not source.watched and self._watcher is not None and not self._closing.is_set():
+            source.watched = self._watcher.add(source.database.path, partial(self._wake_database, source))
 
     def _run_replica(self, source: Source, number: int, store: str) -> float | None:
         runner, job = source.runners[number], source.replica_jobs[number]

@@ -9,6 +9,7 @@ import time
 
 from replication.config import DatabaseConfig
 from replication.database.database import Database
+from replication.database.glance import Glance
 from replication.database.notebook import Notebook
 from replication.errors import ReplicationError
 from replication.pool import Job
@@ -19,17 +20,23 @@ from replication.status import DatabaseStatus
 class Source:
     """One database with its jobs."""
 
-    def __init__(self, config: DatabaseConfig, database: Database, runners: list[ReplicaRunner]) -> None:
+    def __init__(self, config: DatabaseConfig, database: Database, runners: list[ReplicaRunner], number: int) -> None:
         self.config = config
         self.database = database
         self.runners = runners
         self.watched = False
+        """Whether the kernel tells of its changes."""
         self.errors = 0
         self.told: tuple[str, float] = ("", 0.0)
         self.error: ReplicationError | None = None
         self.looked = threading.Event()
         self.began = 0.0
         self.paused = False
+        self.glance = Glance(database, number)
+        self.glanced = 0.0
+        """When the last glance found nothing new, in seconds since the epoch."""
+        self.place: tuple[float, int] | None = None
+        """Among which databases it rests: those of one interval and device."""
         self.noted = 0.0
         """When notes were looked after last, of time.monotonic."""
         self.database_job: Job
@@ -52,7 +59,7 @@ class Source:
             generation_reason=database.origin.reason,
             page_size=database.page_size,
             wal_bytes=health.wal_bytes,
-            last_sync=health.last_sync,
+            last_sync=max(health.last_sync, self.glanced),
             last_checkpoint=health.last_checkpoint,
             checkpoint_blocked=health.checkpoint_blocked,
             replicas=tuple(runner.status(now) for runner in self.runners),

@@ -85,6 +85,30 @@ class Database:
         held = self._held
         return held.follower.mark if held is not None and held.follower is not None else None
 
+    @property
+    def last_look(self) -> tuple[Path, tuple[int, int, int]] | None:
+        """The WAL, and how the last sync saw it (Follower.seen); None if the next has more to do than to copy."""
+        held = self._held
+        if held is None or held.follower is None or self._wanted_generation or self._images:
+            return None
+        seen = held.follower.seen
+        return (held.wal_path, seen) if seen is not None else None
+
+    @property
+    def device(self) -> int:
+        """The file system of the file that is held, 0 if none is."""
+        held = self._held
+        return held.identity[0] if held is not None else 0
+
+    @property
+    def is_in_place(self) -> bool:
+        """True while the path leads to the file that is held, and the lock file keeps others away. Waits for nobody."""
+        held, lock = self._held, self._engine_lock
+        if held is None or lock is None or not lock.is_in_place:
+            return False
+        status = os.stat(self.path)  # noqa: PTH116 (links are followed, as SQLite does)
+        return (status.st_dev, status.st_ino) == held.identity
+
     def lock(self) -> None:
         """Take the engine lock early, if the database exists; raise DatabaseLockedError if another engine has it."""
         with self._lock:

@@ -90,9 +90,9 @@ class Follower:
         return Position(self.generation, self.index, offset)
 
     @property
-    def seen(self) -> tuple[int, int, int]:
-        """The WAL before the last copy: its inode, its bytes, and when it was last written to."""
-        return self.wal_inode, self.wal_bytes, self._modified_ns
+    def seen(self) -> tuple[int, int, int] | None:
+        """The WAL before the last copy: inode, bytes, when it was written to; None if its header was not readable."""
+        return (self.wal_inode, self.wal_bytes, self._modified_ns) if not self._unreadable else None
 
     @property
     def frames(self) -> int:

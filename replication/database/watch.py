@@ -39,12 +39,18 @@ class Watcher:
         return self._inotify is not None
 
     def add(self, database: Path, changed: Callable[[], None]) -> bool:
-        """Call `changed` whenever the WAL of `database` is written or the database appears; False if that cannot be."""
+        """Call `changed` whenever the WAL of `database` is written, or one of its files appears or goes.
+
+        False if that cannot be. What was added is added once more without harm, as after the folder was replaced.
+        """
         if self._inotify is None:
             return False
         real = Path(os.path.realpath(database))
         try:
-            watch = self._inotify.add_watch(str(real.parent), _mask())
+            self._add(real.parent, (real.name, real.name + _SUFFIX), changed)
+            if database != real:
+                # It may be a link, which may be made to lead elsewhere.
+                self._add(database.parent, (database.name,), changed)
         except OSError as error:
             if error.errno != errno.ENOENT:
                 self._events.emit(
@@ -54,10 +60,6 @@ class Watcher:
                     error=f"inotify: {error.strerror}",
                 )
             return False
-        with self._lock:
-            names = self._names.setdefault(watch, {})
-            names[real.name + _SUFFIX] = changed
-            names[real.name] = changed
         return True
 
     def close(self, timeout_seconds: float) -> bool:
@@ -73,11 +75,18 @@ class Watcher:
             os.close(self._wake)
         return True
 
+    def _add(self, folder: Path, names: tuple[str, ...], changed: Callable[[], None]) -> None:
+        assert self._inotify is not None
+        watch = self._inotify.add_watch(str(folder), _mask())
+        with self._lock:
+            self._names.setdefault(watch, {}).update(dict.fromkeys(names, changed))
+
     def _watch(self) -> None:
         assert self._inotify is not None
         poll = select.poll()
         poll.register(self._inotify, select.POLLIN)
         poll.register(self._wake, select.POLLIN)
+        gone = _mask_gone()
         while True:
             poll.poll()
             if self._stop.is_set():
@@ -85,6 +94,9 @@ class Watcher:
             events = self._inotify.read(timeout=0)
             with self._lock:
                 called = {self._names.get(event.wd, {}).get(event.name) for event in events}
+                for event in events:
+                    if event.mask & gone:  # the folder is no longer there, or no longer the one that was
+                        called.update(self._names.pop(event.wd, {}).values())
                 if any(event.wd == -1 for event in events):  # the kernel's queue ran over: look everywhere
                     called = {changed for names in self._names.values() for changed in names.values()}
             for changed in called:
@@ -95,7 +107,13 @@ class Watcher:
 def _mask() -> int:
     from inotify_simple import flags
 
-    return int(flags.MODIFY | flags.CREATE | flags.MOVED_TO)
+    return int(flags.MODIFY | flags.CREATE | flags.DELETE | flags.MOVED_TO | flags.MOVED_FROM)
+
+
+def _mask_gone() -> int:
+    from inotify_simple import flags
+
+    return int(flags.IGNORED)
 
 
 def _open_inotify() -> Any:
