@@ -3,6 +3,7 @@
 Its promises: what comes out is in the order asked for; memory holds at most `parallelism` parts or spools of
 bounded size, however big the objects; a dropped stream goes on from the byte it reached, a bounded number of
 times. It leaves to the caller: what the bytes mean, and whether they are right beyond the LZ4 checksum.
+Small segments are read in batches, each of which is one task for a thread and one spool (run.py).
 """
 
 import threading
@@ -11,46 +12,35 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from contextlib import closing
-from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from tempfile import SpooledTemporaryFile
 from typing import IO, TypeVar, cast
 
-from replication.errors import CorruptObjectError, StorageError
+from replication.errors import CorruptObjectError, ReplicationError, StorageError
 from replication.position import OFFSET_LIMIT_BYTES
 from replication.restore.catalog import Snapshot, parse_note
 from replication.restore.retry import Backoff, check, passes, pause, retrying
+from replication.restore.run import Run
 from replication.storage import container
 from replication.storage.names import SegmentInfo
 from replication.storage.replica_client import ReplicaClient, closing_iterator
 
 PART_BYTES = 8 << 20
 """A snapshot larger than this is fetched in parts of this size, several at a time."""
-SPOOL_MEMORY_BYTES_MAX = 1 << 20
-"""A segment longer than this goes to an unlinked file in the folder of the output."""
+SPOOL_MEMORY_BYTES_MAX = 4 << 20
+"""Segments that are longer than this together go to an unlinked file in the folder of the output."""
+SMALL_OBJECT_BYTES_MAX = 64 << 10
+"""A stored segment of at most this size is read whole, and in a batch with its neighbours."""
+BATCH_OBJECTS_MAX = 64
+BATCH_BYTES_MAX = 512 << 10
+"""Stored bytes of the segments in a batch."""
+BATCHES_PER_THREAD = 4
+"""With fewer segments the batches are smaller, so that every thread has some."""
 PARALLELISM_MAX = 64
 _POLL_SECONDS = 0.1
 _T = TypeVar("_T")
-
-
-@dataclass(frozen=True, slots=True)
-class Fetched:
-    """One segment, decompressed and checked by its LZ4 checksum. Close it to give its space back."""
-
-    info: SegmentInfo
-    content: IO[bytes]
-    length: int
-    note: container.Note | None
-
-    def read_at(self, offset: int, length: int) -> bytes:
-        """`length` bytes from `offset`, fewer at the end."""
-        self.content.seek(offset)
-        return self.content.read(length)
-
-    def close(self) -> None:
-        """Let go of the content."""
-        self.content.close()
 
 
 class Fetcher:
@@ -102,41 +92,79 @@ class Fetcher:
             # It may hold later commits than the plan counts on.
             raise CorruptObjectError(info.name, "it was written anew while it was read")
 
-    def segments(self, infos: Sequence[SegmentInfo]) -> Generator[Fetched, None, None]:
-        """The segments, in order; the caller closes each, and the generator. Raises as `snapshot`."""
-        return self._ordered([partial(self._spool, info) for info in infos])
+    def segments(self, infos: Sequence[SegmentInfo]) -> Generator[Run, None, None]:
+        """The segments, in order; the caller closes each run, and the generator. Raises as `snapshot`.
+
+        What could be read before one that could not comes first.
+        """
+        with closing(self._ordered([partial(self._load, batch) for batch in self._batches(infos)])) as runs:
+            for run in runs:
+                yield run
+                if run.failure is not None:
+                    raise run.failure
 
     def head(self, name: str, size: int) -> bytes:
         """The first bytes of an object's content. Raises as `snapshot`."""
         return retrying(lambda: self._client.read_head(name, size), self._backoff, self._stop)
 
-    def _spool(self, info: SegmentInfo) -> Fetched:
-        head = bytearray()
+    def _batches(self, infos: Sequence[SegmentInfo]) -> Iterator[list[SegmentInfo]]:
+        """Segments that are read by one thread into one spool: a large one, or small ones of the same index."""
+        share = -(-len(infos) // (self._parallelism * BATCHES_PER_THREAD))
+        objects_max = max(1, min(share, BATCH_OBJECTS_MAX))
+        batch: list[SegmentInfo] = []
+        size = 0
+        for info in infos:
+            small = info.size <= SMALL_OBJECT_BYTES_MAX and size + info.size <= BATCH_BYTES_MAX
+            if batch and (not small or len(batch) >= objects_max or info.index != batch[0].index):
+                yield batch
+                batch, size = [], 0
+            batch.append(info)
+            # Nothing is added to a large one.
+            size += info.size if info.size <= SMALL_OBJECT_BYTES_MAX else BATCH_BYTES_MAX
+        if batch:
+            yield batch
 
-        def remember(chunks: Iterable[bytes]) -> Iterator[bytes]:
-            for chunk in chunks:
-                if len(head) < container.NOTE_SIZE_MAX:
-                    head.extend(chunk[: container.NOTE_SIZE_MAX - len(head)])
-                yield chunk
-
+    def _load(self, infos: Sequence[SegmentInfo]) -> Run:
+        """A batch; if one of it cannot be read, those before it, if any."""
+        unpacker = container.Unpacker()
+        lengths: list[int] = []
+        note: container.Note | None = None
+        failure: ReplicationError | None = None
         spool = SpooledTemporaryFile(SPOOL_MEMORY_BYTES_MAX, dir=str(self._folder))  # noqa: SIM115
         content = cast(IO[bytes], spool)
         try:
+            for info in infos:
+                length, its_note = self._unpack(info, unpacker, content)
+                note = note if lengths else its_note
+                lengths.append(length)
+        except BaseException as error:
+            if not lengths or not isinstance(error, ReplicationError):
+                content.close()
+                raise
+            failure = error
+        return Run(infos[: len(lengths)], lengths, content, note, failure=failure)
+
+    def _unpack(
+        self, info: SegmentInfo, unpacker: container.Unpacker, content: IO[bytes]
+    ) -> tuple[int, container.Note | None]:
+        """Append what a segment holds to `content`; how long it is, and its note."""
+        with closing_iterator(self._stream(info.name, 0, info.size, None, self._abandoned)) as stored:
+            chunks = iter(stored)
+            head = b""
+            while len(head) <= SMALL_OBJECT_BYTES_MAX and (chunk := next(chunks, None)) is not None:
+                head += chunk
+            # It may have become another one since it was listed.
+            whole = unpacker.content(head) if len(head) <= SMALL_OBJECT_BYTES_MAX else None
             length = 0
-            with closing_iterator(self._stream(info.name, 0, info.size, None, self._abandoned)) as chunks:
-                for piece in container.decompress(info.name, remember(chunks)):
-                    content.write(piece)
-                    length += len(piece)
-                    if info.offset + length > OFFSET_LIMIT_BYTES:
-                        raise CorruptObjectError(info.name, "it holds more than one life of a WAL can")
-            note = container.decode_note(bytes(head))
+            for piece in container.decompress(info.name, chain([head], chunks)) if whole is None else [whole]:
+                length += len(piece)
+                if info.offset + length > OFFSET_LIMIT_BYTES:
+                    raise CorruptObjectError(info.name, "it holds more than one life of a WAL can")
+                content.write(piece)
+        try:
+            return length, container.decode_note(head[: container.NOTE_SIZE_MAX])
         except ValueError as error:
-            content.close()
             raise CorruptObjectError(info.name, str(error)) from None
-        except BaseException:
-            content.close()
-            raise
-        return Fetched(info, content, length, note)
 
     def _parts(self, name: str, size: int) -> Iterator[bytes]:
         if size <= PART_BYTES or self._parallelism == 1:
@@ -216,5 +244,5 @@ class Fetcher:
 
 def _discard(future: "Future[_T]") -> None:
     """Close what nobody will take."""
-    if not future.cancelled() and future.exception() is None and isinstance(answer := future.result(), Fetched):
+    if not future.cancelled() and future.exception() is None and isinstance(answer := future.result(), Run):
         answer.close()

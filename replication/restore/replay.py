@@ -14,8 +14,8 @@ import numpy as np
 from replication.errors import CorruptObjectError, NoRestorePointError, ReplicaGapError
 from replication.position import Position
 from replication.restore.apply import DatabaseFile
-from replication.restore.fetch import Fetched
 from replication.restore.plan import Plan, gap_words
+from replication.restore.run import Run
 from replication.sqlite.checksum import WAL_HEADER_SIZE, Sums
 from replication.sqlite.wal import Frames, WALHeader, frames_in, salt_steps
 from replication.storage.container import Note
@@ -30,17 +30,17 @@ class _Index:
     """One WAL index while it is read. Offsets are in bytes of the WAL, as positions have them.
 
     `end` is how far it was read, `committed` the end of its last commit that counts, `written` how far it is
-    in the file; `waiting` has the segments with frames that no commit has followed yet.
+    in the file; `waiting` has the runs with frames that are not written yet.
     """
 
     number: int
     header: WALHeader
     sums: Sums
-    end: int
+    end: int = 0
     committed: int = 0
     written: int = WAL_HEADER_SIZE
     pages: int = 0
-    waiting: list[Fetched] = field(default_factory=list)
+    waiting: list[Run] = field(default_factory=list)
 
 
 class Replay:
@@ -54,27 +54,32 @@ class Replay:
         """Of every index so far."""
         self.reached = plan.start
         """The commit that the file holds, once `finish` has returned; before it, the last one read."""
+        self.settled = plan.start
+        """The last commit of the segments that were found to be whole."""
         self._next_commit: Position | None = None
         self.segments = 0
         self.remarks: list[str] = []
         """What a person should know of the replica, in words."""
 
-    def add(self, segment: Fetched) -> None:
-        """Verify one segment and write what it completes; closes it when it is no longer needed."""
+    def add(self, run: Run) -> None:
+        """Verify segments and write what they complete; closes them when they are no longer needed."""
+        groups = list(run.groups(BLOCK_BYTES))
         try:
-            index = self._place(segment)
+            index = self._place(groups[0])
         except BaseException:
-            segment.close()
+            run.close()
             raise
-        index.waiting.append(segment)
-        for _, frames in _blocks(segment, index, index.end, index.sums):
-            self._note_commits(index, frames)
-            index.sums = frames.sums
-            index.end += frames.count * index.header.frame_size
-        if index.committed > index.written:
-            self._write(index)
+        index.waiting.append(run)
+        for group in groups:
+            try:
+                self._read(group)
+            except CorruptObjectError:
+                if len(group.infos) == 1:
+                    raise
+                # Which of them is damaged they tell one by one.
+                for segment in group.singles():
+                    self._read(segment)
         self._let_go(index)
-        self.segments += 1
 
     def finish(self) -> None:
         """Bring the file to the size of the last commit; raise unless the commit asked for was reached."""
@@ -89,10 +94,10 @@ class Replay:
         raise NoRestorePointError(f"No commit ends at {stop}. {words}")
 
     def close(self) -> None:
-        """Let go of segments that are still waiting for a commit."""
+        """Let go of runs that are still waiting for a commit."""
         if self._index is not None:
-            for segment in self._index.waiting:
-                segment.close()
+            for run in self._index.waiting:
+                run.close()
             self._index.waiting.clear()
 
     @property
@@ -101,24 +106,40 @@ class Replay:
         index = self._index
         return index is not None and index.end > max(index.committed, WAL_HEADER_SIZE) and self._plan.stop is None
 
-    def _place(self, segment: Fetched) -> _Index:
-        """The index that a segment belongs to, which it must continue."""
-        if self._index is None or segment.info.index != self._index.number:
-            self._begin_index(segment)
+    def _read(self, run: Run) -> None:
+        """Verify segments that continue each other, and write up to the last commit.
+
+        If there are several, they are no longer than a block together, and nothing has changed when it raises.
+        """
+        index = self._place(run)
+        for start, frames in _blocks(run, index):
+            self._note_commits(index, start, frames)
+            index.sums = frames.sums
+            index.end = start + frames.count * index.header.frame_size
+        index.end = max(index.end, WAL_HEADER_SIZE)
+        self.settled = self.reached
+        if index.committed > index.written:
+            self._write(index)
+        self.segments += len(run.infos)
+
+    def _place(self, run: Run) -> _Index:
+        """The index that segments belong to, which they must continue."""
+        if self._index is None or run.info.index != self._index.number:
+            self._begin_index(run)
         assert self._index is not None
-        self._check_place(self._index, segment)
+        self._check_place(self._index, run)
         return self._index
 
-    def _begin_index(self, segment: Fetched) -> None:
-        info = segment.info
-        _check_note(info, segment.note)
+    def _begin_index(self, run: Run) -> None:
+        info = run.info
+        _check_note(info, run.note)
         if self._index is not None:
-            self._check_sealed(self._index, segment)
+            self._check_sealed(self._index, run)
             self._end_index(self._index)
         if info.offset:
             raise ReplicaGapError(gap_words(Position(info.generation, info.index, 0), self.reached))
         try:
-            header = WALHeader.parse(segment.read_at(0, WAL_HEADER_SIZE))
+            header = WALHeader.parse(run.read_at(0, WAL_HEADER_SIZE))
         except ValueError as error:
             raise CorruptObjectError(info.name, str(error)) from None
         if header.page_size != self._file.page_size:
@@ -126,31 +147,30 @@ class Replay:
                 info.name, f"its page size is {header.page_size}, that of the snapshot {self._file.page_size}"
             )
         if self._index is not None:
-            self._check_salts(self._index.header, header, segment)
+            self._check_salts(self._index.header, header, run)
         self._salts.add(header.salts)
-        self._index = _Index(info.index, header, header.sums, end=0)
+        self._index = _Index(info.index, header, header.sums)
         start = self._plan.start
         if start.index == info.index:
             # What the snapshot holds is newer than, or the same as, every frame up to there.
             self._index.written = max(start.offset, WAL_HEADER_SIZE)
 
-    def _check_place(self, index: _Index, segment: Fetched) -> None:
-        info = segment.info
+    def _check_place(self, index: _Index, run: Run) -> None:
+        info = run.info
         if info.offset > index.end:
             raise ReplicaGapError(gap_words(Position(info.generation, index.number, index.end), self.reached))
         if info.offset < index.end:
             raise CorruptObjectError(
                 info.name,
-                f"the segment before it ends at {index.end}, past where this one starts; two programs may "
-                f"have "
+                f"the segment before it ends at {index.end}, past where this one starts; two programs may have "
                 "written this replica",
             )
-        header = 0 if info.offset else WAL_HEADER_SIZE
-        if segment.length < header or (segment.length - header) % index.header.frame_size:
-            raise CorruptObjectError(info.name, f"{segment.length} bytes are not whole frames")
-        index.end += header
+        for part, length in zip(run.infos, run.lengths, strict=True):
+            header = 0 if part.offset else WAL_HEADER_SIZE
+            if length < header or (length - header) % index.header.frame_size:
+                raise CorruptObjectError(part.name, f"{length} bytes are not whole frames")
 
-    def _check_sealed(self, index: _Index, following: Fetched) -> None:
+    def _check_sealed(self, index: _Index, following: Run) -> None:
         """The end of an index must be a commit, and where the note of the next index says."""
         generation = following.info.generation
         expected = _noted(following.note, "previous")
@@ -166,26 +186,26 @@ class Replay:
         if short or torn or behind:
             raise ReplicaGapError(gap_words(Position(generation, index.number, index.end), self.reached))
 
-    def _check_salts(self, before: WALHeader, header: WALHeader, segment: Fetched) -> None:
+    def _check_salts(self, before: WALHeader, header: WALHeader, run: Run) -> None:
         """The WAL must come after that of the index before: else it belongs to another place, or another database."""
-        info = segment.info
+        info = run.info
         steps = salt_steps(before, header)
         # By chance the same salts come twice only if it is the same WAL.
         unknown = not steps and header.salts_by_chance and header.salts not in self._salts
         if not steps and not unknown:
             raise CorruptObjectError(info.name, "by its salts it does not follow the WAL of the index before it")
-        if steps != 1 and segment.note is None:
+        if steps != 1 and run.note is None:
             how = "emptied" if unknown else f"restarted {steps} times"
             self.remarks.append(
                 f"Between the indexes {info.index - 1:08x} and {info.index:08x} the WAL was {how}, "
                 "and nothing says that no commit was lost there: Litestream wrote this. Check the data."
             )
 
-    def _note_commits(self, index: _Index, frames: Frames) -> None:
+    def _note_commits(self, index: _Index, start: int, frames: Frames) -> None:
         """Remember the last commit that is not past the target, and the first that is."""
         generation, size = self._plan.generation, index.header.frame_size
         rows = np.flatnonzero(frames.commits)
-        ends = index.end + (rows + 1) * size
+        ends = start + (rows + 1) * size
         stop = self._plan.stop
         inside = len(rows)
         if stop is not None and stop.index == index.number:
@@ -199,34 +219,33 @@ class Replay:
             self.reached = max(self.reached, commit)
 
     def _write(self, index: _Index) -> None:
-        """Write the frames up to the last commit, and let go of segments that lie before it."""
+        """Write the frames up to the last commit."""
         size = index.header.frame_size
-        for segment in index.waiting:
-            base = segment.info.offset or WAL_HEADER_SIZE
-            skip = 0 if segment.info.offset else WAL_HEADER_SIZE
-            begin = max(index.written, base)
-            end = min(index.committed, segment.info.offset + segment.length)
+        for run in index.waiting:
+            begin = max(index.written, run.info.offset)
+            end = min(index.committed, run.end)
             while begin < end:
                 step = min(end - begin, _block_size(size))
-                data = np.frombuffer(segment.read_at(skip + begin - base, step), dtype=np.uint8).reshape(-1, size)
+                content = run.read_at(begin - run.info.offset, step)
+                data = np.frombuffer(content, dtype=np.uint8).reshape(-1, size)
                 pages = data[:, :4].copy().view(">u4")[:, 0].astype(np.uint32)
                 self._file.write_frames(data, pages)
                 begin += step
         index.written = index.committed
 
     def _let_go(self, index: _Index) -> None:
-        """Close the segments that hold nothing more to write."""
+        """Close the runs that hold nothing more to write."""
         needed = []
-        for segment in index.waiting:
-            if segment.info.offset + segment.length > index.written:
-                needed.append(segment)
+        for run in index.waiting:
+            if run.end > index.written:
+                needed.append(run)
             else:
-                segment.close()
+                run.close()
         index.waiting = needed
 
     def _end_index(self, index: _Index) -> None:
-        for segment in index.waiting:
-            segment.close()
+        for run in index.waiting:
+            run.close()
         index.waiting.clear()
         if index.pages and index.committed >= index.written:
             self._file.resize(index.pages)
@@ -259,29 +278,27 @@ def _noted(note: Note | None, key: str) -> Position | None:
         return None
 
 
-def _blocks(segment: Fetched, index: _Index, start: int, sums: Sums) -> Iterator[tuple[int, Frames]]:
-    """The verified frames of a segment, in blocks, with the offset of each; `start` is that of the first
-    frame.
+def _blocks(run: Run, index: _Index) -> Iterator[tuple[int, Frames]]:
+    """The verified frames of segments that continue the index, in blocks, with the offset of each.
 
     Raises CorruptObjectError at the first frame that does not continue the chain.
     """
-    size = index.header.frame_size
-    at = 0 if segment.info.offset else WAL_HEADER_SIZE
-    while at < segment.length:
-        data = segment.read_at(at, min(_block_size(size), segment.length - at))
+    size, sums = index.header.frame_size, index.sums
+    at = 0 if run.info.offset else WAL_HEADER_SIZE
+    while at < run.length:
+        start = run.info.offset + at
+        data = run.read_at(at, min(_block_size(size), run.length - at))
         frames = frames_in(data, index.header, sums)
         if frames.count * size < len(data) or not frames.pages.all():
             bad = frames.count if frames.count * size < len(data) else int(np.argmin(frames.pages))
             raise CorruptObjectError(
-                segment.info.name,
-                f"the frame at offset {start + bad * size} of index {index.number:08x} does not continue "
-                f"the chain "
+                run.info.name,
+                f"the frame at offset {start + bad * size} of index {index.number:08x} does not continue the chain "
                 "of checksums from the start of its WAL",
             )
         yield start, frames
         sums = frames.sums
         at += len(data)
-        start += len(data)
 
 
 def _block_size(frame_size: int) -> int:

@@ -251,18 +251,16 @@ def _run(
 
 def _replay(plan: Plan, fetcher: Fetcher, replay: Replay, meter: "_Meter") -> None:
     """Feed all segments; where one is damaged, the error names the last point before it."""
-    reached = plan.start
     try:
-        with closing(fetcher.segments(plan.segments)) as segments:
-            for segment in segments:
-                replay.add(segment)
-                reached = replay.reached
-                meter.object_done()
+        with closing(fetcher.segments(plan.segments)) as runs:
+            for run in runs:
+                replay.add(run)
+                meter.objects_done(len(run.infos))
     except CorruptObjectError as error:
-        if reached == plan.start and plan.snapshot.note is None:
+        if replay.settled == plan.start and plan.snapshot.note is None:
             # Which commit the snapshot holds, only the segments tell.
             raise
-        raise CorruptObjectError(error.name, error.why, last_point_words(reached)) from None
+        raise CorruptObjectError(error.name, error.why, last_point_words(replay.settled)) from None
 
 
 def _check(output: Output, thoroughness: Check, stop: threading.Event) -> str:
@@ -310,8 +308,8 @@ class _Meter:
         self._objects = objects
         self._tell()
 
-    def object_done(self) -> None:
-        self._objects += 1
+    def objects_done(self, count: int) -> None:
+        self._objects += count
         self._tell()
 
     def _tell(self) -> None:

@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from replication.errors import CorruptObjectError, NoRestorePointError
 from replication.restore.apply import DatabaseFile
 from replication.restore.catalog import PAGES_MAX
-from replication.restore.fetch import Fetched, Fetcher
+from replication.restore.fetch import Fetcher
 from replication.restore.plan import Plan
+from replication.restore.run import Run
 from replication.sqlite.checksum import FRAME_HEADER_SIZE, WAL_HEADER_SIZE, Sums
 from replication.sqlite.wal import Frames, WALHeader, frames_in
 
@@ -39,12 +40,13 @@ def prove(plan: Plan, file: DatabaseFile, fetcher: Fetcher) -> None:
     sample = _Sample(file)
     sums: Sums | None = None
     target = plan.stop.offset if plan.stop is not None else None
-    with closing(fetcher.segments(plan.witnesses)) as segments:
-        for segment in segments:
-            with closing(segment):
-                if target is None:
-                    target = segment.info.offset + segment.length
-                sums = _look(segment, header, sums, target, sample)
+    with closing(fetcher.segments(plan.witnesses)) as runs:
+        for run in runs:
+            with closing(run):
+                for segment in run.singles():
+                    if target is None:
+                        target = segment.end
+                    sums = _look(segment, header, sums, target, sample)
     if sample.holds_later:
         raise NoRestorePointError(
             f"{plan.snapshot.info.name} was written by Litestream and may hold later commits of its index, "
@@ -111,7 +113,7 @@ class _Sample:
                 self._matched = np.insert(self._matched, place, False)
 
 
-def _look(segment: Fetched, header: WALHeader, sums: Sums | None, target: int, sample: _Sample) -> Sums | None:
+def _look(segment: Run, header: WALHeader, sums: Sums | None, target: int, sample: _Sample) -> Sums | None:
     """Show the frames of a segment that lie after `target`; `sums` is the chain before it, None if not
     known."""
     size = header.frame_size

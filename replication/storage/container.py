@@ -68,6 +68,34 @@ def decompress(name: str, chunks: Iterable[bytes]) -> Iterator[bytes]:
         raise CorruptObjectError(name, "it ends in the middle of its LZ4 frame")
 
 
+class Unpacker:
+    """Decompresses whole small objects one after the other: to make its LZ4 context costs more than to use it.
+
+    Not safe to use from two threads.
+    """
+
+    def __init__(self) -> None:
+        self._context = lz4.frame.LZ4FrameDecompressor()
+
+    def content(self, data: bytes) -> bytes | None:
+        """The content of the object that is all of `data`; None if it is over 1 MiB or anything is wrong with it.
+
+        `decompress` reads the one piece by piece and says of the other what it is.
+        """
+        at = 0
+        while len(data) - at >= 8:
+            magic, size = struct.unpack_from("<II", data, at)
+            if magic not in _SKIPPABLE_MAGICS:
+                break
+            at += 8 + size
+        self._context.reset()
+        try:
+            content: bytes = self._context.decompress(data[at:], max_length=_OUTPUT_CHUNK_BYTES)
+        except RuntimeError:
+            return None
+        return content if self._context.eof and not self._context.unused_data else None
+
+
 def encode_note(note: Note) -> bytes:
     """The skippable frame that holds `note`."""
     text = json.dumps(note, separators=(",", ":"), sort_keys=True).encode()

@@ -14,6 +14,8 @@ from replication.storage.memory import MemoryStorage
 from replication.storage.replica_client import ReplicaClient
 from tests.restore.history import History, publish, scripts, write_history
 
+pytestmark = pytest.mark.usefixtures("batches")
+
 
 @pytest.fixture(scope="module", params=[512, 4096, 65536])
 def history(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> History:

@@ -29,6 +29,8 @@ from tests.restore.history import (
 from tests.restore.running import fails, name_at, run, segments
 from tests.restore.test_every_commit import sha
 
+pytestmark = pytest.mark.usefixtures("batches")
+
 
 @pytest.fixture(scope="module")
 def history(tmp_path_factory: pytest.TempPathFactory) -> History:

@@ -23,6 +23,8 @@ from replication.storage.replica_client import ReplicaClient
 from tests.foreign import ForeignConnection
 from tests.peers import clean_environment, die_with_parent, litestream03
 
+pytestmark = pytest.mark.usefixtures("batches")
+
 DEADLINE_SECONDS = 30.0
 
 
