@@ -58,7 +58,7 @@ class Engine:
         self._outages: Outages[tuple[ReplicaRunner, Job]] = Outages()
         self._closing = threading.Event()
         self._closed = False
-        self._sources = [self._source(database, number) for number, database in enumerate(config.databases)]
+        self._sources = [self._source(database) for database in config.databases]
         self._watcher: Watcher | None = None
         self._lookout: Lookout | None = None
         self._sync_pool: Pool | None = None
@@ -197,7 +197,7 @@ class Engine:
 
     # -- making ---------------------------------------------------------------------------------------------------
 
-    def _source(self, config: DatabaseConfig, number: int) -> Source:
+    def _source(self, config: DatabaseConfig) -> Source:
         path = str(config.path)
         policy = CheckpointPolicy(
             config.min_checkpoint_page_count, config.max_checkpoint_page_count, config.checkpoint_interval
@@ -222,7 +222,7 @@ class Engine:
             )
             crowd = partial(self._outages.crowd, store_of(settings.location))
             runners.append(ReplicaRunner(replica, database, intervals, emit, crowd))
-        source = Source(config, database, runners, number)
+        source = Source(config, database, runners)
         source.database_job = Job(f"sync {path}", partial(self._run_database, source))
         source.replica_jobs = [
             Job(
@@ -309,6 +309,8 @@ class Engine:
             self._wake_notes(source)
 
     def _database_failed(self, source: Source, error: Exception) -> float:
+        if self._lookout is not None:
+            self._lookout.leave(source)
         source.errors += 1
         source.error = error if isinstance(error, ReplicationError) else None
         source.looked.set()

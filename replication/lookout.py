@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable
 
+from replication.database.glance import PLACES_GLANCES
 from replication.pool import Job, Pool
 from replication.source import Source
 
@@ -23,10 +24,11 @@ class Lookout:
 
     def rest(self, source: Source) -> bool:
         """Glance at `source` until something is found; False if it has more to do than wait for that."""
-        database, interval = source.database, source.config.monitor_interval
-        if database.last_look is None:
+        last, interval = source.database.last_look, source.config.monitor_interval
+        if last is None:
             return False
-        place = (interval, database.device)
+        source.glance.begin(str(last[0]), last[1])
+        place = (interval, source.database.device)
         with self._lock:
             if source.place not in (None, place):
                 self._rounds[source.place].leave(source)
@@ -38,6 +40,12 @@ class Lookout:
         self._pool.wake(around.job, time.monotonic() + interval)
         return True
 
+    def leave(self, source: Source) -> None:
+        """Glance at `source` no more: it is not at rest."""
+        with self._lock:
+            if source.place is not None:
+                self._rounds[source.place].leave(source)
+
 
 class _Round:
     """The databases at rest on one file system that have one interval."""
@@ -48,6 +56,7 @@ class _Round:
         self._wake = wake
         self._lock = threading.Lock()
         self._resting: dict[Source, None] = {}
+        self._number = 0
 
     def join(self, source: Source) -> None:
         with self._lock:
@@ -59,10 +68,12 @@ class _Round:
 
     def _glance(self) -> float | None:
         now, clock = time.monotonic(), time.time()
+        self._number += 1
         with self._lock:
             sources = list(self._resting)
-        for source in sources:
-            if source.glance.finds_something(now):
+        # Not all have their places looked at in one go.
+        for number, source in enumerate(sources, self._number):
+            if source.glance.finds_something(now, number % PLACES_GLANCES == 0):
                 # The sync lets it rest again; one that is paused or fails is looked at in its own time.
                 self.leave(source)
                 self._wake(source)

@@ -20,7 +20,7 @@ from replication.status import DatabaseStatus
 class Source:
     """One database with its jobs."""
 
-    def __init__(self, config: DatabaseConfig, database: Database, runners: list[ReplicaRunner], number: int) -> None:
+    def __init__(self, config: DatabaseConfig, database: Database, runners: list[ReplicaRunner]) -> None:
         self.config = config
         self.database = database
         self.runners = runners
@@ -32,7 +32,7 @@ class Source:
         self.looked = threading.Event()
         self.began = 0.0
         self.paused = False
-        self.glance = Glance(database, number)
+        self.glance = Glance(database)
         self.glanced = 0.0
         """When the last glance found nothing new, in seconds since the epoch."""
         self.place: tuple[float, int] | None = None

@@ -89,10 +89,15 @@ class Database:
     def last_look(self) -> tuple[Path, tuple[int, int, int]] | None:
         """The WAL, and how the last sync saw it (Follower.seen); None if the next has more to do than to copy."""
         held = self._held
-        if held is None or held.follower is None or self._wanted_generation or self._images:
+        if held is None or held.follower is None or not self.is_quiet or self._images:
             return None
         seen = held.follower.seen
         return (held.wal_path, seen) if seen is not None else None
+
+    @property
+    def is_quiet(self) -> bool:
+        """True while the database is ours, and nobody asked for a new generation."""
+        return self._engine_lock is not None and not self._wanted_generation
 
     @property
     def device(self) -> int:

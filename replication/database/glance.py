@@ -19,24 +19,26 @@ WHOLE_SECONDS = 300.0
 class Glance:
     """Glances at one database. Used by one thread at a time, none of which waits for the database."""
 
-    def __init__(self, database: Database, number: int) -> None:
+    def __init__(self, database: Database) -> None:
         self._database = database
-        self._glances = number
-        """Counted from a number of its own, so that not all databases have their places looked at in one go."""
+        self._path = ""
+        self._seen: tuple[int, int, int] | None = None
+        """The WAL as the last sync saw it."""
         self._wal: tuple[int, int, int] | None = None
         """The WAL at the last glance."""
         self._whole_at = 0.0
 
-    def finds_something(self, now: float) -> bool:
-        """True if a sync may find something at `now`, of time.monotonic."""
-        last = self._database.last_look
-        if last is None:
+    def begin(self, path: str, seen: tuple[int, int, int]) -> None:
+        """A sync has seen the WAL at `path` so (Follower.seen), and left nothing else to do."""
+        self._path, self._seen = path, seen
+
+    def finds_something(self, now: float, places: bool) -> bool:
+        """True if a sync may find something at `now`, of time.monotonic; `places` is whether to look there as well."""
+        if not self._database.is_quiet:
             return True
-        path, seen = last
-        self._glances += 1
         try:
-            status = os.stat(path)  # noqa: PTH116 (called a thousand times a second)
-            if self._glances % PLACES_GLANCES == 0 and not self._database.is_in_place:
+            status = os.stat(self._path)  # noqa: PTH116 (called a thousand times a second)
+            if places and not self._database.is_in_place:
                 return True
         except OSError:
             return True
@@ -46,4 +48,4 @@ class Glance:
         elif now >= self._whole_at:
             self._whole_at = now + WHOLE_SECONDS
             return True
-        return wal != seen
+        return wal != self._seen

@@ -24,6 +24,8 @@ class EngineLock:
     def __init__(self, path: Path, descriptor: int, previous_inode: int | None, previous_wal_inode: int | None) -> None:
         self._path = path
         self._descriptor = descriptor
+        ours = os.fstat(descriptor)
+        self._identity = (ours.st_dev, ours.st_ino)
         self.previous_inode = previous_inode
         self.previous_wal_inode = previous_wal_inode
 
@@ -56,8 +58,7 @@ class EngineLock:
             return False
         except OSError:
             return True
-        ours = os.fstat(self._descriptor)
-        return (found.st_dev, found.st_ino) == (ours.st_dev, ours.st_ino)
+        return (found.st_dev, found.st_ino) == self._identity
 
     def describe(self, inode: int, wal_inode: int) -> None:
         """Write down which file of that path, and which WAL beside it, the generation belongs to."""
