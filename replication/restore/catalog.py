@@ -11,8 +11,7 @@ from functools import partial
 from replication.errors import CorruptObjectError, ObjectNotFoundError
 from replication.position import OFFSET_LIMIT_BYTES, Position
 from replication.restore.target import time_from
-from replication.sqlite.checksum import WAL_HEADER_SIZE
-from replication.sqlite.wal import PAGE_SIZES, align
+from replication.sqlite.format import PAGE_SIZES, WAL_HEADER_SIZE, align
 from replication.storage.container import Note
 from replication.storage.names import SegmentInfo, SnapshotInfo
 from replication.storage.replica_client import ReplicaClient

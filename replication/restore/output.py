@@ -13,6 +13,7 @@ import re
 import secrets
 import stat
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
@@ -73,6 +74,14 @@ class Output:
             os.fchmod(self.descriptor, _FILE_MODE if mode is None else mode)
             os.fsync(self.descriptor)
         reached("output: durable")
+
+    @contextmanager
+    def syncing(self, mode: int | None) -> Iterator[None]:
+        """As `sync`, while the block reads the file: one waits for the disk and the other for the processor."""
+        with ThreadPoolExecutor(1, thread_name_prefix="restore-sync") as pool:
+            synced = pool.submit(self.sync, mode)
+            yield
+            synced.result()
 
     def put_in_place(self) -> None:
         """Give the file its name, which must still be free, and make that durable."""

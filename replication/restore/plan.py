@@ -15,7 +15,7 @@ from replication.errors import CorruptObjectError, NoRestorePointError, ReplicaG
 from replication.position import Position
 from replication.restore.catalog import Catalog, Snapshot
 from replication.restore.target import AtIndex, AtPosition, AtTime, Latest, Target, format_time
-from replication.sqlite.checksum import WAL_HEADER_SIZE
+from replication.sqlite.format import WAL_HEADER_SIZE
 from replication.storage.names import SegmentInfo, SnapshotInfo, segment_name
 
 OTHER_GENERATION = "Its generation has no other snapshot; the generations verb lists others, -generation chooses one."

@@ -16,7 +16,7 @@ import numpy as np
 from replication.errors import CorruptObjectError
 from replication.position import Position
 from replication.restore.catalog import Catalog, Snapshot
-from replication.sqlite.checksum import WAL_HEADER_SIZE
+from replication.sqlite.format import WAL_HEADER_SIZE
 from replication.sqlite.wal import WALHeader
 from replication.storage.names import SegmentInfo, segment_name
 from replication.storage.replica_client import ReplicaClient, closing_iterator

@@ -23,6 +23,7 @@ from replication.errors import (
     StorageError,
 )
 from replication.position import Position
+from replication.restore.ahead import ahead
 from replication.restore.apply import DatabaseFile
 from replication.restore.choose import Chosen, Source, choose
 from replication.restore.fetch import Fetcher
@@ -36,6 +37,8 @@ from replication.sqlite import integrity
 from replication.steps import reached
 
 PARALLELISM_DEFAULT = 8
+SNAPSHOT_PIECES_AHEAD = 8
+"""Pieces of a snapshot, of at most 1 MiB each, that are decompressed while others are written."""
 REPLANS_MAX = 3
 """How often a restore begins anew because the replica changed under it, by retention or a new snapshot."""
 
@@ -212,7 +215,7 @@ def _run(
         try:
             with local_errors(output.path):
                 meter.begin("snapshot", 0)
-                with closing(fetcher.snapshot(plan.snapshot)) as pieces:
+                with closing(ahead(fetcher.snapshot(plan.snapshot), SNAPSHOT_PIECES_AHEAD)) as pieces:
                     file.write_snapshot(plan.snapshot, meter.pieces(pieces))
                 reached("output: snapshot written")
                 prove(plan, file, fetcher)
@@ -224,9 +227,9 @@ def _run(
         finally:
             replay.close()
         note = plan.snapshot.note
-        output.sync(note.mode if note else None)
         meter.begin("check", plan.objects)
-        verdict = _check(output, options.integrity_check, stop)
+        with output.syncing(note.mode if note else None):
+            verdict = _check(output, options.integrity_check, stop)
         check(stop)
         output.put_in_place()
     meter.begin("done", plan.objects)

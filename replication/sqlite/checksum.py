@@ -11,8 +11,9 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-FRAME_HEADER_SIZE = 24
-WAL_HEADER_SIZE = 32
+from replication.sqlite.format import FRAME_HEADER_SIZE as FRAME_HEADER_SIZE
+from replication.sqlite.format import WAL_HEADER_SIZE as WAL_HEADER_SIZE
+
 _MASK = 0xFFFFFFFF
 
 Sums = tuple[int, int]

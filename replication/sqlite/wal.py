@@ -10,12 +10,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from replication.sqlite.checksum import FRAME_HEADER_SIZE, WAL_HEADER_SIZE, Sums, checksum, valid_frames
+from replication.sqlite.checksum import Sums, checksum, valid_frames
+from replication.sqlite.format import FRAME_HEADER_SIZE, WAL_HEADER_SIZE
+from replication.sqlite.format import PAGE_SIZES as PAGE_SIZES
+from replication.sqlite.format import align as align
 
 _MAGIC_LITTLE_ENDIAN = 0x377F0682
 _MAGIC_BIG_ENDIAN = 0x377F0683
 _VERSION = 3007000
-PAGE_SIZES = tuple(1 << bits for bits in range(9, 17))
 SALT_STEPS_MAX = 1 << 16
 """More restarts than this between two lives that follow each other are taken for a WAL that was made anew."""
 
@@ -126,11 +128,3 @@ def frames_in(data: bytes | bytearray | memoryview, header: WALHeader, sums: Sum
         committed_sums=committed_sums,
         database_pages=int(commits[committed - 1]) if committed else 0,
     )
-
-
-def align(size: int, page_size: int) -> int:
-    """`size` rounded down to the end of a whole frame: 32 + k frames, or 0 below a header."""
-    if size < WAL_HEADER_SIZE:
-        return 0
-    frame = FRAME_HEADER_SIZE + page_size
-    return WAL_HEADER_SIZE + (size - WAL_HEADER_SIZE) // frame * frame

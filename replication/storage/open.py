@@ -3,11 +3,13 @@
 from replication.storage.base import Storage
 from replication.storage.file import FilePermissions, FileStorage
 from replication.storage.location import FileLocation, Location
-from replication.storage.s3 import S3Storage
 
 
 def open_storage(location: Location, permissions: FilePermissions | None = None) -> Storage:
     """The store of a replica; `permissions` are for the files and folders of a file replica."""
     if isinstance(location, FileLocation):
         return FileStorage(location.path, permissions or FilePermissions())
+    # A folder needs nothing of what an S3 store takes to load.
+    from replication.storage.s3 import S3Storage
+
     return S3Storage(location)
