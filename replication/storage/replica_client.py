@@ -56,29 +56,35 @@ class ReplicaClient:
 
     def snapshots(self, generation: str) -> list[SnapshotInfo]:
         """All snapshots of a generation by index."""
-        found = []
-        prefix = snapshots_prefix(generation)
-        self._ignore_strange(prefix)
-        for item in self.storage.list(prefix):
-            index = parse_snapshot(item.name.removeprefix(prefix))
-            if index is None:
-                self._ignore(item.name)
-            else:
-                found.append(SnapshotInfo(generation, index, item.size, item.modified))
-        return sorted(found, key=lambda snapshot: snapshot.index)
+        return self._sorted(generation, snapshots_prefix(generation))[0]
 
     def segments(self, generation: str) -> list[SegmentInfo]:
         """All segments of a generation by (index, offset)."""
-        found = []
-        prefix = segments_prefix(generation)
-        self._ignore_strange(prefix)
+        return self._sorted(generation, segments_prefix(generation))[1]
+
+    def contents(self, generation: str) -> tuple[list[SnapshotInfo], list[SegmentInfo]]:
+        """All snapshots and all segments of a generation, from one listing."""
+        return self._sorted(generation, generation_prefix(generation))
+
+    def _sorted(self, generation: str, prefix: str) -> tuple[list[SnapshotInfo], list[SegmentInfo]]:
+        """What of both is listed below `prefix`; everything else there is passed over, and told."""
+        at_snapshots, at_segments = snapshots_prefix(generation), segments_prefix(generation)
+        snapshots, segments = [], []
+        for folder in (at_snapshots, at_segments):
+            if folder.startswith(prefix):
+                self._ignore_strange(folder)
         for item in self.storage.list(prefix):
-            place = parse_segment(item.name.removeprefix(prefix))
-            if place is None:
-                self._ignore(item.name)
+            index = parse_snapshot(item.name.removeprefix(at_snapshots))
+            place = parse_segment(item.name.removeprefix(at_segments))
+            if index is not None:
+                snapshots.append(SnapshotInfo(generation, index, item.size, item.modified))
+            elif place is not None:
+                segments.append(SegmentInfo(generation, place[0], place[1], item.size, item.modified))
             else:
-                found.append(SegmentInfo(generation, place[0], place[1], item.size, item.modified))
-        return sorted(found, key=lambda segment: (segment.index, segment.offset))
+                self._ignore(item.name)
+        snapshots.sort(key=lambda snapshot: snapshot.index)
+        segments.sort(key=lambda segment: (segment.index, segment.offset))
+        return snapshots, segments
 
     def write_snapshot(self, generation: str, index: int, chunks: Iterable[bytes], note: container.Note) -> int:
         """Compress and store a snapshot; return the bytes stored."""

@@ -1,17 +1,14 @@
-"""A replica in an S3 bucket, through boto3, which nothing else imports and which is loaded at first use.
+"""A replica in an S3 bucket. What speaks the protocol is loaded at first use.
 
 Its promises: an object is stored whole or not at all, no request is retried here, every wait is bounded,
 and no secret is in any error. It leaves to the caller when to try again.
 """
 
 import builtins
-import functools
 import threading
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from datetime import UTC
-from typing import TYPE_CHECKING, Any, Literal
-from urllib.parse import urlsplit
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from typing import TYPE_CHECKING, Any
 
 from replication.errors import AccessDeniedError, StorageError
 from replication.scrub import register_secret
@@ -43,17 +40,14 @@ from replication.storage.s3_errors import (
     is_foreign,
     storage_error,
 )
-from replication.storage.s3_host import DEFAULT_REGION, is_loopback_host
+from replication.storage.s3_host import DEFAULT_REGION
 from replication.storage.s3_parts import cut_parts
-from replication.storage.s3_upload import content_md5, upload_parts
+from replication.storage.s3_upload import upload_parts
 from replication.storage.url import clean_path, format_location
 
 if TYPE_CHECKING:
-    from mypy_boto3_s3 import S3Client
-    from mypy_boto3_s3.type_defs import ListObjectsV2OutputTypeDef
+    from replication.storage.s3_client import ListPage, S3Client
 
-POOL_CONNECTIONS_MAX = 32
-"""Connections kept open for all replicas that share a client; more threads open their own."""
 LIST_PAGE_OBJECTS = 1000
 DELETE_BATCH_OBJECTS = 1000
 """The most objects that one DeleteObjects request may name."""
@@ -97,10 +91,9 @@ class S3Storage(Storage):
 
     def folders(self, prefix: str) -> builtins.list[str]:
         full = self._root + check_prefix(prefix)
-        found = set()
+        found: set[str] = set()
         for page in self._pages(full, delimiter="/"):
-            for item in page.get("CommonPrefixes", []):
-                found.add(item.get("Prefix", "").removeprefix(full).rstrip("/"))
+            found.update(item.removeprefix(full).rstrip("/") for item in page.prefixes)
         names = sorted(name for name in found if is_object_name(name))
         if self._location.endpoint is None:
             return names
@@ -114,12 +107,7 @@ class S3Storage(Storage):
         if not last:
             return upload_parts(lambda: self._mapped(name), self._location.bucket, self._root + name, first, parts)
         with self._mapped(name) as client:
-            client.put_object(
-                Bucket=self._location.bucket,
-                Key=self._root + name,
-                Body=first,
-                ContentMD5=content_md5(first),
-            )
+            client.put_object(self._location.bucket, self._root + name, first)
         return len(first)
 
     def get(self, name: str, offset: int = 0, length: int | None = None) -> Iterator[bytes]:
@@ -142,98 +130,85 @@ class S3Storage(Storage):
     def _list(self, prefix: str) -> Iterator[ObjectInfo]:
         found = []
         for page in self._pages(self._root + prefix):
-            for item in page.get("Contents", []):
-                name = item.get("Key", "").removeprefix(self._root)
+            for item in page.objects:
+                name = item.key.removeprefix(self._root)
                 # A key that ends in "/" is a folder, drawn by some console or left empty.
                 if is_object_name(name):
-                    found.append(ObjectInfo(name, item.get("Size", 0), item["LastModified"].astimezone(UTC)))
+                    found.append(ObjectInfo(name, item.size, item.modified))
         # SeaweedFS sorts by folder, "a/x" before "a-b", where S3 sorts whole names.
         yield from sorted(found, key=lambda info: info.name)
 
     def _holds_objects(self, full_prefix: str) -> bool:
-        pages = self._pages(full_prefix)
-        return any(not item.get("Key", "/").endswith("/") for page in pages for item in page.get("Contents", []))
+        return any(not item.key.endswith("/") for page in self._pages(full_prefix) for item in page.objects)
 
-    def _pages(self, prefix: str, delimiter: str = "") -> "Iterator[ListObjectsV2OutputTypeDef]":
-        request: dict[str, Any] = {
-            "Bucket": self._location.bucket,
-            "Prefix": prefix,
-            "MaxKeys": self._page_objects,
-        }
-        if delimiter:
-            request["Delimiter"] = delimiter
+    def _pages(self, prefix: str, delimiter: str = "") -> "Iterator[ListPage]":
+        token: str | None = None
         while True:
             with self._mapped(None) as client:
-                page = client.list_objects_v2(**request)
+                page = client.list_objects(self._location.bucket, prefix, delimiter, self._page_objects, token)
             yield page
-            if not page.get("IsTruncated"):
+            if not page.truncated:
                 return
-            token = page.get("NextContinuationToken")
-            if not token or token == request.get("ContinuationToken"):
+            if page.token is None or page.token == token:
                 raise StorageError(f"{self.address} says that its listing goes on but not where")
-            request["ContinuationToken"] = token
+            token = page.token
 
     def _get(self, name: str, offset: int, length: int | None) -> Iterator[bytes]:
-        request: dict[str, Any] = {"Bucket": self._location.bucket, "Key": self._root + name}
+        bucket, key = self._location.bucket, self._root + name
         if length == 0:
             with self._mapped(name) as client:
-                client.head_object(**request)
+                client.head_object(bucket, key)
             return
+        wanted = None
         if offset or length is not None:
-            end = "" if length is None else offset + length - 1
-            request["Range"] = f"bytes={offset}-{end}"
+            wanted = f"bytes={offset}-{'' if length is None else offset + length - 1}"
         with self._mapped(name) as client:
             try:
-                answer = client.get_object(**request)
+                answer = client.get_object(bucket, key, wanted)
             except Exception as error:
                 # The object is there but ends before the range begins, as every range of an empty one does.
                 if error_code(error) == "InvalidRange" or error_status(error) == 416:
                     return
                 raise
-        body = answer["Body"]
-        try:
-            expected = answer["ContentLength"]
-            if offset and "ContentRange" not in answer:
+        with closing(answer):
+            expected = answer.length
+            if expected is None:
+                raise StorageError(f"{self.address} does not say how long {name} is")
+            if offset and "content-range" not in answer.headers:
                 raise StorageError(f"{self.address} sent all of {name} when a part was asked for")
             if length is not None and expected > length:
                 raise StorageError(f"{self.address} sent {expected} bytes of {name} when {length} were asked for")
             received = 0
             while received < expected:
                 with self._mapped(name):
-                    chunk = body.read(READ_CHUNK_BYTES)
+                    chunk = answer.read(READ_CHUNK_BYTES)
                 if not chunk:
                     raise StorageError(f"{self.address} sent {received} of {expected} bytes of {name}")
                 received += len(chunk)
                 yield chunk
-        finally:
-            body.close()
 
     def _delete_batch(self, names: Sequence[str]) -> None:
         if self._batch_delete:
-            objects = [{"Key": self._root + name} for name in names]
             with self._mapped(None) as client:
                 try:
-                    answer = client.delete_objects(
-                        Bucket=self._location.bucket,
-                        Delete={"Objects": objects, "Quiet": True},  # type: ignore[typeddict-item]
-                    )
+                    refused = client.delete_objects(self._location.bucket, [self._root + name for name in names])
                 except Exception as error:
                     if error_code(error) != "NotImplemented" and error_status(error) not in _NOT_IMPLEMENTED_STATUSES:
                         raise
                     self._batch_delete = False
                 else:
-                    self._check_deleted(answer.get("Errors", []))
+                    self._check_deleted(refused)
                     return
         for name in names:
             with self._mapped(None) as client:
-                client.delete_object(Bucket=self._location.bucket, Key=self._root + name)
+                client.delete_object(self._location.bucket, self._root + name)
 
-    def _check_deleted(self, errors: "Sequence[Any]") -> None:
+    def _check_deleted(self, errors: Sequence[Mapping[str, str]]) -> None:
         failed = [error for error in errors if error.get("Code") != "NoSuchKey"]
         if not failed:
             return
         first = failed[0]
-        name, code = str(first.get("Key", "?")).removeprefix(self._root), first.get("Code", "no reason given")
+        name, code = first.get("Key", "?").removeprefix(self._root), first.get("Code", "no reason given")
         more = f" and {len(failed) - 1} more" if len(failed) > 1 else ""
         message = f"{self.address} did not remove {name}{more}: {code}"
         raise AccessDeniedError(message) if code == "AccessDenied" else StorageError(message)
@@ -279,7 +254,8 @@ class S3Storage(Storage):
         """The region of the bucket; AWS tells it even with a refusal."""
         shared = acquire(self._connection(DEFAULT_REGION, credentials), _make_client)
         try:
-            answer: Any = shared.client.head_bucket(Bucket=self._location.bucket)
+            headers = shared.client.head_bucket(self._location.bucket)
+            answer: Mapping[str, Any] = {"ResponseMetadata": {"HTTPHeaders": headers}}
         except Exception as error:
             if not error_status(error):
                 raise
@@ -300,64 +276,28 @@ class S3Storage(Storage):
 
 
 def _make_client(connection: Connection) -> "S3Client":
-    import boto3
-    import botocore.config
-    import botocore.session
-    import urllib3
+    from replication.storage.s3_address import parse_server
+    from replication.storage.s3_client import S3Client
+    from replication.storage.s3_connections import Connections
+    from replication.storage.s3_network import find_proxy, tls_context
+    from replication.storage.s3_sign import Keys
 
-    if connection.skip_verify:
-        urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
-    path_style = connection.force_path_style
-    if path_style is None:
-        path_style = connection.endpoint is not None
-    style: Literal["auto", "virtual", "path"] = "virtual" if connection.endpoint else "auto"
-    if path_style:
-        style = "path"
-    host = urlsplit(connection.endpoint or "").hostname or ""
-    key, secret, token = connection.credentials or (None, None, None)
-    core = botocore.session.get_session()
-    session = boto3.session.Session(key, secret, token, botocore_session=core)
-    core.register_component("data_loader", _model_loader())
-    client: S3Client = session.client(
-        "s3",
-        endpoint_url=connection.endpoint,
-        region_name=connection.region,
-        verify=False if connection.skip_verify else None,
-        config=botocore.config.Config(
-            connect_timeout=connection.timeouts.connect_seconds,
-            read_timeout=connection.timeouts.read_seconds,
-            max_pool_connections=POOL_CONNECTIONS_MAX,
-            retries={"total_max_attempts": 1, "mode": "standard"},
-            s3={"addressing_style": style},
-            request_checksum_calculation="when_required",
-            response_checksum_validation="when_required",
-            user_agent_extra="litestream-tui",
-            # The place is what the configuration says, not what AWS_ENDPOINT_URL says.
-            ignore_configured_endpoint_urls=True,  # type: ignore[call-arg]
-            # A proxy cannot reach the loopback of this machine; Go programs never ask it to.
-            proxies={} if is_loopback_host(host) else None,
-        ),
-    )
-    client.meta.events.register("before-sign.s3.DeleteObjects", _add_content_md5)
-    if connection.endpoint:
-        client.meta.events.register_last("before-parameter-build.s3", _follow_no_redirect)
-    return client
+    url, path_style = connection.endpoint, connection.force_path_style
+    if url is None:
+        from replication.storage.s3_aws import endpoint_of
 
+        url, path_style = endpoint_of(connection.region), bool(path_style)
+    server = parse_server(url)
+    if connection.credentials is None:
+        from replication.storage.s3_aws import find_keys
 
-@functools.cache
-def _model_loader() -> Any:
-    """What reads the model of the S3 service: one for all sessions, for each holds ten megabytes."""
-    import botocore.loaders
+        keys = find_keys()
+    else:
+        known = Keys(*connection.credentials)
 
-    return botocore.loaders.create_loader()
+        def keys() -> Keys:
+            return known
 
-
-def _follow_no_redirect(context: dict[str, Any], **_: Any) -> None:
-    """boto3 asks for the bucket's region after a redirect, and after the redirect of that, without an end."""
-    context.setdefault("s3_redirect", {})["redirected"] = True
-
-
-def _add_content_md5(request: Any, **_: Any) -> None:
-    """MinIO's request handling wants this header of DeleteObjects, and boto3 no longer sends it."""
-    if isinstance(request.data, bytes):
-        request.headers["Content-MD5"] = content_md5(request.data)
+    tls = tls_context(connection.skip_verify) if server.tls else None
+    connections = Connections(server, connection.timeouts, tls, find_proxy(server))
+    return S3Client(server, connection.region, path_style is not False, keys, connections)

@@ -1,7 +1,7 @@
-"""The boto3 clients that replicas share, and the keys they are made with.
+"""The clients that replicas share, and the keys they are made with.
 
-Its promises: replicas with the same server, region, keys and settings use one client, for each costs
-megabytes; and a client is closed with the last of its users. Making one is left to the caller, s3.py.
+Its promises: replicas with the same server, region, keys and settings use one client, and so the same connections;
+and a client is closed with the last of its users. Making one is left to the caller, s3.py.
 """
 
 import os
@@ -15,13 +15,16 @@ from replication.storage.location import S3Location
 from replication.storage.url import format_location
 
 if TYPE_CHECKING:
-    from mypy_boto3_s3 import S3Client
+    from replication.storage.s3_client import S3Client
 
 CONNECT_TIMEOUT_SECONDS = 5.0
 READ_TIMEOUT_SECONDS = 30.0
 """The longest silence of a server within an answer, or before one."""
 
 _CREDENTIAL_VARIABLES = ("ACCESS_KEY_ID", "SECRET_ACCESS_KEY")
+_TOKEN_VARIABLES = ("AWS_SESSION_TOKEN", "AWS_SECURITY_TOKEN")
+_EXPIRY_VARIABLE = "AWS_CREDENTIAL_EXPIRATION"
+"""Keys of the environment that expire are left to boto3, which reads this."""
 
 Credentials = tuple[str, str, str | None]
 """Access key, secret key, session token."""
@@ -37,7 +40,7 @@ class Timeouts:
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """All that makes a client: replicas with the same share one, because each costs megabytes."""
+    """All that makes a client: replicas with the same share one, and the connections it keeps."""
 
     endpoint: str | None
     region: str
@@ -99,16 +102,17 @@ def find_credentials(location: S3Location) -> Credentials | None:
             missing = "secret-access-key" if location.access_key_id else "access-key-id"
             raise AccessDeniedError(f"{missing} is missing beside its other half for {format_location(location)}")
         return location.access_key_id, location.secret_access_key, None
-    if not any(f"LITESTREAM_{name}" in os.environ for name in _CREDENTIAL_VARIABLES):
+    if _EXPIRY_VARIABLE in os.environ and "AWS_ACCESS_KEY_ID" in os.environ:
         return None
     key, secret = (
         os.environ.get(f"AWS_{name}", os.environ.get(f"LITESTREAM_{name}", "")) for name in _CREDENTIAL_VARIABLES
     )
-    return (key, secret, os.environ.get("AWS_SESSION_TOKEN")) if key and secret else None
+    token = next((value for name in _TOKEN_VARIABLES if (value := os.environ.get(name))), None)
+    return (key, secret, token) if key and secret else None
 
 
 def known_secrets(location: S3Location) -> tuple[str, ...]:
     """Whatever no message may hold, as far as it is known here."""
     named = [f"{program}_{name}" for program in ("AWS", "LITESTREAM") for name in _CREDENTIAL_VARIABLES]
-    found = [os.environ.get(name, "") for name in [*named, "AWS_SESSION_TOKEN"]]
+    found = [os.environ.get(name, "") for name in [*named, *_TOKEN_VARIABLES]]
     return tuple(value for value in [location.access_key_id, location.secret_access_key, *found] if value)

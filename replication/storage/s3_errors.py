@@ -1,4 +1,4 @@
-"""What boto3 and the servers behind it raise, as our errors: one place, in short sentences.
+"""What requests, servers and boto3's search for keys raise, as our errors: one place, in short sentences.
 
 It goes by the names of foreign classes and the codes of the S3 protocol, so that it can be read and tested
 without boto3. Its promise: no key, password or signature is in any message.
@@ -18,6 +18,7 @@ from replication.errors import (
     ReplicationError,
     StorageError,
 )
+from replication.storage.s3_faults import S3FaultError
 
 THROTTLING_CODES = frozenset(
     {
@@ -71,9 +72,11 @@ class Place:
 
 
 def is_foreign(error: BaseException) -> bool:
-    """True for what boto3, what it stands on, or the operating system raises about a request."""
+    """True for what a request, boto3, what it stands on, or the operating system raises."""
     modules = (kind.__module__.partition(".")[0] for kind in type(error).__mro__)
-    return isinstance(error, OSError) or any(name in ("boto3", "botocore", "urllib3") for name in modules)
+    return isinstance(error, OSError | S3FaultError) or any(
+        name in ("boto3", "botocore", "urllib3") for name in modules
+    )
 
 
 def error_code(error: BaseException) -> str:
@@ -167,10 +170,17 @@ def _not_answered(error: Exception, place: Place) -> StorageError:
         return AccessDeniedError(
             f"the credentials for {place.address} could not be fetched ({kind}); {_NO_CREDENTIALS}"
         )
-    if kind == "ResponseParserError":
+    if kind == "AnswerFormatError":
         return _no_s3_server(place)
-    if kind in ("IncompleteReadError", "ResponseStreamingError", "IncompleteRead", "ProtocolError"):
+    if kind == "RequestFormatError":
+        return StorageError(
+            f"the request to {server} cannot be written; look for line ends and odd characters in access-key-id, "
+            "secret-access-key, session token and path"
+        )
+    if kind in ("AnswerCutError", "IncompleteReadError", "ResponseStreamingError", "ProtocolError"):
         return StorageError(f"{server} closed the connection in the middle of an answer")
+    if kind == "ProxyConnectionError":
+        return StorageError(f"cannot reach {server}: the proxy in HTTP_PROXY or HTTPS_PROXY did not connect")
     causes = list(_causes(error))
     for cause in causes:
         reason = _tls_reason(cause)
@@ -184,8 +194,6 @@ def _not_answered(error: Exception, place: Place) -> StorageError:
         reason = _network_reason(cause)
         if reason:
             return StorageError(f"cannot reach {server}: {reason}")
-    if kind == "ProxyConnectionError":
-        return StorageError(f"cannot reach {server}: the proxy in HTTP_PROXY or HTTPS_PROXY did not connect")
     if kind == "ConnectionClosedError":
         return StorageError(f"{server} closed the connection before it answered")
     return StorageError(f"the request to {server} failed: {kind}: {scrub(str(error), place.secrets)}")

@@ -1,8 +1,7 @@
 """How a stream of unknown length is cut into the parts of a multipart upload. Pure.
 
 The first parts are of one size, which some servers insist on; later ones grow, so that the most parts a
-store allows hold the largest object it allows. Memory is twice the
-current part and the first: 24 MiB for all objects up to 39 GiB.
+store allows hold the largest object it allows.
 """
 
 from collections.abc import Iterable, Iterator
@@ -22,16 +21,21 @@ def part_size(number: int) -> int:
     return min(PART_BYTES << doublings, _PART_BYTES_MAX)
 
 
-def cut_parts(chunks: Iterable[bytes]) -> Iterator[tuple[bytes, bool]]:
-    """Yield each part and whether it is the last; an empty stream is one empty last part."""
-    buffer = bytearray()
+def cut_parts(chunks: Iterable[bytes]) -> Iterator[tuple[bytearray, bool]]:
+    """Yield each part and whether it is the last; an empty stream is one empty last part.
+
+    A part belongs to whoever gets it. Beside it nothing is held but the chunk that it ends in.
+    """
+    part = bytearray()
     number = 1
     for chunk in chunks:
-        buffer += chunk
-        while len(buffer) > (size := part_size(number)):
-            part = bytes(memoryview(buffer)[:size])
-            del buffer[:size]
+        rest = memoryview(chunk)
+        while len(part) + len(rest) > (size := part_size(number)):
+            room = size - len(part)
+            part += rest[:room]
+            rest = rest[room:]
             yield part, False
-            del part
+            part = bytearray()
             number += 1
-    yield bytes(buffer), True
+        part += rest
+    yield part, True

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from replication.errors import DatabaseError, ObjectNotFoundError
+from replication.errors import DatabaseError, ObjectNotFoundError, StorageError
 from replication.storage.base import Storage
 from replication.storage.s3_parts import PART_BYTES
 from tests.storage.conftest import StoreMaker
@@ -236,5 +236,9 @@ def test_a_put_is_seen_whole_or_not_at_all(store: Storage) -> None:
     with ThreadPoolExecutor(1) as pool:
         writer = pool.submit(write)
         while not done.is_set():
-            assert read(store, "a") in versions
+            try:
+                assert read(store, "a") in versions
+            except StorageError as error:
+                # The JuiceFS gateway may answer so a read that a replacement overtakes: an error is no mixture.
+                assert "InternalError" in str(error)  # noqa: PT017
         writer.result()

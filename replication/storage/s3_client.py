@@ -1,0 +1,227 @@
+"""The requests of the S3 protocol that a replica needs, each signed and sent once.
+
+Its promises: an answer that is an error raises S3AnswerError, also where the status is 200; a body that is damaged
+on its way is refused by the server, for its checksum is in the signature. It leaves words to s3_errors.py.
+"""
+
+import base64
+import hashlib
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from urllib.parse import unquote_plus
+
+from replication.storage.s3_address import Server, bucket_address
+from replication.storage.s3_connections import Answer, Connections
+from replication.storage.s3_faults import AnswerFormatError, RequestFormatError, S3AnswerError
+from replication.storage.s3_sign import UNSIGNED_PAYLOAD, Keys, Signer, spell_path, spell_query
+from replication.storage.s3_xml import Document, completion, deletion, read_document
+
+_USER_AGENT = "litestream-tui"
+
+
+@dataclass(frozen=True, slots=True)
+class ListedObject:
+    """One object of a listing."""
+
+    key: str
+    size: int
+    modified: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ListPage:
+    """One page of a listing; `token` asks for the next, if it goes on."""
+
+    objects: list[ListedObject]
+    prefixes: list[str]
+    truncated: bool
+    token: str | None
+
+
+class S3Client:
+    """Requests to one server. Safe in several threads. `keys` is asked for each request, for keys are renewed."""
+
+    def __init__(
+        self, server: Server, region: str, path_style: bool, keys: Callable[[], Keys], connections: Connections
+    ) -> None:
+        self._server = server
+        self._region = region
+        self._path_style = path_style
+        self._keys = keys
+        self._connections = connections
+        self._signer: tuple[Keys, Signer] | None = None
+
+    def put_object(self, bucket: str, key: str, body: bytes | bytearray) -> None:
+        self._store(bucket, key, {}, body)
+
+    def get_object(self, bucket: str, key: str, byte_range: str | None = None) -> Answer:
+        """The answer, whose body is still to be read and whose `close` is the caller's."""
+        headers = {"range": byte_range} if byte_range else {}
+        return self._send("GET", bucket, key, headers=headers)
+
+    def head_object(self, bucket: str, key: str) -> None:
+        self._ask("HEAD", bucket, key)
+
+    def head_bucket(self, bucket: str) -> Mapping[str, str]:
+        """The headers of the answer, which tell the region."""
+        with closing(self._send("HEAD", bucket)) as answer:
+            return answer.headers
+
+    def list_objects(self, bucket: str, prefix: str, delimiter: str, keys_max: int, token: str | None) -> ListPage:
+        query = {"list-type": "2", "encoding-type": "url", "max-keys": str(keys_max), "prefix": prefix}
+        if delimiter:
+            query["delimiter"] = delimiter
+        if token is not None:
+            query["continuation-token"] = token
+        return _list_page(self._ask("GET", bucket, query=query))
+
+    def delete_object(self, bucket: str, key: str) -> None:
+        self._ask("DELETE", bucket, key)
+
+    def delete_objects(self, bucket: str, keys: Sequence[str]) -> list[dict[str, str]]:
+        """What was not removed: of each its Key, and as Code the reason."""
+        body = deletion(keys)
+        # AWS, and MinIO's request handling, want this header here.
+        found = self._ask("POST", bucket, query={"delete": ""}, headers={"content-md5": content_md5(body)}, body=body)
+        return [fields for name, fields in found.records if name == "Error"]
+
+    def create_multipart_upload(self, bucket: str, key: str) -> str:
+        """The id of the upload."""
+        upload = self._ask("POST", bucket, key, query={"uploads": ""}).fields.get("UploadId")
+        if not upload:
+            raise AnswerFormatError("no id of an upload")
+        return upload
+
+    def upload_part(self, bucket: str, key: str, upload: str, number: int, body: bytes | bytearray) -> str:
+        """The ETag of the part."""
+        headers = self._store(bucket, key, {"partNumber": str(number), "uploadId": upload}, body)
+        etag = headers.get("etag")
+        if not etag:
+            raise AnswerFormatError("no ETag of a part")
+        return etag
+
+    def complete_multipart_upload(self, bucket: str, key: str, upload: str, etags: Sequence[str]) -> None:
+        if not self._ask("POST", bucket, key, query={"uploadId": upload}, body=completion(etags)).name:
+            raise AnswerFormatError("nothing said of the object")
+
+    def abort_multipart_upload(self, bucket: str, key: str, upload: str) -> None:
+        self._ask("DELETE", bucket, key, query={"uploadId": upload})
+
+    def close(self) -> None:
+        self._connections.close()
+
+    def _store(self, bucket: str, key: str, query: Mapping[str, str], body: bytes | bytearray) -> Mapping[str, str]:
+        # One pass over the data: not all servers compare a SHA-256 with the body, but all do so with an MD5, and
+        # being a header it is part of the signature.
+        answer = self._send(
+            "PUT", bucket, key, query, {"content-md5": content_md5(body)}, body, payload=UNSIGNED_PAYLOAD
+        )
+        with closing(answer):
+            _document(answer)
+            return answer.headers
+
+    def _ask(
+        self,
+        method: str,
+        bucket: str,
+        key: str = "",
+        query: Mapping[str, str] = {},
+        headers: Mapping[str, str] = {},
+        body: bytes = b"",
+    ) -> Document:
+        with closing(self._send(method, bucket, key, query, headers, body)) as answer:
+            return _document(answer)
+
+    def _send(
+        self,
+        method: str,
+        bucket: str,
+        key: str = "",
+        query: Mapping[str, str] = {},
+        headers: Mapping[str, str] = {},
+        body: bytes | bytearray = b"",
+        payload: str | None = None,
+    ) -> Answer:
+        """The answer to a request, if it is no error."""
+        host, before = bucket_address(self._server, bucket, self._path_style)
+        signer = self._signer_of(self._keys())
+        try:
+            path = spell_path(f"{before}/{key}" if key or not before else before)
+            spelled = spell_query(query)
+            payload = payload or hashlib.sha256(body).hexdigest()
+            signed = signer.sign(method, path, spelled, {**headers, "host": host}, payload, time.time())
+            target = f"{path}?{spelled}" if spelled else path
+            answer = self._connections.request(method, host, target, {**signed, "user-agent": _USER_AGENT}, body)
+        except OSError:
+            # Among them is a certificate that is not trusted, which is a ValueError as well.
+            raise
+        except ValueError:
+            # Its words may hold a key.
+            raise RequestFormatError from None
+        if 200 <= answer.status < 300:
+            return answer
+        with closing(answer):
+            raise S3AnswerError(answer.status, answer.headers, _error_fields(answer.read_whole()))
+
+    def _signer_of(self, keys: Keys) -> Signer:
+        kept = self._signer
+        if kept is None or kept[0] != keys:
+            kept = self._signer = (keys, Signer(keys, self._region))
+        return kept[1]
+
+
+def content_md5(data: bytes | bytearray) -> str:
+    """The value of the Content-MD5 header."""
+    return base64.b64encode(hashlib.md5(data, usedforsecurity=False).digest()).decode()
+
+
+def _document(answer: Answer) -> Document:
+    """What an answer says, if anything; an error under a good status is raised as one."""
+    body = answer.read_whole()
+    if not body:
+        return Document("", {}, [])
+    document = read_document(body)
+    if document.name == "Error":
+        # S3 answers 200 before it knows how a long request ends.
+        raise S3AnswerError(500, answer.headers, document.fields)
+    return document
+
+
+def _error_fields(body: bytes) -> dict[str, str]:
+    """What an error says of itself; nothing if it is a page of some proxy."""
+    try:
+        document = read_document(body)
+    except AnswerFormatError:
+        return {}
+    return document.fields if document.name == "Error" else {}
+
+
+def _list_page(document: Document) -> ListPage:
+    if document.name != "ListBucketResult":
+        raise AnswerFormatError("not a listing")
+    fields = document.fields
+    spelled = fields.get("EncodingType") == "url"
+
+    def name(text: str) -> str:
+        return unquote_plus(text) if spelled else text
+
+    try:
+        objects = [
+            ListedObject(name(item.get("Key", "")), int(item.get("Size", "0")), _moment(item["LastModified"]))
+            for kind, item in document.records
+            if kind == "Contents"
+        ]
+    except (KeyError, ValueError, OverflowError):
+        raise AnswerFormatError("not a listing") from None
+    prefixes = [name(item.get("Prefix", "")) for kind, item in document.records if kind == "CommonPrefixes"]
+    return ListPage(
+        objects, prefixes, fields.get("IsTruncated", "").lower() == "true", fields.get("NextContinuationToken") or None
+    )
+
+
+def _moment(text: str) -> datetime:
+    moment = datetime.fromisoformat(text)
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)

@@ -1,0 +1,213 @@
+"""Connections to one S3 server, kept between requests, by the standard library's HTTP client.
+
+Its promises: a request is sent once, whatever comes of it; every wait is bounded; no redirect is followed; a kept
+connection that the server closed meanwhile is not used; and when nothing is asked for a while none stays open.
+It leaves to the caller what requests and answers mean.
+"""
+
+import http.client
+import select
+import ssl
+import threading
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+
+from replication.storage.s3_address import Server
+from replication.storage.s3_clients import Timeouts
+from replication.storage.s3_faults import (
+    AnswerCutError,
+    AnswerFormatError,
+    ConnectionClosedError,
+    ConnectTimeoutError,
+    ProxyConnectionError,
+    ReadTimeoutError,
+)
+from replication.storage.s3_network import Proxy
+from replication.storage.s3_xml import ANSWER_BYTES_MAX
+
+KEPT_CONNECTIONS_MAX = 32
+"""Connections kept for all replicas that share a client; more threads open their own."""
+KEPT_SECONDS_MAX = 30.0
+"""How long a connection is kept without use; it is closed at most as long again after that."""
+
+_Kept = tuple[float, str, http.client.HTTPConnection]
+
+
+class Connections:
+    """All connections of one client. The lock covers the list of those kept; requests are made outside it."""
+
+    def __init__(self, server: Server, timeouts: Timeouts, tls: ssl.SSLContext | None, proxy: Proxy | None) -> None:
+        self._server = server
+        self._timeouts = timeouts
+        self._tls = tls
+        self._proxy = proxy
+        self._lock = threading.Lock()
+        self._kept: list[_Kept] = []
+        self._sweep: threading.Timer | None = None
+        self._closed = False
+
+    def request(
+        self, method: str, host: str, target: str, headers: Mapping[str, str], body: bytes | bytearray
+    ) -> "Answer":
+        """Send a request, and return its answer once it has begun."""
+        if self._proxy is not None and not self._server.tls:
+            target, headers = f"http://{host}{target}", {**headers, **self._proxy.headers}
+        connection = self._take(host) or self._connect(host)
+        whole = False
+        try:
+            # A server may refuse a body before it has all of it, and close: its answer says why.
+            with suppress(BrokenPipeError):
+                connection.request(method, target, body or None, headers)
+                whole = True
+            return Answer(self, host, connection, connection.getresponse(), reusable=whole)
+        except TimeoutError as error:
+            connection.close()
+            raise ReadTimeoutError from error
+        except (OSError, http.client.HTTPException) as error:
+            connection.close()
+            raise ConnectionClosedError from error
+        except BaseException:
+            connection.close()
+            raise
+
+    def close(self) -> None:
+        """Close what is kept; what is in use is closed after it."""
+        with self._lock:
+            self._closed = True
+            kept, self._kept = self._kept, []
+            sweep, self._sweep = self._sweep, None
+        if sweep is not None:
+            sweep.cancel()
+        for _, _, connection in kept:
+            connection.close()
+
+    def give_back(self, host: str, connection: http.client.HTTPConnection) -> None:
+        """Keep a connection whose last answer was read to its end."""
+        with self._lock:
+            keep = not self._closed and len(self._kept) < KEPT_CONNECTIONS_MAX
+            if keep:
+                self._kept.append((time.monotonic(), host, connection))
+                self._begin_sweep()
+        if not keep:
+            connection.close()
+
+    def _take(self, host: str) -> http.client.HTTPConnection | None:
+        while True:
+            with self._lock:
+                # The one used last: the others grow old and are closed.
+                found = next((item for item in reversed(self._kept) if item[1] == host), None)
+                if found is None:
+                    return None
+                self._kept.remove(found)
+            connection = found[2]
+            if not _is_dropped(connection):
+                return connection
+            connection.close()
+
+    def _connect(self, host: str) -> http.client.HTTPConnection:
+        wait = self._timeouts.connect_seconds
+        to = host if self._proxy is None else self._proxy.address
+        connection: http.client.HTTPConnection
+        if self._tls is None:
+            connection = http.client.HTTPConnection(to, timeout=wait)
+        else:
+            connection = http.client.HTTPSConnection(to, timeout=wait, context=self._tls)
+            if self._proxy is not None:
+                connection.set_tunnel(host, headers=self._proxy.headers)
+        try:
+            connection.connect()
+        except TimeoutError as error:
+            connection.close()
+            raise ConnectTimeoutError from error
+        except BaseException as error:
+            connection.close()
+            if self._proxy is not None and isinstance(error, OSError) and not isinstance(error, ssl.SSLError):
+                raise ProxyConnectionError from error
+            if isinstance(error, http.client.HTTPException):
+                raise ConnectionClosedError from error
+            raise
+        connection.sock.settimeout(self._timeouts.read_seconds)
+        return connection
+
+    def _begin_sweep(self) -> None:
+        if self._sweep is None:
+            self._sweep = threading.Timer(KEPT_SECONDS_MAX, self._close_idle)
+            self._sweep.name = "s3-idle"
+            self._sweep.daemon = True
+            self._sweep.start()
+
+    def _close_idle(self) -> None:
+        with self._lock:
+            since = time.monotonic() - KEPT_SECONDS_MAX
+            idle = [item for item in self._kept if item[0] <= since]
+            self._kept = [item for item in self._kept if item[0] > since]
+            self._sweep = None
+            if self._kept:
+                self._begin_sweep()
+        for _, _, connection in idle:
+            connection.close()
+
+
+class Answer:
+    """An answer whose body is read piece by piece. It belongs to one thread at a time, and wants a `close`."""
+
+    def __init__(
+        self,
+        connections: Connections,
+        host: str,
+        connection: http.client.HTTPConnection,
+        response: http.client.HTTPResponse,
+        *,
+        reusable: bool,
+    ) -> None:
+        self.status = response.status
+        self.headers = {name.lower(): value for name, value in response.getheaders()}
+        self._connections = connections
+        self._host = host
+        self._connection: http.client.HTTPConnection | None = connection
+        self._response = response
+        self._reusable = reusable
+
+    @property
+    def length(self) -> int | None:
+        """Bytes of the body that are still to come; None if the server did not say how many."""
+        return self._response.length
+
+    def read(self, size: int) -> bytes:
+        """Up to `size` bytes more of the body; fewer, or none, only at its end."""
+        try:
+            return self._response.read(size)
+        except TimeoutError as error:
+            raise ReadTimeoutError from error
+        except (OSError, ValueError, http.client.HTTPException) as error:
+            raise AnswerCutError from error
+
+    def read_whole(self) -> bytes:
+        """The whole body, which is an answer in words; AnswerFormatError if it is longer than any is."""
+        if self._response.isclosed():
+            return b""
+        data = self.read(ANSWER_BYTES_MAX + 1)
+        if len(data) > ANSWER_BYTES_MAX:
+            raise AnswerFormatError("too long")
+        if self._response.length:
+            raise AnswerCutError
+        return data
+
+    def close(self) -> None:
+        """Let go of the connection: it is kept if the body was read to its end, else closed."""
+        connection, self._connection = self._connection, None
+        if connection is None:
+            return
+        if self._reusable and self._response.isclosed() and connection.sock is not None:
+            self._connections.give_back(self._host, connection)
+        else:
+            self._response.close()
+            connection.close()
+
+
+def _is_dropped(connection: http.client.HTTPConnection) -> bool:
+    """True if the server closed the connection, or sent what nobody asked for, while it was kept."""
+    poll = select.poll()
+    poll.register(connection.sock, select.POLLIN)
+    return bool(poll.poll(0))
