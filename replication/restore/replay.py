@@ -62,7 +62,10 @@ class Replay:
         """What a person should know of the replica, in words."""
 
     def add(self, run: Run) -> None:
-        """Verify segments and write what they complete; closes them when they are no longer needed."""
+        """Verify segments; what they complete is written when there is a block of it, or their index ends.
+
+        Most commits write the same few pages again: of those in a block only the last version is written.
+        """
         groups = list(run.groups(BLOCK_BYTES))
         try:
             index = self._place(groups[0])
@@ -107,7 +110,7 @@ class Replay:
         return index is not None and index.end > max(index.committed, WAL_HEADER_SIZE) and self._plan.stop is None
 
     def _read(self, run: Run) -> None:
-        """Verify segments that continue each other, and write up to the last commit.
+        """Verify segments that continue each other, and write a block if there is one.
 
         If there are several, they are no longer than a block together, and nothing has changed when it raises.
         """
@@ -118,7 +121,7 @@ class Replay:
             index.end = start + frames.count * index.header.frame_size
         index.end = max(index.end, WAL_HEADER_SIZE)
         self.settled = self.reached
-        if index.committed > index.written:
+        if index.committed - index.written >= BLOCK_BYTES:
             self._write(index)
         self.segments += len(run.infos)
 
@@ -221,17 +224,12 @@ class Replay:
     def _write(self, index: _Index) -> None:
         """Write the frames up to the last commit."""
         size = index.header.frame_size
-        for run in index.waiting:
-            begin = max(index.written, run.info.offset)
-            end = min(index.committed, run.end)
-            while begin < end:
-                step = min(end - begin, _block_size(size))
-                content = run.read_at(begin - run.info.offset, step)
-                data = np.frombuffer(content, dtype=np.uint8).reshape(-1, size)
-                pages = data[:, :4].copy().view(">u4")[:, 0].astype(np.uint32)
-                self._file.write_frames(data, pages)
-                begin += step
-        index.written = index.committed
+        while index.written < index.committed:
+            end = min(index.committed, index.written + _block_size(size))
+            data = np.frombuffer(_content(index, index.written, end), dtype=np.uint8).reshape(-1, size)
+            pages = data[:, :4].copy().view(">u4")[:, 0].astype(np.uint32)
+            self._file.write_frames(data, pages)
+            index.written = end
 
     def _let_go(self, index: _Index) -> None:
         """Close the runs that hold nothing more to write."""
@@ -244,6 +242,7 @@ class Replay:
         index.waiting = needed
 
     def _end_index(self, index: _Index) -> None:
+        self._write(index)
         for run in index.waiting:
             run.close()
         index.waiting.clear()
@@ -299,6 +298,15 @@ def _blocks(run: Run, index: _Index) -> Iterator[tuple[int, Frames]]:
         yield start, frames
         sums = frames.sums
         at += len(data)
+
+
+def _content(index: _Index, begin: int, end: int) -> bytes:
+    """The frames of waiting runs from one offset to another."""
+    return b"".join(
+        run.read_at(max(begin, run.info.offset) - run.info.offset, min(end, run.end) - max(begin, run.info.offset))
+        for run in index.waiting
+        if run.info.offset < end and begin < run.end
+    )
 
 
 def _block_size(frame_size: int) -> int:
