@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from replication.database.database import Database
 from replication.errors import CorruptObjectError, DatabaseError, ObjectNotFoundError, StorageError
 from replication.position import Position
-from replication.storage.names import segment_name, snapshot_name
+from replication.replica.remembered import remembered
+from replication.storage.names import SnapshotInfo, segment_name, snapshot_name
 from replication.storage.replica_client import ReplicaClient, closing_iterator
 
 PROBED_INDEXES = 2
@@ -39,8 +40,7 @@ def recover(client: ReplicaClient, database: Database, name: str, generation: st
     here = database.position
     if here is None:
         raise DatabaseError(f"{database.path} is not open")
-    snapshots = client.snapshots(generation)
-    segments = client.segments(generation)
+    snapshots, segments = client.contents(generation)
     if not snapshots:
         _refuse_late_listing(client, database, generation, bool(segments))
         if segments:
@@ -48,12 +48,9 @@ def recover(client: ReplicaClient, database: Database, name: str, generation: st
         return None
     snapshot = snapshots[-1]
     snapshot_time = snapshot.created.timestamp()
-    try:
-        noted = noted_position(client, snapshot.name)
-    except CorruptObjectError as error:
-        raise DivergedError(f"the newest snapshot of replica {name} is damaged: {error.why}") from None
-    floor = noted.offset if noted is not None else 0
     last = segments[-1] if segments else None
+    # WAL of a later index was cut with no regard to it.
+    floor = _floor(client, database, name, snapshot) if last is None or last.index <= snapshot.index else 0
     if last is None or last.index < snapshots[0].index:
         position = Position(generation, snapshot.index, 0)
     else:
@@ -71,6 +68,15 @@ def recover(client: ReplicaClient, database: Database, name: str, generation: st
     if position.index + 1 < snapshot.index:
         raise DivergedError(f"replica {name} lacks WAL before its newest snapshot")
     return Recovered(position, 0, snapshot_time)
+
+
+def _floor(client: ReplicaClient, database: Database, name: str, snapshot: SnapshotInfo) -> int:
+    """The offset that WAL of the snapshot's index must reach, which is that of the commit in its image."""
+    try:
+        held = remembered(database.meta_path, name, snapshot) or noted_position(client, snapshot.name)
+    except CorruptObjectError as error:
+        raise DivergedError(f"the newest snapshot of replica {name} is damaged: {error.why}") from None
+    return held.offset if held is not None else 0
 
 
 def noted_position(client: ReplicaClient, snapshot: str) -> Position | None:

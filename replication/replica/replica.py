@@ -33,6 +33,7 @@ from replication.errors import (
 from replication.position import Position
 from replication.replica.neighbours import Neighbours, alive_since
 from replication.replica.recovery import DivergedError, Recovered, noted_position, recover
+from replication.replica.remembered import forget, remember
 from replication.replica.retention import Holdings, expired, snapshot_needed
 from replication.replica.upload import cut, local_files, read_range
 from replication.replica.validation import restored_digest, source_digest
@@ -425,7 +426,9 @@ class Replica:
         unwritten = position.index == 0 and position.offset == 0
         digest = Digest()
         chunks = self._counted(digest.over(image.chunks()) if unwritten else image.chunks())
+        forget(self._database.meta_path, self.name)
         stored = self.client.write_snapshot(position.generation, position.index, chunks, note)
+        remember(self._database.meta_path, self.name, position, stored)
         reached("replica: snapshot stored")
         self._finished(stored)
         if unwritten:
