@@ -1,8 +1,9 @@
 """The bytes of one object: an LZ4 frame as Litestream 0.3.13 writes it, with an optional note in front.
 
-The frame has independent blocks, at most 4 MiB each, and a content checksum; no block checksums, which
-0.3.13 cannot read. A note is an LZ4 skippable frame (magic 0x184D2A5E) before it, which every LZ4 reader
-passes over; it says what the name cannot, such as the exact commit that a snapshot holds.
+The frame has independent blocks, at most 1 MiB each where 0.3.13 has 4, so that readers need less memory, and a
+content checksum; no block checksums, which 0.3.13 cannot read. A note is an LZ4 skippable frame (magic 0x184D2A5E)
+before it, which every LZ4 reader passes over; it says what the name cannot, such as the exact commit that a
+snapshot holds.
 Format: https://github.com/lz4/lz4/blob/dev/doc/lz4_Frame_format.md
 """
 
@@ -10,6 +11,7 @@ import json
 import struct
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain
 
 import lz4.frame
 
@@ -22,6 +24,8 @@ _NOTE_CRC_SIZE = 4
 NOTE_SIZE_MAX = 4096
 """Bytes of the longest note, its 8-byte frame header included."""
 
+_SMALL_BYTES = 64 * 1024
+"""Content whose first piece is no longer has blocks of this size, which cost a reader less to make room for."""
 _OUTPUT_CHUNK_BYTES = 1 << 20
 
 Note = Mapping[str, str | int]
@@ -31,11 +35,18 @@ def compress(chunks: Iterable[bytes | memoryview], note: Note | None = None) -> 
     """Yield the object that holds `chunks` joined, in pieces of bounded size."""
     if note is not None:
         yield encode_note(note)
+    source = iter(chunks)
+    first = next(source, b"")
+    small = len(first) <= _SMALL_BYTES
     compressor = lz4.frame.LZ4FrameCompressor(
-        block_size=lz4.frame.BLOCKSIZE_MAX4MB, block_linked=False, content_checksum=True
+        block_size=lz4.frame.BLOCKSIZE_MAX64KB if small else lz4.frame.BLOCKSIZE_MAX1MB,
+        block_linked=False,
+        content_checksum=True,
+        # Else every byte is first copied into a buffer of the library's, which must be made and cleared.
+        auto_flush=True,
     )
     yield compressor.begin()
-    for chunk in chunks:
+    for chunk in chain((first,), source):
         if piece := compressor.compress(chunk):
             yield piece
     yield compressor.flush()

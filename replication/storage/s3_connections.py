@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Mapping
 from contextlib import suppress
+from typing import Any
 
 from replication.storage.s3_address import Server
 from replication.storage.s3_clients import Timeouts
@@ -31,7 +32,45 @@ KEPT_CONNECTIONS_MAX = 32
 KEPT_SECONDS_MAX = 30.0
 """How long a connection is kept without use; it is closed at most as long again after that."""
 
-_Kept = tuple[float, str, http.client.HTTPConnection]
+JOINED_BYTES_MAX = 64 * 1024
+"""A body up to this long goes out together with its head."""
+
+
+class _Connection(http.client.HTTPConnection):
+    """Sends a head together with its short body: each piece of its own would wake the server, and cost both sides."""
+
+    # Of itself it would open anew, and send, where the check for a closed connection has not been made.
+    auto_open = 0
+    _joins = False
+    _head = b""
+
+    def exchange(
+        self, method: str, target: str, body: bytes | bytearray, headers: Mapping[str, str]
+    ) -> http.client.HTTPResponse:
+        """Send a request and return its answer once it has begun."""
+        self._joins = 0 < len(body) <= JOINED_BYTES_MAX
+        # A server may refuse a body before it has all of it, and close: its answer says why.
+        with suppress(BrokenPipeError):
+            self.request(method, target, body or None, headers)
+            return self.getresponse()
+        response = self.getresponse()
+        response.will_close = True
+        return response
+
+    def send(self, data: Any) -> None:
+        if self._joins:
+            self._head, self._joins = data, False
+            return
+        if self._head:
+            data, self._head = self._head + data, b""
+        super().send(data)
+
+
+class _TLSConnection(_Connection, http.client.HTTPSConnection):
+    """The same under TLS."""
+
+
+_Kept = tuple[float, str, _Connection]
 
 
 class Connections:
@@ -54,13 +93,8 @@ class Connections:
         if self._proxy is not None and not self._server.tls:
             target, headers = f"http://{host}{target}", {**headers, **self._proxy.headers}
         connection = self._take(host) or self._connect(host)
-        whole = False
         try:
-            # A server may refuse a body before it has all of it, and close: its answer says why.
-            with suppress(BrokenPipeError):
-                connection.request(method, target, body or None, headers)
-                whole = True
-            return Answer(self, host, connection, connection.getresponse(), reusable=whole)
+            return Answer(self, host, connection, connection.exchange(method, target, body, headers))
         except TimeoutError as error:
             connection.close()
             raise ReadTimeoutError from error
@@ -82,7 +116,7 @@ class Connections:
         for _, _, connection in kept:
             connection.close()
 
-    def give_back(self, host: str, connection: http.client.HTTPConnection) -> None:
+    def give_back(self, host: str, connection: _Connection) -> None:
         """Keep a connection whose last answer was read to its end."""
         with self._lock:
             keep = not self._closed and len(self._kept) < KEPT_CONNECTIONS_MAX
@@ -92,7 +126,7 @@ class Connections:
         if not keep:
             connection.close()
 
-    def _take(self, host: str) -> http.client.HTTPConnection | None:
+    def _take(self, host: str) -> _Connection | None:
         while True:
             with self._lock:
                 # The one used last: the others grow old and are closed.
@@ -105,14 +139,13 @@ class Connections:
                 return connection
             connection.close()
 
-    def _connect(self, host: str) -> http.client.HTTPConnection:
+    def _connect(self, host: str) -> _Connection:
         wait = self._timeouts.connect_seconds
         to = host if self._proxy is None else self._proxy.address
-        connection: http.client.HTTPConnection
         if self._tls is None:
-            connection = http.client.HTTPConnection(to, timeout=wait)
+            connection = _Connection(to, timeout=wait)
         else:
-            connection = http.client.HTTPSConnection(to, timeout=wait, context=self._tls)
+            connection = _TLSConnection(to, timeout=wait, context=self._tls)
             if self._proxy is not None:
                 connection.set_tunnel(host, headers=self._proxy.headers)
         try:
@@ -156,18 +189,15 @@ class Answer:
         self,
         connections: Connections,
         host: str,
-        connection: http.client.HTTPConnection,
+        connection: _Connection,
         response: http.client.HTTPResponse,
-        *,
-        reusable: bool,
     ) -> None:
         self.status = response.status
         self.headers = {name.lower(): value for name, value in response.getheaders()}
         self._connections = connections
         self._host = host
-        self._connection: http.client.HTTPConnection | None = connection
+        self._connection: _Connection | None = connection
         self._response = response
-        self._reusable = reusable
 
     @property
     def length(self) -> int | None:
@@ -199,14 +229,14 @@ class Answer:
         connection, self._connection = self._connection, None
         if connection is None:
             return
-        if self._reusable and self._response.isclosed() and connection.sock is not None:
+        if self._response.isclosed() and not self._response.will_close and connection.sock is not None:
             self._connections.give_back(self._host, connection)
         else:
             self._response.close()
             connection.close()
 
 
-def _is_dropped(connection: http.client.HTTPConnection) -> bool:
+def _is_dropped(connection: _Connection) -> bool:
     """True if the server closed the connection, or sent what nobody asked for, while it was kept."""
     poll = select.poll()
     poll.register(connection.sock, select.POLLIN)

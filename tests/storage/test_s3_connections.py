@@ -1,12 +1,16 @@
 """What connections promise: kept but never for long, used but never when stale, and a request is sent once."""
 
+import http.client
 import queue
+import re
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -27,12 +31,15 @@ OK = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
 class Keeper:
     """A server that keeps connections and can be told to close those that are idle; `requests` counts heads."""
 
-    def __init__(self) -> None:
+    def __init__(self, tls: bool = False) -> None:
         self.requests = 0
         self.asked: queue.SimpleQueue[bool] = queue.SimpleQueue()
         self.accepted: list[socket.socket] = []
         self._server = socket.create_server(("127.0.0.1", 0))
-        self.endpoint = f"http://127.0.0.1:{self._server.getsockname()[1]}"
+        self.endpoint = f"{'https' if tls else 'http'}://127.0.0.1:{self._server.getsockname()[1]}"
+        self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER) if tls else None
+        if self._context is not None:
+            self._context.load_cert_chain(CERTIFICATE)
         self.answer = OK
         threading.Thread(target=self._accept, daemon=True).start()
 
@@ -55,6 +62,8 @@ class Keeper:
                 connection, _ = self._server.accept()
             except OSError:
                 return
+            if self._context is not None:
+                connection = self._context.wrap_socket(connection, server_side=True)
             self.accepted.append(connection)
             threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
 
@@ -68,7 +77,9 @@ class Keeper:
             held += data
             if not data:
                 return
-            if b"\r\n\r\n" in held:
+            head, end, body = held.partition(b"\r\n\r\n")
+            length = re.search(rb"content-length: ([0-9]+)", head.lower())
+            if end and len(body) >= int(length[1] if length else 0):
                 held = b""
                 self.requests += 1
                 try:
@@ -95,11 +106,13 @@ def sweep_of(connections: s3_connections.Connections) -> threading.Timer | None:
     return connections._sweep
 
 
-def test_a_connection_is_used_again(keeper: Keeper) -> None:
-    with closing(S3Storage(keeper.location())) as store:
-        for _ in range(5):
-            store.put("a", [])
-    assert (keeper.requests, len(keeper.accepted)) == (5, 1)
+@pytest.mark.parametrize("tls", [False, True])
+def test_a_connection_is_used_again(tls: bool) -> None:
+    with closing(Keeper(tls)) as keeper:
+        with closing(S3Storage(replace(keeper.location(), skip_verify=tls))) as store:
+            for _ in range(5):
+                store.put("a", [b"x" * 10, b"y" * 100_000])
+        assert (keeper.requests, len(keeper.accepted)) == (5, 1)
 
 
 def test_a_connection_that_the_server_closed_is_not_used(keeper: Keeper) -> None:
@@ -135,10 +148,17 @@ def test_a_request_whose_answer_is_cut_is_not_sent_again(keeper: Keeper) -> None
     assert keeper.requests == 2
 
 
-def test_an_answer_before_the_whole_body_was_sent_is_heard(keeper: Keeper) -> None:
+def test_an_answer_before_the_whole_body_was_sent_is_heard(keeper: Keeper, monkeypatch: pytest.MonkeyPatch) -> None:
     """A server may refuse an upload by its headers, and close: its reason is told, not the broken pipe."""
     body = b"<Error><Code>AccessDenied</Code></Error>"
     keeper.answer = b"HTTP/1.1 403 No\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
+    send = http.client.HTTPConnection.send
+
+    def broken(self: http.client.HTTPConnection, data: bytes) -> None:
+        send(self, data)
+        raise BrokenPipeError
+
+    monkeypatch.setattr(http.client.HTTPConnection, "send", broken)
     with closing(S3Storage(keeper.location())) as store, pytest.raises(AccessDeniedError, match="AccessDenied"):
         store.put("a", [b"x" * 1000])
 
