@@ -15,7 +15,7 @@ from urllib.parse import unquote_plus
 
 from replication.storage.s3_address import Server, bucket_address
 from replication.storage.s3_connections import Answer, Connections
-from replication.storage.s3_faults import AnswerFormatError, RequestFormatError, S3AnswerError
+from replication.storage.s3_faults import AnswerFormatError, RequestFormatError, S3AnswerError, S3FaultError
 from replication.storage.s3_sign import UNSIGNED_PAYLOAD, Keys, Signer, spell_path, spell_query
 from replication.storage.s3_xml import Document, completion, deletion, read_document
 
@@ -164,7 +164,7 @@ class S3Client:
         if 200 <= answer.status < 300:
             return answer
         with closing(answer):
-            raise S3AnswerError(answer.status, answer.headers, _error_fields(answer.read_whole()))
+            raise S3AnswerError(answer.status, answer.headers, _error_fields(answer))
 
     def _signer_of(self, keys: Keys) -> Signer:
         kept = self._signer
@@ -190,11 +190,11 @@ def _document(answer: Answer) -> Document:
     return document
 
 
-def _error_fields(body: bytes) -> dict[str, str]:
-    """What an error says of itself; nothing if it is a page of some proxy."""
+def _error_fields(answer: Answer) -> dict[str, str]:
+    """What an error says of itself; nothing if it is a page of some proxy, or cut: its status is known all the same."""
     try:
-        document = read_document(body)
-    except AnswerFormatError:
+        document = read_document(answer.read_whole())
+    except S3FaultError:
         return {}
     return document.fields if document.name == "Error" else {}
 

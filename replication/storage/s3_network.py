@@ -73,7 +73,7 @@ def _parse_proxy(url: str) -> Proxy:
     if parts.username and parts.password:
         pair = f"{unquote(parts.username)}:{unquote(parts.password)}".encode()
         headers["proxy-authorization"] = f"Basic {base64.b64encode(pair).decode()}"
-    return Proxy(address if ":" in address else f"{address}:80", headers)
+    return Proxy(address if parts.port is not None else f"{address}:80", headers)
 
 
 def _system_has_certificates() -> bool:
