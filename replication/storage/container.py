@@ -26,6 +26,9 @@ NOTE_SIZE_MAX = 4096
 
 _SMALL_BYTES = 64 * 1024
 """Content whose first piece is no longer has blocks of this size, which cost a reader less to make room for."""
+CHECKSUM_SIZE = 4
+"""Bytes of the checksum of its content, with which an object ends."""
+
 _OUTPUT_CHUNK_BYTES = 1 << 20
 
 Note = Mapping[str, str | int]
@@ -50,6 +53,14 @@ def compress(chunks: Iterable[bytes | memoryview], note: Note | None = None) -> 
         if piece := compressor.compress(chunk):
             yield piece
     yield compressor.flush()
+
+
+def content_checksum(chunks: Iterable[bytes | memoryview]) -> str:
+    """What `compress` puts at the end of an object with this content; only by compressing can it be had from LZ4."""
+    last = b""
+    for piece in compress(chunks):
+        last = (last + piece[-CHECKSUM_SIZE:])[-CHECKSUM_SIZE:]
+    return last.hex()
 
 
 def decompress(name: str, chunks: Iterable[bytes]) -> Iterator[bytes]:

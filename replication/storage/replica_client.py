@@ -124,6 +124,13 @@ class ReplicaClient:
                     break
         return head
 
+    def read_checksum(self, name: str, size: int) -> str:
+        """The checksum of its content that stands at the end of an object of `size` stored bytes."""
+        with closing_iterator(
+            self.storage.get(name, size - container.CHECKSUM_SIZE, container.CHECKSUM_SIZE)
+        ) as chunks:
+            return b"".join(chunks).hex()
+
     def delete(self, names: Iterable[str]) -> None:
         """Remove objects by name, in order; those already gone are no error."""
         self.storage.delete(names)

@@ -165,10 +165,13 @@ class Connections:
 
     def _begin_sweep(self) -> None:
         if self._sweep is None:
-            self._sweep = threading.Timer(KEPT_SECONDS_MAX, self._close_idle)
-            self._sweep.name = "s3-idle"
-            self._sweep.daemon = True
-            self._sweep.start()
+            sweep = threading.Timer(KEPT_SECONDS_MAX, self._close_idle)
+            sweep.name = "s3-idle"
+            sweep.daemon = True
+            # At the end of the process no thread can be started, and then none is needed.
+            with suppress(RuntimeError):
+                sweep.start()
+                self._sweep = sweep
 
     def _close_idle(self) -> None:
         with self._lock:
