@@ -364,7 +364,7 @@ class Database:
         if generation is None or self.shadow.indexes(generation) or self._wanted_generation:
             return False
         follower = held.follower = Follower(self.shadow, held.wal_path, generation, 0, None)
-        if follower.wal_holds_anything() or not is_unchanged(held.image(self.shadow), self.meta_path):
+        if follower.wal_holds_anything() or not is_unchanged(held.image(self.shadow), self.path, self.meta_path):
             held.follower = None
             return False
         self.origin = Origin.load(self.meta_path, generation)

@@ -1,51 +1,41 @@
 """A database that was never written while it was replicated: it has no WAL to prove that nothing changed.
 
-What proves it is the content: the digest of the pages that the generation's first snapshot holds, kept beside the
-shadow WAL. So an idle database does not send itself whole at every start.
+What proves it is the file: its size and time of writing, and the checksum that LZ4 put at the end of the generation's
+first snapshot, both kept beside the shadow WAL. So an idle database does not send itself whole at every start, and the
+first snapshot of a large one does not cost a digest.
 """
 
-import hashlib
-from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
 from replication.database.image import Image
 from replication.position import Position
+from replication.storage import container
 
-DIGEST_NAME = "litestream-tui.digest"
-
-
-class Digest:
-    """The digest of an image, taken while its chunks pass."""
-
-    def __init__(self) -> None:
-        # Processors have instructions for this one, so that it costs less than the compression beside it.
-        self._hash = hashlib.sha256()
-
-    def over(self, chunks: Iterable[bytes]) -> Iterator[bytes]:
-        """Yield `chunks` as they are."""
-        for chunk in chunks:
-            self._hash.update(chunk)
-            yield chunk
-
-    def remember(self, meta_path: Path, position: Position) -> None:
-        """Keep it, as that of the database at `position`. Losing it costs a snapshot, no data."""
-        with suppress(OSError):
-            (meta_path / DIGEST_NAME).write_text(f"{position} {self}\n")
-
-    def __str__(self) -> str:
-        return self._hash.hexdigest()
+PROOF_NAME = "litestream-tui.digest"
 
 
-def is_unchanged(image: Image, meta_path: Path) -> bool:
-    """True if `image` has the digest that was kept for its position. Reads all of it, if one was kept."""
+def remember(meta_path: Path, position: Position, path: Path, checksum: str) -> None:
+    """Keep what the database at `path` is like, whose image at `position` has this checksum.
+
+    The image must still be open, so that nobody has written to the file since. Losing it costs a snapshot, no data.
+    """
+    with suppress(OSError):
+        (meta_path / PROOF_NAME).write_text(f"{position} {_mark(path)} {checksum}\n")
+
+
+def is_unchanged(image: Image, path: Path, meta_path: Path) -> bool:
+    """True if the database at `path` is as it was kept for the position of `image`; reads all of it only then."""
     try:
-        position, kept = (meta_path / DIGEST_NAME).read_text().split()
+        position, mark, kept = (meta_path / PROOF_NAME).read_text().split()
+        if (position, mark) != (str(image.position), _mark(path)):
+            return False
     except (OSError, ValueError):
         return False
-    if position != str(image.position):
-        return False
-    digest = Digest()
-    for _ in digest.over(image.chunks()):
-        pass
-    return str(digest) == kept
+    return container.content_checksum(image.chunks()) == kept
+
+
+def _mark(path: Path) -> str:
+    """Size and time of writing; whoever writes a database changes one of them, or works within a tick of the clock."""
+    status = path.stat()
+    return f"{status.st_size}-{status.st_mtime_ns}"

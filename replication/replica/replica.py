@@ -14,10 +14,10 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Literal
 
+from replication.database import unwritten
 from replication.database.database import Database, Emit
 from replication.database.image import Image
 from replication.database.origin import Origin
-from replication.database.unwritten import Digest
 from replication.errors import (
     CorruptObjectError,
     DatabaseError,
@@ -423,16 +423,17 @@ class Replica:
         self._emit("info", "write snapshot", position=str(position), size=image.size)
         self._started(snapshot_name(position.generation, position.index), image.size)
         began = time.monotonic()
-        unwritten = position.index == 0 and position.offset == 0
-        digest = Digest()
-        chunks = self._counted(digest.over(image.chunks()) if unwritten else image.chunks())
+        chunks = self._counted(image.chunks())
         forget(self._database.meta_path, self.name)
         stored = self.client.write_snapshot(position.generation, position.index, chunks, note)
         remember(self._database.meta_path, self.name, position, stored)
         reached("replica: snapshot stored")
         self._finished(stored)
-        if unwritten:
-            digest.remember(self._database.meta_path, position)
+        if position.index == 0 and position.offset == 0:
+            # The snapshot is stored, whether or not the store gives these few bytes back.
+            with suppress(StorageError):
+                checksum = self.client.read_checksum(snapshot_name(position.generation, position.index), stored)
+                unwritten.remember(self._database.meta_path, position, self._database.path, checksum)
         self.progress = replace(self.progress, snapshot_time=time.time())
         self._emit(
             "info",

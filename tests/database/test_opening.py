@@ -1,5 +1,6 @@
 """Opening a database: what may go on, and what happens in the moments around it."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -118,5 +119,20 @@ def test_a_database_written_while_we_were_down_begins_a_generation(tmp_path: Pat
         if checkpointed:
             app.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         generation, reasons = replicated_once(shell.path, replica)
+    assert generation != first
+    assert reasons == ["no shadow wal"]
+
+
+def test_the_time_of_a_file_proves_nothing_alone(tmp_path: Path) -> None:
+    """Changed within a tick of the clock, or by a copy that keeps times: then the content tells."""
+    shell = Shell(tmp_path / "app.db")
+    shell.run("CREATE TABLE t(x); INSERT INTO t VALUES(1);")
+    replica = MemoryStorage()
+    first, _ = replicated_once(shell.path, replica)
+    before = shell.path.stat()
+    shell.run("UPDATE t SET x=2")
+    assert shell.path.stat().st_size == before.st_size
+    os.utime(shell.path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    generation, reasons = replicated_once(shell.path, replica)
     assert generation != first
     assert reasons == ["no shadow wal"]

@@ -15,7 +15,7 @@ from typing import Any
 from replication.database.checkpoint import CheckpointPolicy
 from replication.database.database import Database
 from replication.database.tail import Mark
-from replication.database.unwritten import DIGEST_NAME
+from replication.database.unwritten import PROOF_NAME
 from replication.errors import DatabaseError, StorageError
 from replication.position import Position
 from replication.replica.replica import Replica
@@ -138,7 +138,7 @@ class History(Application):
     def _was_in_a_replica(self) -> bool:
         """True if a replica confirmed the first snapshot of the generation before, of a WAL with nothing in it."""
         previous = self.database.origin.previous if self.database is not None else ""
-        digest = self.folder / "meta" / DIGEST_NAME
+        digest = self.folder / "meta" / PROOF_NAME
         return bool(previous) and digest.exists() and digest.read_text().startswith(previous)
 
     def start(self, planned: list[str]) -> None:
