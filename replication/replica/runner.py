@@ -21,6 +21,7 @@ from replication.errors import (
 )
 from replication.position import Position
 from replication.replica.backoff import RETRY_SECONDS_MIN, delay
+from replication.replica.pace import Pace
 from replication.replica.replica import Replica
 from replication.status import ReplicaStatus, Verification
 
@@ -66,7 +67,13 @@ class ReplicaRunner:
         self._database = database
         self._intervals = intervals
         self._emit = emit
+        self._pace = Pace(intervals.sync, at=time.monotonic())
         self._not_before = 0.0
+        """The wait after an error ends then."""
+        self._hurried = False
+        self._seen: Position | None = None
+        self._changed = 0.0
+        """When the database was first seen at its position, of time.monotonic."""
         self._told: tuple[str, float] = ("", 0.0)
         self._snapshot_tried = 0.0
         self._cancel = threading.Event()
@@ -79,8 +86,10 @@ class ReplicaRunner:
 
     def _run(self) -> float | None:
         began = time.monotonic()
-        if began < self._not_before:
-            return self._not_before
+        wait_until = max(self._not_before, began if self._hurried else self._upload_time(began))
+        if began < wait_until:
+            return wait_until
+        self._hurried = False
         try:
             wrote = self.replica.sync()
             self._timed_duties()
@@ -88,7 +97,7 @@ class ReplicaRunner:
             return self._failed(error)
         self._succeeded()
         if wrote:
-            self._not_before = began + self._intervals.sync
+            self._pace = self._pace.upload_made(began)
         return self._next_time()
 
     def verify(self, cancel: threading.Event) -> Verification:
@@ -110,7 +119,7 @@ class ReplicaRunner:
 
     def hurry(self) -> None:
         """Let the next run wait for no gap and no back-off."""
-        self._not_before = 0.0
+        self._not_before, self._hurried = 0.0, True
 
     def caught_up(self) -> bool:
         """True when the replica has everything that was copied, its first snapshot included."""
@@ -154,6 +163,14 @@ class ReplicaRunner:
             warning=replica.warning,
         )
 
+    def _upload_time(self, now: float) -> float:
+        """When what is pending is to be uploaded; `now` if nothing is, or if it is not known."""
+        here, position = self._database.position, self.replica.position
+        if here != self._seen:
+            self._seen, self._changed = here, now
+        pending = self._pending(here, position) if here is not None and position is not None else 0
+        return self._pace.next_time(now, self._changed, pending) if pending else now
+
     def _timed_duties(self) -> None:
         if time.time() >= self._snapshot_due():
             self._snapshot_tried = time.time()
@@ -175,7 +192,7 @@ class ReplicaRunner:
         times = [self._retention_at, now + self._snapshot_due() - time.time()]
         if not self.caught_up():
             # Without a position it waits for the database to begin a generation, which wakes it.
-            times.append(self._not_before if self.replica.position is not None else now + RETRY_SECONDS_MIN)
+            times.append(self._upload_time(now) if self.replica.position is not None else now + RETRY_SECONDS_MIN)
         earliest = min(times)
         return None if earliest == float("inf") else earliest
 
