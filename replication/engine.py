@@ -38,8 +38,10 @@ from replication.storage.replica_client import ReplicaClient
 
 SYNC_THREADS_MAX = 2
 UPLOAD_THREADS_MAX = 8
-SYNC_GAP_SECONDS = 0.005
-"""The least time between two looks at one database, so that a busy writer is not looked at commit by commit."""
+SYNC_GAP_SECONDS_MIN = 0.005
+SYNC_GAP_SECONDS_MAX = 0.05
+SYNC_SHARE_MAX = 0.05
+"""Of a processor: the more time a sync of a database takes, the longer the gap until the next, within these bounds."""
 DATABASE_RETRY_SECONDS_MAX = 15.0
 DATABASE_RETRY_STEPS_MAX = 64
 """More errors in a row than this make the wait no longer."""
@@ -239,9 +241,9 @@ class Engine:
         now = time.monotonic()
         if source.paused:
             return None
-        if now < source.began + SYNC_GAP_SECONDS:
-            return source.began + SYNC_GAP_SECONDS
-        source.began = now
+        if now < source.began + source.gap:
+            return source.began + source.gap
+        source.began, used = now, time.thread_time()
         self._watch(source)
         before, generation = source.database.position, source.database.origin.generation
         try:
@@ -249,6 +251,8 @@ class Engine:
         except Exception as error:  # whatever it is: it shows, and the next try comes
             return now + self._database_failed(source, error)
         finally:
+            source.gap = (time.thread_time() - used) / SYNC_SHARE_MAX
+            source.gap = min(max(source.gap, SYNC_GAP_SECONDS_MIN), SYNC_GAP_SECONDS_MAX)
             # What was copied before something failed is on its way all the same.
             if source.database.position != before:
                 self._wake_replicas(source)
@@ -274,7 +278,7 @@ class Engine:
             left = look_again - time.time()
             # What was due and not done waits for an image to end, which takes its time.
             wait = min(wait, left) if rests or left > 0 else wait
-        return now + max(wait, SYNC_GAP_SECONDS) if wait < float("inf") else None
+        return now + max(wait, source.gap) if wait < float("inf") else None
 
     def _watch(self, source: Source) -> None:
         """Let the kernel tell of changes, as far as it can."""
@@ -327,7 +331,7 @@ class Engine:
 
     def _wake_database(self, source: Source) -> None:
         if self._sync_pool is not None:
-            self._sync_pool.wake(source.database_job, source.began + SYNC_GAP_SECONDS)
+            self._sync_pool.wake(source.database_job, source.began + source.gap)
 
     def _wake_replicas(self, source: Source) -> None:
         if self._upload_pool is not None:

@@ -31,6 +31,9 @@ class Source:
         self.error: ReplicationError | None = None
         self.looked = threading.Event()
         self.began = 0.0
+        """When the last sync began, of time.monotonic."""
+        self.gap = 0.0
+        """Seconds until the next may begin."""
         self.paused = False
         self.glance = Glance(database)
         self.glanced = 0.0

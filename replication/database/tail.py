@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from replication.sqlite.checksum import FRAME_HEADER_SIZE, WAL_HEADER_SIZE, Sums
 from replication.sqlite.wal import WALHeader, align, frames_in
 
-READ_CHUNK_BYTES = 4 << 20
+READ_CHUNK_BYTES = 1 << 20
 RESCAN_BYTES = 16 << 20
 """Frames without a commit up to this size are read again in every pass; more of them only when nothing followed."""
 

@@ -15,6 +15,12 @@ from typing import Any
 
 from replication.events import EventLog
 
+SETTLE_SECONDS = 0.001
+"""A commit is several writes: so soon after the first of them the last has been made, as a rule."""
+NAP_SECONDS_MIN = 0.004
+NAP_SECONDS_MAX = 0.032
+"""What comes while we nap the kernel keeps as one event for each file; the naps of a busy time grow."""
+
 _SUFFIX = "-wal"
 
 
@@ -87,9 +93,12 @@ class Watcher:
         poll.register(self._inotify, select.POLLIN)
         poll.register(self._wake, select.POLLIN)
         gone = _mask_gone()
+        nap = 0.0
         while True:
-            poll.poll()
-            if self._stop.is_set():
+            waiting = not poll.poll(0) and bool(poll.poll())
+            # No waiting for events means that they come all the time.
+            nap = NAP_SECONDS_MIN if waiting else min(2 * nap, NAP_SECONDS_MAX)
+            if self._stop.wait(SETTLE_SECONDS):
                 return
             events = self._inotify.read(timeout=0)
             with self._lock:
@@ -102,6 +111,8 @@ class Watcher:
             for changed in called:
                 if changed is not None:
                     changed()
+            if self._stop.wait(nap):
+                return
 
 
 def _mask() -> int:
