@@ -19,8 +19,8 @@ from replication.events import Event
 from replication.logs import attrs, set_up_logging
 from replication.storage.open import open_storage
 from replication.storage.url import is_replica_url
-from tui.arenas import limit_arenas
 from tui.console import complain
+from tui.process import settle
 from tui.sources import config_of
 from tui.version import version
 
@@ -43,7 +43,7 @@ def run(args: Namespace) -> int:
         raise ConfigError(f"{config.path}: no databases specified in configuration; add one under dbs:")
     logger.info("litestream-tui", extra=attrs(version=version()))
     _announce(config)
-    limit_arenas()
+    settle()
     engine = Engine(config)
     run = _Run(engine, command)
     with run.signals():

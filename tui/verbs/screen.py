@@ -8,12 +8,12 @@ from dataclasses import dataclass
 
 from replication.config import Config, default_config_path
 from replication.errors import ConfigError, UsageError
-from tui.arenas import limit_arenas
 from tui.console import say, warn
 from tui.crashlog import log_path, open_log
 from tui.ending import Ending, end_process
 from tui.keyfile import key_path, read_keys
 from tui.late_engine import LateEngine
+from tui.process import settle
 from tui.sources import config_of
 from tui.view import Options
 
@@ -77,7 +77,7 @@ def show(config: Config, options: Options) -> Shown:
     # Imported here: what the terminal or the configuration refuses is told at once.
     from tui.app import LitestreamApp
 
-    limit_arenas()
+    settle()
     engine = LateEngine(config)
     app = LitestreamApp(engine, config, options)
     app.painted = engine.start
