@@ -27,7 +27,7 @@ from replication.storage import container
 from replication.storage.names import SegmentInfo
 from replication.storage.replica_client import ReplicaClient, closing_iterator
 
-PART_BYTES = 8 << 20
+PART_BYTES = 4 << 20
 """A snapshot larger than this is fetched in parts of this size, several at a time."""
 SPOOL_MEMORY_BYTES_MAX = 4 << 20
 """Segments that are longer than this together go to an unlinked file in the folder of the output."""
