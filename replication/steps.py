@@ -33,6 +33,7 @@ STEPS = (
     "checkpoint: writers let in",
     "notes: written",
     "replica: snapshot stored",
+    "remembered: written",
     "replica: segment stored",
     "replica: old generation whole",
     "retention: objects removed",

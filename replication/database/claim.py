@@ -10,6 +10,7 @@ import errno
 import os
 import socket
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 from replication.errors import DatabaseLockedError
@@ -39,6 +40,7 @@ class Claim:
         try:
             claim._bind(_CLAIM.format(*identity))
             claim._bind(f"{_HOLDER.format(*identity)}{os.getpid()}")
+            claim._enclose()
         except OSError as error:
             if error.errno != errno.EADDRINUSE:
                 return claim
@@ -53,6 +55,15 @@ class Claim:
         """Let go."""
         while self._names:
             os.close(self._names.pop())
+
+    def _enclose(self) -> None:
+        """Keep the second name without a descriptor: its socket waits in the first one, to be received by nobody."""
+        name, holder = self._names
+        with socket.socket(fileno=os.dup(holder)) as sender, suppress(OSError):
+            rights = (socket.SOL_SOCKET, socket.SCM_RIGHTS, holder.to_bytes(4, sys.byteorder))
+            sender.sendmsg([b"\0"], [rights], socket.MSG_DONTWAIT, f"\0{_CLAIM.format(*self.identity)}")
+            self._names = [name]
+            os.close(holder)
 
     def _bind(self, name: str) -> None:
         made = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)

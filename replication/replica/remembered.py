@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from replication.position import Position
+from replication.steps import reached
 from replication.storage.names import SnapshotInfo, snapshot_name
 
 REMEMBERED_NAME = "litestream-tui.snapshots.json"
@@ -61,6 +62,7 @@ def _write(meta_path: Path, known: dict[str, Any]) -> None:
     try:
         with open(os.open(temporary, flags, 0o600), "w", encoding="ascii") as file:  # noqa: PTH123 (its mode is set)
             file.write(json.dumps(known) + "\n")
+        reached("remembered: written")
         temporary.replace(path)
     except OSError:
         # What stayed may be of an older snapshot.

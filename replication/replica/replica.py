@@ -426,8 +426,8 @@ class Replica:
         chunks = self._counted(image.chunks())
         forget(self._database.meta_path, self.name)
         stored = self.client.write_snapshot(position.generation, position.index, chunks, note)
-        remember(self._database.meta_path, self.name, position, stored)
         reached("replica: snapshot stored")
+        remember(self._database.meta_path, self.name, position, stored)
         self._finished(stored)
         if position.index == 0 and position.offset == 0:
             # The snapshot is stored, whether or not the store gives these few bytes back.
