@@ -17,7 +17,7 @@ It leaves to the caller what "copy" is, and when to checkpoint. Not safe to use 
 import threading
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -28,10 +28,15 @@ from replication.sqlite.connection import connect
 from replication.sqlite.errors import DatabaseBusyError, sqlite_errors
 from replication.steps import reached
 
-BARRIER_WAIT_SECONDS_MAX = 0.25
+BARRIER_WAIT_SECONDS_MAX = 0.1
 """How long a checkpoint tries to get in between writers; nothing is copied meanwhile."""
+BARRIER_TRIES = 3
+"""Before each the large part is done again, lest what was written meanwhile becomes part of the small one."""
 BARRIER_HELD_SECONDS_MAX = 0.02
 """How long writers wait, at most, only because somebody else is checkpointing when we want to."""
+LARGE_PART_ROUNDS_MAX = 6
+TAIL_FRAMES = 250
+"""So few frames are left to the short part of a checkpoint, if the writers let us catch up with them."""
 _TRY_SECONDS = 0.001
 """Between two tries: a busy writer lets go of its lock for less than that, so rare tries would never meet it."""
 
@@ -110,45 +115,54 @@ class Hold:
         `copy` must bring every committed frame into the shadow WAL before it returns; if it raises, the pin
         is still held. When the pin itself is lost (an error inside SQLite), HoldLostError is raised.
         """
-        helper, barrier = connect(self.path), None
-        try:
-            with sqlite_errors(self.path):
-                self._move_pin(helper, copy)
-                reached("checkpoint: pin moved")
-                large_part = _passive(helper)
-                reached("checkpoint: large part done")
-                barrier = connect(self.path)
-                barrier.set_busy_handler(_try_until(time.monotonic() + BARRIER_WAIT_SECONDS_MAX))
-                try:
-                    barrier.execute("BEGIN IMMEDIATE")
-                except apsw.BusyError:
-                    return replace(large_part, busy=True)
-                started = time.monotonic()
-                reached("checkpoint: writers kept out")
-                # The barrier's own read mark is the pin while the real one is moved.
-                copy()
-                reached("checkpoint: tail copied")
-                with self._lost_on_error():
-                    self._pin.execute("COMMIT")
-                    reached("checkpoint: pin let go")
+        with (
+            closing(connect(self.path)) as helper,
+            closing(connect(self.path)) as barrier,
+            sqlite_errors(self.path),
+        ):
+            for _ in range(BARRIER_TRIES):
+                large_part = self._large_part(helper, copy)
+                if _keep_writers_out(barrier):
+                    break
+            else:
+                return replace(large_part, busy=True)
+            started = time.monotonic()
+            reached("checkpoint: writers kept out")
+            # The barrier's own read mark is the pin while the real one is moved.
+            copy()
+            reached("checkpoint: tail copied")
+            with self._lost_on_error():
+                self._pin.execute("COMMIT")
+                reached("checkpoint: pin let go")
+                result = _passive(helper)
+                while result.busy and time.monotonic() < started + BARRIER_HELD_SECONDS_MAX:
+                    time.sleep(_TRY_SECONDS)
                     result = _passive(helper)
-                    while result.busy and time.monotonic() < started + BARRIER_HELD_SECONDS_MAX:
-                        time.sleep(_TRY_SECONDS)
-                        result = _passive(helper)
-                    reached("checkpoint: backfilled")
-                    _begin_reading(self._pin)
-                reached("checkpoint: pinned anew")
-                barrier.execute("ROLLBACK")
-                reached("checkpoint: writers let in")
-                return replace(result, barrier_seconds=time.monotonic() - started)
-        finally:
-            if barrier is not None:
-                barrier.close()
-            helper.close()
+                reached("checkpoint: backfilled")
+                _begin_reading(self._pin)
+            reached("checkpoint: pinned anew")
+            barrier.execute("ROLLBACK")
+            reached("checkpoint: writers let in")
+            return replace(result, barrier_seconds=time.monotonic() - started)
 
     def close(self) -> None:
         """Let go. SQLite neither checkpoints nor removes the WAL, so the next start can continue."""
         self._pin.close()
+
+    def _large_part(self, helper: apsw.Connection, copy: Callable[[], None]) -> CheckpointResult:
+        """Backfill while writers are free, again and again until what they add meanwhile is little."""
+        before, pending = 0, 0
+        for _ in range(LARGE_PART_ROUNDS_MAX):
+            self._move_pin(helper, copy)
+            reached("checkpoint: pin moved")
+            result = _passive(helper)
+            reached("checkpoint: large part done")
+            added = result.log_frames - before
+            # A writer that adds more than before will not be caught up with, nor a reader that keeps frames here.
+            if added <= TAIL_FRAMES or result.busy or not result.complete or 0 < pending <= added:
+                break
+            before, pending = result.backfilled_frames, added
+        return result
 
     def _move_pin(self, helper: apsw.Connection, copy: Callable[[], None]) -> None:
         """Bring the pin up to the newest commit, with `helper` pinned meanwhile, and a copy in between."""
@@ -202,6 +216,16 @@ def _try_until(deadline: float) -> Callable[[int], bool]:
         return time.monotonic() < deadline
 
     return again
+
+
+def _keep_writers_out(connection: apsw.Connection) -> bool:
+    """Begin to write with `connection`, between two transactions of others; False if they left no room."""
+    connection.set_busy_handler(_try_until(time.monotonic() + BARRIER_WAIT_SECONDS_MAX))
+    try:
+        connection.execute("BEGIN IMMEDIATE")
+    except apsw.BusyError:
+        return False
+    return True
 
 
 def _passive(connection: apsw.Connection) -> CheckpointResult:

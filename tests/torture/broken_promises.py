@@ -22,7 +22,7 @@ MUTATIONS = (
     Mutation(
         "the tail is not copied under the barrier",
         "replication/sqlite/hold.py",
-        "is the pin while the real one is moved.\n                copy()\n",
+        "is the pin while the real one is moved.\n            copy()\n",
         "is the pin while the real one is moved.\n",
         ("tests/database/test_pin.py", "tests/engine/test_commit_oracle.py"),
     ),
