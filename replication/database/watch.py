@@ -77,14 +77,18 @@ class Watcher:
             if self._thread.is_alive():
                 return False
         if self._inotify is not None:
-            self._inotify.close()
+            with self._lock:
+                self._inotify.close()
             os.close(self._wake)
         return True
 
     def _add(self, folder: Path, names: tuple[str, ...], changed: Callable[[], None]) -> None:
         assert self._inotify is not None
-        watch = self._inotify.add_watch(str(folder), _mask())
         with self._lock:
+            if self._inotify.closed:
+                # A last sync of an engine that is ending: nobody waits for events.
+                return
+            watch = self._inotify.add_watch(str(folder), _mask())
             self._names.setdefault(watch, {}).update(dict.fromkeys(names, changed))
 
     def _watch(self) -> None:
