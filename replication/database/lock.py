@@ -22,7 +22,7 @@ class EngineLock:
     """The held lock. `previous_inode` and `previous_wal_inode` are the database's as last written down, or None."""
 
     def __init__(self, path: Path, descriptor: int, previous_inode: int | None, previous_wal_inode: int | None) -> None:
-        self._path = path
+        self._where = str(path)
         self._descriptor = descriptor
         ours = os.fstat(descriptor)
         self._identity = (ours.st_dev, ours.st_ino)
@@ -53,7 +53,7 @@ class EngineLock:
     def is_in_place(self) -> bool:
         """False once the lock file was removed or replaced, so that it keeps nobody away any more."""
         try:
-            found = self._path.stat()
+            found = os.stat(self._where)  # noqa: PTH116 (called for every database again and again)
         except (FileNotFoundError, NotADirectoryError):
             return False
         except OSError:
