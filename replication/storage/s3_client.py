@@ -114,8 +114,8 @@ class S3Client:
         self._connections.close()
 
     def _store(self, bucket: str, key: str, query: Mapping[str, str], body: bytes | bytearray) -> Mapping[str, str]:
-        # One pass over the data: not all servers compare a SHA-256 with the body, but all do so with an MD5, and
-        # being a header it is part of the signature.
+        # One pass over the data: SeaweedFS compares an MD5 with the body and not the signature's SHA-256, and being
+        # a header the MD5 is part of the signature.
         answer = self._send(
             "PUT", bucket, key, query, {"content-md5": content_md5(body)}, body, payload=UNSIGNED_PAYLOAD
         )
