@@ -47,11 +47,23 @@ def commit(number):
         db.execute("DELETE FROM t WHERE a < (SELECT max(a) FROM t) - 5")
     db.execute("COMMIT")
 
+def flood(number):
+    # Rows of a table that does not grow, so that each state is quickly hashed.
+    db.execute("BEGIN IMMEDIATE")
+    for _ in range(100):
+        db.execute("REPLACE INTO t VALUES(?, ?, ?)", (chance.randrange(1000), chance.randbytes(1000), number))
+    db.execute("COMMIT")
+
 tell()
 number = 0
 for line in sys.stdin:
-    for _ in range(int(line)):
+    how, count = line.split()
+    for _ in range(int(count)):
         number += 1
+        if how == "flood":
+            flood(number)
+            tell()
+            continue
         if number % 25 == 0:
             rollback()
         commit(number)
@@ -74,10 +86,11 @@ class Writer:
         assert self.process.stdout is not None
         self.hashes.append(self.process.stdout.readline().strip())
 
-    def commit(self, count: int) -> None:
+    def commit(self, count: int, how: str = "commit") -> None:
+        """So many commits, one after the other; `how` is "flood" for those of 100 rows of 1 KB each."""
         assert self.process.stdin is not None
         assert self.process.stdout is not None
-        self.process.stdin.write(f"{count}\n")
+        self.process.stdin.write(f"{how} {count}\n")
         self.process.stdin.flush()
         while (line := self.process.stdout.readline().strip()) != "paused":
             assert line, "the writer failed"
