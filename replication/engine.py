@@ -136,6 +136,7 @@ class Engine:
             # Whoever has the database meanwhile writes to its replicas, and nothing of ours may come after that.
             runner.replica.pause()
         source.database.pause()
+        source.announced = None
         self.events.emit("info", "paused", database=database)
 
     def resume(self, database: str) -> None:
@@ -245,7 +246,7 @@ class Engine:
             return source.began + source.gap
         source.began, used = now, time.thread_time()
         self._watch(source)
-        before, generation = source.database.position, source.database.origin.generation
+        generation = source.database.origin.generation
         try:
             look_again = source.database.sync()
         except Exception as error:  # whatever it is: it shows, and the next try comes
@@ -254,7 +255,9 @@ class Engine:
             source.gap = (time.thread_time() - used) / SYNC_SHARE_MAX
             source.gap = min(max(source.gap, SYNC_GAP_SECONDS_MIN), SYNC_GAP_SECONDS_MAX)
             # What was copied before something failed is on its way all the same.
-            if source.database.position != before:
+            if source.database.position != source.announced:
+                # Since the last sync an image may have copied commits too, for one replica.
+                source.announced = source.database.position
                 self._wake_replicas(source)
                 self._wake_notes(source)
         if source.errors:

@@ -13,6 +13,7 @@ from replication.database.glance import Glance
 from replication.database.notebook import Notebook
 from replication.errors import ReplicationError
 from replication.pool import Job
+from replication.position import Position
 from replication.replica.runner import ReplicaRunner
 from replication.status import DatabaseStatus
 
@@ -35,6 +36,8 @@ class Source:
         self.gap = 0.0
         """Seconds until the next may begin."""
         self.paused = False
+        self.announced: Position | None = None
+        """What the replicas were last woken for."""
         self.glance = Glance(database)
         self.glanced = 0.0
         """When the last glance found nothing new, in seconds since the epoch."""
