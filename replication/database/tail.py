@@ -17,6 +17,8 @@ from replication.sqlite.wal import WALHeader, align, frames_in
 READ_CHUNK_BYTES = 1 << 20
 RESCAN_BYTES = 16 << 20
 """Frames without a commit up to this size are read again in every pass; more of them only when nothing followed."""
+KEPT_BYTES_MAX = 8 << 20
+"""So much of a transaction is kept until its commit is seen; of a larger one the frames are read once more."""
 
 Sink = Callable[[int, memoryview], None]
 """Takes an offset and committed frames that belong there."""
@@ -100,16 +102,27 @@ def _scan(descriptor: int, mark: Mark, end: int, sink: Sink) -> Mark:
     frame_size = header.frame_size
     scanned, sums = mark.scanned, mark.scanned_sums
     chunk_size = max(1, READ_CHUNK_BYTES // frame_size) * frame_size
+    kept: list[memoryview] = []
+    kept_from = scanned
     while scanned < end:
         data = os.pread(descriptor, min(chunk_size, end - scanned), scanned)
         frames = frames_in(data, header, sums)
+        rest = 0
         if frames.committed:
-            if mark.offset < scanned:
-                _hand_on(descriptor, mark, scanned, chunk_size, sink)
-            sink(scanned, memoryview(data)[: frames.committed * frame_size])
-            offset = scanned + frames.committed * frame_size
+            if mark.offset < kept_from:
+                _hand_on(descriptor, mark, kept_from, chunk_size, sink)
+            for piece in kept:
+                sink(kept_from, piece)
+                kept_from += len(piece)
+            rest = frames.committed * frame_size
+            sink(scanned, memoryview(data)[:rest])
+            offset = scanned + rest
             mark = Mark(header, offset, frames.committed_sums, offset, frames.committed_sums, frames.database_pages)
+            kept, kept_from = [], offset
+        kept.append(memoryview(data)[rest : frames.count * frame_size])
         scanned += frames.count * frame_size
+        if scanned - kept_from > KEPT_BYTES_MAX:
+            kept, kept_from = [], scanned
         sums = frames.sums
         if frames.count * frame_size < len(data) or not data:
             break
