@@ -17,6 +17,7 @@ from pathlib import Path
 
 from replication.errors import LocalFileError
 from replication.position import is_generation
+from replication.sqlite.format import FRAME_HEADER_SIZE, WAL_HEADER_SIZE
 from replication.steps import reached
 from replication.storage.names import parse_shadow
 
@@ -117,6 +118,16 @@ class ShadowWAL:
             return self.path(generation, index).stat().st_size
         except FileNotFoundError:
             return 0
+
+    def frame_mark(self, generation: str, index: int, end: int, page_size: int) -> str:
+        """Salts and checksum, in hex, of the frame that ends at `end`: they prove all before it. "" if none does."""
+        start = end - page_size - FRAME_HEADER_SIZE
+        with _local_errors(self.meta_path), suppress(FileNotFoundError):
+            if start >= WAL_HEADER_SIZE:
+                with self.path(generation, index).open("rb") as file:
+                    file.seek(start + 8)
+                    return file.read(16).hex()
+        return ""
 
     def append(self, generation: str, index: int) -> "Append":
         """Write to the file of an index, which is made by the first write: a context."""

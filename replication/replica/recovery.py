@@ -57,11 +57,14 @@ def recover(client: ReplicaClient, database: Database, name: str, generation: st
         offset = _compare(client, database, name, here, last.position)
         if offset is None:
             # A torn upload: the segment is written again from its start.
+            if last.index == snapshot.index and last.offset == 0:
+                _check_history(client, database, name, here, snapshot, floor)
             return Recovered(last.position, floor if last.index == snapshot.index else 0, snapshot_time)
         position = Position(generation, last.index, offset)
     position = _past_unlisted(client, database, name, here, position)
     if position.index == snapshot.index:
         if position.offset == 0:
+            _check_history(client, database, name, here, snapshot, floor)
             return Recovered(position, floor, snapshot_time)
         if position.offset < floor:
             raise DivergedError(f"replica {name} lacks WAL that its newest snapshot holds")
@@ -77,6 +80,27 @@ def _floor(client: ReplicaClient, database: Database, name: str, snapshot: Snaps
     except CorruptObjectError as error:
         raise DivergedError(f"the newest snapshot of replica {name} is damaged: {error.why}") from None
     return held.offset if held is not None else 0
+
+
+def _check_history(
+    client: ReplicaClient, database: Database, name: str, here: Position, snapshot: SnapshotInfo, floor: int
+) -> None:
+    """Raise DivergedError unless the WAL here is that of which the snapshot holds `floor` bytes.
+
+    No segment is there to be compared, and what is here may be another history: one that a loss of power set back.
+    """
+    if not floor:
+        return
+    try:
+        note = client.read_note(snapshot.name) or {}
+    except CorruptObjectError as error:
+        raise DivergedError(f"the newest snapshot of replica {name} is damaged: {error.why}") from None
+    mark, page_size = note.get("frame"), note.get("page_size")
+    if isinstance(page_size, int) and database.end(here, snapshot.generation, snapshot.index) >= floor:
+        shadow = database.shadow
+        if mark and mark == shadow.frame_mark(snapshot.generation, snapshot.index, floor, page_size):
+            return
+    raise DivergedError(f"replica {name} holds a snapshot of commits that this database does not have")
 
 
 def noted_position(client: ReplicaClient, snapshot: str) -> Position | None:

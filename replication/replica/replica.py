@@ -414,6 +414,9 @@ class Replica:
             "position": str(position),
             "pages": image.pages,
             "page_size": image.page_size,
+            "frame": self._database.shadow.frame_mark(
+                position.generation, position.index, position.offset, image.page_size
+            ),
             "mode": self._database.path.stat().st_mode & 0o777,
             "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
             "reason": origin.reason,

@@ -176,4 +176,11 @@ MUTATIONS = (
         "",
         ("tests/torture/test_power_loss.py",),
     ),
+    Mutation(
+        "a snapshot of commits that were lost is gone on with",
+        "replication/replica/recovery.py",
+        "        if mark and mark == shadow.frame_mark(snapshot.generation, snapshot.index, floor, page_size):\n",
+        "        if mark:\n",
+        ("tests/replica/test_set_back.py",),
+    ),
 )
