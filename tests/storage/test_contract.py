@@ -240,6 +240,6 @@ def test_a_put_is_seen_whole_or_not_at_all(store: Storage, request: pytest.Fixtu
                 assert read(store, "a") in versions
             except StorageError as error:
                 # The JuiceFS gateway may answer so a read that a replacement overtakes: an error is no mixture.
-                assert "juicefs" in request.node.name  # noqa: PT017
+                assert "juicefs" in request.node.name
                 assert "InternalError" in str(error)  # noqa: PT017
         writer.result()
