@@ -37,8 +37,10 @@ BARRIER_HELD_SECONDS_MAX = 0.02
 LARGE_PART_ROUNDS_MAX = 6
 TAIL_FRAMES = 250
 """So few frames are left to the short part of a checkpoint, if the writers let us catch up with them."""
+_EAGER_SECONDS = 0.03
+"""For so long there is no pause between two tries: a busy writer lets go of its lock for microseconds only."""
 _TRY_SECONDS = 0.001
-"""Between two tries: a busy writer lets go of its lock for less than that, so rare tries would never meet it."""
+"""Between two later tries."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,11 +211,14 @@ class _LostOnError:
 
 
 def _try_until(deadline: float) -> Callable[[int], bool]:
-    """A busy handler for SQLite that tries at short, even intervals until `deadline` (of time.monotonic)."""
+    """A busy handler for SQLite that tries eagerly, then at short intervals, until `deadline` (of time.monotonic)."""
+    eager = time.monotonic() + _EAGER_SECONDS
 
     def again(tries: int) -> bool:
-        time.sleep(_TRY_SECONDS)
-        return time.monotonic() < deadline
+        now = time.monotonic()
+        if now >= eager:
+            time.sleep(_TRY_SECONDS)
+        return now < deadline
 
     return again
 
