@@ -6,6 +6,7 @@ import shlex
 import signal
 import subprocess
 import sys
+import time
 from argparse import Namespace
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,6 +26,7 @@ from tui.sources import config_of
 from tui.version import version
 
 _WAIT_SECONDS = 0.5
+_BATCH_SECONDS = 0.05
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 
@@ -114,7 +116,9 @@ class _Run:
         if self._command is not None and self._signal is None:
             self._child = _start(self._command)
         while not self._ended():
-            self._log(_WAIT_SECONDS)
+            if self._log(_WAIT_SECONDS):
+                # What many databases tell is written in one go.
+                time.sleep(_BATCH_SECONDS)
         return self._close()
 
     def _ended(self) -> bool:
@@ -123,6 +127,7 @@ class _Run:
         return self._signal is not None
 
     def _close(self) -> int:
+        self._log(0.0)
         if self._child is not None:
             logger.info("subprocess exited, litestream-tui shutting down")
         left = self._engine.close(CLOSE_SECONDS_MAX)
@@ -155,10 +160,13 @@ class _Run:
         if self._child is not None and self._child.poll() is None:
             self._child.send_signal(number)
 
-    def _log(self, wait_seconds: float) -> None:
-        for event in self._engine.events.wait(self._seen, wait_seconds):
+    def _log(self, wait_seconds: float) -> bool:
+        """Log what happened since the last time; True if anything did."""
+        events = self._engine.events.wait(self._seen, wait_seconds)
+        for event in events:
             self._seen = event.number
             _log_event(event)
+        return bool(events)
 
 
 def _log_event(event: Event) -> None:
