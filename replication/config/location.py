@@ -14,7 +14,7 @@ from replication.config.keys import FOREIGN_KEYS, S3_KEYS, shown
 from replication.errors import ConfigError
 from replication.scrub import register_secret
 from replication.storage.location import FileLocation, Location, S3Location
-from replication.storage.s3_host import check_bucket, parse_endpoint
+from replication.storage.s3.host import check_bucket, parse_endpoint
 from replication.storage.url import NOT_BUILT_TYPES, clean_path, is_replica_url, parse_replica_url
 
 _REGION = re.compile(r"[a-zA-Z0-9-]{1,64}")

@@ -10,6 +10,6 @@ def open_storage(location: Location, permissions: FilePermissions | None = None)
     if isinstance(location, FileLocation):
         return FileStorage(location.path, permissions or FilePermissions())
     # A folder needs nothing of what an S3 store takes to load.
-    from replication.storage.s3 import S3Storage
+    from replication.storage.s3.storage import S3Storage
 
     return S3Storage(location)

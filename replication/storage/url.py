@@ -7,7 +7,7 @@ and leaves to the caller whether the store exists. Errors are ConfigError and ne
     s3://BUCKET.s3.REGION.amazonaws.com/PATH  AWS in that region
     s3://BUCKET.HOST:PORT/PATH                any server: http for a local host, else https
     s3://BUCKET.localhost/PATH                a server on this machine
-    s3://BUCKET.s3.REGION.backblazeb2.com/PATH and other providers, see s3_host.py
+    s3://BUCKET.s3.REGION.backblazeb2.com/PATH and other providers, see s3/host.py
     s3://BUCKET/PATH?endpoint=HOST:PORT&region=R&force-path-style=true&skip-verify=true
     file:///ABSOLUTE/PATH
 
@@ -23,7 +23,7 @@ from urllib.parse import parse_qsl, unquote_to_bytes
 
 from replication.errors import ConfigError
 from replication.storage.location import FileLocation, Location, S3Location
-from replication.storage.s3_host import DEFAULT_REGION, check_bucket, parse_endpoint, parse_s3_host
+from replication.storage.s3.host import DEFAULT_REGION, check_bucket, parse_endpoint, parse_s3_host
 
 _URL = re.compile(r"(\w+)://([^/?#]*)([^?#]*)(\?[^#]*)?(#.*)?", re.DOTALL | re.ASCII)
 _URL_START = re.compile(r"\w+://", re.ASCII)

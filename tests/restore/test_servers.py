@@ -11,7 +11,7 @@ from replication.restore.choose import Source
 from replication.restore.restore import Progress, RestoreOptions, restore
 from replication.storage.memory import MemoryStorage
 from replication.storage.replica_client import ReplicaClient
-from replication.storage.s3 import S3Storage
+from replication.storage.s3.storage import S3Storage
 from tests.peers import S3Server
 from tests.restore.history import History, publish, scripts, write_history
 from tests.restore.test_every_commit import sha

@@ -9,7 +9,7 @@ import pytest
 from replication.storage.base import Storage
 from replication.storage.file import FileStorage
 from replication.storage.memory import MemoryStorage
-from replication.storage.s3 import S3Storage
+from replication.storage.s3.storage import S3Storage
 
 SMALL_PAGE_OBJECTS = 7
 """So small that a listing of few objects takes several pages."""

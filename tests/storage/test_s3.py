@@ -14,10 +14,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from replication.errors import AccessDeniedError, StorageError
-from replication.storage import s3, s3_clients, s3_parts
 from replication.storage.location import S3Location
 from replication.storage.open import open_storage
-from replication.storage.s3 import S3Storage
+from replication.storage.s3 import parts as s3_parts
+from replication.storage.s3 import shared as s3_shared
+from replication.storage.s3 import storage as s3_storage
+from replication.storage.s3.storage import S3Storage
 from tests.peers import S3Server
 from tests.storage.stub import Answer, Request, Stub, error
 
@@ -162,7 +164,7 @@ def test_a_store_that_asks_for_fewer_requests(status: int, code: str) -> None:
     assert caught.value.throttled
 
 
-@pytest.mark.parametrize("size", [0, 5, s3.READ_CHUNK_BYTES + 5])
+@pytest.mark.parametrize("size", [0, 5, s3_storage.READ_CHUNK_BYTES + 5])
 def test_a_body_that_ends_early_is_an_error(size: int) -> None:
     with (
         Stub(lambda _: Answer(body=b"x" * size, length=1_000_000)).serving() as stub,
@@ -254,9 +256,9 @@ def test_the_region_of_a_bucket_is_asked_for_once(status: int, monkeypatch: pyte
         return Answer(body=EMPTY_LIST)
 
     with Stub(answer).serving() as stub:
-        make_client = s3._make_client
+        make_client = s3_storage._make_client
         monkeypatch.setattr(
-            s3, "_make_client", lambda connection: make_client(replace(connection, endpoint=stub.endpoint))
+            s3_storage, "_make_client", lambda connection: make_client(replace(connection, endpoint=stub.endpoint))
         )
         location = S3Location("bucket", access_key_id="KEYOFTHISTEST", secret_access_key="SECRETOFTHISTEST")
         with closing(S3Storage(location)) as store:
@@ -271,12 +273,12 @@ def test_replicas_on_one_server_share_a_client_and_the_last_closes_it(weed: S3Se
     stores = [open_storage(weed.location()) for _ in range(3)]
     for store in stores:
         store.put("a", [b""])
-    [shared] = [item for item in s3_clients._clients.values() if item.connection.endpoint == weed.endpoint]
+    [shared] = [item for item in s3_shared._clients.values() if item.connection.endpoint == weed.endpoint]
     assert shared.users == 3
     for store in stores:
         store.close()
         store.close()
-    assert shared.connection not in s3_clients._clients
+    assert shared.connection not in s3_shared._clients
 
 
 ENVIRONMENT_CASES = [

@@ -8,9 +8,9 @@ import boto3
 import botocore.config
 import pytest
 
-from replication.storage.s3_address import bucket_address, parse_server
-from replication.storage.s3_aws import endpoint_of
-from replication.storage.s3_sign import spell_path
+from replication.storage.s3.address import bucket_address, parse_server
+from replication.storage.s3.aws import endpoint_of
+from replication.storage.s3.sign import spell_path
 
 BUCKETS = [
     "bucket",

@@ -16,12 +16,13 @@ from pathlib import Path
 import pytest
 
 from replication.errors import AccessDeniedError, StorageError
-from replication.storage import s3_aws, s3_connections
 from replication.storage.location import S3Location
-from replication.storage.s3 import S3Storage
-from replication.storage.s3_parts import PART_BYTES
-from replication.storage.s3_sign import Keys
-from replication.storage.s3_upload import PARTS_IN_FLIGHT_MAX
+from replication.storage.s3 import aws as s3_aws
+from replication.storage.s3 import connections as s3_connections
+from replication.storage.s3.parts import PART_BYTES
+from replication.storage.s3.sign import Keys
+from replication.storage.s3.storage import S3Storage
+from replication.storage.s3.upload import PARTS_IN_FLIGHT_MAX
 from tests.peers import S3Server
 from tests.storage.stub import CERTIFICATE, Answer, Request, Stub, error
 
@@ -393,7 +394,7 @@ def test_tls_goes_through_a_tunnel(monkeypatch: pytest.MonkeyPatch) -> None:
         served = pool.submit(serve)
         monkeypatch.setenv("HTTPS_PROXY", f"user:word@127.0.0.1:{proxy.getsockname()[1]}")
         # The loopback is never asked of a proxy, so the name is another one that the certificate has.
-        monkeypatch.setattr("replication.storage.s3_network.is_loopback_host", lambda _: False)
+        monkeypatch.setattr("replication.storage.s3.network.is_loopback_host", lambda _: False)
         location = S3Location("bucket", "", "https://localhost:1", None, "KEY", "SECRET")
         with closing(S3Storage(location)) as store:
             assert list(store.list("")) == []

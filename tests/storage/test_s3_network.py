@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from replication.errors import StorageError
-from replication.storage import s3_network
-from replication.storage.s3_address import parse_server
-from replication.storage.s3_network import find_proxy, tls_context
+from replication.storage.s3 import network as s3_network
+from replication.storage.s3.address import parse_server
+from replication.storage.s3.network import find_proxy, tls_context
 from tests.storage.stub import CERTIFICATE
 
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from replication.storage.s3_sign import EMPTY_PAYLOAD, UNSIGNED_PAYLOAD, Keys, Signer, spell_path, spell_query
+from replication.storage.s3.sign import EMPTY_PAYLOAD, UNSIGNED_PAYLOAD, Keys, Signer, spell_path, spell_query
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]))
 LINE = st.text(st.characters(min_codepoint=32, max_codepoint=126))

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from replication.storage import s3_xml
-from replication.storage.s3_faults import AnswerFormatError
-from replication.storage.s3_xml import completion, deletion, read_document
+from replication.storage.s3 import xml as s3_xml
+from replication.storage.s3.faults import AnswerFormatError
+from replication.storage.s3.xml import completion, deletion, read_document
 
 
 def test_fields_and_records() -> None:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from replication.errors import ConfigError
 from replication.storage.location import FileLocation, S3Location
-from replication.storage.s3_host import is_local_host, parse_endpoint
+from replication.storage.s3.host import is_local_host, parse_endpoint
 from replication.storage.url import (
     NOT_BUILT_TYPES,
     clean_path,

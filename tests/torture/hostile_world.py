@@ -30,8 +30,8 @@ from replication.restore.target import AtPosition, Latest, Target
 from replication.status import DatabaseStatus
 from replication.storage.location import S3Location
 from replication.storage.replica_client import ReplicaClient
-from replication.storage.s3 import S3Storage
-from replication.storage.s3_clients import Timeouts
+from replication.storage.s3.storage import S3Storage
+from replication.storage.s3.timeouts import Timeouts
 from tests.engine.running import restore_points, sha256, until
 from tests.engine.writer import Writer
 from tests.peers import S3Server

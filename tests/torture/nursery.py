@@ -174,7 +174,7 @@ def _die_at(step: str, pass_by: int) -> None:
 
 def _serve() -> int:
     # Loaded once, for all that are forked.
-    for name in ("replication.engine", "replication.restore.replace", "replication.storage.s3", "tui.cli"):
+    for name in ("replication.engine", "replication.restore.replace", "replication.storage.s3.storage", "tui.cli"):
         import_module(name)
     for name in ("replicate", "restore"):
         import_module(f"tui.verbs.{name}")

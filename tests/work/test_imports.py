@@ -60,5 +60,5 @@ def test_a_restore_from_a_folder_loads_no_screen_and_no_s3(tmp_path: Path) -> No
         folder.put(item.name, memory.get(item.name))
     everything, added = loaded("restore", "-o", str(tmp_path / "out.db"), f"file://{tmp_path}/replica")
     assert (tmp_path / "out.db").exists()
-    assert not everything & {*_SCREEN, *_STORE, "replication.storage.s3", "replication.engine"}
+    assert not everything & {*_SCREEN, *_STORE, "replication.storage.s3.storage", "replication.engine"}
     assert len(added) <= 350, sorted(added)

@@ -14,9 +14,8 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
-from replication.storage.s3_address import Server
-from replication.storage.s3_clients import Timeouts
-from replication.storage.s3_faults import (
+from replication.storage.s3.address import Server
+from replication.storage.s3.faults import (
     AnswerCutError,
     AnswerFormatError,
     ConnectionClosedError,
@@ -24,8 +23,9 @@ from replication.storage.s3_faults import (
     ProxyConnectionError,
     ReadTimeoutError,
 )
-from replication.storage.s3_network import Proxy
-from replication.storage.s3_xml import ANSWER_BYTES_MAX
+from replication.storage.s3.network import Proxy
+from replication.storage.s3.timeouts import Timeouts
+from replication.storage.s3.xml import ANSWER_BYTES_MAX
 
 KEPT_CONNECTIONS_MAX = 32
 """Connections kept for all replicas that share a client; more threads open their own."""

@@ -1,7 +1,7 @@
 """The requests of the S3 protocol that a replica needs, each signed and sent once.
 
 Its promises: an answer that is an error raises S3AnswerError, also where the status is 200; a body that is damaged
-on its way is refused by the server, for its checksum is in the signature. It leaves words to s3_errors.py.
+on its way is refused by the server, for its checksum is in the signature. It leaves words to s3/errors.py.
 """
 
 import base64
@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from urllib.parse import unquote_plus
 
-from replication.storage.s3_address import Server, bucket_address
-from replication.storage.s3_connections import Answer, Connections
-from replication.storage.s3_faults import AnswerFormatError, RequestFormatError, S3AnswerError, S3FaultError
-from replication.storage.s3_sign import UNSIGNED_PAYLOAD, Keys, Signer, spell_path, spell_query
-from replication.storage.s3_xml import Document, completion, deletion, read_document
+from replication.storage.s3.address import Server, bucket_address
+from replication.storage.s3.connections import Answer, Connections
+from replication.storage.s3.faults import AnswerFormatError, RequestFormatError, S3AnswerError, S3FaultError
+from replication.storage.s3.sign import UNSIGNED_PAYLOAD, Keys, Signer, spell_path, spell_query
+from replication.storage.s3.xml import Document, completion, deletion, read_document
 
 _USER_AGENT = "litestream-tui"
 

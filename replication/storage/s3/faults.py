@@ -1,4 +1,4 @@
-"""What may go wrong with a request to S3, before s3_errors.py says it in words.
+"""What may go wrong with a request to S3, before s3/errors.py says it in words.
 
     S3FaultError
     ├── S3AnswerError           the server answered with an error

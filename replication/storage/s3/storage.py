@@ -21,18 +21,7 @@ from replication.storage.base import (
     is_object_name,
 )
 from replication.storage.location import S3Location
-from replication.storage.s3_clients import (
-    Connection,
-    Credentials,
-    SharedClient,
-    Timeouts,
-    acquire,
-    find_credentials,
-    forget,
-    known_secrets,
-    release,
-)
-from replication.storage.s3_errors import (
+from replication.storage.s3.errors import (
     Place,
     bucket_region,
     error_code,
@@ -40,13 +29,24 @@ from replication.storage.s3_errors import (
     is_foreign,
     storage_error,
 )
-from replication.storage.s3_host import DEFAULT_REGION
-from replication.storage.s3_parts import cut_parts
-from replication.storage.s3_upload import upload_parts
+from replication.storage.s3.host import DEFAULT_REGION
+from replication.storage.s3.parts import cut_parts
+from replication.storage.s3.shared import (
+    Connection,
+    Credentials,
+    SharedClient,
+    acquire,
+    find_credentials,
+    forget,
+    known_secrets,
+    release,
+)
+from replication.storage.s3.timeouts import Timeouts
+from replication.storage.s3.upload import upload_parts
 from replication.storage.url import clean_path, format_location
 
 if TYPE_CHECKING:
-    from replication.storage.s3_client import ListPage, S3Client
+    from replication.storage.s3.client import ListPage, S3Client
 
 LIST_PAGE_OBJECTS = 1000
 DELETE_BATCH_OBJECTS = 1000
@@ -276,20 +276,20 @@ class S3Storage(Storage):
 
 
 def _make_client(connection: Connection) -> "S3Client":
-    from replication.storage.s3_address import parse_server
-    from replication.storage.s3_client import S3Client
-    from replication.storage.s3_connections import Connections
-    from replication.storage.s3_network import find_proxy, tls_context
-    from replication.storage.s3_sign import Keys
+    from replication.storage.s3.address import parse_server
+    from replication.storage.s3.client import S3Client
+    from replication.storage.s3.connections import Connections
+    from replication.storage.s3.network import find_proxy, tls_context
+    from replication.storage.s3.sign import Keys
 
     url, path_style = connection.endpoint, connection.force_path_style
     if url is None:
-        from replication.storage.s3_aws import endpoint_of
+        from replication.storage.s3.aws import endpoint_of
 
         url, path_style = endpoint_of(connection.region), bool(path_style)
     server = parse_server(url)
     if connection.credentials is None:
-        from replication.storage.s3_aws import find_keys
+        from replication.storage.s3.aws import find_keys
 
         keys = find_keys()
     else:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from xml.parsers import expat
 from xml.sax.saxutils import escape
 
-from replication.storage.s3_faults import AnswerFormatError
+from replication.storage.s3.faults import AnswerFormatError
 
 ANSWER_BYTES_MAX = 16 * 1024 * 1024
 """The longest answer that is read; a listing of 1,000 of the longest names, all escaped, has 10 MB."""

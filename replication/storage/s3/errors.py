@@ -18,7 +18,7 @@ from replication.errors import (
     ReplicationError,
     StorageError,
 )
-from replication.storage.s3_faults import S3FaultError
+from replication.storage.s3.faults import S3FaultError
 
 THROTTLING_CODES = frozenset(
     {

@@ -12,8 +12,8 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from replication.errors import StorageError
-from replication.storage.s3_address import Server
-from replication.storage.s3_host import is_loopback_host
+from replication.storage.s3.address import Server
+from replication.storage.s3.host import is_loopback_host
 
 _BUNDLE_VARIABLES = ("AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE")
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from replication.storage.s3_sign import Keys
+from replication.storage.s3.sign import Keys
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def find_keys() -> Callable[[], Keys]:
     """What gives the keys of boto3's chain: profiles, SSO, roles; those that expire are renewed in time.
 
-    Raises what botocore does: NoCredentialsError and others, which s3_errors.py says in words.
+    Raises what botocore does: NoCredentialsError and others, which s3/errors.py says in words.
     """
     import boto3.session
     import botocore.exceptions

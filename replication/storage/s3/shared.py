@@ -1,7 +1,7 @@
 """The clients that replicas share, and the keys they are made with.
 
 Its promises: replicas with the same server, region, keys and settings use one client, and so the same connections;
-and a client is closed with the last of its users. Making one is left to the caller, s3.py.
+and a client is closed with the last of its users. Making one is left to the caller, storage.py.
 """
 
 import os
@@ -12,14 +12,11 @@ from typing import TYPE_CHECKING
 
 from replication.errors import AccessDeniedError
 from replication.storage.location import S3Location
+from replication.storage.s3.timeouts import Timeouts
 from replication.storage.url import format_location
 
 if TYPE_CHECKING:
-    from replication.storage.s3_client import S3Client
-
-CONNECT_TIMEOUT_SECONDS = 5.0
-READ_TIMEOUT_SECONDS = 30.0
-"""The longest silence of a server within an answer, or before one."""
+    from replication.storage.s3.client import S3Client
 
 _CREDENTIAL_VARIABLES = ("ACCESS_KEY_ID", "SECRET_ACCESS_KEY")
 _TOKEN_VARIABLES = ("AWS_SESSION_TOKEN", "AWS_SECURITY_TOKEN")
@@ -28,14 +25,6 @@ _EXPIRY_VARIABLE = "AWS_CREDENTIAL_EXPIRATION"
 
 Credentials = tuple[str, str, str | None]
 """Access key, secret key, session token."""
-
-
-@dataclass(frozen=True, slots=True)
-class Timeouts:
-    """How long one request may take to connect, and to be silent, in seconds."""
-
-    connect_seconds: float = CONNECT_TIMEOUT_SECONDS
-    read_seconds: float = READ_TIMEOUT_SECONDS
 
 
 @dataclass(frozen=True, slots=True)

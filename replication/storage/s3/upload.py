@@ -12,10 +12,10 @@ from contextlib import AbstractContextManager, suppress
 from typing import TYPE_CHECKING
 
 from replication.errors import StorageError
-from replication.storage.s3_parts import PARTS_MAX
+from replication.storage.s3.parts import PARTS_MAX
 
 if TYPE_CHECKING:
-    from replication.storage.s3_client import S3Client
+    from replication.storage.s3.client import S3Client
 
 PARTS_IN_FLIGHT_MAX = 2
 """Parts on their way at a time, each on a thread of its own: while one is sent the next is made."""
