@@ -18,7 +18,7 @@ import matplotlib.pyplot as plt
 
 from benchmarks import crowds, images, throughput
 from benchmarks.machine import describe
-from benchmarks.programs import programs
+from benchmarks.programs import Program, programs
 from benchmarks.rows import Row
 from benchmarks.run import PREFIX, allow_descriptors, end_in_order, measure
 from benchmarks.stage import MEGABYTE, Figures, Stage
@@ -92,27 +92,30 @@ def main() -> int:
     names = [axis.name for axis in AXES]
     parser = argparse.ArgumentParser(prog="make growth", description=__doc__)
     parser.add_argument("axes", nargs="*", metavar="AXIS", help=f"{', '.join(names)} (default all)")
+    parser.add_argument("--programs", default="ours,0.3,0.5", help="ours, 0.3, 0.5 (default all)")
     parser.add_argument("--scale", type=float, default=1.0, help="of all sizes and durations (default 1)")
     parser.add_argument("--out", type=Path, default=Path("growth-report"), help="a folder for figures and plots")
     options = parser.parse_args()
     if unknown := set(options.axes) - set(names):
         parser.error(f"no such axis: {', '.join(sorted(unknown))}; there are {', '.join(names)}")
+    if unknown := set(options.programs.split(",")) - set(programs()):
+        parser.error(f"no such program: {', '.join(sorted(unknown))}; there are {', '.join(programs())}")
+    chosen = [programs()[name] for name in options.programs.split(",")]
     end_in_order()
     allow_descriptors()
     options.out.mkdir(parents=True, exist_ok=True)
     for axis in AXES:
         if not options.axes or axis.name in options.axes:
-            points = _points(axis, options.scale)
+            points = _points(axis, chosen, options.scale)
             document = {"about": describe() | {"scale": options.scale}, "points": points}
             (options.out / f"{axis.name}.json").write_text(json.dumps(document, indent=1) + "\n")
-            _draw(axis, points, options.out / f"{axis.name}.svg")
+            _draw(axis, chosen, points, options.out / f"{axis.name}.svg")
             print(options.out / f"{axis.name}.svg", flush=True)
     return 0
 
 
-def _points(axis: Axis, scale: float) -> list[dict[str, Any]]:
+def _points(axis: Axis, chosen: Sequence[Program], scale: float) -> list[dict[str, Any]]:
     """For each size what each program's measurement gave, or said when it failed."""
-    chosen = list(programs().values())
     points = []
     for size in axis.sizes:
         row = Row(f"{axis.name} {size:g}", axis.title, partial(_at, axis, size), ())
@@ -126,12 +129,13 @@ def _at(axis: Axis, size: float, stage: Stage) -> Figures:
     return axis.measure(stage, size)
 
 
-def _draw(axis: Axis, points: Sequence[dict[str, Any]], path: Path) -> None:
+def _draw(axis: Axis, chosen: Sequence[Program], points: Sequence[dict[str, Any]], path: Path) -> None:
     plt.rcParams["svg.hashsalt"] = axis.name  # the same figures, the same picture
     figure, panels = plt.subplots(1, len(axis.figures), figsize=INCHES, layout="constrained")
     for axes, (key, title) in zip(panels, axis.figures, strict=True):
-        for name, program in programs().items():
-            drawn = [(point["size"], point[name][key]) for point in points if isinstance(point[name], dict)]
+        for program in chosen:
+            found = [(point["size"], point[program.name]) for point in points]
+            drawn = [(at, figures[key]) for at, figures in found if isinstance(figures, dict)]
             axes.plot([at for at, _ in drawn], [value for _, value in drawn], marker="o", label=program.title)
         axes.set_title(title, fontsize=10)
         axes.set_xlabel(axis.title)
