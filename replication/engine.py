@@ -40,8 +40,9 @@ SYNC_THREADS_MAX = 2
 UPLOAD_THREADS_MAX = 8
 SYNC_GAP_SECONDS_MIN = 0.005
 SYNC_GAP_SECONDS_MAX = 0.05
-SYNC_SHARE_MAX = 0.05
-"""Of a processor: the more time a sync of a database takes, the longer the gap until the next, within these bounds."""
+SYNC_SHARE_MAX = 0.02
+"""Of a processor: the more time a sync of a database takes, the longer the gap until the next, within these bounds, and
+no longer than its shortest sync-interval."""
 DATABASE_RETRY_SECONDS_MAX = 15.0
 DATABASE_RETRY_STEPS_MAX = 64
 """More errors in a row than this make the wait no longer."""
@@ -252,8 +253,8 @@ class Engine:
         except Exception as error:  # whatever it is: it shows, and the next try comes
             return now + self._database_failed(source, error)
         finally:
-            source.gap = (time.thread_time() - used) / SYNC_SHARE_MAX
-            source.gap = min(max(source.gap, SYNC_GAP_SECONDS_MIN), SYNC_GAP_SECONDS_MAX)
+            gap = min((time.thread_time() - used) / SYNC_SHARE_MAX, SYNC_GAP_SECONDS_MAX, source.sync_interval)
+            source.gap = max(gap, SYNC_GAP_SECONDS_MIN)
             # What was copied before something failed is on its way all the same.
             if source.database.position != source.announced:
                 # Since the last sync an image may have copied commits too, for one replica.

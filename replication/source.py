@@ -35,6 +35,7 @@ class Source:
         """When the last sync began, of time.monotonic."""
         self.gap = 0.0
         """Seconds until the next may begin."""
+        self.sync_interval = min((replica.sync_interval for replica in config.replicas), default=float("inf"))
         self.paused = False
         self.announced: Position | None = None
         """What the replicas were last woken for."""
