@@ -57,7 +57,7 @@ def _load(meta_path: Path) -> dict[str, Any]:
 
 def _write(meta_path: Path, known: dict[str, Any]) -> None:
     path = meta_path / REMEMBERED_NAME
-    temporary = path.with_name(REMEMBERED_NAME + ".new")
+    temporary = path.with_name(REMEMBERED_NAME + ".tmp")
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
     try:
         with open(os.open(temporary, flags, 0o600), "w", encoding="ascii") as file:  # noqa: PTH123 (its mode is set)
