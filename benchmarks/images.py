@@ -40,7 +40,8 @@ def restore(stage: Stage, size_bytes: int = IMAGE_BYTES) -> Figures:
         with stage.running([path]) as program:
             stage.wait([end], program)
             writer.schedule([(at * 0.01, one) for at, one in enumerate(later)])
-            stage.wait(later, program)
+            # Of pages that were written again before they were stored, Litestream 0.5 stores the last only.
+            stage.wait(later[-1:], program)
             program.stop()
         return _restored(stage, path, later[-1])
 
