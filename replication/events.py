@@ -5,7 +5,6 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import islice
 
 EVENTS_MAX = 2000
 """Events kept; older ones are forgotten."""
@@ -49,8 +48,8 @@ class EventLog:
             if not self._events or self._events[-1].number <= number:
                 return []
             # Copied in one step: a signal handler may add an event between two steps of a loop.
-            newest = tuple(islice(reversed(self._events), self._events[-1].number - number))
-            return list(reversed(newest))
+            kept = tuple(self._events)
+            return list(kept[number - kept[-1].number :])
 
     def wait(self, number: int, timeout: float) -> list[Event]:
         """Like `since`, but wait up to `timeout` seconds for a first one."""

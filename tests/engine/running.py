@@ -83,10 +83,17 @@ def only(engine: Engine) -> DatabaseStatus:
 
 
 def in_step(engine: Engine) -> bool:
-    """True when every replica has all that was copied, and nothing is wrong."""
+    """True when every replica has all that was copied, which is all that was written, and nothing is wrong."""
     status = only(engine)
-    return status.state == "ok" and all(
-        item.state == "ok" and item.position == status.position for item in status.replicas
+    try:
+        written = Path(f"{status.path}-wal").stat().st_mtime
+    except OSError:
+        written = 0.0
+    # An event that tells of a write may come some time after it.
+    return (
+        status.state == "ok"
+        and status.last_sync >= written
+        and all(item.state == "ok" and item.position == status.position for item in status.replicas)
     )
 
 

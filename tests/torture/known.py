@@ -7,8 +7,10 @@ the real Litestream, says of it. A test works on a copy in memory, so that nothi
 import time
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
+from replication.engine import Engine
 from replication.position import Position
 from replication.restore.catalog import read_catalog
 from replication.restore.choose import Source
@@ -17,7 +19,17 @@ from replication.restore.retry import Backoff
 from replication.restore.target import AtIndex, AtPosition, AtTime, Latest, Target
 from replication.storage.memory import MemoryStorage
 from replication.storage.replica_client import ReplicaClient
-from tests.engine.running import client_of, config_of, in_step, restore_points, restored_each, running, sha256, until
+from tests.engine.running import (
+    begun,
+    client_of,
+    config_of,
+    in_step,
+    restore_points,
+    restored_each,
+    running,
+    sha256,
+    until,
+)
 from tests.engine.writer import Writer
 from tests.foreign import ForeignConnection
 from tests.interchange.program import Running
@@ -78,6 +90,10 @@ def attempt(client: ReplicaClient, output: Path, generation: str | None, target:
     return restore([Source("damaged", client)], output, options)
 
 
+def _has_begun(engine: Engine, generations: int) -> bool:
+    return len(begun(engine)) == generations
+
+
 def written_by_us(folder: Path, page_size: int = 512, rows: int = 8) -> Known:
     """By the engine: three generations, each with several indexes and snapshots."""
     folder.mkdir()
@@ -88,6 +104,8 @@ def written_by_us(folder: Path, page_size: int = 512, rows: int = 8) -> Known:
         for number in range(3):
             if number:
                 engine._sources[0].database.request_generation("test")
+                engine.sync_now()
+                until(partial(_has_begun, engine, number + 1))
             for _ in range(4):
                 writer.commit(rows)
                 until(lambda: in_step(engine))
