@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from replication.database import tail
 from replication.database.tail import Mark, OverwrittenError, advance
 from replication.sqlite.wal import WALHeader
 from tests.foreign import ForeignConnection, Shell
@@ -145,6 +146,24 @@ def test_a_wal_that_grows_by_any_steps_is_handed_on_once_and_whole(
         assert mark.frames == committed_frames(wal[:size])
     assert mark is not None
     assert len(copy.data) == mark.frames * (FRAME_HEADER + 512)
+
+
+@pytest.mark.parametrize("kept_frames", [0, 2, 5, 1000])
+@pytest.mark.parametrize("chunk_frames", [1, 3])
+def test_a_transaction_of_several_reads_is_handed_on_once_whether_it_is_kept_or_read_again(
+    scratch: Path, monkeypatch: pytest.MonkeyPatch, chunk_frames: int, kept_frames: int
+) -> None:
+    monkeypatch.setattr(tail, "READ_CHUNK_BYTES", chunk_frames * (FRAME_HEADER + 512))
+    monkeypatch.setattr(tail, "KEPT_BYTES_MAX", kept_frames * (FRAME_HEADER + 512))
+    wal = real_wal()
+    for first in range(HEADER, len(wal), 389):
+        copy = Copy()
+        scratch.write_bytes(wal[:first])
+        mark = follow(scratch, None, copy)
+        scratch.write_bytes(wal)
+        mark = follow(scratch, mark, copy)
+        assert mark.frames == committed_frames(wal)
+        assert copy.data == wal[HEADER : mark.offset]
 
 
 @pytest.fixture
