@@ -24,10 +24,11 @@ from replication.restore.restore import RestoreOptions, restore
 from replication.restore.target import AtPosition, Latest, Target
 from replication.storage.replica_client import ReplicaClient
 from tests.engine.running import restore_points
-from tests.torture.application import Application
 from tests.torture.crew import Crew
+from tests.torture.files import Files
 from tests.torture.interleaving import Between
 from tests.torture.mirror import Mirror, Store
+from tests.torture.mortal import Mortal
 
 JUSTIFIED = {
     "no generation exists": {"start"},
@@ -75,20 +76,21 @@ def skewed(clock: Clock) -> dict[str, Any]:
     }
 
 
-class History(Application):
+class History(Files):
     """See above. `counts` collects what happened over all histories."""
 
     def __init__(
         self,
         folder: Path,
         crews: dict[str, Crew],
+        mortal: Mortal,
         between: Between,
         counts: Counter[str],
         clock: Clock,
         settings: tuple[int, str, int],
         policy: CheckpointPolicy,
     ) -> None:
-        super().__init__(folder, crews, counts, settings)
+        super().__init__(folder, crews, mortal, counts, settings)
         self.between, self.clock, self.policy = between, clock, policy
         self.between.act = self.act
         self.last_mark: Mark | None = None
@@ -240,6 +242,7 @@ class History(Application):
 
     def check(self) -> None:
         """Every restore point that came is a state that was, and none is missing between two of a generation."""
+        self.recount()
         for mirror in self.mirrors.values():
             self.counts["restore points checked"] += mirror.look()
 
@@ -247,6 +250,7 @@ class History(Application):
         """All settles, the latest restore is the last commit, and so are `points` others what they must be."""
         self.end("ROLLBACK")
         self.mend()
+        self.recount()
         self.open_application()
         for side in sorted(self.reading):
             self.read(side)

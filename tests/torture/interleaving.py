@@ -5,6 +5,7 @@ locks are cut short, since nobody else moves while we wait.
 """
 
 import contextlib
+import os
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -34,6 +35,7 @@ class Between:
         self.act: Callable[[str], None] = lambda name: None
         self.acting = False
         self.acted = 0
+        self.coarse = Coarse()
 
     def __call__(self) -> None:
         if self.planned and not self.acting:
@@ -45,6 +47,26 @@ class Between:
                     self.act(name)
                 finally:
                     self.acting = False
+
+
+class Coarse:
+    """What a file system says of times: whole `seconds`, as some do, or all that it knows for 0."""
+
+    def __init__(self) -> None:
+        self.seconds = 0
+
+    def __call__(self, function: Callable[..., os.stat_result]) -> Callable[..., os.stat_result]:
+        def called(*arguments: Any, **named: Any) -> os.stat_result:
+            found = function(*arguments, **named)
+            if not self.seconds:
+                return found
+            values = {name: getattr(found, name) for name in dir(found) if name.startswith("st_")}
+            for name in ("st_mtime", "st_ctime"):
+                values[name] = values[name] // self.seconds * self.seconds
+                values[f"{name}_ns"] = int(values[name]) * 10**9
+            return os.stat_result(tuple(found), values)
+
+        return called
 
 
 def around(between: Between, function: Callable[..., Any]) -> Callable[..., Any]:
@@ -64,6 +86,8 @@ def interleaved() -> Iterator[Between]:
     """The engine's steps with room between them, small pieces, and short waits."""
     between = Between()
     with pytest.MonkeyPatch.context() as patch:
+        for name in ("stat", "fstat"):
+            patch.setattr(os, name, between.coarse(getattr(os, name)))
         for module, name in (
             (hold_module, "_begin_reading"),
             (hold_module, "_passive"),

@@ -90,6 +90,8 @@ for line in sys.stdin:
         os.close(ours)
         try:
             write(theirs, before, statements)
+        except apsw.BusyError:
+            os.write(theirs, b'{"busy": true}')
         except BaseException as error:
             os.write(theirs, json.dumps({"error": f"{type(error).__name__}: {error}"}).encode())
         os._exit(0)
@@ -111,6 +113,7 @@ class Ending(NamedTuple):
     """How a writer ended. What it did not live to tell is None."""
 
     killed: bool
+    busy: bool
     calls: int | None
     sha256: str | None
     rows: list[list[Any]] | None
@@ -128,7 +131,7 @@ class Mortal:
         """Run `before`, then statements of which the last commits, and die at `moment`.
 
         A moment of 0 or more is a number of writes, syncs and truncations of the WAL after which the writer dies. One
-        that has fewer to do lives on.
+        that has fewer to do lives on. Locks are waited for, unless `before` says otherwise.
         """
         assert self._process.stdin is not None
         assert self._process.stdout is not None
@@ -137,7 +140,7 @@ class Mortal:
         answer = json.loads(self._process.stdout.readline())
         if "error" in answer:
             raise MortalError(answer["error"])
-        return Ending(answer["killed"], answer.get("calls"), answer.get("sha256"), answer.get("rows"))
+        return Ending(answer["killed"], "busy" in answer, answer.get("calls"), answer.get("sha256"), answer.get("rows"))
 
     def end(self) -> None:
         """End the process."""
