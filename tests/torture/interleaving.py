@@ -20,10 +20,10 @@ from replication.replica import upload
 from replication.sqlite import connection as connection_module
 from replication.sqlite import hold as hold_module
 from replication.sqlite.hold import Hold
+from replication.sqlite.wal_index import WALIndex
 
 IMAGE_CHUNK_BYTES = 4096
 SEGMENT_BYTES = 16 << 10
-RESCAN_BYTES = 8 << 10
 READ_CHUNK_BYTES = 8 << 10
 
 
@@ -92,15 +92,13 @@ def interleaved() -> Iterator[Between]:
             (hold_module, "_begin_reading"),
             (hold_module, "_passive"),
             (database_module, "decide"),
-            (follower_module, "advance"),
-            (tail, "_scan"),
+            (follower_module, "copy_frames"),
         ):
             patch.setattr(module, name, around(between, getattr(module, name)))
-        for kind, name in ((Follower, "copy"), (Hold, "read"), (Hold, "page_count")):
+        for kind, name in ((Follower, "copy"), (Hold, "read"), (Hold, "page_count"), (WALIndex, "read")):
             patch.setattr(kind, name, around(between, getattr(kind, name)))
         patch.setattr(image_module, "CHUNK_BYTES", IMAGE_CHUNK_BYTES)
         patch.setattr(upload, "SEGMENT_BYTES_MAX", SEGMENT_BYTES)
-        patch.setattr(tail, "RESCAN_BYTES", RESCAN_BYTES)
         patch.setattr(tail, "READ_CHUNK_BYTES", READ_CHUNK_BYTES)
         patch.setattr(connection_module, "BUSY_TIMEOUT_MS", 2)
         patch.setattr(hold_module, "BARRIER_WAIT_SECONDS_MAX", 0.002)

@@ -110,12 +110,14 @@ def opens(state: State, variant: str) -> Iterator[tuple[str, State]]:
             refused = (after.followed and not state.followed) and variant != Variant.NOT_LOOKED_AGAIN
             yield label, state._replace(step=Step.BEGINNING, **NO_COPY) if refused else after
     elif step == Step.COPIED_ONE_LIFE:
-        index = variant == Variant.INDEX_NOT_LOOKED_AT or not (state.old or state.torn_index)
-        same = (state.followed and index) or variant == Variant.NOT_LOOKED_AGAIN
+        # Where the index says a new life, all that the file holds of the old one must be here.
+        index = not state.torn_index and (not state.old or state.copied == state.old + state.loose)
+        same = state.followed and (index or variant == Variant.INDEX_NOT_LOOKED_AT)
+        same = same or variant == Variant.NOT_LOOKED_AGAIN
         yield "we look again", state._replace(step=Step.IDLE if same else Step.BEGINNING)
     elif step == Step.BEGINNING and not state.torn_index:
         counted = state.frames + (state.loose if variant == Variant.ALL_IN_THE_FILE else 0)
-        fresh: dict[str, Any] = {"followed": counted > 0, "copied": counted, "gap": False, "owed": False}
+        fresh: dict[str, Any] = {"followed": counted > 0, "copied": counted, "gap": False}
         yield "we begin a generation", state._replace(**fresh, older=state.old > 0, step=Step.IDLE)
 
 
@@ -226,7 +228,6 @@ def crashed(state: State) -> State:
         followed=state.followed and state.copied > 0,
         copied=state.copied,
         gap=state.gap,
-        owed=state.owed,
         checkpoint=checkpoint,
     )
 

@@ -64,10 +64,8 @@ class State(NamedTuple):
     """In the middle of a copy: the count that was read; the frames were not."""
     stale: bool = False
     """Another life is in the file since."""
-    owed: bool = False
-    """The index began a new life, and not all of the one before had been copied."""
     gap: bool = False
-    """And the file holds it no more."""
+    """Counted frames went that had not been copied."""
     older: bool = False
     """What the file holds was counted before the generation began, and none of it was copied."""
     image: int = NONE
@@ -76,6 +74,11 @@ class State(NamedTuple):
     """The image is of a life before that."""
     torn: bool = False
     """The database file changed under an image."""
+
+    @property
+    def owed(self) -> bool:
+        """The index began a new life, and not all of the one before was copied, which the file still holds."""
+        return self.old > 0 and not self.older and self.old != (self.copied if self.followed else 0)
 
     @property
     def wrong(self) -> bool:
@@ -107,7 +110,7 @@ def may_write(state: State) -> bool:
 def recovered(state: State) -> State:
     """The index is made anew from the file: whatever is whole there counts, and none of it as copied back."""
     counted = (state.old or state.frames) + state.loose
-    return state._replace(frames=counted, backfilled=0, loose=0, old=0, torn_index=False, owed=False)
+    return state._replace(frames=counted, backfilled=0, loose=0, old=0, torn_index=False)
 
 
 def ready(state: State) -> State | None:
@@ -121,14 +124,12 @@ def restarted(state: State) -> State:
     """The index says a new life of the WAL, with no frame in it; the file is as it was."""
     if not state.frames:
         return state
-    whole = state.frames == (state.copied if state.followed else 0)
     under_way = state.checkpoint
     if under_way is not None:
         # It found nothing to copy back, or nobody could restart the WAL. It does not take the new life for the old.
         assert under_way.safe <= state.backfilled
         under_way = under_way._replace(safe=0)
-    owed = state.owed or not whole
-    return state._replace(frames=0, backfilled=0, old=state.frames, checkpoint=under_way, owed=owed)
+    return state._replace(frames=0, backfilled=0, old=state.frames, checkpoint=under_way)
 
 
 def begun_anew(state: State) -> State:
@@ -141,7 +142,6 @@ def begun_anew(state: State) -> State:
         older=False,
         stale=state.seen != NONE,
         gap=state.gap or state.owed,
-        owed=False,
         image_older=state.image_older or state.image != NONE,
     )
 
