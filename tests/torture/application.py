@@ -96,6 +96,8 @@ class Application(ABC):
             if ending.killed:
                 self.loose, self.torn = True, moment == TORN
                 self.causes.add("frames without a commit")
+            elif ending.sha256 is not None:
+                self.tell(ending.sha256)
             if not self.torn:
                 self.recount()
 

@@ -41,6 +41,8 @@ JUSTIFIED = {
     "wal removed by another process": {"wal removed", "replaced"},
     "wal replaced by another process": {"wal removed", "replaced"},
     "page size changed": {"replaced"},
+    "-shm removed or replaced by another process": {"shm removed", "wal removed", "replaced", "rewritten"},
+    "database file written to by another program than sqlite": {"rewritten"},
     "asked for": {"asked for"},
 }
 """Reasons of new generations, and what must have happened for them. No other reason may ever be given."""
@@ -237,6 +239,14 @@ class History(Files):
             self.between.planned = []
             self.counts["steps of others inside ours"] += self.between.acted - before
         return False
+
+    def while_linked(self) -> None:
+        """Its other name is seen and told of, and nothing ends."""
+        if self.database is not None:
+            syncs = self.counts["syncs"]
+            self.sync([])
+            if self.counts["syncs"] > syncs:
+                assert "2 names (hard links)" in self.database.health.error, self.database.health
 
     # -- what must hold -------------------------------------------------------------------------------------------
 

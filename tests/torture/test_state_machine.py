@@ -64,7 +64,7 @@ RARELY = st.sampled_from([False, False, False, False, True])
 """What ends a generation comes rarely, so that generations grow long; in its place there is a commit."""
 MOMENTS = st.one_of(st.sampled_from([FRAMES, FRAMES, FRAMES, TORN]), st.integers(0, 40))
 """When a writer dies: most often where its commit is whole in the WAL, and does not count."""
-REWRITES = st.sampled_from(["", "commit", "tidy", "smaller", "smaller commit", "smaller tidy"])
+REWRITES = st.sampled_from(["", "commit", "closed", "closed", "tidy", "smaller tidy"])
 PUTS = st.one_of(st.none(), st.none(), st.integers(0, 3))
 
 
