@@ -14,6 +14,7 @@ from typing import Any
 
 from replication.database.checkpoint import CheckpointPolicy
 from replication.database.database import Database
+from replication.database.source_files import WRITTEN
 from replication.database.tail import Mark
 from replication.database.unwritten import PROOF_NAME
 from replication.errors import DatabaseError, StorageError
@@ -42,7 +43,7 @@ JUSTIFIED = {
     "wal replaced by another process": {"wal removed", "replaced"},
     "page size changed": {"replaced"},
     "-shm removed or replaced by another process": {"shm removed", "wal removed", "replaced", "rewritten"},
-    "database file written to by another program than sqlite": {"rewritten"},
+    WRITTEN: {"rewritten"},
     "asked for": {"asked for"},
 }
 """Reasons of new generations, and what must have happened for them. No other reason may ever be given."""
@@ -232,6 +233,9 @@ class History(Files):
             words = str(error)
             if self.left_wal and "was replaced, but" in words:
                 self.counts["refusals to mix"] += 1
+            elif "while a snapshot was read" in words:
+                assert JUSTIFIED[WRITTEN] & self.causes, words
+                self.counts["snapshots given up"] += 1
             else:
                 assert any(part in words for part in BUSY_WORDS), words
                 self.counts["put off"] += 1
