@@ -163,6 +163,11 @@ class ShadowWAL:
                     self.path(generation, old).unlink(missing_ok=True)
                 reached("shadow: old index removed")
 
+    def remove_index(self, generation: str, index: int) -> None:
+        """Remove the file of one index."""
+        with _local_errors(self.meta_path):
+            self.path(generation, index).unlink(missing_ok=True)
+
     def remove_generation(self, generation: str) -> None:
         """Remove the folder of a generation."""
         with _local_errors(self.meta_path), suppress(FileNotFoundError):
