@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from replication.restore.choose import Source
+from replication.restore.kept import kept_path
 from replication.restore.replace import restore_over
 from replication.restore.restore import RestoreOptions
 from replication.steps import STEPS
@@ -177,7 +178,7 @@ def replace(arguments: list[str]) -> int:
     """What the screen does when a live database is restored over: for a life of its own."""
     replica, live = arguments
     client = ReplicaClient(open_storage(FileLocation(Path(replica))))
-    restore_over([Source("test", client)], Path(live), RestoreOptions(), datetime.now(UTC))
+    restore_over([Source("test", client)], Path(live), RestoreOptions(), kept_path(Path(live), datetime.now(UTC)))
     return 0
 
 

@@ -19,6 +19,7 @@ from replication.errors import NoBackupError, NoRestorePointError
 from replication.position import Position
 from replication.replica.replica import Replica
 from replication.restore.choose import Source
+from replication.restore.kept import kept_path
 from replication.restore.replace import restore_over
 from replication.restore.restore import RestoreOptions, restore
 from replication.restore.target import AtPosition, Latest
@@ -317,7 +318,7 @@ def test_the_power_goes_while_a_database_is_replaced(tmp_path: Path, torture: To
                 recording.add(Written(recording.make(path, folder=False), 0, b"old"))
             recording.operations += [Synced(node) for node in range(recording.nodes)]
             began = len(recording.operations)
-            restore_over([Source("file", client)], live, RestoreOptions(), datetime.now(UTC))
+            restore_over([Source("file", client)], live, RestoreOptions(), kept_path(live, datetime.now(UTC)))
             recording.mark("done", True)
         whole = live.read_bytes()
         for count in range(began, len(recording.operations) + 1):
