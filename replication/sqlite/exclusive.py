@@ -180,8 +180,8 @@ def _exclusive(path: Path) -> Iterator[apsw.Connection]:
         connection.set_busy_timeout(ALONE_BUSY_TIMEOUT_MS)
         try:
             with sqlite_errors(path):
-                # Before its first read: then the index of the WAL is kept in memory of our own, and the lock on
-                # the file shuts out everybody who has so much as read from it.
+                # The lock on the file itself, and not only on its WAL: it shuts out everybody who has so much as
+                # read from it, and is held until the connection is closed.
                 connection.execute("PRAGMA locking_mode=EXCLUSIVE").fetchall()
                 connection.execute("BEGIN EXCLUSIVE")
                 connection.execute("COMMIT")
