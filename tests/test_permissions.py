@@ -70,8 +70,10 @@ def test_promise_10_a_group_that_the_list_keeps_out_may_read_neither_shadow_wal_
     with_list(shell.path)
     assert Ownership.of(shell.path).file_mode == 0o600
     with running(config_of(shell.path, tmp_path / "replica")) as engine:
-        until(lambda: in_step(engine))
-    made = [path for folder in tmp_path.iterdir() if folder.is_dir() for path in folder.rglob("*") if path.is_file()]
+        shell.run("INSERT INTO t VALUES(2)")
+        until(lambda: in_step(engine) and any(tmp_path.glob(".app.db-litestream/**/*.wal")))
+    made = [path for folder in tmp_path.iterdir() if folder.is_dir() for path in folder.rglob("*")]
+    made = [path for path in made if path.suffix in (".lz4", ".wal")]
     assert any(path.suffix == ".lz4" for path in made)
     assert any(path.suffix == ".wal" for path in made)
     assert not [path for path in made if path.stat().st_mode & 0o077]

@@ -63,9 +63,10 @@ def check_names(live: Path, kept: Path) -> None:
             len(os.fsencode(path)) + _SUFFIX_BYTES - SQLITE_PATH_BYTES_MAX,
         )
         if over > 0:
+            more = len(os.fsencode(path.name)) - len(os.fsencode(live.name)) + _SUFFIX_BYTES
             raise RestoreError(
-                f"The name of {live} is too long by {over} bytes: beside it there must be room for {path.name}, and "
-                "for SQLite's own files. Restore to a new file with a shorter name instead; nothing was changed."
+                f"The database's name is too long by {over} bytes: a file beside it, and SQLite's own for that, need "
+                f"{more} bytes more. Restore to a new file with a shorter name instead; nothing was changed. It is {live}"
             )
 
 

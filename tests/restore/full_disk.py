@@ -51,7 +51,9 @@ def main(folder: Path, replica: Path, step: str, page_size: str) -> None:
     error: ReplicationError | None = None
     warnings: tuple[str, ...] = ()
     try:
-        warnings = restore_over([Source("test", client_of(replica))], shell.path, RestoreOptions(), kept).result.warnings
+        warnings = restore_over(
+            [Source("test", client_of(replica))], shell.path, RestoreOptions(), kept
+        ).result.warnings
     except (LocalFileError, DatabaseError) as found:
         error = found
     steps.hook = None

@@ -161,7 +161,13 @@ def test_cancelled_leaves_everything_as_it_was(shell: Shell, replica: Path) -> N
     cancel.set()
     before = {name: (shell.path.parent / name).read_bytes() for name in left(shell.path.parent)}
     with pytest.raises(RestoreCancelledError):
-        restore_over([Source("test", client_of(replica))], shell.path, RestoreOptions(), kept_path(shell.path, NOW), cancel=cancel)
+        restore_over(
+            [Source("test", client_of(replica))],
+            shell.path,
+            RestoreOptions(),
+            kept_path(shell.path, NOW),
+            cancel=cancel,
+        )
     after = {name: (shell.path.parent / name).read_bytes() for name in left(shell.path.parent)}
     assert after.keys() == before.keys()
     assert {k: v for k, v in after.items() if not k.endswith("-shm")} == {

@@ -62,7 +62,8 @@ class OverScreen(ShellScreen):
             "",
             "Stop the application first: while it has the database open, nothing is done.",
             "Replication of this database is paused meanwhile, and goes on by itself.",
-            f"What it holds now is kept beside it as {self._kept.name}.",
+            "What it holds now is kept beside it, in a file of its own:",
+            f"{self._kept.name}",
             "A new generation begins; what the replica holds stays restorable.",
         ]
         lines += [
@@ -79,7 +80,9 @@ class OverScreen(ShellScreen):
     @on(Input.Submitted, "#name")
     def _typed(self, event: Input.Submitted) -> None:
         event.stop()
-        if self._kept is not None and event.value == self._file_name:
+        if self._kept is None:
+            self.shell.tell("It cannot be restored over. Nothing was done", "warning")
+        elif event.value == self._file_name:
             self.app.switch_screen(RestoringScreen(replace(self._request, kept=self._kept)))
         else:
             self.shell.tell(f"That is not {self._file_name}. Nothing was done", "warning")
