@@ -66,7 +66,8 @@ def check_names(live: Path, kept: Path) -> None:
             more = len(os.fsencode(path.name)) - len(os.fsencode(live.name)) + _SUFFIX_BYTES
             raise RestoreError(
                 f"The database's name is too long by {over} bytes: a file beside it, and SQLite's own for that, need "
-                f"{more} bytes more. Restore to a new file with a shorter name instead; nothing was changed. It is {live}"
+                f"{more} bytes more. Restore to a new file with a shorter name instead; nothing was changed. "
+                f"It is {live}"
             )
 
 

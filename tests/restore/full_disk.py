@@ -3,7 +3,6 @@
 Arguments: a folder to mount the disk on, the replica, the step, the size of pages of the live database.
 """
 
-import os
 import resource
 import sys
 from contextlib import suppress
@@ -61,7 +60,7 @@ def main(folder: Path, replica: Path, step: str, page_size: str) -> None:
         (folder / "filling").unlink()
     else:
         resource.setrlimit(resource.RLIMIT_FSIZE, (resource.getrlimit(resource.RLIMIT_FSIZE)[1],) * 2)
-    print(error, warnings, sorted(os.listdir(folder)))
+    print(error, warnings, sorted(item.name for item in folder.iterdir()))
     fresh = content(replica.with_name("app.db"))
     shell.rows("SELECT 1")
     # The last one to close it folds in what is in the WAL.

@@ -226,7 +226,7 @@ def test_a_second_restore_over_the_same_database_is_refused(shell: Shell, replic
     hidden = shell.path.with_name(".app.db.keeping")
     with hidden.open("wb") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
-        with pytest.raises(RestoreError, match="Another restore over .* is under way"):
+        with pytest.raises(RestoreError, match=r"Another restore over .* is under way"):
             over(shell.path, replica)
     # Whoever held it is dead now.
     over(shell.path, replica)
@@ -271,7 +271,8 @@ def test_what_is_needed_of_the_disk_is_said_before_anything_is_done(
         real = os.statvfs(shell.path.parent)
         values = [*real][:10]
         values[0:2], values[4] = [1, 1], free
-        monkeypatch.setattr(os, "statvfs", lambda folder, made=os.statvfs_result(values): made)
+        made = os.statvfs_result(values)
+        monkeypatch.setattr(os, "statvfs", lambda folder, made=made: made)
         called: list[str] = []
         with pytest.raises(LocalFileError, match=r"has .* MB free, and [0-9.]+ MB are needed to keep app\.db"):
             over(shell.path, replica, pause=lambda called=called: called.append("pause"))

@@ -57,10 +57,12 @@ def nursery() -> Iterator[Nursery]:
 
 
 def live_in(folder: Path, replica: Path, gap: float) -> Requests:
-    """The database that the replica was made of, with the application on it."""
+    """The database that the replica was made of, with the application on it, which has committed."""
     folder.mkdir()
     shutil.copy(replica.with_name("app.db"), folder / "app.db")
-    return Requests(folder / "app.db", gap)
+    application = Requests(folder / "app.db", gap)
+    until(lambda: bool(application.acknowledged()))
+    return application
 
 
 def once(application: Requests, replica: Path) -> bool:
@@ -82,7 +84,6 @@ def test_promise_4_nothing_is_lost_under_a_connection_a_request(
         application = live_in(tmp_path / f"{number}", replica, gap)
         try:
             for _ in range(ROUNDS if torture.long else 5):
-                until(lambda: bool(application.acknowledged()))
                 torture.counts["done" if once(application, replica) else "refused"] += 1
         finally:
             refused = application.stop()
@@ -101,7 +102,6 @@ def test_promise_4_nothing_is_lost_when_it_is_killed_under_a_connection_a_reques
         application = live_in(tmp_path / f"{number}", replica, chance.choice(GAPS_SECONDS[1:]))
         log, acks = tmp_path / "log", tmp_path / "acks"
         try:
-            until(lambda: bool(application.acknowledged()))
             for _ in range(10 if torture.long or step == "anywhere" else 2):
                 torture.counts[_killed(application, replica, nursery, log, acks, step, chance)] += 1
             # What a killed one left is in nobody's way.

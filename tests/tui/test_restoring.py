@@ -168,7 +168,7 @@ def test_a_name_that_leaves_no_room_is_told_before_anything_is_asked(
 
     async def steps(pilot: Drive) -> None:
         await pilot.press("W", "enter")
-        await picture.shows(pilot, "too long by 25 bytes", "with a shorter name instead")
+        await picture.shows(pilot, "too long by 25 bytes", "a shorter name instead")
         await pilot.press("tab", *"n" * 240, "enter")
         await picture.shows(pilot, "Nothing was done")
 
