@@ -156,9 +156,10 @@ def _exchange(
     warnings = [warning] if warning else []
     if unfinished:
         warnings.append(f"The restored content is in {live}-wal still ({unfinished}), which must stay beside {live}.")
-    if commits:
+    if commits != "":
+        got = f"got {commits}" if commits else "may have got commits, for it was in use"
         warnings.append(
-            f"{live} got {commits} after this restore was asked for. What was restored lacks that; {kept.name} has it."
+            f"{live} {got} after this restore was asked for. They are not in what was restored; {kept.name} has them."
         )
     return tuple(warnings)
 

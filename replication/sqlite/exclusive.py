@@ -82,7 +82,7 @@ class Alone:
         `go_on` is called again and again, and what it raises ends it. Whatever is raised, nothing was committed; only
         `undo` tells whether SQLite could take back what it had written.
         """
-        uri = f"file:{quote(str(fresh.absolute()))}?immutable=1"
+        uri = f"file:{quote(bytes(fresh.absolute()))}?immutable=1"
         connection = self._connection
         with sqlite_errors(fresh):
             source = apsw.Connection(uri, flags=apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI)

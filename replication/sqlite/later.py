@@ -42,13 +42,16 @@ def look(path: Path) -> Look:
     return Look(b"", 0, written)
 
 
-def later(before: Look, after: Look) -> str:
-    """The commits between the two, in words such as "at least 3 commits"; empty if there are none."""
+def later(before: Look, after: Look) -> str | None:
+    """The commits between the two, in words such as "at least 3 commits"; empty if there are none.
+
+    None if there may be some: the WAL that would tell was folded into the database, as when an application closes it.
+    """
     if after.life and after.life == before.life:
         return _counted(after.commits - before.commits)
     if after.life and after.commits:
         return f"at least {_counted(after.commits)}"
-    return "an unknown number of commits" if before.life or after.written != before.written else ""
+    return None if before.life or after.written != before.written else ""
 
 
 def _counted(count: int) -> str:

@@ -22,7 +22,7 @@ from replication.restore.replace import Replaced, restore_over
 from replication.restore.restore import Progress, RestoreOptions
 from replication.restore.target import AtPosition, Latest
 from replication.sqlite.exclusive import DatabaseInUseError
-from tests.engine.running import begun, client_of, config_of, in_step, only, restore_points, running, until
+from tests.engine.running import begun, client_of, config_of, in_step, only, restore_points, restored, running, until
 from tests.foreign import ForeignConnection, Shell
 
 NOW = datetime(2026, 10, 20, 12, 4, 2, tzinfo=UTC)
@@ -235,4 +235,8 @@ def test_under_a_running_engine_a_new_generation_begins(shell: Shell, tmp_path: 
         generation = only(engine).position
         assert generation is not None
         until(lambda: bool(restore_points(client, generation.generation)))
-    assert shell.rows("SELECT x FROM t") == [[1]]
+        with shell.open() as app:
+            app.execute("INSERT INTO t VALUES(2)")
+            until(lambda: in_step(engine))
+            assert restored(client, tmp_path / "again.db") == app.sha256()
+    assert shell.rows("SELECT x FROM t") == [[1], [2]]

@@ -6,12 +6,13 @@ import random
 import struct
 import subprocess
 import sys
+import threading
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from replication.errors import LocalFileError, OutputExistsError, ReplicationError, RestoreError
+from replication.errors import LocalFileError, OutputExistsError, ReplicationError, RestoreCancelledError, RestoreError
 from replication.permissions import ACL
 from replication.restore.choose import Source
 from replication.restore.kept import kept_path
@@ -24,7 +25,6 @@ from tests.foreign import Shell
 from tests.restore.content import content
 
 NOW = datetime(2026, 10, 20, 12, 4, 2, tzinfo=UTC)
-ROOM_BYTES = 200_000
 _LEAVE = """
 import os, sqlite3, sys
 connection = sqlite3.connect(sys.argv[1], isolation_level=None)
@@ -260,7 +260,32 @@ def test_commits_in_a_wal_that_is_gone_are_said_as_well(shell: Shell, replica: P
     since = look(shell.path)
     shell.run("INSERT INTO u VALUES(4)")
     [warning] = over(shell.path, replica, since=since).result.warnings
-    assert "got an unknown number of commits" in warning
+    assert "may have got commits" in warning
+
+
+def test_nothing_is_said_of_commits_where_there_were_none(shell: Shell, replica: Path) -> None:
+    leave(shell.path, "INSERT INTO u VALUES(3)")
+    assert over(shell.path, replica, since=look(shell.path)).result.warnings == ()
+
+
+def test_cancelled_while_it_is_written_leaves_the_old_one_and_keeps_nothing(
+    shell: Shell, replica: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cancel = threading.Event()
+    reached: list[str] = []
+
+    def hook(step: str) -> None:
+        reached.append(step)
+        if step == "replacement: partly written":
+            cancel.set()
+
+    before = content(shell.path)
+    monkeypatch.setattr("replication.steps.hook", hook)
+    with pytest.raises(RestoreCancelledError):
+        over(shell.path, replica, cancel=cancel)
+    assert "replacement: old one kept" in reached
+    assert [item.name for item in shell.path.parent.iterdir()] == ["app.db"]
+    assert content(shell.path) == before
 
 
 def test_what_is_needed_of_the_disk_is_said_before_anything_is_done(
