@@ -63,7 +63,7 @@ def test_without_a_list_the_mode_is_the_files(tmp_path: Path) -> None:
     assert mode_beside(path) == 0o644
 
 
-def test_promise_10_a_group_that_the_list_keeps_out_may_read_neither_shadow_wal_nor_replica(tmp_path: Path) -> None:
+def test_promise_4_a_group_that_the_list_keeps_out_may_read_neither_shadow_wal_nor_replica(tmp_path: Path) -> None:
     """The group bits of the database's mode are the list's mask: what a named user may."""
     shell = Shell(tmp_path / "app.db")
     shell.run("PRAGMA journal_mode=wal; CREATE TABLE t(x); INSERT INTO t VALUES(1)")

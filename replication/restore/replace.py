@@ -159,7 +159,7 @@ def _exchange(
     if commits != "":
         got = f"got {commits}" if commits else "may have got commits, for it was in use"
         warnings.append(
-            f"{live} {got} after this restore was asked for. They are not in what was restored; {kept.name} has them."
+            f"{live} {got} while this restore was chosen and done. {kept.name} has them; what was restored does not."
         )
     return tuple(warnings)
 
