@@ -58,7 +58,10 @@ def restore_over(
     if not real.is_file():
         raise RestoreError(f"{live} is not there, so there is nothing to replace. Restore to it as to a new file.")
     if kept.parent != real.parent:
-        raise ValueError(f"{kept} is not beside {real}")
+        raise RestoreError(
+            f"{live} leads to {real} now, and the old content was to be kept as {kept}. Choose the restore again; "
+            "nothing was changed."
+        )
     check_names(real, kept)
     check_free_name(kept)
     check_other_names(real)
@@ -118,11 +121,17 @@ def check_other_names(live: Path) -> None:
                 continue
             for suffix in ("-wal", "-journal"):
                 beside = Path(f"{other}{suffix}")
-                if beside.is_file() and beside.stat().st_size:
+                if beside.is_file() and _holds_something(beside):
                     raise RestoreError(
                         f"{other} is the same file as {live}, and {beside.name} may hold commits of it. Open the "
                         f"database as {other.name} once and close it, then try again; nothing was changed."
                     )
+
+
+def _holds_something(side: Path) -> bool:
+    """False for an empty WAL or journal, and for a journal that was ended by zeros."""
+    with side.open("rb") as file:
+        return file.read(1) not in (b"", b"\0")
 
 
 def _exchange(
@@ -134,6 +143,8 @@ def _exchange(
     def go_on() -> None:
         check(cancel)
 
+    # Now that nobody writes by any name.
+    check_other_names(live)
     room = _size(live) + held.room_to_write(fresh.stat().st_size, page_size)
     check_room(live.parent, room, f"to keep {live.name} and to write what was restored into it")
     commits = later(before, look(live))

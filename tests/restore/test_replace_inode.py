@@ -113,7 +113,21 @@ def test_commits_that_wait_under_another_name_are_not_lost(shell: Shell, replica
         over(shell.path, replica)
     assert sha256(shell.path) == before
     Shell(other).rows("SELECT 1 FROM u")
+    other.with_name("other.db-journal").write_bytes(bytes(512))
     assert Shell(over(shell.path, replica).kept).rows("SELECT count(*) FROM u") == [[2]]
+
+
+def test_a_link_that_leads_elsewhere_by_then_is_refused(shell: Shell, replica: Path) -> None:
+    link = shell.path.with_name("link.db")
+    link.symlink_to("app.db")
+    folder = shell.path.with_name("elsewhere")
+    folder.mkdir()
+    kept = kept_path(link, NOW)
+    link.unlink()
+    Shell(folder / "app.db").run("CREATE TABLE u(y)")
+    link.symlink_to("elsewhere/app.db")
+    with pytest.raises(RestoreError, match="Choose the restore again"):
+        restore_over([Source("test", client_of(replica))], link, RestoreOptions(), kept)
 
 
 @pytest.mark.parametrize("mode", ["persist", "truncate", "delete"])
