@@ -53,11 +53,16 @@ STEPS = (
     "output: named",
     "output: hidden name removed",
     "output: in place",
-    "replacement: wal folded in",
     "replacement: alone",
+    "replacement: wal folded in",
+    "replacement: old one copied",
+    "replacement: old one durable",
+    "replacement: old one named",
     "replacement: old one kept",
-    "replacement: named",
-    "replacement: durable",
+    "replacement: partly written",
+    "replacement: committed",
+    "replacement: folded in",
+    "replacement: done",
 )
 """Every step there is, in no order that a reader may rely on."""
 

@@ -18,7 +18,10 @@ RATE_SECONDS_MIN = 0.5
 _KEY_CELLS = 11
 _BAR_CELLS = 20
 
-PAUSE, RESUME = "pause replication, look that nobody uses it", "put it in place, keep the old one, go on replicating"
+PAUSE, RESUME = (
+    "pause replication, look that nobody uses it",
+    "keep the old content, write the new one, go on replicating",
+)
 _PHASES: dict[Phase, str] = {
     "plan": "list the replica and plan",
     "snapshot": "snapshot",

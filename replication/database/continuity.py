@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from replication.database.shadow_wal import ShadowWAL
-from replication.database.tail import Mark, advance
-from replication.position import INDEX_MAX
+from replication.database.tail import Mark
+from replication.database.tail import last_commit as find_last_commit
+from replication.position import INDEX_MAX, OFFSET_LIMIT_BYTES
 from replication.sqlite.checksum import WAL_HEADER_SIZE
 from replication.sqlite.wal import WALHeader
 
@@ -53,15 +54,17 @@ def decide(shadow: ShadowWAL, wal_path: Path, page_size: int) -> Continue | Begi
 
 
 def last_commit(path: Path) -> Mark | None:
-    """The last whole commit in a shadow file, None without a header; what a crash tore off does not count."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    """The last whole commit in a shadow file, None without it or a header; what a crash tore off does not count."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
     try:
         try:
             header = WALHeader.parse(os.pread(descriptor, WAL_HEADER_SIZE, 0))
         except ValueError:
             return None
-        end = advance(descriptor, Mark.start(header), lambda offset, frames: None)
-        return Mark(header, end.offset, end.sums, end.offset, end.sums, end.database_pages)
+        return find_last_commit(descriptor, Mark.start(header), OFFSET_LIMIT_BYTES)
     finally:
         os.close(descriptor)
 

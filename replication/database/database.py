@@ -26,6 +26,7 @@ from replication.database.image import Image
 from replication.database.lock import EngineLock
 from replication.database.origin import Origin
 from replication.database.shadow_wal import Ownership, ShadowWAL
+from replication.database.source_files import WRITTEN, Written
 from replication.database.tail import Mark
 from replication.database.unwritten import is_unchanged
 from replication.errors import DatabaseError, LocalFileError
@@ -107,12 +108,13 @@ class Database:
 
     @property
     def is_in_place(self) -> bool:
-        """True while the path leads to the file that is held, and the lock file keeps others away. Waits for nobody."""
+        """True while the files are as the last sync saw them, and the lock file keeps others away. Waits for nobody."""
         held, lock = self._held, self._engine_lock
         if held is None or lock is None or not lock.is_in_place:
             return False
         status = os.stat(self.path)  # noqa: PTH116 (links are followed, as SQLite does)
-        return (status.st_dev, status.st_ino) == held.identity
+        same = (status.st_dev, status.st_ino) == held.identity and Written.of(status) == held.files.written
+        return same and status.st_nlink == held.files.names and held.wal_index.is_in_place()
 
     def lock(self) -> None:
         """Take the engine lock early, if the database exists; raise DatabaseLockedError if another engine has it."""
@@ -146,7 +148,7 @@ class Database:
                     return None
                 with self._continuity():
                     held = self._current()
-                    held.check_identity()
+                    held.check_files()
                     if self._wanted_generation:
                         raise ContinuityLostError(self._wanted_generation)
                     self._copy()
@@ -154,6 +156,7 @@ class Database:
                         self._run_checkpoint()
                 if self._held is None:
                     return None
+                self._describe_files(self._held)
             except (DatabaseError, LocalFileError, OSError) as failed:
                 error = failed if not isinstance(failed, OSError) else _unusable(failed, self.path)
                 if isinstance(error, WALTooLongError) and self._held is not None and not self._images:
@@ -165,8 +168,10 @@ class Database:
                 state = "busy" if isinstance(error, DatabaseBusyError) else "error"
                 self.health = replace(self.health, state=state, error=str(error))
                 raise error from None
-            self.health = replace(self.health, state="ok", error="", last_sync=self._clock())
-            return self._held.next_time(self._policy)
+            now = self._clock()
+            words = self._other_names(self._held)
+            self.health = replace(self.health, state="error" if words else "ok", error=words, last_sync=now)
+            return self._held.next_time(self._policy, now)
 
     def checkpoint(self) -> CheckpointResult | None:
         """Checkpoint now, whatever the policy says; None while an image is open or nothing is held."""
@@ -175,7 +180,7 @@ class Database:
             if self._held is not None and not self._images:
                 with self._continuity():
                     # Beside another WAL, or another file, what SQLite sees may be a damaged database, which it is not.
-                    self._held.check_identity()
+                    self._held.check_files()
                     self._copy()
                     result = self._run_checkpoint()
             return result
@@ -190,15 +195,29 @@ class Database:
         with self._lock:
             held = self._current()
             with self._continuity():
-                held.check_identity()
+                held.check_files()
                 self._copy()
-            image = self._current().image(self.shadow)
+            held = self._current()
+            image = held.image(self.shadow, lambda: self._check_image(held))
             self._images += 1
         try:
             yield image
         finally:
             with self._lock:
                 self._images -= 1
+
+    def _check_image(self, held: Held) -> None:
+        """At the end of an image: what was read is right if the files still are the ones that were followed."""
+        with self._lock:
+            if self._held is not held:
+                raise DatabaseError(f"{self.path} was let go of while a snapshot was read; the snapshot is taken again")
+            try:
+                held.check_files()
+            except ContinuityLostError as lost:
+                self._wanted_generation = str(lost)
+                raise DatabaseError(
+                    f"{self.path}: {lost} while a snapshot was read; a new generation begins with another one"
+                ) from None
 
     def pause(self) -> None:
         """Let go of the database until `resume`."""
@@ -258,12 +277,19 @@ class Database:
             self.lock()
             assert self._engine_lock is not None
             previous_inode = self._engine_lock.previous_inode
+            known = self._engine_lock.previous_written
             if previous_inode not in (None, status.st_ino) and self._left_wal is None:
                 self._left_wal = LeftWAL.of(self.shadow, self._engine_lock.previous_wal_inode)
             held = self._take_hold()
             decision: Continue | Begin | None = decide(self.shadow, held.wal_path, self.page_size)
             if previous_inode not in (None, status.st_ino):
                 decision = Begin("database file replaced while not replicating")
+            if isinstance(decision, Continue) and not held.files.were_left_alone(
+                Written(*known) if known is not None else None,
+                decision.mark,
+                self.shadow.path(decision.generation, decision.index - 1),
+            ):
+                decision = Begin(f"{WRITTEN}, while not replicating")
             if self._wanted_generation:
                 decision = Begin(self._wanted_generation)
             if isinstance(decision, Continue):
@@ -341,20 +367,62 @@ class Database:
         self._left_wal = None
         self._claim_file()
         self._held = Held.take(self.path, self._clock())
+        if not self._held.files.hold_what_was_copied_back():
+            self._leave_foreign_wal(wal_path)
         self.page_size = self._held.page_size
         if self._held.switched:
             self._emit("info", "database switched to WAL mode")
         return self._held
 
+    def _leave_foreign_wal(self, wal_path: Path) -> None:
+        """Another file was put under the WAL, and SQLite passes over the frames that were copied back: empty it.
+
+        Frames that were not copied back are read over that file by everybody; to write them into it is not for us.
+        """
+        self._wanted_generation = self._wanted_generation or WRITTEN
+        self._current().let_go_of_a_foreign_file()
+        self._let_go()
+        self._held = Held.take(self.path, self._clock())
+        if not self._held.files.hold_what_was_copied_back():
+            raise DatabaseError(
+                f"{self.path} was written to by another program than SQLite, as when a copy is put over it, and "
+                f"{wal_path.name} still holds commits of the file before, which SQLite mixes with it. Stop the "
+                f"application; to keep the file as it was put there, remove {wal_path.name} and "
+                f"{wal_path.name[:-4]}-shm. Replication then begins a new generation"
+            )
+
+    def _other_names(self, held: Held) -> str:
+        """What to say if the file has more names than one; commits by this one are replicated all the same."""
+        if held.files.names == 1:
+            return ""
+        words = (
+            f"{self.path} has {held.files.names} names (hard links). Each name has a -wal of its own, and commits that "
+            "an application makes by another name are not replicated: let all use this one, and remove the others"
+        )
+        if self.health.error != words:
+            self._emit("warning", "the database file has other names", names=held.files.names)
+        return words
+
+    def _describe_files(self, held: Held) -> None:
+        """Write down what the next start compares the files with."""
+        written, lock = (held.files.written.size, held.files.written.modified_ns), self._engine_lock
+        if held.follower is not None and lock is not None and lock.previous_written != written:
+            lock.describe(held.identity[1], held.follower.wal_inode, written)
+
     def _go_on(self, decision: Continue, held: Held) -> Begin | None:
         """Continue a generation; if that turns out not to be possible, why a new one must begin."""
         self.origin = Origin.load(self.meta_path, decision.generation)
-        follower = Follower(self.shadow, held.wal_path, decision.generation, decision.index, decision.mark)
+        follower = Follower(
+            self.shadow, held.wal_path, held.wal_index, decision.generation, decision.index, decision.mark
+        )
         try:
             follower.copy_one_life()
+            held.check_files()
         except ContinuityLostError as lost:
+            # What came with this copy is proven no more than the file it belongs to.
+            self.shadow.seal(decision.generation, decision.index, decision.mark.offset)
             return Begin(str(lost))
-        self._follow(held, follower, follower.position.offset != decision.mark.offset)
+        self._follow(held, follower)
         self._emit("info", "generation continues", position=str(self.position))
         return None
 
@@ -363,12 +431,12 @@ class Database:
         generation = self.shadow.current_generation()
         if generation is None or self.shadow.indexes(generation) or self._wanted_generation:
             return False
-        follower = held.follower = Follower(self.shadow, held.wal_path, generation, 0, None)
+        follower = held.follower = Follower(self.shadow, held.wal_path, held.wal_index, generation)
         if follower.wal_holds_anything() or not is_unchanged(held.image(self.shadow), self.path, self.meta_path):
             held.follower = None
             return False
         self.origin = Origin.load(self.meta_path, generation)
-        self._follow(held, follower, copied_now=False)
+        self._follow(held, follower)
         self._emit("info", "generation continues", position=str(self.position))
         return True
 
@@ -383,8 +451,9 @@ class Database:
         self.shadow.make_generation(generation)
         reached("generation: folder made")
         try:
-            follower = Follower(self.shadow, held.wal_path, generation, 0, None)
+            follower = Follower(self.shadow, held.wal_path, held.wal_index, generation)
             follower.copy()
+            held.check_files()
             reached("generation: first frames copied")
             self.shadow.use_generation(generation)
             reached("generation: in use")
@@ -396,7 +465,7 @@ class Database:
         self.origin.save(self.meta_path)
         reached("generation: origin saved")
         self._wanted_generation = ""
-        self._follow(held, follower, copied_now=True)
+        self._follow(held, follower)
         self._emit("info", "generation begins", generation=generation, reason=reason)
 
     def _trim(self, generation: str) -> None:
@@ -406,12 +475,11 @@ class Database:
             mark = last_commit(self.shadow.path(generation, indexes[-1]))
             self.shadow.seal(generation, indexes[-1], mark.offset if mark is not None else 0)
 
-    def _follow(self, held: Held, follower: Follower, copied_now: bool) -> None:
+    def _follow(self, held: Held, follower: Follower) -> None:
         held.follower = follower
-        if follower.frames:
-            held.compare_with_sqlite(copied_now)
         assert self._engine_lock is not None
-        self._engine_lock.describe(held.identity[1], follower.wal_inode)
+        written = held.files.written
+        self._engine_lock.describe(held.identity[1], follower.wal_inode, (written.size, written.modified_ns))
         older = (name for name in self.shadow.generations() if name != follower.generation)
         self.generations = (*older, follower.generation)
         self._publish(follower.position)
@@ -437,6 +505,8 @@ class Database:
                 held.follower.end_generation()
                 if held.lost_its_file:
                     self._left_wal = held.follower.left_wal()
+                elif str(lost) == WRITTEN:
+                    held.let_go_of_a_foreign_file()
             self._let_go()
             if self._status() is None:
                 return
@@ -449,14 +519,14 @@ class Database:
                 self._let_go()
                 raise
 
-    def _copy(self, thorough: bool = False) -> None:
+    def _copy(self) -> None:
         held = self._current()
         follower = held.follower
         if follower is None:
             return
         before = follower.position
         try:
-            held.copy(thorough)
+            held.copy()
         finally:
             self.health = replace(self.health, wal_bytes=follower.wal_bytes)
             if follower.position != before:

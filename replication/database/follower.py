@@ -1,27 +1,32 @@
 """Following a held WAL into the shadow WAL, life after life.
 
-One life of the WAL, from one restart to the next, is one index. The hold proves that a life that ends was copied
-whole; what the hold cannot cover (files removed or replaced, bytes that changed) is looked for here, and ends the
-generation.
+One life of the WAL, from one restart to the next, is one index. What is copied is what SQLite counts and no more
+(replication/sqlite/wal_index.py). The hold proves that a life that ends was copied whole; bytes that are not those
+that SQLite counts end the generation.
 """
 
 import os
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from replication.database.shadow_wal import ShadowLostError, ShadowWAL
-from replication.database.tail import RESCAN_BYTES, Mark, OverwrittenError, advance, still_there
+from replication.database.tail import Mark, OverwrittenError, copy_frames, has_frame, last_commit
 from replication.errors import DatabaseError
 from replication.position import INDEX_MAX, OFFSET_LIMIT_BYTES, Position
-from replication.sqlite.checksum import WAL_HEADER_SIZE
-from replication.sqlite.wal import WALHeader, salt_steps
+from replication.sqlite.checksum import WAL_HEADER_SIZE, Sums
+from replication.sqlite.wal import WALHeader
+from replication.sqlite.wal_index import WALIndex, WALIndexHeader
 from replication.steps import reached
 
-INTERRUPTED = "wal held a commit that its writer did not live to finish"
+OVERTAKEN = "sqlite counts fewer frames than were copied"
 
-_UNREADABLE_HEADERS_MAX = 10
-"""A header found half written more often than this in a row is a damaged one."""
+LOOK_AGAIN_SECONDS_MIN = 0.01
+LOOK_AGAIN_SECONDS_MAX = 1.0
+"""Between two looks while the WAL holds frames that SQLite does not count yet: to publish them tells nobody."""
+UNREADABLE_LOOKS_MAX = 5
+"""A header of the WAL index found half written more often than this in a row has lost its writer."""
+_COPY_TRIES_MAX = 10
+"""How often a copy begins anew because the WAL was restarted meanwhile."""
 
 
 class ContinuityLostError(Exception):
@@ -61,25 +66,33 @@ class LeftWAL:
 class Follower:
     """Where copying stands in one generation. Used by one thread at a time."""
 
-    def __init__(self, shadow: ShadowWAL, wal_path: Path, generation: str, index: int, mark: Mark | None) -> None:
+    def __init__(
+        self,
+        shadow: ShadowWAL,
+        wal_path: Path,
+        wal_index: WALIndex,
+        generation: str,
+        index: int = 0,
+        mark: Mark | None = None,
+    ) -> None:
         self.generation = generation
         self.index = index
         self.mark = mark
-        """None while the WAL has never held anything since the generation began."""
+        """None while nothing was committed to the WAL since the generation began."""
         self.wal_bytes = 0
         """Size of the WAL file when it was last looked at."""
+        self.look_again_seconds: float | None = None
+        """How soon to copy again though nobody tells of a change; None if all that the WAL holds is copied."""
+        self.unreadable = 0
+        """How often in a row the header of the WAL index was found half written."""
         self._shadow = shadow
         self._wal_path = wal_path
+        self._wal_index = wal_index
         self.wal_inode = wal_path.stat().st_ino
         """The WAL is this file; another one at its path was made by somebody else."""
-        self.doubted = False
-        """More was copied than SQLite goes by: see replication/sqlite/counted.py."""
-        self._copied: WALHeader | None = None
-        """The header of the last life before this one of which anything was copied."""
-        self._unreadable = 0
         self._may_restart = True
-        self._batch: Mark | None = None
-        """Where the last copy that found anything began."""
+        self._passed_over: WALHeader | None = None
+        """A life that the WAL held as the generation began, and of which nothing counted: all of it is in the file."""
         self._modified_ns = 0
         """When the WAL was last written to, as seen before the last copy."""
 
@@ -91,16 +104,16 @@ class Follower:
 
     @property
     def seen(self) -> tuple[int, int, int] | None:
-        """The WAL before the last copy: inode, bytes, when it was written to; None if its header was not readable."""
-        return (self.wal_inode, self.wal_bytes, self._modified_ns) if not self._unreadable else None
+        """The WAL before the last copy: inode, bytes, when it was written to; None if no header could be read."""
+        return (self.wal_inode, self.wal_bytes, self._modified_ns) if not self.unreadable else None
 
     @property
     def frames(self) -> int:
         """Frames copied of the current life."""
         return self.mark.frames if self.mark is not None else 0
 
-    def copy(self, thorough: bool = False) -> None:
-        """Bring every commit that is in the WAL into the shadow WAL; `thorough` is explained in tail.py.
+    def copy(self) -> None:
+        """Bring every commit that SQLite counts into the shadow WAL, and nothing else.
 
         Raises ContinuityLostError, WALTooLongError, and LocalFileError if the shadow WAL cannot be written;
         after the last, the next copy goes on where this one stopped.
@@ -113,22 +126,10 @@ class Follower:
             status = os.fstat(wal)
             if status.st_ino != self.wal_inode:
                 raise ContinuityLostError("wal replaced by another process")
-            self.wal_bytes = status.st_size
-            written = status.st_mtime_ns != self._modified_ns
-            self._modified_ns = status.st_mtime_ns
-            before = self.mark
-            try:
-                self._copy_life(wal, thorough)
-                if written and before is not None and self.mark is not None and self.mark.offset == before.offset:
-                    self._look_back(wal)
-            except OverwrittenError:
-                # A restart between our look at the header and at the frames is an ordinary one.
-                head = os.pread(wal, WAL_HEADER_SIZE, 0)
-                if self.mark is None or head == self.mark.header.pack():
-                    raise
-                self._copy_life(wal, thorough)
-        except OverwrittenError:
-            raise ContinuityLostError("wal overwritten by another process") from None
+            before = self.seen
+            self.wal_bytes, self._modified_ns = status.st_size, status.st_mtime_ns
+            counted = self._copy_counted(wal)
+            self._plan_next_look(wal, counted, changed=before != self.seen)
         except ShadowLostError:
             raise ContinuityLostError("shadow wal removed by another process") from None
         finally:
@@ -150,29 +151,24 @@ class Follower:
         assert mark is not None
         self._may_restart = False
         self.copy()
-        # A restart during the copy may have cut it short.
-        with self._wal_path.open("rb") as wal:
-            if wal.read(WAL_HEADER_SIZE) != mark.header.pack():
-                raise ContinuityLostError("wal restarted while it was opened")
+        counted = self._wal_index.read()
+        if counted is None or (counted.salts != mark.header.salts and not self._was_whole(counted)):
+            raise ContinuityLostError("wal restarted while it was opened")
         self._may_restart = True
 
-    def compare(self, counted: int) -> None:
-        """Told how many frames SQLite goes by, while nobody wrote: were more copied, no restart of the WAL is ordinary.
+    @property
+    def place(self) -> tuple[int, Mark | None]:
+        """Where copying stands, to go back to."""
+        return (self.index, self.mark)
 
-        What is too much the next commit takes the place of, and until then the WAL is as it was copied.
-        """
-        self.doubted = counted < self.frames
-
-    def compare_with(self, count: Callable[[], int], copied_now: bool) -> None:
-        """As `compare`, while others may write: only what is counted in the life that was copied says anything.
-
-        A count of 0 is that of a WAL about to be restarted, which says nothing of frames `copied_now`.
-        """
-        counted = count()
-        with self._wal_path.open("rb") as wal:
-            same_life = self.mark is not None and wal.read(WAL_HEADER_SIZE) == self.mark.header.pack()
-        if same_life and (counted or copied_now):
-            self.compare(counted)
+    def go_back(self, place: tuple[int, Mark | None]) -> None:
+        """Take back what was copied since: it was committed over a file that is not the one that was followed."""
+        while self.index > place[0]:
+            self._shadow.remove_index(self.generation, self.index)
+            self.index -= 1
+        self.index, self.mark = place
+        position = self.position
+        self._shadow.seal(self.generation, position.index, position.offset)
 
     def make_durable(self) -> None:
         """Make what was copied of the current life survive a power cut, before SQLite may forget it."""
@@ -188,70 +184,78 @@ class Follower:
         """The WAL as it is followed, if it holds any frame."""
         return LeftWAL(self.wal_inode, self.mark.header.pack()) if self.mark is not None and self.mark.frames else None
 
-    def _parse(self, head: bytes) -> WALHeader | None:
-        """The WAL's header, or None while it is being written: whoever writes it will wake us again."""
-        try:
-            header = WALHeader.parse(head)
-        except ValueError as error:
-            self._unreadable += 1
-            if self._unreadable > _UNREADABLE_HEADERS_MAX:
-                raise DatabaseError(f"{self._wal_path} is damaged: {error}; close every connection to it") from None
-            return None
-        self._unreadable = 0
-        return header
+    def _copy_counted(self, wal: int) -> WALIndexHeader | None:
+        """Copy what counts at some moment during the call; what counted then, None if that could not be read."""
+        counted = self._wal_index.read()
+        for _ in range(_COPY_TRIES_MAX):
+            self.unreadable = self.unreadable + 1 if counted is None else 0
+            if counted is None or not counted.frames:
+                # Between two lives: by the hold's invariant all of the one that ended had been copied.
+                if counted is not None and self.mark is None:
+                    self._pass_over(_parse(wal), counted)
+                return counted
+            try:
+                self._copy_life(wal, counted)
+            except OverwrittenError:
+                # A restart between our look at the count and at the frames is an ordinary one.
+                again = self._wal_index.read()
+                if again is not None and again.raw == counted.raw:
+                    if not self.frames:
+                        raise DatabaseError(
+                            f"{self._wal_path} does not hold what SQLite counts in it: it was overwritten. Replication "
+                            "goes on once the application has closed every connection, which makes it anew"
+                        ) from None
+                    raise ContinuityLostError("wal overwritten by another process") from None
+                counted = again
+            else:
+                return counted
+        raise ContinuityLostError("wal restarted without end while it was copied")
 
-    def _copy_life(self, wal: int, thorough: bool) -> None:
-        """Copy of the life that the WAL is in now."""
-        head = os.pread(wal, WAL_HEADER_SIZE, 0)
-        if len(head) < WAL_HEADER_SIZE:
-            # Emptied by a checkpoint of somebody's: by the hold's invariant all of it had been copied.
-            return
-        if self.mark is None or head != self.mark.header.pack():
-            if (header := self._parse(head)) is None:
-                return
+    def _pass_over(self, header: WALHeader | None, counted: WALIndexHeader) -> None:
+        """A restart adds one to the first salt: is this the header of the life before?"""
+        if header is not None and (header.salt1 + 1) & 0xFFFFFFFF == counted.salts[0]:
+            self._passed_over = header
+
+    def _copy_life(self, wal: int, counted: WALIndexHeader) -> None:
+        """Copy up to what counts of the life that the WAL is in."""
+        header = _header(wal, counted)
+        if self.mark is None or counted.salts != self.mark.header.salts:
             self._enter_life(header)
-        self._append(wal, thorough)
-
-    def _look_back(self, wal: int) -> None:
-        """The WAL was written to: was it in the place of what was copied last?
-
-        A commit may take the place of the first frames of one that its writer did not live to finish, and the last
-        frame of that stays as it was.
-        """
-        batch, mark = self._batch, self.mark
-        if batch is None or mark is None or mark.offset - batch.offset > RESCAN_BYTES:
-            return
-        if not still_there(wal, batch, mark):
-            raise OverwrittenError(INTERRUPTED)
+        elif header != self.mark.header:
+            raise OverwrittenError("the header is not that of the life that was copied")
+        mark = self.mark
+        assert mark is not None
+        if counted.end < mark.offset:
+            raise ContinuityLostError(OVERTAKEN)
+        if counted.end > OFFSET_LIMIT_BYTES - 1:
+            last = last_commit(wal, mark, OFFSET_LIMIT_BYTES - 1)
+            self._append(wal, mark, last.offset, last.sums)
+            raise WALTooLongError(
+                f"{self._wal_path} has passed 4 GiB in one life because a reader keeps it from being checkpointed; "
+                "end that reader, and replication begins a new generation"
+            )
+        self._append(wal, mark, counted.end, counted.sums)
 
     def _enter_life(self, header: WALHeader) -> None:
         """The WAL was restarted: go on in the next index, unless nothing was ever copied into this one."""
         mark = self.mark
         if not self._may_restart:
             raise ContinuityLostError("wal restarted while it was opened")
-        if self.doubted:
-            raise ContinuityLostError(INTERRUPTED)
+        if header == self._passed_over:
+            # SQLite's recovery, after a death in the middle of emptying the WAL.
+            raise ContinuityLostError("wal of before the generation counts again")
         if mark is not None:
             if header.page_size != mark.header.page_size:
                 raise ContinuityLostError("page size changed")
-            # A life without a commit leaves no trace: whoever comes next goes on from the one before.
-            before = mark.header if mark.frames else self._copied
-            if before is not None and not salt_steps(before, header) and not header.salts_by_chance:
-                raise ContinuityLostError("wal made anew by another process")
             if mark.frames:
-                self._copied = mark.header
                 if self.index + 1 >= INDEX_MAX:
                     raise ContinuityLostError("max index exceeded")
                 self._shadow.seal(self.generation, self.index, mark.offset)
                 reached("shadow: index sealed")
                 self.index += 1
         self.mark = Mark.start(header)
-        self._batch = None
 
-    def _append(self, wal: int, thorough: bool) -> None:
-        mark = self.mark
-        assert mark is not None
-        limit = OFFSET_LIMIT_BYTES - 1
+    def _append(self, wal: int, mark: Mark, end: int, sums: Sums) -> None:
         with self._shadow.append(self.generation, self.index) as shadow:
 
             def sink(offset: int, frames: memoryview) -> None:
@@ -260,14 +264,55 @@ class Follower:
                     reached("shadow: header written")
                 shadow.write(offset, frames)
 
-            after = advance(wal, mark, sink, limit, thorough)
+            after = copy_frames(wal, mark, end, sums, sink)
             if after.offset != mark.offset:
                 reached("shadow: frames written")
-        if after.offset != mark.offset:
-            self._batch = mark
         self.mark = after
-        if after.scanned + after.header.frame_size > limit:
-            raise WALTooLongError(
-                f"{self._wal_path} has passed 4 GiB in one life because a reader keeps it from being checkpointed; "
-                "end that reader, and replication begins a new generation"
-            )
+
+    def _was_whole(self, counted: WALIndexHeader) -> bool:
+        """True if the life that is followed had ended where it was copied to, and nobody has written to the WAL since.
+
+        So it is when a restart was published and no frame was written yet: the WAL still holds the life before.
+        """
+        mark = self.mark
+        assert mark is not None
+        if counted.frames:
+            return False
+        with self._wal_path.open("rb") as wal:
+            more = has_frame(wal.fileno(), mark.header, mark.offset, mark.sums)
+            # In this order: whoever writes a frame of another life has written its header before.
+            return not more and os.pread(wal.fileno(), WAL_HEADER_SIZE, 0) == mark.header.pack()
+
+    def _plan_next_look(self, wal: int, counted: WALIndexHeader | None, changed: bool) -> None:
+        """Nobody tells when frames begin to count: look soon, and more and more rarely while nothing changes."""
+        if counted is not None and not self._holds_more(wal, counted):
+            self.look_again_seconds = None
+        elif changed or self.look_again_seconds is None:
+            self.look_again_seconds = LOOK_AGAIN_SECONDS_MIN
+        else:
+            self.look_again_seconds = min(2 * self.look_again_seconds, LOOK_AGAIN_SECONDS_MAX)
+
+    def _holds_more(self, wal: int, counted: WALIndexHeader) -> bool:
+        """True if the WAL holds a frame that may come to count."""
+        if counted.frames:
+            mark = self.mark
+            return mark is not None and has_frame(wal, mark.header, mark.offset, mark.sums)
+        header = _parse(wal)
+        ended = self.mark.header if self.mark is not None else self._passed_over
+        return header not in (None, ended) and has_frame(wal, header, WAL_HEADER_SIZE, header.sums)
+
+
+def _parse(wal: int) -> WALHeader | None:
+    """The header that a WAL has, None if it has none that is right."""
+    try:
+        return WALHeader.parse(os.pread(wal, WAL_HEADER_SIZE, 0))
+    except ValueError:
+        return None
+
+
+def _header(wal: int, counted: WALIndexHeader) -> WALHeader:
+    """The header of the life that counts. Raises OverwrittenError if it is not in the WAL."""
+    header = _parse(wal)
+    if header is None or header.salts != counted.salts or header.page_size != counted.page_size:
+        raise OverwrittenError("the header is not that of the life that SQLite counts")
+    return header

@@ -11,22 +11,24 @@ from dataclasses import replace
 from pathlib import Path
 
 from replication.database.checkpoint import CheckpointPolicy, CheckpointState, due, next_time
-from replication.database.follower import ContinuityLostError, Follower
+from replication.database.follower import UNREADABLE_LOOKS_MAX, ContinuityLostError, Follower
 from replication.database.image import Image, Overlay
 from replication.database.shadow_wal import ShadowWAL
-from replication.sqlite.counted import frames_counted
+from replication.database.source_files import REMOVED, REPLACED, SHM_REMOVED, SourceFiles
+from replication.database.tail import Mark
+from replication.sqlite.errors import DatabaseBusyError
 from replication.sqlite.hold import CheckpointResult, Hold
+from replication.sqlite.wal_index import WALIndex
 from replication.steps import reached
 
 
 class Held:
     """A hold, its follower, and the state that the checkpoint policy looks at. Times are of one clock, in seconds."""
 
-    def __init__(self, path: Path, hold: Hold, wal_path: Path, identity: tuple[int, int], now: float) -> None:
+    def __init__(self, path: Path, hold: Hold, wal_path: Path, status: os.stat_result, now: float) -> None:
         self.path = path
         self.wal_path = wal_path
-        self.identity = identity
-        """Device and inode of the database file."""
+        self.files = SourceFiles(path, wal_path, status, hold)
         self.follower: Follower | None = None
         self.lost_its_file = False
         """The path was found to lead to another file, or to none."""
@@ -38,45 +40,75 @@ class Held:
         """Pin a reader. SQLite follows links and keeps the WAL beside the file. Raises as Hold.take does."""
         real = Path(os.path.realpath(path))
         before = real.stat()
-        identity = (before.st_dev, before.st_ino)
-        return cls(path, Hold.take(real), real.with_name(real.name + "-wal"), identity, now)
+        hold = Hold.take(real)
+        status = path.stat()
+        if (status.st_dev, status.st_ino) != (before.st_dev, before.st_ino):
+            hold.close()
+            raise DatabaseBusyError(f"{path} was replaced while it was opened; trying again")
+        return cls(path, hold, real.with_name(real.name + "-wal"), status, now)
+
+    @property
+    def identity(self) -> tuple[int, int]:
+        """Device and inode of the database file."""
+        return self.files.identity
 
     @property
     def page_size(self) -> int:
         return self._hold.page_size
 
     @property
+    def wal_index(self) -> WALIndex:
+        """What SQLite counts."""
+        return self._hold.wal_index
+
+    @property
     def switched(self) -> bool:
         """True if the database was not in WAL mode before it was held."""
         return self._hold.switched
 
-    def check_identity(self) -> None:
-        """Raise ContinuityLostError if the path no longer leads to the file that is held."""
+    def check_files(self) -> None:
+        """Raise ContinuityLostError if the files are no longer the ones that were followed."""
         try:
-            status = self.path.stat()
-        except FileNotFoundError:
-            reason = "database file removed"
-        else:
-            if (status.st_dev, status.st_ino) == self.identity:
-                return
-            reason = "database file replaced"
-        self.lost_its_file = True
-        raise ContinuityLostError(reason)
+            self.files.check()
+        except ContinuityLostError as lost:
+            self.lost_its_file = str(lost) in (REMOVED, REPLACED)
+            raise
 
-    def copy(self, thorough: bool = False) -> None:
+    def copy(self) -> None:
         """Bring every commit into the shadow WAL; raises as Follower.copy does, and then what was copied counts."""
         follower = self.follower
         if follower is None:
             return
-        index = follower.index
+        index, place = follower.index, follower.place
         try:
-            follower.copy(thorough)
+            follower.copy()
+            if follower.place != place:
+                self._check_what_was_copied(follower, place)
+            if follower.unreadable > UNREADABLE_LOOKS_MAX:
+                self._hold.mend_index()
         finally:
             if follower.index != index or follower.mark is None:
                 self._checkpoint = replace(self._checkpoint, done_offset=0, blocked_count=0)
             self._checkpoint = replace(self._checkpoint, offset=follower.position.offset)
 
-    def checkpoint(self, now: float, copy_all: Callable[[bool], None]) -> CheckpointResult:
+    def _check_what_was_copied(self, follower: Follower, place: tuple[int, Mark | None]) -> None:
+        """Commits that came over a file of somebody else's are none of the database that was followed."""
+        try:
+            self.check_files()
+        except ContinuityLostError as lost:
+            if str(lost) != SHM_REMOVED:
+                follower.go_back(place)
+            raise
+
+    def let_go_of_a_foreign_file(self) -> None:
+        """Another program wrote to the file. Frames that SQLite passes over now must not come to count again.
+
+        They would, once nobody has the database open: SQLite then takes all that its WAL holds. So where all was copied
+        back the WAL is made empty, which writes nothing to the file.
+        """
+        self._hold.empty_wal()
+
+    def checkpoint(self, now: float, copy_all: Callable[[], None]) -> CheckpointResult:
         """Checkpoint, and prove that every frame it counted had been copied, by `copy_all`, which calls `copy`.
 
         Raises ContinuityLostError without that proof, and HoldLostError.
@@ -87,18 +119,17 @@ class Held:
         def copy() -> None:
             # A checkpoint opens connections by the path. Were another file there by now, with the WAL of this one
             # beside it, they would copy that WAL into it.
-            self.check_identity()
-            copy_all(True)
+            self.check_files()
+            copy_all()
             follower.make_durable()
             reached("shadow: durable")
 
-        result = self._hold.checkpoint(copy)
+        result = self._hold.checkpoint(copy, self.files.checkpointed)
         if not result.busy and result.log_frames > follower.frames:
             raise ContinuityLostError(
                 f"a checkpoint counted {result.log_frames} frames, of which {follower.frames} had been copied"
             )
-        if not result.busy and result.log_frames:
-            follower.compare(result.log_frames)
+        self.files.check_after_checkpoint()
         if result.complete:
             done = follower.position.offset
             self._checkpoint = replace(self._checkpoint, done_offset=done, last_time=now, blocked_count=0)
@@ -106,11 +137,6 @@ class Held:
             blocked = self._checkpoint.blocked_count + 1
             self._checkpoint = replace(self._checkpoint, blocked_count=blocked, blocked_time=now)
         return result
-
-    def compare_with_sqlite(self, copied_now: bool) -> None:
-        """After a first copy, `copied_now` if it found anything: was more copied than SQLite goes by?"""
-        assert self.follower is not None
-        self.follower.compare_with(lambda: frames_counted(self._hold.path), copied_now)
 
     @property
     def blocked_count(self) -> int:
@@ -123,7 +149,7 @@ class Held:
         True if all of it is in the database file now.
         """
         try:
-            return self._hold.checkpoint(self.check_identity).complete
+            return self._hold.checkpoint(self.check_files, self.files.checkpointed).complete
         except ContinuityLostError:
             # The path leads elsewhere, which the next sync tells.
             return False
@@ -132,18 +158,23 @@ class Held:
         """True if a checkpoint should run now."""
         return due(self._checkpoint, policy, self.page_size, now)
 
-    def next_time(self, policy: CheckpointPolicy) -> float | None:
-        """When time alone may make a checkpoint due, or None."""
-        return next_time(self._checkpoint, policy)
+    def next_time(self, policy: CheckpointPolicy, now: float) -> float | None:
+        """When to sync again unasked: for a checkpoint, or for frames that may come to count. None if not at all."""
+        soon = self.follower.look_again_seconds if self.follower is not None else None
+        times = [next_time(self._checkpoint, policy), now + soon if soon is not None else None]
+        return min((time for time in times if time is not None), default=None)
 
-    def image(self, shadow: ShadowWAL) -> Image:
-        """The database at the last commit copied, which is the newest if `copy` ran just before."""
+    def image(self, shadow: ShadowWAL, check: Callable[[], None] = lambda: None) -> Image:
+        """The database at the last commit copied, which is the newest if `copy` ran just before.
+
+        `check` is called at its end: see Image.
+        """
         follower = self.follower
         assert follower is not None
         position, mark, hold = follower.position, follower.mark, self._hold
         overlay = Overlay.read(shadow.path(position.generation, position.index), position.offset, hold.page_size)
         pages = mark.database_pages if mark is not None and mark.frames else hold.page_count()
-        return Image(position, pages, hold.page_size, overlay, hold.read)
+        return Image(position, pages, hold.page_size, overlay, hold.read, self.files.written.size, check)
 
     def close(self) -> None:
         """Let go."""

@@ -19,15 +19,18 @@ _TEXT_SIZE_MAX = 200
 
 
 class EngineLock:
-    """The held lock. `previous_inode` and `previous_wal_inode` are the database's as last written down, or None."""
+    """The held lock. What is `previous` is the database's as last written down, or None."""
 
-    def __init__(self, path: Path, descriptor: int, previous_inode: int | None, previous_wal_inode: int | None) -> None:
+    def __init__(self, path: Path, descriptor: int, fields: dict[str, str]) -> None:
         self._where = str(path)
         self._descriptor = descriptor
         ours = os.fstat(descriptor)
         self._identity = (ours.st_dev, ours.st_ino)
-        self.previous_inode = previous_inode
-        self.previous_wal_inode = previous_wal_inode
+        self.previous_inode = _number(fields.get("inode", ""))
+        self.previous_wal_inode = _number(fields.get("wal", ""))
+        size, modified_ns = _number(fields.get("size", "")), _number(fields.get("written", ""))
+        self.previous_written = (size, modified_ns) if size is not None and modified_ns is not None else None
+        """Bytes of the database file, and when it was written to, in nanoseconds."""
 
     @classmethod
     def take(cls, meta_path: Path, database_path: Path) -> "EngineLock":
@@ -44,8 +47,7 @@ class EngineLock:
                 f"{database_path} is replicated already by litestream-tui, pid {fields.get('pid', 'unknown')}; "
                 "stop that one first, or watch it instead"
             ) from None
-        fields = _read(descriptor)
-        lock = cls(path, descriptor, _number(fields.get("inode", "")), _number(fields.get("wal", "")))
+        lock = cls(path, descriptor, _read(descriptor))
         lock._write()
         return lock
 
@@ -60,9 +62,9 @@ class EngineLock:
             return True
         return (found.st_dev, found.st_ino) == self._identity
 
-    def describe(self, inode: int, wal_inode: int) -> None:
-        """Write down which file of that path, and which WAL beside it, the generation belongs to."""
-        self.previous_inode, self.previous_wal_inode = inode, wal_inode
+    def describe(self, inode: int, wal_inode: int, written: tuple[int, int]) -> None:
+        """Write down which file of that path, as last written to, and which WAL beside it the generation belongs to."""
+        self.previous_inode, self.previous_wal_inode, self.previous_written = inode, wal_inode, written
         self._write()
 
     def release(self) -> None:
@@ -75,6 +77,8 @@ class EngineLock:
             lines.append(f"inode {self.previous_inode}\n")
         if self.previous_wal_inode is not None:
             lines.append(f"wal {self.previous_wal_inode}\n")
+        if self.previous_written is not None:
+            lines.append("size {}\nwritten {}\n".format(*self.previous_written))
         text = "".join(lines).encode()
         os.pwrite(self._descriptor, text, 0)
         reached("lock: written")

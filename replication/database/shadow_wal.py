@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from replication.errors import LocalFileError
+from replication.permissions import mode_beside
 from replication.position import is_generation
 from replication.sqlite.format import FRAME_HEADER_SIZE, WAL_HEADER_SIZE
 from replication.steps import reached
@@ -38,8 +39,8 @@ class Ownership:
     @classmethod
     def of(cls, database: Path) -> "Ownership":
         """The ownership that fits beside `database`, which exists."""
-        file, folder = database.stat(), database.parent.stat()
-        return cls(file.st_mode & 0o777, folder.st_mode & 0o7777, file.st_uid, file.st_gid)
+        file = database.stat()
+        return cls(mode_beside(database) & 0o777, mode_beside(database.parent), file.st_uid, file.st_gid)
 
 
 class ShadowWAL:
@@ -162,6 +163,11 @@ class ShadowWAL:
                 with _local_errors(self.meta_path):
                     self.path(generation, old).unlink(missing_ok=True)
                 reached("shadow: old index removed")
+
+    def remove_index(self, generation: str, index: int) -> None:
+        """Remove the file of one index."""
+        with _local_errors(self.meta_path):
+            self.path(generation, index).unlink(missing_ok=True)
 
     def remove_generation(self, generation: str) -> None:
         """Remove the folder of a generation."""

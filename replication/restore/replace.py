@@ -1,29 +1,32 @@
-"""A restored file in the place of the live database: the one act that takes something away, so it keeps it.
+"""A restored content for the live database: the one act that takes something away, so it keeps it.
 
-Its promise: at every moment the live path holds either the old database, whole, or the restored one; the old one
-stays beside it as one file; whatever fails, the old one is in place. It leaves to the caller that replication is
-paused meanwhile (`pause` and `resume`), and to the user that the application is stopped: it refuses if not.
+Its promise: every commit that was acknowledged is in the live database or in the kept file, and both are whole, at
+every moment and whoever opens the database meanwhile. The file stays the same one: the new content is written into it
+by SQLite, as one transaction, while nobody else can read or write it. Whatever fails, the old content is in place. It
+leaves to the caller that replication is paused meanwhile (`pause` and `resume`), and to the user that the application
+is stopped: it refuses if it sees that it is not.
 """
 
 import os
-import stat
 import threading
+import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from pathlib import Path
 
-from replication.errors import DatabaseError, OutputExistsError, RestoreError
+from replication.errors import DatabaseError, RestoreError
 from replication.restore.choose import Source
-from replication.restore.output import NO_LINKS, local_errors, sync_folder
+from replication.restore.kept import Keeping, check_free_name, check_names, check_room, fresh_path
+from replication.restore.output import local_errors
 from replication.restore.restore import Progress, RestoreOptions, RestoreResult, restore
-from replication.sqlite.exclusive import DatabaseInUseError, alone, check_alone, in_use
-from replication.sqlite.openers import openers
+from replication.restore.retry import check
+from replication.sqlite.exclusive import ALONE_BUSY_TIMEOUT_MS, Alone, DatabaseInUseError, alone, check_alone, in_use
+from replication.sqlite.later import Look, later, look
+from replication.sqlite.openers import Opener, openers
 from replication.steps import reached
 
-KEPT_NAMES_MAX = 100
-"""Names tried for the old file before we give up."""
+_OPENERS_AGAIN_SECONDS = 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,65 +35,71 @@ class Replaced:
 
     result: RestoreResult
     kept: Path
-    warnings: tuple[str, ...] = ()
-
-
-def kept_path(live: Path, now: datetime) -> Path:
-    """The name that the old database gets at `now`: free, beside it, and saying what it is."""
-    real = Path(os.path.realpath(live))
-    stem = f"{real.name}.before-restore-{now.astimezone(UTC):%Y%m%dT%H%M%SZ}"
-    for number in range(1, KEPT_NAMES_MAX + 1):
-        kept = real.with_name(stem if number == 1 else f"{stem}-{number}")
-        if not os.path.lexists(kept):
-            return kept
-    raise OutputExistsError(f"{real.with_name(stem)} and its like are all taken. Move old copies away, and try again.")
 
 
 def restore_over(
     sources: Sequence[Source],
     live: Path,
     options: RestoreOptions,
-    now: datetime,
+    kept: Path,
     pause: Callable[[], None] = lambda: None,
     resume: Callable[[], None] = lambda: None,
     progress: Callable[[Progress], None] = lambda progress: None,
     cancel: threading.Event | None = None,
+    since: Look | None = None,
 ) -> Replaced:
-    """Restore, then put the file in the place of `live`, with replication paused from before until after.
+    """Restore, then make that the content of `live`, with replication paused from before until after.
 
-    That `live` is in nobody's use is looked at first and held at the end. Raises all that `restore` raises,
-    DatabaseInUseError and DatabaseError; whatever is raised, `live` is as it was and replication goes on.
+    The old content is kept as `kept`, a name from `kept_path`. Commits after the look `since` are told as a warning.
+    Raises all that `restore` raises, DatabaseInUseError and DatabaseError; whatever is raised, `live` is as it was
+    and replication goes on.
     """
     real = Path(os.path.realpath(live))
     if not real.is_file():
         raise RestoreError(f"{live} is not there, so there is nothing to replace. Restore to it as to a new file.")
-    kept = kept_path(live, now)
-    pause()
-    try:
-        check_unused(real)
-        # One name, so that what a killed process left is not left for ever.
-        fresh = real.with_name(f".{real.name}.replacement")
-        with local_errors(fresh):
-            fresh.unlink(missing_ok=True)
-        result = restore(sources, fresh, options, progress, cancel)
+    if kept.parent != real.parent:
+        raise RestoreError(
+            f"{live} leads to {real} now, and the old content was to be kept as {kept}. Choose the restore again; "
+            "nothing was changed."
+        )
+    check_names(real, kept)
+    check_free_name(kept)
+    check_other_names(real)
+    check_room(real.parent, _size(real), f"to keep {real.name} alone")
+    with Keeping(real) as keeping:
+        pause()
         try:
-            warnings = put_in_place(real, fresh, kept)
+            check_unused(real)
+            before = since if since is not None else look(real)
+            fresh = fresh_path(real)
+            try:
+                with local_errors(fresh):
+                    # What a killed process left; whoever is alive holds the lock of `keeping`.
+                    fresh.unlink(missing_ok=True)
+                result = restore(sources, fresh, replace(options, private=True), progress, cancel)
+                try:
+                    with alone(real) as held:
+                        stop = cancel or threading.Event()
+                        warnings = _exchange(held, fresh, result.page_size, kept, keeping, before, stop)
+                except DatabaseInUseError:
+                    raise in_use(real, "; ".join(map(str, openers(real)))) from None
+                reached("replacement: done")
+            finally:
+                with suppress(OSError):
+                    fresh.unlink()
+            return Replaced(replace(result, output=live, warnings=(*result.warnings, *warnings)), kept)
         finally:
-            with suppress(OSError):
-                fresh.unlink()
-        return Replaced(replace(result, output=live), kept, warnings)
-    finally:
-        resume()
+            resume()
 
 
 def check_unused(live: Path) -> None:
-    """Raise DatabaseInUseError, naming who it is where that can be seen, if anybody has `live` open."""
-    if found := openers(live):
+    """Raise DatabaseInUseError, naming who it is where that can be seen, if anybody keeps `live` open."""
+    if found := _staying(live):
         raise in_use(live, "; ".join(map(str, found)))
     try:
         check_alone(live)
     except DatabaseInUseError:
-        raise
+        raise in_use(live, "; ".join(map(str, openers(live)))) from None
     except DatabaseError as error:
         raise RestoreError(
             f"{live} cannot be kept as one file, for SQLite cannot open it ({error}). Stop the application, move "
@@ -98,58 +107,87 @@ def check_unused(live: Path) -> None:
         ) from None
 
 
-def put_in_place(live: Path, fresh: Path, kept: Path) -> tuple[str, ...]:
-    """Give `live` (no link) the name `kept`, and `fresh`, in the same folder, its own; warnings, in words.
+def check_other_names(live: Path) -> None:
+    """Raise RestoreError if commits wait in a WAL of another name of the file: SQLite looks for it at that name only.
 
-    Raises DatabaseInUseError, DatabaseError, LocalFileError, OutputExistsError; `live` is then as it was.
+    Only the folder of `live` is looked at; nothing tells where else a file has names.
     """
     with local_errors(live):
-        warnings = _dress(live, fresh)
-    with alone(live):
-        if found := openers(live):
-            raise in_use(live, "; ".join(map(str, found)))
-        with local_errors(live):
-            linked = _keep(live, kept)
-            reached("replacement: old one kept")
-            try:
-                # Were the power lost, the new name could be there without the old one's second, and with its WAL.
-                sync_folder(live.parent)
-                # Nobody who opens the path ever finds it empty: one name goes from the old file to the new.
-                fresh.rename(live)
-            except BaseException:
-                if linked:
-                    kept.unlink()
-                else:
-                    kept.rename(live)
-                raise
-            reached("replacement: named")
-            sync_folder(live.parent)
-            reached("replacement: durable")
-    return warnings
+        own = live.stat()
+        if own.st_nlink == 1:
+            return
+        for other in live.parent.iterdir():
+            if other.name == live.name or not other.is_file() or not other.samefile(live) or other.is_symlink():
+                continue
+            for suffix in ("-wal", "-journal"):
+                beside = Path(f"{other}{suffix}")
+                if beside.is_file() and _holds_something(beside):
+                    raise RestoreError(
+                        f"{other} is the same file as {live}, and {beside.name} may hold commits of it. Open the "
+                        f"database as {other.name} once and close it, then try again; nothing was changed."
+                    )
 
 
-def _keep(live: Path, kept: Path) -> bool:
-    """A second name for the old file; False if the file system has no links, and the name was moved."""
+def _holds_something(side: Path) -> bool:
+    """False for an empty WAL or journal, and for a journal that was ended by zeros."""
+    with side.open("rb") as file:
+        return file.read(1) not in (b"", b"\0")
+
+
+def _exchange(
+    held: Alone, fresh: Path, page_size: int, kept: Path, keeping: Keeping, before: Look, cancel: threading.Event
+) -> tuple[str, ...]:
+    """Keep the old content of what is held, and give it that of `fresh`; warnings, in words."""
+    live = held.path
+
+    def go_on() -> None:
+        check(cancel)
+
+    # Now that nobody writes by any name.
+    check_other_names(live)
+    room = _size(live) + held.room_to_write(fresh.stat().st_size, page_size)
+    check_room(live.parent, room, f"to keep {live.name} and to write what was restored into it")
+    commits = later(before, look(live))
+    held.fold_in()
+    reached("replacement: wal folded in")
+    keeping.copy(held.pieces(go_on))
     try:
-        os.link(live, kept, follow_symlinks=False)
-        return True
-    except FileExistsError:
-        raise OutputExistsError(f"{kept} exists already. Try again: the next name has another time.") from None
-    except OSError as error:
-        if error.errno not in NO_LINKS:
+        warning = keeping.name(kept)
+        unfinished = held.write(fresh, go_on)
+    except BaseException as error:
+        if held.undo():
+            keeping.drop()
             raise
-    live.rename(kept)
-    return False
+        if not isinstance(error, Exception):
+            raise
+        raise DatabaseError(
+            f"{error}. {live} could not be brought to rest: whoever opens it next makes SQLite take back what was "
+            f"written. All that it held is in {kept} as well; keep that until the database was looked at."
+        ) from None
+    warnings = [warning] if warning else []
+    if unfinished:
+        warnings.append(f"The restored content is in {live}-wal still ({unfinished}), which must stay beside {live}.")
+    if commits != "":
+        got = f"got {commits}" if commits else "may have got commits, for it was in use"
+        warnings.append(
+            f"{live} {got} while this restore was chosen and done. {kept.name} has them; what was restored does not."
+        )
+    return tuple(warnings)
 
 
-def _dress(live: Path, fresh: Path) -> tuple[str, ...]:
-    """The owner and the permission bits of the old file for the new one."""
-    old, new = live.stat(), fresh.stat()
-    warnings: tuple[str, ...] = ()
-    if (old.st_uid, old.st_gid) != (new.st_uid, new.st_gid):
-        try:
-            os.chown(fresh, old.st_uid, old.st_gid)
-        except OSError:
-            warnings = (f"{live} belongs to another user now: the old file's owner could not be given to it.",)
-    fresh.chmod(stat.S_IMODE(old.st_mode))
-    return warnings
+def _staying(live: Path) -> list[Opener]:
+    """Who has `live` open, and goes on having it: an application that opens it for each request is given time."""
+    deadline = time.monotonic() + ALONE_BUSY_TIMEOUT_MS / 1000
+    while found := openers(live):
+        if time.monotonic() > deadline:
+            break
+        time.sleep(_OPENERS_AGAIN_SECONDS)
+    return found
+
+
+def _size(live: Path) -> int:
+    """Bytes of the old database at most: its file, and what its WAL may add."""
+    with local_errors(live):
+        size = live.stat().st_size
+        wal = Path(f"{live}-wal")
+        return size + (wal.stat().st_size if wal.exists() else 0)

@@ -51,6 +51,7 @@ class RestoreOptions:
     """What to restore and how carefully; `generation` None means that it is chosen.
 
     `thorough` reads the WAL up to the target even where a snapshot holds that very commit, as for any later one.
+    `private` gives the file to its owner alone, whatever the replica notes of the database's permissions.
     """
 
     target: Target = Latest()  # noqa: RUF009 (frozen)
@@ -59,6 +60,7 @@ class RestoreOptions:
     integrity_check: Check = "quick"
     backoff: Backoff = Backoff()  # noqa: RUF009 (frozen)
     thorough: bool = False
+    private: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,7 +230,7 @@ def _run(
             replay.close()
         note = plan.snapshot.note
         meter.begin("check", plan.objects)
-        with output.syncing(note.mode if note else None):
+        with output.syncing(note.mode if note and not options.private else None):
             verdict = _check(output, options.integrity_check, stop)
         check(stop)
         output.put_in_place()

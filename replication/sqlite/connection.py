@@ -21,6 +21,19 @@ _CACHE_PAGES_MAX = 16
 
 def connect(path: Path) -> apsw.Connection:
     """Open `path` for reading and writing; DatabaseError if it is missing or cannot be opened so."""
+    connection = connect_unread(path)
+    with sqlite_errors(path):
+        try:
+            connection.pragma("wal_autocheckpoint", 0)
+            connection.pragma("cache_size", _CACHE_PAGES_MAX)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+
+def connect_unread(path: Path) -> apsw.Connection:
+    """As `connect`, reading nothing: it opens a file as well that SQLite finds damaged."""
     with sqlite_errors(path):
         connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
         try:
@@ -34,8 +47,6 @@ def connect(path: Path) -> apsw.Connection:
             connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
             persist = ctypes.c_int(1)
             connection.file_control("main", apsw.SQLITE_FCNTL_PERSIST_WAL, ctypes.addressof(persist))
-            connection.pragma("wal_autocheckpoint", 0)
-            connection.pragma("cache_size", _CACHE_PAGES_MAX)
         except BaseException:
             connection.close()
             raise

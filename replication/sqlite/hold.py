@@ -24,8 +24,9 @@ from pathlib import Path
 import apsw
 
 from replication.errors import DatabaseError
-from replication.sqlite.connection import connect
+from replication.sqlite.connection import connect, connect_unread
 from replication.sqlite.errors import DatabaseBusyError, sqlite_errors
+from replication.sqlite.wal_index import WALIndex
 from replication.steps import reached
 
 BARRIER_WAIT_SECONDS_MAX = 0.1
@@ -62,8 +63,12 @@ class CheckpointResult:
 class Hold:
     """The pinned reader of one database, and the checkpoints that it permits."""
 
-    def __init__(self, path: Path, pin: apsw.Connection, page_size: int, switched: bool = False) -> None:
+    def __init__(
+        self, path: Path, pin: apsw.Connection, wal_index: WALIndex, page_size: int, switched: bool = False
+    ) -> None:
         self.path = path
+        self.wal_index = wal_index
+        """What SQLite counts, as long as this is held."""
         self.page_size = page_size
         """Bytes of one page."""
         self.switched = switched
@@ -77,8 +82,11 @@ class Hold:
 
         Raises DatabaseError and, when somebody holds a lock, DatabaseBusyError.
         """
-        connection = connect(path)
+        # Opened before SQLite opens it and found in its place afterwards, it is the one that SQLite has.
+        wal_index = _open_index(path)
+        connection: apsw.Connection | None = None
         try:
+            connection = connect(path)
             with sqlite_errors(path):
                 mode = before = connection.pragma("journal_mode")
                 if mode != "wal":
@@ -87,9 +95,16 @@ class Hold:
                     raise DatabaseError(f"{path} stays in journal mode {mode!r}; replication needs WAL mode")
                 page_size = connection.pragma("page_size")
                 _begin_reading(connection)
-            return cls(path, connection, int(page_size), before != "wal")
+            if wal_index is None:
+                wal_index = WALIndex.open(path)
+            if not wal_index.is_in_place():
+                raise DatabaseBusyError(f"{wal_index.path} was replaced while {path.name} was opened; trying again")
+            return cls(path, connection, wal_index, int(page_size), before != "wal")
         except BaseException:
-            connection.close()
+            if connection is not None:
+                connection.close()
+            if wal_index is not None:
+                wal_index.close()
             raise
 
     def page_count(self) -> int:
@@ -97,25 +112,27 @@ class Hold:
         with self._read_lock, sqlite_errors(self.path):
             return int(self._pin.pragma("page_count"))
 
-    def read(self, offset: int, size: int) -> bytes:
-        """`size` bytes of the database file from `offset`, zeros beyond its end. Safe from any thread.
+    def read(self, offset: int, size: int) -> tuple[bool, bytes]:
+        """Whether the database file has all `size` bytes from `offset`, and those, with zeros beyond its end.
 
-        Read through SQLite's own descriptor: opening and closing the file would drop the locks of this process.
+        Safe from any thread. Read through SQLite's own descriptor: opening and closing the file would drop the
+        locks of this process.
         """
         with self._read_lock, sqlite_errors(self.path):
             try:
-                return self._pin.read("main", 0, offset, size)[1]
+                return self._pin.read("main", 0, offset, size)
             except apsw.ConnectionClosedError:
                 raise DatabaseError(
                     f"{self.path} was let go of while a snapshot was read, as when a new generation begins; "
                     "the snapshot is taken again"
                 ) from None
 
-    def checkpoint(self, copy: Callable[[], None]) -> CheckpointResult:
+    def checkpoint(self, copy: Callable[[], None], done: Callable[[], None] = lambda: None) -> CheckpointResult:
         """Backfill as much as other readers allow. Writers wait only for the short second part.
 
         `copy` must bring every committed frame into the shadow WAL before it returns; if it raises, the pin
-        is still held. When the pin itself is lost (an error inside SQLite), HoldLostError is raised.
+        is still held. `done` is called at the end of the second part, while writers are still kept out.
+        When the pin itself is lost (an error inside SQLite), HoldLostError is raised.
         """
         with (
             closing(connect(self.path)) as helper,
@@ -143,13 +160,48 @@ class Hold:
                 reached("checkpoint: backfilled")
                 _begin_reading(self._pin)
             reached("checkpoint: pinned anew")
+            done()
             barrier.execute("ROLLBACK")
             reached("checkpoint: writers let in")
             return replace(result, barrier_seconds=time.monotonic() - started)
 
+    def empty_wal(self) -> bool:
+        """Make the WAL empty if all of it was copied back, writing nothing to the database file; True if it is now.
+
+        The pin is let go of. Nobody is waited for.
+        """
+        with (
+            closing(connect_unread(self.path)) as reader,
+            closing(connect_unread(self.path)) as helper,
+            sqlite_errors(self.path),
+        ):
+            # A reader that needs no frame keeps anybody from copying some back. Of a file that does not fit the count
+            # of pages that SQLite remembers it can be none, and then the pin is that.
+            with suppress(apsw.CorruptError):
+                _begin_reading(reader)
+            index = self.wal_index.read()
+            if index is None or index.backfilled < index.frames:
+                return False
+            if self._pin.in_transaction:
+                self._pin.execute("COMMIT")
+            helper.set_busy_timeout(0)
+            with suppress(apsw.CorruptError):
+                helper.pragma("schema_version")
+            with suppress(apsw.BusyError):
+                helper.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+            index = self.wal_index.read()
+            return index is not None and not index.frames
+
+    def mend_index(self) -> None:
+        """Let SQLite read its WAL index: where a writer died in the middle of its header, it makes it anew."""
+        with closing(connect(self.path)) as connection, sqlite_errors(self.path):
+            _begin_reading(connection)
+
     def close(self) -> None:
         """Let go. SQLite neither checkpoints nor removes the WAL, so the next start can continue."""
         self._pin.close()
+        # In this order: see WALIndex.
+        self.wal_index.close()
 
     def _large_part(self, helper: apsw.Connection, copy: Callable[[], None]) -> CheckpointResult:
         """Backfill while writers are free, again and again until what they add meanwhile is little."""
@@ -190,6 +242,14 @@ def empty_wal(path: Path) -> None:
             connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
     finally:
         connection.close()
+
+
+def _open_index(path: Path) -> WALIndex | None:
+    """The WAL index, if there is one already."""
+    try:
+        return WALIndex.open(path)
+    except FileNotFoundError:
+        return None
 
 
 class HoldLostError(DatabaseError):

@@ -8,10 +8,8 @@ closing it earlier would drop the connection's locks. Only for a process that ho
 
 import os
 import struct
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
@@ -20,27 +18,17 @@ import apsw
 from replication.errors import DatabaseError
 from replication.sqlite.checksum import FRAME_HEADER_SIZE, WAL_HEADER_SIZE
 from replication.sqlite.errors import DatabaseBusyError, sqlite_errors
+from replication.sqlite.wal_index import WALIndex, WALIndexHeader
 
 TRIES_MAX = 1000
 """How often a read begins anew because somebody committed in the same instant."""
 _BUSY_TIMEOUT_MS = 1000
-_INDEX_HEADER = struct.Struct("=IIIBBHIIIIIIII")
-_INDEX_VERSION = 3007000
-
-
-@dataclass(frozen=True, slots=True)
-class _Index:
-    """The header of the WAL index, as SQLite publishes it with every commit."""
-
-    raw: bytes
-    frames: int
-    salts: tuple[int, int]
 
 
 class Still:
     """The database at one commit. `end` is the offset in the WAL, 0 if the WAL holds nothing; `pages` its size."""
 
-    def __init__(self, path: Path, wal_path: Path, connection: apsw.Connection, index: _Index | None) -> None:
+    def __init__(self, path: Path, wal_path: Path, connection: apsw.Connection, index: WALIndexHeader | None) -> None:
         self.path = path
         self.wal_path = wal_path
         self.is_held = index is not None
@@ -53,10 +41,10 @@ class Still:
         self.end = WAL_HEADER_SIZE + frames * (FRAME_HEADER_SIZE + self.page_size) if frames else 0
         self._connection = connection
 
-    def read(self, offset: int, size: int) -> bytes:
-        """Bytes of the database file, zeros beyond its end; what the WAL holds of them is not looked at."""
+    def read(self, offset: int, size: int) -> tuple[bool, bytes]:
+        """Whether the database file has these bytes, and them, with zeros beyond its end; the WAL is not looked at."""
         with sqlite_errors(self.path):
-            return bytes(self._connection.read("main", 0, offset, size)[1])
+            return self._connection.read("main", 0, offset, size)
 
     def was_restarted(self) -> bool:
         """True if the WAL is another life by now.
@@ -73,7 +61,7 @@ def still(path: Path) -> Iterator[Still]:
     """Read `path` at its newest commit. Raises DatabaseError, also if it is not in WAL mode."""
     real = Path(os.path.realpath(path))
     wal_path = Path(f"{real}-wal")
-    shm = -1
+    wal_index: WALIndex | None = None
     # SQLite would make a WAL where there is none, and leave it behind.
     is_held = wal_path.exists()
     how = "mode=ro" if is_held else "immutable=1"
@@ -91,38 +79,25 @@ def still(path: Path) -> Iterator[Still]:
         if mode != "wal":
             raise DatabaseError(f"{path} is not in WAL mode, so that nobody replicates it")
         try:
-            shm = os.open(f"{real}-shm", os.O_RDONLY | os.O_CLOEXEC)
-        except OSError as error:
-            raise DatabaseError(f"{real}-shm cannot be read: {error.strerror}") from None
-        index = _begin(path, connection, shm)
+            wal_index = WALIndex.open(real)
+        except FileNotFoundError:
+            raise DatabaseError(f"{real}-shm was removed while {path} was opened; try again") from None
+        index = _begin(path, connection, wal_index)
         yield Still(path, wal_path, connection, index)
     finally:
         connection.close(True)
-        if shm >= 0:
-            os.close(shm)
+        if wal_index is not None:
+            wal_index.close()
 
 
-def _begin(path: Path, connection: apsw.Connection, shm: int) -> _Index:
+def _begin(path: Path, connection: apsw.Connection, wal_index: WALIndex) -> WALIndexHeader:
     for _ in range(TRIES_MAX):
-        before = _read(shm)
+        before = wal_index.read()
         with sqlite_errors(path):
             connection.execute("BEGIN")
             connection.pragma("schema_version")
-        if before is not None and _read(shm) == before:
+        after = wal_index.read()
+        if before is not None and after is not None and after.raw == before.raw:
             return before
         connection.execute("ROLLBACK")
     raise DatabaseBusyError(f"{path} is written to without a pause; try again")
-
-
-def _read(shm: int) -> _Index | None:
-    """The header, or None while it is being written: there are two copies of it, which differ then."""
-    size = _INDEX_HEADER.size
-    both = os.pread(shm, 2 * size, 0)
-    if len(both) < 2 * size or both[:size] != both[size:]:
-        return None
-    version, _, _, _, _, _, frames, _, _, _, salt1, salt2, _, _ = _INDEX_HEADER.unpack(both[:size])
-    if version != _INDEX_VERSION:
-        return None
-    # The salts are the WAL header's bytes, and those are big-endian.
-    salts = tuple(int.from_bytes(salt.to_bytes(4, sys.byteorder), "big") for salt in (salt1, salt2))
-    return _Index(both[:size], frames, (salts[0], salts[1]))

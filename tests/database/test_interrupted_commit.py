@@ -1,15 +1,17 @@
-"""Promise 2 where a writer is killed after its frames are in the WAL, and before SQLite goes by them.
+"""Promise 1 where a writer is killed after its frames are in the WAL, and before SQLite counts them.
 
 Whoever reads the WAL sees a whole commit; SQLite goes on without it, and puts the next one in its place.
 """
 
+import struct
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from replication.database import follower
+from replication.database.follower import LOOK_AGAIN_SECONDS_MAX, LOOK_AGAIN_SECONDS_MIN
+from replication.sqlite.checksum import checksum
 from tests.foreign import ForeignConnection, Shell
 from tests.replica.bench import Bench
 
@@ -32,51 +34,147 @@ def index_header(path: Path, *head: str) -> str:
 
 
 def interrupt(bench: Bench, pages: int) -> None:
-    """Another writer's commit, complete in the WAL, that SQLite does not go by."""
-    head = index_header(bench.path)
+    """Another writer's commit, complete in the WAL, that SQLite does not count."""
+    before = bytes.fromhex(index_header(bench.path))
     victim: ForeignConnection = Shell(bench.path).open(autocheckpoint=False)
     victim.execute(f"INSERT INTO t(b) VALUES(randomblob({pages * 1024}))")
     victim.kill()
     victim.close()  # its pipes
-    index_header(bench.path, head)
+    after = bytes.fromhex(index_header(bench.path))
+    index_header(bench.path, _not_published(before, after).hex())
 
 
-def test_the_commit_that_takes_the_place_of_an_interrupted_one_arrives(bench: Bench) -> None:
-    replica = bench.replica()
-    bench.commit()
-    replica.sync()
-    interrupt(bench, pages=5)
-    bench.database.sync()
-    replica.sync()
-    bench.commit()
-    bench.database.sync()
-    replica.sync()
-    assert bench.database.origin.reason in (follower.INTERRUPTED, "wal overwritten by another process")
-    assert bench.restored() == bench.states[-1]
+def _not_published(before: bytes, after: bytes) -> bytes:
+    """The header as it was before the commit; if that began a life, with the restart, which is published by itself."""
+    salts = slice(32, 40)
+    if before[salts] == after[salts]:
+        return before
+    # No frame counts, none was copied back, and no reader needs one (walRestartHdr in wal.c).
+    head = before[:16] + bytes(4) + before[20:32] + after[salts]
+    head += struct.pack("=2I", *checksum(head, (0, 0), sys.byteorder == "big"))
+    return 2 * head + bytes(8) + struct.pack("=4I", *[0xFFFFFFFF] * 4) + bytes(16)
 
 
+@pytest.mark.parametrize("first", [False, True], ids=["in a life", "first of a life"])
+@pytest.mark.parametrize("pages", [1, 5, 40])
+@pytest.mark.parametrize("checkpoints", [0, 1, 3])
 @pytest.mark.parametrize("reopened", [False, True], ids=["held", "opened again"])
-def test_a_restart_of_the_wal_after_an_interrupted_commit_begins_a_generation(
-    bench: Bench, reopened: bool, monkeypatch: pytest.MonkeyPatch
+def test_promise_1_a_commit_that_sqlite_does_not_count_never_leaves(
+    bench: Bench, first: bool, pages: int, checkpoints: int, reopened: bool
 ) -> None:
-    # As if nobody had looked in time.
-    monkeypatch.setattr(follower, "RESCAN_BYTES", 0)
     replica = bench.replica()
     bench.commit()
     replica.sync()
-    interrupt(bench, pages=5)
+    if first:
+        bench.database.checkpoint()
+    before = bench.database.position
+    interrupt(bench, pages)
     bench.database.sync()
-    replica.sync()
-    bench.database.checkpoint()
+    assert bench.database.position == before
+    for _ in range(checkpoints):
+        bench.database.checkpoint()
+        bench.database.sync()
+    assert bench.database.position == before
     if reopened:
         bench.restart()
         replica = bench.replica()
-    generation = bench.database.origin.generation
-    # The first restarts the WAL.
-    for _ in range(3):
-        bench.commit()
-        bench.database.sync()
-        replica.sync()
-    assert bench.database.origin.generation != generation
-    assert bench.database.origin.reason == follower.INTERRUPTED
+    # What was written over the WAL's header while nobody held it, nobody can know.
+    proven = not (first and reopened)
+    assert (bench.database.position == before) == proven
+    replica.sync()
     assert bench.restored() == bench.states[-1]
+    for size in (100, 3000, 10):
+        bench.commit(size)
+        replica.sync()
+        assert bench.restored() == bench.states[-1]
+    bench.check()
+    if proven:
+        assert len(bench.reasons()) == 1, "a commit that never counted costs no generation"
+
+
+def test_promise_1_a_reader_that_blocks_the_restart_and_then_ends_changes_nothing(bench: Bench) -> None:
+    replica = bench.replica()
+    bench.commit()
+    with Shell(bench.path).open() as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT count(*) FROM t")
+        bench.commit()
+        interrupt(bench, 5)
+        bench.database.checkpoint()
+        replica.sync()
+        reader.execute("COMMIT")
+    bench.database.checkpoint()
+    interrupt(bench, 3)
+    for _ in range(4):
+        bench.commit()
+        bench.database.checkpoint()
+        replica.sync()
+    bench.check()
+    assert len(bench.reasons()) == 1
+
+
+def test_promise_2_a_small_commit_over_a_large_one_that_was_killed_arrives_with_the_next_sync(bench: Bench) -> None:
+    replica = bench.replica()
+    bench.commit()
+    replica.sync()
+    interrupt(bench, 24 << 10)
+    bench.database.sync()
+    bench.commit(10)
+    replica.sync()
+    assert bench.restored() == bench.states[-1]
+
+
+def test_promise_2_a_commit_at_the_same_time_of_writing_and_size_arrives(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file system that keeps times in whole seconds tells nothing of a commit in the place of another."""
+    replica = bench.replica()
+    bench.commit()
+    bench.database.checkpoint()
+    bench.commit(2000)
+    interrupt(bench, 2)
+    bench.database.sync()
+    wal = Path(f"{bench.path}-wal")
+    size, modified = wal.stat().st_size, wal.stat().st_mtime_ns
+    bench.write("INSERT INTO t(b) VALUES(randomblob(900))")
+    subprocess.run(
+        [sys.executable, "-c", f"import os; os.utime({str(wal)!r}, ns=({modified}, {modified}))"], check=True
+    )
+    assert (wal.stat().st_size, wal.stat().st_mtime_ns) == (size, modified)
+    bench.database.sync()
+    replica.sync()
+    assert bench.restored() == bench.states[-1]
+
+
+def test_frames_that_may_come_to_count_are_looked_at_soon_and_then_more_rarely(bench: Bench) -> None:
+    bench.commit()
+    assert bench.database.sync() is None
+    interrupt(bench, 5)
+    waits = []
+    for _ in range(9):
+        again = bench.database.sync()
+        assert again is not None
+        waits.append(again - bench.database.health.last_sync)
+    assert waits[0] == pytest.approx(LOOK_AGAIN_SECONDS_MIN, abs=1e-4)
+    assert waits == sorted(waits)
+    assert waits[-1] == pytest.approx(LOOK_AGAIN_SECONDS_MAX, abs=1e-4)
+    # The next commit takes their place, or they would be looked at for ever.
+    bench.commit(10_000)
+    assert bench.database.sync() is None
+
+
+def test_promise_2_a_writer_killed_in_the_middle_of_publishing_is_mended_by_reading(bench: Bench) -> None:
+    """Its header is half written: SQLite's next reader makes it anew from the WAL, and then that commit counts."""
+    replica = bench.replica()
+    bench.commit()
+    replica.sync()
+    head = bytes.fromhex(index_header(bench.path))
+    bench.write("INSERT INTO t(b) VALUES('half published')")
+    # The second copy is the new one, and the first still the old.
+    half = head[:48] + bytes.fromhex(index_header(bench.path))[48:]
+    index_header(bench.path, half.hex())
+    for _ in range(10):
+        bench.database.sync()
+    replica.sync()
+    assert bench.restored() == bench.states[-1]
+    assert len(bench.reasons()) == 1

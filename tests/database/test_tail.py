@@ -1,4 +1,4 @@
-"""Promise 1: of a WAL that SQLite really wrote, only whole, committed, verified frames are handed on.
+"""Promise 1: of a WAL that SQLite really wrote, only whole, committed, verified frames that it counts are handed on.
 
 The WALs are made by SQLite in another process, and then cut, overwritten and torn here. What must come out is
 known from an independent walk over the frames, one at a time and in plain Python.
@@ -8,6 +8,7 @@ import os
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -16,8 +17,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from replication.database import tail
-from replication.database.tail import Mark, OverwrittenError, advance
+from replication.database.tail import Mark, OverwrittenError, copy_frames, has_frame, last_commit
 from replication.sqlite.wal import WALHeader
+from replication.sqlite.wal_index import WALIndex, WALIndexHeader
 from tests.foreign import ForeignConnection, Shell
 
 FRAME_HEADER = 24
@@ -37,11 +39,12 @@ def opened(path: Path) -> Iterator[int]:
 class Copy:
     """Where frames are handed to; it insists on order and on no gap."""
 
-    def __init__(self) -> None:
+    def __init__(self, start: int = HEADER) -> None:
+        self.start = start
         self.data = bytearray()
 
     def sink(self, offset: int, frames: memoryview) -> None:
-        assert offset == HEADER + len(self.data)
+        assert offset == self.start + len(self.data)
         self.data += frames
 
 
@@ -95,9 +98,19 @@ def scratch(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("tail") / "wal"
 
 
-def follow(path: Path, mark: Mark | None, copy: Copy) -> Mark:
+def header_of(wal: bytes) -> WALHeader:
+    return WALHeader.parse(wal[:HEADER])
+
+
+def scanned(path: Path, mark: Mark | None = None, limit: int = 1 << 40) -> Mark:
     with opened(path) as wal:
-        return advance(wal, mark or Mark.start(WALHeader.parse(os.pread(wal, HEADER, 0))), copy.sink)
+        return last_commit(wal, mark or Mark.start(header_of(path.read_bytes())), limit)
+
+
+def copied(path: Path, mark: Mark, upto: Mark, copy: Copy) -> Mark:
+    """Copy from `mark` up to a mark that SQLite counts."""
+    with opened(path) as wal:
+        return copy_frames(wal, mark, upto.offset, upto.sums, copy.sink)
 
 
 damages = st.lists(
@@ -106,11 +119,7 @@ damages = st.lists(
 )
 
 
-@settings(max_examples=150, deadline=None)
-@given(damage=damages)
-def test_promise_1_only_the_whole_committed_verified_prefix_is_handed_on(
-    tmp_path_factory: pytest.TempPathFactory, damage: list[tuple[str, int, int]]
-) -> None:
+def damaged(damage: list[tuple[str, int, int]]) -> bytes:
     wal = bytearray(real_wal())
     for kind, place, size in damage:
         at = HEADER + (place - HEADER) % max(1, len(wal) - HEADER)
@@ -122,48 +131,78 @@ def test_promise_1_only_the_whole_committed_verified_prefix_is_handed_on(
             wal[at : at + size] = bytes(len(wal[at : at + size]))
         else:
             wal[at : at + size] = wal[HEADER : HEADER + len(wal[at : at + size])]
+    return bytes(wal)
+
+
+@settings(max_examples=150, deadline=None)
+@given(damage=damages)
+def test_promise_1_only_the_whole_committed_verified_prefix_counts(
+    tmp_path_factory: pytest.TempPathFactory, damage: list[tuple[str, int, int]]
+) -> None:
+    wal = damaged(damage)
     path = tmp_path_factory.mktemp("damaged") / "wal"
     path.write_bytes(wal)
-    copy = Copy()
-    mark = follow(path, None, copy)
-    expected = committed_frames(bytes(wal))
-    assert mark.frames == expected
-    assert copy.data == wal[HEADER : HEADER + expected * (FRAME_HEADER + 512)]
+    assert scanned(path).frames == committed_frames(wal)
 
 
-@settings(max_examples=60, deadline=None)
-@given(cuts=st.lists(st.integers(HEADER, 1 << 16), max_size=8))
-def test_a_wal_that_grows_by_any_steps_is_handed_on_once_and_whole(
-    tmp_path_factory: pytest.TempPathFactory, cuts: list[int]
+@settings(max_examples=150, deadline=None)
+@given(damage=damages, start=st.integers(0, 7), end=st.integers(0, 7))
+def test_promise_1_what_sqlite_counts_is_handed_on_whole_or_refused(
+    tmp_path_factory: pytest.TempPathFactory, damage: list[tuple[str, int, int]], start: int, end: int
 ) -> None:
-    wal = real_wal()
-    path = tmp_path_factory.mktemp("growing") / "wal"
-    copy = Copy()
-    mark: Mark | None = None
-    for size in sorted({HEADER + (cut - HEADER) % (len(wal) - HEADER) for cut in cuts} | {len(wal)}):
-        path.write_bytes(wal[:size])
-        mark = follow(path, mark, copy)
-        assert mark.frames == committed_frames(wal[:size])
-    assert mark is not None
-    assert len(copy.data) == mark.frames * (FRAME_HEADER + 512)
+    whole, wal = real_wal(), damaged(damage)
+    path = tmp_path_factory.mktemp("damaged") / "wal"
+    path.write_bytes(whole)
+    commits = [Mark.start(header_of(whole))]
+    while (following := scanned(path, commits[-1], next_commit(whole, commits[-1].offset))) != commits[-1]:
+        commits.append(following)
+    start, end = sorted((min(start, len(commits) - 1), min(end, len(commits) - 1)))
+    if start == end:
+        return
+    path.write_bytes(wal)
+    copy = Copy(commits[start].offset)
+    try:
+        mark = copied(path, commits[start], commits[end], copy)
+    except OverwrittenError:
+        assert wal[HEADER : commits[end].offset] != whole[HEADER : commits[end].offset]
+    else:
+        assert mark == commits[end]
+        assert copy.data == whole[commits[start].offset : mark.offset]
 
 
-@pytest.mark.parametrize("kept_frames", [0, 2, 5, 1000])
-@pytest.mark.parametrize("chunk_frames", [1, 3])
-def test_a_transaction_of_several_reads_is_handed_on_once_whether_it_is_kept_or_read_again(
-    scratch: Path, monkeypatch: pytest.MonkeyPatch, chunk_frames: int, kept_frames: int
+def next_commit(wal: bytes, offset: int) -> int:
+    """Where the commit ends that begins at `offset`; where the WAL ends if none does."""
+    frame = FRAME_HEADER + 512
+    while offset + frame <= len(wal) and wal[offset + 4 : offset + 8] == bytes(4):
+        offset += frame
+    return offset + frame
+
+
+@pytest.mark.parametrize("chunk_frames", [1, 3, 1000])
+def test_frames_are_handed_on_in_order_whatever_is_read_at_a_time(
+    scratch: Path, monkeypatch: pytest.MonkeyPatch, chunk_frames: int
 ) -> None:
     monkeypatch.setattr(tail, "READ_CHUNK_BYTES", chunk_frames * (FRAME_HEADER + 512))
-    monkeypatch.setattr(tail, "KEPT_BYTES_MAX", kept_frames * (FRAME_HEADER + 512))
     wal = real_wal()
-    for first in range(HEADER, len(wal), 389):
-        copy = Copy()
-        scratch.write_bytes(wal[:first])
-        mark = follow(scratch, None, copy)
-        scratch.write_bytes(wal)
-        mark = follow(scratch, mark, copy)
-        assert mark.frames == committed_frames(wal)
-        assert copy.data == wal[HEADER : mark.offset]
+    scratch.write_bytes(wal)
+    copy = Copy()
+    start = Mark.start(header_of(wal))
+    end = scanned(scratch)
+    assert copied(scratch, start, end, copy) == end
+    assert end.frames == committed_frames(wal)
+    assert copy.data == wal[HEADER : end.offset]
+
+
+def test_other_frames_than_sqlite_counts_are_refused(scratch: Path) -> None:
+    """A chain that is right in itself, and another than the one that was published: a commit that never counted."""
+    wal = real_wal()
+    scratch.write_bytes(wal)
+    end = scanned(scratch)
+    with pytest.raises(OverwrittenError, match="other frames"):
+        copied(scratch, Mark.start(header_of(wal)), replace(end, sums=(1, 2)), Copy())
+    inside = replace(end, offset=end.offset - FRAME_HEADER - 512)
+    with pytest.raises(OverwrittenError):
+        copied(scratch, Mark.start(header_of(wal)), inside, Copy())
 
 
 @pytest.fixture
@@ -177,99 +216,71 @@ def app(tmp_path: Path) -> Iterator[ForeignConnection]:
 
 
 def spill(app: ForeignConnection, pages: int) -> None:
-    """A transaction that stays open, with frames in the WAL already. It does the same each time."""
+    """A transaction that stays open, with frames in the WAL already."""
     app.execute("BEGIN")
     for number in range(pages):
         app.execute(f"INSERT INTO t(b) VALUES(zeroblob(900) || {number})")
 
 
-def test_frames_of_a_rolled_back_transaction_are_never_handed_on(app: ForeignConnection, tmp_path: Path) -> None:
-    wal = tmp_path / "app.db-wal"
-    copy = Copy()
-    mark = follow(wal, None, copy)
-    spill(app, 60)
-    open_mark = follow(wal, mark, copy)
-    assert open_mark.scanned > open_mark.offset == mark.offset
-    app.execute("ROLLBACK")
-    after = follow(wal, open_mark, copy)
-    assert after.offset == mark.offset
-    assert len(copy.data) == mark.frames * mark.header.frame_size
+def published(tmp_path: Path) -> WALIndexHeader:
+    """What SQLite counts. The application is another process, so that to close the file harms nobody."""
+    index = WALIndex.open(tmp_path / "app.db")
+    try:
+        header = index.read()
+        assert header is not None
+        return header
+    finally:
+        index.close()
 
 
-@pytest.mark.parametrize("pages", [0, 1, 25])
-def test_a_commit_over_part_of_what_was_rolled_back_is_seen_at_once(
-    app: ForeignConnection, tmp_path: Path, pages: int
-) -> None:
-    # The end of the rolled back frames stays as it was scanned, and their beginning may even be written again.
+def test_what_is_published_is_what_the_wal_holds(app: ForeignConnection, tmp_path: Path) -> None:
     wal = tmp_path / "app.db-wal"
-    copy = Copy()
-    mark = follow(wal, None, copy)
+    for number in range(30):
+        if number == 15:
+            app.execute("PRAGMA wal_checkpoint(RESTART)")
+        app.execute(f"INSERT INTO t(b) VALUES(randomblob({number * 100 + 1}))")
+        index, mark = published(tmp_path), scanned(wal)
+        assert (index.end, index.sums, index.pages) == (mark.offset, mark.sums, mark.database_pages)
+        assert (index.salts, index.page_size) == (mark.header.salts, 1024)
+
+
+def test_frames_of_a_rolled_back_transaction_do_not_count(app: ForeignConnection, tmp_path: Path) -> None:
+    wal = tmp_path / "app.db-wal"
+    mark, before = scanned(wal), published(tmp_path)
     spill(app, 60)
-    mark = follow(wal, mark, copy)
+    assert wal.stat().st_size > mark.offset + 50 * mark.header.frame_size
+    assert published(tmp_path).raw == before.raw
+    with opened(wal) as descriptor:
+        assert has_frame(descriptor, mark.header, mark.offset, mark.sums)
     app.execute("ROLLBACK")
-    spill(app, pages)
+    assert published(tmp_path).raw == before.raw
+    # The next commit takes the place of only the first of them.
     app.execute("INSERT INTO t(b) VALUES('the one that counts')")
-    app.execute("COMMIT")
-    mark = follow(wal, mark, copy)
-    content = wal.read_bytes()
-    assert mark.frames == committed_frames(content)
-    assert copy.data == content[HEADER : mark.offset]
+    index, copy = published(tmp_path), Copy(mark.offset)
+    with opened(wal) as descriptor:
+        mark = copy_frames(descriptor, mark, index.end, index.sums, copy.sink)
+        assert not has_frame(descriptor, mark.header, mark.offset, mark.sums)
     assert b"the one that counts" in copy.data
-
-
-def test_a_transaction_seen_piece_by_piece_is_handed_on_whole(app: ForeignConnection, tmp_path: Path) -> None:
-    wal = tmp_path / "app.db-wal"
-    copy = Copy()
-    mark = follow(wal, None, copy)
-    app.execute("BEGIN")
-    for number in range(200):
-        app.execute(f"INSERT INTO t(b) VALUES(randomblob(900) || {number})")
-        # An old page again: SQLite writes over its frame in place, and mends all checksums with the commit.
-        app.execute(f"UPDATE t SET b = randomblob(900) WHERE a = {number // 2}")
-        mark = follow(wal, mark, copy)
-        assert mark.scanned >= mark.offset
-    app.execute("COMMIT")
-    mark = follow(wal, mark, copy)
-    content = wal.read_bytes()
-    assert mark.frames == committed_frames(content) > 200
-    assert copy.data == content[HEADER : mark.offset]
 
 
 def test_what_was_copied_and_is_no_longer_there_is_told(app: ForeignConnection, tmp_path: Path) -> None:
     wal = tmp_path / "app.db-wal"
-    mark = follow(wal, None, Copy())
+    mark = scanned(wal)
     torn = bytearray(wal.read_bytes())
     torn[mark.offset - mark.header.frame_size + 16] ^= 1
     other = tmp_path / "other"
     other.write_bytes(torn)
     with pytest.raises(OverwrittenError, match="no longer in the WAL"):
-        follow(other, mark, Copy())
+        copied(other, mark, mark, Copy())
     other.write_bytes(wal.read_bytes()[: mark.offset - mark.header.frame_size + 10])
     with pytest.raises(OverwrittenError):
-        follow(other, mark, Copy())
+        copied(other, mark, mark, Copy())
 
 
-def test_a_restart_at_the_same_size_hands_on_no_old_frame(app: ForeignConnection, tmp_path: Path) -> None:
-    wal = tmp_path / "app.db-wal"
-    app.execute("INSERT INTO t(b) VALUES(randomblob(5000))")
-    before = follow(wal, None, Copy())
-    size = wal.stat().st_size
-    app.execute("PRAGMA wal_checkpoint(RESTART)")
-    app.execute("INSERT INTO t(b) VALUES('new')")
-    assert wal.stat().st_size == size
-    copy = Copy()
-    assert follow(wal, None, copy).frames == committed_frames(wal.read_bytes()) < before.frames
-    assert b"new" in copy.data
-
-
-def test_a_limit_ends_the_pass_at_a_whole_frame(app: ForeignConnection, tmp_path: Path) -> None:
+def test_a_limit_ends_the_scan_at_a_whole_commit(app: ForeignConnection, tmp_path: Path) -> None:
     wal = tmp_path / "app.db-wal"
     for _ in range(5):
         app.execute("INSERT INTO t(b) VALUES('x')")
-    with opened(wal) as descriptor:
-        start = Mark.start(WALHeader.parse(os.pread(descriptor, HEADER, 0)))
-        whole = advance(descriptor, start, Copy().sink)
-        limit = whole.offset - 1
-        part = advance(descriptor, start, Copy().sink, limit)
-    assert part.offset <= limit < whole.offset
-    assert part.frames > 0
+    whole = scanned(wal)
+    part = scanned(wal, limit=whole.offset - 1)
+    assert 0 < part.frames < whole.frames

@@ -150,7 +150,7 @@ def test_one_who_looks_for_the_holder_does_not_keep_an_engine_from_starting(tmp_
     try:
         for _ in range(20):
             lock = EngineLock.take(tmp_path, tmp_path / "app.db")
-            lock.describe(1, 2)
+            lock.describe(1, 2, (3, 4))
             with pytest.raises(DatabaseLockedError):
                 EngineLock.take(tmp_path, tmp_path / "app.db")
             lock.release()

@@ -17,11 +17,12 @@ from replication.errors import (
     RestoreError,
 )
 from replication.restore.choose import Source
-from replication.restore.replace import Replaced, kept_path, restore_over
+from replication.restore.kept import kept_path
+from replication.restore.replace import Replaced, restore_over
 from replication.restore.restore import Progress, RestoreOptions
 from replication.restore.target import AtPosition, Latest
 from replication.sqlite.exclusive import DatabaseInUseError
-from tests.engine.running import begun, client_of, config_of, in_step, only, restore_points, running, until
+from tests.engine.running import begun, client_of, config_of, in_step, only, restore_points, restored, running, until
 from tests.foreign import ForeignConnection, Shell
 
 NOW = datetime(2026, 10, 20, 12, 4, 2, tzinfo=UTC)
@@ -60,7 +61,9 @@ def nothing() -> None:
 def over(
     shell: Shell, replica: Path, pause: Callable[[], None] = nothing, resume: Callable[[], None] = nothing
 ) -> Replaced:
-    return restore_over([Source("test", client_of(replica))], shell.path, RestoreOptions(Latest()), NOW, pause, resume)
+    sources = [Source("test", client_of(replica))]
+    kept = kept_path(shell.path, NOW)
+    return restore_over(sources, shell.path, RestoreOptions(Latest()), kept, pause, resume)
 
 
 def left(folder: Path) -> list[str]:
@@ -73,11 +76,11 @@ def test_the_restored_file_takes_the_place_and_the_old_one_is_kept_whole(shell: 
     done = over(shell, replica, pause=lambda: calls.append("pause"), resume=lambda: calls.append("resume"))
     assert calls == ["pause", "resume"]
     assert done.kept.name == "app.db.before-restore-20261020T120402Z"
-    assert left(shell.path.parent) == ["app.db", done.kept.name]
-    assert shell.path.stat().st_mode & 0o777 == 0o604
+    assert shell.path.stat().st_mode & 0o777 == done.kept.stat().st_mode & 0o777 == 0o604
     assert shell.rows("SELECT x FROM t") == [[1]]
+    assert left(shell.path.parent) == ["app.db", done.kept.name]
     assert Shell(done.kept).rows("SELECT count(*) FROM t") == [[0]]
-    assert (done.result.output, done.result.check, done.warnings) == (shell.path, "ok", ())
+    assert (done.result.output, done.result.check, done.result.warnings) == (shell.path, "ok", ())
 
 
 @pytest.mark.parametrize("first", ["SELECT count(*) FROM t", ""], ids=["has read", "idle"])
@@ -106,27 +109,36 @@ def test_an_application_that_opens_it_during_the_restore_wins(
 
     # Locks alone must do here: not every process of a machine can be looked into.
     monkeypatch.setattr("replication.restore.replace.openers", lambda path: [])
+    kept = kept_path(shell.path, NOW)
     with pytest.raises(DatabaseInUseError):
-        restore_over([Source("test", client_of(replica))], shell.path, RestoreOptions(), NOW, progress=open_at_the_end)
+        restore_over([Source("test", client_of(replica))], shell.path, RestoreOptions(), kept, progress=open_at_the_end)
     apps[0].close()
     assert left(shell.path.parent) == ["app.db"]
     assert shell.rows("SELECT x FROM t") == [[7]]
 
 
-@pytest.mark.parametrize("call", ["os.link", "pathlib.Path.rename", "pathlib.Path.chmod"])
+@pytest.mark.parametrize("call", ["open", "write", "fsync", "link", "fsync of the folder"])
 def test_a_failure_at_any_step_leaves_the_old_one_in_place(
     shell: Shell, replica: Path, monkeypatch: pytest.MonkeyPatch, call: str
 ) -> None:
-    owner = os if call == "os.link" else Path
-    real = getattr(owner, call.rpartition(".")[2])
+    """What concerns the kept file fails; the restore before it makes files of its own, which do not."""
+    verb = call.split()[0]
+    real = getattr(os, verb)
+    reached: list[str] = []
+    monkeypatch.setattr("replication.steps.hook", reached.append)
 
-    def fails(source: Path, *args: object, **more: object) -> object:
-        # The restore makes a link too: only what concerns the live file and the finished one fails.
-        if source.name in ("app.db", ".app.db.replacement"):
-            raise OSError(errno.EIO, os.strerror(errno.EIO), str(source))
-        return real(source, *args, **more)
+    def fails(what: object, *args: object, **more: object) -> object:
+        hidden = shell.path.with_name(".app.db.keeping")
+        if isinstance(what, int):
+            folder = "replacement: old one named" in reached
+            ours = folder if "folder" in call else "replacement: wal folded in" in reached and not folder
+        else:
+            ours = Path(str(what)) == hidden
+        if ours:
+            raise OSError(errno.EIO, os.strerror(errno.EIO), str(what))
+        return real(what, *args, **more)
 
-    monkeypatch.setattr(call, fails)
+    monkeypatch.setattr(os, verb, fails)
     with pytest.raises(LocalFileError):
         over(shell, replica)
     monkeypatch.undo()
@@ -134,7 +146,7 @@ def test_a_failure_at_any_step_leaves_the_old_one_in_place(
     assert shell.rows("SELECT count(*) FROM t") == [[0]]
 
 
-def test_without_hard_links_the_old_one_is_moved(shell: Shell, replica: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_hard_links_the_kept_one_is_moved(shell: Shell, replica: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def none(source: object, *args: object, **more: object) -> None:
         raise OSError(errno.EPERM, "no links here")
 
@@ -149,7 +161,13 @@ def test_cancelled_leaves_everything_as_it_was(shell: Shell, replica: Path) -> N
     cancel.set()
     before = {name: (shell.path.parent / name).read_bytes() for name in left(shell.path.parent)}
     with pytest.raises(RestoreCancelledError):
-        restore_over([Source("test", client_of(replica))], shell.path, RestoreOptions(), NOW, cancel=cancel)
+        restore_over(
+            [Source("test", client_of(replica))],
+            shell.path,
+            RestoreOptions(),
+            kept_path(shell.path, NOW),
+            cancel=cancel,
+        )
     after = {name: (shell.path.parent / name).read_bytes() for name in left(shell.path.parent)}
     assert after.keys() == before.keys()
     assert {k: v for k, v in after.items() if not k.endswith("-shm")} == {
@@ -171,7 +189,7 @@ def test_what_is_no_database_or_not_there_is_refused_with_what_to_do(shell: Shel
 def test_a_link_is_followed_and_stays(shell: Shell, replica: Path, tmp_path: Path) -> None:
     link = tmp_path / "link.db"
     link.symlink_to("app.db")
-    done = restore_over([Source("test", client_of(replica))], link, RestoreOptions(), NOW)
+    done = restore_over([Source("test", client_of(replica))], link, RestoreOptions(), kept_path(link, NOW))
     assert link.is_symlink()
     assert done.kept.name.startswith("app.db.before-restore")
     assert Shell(link).rows("SELECT x FROM t") == [[1]]
@@ -201,7 +219,7 @@ def test_under_a_running_engine_a_new_generation_begins(shell: Shell, tmp_path: 
                 [Source("test", client)],
                 shell.path,
                 over_live,
-                NOW,
+                kept_path(shell.path, NOW),
                 lambda: engine.pause(path),
                 lambda: engine.resume(path),
             )
@@ -209,10 +227,16 @@ def test_under_a_running_engine_a_new_generation_begins(shell: Shell, tmp_path: 
         with pytest.raises(ReplicationError, match="is open in another program"):
             go(engine)
         app.close()
-        go(engine)
         # The application may have left as the last one while the engine was paused: that began one as well.
-        until(lambda: in_step(engine) and "replaced" in begun(engine)[-1])
+        until(lambda: in_step(engine))
+        before = len(begun(engine))
+        go(engine)
+        until(lambda: in_step(engine) and len(begun(engine)) > before)
         generation = only(engine).position
         assert generation is not None
         until(lambda: bool(restore_points(client, generation.generation)))
-    assert shell.rows("SELECT x FROM t") == [[1]]
+        with shell.open() as app:
+            app.execute("INSERT INTO t VALUES(2)")
+            until(lambda: in_step(engine))
+            assert restored(client, tmp_path / "again.db") == app.sha256()
+    assert shell.rows("SELECT x FROM t") == [[1], [2]]

@@ -172,7 +172,8 @@ def test_a_file_that_is_no_database_is_refused_in_words(tmp_path: Path) -> None:
 
 def test_reading_pages_goes_through_the_pin(shell: Shell) -> None:
     hold = Hold.take(shell.path)
-    assert hold.read(0, 16) == b"SQLite format 3\0"
+    assert hold.read(0, 16) == (True, b"SQLite format 3\0")
+    assert hold.read(1 << 30, 16) == (False, bytes(16))
     assert hold.page_count() >= 2
     hold.close()
 

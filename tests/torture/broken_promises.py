@@ -183,4 +183,32 @@ MUTATIONS = (
         "        if mark:\n",
         ("tests/replica/test_set_back.py",),
     ),
+    Mutation(
+        "the live file is replaced by a rename",
+        "replication/restore/replace.py",
+        "        unfinished = held.write(fresh, go_on)\n",
+        '        unfinished = ""\n        fresh.rename(live)\n',
+        ("tests/torture/test_requests.py", "tests/restore/test_replace_inode.py"),
+    ),
+    Mutation(
+        "others may write while the old content is kept",
+        "replication/sqlite/exclusive.py",
+        '                connection.execute("PRAGMA locking_mode=EXCLUSIVE").fetchall()\n',
+        "",
+        ("tests/torture/test_requests.py", "tests/restore/test_replace.py"),
+    ),
+    Mutation(
+        "the live file is written before the old content is kept durably",
+        "replication/restore/kept.py",
+        "            os.fsync(self._descriptor)\n",
+        "",
+        ("tests/torture/test_power_loss.py",),
+    ),
+    Mutation(
+        "the mask of an access list is taken for the group's permission",
+        "replication/permissions.py",
+        "    return mode if acl is None else mode & ~0o077 | others_bits(acl)\n",
+        "    return mode\n",
+        ("tests/test_permissions.py",),
+    ),
 )

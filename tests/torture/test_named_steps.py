@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from replication.restore.choose import Source
+from replication.restore.kept import kept_path
 from replication.restore.replace import restore_over
 from replication.restore.restore import RestoreOptions
 from replication.steps import STEPS
@@ -22,6 +23,7 @@ from replication.storage.location import FileLocation
 from replication.storage.open import open_storage
 from replication.storage.replica_client import ReplicaClient
 from tests.engine.running import sha256, until
+from tests.restore.content import content
 from tests.torture.conftest import Torture
 from tests.torture.crash_world import World
 from tests.torture.killable import Application
@@ -177,14 +179,14 @@ def replace(arguments: list[str]) -> int:
     """What the screen does when a live database is restored over: for a life of its own."""
     replica, live = arguments
     client = ReplicaClient(open_storage(FileLocation(Path(replica))))
-    restore_over([Source("test", client)], Path(live), RestoreOptions(), datetime.now(UTC))
+    restore_over([Source("test", client)], Path(live), RestoreOptions(), kept_path(Path(live), datetime.now(UTC)))
     return 0
 
 
 @pytest.mark.parametrize("step", REPLACING)
 def test_a_replacement_ended_at(step: str, tmp_path: Path, nursery: Nursery, replicated: World) -> None:
     live = tmp_path / "app.db"
-    new = replicated.application.states()[-1]
+    new = content(replicated.path)
     shutil.copy(replicated.path, live)
     application = Application(live, 4096, "after", 0.0)
     application.start()
@@ -193,19 +195,24 @@ def test_a_replacement_ended_at(step: str, tmp_path: Path, nursery: Nursery, rep
     # Killed, so that the WAL has what the file lacks.
     application.kill()
     old = application.states()[-1]
-    assert old != new
     words, log, acks = (replicated.replica, live), tmp_path / "log", tmp_path / "acks"
     call = "tests.torture.test_named_steps:replace"
     life = nursery.program(*words, log=log, acks=acks, step=step, call=call)
     assert life.wait() == -signal.SIGKILL, f"{step} was not reached: {log.read_text()}"
     application.start()
     application.close()
-    assert application.states()[-1] == (new if step in REPLACING[REPLACING.index("replacement: named") :] else old)
-    assert all(sha256(kept) == old for kept in tmp_path.glob("app.db.before-restore-*"))
+    if step in REPLACING[REPLACING.index("replacement: committed") :]:
+        assert content(live) == new
+    else:
+        assert application.states()[-1] == old
+    kept = list(tmp_path.glob("app.db.before-restore-*"))
+    assert len(kept) == (step in REPLACING[REPLACING.index("replacement: old one named") :])
+    assert all(sha256(path) == old for path in kept)
+    assert not [path for path in kept if path.samefile(live)]
     assert nursery.program(*words, log=log, acks=acks, call=call).wait() == 0, log.read_text()
     application.start()
     application.close()
-    assert application.states()[-1] == new
+    assert content(live) == new
     assert old in {sha256(kept) for kept in tmp_path.glob("app.db.before-restore-*")}
     assert not list(tmp_path.glob(".*"))
 

@@ -141,6 +141,42 @@ def test_over_the_live_database_after_its_name_was_typed(store: Store) -> None:
     assert kept.rows("SELECT name FROM fruit ORDER BY n") == [["apple"], ["kiwi"], ["pear"]]
 
 
+def test_the_kept_file_has_the_name_that_the_question_said_and_later_commits_are_told(store: Store) -> None:
+    """Time passes while the question is read, and the application commits."""
+    now = [fake.NOW]
+
+    async def steps(pilot: Drive) -> None:
+        await pilot.press("W", "enter")
+        await picture.shows(pilot, "app.db.before-restore-20261020T120431Z")
+        now[0] += 75
+        Shell(store.path).run("INSERT INTO fruit VALUES('late', 9)")
+        await pilot.press("tab", *"app.db", "enter")
+        await picture.shows(pilot, "✔ ok, in", "app.db.before-restore-20261020T120431Z", "may have got commits")
+
+    picked(store, steps, options=Options(clock=lambda: now[0]))
+    assert names(store) == ["app.db", "app.db.before-restore-20261020T120431Z"]
+    kept = Shell(store.path.with_name("app.db.before-restore-20261020T120431Z"))
+    assert kept.rows("SELECT count(*) FROM fruit") == [[4]]
+
+
+def test_a_name_that_leaves_no_room_is_told_before_anything_is_asked(
+    history: History, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    store = store_of(history, tmp_path / ("n" * 240), monkeypatch)
+    store.publish(NEW, ago=3600)
+    Shell(store.path).run("CREATE TABLE fruit(name TEXT PRIMARY KEY, n INTEGER)")
+
+    async def steps(pilot: Drive) -> None:
+        await pilot.press("W", "enter")
+        await picture.shows(pilot, "too long by 25 bytes", "a shorter name instead")
+        await pilot.press("tab", *"n" * 240, "enter")
+        await picture.shows(pilot, "Nothing was done")
+
+    control = picked(store, steps)
+    assert not control.commands
+    assert names(store) == ["n" * 240]
+
+
 def test_over_a_database_in_use_is_refused_and_replication_goes_on(store: Store) -> None:
     async def steps(pilot: Drive) -> None:
         await pilot.press("W", "enter")

@@ -1,5 +1,6 @@
 """The question before a restore over the live database: what will happen, and its name to be typed."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -8,8 +9,9 @@ from textual import on
 from textual.app import ComposeResult
 from textual.widgets import Button, Input
 
-from replication.restore.replace import kept_path
-from tui.blocks import rule
+from replication.errors import ReplicationError
+from replication.restore.kept import kept_path
+from tui.blocks import error_lines, rule
 from tui.cells import cut_end
 from tui.format import plain
 from tui.look import Look
@@ -33,6 +35,8 @@ class OverScreen(ShellScreen):
         super().__init__()
         self._request = request
         self._file_name = Path(request.database).name
+        self._kept: Path | None = None
+        """Where the old content will be: chosen once, so that it is what the user was told."""
 
     def compose(self) -> ComposeResult:
         yield Lines(id="text")
@@ -44,18 +48,24 @@ class OverScreen(ShellScreen):
     def show(self, view: View) -> None:
         options, width = self.shell.options, self.size.width
         look = Look(options.ascii, options.slow, self.shell.now())
-        kept = kept_path(Path(self._request.database), datetime.fromtimestamp(self.shell.now(), UTC))
+        lines = [rule("restore over the live database?", width, look), Text()]
+        try:
+            if self._kept is None:
+                self._kept = kept_path(Path(self._request.database), datetime.fromtimestamp(self.shell.now(), UTC))
+        except ReplicationError as error:
+            self.query_one("#text", Lines).set_lines([*lines, *error_lines(str(error), width)])
+            return
         words = [
             f"The live database {self._request.database}",
-            f"is replaced by what it was at {self._request.when},",
+            f"gets the content that it had at {self._request.when},",
             f"{self._request.options.target}.",
             "",
             "Stop the application first: while it has the database open, nothing is done.",
             "Replication of this database is paused meanwhile, and goes on by itself.",
-            f"The old file is kept beside it as {kept.name}.",
+            "What it holds now is kept beside it, in a file of its own:",
+            f"{self._kept.name}",
             "A new generation begins; what the replica holds stays restorable.",
         ]
-        lines = [rule("restore over the live database?", width, look), Text()]
         lines += [
             Text(cut_end(f" {plain(line)}", width), style="bold" if n == 0 else "") for n, line in enumerate(words)
         ]
@@ -70,8 +80,10 @@ class OverScreen(ShellScreen):
     @on(Input.Submitted, "#name")
     def _typed(self, event: Input.Submitted) -> None:
         event.stop()
-        if event.value == self._file_name:
-            self.app.switch_screen(RestoringScreen(self._request))
+        if self._kept is None:
+            self.shell.tell("It cannot be restored over. Nothing was done", "warning")
+        elif event.value == self._file_name:
+            self.app.switch_screen(RestoringScreen(replace(self._request, kept=self._kept)))
         else:
             self.shell.tell(f"That is not {self._file_name}. Nothing was done", "warning")
 

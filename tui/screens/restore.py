@@ -16,6 +16,8 @@ from replication.errors import UsageError
 from replication.restore.plan import Plan
 from replication.restore.restore import Check, RestoreOptions
 from replication.restore.target import AtPosition
+from replication.sqlite.later import Look as DatabaseLook
+from replication.sqlite.later import look as look_at
 from tui.blocks import error_lines, rule
 from tui.look import Look
 from tui.picker import Picker
@@ -54,6 +56,8 @@ class RestoreScreen(PickingScreen):
         self._output: Path | None = None
         self._asking = ""
         self._top = 0
+        self._since: DatabaseLook | None = None
+        """The live database when this was opened: what came later is told if it is restored over."""
 
     def compose(self) -> ComposeResult:
         yield Lines(id="title", fixed=True)
@@ -61,6 +65,13 @@ class RestoreScreen(PickingScreen):
         yield Lines(id="point")
         yield Input(id="prompt")
         yield self.footer()
+
+    def on_mount(self) -> None:
+        def looked(found: DatabaseLook) -> None:
+            self._since = found
+
+        path = Path(os.path.realpath(self.database))
+        self.shell.in_background(lambda: look_at(path), looked)
 
     # -- showing ----------------------------------------------------------------------------------------------------
 
@@ -216,7 +227,9 @@ class RestoreScreen(PickingScreen):
         options = RestoreOptions(AtPosition(position), position.generation, integrity_check=self._check)
         chosen = self._choice(picker)
         when = utc(picker.time)
-        return Request(self.database, listed.source.name, options, Path(chosen.output), chosen.over, when)
+        return Request(
+            self.database, listed.source.name, options, Path(chosen.output), chosen.over, when, since=self._since
+        )
 
 
 def _same_file(one: Path, other: Path) -> bool:

@@ -3,7 +3,6 @@
 import threading
 import time
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 from rich.text import Text
@@ -13,6 +12,7 @@ from replication.errors import RestoreCancelledError
 from replication.restore.choose import Source
 from replication.restore.replace import restore_over
 from replication.restore.restore import Progress, RestoreOptions, RestoreResult, restore
+from replication.sqlite.later import Look as DatabaseLook
 from tui.blocks import rule
 from tui.look import Look
 from tui.replicas import sources_of
@@ -29,7 +29,8 @@ DRAW_SECONDS = 0.25
 class Request:
     """What is to be restored: of which database, from which replica, to where. `when` tells the moment to people.
 
-    Without a name of a replica, the one that reaches furthest is taken.
+    Without a name of a replica, the one that reaches furthest is taken. Over the live database `kept` is the name
+    that its old content gets, as the user was told, and `since` how it was when the user began to choose.
     """
 
     database: str
@@ -38,6 +39,8 @@ class Request:
     output: Path
     over: bool
     when: str
+    kept: Path | None = None
+    since: DatabaseLook | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,18 +138,19 @@ class RestoringScreen(ShellScreen):
             if not self._was_paused:
                 control.resume(request.database)
 
-        now = datetime.fromtimestamp(shell.now(), UTC)
+        assert request.kept is not None
         replaced = restore_over(
             sources,
             Path(request.database),
             request.options,
-            now,
+            request.kept,
             pause,
             resume,
             self._told,
             self._cancel,
+            request.since,
         )
-        return Outcome(replaced.result, str(replaced.kept), "; ".join(replaced.warnings))
+        return Outcome(replaced.result, str(replaced.kept))
 
     def _told(self, progress: Progress) -> None:
         if self._progress is None or self._progress.phase == "plan":

@@ -1,0 +1,121 @@
+"""What checkpoints have copied from a WAL into the database file, looked for there.
+
+SQLite passes over frames that were copied back, and goes by the file. So if another file was put under a WAL, as a
+copy that was restored in place, the two no longer fit, and this tells. Reads only.
+"""
+
+import os
+import struct
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from replication.database.tail import Mark
+from replication.sqlite.checksum import FRAME_HEADER_SIZE, WAL_HEADER_SIZE
+from replication.sqlite.wal_index import WALIndexHeader
+
+FRAMES_MAX = 65536
+"""Of a longer life it is not found out whether a file belongs to it."""
+_READ_BYTES = 1 << 20
+
+Read = Callable[[int, int], tuple[bool, bytes]]
+"""Whether the database file has so many bytes from an offset, and those."""
+
+
+@dataclass(frozen=True, slots=True)
+class CopiedBack:
+    """Pages by number, as a checkpoint has put them into the database file."""
+
+    pages: dict[int, bytes]
+    page_size: int
+
+    @classmethod
+    def read(cls, wal: int, index: WALIndexHeader, frames_max: int) -> "CopiedBack | None":
+        """What the last frames that were copied back say of the file; None if the WAL was restarted.
+
+        A checkpoint leaves out a page of which there was a later frame that it might not copy, and one that was beyond
+        the end of the database; so pages with a later frame say nothing, nor those beyond the end at any commit since.
+        """
+        later: set[int] = set()
+        pages_min = index.pages
+        for number, frame in _frames(wal, index.page_size, max(1, index.backfilled), index.frames):
+            if number > index.backfilled:
+                later.add(_page(frame))
+            pages_min = min(pages_min, _commit(frame) or pages_min)
+        pages: dict[int, bytes] = {}
+        salts, count = struct.pack(">2I", *index.salts), 0
+        for _, frame in _frames(wal, index.page_size, max(1, index.backfilled + 1 - frames_max), index.backfilled):
+            if frame[8:16] != salts:
+                return None
+            count += 1
+            if _page(frame) <= pages_min and _page(frame) not in later:
+                pages[_page(frame)] = bytes(frame[FRAME_HEADER_SIZE:])
+        return cls(pages, index.page_size) if count == min(frames_max, index.backfilled) else None
+
+    @classmethod
+    def whole(cls, path: Path, mark: Mark) -> "CopiedBack":
+        """What a life of the WAL has left in the file once all was copied back: the one in `path`, up to `mark`."""
+        pages: dict[int, bytes] = {}
+        size = mark.header.page_size
+        with path.open("rb") as file:
+            for _, frame in _frames(file.fileno(), size, max(1, mark.frames + 1 - FRAMES_MAX), mark.frames):
+                pages[_page(frame)] = bytes(frame[FRAME_HEADER_SIZE:])
+        return cls({page: data for page, data in pages.items() if page <= mark.database_pages}, size)
+
+    def without(self, pages: set[int]) -> "CopiedBack":
+        """The same, of other pages than these."""
+        return CopiedBack({page: data for page, data in self.pages.items() if page not in pages}, self.page_size)
+
+    def is_in(self, read: Read) -> bool:
+        """True if the database file holds every page so."""
+        size = self.page_size
+        return all(read((page - 1) * size, size) == (True, content) for page, content in self.pages.items())
+
+
+def is_of_this_life(wal: int, index: WALIndexHeader, read: Read) -> bool:
+    """True if the file looks like one into which a checkpoint has copied frames of the WAL up to some frame.
+
+    For when nobody knows to which. Frames that are not copied back are read from the WAL, so a file from any moment of
+    this life does; one from before it holds none of the WAL's versions of the pages.
+    """
+    if index.frames > FRAMES_MAX:
+        return False
+    found: dict[int, int] = {}
+    newest: dict[int, int] = {}
+    contents: dict[int, int] = {}
+    for number, frame in _frames(wal, index.page_size, 1, index.frames):
+        page = _page(frame)
+        newest[page] = number
+        if page not in contents:
+            contents[page] = hash(read((page - 1) * index.page_size, index.page_size)[1])
+        if page not in found and hash(bytes(frame[FRAME_HEADER_SIZE:])) == contents[page]:
+            found[page] = number
+    reached = max(found.values(), default=0)
+    # Without a later frame a checkpoint that came so far has copied them; one that was broken off has not come to all.
+    due = [page for page, number in newest.items() if number <= reached]
+    return bool(found) and 2 * sum(page in found for page in due) >= len(due)
+
+
+def _page(frame: memoryview) -> int:
+    return int.from_bytes(frame[:4], "big")
+
+
+def _commit(frame: memoryview) -> int:
+    """The size of the database in pages if the frame ends a commit, else 0."""
+    return int.from_bytes(frame[4:8], "big")
+
+
+def pages_of(wal: int, index: WALIndexHeader) -> set[int]:
+    """Every page of which the WAL holds a frame that counts."""
+    return {_page(frame) for _, frame in _frames(wal, index.page_size, 1, index.frames)}
+
+
+def _frames(wal: int, page_size: int, first: int, last: int) -> Iterator[tuple[int, memoryview]]:
+    """The frames `first` to `last`, counted from 1, as far as the file has them."""
+    size = FRAME_HEADER_SIZE + page_size
+    at_once = max(1, _READ_BYTES // size)
+    for start in range(first, last + 1, at_once):
+        count = min(at_once, last + 1 - start)
+        data = memoryview(os.pread(wal, count * size, WAL_HEADER_SIZE + (start - 1) * size))
+        for row in range(len(data) // size):
+            yield start + row, data[row * size : (row + 1) * size]

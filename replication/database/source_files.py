@@ -1,0 +1,215 @@
+"""The files of a database that is held: are they still the ones that were followed, written by SQLite alone?
+
+Its promise: whatever else writes to the database file, exchanges it, or takes away -shm, is noticed before what comes
+after it is copied. What proves it is who may write: while the pin is there, only a checkpoint writes the database
+file, and one that copies anything back says so in the WAL index before it begins (nBackfillAttempted) and when it is
+done (nBackfill). A file whose size or time of writing changed while both stood still was written by somebody else.
+Where a checkpoint of others did run, the pages that it copied back are looked at (replication/database/copied_back.py).
+It leaves to the caller what to do then.
+"""
+
+import os
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from replication.database.continuity import last_commit as last_commit_in
+from replication.database.copied_back import CopiedBack, is_of_this_life, pages_of
+from replication.database.follower import ContinuityLostError
+from replication.database.tail import Mark
+from replication.sqlite.errors import DatabaseBusyError
+from replication.sqlite.hold import Hold
+from replication.sqlite.wal_index import WALIndexHeader
+
+REMOVED = "database file removed"
+REPLACED = "database file replaced"
+SHM_REMOVED = "-shm removed or replaced by another process"
+WRITTEN = "database file written to by another program than sqlite"
+CHECK_TRIES_MAX = 20
+"""How often the files are looked at anew because somebody checkpointed or restarted the WAL in the same instant."""
+COMPARED_FRAMES_MAX = 16
+"""Frames copied back last, whose pages are looked at in the file after each checkpoint."""
+COMPARED_FRAMES_FIRST = 8192
+"""As many when the database is opened."""
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What the kernel tells of the database file: bytes, and when it was written to, in nanoseconds."""
+
+    size: int
+    modified_ns: int
+
+    @classmethod
+    def of(cls, status: os.stat_result) -> "Written":
+        return cls(status.st_size, status.st_mtime_ns)
+
+
+@dataclass(frozen=True, slots=True)
+class _Settled:
+    """A moment in which no checkpoint was under way: the file as it was, and what was in it of which life."""
+
+    written: Written
+    salts: tuple[int, int]
+    backfilled: int
+
+    @property
+    def state(self) -> tuple[tuple[int, int], int, int]:
+        """As the WAL index has it then."""
+        return (self.salts, self.backfilled, self.backfilled)
+
+
+class SourceFiles:
+    """Watches the files of one hold. Used under the lock of its database; `names` and `written` may be read by any."""
+
+    def __init__(self, path: Path, wal_path: Path, status: os.stat_result, hold: Hold) -> None:
+        """`status` is the database file's, from after it was held."""
+        self.identity = (status.st_dev, status.st_ino)
+        self.names = status.st_nlink
+        """How many names (hard links) the file has. Each has a -wal of its own, and only ours is followed."""
+        self.written = Written.of(status)
+        """The file as it was last found right."""
+        self._path = path
+        self._wal_path = wal_path
+        self._hold = hold
+        self._settled: _Settled | None = None
+        self._after_ours: WALIndexHeader | None = None
+
+    def check(self) -> None:
+        """Raise ContinuityLostError if the files are not the ones that were followed.
+
+        Raises DatabaseBusyError if that cannot be told just now.
+        """
+        for _ in range(CHECK_TRIES_MAX):
+            index = self._hold.wal_index.read()
+            try:
+                status = os.stat(self._path)  # noqa: PTH116 (links are followed, as SQLite does)
+            except FileNotFoundError:
+                raise ContinuityLostError(REMOVED) from None
+            if (status.st_dev, status.st_ino) != self.identity:
+                raise ContinuityLostError(REPLACED)
+            if not self._hold.wal_index.is_in_place():
+                raise ContinuityLostError(SHM_REMOVED)
+            self.names = status.st_nlink
+            if index is None:
+                self._hold.mend_index()
+            elif self._is_as_known(index, Written.of(status)):
+                return
+            elif self._stood_still(index):
+                self._look(index, Written.of(status))
+                return
+        raise DatabaseBusyError(f"{self._path} is checkpointed without a pause; trying again")
+
+    def _is_as_known(self, index: WALIndexHeader, written: Written) -> bool:
+        known = self._settled
+        return known is not None and (written, *_state(index)) == (known.written, *known.state)
+
+    def _look(self, index: WALIndexHeader, written: Written) -> None:
+        if index.attempted > index.backfilled:
+            self._look_while_unsettled(index, written)
+        else:
+            self._look_when_settled(index, written)
+
+    def checkpointed(self) -> None:
+        """A checkpoint of ours has written to the file, and writers are still kept out: as it is now it is right."""
+        index = self._hold.wal_index.read()
+        self._settled = self._after_ours = None
+        if index is None or index.attempted > index.backfilled:
+            return
+        with suppress(OSError):
+            written = Written.of(os.stat(self._path))  # noqa: PTH116 (writers wait)
+            if self._stood_still(index):
+                self.written, self._after_ours = written, index
+                self._settled = _Settled(written, index.salts, index.backfilled)
+
+    def check_after_checkpoint(self) -> None:
+        """Raise ContinuityLostError if what the last checkpoint of ours has copied back is not in the file."""
+        index, self._after_ours = self._after_ours, None
+        if index is not None and index.backfilled and not self._holds(index, COMPARED_FRAMES_MAX):
+            raise ContinuityLostError(WRITTEN)
+
+    def hold_what_was_copied_back(self) -> bool:
+        """False if the file lacks what a checkpoint has put there: SQLite passes over those frames of the WAL."""
+        index = self._hold.wal_index.read()
+        if index is None or not index.backfilled or index.attempted > index.backfilled:
+            return True
+        return self._holds(index, COMPARED_FRAMES_FIRST)
+
+    def were_left_alone(self, known: Written | None, mark: Mark, life_before: Path) -> bool:
+        """True if only SQLite wrote to the file since it was `known`; `mark` is where the life that goes on ends.
+
+        `life_before` is the shadow file of the life before that one, if it is still there.
+        """
+        index = self._hold.wal_index.read()
+        if known == self.written:
+            return True
+        if index is None:
+            return False
+        if index.frames and index.salts != mark.header.salts:
+            # Another life, which the copy tells.
+            return True
+        if index.attempted == index.backfilled > 0:
+            # Compared when the database was taken hold of.
+            return True
+        with suppress(FileNotFoundError), self._wal_path.open("rb") as wal:
+            if not index.frames:
+                # A restart was published, so all of the life that the WAL still holds had been copied back.
+                return CopiedBack.whole(self._wal_path, mark).is_in(self._hold.read)
+            if (end := last_commit_in(life_before)) is not None and end.frames:
+                left = CopiedBack.whole(life_before, end)
+                if index.attempted > index.backfilled:
+                    # Some of this life may have been copied back too; those pages are read from the WAL.
+                    left = left.without(pages_of(wal.fileno(), index))
+                if left.pages:
+                    return left.is_in(self._hold.read)
+            return is_of_this_life(wal.fileno(), index, self._hold.read)
+        return True  # without its WAL nothing goes on
+
+    def _stood_still(self, before: WALIndexHeader) -> bool:
+        """True if the file was not written to by a checkpoint, nor the WAL restarted, since `before` was read."""
+        after = self._hold.wal_index.read()
+        return after is not None and _state(after) == _state(before)
+
+    def _look_when_settled(self, index: WALIndexHeader, written: Written) -> None:
+        """No checkpoint is under way: was one since the last such moment?"""
+        known = self._settled
+        # A restart of the WAL writes nothing to the file, and until the pin moves nobody copies back what follows it.
+        restarted = known is not None and index.salts != known.salts and not index.backfilled
+        if known is not None and (restarted or (index.salts, index.backfilled) == (known.salts, known.backfilled)):
+            if written != known.written:
+                raise ContinuityLostError(WRITTEN)
+        elif index.backfilled:
+            if not self._holds(index, COMPARED_FRAMES_MAX):
+                raise ContinuityLostError(WRITTEN)
+        elif written != self.written:
+            # Nothing was copied back of this life, and so nothing was written since.
+            raise ContinuityLostError(WRITTEN)
+        self._settled = _Settled(written, index.salts, index.backfilled)
+        self.written = written
+
+    def _look_while_unsettled(self, index: WALIndexHeader, written: Written) -> None:
+        """A checkpoint of somebody's runs, or one ended in the middle, or SQLite forgot how far the last one came."""
+        if written == self.written or self._hold.wal_index.checkpoint_runs():
+            return
+        if not self._is_of_this_life(index):
+            raise ContinuityLostError(WRITTEN)
+        self.written = written
+
+    def _holds(self, index: WALIndexHeader, frames_max: int) -> bool:
+        try:
+            with self._wal_path.open("rb") as wal:
+                copied_back = CopiedBack.read(wal.fileno(), index, frames_max)
+        except FileNotFoundError:
+            return True  # the next copy tells
+        return copied_back is None or copied_back.is_in(self._hold.read)
+
+    def _is_of_this_life(self, index: WALIndexHeader) -> bool:
+        try:
+            with self._wal_path.open("rb") as wal:
+                return is_of_this_life(wal.fileno(), index, self._hold.read)
+        except FileNotFoundError:
+            return True
+
+
+def _state(index: WALIndexHeader) -> tuple[tuple[int, int], int, int]:
+    return (index.salts, index.backfilled, index.attempted)

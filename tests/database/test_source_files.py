@@ -1,0 +1,280 @@
+"""Promise 2 where the files change hands: what writes to the database past SQLite, or takes -shm away, is noticed.
+
+Where nothing proves that the files are the ones that were followed a new generation begins, and what it restores is
+what SQLite has. An application's ordinary life costs none.
+"""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from replication.database.source_files import SHM_REMOVED, WRITTEN
+from replication.errors import DatabaseError
+from tests.foreign import Shell
+from tests.replica.bench import Bench
+
+_WRITE_IN_PLACE = r"""
+import os, sys
+how, copy, live = sys.argv[1:]
+data = open(copy, "rb").read()
+with open(live, "r+b") as file:
+    if how == "truncate and rewrite":
+        file.truncate(0)
+    file.write(data)
+    file.truncate(len(data))
+    file.flush()
+"""
+
+
+def put_in_place(copy: Path, live: Path, how: str = "overwrite") -> None:
+    """Write the bytes of `copy` into `live`, whose inode stays, as cp, dd and rsync --inplace do."""
+    subprocess.run([sys.executable, "-c", _WRITE_IN_PLACE, how, str(copy), str(live)], check=True)
+
+
+def seen(bench: Bench) -> str:
+    """The database as whoever opens it now sees it; the application's own connection may have pages of before."""
+    with Shell(bench.path).open() as other:
+        return other.sha256()
+
+
+def rows(bench: Bench, count: int = 60) -> None:
+    """Rows of several pages, so that a copy from before differs in many of them."""
+    for _ in range(3):
+        bench.write(
+            f"INSERT INTO t(b) WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM n WHERE i<{count}) "
+            "SELECT randomblob(300) FROM n"
+        )
+        bench.database.sync()
+
+
+@pytest.fixture
+def copy(bench: Bench) -> Path:
+    """An older copy of the database, of one file; the live one has gone on since, and its WAL is all backfilled."""
+    rows(bench)
+    bench.database.checkpoint()
+    copy = bench.folder / "copy.db"
+    # By another process: to close the file here would drop the locks of ours.
+    subprocess.run(["cp", bench.path, copy], check=True)
+    replica = bench.replica()
+    replica.sync()
+    for _ in range(2):
+        # No page more: of those SQLite remembers the number, whatever file it finds.
+        bench.write("UPDATE t SET b = randomblob(300)")
+        bench.database.checkpoint()
+    bench.settle()
+    return copy
+
+
+@pytest.mark.parametrize("how", ["overwrite", "truncate and rewrite"])
+@pytest.mark.parametrize("application", ["open", "closed", "closed and opened"])
+@pytest.mark.parametrize("engine", ["running", "stopped"])
+def test_promise_2_an_older_copy_put_over_the_live_file_begins_a_generation(
+    bench: Bench, copy: Path, how: str, application: str, engine: str
+) -> None:
+    if application != "open":
+        bench.app.close()
+
+    def restore_by_hand() -> None:
+        put_in_place(copy, bench.path, how)
+        if application != "closed":
+            bench.app = Shell(bench.path).open(autocheckpoint=False) if application != "open" else bench.app
+            bench.write("INSERT INTO t(b) VALUES('after the copy')")
+
+    if engine == "stopped":
+        bench.restart(restore_by_hand)
+    else:
+        restore_by_hand()
+    before = bench.database.position
+    for _ in range(3):
+        bench.database.sync()
+    if application == "closed":
+        bench.app = Shell(bench.path).open(autocheckpoint=False)
+        bench.states.append(bench.app.sha256())
+    bench.settle()
+    assert len(bench.reasons()) == 2, before
+    if engine == "running":
+        assert bench.reasons()[-1] == WRITTEN
+    assert bench.restored() == seen(bench)
+    bench.commit(400)
+    bench.settle()
+    assert bench.restored() == seen(bench)
+
+
+def test_promise_2_a_copy_put_over_a_file_whose_wal_is_not_backfilled_begins_a_generation(
+    bench: Bench, copy: Path
+) -> None:
+    rows(bench)
+    put_in_place(copy, bench.path)
+    bench.write("INSERT INTO t(b) VALUES('over both')")
+    bench.settle()
+    assert bench.reasons()[-1].startswith(WRITTEN)
+    assert bench.restored() == seen(bench)
+
+
+def test_promise_2_a_reader_that_keeps_the_old_wal_is_waited_for_in_words(bench: Bench, copy: Path) -> None:
+    bench.write("INSERT INTO t(b) VALUES('in the wal')")
+    bench.database.sync()
+    with Shell(bench.path).open() as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT count(*) FROM t")
+        bench.database.checkpoint()
+        put_in_place(copy, bench.path)
+        with pytest.raises(DatabaseError, match="written to by another program"):
+            bench.database.sync()
+        reader.execute("ROLLBACK")
+    bench.settle()
+    assert bench.restored() == seen(bench)
+
+
+@pytest.mark.parametrize("again", [False], ids=["and opens anew"])
+def test_promise_2_shm_removed_under_a_live_application_begins_a_generation(bench: Bench, again: bool) -> None:
+    replica = bench.replica()
+    for _ in range(3):
+        bench.commit(2000)
+    bench.database.checkpoint()
+    replica.sync()
+    Path(f"{bench.path}-shm").unlink()
+    if not again:
+        bench.app.close()
+        bench.app = Shell(bench.path).open(autocheckpoint=False)
+    # With nothing to keep it, the WAL is restarted with commits that were never copied.
+    for _ in range(3):
+        bench.write("INSERT INTO t(b) VALUES(randomblob(500))")
+    bench.app.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    bench.write("INSERT INTO t(b) VALUES(randomblob(500))")
+    bench.app.execute("PRAGMA wal_checkpoint(RESTART)")
+    bench.write("INSERT INTO t(b) VALUES(randomblob(500))")
+    bench.settle()
+    assert bench.reasons()[1:] == [SHM_REMOVED]
+    assert bench.restored() == seen(bench)
+
+
+def test_promise_2_a_second_name_is_told_of_and_the_commits_of_the_first_go_on(bench: Bench) -> None:
+    replica = bench.replica()
+    bench.commit()
+    other = bench.folder / "other name.db"
+    os.link(bench.path, other)
+    bench.commit()
+    assert bench.database.health.state == "error"
+    assert "hard links" in bench.database.health.error
+    replica.sync()
+    assert bench.restored() == bench.states[-1]
+    other.unlink()
+    bench.commit()
+    assert bench.database.health.state == "ok"
+    replica.sync()
+    assert bench.restored() == bench.states[-1]
+    assert len(bench.reasons()) == 1
+
+
+def test_promise_2_what_an_application_writes_by_another_name_begins_a_generation_once_it_is_in_the_file(
+    bench: Bench,
+) -> None:
+    bench.commit()
+    bench.database.checkpoint()
+    replica = bench.replica()
+    replica.sync()
+    bench.app.kill()
+    other = bench.folder / "other name.db"
+    os.link(bench.path, other)
+    with Shell(other).open() as app:
+        app.execute("INSERT INTO t(b) VALUES(randomblob(5000))")
+        app.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        bench.settle()
+        assert bench.reasons()[1:] == [WRITTEN]
+        assert bench.restored() == app.sha256()
+
+
+@pytest.mark.parametrize("what", ["cut", "overwritten"])
+def test_promise_3_a_snapshot_of_a_file_that_changes_meanwhile_is_not_taken(
+    bench: Bench, copy: Path, what: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("replication.database.image.CHUNK_BYTES", 4096)
+    with bench.database.image() as image:
+        chunks = image.chunks()
+        next(chunks)
+        if what == "cut":
+            subprocess.run(
+                [sys.executable, "-c", "import os, sys; os.truncate(sys.argv[1], 8192)", bench.path], check=True
+            )
+        else:
+            put_in_place(copy, bench.path)
+        with pytest.raises(DatabaseError, match=r"(?i)than sqlite"):
+            list(chunks)
+
+
+ORDINARY: dict[str, Callable[[Bench], object]] = {
+    "checkpoint PASSIVE": lambda bench: bench.app.execute("PRAGMA wal_checkpoint(PASSIVE)"),
+    "checkpoint FULL": lambda bench: bench.app.execute("PRAGMA wal_checkpoint(FULL)"),
+    "checkpoint RESTART": lambda bench: bench.app.execute("PRAGMA wal_checkpoint(RESTART)"),
+    "checkpoint TRUNCATE": lambda bench: bench.app.execute("PRAGMA wal_checkpoint(TRUNCATE)"),
+    "VACUUM": lambda bench: bench.write("VACUUM"),
+    "delete and VACUUM": lambda bench: [bench.app.execute(sql) for sql in ("DELETE FROM t WHERE a > 3", "VACUUM")],
+    "another opens and closes": lambda bench: Shell(bench.path).run("SELECT count(*) FROM t"),
+    "another writes": lambda bench: Shell(bench.path).run("INSERT INTO t(b) VALUES(1)"),
+    "a rolled back transaction": lambda bench: [
+        bench.app.execute(sql) for sql in ("BEGIN", *["INSERT INTO t(b) VALUES(randomblob(900))"] * 40, "ROLLBACK")
+    ],
+    "our checkpoint": lambda bench: bench.database.checkpoint(),
+    "backup into it": lambda bench: backup_into(bench),
+    "our restart": lambda bench: bench.restart(),
+}
+
+
+def backup_into(bench: Bench) -> None:
+    """SQLite's backup API writes another database into the live one, as one transaction."""
+    other = bench.folder / "backup.db"
+    other.unlink(missing_ok=True)
+    Shell(other).run(
+        "PRAGMA page_size=1024; CREATE TABLE t(a INTEGER PRIMARY KEY, b BLOB);"
+        "INSERT INTO t(b) VALUES(randomblob(9000));"
+    )
+    code = (
+        "import sqlite3, sys\n"
+        "source, live = sqlite3.connect(sys.argv[1]), sqlite3.connect(sys.argv[2], timeout=30)\n"
+        "live.execute('PRAGMA wal_autocheckpoint=0')\n"
+        "source.backup(live)\n"
+    )
+    subprocess.run([sys.executable, "-c", code, other, bench.path], check=True)
+    bench.states.append(bench.app.sha256())
+
+
+@pytest.mark.parametrize("first", ORDINARY)
+def test_promise_2_an_application_s_ordinary_life_costs_no_generation(bench: Bench, first: str) -> None:
+    bench.replica()
+    # A checkpoint of others does not wait for our pin.
+    bench.app.execute("PRAGMA busy_timeout=0")
+    rows(bench, 20)
+    bench.settle()
+    for second in ORDINARY:
+        for what in (first, second):
+            ORDINARY[what](bench)
+            bench.database.sync()
+            bench.commit(600)
+    bench.database.checkpoint()
+    bench.commit(600)
+    bench.settle()
+    assert bench.restored() == seen(bench)
+    assert bench.reasons() == ["no generation exists"]
+
+
+def test_65_537_restarts_of_the_wal_without_a_commit_cost_no_generation(bench: Bench) -> None:
+    replica = bench.replica()
+    bench.commit()
+    replica.sync()
+    bench.database.checkpoint()
+    code = (
+        "import sqlite3, sys\n"
+        "app = sqlite3.connect(sys.argv[1], isolation_level=None)\n"
+        "for _ in range(65540):\n"
+        "    app.execute('PRAGMA wal_checkpoint(TRUNCATE)').fetchall()\n"
+    )
+    subprocess.run([sys.executable, "-c", code, bench.path], check=True)
+    for _ in range(3):
+        bench.commit()
+        replica.sync()
+    assert len(bench.reasons()) == 1
