@@ -52,6 +52,11 @@ class _Settled:
     written: Written
     salts: tuple[int, int]
     backfilled: int
+    changes: int
+
+    @classmethod
+    def of(cls, written: Written, index: WALIndexHeader) -> "_Settled":
+        return cls(written, index.salts, index.backfilled, index.changes)
 
     @property
     def state(self) -> tuple[tuple[int, int], int, int]:
@@ -120,7 +125,7 @@ class SourceFiles:
             written = Written.of(os.stat(self._path))  # noqa: PTH116 (writers wait)
             if self._stood_still(index):
                 self.written, self._after_ours = written, index
-                self._settled = _Settled(written, index.salts, index.backfilled)
+                self._settled = _Settled.of(written, index)
 
     def check_after_checkpoint(self) -> None:
         """Raise ContinuityLostError if what the last checkpoint of ours has copied back is not in the file."""
@@ -173,6 +178,9 @@ class SourceFiles:
     def _look_when_settled(self, index: WALIndexHeader, written: Written) -> None:
         """No checkpoint is under way: was one since the last such moment?"""
         known = self._settled
+        if known is not None and index.changes < known.changes:
+            # SQLite's recovery forgot what was copied back, and a checkpoint has copied it once more.
+            known = None
         # A restart of the WAL writes nothing to the file, and until the pin moves nobody copies back what follows it.
         restarted = known is not None and index.salts != known.salts and not index.backfilled
         if known is not None and (restarted or (index.salts, index.backfilled) == (known.salts, known.backfilled)):
@@ -184,11 +192,13 @@ class SourceFiles:
         elif written != self.written:
             # Nothing was copied back of this life, and so nothing was written since.
             raise ContinuityLostError(WRITTEN)
-        self._settled = _Settled(written, index.salts, index.backfilled)
+        self._settled = _Settled.of(written, index)
         self.written = written
 
     def _look_while_unsettled(self, index: WALIndexHeader, written: Written) -> None:
         """A checkpoint of somebody's runs, or one ended in the middle, or SQLite forgot how far the last one came."""
+        # The next one may copy back what the file holds, and come as far as the last.
+        self._settled = None
         if written == self.written or self._hold.wal_index.checkpoint_runs():
             return
         if not self._is_of_this_life(index):

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from replication.sqlite.wal_index import WALIndex
 
 from replication.database import database as database_module
 from replication.database import follower as follower_module
@@ -21,6 +20,7 @@ from replication.replica import upload
 from replication.sqlite import connection as connection_module
 from replication.sqlite import hold as hold_module
 from replication.sqlite.hold import Hold
+from replication.sqlite.wal_index import WALIndex
 
 IMAGE_CHUNK_BYTES = 4096
 SEGMENT_BYTES = 16 << 10

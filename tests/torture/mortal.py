@@ -66,10 +66,12 @@ class File(apsw.VFSFile):
 
 disk = Disk()
 path = None
+kept = []  # a connection that is forgotten is closed, and the last one that closes takes the WAL with it
 
 def write(answers, before, statements):
     global armed, path
     db = apsw.Connection(path, vfs="mortal")
+    kept.append(db)
     db.set_busy_timeout(30_000)
     for statement in before:
         db.execute(statement).fetchall()
