@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from replication.database.continuity import last_commit as last_commit_in
-from replication.database.copied_back import CopiedBack, is_of_this_life, pages_of
+from replication.database.copied_back import CopiedBack, commits_after, is_of_this_life, pages_of
 from replication.database.follower import ContinuityLostError
 from replication.database.tail import Mark
 from replication.sqlite.errors import DatabaseBusyError
@@ -52,11 +52,12 @@ class _Settled:
     written: Written
     salts: tuple[int, int]
     backfilled: int
+    frames: int
     changes: int
 
     @classmethod
     def of(cls, written: Written, index: WALIndexHeader) -> "_Settled":
-        return cls(written, index.salts, index.backfilled, index.changes)
+        return cls(written, index.salts, index.backfilled, index.frames, index.changes)
 
     @property
     def state(self) -> tuple[tuple[int, int], int, int]:
@@ -178,7 +179,7 @@ class SourceFiles:
     def _look_when_settled(self, index: WALIndexHeader, written: Written) -> None:
         """No checkpoint is under way: was one since the last such moment?"""
         known = self._settled
-        if known is not None and index.changes < known.changes:
+        if known is not None and written != known.written and self._recovered_since(known, index):
             # SQLite's recovery forgot what was copied back, and a checkpoint has copied it once more.
             known = None
         # A restart of the WAL writes nothing to the file, and until the pin moves nobody copies back what follows it.
@@ -204,6 +205,16 @@ class SourceFiles:
         if not self._is_of_this_life(index):
             raise ContinuityLostError(WRITTEN)
         self.written = written
+
+    def _recovered_since(self, known: _Settled, index: WALIndexHeader) -> bool:
+        """True if SQLite has made its index anew: then it has counted fewer commits than came since."""
+        if index.salts != known.salts:
+            return False
+        try:
+            with self._wal_path.open("rb") as wal:
+                return index.changes < known.changes + commits_after(wal.fileno(), index, known.frames)
+        except FileNotFoundError:
+            return False
 
     def _holds(self, index: WALIndexHeader, frames_max: int) -> bool:
         try:

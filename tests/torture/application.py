@@ -50,6 +50,11 @@ class Application(ABC):
 
     @property
     @abstractmethod
+    def shares_its_index(self) -> bool:
+        """The engine holds nothing, or the -shm that is beside the database."""
+
+    @property
+    @abstractmethod
     def followed(self) -> bytes | None:
         """The header of the WAL of which the engine copied something last."""
 

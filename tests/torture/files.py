@@ -147,7 +147,8 @@ class Files(Application):
 
     def _is_all_in_the_file(self) -> bool:
         """True if the file alone is the database, whatever the WAL holds; nobody needs any frame of that."""
-        if not self.is_open or self.left_wal:
+        # Whoever lets go of an index that was removed makes another one, by which all counts again.
+        if not self.is_open or self.left_wal or not self.shares_its_index:
             return False
         self.mend_index()
         self._rest()

@@ -120,6 +120,11 @@ class History(Files):
         return self.database is not None and self.database._held is not None and not self.opening
 
     @property
+    def shares_its_index(self) -> bool:
+        held = self.database._held if self.database is not None else None
+        return held is None or held.wal_index.is_in_place()
+
+    @property
     def followed(self) -> bytes | None:
         held = self.database is not None and self.database._held is not None
         mark = self.database.mark if self.database is not None and held else self.last_mark
