@@ -9,11 +9,13 @@ import socket
 import ssl
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import Any
 
 from replication.errors import (
     AccessDeniedError,
     BucketNotFoundError,
+    ObjectExistsError,
     ObjectNotFoundError,
     ReplicationError,
     StorageError,
@@ -122,6 +124,8 @@ def _answered(error: Exception, place: Place, name: str | None) -> StorageError:
         )
     if name is not None and code in ("NoSuchKey", "404"):
         return ObjectNotFoundError(name, place.address)
+    if name is not None and (code == "PreconditionFailed" or status == HTTPStatus.PRECONDITION_FAILED):
+        return ObjectExistsError(name, place.address)
     if code == "RequestTimeTooSkewed":
         return StorageError(
             f"{place.server} refused the request because the clock of this machine is off; set the clock"
