@@ -23,7 +23,9 @@ class LateStorage(MemoryStorage):
         super().__init__()
         self.listed: set[str] | None = None
         self.keep_back = False
-        self._kept: list[tuple[str, bytes]] = []
+        self.ignores_create = False
+        """As some servers do: what arrives late then takes the place of what is there."""
+        self._kept: list[tuple[str, bytes, bool]] = []
 
     def freeze(self) -> None:
         self.listed = set(self.names())
@@ -33,14 +35,15 @@ class LateStorage(MemoryStorage):
 
     def arrive(self) -> None:
         """What was kept back is carried out at last."""
-        for name, data in self._kept:
-            self.replace(name, data)
+        for name, data, create in self._kept:
+            if not create or self.ignores_create or name not in self.names():
+                self.replace(name, data)
         self._kept.clear()
 
-    def put(self, name: str, chunks: Iterable[bytes]) -> int:
+    def put(self, name: str, chunks: Iterable[bytes], *, create: bool = False) -> int:
         if not self.keep_back:
-            return super().put(name, chunks)
-        self._kept.append((name, b"".join(chunks)))
+            return super().put(name, chunks, create=create)
+        self._kept.append((name, b"".join(chunks), create))
         self.keep_back = False
         raise StorageError("no answer in time")
 
