@@ -531,7 +531,7 @@ class Replica:
             "previous": origin.previous,
             "earlier": " ".join(origin.earlier),
             # Another program may go on with the one before, so that this one is not simply the newer.
-            "beside": origin.previous if origin.previous in disowned(self._database.meta_path) else "",
+            "beside": " ".join(self._parted_from(origin)),
         }
         self._emit("info", "write snapshot", position=str(position), size=image.size)
         self._started(snapshot_name(position.generation, position.index), image.size)
@@ -580,6 +580,11 @@ class Replica:
             )
             disown(self._database.meta_path, self.name, generation, self._alarm, certain=position is not None)
             self._emit("error", "another program writes the same history", object=found.foreign, warning=self._alarm)
+
+    def _parted_from(self, origin: Origin) -> list[str]:
+        """The generations before this one that another program goes on with."""
+        theirs = disowned(self._database.meta_path)
+        return [name for name in (origin.previous, *origin.earlier) if name in theirs]
 
     def _restart(self, reason: str) -> None:
         """This generation cannot be continued here: the database begins another, and we start over with it."""
