@@ -41,7 +41,8 @@ def compare(client: ReplicaClient, database: Database, name: str, here: Position
     end = database.end(here, start.generation, start.index)
     if end == 0:
         reason = f"replica {name} is at index {start.index:08x}, of which no shadow wal is left"
-        if start.index > max(database.shadow.indexes(start.generation), default=-1):
+        indexes = database.shadow.indexes(start.generation)
+        if indexes and start.index > indexes[-1]:
             raise diverged(client, segment_name(start), reason)
         raise DivergedError(reason)
     for _ in range(READS_OF_DAMAGED):

@@ -516,7 +516,7 @@ class Replica:
         origin = self._database.origin
         if origin.generation != position.generation:
             origin = Origin(position.generation, "", "", "")
-        note: Note = {
+        note: dict[str, str | int] = {
             "v": NOTE_VERSION,
             **self._writer.note(),
             "position": str(position),
@@ -530,9 +530,9 @@ class Replica:
             "reason": origin.reason,
             "previous": origin.previous,
             "earlier": " ".join(origin.earlier),
-            # Another program may go on with the one before, so that this one is not simply the newer.
-            "beside": " ".join(self._parted_from(origin)),
         }
+        if theirs := self._parted_from(origin):
+            note["beside"] = " ".join(theirs)
         self._emit("info", "write snapshot", position=str(position), size=image.size)
         self._started(snapshot_name(position.generation, position.index), image.size)
         began = time.monotonic()
@@ -579,10 +579,13 @@ class Replica:
                 )
             )
             disown(self._database.meta_path, self.name, generation, self._alarm, certain=position is not None)
-            self._emit("error", "another program writes the same history", object=found.foreign, warning=self._alarm)
+            # At the start it may as well be what this database was set back from, by a backup or a loss of power.
+            certain = position is not None
+            words = "another program writes the same history" if certain else "the replica holds another history"
+            self._emit("error" if certain else "warning", words, object=found.foreign, warning=self._alarm)
 
     def _parted_from(self, origin: Origin) -> list[str]:
-        """The generations before this one that another program goes on with."""
+        """The generations before this one that another program goes on with, so that this is not simply the newer."""
         theirs = disowned(self._database.meta_path)
         return [name for name in (origin.previous, *origin.earlier) if name in theirs]
 
