@@ -60,11 +60,8 @@ def _same_until(client: ReplicaClient, database: Database, name: str, start: Pos
         with closing_iterator(client.read(segment_name(start))) as pieces:
             for piece in pieces:
                 if offset + len(piece) > end or os.pread(descriptor, len(piece), offset) != piece:
-                    raise diverged(
-                        client,
-                        segment_name(start),
-                        f"replica {name} holds other WAL than this database, as after going back to an older copy of it",
-                    )
+                    reason = "holds other WAL than this database, as after going back to an older copy of it"
+                    raise diverged(client, segment_name(start), f"replica {name} {reason}")
                 offset += len(piece)
     finally:
         os.close(descriptor)

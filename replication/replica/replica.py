@@ -447,7 +447,7 @@ class Replica:
             self._floor = image.position.offset
 
     def _meet_snapshot(self, generation: str) -> None:
-        """A first snapshot is there that we do not know of: go on from it if it is ours, its answer having been lost."""
+        """A first snapshot is there that we do not know of: go on from it if it is ours, with its answer lost."""
         found = recover(self.client, self._database, self.name, generation)
         if found is None:
             raise StorageError(

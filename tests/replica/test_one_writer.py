@@ -68,7 +68,8 @@ def parted(first: Bench, second: Bench, other: Writer, certain: bool = True) -> 
     """The second has found the first out, and each has its own history with all of its commits."""
     generations = [bench.database.generations[-1] for bench in (first, second)]
     assert first.reasons() in ([], ["no generation exists"]), first.reasons()
-    assert second.reasons()[-1:] and str(other) in second.reasons()[-1], second.reasons()
+    assert second.reasons(), "it has begun none"
+    assert str(other) in second.reasons()[-1]
     alarms = [values for _, message, values in second.told if message == (ALARM if certain else UNCERTAIN)]
     assert len(alarms) == 1, alarms
     warning = second.replica().warning

@@ -250,7 +250,7 @@ def test_promise_8_what_is_created_replaces_nothing(store: Storage, make_store: 
     assert store.put("folder/a", [b"mine" * (size // 4)], create=True) == size // 4 * 4
     other = make_store()
     for writer in (store, other, store):
-        with pytest.raises(ObjectExistsError, match="folder/a is in .* already") as caught:
+        with pytest.raises(ObjectExistsError, match=r"folder/a is in .* already") as caught:
             writer.put("folder/a", [b"other" * (size // 5)], create=True)
         assert caught.value.name == "folder/a"
         assert read(store, "folder/a") == b"mine" * (size // 4)

@@ -7,7 +7,6 @@ comes of it, and however late. Until it is known, and where the header is ignore
 
 from collections.abc import Callable, Iterator, MutableMapping
 from contextlib import AbstractContextManager, suppress
-from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from replication.errors import ObjectExistsError, ObjectNotFoundError, StorageError
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
 
 TRIAL_BYTES_MAX = 64 * 1024
 """An object that is larger is not sent twice to find out what the server does."""
+_BAD_REQUEST, _NOT_IMPLEMENTED = 400, 501
 _REFUSALS = ("NotImplemented", "InvalidArgument", "InvalidRequest")
 """Codes with which servers refuse a header that they do not know, under status 400 or 501."""
 
@@ -34,7 +34,8 @@ def create_object(
 ) -> int:
     """Store `first` and `rest`, if it goes in parts, as a new object, and return its bytes.
 
-    Raises `exists` if there is one. `request` is as in upload_parts; `heeded` is what is known of the header, by bucket.
+    Raises `exists` if there is one. `request` is as in upload_parts; `heeded` has what is known of the header, by
+    bucket.
     """
 
     def look() -> None:
@@ -67,9 +68,7 @@ def _put(
             client.put_object(bucket, key, body, create=True)
         except Exception as error:
             status = error_status(error)
-            if status == HTTPStatus.NOT_IMPLEMENTED or (
-                status == HTTPStatus.BAD_REQUEST and error_code(error) in _REFUSALS
-            ):
+            if status == _NOT_IMPLEMENTED or (status == _BAD_REQUEST and error_code(error) in _REFUSALS):
                 return False
             raise
     return True

@@ -9,7 +9,6 @@ import socket
 import ssl
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from http import HTTPStatus
 from typing import Any
 
 from replication.errors import (
@@ -55,6 +54,7 @@ _NO_CREDENTIALS = (
 _WRONG_REGION_CODES = frozenset(
     {"PermanentRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException"}
 )
+_PRECONDITION_FAILED = 412
 _GATEWAY_STATUSES = (502, 503, 504)
 """What a proxy before a store answers, as a page, when the store is away."""
 _ACCESS_KEY = re.compile(r"\b(?:AKIA|ASIA)[A-Z0-9]{12,}\b")
@@ -124,7 +124,7 @@ def _answered(error: Exception, place: Place, name: str | None) -> StorageError:
         )
     if name is not None and code in ("NoSuchKey", "404"):
         return ObjectNotFoundError(name, place.address)
-    if name is not None and (code == "PreconditionFailed" or status == HTTPStatus.PRECONDITION_FAILED):
+    if name is not None and (code == "PreconditionFailed" or status == _PRECONDITION_FAILED):
         return ObjectExistsError(name, place.address)
     if code == "RequestTimeTooSkewed":
         return StorageError(
