@@ -72,7 +72,7 @@ def insert(app: ForeignConnection, client: ReplicaClient, output: Path, generati
     sha = app.sha256()
 
     def there() -> bool:
-        names = generation or [name for name in client.generations()]
+        names = generation or client.generations()
         return any(
             client.snapshots(name) and restored(client, output, restore_points(client, name)[-1]) == sha
             for name in names
