@@ -170,7 +170,8 @@ def _refuse_parted(candidates: Sequence[Candidate]) -> None:
             others = [
                 item
                 for item in candidates
-                if item.newest > parted.oldest
+                # Some stores have times in whole seconds.
+                if item.newest >= parted.oldest
                 and (item.generation == shared or (item.note and shared in item.note.before))
                 and not (item is parted or (item.note and parted.generation in item.note.before))
             ]

@@ -41,7 +41,12 @@ class Published:
     @property
     def segments(self) -> list[Path]:
         """Its segments in order, without the marks at the ends of indexes."""
-        return [path for path in sorted(self.root.rglob("*.wal.lz4")) if any(decompress("", [path.read_bytes()]))]
+        return [path for path in self.wal if any(decompress("", [path.read_bytes()]))]
+
+    @property
+    def wal(self) -> list[Path]:
+        """Its segments in order, those marks among them."""
+        return sorted(self.root.rglob("*.wal.lz4"))
 
     def name(self, path: Path) -> str:
         """The name of one of its objects."""
