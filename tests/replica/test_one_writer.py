@@ -11,6 +11,7 @@ from contextlib import suppress
 
 import pytest
 
+from replication.database.source_files import WRITTEN
 from replication.errors import NoRestorePointError, StorageError
 from replication.replica.disowned import disowned
 from replication.replica.writer import Writer
@@ -309,7 +310,8 @@ def test_promise_8_in_any_order(original: Bench, benches: list[Bench], seed: int
     kept = [bench for bench in pair if len(bench.reasons()) == (bench is original)]
     assert len(kept) <= 1
     told = [bench for bench in pair if any(message in (ALARM, UNCERTAIN) for _, message, _ in bench.told)]
-    assert told
+    # A clone whose files are not proven to be those that were followed parts at its start, before anybody meets.
+    assert told or clone.reasons()[0].startswith(("wal", WRITTEN)), clone.reasons()
 
 
 def test_who_wrote_an_object_is_in_its_note(original: Bench) -> None:
