@@ -94,7 +94,8 @@ class FileStore:
                 if event.mask & flags.ISDIR:
                     with suppress(FileNotFoundError, NotADirectoryError):
                         self._add(path)
-                elif event.mask & flags.MOVED_TO:
+                elif path.suffix != ".tmp":
+                    # By a rename, or as a new name of a written file.
                     self._see(path, at)
 
     def _add(self, folder: Path) -> None:

@@ -164,6 +164,9 @@ def _view(database: DatabaseConfig, stop: threading.Event) -> _View:
     """The source at its newest commit. Its reader has ended when this returns."""
     if not database.path.exists():
         return _View("", None, f"{database.path} does not exist")
+    if (names := database.path.stat().st_nlink) > 1:
+        why = f"{database.path} has {names} names (hard links), and commits by another name are not seen by this one"
+        return _View("", None, why)
     with still(database.path) as source:
         digest = _digest_still(source, stop)
         place, why_not = _place(database, source)

@@ -10,7 +10,8 @@
     │   ├── AccessDeniedError            7   wrong credentials or no permission
     │   ├── BucketNotFoundError          8   the bucket does not exist
     │   ├── PlaceLostError               6   the folder of a replica is not the one it was
-    │   └── ObjectNotFoundError         11   one object is not there
+    │   ├── ObjectNotFoundError         11   one object is not there
+    │   └── ObjectExistsError            6   an object that was to be made is there already
     ├── LocalFileError                  14   disk full, read-only folder, no permission here
     ├── InconclusiveError               18   a verification that could not be brought to its end
     └── RestoreError                    15   a restore that could not be done
@@ -97,6 +98,14 @@ class ObjectNotFoundError(StorageError):
 
     def __init__(self, name: str, where: str) -> None:
         super().__init__(f"{name} is not in {where}")
+        self.name = name
+
+
+class ObjectExistsError(StorageError):
+    """An object of this name is there already, and was left as it is."""
+
+    def __init__(self, name: str, where: str) -> None:
+        super().__init__(f"{name} is in {where} already, and is not written over")
         self.name = name
 
 

@@ -16,6 +16,7 @@ from replication.database.origin import Origin
 from replication.database.shadow_wal import Ownership, ShadowWAL
 from replication.errors import LocalFileError
 from replication.position import Position
+from replication.replica.disowned import warning
 from replication.sqlite.checksum import FRAME_HEADER_SIZE, WAL_HEADER_SIZE
 from replication.sqlite.wal import WALHeader, align
 from replication.status import Verification
@@ -40,9 +41,10 @@ class Reach:
 
 @dataclass(frozen=True, slots=True)
 class ReplicaReport:
-    """One replica. `state` is ok, syncing, behind, error, or unknown; what is not known is None.
+    """One replica. `state` is ok, shared, syncing, behind, error, or unknown; what is not known is None.
 
-    `last_error` is what was wrong last, maybe long ago; `error` is wrong now. Times are since the epoch.
+    "shared" is ok, but that another program writes to the same place, as `warning` says in words. `last_error` is what
+    was wrong last, maybe long ago; `error` is wrong now. Times are since the epoch.
     """
 
     name: str
@@ -57,6 +59,7 @@ class ReplicaReport:
     last_error: str
     last_error_time: float
     verified: Verification | None
+    warning: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +166,9 @@ def _replica(local: Local, reach: Reach, now: float) -> ReplicaReport:
     elif local.pid is not None and lag < NOTE_SECONDS_MIN:
         state = "syncing"
     running = local.pid is not None
+    shared = warning(local.config.meta_path, reach.name, local.pid)
+    if shared and state == "ok":
+        state = "shared"
     return ReplicaReport(
         name=reach.name,
         address=reach.address,
@@ -176,6 +182,7 @@ def _replica(local: Local, reach: Reach, now: float) -> ReplicaReport:
         last_error=note.last_error,
         last_error_time=note.last_error_time,
         verified=note.verified,
+        warning=shared,
     )
 
 

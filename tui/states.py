@@ -37,10 +37,11 @@ OK = State("ok", "●", "o", "green", 0)
 SYNCING = State("syncing", "◐", "~", "cyan", 1)
 STARTING = State("starting", "?", "?", "default", 2)
 PAUSED = State("paused", "◌", "-", "magenta", 3)
-BEHIND = State("behind", "▲", "!", "yellow", 4)
-ERROR = State("error", "✖", "x", "red", 5)
+SHARED = State("shared", "◆", "#", "yellow", 4)
+BEHIND = State("behind", "▲", "!", "yellow", 5)
+ERROR = State("error", "✖", "x", "red", 6)
 
-STATES = (OK, SYNCING, STARTING, PAUSED, BEHIND, ERROR)
+STATES = (OK, SYNCING, STARTING, PAUSED, SHARED, BEHIND, ERROR)
 """From well to worst."""
 
 LEGEND: dict[State, str] = {
@@ -48,6 +49,7 @@ LEGEND: dict[State, str] = {
     SYNCING: "commits are on their way to the replica",
     STARTING: "not looked at yet, or the file does not exist yet",
     PAUSED: "paused by P: nothing is copied or uploaded",
+    SHARED: "every commit is there, and another program writes to the same place: Enter says which",
     BEHIND: "commits have waited for longer than a few seconds",
     ERROR: "the last try failed; the next one comes by itself",
 }
@@ -57,8 +59,9 @@ _REPLICA = {state.word: state for state in STATES}
 
 
 def replica_state(replica: ReplicaStatus) -> State:
-    """How one replica stands."""
-    return _REPLICA.get(replica.state, STARTING)
+    """How one replica stands; one that another program writes to as well is never simply ok."""
+    state = _REPLICA.get(replica.state, STARTING)
+    return SHARED if replica.warning and state in (OK, SYNCING) else state
 
 
 def database_state(database: DatabaseStatus) -> State:
@@ -67,7 +70,7 @@ def database_state(database: DatabaseStatus) -> State:
     if worst is PAUSED or worst is STARTING:
         return worst
     for replica in database.replicas:
-        state = _REPLICA.get(replica.state, STARTING)
+        state = replica_state(replica)
         if state.urgency > worst.urgency:
             worst = state
     return worst
@@ -97,7 +100,7 @@ def left_to_upload(status: EngineStatus) -> int:
 
 
 def _soon_done(replica: ReplicaStatus) -> bool:
-    state = replica_state(replica)
+    state = _REPLICA.get(replica.state, STARTING)
     if state is STARTING:
         # What a replica lacks is not known before it has answered, unless its first snapshot is on its way.
         return not replica.uploading

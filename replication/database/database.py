@@ -26,7 +26,7 @@ from replication.database.image import Image
 from replication.database.lock import EngineLock
 from replication.database.origin import Origin
 from replication.database.shadow_wal import Ownership, ShadowWAL
-from replication.database.source_files import WRITTEN, Written
+from replication.database.source_files import SHM_REMOVED, WRITTEN, Written
 from replication.database.tail import Mark
 from replication.database.unwritten import is_unchanged
 from replication.errors import DatabaseError, LocalFileError
@@ -34,6 +34,7 @@ from replication.position import Position
 from replication.sqlite.connection import check_is_database
 from replication.sqlite.errors import DatabaseBusyError
 from replication.sqlite.hold import CheckpointResult, HoldLostError, empty_wal
+from replication.sqlite.openers import openers_of_removed
 from replication.steps import reached
 
 Emit = Callable[..., None]
@@ -169,7 +170,7 @@ class Database:
                 self.health = replace(self.health, state=state, error=str(error))
                 raise error from None
             now = self._clock()
-            words = self._other_names(self._held)
+            words = self._other_names(self._held) or self._passed_by(self._held)
             self.health = replace(self.health, state="error" if words else "ok", error=words, last_sync=now)
             return self._held.next_time(self._policy, now)
 
@@ -365,6 +366,12 @@ class Database:
                 f"{wal_path.name} and {wal_path.name[:-4]}-shm beside it"
             )
         self._left_wal = None
+        if self._wanted_generation == SHM_REMOVED and (users := openers_of_removed(Path(f"{str(wal_path)[:-4]}-shm"))):
+            # With a -shm of ours in its place what they have committed would not count, even once they are gone.
+            raise DatabaseError(
+                f"{self.path}-shm was removed, and {users[0]} still goes by it, so that nobody else sees its commits. "
+                "Restart it: then they count, and replication begins a new generation"
+            )
         self._claim_file()
         self._held = Held.take(self.path, self._clock())
         if not self._held.files.hold_what_was_copied_back():
@@ -402,6 +409,15 @@ class Database:
         if self.health.error != words:
             self._emit("warning", "the database file has other names", names=held.files.names)
         return words
+
+    def _passed_by(self, held: Held) -> str:
+        """What to say if somebody commits without telling the -shm that is there."""
+        if held.follower is None or not held.follower.passed_by:
+            return ""
+        return (
+            f"{held.wal_path} gets commits that are not counted in {self.path.name}-shm: an application goes on with "
+            "one that was removed. Restart it; until then nobody else sees its commits, and they are not replicated"
+        )
 
     def _describe_files(self, held: Held) -> None:
         """Write down what the next start compares the files with."""

@@ -6,11 +6,12 @@ that SQLite counts end the generation.
 """
 
 import os
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
 from replication.database.shadow_wal import ShadowLostError, ShadowWAL
-from replication.database.tail import Mark, OverwrittenError, copy_frames, has_frame, last_commit
+from replication.database.tail import Mark, OverwrittenError, commits_after, copy_frames, has_frame, last_commit
 from replication.errors import DatabaseError
 from replication.position import INDEX_MAX, OFFSET_LIMIT_BYTES, Position
 from replication.sqlite.checksum import WAL_HEADER_SIZE, Sums
@@ -23,6 +24,10 @@ OVERTAKEN = "sqlite counts fewer frames than were copied"
 LOOK_AGAIN_SECONDS_MIN = 0.01
 LOOK_AGAIN_SECONDS_MAX = 1.0
 """Between two looks while the WAL holds frames that SQLite does not count yet: to publish them tells nobody."""
+PASSED_BY_SECONDS = 1.0
+"""Frames that do not come to count for longer than this are looked at."""
+PASSED_BY_BYTES_MAX = 16 << 20
+"""So much of them."""
 UNREADABLE_LOOKS_MAX = 5
 """A header of the WAL index found half written more often than this in a row has lost its writer."""
 _COPY_TRIES_MAX = 10
@@ -90,6 +95,11 @@ class Follower:
         self._wal_index = wal_index
         self.wal_inode = wal_path.stat().st_ino
         """The WAL is this file; another one at its path was made by somebody else."""
+        self.passed_by = False
+        """True while commits come to the WAL of which SQLite counts none: whoever makes them uses another -shm."""
+        self._more_since: float | None = None
+        self._more_than: tuple[tuple[int, int], int] | None = None
+        """Since when, of time.monotonic, the WAL holds more than this life and count, and no commit came to count."""
         self._may_restart = True
         self._passed_over: WALHeader | None = None
         """A life that the WAL held as the generation began, and of which nothing counted: all of it is in the file."""
@@ -286,11 +296,23 @@ class Follower:
     def _plan_next_look(self, wal: int, counted: WALIndexHeader | None, changed: bool) -> None:
         """Nobody tells when frames begin to count: look soon, and more and more rarely while nothing changes."""
         if counted is not None and not self._holds_more(wal, counted):
-            self.look_again_seconds = None
-        elif changed or self.look_again_seconds is None:
+            self.look_again_seconds, self._more_since, self.passed_by = None, None, False
+            return
+        self._look_whether_passed_by(wal, counted)
+        if changed or self.look_again_seconds is None:
             self.look_again_seconds = LOOK_AGAIN_SECONDS_MIN
         else:
             self.look_again_seconds = min(2 * self.look_again_seconds, LOOK_AGAIN_SECONDS_MAX)
+
+    def _look_whether_passed_by(self, wal: int, counted: WALIndexHeader | None) -> None:
+        """A writer that died leaves one commit that does not count; two that stay can only be of another index."""
+        now = time.monotonic()
+        if counted is None or self._more_since is None or (counted.salts, counted.frames) != self._more_than:
+            self._more_since, self.passed_by = now, False
+            self._more_than = (counted.salts, counted.frames) if counted is not None else None
+        elif now - self._more_since > PASSED_BY_SECONDS and self.mark is not None and not self.passed_by:
+            self._more_since = now
+            self.passed_by = commits_after(wal, self.mark, self.mark.offset + PASSED_BY_BYTES_MAX) > 1
 
     def _holds_more(self, wal: int, counted: WALIndexHeader) -> bool:
         """True if the WAL holds a frame that may come to count."""

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from replication.database.continuity import last_commit as last_commit_in
-from replication.database.copied_back import CopiedBack, commits_after, is_of_this_life, pages_of
+from replication.database.copied_back import CopiedBack, commits_counted_after, is_of_this_life, pages_of
 from replication.database.follower import ContinuityLostError
 from replication.database.tail import Mark
 from replication.sqlite.errors import DatabaseBusyError
@@ -212,7 +212,7 @@ class SourceFiles:
             return False
         try:
             with self._wal_path.open("rb") as wal:
-                return index.changes < known.changes + commits_after(wal.fileno(), index, known.frames)
+                return index.changes < known.changes + commits_counted_after(wal.fileno(), index, known.frames)
         except FileNotFoundError:
             return False
 

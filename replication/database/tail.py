@@ -91,6 +91,21 @@ def last_commit(descriptor: int, mark: Mark, limit: int) -> Mark:
     return mark
 
 
+def commits_after(descriptor: int, mark: Mark, limit: int) -> int:
+    """Commits that stand in the WAL after `mark` and before `limit`, whether or not SQLite counts them."""
+    count = 0
+    header, offset, running = mark.header, mark.offset, mark.sums
+    end = min(align(os.fstat(descriptor).st_size, header.page_size), align(limit, header.page_size))
+    while offset < end:
+        data = os.pread(descriptor, min(_chunk_size(header), end - offset), offset)
+        frames = frames_in(data, header, running)
+        count += int((frames.commits > 0).sum())
+        if not data or frames.count * header.frame_size < len(data):
+            break
+        offset, running = offset + len(data), frames.sums
+    return count
+
+
 def has_frame(descriptor: int, header: WALHeader, offset: int, sums: Sums) -> bool:
     """True if a frame of the chain that has come to `sums` stands at `offset`."""
     head = os.pread(descriptor, FRAME_HEADER_SIZE, offset)

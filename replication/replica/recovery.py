@@ -5,15 +5,15 @@ database was set back to an older copy, or something else wrote here) is never a
 relied on alone: some stores list late, so what would be written next is first looked for by its name.
 """
 
-import os
 from dataclasses import dataclass
 
 from replication.database.database import Database
 from replication.errors import CorruptObjectError, DatabaseError, ObjectNotFoundError, StorageError
 from replication.position import Position
+from replication.replica.compare import DivergedError, check_snapshot, compare, diverged
 from replication.replica.remembered import remembered
 from replication.storage.names import SnapshotInfo, segment_name, snapshot_name
-from replication.storage.replica_client import ReplicaClient, closing_iterator
+from replication.storage.replica_client import ReplicaClient
 
 PROBED_INDEXES = 2
 """Where nothing is listed of a generation, so many indexes are looked for by name, the oldest that are here."""
@@ -26,10 +26,6 @@ class Recovered:
     position: Position
     floor: int
     snapshot_time: float
-
-
-class DivergedError(Exception):
-    """The replica cannot be continued with this generation; the text is the reason for a new one."""
 
 
 def recover(client: ReplicaClient, database: Database, name: str, generation: str) -> Recovered | None:
@@ -54,7 +50,7 @@ def recover(client: ReplicaClient, database: Database, name: str, generation: st
     if last is None or last.index < snapshots[0].index:
         position = Position(generation, snapshot.index, 0)
     else:
-        offset = _compare(client, database, name, here, last.position)
+        offset = compare(client, database, name, here, last.position)
         if offset is None:
             # A torn upload: the segment is written again from its start.
             if last.index == snapshot.index and last.offset == 0:
@@ -95,12 +91,13 @@ def _check_history(
         note = client.read_note(snapshot.name) or {}
     except CorruptObjectError as error:
         raise DivergedError(f"the newest snapshot of replica {name} is damaged: {error.why}") from None
-    mark, page_size = note.get("frame"), note.get("page_size")
-    if isinstance(page_size, int) and database.end(here, snapshot.generation, snapshot.index) >= floor:
-        shadow = database.shadow
-        if mark and mark == shadow.frame_mark(snapshot.generation, snapshot.index, floor, page_size):
+    if database.end(here, snapshot.generation, snapshot.index) >= floor:
+        position = check_snapshot(client, database, name, snapshot.name, note)
+        if position is not None and position.offset == floor:
             return
-    raise DivergedError(f"replica {name} holds a snapshot of commits that this database does not have")
+    raise diverged(
+        client, snapshot.name, f"replica {name} holds a snapshot of commits that this database does not have"
+    )
 
 
 def noted_position(client: ReplicaClient, snapshot: str) -> Position | None:
@@ -150,32 +147,9 @@ def _past_unlisted(
         if position.offset >= end and database.end(here, position.generation, position.index + 1):
             following = Position(position.generation, position.index + 1, 0)
         try:
-            offset = _compare(client, database, name, here, following)
+            offset = compare(client, database, name, here, following)
         except ObjectNotFoundError:
             return position
         if offset is None or offset == following.offset:
             return following
         position = Position(following.generation, following.index, offset)
-
-
-def _compare(client: ReplicaClient, database: Database, name: str, here: Position, start: Position) -> int | None:
-    """Where the segment that begins at `start` ends, its bytes being those of the shadow WAL; None if it is torn."""
-    end = database.end(here, start.generation, start.index)
-    if end == 0:
-        raise DivergedError(f"replica {name} is at index {start.index:08x}, of which no shadow wal is left")
-    path = database.shadow.path(start.generation, start.index)
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    offset = start.offset
-    try:
-        with closing_iterator(client.read(segment_name(start))) as pieces:
-            for piece in pieces:
-                if offset + len(piece) > end or os.pread(descriptor, len(piece), offset) != piece:
-                    raise DivergedError(
-                        f"replica {name} holds other WAL than this database, as after going back to an older copy of it"
-                    )
-                offset += len(piece)
-    except CorruptObjectError:
-        return None
-    finally:
-        os.close(descriptor)
-    return offset

@@ -2,7 +2,9 @@
 
 It promises that what the replica holds is at any moment restorable to a commit: the snapshot of a generation
 goes first, then segments in order without a gap, and what an old generation still has to send goes before a new
-one begins. It leaves to the caller when to run, and what to do about errors: all of them are raised.
+one begins. And that it writes over nothing of another program that goes on with the same history (promise 8): an
+object is created, and where one is already its bytes must be ours.
+It leaves to the caller when to run, and what to do about errors: all of them are raised.
 """
 
 import threading
@@ -23,6 +25,7 @@ from replication.errors import (
     DatabaseError,
     IntegrityCheckError,
     LocalFileError,
+    ObjectExistsError,
     ObjectNotFoundError,
     PausedError,
     PlaceLostError,
@@ -31,12 +34,15 @@ from replication.errors import (
     StorageError,
 )
 from replication.position import Position
+from replication.replica.compare import DivergedError, check_snapshot, compare
+from replication.replica.disowned import disown, disowned
 from replication.replica.neighbours import Neighbours, alive_since
-from replication.replica.recovery import DivergedError, Recovered, noted_position, recover
+from replication.replica.recovery import Recovered, noted_position, recover
 from replication.replica.remembered import forget, remember
 from replication.replica.retention import Holdings, expired, snapshot_needed
 from replication.replica.upload import cut, local_files, read_range
 from replication.replica.validation import restored_digest, source_digest
+from replication.replica.writer import Writer, writer_words
 from replication.status import UPLOADS_MAX, Upload, Verification
 from replication.steps import reached
 from replication.storage.container import Note
@@ -90,10 +96,20 @@ class Replica:
         """The first that was written in this run."""
         self._written: set[str] = set()
         """The generations that were written to in this run."""
-        self.warning = ""
+        self._writer = Writer.here()
+        self._alarm = ""
+        """Who else goes on with our history, in words."""
+        self._parted: set[str] = set()
+        """Generations that another program goes on with."""
+        self._beside = ""
         """Who else writes here, in words."""
         self._wanted_after: int | None = None
         """A snapshot waits for an index after this one."""
+
+    @property
+    def warning(self) -> str:
+        """What a person should know of others who write here, or nothing."""
+        return self._alarm or self._beside
 
     def sync(self) -> bool:
         """Send everything that is pending; True if anything was written.
@@ -108,7 +124,7 @@ class Replica:
                 if self._wanted_after is not None and here is not None and here.index != self._wanted_after:
                     self._snapshot()
             except DivergedError as diverged:
-                self._restart(str(diverged))
+                self._diverged(diverged)
             except PausedError:
                 self.progress = replace(self.progress, object_name="", object_bytes=0, object_total_bytes=0)
             except PlaceLostError:
@@ -134,7 +150,7 @@ class Replica:
                 self._send()
                 return self._snapshot()
             except DivergedError as diverged:
-                self._restart(str(diverged))
+                self._diverged(diverged)
                 return "a new generation begins with a snapshot"
 
     def enforce_retention(self, retention_seconds: float, now: datetime) -> int:
@@ -143,7 +159,7 @@ class Replica:
             try:
                 return self._enforce_retention(retention_seconds, now)
             except DivergedError as diverged:
-                self._restart(str(diverged))
+                self._diverged(diverged)
                 return 0
 
     def verify(self, cancel: threading.Event) -> Verification:
@@ -176,7 +192,7 @@ class Replica:
                 position, digest = source_digest(self._database)
                 self._send(position)
             except DivergedError as diverged:
-                self._restart(str(diverged))
+                self._diverged(diverged)
                 return None, "inconclusive", f"a new generation is needed: {diverged}"
             if self.position is None or self.position.generation != position.generation:
                 return position, "inconclusive", "a new generation began meanwhile"
@@ -230,7 +246,7 @@ class Replica:
             elif until is not None:
                 return
             else:
-                self._enter_generation(position.generation)
+                self._enter_generation(position)
                 # The segment to come must reach what the new snapshot holds, which is later than before.
                 here = self._end(None)
 
@@ -246,6 +262,7 @@ class Replica:
             try:
                 found = recover(self.client, database, self.name, generation)
             except DivergedError as diverged:
+                self._tell_of_another(diverged)
                 self._emit("warning", "rest of an old generation not sent", generation=generation, reason=str(diverged))
                 continue
             if found is not None:
@@ -254,18 +271,54 @@ class Replica:
         self._go_on_with(database.generations[-1])
 
     def _enter_index(self, position: Position) -> None:
+        self._end_index(position)
         self.position = Position(position.generation, position.index + 1, 0)
         self._floor = 0
 
-    def _enter_generation(self, old: str) -> None:
+    def _enter_generation(self, end: Position) -> None:
         """All of an old generation is sent: go on with a later one that was begun here, or with the newest.
 
         Only of the newest can a snapshot be taken.
         """
+        old = end.generation
+        try:
+            self._end_index(end)
+        except DivergedError as found:
+            # Another one begins here as it is.
+            self._tell_of_another(found)
         self._emit("info", "old generation is whole in the replica", generation=old)
         reached("replica: old generation whole")
         self.position = None
         self._look_up(old)
+
+    def _end_index(self, position: Position) -> None:
+        """Nothing of ours follows `position` in its index: put an end mark there, an object without content.
+
+        Another program that goes on in this index would write under that very name, and one that did so before is
+        found by it. So no two can part where an index or a generation ends.
+        """
+        if position.offset:
+            try:
+                stored = self.client.write_segment(position, (), self._note(position), create=True)
+            except ObjectExistsError:
+                self._meet(position)
+                return
+            reached("replica: index ended")
+            self.progress = replace(
+                self.progress,
+                objects_written=self.progress.objects_written + 1,
+                bytes_written=self.progress.bytes_written + stored,
+            )
+
+    def _meet(self, position: Position) -> int | None:
+        """Where what is there under the name of the segment at `position` ends; None if it is torn.
+
+        Raises DivergedError if it is not of our history.
+        """
+        here = self._database.position
+        if here is None:
+            raise PausedError(f"{self._database.path} was paused while {segment_name(position)} was written")
+        return compare(self.client, self._database, self.name, here, position)
 
     def _go_on_with(self, generation: str) -> None:
         """Continue the newest generation where the replica stands in it, or begin it there."""
@@ -290,21 +343,45 @@ class Replica:
         # A store may carry out an upload long after its answer was lost, and after its retry. So a segment is
         # tried again just as it was, though more may have been committed since.
         self._tried = (position, stop)
-        note: dict[str, str | int] | None = None
-        before = database.shadow.size(position.generation, position.index - 1) if position.index else 0
-        if position.offset == 0:
-            # Only so can a reader tell that an object is in its place, and that the end of an index is missing.
-            note = {"v": NOTE_VERSION, "position": str(position)}
-            if before:
-                note["previous"] = str(Position(position.generation, position.index - 1, before))
         self._started(segment_name(position), stop - position.offset)
-        chunks = read_range(path, position.offset, stop, self._sent)
-        stored = self.client.write_segment(position, chunks, note)
+        note = self._note(position)
+        try:
+            chunks = read_range(path, position.offset, stop, self._sent)
+            stored = self.client.write_segment(position, chunks, note, create=True)
+        except ObjectExistsError:
+            there = self._meet(position)
+            if there is not None:
+                self._arrived(position, there)
+                return
+            # What is torn is no object of anybody's.
+            chunks = read_range(path, position.offset, stop, self._sent)
+            stored = self.client.write_segment(position, chunks, note)
         reached("replica: segment stored")
         self.position = replace(position, offset=stop)
         self._floor = 0
         self._finished(stored)
         self._emit("debug", "segment written", position=str(position), size=stop - position.offset, stored=stored)
+
+    def _arrived(self, position: Position, end: int) -> None:
+        """The segment at `position` was there: one of ours whose answer was lost, or what we had before a clone."""
+        if end < self._floor:
+            raise DivergedError(f"replica {self.name} lacks WAL that its newest snapshot holds")
+        self.position = replace(position, offset=end)
+        self._floor = 0
+        self.progress = replace(self.progress, object_name="", object_bytes=0, object_total_bytes=0)
+        self._emit("debug", "segment was there already", position=str(position), size=end - position.offset)
+
+    def _note(self, position: Position) -> Note:
+        """What a segment says of itself."""
+        note: dict[str, str | int] = {"v": NOTE_VERSION, **self._writer.note()}
+        if position.offset == 0:
+            # Only so can a reader tell that an object is in its place, and that the end of an index is missing.
+            note["position"] = str(position)
+            size = self._database.shadow.size
+            before = size(position.generation, position.index - 1) if position.index else 0
+            if before:
+                note["previous"] = str(Position(position.generation, position.index - 1, before))
+        return note
 
     def _enforce_retention(self, retention_seconds: float, now: datetime) -> int:
         position = self.position
@@ -342,14 +419,16 @@ class Replica:
         """Tell of somebody else who writes here, once for each change; the generations that are theirs."""
         origin = self._database.origin
         ours = {origin.generation, origin.previous, *origin.earlier, *self._database.generations, *self._written}
+        theirs = disowned(self._database.meta_path)
+        ours -= theirs.keys()
         if self._neighbours.look(holdings, ours, self._first_object):
             names = ", ".join(self._neighbours.found[:OTHERS_SHOWN_MAX])
-            self.warning = names and (
+            self._beside = names and (
                 f"another program writes to {self.client.address} as well (generation {names}); restores may find "
                 "either database there, so give each a path of its own"
             )
             self._emit("warning", "others write to this replica", generations=names or "none any more")
-        others = {*self._neighbours.found}
+        others = {*self._neighbours.found, *(name for name, certain in theirs.items() if certain)}
         with suppress(ValueError):
             others |= alive_since(holdings, ours, datetime.fromisoformat(origin.began))
         return others
@@ -359,9 +438,23 @@ class Replica:
     def _begin_generation(self) -> None:
         """The first snapshot: WAL of its index follows from the start, and must reach what the snapshot holds."""
         with self._database.image() as image:
-            self._write_snapshot(image)
+            try:
+                self._write_snapshot(image, create=True)
+            except ObjectExistsError:
+                self._meet_snapshot(image.position.generation)
+                return
             self.position = replace(image.position, offset=0)
             self._floor = image.position.offset
+
+    def _meet_snapshot(self, generation: str) -> None:
+        """A first snapshot is there that we do not know of: go on from it if it is ours, with its answer lost."""
+        found = recover(self.client, self._database, self.name, generation)
+        if found is None:
+            raise StorageError(
+                f"{self.client.address} does not list a snapshot of {generation} that is there: its listings are late, "
+                "and are waited for"
+            )
+        self._found(found)
 
     def _snapshot(self) -> str:
         """A snapshot in a generation that is under way, never at the cost of a restore point.
@@ -381,12 +474,13 @@ class Replica:
             here = image.position
             if here.generation == position.generation:
                 # Asked for by name, since a listing may be late.
-                same = self._holds(snapshot_name(here.generation, here.index))
+                same = self._ours(snapshot_name(here.generation, here.index))
                 if same == here:
                     return "the newest snapshot holds the newest commit already"
-                if same is None or any(item.index < here.index and self._holds(item.name) for item in existing):
+                older = any(item.index < here.index and self._holds(item.name) for item in existing)
+                if same is None or (same != "unknown" and older):
                     self._send(here)
-                    self._write_snapshot(image)
+                    self._write_snapshot(image, create=same is None)
                     self._wanted_after = None
                     return f"snapshot {here.index:08x} written"
         # A complete checkpoint lets the next commit begin an index.
@@ -403,14 +497,28 @@ class Replica:
         except ObjectNotFoundError:
             return None
 
-    def _write_snapshot(self, image: Image) -> None:
+    def _ours(self, snapshot: str) -> Position | Literal["unknown"] | None:
+        """As `_holds`, of a snapshot that may be written over: it must be proven to be of our history.
+
+        Raises DivergedError if it is of another.
+        """
+        try:
+            note = self.client.read_note(snapshot)
+            return (note and check_snapshot(self.client, self._database, self.name, snapshot, note)) or "unknown"
+        except CorruptObjectError:
+            return "unknown"
+        except ObjectNotFoundError:
+            return None
+
+    def _write_snapshot(self, image: Image, *, create: bool) -> None:
         position = image.position
         # A generation may have begun since the image was made.
         origin = self._database.origin
         if origin.generation != position.generation:
             origin = Origin(position.generation, "", "", "")
-        note: Note = {
+        note: dict[str, str | int] = {
             "v": NOTE_VERSION,
+            **self._writer.note(),
             "position": str(position),
             "pages": image.pages,
             "page_size": image.page_size,
@@ -423,12 +531,14 @@ class Replica:
             "previous": origin.previous,
             "earlier": " ".join(origin.earlier),
         }
+        if theirs := self._parted_from(origin):
+            note["beside"] = " ".join(theirs)
         self._emit("info", "write snapshot", position=str(position), size=image.size)
         self._started(snapshot_name(position.generation, position.index), image.size)
         began = time.monotonic()
         chunks = self._counted(image.chunks())
         forget(self._database.meta_path, self.name)
-        stored = self.client.write_snapshot(position.generation, position.index, chunks, note)
+        stored = self.client.write_snapshot(position.generation, position.index, chunks, note, create=create)
         reached("replica: snapshot stored")
         remember(self._database.meta_path, self.name, position, stored)
         self._finished(stored)
@@ -445,6 +555,39 @@ class Replica:
             elapsed=f"{time.monotonic() - began:.3f}s",
             stored=stored,
         )
+
+    def _diverged(self, found: DivergedError) -> None:
+        """Say so, loudly if it is another program's doing, and start over."""
+        self._tell_of_another(found)
+        self._restart(str(found))
+
+    def _tell_of_another(self, found: DivergedError) -> None:
+        """Another program goes on with our history, by what was found; said once of each generation."""
+        position, generation = self.position, found.foreign.partition("/")[2].partition("/")[0]
+        if generation and generation not in self._parted:
+            self._parted.add(generation)
+            where, who = self.client.address, writer_words(found.other, self._writer)
+            self._alarm = (
+                f"another program goes on with the same history in {where}: {found.foreign} was written by {who}, and "
+                "is not what this database has. It was left as it is, and this program goes on with a new generation. "
+                + (
+                    "The volume, virtual machine or local folder was copied: stop one of the two, or give it a path "
+                    "of its own; until then restores may find either database there"
+                    if position is not None
+                    else "If the volume, virtual machine or local folder was copied, stop one of the two, or give it "
+                    "a path of its own. If this database was set back to an older copy of it, all is well"
+                )
+            )
+            disown(self._database.meta_path, self.name, generation, self._alarm, certain=position is not None)
+            # At the start it may as well be what this database was set back from, by a backup or a loss of power.
+            certain = position is not None
+            words = "another program writes the same history" if certain else "the replica holds another history"
+            self._emit("error" if certain else "warning", words, object=found.foreign, warning=self._alarm)
+
+    def _parted_from(self, origin: Origin) -> list[str]:
+        """The generations before this one that another program goes on with, so that this is not simply the newer."""
+        theirs = disowned(self._database.meta_path)
+        return [name for name in (origin.previous, *origin.earlier) if name in theirs]
 
     def _restart(self, reason: str) -> None:
         """This generation cannot be continued here: the database begins another, and we start over with it."""

@@ -130,6 +130,7 @@ def newest_generation(candidates: Sequence[Candidate]) -> str | None:
 
     Raises NoRestorePointError, listing them, when it cannot be told.
     """
+    _refuse_parted(candidates)
     heads = _heads(candidates)
     if len(heads) == 1:
         return heads[0].generation
@@ -157,6 +158,28 @@ def newest_generation(candidates: Sequence[Candidate]) -> str | None:
         "Neither the object times nor the databases' change counters tell which generation is the newest. "
         f"Name one with -generation: {_list(heads)}."
     )
+
+
+def _refuse_parted(candidates: Sequence[Candidate]) -> None:
+    """Raise NoRestorePointError if two programs went on with one history: neither is the newer of the other.
+
+    A history that was only set back from is one that nothing was written to since.
+    """
+    for parted in candidates:
+        for shared in parted.note.beside if parted.note else ():
+            others = [
+                item
+                for item in candidates
+                # Some stores have times in whole seconds.
+                if item.newest >= parted.oldest
+                and (item.generation == shared or (item.note and shared in item.note.before))
+                and not (item is parted or (item.note and parted.generation in item.note.before))
+            ]
+            if others:
+                raise NoRestorePointError(
+                    f"Two programs went on with generation {shared}, each with a copy of the database, so that none "
+                    f"is the newest. Name the one you want with -generation: {_list([parted, *others])}."
+                )
 
 
 def _heads(candidates: Sequence[Candidate]) -> list[Candidate]:

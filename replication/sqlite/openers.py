@@ -43,6 +43,27 @@ def openers(path: Path) -> list[Opener]:
     return found
 
 
+def openers_of_removed(path: Path) -> list[Opener]:
+    """Processes that still use a file that was removed from `path` (no link); empty where that cannot be known."""
+    gone = f"{path} (deleted)"
+    found = []
+    with suppress(OSError):
+        processes = sorted(int(entry.name) for entry in _PROC.iterdir() if entry.name.isdigit())
+        for process in processes:
+            if process != os.getpid() and gone in _links(process):
+                found.append(Opener(process, _name(str(process))))
+    return found[:OPENERS_MAX]
+
+
+def _links(process: int) -> set[str]:
+    links = set()
+    with suppress(OSError):
+        for descriptor in list((_PROC / str(process) / "fd").iterdir()):
+            with suppress(OSError):
+                links.add(os.readlink(descriptor))  # noqa: PTH115 (a text, whatever it says)
+    return links
+
+
 def _has_open(process: str, wanted: os.stat_result) -> bool:
     with suppress(OSError):
         for descriptor in list((_PROC / process / "fd").iterdir()):

@@ -51,10 +51,13 @@ class Storage(ABC):
         return []
 
     @abstractmethod
-    def put(self, name: str, chunks: Iterable[bytes]) -> int:
+    def put(self, name: str, chunks: Iterable[bytes], *, create: bool = False) -> int:
         """Write one object, whole or not at all, replacing one of that name; return the bytes stored.
 
         `chunks` is consumed once and never held whole in memory. When this returns the object is durable.
+        With `create` nothing is replaced: ObjectExistsError is raised if an object of that name is there, and of
+        several who create it at once one succeeds. That much a store must do itself; one that cannot is looked at
+        right before the write, which leaves a gap of that one request.
         """
 
     @abstractmethod

@@ -35,9 +35,7 @@ Note = Mapping[str, str | int]
 
 
 def compress(chunks: Iterable[bytes | memoryview], note: Note | None = None) -> Iterator[bytes]:
-    """Yield the object that holds `chunks` joined, in pieces of bounded size."""
-    if note is not None:
-        yield encode_note(note)
+    """Yield the object that holds `chunks` joined, in pieces of bounded size; a small object in one."""
     source = iter(chunks)
     first = next(source, b"")
     small = len(first) <= _SMALL_BYTES
@@ -48,11 +46,20 @@ def compress(chunks: Iterable[bytes | memoryview], note: Note | None = None) -> 
         # Else every byte is first copied into a buffer of the library's, which must be made and cleared.
         auto_flush=True,
     )
-    yield compressor.begin()
+    # Small pieces are joined, for each is a write of its own.
+    waiting: bytes = (encode_note(note) if note is not None else b"") + compressor.begin()
     for chunk in chain((first,), source):
-        if piece := compressor.compress(chunk):
-            yield piece
-    yield compressor.flush()
+        piece = compressor.compress(chunk)
+        if len(waiting) + len(piece) <= _SMALL_BYTES:
+            waiting += piece
+        else:
+            yield waiting
+            waiting = piece
+    end = compressor.flush()
+    if len(waiting) > _SMALL_BYTES:
+        yield waiting
+        waiting = b""
+    yield waiting + end
 
 
 def content_checksum(chunks: Iterable[bytes | memoryview]) -> str:

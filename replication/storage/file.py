@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from replication.errors import ObjectNotFoundError, PlaceLostError, StorageError
+from replication.errors import ObjectExistsError, ObjectNotFoundError, PlaceLostError, StorageError
 from replication.steps import reached
 from replication.storage.base import (
     ObjectInfo,
@@ -32,6 +32,7 @@ from replication.storage.base import (
     check_range,
     is_object_name,
 )
+from replication.storage.links import name_new
 
 TEMPORARY_SUFFIX = ".tmp"
 """The end of the names of unfinished writes, ours and Litestream's; no listing shows them."""
@@ -101,7 +102,7 @@ class FileStorage(Storage):
         check_prefix(prefix)
         return sorted(prefix + name for name in self._strange(prefix))
 
-    def put(self, name: str, chunks: Iterable[bytes]) -> int:
+    def put(self, name: str, chunks: Iterable[bytes], *, create: bool = False) -> int:
         *folders, base = check_name(name).split("/")
         if base.endswith(TEMPORARY_SUFFIX):
             raise ValueError(f"{name!r} is the name of an unfinished write")
@@ -121,9 +122,15 @@ class FileStorage(Storage):
                     os.fsync(output.fileno())
             reached("object: durable")
             with self._mapped("write", name):
-                os.rename(temporary, base, src_dir_fd=folder, dst_dir_fd=folder)
-                temporary = ""
+                if create:
+                    self._name_new(temporary, base, folder, name)
+                else:
+                    os.rename(temporary, base, src_dir_fd=folder, dst_dir_fd=folder)
                 reached("object: named")
+                if create:
+                    with suppress(FileNotFoundError):
+                        os.unlink(temporary, dir_fd=folder)
+                temporary = ""
                 os.fsync(folder)
                 reached("object: stored")
         finally:
@@ -372,6 +379,12 @@ class FileStorage(Storage):
                 os.close(root)
             for path_of_folder in emptied:
                 self._remove_empty(path_of_folder)
+
+    def _name_new(self, temporary: str, base: str, folder: int, name: str) -> None:
+        try:
+            name_new(temporary, base, folder)
+        except FileExistsError:
+            raise ObjectExistsError(name, self.address) from None
 
     def _path(self, name: str) -> str:
         return str(self.root / name)

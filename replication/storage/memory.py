@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
 
-from replication.errors import ObjectNotFoundError, ReplicationError, StorageError
+from replication.errors import ObjectExistsError, ObjectNotFoundError, ReplicationError, StorageError
 from replication.storage.base import ObjectInfo, Storage, check_name, check_prefix, check_range
 
 Verb = Literal["list", "folders", "put", "get", "delete"]
@@ -110,11 +110,13 @@ class MemoryStorage(Storage):
             below = [name.removeprefix(prefix) for name in self._objects if name.startswith(prefix)]
         return sorted({name.partition("/")[0] for name in below if "/" in name})
 
-    def put(self, name: str, chunks: Iterable[bytes]) -> int:
+    def put(self, name: str, chunks: Iterable[bytes], *, create: bool = False) -> int:
         check_name(name)
         fault = self._begin("put")
         data = b"".join(chunks)
         with self._lock:
+            if create and name in self._objects:
+                raise ObjectExistsError(name, self.address)
             self._objects[name] = _Object(data, self.clock())
         if fault.lose_acknowledgement:
             raise StorageError(f"{self.address} closed the connection before it answered")

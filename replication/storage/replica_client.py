@@ -86,13 +86,22 @@ class ReplicaClient:
         segments.sort(key=lambda segment: (segment.index, segment.offset))
         return snapshots, segments
 
-    def write_snapshot(self, generation: str, index: int, chunks: Iterable[bytes], note: container.Note) -> int:
-        """Compress and store a snapshot; return the bytes stored."""
-        return self.storage.put(snapshot_name(generation, index), container.compress(chunks, note))
+    def write_snapshot(
+        self, generation: str, index: int, chunks: Iterable[bytes], note: container.Note, *, create: bool = False
+    ) -> int:
+        """Compress and store a snapshot; return the bytes stored. `create` is as in Storage.put."""
+        return self.storage.put(snapshot_name(generation, index), container.compress(chunks, note), create=create)
 
-    def write_segment(self, position: Position, chunks: Iterable[bytes], note: container.Note | None = None) -> int:
+    def write_segment(
+        self,
+        position: Position,
+        chunks: Iterable[bytes],
+        note: container.Note | None = None,
+        *,
+        create: bool = False,
+    ) -> int:
         """Compress and store the segment that starts at `position`; return the bytes stored."""
-        return self.storage.put(segment_name(position), container.compress(chunks, note))
+        return self.storage.put(segment_name(position), container.compress(chunks, note), create=create)
 
     def read(self, name: str) -> Iterator[bytes]:
         """Yield the uncompressed content of a snapshot or segment, in pieces of at most 1 MiB.

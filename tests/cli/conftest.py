@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from replication.storage.container import decompress
 from tests.cli.program import Replicating
 from tests.foreign import ForeignConnection
 from tests.interchange.program import wait_until
@@ -39,7 +40,12 @@ class Published:
 
     @property
     def segments(self) -> list[Path]:
-        """Its segments in order."""
+        """Its segments in order, without the marks at the ends of indexes."""
+        return [path for path in self.wal if any(decompress("", [path.read_bytes()]))]
+
+    @property
+    def wal(self) -> list[Path]:
+        """Its segments in order, those marks among them."""
         return sorted(self.root.rglob("*.wal.lz4"))
 
     def name(self, path: Path) -> str:

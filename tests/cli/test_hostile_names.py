@@ -60,7 +60,7 @@ def test_in_a_folder(published: Published, tmp_path: Path) -> None:
     outside = tmp_path / "outside"
     outside.mkdir()
     (outside / "00000009.snapshot.lz4").write_bytes(published.snapshot.read_bytes())
-    name, count = published.generation, len(published.segments)
+    name, count = published.generation, len(published.wal)
     generation = published.root / "generations" / name
     (generation / "snapshots" / "00000008.snapshot.lz4").symlink_to(outside / "00000009.snapshot.lz4")
     (published.root / "generations" / "1111111111111111").symlink_to(outside)
@@ -79,7 +79,7 @@ def test_in_a_folder(published: Published, tmp_path: Path) -> None:
 def test_on_a_server(published: Published, tmp_path: Path, name: str, request: pytest.FixtureRequest) -> None:
     server: peers.S3Server = request.getfixturevalue(name)
     client, bucket = server.client(), server.make_bucket()
-    for path in (published.snapshot, *published.segments):
+    for path in (published.snapshot, *published.wal):
         client.put_object(Bucket=bucket, Key=f"app/{published.name(path)}", Body=path.read_bytes())
     kept = 0
     for template in (*NAMES, *ESCAPES):
@@ -92,7 +92,7 @@ def test_on_a_server(published: Published, tmp_path: Path, name: str, request: p
     environment = peers.clean_environment(AWS_ACCESS_KEY_ID=server.access_key, AWS_SECRET_ACCESS_KEY=server.secret_key)
     before = {path.name for path in tmp_path.parent.iterdir()}
     source = f"s3://{bucket}/app?endpoint={server.endpoint}"
-    check(source, len(published.segments), tmp_path / "target", kept // 2, environment)
+    check(source, len(published.wal), tmp_path / "target", kept // 2, environment)
     assert {path.name for path in tmp_path.parent.iterdir()} == before
     assert sorted(path.name for path in tmp_path.iterdir()) == ["published", "target"]
     assert not Path("/escaped").exists()

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from replication.database import database as database_module
+from replication.database import follower as follower_module
 from replication.database.follower import Follower
 from replication.database.source_files import SHM_REMOVED, WRITTEN
 from replication.errors import DatabaseError
@@ -154,17 +156,15 @@ def test_promise_2_a_reader_that_keeps_the_old_wal_is_waited_for_in_words(bench:
     assert bench.restored() == seen(bench)
 
 
-@pytest.mark.parametrize("again", [False], ids=["and opens anew"])
-def test_promise_2_shm_removed_under_a_live_application_begins_a_generation(bench: Bench, again: bool) -> None:
+def test_promise_2_shm_removed_under_a_live_application_begins_a_generation(bench: Bench) -> None:
     replica = bench.replica()
     for _ in range(3):
         bench.commit(2000)
     bench.database.checkpoint()
     replica.sync()
     Path(f"{bench.path}-shm").unlink()
-    if not again:
-        bench.app.close()
-        bench.app = Shell(bench.path).open(autocheckpoint=False)
+    bench.app.close()
+    bench.app = Shell(bench.path).open(autocheckpoint=False)
     # With nothing to keep it, the WAL is restarted with commits that were never copied.
     for _ in range(3):
         bench.write("INSERT INTO t(b) VALUES(randomblob(500))")
@@ -175,6 +175,40 @@ def test_promise_2_shm_removed_under_a_live_application_begins_a_generation(benc
     bench.settle()
     assert bench.reasons()[1:] == [SHM_REMOVED]
     assert bench.restored() == seen(bench)
+
+
+def test_promise_2_an_application_that_goes_on_with_a_removed_shm_is_named_and_its_commits_are_kept(
+    bench: Bench,
+) -> None:
+    replica = bench.replica()
+    bench.commit(2000)
+    replica.sync()
+    Path(f"{bench.path}-shm").unlink()
+    for _ in range(3):
+        bench.write("INSERT INTO t(b) VALUES(randomblob(500))")
+        with pytest.raises(DatabaseError, match=r"pid \d+ still goes by it"):
+            bench.database.sync()
+    bench.app.kill()
+    bench.app.close()  # its pipes
+    bench.app = Shell(bench.path).open(autocheckpoint=False)
+    assert bench.app.sha256() == bench.states[-1]
+    bench.settle()
+    assert bench.reasons()[1:] == [SHM_REMOVED]
+    assert bench.restored() == bench.states[-1]
+
+
+def test_commits_that_no_shm_of_ours_counts_are_told_of(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where nothing tells of who uses a removed -shm: an application in another container."""
+    monkeypatch.setattr(database_module, "openers_of_removed", lambda path: [])
+    monkeypatch.setattr(follower_module, "PASSED_BY_SECONDS", 0.0)
+    bench.commit(2000)
+    Path(f"{bench.path}-shm").unlink()
+    bench.database.sync()
+    for _ in range(3):
+        bench.write("INSERT INTO t(b) VALUES(randomblob(500))")
+        bench.database.sync()
+    assert bench.database.health.state == "error"
+    assert "are not counted" in bench.database.health.error
 
 
 def test_promise_2_a_second_name_is_told_of_and_the_commits_of_the_first_go_on(bench: Bench) -> None:
@@ -203,6 +237,7 @@ def test_promise_2_what_an_application_writes_by_another_name_begins_a_generatio
     replica = bench.replica()
     replica.sync()
     bench.app.kill()
+    bench.app.close()  # its pipes
     other = bench.folder / "other name.db"
     os.link(bench.path, other)
     with Shell(other).open() as app:

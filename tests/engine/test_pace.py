@@ -32,9 +32,9 @@ class TimedStorage(MemoryStorage):
         super().__init__()
         self.times: list[tuple[float, str]] = []
 
-    def put(self, name: str, chunks: Iterable[bytes]) -> int:
+    def put(self, name: str, chunks: Iterable[bytes], *, create: bool = False) -> int:
         self.times.append((time.monotonic(), name))
-        return super().put(name, chunks)
+        return super().put(name, chunks, create=create)
 
     @property
     def segments(self) -> list[float]:

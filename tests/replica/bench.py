@@ -5,12 +5,14 @@ restores can be told to be right, late, or wrong.
 """
 
 import hashlib
+import shutil
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from replication.database.checkpoint import CheckpointPolicy
 from replication.database.database import Database
+from replication.database.lock import LOCK_NAME
 from replication.position import Position
 from replication.replica.replica import Replica
 from replication.restore.catalog import read_catalog
@@ -24,6 +26,16 @@ from tests.foreign import Shell
 
 NEVER = CheckpointPolicy(pages_min=10**6, pages_max=0, interval_seconds=0)
 """Checkpoints come only when they are asked for."""
+
+
+def copy_volume(path: Path, meta: Path, to: Path, meta_to: Path) -> None:
+    """Copy a database, its WAL and its local folder, and write down the inodes of the copies: those of a copied volume
+    would be the same.
+    """
+    shutil.copy2(path, to)
+    wal = shutil.copy2(f"{path}-wal", f"{to}-wal")
+    shutil.copytree(meta, meta_to)
+    (meta_to / LOCK_NAME).write_text(f"pid 1\ninode {to.stat().st_ino}\nwal {Path(wal).stat().st_ino}\n")
 
 
 class Clock:
@@ -66,6 +78,25 @@ class Bench:
     def open(self) -> Database:
         """A fresh Database, as at the start of a program; not synced yet."""
         return Database(self.path, self.folder / "meta", NEVER, self.emit)
+
+    def clone(self, running: bool) -> "Bench":
+        """A second machine with a copy of the volume, and the same stores. Its files have the inodes of the first, as
+        far as the lock file tells. If `running`, its replicas stand where they stood: its memory was copied as well.
+        """
+        made = object.__new__(Bench)
+        made.__dict__.update(self.__dict__)
+        made.folder = self.folder / "clone"
+        made.folder.mkdir()
+        made.path = made.folder / "app.db"
+        copy_volume(self.path, self.folder / "meta", made.path, made.folder / "meta")
+        made.app = Shell(made.path).open(autocheckpoint=False)
+        made.app.execute("PRAGMA cache_size=8")
+        made.states, made.told, made.replicas = [*self.states], [], {}
+        made.database = made.open()
+        made.database.sync()
+        for name, replica in self.replicas.items():
+            made.replica(name).position = replica.position if running else None
+        return made
 
     def replica(self, name: str = "a") -> Replica:
         """The replica of that name, made when first asked for."""

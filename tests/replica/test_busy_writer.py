@@ -22,8 +22,8 @@ class BusyStorage(MemoryStorage):
         self._database = database
         self.commits = 0
 
-    def put(self, name: str, chunks: Iterable[bytes]) -> int:
-        stored = super().put(name, chunks)
+    def put(self, name: str, chunks: Iterable[bytes], *, create: bool = False) -> int:
+        stored = super().put(name, chunks, create=create)
         if self.commits < COMMITS_MAX:
             self.commits += 1
             self._application.execute("INSERT INTO t DEFAULT VALUES")

@@ -23,7 +23,9 @@ class LateStorage(MemoryStorage):
         super().__init__()
         self.listed: set[str] | None = None
         self.keep_back = False
-        self._kept: list[tuple[str, bytes]] = []
+        self.ignores_create = False
+        """As some servers do: what arrives late then takes the place of what is there."""
+        self._kept: list[tuple[str, bytes, bool]] = []
 
     def freeze(self) -> None:
         self.listed = set(self.names())
@@ -33,14 +35,15 @@ class LateStorage(MemoryStorage):
 
     def arrive(self) -> None:
         """What was kept back is carried out at last."""
-        for name, data in self._kept:
-            self.replace(name, data)
+        for name, data, create in self._kept:
+            if not create or self.ignores_create or name not in self.names():
+                self.replace(name, data)
         self._kept.clear()
 
-    def put(self, name: str, chunks: Iterable[bytes]) -> int:
+    def put(self, name: str, chunks: Iterable[bytes], *, create: bool = False) -> int:
         if not self.keep_back:
-            return super().put(name, chunks)
-        self._kept.append((name, b"".join(chunks)))
+            return super().put(name, chunks, create=create)
+        self._kept.append((name, b"".join(chunks), create))
         self.keep_back = False
         raise StorageError("no answer in time")
 
@@ -133,9 +136,36 @@ def test_an_upload_that_arrives_after_its_retry_changes_nothing(bench: Bench, st
     bench.check()
 
 
+@pytest.mark.parametrize("again", [0, 1, 3])
+@pytest.mark.parametrize("commits", [1, 5])
+def test_promise_8_an_upload_that_arrives_after_its_program_ended_shortens_nothing(
+    bench: Bench, store: LateStorage, commits: int, again: int
+) -> None:
+    """The next program knows nothing of it, and has cut that segment longer. Nor does it take it for another's."""
+    store.keep_back = True
+    bench.commit()
+    with pytest.raises(StorageError):
+        bench.replica().sync()
+    bench.restart()
+    for _ in range(commits):
+        bench.commit()
+    if again:
+        bench.settle()
+    store.arrive()
+    for _ in range(again):
+        bench.commit()
+        bench.settle()
+    bench.settle()
+    bench.check()
+    assert len(bench.reasons()) == 1
+    assert bench.replica().warning == ""
+
+
+@pytest.mark.parametrize("heeds", [True, False], ids=["creates", "ignores"])
 @pytest.mark.parametrize("seed", range(4))
-def test_in_any_order(bench: Bench, store: LateStorage, seed: int) -> None:
+def test_in_any_order(bench: Bench, store: LateStorage, seed: int, heeds: bool) -> None:
     chance = random.Random(seed)
+    store.ignores_create = not heeds
     for _ in range(STEPS):
         match chance.choice(
             ["commit", "commit", "commit", "freeze", "thaw", "restart", "keep", "checkpoint", "snapshot"]
@@ -147,8 +177,9 @@ def test_in_any_order(bench: Bench, store: LateStorage, seed: int) -> None:
             case "thaw":
                 store.thaw()
             case "restart":
-                # A program that has just begun knows nothing of the uploads of the one before.
-                store.arrive()
+                if not heeds:
+                    # A program that has just begun knows nothing of the uploads of the one before.
+                    store.arrive()
                 bench.restart()
             case "keep":
                 store.keep_back = True

@@ -57,5 +57,5 @@ def test_a_snapshot_of_commits_that_were_lost_is_not_gone_on_with(
     assert bench.restored() == bench.app.sha256()
 
 
-def _away(*_: object) -> int:
+def _away(*_: object, **__: object) -> int:
     raise StorageError("away")

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from replication.errors import DatabaseError, ObjectNotFoundError, StorageError
+from replication.errors import DatabaseError, ObjectExistsError, ObjectNotFoundError, StorageError
 from replication.storage.base import Storage
 from replication.storage.s3.parts import PART_BYTES
 from tests.storage.conftest import StoreMaker
@@ -243,3 +243,59 @@ def test_a_put_is_seen_whole_or_not_at_all(store: Storage, request: pytest.Fixtu
                 assert "juicefs" in request.node.name
                 assert "InternalError" in str(error)  # noqa: PT017
         writer.result()
+
+
+@pytest.mark.parametrize("size", [100, PART_BYTES + 100])
+def test_promise_8_what_is_created_replaces_nothing(store: Storage, make_store: StoreMaker, size: int) -> None:
+    assert store.put("folder/a", [b"mine" * (size // 4)], create=True) == size // 4 * 4
+    other = make_store()
+    for writer in (store, other, store):
+        with pytest.raises(ObjectExistsError, match=r"folder/a is in .* already") as caught:
+            writer.put("folder/a", [b"other" * (size // 5)], create=True)
+        assert caught.value.name == "folder/a"
+        assert read(store, "folder/a") == b"mine" * (size // 4)
+    assert names(store) == ["folder/a"]
+    # Nor was any other one made on the way, and whoever means to replace still does.
+    other.put("folder/a", [b"replaced"])
+    assert read(store, "folder/a") == b"replaced"
+    store.delete(["folder/a"])
+    other.put("folder/a", [b"again"], create=True)
+    assert read(store, "folder/a") == b"again"
+
+
+def test_promise_8_an_empty_object_is_replaced_no_more_than_others(store: Storage) -> None:
+    store.put("a", [], create=True)
+    with pytest.raises(ObjectExistsError):
+        store.put("a", [b"x"], create=True)
+    assert read(store, "a") == b""
+
+
+def test_promise_8_of_many_who_create_one_object_one_succeeds(store: Storage, request: pytest.FixtureRequest) -> None:
+    if "juicefs" in request.node.name:
+        pytest.skip("it ignores If-None-Match: between the look and the write another may come")
+    store.put("known", [b"x"], create=True)
+    begin = threading.Barrier(8)
+
+    def create(number: int) -> int | None:
+        begin.wait()
+        try:
+            store.put("a", [b"%d" % number] * 3, create=True)
+        except ObjectExistsError:
+            return None
+        return number
+
+    with ThreadPoolExecutor(8) as pool:
+        won = [number for number in pool.map(create, range(8)) if number is not None]
+    assert len(won) == 1
+    assert read(store, "a") == b"%d" % won[0] * 3
+
+
+def test_promise_8_a_create_whose_source_fails_leaves_nothing(store: Storage) -> None:
+    def chunks() -> Iterator[bytes]:
+        yield b"n" * 100
+        raise DatabaseError("the source went away")
+
+    with pytest.raises(DatabaseError, match="the source went away"):
+        store.put("folder/a", chunks(), create=True)
+    assert names(store) == []
+    assert store.folders("") == []

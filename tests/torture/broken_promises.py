@@ -146,16 +146,16 @@ MUTATIONS = (
     Mutation(
         "a replica counts a segment before it is stored",
         "replication/replica/replica.py",
-        "        stored = self.client.write_segment(position, chunks, note)\n"
-        '        reached("replica: segment stored")\n'
-        "        self.position = replace(position, offset=stop)\n",
-        "        self.position = replace(position, offset=stop)\n"
-        "        stored = self.client.write_segment(position, chunks, note)\n",
+        "            chunks = read_range(path, position.offset, stop, self._sent)\n"
+        "            stored = self.client.write_segment(position, chunks, note, create=True)\n",
+        "            chunks = read_range(path, position.offset, stop, self._sent)\n"
+        "            self.position = replace(position, offset=stop)\n"
+        "            stored = self.client.write_segment(position, chunks, note, create=True)\n",
         ("tests/replica/test_upload.py", "tests/replica/test_any_order.py"),
     ),
     Mutation(
         "a replica is appended to without comparing its last segment",
-        "replication/replica/recovery.py",
+        "replication/replica/compare.py",
         "                if offset + len(piece) > end or os.pread(descriptor, len(piece), offset) != piece:\n",
         "                if False:\n",
         ("tests/replica",),
@@ -245,9 +245,9 @@ MUTATIONS = (
     ),
     Mutation(
         "a snapshot of commits that were lost is gone on with",
-        "replication/replica/recovery.py",
-        "        if mark and mark == shadow.frame_mark(snapshot.generation, snapshot.index, floor, page_size):\n",
-        "        if mark:\n",
+        "replication/replica/compare.py",
+        "    if database.shadow.frame_mark(position.generation, position.index, position.offset, page_size) != mark:\n",
+        "    if False:\n",
         ("tests/replica/test_set_back.py",),
     ),
     Mutation(
@@ -277,5 +277,33 @@ MUTATIONS = (
         "    return mode if acl is None else mode & ~0o077 | others_bits(acl)\n",
         "    return mode\n",
         ("tests/test_permissions.py",),
+    ),
+    Mutation(
+        "a segment is written over another's",
+        "replication/replica/replica.py",
+        "            stored = self.client.write_segment(position, chunks, note, create=True)\n",
+        "            stored = self.client.write_segment(position, chunks, note)\n",
+        ("tests/replica/test_one_writer.py",),
+    ),
+    Mutation(
+        "an index ends without a mark",
+        "replication/replica/replica.py",
+        "        self._end_index(position)\n        self.position = Position",
+        "        self.position = Position",
+        ("tests/replica/test_one_writer.py",),
+    ),
+    Mutation(
+        "a folder gives an object the name of another",
+        "replication/storage/links.py",
+        "        os.link(temporary, name, src_dir_fd=folder, dst_dir_fd=folder, follow_symlinks=False)\n",
+        "        os.rename(temporary, name, src_dir_fd=folder, dst_dir_fd=folder)\n",
+        ("tests/storage/test_contract.py",),
+    ),
+    Mutation(
+        "a server that ignores If-None-Match is taken for one that heeds it",
+        "replication/storage/s3/create.py",
+        "        if _put(request, bucket, key, body):\n            heeded[bucket] = False\n",
+        "        if _put(request, bucket, key, body):\n            heeded[bucket] = True\n",
+        ("tests/storage/test_s3_create.py",),
     ),
 )

@@ -30,7 +30,7 @@ END_SECONDS_MAX = 30.0
 LEFTOVER_AGE_SECONDS = 120
 META_NAMES = re.compile(
     r"generation|generations(/[0-9a-f]{16}(/wal(/[0-9a-f]{8}\.wal)?)?)?"
-    r"|litestream-tui\.(lock|json|digest|status\.json|snapshots\.json)"
+    r"|litestream-tui\.(lock|json|digest|status\.json|snapshots\.json|others\.json)"
 )
 REPLICA_NAMES = re.compile(
     r"generations(/[0-9a-f]{16}(/(snapshots(/[0-9a-f]{8}\.snapshot\.lz4)?|wal(/[0-9a-f]{8}_[0-9a-f]{8}\.wal\.lz4)?))?)?"

@@ -92,6 +92,8 @@ def _inner(objects: Objects, foreign: Objects, chance: Random) -> Damaged:
     """Wrong bits, cut or repeated bytes, under a right LZ4 checksum."""
     name = chance.choice([name for name in sorted(objects) if "/wal/" in name])
     data = bytearray(b"".join(container.decompress(name, [objects[name].data])))
+    # An end mark has no content.
+    data = data or bytearray(64)
     place = chance.randrange(len(data))
     match chance.choice(["flip", "cut", "repeat", "zero"]):
         case "flip":
@@ -118,7 +120,7 @@ def bomb(objects: Objects, foreign: Objects, chance: Random) -> Damaged:
     data = objects[name].data
     if chance.random() < 0.3:
         return _put(objects, name, struct.pack("<II", 0x184D2A50, 0) * 50_000 + data[:-1], "frames to skip")
-    head = next(container.decompress(name, [data]))[:4096]
+    head = next(container.decompress(name, [data]), b"")[:4096]
     note = container.decode_note(data[: container.NOTE_SIZE_MAX])
     return _put(objects, name, b"".join(container.compress([head, bytes(BOMB_BYTES)], note)), "bomb")
 

@@ -138,12 +138,10 @@ class World:
         self.engine.start()
 
     def restart(self) -> None:
-        """End the engine and start another one, which does not know what the first had tried to upload.
-
-        So whatever of that is still on its way reaches the store before.
+        """Close the engine and start another one. It does not know what the first had tried to upload, and what of that
+        is still on its way.
         """
         self.end()
-        self.proxy.settle()
         self.engine = Engine(self._config)
         self.engine.start()
 

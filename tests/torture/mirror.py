@@ -50,17 +50,17 @@ class Store(MemoryStorage):
         """Of the one that fails, only the acknowledgement is lost."""
         self.before_put: Callable[[], None] = lambda: None
 
-    def put(self, name: str, chunks: object) -> int:
+    def put(self, name: str, chunks: object, *, create: bool = False) -> int:
         self.before_put()
         if self.puts_left is not None:
             if self.puts_left <= 0:
                 if self.lose_the_last:
                     self.lose_the_last = False
-                    super().put(name, chunks)  # type: ignore[arg-type]
+                    super().put(name, chunks, create=create)  # type: ignore[arg-type]
                     self.written.append(name)
                 raise StorageError("the store went away in the middle of an upload")
             self.puts_left -= 1
-        size = super().put(name, chunks)  # type: ignore[arg-type]
+        size = super().put(name, chunks, create=create)  # type: ignore[arg-type]
         self.written.append(name)
         return size
 

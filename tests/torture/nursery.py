@@ -110,7 +110,14 @@ def _tell_acknowledged(path: str) -> None:
     descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
     write_segment, write_snapshot = ReplicaClient.write_segment, ReplicaClient.write_snapshot
 
-    def told_segment(self: ReplicaClient, position: Position, chunks: Iterable[bytes], note: Note | None = None) -> int:
+    def told_segment(
+        self: ReplicaClient,
+        position: Position,
+        chunks: Iterable[bytes],
+        note: Note | None = None,
+        *,
+        create: bool = False,
+    ) -> int:
         size = 0
 
         def counted() -> Iterator[bytes]:
@@ -119,12 +126,20 @@ def _tell_acknowledged(path: str) -> None:
                 size += len(chunk)
                 yield chunk
 
-        stored = write_segment(self, position, counted(), note)
+        stored = write_segment(self, position, counted(), note, create=create)
         os.write(descriptor, f"{replace(position, offset=position.offset + size)}\n".encode())
         return stored
 
-    def told_snapshot(self: ReplicaClient, generation: str, index: int, chunks: Iterable[bytes], note: Note) -> int:
-        stored = write_snapshot(self, generation, index, chunks, note)
+    def told_snapshot(
+        self: ReplicaClient,
+        generation: str,
+        index: int,
+        chunks: Iterable[bytes],
+        note: Note,
+        *,
+        create: bool = False,
+    ) -> int:
+        stored = write_snapshot(self, generation, index, chunks, note, create=create)
         os.write(descriptor, f"{note['position']}\n".encode())
         return stored
 

@@ -18,6 +18,7 @@ from replication.storage.open import open_storage
 from replication.storage.replica_client import ReplicaClient
 from tests.cli.program import Replicating, contents, refuses, run
 from tests.engine.running import begun, client_of, in_step, only, restored, running, until
+from tests.replica.bench import copy_volume
 from tests.torture.conftest import Torture
 from tests.torture.steady import Application, prove
 
@@ -173,6 +174,93 @@ def test_two_hosts_at_one_replica_are_told_and_do_no_harm(
             for application in applications:
                 application.kill()
         shutil.rmtree(home)
+
+
+@pytest.mark.parametrize("store", ["file", "s3", "ignoring"])
+def test_promise_8_a_clone_that_goes_on_beside_the_first(
+    tmp_path: Path, torture: Torture, request: pytest.FixtureRequest, store: str
+) -> None:
+    """A volume is copied at any moment, and both go on at the same place: one of them keeps the history."""
+    for number, chance in enumerate(torture.rounds(short=1)):
+        home = tmp_path / f"round{number}"
+        home.mkdir()
+        location: Location = FileLocation(home / "replica")
+        if store != "file":
+            location = request.getfixturevalue("weed" if store == "s3" else "juicefs").location()
+        configs = [host(home / "one", location), host(home / "two", location)]
+        paths = [config.databases[0].path for config in configs]
+        applications = [Application(paths[0], chance.randrange(1 << 30))]
+        try:
+            with running(configs[0]) as one:
+                applications[0].go()
+                applications[0].commits(chance.randrange(1, 80))
+                applications[0].pause()
+                until(lambda one=one: only(one).replicas[0].position is not None)  # type: ignore[misc]
+                if chance.random() < 0.5:
+                    until(lambda one=one: in_step(one))  # type: ignore[misc]
+                shared = begun_generation(one)
+                until(partial(copied, *paths))
+                # With another seed they differ from the first commit on. The state that it finds it tells itself.
+                applications.append(Application(paths[1], chance.randrange(1 << 30), applications[0].hashes[:-1]))
+                if chance.random() < 0.5:
+                    applications[0].go()
+                    applications[0].commits(chance.randrange(1, 40))
+                with running(configs[1]) as two:
+                    engines = (one, two)
+                    if store == "ignoring":
+                        # Between a look and the write that follows it the other may come: they take turns.
+                        part_by_turns(engines, applications)
+                    for application in applications:
+                        application.go()
+                    until(lambda engines=engines: any(parted(engine) for engine in engines))  # type: ignore[misc]
+                    for application in applications:
+                        application.commits(chance.randrange(10, 60))
+                        application.pause()
+                    client = ReplicaClient(open_storage(location))
+                    for engine, application in zip(engines, applications, strict=True):
+                        until(partial(holds, engine, client, application.hashes[-1], home / "look.db"))
+                    generations = [begun_generation(engine) for engine in engines]
+                    assert generations[0] != generations[1]
+                    if shared in generations:
+                        loser = engines[1 - generations.index(shared)]
+                        assert f"pid {os.getpid()}, running since" in only(loser).replicas[0].warning
+                    torture.counts["clones that kept the history"] += generations[1] == shared
+            for application, generation in zip(applications, generations, strict=True):
+                torture.counts["points restored"] += prove(client, application.hashes, chance, POINTS_MAX, generation)[
+                    0
+                ]
+            client.storage.close()
+            torture.counts["clones"] += 1
+        finally:
+            for application in applications:
+                application.kill()
+        shutil.rmtree(home)
+
+
+def part_by_turns(engines: tuple[Engine, Engine], applications: list[Application]) -> None:
+    """One commits and uploads, then the other, until they have found each other out."""
+    applications[0].pause()
+    while not any(parted(engine) for engine in engines):
+        for engine, application in zip(engines, applications, strict=True):
+            application.go()
+            application.commits(2)
+            application.pause()
+            until(partial(in_step, engine))
+
+
+def copied(path: Path, to: Path) -> bool:
+    """Copy a volume; False if the engine removed a file meanwhile, as a copy at one moment would not have noticed."""
+    try:
+        copy_volume(path, default_meta_path(path), to, default_meta_path(to))
+    except shutil.Error:
+        shutil.rmtree(default_meta_path(to))
+        return False
+    return True
+
+
+def parted(engine: Engine) -> bool:
+    """True once an engine has found another one in its history."""
+    return any("history" in event.message for event in engine.events_since(0))
 
 
 def holds(engine: Engine, client: ReplicaClient, sha: str, output: Path) -> bool:

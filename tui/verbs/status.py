@@ -58,7 +58,7 @@ def _rows(report: DatabaseReport, now: float) -> list[list[str]]:
             _lag(replica.lag_seconds),
             "" if replica.pending_bytes is None else size(replica.pending_bytes),
             _verified(replica.verified, now),
-            _short(report.error or replica.error or _once(replica, now)),
+            _short(report.error or replica.error or replica.warning or _once(replica, now)),
         ]
         for replica in report.replicas
     ]

@@ -20,6 +20,8 @@ from replication.storage.s3.sign import UNSIGNED_PAYLOAD, Keys, Signer, spell_pa
 from replication.storage.s3.xml import Document, completion, deletion, read_document
 
 _USER_AGENT = "litestream-tui"
+_CREATE = {"if-none-match": "*"}
+"""Asks the server to answer 412, and to do nothing, if there is an object of that name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +56,9 @@ class S3Client:
         self._connections = connections
         self._signer: tuple[Keys, Signer] | None = None
 
-    def put_object(self, bucket: str, key: str, body: bytes | bytearray) -> None:
-        self._store(bucket, key, {}, body)
+    def put_object(self, bucket: str, key: str, body: bytes | bytearray, create: bool = False) -> None:
+        """Store an object; with `create` only where there is none, for all servers that know the header."""
+        self._store(bucket, key, {}, body, _CREATE if create else {})
 
     def get_object(self, bucket: str, key: str, byte_range: str | None = None) -> Answer:
         """The answer, whose body is still to be read and whose `close` is the caller's."""
@@ -103,8 +106,11 @@ class S3Client:
             raise AnswerFormatError("no ETag of a part")
         return etag
 
-    def complete_multipart_upload(self, bucket: str, key: str, upload: str, etags: Sequence[str]) -> None:
-        if not self._ask("POST", bucket, key, query={"uploadId": upload}, body=completion(etags)).name:
+    def complete_multipart_upload(
+        self, bucket: str, key: str, upload: str, etags: Sequence[str], create: bool = False
+    ) -> None:
+        headers = _CREATE if create else {}
+        if not self._ask("POST", bucket, key, {"uploadId": upload}, headers, completion(etags)).name:
             raise AnswerFormatError("nothing said of the object")
 
     def abort_multipart_upload(self, bucket: str, key: str, upload: str) -> None:
@@ -113,11 +119,18 @@ class S3Client:
     def close(self) -> None:
         self._connections.close()
 
-    def _store(self, bucket: str, key: str, query: Mapping[str, str], body: bytes | bytearray) -> Mapping[str, str]:
+    def _store(
+        self,
+        bucket: str,
+        key: str,
+        query: Mapping[str, str],
+        body: bytes | bytearray,
+        headers: Mapping[str, str] = {},
+    ) -> Mapping[str, str]:
         # One pass over the data: SeaweedFS compares an MD5 with the body and not the signature's SHA-256, and being
         # a header the MD5 is part of the signature.
         answer = self._send(
-            "PUT", bucket, key, query, {"content-md5": content_md5(body)}, body, payload=UNSIGNED_PAYLOAD
+            "PUT", bucket, key, query, {"content-md5": content_md5(body), **headers}, body, payload=UNSIGNED_PAYLOAD
         )
         with closing(answer):
             _document(answer)

@@ -14,6 +14,7 @@ from typing import Any
 from replication.errors import (
     AccessDeniedError,
     BucketNotFoundError,
+    ObjectExistsError,
     ObjectNotFoundError,
     ReplicationError,
     StorageError,
@@ -53,6 +54,7 @@ _NO_CREDENTIALS = (
 _WRONG_REGION_CODES = frozenset(
     {"PermanentRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException"}
 )
+_PRECONDITION_FAILED = 412
 _GATEWAY_STATUSES = (502, 503, 504)
 """What a proxy before a store answers, as a page, when the store is away."""
 _ACCESS_KEY = re.compile(r"\b(?:AKIA|ASIA)[A-Z0-9]{12,}\b")
@@ -122,6 +124,8 @@ def _answered(error: Exception, place: Place, name: str | None) -> StorageError:
         )
     if name is not None and code in ("NoSuchKey", "404"):
         return ObjectNotFoundError(name, place.address)
+    if name is not None and (code == "PreconditionFailed" or status == _PRECONDITION_FAILED):
+        return ObjectExistsError(name, place.address)
     if code == "RequestTimeTooSkewed":
         return StorageError(
             f"{place.server} refused the request because the clock of this machine is off; set the clock"

@@ -46,6 +46,8 @@ class SharedClient:
         self.connection = connection
         self.client = client
         self.users = 0
+        self.heeds_create: dict[str, bool] = {}
+        """Of each bucket, whether its server heeds `If-None-Match`, as far as it was found out."""
 
 
 _clients: dict[Connection, SharedClient] = {}

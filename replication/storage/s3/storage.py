@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any
 
-from replication.errors import AccessDeniedError, StorageError
+from replication.errors import AccessDeniedError, ObjectExistsError, StorageError
 from replication.scrub import register_secret
 from replication.storage.base import (
     ObjectInfo,
@@ -21,6 +21,7 @@ from replication.storage.base import (
     is_object_name,
 )
 from replication.storage.location import S3Location
+from replication.storage.s3.create import create_object
 from replication.storage.s3.errors import (
     Place,
     bucket_region,
@@ -100,14 +101,23 @@ class S3Storage(Storage):
         # Servers that keep objects as files, SeaweedFS and JuiceFS among them, show empty folders too.
         return [name for name in names if self._holds_objects(f"{full}{name}/")]
 
-    def put(self, name: str, chunks: Iterable[bytes]) -> int:
+    def put(self, name: str, chunks: Iterable[bytes], *, create: bool = False) -> int:
         check_name(name)
         parts = cut_parts(chunks)
         first, last = next(parts)
+        bucket, key = self._location.bucket, self._root + name
+        if create:
+            with self._mapped(name):
+                heeded = self._open().heeds_create
+            if self._location.endpoint is None:
+                heeded[bucket] = True
+            exists = ObjectExistsError(name, self.address)
+            rest = None if last else parts
+            return create_object(lambda: self._mapped(name), bucket, key, first, rest, heeded, exists)
         if not last:
-            return upload_parts(lambda: self._mapped(name), self._location.bucket, self._root + name, first, parts)
+            return upload_parts(lambda: self._mapped(name), bucket, key, first, parts)
         with self._mapped(name) as client:
-            client.put_object(self._location.bucket, self._root + name, first)
+            client.put_object(bucket, key, first)
         return len(first)
 
     def get(self, name: str, offset: int = 0, length: int | None = None) -> Iterator[bytes]:

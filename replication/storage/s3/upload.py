@@ -27,10 +27,13 @@ def upload_parts(
     key: str,
     first: bytearray,
     rest: Iterator[tuple[bytearray, bool]],
+    create: bool = False,
+    before_end: Callable[[], None] = lambda: None,
 ) -> int:
     """Store `first` and `rest` as one object and return its bytes.
 
-    `request` gives the client for one request and turns foreign errors into ours; what `rest` raises passes.
+    `request` gives the client for one request and turns foreign errors into ours; what `rest` raises passes, and
+    so does what `before_end` raises when all parts are stored. `create` is as in S3Client.put_object.
     """
     with request() as client:
         upload = client.create_multipart_upload(bucket, key)
@@ -56,8 +59,9 @@ def upload_parts(
                 etags.append(sending.popleft().result())
             part, _ = next(rest, (None, True))
         etags += [one.result() for one in sending]
+        before_end()
         with request() as client:
-            client.complete_multipart_upload(bucket, key, upload, etags)
+            client.complete_multipart_upload(bucket, key, upload, etags, create)
     except BaseException:
         # A part that arrives after the end of its upload could stay for ever.
         for one in sending:

@@ -1,0 +1,95 @@
+"""What stands in a replica under a name of ours, compared with the shadow WAL: is it this history's own (promise 8)?
+
+The same bytes are our own, whoever sent them and when: a retry, an upload that came late, what was there before a
+volume was cloned. Other bytes are another program's, or those of a history that this database was set back from.
+An object without content after the start of an index is its end mark: whoever wrote it went on with the next index,
+so that nothing may follow in this one.
+"""
+
+import os
+from contextlib import suppress
+
+from replication.database.database import Database
+from replication.errors import CorruptObjectError, StorageError
+from replication.position import Position
+from replication.replica.writer import Writer
+from replication.storage.container import Note
+from replication.storage.names import segment_name
+from replication.storage.replica_client import ReplicaClient, closing_iterator
+
+READS_OF_DAMAGED = 2
+"""So often an object is read before it is called damaged: a bit may flip on its way to us."""
+
+
+class DivergedError(Exception):
+    """The replica cannot be continued with this generation; the text is the reason for a new one.
+
+    `foreign` names the object that shows another program's hand, which `other` is, if its note tells.
+    """
+
+    def __init__(self, reason: str, foreign: str = "", other: Writer | None = None) -> None:
+        super().__init__(reason + (f"; {other} wrote it" if other else ""))
+        self.foreign = foreign
+        self.other = other
+
+
+def compare(client: ReplicaClient, database: Database, name: str, here: Position, start: Position) -> int | None:
+    """Where the segment that begins at `start` ends, its bytes being those of the shadow WAL; None if it is torn.
+
+    `start` itself is the answer for an end mark. Raises DivergedError, ObjectNotFoundError, StorageError.
+    """
+    end = database.end(here, start.generation, start.index)
+    if end == 0:
+        reason = f"replica {name} is at index {start.index:08x}, of which no shadow wal is left"
+        indexes = database.shadow.indexes(start.generation)
+        if indexes and start.index > indexes[-1]:
+            raise diverged(client, segment_name(start), reason)
+        raise DivergedError(reason)
+    for _ in range(READS_OF_DAMAGED):
+        with suppress(CorruptObjectError):
+            offset = _same_until(client, database, name, start, end)
+            # Nothing is there of which an index could begin: it is written anew, as if it were torn.
+            return offset if offset or start.offset else None
+    return None
+
+
+def _same_until(client: ReplicaClient, database: Database, name: str, start: Position, end: int) -> int:
+    descriptor = os.open(database.shadow.path(start.generation, start.index), os.O_RDONLY | os.O_CLOEXEC)
+    offset = start.offset
+    try:
+        with closing_iterator(client.read(segment_name(start))) as pieces:
+            for piece in pieces:
+                if offset + len(piece) > end or os.pread(descriptor, len(piece), offset) != piece:
+                    reason = "holds other WAL than this database, as after going back to an older copy of it"
+                    raise diverged(client, segment_name(start), f"replica {name} {reason}")
+                offset += len(piece)
+    finally:
+        os.close(descriptor)
+    if offset == start.offset and 0 < offset < end:
+        raise diverged(client, segment_name(start), f"replica {name} holds the end of an index that goes on here")
+    return offset
+
+
+def check_snapshot(client: ReplicaClient, database: Database, name: str, snapshot: str, note: Note) -> Position | None:
+    """The commit that a snapshot of this generation holds, by its note; None if the note does not prove it to be ours.
+
+    Raises DivergedError if it proves that it is not.
+    """
+    mark, page_size = note.get("frame"), note.get("page_size")
+    try:
+        position = Position.parse(str(note.get("position")))
+    except ValueError:
+        return None
+    if not isinstance(mark, str) or not isinstance(page_size, int) or (position.offset and not mark):
+        return None
+    if database.shadow.frame_mark(position.generation, position.index, position.offset, page_size) != mark:
+        raise diverged(client, snapshot, f"replica {name} holds a snapshot of commits that this database does not have")
+    return position
+
+
+def diverged(client: ReplicaClient, object_name: str, reason: str) -> DivergedError:
+    """The error for an object of another history, with who wrote it, as far as its note tells."""
+    other: Writer | None = None
+    with suppress(StorageError, CorruptObjectError):
+        other = Writer.noted(client.read_note(object_name))
+    return DivergedError(reason, object_name, other)

@@ -1,0 +1,75 @@
+"""Histories that another program goes on with, kept beside the shadow WAL: what retention here must leave alone.
+
+Also what was said of it while an engine runs, so that `status` can say it from another process. Losing the file costs
+words, and the other program's old generations their protection from our retention once it rests for long; so nothing
+here raises.
+"""
+
+import json
+import os
+import threading
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+DISOWNED_NAME = "litestream-tui.others.json"
+DISOWNED_BYTES_MAX = 1 << 20
+"""A file larger than this is none of ours."""
+_writing = threading.Lock()
+"""The replicas of one database share a file."""
+
+
+def disown(meta_path: Path, replica: str, generation: str, words: str, *, certain: bool) -> None:
+    """Another program goes on with `generation`, as `words` say of this replica.
+
+    It is `certain` if that was seen while this one went on with it too. Else it may be what this database had before
+    it was set back to an older copy.
+    """
+    with _writing:
+        known = _load(meta_path)
+        certain = certain or _table(known, "generations").get(generation) is True
+        _write(
+            meta_path,
+            {
+                "generations": _table(known, "generations") | {generation: certain},
+                "warnings": _table(known, "warnings") | {replica: {"pid": os.getpid(), "words": words}},
+            },
+        )
+
+
+def disowned(meta_path: Path) -> dict[str, bool]:
+    """The generations that are another program's, and whether that is certain."""
+    return {name: certain is True for name, certain in _table(_load(meta_path), "generations").items()}
+
+
+def warning(meta_path: Path, replica: str, pid: int | None) -> str:
+    """What the engine with this process id said of a replica, or nothing."""
+    with suppress(KeyError, TypeError):
+        said = _load(meta_path)["warnings"][replica]
+        if pid and said["pid"] == pid:
+            return str(said["words"])
+    return ""
+
+
+def _table(known: dict[str, Any], name: str) -> dict[str, Any]:
+    table = known.get(name)
+    return table if isinstance(table, dict) else {}
+
+
+def _load(meta_path: Path) -> dict[str, Any]:
+    with suppress(OSError, ValueError, RecursionError):
+        with (meta_path / DISOWNED_NAME).open("rb") as file:
+            known = json.loads(file.read(DISOWNED_BYTES_MAX))
+        if isinstance(known, dict):
+            return known
+    return {}
+
+
+def _write(meta_path: Path, known: dict[str, Any]) -> None:
+    path = meta_path / DISOWNED_NAME
+    temporary = path.with_name(DISOWNED_NAME + ".tmp")
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
+    with suppress(OSError):
+        with open(os.open(temporary, flags, 0o600), "w", encoding="ascii") as file:  # noqa: PTH123 (its mode is set)
+            file.write(json.dumps(known) + "\n")
+        temporary.replace(path)

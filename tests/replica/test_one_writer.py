@@ -1,0 +1,339 @@
+"""Promise 8, one history, one writer: a volume, a virtual machine or a folder that was copied goes on in two places.
+
+Whoever uploads second notices it by what is there, says who the other is, and goes on with a history of its own. No
+commit of either is lost, and the history that both had is from then on the first one's alone.
+"""
+
+import os
+import random
+from collections.abc import Iterator
+from contextlib import suppress
+
+import pytest
+
+from replication.database.source_files import WRITTEN
+from replication.errors import NoRestorePointError, StorageError
+from replication.replica.disowned import disowned
+from replication.replica.writer import Writer
+from replication.storage import container
+from replication.storage.names import segment_name
+from tests.replica.bench import Bench
+
+STEPS = 40
+SEEDS = range(int(os.environ.get("ONE_WRITER_FIRST", "1")), int(os.environ.get("ONE_WRITER_LAST", "12")) + 1)
+ORIGINAL, CLONE = Writer("production", 11, "2026-01-01T00:00:00Z"), Writer("staging", 22, "2026-02-02T00:00:00Z")
+ALARM, UNCERTAIN = "another program writes the same history", "the replica holds another history"
+
+
+def named(bench: Bench, writer: Writer) -> None:
+    """Let the replicas of a bench be those of a host."""
+    for replica in bench.replicas.values():
+        replica._writer = writer
+
+
+@pytest.fixture
+def original(bench: Bench) -> Bench:
+    """A database that was replicated for a while, over two indexes."""
+    bench.replica()
+    named(bench, ORIGINAL)
+    bench.commit()
+    bench.settle()
+    bench.database.checkpoint()
+    for _ in range(3):
+        bench.commit()
+        bench.settle()
+    return bench
+
+
+@pytest.fixture
+def benches() -> Iterator[list[Bench]]:
+    made: list[Bench] = []
+    yield made
+    for bench in made:
+        bench.close()
+
+
+def go(bench: Bench, steps: str) -> None:
+    """c commits and uploads, k checkpoints, so that the next commit begins an index, s takes a snapshot."""
+    for step in steps:
+        if step == "k":
+            bench.database.checkpoint()
+        elif step == "s":
+            bench.replica().snapshot()
+        else:
+            bench.commit()
+            bench.settle()
+
+
+def parted(first: Bench, second: Bench, other: Writer, certain: bool = True) -> None:
+    """The second has found the first out, and each has its own history with all of its commits."""
+    generations = [bench.database.generations[-1] for bench in (first, second)]
+    assert first.reasons() in ([], ["no generation exists"]), first.reasons()
+    assert second.reasons(), "it has begun none"
+    assert str(other) in second.reasons()[-1]
+    alarms = [values for _, message, values in second.told if message == (ALARM if certain else UNCERTAIN)]
+    assert len(alarms) == 1, alarms
+    warning = second.replica().warning
+    assert f"host {other.host}, pid {other.pid}, running since {other.since}" in warning
+    assert warning == alarms[0]["warning"]
+    assert disowned(second.folder / "meta") == {generations[0]: certain}
+    for bench, generation in zip((first, second), generations, strict=True):
+        points = bench.numbers("a", generation)
+        assert points == list(range(points[0], len(bench.states)))
+        assert bench.restored("a", bench.database.position) == bench.app.sha256()
+    # All that the first one had before the clone, too.
+    assert first.numbers("a", generations[0])[0] == 1
+
+
+@pytest.mark.parametrize("running", [True, False], ids=["running", "started"])
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("c", "c"),
+        ("ccc", "c"),
+        ("c", "ccc"),
+        ("kc", "c"),
+        ("c", "kc"),
+        ("kc", "kc"),
+        ("kckc", "c"),
+        ("kckc", "kc"),
+        ("ckc", "c"),
+        ("ckc", "ckc"),
+        ("c", "sc"),
+        ("kcs", "kcs"),
+    ],
+)
+def test_promise_8_a_clone_that_uploads_second_gets_a_history_of_its_own(
+    original: Bench, benches: list[Bench], running: bool, before: str, after: str
+) -> None:
+    clone = original.clone(running)
+    benches.append(clone)
+    named(clone, CLONE)
+    go(original, before)
+    held = {name: original.storages["a"].read(name) for name in original.storages["a"].names()}
+    clone.commit()
+    clone.replica().sync()
+    assert clone.replica().warning or not running, "it is noticed at the first upload"
+    go(clone, after)
+    # Nothing that was there was written over.
+    assert {name: original.storages["a"].read(name) for name in held} == held
+    go(original, "ckcs")
+    go(clone, "ckcs")
+    # One that has just begun may as well have been set back to an older copy.
+    parted(original, clone, ORIGINAL, certain=running)
+
+
+@pytest.mark.parametrize("running", [True, False], ids=["running", "started"])
+@pytest.mark.parametrize("before", ["c", "kc", "ckc"])
+def test_promise_8_where_the_clone_is_the_first_the_original_gets_the_new_history(
+    original: Bench, benches: list[Bench], running: bool, before: str
+) -> None:
+    clone = original.clone(running)
+    benches.append(clone)
+    named(clone, CLONE)
+    go(clone, before)
+    go(original, "c")
+    go(clone, "kc")
+    go(original, "kc")
+    assert clone.reasons() == []
+    assert str(CLONE) in original.reasons()[-1]
+    assert "host staging, pid 22" in original.replica().warning
+    for bench in (clone, original):
+        points = bench.numbers("a", bench.database.generations[-1])
+        assert points == list(range(points[0], len(bench.states)))
+        assert bench.restored("a", bench.database.position) == bench.app.sha256()
+
+
+@pytest.mark.parametrize("pending", [1, 3])
+def test_promise_8_what_both_had_to_send_is_sent_once(original: Bench, benches: list[Bench], pending: int) -> None:
+    """Commits from before the clone, not uploaded yet: of whoever comes second they are taken for its own."""
+    for _ in range(pending):
+        original.commit()
+    clone = original.clone(True)
+    benches.append(clone)
+    named(clone, CLONE)
+    original.settle()
+    clone.settle()
+    assert clone.reasons() == []
+    assert clone.replica().warning == ""
+    go(original, "c")
+    go(clone, "c")
+    parted(original, clone, ORIGINAL)
+
+
+def test_promise_8_an_end_mark_of_another_is_not_written_behind(original: Bench, benches: list[Bench]) -> None:
+    """Whoever begins an index leaves nothing to write in the one before."""
+    clone = original.clone(True)
+    benches.append(clone)
+    named(clone, CLONE)
+    end = original.database.position
+    assert end is not None
+    go(original, "kc")
+    mark = original.storages["a"].read(segment_name(end))
+    assert b"".join(container.decompress("mark", [mark])) == b""
+    assert Writer.noted(container.decode_note(mark)) == ORIGINAL
+    clone.commit()
+    clone.replica().sync()
+    assert "holds the end of an index that goes on here" in str(clone.told)
+    go(clone, "c")
+    parted(original, clone, ORIGINAL)
+
+
+def test_promise_8_a_snapshot_is_not_written_over_anothers(original: Bench, benches: list[Bench]) -> None:
+    clone = original.clone(True)
+    benches.append(clone)
+    named(clone, CLONE)
+    go(original, "cs")
+    snapshot = original.storages["a"].names()[1]
+    held = original.storages["a"].read(snapshot)
+    clone.commit()
+    # As if nothing were to be sent: a snapshot is all that this one would write.
+    clone.replica().position = clone.database.position
+    clone.replica().snapshot()
+    assert original.storages["a"].read(snapshot) == held
+    assert "holds a snapshot of commits that this database does not have" in str(clone.told)
+    go(original, "c")
+    go(clone, "c")
+    assert "host production, pid 11" in clone.replica().warning
+    assert clone.restored("a", clone.database.position) == clone.app.sha256()
+    original.numbers("a", original.database.generations[-1])
+
+
+def test_a_first_snapshot_whose_answer_was_lost_is_gone_on_with(bench: Bench) -> None:
+    bench.commit()
+    bench.replica()
+    bench.storages["a"].lose_acknowledgement()
+    with pytest.raises(StorageError):
+        bench.replica().sync()
+    bench.commit()
+    bench.settle()
+    bench.check()
+    assert bench.reasons() == ["no generation exists"]
+    assert bench.replica().warning == ""
+
+
+def test_an_end_mark_whose_answer_was_lost_is_our_own(bench: Bench) -> None:
+    bench.replica()
+    go(bench, "ck")
+    bench.commit()
+    bench.storages["a"].lose_acknowledgement()
+    with pytest.raises(StorageError):
+        bench.replica().sync()
+    bench.settle()
+    bench.restart()
+    go(bench, "ckc")
+    bench.check()
+    assert bench.reasons() == ["no generation exists"]
+
+
+def test_promise_8_a_restore_does_not_choose_between_two_that_parted(original: Bench, benches: list[Bench]) -> None:
+    """Else the newest would be whichever took a snapshot last: the clone's rows in the place of production's."""
+    clone = original.clone(True)
+    benches.append(clone)
+    go(original, "c")
+    go(clone, "cc")
+    go(original, "cc")
+    with pytest.raises(NoRestorePointError, match="Two programs"):
+        original.restored()
+    for bench in (original, clone):
+        assert bench.restored("a", bench.database.position) == bench.app.sha256()
+
+
+def test_a_database_that_was_set_back_is_still_restored_as_it_is_now(original: Bench, benches: list[Bench]) -> None:
+    """The history that it was set back from goes on nowhere, so that nothing is unclear."""
+    back = original.clone(False)
+    benches.append(back)
+    go(original, "cc")
+    original.close()
+    go(back, "cc")
+    assert "set back to an older copy" in back.replica().warning
+    assert back.restored() == back.app.sha256()
+    back.app.execute("SELECT 1")
+
+
+def test_retention_leaves_what_another_goes_on_with(original: Bench, benches: list[Bench]) -> None:
+    clone = original.clone(True)
+    benches.append(clone)
+    go(original, "c")
+    go(clone, "c")
+    held = [name for name in original.storages["a"].names() if original.database.generations[-1] in name]
+    later = original.clock.now.replace(year=2030)
+    original.clock.now = later
+    go(clone, "kcs")
+    clone.replica().enforce_retention(60.0, later.replace(hour=23))
+    assert [name for name in original.storages["a"].names() if original.database.generations[-1] in name] == held
+
+
+def step(bench: Bench, chance: random.Random) -> None:
+    """Anything that one of the two may do; a store that fails is met again."""
+    what = chance.choice(["commit", "commit", "commit", "copy", "upload", "upload", "checkpoint", "snapshot", "lose"])
+    with suppress(StorageError):
+        match what:
+            case "commit":
+                bench.commit(chance.choice([10, 900, 3000]), sync=chance.random() < 0.7)
+            case "copy":
+                bench.database.sync()
+            case "upload":
+                bench.replica().sync()
+            case "checkpoint":
+                bench.database.checkpoint()
+            case "snapshot":
+                bench.replica().snapshot()
+            case _:
+                bench.storages["a"].lose_acknowledgement()
+                bench.replica().sync()
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_promise_8_in_any_order(original: Bench, benches: list[Bench], seed: int) -> None:
+    chance = random.Random(seed)
+    for _ in range(chance.randrange(6)):
+        step(original, chance)
+    clone = original.clone(chance.random() < 0.5)
+    benches.append(clone)
+    pair = [original, clone]
+    for _ in range(STEPS):
+        step(chance.choice(pair), chance)
+        if chance.random() < 0.05:
+            chance.choice(pair).restart()
+    for bench in chance.sample(pair, 2):
+        bench.commit()
+        bench.settle()
+    generations = [bench.database.generations[-1] for bench in pair]
+    assert generations[0] != generations[1]
+    for bench, generation in zip(pair, generations, strict=True):
+        points = bench.numbers("a", generation)
+        assert points == sorted(points)
+        assert sorted({*points}) == list(range(points[0], points[-1] + 1))
+        assert bench.restored("a", bench.database.position) == bench.app.sha256()
+    # One of the two has kept the history that both had, and it is that one's alone.
+    kept = [bench for bench in pair if len(bench.reasons()) == (bench is original)]
+    assert len(kept) <= 1
+    told = [bench for bench in pair if any(message in (ALARM, UNCERTAIN) for _, message, _ in bench.told)]
+    # A clone whose files are not proven to be those that were followed parts at its start, before anybody meets.
+    assert told or clone.reasons()[0].startswith(("wal", WRITTEN)), clone.reasons()
+
+
+def test_who_wrote_an_object_is_in_its_note(original: Bench) -> None:
+    go(original, "cks")
+    store = original.storages["a"]
+    for name in store.names():
+        note = container.decode_note(store.read(name)[: container.NOTE_SIZE_MAX])
+        assert Writer.noted(note) == ORIGINAL
+        assert note is not None
+        assert len(container.encode_note(note)) < 130 or "/snapshots/" in name or name.endswith("_00000000.wal.lz4")
+
+
+@pytest.mark.parametrize(
+    "note",
+    [
+        None,
+        {},
+        {"host": "h", "pid": "1", "since": "2026-01-01T00:00:00Z"},
+        {"host": "h\x1b[31m", "pid": 1, "since": "2026-01-01T00:00:00Z"},
+        {"host": "h" * 65, "pid": 1, "since": "2026-01-01T00:00:00Z"},
+        {"host": "h", "pid": 1, "since": "yesterday"},
+    ],
+)
+def test_promise_7_a_writer_that_a_note_misnames_is_none(note: dict[str, str | int] | None) -> None:
+    assert Writer.noted(note) is None
