@@ -136,8 +136,8 @@ class SourceFiles:
 
     def hold_what_was_copied_back(self) -> bool:
         """False if the file lacks what a checkpoint has put there: SQLite passes over those frames of the WAL."""
-        index = self._hold.wal_index.read()
-        if index is None or not index.backfilled or index.attempted > index.backfilled:
+        index = self._read_index()
+        if not index.backfilled or index.attempted > index.backfilled:
             return True
         return self._holds(index, COMPARED_FRAMES_FIRST)
 
@@ -146,11 +146,9 @@ class SourceFiles:
 
         `life_before` is the shadow file of the life before that one, if it is still there.
         """
-        index = self._hold.wal_index.read()
         if known == self.written:
             return True
-        if index is None:
-            return False
+        index = self._read_index()
         if index.frames and index.salts != mark.header.salts:
             # Another life, which the copy tells.
             return True
@@ -170,6 +168,15 @@ class SourceFiles:
                     return left.is_in(self._hold.read)
             return is_of_this_life(wal.fileno(), index, self._hold.read)
         return True  # without its WAL nothing goes on
+
+    def _read_index(self) -> WALIndexHeader:
+        """The WAL index, made anew if its writer died in the middle. Raises DatabaseBusyError."""
+        for _ in range(CHECK_TRIES_MAX):
+            index = self._hold.wal_index.read()
+            if index is not None:
+                return index
+            self._hold.mend_index()
+        raise DatabaseBusyError(f"{self._path} is written to without a pause; trying again")
 
     def _stood_still(self, before: WALIndexHeader) -> bool:
         """True if the file was not written to by a checkpoint, nor the WAL restarted, since `before` was read."""

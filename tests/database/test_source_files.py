@@ -17,6 +17,7 @@ from replication.database import follower as follower_module
 from replication.database.follower import Follower
 from replication.database.source_files import SHM_REMOVED, WRITTEN
 from replication.errors import DatabaseError
+from replication.sqlite.hold import Hold
 from tests.database.shared_memory import tear_index
 from tests.foreign import Shell
 from tests.replica.bench import Bench
@@ -342,6 +343,26 @@ def test_promise_2_a_recovery_of_sqlite_s_after_which_the_same_is_copied_back_ag
         bench.database.sync()
     bench.commit()
     assert len(bench.reasons()) == 1
+
+
+def test_promise_2_a_writer_that_dies_while_the_database_is_opened_costs_no_generation(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    take = Hold.take
+
+    def taken(path: Path) -> Hold:
+        hold = take(path)
+        bench.app.execute("PRAGMA wal_checkpoint(PASSIVE)")
+        tear_index(path)
+        return hold
+
+    bench.commit()
+    monkeypatch.setattr(Hold, "take", taken)
+    bench.restart()
+    bench.commit()
+    assert len(bench.reasons()) == 1
+    bench.replica().sync()
+    assert bench.restored() == bench.states[-1]
 
 
 def test_65_537_restarts_of_the_wal_without_a_commit_cost_no_generation(bench: Bench) -> None:
