@@ -95,7 +95,8 @@ class Application(ABC):
     def die(self, kind: str, moment: int) -> None:
         """A writer in a process of its own is killed at that moment of its commit, or lives if it has less to do."""
         if self.writing is None and not self.left_wal and self.oracle.states:
-            self.mend_index()
+            # What the one before left may count by now, if meanwhile nobody was there who knew that it does not.
+            self.recount()
             ending = self._mortal(moment, *_statements(kind))
             self.counts[f"writers that {'died' if ending.killed else 'were busy' if ending.busy else 'lived'}"] += 1
             if ending.killed:
