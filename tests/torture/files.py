@@ -106,6 +106,9 @@ class Files(Application):
                 self._remove_wal()
             elif self.is_open:
                 self._reopen()
+            else:
+                # Only the engine is left to know that the frames of its WAL do not count any more.
+                self.while_closed()
             self.tell(sha)
             if "tidy" in how:
                 self.open_application()
@@ -135,6 +138,9 @@ class Files(Application):
         self.counts["databases used by another name"] += 1
         self.tell(sha)
         self.open_application()
+
+    def while_closed(self) -> None:
+        """The engine looks, before it may die too."""
 
     def while_linked(self) -> None:
         """The engine may look while there are two names."""

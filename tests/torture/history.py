@@ -249,6 +249,9 @@ class History(Files):
             self.counts["steps of others inside ours"] += self.between.acted - before
         return False
 
+    def while_closed(self) -> None:
+        self.sync([])
+
     def while_linked(self) -> None:
         """Its other name is seen and told of, and nothing ends."""
         if self.database is not None:
