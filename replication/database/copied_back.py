@@ -62,9 +62,14 @@ class CopiedBack:
                 pages[_page(frame)] = bytes(frame[FRAME_HEADER_SIZE:])
         return cls({page: data for page, data in pages.items() if page <= mark.database_pages}, size)
 
-    def without(self, pages: set[int]) -> "CopiedBack":
-        """The same, of other pages than these."""
-        return CopiedBack({page: data for page, data in self.pages.items() if page not in pages}, self.page_size)
+    def without_what_changed(self, wal: int, index: WALIndexHeader) -> "CopiedBack":
+        """The same, of pages that no frame of the WAL holds, and that the database had after each of its commits."""
+        changed, pages_min = set(), index.pages
+        for _, frame in _frames(wal, index.page_size, 1, index.frames):
+            changed.add(_page(frame))
+            pages_min = min(pages_min, _commit(frame) or pages_min)
+        left = {page: data for page, data in self.pages.items() if page <= pages_min and page not in changed}
+        return CopiedBack(left, self.page_size)
 
     def is_in(self, read: Read) -> bool:
         """True if the database file holds every page so."""
@@ -108,11 +113,6 @@ def _commit(frame: memoryview) -> int:
 def commits_counted_after(wal: int, index: WALIndexHeader, frames: int) -> int:
     """How many commits that count the WAL holds after its first `frames` frames."""
     return sum(_commit(frame) > 0 for _, frame in _frames(wal, index.page_size, frames + 1, index.frames))
-
-
-def pages_of(wal: int, index: WALIndexHeader) -> set[int]:
-    """Every page of which the WAL holds a frame that counts."""
-    return {_page(frame) for _, frame in _frames(wal, index.page_size, 1, index.frames)}
 
 
 def _frames(wal: int, page_size: int, first: int, last: int) -> Iterator[tuple[int, memoryview]]:
