@@ -97,6 +97,12 @@ class Database:
         return (held.wal_path, seen) if seen is not None else None
 
     @property
+    def look_again_seconds(self) -> float | None:
+        """How soon to sync again since frames were found that may come to count; None if there were none."""
+        held = self._held
+        return held.follower.look_again_seconds if held is not None and held.follower is not None else None
+
+    @property
     def is_quiet(self) -> bool:
         """True while the database is ours, and nobody asked for a new generation."""
         return self._engine_lock is not None and not self._wanted_generation
