@@ -1,0 +1,185 @@
+"""What a restore may answer, by the reference: the newest commit at or before what was asked for, or a right refusal.
+
+`newest` is the newest commit of which anything in the replicas that answer is evidence; `possible` is the newest that
+their whole objects bring back. A restore that succeeds must give the newest, a refusal must not be of something that is
+possible and certain. What is not certain, and so may be refused, is told apart and counted.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from replication.position import Position
+from replication.restore.target import AtIndex, AtPosition, AtTime, Latest, Target
+from tests.restore.reference import Place, states
+from tests.torture.replica_world import Store, World, Written, contents, places
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is asked for, of which replicas."""
+
+    target: Target
+    generation: str | None
+    replicas: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the reference says: numbers of commits, -1 where there is none. `doubt` says why a refusal may be right."""
+
+    newest: int
+    possible: int
+    doubt: str
+
+
+def requests(world: World, count: int) -> list[Request]:
+    """By chance: some of each kind."""
+    chance = world.chance
+    known = sorted(world.numbers)
+    times = sorted({item.time for store in world.stores.values() for item in store.ever.values()})
+    made: list[Request] = []
+    for _ in range(count):
+        names = sorted(world.stores)
+        if chance.random() < 0.3:
+            names = [chance.choice(names)]
+        chance.shuffle(names)
+        generation = chance.choice(known)[0] if known and chance.random() < 0.2 else None
+        kind = chance.choice(("latest", "latest", "time", "time", "index", "position", "position"))
+        target: Target = Latest()
+        if kind == "time" and times:
+            moment = chance.choice(times) + chance.choice((0.0, 0.0, 0.5, -0.0005, 30.0))
+            target = AtTime(_time(moment))
+        elif kind == "index" and known:
+            generation, place = chance.choice(known)
+            target = AtIndex(place[0] + chance.choice((0, 0, 0, 1)))
+        elif kind == "position" and known:
+            generation, (index, offset) = chance.choice(known)
+            index, offset = chance.choice(((index, offset),) * 6 + ((index + 1, 0), (index, 0), (index, offset + 536)))
+            target = AtPosition(Position(generation, index, offset))
+        made.append(Request(target, generation, tuple(names)))
+    return made
+
+
+def judge(world: World, request: Request) -> Verdict:
+    """What is right for a request."""
+    newest = possible = sure = -1
+    answering = [world.stores[name] for name in request.replicas if not world.stores[name].down]
+    indexes = -1
+    before: set[str] = set()
+    seen: set[str] = set()
+    for store in answering:
+        held = store.held()
+        for generation in sorted({item.generation for item in held.values()}):
+            if request.generation not in (None, generation):
+                continue
+            mine = {name: item for name, item in store.ever.items() if item.generation == generation}
+            here = {name: item for name, item in mine.items() if name in held}
+            whole = {name: item for name, item in here.items() if name not in store.torn}
+            readable = [item for item in whole.values() if item.snapshot and item.noted]
+            before.update(*(item.before for item in readable))
+            indexes = max([indexes, *(item.place[0] for item in here.values())])
+            evident = _evident(mine, here, request.target)
+            if evident:
+                seen.add(generation)
+            # Commits from before the first snapshot of a generation are in its WAL, too.
+            newest = max([newest, *(world.numbers.get((generation, place), -1) for place in evident)])
+            lengths = world.lengths(generation)
+            allowed = _allowed(store, here, request.target)
+            for noted_only in (False, True):
+                base = [item for item in whole.values() if item.noted or not item.snapshot or not noted_only]
+                base = [item for item in base if item.snapshot or item.place in allowed[0]]
+                found = states(*contents(base), lengths)
+                numbers = [world.numbers[generation, place] for place in found if _may(place, allowed, request.target)]
+                if noted_only:
+                    sure = max([sure, *numbers])
+                else:
+                    possible = max([possible, *numbers])
+    if isinstance(request.target, AtIndex) and indexes < request.target.index:
+        return Verdict(-1, -1, "")
+    doubt = ""
+    if sure < possible:
+        doubt = "a snapshot without a note"
+    elif request.generation is None and len(seen - before) > 1:
+        doubt = "generations that nothing links"
+    if isinstance(request.target, AtPosition):
+        at = (request.target.position.index, request.target.position.offset)
+        exact = world.numbers.get((request.target.position.generation, at))
+        if exact is None and at[1]:
+            return Verdict(-1, -1, "")
+        if at[1] and (possible != exact):
+            possible = -1
+        if not at[1] and not any(place[0] in (at[0] - 1, at[0]) for _, place in _known(world, request)):
+            possible = -1
+    return Verdict(newest, possible, doubt)
+
+
+def _known(world: World, request: Request) -> list[tuple[str, Place]]:
+    return [item for item in world.numbers if item[0] == request.generation]
+
+
+def _evident(mine: dict[str, Written], here: dict[str, Written], target: Target) -> list[Place]:
+    """The commits of which anything is evidence: what is there, and what is lost if something after it is there."""
+    last = max((item.place for item in here.values()), default=(-1, -1))
+    found: list[Place] = []
+    held = [item for item in here.values() if not item.snapshot]
+    late = min((item.place for item in held if isinstance(target, AtTime) and _late(item, target)), default=None)
+    for name, item in mine.items():
+        if name not in here and item.place >= last:
+            continue
+        if isinstance(target, AtTime):
+            if _late(item, target):
+                continue
+            if not item.snapshot and late is not None and item.place >= late:
+                continue
+        found += places(item)
+    if isinstance(target, AtIndex):
+        found = [place for place in found if place[0] <= target.index]
+    if isinstance(target, AtPosition):
+        at = (target.position.index, target.position.offset)
+        found = [place for place in found if place <= at]
+    return found
+
+
+def _allowed(store: Store, here: dict[str, Written], target: Target) -> tuple[set[Place], Place, set[Place]]:
+    """Segments that may be used, where the last of them ends, and snapshots that may be the answer by themselves."""
+    segments = sorted((item for item in here.values() if not item.snapshot), key=lambda item: item.place)
+    snapshots = {item.place for item in here.values() if item.snapshot}
+    if isinstance(target, AtTime):
+        late = next((number for number, item in enumerate(segments) if _late(item, target)), len(segments))
+        segments = segments[:late]
+        snapshots = {item.place for item in here.values() if item.snapshot and not _late(item, target)}
+    end = max(((item.place[0], item.place[1] + len(item.content)) for item in segments), default=(-1, 0))
+    return {item.place for item in segments}, end, snapshots
+
+
+def _may(place: Place, allowed: tuple[set[Place], Place, set[Place]], target: Target) -> bool:
+    if isinstance(target, AtIndex):
+        return place[0] <= target.index
+    if isinstance(target, AtPosition):
+        return place <= (target.position.index, target.position.offset)
+    return place <= allowed[1] or place in allowed[2]
+
+
+def _late(item: Written, target: AtTime) -> bool:
+    return _time(item.time) > target.time
+
+
+def _time(seconds: float) -> Any:
+    from tests.torture.replica_world import wal_time
+
+    return wal_time(seconds)
+
+
+def told(world: World, names: Sequence[str]) -> str:
+    """The world in words, for a failure."""
+    lines = list(world.log)
+    for name in names:
+        store = world.stores[name]
+        lines.append(f"{name}{' (away)' if store.down else ''}")
+        for item in store.names():
+            written = store.ever[item]
+            ends = [world.numbers.get((written.generation, place)) for place in places(written)]
+            marks = ("" if written.noted else " no note") + (" TORN" if item in store.torn else "")
+            lines.append(f"  {_time(written.time)} {item} {written.place} commits {ends}{marks} {sorted(written.before)}")
+    return "\n".join(lines)
