@@ -31,6 +31,7 @@ from replication.errors import (
     StorageError,
 )
 from replication.position import Position
+from replication.replica.lineage import predecessors
 from replication.replica.neighbours import Neighbours, alive_since
 from replication.replica.recovery import DivergedError, Recovered, noted_position, recover
 from replication.replica.remembered import forget, remember
@@ -409,6 +410,7 @@ class Replica:
         origin = self._database.origin
         if origin.generation != position.generation:
             origin = Origin(position.generation, "", "", "")
+        previous, earlier = predecessors(self.client, origin)
         note: Note = {
             "v": NOTE_VERSION,
             "position": str(position),
@@ -420,8 +422,8 @@ class Replica:
             "mode": self._database.path.stat().st_mode & 0o777,
             "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
             "reason": origin.reason,
-            "previous": origin.previous,
-            "earlier": " ".join(origin.earlier),
+            "previous": previous,
+            "earlier": " ".join(earlier),
         }
         self._emit("info", "write snapshot", position=str(position), size=image.size)
         self._started(snapshot_name(position.generation, position.index), image.size)
