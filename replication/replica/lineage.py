@@ -5,28 +5,39 @@ place reads what is there and names it as older: then the order is in the notes,
 snapshots of the generation repeat that, since retention removes the first one.
 """
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from replication.database.origin import EARLIER_MAX, Origin
 from replication.errors import CorruptObjectError, ObjectNotFoundError
+from replication.storage.names import SnapshotInfo
 from replication.storage.replica_client import ReplicaClient
 
 _NEVER = datetime.min.replace(tzinfo=UTC)
 
 
-def predecessors(client: ReplicaClient, origin: Origin) -> tuple[str, tuple[str, ...]]:
-    """The generation before that of `origin`, "" if there is none, and those before it. Raises StorageError."""
-    noted = _noted(client, origin.generation)
+def lineage(client: ReplicaClient, origin: Origin) -> dict[str, str | int]:
+    """What a snapshot notes of the generations before that of `origin`. Raises StorageError.
+
+    `begins` says that nothing of the generation was at this place before it.
+    """
+    existing = client.snapshots(origin.generation)
+    noted = _noted(client, existing)
+    begins = not existing and not client.segments(origin.generation)
     if noted is None:
         noted = _at_the_place(client, origin)
     known = [origin.previous, *origin.earlier, *noted]
     ordered = [name for name in dict.fromkeys(known) if name and name != origin.generation]
-    return (ordered[0], tuple(ordered[1 : 1 + EARLIER_MAX])) if ordered else ("", ())
+    found: dict[str, str | int] = {
+        "previous": ordered[0] if ordered else "",
+        "earlier": " ".join(ordered[1 : 1 + EARLIER_MAX]),
+    }
+    return {**found, "begins": 1} if begins else found
 
 
-def _noted(client: ReplicaClient, generation: str) -> list[str] | None:
-    """What the newest snapshot of ours in this generation names; None if there is none."""
-    for item in reversed(client.snapshots(generation)):
+def _noted(client: ReplicaClient, snapshots: Sequence[SnapshotInfo]) -> list[str] | None:
+    """What the newest of these snapshots that is ours names; None if there is none."""
+    for item in reversed(snapshots):
         try:
             note = client.read_note(item.name)
         except (CorruptObjectError, ObjectNotFoundError):

@@ -31,7 +31,7 @@ from replication.errors import (
     StorageError,
 )
 from replication.position import Position
-from replication.replica.lineage import predecessors
+from replication.replica.lineage import lineage
 from replication.replica.neighbours import Neighbours, alive_since
 from replication.replica.recovery import DivergedError, Recovered, noted_position, recover
 from replication.replica.remembered import forget, remember
@@ -410,7 +410,6 @@ class Replica:
         origin = self._database.origin
         if origin.generation != position.generation:
             origin = Origin(position.generation, "", "", "")
-        previous, earlier = predecessors(self.client, origin)
         note: Note = {
             "v": NOTE_VERSION,
             "position": str(position),
@@ -422,8 +421,7 @@ class Replica:
             "mode": self._database.path.stat().st_mode & 0o777,
             "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
             "reason": origin.reason,
-            "previous": previous,
-            "earlier": " ".join(earlier),
+            **lineage(self.client, origin),
         }
         self._emit("info", "write snapshot", position=str(position), size=image.size)
         self._started(snapshot_name(position.generation, position.index), image.size)

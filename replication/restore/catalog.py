@@ -28,7 +28,7 @@ class SnapshotNote:
     """What our snapshots say of themselves: the exact commit they hold, and where they come from.
 
     `mode` has the permission bits of the source or is None; `previous` is the generation before or "", and
-    `earlier` are some before that one.
+    `earlier` are some before that one. `begins` if nothing of the generation was in the replica before.
     """
 
     position: Position
@@ -39,6 +39,7 @@ class SnapshotNote:
     reason: str
     previous: str
     earlier: tuple[str, ...] = ()
+    begins: bool = False
 
     @property
     def before(self) -> set[str]:
@@ -143,6 +144,7 @@ def parse_note(note: Note | None, info: SnapshotInfo) -> SnapshotNote | None:
         reason=str(note.get("reason", "")),
         previous=str(note.get("previous", "")),
         earlier=tuple(str(note.get("earlier", "")).split()),
+        begins=bool(note.get("begins")),
     )
 
 

@@ -200,7 +200,8 @@ def _refuse_headless(found: Sequence[Found], chosen: Candidate, target: Target) 
 
 def _refuse_unclear_start(item: Candidate, found: Sequence[Found], chosen: Candidate, target: AtTime) -> None:
     """Raise if a generation whose beginning is not there any more may have begun by the time asked for."""
-    whole = any(snapshot.info.index == 0 for _, catalog in found for snapshot in catalog.snapshots)
+    snapshots = [snapshot for _, catalog in found for snapshot in catalog.snapshots]
+    whole = any(item.info.index == 0 or (item.note and item.note.begins) for item in snapshots)
     older = item.generation in chosen.before
     # A replica gets all of a generation before the next one begins there.
     if whole or older or chosen.newest > target.time:

@@ -24,8 +24,9 @@ from replication.restore.plan import Plan, make_plan
 from replication.restore.points import read_commits
 from replication.restore.retry import Backoff, retrying
 from replication.restore.target import AtIndex, AtPosition, AtTime, Target
+from replication.sqlite.format import WAL_HEADER_SIZE
 from replication.storage.names import SegmentInfo, parse_snapshot
-from replication.storage.replica_client import ReplicaClient
+from replication.storage.replica_client import ReplicaClient, closing_iterator
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +58,7 @@ class Refusal:
     source: Source
     error: ReplicationError
     known: Position | None = None
+    last: SegmentInfo | None = None
 
 
 Answer = Offer | Refusal
@@ -68,13 +70,14 @@ def offer_of(source: Source, catalog: Catalog, target: Target, thorough: bool) -
     try:
         plan = make_plan(catalog, target, thorough)
     except (NoRestorePointError, ReplicaGapError, CorruptObjectError) as error:
-        return Refusal(source, error, known)
-    return Offer(source, catalog, plan, plan.stop or _least_end(plan), known or plan.start)
+        return Refusal(source, error, known, next(iter(_kept(catalog, target)[-1:]), None))
+    end = plan.stop if plan.stop is not None and _exact(plan, plan.stop) else _least_end(plan)
+    return Offer(source, catalog, plan, end, known or plan.start)
 
 
 def ranked(answers: Sequence[Answer], target: Target, backoff: Backoff, stop: threading.Event) -> list[Answer]:
     """Offers first, the furthest first; of those that end alike the surest, then in the order given."""
-    if len(answers) > 1 and not isinstance(target, AtPosition):
+    if len(answers) > 1 and not _one_commit(target):
         answers = [_measured(item, target, backoff, stop) for item in answers]
     offers = [item for item in answers if isinstance(item, Offer)]
     offers.sort(key=lambda item: (item.end, not item.plan.proof), reverse=True)
@@ -83,7 +86,7 @@ def ranked(answers: Sequence[Answer], target: Target, backoff: Backoff, stop: th
 
 def behind(offer: Offer, answers: Sequence[Answer], target: Target) -> Answer | None:
     """The replica that is known to hold a later commit than an offer ends at, or None."""
-    if isinstance(target, AtPosition):
+    if _one_commit(target):
         return None
     known = [(item.known, number, item) for number, item in enumerate(answers) if item.known is not None]
     latest = max(known, default=None, key=lambda entry: (entry[0], -entry[1]))
@@ -93,6 +96,8 @@ def behind(offer: Offer, answers: Sequence[Answer], target: Target) -> Answer | 
 def listed_end(catalog: Catalog, target: Target) -> Position | None:
     """The least that a replica is known to hold up to a target, damaged or not; None if nothing."""
     ends = [item.position for item in catalog.snapshots if _counts(item.info.index, item.info.created, target)]
+    if isinstance(target, AtPosition):
+        ends = [end for end in ends if end <= target.position]
     ends += [
         Position(catalog.generation, index, 0)
         for name, created in zip(catalog.damaged, catalog.damaged_times, strict=True)
@@ -108,15 +113,18 @@ def _kept(catalog: Catalog, target: Target) -> Sequence[SegmentInfo]:
         return catalog.segments[:late]
     if isinstance(target, AtIndex):
         return [item for item in catalog.segments if item.index <= target.index]
+    if isinstance(target, AtPosition):
+        at = (target.position.index, target.position.offset)
+        return [item for item in catalog.segments if (item.index, item.offset) < at]
     return catalog.segments
 
 
 def _measured(answer: Answer, target: Target, backoff: Backoff, stop: threading.Event) -> Answer:
     """The same with the commit that the last segment really ends at."""
     if isinstance(answer, Refusal):
-        return answer
+        return _measured_refusal(answer, backoff, stop)
     last = answer.plan.segments[-1:]
-    if not last:
+    if not last or answer.end == answer.plan.stop:
         return answer
     try:
         ends = retrying(lambda: read_commits(answer.source.client, last[0]).ends, backoff, stop)
@@ -126,6 +134,33 @@ def _measured(answer: Answer, target: Target, backoff: Backoff, stop: threading.
         return answer
     end = max(answer.plan.start, Position(last[0].generation, last[0].index, int(ends[-1])))
     return replace(answer, end=end, known=max(end, answer.known))
+
+
+def _measured_refusal(answer: Refusal, backoff: Backoff, stop: threading.Event) -> Refusal:
+    """The same with the end of the WAL that the replica is evidence of."""
+    last, client = answer.last, answer.source.client
+    if last is None or answer.known is None:
+        return answer
+
+    def length(name: str) -> int:
+        with closing_iterator(client.read(name)) as pieces:
+            return sum(len(piece) for piece in pieces)
+
+    try:
+        end = last.offset + retrying(lambda: length(last.name), backoff, stop)
+    except (CorruptObjectError, ObjectNotFoundError, StorageError):
+        return answer
+    return replace(answer, known=max(answer.known, Position(last.generation, last.index, end)))
+
+
+def _one_commit(target: Target) -> bool:
+    """True if the target is the end of one commit, so that all answers are alike."""
+    return isinstance(target, AtPosition) and target.position.offset > WAL_HEADER_SIZE
+
+
+def _exact(plan: Plan, stop: Position) -> bool:
+    """False at the start of an index of which there is nothing: then the replica may lack the end of the one before."""
+    return stop.offset > WAL_HEADER_SIZE or plan.start == stop or any(s.index == stop.index for s in plan.segments)
 
 
 def _least_end(plan: Plan) -> Position:
@@ -141,4 +176,6 @@ def _counts(index: int, created: datetime, target: Target) -> bool:
     """True if a snapshot is evidence of commits up to the target."""
     if isinstance(target, AtTime):
         return created <= target.time
+    if isinstance(target, AtPosition):
+        return index < target.position.index
     return not isinstance(target, AtIndex) or index <= target.index

@@ -151,7 +151,7 @@ def restore(
         except (StorageError, CorruptObjectError, ReplicaGapError, NoRestorePointError) as error:
             failed.append(Refusal(prepared.source, error, prepared.offer.end))
             others = [item for item in prepared.answers if item.source is not prepared.source]
-            following = _next_best(failed[0], others, options.target)
+            following = _next_best(failed[0], others)
             if following is None:
                 raise refused([*failed, *others]) from None
             warning = f"Replica {prepared.source.name} could not be restored from: {error}"
@@ -160,11 +160,11 @@ def restore(
             )
 
 
-def _next_best(failed: Refusal, others: Sequence[Answer], target: Target) -> Offer | None:
+def _next_best(failed: Refusal, others: Sequence[Answer]) -> Offer | None:
     """The next offer, if it reaches what the best one promised: an older commit would not be what was asked for."""
     offers = (item for item in others if isinstance(item, Offer))
     following = next(offers, None)
-    if following is None or isinstance(target, AtPosition) or failed.known is None:
+    if following is None or failed.known is None:
         return following
     return following if following.end >= failed.known else None
 

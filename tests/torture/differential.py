@@ -12,7 +12,7 @@ from typing import Any
 from replication.position import Position
 from replication.restore.target import AtIndex, AtPosition, AtTime, Latest, Target
 from tests.restore.reference import Place, states
-from tests.torture.replica_world import Store, World, Written, contents, places
+from tests.torture.replica_world import World, Written, contents, places
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,12 +63,12 @@ def requests(world: World, count: int) -> list[Request]:
 
 def judge(world: World, request: Request) -> Verdict:
     """What is right for a request."""
-    newest = possible = sure = -1
-    answering = [world.stores[name] for name in request.replicas if not world.stores[name].down]
-    indexes = -1
+    newest = possible = indexes = -1
     before: set[str] = set()
-    seen: set[str] = set()
-    for store in answering:
+    seen: dict[str, list[int]] = {}
+    """Of each generation: the newest commit there is evidence of, and the newest that is certain."""
+    known: set[int] = set()
+    for store in [world.stores[name] for name in request.replicas if not world.stores[name].down]:
         held = store.held()
         for generation in sorted({item.generation for item in held.values()}):
             if request.generation not in (None, generation):
@@ -76,46 +76,46 @@ def judge(world: World, request: Request) -> Verdict:
             mine = {name: item for name, item in store.ever.items() if item.generation == generation}
             here = {name: item for name, item in mine.items() if name in held}
             whole = {name: item for name, item in here.items() if name not in store.torn}
-            readable = [item for item in whole.values() if item.snapshot and item.noted]
-            before.update(*(item.before for item in readable))
-            indexes = max([indexes, *(item.place[0] for item in here.values())])
+            before.update(*(item.before for item in whole.values() if item.snapshot and item.noted))
+            known |= {item.place[0] for item in here.values()}
+            indexes = max(known)
             evident = _evident(mine, here, request.target)
-            if evident:
-                seen.add(generation)
             # Commits from before the first snapshot of a generation are in its WAL, too.
-            newest = max([newest, *(world.numbers.get((generation, place), -1) for place in evident)])
-            lengths = world.lengths(generation)
-            allowed = _allowed(store, here, request.target)
+            numbers = [world.numbers.get((generation, place), -1) for place in evident]
+            newest = max([newest, *numbers])
+            marks = seen.setdefault(generation, [-1, -1])
+            marks[0] = max([marks[0], *numbers])
+            allowed = _allowed(here, request.target)
+            torn = any(item.place in allowed[0] and name in store.torn for name, item in here.items())
             for noted_only in (False, True):
                 base = [item for item in whole.values() if item.noted or not item.snapshot or not noted_only]
                 base = [item for item in base if item.snapshot or item.place in allowed[0]]
-                found = states(*contents(base), lengths)
+                if isinstance(request.target, AtTime):
+                    # Whether one that was stored later holds a later commit is not known before the WAL is read.
+                    last = max(allowed[0], default=(-1, 0))
+                    base = [item for item in base if not _late(item, request.target) or item.place <= last]
+                found = states(*contents(base), world.lengths(generation))
                 numbers = [world.numbers[generation, place] for place in found if _may(place, allowed, request.target)]
-                if noted_only:
-                    sure = max([sure, *numbers])
-                else:
+                if not noted_only:
                     possible = max([possible, *numbers])
+                elif not torn:
+                    # What a torn object held nobody can tell.
+                    marks[1] = max([marks[1], *numbers])
+    doubt = ""
+    if any(evident == newest and sure < newest for evident, sure in seen.values()):
+        doubt = "a snapshot without a note, or torn WAL that held nothing new"
+    elif request.generation is None and sum(mark[0] >= 0 for name, mark in seen.items() if name not in before) > 1:
+        doubt = "generations that nothing links"
     if isinstance(request.target, AtIndex) and indexes < request.target.index:
         return Verdict(-1, -1, "")
-    doubt = ""
-    if sure < possible:
-        doubt = "a snapshot without a note"
-    elif request.generation is None and len(seen - before) > 1:
-        doubt = "generations that nothing links"
     if isinstance(request.target, AtPosition):
         at = (request.target.position.index, request.target.position.offset)
         exact = world.numbers.get((request.target.position.generation, at))
         if exact is None and at[1]:
             return Verdict(-1, -1, "")
-        if at[1] and (possible != exact):
-            possible = -1
-        if not at[1] and not any(place[0] in (at[0] - 1, at[0]) for _, place in _known(world, request)):
+        if (at[1] and possible != exact) or not known & {at[0], at[0] - 1}:
             possible = -1
     return Verdict(newest, possible, doubt)
-
-
-def _known(world: World, request: Request) -> list[tuple[str, Place]]:
-    return [item for item in world.numbers if item[0] == request.generation]
 
 
 def _evident(mine: dict[str, Written], here: dict[str, Written], target: Target) -> list[Place]:
@@ -141,7 +141,7 @@ def _evident(mine: dict[str, Written], here: dict[str, Written], target: Target)
     return found
 
 
-def _allowed(store: Store, here: dict[str, Written], target: Target) -> tuple[set[Place], Place, set[Place]]:
+def _allowed(here: dict[str, Written], target: Target) -> tuple[set[Place], Place, set[Place]]:
     """Segments that may be used, where the last of them ends, and snapshots that may be the answer by themselves."""
     segments = sorted((item for item in here.values() if not item.snapshot), key=lambda item: item.place)
     snapshots = {item.place for item in here.values() if item.snapshot}
@@ -149,6 +149,11 @@ def _allowed(store: Store, here: dict[str, Written], target: Target) -> tuple[se
         late = next((number for number, item in enumerate(segments) if _late(item, target)), len(segments))
         segments = segments[:late]
         snapshots = {item.place for item in here.values() if item.snapshot and not _late(item, target)}
+    if isinstance(target, AtPosition):
+        at = (target.position.index, target.position.offset)
+        segments = [item for item in segments if item.place < at or not at[1]]
+    if isinstance(target, AtIndex):
+        segments = [item for item in segments if item.place[0] <= target.index]
     end = max(((item.place[0], item.place[1] + len(item.content)) for item in segments), default=(-1, 0))
     return {item.place for item in segments}, end, snapshots
 
