@@ -295,6 +295,12 @@ def _plan(catalog: Catalog, target: Target, cut: _Cut, choice: _Choice, thorough
         witnesses = (*used[-1:], *(item for item in rest if item.index == cut.last_index))
     remarks = tuple(f"{name} is damaged and was left out." for name in catalog.damaged) + cut.remarks
     following = rest[0] if cut.sealed and rest else None
+    if isinstance(target, AtIndex) and following and (following.index, following.offset) != (target.index + 1, 0):
+        following = None
+        remarks += (
+            f"The beginning of the next index is not in the replica, so nothing says where index {target.index:08x} "
+            "ended: this is all that is there of it.",
+        )
     return Plan(catalog.generation, snapshot, start, used, stop, witnesses, remarks, choice.proof, following)
 
 

@@ -64,6 +64,7 @@ def requests(world: World, count: int) -> list[Request]:
 def judge(world: World, request: Request) -> Verdict:
     """What is right for a request."""
     newest = possible = indexes = -1
+    any_torn = unclear = False
     before: set[str] = set()
     seen: dict[str, list[int]] = {}
     """Of each generation: the newest commit there is evidence of, and the newest that is certain."""
@@ -79,7 +80,11 @@ def judge(world: World, request: Request) -> Verdict:
             before.update(*(item.before for item in whole.values() if item.snapshot and item.noted))
             known |= {item.place[0] for item in here.values()}
             indexes = max(known)
+            any_torn |= len(whole) < len(here)
+            begins = [item for item in here.values() if item.snapshot and (item.noted or item.place[0] == 0)]
             evident = _evident(mine, here, request.target)
+            # Without a note nothing tells the first snapshot of a generation from what retention left of one.
+            unclear |= isinstance(request.target, AtTime) and not evident and not begins
             # Commits from before the first snapshot of a generation are in its WAL, too.
             numbers = [world.numbers.get((generation, place), -1) for place in evident]
             newest = max([newest, *numbers])
@@ -106,6 +111,8 @@ def judge(world: World, request: Request) -> Verdict:
         doubt = "a snapshot without a note, or torn WAL that held nothing new"
     elif request.generation is None and sum(mark[0] >= 0 for name, mark in seen.items() if name not in before) > 1:
         doubt = "generations that nothing links"
+    elif unclear and request.generation is None:
+        doubt = "a generation whose beginning nothing tells"
     if isinstance(request.target, AtIndex) and indexes < request.target.index:
         return Verdict(-1, -1, "")
     if isinstance(request.target, AtPosition):
@@ -113,6 +120,8 @@ def judge(world: World, request: Request) -> Verdict:
         exact = world.numbers.get((request.target.position.generation, at))
         if exact is None and at[1]:
             return Verdict(-1, -1, "")
+        if not at[1] and any_torn:
+            doubt = doubt or "the start of an index, and torn WAL before it"
         if (at[1] and possible != exact) or not known & {at[0], at[0] - 1}:
             possible = -1
     return Verdict(newest, possible, doubt)
