@@ -21,7 +21,7 @@ from replication.errors import (
     StorageError,
 )
 from replication.restore.catalog import Catalog, Snapshot, read_catalog
-from replication.restore.offers import Answer, Offer, Refusal, behind, offer_of, ranked
+from replication.restore.offers import Answer, Offer, Refusal, behind, offer_of, ranked, rival
 from replication.restore.offers import Source as Source
 from replication.restore.order import Candidate, Content, Span, heads, newest_generation
 from replication.restore.points import read_header
@@ -119,6 +119,11 @@ def choose_among(
         raise refused([*answers, *failures])
     if (ahead := behind(best, answers, target)) is not None:
         raise refused([ahead, *(item for item in answers if item is not ahead)])
+    if (other := rival(best, answers)) is not None:
+        raise NoRestorePointError(
+            f"Replica {best.source.name} has commits up to {best.end}, and replica {other.source.name} a snapshot of "
+            f"Litestream, {other.plan.snapshot.info.name}, which may hold later ones. Name one of them with -replica."
+        )
     return Chosen(wanted, (*answers, *failures), warnings)
 
 

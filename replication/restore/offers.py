@@ -8,7 +8,7 @@ only where there is a choice.
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 
 from replication.errors import (
     CorruptObjectError,
@@ -62,6 +62,7 @@ class Refusal:
 
 
 Answer = Offer | Refusal
+_NEVER = datetime.min.replace(tzinfo=UTC)
 
 
 def offer_of(source: Source, catalog: Catalog, target: Target, thorough: bool) -> Answer:
@@ -80,7 +81,7 @@ def ranked(answers: Sequence[Answer], target: Target, backoff: Backoff, stop: th
     if len(answers) > 1 and not _one_commit(target):
         answers = [_measured(item, target, backoff, stop) for item in answers]
     offers = [item for item in answers if isinstance(item, Offer)]
-    offers.sort(key=lambda item: (item.end, not item.plan.proof), reverse=True)
+    offers.sort(key=lambda item: (item.end, not item.plan.proof, open_end(item) or _NEVER), reverse=True)
     return [*offers, *(item for item in answers if isinstance(item, Refusal))]
 
 
@@ -91,6 +92,26 @@ def behind(offer: Offer, answers: Sequence[Answer], target: Target) -> Answer | 
     known = [(item.known, number, item) for number, item in enumerate(answers) if item.known is not None]
     latest = max(known, default=None, key=lambda entry: (entry[0], -entry[1]))
     return latest[2] if latest is not None and latest[0] > offer.end else None
+
+
+def open_end(offer: Offer) -> datetime | None:
+    """When a snapshot of Litestream that is all of a plan was written: which commit it holds nothing tells, then."""
+    snapshot = offer.plan.snapshot
+    return snapshot.info.created if snapshot.note is None and not offer.plan.segments else None
+
+
+def rival(best: Offer, answers: Sequence[Answer]) -> Offer | None:
+    """A replica whose snapshot may hold later commits than the best offer ends at, though it ends at least there."""
+    for item in answers:
+        if not isinstance(item, Offer) or item is best or item.plan.stop is not None:
+            continue
+        written = open_end(item)
+        index = item.plan.snapshot.info.index
+        if written is None or open_end(best) is not None or best.end.index > index:
+            continue
+        if not any(segment.index >= index and segment.created > written for segment in best.plan.segments):
+            return item
+    return None
 
 
 def listed_end(catalog: Catalog, target: Target) -> Position | None:

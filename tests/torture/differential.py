@@ -7,12 +7,11 @@ possible and certain. What is not certain, and so may be refused, is told apart 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from replication.position import Position
 from replication.restore.target import AtIndex, AtPosition, AtTime, Latest, Target
 from tests.restore.reference import Place, states
-from tests.torture.replica_world import World, Written, contents, places
+from tests.torture.replica_world import World, Written, contents, places, store_time
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +48,7 @@ def requests(world: World, count: int) -> list[Request]:
         target: Target = Latest()
         if kind == "time" and times:
             moment = chance.choice(times) + chance.choice((0.0, 0.0, 0.5, -0.0005, 30.0))
-            target = AtTime(_time(moment))
+            target = AtTime(store_time(moment))
         elif kind == "index" and known:
             generation, place = chance.choice(known)
             target = AtIndex(place[0] + chance.choice((0, 0, 0, 1)))
@@ -64,7 +63,7 @@ def requests(world: World, count: int) -> list[Request]:
 def judge(world: World, request: Request) -> Verdict:
     """What is right for a request."""
     newest = possible = indexes = -1
-    any_torn = unclear = False
+    any_torn = unclear = hole = False
     before: set[str] = set()
     seen: dict[str, list[int]] = {}
     """Of each generation: the newest commit there is evidence of, and the newest that is certain."""
@@ -77,7 +76,6 @@ def judge(world: World, request: Request) -> Verdict:
             mine = {name: item for name, item in store.ever.items() if item.generation == generation}
             here = {name: item for name, item in mine.items() if name in held}
             whole = {name: item for name, item in here.items() if name not in store.torn}
-            before.update(*(item.before for item in whole.values() if item.snapshot and item.noted))
             known |= {item.place[0] for item in here.values()}
             indexes = max(known)
             any_torn |= len(whole) < len(here)
@@ -87,6 +85,9 @@ def judge(world: World, request: Request) -> Verdict:
             unclear |= isinstance(request.target, AtTime) and not evident and not begins
             # Commits from before the first snapshot of a generation are in its WAL, too.
             numbers = [world.numbers.get((generation, place), -1) for place in evident]
+            if evident:
+                before.update(*(item.before for item in whole.values() if item.snapshot and item.noted))
+            hole |= isinstance(request.target, AtTime) and _hole(mine, here, request.target)
             newest = max([newest, *numbers])
             marks = seen.setdefault(generation, [-1, -1])
             marks[0] = max([marks[0], *numbers])
@@ -111,6 +112,8 @@ def judge(world: World, request: Request) -> Verdict:
         doubt = "a snapshot without a note, or torn WAL that held nothing new"
     elif request.generation is None and sum(mark[0] >= 0 for name, mark in seen.items() if name not in before) > 1:
         doubt = "generations that nothing links"
+    elif hole:
+        doubt = "lost WAL, and nothing tells when it came"
     elif unclear and request.generation is None:
         doubt = "a generation whose beginning nothing tells"
     if isinstance(request.target, AtIndex) and indexes < request.target.index:
@@ -150,6 +153,14 @@ def _evident(mine: dict[str, Written], here: dict[str, Written], target: Target)
     return found
 
 
+def _hole(mine: dict[str, Written], here: dict[str, Written], target: AtTime) -> bool:
+    """True if WAL is lost just where the target is: what is there goes on later than was asked for."""
+    late = [item.place for item in here.values() if not item.snapshot and _late(item, target)]
+    lost = [item.place for name, item in mine.items() if name not in here and not item.snapshot]
+    kept = [item.place for item in here.values() if not item.snapshot and item.place < min(late, default=(-1, 0))]
+    return any(max(kept, default=(-1, 0)) < place < min(late, default=(-1, 0)) for place in lost)
+
+
 def _allowed(here: dict[str, Written], target: Target) -> tuple[set[Place], Place, set[Place]]:
     """Segments that may be used, where the last of them ends, and snapshots that may be the answer by themselves."""
     segments = sorted((item for item in here.values() if not item.snapshot), key=lambda item: item.place)
@@ -176,13 +187,7 @@ def _may(place: Place, allowed: tuple[set[Place], Place, set[Place]], target: Ta
 
 
 def _late(item: Written, target: AtTime) -> bool:
-    return _time(item.time) > target.time
-
-
-def _time(seconds: float) -> Any:
-    from tests.torture.replica_world import wal_time
-
-    return wal_time(seconds)
+    return store_time(item.time) > target.time
 
 
 def told(world: World, names: Sequence[str]) -> str:
@@ -195,5 +200,6 @@ def told(world: World, names: Sequence[str]) -> str:
             written = store.ever[item]
             ends = [world.numbers.get((written.generation, place)) for place in places(written)]
             marks = ("" if written.noted else " no note") + (" TORN" if item in store.torn else "")
-            lines.append(f"  {_time(written.time)} {item} {written.place} commits {ends}{marks} {sorted(written.before)}")
+            when = f"{store_time(written.time)} {item} {written.place}"
+            lines.append(f"  {when} commits {ends}{marks} {sorted(written.before)}")
     return "\n".join(lines)

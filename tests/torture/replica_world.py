@@ -49,7 +49,7 @@ class Written:
     before: frozenset[str]
 
 
-def wal_time(seconds: float) -> datetime_module.datetime:
+def store_time(seconds: float) -> datetime_module.datetime:
     return datetime_module.datetime.fromtimestamp(seconds, datetime_module.UTC)
 
 
@@ -60,7 +60,7 @@ class Store(MemoryStorage):
         super().__init__(f"memory://{name}")
         self.world = world
         self.resolution = resolution
-        self.clock = lambda: wal_time(self.stamp())
+        self.clock = lambda: store_time(self.stamp())
         self.ever: dict[str, Written] = {}
         self.torn: set[str] = set()
         self.down = False
@@ -298,7 +298,7 @@ class World:
         for item in names:
             if self.chance.random() < 0.3:
                 self.tick()
-            new.replace(item, old.read(item), wal_time(new.stamp()))
+            new.replace(item, old.read(item), store_time(new.stamp()))
             known = old.ever[item]
             known.time = new.stamp()
             new.ever[item] = known
@@ -336,7 +336,7 @@ class World:
         names = store.names()
         if names and self.chance.random() < 0.4 and not store.down:
             name = self.chance.choice(names)
-            modified = wal_time(store.ever[name].time)
+            modified = store_time(store.ever[name].time)
             self.log.append(f"{store.address} has torn {name}")
             store.replace(name, store.read(name)[:-3], modified)
             store.torn.add(name)
@@ -346,7 +346,7 @@ class World:
 
     def retention(self) -> None:
         replica = self.replicas[self.chance.choice(sorted(self.replicas))]
-        replica.enforce_retention(self.chance.choice((5.0, 60.0, 600.0)), wal_time(self.clock()))
+        replica.enforce_retention(self.chance.choice((5.0, 60.0, 600.0)), store_time(self.clock()))
 
     # -- what is known ----------------------------------------------------------------------------------------------
 

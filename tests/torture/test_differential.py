@@ -7,7 +7,6 @@ import hashlib
 import itertools
 import random
 import shutil
-import time
 from pathlib import Path
 
 import pytest
@@ -72,15 +71,16 @@ def ask(world: World, request: Request, folder: Path, torture: Torture) -> None:
     )
     verdict = judge(world, request)
     here = f"\n{request}\n{verdict}\n"
+    refused: ReplicationError | None = None
     try:
         result = restore(sources, output, options)
     except ReplicationError as error:
-        if verdict.possible >= 0 and verdict.possible == verdict.newest:
-            assert verdict.doubt, f"refused: {error}{here}{told(world, request.replicas)}"
-            counts["refused in doubt"] += 1
-            counts[f"refused in doubt: {verdict.doubt}"] += 1
-        else:
-            counts["refused"] += 1
+        refused = error
+    if refused is not None:
+        right = verdict.possible < 0 or verdict.possible != verdict.newest
+        assert right or verdict.doubt, f"refused: {refused}{here}{told(world, request.replicas)}"
+        counts["refused" if right else "refused in doubt"] += 1
+        counts[f"refused in doubt: {verdict.doubt}"] += not right
         return
     number = world.states.get(hashlib.sha256(output.read_bytes()).hexdigest(), -1)
     output.unlink()
