@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from replication.errors import CorruptObjectError, NoRestorePointError, ReplicaGapError
+from replication.errors import CorruptObjectError, NoRestorePointError, ReplicaGapError, UnprovenSnapshotError
 from replication.position import Position
 from replication.restore.catalog import Catalog, Snapshot
 from replication.restore.target import AtIndex, AtPosition, AtTime, Latest, Target, format_time
@@ -130,7 +130,7 @@ def make_plan(catalog: Catalog, target: Target, thorough: bool = False) -> Plan:
         reverse=True,
     )
     if not choices:
-        raise NoRestorePointError(_nothing_before(catalog, target))
+        raise _nothing_before(catalog, target, cut)
     gap: ReplicaGapError | None = None
     for choice in choices:
         try:
@@ -347,12 +347,19 @@ def _before(snapshot: Snapshot, expected: int) -> Position | str:
     return f"Without it {snapshot.info.name} cannot be brought to the target."
 
 
-def _nothing_before(catalog: Catalog, target: Target) -> str:
+def _nothing_before(catalog: Catalog, target: Target, cut: _Cut) -> NoRestorePointError:
     first = catalog.snapshots[0]
     oldest = min(item.info.created for item in catalog.snapshots)
     newest = catalog.newest
-    return (
+    words = (
         f"Generation {catalog.generation} has no restore point for {target}: its first is {first.position}, "
         f"its oldest snapshot from {format_time(oldest)}"
         f"{f', its newest object from {format_time(newest)}' if newest else ''}."
+    )
+    unproven = next((s for s in catalog.snapshots if s.note is None and s.info.index == cut.last_index), None)
+    if unproven is None or not cut.inside:
+        return NoRestorePointError(words)
+    return UnprovenSnapshotError(
+        f"{words} {unproven.info.name} was written by Litestream and may hold later commits of its index, and too "
+        "little was written after it to tell. What can be had is the newest commit, without -position and -timestamp."
     )

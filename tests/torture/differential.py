@@ -63,7 +63,7 @@ def requests(world: World, count: int) -> list[Request]:
 def judge(world: World, request: Request) -> Verdict:
     """What is right for a request."""
     newest = possible = indexes = -1
-    any_torn = unclear = hole = False
+    any_torn = unclear = hole = unnoted = False
     before: set[str] = set()
     seen: dict[str, list[int]] = {}
     """Of each generation: the newest commit there is evidence of, and the newest that is certain."""
@@ -78,7 +78,7 @@ def judge(world: World, request: Request) -> Verdict:
             whole = {name: item for name, item in here.items() if name not in store.torn}
             known |= {item.place[0] for item in here.values()}
             indexes = max(known)
-            any_torn |= len(whole) < len(here)
+            any_torn |= len(whole) < len(mine)
             begins = [item for item in here.values() if item.snapshot and (item.noted or item.place[0] == 0)]
             evident = _evident(mine, here, request.target)
             # Without a note nothing tells the first snapshot of a generation from what retention left of one.
@@ -92,6 +92,7 @@ def judge(world: World, request: Request) -> Verdict:
             marks = seen.setdefault(generation, [-1, -1])
             marks[0] = max([marks[0], *numbers])
             allowed = _allowed(here, request.target)
+            unnoted |= any(item.snapshot and not item.noted and item.place in allowed[2] for item in here.values())
             torn = any(item.place in allowed[0] and name in store.torn for name, item in here.items())
             for noted_only in (False, True):
                 base = [item for item in whole.values() if item.noted or not item.snapshot or not noted_only]
@@ -112,6 +113,8 @@ def judge(world: World, request: Request) -> Verdict:
         doubt = "a snapshot without a note, or torn WAL that held nothing new"
     elif request.generation is None and sum(mark[0] >= 0 for name, mark in seen.items() if name not in before) > 1:
         doubt = "generations that nothing links"
+    elif unnoted and len(request.replicas) > 1:
+        doubt = "a snapshot without a note, which may hold more than another replica"
     elif hole:
         doubt = "lost WAL, and nothing tells when it came"
     elif unclear and request.generation is None:
@@ -124,7 +127,7 @@ def judge(world: World, request: Request) -> Verdict:
         if exact is None and at[1]:
             return Verdict(-1, -1, "")
         if not at[1] and any_torn:
-            doubt = doubt or "the start of an index, and torn WAL before it"
+            doubt = doubt or "the start of an index, and WAL before it that is torn or lost"
         if (at[1] and possible != exact) or not known & {at[0], at[0] - 1}:
             possible = -1
     return Verdict(newest, possible, doubt)
@@ -140,7 +143,8 @@ def _evident(mine: dict[str, Written], here: dict[str, Written], target: Target)
         if name not in here and item.place >= last:
             continue
         if isinstance(target, AtTime):
-            if _late(item, target):
+            # Nobody knows when a snapshot came that is lost: its commits came with their WAL, for all that is known.
+            if _late(item, target) or (item.snapshot and name not in here):
                 continue
             if not item.snapshot and late is not None and item.place >= late:
                 continue

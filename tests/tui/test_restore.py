@@ -270,6 +270,7 @@ def test_promise_3_a_time_typed_while_the_points_are_read_is_kept(
         await pilot.press("enter")
         await picture.shows(pilot, "no point to restore yet")
         there.set()
+        await picture.shows(pilot, "asked")
         found = await known(pilot)
         assert found.generation == OLD
         assert picker_of(pilot.app.screen).cursor.asked == fake.NOW // 60 * 60 - 2 * 86400

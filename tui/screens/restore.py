@@ -11,7 +11,7 @@ from textual import on
 from textual.app import ComposeResult
 from textual.widgets import Input
 
-from replication.config.location import local_path
+from replication.config.location import output_path
 from replication.errors import UsageError
 from replication.restore.plan import Plan
 from replication.restore.restore import Check, RestoreOptions
@@ -173,7 +173,7 @@ class RestoreScreen(PickingScreen):
         text = event.value.strip()
         try:
             if self._asking == _OUTPUT:
-                self._output = local_path(text) if text else None
+                self._output = output_path(text) if text else None
             elif text and self.picker is not None:
                 self.go(self.picker.at_time(parse_asked(text, self.shell.now())))
             elif text:
