@@ -219,7 +219,7 @@ class Replay:
         """
         info = run.info
         previous = _noted(run.note, "previous")
-        if previous is not None and header.salts not in self._salts:
+        if previous is not None and header.salt1 != before.salt1 and header.salts not in self._salts:
             return
         steps = salt_steps(before, header)
         # By chance the same salts come twice only if it is the same WAL.
