@@ -124,6 +124,12 @@ def choose_among(
             f"Replica {best.source.name} has commits up to {best.end}, and replica {other.source.name} a snapshot of "
             f"Litestream, {other.plan.snapshot.info.name}, which may hold later ones. Name one of them with -replica."
         )
+    torn = [item for item in answers if isinstance(item, Offer) and item.torn and item is not best]
+    warnings += tuple(
+        f"Replica {item.source.name}: {item.torn} is damaged, so it cannot be told whether it held commits after "
+        f"{best.end}."
+        for item in torn
+    )
     return Chosen(wanted, (*answers, *failures), warnings)
 
 
@@ -172,7 +178,7 @@ def _newest(found: Sequence[Found], usable: Sequence[Found], target: Target, sto
         return content_of([(source, catalog) for source, catalog in by_name[name] if catalog.snapshots], stop)
 
     wanted = newest_generation(list(begun.values()), content)
-    earlier = {name for item in candidates.values() for name in item.before}
+    earlier = {name for item in begun.values() for name in item.before}
     for name in by_name.keys() - restorable - earlier:
         _refuse_headless(by_name[name], candidates[wanted], target)
     if isinstance(target, AtTime):

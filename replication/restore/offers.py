@@ -41,7 +41,8 @@ class Source:
 class Offer:
     """One replica's plan for a target. `end` is the commit that it ends at, or the least that it reaches.
 
-    `known` is what the replica is evidence of up to the target: at least as late as `end`.
+    `known` is what the replica is evidence of up to the target: at least as late as `end`. `torn` names its last
+    segment if that cannot be read.
     """
 
     source: Source
@@ -49,6 +50,7 @@ class Offer:
     plan: Plan
     end: Position
     known: Position
+    torn: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +151,9 @@ def _measured(answer: Answer, target: Target, backoff: Backoff, stop: threading.
         return answer
     try:
         ends = retrying(lambda: read_commits(answer.source.client, last[0]).ends, backoff, stop)
-    except (CorruptObjectError, ObjectNotFoundError, StorageError):
+    except CorruptObjectError:
+        return replace(answer, torn=last[0].name)
+    except StorageError:
         return answer
     if not ends:
         return answer

@@ -294,6 +294,11 @@ def _plan(catalog: Catalog, target: Target, cut: _Cut, choice: _Choice, thorough
         # The last segment kept is read again: the checksums of those after it continue from its own.
         witnesses = (*used[-1:], *(item for item in rest if item.index == cut.last_index))
     remarks = tuple(f"{name} is damaged and was left out." for name in catalog.damaged) + cut.remarks
+    if stop is not None and not used and snapshot.note is None:
+        remarks += (
+            f"{snapshot.info.name} was written by Litestream: it may hold more than the start of its index. This is "
+            "that snapshot by itself.",
+        )
     following = rest[0] if cut.sealed and rest else None
     if isinstance(target, AtIndex) and following and (following.index, following.offset) != (target.index + 1, 0):
         following = None

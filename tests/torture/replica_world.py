@@ -32,8 +32,6 @@ NEVER = CheckpointPolicy(pages_min=10**6, pages_max=0, interval_seconds=0)
 PAGE_SIZE = 512
 CLOCKS = (0.0, 0.0, -2.0, 60.0, -60.0, 86_400.0, -86_400.0, 31_536_000.0, -94_608_000.0)
 """By how many seconds a host's clock may be off."""
-RETENTION_IS_MENDED = False
-"""Retention still removes what the window needs (issue 11, section 1): until then its event stays away."""
 
 
 @dataclass(slots=True)
@@ -107,6 +105,8 @@ class World:
         self.numbers: dict[tuple[str, Place], int] = {}
         self.hosts = 0
         self.log: list[str] = []
+        self.more_events: list[tuple[int, Callable[[], None]]] = []
+        """Those that whoever judges brings along, with their weights."""
         names = ["r0", "r1", "r2"][: chance.choice((1, 2, 2, 3))]
         self.stores = {name: Store(name, self, chance.choice((1e-6, 1.0, 1.0))) for name in names}
         self.path = folder / "app-0.db"
@@ -188,11 +188,10 @@ class World:
             (1, self.tear),
             (2, self.wait),
         ]
-        if RETENTION_IS_MENDED:
-            events.append((3, self.retention))
+        events += self.more_events
         act = self.chance.choices([event for _, event in events], [weight for weight, _ in events])[0]
-        self.log.append(f"{self.now - BEGAN:.3f} {act.__name__}")
-        self.counts[f"event {act.__name__}"] += 1
+        self.log.append(f"{self.now - BEGAN:.3f} {getattr(act, '__name__', 'retention')}")
+        self.counts[f"event {getattr(act, '__name__', 'retention')}"] += 1
         self.tick()
         try:
             act()
@@ -291,6 +290,7 @@ class World:
         if old.down:
             return
         new = Store(name, self, old.resolution)
+        new.ever = old.ever
         names = old.names()
         # In the order of names the times look right, and are not: without notes nothing tells that.
         if self.chance.random() < 0.5 or not all(item.noted for item in old.ever.values()):
@@ -299,9 +299,7 @@ class World:
             if self.chance.random() < 0.3:
                 self.tick()
             new.replace(item, old.read(item), store_time(new.stamp()))
-            known = old.ever[item]
-            known.time = new.stamp()
-            new.ever[item] = known
+            new.ever[item].time = new.stamp()
         new.torn = old.torn
         self.stores[name] = new
         self.restart()
@@ -343,10 +341,6 @@ class World:
 
     def wait(self) -> None:
         self.now += self.chance.choice((1.0, 5.0, 60.0, 3600.0))
-
-    def retention(self) -> None:
-        replica = self.replicas[self.chance.choice(sorted(self.replicas))]
-        replica.enforce_retention(self.chance.choice((5.0, 60.0, 600.0)), store_time(self.clock()))
 
     # -- what is known ----------------------------------------------------------------------------------------------
 
