@@ -261,3 +261,19 @@ def test_a_newer_generation_that_cannot_be_restored_from_is_never_passed_over_si
     assert (
         choose([Source("x", ReplicaClient(storage))], AtTime(BEGAN + DAY / 2), None, threading.Event()).warnings == ()
     )
+
+
+def test_promise_3_no_replica_takes_over_that_is_behind(history: History, tmp_path: Path) -> None:
+    """It would give an older commit for the newest: both are named instead."""
+    broken, behind = MemoryStorage(), MemoryStorage()
+    publish(history, broken, noted=True)
+    publish(history, behind, noted=True)
+    names = sorted(name for name in behind.names() if "/wal/" in name)
+    behind.delete(names[-1:])
+    broken.replace(names[0], broken.read(names[0])[:-1])
+    sources = [Source("broken", ReplicaClient(broken)), Source("behind", ReplicaClient(behind))]
+    with pytest.raises(CorruptObjectError, match=r"Replica behind: it can be restored up to .*-replica behind"):
+        restore(sources, tmp_path / "out", RestoreOptions(backoff=Backoff(base_seconds=0)))
+    assert list(tmp_path.iterdir()) == []
+    result = restore(sources[1:], tmp_path / "out", RestoreOptions(backoff=Backoff(base_seconds=0)))
+    assert result.replica == "behind"
