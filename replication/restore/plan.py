@@ -20,9 +20,10 @@ from replication.restore.target import AtIndex, AtPosition, AtTime, Latest, Targ
 from replication.sqlite.format import WAL_HEADER_SIZE
 from replication.storage.names import SegmentInfo, SnapshotInfo, segment_name
 
-Proof = Literal["", "inside", "last", "same"]
+Proof = Literal["", "inside", "last", "same", "start"]
 """What must be shown of a snapshot without a note, beside the replay: nothing; that it ends before what follows the
-target; that nothing follows the target; that, besides, it holds nothing else than the WAL of its index."""
+target; that nothing follows the target; that, besides, it holds what the WAL of its index last wrote, or, of the
+snapshot with which a generation began, what that WAL wrote up to one of its commits."""
 WRITTEN_AFTER_MIN = 2
 """So many segments stored after a snapshot: the second was read when the first was stored, so after the snapshot."""
 OTHER_GENERATION = "Its generation has no other snapshot; the generations verb lists others, -generation chooses one."
@@ -258,10 +259,12 @@ def _unnoted(catalog: Catalog, snapshot: Snapshot, target: Target, cut: _Cut) ->
     certain = proven_later(catalog, snapshot)
     if cut.inside and certain < WRITTEN_AFTER_MIN and len(cut.kept) < len(catalog.segments):
         return None
+    # On a store with times in whole seconds much may be of the second in which the generation began.
+    by_content: Proof = "start" if created == catalog.oldest else "same"
     if cut.inside:
-        return _Choice(snapshot, "inside" if certain >= WRITTEN_AFTER_MIN else "last" if certain else "same")
+        return _Choice(snapshot, "inside" if certain >= WRITTEN_AFTER_MIN else "last" if certain else by_content)
     later = any(item.index == index and item.created > created for item in cut.kept)
-    return _Choice(snapshot, "" if later or certain > WRITTEN_AFTER_MIN else "same")
+    return _Choice(snapshot, "" if later or certain > WRITTEN_AFTER_MIN else by_content)
 
 
 def proven_later(catalog: Catalog, snapshot: Snapshot) -> int:
@@ -288,7 +291,7 @@ def _plan(catalog: Catalog, target: Target, cut: _Cut, choice: _Choice, thorough
     witnesses: tuple[SegmentInfo, ...] = ()
     if not used:
         choice = _Choice(snapshot)
-    elif choice.proof == "same":
+    elif choice.proof in ("same", "start"):
         witnesses = used
     elif choice.proof:
         # The last segment kept is read again: the checksums of those after it continue from its own.

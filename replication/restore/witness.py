@@ -8,10 +8,13 @@ a commit whose WAL never arrived.
 
 Where nothing was written after the snapshot, only this proves that it can be used with the WAL of its index: every
 page that this WAL wrote is in the snapshot as it was written last, and the size is that of the last commit. Then
-replaying changes nothing, so the snapshot is what comes out, which was a commit.
+replaying changes nothing, so the snapshot is what comes out, which was a commit. Of the snapshot with which a
+generation began, it is enough that all those pages are as one of the commits of that WAL left them: nobody takes
+another in the same second.
 """
 
 from contextlib import closing
+from itertools import accumulate
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +31,7 @@ from replication.sqlite.wal import Frames, WALHeader, frames_in
 SAMPLE_PAGES_MAX = 64
 """Pages of the first transaction after the target that are compared."""
 _BLOCK_BYTES = 4 << 20
+_BY_CONTENT = ("same", "start")
 
 
 def prove(plan: Plan, file: DatabaseFile, fetcher: Fetcher) -> None:
@@ -50,12 +54,13 @@ def prove(plan: Plan, file: DatabaseFile, fetcher: Fetcher) -> None:
         for run in runs:
             with closing(run):
                 for segment in run.singles():
-                    if target is None and plan.proof != "same":
+                    if target is None and plan.proof not in _BY_CONTENT:
                         target = segment.end
-                    looks = (sample, last) if plan.proof == "same" else (sample, None)
+                    looks = (sample, last) if plan.proof in _BY_CONTENT else (sample, None)
                     sums = _look(segment, header, sums, target, *looks)
     later = sample.holds_later if plan.proof == "inside" else sample.seen
-    if later or (plan.proof == "same" and not last.same):
+    unlike = plan.proof in _BY_CONTENT and not (last.same or (plan.proof == "start" and last.was))
+    if later or unlike:
         raise UnprovenSnapshotError(
             f"{plan.snapshot.info.name} was written by Litestream and may hold later commits of its index, so the "
             f"target cannot be restored exactly. {_instead(plan)}"
@@ -76,19 +81,31 @@ def _instead(plan: Plan) -> str:
 
 
 class _Last:
-    """The pages that the WAL of an index wrote, and whether the snapshot has each as its last commit has it."""
+    """The pages that the WAL of an index wrote, and at which of its commits the snapshot has all of them as they were.
+
+    `_unlike` has, for each commit, how many more pages differ there than at the commit before.
+    """
 
     def __init__(self, file: DatabaseFile) -> None:
         self._file = file
         self._equal: dict[int, bool] = {}
         self._waiting: dict[int, bool] = {}
-        self._pages = 0
+        self._unlike: list[int] = []
+        self._pages: list[int] = []
 
     @property
     def same(self) -> bool:
+        """True if the snapshot is as the last commit left it."""
+        pages = self._pages[-1] if self._pages else 0
         # Pages that a later commit cut off are not copied back.
-        kept = (equal for page, equal in self._equal.items() if page <= self._pages)
-        return all(kept) and self._pages * self._file.page_size == self._file.size
+        kept = (equal for page, equal in self._equal.items() if page <= pages)
+        return all(kept) and pages * self._file.page_size == self._file.size
+
+    @property
+    def was(self) -> bool:
+        """True if it is as one of the commits left it."""
+        fitting = (pages * self._file.page_size == self._file.size for pages in self._pages)
+        return any(fits and not unlike for fits, unlike in zip(fitting, accumulate(self._unlike), strict=True))
 
     def see(self, frames: Frames, end: int) -> None:
         """Take the rows before `end`; those that no commit follows yet wait for it."""
@@ -96,9 +113,11 @@ class _Last:
             page = int(frames.pages[row])
             self._waiting[page] = bytes(frames.rows[row, FRAME_HEADER_SIZE:]) == self._file.read_page(page)
             if frames.commits[row]:
+                before = sum(not self._equal.get(page, True) for page in self._waiting)
+                self._unlike.append(sum(not equal for equal in self._waiting.values()) - before)
                 self._equal |= self._waiting
                 self._waiting.clear()
-                self._pages = int(frames.commits[row])
+                self._pages.append(int(frames.commits[row]))
 
 
 class _Sample:
