@@ -17,6 +17,7 @@ from replication.errors import (
     NoBackupError,
     NoRestorePointError,
     ObjectNotFoundError,
+    ReplicaGapError,
     ReplicationError,
     StorageError,
 )
@@ -117,8 +118,11 @@ def choose_among(
     best = answers[0]
     if not isinstance(best, Offer):
         raise refused([*answers, *failures])
-    if (ahead := behind(best, answers, target)) is not None:
-        raise refused([ahead, *(item for item in answers if item is not ahead)])
+    ahead = behind(best, answers, target)
+    if isinstance(ahead, Offer):
+        raise _unreadable(ahead, best)
+    if ahead is not None:
+        raise refused([ahead, *(item for item in answers if item is not ahead), *failures])
     if (other := rival(best, answers)) is not None:
         raise NoRestorePointError(
             f"Replica {best.source.name} has commits up to {best.end}, and replica {other.source.name} a snapshot of "
@@ -131,6 +135,14 @@ def choose_among(
         for item in torn
     )
     return Chosen(wanted, (*answers, *failures), warnings)
+
+
+def _unreadable(ahead: Offer, best: Offer) -> ReplicationError:
+    """What to say of a replica that has commits after all that can be restored: they are in a damaged snapshot."""
+    instead = f"What can be restored is {best.end}, from replica {best.source.name}: name it with -position."
+    if ahead.catalog.damaged:
+        return CorruptObjectError(ahead.catalog.damaged[-1], "its note is wrong", instead)
+    return ReplicaGapError(f"Replica {ahead.source.name} has commits up to {ahead.known}. {instead}")
 
 
 def refused(answers: Sequence[Answer]) -> ReplicationError:
@@ -250,11 +262,26 @@ def in_order(found: Sequence[Found]) -> list[str]:
 
 
 def _span(catalog: Catalog) -> Span | None:
-    created = [item.created for item in catalog.segments]
     oldest, newest = catalog.oldest, catalog.newest
     if oldest is None or newest is None:
         return None
-    return Span(oldest, newest, all(early <= late for early, late in pairwise(created)))
+    return Span(oldest, newest, _times_rise(catalog))
+
+
+def _times_rise(catalog: Catalog) -> bool:
+    """False if the times cannot be those of writing, as in a copy: something is older than what came before it."""
+    created = [item.created for item in catalog.segments]
+    if any(late < early for early, late in pairwise(created)):
+        return False
+    for snapshot in catalog.snapshots:
+        note, index = snapshot.note, snapshot.info.index
+        after = (index, note.position.offset) if note else (index + 1, 0)
+        if note and note.begins:
+            after = (0, 0)
+        later = (item.created for item in catalog.segments if (item.index, item.offset) >= after)
+        if any(time < snapshot.info.created for time in later):
+            return False
+    return True
 
 
 def content_of(found: Sequence[Found], stop: threading.Event) -> Content:

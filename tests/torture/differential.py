@@ -33,6 +33,8 @@ class Verdict:
     newest: int
     possible: int
     doubt: str
+    blind: bool = False
+    """In a copy, with no note that orders them: times that look right by chance cannot be told from right ones."""
 
 
 def requests(world: World, count: int) -> list[Request]:
@@ -111,10 +113,13 @@ def judge(world: World, request: Request) -> Verdict:
                 elif not torn:
                     # What a torn object held nobody can tell.
                     marks[1] = max([marks[1], *numbers])
+    heads = sum(mark[0] >= 0 for name, mark in seen.items() if name not in before)
+    copied = any(world.stores[name].copied for name in request.replicas)
+    blind = request.generation is None and heads > 1 and copied
     doubt = ""
     if any(evident == newest and sure < newest for evident, sure in seen.values()):
         doubt = "a snapshot without a note, or torn WAL that held nothing new"
-    elif request.generation is None and sum(mark[0] >= 0 for name, mark in seen.items() if name not in before) > 1:
+    elif request.generation is None and heads > 1:
         doubt = "generations that nothing links"
     elif unnoted and len(request.replicas) > 1:
         doubt = "a snapshot without a note, which may hold more than another replica"
@@ -133,7 +138,7 @@ def judge(world: World, request: Request) -> Verdict:
             doubt = doubt or "the start of an index, and WAL before it that is torn or lost"
         if (at[1] and possible != exact) or not known & {at[0], at[0] - 1}:
             possible = -1
-    return Verdict(newest, possible, doubt)
+    return Verdict(newest, possible, doubt, blind)
 
 
 def _evident(mine: dict[str, Written], here: dict[str, Written], torn: set[str], target: Target) -> list[Place]:

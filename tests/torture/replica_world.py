@@ -62,6 +62,8 @@ class Store(MemoryStorage):
         self.ever: dict[str, Written] = {}
         self.torn: set[str] = set()
         self.down = False
+        self.copied = False
+        """Its times are those of a copy."""
 
     def stamp(self) -> float:
         return self.world.now // self.resolution * self.resolution
@@ -290,7 +292,7 @@ class World:
         if old.down:
             return
         new = Store(name, self, old.resolution)
-        new.ever = old.ever
+        new.ever, new.copied = old.ever, True
         names = old.names()
         # In the order of names the times look right, and are not: without notes nothing tells that.
         if self.chance.random() < 0.5 or not all(item.noted for item in old.ever.values()):
@@ -331,12 +333,17 @@ class World:
 
     def tear(self) -> None:
         store = self.stores[self.chance.choice(sorted(self.stores))]
-        names = store.names()
+        names = [name for name in store.names() if name not in store.torn]
         if names and self.chance.random() < 0.4 and not store.down:
             name = self.chance.choice(names)
             modified = store_time(store.ever[name].time)
             self.log.append(f"{store.address} has torn {name}")
-            store.replace(name, store.read(name)[:-3], modified)
+            data = store.read(name)
+            if self.chance.random() < 0.3 and container.decode_note(data) is not None:
+                data = data[:40] + bytes([data[40] ^ 1]) + data[41:]
+            else:
+                data = data[:-3]
+            store.replace(name, data, modified)
             store.torn.add(name)
 
     def wait(self) -> None:
