@@ -322,7 +322,12 @@ def _check_end(plan: Plan, fetcher: Fetcher, replay: Replay, need: Position | No
     """Raise ReplicaGapError if something is missing between what was used and what is known to be after it."""
     following = plan.following
     if following is not None:
-        replay.check_following(fetcher.note(following.name) if following.offset == 0 else None)
+        try:
+            note = fetcher.note(following.name) if following.offset == 0 else None
+        except CorruptObjectError as error:
+            note = None
+            replay.remarks.append(f"{error}, so nothing says that the index before it is whole.")
+        replay.check_following(note)
     if need is not None and replay.reached < need:
         raise ReplicaGapError(f"The WAL in the replica ends at {replay.reached}, before {need}.")
 

@@ -173,7 +173,7 @@ MUTATIONS = (
     Mutation(
         "what follows the end of a restore is not looked at",
         "replication/restore/restore.py",
-        "        replay.check_following(fetcher.note(following.name) if following.offset == 0 else None)\n",
+        "        replay.check_following(note)\n",
         "        pass\n",
         ("tests/cli/test_newest_commit.py",),
     ),
