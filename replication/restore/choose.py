@@ -29,7 +29,7 @@ from replication.restore.points import read_header
 from replication.restore.retry import Backoff, retrying
 from replication.restore.target import AtPosition, AtTime, Target, format_time
 from replication.sqlite.wal import WALHeader
-from replication.storage.names import SegmentInfo
+from replication.storage.names import SegmentInfo, snapshot_name
 from replication.storage.replica_client import ReplicaClient
 
 LIST_BACKOFF = Backoff(tries_max=3)
@@ -225,6 +225,10 @@ def _refuse_unclear_start(item: Candidate, found: Sequence[Found], chosen: Candi
     """Raise if a generation whose beginning is not there any more may have begun by the time asked for."""
     snapshots = [snapshot for _, catalog in found for snapshot in catalog.snapshots]
     whole = any(item.info.index == 0 or (item.note and item.note.begins) for item in snapshots)
+    first = snapshot_name(item.generation, 0)
+    # One whose note is damaged has its time all the same.
+    damaged = [entry for _, catalog in found for entry in zip(catalog.damaged, catalog.damaged_times, strict=True)]
+    whole |= any(name == first and time > target.time for name, time in damaged)
     older = item.generation in chosen.before
     # A replica gets all of a generation before the next one begins there.
     if whole or older or chosen.newest > target.time:
@@ -273,15 +277,9 @@ def _times_rise(catalog: Catalog) -> bool:
     created = [item.created for item in catalog.segments]
     if any(late < early for early, late in pairwise(created)):
         return False
-    for snapshot in catalog.snapshots:
-        note, index = snapshot.note, snapshot.info.index
-        after = (index, note.position.offset) if note else (index + 1, 0)
-        if note and note.begins:
-            after = (0, 0)
-        later = (item.created for item in catalog.segments if (item.index, item.offset) >= after)
-        if any(time < snapshot.info.created for time in later):
-            return False
-    return True
+    # Nothing of a generation comes before the snapshot with which it begins.
+    first = [item.info.created for item in catalog.snapshots if item.note and item.note.begins]
+    return not any(time < began for time in created for began in first)
 
 
 def content_of(found: Sequence[Found], stop: threading.Event) -> Content:

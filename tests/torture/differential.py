@@ -138,6 +138,8 @@ def judge(world: World, request: Request) -> Verdict:
             doubt = doubt or "the start of an index, and WAL before it that is torn or lost"
         if (at[1] and possible != exact) or not known & {at[0], at[0] - 1}:
             possible = -1
+    if blind:
+        doubt = doubt or "an order that nothing in a copy tells"
     return Verdict(newest, possible, doubt, blind)
 
 
