@@ -36,6 +36,7 @@ from replication.errors import (
 from replication.position import Position
 from replication.replica.compare import DivergedError, check_snapshot, compare
 from replication.replica.disowned import disown, disowned
+from replication.replica.lineage import lineage
 from replication.replica.neighbours import Neighbours, alive_since
 from replication.replica.recovery import Recovered, noted_position, recover
 from replication.replica.remembered import forget, remember
@@ -528,8 +529,7 @@ class Replica:
             "mode": self._database.path.stat().st_mode & 0o777,
             "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
             "reason": origin.reason,
-            "previous": origin.previous,
-            "earlier": " ".join(origin.earlier),
+            **lineage(self.client, origin),
         }
         if theirs := self._parted_from(origin):
             note["beside"] = " ".join(theirs)
