@@ -35,7 +35,10 @@ def copy_volume(path: Path, meta: Path, to: Path, meta_to: Path) -> None:
     shutil.copy2(path, to)
     wal = shutil.copy2(f"{path}-wal", f"{to}-wal")
     shutil.copytree(meta, meta_to)
-    (meta_to / LOCK_NAME).write_text(f"pid 1\ninode {to.stat().st_ino}\nwal {Path(wal).stat().st_ino}\n")
+    found = to.stat()
+    (meta_to / LOCK_NAME).write_text(
+        f"pid 1\ninode {found.st_ino}\nwal {Path(wal).stat().st_ino}\nsize {found.st_size}\nwritten {found.st_mtime_ns}\n"
+    )
 
 
 class Clock:
