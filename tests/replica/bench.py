@@ -156,6 +156,11 @@ class Bench:
         output.unlink()
         return found
 
+    def points(self, name: str = "a") -> list[Position]:
+        """All restore points of a replica."""
+        client = ReplicaClient(self.storages[name])
+        return [point for generation in client.generations() for point in restore_points(client, generation)]
+
     def numbers(self, name: str, generation: str, only_last: int = 0) -> list[int]:
         """Which states the restore points of a generation are; fails the test for one that never was."""
         points = restore_points(ReplicaClient(self.storages[name]), generation)

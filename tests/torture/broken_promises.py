@@ -57,17 +57,84 @@ MUTATIONS = (
     Mutation(
         "the first pin is not proven",
         "replication/database/follower.py",
-        "            if wal.read(WAL_HEADER_SIZE) != mark.header.pack():\n"
-        '                raise ContinuityLostError("wal restarted while it was opened")\n',
-        "            pass\n",
-        ("tests/database/test_pin.py",),
+        "        self._may_restart = False\n"
+        "        self.copy()\n"
+        "        counted = self._wal_index.read()\n"
+        "        if counted is None or (counted.salts != mark.header.salts and not self._was_whole(counted)):\n"
+        '            raise ContinuityLostError("wal restarted while it was opened")\n',
+        "        self.copy()\n",
+        ("tests/database/test_opening.py", "tests/database/test_pin.py"),
     ),
     Mutation(
-        "frames seen before are taken to stand still",
+        "what was copied before is not looked at again",
         "replication/database/tail.py",
-        "        again = thorough or after.scanned == mark.scanned or mark.scanned - mark.offset <= RESCAN_BYTES\n",
-        "        again = False\n",
+        "    if not _holds(descriptor, header, mark.offset, mark.sums):\n",
+        "    if False:\n",
         ("tests/database/test_tail.py",),
+    ),
+    Mutation(
+        "frames beyond SQLite's count are copied",
+        "replication/database/follower.py",
+        "        self._append(wal, mark, counted.end, counted.sums)\n",
+        "        last = last_commit(wal, mark, OFFSET_LIMIT_BYTES - 1)\n"
+        "        self._append(wal, mark, last.offset, last.sums)\n",
+        ("tests/database/test_interrupted_commit.py",),
+    ),
+    Mutation(
+        "the checksum that SQLite published is not compared",
+        "replication/database/tail.py",
+        "    if running != sums or not pages:\n",
+        "    if not pages:\n",
+        ("tests/database/test_tail.py",),
+    ),
+    Mutation(
+        "frames that may come to count are not looked at again",
+        "replication/database/follower.py",
+        "        if counted is not None and not self._holds_more(wal, counted):\n",
+        "        if True:\n",
+        ("tests/database/test_interrupted_commit.py",),
+    ),
+    Mutation(
+        "an older life of the WAL that counts again is followed",
+        "replication/database/follower.py",
+        "        if header == self._passed_over:\n",
+        "        if False:\n",
+        ("tests/database",),
+    ),
+    Mutation(
+        "a removed -shm is not noticed",
+        "replication/database/source_files.py",
+        "            if not self._hold.wal_index.is_in_place():\n",
+        "            if False:\n",
+        ("tests/database/test_source_files.py",),
+    ),
+    Mutation(
+        "a database file written in place is not noticed",
+        "replication/database/source_files.py",
+        "                self._look(index, Written.of(status))\n",
+        "",
+        ("tests/database/test_source_files.py",),
+    ),
+    Mutation(
+        "a file written in place while the engine is stopped is not noticed",
+        "replication/database/database.py",
+        "            if isinstance(decision, Continue) and not held.files.were_left_alone(\n",
+        "            if False and not held.files.were_left_alone(\n",
+        ("tests/database/test_source_files.py",),
+    ),
+    Mutation(
+        "what was copied over a foreign file is not taken back",
+        "replication/database/held.py",
+        "                follower.go_back(place)\n",
+        "                pass\n",
+        ("tests/database",),
+    ),
+    Mutation(
+        "the WAL over a foreign file is let go with its frames",
+        "replication/database/held.py",
+        "        self._hold.empty_wal()\n",
+        "",
+        ("tests/database",),
     ),
     Mutation(
         "a WAL with the same header is taken for the one that was copied",
