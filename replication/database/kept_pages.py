@@ -63,7 +63,7 @@ class KeptPages:
             pages = needed(changed)
             self._add(pages[~np.isin(pages, self._table[0], assume_unique=True)], read)
         except OSError as error:
-            self.failed = f"{error.strerror} in {self._shadow.meta_path}"
+            self.failed = f"{error.strerror or error} in {self._shadow.meta_path}"
         except CannotKeepError as error:
             self.failed = str(error)
         if self.failed:
