@@ -36,9 +36,9 @@ def copy_volume(path: Path, meta: Path, to: Path, meta_to: Path) -> None:
     wal = shutil.copy2(f"{path}-wal", f"{to}-wal")
     shutil.copytree(meta, meta_to)
     found = to.stat()
-    (meta_to / LOCK_NAME).write_text(
-        f"pid 1\ninode {found.st_ino}\nwal {Path(wal).stat().st_ino}\nsize {found.st_size}\nwritten {found.st_mtime_ns}\n"
-    )
+    known = {"pid": 1, "inode": found.st_ino, "wal": Path(wal).stat().st_ino}
+    known |= {"size": found.st_size, "written": found.st_mtime_ns}
+    (meta_to / LOCK_NAME).write_text("".join(f"{name} {value}\n" for name, value in known.items()))
 
 
 class Clock:

@@ -355,4 +355,25 @@ MUTATIONS = (
         "        if _put(request, bucket, key, body):\n            heeded[bucket] = True\n",
         ("tests/storage/test_s3_create.py",),
     ),
+    Mutation(
+        "a checkpoint under an image does not keep the pages first",
+        "replication/database/held.py",
+        "            for image in self.images:\n                image.keep(follower.position)\n",
+        "",
+        ("tests/database/test_kept_pages.py",),
+    ),
+    Mutation(
+        "the pin moves past what was kept for an image",
+        "replication/database/held.py",
+        "exact=bool(self.images)",
+        "exact=False",
+        ("tests/database/test_kept_pages.py",),
+    ),
+    Mutation(
+        "pages that a checkpoint cuts off the file are not kept for an image",
+        "replication/database/kept_pages.py",
+        "np.arange(smallest + 1, self._smallest + 1, dtype=np.int64)",
+        "np.empty(0, np.int64)",
+        ("tests/database/test_kept_pages.py",),
+    ),
 )
