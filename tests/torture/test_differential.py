@@ -22,7 +22,7 @@ from tests.torture.conftest import Torture
 from tests.torture.differential import RETENTION_IS_MENDED, Request, judge, requests, retention, told
 from tests.torture.replica_world import World
 
-HISTORIES_SHORT = 100
+HISTORIES_SHORT = 40
 REQUESTS_EACH = 60
 STEPS = (10, 45)
 
