@@ -33,6 +33,7 @@ from replication.errors import (
     RestoreError,
     StorageError,
 )
+from replication.permissions import mode_beside
 from replication.position import Position
 from replication.replica.compare import DivergedError, check_snapshot, compare
 from replication.replica.disowned import disown, disowned
@@ -526,7 +527,7 @@ class Replica:
             "frame": self._database.shadow.frame_mark(
                 position.generation, position.index, position.offset, image.page_size
             ),
-            "mode": self._database.path.stat().st_mode & 0o777,
+            "mode": mode_beside(self._database.path) & 0o777,
             "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
             "reason": origin.reason,
             **lineage(self.client, origin),
