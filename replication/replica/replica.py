@@ -33,9 +33,11 @@ from replication.errors import (
     RestoreError,
     StorageError,
 )
+from replication.permissions import mode_beside
 from replication.position import Position
 from replication.replica.compare import DivergedError, check_snapshot, compare
 from replication.replica.disowned import disown, disowned
+from replication.replica.lineage import lineage
 from replication.replica.neighbours import Neighbours, alive_since
 from replication.replica.recovery import Recovered, noted_position, recover
 from replication.replica.remembered import forget, remember
@@ -525,11 +527,10 @@ class Replica:
             "frame": self._database.shadow.frame_mark(
                 position.generation, position.index, position.offset, image.page_size
             ),
-            "mode": self._database.path.stat().st_mode & 0o777,
+            "mode": mode_beside(self._database.path) & 0o777,
             "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
             "reason": origin.reason,
-            "previous": origin.previous,
-            "earlier": " ".join(origin.earlier),
+            **lineage(self.client, origin),
         }
         if theirs := self._parted_from(origin):
             note["beside"] = " ".join(theirs)

@@ -35,7 +35,10 @@ def copy_volume(path: Path, meta: Path, to: Path, meta_to: Path) -> None:
     shutil.copy2(path, to)
     wal = shutil.copy2(f"{path}-wal", f"{to}-wal")
     shutil.copytree(meta, meta_to)
-    (meta_to / LOCK_NAME).write_text(f"pid 1\ninode {to.stat().st_ino}\nwal {Path(wal).stat().st_ino}\n")
+    found = to.stat()
+    known = {"pid": 1, "inode": found.st_ino, "wal": Path(wal).stat().st_ino}
+    known |= {"size": found.st_size, "written": found.st_mtime_ns}
+    (meta_to / LOCK_NAME).write_text("".join(f"{name} {value}\n" for name, value in known.items()))
 
 
 class Clock:
