@@ -88,16 +88,19 @@ def is_of_this_life(wal: int, index: WALIndexHeader, read: Read) -> bool:
     found: dict[int, int] = {}
     newest: dict[int, int] = {}
     contents: dict[int, int] = {}
+    pages_min = index.pages
     for number, frame in _frames(wal, index.page_size, 1, index.frames):
         page = _page(frame)
+        pages_min = min(pages_min, _commit(frame) or pages_min)
         newest[page] = number
         if page not in contents:
             contents[page] = hash(read((page - 1) * index.page_size, index.page_size)[1])
         if page not in found and hash(bytes(frame[FRAME_HEADER_SIZE:])) == contents[page]:
             found[page] = number
     reached = max(found.values(), default=0)
-    # Without a later frame a checkpoint that came so far has copied them; one that was broken off has not come to all.
-    due = [page for page, number in newest.items() if number <= reached]
+    # Without a later frame a checkpoint that came so far has copied them, unless the database had become smaller; one
+    # that was broken off has not come to all.
+    due = [page for page, number in newest.items() if number <= reached and page <= pages_min]
     return bool(found) and 2 * sum(page in found for page in due) >= len(due)
 
 
