@@ -35,6 +35,9 @@ class Variant:
     NOT_LOOKED_AGAIN = "the first copy is not checked for a restart"
     NEVER_PINNED = "no reader at all"
     CHECKPOINT_UNDER_IMAGE = "a checkpoint of ours moves the pin under an image"
+    KEPT_WHILE_WRITERS_ARE_FREE = "the pin moves past what was kept under an image"
+    KEPT_AFTER_MOVE = "pages are kept after the new pin, not before"
+    NOT_KEPT_BEHIND_THE_BARRIER = "no page is kept behind the barrier"
     ALL_IN_THE_FILE = "whatever the file holds is copied"
     SUMS_NOT_COMPARED = "the checksum that was published is not compared"
     INDEX_NOT_LOOKED_AT = "at the start the index is not asked for its life"
@@ -48,12 +51,19 @@ class Variant:
         NOT_LOOKED_AGAIN,
         NEVER_PINNED,
         CHECKPOINT_UNDER_IMAGE,
+        KEPT_WHILE_WRITERS_ARE_FREE,
+        KEPT_AFTER_MOVE,
+        NOT_KEPT_BEHIND_THE_BARRIER,
         ALL_IN_THE_FILE,
         SUMS_NOT_COMPARED,
         INDEX_NOT_LOOKED_AT,
         OLDER_LIFE_ENTERED,
     )
 
+
+UNDER_AN_IMAGE_AS_EVER = (Variant.CHECKPOINT_UNDER_IMAGE, Variant.KEPT_WHILE_WRITERS_ARE_FREE)
+"""With these a checkpoint moves the pin under an image as it does without one."""
+UNKEPT_BEHIND_THE_BARRIER = (Variant.CHECKPOINT_UNDER_IMAGE, Variant.NOT_KEPT_BEHIND_THE_BARRIER)
 
 NO_COPY: dict[str, Any] = {"seen": NONE, "stale": False}
 """No copy is under way."""
@@ -129,6 +139,42 @@ def pins(state: State, step: int, variant: str) -> tuple[str, State]:
     return "we pin anew", whole._replace(step=step, pin=NONE if variant == Variant.NEVER_PINNED else mark(whole))
 
 
+def must_keep(state: State) -> bool:
+    """True if an image is open, and frames were copied whose pages were not kept for it."""
+    return state.image != NONE and state.kept < (state.copied if state.followed else 0)
+
+
+def kept(state: State) -> State:
+    """Pages were kept of all that was copied."""
+    return state._replace(kept=state.copied if state.followed else 0)
+
+
+def keeps(state: State, after: int) -> Iterator[tuple[str, State]]:
+    """Image.keep; where there is no room, the checkpoint is given up."""
+    yield "we keep pages", kept(state)._replace(step=after)
+    yield "we cannot keep pages", state._replace(step=Step.IMAGE, helper=NONE, barrier=NONE)
+
+
+def exact_moves(state: State, variant: str) -> Iterator[tuple[str, State]]:
+    """Hold._move_pin_exactly: the same under an image, with writers kept out, and pages kept before."""
+    step = state.step
+    late = variant == Variant.KEPT_AFTER_MOVE
+    if step == Step.EXACT:
+        yield from copies(state, Step.EXACT_COPIED, variant)
+        if state.seen == NONE:
+            yield "our copy fails", state._replace(step=Step.IMAGE, barrier=NONE)
+    elif step == Step.EXACT_COPIED and not late:
+        yield from keeps(state, Step.EXACT_KEPT)
+    elif step in (Step.EXACT_COPIED, Step.EXACT_KEPT):
+        yield "we let go of the pin", state._replace(step=Step.EXACT_UNPINNED, pin=NONE)
+    elif step == Step.EXACT_UNPINNED:
+        yield pins(state, Step.EXACT_PINNED, variant)
+    elif late and must_keep(state):
+        yield from keeps(state, Step.EXACT_PINNED)
+    else:
+        yield "we let writers in", state._replace(step=Step.LARGE_PART, barrier=NONE)
+
+
 def moves(state: State, variant: str) -> Iterator[tuple[str, State]]:
     """Hold._move_pin: a second reader, a copy, the new pin, and the second reader ends."""
     step = state.step
@@ -140,6 +186,8 @@ def moves(state: State, variant: str) -> Iterator[tuple[str, State]]:
             if state.seen == NONE:
                 yield "our copy fails", state._replace(step=Step.IDLE, helper=NONE)
     elif step == Step.MOVE_COPIED:
+        if variant == Variant.KEPT_WHILE_WRITERS_ARE_FREE and state.image != NONE:
+            state = kept(state)
         yield "we let go of the pin", state._replace(step=Step.MOVE_UNPINNED, pin=NONE)
     elif step == Step.MOVE_UNPINNED:
         yield pins(state, Step.MOVE_PINNED, variant)
@@ -160,7 +208,7 @@ def large_part(state: State, variant: str) -> Iterator[tuple[str, State]]:
     elif step == Step.LARGE_PART_RUNS:
         yield "our checkpoint ends", end_checkpoint(state)._replace(step=Step.BEFORE_BARRIER)
     elif step == Step.BEFORE_BARRIER:
-        yield "we give up the barrier", state._replace(step=Step.IDLE)
+        yield "we give up the barrier", state._replace(step=between(state))
         if may_write(state) and (whole := ready(state)) is not None:
             yield "our barrier", whole._replace(step=Step.BARRIER, barrier=mark(whole))
 
@@ -174,7 +222,9 @@ def behind_the_barrier(state: State, variant: str) -> Iterator[tuple[str, State]
         else:
             yield from copies(state, Step.BARRIER_COPIED, variant)
             if state.seen == NONE:
-                yield "our copy fails", state._replace(step=Step.IDLE, barrier=NONE)
+                yield "our copy fails", state._replace(step=between(state), barrier=NONE)
+    elif step == Step.BARRIER_COPIED and must_keep(state) and variant not in UNKEPT_BEHIND_THE_BARRIER:
+        yield from keeps(state, Step.BARRIER_COPIED)
     elif step == Step.BARRIER_COPIED:
         yield "we let go of the pin", state._replace(step=Step.BARRIER_UNPINNED, pin=NONE)
     elif step == Step.BARRIER_UNPINNED:
@@ -191,8 +241,12 @@ def behind_the_barrier(state: State, variant: str) -> Iterator[tuple[str, State]
         else:
             yield pins(state, Step.BARRIER_PINNED, variant)
     elif step == Step.BARRIER_PINNED:
-        after = Step.IDLE if state.image == NONE else Step.IMAGE
-        yield "we let writers in", state._replace(step=after, barrier=NONE)
+        yield "we let writers in", state._replace(step=between(state), barrier=NONE)
+
+
+def between(state: State) -> int:
+    """Where a checkpoint leads back to."""
+    return Step.IDLE if state.image == NONE else Step.IMAGE
 
 
 def idle(state: State, variant: str) -> Iterator[tuple[str, State]]:
@@ -201,7 +255,9 @@ def idle(state: State, variant: str) -> Iterator[tuple[str, State]]:
     if state.seen != NONE:
         return
     whole = ready(state)
-    if whole is not None and (state.step == Step.IDLE or variant == Variant.CHECKPOINT_UNDER_IMAGE):
+    if whole is not None and state.step == Step.IMAGE and variant not in UNDER_AN_IMAGE_AS_EVER and may_write(state):
+        yield "our barrier, to move the pin", whole._replace(step=Step.EXACT, barrier=mark(whole))
+    if whole is not None and (state.step == Step.IDLE or variant in UNDER_AN_IMAGE_AS_EVER):
         second = NONE if variant in (Variant.PIN_LET_GO_FIRST, Variant.NEVER_PINNED) else mark(whole)
         yield "our second reader begins", whole._replace(step=Step.MOVING, helper=second)
     if state.step == Step.IDLE:
@@ -209,7 +265,7 @@ def idle(state: State, variant: str) -> Iterator[tuple[str, State]]:
         if copied == state.frames:
             yield "we open an image", state._replace(step=Step.IMAGE, image=copied)
     else:
-        yield "we close the image", state._replace(step=Step.IDLE, image=NONE, image_older=False)
+        yield "we close the image", state._replace(step=Step.IDLE, image=NONE, image_older=False, kept=0)
 
 
 def crashed(state: State) -> State:
@@ -238,8 +294,10 @@ def ours(state: State, variant: str) -> Iterator[tuple[str, State]]:
         yield from opens(state, variant)
     elif state.step in (Step.IDLE, Step.IMAGE):
         yield from idle(state, variant)
-    elif state.step < Step.LARGE_PART:
+    elif state.step < Step.EXACT:
         yield from moves(state, variant)
+    elif state.step < Step.LARGE_PART:
+        yield from exact_moves(state, variant)
     elif state.step < Step.BARRIER:
         yield from large_part(state, variant)
     else:

@@ -21,6 +21,7 @@ class Step:
 
     CLOSED, PINNED, GOING_ON, COPIED_ONE_LIFE, BEGINNING = range(5)
     IDLE, MOVING, MOVE_COPIED, MOVE_UNPINNED, MOVE_PINNED = range(10, 15)
+    EXACT, EXACT_COPIED, EXACT_KEPT, EXACT_UNPINNED, EXACT_PINNED = range(15, 20)
     LARGE_PART, LARGE_PART_RUNS, BEFORE_BARRIER = range(20, 23)
     BARRIER, BARRIER_COPIED, BARRIER_UNPINNED, REST_RUNS, REST_DONE, BARRIER_PINNED = range(30, 36)
     IMAGE = 40
@@ -72,6 +73,8 @@ class State(NamedTuple):
     """Frames of the life in the file that an open image has from the shadow WAL."""
     image_older: bool = False
     """The image is of a life before that."""
+    kept: int = 0
+    """Frames of the life in the file whose pages were kept for the image, as they were."""
     torn: bool = False
     """The database file changed under an image."""
 
@@ -143,6 +146,7 @@ def begun_anew(state: State) -> State:
         stale=state.seen != NONE,
         gap=state.gap or state.owed,
         image_older=state.image_older or state.image != NONE,
+        kept=0,
     )
 
 
@@ -187,8 +191,9 @@ def copy_back(state: State) -> State:
     found = state.checkpoint
     assert found is not None
     if found.safe > state.backfilled and state.image != NONE:
-        # Frames from beyond the image are none of its commit's.
-        return state._replace(torn=state.torn or state.image_older or found.safe > state.image)
+        # Frames from beyond the image are none of its commit's; of those that were kept it has the pages elsewhere.
+        harmless = max(state.kept, NONE if state.image_older else state.image)
+        return state._replace(torn=state.torn or found.safe > harmless)
     return state
 
 
