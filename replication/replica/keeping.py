@@ -71,7 +71,8 @@ class Keeping:
             self._emit("debug", "listing is late", object=asked[0])
             return None
         self._client.storage.check_place()
-        if proof.absent or not proof.restorable:
+        if not proof.restorable or (proof.absent and not self.standing.broken):
+            # What is absent after a loss was mended was told with it.
             self._tell_of_loss(proof, removed_by_rule)
         if proof.restorable:
             if self.standing.broken:
@@ -104,14 +105,15 @@ class Keeping:
             if lost is not None:
                 self._emit("error", "nothing more removed: the retention window would lose a commit", at=str(lost))
                 break
-            self._client.delete(removal.names)
-            reached("retention: generation removed" if removal.whole else "retention: objects removed")
             names = set(removal.names)
             left = [held.without(names) for held in left]
+            if removal.generation == position.generation:
+                # Before it is asked for: of what fails half-way some is gone.
+                self.expected.adopt(next(held for held in left if held.generation == position.generation))
+            self._client.delete(removal.names)
+            reached("retention: generation removed" if removal.whole else "retention: objects removed")
             removed += len(names)
             generations += removal.whole
-            if removal.generation == position.generation:
-                self.expected.adopt(next(held for held in left if held.generation == position.generation))
         if removed:
             self._emit("info", "retention enforced", objects_removed=removed, generations_removed=generations)
         return removed

@@ -134,7 +134,7 @@ class Replica(Sender):
         """List what a generation that has just begun has here; it must be restorable. Raises as `sync` does."""
         with self._lock, local_files():
             try:
-                if self.position is not None:
+                if self.position is not None and not self._look_again:
                     self._prove(self._keeping.look(self.position.generation), removed_by_rule=False)
             except DivergedError as diverged:
                 self._diverged(diverged)
@@ -205,6 +205,9 @@ class Replica(Sender):
 
     def _enforce_retention(self, retention_seconds: float, now: datetime) -> int:
         keeping = self._keeping
+        if self.position is None or self._look_again:
+            # Others may have written and removed here meanwhile: the next sync looks.
+            return 0
         holdings = self._prove(keeping.look(), removed_by_rule=retention_seconds <= 0)
         position = self.position
         if not holdings or position is None:

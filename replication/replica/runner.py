@@ -29,6 +29,9 @@ from replication.status import ReplicaStatus, Verification
 ERROR_REPEAT_SECONDS = 30.0
 """An error that stays the same is told again no more often than this."""
 
+LATE_SECONDS = 10.0
+"""So long a listing that does not show the first snapshot of a generation is waited for."""
+
 
 @dataclass(frozen=True, slots=True)
 class Intervals:
@@ -189,6 +192,10 @@ class ReplicaRunner:
         try:
             if self.replica.unproven:
                 self.replica.prove()
+                if self.replica.unproven:
+                    # Its listings are late, and are waited for.
+                    self._duties_not_before = now + LATE_SECONDS
+                    return
             if now >= self._snapshot_due():
                 self._snapshot_tried = now
                 self.replica.snapshot()
