@@ -150,7 +150,15 @@ def _lost(held: Holdings, left: Holdings, begin: datetime, is_over: bool) -> Pla
     if (not is_over or any(time > begin for _, _, time in _timed(held))) and furthest != _NO_LIMIT:
         return max([*places, first_base])
     ends = dict(pairwise(places))
-    for place in _in_window(held, begin):
+    inside = _in_window(held, begin)
+    # What was the newest when the window began: a snapshot that came later serves it only from further back.
+    last = max((place for place in places if not inside or place < inside[0]), default=None)
+    times = {name: time for _, name, time in _timed(held)}
+    if last is not None and not is_over:
+        early = [item.index for item in left.snapshots if times[item.name] <= begin]
+        if not any(bisect_right(gone, last) == bisect_right(gone, (index, -1)) or (index, 0) > last for index in early):
+            inside = [last, *inside]
+    for place in inside:
         end = ends.get(place, (place[0], OFFSET_LIMIT_BYTES))
         end = end if end[0] == place[0] else (place[0], OFFSET_LIMIT_BYTES)
         if first_base >= end:

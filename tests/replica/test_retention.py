@@ -162,3 +162,88 @@ def test_the_generation_in_use_stays_whatever_else_is_there(
     forget = expired([replica.holdings, other], GENERATION, now, retention)
     assert GENERATION not in generations(forget)
     assert last_object(replica.without(objects(forget)), now) == last_object(replica.catalog, now)
+
+
+def snapshot_at(generation: str, index: int, seconds: float) -> SnapshotInfo:
+    return SnapshotInfo(generation, index, 100, BEGAN + timedelta(seconds=seconds))
+
+
+def segment_at(generation: str, index: int, offset: int, seconds: float) -> SegmentInfo:
+    return SegmentInfo(generation, index, offset, 100, BEGAN + timedelta(seconds=seconds))
+
+
+def test_promise_3_which_generation_was_in_use_is_told_by_notes_and_not_by_times() -> None:
+    """Three within a second, as a store with whole seconds has them; the middle one by name was the last."""
+    first, second, last = "3" * 16, "9" * 16, "5" * 16
+    begun = [
+        Holdings(first, [snapshot_at(first, 0, 10)], []),
+        Holdings(second, [snapshot_at(second, 0, 10)], [], before=frozenset({first})),
+        Holdings(last, [snapshot_at(last, 0, 10)], [], before=frozenset({first, second})),
+    ]
+    new = Holdings(OTHER, [snapshot_at(OTHER, 0, 500)], [], before=frozenset({first, second, last}))
+    now = BEGAN + timedelta(seconds=510)
+    assert sorted(generations(expired([*begun, new], OTHER, now, 100))) == [first, second]
+    # Without a note nothing orders them: all stay, until one that certainly came later is as old as the window.
+    unnoted = [Holdings(held.generation, held.snapshots, held.segments) for held in begun]
+    assert generations(expired([*unnoted, new], OTHER, now, 100)) == []
+    assert len(generations(expired([*unnoted, new], OTHER, now + timedelta(seconds=100), 100))) == 3
+
+
+def test_promise_3_notes_that_name_each_other_cost_nothing() -> None:
+    """In a ring each of them is said to be older than the next: then none is over."""
+    names = ["3" * 16, "9" * 16]
+    ring = [
+        Holdings(name, [snapshot_at(name, 0, 10)], [], before=frozenset({other}))
+        for name, other in zip(names, names[::-1], strict=True)
+    ]
+    current = Holdings(OTHER, [snapshot_at(OTHER, 0, 500)], [])
+    assert expired([*ring, current], OTHER, BEGAN + timedelta(seconds=510), 100) == []
+
+
+def test_promise_3_a_snapshot_without_a_note_may_hold_all_of_its_index() -> None:
+    """Litestream's: what comes in its index and in the window may be older than what it holds."""
+    segments = [
+        segment_at(GENERATION, 0, 0, 1),
+        segment_at(GENERATION, 1, 0, 300),
+        segment_at(GENERATION, 1, 4152, 480),
+    ]
+    snapshots = [snapshot_at(GENERATION, 0, 0), snapshot_at(GENERATION, 1, 310)]
+    now = BEGAN + timedelta(seconds=510)
+    assert expired([Holdings(GENERATION, snapshots, segments)], GENERATION, now, 100) == []
+    noted = Holdings(GENERATION, snapshots, segments, {0: 0, 1: 4152})
+    assert objects(expired([noted], GENERATION, now, 100)) == {snapshots[0].name, segments[0].name}
+
+
+def test_promise_3_a_clock_that_was_set_back_makes_nothing_older() -> None:
+    times = [0, 100, 490, 5, 6]
+    segments = [segment_at(GENERATION, index, 0, time) for index, time in enumerate(times)]
+    snapshots = [snapshot_at(GENERATION, index, time) for index, time in enumerate(times)]
+    held = Holdings(GENERATION, snapshots, segments, dict.fromkeys(range(5), 0))
+    assert objects(expired([held], GENERATION, BEGAN + timedelta(seconds=510), 100)) == {
+        snapshots[0].name,
+        segments[0].name,
+    }
+
+
+@settings(deadline=None)
+@given(replica=written(), retention=st.integers(1, 200), later=st.integers(0, 300), data=st.data())
+def test_promise_3_on_paper_whatever_the_window_would_lose_is_seen(
+    replica: Written, retention: int, later: int, data: st.DataObject
+) -> None:
+    """Any objects at all are to be removed: if it is allowed, then every moment of the window stays as it was."""
+    now = replica.end + timedelta(seconds=later)
+    names = set(data.draw(st.lists(st.sampled_from(replica.holdings.names), max_size=4)))
+    lost = lost_of_window([replica.holdings], names, now, retention)
+    after = replica.without(names)
+
+    def state(catalog: Catalog, back: int) -> object:
+        found = last_object(catalog, now - timedelta(seconds=back))
+        if isinstance(found, Position) and found.index and not found.offset:
+            # The start of an index is the end of the one before.
+            found = max([item.position for item in replica.catalog.segments if item.index < found.index], default=found)
+        return found
+
+    if lost is None:
+        assert [state(after, back) for back in range(retention + 1)] == [
+            state(replica.catalog, back) for back in range(retention + 1)
+        ]

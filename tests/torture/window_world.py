@@ -135,7 +135,9 @@ class Rounds:
 
     def step(self) -> None:
         """One event by chance."""
-        self.now += self.chance.choice((0.001, 0.3, 0.7, 2.0, 2.0, 30.0, 600.0 if self.chance.random() < 0.1 else 1.0))
+        long = 600.0 if self.chance.random() < 0.1 else 1.0
+        # The store has whole microseconds.
+        self.now = round(self.now + self.chance.choice((0.001, 0.3, 0.7, 2.0, 2.0, 30.0, long)), 6)
         what = self.chance.choices(
             ("upload", "index", "snapshot", "restart", "begin", "notes", "lost folder"), (14, 4, 4, 1, 1, 0.3, 0.3)
         )[0]
@@ -157,7 +159,7 @@ class Rounds:
             case _:
                 # The next generation knows of none before it, and the times of the store must do.
                 self.line.clear()
-                self.now += 2.0
+                self.now = round(self.now + 2.0, 6)
                 self.restart()
                 self.begin()
 
@@ -196,7 +198,7 @@ class Rounds:
 
     def wanted(self, seconds: float) -> set[Commit]:
         """All commits that were uploaded within the window by a clock that is right, and the newest before it."""
-        begin = self.now - seconds
+        begin = round(self.now - seconds, 6)
         older = [commit for commit in self.commits if commit.time <= begin]
         last = older[-1:]
         same = [c for c in self.commits if last and (c.generation, c.index, c.offset) == _place(last[0])]
@@ -219,7 +221,9 @@ class Rounds:
 
     def told(self) -> str:
         listed = [f"{item.modified - BEGAN} {item.name}" for item in self.store.list("")]
-        return "\n".join([*self.log, *(f"{c.time:.3f} {c.generation} {c.index} {c.offset}" for c in self.commits), *listed])
+        return "\n".join(
+            [*self.log, *(f"{c.time:.3f} {c.generation} {c.index} {c.offset}" for c in self.commits), *listed]
+        )
 
 
 def _place(commit: Commit) -> tuple[str, int, int]:
