@@ -34,7 +34,7 @@ def snapshots(folder: Path) -> list[Path]:
     return sorted((folder / "replica").rglob("*.snapshot.lz4"))
 
 
-def rows(folder: Path, *flags: object) -> list[int]:
+def rows(folder: Path, *flags: str) -> list[int]:
     output = folder / "out.db"
     succeeds("restore", "-o", output, *flags, f"file://{folder}/replica")
     with Shell(output).open() as restored:

@@ -1,4 +1,4 @@
-""" "ok" means restorable: what is listed is checked, a loss is named and mended, and a late listing is no loss."""
+"""What is called ok is restorable: what is listed is checked, a loss is named and mended, and a late listing is no loss."""
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
