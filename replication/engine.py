@@ -254,7 +254,9 @@ class Engine:
             return now + self._database_failed(source, error)
         finally:
             gap = min((time.thread_time() - used) / SYNC_SHARE_MAX, SYNC_GAP_SECONDS_MAX, source.sync_interval)
-            source.gap = max(gap, SYNC_GAP_SECONDS_MIN)
+            soon = source.database.look_again_seconds
+            # A commit that is about to count is waited for at short intervals, and for as long as nothing else is.
+            source.gap = max(gap, SYNC_GAP_SECONDS_MIN) if soon is None else min(soon, SYNC_GAP_SECONDS_MAX)
             # What was copied before something failed is on its way all the same.
             if source.database.position != source.announced:
                 # Since the last sync an image may have copied commits too, for one replica.

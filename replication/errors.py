@@ -17,7 +17,8 @@
     └── RestoreError                    15   a restore that could not be done
         ├── OutputExistsError            9   the output path is taken
         ├── NoRestorePointError         10   no such generation, index, time or position
-        │   └── NoBackupError           10   nothing at all was ever replicated there
+        │   ├── NoBackupError           10   nothing at all was ever replicated there
+        │   └── UnprovenSnapshotError   10   a snapshot of Litestream may hold more than was asked for
         ├── ReplicaGapError             11   the replica lacks an object that the restore needs
         ├── CorruptObjectError          12   an object is truncated or damaged
         ├── IntegrityCheckError         13   SQLite's own check of the restored file failed
@@ -141,6 +142,10 @@ class NoRestorePointError(RestoreError):
 
 class NoBackupError(NoRestorePointError):
     """Every replica was asked, and none holds anything at all."""
+
+
+class UnprovenSnapshotError(NoRestorePointError):
+    """A snapshot of Litestream may hold later commits than was asked for, and nothing proves that it does not."""
 
 
 class ReplicaGapError(RestoreError):

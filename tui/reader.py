@@ -4,21 +4,23 @@ Its promise: what was learned of a segment is kept as long as it matters, in bou
 Textual; every method may wait for the store, so it is called from a thread, one call at a time.
 """
 
+import threading
 from bisect import bisect_right
 from collections import OrderedDict
-from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from datetime import datetime
 
 from replication.config import Config
-from replication.errors import CorruptObjectError, NoBackupError, ObjectNotFoundError, StorageError
+from replication.errors import CorruptObjectError, NoBackupError, ObjectNotFoundError, RestoreError, StorageError
 from replication.position import Position
-from replication.restore.catalog import Catalog, read_catalog
-from replication.restore.choose import Source
+from replication.restore.catalog import Catalog
+from replication.restore.choose import Source, choose_among, in_order, read_all
+from replication.restore.offers import Answer, Refusal
 from replication.restore.plan import Plan, make_plan
 from replication.restore.points import Commits, Extent, Survey, read_commits, read_header, survey
-from replication.restore.target import AtPosition
+from replication.restore.target import AtPosition, Latest, format_time
 from replication.sqlite.wal import WALHeader
 from replication.storage.names import SegmentInfo
 from tui.replicas import sources_of
@@ -27,20 +29,20 @@ SEGMENTS_KEPT_MAX = 200
 """Segments whose commits are kept."""
 COMMITS_KEPT_MAX = 2_000_000
 """Commits kept over all of them; the newest segment read always is."""
-LISTS_AT_ONCE = 4
 
 
 @dataclass(frozen=True, slots=True)
 class Listed:
     """A replica as it was listed: its generations with restore points, newest first, and how many have none.
 
-    `passed_over` says of other replicas why they were not taken.
+    `passed_over` says of other replicas why they were not taken, `others` what those have that were not needed.
     """
 
     source: Source
     surveys: tuple[Survey, ...]
     without_points: int
     passed_over: tuple[str, ...] = ()
+    others: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,31 +83,37 @@ class Reader:
         return [source.name for source in self._sources]
 
     def list(self, name: str | None = None) -> Listed:
-        """List one replica, or the first that answers and holds a restore point.
+        """List one replica, or that which answers best: the one that restoring the latest state would take.
 
         Raises StorageError if it, or none of them, answers, and NoBackupError if there is nothing to restore.
         """
         self.names()
         wanted = [source for source in self._sources if name in (None, source.name)]
-        passed_over: list[str] = []
-        failure: StorageError | None = None
-        empty: Listed | None = None
-        for source in wanted:
+        stop = threading.Event()
+        found, failures = read_all(wanted, None, stop)
+        passed_over = [f"{item.source.name}: {item.error}" for item in failures]
+        held = {source.name: [catalog for one, catalog in found if one is source] for source in wanted}
+        surveys = {name: _surveys(catalogs) for name, catalogs in held.items()}
+        usable = [source for source in wanted if surveys[source.name]]
+        if usable:
+            source = usable[0]
+            others: tuple[str, ...] = ()
             try:
-                listed = self._list(source)
-            except StorageError as error:
-                failure = failure or error
-                passed_over.append(f"{source.name}: {error}")
-                continue
-            if listed.surveys:
-                return Listed(source, listed.surveys, listed.without_points, tuple(passed_over))
-            empty = empty or listed
-            passed_over.append(f"{source.name} holds no restore point")
-        if failure is not None:
-            raise failure
-        if empty is not None and empty.without_points:
+                chosen = choose_among(wanted, found, failures, Latest(), None, stop)
+                source = chosen.source if chosen.source in usable else source
+                others = tuple(_other(item) for item in chosen.answers if item.source is not source)
+            except (RestoreError, StorageError) as error:
+                # The points can be looked at all the same; which is the newest is for a person to say.
+                source = max(usable, key=lambda item: _newest(surveys[item.name]))
+                passed_over.append(str(error))
+            order = in_order([(source, catalog) for catalog in held[source.name]])
+            return self._take(source, held[source.name], order, tuple(passed_over), others)
+        if failures:
+            raise failures[0].error
+        without = next((source for source in wanted if held[source.name]), None)
+        if without is not None:
             raise NoBackupError(
-                f"{empty.source.client.address} holds {empty.without_points} generations, but none has a snapshot, so "
+                f"{without.client.address} holds {len(held[without.name])} generations, but none has a snapshot, so "
                 "there is nothing to restore. The snapshot key makes one"
             )
         where = ", ".join(source.client.address for source in wanted) or "no replica"
@@ -137,10 +145,15 @@ class Reader:
         """What restoring a point would fetch, by the list as it was. Raises RestoreError."""
         return make_plan(self._catalogs[position.generation], AtPosition(position))
 
-    def _list(self, source: Source) -> Listed:
-        names = source.client.generations()
-        with ThreadPoolExecutor(LISTS_AT_ONCE, thread_name_prefix="list-generation") as pool:
-            catalogs = list(pool.map(lambda name: read_catalog(source.client, name), names))
+    def _take(
+        self,
+        source: Source,
+        catalogs: Sequence[Catalog],
+        order: Sequence[str],
+        passed_over: tuple[str, ...],
+        others: tuple[str, ...],
+    ) -> Listed:
+        """From here on segments of this replica are read."""
         if self._source is not source:
             # Another replica cuts its segments elsewhere, under the same names.
             self._extents, self._damaged = {}, frozenset()
@@ -150,9 +163,9 @@ class Reader:
         self._catalogs = {catalog.generation: catalog for catalog in catalogs}
         surveys = (survey(catalog, self._extents, self._damaged) for catalog in catalogs)
         found = [item for item in surveys if item.stops]
-        found.sort(key=lambda item: (item.stops[-1].time, item.stops[0].time), reverse=True)
+        found.sort(key=lambda item: order.index(item.generation))
         self._surveys = tuple(found)
-        return Listed(source, self._surveys, len(catalogs) - len(found))
+        return Listed(source, self._surveys, len(catalogs) - len(found), passed_over, others)
 
     def _surprises(self, segment: SegmentInfo, extent: Extent) -> bool:
         """False if a segment ends where the next one of its index begins, so that no list changes by it."""
@@ -178,3 +191,19 @@ class Reader:
         total = sum(len(item.ends) for item in self._commits.values())
         while len(self._commits) > 1 and (len(self._commits) > SEGMENTS_KEPT_MAX or total > COMMITS_KEPT_MAX):
             total -= len(self._commits.popitem(last=False)[1].ends)
+
+
+def _surveys(catalogs: Sequence[Catalog]) -> list[Survey]:
+    return [item for item in map(survey, catalogs) if item.stops]
+
+
+def _newest(surveys: Sequence[Survey]) -> datetime:
+    return max(item.stops[-1].time for item in surveys)
+
+
+def _other(answer: Answer) -> str:
+    """What another replica has of the newest generation, in words."""
+    if isinstance(answer, Refusal):
+        return f"{answer.source.name}: {answer.error}"
+    newest = answer.catalog.newest
+    return f"{answer.source.name} up to {answer.end}" + (f", from {format_time(newest)}" if newest else "")

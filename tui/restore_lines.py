@@ -4,6 +4,7 @@ Its promise: nothing is told by colour alone, and the generation of the point is
 """
 
 import textwrap
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -27,6 +28,8 @@ _NOW_SECONDS = 120.0
 
 
 KEY_LINES_MAX = 2
+OTHERS_MAX = 3
+"""Other replicas of which something is said."""
 _KEY_GROUPS: tuple[tuple[tuple[str, ...], str], ...] = (
     (("snapshot_before", "snapshot_after"), "snapshot"),
     (("minute_before", "minute_after"), "minute"),
@@ -132,6 +135,12 @@ def choice(chosen: Choice, plan: Plan | str | None, width: int, look: Look) -> l
         words = plan if plan is not None else look.mark("…", "...")
         lines.append(_line("fetch", f"{words}     check  {chosen.check}", width, "red" if plan else ""))
     return lines
+
+
+def replicas(name: str, others: Sequence[str], width: int) -> list[Text]:
+    """Which replica was chosen, and what the others have."""
+    lines = [_line("replica", f"{name}, which answers best" if others else name, width)]
+    return lines + [_line("", f"also {other}", width, "dim") for other in others[:OTHERS_MAX]]
 
 
 def key_lines(where: str, keys: Keys, read_only: bool, width: int, look: Look) -> list[Text]:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from replication.config.document import Section
 from replication.config.keys import FOREIGN_KEYS, S3_KEYS, shown
-from replication.errors import ConfigError
+from replication.errors import ConfigError, UsageError
 from replication.scrub import register_secret
 from replication.storage.location import FileLocation, Location, S3Location
 from replication.storage.s3.host import check_bucket, parse_endpoint
@@ -48,10 +48,25 @@ def location_identity(location: Location) -> tuple[str, ...]:
 
 
 def local_path(text: str) -> Path:
-    """An absolute, clean path; "~" alone or before a slash is the home folder. Links are kept."""
+    """An absolute, clean path; "~" alone or before a slash is the home folder. Links are kept.
+
+    Raises UsageError for a relative path where there is no working directory.
+    """
     if text == "~" or text.startswith("~/"):
         text = str(Path(text).expanduser())
-    return Path(os.path.abspath(text))  # noqa: PTH100  Path.absolute() would keep "..".
+    try:
+        return Path(os.path.abspath(text))  # noqa: PTH100  Path.absolute() would keep "..".
+    except FileNotFoundError:
+        raise UsageError(
+            f"{text} is relative to the working directory, which was removed: go to another one, or give a whole path"
+        ) from None
+
+
+def output_path(text: str) -> Path:
+    """Where a restored database goes, as `local_path`; raise UsageError for the name of a folder."""
+    if text.endswith("/"):
+        raise UsageError(f"{text} names a folder: give the path of the file to restore to, such as {text}app.db")
+    return local_path(text)
 
 
 def _from_url(replica: Section) -> Location:

@@ -44,7 +44,7 @@ def due(state: CheckpointState, policy: CheckpointPolicy, page_size: int, now: f
     """True if a checkpoint should run now. A time that is still to come is one from before the clock was set back."""
     if state.offset <= max(state.done_offset, WAL_HEADER_SIZE):
         return False
-    if state.offset >= WAL_OFFSET_URGENT_BYTES:
+    if urgent(state):
         return True
     if policy.pages_max and state.offset >= _size(policy.pages_max, page_size):
         return state.blocked_count == 0 or not 0 <= now - state.blocked_time < BLOCKED_RETRY_SECONDS_MIN
@@ -53,6 +53,11 @@ def due(state: CheckpointState, policy: CheckpointPolicy, page_size: int, now: f
     if state.offset >= _size(policy.pages_min, page_size):
         return True
     return policy.interval_seconds > 0 and not 0 <= now - state.last_time < policy.interval_seconds
+
+
+def urgent(state: CheckpointState) -> bool:
+    """True if the WAL must not grow on, even while an image is read."""
+    return state.offset >= WAL_OFFSET_URGENT_BYTES and state.offset > state.done_offset
 
 
 def next_time(state: CheckpointState, policy: CheckpointPolicy) -> float | None:

@@ -105,6 +105,11 @@ def _commit(frame: memoryview) -> int:
     return int.from_bytes(frame[4:8], "big")
 
 
+def commits_counted_after(wal: int, index: WALIndexHeader, frames: int) -> int:
+    """How many commits that count the WAL holds after its first `frames` frames."""
+    return sum(_commit(frame) > 0 for _, frame in _frames(wal, index.page_size, frames + 1, index.frames))
+
+
 def pages_of(wal: int, index: WALIndexHeader) -> set[int]:
     """Every page of which the WAL holds a frame that counts."""
     return {_page(frame) for _, frame in _frames(wal, index.page_size, 1, index.frames)}

@@ -70,7 +70,6 @@ class Database:
         self._engine_lock: EngineLock | None = None
         self._claim: Claim | None = None
         self._held: Held | None = None
-        self._images = 0
         self._wanted_generation = ""
         self._left_wal: LeftWAL | None = None
         """The WAL of a file that is no longer there."""
@@ -91,10 +90,16 @@ class Database:
     def last_look(self) -> tuple[Path, tuple[int, int, int]] | None:
         """The WAL, and how the last sync saw it (Follower.seen); None if the next has more to do than to copy."""
         held = self._held
-        if held is None or held.follower is None or not self.is_quiet or self._images:
+        if held is None or held.follower is None or not self.is_quiet or held.images:
             return None
         seen = held.follower.seen
         return (held.wal_path, seen) if seen is not None else None
+
+    @property
+    def look_again_seconds(self) -> float | None:
+        """How soon to sync again since frames were found that may come to count; None if there were none."""
+        held = self._held
+        return held.follower.look_again_seconds if held is not None and held.follower is not None else None
 
     @property
     def is_quiet(self) -> bool:
@@ -153,14 +158,14 @@ class Database:
                     if self._wanted_generation:
                         raise ContinuityLostError(self._wanted_generation)
                     self._copy()
-                    if not self._images and held.due(self._policy, self._clock()):
+                    if held.due(self._policy, self._clock()):
                         self._run_checkpoint()
                 if self._held is None:
                     return None
                 self._describe_files(self._held)
             except (DatabaseError, LocalFileError, OSError) as failed:
                 error = failed if not isinstance(failed, OSError) else _unusable(failed, self.path)
-                if isinstance(error, WALTooLongError) and self._held is not None and not self._images:
+                if isinstance(error, WALTooLongError) and self._held is not None and not self._held.images:
                     all_is_in_the_file = self._held.backfill_what_is_not_copied()
                     self._let_go()
                     if all_is_in_the_file:
@@ -178,7 +183,7 @@ class Database:
         """Checkpoint now, whatever the policy says; None while an image is open or nothing is held."""
         with self._lock:
             result = None
-            if self._held is not None and not self._images:
+            if self._held is not None and not self._held.images:
                 with self._continuity():
                     # Beside another WAL, or another file, what SQLite sees may be a damaged database, which it is not.
                     self._held.check_files()
@@ -192,7 +197,7 @@ class Database:
 
     @contextmanager
     def image(self) -> Iterator[Image]:
-        """The exact database at its newest commit; checkpoints of ours wait until the block ends."""
+        """The exact database at its newest commit; until the block ends checkpoints of ours wait, if they can."""
         with self._lock:
             held = self._current()
             with self._continuity():
@@ -200,12 +205,13 @@ class Database:
                 self._copy()
             held = self._current()
             image = held.image(self.shadow, lambda: self._check_image(held))
-            self._images += 1
+            held.images.append(image)
         try:
             yield image
         finally:
             with self._lock:
-                self._images -= 1
+                held.images.remove(image)
+                image.close()
 
     def _check_image(self, held: Held) -> None:
         """At the end of an image: what was read is right if the files still are the ones that were followed."""
@@ -563,7 +569,7 @@ class Database:
         done = now if result.complete else self.health.last_checkpoint
         words = f"{result.backfilled_frames} of {result.log_frames} frames backfilled"
         if result.busy:
-            words = "put off: a writer or another checkpoint was busy"
+            words = f"put off: {held.put_off or 'a writer or another checkpoint was busy'}"
         elif not result.complete:
             words += ", the rest is held by another reader"
         self.health = replace(

@@ -21,9 +21,12 @@ from replication.steps import reached
 
 OVERTAKEN = "sqlite counts fewer frames than were copied"
 
-LOOK_AGAIN_SECONDS_MIN = 0.01
+LOOK_AGAIN_SECONDS_MIN = 0.002
 LOOK_AGAIN_SECONDS_MAX = 1.0
-"""Between two looks while the WAL holds frames that SQLite does not count yet: to publish them tells nobody."""
+LOOK_AGAIN_GROWTH = 1.5
+"""Between two looks while the WAL holds frames that SQLite does not count yet: to publish them tells nobody. A writer
+publishes them once they are on the disk, which takes milliseconds, and each wait is longer than the one before.
+"""
 PASSED_BY_SECONDS = 1.0
 """Frames that do not come to count for longer than this are looked at."""
 PASSED_BY_BYTES_MAX = 16 << 20
@@ -302,7 +305,7 @@ class Follower:
         if changed or self.look_again_seconds is None:
             self.look_again_seconds = LOOK_AGAIN_SECONDS_MIN
         else:
-            self.look_again_seconds = min(2 * self.look_again_seconds, LOOK_AGAIN_SECONDS_MAX)
+            self.look_again_seconds = min(LOOK_AGAIN_GROWTH * self.look_again_seconds, LOOK_AGAIN_SECONDS_MAX)
 
     def _look_whether_passed_by(self, wal: int, counted: WALIndexHeader | None) -> None:
         """A writer that died leaves one commit that does not count; two that stay can only be of another index."""

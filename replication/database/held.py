@@ -10,9 +10,10 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from replication.database.checkpoint import CheckpointPolicy, CheckpointState, due, next_time
-from replication.database.follower import UNREADABLE_LOOKS_MAX, ContinuityLostError, Follower
+from replication.database.checkpoint import CheckpointPolicy, CheckpointState, due, next_time, urgent
+from replication.database.follower import UNREADABLE_LOOKS_MAX, ContinuityLostError, Follower, WALTooLongError
 from replication.database.image import Image, Overlay
+from replication.database.kept_pages import CannotKeepError, KeptPages
 from replication.database.shadow_wal import ShadowWAL
 from replication.database.source_files import REMOVED, REPLACED, SHM_REMOVED, SourceFiles
 from replication.database.tail import Mark
@@ -32,6 +33,10 @@ class Held:
         self.follower: Follower | None = None
         self.lost_its_file = False
         """The path was found to lead to another file, or to none."""
+        self.images: list[Image] = []
+        """Those that are being read: only a checkpoint that keeps pages for them may run, and only if it must."""
+        self.put_off = ""
+        """Why the last checkpoint could not be, if images were in its way."""
         self._hold = hold
         self._checkpoint = CheckpointState(0, 0, now)
 
@@ -81,7 +86,15 @@ class Held:
             return
         index, place = follower.index, follower.place
         try:
-            follower.copy()
+            try:
+                follower.copy()
+            except WALTooLongError:
+                if self.images and self.put_off:
+                    raise WALTooLongError(
+                        f"{self.wal_path} has passed 4 GiB in one life: {self.put_off}; when the snapshot is done "
+                        "replication begins a new generation"
+                    ) from None
+                raise
             if follower.place != place:
                 self._check_what_was_copied(follower, place)
             if follower.unreadable > UNREADABLE_LOOKS_MAX:
@@ -123,8 +136,17 @@ class Held:
             copy_all()
             follower.make_durable()
             reached("shadow: durable")
+            for image in self.images:
+                image.keep(follower.position)
 
-        result = self._hold.checkpoint(copy, self.files.checkpointed)
+        self.put_off = ""
+        try:
+            result = self._hold.checkpoint(copy, self.files.checkpointed, exact=bool(self.images))
+        except CannotKeepError as error:
+            self.put_off = (
+                f"a snapshot is being read, and what a checkpoint would write over cannot be kept for it ({error})"
+            )
+            return CheckpointResult(0, 0, 0.0, busy=True)
         if not result.busy and result.log_frames > follower.frames:
             raise ContinuityLostError(
                 f"a checkpoint counted {result.log_frames} frames, of which {follower.frames} had been copied"
@@ -155,7 +177,9 @@ class Held:
             return False
 
     def due(self, policy: CheckpointPolicy, now: float) -> bool:
-        """True if a checkpoint should run now."""
+        """True if a checkpoint should run now; under an image only one that must, if pages can be kept for that."""
+        if self.images and not (urgent(self._checkpoint) and all(image.keeps for image in self.images)):
+            return False
         return due(self._checkpoint, policy, self.page_size, now)
 
     def next_time(self, policy: CheckpointPolicy, now: float) -> float | None:
@@ -174,7 +198,8 @@ class Held:
         position, mark, hold = follower.position, follower.mark, self._hold
         overlay = Overlay.read(shadow.path(position.generation, position.index), position.offset, hold.page_size)
         pages = mark.database_pages if mark is not None and mark.frames else hold.page_count()
-        return Image(position, pages, hold.page_size, overlay, hold.read, self.files.written.size, check)
+        kept = KeptPages(shadow, position, hold.page_size, pages)
+        return Image(position, pages, hold.page_size, overlay, hold.read, self.files.written.size, check, kept)
 
     def close(self) -> None:
         """Let go."""

@@ -1,9 +1,10 @@
 """The exact database at one commit, streamed while others write.
 
-Pages that the shadow WAL holds up to that commit are read from there, all others from the database file. The
-pin is not moved meanwhile, so nobody can backfill a page that is not in the shadow WAL up to the commit: what
-is read from the file cannot change under us, and no reader elsewhere can keep us from it. Whoever writes the file past
-SQLite can: so it is asked at the end whether the files are still the ones that were followed.
+Pages that the shadow WAL holds up to that commit are read from there, all others from the database file. While the
+pin is not moved, nobody can backfill a page that is not in the shadow WAL up to the commit: what is read from the file
+cannot change under us, and no reader elsewhere can keep us from it. Before a checkpoint of ours moves the pin, pages
+that may change by it are kept (`Image.keep`). Whoever writes the file past SQLite can change it: so it is asked at the
+end whether the files are still the ones that were followed.
 """
 
 import mmap
@@ -15,6 +16,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from replication.database.kept_pages import KeptPages, Pages
 from replication.errors import DatabaseError
 from replication.position import Position
 from replication.sqlite.checksum import FRAME_HEADER_SIZE, WAL_HEADER_SIZE
@@ -59,8 +61,12 @@ class Image:
         read: Callable[[int, int], tuple[bool, bytes]],
         file_bytes: int = 0,
         check: Callable[[], None] = lambda: None,
+        kept: KeptPages | None = None,
     ) -> None:
-        """`file_bytes` are in the database file as the image is made; `check` raises if it is no longer what it was."""
+        """`file_bytes` are in the database file as the image is made; `check` raises if it is no longer what it was.
+
+        Without `kept` nothing may be copied back while it is open.
+        """
         self.position = position
         self.pages = pages
         self.page_size = page_size
@@ -68,6 +74,9 @@ class Image:
         self._read_file = read
         self._file_pages = file_bytes // page_size
         self._check = check
+        self._kept = kept
+        self._done = 0
+        """Pages up to this one were read, and may change; none of them is read twice."""
 
     @property
     def size(self) -> int:
@@ -75,11 +84,12 @@ class Image:
         return self.pages * self.page_size
 
     def chunks(self) -> Iterator[bytes]:
-        """Yield the image in order, in pieces of at most 1 MiB.
+        """Yield the image in order, in pieces of at most 1 MiB; once only.
 
         Raises DatabaseError if the file was let go of, or turns out not to be what it was: then what was yielded is
         not to be used.
         """
+        assert not self._done, "an image is read once"
         overlay, page_size = self._overlay, self.page_size
         pages_per_chunk = max(1, CHUNK_BYTES // page_size)
         shadow = os.open(overlay.path, os.O_RDONLY | os.O_CLOEXEC) if len(overlay.pages) else -1
@@ -87,14 +97,12 @@ class Image:
             for first in range(1, self.pages + 1, pages_per_chunk):
                 count = min(pages_per_chunk, self.pages + 1 - first)
                 low, high = np.searchsorted(overlay.pages, (first, first + count))
+                data = self._read(first, count) if high - low < count else bytes(count * page_size)
+                self._done = first + count - 1
                 if low == high:
-                    yield self._read((first - 1) * page_size, count * page_size)
+                    yield data
                     continue
-                patched = (
-                    bytearray(self._read((first - 1) * page_size, count * page_size))
-                    if high - low < count
-                    else bytearray(count * page_size)
-                )
+                patched = bytearray(data)
                 for page, offset in zip(overlay.pages[low:high], overlay.offsets[low:high], strict=True):
                     start = (int(page) - first) * page_size
                     patched[start : start + page_size] = os.pread(shadow, page_size, int(offset))
@@ -104,20 +112,46 @@ class Image:
             if shadow >= 0:
                 os.close(shadow)
 
-    def _read(self, offset: int, size: int) -> bytes:
-        """From the database file; what it no longer has must be in the shadow WAL, or never have been there."""
-        whole, data = self._read_file(offset, size)
+    def keep(self, end: Position) -> None:
+        """Keep what frames up to `end` may write over or cut off: before anybody may copy them back.
+
+        Raises CannotKeepError: then they must not be copied back before this image ends.
+        """
+        assert self._kept is not None
+        self._kept.keep(end, self._needed, self._read)
+
+    @property
+    def keeps(self) -> bool:
+        """False if some page could not be kept."""
+        return self._kept is not None and not self._kept.failed
+
+    def close(self) -> None:
+        """Let go of what was kept."""
+        if self._kept is not None:
+            self._kept.close()
+
+    def _needed(self, pages: Pages) -> Pages:
+        """Those that are still to be read from the database file."""
+        pages = pages[(pages > self._done) & (pages <= self.pages)]
+        return pages[~np.isin(pages, self._overlay.pages, assume_unique=True)]
+
+    def _read(self, first: int, count: int) -> bytes:
+        """From the database file; what it no longer has must be kept or in the shadow WAL, or never have been there."""
+        size = self.page_size
+        whole, data = self._read_file((first - 1) * size, count * size)
         if not whole:
-            first = offset // self.page_size + 1
-            last = min(first + size // self.page_size, self._file_pages + 1)
+            last = min(first + count, self._file_pages + 1)
             elsewhere = {int(page) for page in self._overlay.pages[slice(*self._rows(first, last))]}
             for page in range(first, last):
-                if page not in elsewhere and not self._read_file((page - 1) * self.page_size, self.page_size)[0]:
+                if page in elsewhere or self._read_file((page - 1) * size, size)[0]:
+                    continue
+                # In this order: what was cut off by a checkpoint was kept before.
+                if self._kept is None or not self._kept.holds(page):
                     raise DatabaseError(
                         f"the database file became shorter while a snapshot read page {page} of it: another program "
                         "than SQLite writes to it; the snapshot is taken again"
                     )
-        return data
+        return self._kept.patch(first, data) if self._kept is not None else data
 
     def _rows(self, first: int, last: int) -> tuple[int, int]:
         low, high = np.searchsorted(self._overlay.pages, (first, last))

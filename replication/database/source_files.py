@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from replication.database.continuity import last_commit as last_commit_in
-from replication.database.copied_back import CopiedBack, is_of_this_life, pages_of
+from replication.database.copied_back import CopiedBack, commits_counted_after, is_of_this_life, pages_of
 from replication.database.follower import ContinuityLostError
 from replication.database.tail import Mark
 from replication.sqlite.errors import DatabaseBusyError
@@ -52,6 +52,12 @@ class _Settled:
     written: Written
     salts: tuple[int, int]
     backfilled: int
+    frames: int
+    changes: int
+
+    @classmethod
+    def of(cls, written: Written, index: WALIndexHeader) -> "_Settled":
+        return cls(written, index.salts, index.backfilled, index.frames, index.changes)
 
     @property
     def state(self) -> tuple[tuple[int, int], int, int]:
@@ -120,7 +126,7 @@ class SourceFiles:
             written = Written.of(os.stat(self._path))  # noqa: PTH116 (writers wait)
             if self._stood_still(index):
                 self.written, self._after_ours = written, index
-                self._settled = _Settled(written, index.salts, index.backfilled)
+                self._settled = _Settled.of(written, index)
 
     def check_after_checkpoint(self) -> None:
         """Raise ContinuityLostError if what the last checkpoint of ours has copied back is not in the file."""
@@ -130,8 +136,8 @@ class SourceFiles:
 
     def hold_what_was_copied_back(self) -> bool:
         """False if the file lacks what a checkpoint has put there: SQLite passes over those frames of the WAL."""
-        index = self._hold.wal_index.read()
-        if index is None or not index.backfilled or index.attempted > index.backfilled:
+        index = self._read_index()
+        if not index.backfilled or index.attempted > index.backfilled:
             return True
         return self._holds(index, COMPARED_FRAMES_FIRST)
 
@@ -140,11 +146,9 @@ class SourceFiles:
 
         `life_before` is the shadow file of the life before that one, if it is still there.
         """
-        index = self._hold.wal_index.read()
         if known == self.written:
             return True
-        if index is None:
-            return False
+        index = self._read_index()
         if index.frames and index.salts != mark.header.salts:
             # Another life, which the copy tells.
             return True
@@ -165,6 +169,15 @@ class SourceFiles:
             return is_of_this_life(wal.fileno(), index, self._hold.read)
         return True  # without its WAL nothing goes on
 
+    def _read_index(self) -> WALIndexHeader:
+        """The WAL index, made anew if its writer died in the middle. Raises DatabaseBusyError."""
+        for _ in range(CHECK_TRIES_MAX):
+            index = self._hold.wal_index.read()
+            if index is not None:
+                return index
+            self._hold.mend_index()
+        raise DatabaseBusyError(f"{self._path} is written to without a pause; trying again")
+
     def _stood_still(self, before: WALIndexHeader) -> bool:
         """True if the file was not written to by a checkpoint, nor the WAL restarted, since `before` was read."""
         after = self._hold.wal_index.read()
@@ -173,6 +186,9 @@ class SourceFiles:
     def _look_when_settled(self, index: WALIndexHeader, written: Written) -> None:
         """No checkpoint is under way: was one since the last such moment?"""
         known = self._settled
+        if known is not None and written != known.written and self._recovered_since(known, index):
+            # SQLite's recovery forgot what was copied back, and a checkpoint has copied it once more.
+            known = None
         # A restart of the WAL writes nothing to the file, and until the pin moves nobody copies back what follows it.
         restarted = known is not None and index.salts != known.salts and not index.backfilled
         if known is not None and (restarted or (index.salts, index.backfilled) == (known.salts, known.backfilled)):
@@ -184,16 +200,28 @@ class SourceFiles:
         elif written != self.written:
             # Nothing was copied back of this life, and so nothing was written since.
             raise ContinuityLostError(WRITTEN)
-        self._settled = _Settled(written, index.salts, index.backfilled)
+        self._settled = _Settled.of(written, index)
         self.written = written
 
     def _look_while_unsettled(self, index: WALIndexHeader, written: Written) -> None:
         """A checkpoint of somebody's runs, or one ended in the middle, or SQLite forgot how far the last one came."""
+        # The next one may copy back what the file holds, and come as far as the last.
+        self._settled = None
         if written == self.written or self._hold.wal_index.checkpoint_runs():
             return
         if not self._is_of_this_life(index):
             raise ContinuityLostError(WRITTEN)
         self.written = written
+
+    def _recovered_since(self, known: _Settled, index: WALIndexHeader) -> bool:
+        """True if SQLite has made its index anew: then it has counted fewer commits than came since."""
+        if index.salts != known.salts:
+            return False
+        try:
+            with self._wal_path.open("rb") as wal:
+                return index.changes < known.changes + commits_counted_after(wal.fileno(), index, known.frames)
+        except FileNotFoundError:
+            return False
 
     def _holds(self, index: WALIndexHeader, frames_max: int) -> bool:
         try:

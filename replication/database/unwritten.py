@@ -18,7 +18,8 @@ PROOF_NAME = "litestream-tui.digest"
 def remember(meta_path: Path, position: Position, path: Path, checksum: str) -> None:
     """Keep what the database at `path` is like, whose image at `position` has this checksum.
 
-    The image must still be open, so that nobody has written to the file since. Losing it costs a snapshot, no data.
+    The image must still be open, so that nobody has written to the file since: a checkpoint may run under it, but only
+    after commits, with which nobody asks for this any more. Losing it costs a snapshot, no data.
     """
     with suppress(OSError):
         (meta_path / PROOF_NAME).write_text(f"{position} {_mark(path)} {checksum}\n")

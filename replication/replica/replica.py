@@ -32,10 +32,12 @@ from replication.errors import (
     RestoreError,
     StorageError,
 )
+from replication.permissions import mode_beside
 from replication.position import Position
 from replication.replica.compare import DivergedError, check_snapshot
 from replication.replica.holdings import Holdings
 from replication.replica.keeping import Standing
+from replication.replica.lineage import lineage
 from replication.replica.progress import Progress
 from replication.replica.recovery import recover
 from replication.replica.remembered import forget, remember
@@ -341,11 +343,10 @@ class Replica(Sender):
             "frame": self._database.shadow.frame_mark(
                 position.generation, position.index, position.offset, image.page_size
             ),
-            "mode": self._database.path.stat().st_mode & 0o777,
+            "mode": mode_beside(self._database.path) & 0o777,
             "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
             "reason": origin.reason,
-            "previous": origin.previous,
-            "earlier": " ".join(origin.earlier),
+            **lineage(self.client, origin),
         }
         if theirs := self._others.parted_from(origin):
             note["beside"] = " ".join(theirs)

@@ -29,6 +29,7 @@ class SnapshotNote:
 
     `mode` has the permission bits of the source or is None; `previous` is the generation before or "", and
     `earlier` are some before that one. `beside` are those of them that another program was seen to go on with.
+    `begins` if nothing of the generation was in the replica before.
     """
 
     position: Position
@@ -40,6 +41,7 @@ class SnapshotNote:
     previous: str
     earlier: tuple[str, ...] = ()
     beside: tuple[str, ...] = ()
+    begins: bool = False
 
     @property
     def before(self) -> set[str]:
@@ -145,6 +147,7 @@ def parse_note(note: Note | None, info: SnapshotInfo) -> SnapshotNote | None:
         previous=str(note.get("previous", "")),
         earlier=tuple(str(note.get("earlier", "")).split()),
         beside=tuple(str(note.get("beside", "")).split()),
+        begins=bool(note.get("begins")),
     )
 
 

@@ -1,9 +1,8 @@
-"""Which replica and which generation, when none is named: by content first, never by file times alone.
+"""Which replica and which generation, when none is named: one rule for restores and for the screen.
 
-Notes decide where there are any: a generation that another one names as one before it is older than that one.
-What is left (replicas that Litestream wrote) goes by object times where those are believable and the file
-change counters of the newest snapshots do not speak against them. Where the two disagree nobody guesses:
-NoRestorePointError lists the candidates. A generation without a snapshot is never chosen.
+The generation is the newest that had begun (order.py); of the replicas that have it the one is taken whose plan ends
+furthest (offers.py). What cannot be restored although it may be newer is never passed over in silence. A generation
+without a snapshot is never chosen.
 """
 
 import threading
@@ -13,10 +12,24 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
 
-from replication.errors import CorruptObjectError, NoBackupError, NoRestorePointError, StorageError
-from replication.restore.catalog import Catalog, Snapshot, SnapshotNote, read_catalog
+from replication.errors import (
+    CorruptObjectError,
+    NoBackupError,
+    NoRestorePointError,
+    ObjectNotFoundError,
+    ReplicaGapError,
+    ReplicationError,
+    StorageError,
+)
+from replication.restore.catalog import Catalog, Snapshot, read_catalog
+from replication.restore.offers import Answer, Offer, Refusal, behind, offer_of, ranked, rival
+from replication.restore.offers import Source as Source
+from replication.restore.order import Candidate, Content, Span, heads, newest_generation
+from replication.restore.points import read_header
 from replication.restore.retry import Backoff, retrying
 from replication.restore.target import AtPosition, AtTime, Target, format_time
+from replication.sqlite.wal import WALHeader
+from replication.storage.names import SegmentInfo, snapshot_name
 from replication.storage.replica_client import ReplicaClient
 
 LIST_BACKOFF = Backoff(tries_max=3)
@@ -26,208 +39,267 @@ GENERATION_READS_MAX = 8
 _CHANGE_COUNTER = slice(24, 28)
 _DATABASE_HEADER_SIZE = 100
 
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """One replica to restore from, with its name in the configuration."""
-
-    name: str
-    client: ReplicaClient
-
-
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """One generation, as far as choosing needs it. `change_counter` is None until it is asked for."""
-
-    generation: str
-    reach: tuple[int, int]
-    oldest: datetime
-    newest: datetime
-    times_rise: bool
-    note: SnapshotNote | None
-    change_counter: int | None = None
-
-    def __str__(self) -> str:
-        counter = "" if self.change_counter is None else f", change counter {self.change_counter}"
-        return f"{self.generation} ({format_time(self.oldest)} to {format_time(self.newest)}{counter})"
+Found = tuple[Source, Catalog]
 
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """The answer: a source, one of its generations, and warnings about what could not be looked at."""
+    """The answer: what each replica says of the generation, the best offer first, and what could not be looked at."""
 
-    source: Source
-    catalog: Catalog
+    generation: str
+    answers: tuple[Answer, ...]
     warnings: tuple[str, ...]
 
+    @property
+    def source(self) -> Source:
+        """The replica that answers best."""
+        return self.answers[0].source
 
-def choose(sources: Sequence[Source], target: Target, generation: str | None, stop: threading.Event) -> Chosen:
+    @property
+    def best(self) -> Offer:
+        """Its offer."""
+        best = self.answers[0]
+        assert isinstance(best, Offer)
+        return best
+
+
+def choose(
+    sources: Sequence[Source], target: Target, generation: str | None, stop: threading.Event, thorough: bool = False
+) -> Chosen:
     """Choose among all generations of all sources that answer.
 
     Raises StorageError if none answers, NoRestorePointError if none has what is wanted or if it is unclear.
     """
-    if generation is None and isinstance(target, AtPosition):
-        generation = target.position.generation
-    warnings: list[str] = []
-    failures: list[StorageError] = []
-    found: list[tuple[Source, Catalog]] = []
+    found, failures = read_all(sources, generation or _named(target), stop)
+    warnings = [f"Replica {item.source.name} could not be read and was left out: {item.error}" for item in failures]
+    return choose_among(sources, found, failures, target, generation, stop, thorough, tuple(warnings))
+
+
+def read_all(
+    sources: Sequence[Source], generation: str | None, stop: threading.Event
+) -> tuple[list[Found], list[Refusal]]:
+    """All generations of all replicas, or the one named, and why some could not be read."""
+    failures: list[Refusal] = []
+    found: list[Found] = []
     for source in sources:
         try:
             found += [(source, catalog) for catalog in _catalogs(source.client, generation, stop)]
         except StorageError as error:
-            failures.append(error)
-            warnings.append(f"Replica {source.name} could not be read and was left out: {error}")
+            failures.append(Refusal(source, error))
+    return found, failures
+
+
+def choose_among(
+    sources: Sequence[Source],
+    found: Sequence[Found],
+    failures: Sequence[Refusal],
+    target: Target,
+    generation: str | None,
+    stop: threading.Event,
+    thorough: bool = False,
+    warnings: tuple[str, ...] = (),
+) -> Chosen:
+    """Choose among what was read. Raises as `choose`."""
+    generation = generation or _named(target)
     usable = [(source, catalog) for source, catalog in found if catalog.snapshots]
     damaged = [name for _, catalog in found for name in catalog.damaged]
     if not usable and failures:
         # What is looked for may be just where nobody answers.
-        raise failures[0]
+        raise failures[0].error
     if not usable and damaged:
         raise CorruptObjectError(damaged[0], "its note is wrong", "No replica has another snapshot.")
     if not usable:
         raise _nothing(sources, found, generation)
-    if isinstance(target, AtTime):
-        usable = _begun(usable, target.time)
-    furthest: dict[str, tuple[Source, Catalog]] = {}
-    for source, catalog in usable:
-        best = furthest.get(catalog.generation)
-        if best is None or catalog.reach > best[1].reach:
-            furthest[catalog.generation] = (source, catalog)
-    wanted = generation or _newest(furthest, stop)
-    if generation is None:
-        headless = [catalog for _, catalog in found if catalog.generation not in furthest and not catalog.snapshots]
-        warnings += _left_out(headless, [catalog for _, catalog in furthest.values()], furthest[wanted][1], target)
-    return Chosen(*furthest[wanted], warnings=tuple(warnings))
-
-
-def _left_out(headless: Sequence[Catalog], usable: Sequence[Catalog], chosen: Catalog, target: Target) -> list[str]:
-    """What to say of generations that nothing can be restored from although they may be the newest.
-
-    Raises CorruptObjectError where a damaged snapshot is all that keeps such a generation from being chosen.
-    """
-    earlier = {name for catalog in usable for item in catalog.snapshots if item.note for name in item.note.before}
-    warnings: list[str] = []
-    for catalog in headless:
-        times = [item.created for item in catalog.segments] + list(catalog.damaged_times)
-        late = isinstance(target, AtTime) and min(times, default=target.time) > target.time
-        if not times or late or catalog.generation in earlier or (chosen.newest and max(times) <= chosen.newest):
-            continue
-        if catalog.damaged:
-            raise CorruptObjectError(
-                catalog.damaged[0],
-                "its note is wrong",
-                f"Its generation may be the newest. An older one is {chosen.generation}: name it with -generation.",
-            )
-        warnings.append(
-            f"Generation {catalog.generation} is newer, up to {format_time(max(times))}, but it has no snapshot, "
-            "so nothing of it can be restored."
-        )
-    return warnings
-
-
-def newest_generation(candidates: Sequence[Candidate]) -> str | None:
-    """The newest of the candidates, or None where it takes change counters that they lack.
-
-    Raises NoRestorePointError, listing them, when it cannot be told.
-    """
-    _refuse_parted(candidates)
-    heads = _heads(candidates)
-    if len(heads) == 1:
-        return heads[0].generation
-    if all(item.note and item.note.time for item in heads):
-        times = sorted((item.note.time, item.generation) for item in heads if item.note and item.note.time)
-        if times[-1][0] > times[-2][0]:
-            return times[-1][1]
-    counters = [item.change_counter for item in heads if item.change_counter is not None]
-    if len(counters) < len(heads):
-        return None
-    by_time = _by_time(heads)
-    highest = max(counters)
-    leaders = [item for item in heads if item.change_counter == highest]
-    if by_time is not None:
-        if by_time in leaders:
-            return by_time.generation
+    wanted = generation or _newest(found, usable, target, stop)
+    here = [(source, catalog) for source, catalog in found if catalog.generation == wanted]
+    answers = ranked(
+        [offer_of(source, catalog, target, thorough) for source, catalog in here], target, LIST_BACKOFF, stop
+    )
+    best = answers[0]
+    if not isinstance(best, Offer):
+        raise refused([*answers, *failures])
+    ahead = behind(best, answers, target)
+    if isinstance(ahead, Offer):
+        raise _unreadable(ahead, best)
+    if ahead is not None:
+        raise refused([ahead, *(item for item in answers if item is not ahead), *failures])
+    if (other := rival(best, answers)) is not None:
         raise NoRestorePointError(
-            f"The object times call {by_time.generation} the newest generation, but the change counter of "
-            f"its "
-            f"database is lower than another's. Name one with -generation: {_list(heads)}."
+            f"Replica {best.source.name} has commits up to {best.end}, and replica {other.source.name} a snapshot of "
+            f"Litestream, {other.plan.snapshot.info.name}, which may hold later ones. Name one of them with -replica."
         )
-    if len(leaders) == 1:
-        return leaders[0].generation
+    torn = [item for item in answers if isinstance(item, Offer) and item.torn and item is not best]
+    warnings += tuple(
+        f"Replica {item.source.name}: {item.torn} is damaged, so it cannot be told whether it held commits after "
+        f"{best.end}."
+        for item in torn
+    )
+    return Chosen(wanted, (*answers, *failures), warnings)
+
+
+def _unreadable(ahead: Offer, best: Offer) -> ReplicationError:
+    """What to say of a replica that has commits after all that can be restored: they are in a damaged snapshot."""
+    instead = f"What can be restored is {best.end}, from replica {best.source.name}: name it with -position."
+    if ahead.catalog.damaged:
+        return CorruptObjectError(ahead.catalog.damaged[-1], "its note is wrong", instead)
+    return ReplicaGapError(f"Replica {ahead.source.name} has commits up to {ahead.known}. {instead}")
+
+
+def refused(answers: Sequence[Answer]) -> ReplicationError:
+    """The first error, with what each of the other replicas says."""
+    first = answers[0]
+    assert isinstance(first, Refusal)
+    if len(answers) == 1:
+        return first.error
+    told = [f"Replica {item.source.name}: {_words(item)}" for item in answers[1:]]
+    return with_words(first.error, f"Replica {first.source.name}: ", " ".join(told))
+
+
+def with_words(error: ReplicationError, before: str, after: str) -> ReplicationError:
+    """An error of the same class whose message has something before and after it."""
+    if isinstance(error, CorruptObjectError):
+        return CorruptObjectError(error.name, error.why, f"{error.remedy} {after}".strip())
+    kind: type[ReplicationError] = StorageError if isinstance(error, ObjectNotFoundError) else type(error)
+    return kind(f"{before}{error} {after}")
+
+
+def _words(answer: Answer) -> str:
+    if isinstance(answer, Refusal):
+        return str(answer.error)
+    name = answer.source.name
+    return f"it can be restored up to {answer.end}: name it with -replica {name}."
+
+
+def _named(target: Target) -> str | None:
+    return target.position.generation if isinstance(target, AtPosition) else None
+
+
+def _newest(found: Sequence[Found], usable: Sequence[Found], target: Target, stop: threading.Event) -> str:
+    """The newest generation that had begun by the target. Raises where a newer one cannot be restored, or may be."""
+    by_name: dict[str, list[Found]] = {}
+    for source, catalog in found:
+        by_name.setdefault(catalog.generation, []).append((source, catalog))
+    restorable = {catalog.generation for _, catalog in usable}
+    candidates = {name: candidate_of(by_name[name]) for name in restorable}
+    begun = {name: item for name, item in candidates.items() if not isinstance(target, AtTime) or _began(item, target)}
+    if not begun:
+        assert isinstance(target, AtTime)
+        raise _nothing_yet(usable, target.time)
+
+    def content(name: str) -> Content:
+        return content_of([(source, catalog) for source, catalog in by_name[name] if catalog.snapshots], stop)
+
+    wanted = newest_generation(list(begun.values()), content)
+    earlier = {name for item in begun.values() for name in item.before}
+    for name in by_name.keys() - restorable - earlier:
+        _refuse_headless(by_name[name], candidates[wanted], target)
+    if isinstance(target, AtTime):
+        for name in candidates.keys() - begun.keys():
+            _refuse_unclear_start(candidates[name], by_name[name], candidates[wanted], target)
+    return wanted
+
+
+def _began(candidate: Candidate, target: AtTime) -> bool:
+    return candidate.oldest <= target.time
+
+
+def _refuse_headless(found: Sequence[Found], chosen: Candidate, target: Target) -> None:
+    """Raise if a generation that nothing can be restored from may be newer than the chosen one."""
+    times = [item.created for _, catalog in found for item in catalog.segments]
+    times += [time for _, catalog in found for time in catalog.damaged_times]
+    late = isinstance(target, AtTime) and min(times, default=target.time) > target.time
+    if not times or late or max(times) <= chosen.newest:
+        return
+    damaged = [name for _, catalog in found for name in catalog.damaged]
+    instead = f"An older one is {chosen.generation}: name it with -generation."
+    if damaged:
+        raise CorruptObjectError(damaged[0], "its note is wrong", f"Its generation may be the newest. {instead}")
+    generation = found[0][1].generation
     raise NoRestorePointError(
-        "Neither the object times nor the databases' change counters tell which generation is the newest. "
-        f"Name one with -generation: {_list(heads)}."
+        f"Generation {generation} is newer, up to {format_time(max(times))}, but it has no snapshot, so nothing of it "
+        f"can be restored. {instead}"
     )
 
 
-def _refuse_parted(candidates: Sequence[Candidate]) -> None:
-    """Raise NoRestorePointError if two programs went on with one history: neither is the newer of the other.
-
-    A history that was only set back from is one that nothing was written to since.
-    """
-    for parted in candidates:
-        for shared in parted.note.beside if parted.note else ():
-            others = [
-                item
-                for item in candidates
-                # Some stores have times in whole seconds.
-                if item.newest >= parted.oldest
-                and (item.generation == shared or (item.note and shared in item.note.before))
-                and not (item is parted or (item.note and parted.generation in item.note.before))
-            ]
-            if others:
-                raise NoRestorePointError(
-                    f"Two programs went on with generation {shared}, each with a copy of the database, so that none "
-                    f"is the newest. Name the one you want with -generation: {_list([parted, *others])}."
-                )
+def _refuse_unclear_start(item: Candidate, found: Sequence[Found], chosen: Candidate, target: AtTime) -> None:
+    """Raise if a generation whose beginning is not there any more may have begun by the time asked for."""
+    snapshots = [snapshot for _, catalog in found for snapshot in catalog.snapshots]
+    whole = any(item.info.index == 0 or (item.note and item.note.begins) for item in snapshots)
+    first = snapshot_name(item.generation, 0)
+    # One whose note is damaged has its time all the same.
+    damaged = [entry for _, catalog in found for entry in zip(catalog.damaged, catalog.damaged_times, strict=True)]
+    whole |= any(name == first and time > target.time for name, time in damaged)
+    older = item.generation in chosen.before
+    # A replica gets all of a generation before the next one begins there.
+    if whole or older or chosen.newest > target.time:
+        return
+    raise NoRestorePointError(
+        f"Which generation was in use at {format_time(target.time)} cannot be told: {chosen.generation} ends before, "
+        f"at {format_time(chosen.newest)}, and the beginning of {item.generation} is not there any more; it holds "
+        f"{format_time(item.oldest)} to {format_time(item.newest)}. Name one with -generation."
+    )
 
 
-def _heads(candidates: Sequence[Candidate]) -> list[Candidate]:
-    """Those that no other candidate comes after, by the notes."""
-    before = {name for item in candidates if item.note for name in item.note.before}
-    heads = [item for item in candidates if item.generation not in before]
-    # Notes that name each other in a ring say nothing.
-    return heads or list(candidates)
-
-
-def _by_time(candidates: Sequence[Candidate]) -> Candidate | None:
-    """The last by object times, or None if the times cannot be believed."""
-    ordered = sorted(candidates, key=lambda item: (item.oldest, item.newest))
-    if not all(item.times_rise for item in ordered):
-        return None
-    if any(later.oldest <= earlier.newest for earlier, later in pairwise(ordered)):
-        return None
-    return ordered[-1]
-
-
-def _newest(furthest: dict[str, tuple[Source, Catalog]], stop: threading.Event) -> str:
-    candidates = [candidate_of(catalog) for _, catalog in furthest.values()]
-    answer = newest_generation(candidates)
-    if answer is None:
-        counted = []
-        for item in candidates:
-            source, catalog = furthest[item.generation]
-            counted.append(candidate_of(catalog, change_counter(source.client, catalog.snapshots[-1], stop)))
-        answer = newest_generation(counted)
-    assert answer is not None
-    return answer
-
-
-def candidate_of(catalog: Catalog, counter: int | None = None) -> Candidate:
-    """A generation that has a snapshot, as a candidate."""
-    created = [item.created for item in catalog.segments]
-    oldest, newest = catalog.oldest, catalog.newest
-    assert oldest is not None
-    assert newest is not None
+def candidate_of(found: Sequence[Found]) -> Candidate:
+    """One generation, as the replicas have it."""
+    spans = {source.name: span for source, catalog in found if (span := _span(catalog)) is not None}
+    notes = [item.note for _, catalog in found for item in catalog.snapshots if item.note]
     return Candidate(
-        generation=catalog.generation,
-        reach=catalog.reach,
-        oldest=oldest,
-        newest=newest,
-        times_rise=all(early <= late for early, late in pairwise(created)),
-        note=catalog.snapshots[-1].note,
-        change_counter=counter,
+        generation=found[0][1].generation,
+        spans=spans,
+        before=frozenset(name for note in notes for name in note.before),
+        beside=frozenset(name for note in notes for name in note.beside),
+        noted=max((note.time for note in notes if note.time), default=None),
     )
+
+
+def in_order(found: Sequence[Found]) -> list[str]:
+    """All generations, the newest first: by the notes, and what they leave open by the times of the store."""
+    names = {catalog.generation for _, catalog in found}
+    rest = [candidate_of([item for item in found if item[1].generation == name]) for name in names]
+    rest = [item for item in rest if item.spans]
+    ordered: list[str] = []
+    while rest:
+        newest = max(heads(rest), key=lambda item: (item.newest, item.oldest, item.generation))
+        ordered.append(newest.generation)
+        rest.remove(newest)
+    return ordered
+
+
+def _span(catalog: Catalog) -> Span | None:
+    oldest, newest = catalog.oldest, catalog.newest
+    if oldest is None or newest is None:
+        return None
+    return Span(oldest, newest, _times_rise(catalog))
+
+
+def _times_rise(catalog: Catalog) -> bool:
+    """False if the times cannot be those of writing, as in a copy: something is older than what came before it."""
+    created = [item.created for item in catalog.segments]
+    if any(late < early for early, late in pairwise(created)):
+        return False
+    # Nothing of a generation comes before the snapshot with which it begins.
+    first = [item.info.created for item in catalog.snapshots if item.note and item.note.begins]
+    return not any(time < began for time in created for began in first)
+
+
+def content_of(found: Sequence[Found], stop: threading.Event) -> Content:
+    """What is in a generation, read from the replica that got it first. Raises StorageError, CorruptObjectError."""
+    source, catalog = min(found, key=lambda item: item[1].oldest or datetime.max)
+    counter = change_counter(source.client, catalog.snapshots[-1], stop)
+    if not catalog.segments:
+        return Content(counter)
+    first = _header(source.client, catalog.segments[0], stop)
+    last = _header(source.client, catalog.segments[-1], stop)
+    return Content(counter, first, last)
+
+
+def _header(client: ReplicaClient, segment: SegmentInfo, stop: threading.Event) -> WALHeader | None:
+    """The header of a segment's index; None where it is not there, or damaged."""
+    try:
+        return retrying(lambda: read_header(client, segment), LIST_BACKOFF, stop)
+    except (CorruptObjectError, ObjectNotFoundError):
+        return None
 
 
 def change_counter(client: ReplicaClient, snapshot: Snapshot, stop: threading.Event) -> int:
@@ -248,14 +320,10 @@ def _catalogs(client: ReplicaClient, generation: str | None, stop: threading.Eve
         return list(pool.map(lambda name: retrying(lambda: read_catalog(client, name), LIST_BACKOFF, stop), names))
 
 
-def _begun(found: list[tuple[Source, Catalog]], time: datetime) -> list[tuple[Source, Catalog]]:
-    """The generations that had begun at `time`."""
-    begun = [(source, catalog) for source, catalog in found if catalog.oldest and catalog.oldest <= time]
-    if begun:
-        return begun
+def _nothing_yet(found: Sequence[Found], time: datetime) -> NoRestorePointError:
     oldest = min(catalog.oldest for _, catalog in found if catalog.oldest)
     newest = max(catalog.newest for _, catalog in found if catalog.newest)
-    raise NoRestorePointError(
+    return NoRestorePointError(
         f"There is nothing from {format_time(time)} or before: "
         f"the replica holds {format_time(oldest)} to {format_time(newest)}."
     )
@@ -275,7 +343,3 @@ def _nothing(
             f"Generation {generation} is not in {where}. The generations verb lists those that are."
         )
     return NoBackupError(f"No backup in {where}: nothing has been replicated there yet, or the path is another one.")
-
-
-def _list(candidates: Sequence[Candidate]) -> str:
-    return ", ".join(str(item) for item in sorted(candidates, key=lambda item: item.generation))

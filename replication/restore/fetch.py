@@ -107,6 +107,10 @@ class Fetcher:
         """The first bytes of an object's content. Raises as `snapshot`."""
         return retrying(lambda: self._client.read_head(name, size), self._backoff, self._stop)
 
+    def note(self, name: str) -> container.Note | None:
+        """The note of an object. Raises as `snapshot`."""
+        return retrying(lambda: self._client.read_note(name), self._backoff, self._stop)
+
     def _batches(self, infos: Sequence[SegmentInfo]) -> Iterator[list[SegmentInfo]]:
         """Segments that are read by one thread into one spool: a large one, or small ones of the same index."""
         share = -(-len(infos) // (self._parallelism * BATCHES_PER_THREAD))

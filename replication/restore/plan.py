@@ -5,19 +5,27 @@ out. Offsets inside an index can only be checked against real lengths: replay.py
 
 A snapshot with a note holds exactly one commit. One without (Litestream's) holds the end of the index before
 it and perhaps some frames of its own index, never of a later one. So it is safe below a target in a later
-index, and at the end of its own; inside its own index the rest of that index must prove it (witness.py).
+index. In its own it may hold commits whose WAL never arrived: there something that was written after it must be in
+the replica, and inside its index the rest of that index must prove it as well (witness.py).
 """
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
-from replication.errors import CorruptObjectError, NoRestorePointError, ReplicaGapError
+from replication.errors import CorruptObjectError, NoRestorePointError, ReplicaGapError, UnprovenSnapshotError
 from replication.position import Position
 from replication.restore.catalog import Catalog, Snapshot
 from replication.restore.target import AtIndex, AtPosition, AtTime, Latest, Target, format_time
 from replication.sqlite.format import WAL_HEADER_SIZE
 from replication.storage.names import SegmentInfo, SnapshotInfo, segment_name
 
+Proof = Literal["", "inside", "last", "same", "start"]
+"""What must be shown of a snapshot without a note, beside the replay: nothing; that it ends before what follows the
+target; that nothing follows the target; that, besides, it holds what the WAL of its index last wrote, or, of the
+snapshot with which a generation began, what that WAL wrote up to one of its commits."""
+WRITTEN_AFTER_MIN = 2
+"""So many segments stored after a snapshot: the second was read when the first was stored, so after the snapshot."""
 OTHER_GENERATION = "Its generation has no other snapshot; the generations verb lists others, -generation chooses one."
 """What can be done about a snapshot that nothing stands in for."""
 
@@ -29,6 +37,7 @@ class Plan:
     `start` is the commit that the snapshot is known to hold; frames before it are verified but not written.
     `stop` is the exact commit asked for, or None for everything in `segments`.
     `witnesses` are read only to prove that a snapshot without a note holds no frame past the target.
+    `following` is the object after those: what is used must reach just up to it.
     `remarks` say in words what a person should know.
     """
 
@@ -39,6 +48,8 @@ class Plan:
     stop: Position | None
     witnesses: tuple[SegmentInfo, ...]
     remarks: tuple[str, ...]
+    proof: Proof = ""
+    following: SegmentInfo | None = None
 
     @property
     def size(self) -> int:
@@ -82,22 +93,23 @@ class _Cut:
     """The part of a generation that a target covers.
 
     `kept` is a prefix of all segments; `last_index` is the index in which the restore ends.
-    `inside` is true if frames of that index past the target may exist.
+    `inside` is true if frames of that index past the target may exist. `sealed` is true where the segment after
+    those must begin just where they end.
     """
 
     kept: tuple[SegmentInfo, ...]
     last_index: int
     inside: bool
     remarks: tuple[str, ...] = ()
+    sealed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class _Choice:
-    """A snapshot that can serve. `sure` is false where only the segments' content can tell."""
+    """A snapshot that can serve, and what must be shown of it."""
 
     snapshot: Snapshot
-    sure: bool
-    prove: bool = False
+    proof: Proof = ""
 
 
 def make_plan(catalog: Catalog, target: Target, thorough: bool = False) -> Plan:
@@ -113,9 +125,13 @@ def make_plan(catalog: Catalog, target: Target, thorough: bool = False) -> Plan:
             "Choose another with -generation."
         )
     cut = _cut(catalog, target)
-    choices = sorted(_choices(catalog, target, cut), key=lambda item: (item.sure, item.snapshot.position), reverse=True)
+    choices = sorted(
+        _choices(catalog, target, cut),
+        key=lambda item: (not item.proof or may_be_newer(item.snapshot, target), item.snapshot.position),
+        reverse=True,
+    )
     if not choices:
-        raise NoRestorePointError(_nothing_before(catalog, target))
+        raise _nothing_before(catalog, target, cut)
     gap: ReplicaGapError | None = None
     for choice in choices:
         try:
@@ -128,24 +144,40 @@ def make_plan(catalog: Catalog, target: Target, thorough: bool = False) -> Plan:
     raise gap
 
 
+def may_be_newer(snapshot: Snapshot, target: Target) -> bool:
+    """True if a snapshot that needs a proof may hold commits before the target that are nowhere else."""
+    if isinstance(target, AtTime):
+        return snapshot.info.created <= target.time
+    return not isinstance(target, AtPosition)
+
+
 def _cut(catalog: Catalog, target: Target) -> _Cut:
     segments = catalog.segments
     highest = max(segments[-1].index if segments else -1, catalog.snapshots[-1].info.index)
     if isinstance(target, Latest):
         return _Cut(segments, segments[-1].index if segments else -1, inside=False)
     if isinstance(target, AtIndex):
-        if target.index > highest:
-            raise NoRestorePointError(
-                f"Generation {catalog.generation} has no index {target.index:08x}: "
-                f"its indexes go from {catalog.snapshots[0].info.index:08x} to {highest:08x}."
-            )
-        kept = tuple(item for item in segments if item.index <= target.index)
-        # An index past all segments is that of a snapshot alone; one between segments must have its own.
-        last = target.index if segments and target.index <= segments[-1].index else (kept[-1].index if kept else -1)
-        return _Cut(kept, last, inside=False)
+        return _cut_index(catalog, target, highest)
     if isinstance(target, AtTime):
         return _cut_time(catalog, target)
     return _cut_position(catalog, target.position)
+
+
+def _cut_index(catalog: Catalog, target: AtIndex, highest: int) -> _Cut:
+    segments = catalog.segments
+    if target.index > highest:
+        raise NoRestorePointError(
+            f"Generation {catalog.generation} has no index {target.index:08x}: "
+            f"its indexes go from {catalog.snapshots[0].info.index:08x} to {highest:08x}."
+        )
+    kept = tuple(item for item in segments if item.index <= target.index)
+    if kept and kept[-1].index == target.index:
+        return _Cut(kept, target.index, inside=False, sealed=True)
+    if not any(item.info.index == target.index for item in catalog.snapshots):
+        missing = Position(catalog.generation, target.index, 0)
+        raise ReplicaGapError(gap_words(missing, "What comes before it can be restored: give a lower -index."))
+    # Of this index there is a snapshot alone.
+    return _Cut(kept, kept[-1].index if kept else -1, inside=False, sealed=True)
 
 
 def _cut_time(catalog: Catalog, target: AtTime) -> _Cut:
@@ -158,7 +190,7 @@ def _cut_time(catalog: Catalog, target: AtTime) -> _Cut:
         remarks = (
             f"The newest object is from {format_time(newest)}, before the time asked for: this is the latest state.",
         )
-    return _Cut(kept, last, inside=bool(rest) and rest[0].index == last, remarks=remarks)
+    return _Cut(kept, last, inside=bool(rest) and rest[0].index == last, remarks=remarks, sealed=True)
 
 
 def _cut_position(catalog: Catalog, position: Position) -> _Cut:
@@ -175,6 +207,11 @@ def _cut_position(catalog: Catalog, position: Position) -> _Cut:
     known = any(item.index == position.index for item in kept) or any(
         item.position == position for item in catalog.snapshots
     )
+    before = [item.index for item in catalog.segments] + [item.info.index for item in catalog.snapshots]
+    if not known and begins and max(before) == position.index - 1:
+        words = f"Nothing of index {position.index:08x} is in the replica: this is all it has of the index before."
+        last_index = kept[-1].index if kept and kept[-1].index == position.index - 1 else -1
+        return _Cut(kept, last_index, inside=False, remarks=(words,))
     if not known:
         last = catalog.segments[-1].name if catalog.segments else catalog.snapshots[-1].info.name
         raise NoRestorePointError(
@@ -205,27 +242,40 @@ def _noted(snapshot: Snapshot, target: Target, cut: _Cut) -> _Choice | None:
         serves = snapshot.info.created <= target.time or at <= floor
     else:
         serves = True
-    return _Choice(snapshot, sure=True) if serves else None
+    return _Choice(snapshot) if serves else None
 
 
 def _unnoted(catalog: Catalog, snapshot: Snapshot, target: Target, cut: _Cut) -> _Choice | None:
     """A snapshot of Litestream serves below the target's index; in that index it depends."""
     index, created = snapshot.info.index, snapshot.info.created
     if index < cut.last_index:
-        return _Choice(snapshot, sure=True)
+        return _Choice(snapshot)
     if index > cut.last_index:
+        # By itself, up to whatever commit it holds.
         if isinstance(target, AtTime):
-            # It may hold frames of its own index, but then they are older than the time asked for.
-            return _Choice(snapshot, sure=False) if created <= target.time else None
+            return _Choice(snapshot) if created <= target.time else None
         late = isinstance(target, AtPosition) or (isinstance(target, AtIndex) and index > target.index)
-        return None if late else _Choice(snapshot, sure=True)
+        return None if late else _Choice(snapshot)
+    certain = proven_later(catalog, snapshot)
+    if cut.inside and certain < WRITTEN_AFTER_MIN and len(cut.kept) < len(catalog.segments):
+        return None
+    # On a store with times in whole seconds much may be of the second in which the generation began.
+    by_content: Proof = "start" if created == catalog.oldest else "same"
     if cut.inside:
-        return _Choice(snapshot, sure=False, prove=True)
-    sealed = bool(catalog.segments) and catalog.segments[-1].index > index
-    last = cut.kept[-1].created if cut.kept else created
-    if sealed or created <= last:
-        return _Choice(snapshot, sure=True)
-    return _Choice(snapshot, sure=False)
+        return _Choice(snapshot, "inside" if certain >= WRITTEN_AFTER_MIN else "last" if certain else by_content)
+    later = any(item.index == index and item.created > created for item in cut.kept)
+    return _Choice(snapshot, "" if later or certain > WRITTEN_AFTER_MIN else by_content)
+
+
+def proven_later(catalog: Catalog, snapshot: Snapshot) -> int:
+    """How many segments of a snapshot's index were certainly stored after it; more than enough if a later index was.
+
+    The WAL of an index is whole in the replica before that of the next one comes.
+    """
+    index = snapshot.info.index
+    if catalog.segments and catalog.segments[-1].index > index:
+        return WRITTEN_AFTER_MIN + 1
+    return sum(item.index == index and item.created > snapshot.info.created for item in catalog.segments)
 
 
 def _plan(catalog: Catalog, target: Target, cut: _Cut, choice: _Choice, thorough: bool) -> Plan:
@@ -237,18 +287,29 @@ def _plan(catalog: Catalog, target: Target, cut: _Cut, choice: _Choice, thorough
         used = ()
     elif snapshot.info.index <= cut.last_index:
         _check_indexes(snapshot, used, cut.last_index)
+    rest = catalog.segments[len(cut.kept) :]
     witnesses: tuple[SegmentInfo, ...] = ()
-    if choice.prove:
+    if not used:
+        choice = _Choice(snapshot)
+    elif choice.proof in ("same", "start"):
+        witnesses = used
+    elif choice.proof:
         # The last segment kept is read again: the checksums of those after it continue from its own.
-        rest = (item for item in catalog.segments[len(cut.kept) :] if item.index == cut.last_index)
-        witnesses = (*used[-1:], *rest)
+        witnesses = (*used[-1:], *(item for item in rest if item.index == cut.last_index))
     remarks = tuple(f"{name} is damaged and was left out." for name in catalog.damaged) + cut.remarks
-    if used and not choice.sure and not choice.prove:
+    if stop is not None and not used and snapshot.note is None:
         remarks += (
-            f"{snapshot.info.name}, which Litestream wrote, is newer than the last segment used. It may hold "
-            "frames past it, which only SQLite's integrity check would show.",
+            f"{snapshot.info.name} was written by Litestream: it may hold more than the start of its index. This is "
+            "that snapshot by itself.",
         )
-    return Plan(catalog.generation, snapshot, start, used, stop, witnesses, remarks)
+    following = rest[0] if cut.sealed and rest else None
+    if isinstance(target, AtIndex) and following and (following.index, following.offset) != (target.index + 1, 0):
+        following = None
+        remarks += (
+            f"The beginning of the next index is not in the replica, so nothing says where index {target.index:08x} "
+            "ended: this is all that is there of it.",
+        )
+    return Plan(catalog.generation, snapshot, start, used, stop, witnesses, remarks, choice.proof, following)
 
 
 def _check_indexes(snapshot: Snapshot, used: Sequence[SegmentInfo], last_index: int) -> None:
@@ -294,12 +355,19 @@ def _before(snapshot: Snapshot, expected: int) -> Position | str:
     return f"Without it {snapshot.info.name} cannot be brought to the target."
 
 
-def _nothing_before(catalog: Catalog, target: Target) -> str:
+def _nothing_before(catalog: Catalog, target: Target, cut: _Cut) -> NoRestorePointError:
     first = catalog.snapshots[0]
     oldest = min(item.info.created for item in catalog.snapshots)
     newest = catalog.newest
-    return (
+    words = (
         f"Generation {catalog.generation} has no restore point for {target}: its first is {first.position}, "
         f"its oldest snapshot from {format_time(oldest)}"
         f"{f', its newest object from {format_time(newest)}' if newest else ''}."
+    )
+    unproven = next((s for s in catalog.snapshots if s.note is None and s.info.index == cut.last_index), None)
+    if unproven is None or not cut.inside:
+        return NoRestorePointError(words)
+    return UnprovenSnapshotError(
+        f"{words} {unproven.info.name} was written by Litestream and may hold later commits of its index, and too "
+        "little was written after it to tell. What can be had is the newest commit, without -position and -timestamp."
     )

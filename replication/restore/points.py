@@ -16,6 +16,7 @@ import numpy as np
 from replication.errors import CorruptObjectError
 from replication.position import Position
 from replication.restore.catalog import Catalog, Snapshot
+from replication.restore.plan import WRITTEN_AFTER_MIN, proven_later
 from replication.sqlite.format import WAL_HEADER_SIZE
 from replication.sqlite.wal import WALHeader
 from replication.storage.names import SegmentInfo, segment_name
@@ -29,6 +30,7 @@ class Stop:
     `time` is when its object was written, never before that of an earlier stop. `held` are points that noted
     snapshots hold here, known without reading the segment. Commits before `least` are out of reach.
     `snapshot` is true where a snapshot can be aimed at; `joined` if nothing is missing since the stop before.
+    `only_last` where nothing but the last commit can be had, of a snapshot that Litestream has just written.
     """
 
     time: datetime
@@ -37,6 +39,7 @@ class Stop:
     least: Position
     snapshot: bool
     joined: bool
+    only_last: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +118,8 @@ def points_of(stop: Stop, commits: Commits | None) -> tuple[Position, ...]:
     if commits is not None and stop.segment is not None:
         least = stop.least.offset
         index, generation = stop.segment.index, stop.segment.generation
-        found.update(Position(generation, index, end) for end in commits.ends if end >= least)
+        ends = commits.ends[-1:] if stop.only_last else commits.ends
+        found.update(Position(generation, index, end) for end in ends if end >= least)
     return tuple(sorted(found))
 
 
@@ -200,6 +204,10 @@ def _walk(catalog: Catalog, extents: Mapping[str, Extent], damaged: frozenset[st
         elif items:
             carried, reached = index, _end(items[-1], extents)
         found = _index_stops(items[:broken], snapshot, root, extents)
+        unproven = snapshot is not None and snapshot.note is None and not joined and items
+        if snapshot is not None and unproven and proven_later(catalog, snapshot) < WRITTEN_AFTER_MIN:
+            # Which commit it holds nothing tells yet: only the end of all that is there may be had.
+            found = [replace(stop, only_last=True) for stop in found[-1:]] if broken is None else []
         joined &= broken != 0
         stops += [replace(stop, joined=stop.joined if number else joined) for number, stop in enumerate(found)]
     return stops, missing

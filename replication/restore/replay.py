@@ -96,6 +96,28 @@ class Replay:
         words += f" and {self._next_commit} after it." if self._next_commit else f", and none after it in {last}."
         raise NoRestorePointError(f"No commit ends at {stop}. {words}")
 
+    def check_following(self, note: Note | None) -> None:
+        """Raise ReplicaGapError unless the object after those used begins where they end; `note` is that object's."""
+        following = self._plan.following
+        here = self._index
+        start = self._plan.start
+        index, end = (here.number, here.end) if here is not None else (start.index, start.offset)
+        if (start.index, start.offset) > (index, end):
+            index, end = start.index, start.offset
+        if following is None or (following.index, following.offset) <= (index, end):
+            return
+        generation = self._plan.generation
+        if following.index == index:
+            missing = Position(generation, index, end)
+        else:
+            before = _noted(note, "previous")
+            expected = before.offset if before is not None and before.index == index else 0
+            if (following.index, following.offset) == (index + 1, 0) and expected <= max(end, WAL_HEADER_SIZE):
+                return
+            lost = (following.index, following.offset) == (index + 1, 0)
+            missing = Position(generation, index, end) if lost else Position(generation, index + 1, 0)
+        raise ReplicaGapError(gap_words(missing, self.reached))
+
     def close(self) -> None:
         """Let go of runs that are still waiting for a commit."""
         if self._index is not None:
@@ -190,8 +212,15 @@ class Replay:
             raise ReplicaGapError(gap_words(Position(generation, index.number, index.end), self.reached))
 
     def _check_salts(self, before: WALHeader, header: WALHeader, run: Run) -> None:
-        """The WAL must come after that of the index before: else it belongs to another place, or another database."""
+        """The WAL must come after that of the index before: else it belongs to another place, or another database.
+
+        Where a note says what it follows, the salts prove nothing more: an application may have emptied the WAL any
+        number of times in between, with nothing in it. Only the same WAL again is impossible.
+        """
         info = run.info
+        previous = _noted(run.note, "previous")
+        if previous is not None and header.salt1 != before.salt1 and header.salts not in self._salts:
+            return
         steps = salt_steps(before, header)
         # By chance the same salts come twice only if it is the same WAL.
         unknown = not steps and header.salts_by_chance and header.salts not in self._salts

@@ -16,22 +16,26 @@ from typing import Literal
 from replication.errors import (
     CorruptObjectError,
     IntegrityCheckError,
+    NoRestorePointError,
     ObjectNotFoundError,
     ReplicaGapError,
     ReplicationError,
     RestoreCancelledError,
     StorageError,
+    UnprovenSnapshotError,
 )
 from replication.position import Position
 from replication.restore.ahead import ahead
 from replication.restore.apply import DatabaseFile
-from replication.restore.choose import Chosen, Source, choose
+from replication.restore.catalog import Snapshot, read_catalog
+from replication.restore.choose import Source, choose, refused
 from replication.restore.fetch import Fetcher
+from replication.restore.offers import Answer, Offer, Refusal
 from replication.restore.output import Output, check_free, local_errors
-from replication.restore.plan import OTHER_GENERATION, Plan, last_point_words, make_plan
+from replication.restore.plan import OTHER_GENERATION, Plan, last_point_words, make_plan, may_be_newer
 from replication.restore.replay import Replay
 from replication.restore.retry import Backoff, check
-from replication.restore.target import Latest, Target
+from replication.restore.target import AtPosition, Latest, Target
 from replication.restore.witness import prove
 from replication.sqlite import integrity
 from replication.steps import reached
@@ -39,6 +43,8 @@ from replication.steps import reached
 PARALLELISM_DEFAULT = 8
 SNAPSHOT_PIECES_AHEAD = 8
 """Pieces of a snapshot, of at most 1 MiB each, that are decompressed while others are written."""
+USELESS_SNAPSHOTS_MAX = 100
+"""How many damaged snapshots a restore goes back past."""
 REPLANS_MAX = 3
 """How often a restore begins anew because the replica changed under it, by retention or a new snapshot."""
 
@@ -81,6 +87,9 @@ class Prepared:
     source: Source
     plan: Plan
     warnings: tuple[str, ...]
+    offer: Offer
+    answers: tuple[Answer, ...]
+    """What each replica says, this one first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,8 +122,9 @@ def prepare(sources: Sequence[Source], options: RestoreOptions, cancel: threadin
 
     Raises StorageError, NoRestorePointError, ReplicaGapError, RestoreCancelledError.
     """
-    chosen: Chosen = choose(sources, options.target, options.generation, cancel or threading.Event())
-    return Prepared(chosen.source, make_plan(chosen.catalog, options.target, options.thorough), chosen.warnings)
+    stop = cancel or threading.Event()
+    chosen = choose(sources, options.target, options.generation, stop, options.thorough)
+    return Prepared(chosen.source, chosen.best.plan, chosen.warnings, chosen.best, chosen.answers)
 
 
 def restore(
@@ -135,23 +145,30 @@ def restore(
     # Refused before the store is asked for anything.
     check_free(output.absolute())
     progress(Progress("plan", 0, 0, 0, 0))
-    remaining = list(sources)
-    prepared = prepare(remaining, options, stop)
+    prepared = prepare(sources, options, stop)
+    failed: list[Refusal] = []
     while True:
         try:
             return _follow(prepared, output, options, progress, stop, began)
-        except (StorageError, CorruptObjectError, ReplicaGapError) as error:
-            failed = prepared.source
-            remaining = [source for source in remaining if source is not failed]
-            warning = f"Replica {failed.name} could not be restored from: {error}"
-            try:
-                prepared = prepare(remaining, options, stop)
-            except RestoreCancelledError:
-                raise
-            except ReplicationError:
-                # What went wrong with the best replica says more than that the others cannot help.
-                raise error from None
-            prepared = replace(prepared, warnings=(warning, *prepared.warnings))
+        except (StorageError, CorruptObjectError, ReplicaGapError, NoRestorePointError) as error:
+            failed.append(Refusal(prepared.source, error, prepared.offer.end))
+            others = [item for item in prepared.answers if item.source is not prepared.source]
+            following = _next_best(failed[0], others)
+            if following is None:
+                raise refused([*failed, *others]) from None
+            warning = f"Replica {prepared.source.name} could not be restored from: {error}"
+            prepared = Prepared(
+                following.source, following.plan, (*prepared.warnings, warning), following, tuple(others)
+            )
+
+
+def _next_best(failed: Refusal, others: Sequence[Answer]) -> Offer | None:
+    """The next offer, if it reaches what the best one promised: an older commit would not be what was asked for."""
+    offers = (item for item in others if isinstance(item, Offer))
+    following = next(offers, None)
+    if following is None or failed.known is None:
+        return following
+    return following if following.end >= failed.known else None
 
 
 def _follow(
@@ -162,27 +179,59 @@ def _follow(
     stop: threading.Event,
     began: float,
 ) -> RestoreResult:
-    """Follow a plan, and make it anew while retention or a new snapshot changes the replica under it."""
-    for _ in range(REPLANS_MAX):
+    """Follow a plan, and make it anew while retention or a new snapshot changes the replica under it.
+
+    A snapshot that is damaged, or of which it cannot be proven what it holds, is left out: an older one with all WAL
+    since gives the same.
+    """
+    useless: list[Snapshot] = []
+    need: Position | None = None
+    original: ReplicationError | None = None
+    changes = 0
+    while True:
         try:
-            return _run(prepared, output, options, progress, stop, began)
-        except (ObjectNotFoundError, CorruptObjectError, ReplicaGapError) as error:
-            again = _prepare_again(options, stop, prepared)
-            if again is None:
-                raise _final(error) from None
-            prepared = replace(again, warnings=prepared.warnings)
-    return _run(prepared, output, options, progress, stop, began)
+            return _run(prepared, output, options, progress, stop, began, need)
+        except (ObjectNotFoundError, CorruptObjectError, ReplicaGapError, UnprovenSnapshotError) as error:
+            snapshot = prepared.plan.snapshot
+            if isinstance(error, UnprovenSnapshotError) or getattr(error, "name", "") == snapshot.info.name:
+                useless.append(snapshot)
+            again = _prepare_again(options, stop, prepared, useless)
+            changes += snapshot not in useless
+            if again is None or changes > REPLANS_MAX or len(useless) > USELESS_SNAPSHOTS_MAX:
+                raise _final(original or error) from None
+            warnings = prepared.warnings
+            if snapshot in useless:
+                original = original or error
+                warnings += _left_out(snapshot, error, options.target)
+                if not isinstance(error, UnprovenSnapshotError) and not isinstance(options.target, AtPosition):
+                    need = max(need or snapshot.position, snapshot.position)
+            prepared = replace(again, warnings=warnings)
 
 
-def _prepare_again(options: RestoreOptions, stop: threading.Event, before: Prepared) -> Prepared | None:
-    """A new plan for the same generation, if the replica has changed so that there is one."""
+def _left_out(snapshot: Snapshot, error: ReplicationError, target: Target) -> tuple[str, ...]:
+    name = snapshot.info.name
+    if not isinstance(error, UnprovenSnapshotError):
+        return (f"{error}. An older snapshot was used instead, with the WAL since.".replace("..", "."),)
+    if not may_be_newer(snapshot, target):
+        return ()
+    return (f"{name}, which Litestream wrote, was left out: it may hold later commits, whose WAL never arrived.",)
+
+
+def _prepare_again(
+    options: RestoreOptions, stop: threading.Event, before: Prepared, useless: Sequence[Snapshot]
+) -> Prepared | None:
+    """A new plan for the same generation without these snapshots, if there is one."""
     try:
-        again = prepare([before.source], replace(options, generation=before.plan.generation), stop)
+        found = read_catalog(before.source.client, before.plan.generation)
+        catalog = replace(found, snapshots=tuple(item for item in found.snapshots if item not in useless))
+        if not catalog.snapshots:
+            return None
+        plan = make_plan(catalog, options.target, options.thorough)
     except RestoreCancelledError:
         raise
     except ReplicationError:
         return None
-    return again if again.plan != before.plan else None
+    return replace(before, plan=plan) if plan != before.plan else None
 
 
 def _final(error: ReplicationError) -> ReplicationError:
@@ -200,7 +249,9 @@ def _run(
     progress: Callable[[Progress], None],
     stop: threading.Event,
     began: float,
+    need: Position | None,
 ) -> RestoreResult:
+    """Follow one plan. Raises ReplicaGapError if it ends before `need`."""
     plan = prepared.plan
     meter = _Meter(plan, progress)
     with Output(path) as output:
@@ -224,6 +275,7 @@ def _run(
                 meter.begin("wal", 1 + len(plan.witnesses))
                 _replay(plan, fetcher, replay, meter)
                 replay.finish()
+                _check_end(plan, fetcher, replay, need)
                 reached("output: written")
                 size = file.size
         finally:
@@ -266,6 +318,20 @@ def _replay(plan: Plan, fetcher: Fetcher, replay: Replay, meter: "_Meter") -> No
             # Which commit the snapshot holds, only the segments tell.
             raise
         raise CorruptObjectError(error.name, error.why, last_point_words(replay.settled)) from None
+
+
+def _check_end(plan: Plan, fetcher: Fetcher, replay: Replay, need: Position | None) -> None:
+    """Raise ReplicaGapError if something is missing between what was used and what is known to be after it."""
+    following = plan.following
+    if following is not None:
+        try:
+            note = fetcher.note(following.name) if following.offset == 0 else None
+        except CorruptObjectError as error:
+            note = None
+            replay.remarks.append(f"{error}, so nothing says that the index before it is whole.")
+        replay.check_following(note)
+    if need is not None and replay.reached < need:
+        raise ReplicaGapError(f"The WAL in the replica ends at {replay.reached}, before {need}.")
 
 
 def _check(output: Output, thoroughness: Check, stop: threading.Event) -> str:

@@ -3,15 +3,23 @@
 Such a snapshot holds its index up to an unknown commit U. If U lay past the target, every page of the first
 transaction after the target would be in the snapshot in one of its versions from after the target. So one
 page that equals none of them proves that U is not past the target, and replaying up to there gives exactly
-that commit.
+that commit. That holds only where the WAL up to U is in the replica (plan.py sees to that): a page may also be of
+a commit whose WAL never arrived.
+
+Where nothing was written after the snapshot, only this proves that it can be used with the WAL of its index: every
+page that this WAL wrote is in the snapshot as it was written last, and the size is that of the last commit. Then
+replaying changes nothing, so the snapshot is what comes out, which was a commit. Of the snapshot with which a
+generation began, it is enough that all those pages are as one of the commits of that WAL left them: nobody takes
+another in the same second.
 """
 
 from contextlib import closing
+from itertools import accumulate
 
 import numpy as np
 from numpy.typing import NDArray
 
-from replication.errors import CorruptObjectError, NoRestorePointError
+from replication.errors import CorruptObjectError, UnprovenSnapshotError
 from replication.restore.apply import DatabaseFile
 from replication.restore.catalog import PAGES_MAX
 from replication.restore.fetch import Fetcher
@@ -23,14 +31,15 @@ from replication.sqlite.wal import Frames, WALHeader, frames_in
 SAMPLE_PAGES_MAX = 64
 """Pages of the first transaction after the target that are compared."""
 _BLOCK_BYTES = 4 << 20
+_BY_CONTENT = ("same", "start")
 
 
 def prove(plan: Plan, file: DatabaseFile, fetcher: Fetcher) -> None:
-    """Compare the snapshot, which is all that `file` holds yet, with what follows the target.
+    """Compare the snapshot, which is all that `file` holds yet, with the WAL of its index.
 
-    Raises NoRestorePointError unless the snapshot is proven to end at or before the target.
+    Raises UnprovenSnapshotError unless the snapshot is proven to end at or before the target.
     """
-    if not plan.witnesses:
+    if not plan.proof:
         return
     first = plan.segments[0].name
     try:
@@ -38,21 +47,77 @@ def prove(plan: Plan, file: DatabaseFile, fetcher: Fetcher) -> None:
     except ValueError as error:
         raise CorruptObjectError(first, str(error)) from None
     sample = _Sample(file)
+    last = _Last(file)
     sums: Sums | None = None
     target = plan.stop.offset if plan.stop is not None else None
     with closing(fetcher.segments(plan.witnesses)) as runs:
         for run in runs:
             with closing(run):
                 for segment in run.singles():
-                    if target is None:
+                    if target is None and plan.proof not in _BY_CONTENT:
                         target = segment.end
-                    sums = _look(segment, header, sums, target, sample)
-    if sample.holds_later:
-        raise NoRestorePointError(
-            f"{plan.snapshot.info.name} was written by Litestream and may hold later commits of its index, "
-            "so the target cannot be restored exactly. Restore a later point, such as the end of "
-            f"that index: -generation {plan.generation} -index {plan.snapshot.info.index:x}."
+                    looks = (sample, last) if plan.proof in _BY_CONTENT else (sample, None)
+                    sums = _look(segment, header, sums, target, *looks)
+    later = sample.holds_later if plan.proof == "inside" else sample.seen
+    unlike = plan.proof in _BY_CONTENT and not (last.same or (plan.proof == "start" and last.was))
+    if later or unlike:
+        raise UnprovenSnapshotError(
+            f"{plan.snapshot.info.name} was written by Litestream and may hold later commits of its index, so the "
+            f"target cannot be restored exactly. {_instead(plan)}"
         )
+
+
+def _instead(plan: Plan) -> str:
+    """What can be restored instead."""
+    generation, index = plan.generation, plan.snapshot.info.index
+    if plan.proof == "inside":
+        return f"Restore a later point, such as the end of that index: -generation {generation} -index {index:x}."
+    if plan.proof == "last":
+        return f"Of that index the newest commit can be restored: -generation {generation}."
+    before = f"-generation {generation} -index {index - 1:x} gives the end of the index before, if it is there; " * (
+        index > 0
+    )
+    return f"Nothing in the replica was written after it. {before}other generations are listed by the generations verb."
+
+
+class _Last:
+    """The pages that the WAL of an index wrote, and at which of its commits the snapshot has all of them as they were.
+
+    `_unlike` has, for each commit, how many more pages differ there than at the commit before.
+    """
+
+    def __init__(self, file: DatabaseFile) -> None:
+        self._file = file
+        self._equal: dict[int, bool] = {}
+        self._waiting: dict[int, bool] = {}
+        self._unlike: list[int] = []
+        self._pages: list[int] = []
+
+    @property
+    def same(self) -> bool:
+        """True if the snapshot is as the last commit left it."""
+        pages = self._pages[-1] if self._pages else 0
+        # Pages that a later commit cut off are not copied back.
+        kept = (equal for page, equal in self._equal.items() if page <= pages)
+        return all(kept) and pages * self._file.page_size == self._file.size
+
+    @property
+    def was(self) -> bool:
+        """True if it is as one of the commits left it."""
+        fitting = (pages * self._file.page_size == self._file.size for pages in self._pages)
+        return any(fits and not unlike for fits, unlike in zip(fitting, accumulate(self._unlike), strict=True))
+
+    def see(self, frames: Frames, end: int) -> None:
+        """Take the rows before `end`; those that no commit follows yet wait for it."""
+        for row in range(end):
+            page = int(frames.pages[row])
+            self._waiting[page] = bytes(frames.rows[row, FRAME_HEADER_SIZE:]) == self._file.read_page(page)
+            if frames.commits[row]:
+                before = sum(not self._equal.get(page, True) for page in self._waiting)
+                self._unlike.append(sum(not equal for equal in self._waiting.values()) - before)
+                self._equal |= self._waiting
+                self._waiting.clear()
+                self._pages.append(int(frames.commits[row]))
 
 
 class _Sample:
@@ -71,6 +136,11 @@ class _Sample:
         self._pages_min = PAGES_MAX
         self._seen = False
         self._complete = False
+
+    @property
+    def seen(self) -> bool:
+        """True if there is anything after the target."""
+        return self._seen
 
     @property
     def holds_later(self) -> bool:
@@ -113,9 +183,13 @@ class _Sample:
                 self._matched = np.insert(self._matched, place, False)
 
 
-def _look(segment: Run, header: WALHeader, sums: Sums | None, target: int, sample: _Sample) -> Sums | None:
-    """Show the frames of a segment that lie after `target`; `sums` is the chain before it, None if not
-    known."""
+def _look(
+    segment: Run, header: WALHeader, sums: Sums | None, target: int | None, sample: _Sample, last: _Last | None
+) -> Sums | None:
+    """Show the frames of a segment that lie after `target` to `sample`, and those before it to `last`.
+
+    `sums` is the chain before the segment, None if not known; without a target all lies before it.
+    """
     size = header.frame_size
     offset = segment.info.offset or WAL_HEADER_SIZE
     at = 0 if segment.info.offset else WAL_HEADER_SIZE
@@ -133,7 +207,10 @@ def _look(segment: Run, header: WALHeader, sums: Sums | None, target: int, sampl
         if frames.count * size + skipped < len(data) or not frames.pages.all():
             raise CorruptObjectError(segment.info.name, "its frames do not continue the chain of checksums")
         start = offset + skipped
-        sample.see(frames, max(0, -(-(target - start) // size)))
+        begin = frames.count if target is None else min(frames.count, max(0, -(-(target - start) // size)))
+        sample.see(frames, begin)
+        if last is not None:
+            last.see(frames, begin)
         sums = frames.sums
         at += len(data)
         offset += len(data)

@@ -127,11 +127,15 @@ class Hold:
                     "the snapshot is taken again"
                 ) from None
 
-    def checkpoint(self, copy: Callable[[], None], done: Callable[[], None] = lambda: None) -> CheckpointResult:
+    def checkpoint(
+        self, copy: Callable[[], None], done: Callable[[], None] = lambda: None, exact: bool = False
+    ) -> CheckpointResult:
         """Backfill as much as other readers allow. Writers wait only for the short second part.
 
         `copy` must bring every committed frame into the shadow WAL before it returns; if it raises, the pin
         is still held. `done` is called at the end of the second part, while writers are still kept out.
+        With `exact` nobody may copy a frame back that was not there when `copy` ran: so the pin never moves past a
+        commit that `copy` has not seen, and writers wait for a moment at each of its moves.
         When the pin itself is lost (an error inside SQLite), HoldLostError is raised.
         """
         with (
@@ -140,11 +144,11 @@ class Hold:
             sqlite_errors(self.path),
         ):
             for _ in range(BARRIER_TRIES):
-                large_part = self._large_part(helper, copy)
-                if _keep_writers_out(barrier):
+                large_part = self._large_part(helper, copy, barrier if exact else None)
+                if large_part is not None and _keep_writers_out(barrier):
                     break
             else:
-                return replace(large_part, busy=True)
+                return replace(large_part or CheckpointResult(0, 0, 0.0), busy=True)
             started = time.monotonic()
             reached("checkpoint: writers kept out")
             # The barrier's own read mark is the pin while the real one is moved.
@@ -203,11 +207,19 @@ class Hold:
         # In this order: see WALIndex.
         self.wal_index.close()
 
-    def _large_part(self, helper: apsw.Connection, copy: Callable[[], None]) -> CheckpointResult:
-        """Backfill while writers are free, again and again until what they add meanwhile is little."""
-        before, pending = 0, 0
+    def _large_part(
+        self, helper: apsw.Connection, copy: Callable[[], None], barrier: apsw.Connection | None
+    ) -> CheckpointResult | None:
+        """Backfill while writers are free, again and again until what they add meanwhile is little.
+
+        With `barrier` they are kept out while the pin moves; None if they left no room for that.
+        """
+        before, pending, result = 0, 0, None
         for _ in range(LARGE_PART_ROUNDS_MAX):
-            self._move_pin(helper, copy)
+            if barrier is None:
+                self._move_pin(helper, copy)
+            elif not self._move_pin_exactly(barrier, copy):
+                break
             reached("checkpoint: pin moved")
             result = _passive(helper)
             reached("checkpoint: large part done")
@@ -228,6 +240,31 @@ class Hold:
                 _begin_reading(self._pin)
         finally:
             helper.execute("COMMIT")
+
+    def _move_pin_exactly(self, barrier: apsw.Connection, copy: Callable[[], None]) -> bool:
+        """Bring the pin up to a commit that `copy` has seen, with none after it; False if writers left no room.
+
+        Meanwhile `barrier` is the second reader. What there is much of is copied before.
+        """
+        for _ in range(LARGE_PART_ROUNDS_MAX):
+            before = self._frames()
+            copy()
+            if self._frames() - before <= TAIL_FRAMES:
+                break
+        if not _keep_writers_out(barrier):
+            return False
+        try:
+            copy()
+            with self._lost_on_error():
+                self._pin.execute("COMMIT")
+                _begin_reading(self._pin)
+        finally:
+            barrier.execute("ROLLBACK")
+        return True
+
+    def _frames(self) -> int:
+        index = self.wal_index.read()
+        return index.frames if index is not None else 0
 
     def _lost_on_error(self) -> "_LostOnError":
         return _LostOnError(self.path)

@@ -49,6 +49,8 @@ class WALIndexHeader:
     attempted: int
     """Frames that a checkpoint has begun to copy back (nBackfillAttempted); more than `backfilled` while one is under
     way, after one that failed, and after SQLite's recovery."""
+    changes: int
+    """Commits since SQLite's last recovery made this index anew (iChange)."""
     raw: bytes
     """The published bytes, to see whether anything was published since."""
 
@@ -84,7 +86,7 @@ class WALIndex:
         size = _HEADER.size
         if len(data) < _SIZE or data[:size] != data[size : 2 * size]:
             return None
-        version, _, _, initialized, _, coded, frames, pages, sum0, sum1, salts, _, _ = _HEADER.unpack_from(data)
+        version, _, changes, initialized, _, coded, frames, pages, sum0, sum1, salts, _, _ = _HEADER.unpack_from(data)
         if version != _VERSION or not initialized:
             return None
         backfilled, _, _, attempted = _CHECKPOINT_INFO.unpack_from(data, 2 * size)
@@ -93,7 +95,7 @@ class WALIndex:
         # 65536 does not fit, and stands as 1.
         page_size = (coded & 0xFE00) + ((coded & 0x0001) << 16)
         return WALIndexHeader(
-            frames, pages, (sum0, sum1), (salt1, salt2), page_size, backfilled, attempted, data[:size]
+            frames, pages, (sum0, sum1), (salt1, salt2), page_size, backfilled, attempted, changes, data[:size]
         )
 
     def is_in_place(self) -> bool:

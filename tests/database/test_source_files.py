@@ -14,8 +14,11 @@ import pytest
 
 from replication.database import database as database_module
 from replication.database import follower as follower_module
+from replication.database.follower import Follower
 from replication.database.source_files import SHM_REMOVED, WRITTEN
 from replication.errors import DatabaseError
+from replication.sqlite.hold import Hold
+from tests.database.shared_memory import tear_index
 from tests.foreign import Shell
 from tests.replica.bench import Bench
 
@@ -115,6 +118,28 @@ def test_promise_2_a_copy_put_over_a_file_whose_wal_is_not_backfilled_begins_a_g
     bench.settle()
     assert bench.reasons()[-1].startswith(WRITTEN)
     assert bench.restored() == seen(bench)
+
+
+def test_promise_2_what_was_copied_before_another_program_is_noticed_is_taken_back(
+    bench: Bench, copy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The file changes hands, and a commit comes over it, between our look at the files and the copy of the WAL."""
+    copied = Follower.copy
+
+    def after_all_that(follower: Follower) -> None:
+        monkeypatch.undo()
+        put_in_place(copy, bench.path)
+        Shell(bench.path).run("INSERT INTO t(b) VALUES('over the copy')")
+        copied(follower)
+
+    before = bench.database.position
+    assert before is not None
+    monkeypatch.setattr(Follower, "copy", after_all_that)
+    bench.settle()
+    assert bench.reasons()[1:] == [WRITTEN]
+    assert bench.restored() == seen(bench)
+    [*_, last] = [at for at in bench.points() if at.generation == before.generation]
+    assert bench.restored(position=last) == bench.states[-1]
 
 
 def test_promise_2_a_reader_that_keeps_the_old_wal_is_waited_for_in_words(bench: Bench, copy: Path) -> None:
@@ -295,6 +320,49 @@ def test_promise_2_an_application_s_ordinary_life_costs_no_generation(bench: Ben
     bench.settle()
     assert bench.restored() == seen(bench)
     assert bench.reasons() == ["no generation exists"]
+
+
+@pytest.mark.parametrize("looked", [False, True], ids=["", "and looked at between"])
+def test_promise_2_a_recovery_of_sqlite_s_after_which_the_same_is_copied_back_again_costs_no_generation(
+    bench: Bench, looked: bool
+) -> None:
+    """The pin was taken while frames were pending: others may copy back what came before it, and nobody may restart."""
+    bench.commit()
+    for again in (0, 1, 5):
+        if again:
+            # As many commits follow as it forgets, and more.
+            tear_index(bench.path)
+            assert bench.app.sha256() == bench.states[-1]
+            if looked:
+                bench.database.sync()
+            for _ in range(again):
+                bench.write("INSERT INTO t(b) VALUES(1)")
+        before = bench.path.stat().st_mtime_ns
+        bench.app.execute("PRAGMA wal_checkpoint(PASSIVE)")
+        assert bench.path.stat().st_mtime_ns > before
+        bench.database.sync()
+    bench.commit()
+    assert len(bench.reasons()) == 1
+
+
+def test_promise_2_a_writer_that_dies_while_the_database_is_opened_costs_no_generation(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    take = Hold.take
+
+    def taken(path: Path) -> Hold:
+        hold = take(path)
+        bench.app.execute("PRAGMA wal_checkpoint(PASSIVE)")
+        tear_index(path)
+        return hold
+
+    bench.commit()
+    monkeypatch.setattr(Hold, "take", taken)
+    bench.restart()
+    bench.commit()
+    assert len(bench.reasons()) == 1
+    bench.replica().sync()
+    assert bench.restored() == bench.states[-1]
 
 
 def test_65_537_restarts_of_the_wal_without_a_commit_cost_no_generation(bench: Bench) -> None:

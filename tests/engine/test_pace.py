@@ -183,7 +183,7 @@ def commit_and_index(app: ForeignConnection, engine: Engine) -> int:
 def test_what_was_copied_is_uploaded_although_no_checkpoint_succeeds(
     path: Path, app: ForeignConnection, stores: dict[str, TimedStorage], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fails(self: Hold, *given: object) -> None:
+    def fails(self: Hold, *given: object, **named: object) -> None:
         raise DatabaseError("disk I/O error")
 
     with running(config_of(path, Path("r"), pages_min=1)) as engine:

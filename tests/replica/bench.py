@@ -37,7 +37,10 @@ def copy_volume(path: Path, meta: Path, to: Path, meta_to: Path) -> None:
     shutil.copy2(path, to)
     wal = shutil.copy2(f"{path}-wal", f"{to}-wal")
     shutil.copytree(meta, meta_to)
-    (meta_to / LOCK_NAME).write_text(f"pid 1\ninode {to.stat().st_ino}\nwal {Path(wal).stat().st_ino}\n")
+    found = to.stat()
+    known = {"pid": 1, "inode": found.st_ino, "wal": Path(wal).stat().st_ino}
+    known |= {"size": found.st_size, "written": found.st_mtime_ns}
+    (meta_to / LOCK_NAME).write_text("".join(f"{name} {value}\n" for name, value in known.items()))
 
 
 class Clock:
@@ -154,6 +157,11 @@ class Bench:
         found = hashlib.sha256(output.read_bytes()).hexdigest()
         output.unlink()
         return found
+
+    def points(self, name: str = "a") -> list[Position]:
+        """All restore points of a replica."""
+        client = ReplicaClient(self.storages[name])
+        return [point for generation in client.generations() for point in restore_points(client, generation)]
 
     def numbers(self, name: str, generation: str, only_last: int = 0) -> list[int]:
         """Which states the restore points of a generation are; fails the test for one that never was."""

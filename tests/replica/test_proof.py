@@ -1,4 +1,4 @@
-"""What is called ok is restorable: what is listed is checked, a loss is named and mended, and a late listing is no loss."""
+"""What is called ok is restorable: a listing is checked, a loss is named and mended, a late listing is no loss."""
 
 from collections.abc import Iterable
 from datetime import UTC, datetime

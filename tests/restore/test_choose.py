@@ -12,8 +12,10 @@ from replication.restore.choose import Source, choose
 from replication.restore.restore import RestoreOptions, restore
 from replication.restore.retry import Backoff
 from replication.restore.target import AtPosition, AtTime, Latest, Target
+from replication.sqlite.wal import WALHeader
+from replication.storage import container
 from replication.storage.memory import MemoryStorage
-from replication.storage.names import snapshot_name
+from replication.storage.names import segment_name, snapshot_name
 from replication.storage.replica_client import ReplicaClient
 from tests.restore.history import BEGAN, History, ReplicaBuilder, note_of, publish, scripts, write_history
 from tests.restore.test_every_commit import sha
@@ -50,7 +52,7 @@ def add(
 
 def chosen(*storages: MemoryStorage, target: Target | None = None) -> str:
     sources = [Source(f"replica {n}", ReplicaClient(storage)) for n, storage in enumerate(storages)]
-    return choose(sources, target or Latest(), None, threading.Event()).catalog.generation
+    return choose(sources, target or Latest(), None, threading.Event()).generation
 
 
 def test_notes_tell_the_order_whatever_the_times_say() -> None:
@@ -62,14 +64,33 @@ def test_notes_tell_the_order_whatever_the_times_say() -> None:
     assert chosen(storage) == OTHER
 
 
-def test_note_times_tell_where_the_link_between_is_gone() -> None:
+def test_promise_3_the_clocks_of_hosts_alone_order_nothing() -> None:
+    """The link between is gone, and the store's times too: what a host's clock said is no proof."""
     storage = MemoryStorage()
     add(storage, OLD, 900, timedelta(0), previous="")
     add(storage, NEW, 1, DAY, previous="1111111111111111")
     # A copy without its times.
     for name in storage.names():
         storage.replace(name, storage.read(name), BEGAN)
+    with pytest.raises(NoRestorePointError, match=f"-generation: {NEW} .*{OLD}"):
+        chosen(storage)
+
+
+def test_promise_3_the_store_decides_where_a_host_had_another_time() -> None:
+    """The newer generation is of a host whose clock was behind; its database has gone on."""
+    storage = MemoryStorage()
+    add(storage, OLD, 5, timedelta(0), previous="")
+    builder = add(storage, NEW, 6, DAY, previous="")
+    head = b"SQLite format 3\0" + bytes(8) + (6).to_bytes(4, "big") + bytes(4096 - 28)
+    behind = note_of(Position(NEW, 0, 0), 1, 4096, time=(BEGAN - DAY).isoformat())
+    builder.now = BEGAN + DAY
+    builder.snapshot(0, head, behind)
     assert chosen(storage) == NEW
+    # Without the change counter the store alone speaks for it: a copy in the order of names looks the same.
+    builder.now = BEGAN + DAY
+    builder.snapshot(0, head.replace((6).to_bytes(4, "big"), (5).to_bytes(4, "big"), 1), behind)
+    with pytest.raises(NoRestorePointError, match=r"clock of its host.*-generation"):
+        chosen(storage)
 
 
 def test_notes_in_a_ring_end_in_an_answer() -> None:
@@ -86,12 +107,34 @@ def test_litestream_goes_by_time_and_counter() -> None:
     assert chosen(storage) == NEW
 
 
-def test_a_copy_without_times_goes_by_the_counter() -> None:
+def test_promise_3_a_copy_without_times_goes_by_the_salts_and_by_nothing_else() -> None:
+    """The change counter alone is no proof: a database that was set back has a lower one."""
     storage = MemoryStorage()
     add(storage, OLD, 5, timedelta(0))
     add(storage, NEW, 6, timedelta(0))
     for name in storage.names():
         storage.replace(name, storage.read(name), BEGAN)
+    with pytest.raises(NoRestorePointError, match=f"-generation: {NEW} .*{OLD}"):
+        chosen(storage)
+    for generation, salt in ((OLD, 7), (NEW, 10)):
+        wal = WALHeader(False, 4096, 1, salt, salt, (0, 0)).pack()
+        for number in range(2):
+            name = segment_name(Position(generation, number, 0))
+            storage.replace(name, b"".join(container.compress([wal])), BEGAN)
+    assert chosen(storage) == NEW
+
+
+def test_promise_3_two_generations_within_one_second_are_in_the_order_of_their_times() -> None:
+    """Litestream restarted, on a store with times in whole seconds, and nothing but updates in between."""
+    storage = MemoryStorage()
+    add(storage, OLD, 5, timedelta(0))
+    add(storage, NEW, 5, timedelta(0))
+    seconds = {OLD: (1, 2), NEW: (2, 3)}
+    for generation, (first, last) in seconds.items():
+        for name in storage.names():
+            if generation in name:
+                time = BEGAN + timedelta(seconds=first if "snapshots" in name else last)
+                storage.replace(name, storage.read(name), time)
     assert chosen(storage) == NEW
 
 
@@ -118,7 +161,9 @@ def test_a_generation_without_a_snapshot_is_never_chosen() -> None:
     add(storage, OLD, 5, timedelta(0))
     add(storage, NEW, 6, DAY)
     storage.delete([snapshot_name(NEW, 0)])
-    assert chosen(storage) == OLD
+    with pytest.raises(NoRestorePointError, match=f"{NEW} is newer.*no snapshot.*{OLD}"):
+        chosen(storage)
+    assert choose([Source("x", ReplicaClient(storage))], Latest(), OLD, threading.Event()).generation == OLD
     storage.delete([snapshot_name(OLD, 0)])
     with pytest.raises(NoRestorePointError, match=f"{NEW}, {OLD}"):
         chosen(storage)
@@ -185,6 +230,12 @@ def test_another_replica_takes_over_when_the_best_one_fails(history: History, tm
     name = snapshot_name(history.commits[-1].at().generation, 2)
     broken.replace(name, broken.read(name)[:-1])
     sources = [Source("broken", ReplicaClient(broken)), Source("good", ReplicaClient(good))]
+    result = restore(sources, tmp_path / "older", RestoreOptions(backoff=Backoff(base_seconds=0)))
+    assert (result.replica, sha(tmp_path / "older")) == ("broken", history.commits[-1].sha)
+    assert name in result.warnings[0]
+    base = snapshot_name(history.commits[-1].at().generation, 0)
+    broken.replace(base, broken.read(base)[:-1])
+    sources = [Source("broken", ReplicaClient(broken)), Source("good", ReplicaClient(good))]
     result = restore(sources, tmp_path / "out", RestoreOptions(backoff=Backoff(base_seconds=0)))
     assert (result.replica, sha(tmp_path / "out")) == ("good", history.commits[-1].sha)
     assert name in result.warnings[0]
@@ -204,10 +255,25 @@ def test_a_newer_generation_that_cannot_be_restored_from_is_never_passed_over_si
     with pytest.raises(CorruptObjectError, match=f"{name}.*{OLD}"):
         chosen(storage)
     storage.delete([name])
-    found = choose([Source("x", ReplicaClient(storage))], Latest(), None, threading.Event())
-    assert found.catalog.generation == OLD
-    assert NEW in found.warnings[0]
+    with pytest.raises(NoRestorePointError, match=f"{NEW} is newer.*{OLD}"):
+        chosen(storage)
     # One that is older, or that began after the moment asked for, is nobody's concern.
     assert (
         choose([Source("x", ReplicaClient(storage))], AtTime(BEGAN + DAY / 2), None, threading.Event()).warnings == ()
     )
+
+
+def test_promise_3_no_replica_takes_over_that_is_behind(history: History, tmp_path: Path) -> None:
+    """It would give an older commit for the newest: both are named instead."""
+    broken, behind = MemoryStorage(), MemoryStorage()
+    publish(history, broken, noted=True)
+    publish(history, behind, noted=True)
+    names = sorted(name for name in behind.names() if "/wal/" in name)
+    behind.delete(names[-1:])
+    broken.replace(names[0], broken.read(names[0])[:-1])
+    sources = [Source("broken", ReplicaClient(broken)), Source("behind", ReplicaClient(behind))]
+    with pytest.raises(CorruptObjectError, match=r"Replica behind: it can be restored up to .*-replica behind"):
+        restore(sources, tmp_path / "out", RestoreOptions(backoff=Backoff(base_seconds=0)))
+    assert list(tmp_path.iterdir()) == []
+    result = restore(sources[1:], tmp_path / "out", RestoreOptions(backoff=Backoff(base_seconds=0)))
+    assert result.replica == "behind"

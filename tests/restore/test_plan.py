@@ -106,7 +106,10 @@ def test_promise_3_rules_of_every_plan(catalog: Catalog, target: Target) -> None
     inside = [item for item in catalog.segments if item.index == index]
     if plan.snapshot.note is None and places and places[-1][0] == index and not isinstance(target, AtIndex):
         whole = not isinstance(target, AtPosition) and plan.segments[-1] == inside[-1]
-        assert whole or plan.witnesses == tuple(inside[inside.index(plan.segments[-1]) :])
+        if plan.proof in ("same", "start"):
+            assert plan.witnesses == plan.segments
+        else:
+            assert whole or plan.witnesses == tuple(inside[inside.index(plan.segments[-1]) :])
     json.dumps(plan.values())
     assert sum(line.startswith(" ") for line in plan.lines()) == plan.objects
 
@@ -142,15 +145,25 @@ def snapshot(index: int, second: int, held: int | None = None) -> Snapshot:
     return Snapshot(SnapshotInfo(GENERATION, index, 10, BEGAN + second * SECOND), note)
 
 
-def test_litestreams_snapshot_of_a_lower_index_is_preferred_to_an_unsure_one() -> None:
-    catalog = Catalog(GENERATION, (snapshot(0, 0), snapshot(1, 9)), (segment(0, 0, 1), segment(1, 0, 2)))
-    assert make_plan(catalog, Latest()).snapshot.info.index == 0
-    catalog = Catalog(GENERATION, (snapshot(0, 0), snapshot(1, 2)), (segment(0, 0, 1), segment(1, 0, 3)))
-    assert make_plan(catalog, Latest()).snapshot.info.index == 1
-    # Without one it serves: the database may simply have been idle.
-    catalog = Catalog(GENERATION, (snapshot(1, 9),), (segment(1, 0, 2),))
-    assert make_plan(catalog, Latest()).snapshot.info.index == 1
-    assert "integrity check" in make_plan(catalog, Latest()).remarks[0]
+def test_promise_3_a_snapshot_of_litestream_needs_something_written_after_it() -> None:
+    """It may hold commits whose WAL never arrived."""
+    first, second = segment(0, 0, 1), segment(1, 0, 2)
+    # Nothing was written after it: it must be proven to hold what the WAL holds.
+    catalog = Catalog(GENERATION, (snapshot(0, 0), snapshot(1, 9)), (first, second))
+    plan = make_plan(catalog, Latest())
+    assert (plan.snapshot.info.index, plan.proof, plan.witnesses) == (1, "same", (second,))
+    # A segment after it, and more than one for a point inside its index.
+    catalog = Catalog(GENERATION, (snapshot(0, 0), snapshot(1, 2)), (first, segment(1, 0, 3)))
+    assert (make_plan(catalog, Latest()).snapshot.info.index, make_plan(catalog, Latest()).proof) == (1, "")
+    inside = AtPosition(Position(GENERATION, 1, end_of(1)))
+    ours = (segment(1, 0, 3), segment(1, end_of(2), 4), segment(1, end_of(3), 5))
+    for created, expected in ((2, "inside"), (3, "inside"), (4, None), (9, None)):
+        catalog = Catalog(GENERATION, (snapshot(1, created),), ours)
+        plan_inside = plan_of(catalog, inside)
+        assert (plan_inside.proof if plan_inside else None) == expected
+    # A later index is enough, whatever the times.
+    catalog = Catalog(GENERATION, (snapshot(1, 9),), (*ours, segment(2, 0, 6)))
+    assert make_plan(catalog, inside).proof == "inside"
 
 
 def test_a_newer_snapshot_bridges_a_gap() -> None:

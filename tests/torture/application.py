@@ -1,4 +1,4 @@
-"""The application of one history, and what becomes of its database: writers, readers, checkpoints, files that go.
+"""The application of one history: writers, readers, checkpoints, and writers that are killed.
 
 Every method is one step, and does nothing where it makes no sense just then. It keeps the oracle of all commits,
 and the causes that a new generation may have. What the engine does is known to it by two properties alone.
@@ -8,9 +8,9 @@ from abc import ABC, abstractmethod
 from collections import Counter
 from pathlib import Path
 
-from replication.sqlite.checksum import WAL_HEADER_SIZE
 from tests.torture.crew import Crew
 from tests.torture.mirror import Oracle
+from tests.torture.mortal import NEVER, TORN, Ending, Mortal
 
 ROWS_MAX = 40
 """Rows that the table may have before most of them are deleted, so that a database stays small."""
@@ -20,8 +20,14 @@ class Application(ABC):
     """Two processes with a writer and a reader each. `settings` are page size, auto_vacuum and autocheckpoint."""
 
     def __init__(
-        self, folder: Path, crews: dict[str, Crew], counts: Counter[str], settings: tuple[int, str, int]
+        self,
+        folder: Path,
+        crews: dict[str, Crew],
+        mortal: Mortal,
+        counts: Counter[str],
+        settings: tuple[int, str, int],
     ) -> None:
+        self.mortal = mortal
         self.folder, self.path, self.wal = folder, folder / "app.db", folder / "app.db-wal"
         self.crews, self.counts, self.settings = crews, counts, settings
         self.oracle = Oracle()
@@ -32,6 +38,8 @@ class Application(ABC):
         """The database was replaced, and the WAL of the file before lies beside it."""
         self.writing: str | None = None
         """Who has a transaction open, with frames in the WAL."""
+        self.loose = self.torn = False
+        """A writer died, and left frames that do not count; or an index that says nothing, so that they will."""
         self.reading: set[str] = set()
         self.is_open = False
 
@@ -39,6 +47,11 @@ class Application(ABC):
     @abstractmethod
     def holding(self) -> bool:
         """The engine's pin is there, and was before this step began."""
+
+    @property
+    @abstractmethod
+    def shares_its_index(self) -> bool:
+        """The engine holds nothing, or the -shm that is beside the database."""
 
     @property
     @abstractmethod
@@ -58,6 +71,7 @@ class Application(ABC):
 
     def close_application(self) -> None:
         if self.is_open:
+            self.mend_index()
             self.end("ROLLBACK")
             for crew in self.crews.values():
                 crew.close_all()
@@ -69,19 +83,50 @@ class Application(ABC):
     def commit(self, writer: str, kind: str) -> None:
         if not self.is_open or self.writing == writer:
             return
-        size = {"small": 8, "medium": 700, "large": 9000}.get(kind, 8)
-        statements = ["BEGIN IMMEDIATE", f"INSERT INTO t(b) VALUES(randomblob({max(size, 16)}))"]
-        if kind == "update":
-            statements.append("UPDATE t SET b=randomblob(300) WHERE a % 5 = 1")
-        elif kind == "shrink":
-            statements.append("DELETE FROM t WHERE a < (SELECT max(a) FROM t) - 3")
-        done = self.crews[writer].commit(writer, *statements, "COMMIT")
+        self.mend_index()
+        done = self.crews[writer].commit(writer, *_statements(kind))
         self._committed(done)
         if kind == "vacuum" and done:
             self._committed(self.crews[writer].commit(writer, "VACUUM"))
         rows = self.crews[writer].run(writer, "SELECT count(*) FROM t") if done else None
         if rows and rows[0][0] > ROWS_MAX:
             self.commit(writer, "shrink")
+
+    def die(self, kind: str, moment: int) -> None:
+        """A writer in a process of its own is killed at that moment of its commit, or lives if it has less to do."""
+        if self.writing is None and not self.left_wal and self.oracle.states:
+            # What the one before left may count by now, if meanwhile nobody was there who knew that it does not.
+            self.recount()
+            ending = self._mortal(moment, *_statements(kind))
+            self.counts[f"writers that {'died' if ending.killed else 'were busy' if ending.busy else 'lived'}"] += 1
+            if ending.killed:
+                self.loose, self.torn = True, moment == TORN
+                self.causes.add("frames without a commit")
+            elif ending.sha256 is not None:
+                self.tell(ending.sha256)
+            if not self.torn:
+                self.recount()
+
+    def mend_index(self) -> None:
+        """Whoever begins now mends an index that is torn; what then counts is told before anything follows it."""
+        if self.torn:
+            self.recount()
+
+    def recount(self) -> None:
+        """After a death, SQLite says what counts: what did before, unless nobody was left who knew."""
+        if self.loose and not self.left_wal:
+            sha = self._mortal(NEVER, "SELECT 1").sha256
+            if sha is not None:
+                self.torn = False
+                self.tell(sha)
+
+    def _mortal(self, moment: int, *statements: str) -> Ending:
+        pragmas = (
+            "PRAGMA busy_timeout = 0",
+            "PRAGMA cache_size = 5",
+            f"PRAGMA wal_autocheckpoint = {self.settings[2]}",
+        )
+        return self.mortal.write(self.path, [*statements], moment, pragmas)
 
     def _committed(self, sha: str | None) -> None:
         if sha is None:
@@ -95,12 +140,14 @@ class Application(ABC):
             self.oracle.add(sha)
             self.counts["commits"] += 1
             self.unseen = True
+            self.loose = False
             if not self.holding:
                 self.causes.add("commit unseen")
 
     def spill(self, writer: str) -> None:
         """Begin a transaction larger than the cache, or go on with it: frames without a commit."""
         if self.is_open and self.writing in (None, writer):
+            self.mend_index()
             begin = ["BEGIN IMMEDIATE"] if self.writing is None else []
             done = self.crews[writer].run(writer, *begin, *["INSERT INTO t(b) VALUES(randomblob(900))"] * 15)
             self.writing = writer if done is not None else self.writing
@@ -118,6 +165,7 @@ class Application(ABC):
     def read(self, side: str) -> None:
         """A reader begins, and stays; or ends."""
         if self.is_open and side not in self.reading:
+            self.mend_index()
             if self.crews[side].run(f"{side} reader", "BEGIN", "SELECT count(*) FROM t") is not None:
                 self.reading.add(side)
         elif side in self.reading:
@@ -126,55 +174,11 @@ class Application(ABC):
 
     def checkpoint_of_others(self, side: str, mode: str) -> None:
         if self.is_open and self.writing != side:
+            self.mend_index()
             rows = self.crews[side].run(side, f"PRAGMA wal_checkpoint({mode})")
             self.counts[f"checkpoints of others, {'busy' if rows is None or rows[0][0] else 'done'}"] += 1
             if mode == "TRUNCATE":
                 self.causes.add("truncate")
-
-    def replace(self, leave_wal: bool) -> None:
-        """Another database is put in place by a rename, as a restored backup is."""
-        self.close_application()
-        if self.left_wal:
-            return
-        other = self.folder / "other.db"
-        crew = self.crews["left"]
-        crew.open("other", other, *self.settings)
-        crew.run("other", "CREATE TABLE t(a INTEGER PRIMARY KEY, b)")
-        sha = crew.commit("other", "INSERT INTO t(b) VALUES(randomblob(2000))")
-        assert sha is not None
-        crew.close("other")
-        # Of a WAL that was restarted since the engine looked, nobody could tell to which file it belongs.
-        self.left_wal = leave_wal and self.wal.exists() and self.wal.read_bytes()[:WAL_HEADER_SIZE] == self.followed
-        if not self.left_wal:
-            self._remove_wal()
-        other.rename(self.path)
-        self.causes.add("replaced")
-        self.tell(sha)
-        if not self.left_wal:
-            self.open_application()
-
-    def mend(self) -> None:
-        """The operator does what the error says."""
-        if self.left_wal:
-            self._remove_wal()
-            self.left_wal = False
-
-    def remove_wal(self) -> None:
-        """All is in the database file and the application is closed: somebody tidies up what lies beside it."""
-        if self.is_open:
-            self.end("ROLLBACK")
-            for side in sorted(self.reading):
-                self.read(side)
-            rows = self.crews["left"].run("left", "PRAGMA wal_checkpoint(FULL)")
-            if rows is not None and rows[0][0] == 0 and rows[0][1] == rows[0][2]:
-                self.close_application()
-                self._remove_wal()
-                self.causes.add("wal removed")
-                self.open_application()
-
-    def _remove_wal(self) -> None:
-        self.wal.unlink(missing_ok=True)
-        self.wal.with_name("app.db-shm").unlink(missing_ok=True)
 
     def act(self, names: str) -> None:
         """Something that others do between two steps of ours, or several things, one after the other."""
@@ -190,3 +194,15 @@ class Application(ABC):
                 self.spill("left")
             elif verb == "end":
                 self.end(rest)
+            elif verb == "die":
+                self.die("large", int(rest))
+
+
+def _statements(kind: str) -> list[str]:
+    size = {"small": 8, "medium": 700, "large": 9000}.get(kind, 8)
+    statements = ["BEGIN IMMEDIATE", f"INSERT INTO t(b) VALUES(randomblob({max(size, 16)}))"]
+    if kind == "update":
+        statements.append("UPDATE t SET b=randomblob(300) WHERE a % 5 = 1")
+    elif kind == "shrink":
+        statements.append("DELETE FROM t WHERE a < (SELECT max(a) FROM t) - 3")
+    return [*statements, "COMMIT"]

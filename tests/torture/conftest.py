@@ -32,14 +32,17 @@ class Torture:
         self.long = MINUTES > 0
         self._end = time.monotonic() + MINUTES * 60
 
-    def rounds(self, short: int) -> Iterator[random.Random]:
-        """A chance for each round: `short` rounds, or as many as fit into the minutes. Counted as "rounds".
+    def rounds(self, short: int, at_least: int = 1) -> Iterator[random.Random]:
+        """A chance for each round: `short` rounds, or as many as fit into the minutes, `at_least` so many of these.
+
+        Counted as "rounds".
 
         A round that fails is repeated alone by its number: SEED=seed and TORTURE_ROUND=number.
         """
         only = os.environ.get("TORTURE_ROUND")
         for number in [int(only)] if only else itertools.count():
-            if number and not only and (time.monotonic() > self._end if self.long else number >= short):
+            over = number >= at_least and time.monotonic() > self._end if self.long else number >= short
+            if number and not only and over:
                 return
             print(f"seed {self.seed} round {number}", flush=True)
             yield random.Random(f"{self.seed}/{number}")

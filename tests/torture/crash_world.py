@@ -59,8 +59,6 @@ class World:
         """The number of the newest state that was restored; what is restored later is no older."""
         self.acknowledged = 0
         """The number of the state at the last position acknowledged, which may be older: a kill can hide the last."""
-        self.interrupted = 0
-        """Restores of a commit that a kill interrupted: see killable.py."""
         self._nursery = nursery
         self._location = location
         self.client = ReplicaClient(open_storage(location or FileLocation(self.replica)))
@@ -161,7 +159,6 @@ class World:
     def await_arrival(self) -> None:
         """Everything that was committed arrives; the writer must be paused."""
         newest = len(self.application.states()) - 1
-        interrupted = self.interrupted
         deadline = time.monotonic() + ARRIVAL_SECONDS_MAX
         found: object = None
         while True:
@@ -172,10 +169,9 @@ class World:
             except ReplicationError as error:
                 # The replica may be changing under the restore.
                 found = error
-            if found == newest and self.interrupted == interrupted:
+            if found == newest:
                 self.arrived = newest
                 return
-            interrupted = self.interrupted
             assert time.monotonic() < deadline, f"{newest} does not arrive, but {found}; {self._tail()}"
             time.sleep(0.01)
 
@@ -194,9 +190,6 @@ class World:
         result = restore([Source("test", self.client)], output, RestoreOptions(target=target, integrity_check="none"))
         states = {sha: number for number, sha in enumerate(self.application.states())}
         found = states.get(sha256(output))
-        if found is None:
-            found = self.application.interrupted(output)
-            self.interrupted += found is not None
         output.unlink()
         return found, result.position
 

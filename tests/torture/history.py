@@ -14,6 +14,7 @@ from typing import Any
 
 from replication.database.checkpoint import CheckpointPolicy
 from replication.database.database import Database
+from replication.database.source_files import WRITTEN
 from replication.database.tail import Mark
 from replication.database.unwritten import PROOF_NAME
 from replication.errors import DatabaseError, StorageError
@@ -24,10 +25,11 @@ from replication.restore.restore import RestoreOptions, restore
 from replication.restore.target import AtPosition, Latest, Target
 from replication.storage.replica_client import ReplicaClient
 from tests.engine.running import restore_points
-from tests.torture.application import Application
 from tests.torture.crew import Crew
+from tests.torture.files import Files
 from tests.torture.interleaving import Between
 from tests.torture.mirror import Mirror, Store
+from tests.torture.mortal import Mortal
 
 JUSTIFIED = {
     "no generation exists": {"start"},
@@ -40,6 +42,8 @@ JUSTIFIED = {
     "wal removed by another process": {"wal removed", "replaced"},
     "wal replaced by another process": {"wal removed", "replaced"},
     "page size changed": {"replaced"},
+    "-shm removed or replaced by another process": {"shm removed", "wal removed", "replaced", "rewritten"},
+    WRITTEN: {"rewritten"},
     "asked for": {"asked for"},
 }
 """Reasons of new generations, and what must have happened for them. No other reason may ever be given."""
@@ -75,20 +79,21 @@ def skewed(clock: Clock) -> dict[str, Any]:
     }
 
 
-class History(Application):
+class History(Files):
     """See above. `counts` collects what happened over all histories."""
 
     def __init__(
         self,
         folder: Path,
         crews: dict[str, Crew],
+        mortal: Mortal,
         between: Between,
         counts: Counter[str],
         clock: Clock,
         settings: tuple[int, str, int],
         policy: CheckpointPolicy,
     ) -> None:
-        super().__init__(folder, crews, counts, settings)
+        super().__init__(folder, crews, mortal, counts, settings)
         self.between, self.clock, self.policy = between, clock, policy
         self.between.act = self.act
         self.last_mark: Mark | None = None
@@ -113,6 +118,11 @@ class History(Application):
     @property
     def holding(self) -> bool:
         return self.database is not None and self.database._held is not None and not self.opening
+
+    @property
+    def shares_its_index(self) -> bool:
+        held = self.database._held if self.database is not None else None
+        return held is None or held.wal_index.is_in_place()
 
     @property
     def followed(self) -> bytes | None:
@@ -228,6 +238,9 @@ class History(Application):
             words = str(error)
             if self.left_wal and "was replaced, but" in words:
                 self.counts["refusals to mix"] += 1
+            elif "while a snapshot was read" in words:
+                assert JUSTIFIED[WRITTEN] & self.causes, words
+                self.counts["snapshots given up"] += 1
             else:
                 assert any(part in words for part in BUSY_WORDS), words
                 self.counts["put off"] += 1
@@ -236,10 +249,22 @@ class History(Application):
             self.counts["steps of others inside ours"] += self.between.acted - before
         return False
 
+    def while_closed(self) -> None:
+        self.sync([])
+
+    def while_linked(self) -> None:
+        """Its other name is seen and told of, and nothing ends."""
+        if self.database is not None:
+            syncs = self.counts["syncs"]
+            self.sync([])
+            if self.counts["syncs"] > syncs:
+                assert "2 names (hard links)" in self.database.health.error, self.database.health
+
     # -- what must hold -------------------------------------------------------------------------------------------
 
     def check(self) -> None:
         """Every restore point that came is a state that was, and none is missing between two of a generation."""
+        self.recount()
         for mirror in self.mirrors.values():
             self.counts["restore points checked"] += mirror.look()
 
@@ -247,6 +272,7 @@ class History(Application):
         """All settles, the latest restore is the last commit, and so are `points` others what they must be."""
         self.end("ROLLBACK")
         self.mend()
+        self.recount()
         self.open_application()
         for side in sorted(self.reading):
             self.read(side)

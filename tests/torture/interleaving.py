@@ -5,6 +5,7 @@ locks are cut short, since nobody else moves while we wait.
 """
 
 import contextlib
+import os
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -19,10 +20,10 @@ from replication.replica import upload
 from replication.sqlite import connection as connection_module
 from replication.sqlite import hold as hold_module
 from replication.sqlite.hold import Hold
+from replication.sqlite.wal_index import WALIndex
 
 IMAGE_CHUNK_BYTES = 4096
 SEGMENT_BYTES = 16 << 10
-RESCAN_BYTES = 8 << 10
 READ_CHUNK_BYTES = 8 << 10
 
 
@@ -34,6 +35,7 @@ class Between:
         self.act: Callable[[str], None] = lambda name: None
         self.acting = False
         self.acted = 0
+        self.coarse = Coarse()
 
     def __call__(self) -> None:
         if self.planned and not self.acting:
@@ -45,6 +47,26 @@ class Between:
                     self.act(name)
                 finally:
                     self.acting = False
+
+
+class Coarse:
+    """What a file system says of times: whole `seconds`, as some do, or all that it knows for 0."""
+
+    def __init__(self) -> None:
+        self.seconds = 0
+
+    def __call__(self, function: Callable[..., os.stat_result]) -> Callable[..., os.stat_result]:
+        def called(*arguments: Any, **named: Any) -> os.stat_result:
+            found = function(*arguments, **named)
+            if not self.seconds:
+                return found
+            values = {name: getattr(found, name) for name in dir(found) if name.startswith("st_")}
+            for name in ("st_mtime", "st_ctime"):
+                values[name] = values[name] // self.seconds * self.seconds
+                values[f"{name}_ns"] = int(values[name]) * 10**9
+            return os.stat_result(tuple(found), values)
+
+        return called
 
 
 def around(between: Between, function: Callable[..., Any]) -> Callable[..., Any]:
@@ -64,19 +86,19 @@ def interleaved() -> Iterator[Between]:
     """The engine's steps with room between them, small pieces, and short waits."""
     between = Between()
     with pytest.MonkeyPatch.context() as patch:
+        for name in ("stat", "fstat"):
+            patch.setattr(os, name, between.coarse(getattr(os, name)))
         for module, name in (
             (hold_module, "_begin_reading"),
             (hold_module, "_passive"),
             (database_module, "decide"),
-            (follower_module, "advance"),
-            (tail, "_scan"),
+            (follower_module, "copy_frames"),
         ):
             patch.setattr(module, name, around(between, getattr(module, name)))
-        for kind, name in ((Follower, "copy"), (Hold, "read"), (Hold, "page_count")):
+        for kind, name in ((Follower, "copy"), (Hold, "read"), (Hold, "page_count"), (WALIndex, "read")):
             patch.setattr(kind, name, around(between, getattr(kind, name)))
         patch.setattr(image_module, "CHUNK_BYTES", IMAGE_CHUNK_BYTES)
         patch.setattr(upload, "SEGMENT_BYTES_MAX", SEGMENT_BYTES)
-        patch.setattr(tail, "RESCAN_BYTES", RESCAN_BYTES)
         patch.setattr(tail, "READ_CHUNK_BYTES", READ_CHUNK_BYTES)
         patch.setattr(connection_module, "BUSY_TIMEOUT_MS", 2)
         patch.setattr(hold_module, "BARRIER_WAIT_SECONDS_MAX", 0.002)

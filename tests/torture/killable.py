@@ -3,16 +3,12 @@
 The oracle is a file outside the database: one hash for each state, in order, written right after the commit. A writer
 that is killed between the two leaves one state untold; its successor tells it before it writes anything itself.
 
-There is one state that no successor tells. A writer puts the frames of a commit into the WAL, and then says in shared
-memory that they count. Killed between the two, while somebody else keeps the shared memory alive, it leaves a whole,
-valid commit that SQLite goes on without, and would have recovered had nobody been there. The application was never told
-of it, and whoever reads the WAL cannot know: a replica may have it, until the next commit takes its place.
+A commit whose frames are in the WAL, and which SQLite does not count, is no state: if somebody else keeps the shared
+memory alive nobody ever sees it, and otherwise SQLite's recovery makes it one, which the successor tells.
 """
 
-import sqlite3
 import subprocess
 import sys
-from contextlib import closing
 from pathlib import Path
 
 _WRITER = r"""
@@ -107,8 +103,6 @@ class Application:
         self.oracle = path.with_name("oracle")
         self._arguments = (page_size, seed, pause_seconds)
         self._lives = 0
-        self._killed_at: set[int] = set()
-        """How many states there were at each kill."""
         self._process: subprocess.Popen[str] | None = None
 
     def start(self) -> None:
@@ -140,7 +134,6 @@ class Application:
         assert self._process is not None
         self._process.kill()
         self._let_go()
-        self._killed_at.add(len(self.states()))
 
     def close(self) -> None:
         """End it in good order; as the last connection to its database it checkpoints and removes the WAL."""
@@ -157,18 +150,6 @@ class Application:
     def states(self) -> list[str]:
         """The hash of every state, in order."""
         return self.oracle.read_text().split()
-
-    def interrupted(self, restored: Path) -> int | None:
-        """The number of the last told state, if a restored file is sound and holds a commit that a kill interrupted."""
-        with closing(sqlite3.connect(restored)) as connection:
-            [[verdict]] = connection.execute("PRAGMA integrity_check").fetchall()
-            [[number]] = connection.execute("SELECT max(c) FROM t").fetchall()
-        # VACUUM has no number of its own, and always follows a state that has one.
-        known = {count - 1 for count in self._killed_at if number in (count, count - 1)}
-        if verdict == "ok" and known:
-            return max(known)
-        print(f"restored: state {number}, {verdict}; killed at {sorted(self._killed_at)}, {len(self.states())} states")
-        return None
 
     def _say(self, word: str) -> None:
         assert self._process is not None

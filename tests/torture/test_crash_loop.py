@@ -69,7 +69,6 @@ def pause(seconds: float) -> None:
 def arrive(world: World, torture: Torture) -> None:
     """With everything alive again, all that was committed reaches the replica."""
     world.application.start()
-    # One commit at least takes the place of one that a kill interrupted.
     world.application.go()
     world.application.stop()
     world.start_engine()
@@ -96,7 +95,6 @@ def play(world: World, cycles: int, chance: random.Random, torture: Torture) -> 
         world.check()
         world.check_leftovers()
         torture.counts["commits"] += len(world.application.states())
-        torture.counts["restores of interrupted commits"] += world.interrupted
         torture.counts["generations"] += len(world.client.generations())
     finally:
         world.abandon()

@@ -20,6 +20,7 @@ from tests.torture.conftest import Torture
 from tests.torture.crew import Crew
 from tests.torture.history import Clock, History, skewed
 from tests.torture.interleaving import Between, interleaved
+from tests.torture.mortal import FRAMES, TORN, Mortal
 
 HISTORIES_A_ROUND = 5
 STEPS_SHORT, STEPS_LONG = 80, 200
@@ -38,9 +39,15 @@ OTHERS = st.sampled_from(
     ["", "", "", "commit small", "commit small", "commit large", "commit shrink", "commit vacuum"]
     + [f"checkpoint {mode}" for mode in ("PASSIVE", "FULL", "RESTART", "TRUNCATE")]
     + ["read", "spill", "end COMMIT", "end ROLLBACK"]
+    + [f"die {FRAMES}", f"die {FRAMES}", f"die {TORN}", "die 0", "die 3"]
     # The WAL restarted in one place, twice if nothing of ours prevents it.
     + ["checkpoint PASSIVE, commit small", "commit small, checkpoint PASSIVE"]
     + ["commit small, checkpoint PASSIVE, commit small, checkpoint TRUNCATE"]
+    + [
+        f"die {FRAMES}, commit small",
+        f"checkpoint PASSIVE, die {FRAMES}",
+        f"checkpoint PASSIVE, die {FRAMES}, commit small",
+    ]
 )
 
 
@@ -55,6 +62,9 @@ SPREAD = st.lists(st.tuples(st.integers(0, PLACES_MAX), OTHERS), max_size=3).map
 MEANWHILE: st.SearchStrategy[list[str]] = st.one_of(st.just([]), st.lists(OTHERS, max_size=12), SPREAD, SPREAD)
 RARELY = st.sampled_from([False, False, False, False, True])
 """What ends a generation comes rarely, so that generations grow long; in its place there is a commit."""
+MOMENTS = st.one_of(st.sampled_from([FRAMES, FRAMES, FRAMES, TORN]), st.integers(0, 40))
+"""When a writer dies: most often where its commit is whole in the WAL, and does not count."""
+REWRITES = st.sampled_from(["", "commit", "closed", "closed", "tidy", "smaller tidy"])
 PUTS = st.one_of(st.none(), st.none(), st.integers(0, 3))
 
 
@@ -62,6 +72,7 @@ class Machine(RuleBasedStateMachine):
     """The rules. What is shared by all histories is set on a subclass (see below)."""
 
     crews: dict[str, Crew]
+    mortal: Mortal
     between: Between
     counts: Counter[str]
     clock: Clock
@@ -86,11 +97,15 @@ class Machine(RuleBasedStateMachine):
         policy=st.sampled_from(
             [CheckpointPolicy(10**6, 0, 0), CheckpointPolicy(10, 0, 0), CheckpointPolicy(20, 40, 60)]
         ),
+        tick_seconds=st.sampled_from([0, 0, 1, 2]),
     )
-    def begin(self, page_size: int, auto_vacuum: str, autocheckpoint: int, policy: CheckpointPolicy) -> None:
+    def begin(
+        self, page_size: int, auto_vacuum: str, autocheckpoint: int, policy: CheckpointPolicy, tick_seconds: int
+    ) -> None:
         self.clock.offset = 0.0
+        self.between.coarse.seconds = tick_seconds
         folder = Path(tempfile.mkdtemp(dir=self.place))
-        shared = (folder, self.crews, self.between, self.counts, self.clock)
+        shared = (folder, self.crews, self.mortal, self.between, self.counts, self.clock)
         self.history = History(*shared, (page_size, auto_vacuum, autocheckpoint), policy)
         self.counts["histories"] += 1
 
@@ -133,6 +148,31 @@ class Machine(RuleBasedStateMachine):
             self.now.replace(leave_wal)
         else:
             self.now.commit("left", "large")
+
+    @rule(kind=KINDS, moment=MOMENTS)
+    def die(self, kind: str, moment: int) -> None:
+        self.now.die(kind, moment)
+
+    @rule(again=st.booleans(), rarely=RARELY)
+    def remove_shm(self, again: bool, rarely: bool) -> None:
+        if rarely:
+            self.now.remove_shm(again)
+        else:
+            self.now.die("small", FRAMES)
+
+    @rule(how=REWRITES, rarely=RARELY)
+    def rewrite(self, how: str, rarely: bool) -> None:
+        if rarely:
+            self.now.rewrite(how)
+        else:
+            self.now.commit("left", "medium")
+
+    @rule(rarely=RARELY)
+    def use_other_name(self, rarely: bool) -> None:
+        if rarely:
+            self.now.use_other_name()
+        else:
+            self.now.commit("right", "small")
 
     @rule()
     def mend(self) -> None:
@@ -212,7 +252,7 @@ class Machine(RuleBasedStateMachine):
 @pytest.fixture
 def machine(torture: Torture, tmp_path: Path) -> Iterator[type[Machine]]:
     """The machine with its processes, the places between our steps, and a folder in memory where there is room."""
-    crews = {"left": Crew(), "right": Crew()}
+    crews, mortal = {"left": Crew(), "right": Crew()}, Mortal()
     clock = Clock()
     memory = Path("/dev/shm")
     with (
@@ -222,10 +262,17 @@ def machine(torture: Torture, tmp_path: Path) -> Iterator[type[Machine]]:
     ):
         for name, value in skewed(clock).items():
             patch.setattr(name, value)
-        shared: dict[str, Any] = {"crews": crews, "between": between, "counts": torture.counts, "clock": clock}
+        shared: dict[str, Any] = {
+            "crews": crews,
+            "mortal": mortal,
+            "between": between,
+            "counts": torture.counts,
+            "clock": clock,
+        }
         yield type("Machine", (Machine,), {**shared, "place": Path(place)})
     for crew in crews.values():
         crew.end()
+    mortal.end()
 
 
 def test_state_machine(torture: Torture, machine: type[Machine]) -> None:

@@ -1,5 +1,6 @@
 """The restore picker: every key of it, on replicas that hold a real history."""
 
+import threading
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -234,6 +235,47 @@ def test_tab_goes_to_the_next_replica(history: History, monkeypatch: pytest.Monk
         await picture.shows(pilot, "s3://backup/app", NEW)
 
     picked(store, steps)
+
+
+def test_promise_3_the_picker_takes_the_replica_that_answers_best(
+    history: History, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The one that restoring the latest state takes, and it says what the other has."""
+    store = store_of(history, PATH, monkeypatch, "s3", "disk")
+    store.publish(NEW, ago=3600)
+    store.publish(NEW, ago=3600, name="disk")
+    last = max(name for name in store.storages["s3"].names() if "/wal/" in name)
+    store.storages["s3"].delete([last])
+
+    async def steps(pilot: Drive) -> None:
+        assert await known(pilot) == at(store, 7)
+        await picture.shows(pilot, "disk://backup/app", "disk, which answers best", f"also s3 up to {at(store, 5)}")
+
+    picked(store, steps, LARGE)
+
+
+def test_promise_3_a_time_typed_while_the_points_are_read_is_kept(
+    store: Store, history: History, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The newest point is never restored in place of the one that was asked for."""
+    control = fake.FakeControl(fake.database(str(store.path)))
+    there = threading.Event()
+    store.storage.hang("folders", there)
+
+    async def steps(pilot: Drive) -> None:
+        await pilot.press("r")
+        await picture.shows(pilot, "reading what the replica holds")
+        await pilot.press("t", *"10-18 12:04", "enter")
+        await picture.shows(pilot, "is looked for")
+        await pilot.press("enter")
+        await picture.shows(pilot, "no point to restore yet")
+        there.set()
+        await picture.shows(pilot, "asked")
+        found = await known(pilot)
+        assert found.generation == OLD
+        assert picker_of(pilot.app.screen).cursor.asked == fake.NOW // 60 * 60 - 2 * 86400
+
+    drive(steps, control, config=store.config)
 
 
 def test_a_replica_with_nothing_says_what_to_do(history: History, monkeypatch: pytest.MonkeyPatch) -> None:

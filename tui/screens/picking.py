@@ -35,6 +35,8 @@ class PickingScreen(ShellScreen):
         """Why there is nothing to choose from."""
         self.planned: tuple[Position | None, Plan | str | None] = (None, None)
         """The last point a plan was asked for; the plan, why there is none, or None while it is made."""
+        self.asked: float | None = None
+        """A time that was asked for before anything was known: the cursor goes there as soon as it can."""
         self.busy = True
         self._fit = True
         self._reader: Reader | None = None
@@ -71,7 +73,7 @@ class PickingScreen(ShellScreen):
     # -- what the store is asked ------------------------------------------------------------------------------------
 
     def _list(self, name: str | None) -> None:
-        """List a replica, the first that answers if none is named."""
+        """List a replica, the one that answers best if none is named."""
         reader = self._reader
         assert reader is not None
         self.busy, self.error = True, ""
@@ -87,6 +89,8 @@ class PickingScreen(ShellScreen):
                 self.picker = self.picker.resurveyed(found.surveys)
             else:
                 self.picker, self._fit = opened(found.surveys), True
+            if self.asked is not None:
+                self.picker, self.asked = self.picker.at_time(self.asked), None
             self.moved()
 
         def failed(words: str) -> None:

@@ -11,7 +11,7 @@ from textual import on
 from textual.app import ComposeResult
 from textual.widgets import Input
 
-from replication.config.location import local_path
+from replication.config.location import output_path
 from replication.errors import UsageError
 from replication.restore.plan import Plan
 from replication.restore.restore import Check, RestoreOptions
@@ -21,7 +21,7 @@ from replication.sqlite.later import look as look_at
 from tui.blocks import error_lines, rule
 from tui.look import Look
 from tui.picker import Picker
-from tui.restore_lines import Choice, choice, key_lines, point, rows, title, utc
+from tui.restore_lines import Choice, choice, key_lines, point, replicas, rows, title, utc
 from tui.screens.commands import new_output
 from tui.screens.over import OverScreen
 from tui.screens.picking import PickingScreen
@@ -96,6 +96,8 @@ class RestoreScreen(PickingScreen):
             below += point(picker, now, width, look, "" if self.busy else self.words)
             plan = self.planned[1] if self.planned[0] == picker.position else None
             below += choice(self._choice(picker), plan, width, look)
+            if self.listed is not None and (self.listed.others or self.listed.passed_over):
+                below += replicas(self.listed.source.name, self.listed.others, width)
         if self.words:
             below += error_lines(self.words, width, "yellow")
         if picker is not None and self.size.height >= _ROWS_FOR_KEYS and not self._asking:
@@ -109,7 +111,8 @@ class RestoreScreen(PickingScreen):
         if self.picker is not None and self.window is not None:
             lines = rows(self.picker, self.window, self._seen(self.picker, timeline.size.height - 1), look)
         elif not self.error:
-            lines = error_lines("reading what the replica holds…", width, "")
+            then = f" then {utc(self.asked)} is looked for" if self.asked is not None else ""
+            lines = error_lines(f"reading what the replica holds…{then}", width, "")
         if self.error:
             stop = "" if self.error.endswith((".", "?", "!")) else "."
             lines += error_lines(f"{self.error}{stop} g tries again, tab the next replica, esc goes back", width)
@@ -181,9 +184,11 @@ class RestoreScreen(PickingScreen):
         text = event.value.strip()
         try:
             if self._asking == _OUTPUT:
-                self._output = local_path(text) if text else None
+                self._output = output_path(text) if text else None
             elif text and self.picker is not None:
                 self.go(self.picker.at_time(parse_asked(text, self.shell.now())))
+            elif text:
+                self.asked = parse_asked(text, self.shell.now())
         except UsageError as error:
             self.shell.tell(str(error), "warning")
             return

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from types import FrameType
 
-from replication.config.location import local_path
+from replication.config.location import output_path
 from replication.errors import NoBackupError, RestoreCancelledError, UsageError
 from replication.restore.choose import Source
 from replication.restore.restore import Progress, RestoreOptions, RestoreResult, prepare, restore
@@ -37,7 +37,7 @@ def run(args: Namespace) -> int:
         raise UsageError("output path required: with a replica URL, say where to with -o PATH")
     if args.output == "":
         raise UsageError("-o needs a path; leave it out to restore to the database's own")
-    output = local_path(args.output) if named.database is None or args.output is not None else named.database.path
+    output = output_path(args.output) if named.database is None or args.output is not None else named.database.path
     if args.if_db_not_exists and os.path.exists(output):  # noqa: PTH110 (false where Path.exists raises)
         say(f"{output} exists already: nothing to do")
         return 0

@@ -1,0 +1,60 @@
+"""Which generations came before ours, as a snapshot notes it: what we know ourselves, and what is at the place already.
+
+A host that was replaced, or a local folder that was lost, leaves nobody who knows. So whoever begins a generation at a
+place reads what is there and names it as older: then the order is in the notes, and no clock has to tell it. Later
+snapshots of the generation repeat that, since retention removes the first one.
+"""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from replication.database.origin import EARLIER_MAX, Origin
+from replication.errors import CorruptObjectError, ObjectNotFoundError
+from replication.storage.names import SnapshotInfo
+from replication.storage.replica_client import ReplicaClient
+
+_NEVER = datetime.min.replace(tzinfo=UTC)
+
+
+def lineage(client: ReplicaClient, origin: Origin) -> dict[str, str | int]:
+    """What a snapshot notes of the generations before that of `origin`. Raises StorageError.
+
+    `begins` says that nothing of the generation was at this place before it.
+    """
+    existing = client.snapshots(origin.generation)
+    noted = _noted(client, existing)
+    begins = not existing and not client.segments(origin.generation)
+    if noted is None:
+        noted = _at_the_place(client, origin)
+    known = [origin.previous, *origin.earlier, *noted]
+    ordered = [name for name in dict.fromkeys(known) if name and name != origin.generation]
+    found: dict[str, str | int] = {
+        "previous": ordered[0] if ordered else "",
+        "earlier": " ".join(ordered[1 : 1 + EARLIER_MAX]),
+    }
+    return {**found, "begins": 1} if begins else found
+
+
+def _noted(client: ReplicaClient, snapshots: Sequence[SnapshotInfo]) -> list[str] | None:
+    """What the newest of these snapshots that is ours names; None if there is none."""
+    for item in reversed(snapshots):
+        try:
+            note = client.read_note(item.name)
+        except (CorruptObjectError, ObjectNotFoundError):
+            continue
+        if note is not None:
+            return [str(note.get("previous", "")), *str(note.get("earlier", "")).split()]
+    return None
+
+
+def _at_the_place(client: ReplicaClient, origin: Origin) -> list[str]:
+    """All generations that are there, the newest first by the times of the store, where the order matters."""
+    found = [name for name in client.generations() if name != origin.generation]
+    if len(found) < 2 or (origin.previous and len(found) <= EARLIER_MAX):
+        return found
+
+    def newest(name: str) -> datetime:
+        snapshots, segments = client.contents(name)
+        return max([*(item.created for item in snapshots), *(item.created for item in segments)], default=_NEVER)
+
+    return sorted(found, key=newest, reverse=True)
