@@ -62,9 +62,14 @@ class CopiedBack:
                 pages[_page(frame)] = bytes(frame[FRAME_HEADER_SIZE:])
         return cls({page: data for page, data in pages.items() if page <= mark.database_pages}, size)
 
-    def without(self, pages: set[int]) -> "CopiedBack":
-        """The same, of other pages than these."""
-        return CopiedBack({page: data for page, data in self.pages.items() if page not in pages}, self.page_size)
+    def without_what_changed(self, wal: int, index: WALIndexHeader) -> "CopiedBack":
+        """The same, of pages that no frame of the WAL holds, and that the database had after each of its commits."""
+        changed, pages_min = set(), index.pages
+        for _, frame in _frames(wal, index.page_size, 1, index.frames):
+            changed.add(_page(frame))
+            pages_min = min(pages_min, _commit(frame) or pages_min)
+        left = {page: data for page, data in self.pages.items() if page <= pages_min and page not in changed}
+        return CopiedBack(left, self.page_size)
 
     def is_in(self, read: Read) -> bool:
         """True if the database file holds every page so."""
@@ -83,16 +88,19 @@ def is_of_this_life(wal: int, index: WALIndexHeader, read: Read) -> bool:
     found: dict[int, int] = {}
     newest: dict[int, int] = {}
     contents: dict[int, int] = {}
+    pages_min = index.pages
     for number, frame in _frames(wal, index.page_size, 1, index.frames):
         page = _page(frame)
+        pages_min = min(pages_min, _commit(frame) or pages_min)
         newest[page] = number
         if page not in contents:
             contents[page] = hash(read((page - 1) * index.page_size, index.page_size)[1])
         if page not in found and hash(bytes(frame[FRAME_HEADER_SIZE:])) == contents[page]:
             found[page] = number
     reached = max(found.values(), default=0)
-    # Without a later frame a checkpoint that came so far has copied them; one that was broken off has not come to all.
-    due = [page for page, number in newest.items() if number <= reached]
+    # Without a later frame a checkpoint that came so far has copied them, unless the database had become smaller; one
+    # that was broken off has not come to all.
+    due = [page for page, number in newest.items() if number <= reached and page <= pages_min]
     return bool(found) and 2 * sum(page in found for page in due) >= len(due)
 
 
@@ -108,11 +116,6 @@ def _commit(frame: memoryview) -> int:
 def commits_counted_after(wal: int, index: WALIndexHeader, frames: int) -> int:
     """How many commits that count the WAL holds after its first `frames` frames."""
     return sum(_commit(frame) > 0 for _, frame in _frames(wal, index.page_size, frames + 1, index.frames))
-
-
-def pages_of(wal: int, index: WALIndexHeader) -> set[int]:
-    """Every page of which the WAL holds a frame that counts."""
-    return {_page(frame) for _, frame in _frames(wal, index.page_size, 1, index.frames)}
 
 
 def _frames(wal: int, page_size: int, first: int, last: int) -> Iterator[tuple[int, memoryview]]:

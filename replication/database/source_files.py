@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from replication.database.continuity import last_commit as last_commit_in
-from replication.database.copied_back import CopiedBack, commits_counted_after, is_of_this_life, pages_of
+from replication.database.copied_back import CopiedBack, commits_counted_after, is_of_this_life
 from replication.database.follower import ContinuityLostError
 from replication.database.tail import Mark
 from replication.sqlite.errors import DatabaseBusyError
@@ -144,17 +144,24 @@ class SourceFiles:
     def were_left_alone(self, known: Written | None, mark: Mark, life_before: Path) -> bool:
         """True if only SQLite wrote to the file since it was `known`; `mark` is where the life that goes on ends.
 
-        `life_before` is the shadow file of the life before that one, if it is still there.
+        `life_before` is the shadow file of the life before that one, if it is still there. Raises DatabaseBusyError.
         """
         if known == self.written:
             return True
-        index = self._read_index()
+        for _ in range(CHECK_TRIES_MAX):
+            index = self._read_index()
+            if self._looks_left_alone(index, mark, life_before):
+                return True
+            if self._stood_still(index):
+                return False
+        raise DatabaseBusyError(f"{self._path} is checkpointed without a pause; trying again")
+
+    def _looks_left_alone(self, index: WALIndexHeader, mark: Mark, life_before: Path) -> bool:
         if index.frames and index.salts != mark.header.salts:
             # Another life, which the copy tells.
             return True
         if index.attempted == index.backfilled > 0:
-            # Compared when the database was taken hold of.
-            return True
+            return self._holds(index, COMPARED_FRAMES_FIRST)
         with suppress(FileNotFoundError), self._wal_path.open("rb") as wal:
             if not index.frames:
                 # A restart was published, so all of the life that the WAL still holds had been copied back.
@@ -163,7 +170,7 @@ class SourceFiles:
                 left = CopiedBack.whole(life_before, end)
                 if index.attempted > index.backfilled:
                     # Some of this life may have been copied back too; those pages are read from the WAL.
-                    left = left.without(pages_of(wal.fileno(), index))
+                    left = left.without_what_changed(wal.fileno(), index)
                 if left.pages:
                     return left.is_in(self._hold.read)
             return is_of_this_life(wal.fileno(), index, self._hold.read)

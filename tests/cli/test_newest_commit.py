@@ -47,7 +47,10 @@ def set_time(path: Path, second: float) -> None:
 
 
 def spread(root: Path, start: float = 0.0) -> list[Path]:
-    """One second between one object and the next: the snapshot, then segments in order."""
+    """One second between one object and the next: the snapshot, then segments in order, each a commit."""
+    for path in list(root.rglob("*.wal.lz4")):
+        if not content(path):
+            path.unlink()
     ordered = sorted(root.rglob("*.snapshot.lz4")) + sorted(root.rglob("*.wal.lz4"))
     for number, path in enumerate(ordered):
         set_time(path, start + number)
@@ -170,9 +173,11 @@ def test_promise_3_one_long_segment_reaches_further_than_what_begins_later(
     published: Published, tmp_path: Path
 ) -> None:
     first, second, named = two_replicas(published, tmp_path)
-    segments = sorted(first.rglob("*.wal.lz4"))
+    # Without end marks: each of the others is a commit.
+    segments = [path for path in sorted(first.rglob("*.wal.lz4")) if content(path)]
+    names = [path.name[:8] for path in segments]
     # The last one that has several, so that no snapshot reaches as far.
-    index = [path.name[:8] for path in segments if len(list(first.rglob(f"{path.name[:8]}_*"))) > 1][-1]
+    index = [name for name in names if names.count(name) > 1][-1]
     group = sorted(first.rglob(f"{index}_*"))
     whole = b"".join(content(path) for path in group)
     note = container.decode_note(group[0].read_bytes())
@@ -222,14 +227,15 @@ def test_promise_3_what_one_replica_lost_another_has(published: Published, tmp_p
         "access-key-id: canarycanary, secret-access-key: canarycanary}"
     )
     first, second, named = two_replicas(published, tmp_path, away)
-    listed = json.loads(succeeds("wal", "-json", published.url).out)
-    last = listed[-1]["index"]
+    # Each segment is a commit, and what has no content an end mark.
+    indexes = [int(path.name[:8], 16) for path in published.segments if content(path)]
+    last = max(indexes)
     for path in first.rglob("00000001_*.wal.lz4"):
         path.unlink()
     result = succeeds("restore", "-o", tmp_path / "whole.db", *named)
     assert rows(tmp_path / "whole.db") == ROUNDS
     assert "away could not be read" in result.err
-    assert restored(tmp_path, "-index", "1", *named)[0] == sum(item["index"] <= 1 for item in listed)
+    assert restored(tmp_path, "-index", "1", *named)[0] == sum(index <= 1 for index in indexes)
     # Neither has it whole: every replica is named, with what it says.
     for path in second.rglob(f"{last:08x}_*.wal.lz4"):
         path.unlink()
@@ -295,10 +301,11 @@ def test_promise_3_the_end_of_an_index_that_is_lost_is_missed(published: Publish
     index = next(
         name
         for path in published.segments
-        if len(list(published.root.rglob(f"{path.name[:8]}_*"))) > 1
+        if len([item for item in published.root.rglob(f"{path.name[:8]}_*") if content(item)]) > 1
         for name in [path.name[:8]]
     )
-    group = sorted(published.root.rglob(f"{index}_*"))
+    # Behind it the end mark stays, which is no commit.
+    group = [path for path in sorted(published.root.rglob(f"{index}_*")) if content(path)]
     following = published.root.rglob(f"{int(index, 16) + 1:08x}_00000000.wal.lz4")
     if not list(following):
         pytest.skip("the index in several segments is the last one")

@@ -9,15 +9,17 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from replication.database import database as database_module
 from replication.database import follower as follower_module
 from replication.database.follower import Follower
-from replication.database.source_files import SHM_REMOVED, WRITTEN
+from replication.database.source_files import SHM_REMOVED, WRITTEN, SourceFiles
 from replication.errors import DatabaseError
 from replication.sqlite.hold import Hold
+from replication.sqlite.wal_index import WALIndexHeader
 from tests.database.shared_memory import tear_index
 from tests.foreign import Shell
 from tests.replica.bench import Bench
@@ -361,6 +363,45 @@ def test_promise_2_a_writer_that_dies_while_the_database_is_opened_costs_no_gene
     bench.restart()
     bench.commit()
     assert len(bench.reasons()) == 1
+    bench.replica().sync()
+    assert bench.restored() == bench.states[-1]
+
+
+def test_promise_2_a_checkpoint_while_the_files_are_compared_costs_no_generation(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks = SourceFiles._looks_left_alone
+
+    def looked(files: SourceFiles, index: WALIndexHeader, *arguments: Any) -> bool:
+        bench.app.execute("PRAGMA wal_checkpoint(PASSIVE)")
+        return looks(files, index, *arguments)
+
+    rows(bench, 20)
+    bench.database.checkpoint()
+    bench.write("UPDATE t SET b = randomblob(300)")
+    bench.database.sync()
+    monkeypatch.setattr(SourceFiles, "_looks_left_alone", looked)
+    bench.restart(lambda: os.utime(bench.path, ns=(1, 1)))
+    assert len(bench.reasons()) == 1
+
+
+def test_promise_2_a_database_that_became_smaller_and_was_recovered_costs_no_generation(bench: Bench) -> None:
+    def checkpointed_and_killed() -> None:
+        bench.app.execute("PRAGMA wal_checkpoint(PASSIVE)")
+        bench.app.kill()
+        bench.app.close()  # its pipes
+
+    rows(bench, 20)
+    bench.database.checkpoint()
+    # Pages that are freed are not written.
+    bench.app.execute("PRAGMA secure_delete=OFF")
+    bench.write("DELETE FROM t WHERE a > 3")
+    bench.write("VACUUM")
+    bench.database.sync()
+    bench.restart(checkpointed_and_killed)
+    assert len(bench.reasons()) == 1
+    bench.app = Shell(bench.path).open(autocheckpoint=False)
+    bench.commit()
     bench.replica().sync()
     assert bench.restored() == bench.states[-1]
 

@@ -101,7 +101,7 @@ class Application(ABC):
             self.counts[f"writers that {'died' if ending.killed else 'were busy' if ending.busy else 'lived'}"] += 1
             if ending.killed:
                 self.loose, self.torn = True, moment == TORN
-                self.causes.add("frames without a commit")
+                self.causes |= {"frames without a commit", "torn"} if self.torn else {"frames without a commit"}
             elif ending.sha256 is not None:
                 self.tell(ending.sha256)
             if not self.torn:

@@ -43,7 +43,7 @@ JUSTIFIED = {
     "wal replaced by another process": {"wal removed", "replaced"},
     "page size changed": {"replaced"},
     "-shm removed or replaced by another process": {"shm removed", "wal removed", "replaced", "rewritten"},
-    WRITTEN: {"rewritten"},
+    WRITTEN: {"rewritten", "recovered twice"},
     "asked for": {"asked for"},
 }
 """Reasons of new generations, and what must have happened for them. No other reason may ever be given."""
@@ -137,11 +137,14 @@ class History(Files):
             assert known, f"a generation began for a reason that nothing here may lead to: {reason}"
             if not self._was_in_a_replica():
                 self.causes.add("never in a replica")
+            if self.between.recovered_unseen and "torn" in self.causes:
+                self.causes.add("recovered twice")
             assert JUSTIFIED[known[0]] & self.causes, f"a generation began without a cause: {reason}, {self.causes}"
             self.counts["generations"] += 1
             self.counts[f"because {known[0]}"] += 1
             # Frames that were rolled back stay in the WAL.
             self.causes &= {"frames without a commit"}
+            self.between.recovered_unseen = False
         elif message == "generation continues":
             self.causes -= {"commit unseen", "last close while down"}
 

@@ -16,6 +16,7 @@ from replication.database import follower as follower_module
 from replication.database import image as image_module
 from replication.database import tail
 from replication.database.follower import Follower
+from replication.database.source_files import SourceFiles
 from replication.replica import upload
 from replication.sqlite import connection as connection_module
 from replication.sqlite import hold as hold_module
@@ -35,6 +36,8 @@ class Between:
         self.act: Callable[[str], None] = lambda name: None
         self.acting = False
         self.acted = 0
+        self.recovered_unseen = False
+        """SQLite may have recovered twice, which looks like a foreign write."""
         self.coarse = Coarse()
 
     def __call__(self) -> None:
@@ -47,6 +50,17 @@ class Between:
                     self.act(name)
                 finally:
                     self.acting = False
+
+
+def telling(between: Between, function: Callable[..., bool]) -> Callable[..., bool]:
+    """SourceFiles._recovered_since, telling when nobody can know: of two recoveries without a commit between."""
+
+    def called(files: Any, known: Any, index: Any) -> bool:
+        found = function(files, known, index)
+        between.recovered_unseen = not found and not known.changes
+        return found
+
+    return called
 
 
 class Coarse:
@@ -97,6 +111,7 @@ def interleaved() -> Iterator[Between]:
             patch.setattr(module, name, around(between, getattr(module, name)))
         for kind, name in ((Follower, "copy"), (Hold, "read"), (Hold, "page_count"), (WALIndex, "read")):
             patch.setattr(kind, name, around(between, getattr(kind, name)))
+        patch.setattr(SourceFiles, "_recovered_since", telling(between, SourceFiles._recovered_since))
         patch.setattr(image_module, "CHUNK_BYTES", IMAGE_CHUNK_BYTES)
         patch.setattr(upload, "SEGMENT_BYTES_MAX", SEGMENT_BYTES)
         patch.setattr(tail, "READ_CHUNK_BYTES", READ_CHUNK_BYTES)
