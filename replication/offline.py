@@ -60,6 +60,9 @@ class ReplicaReport:
     last_error_time: float
     verified: Verification | None
     warning: str = ""
+    proven: float = 0.0
+    """When a listing last showed the newest position to be restorable; 0 if never."""
+    lost: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +186,8 @@ def _replica(local: Local, reach: Reach, now: float) -> ReplicaReport:
         last_error_time=note.last_error_time,
         verified=note.verified,
         warning=shared,
+        proven=note.proven,
+        lost=note.lost,
     )
 
 

@@ -14,6 +14,7 @@ from replication.database.notebook import Notebook
 from replication.errors import ReplicationError
 from replication.pool import Job
 from replication.position import Position
+from replication.replica.keeping import Standing
 from replication.replica.runner import ReplicaRunner
 from replication.status import DatabaseStatus
 
@@ -52,7 +53,9 @@ class Source:
         self._notebook = Notebook(config.meta_path)
         self._notebook_lock = threading.Lock()
         for runner in runners:
-            runner.replica.verified = self._notebook.latest.replica(runner.replica.name).verified
+            known = self._notebook.latest.replica(runner.replica.name)
+            runner.replica.verified = known.verified
+            runner.replica.remember(Standing(known.proven, "", known.lost))
 
     def status(self, now: float) -> DatabaseStatus:
         """How it stands at `now`, in seconds since the epoch: nothing is asked of disk or store."""

@@ -69,6 +69,10 @@ class ReplicaStatus:
     """What a person should know although nothing failed: that others write to the same place."""
     uploads: tuple[Upload, ...] = ()
     """The last objects written, oldest first, at most UPLOADS_MAX."""
+    proven: float = 0.0
+    """When a listing last showed the newest position to be restorable; 0 if never."""
+    lost: str = ""
+    """Which restore points were lost last, in words; empty if none."""
 
 
 @dataclass(frozen=True, slots=True)

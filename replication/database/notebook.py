@@ -38,6 +38,10 @@ class ReplicaNote:
     behind_since: float = 0.0
     """When the oldest commit that the replica lacks was copied; 0 while it lacks none, or only for a moment."""
     verified: Verification | None = None
+    proven: float = 0.0
+    """When a listing last showed the newest position to be restorable; 0 if never."""
+    lost: str = ""
+    """Which restore points were lost last, in words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +114,8 @@ def _replica_note(status: ReplicaStatus, before: ReplicaNote, now: float) -> Rep
         last_error_time=now if error and is_news else before.last_error_time,
         behind_since=_behind_since(status, before, now),
         verified=verified,
+        proven=status.proven,
+        lost=scrub(status.lost),
     )
 
 
@@ -141,6 +147,8 @@ def _replica(values: dict[str, Any]) -> ReplicaNote:
         last_error_time=float(values["last_error_time"]),
         behind_since=float(values["behind_since"]),
         verified=_verification(values["verified"]),
+        proven=float(values.get("proven", 0.0)),
+        lost=str(values.get("lost", "")),
     )
 
 

@@ -1,40 +1,43 @@
-"""What a replica may forget: a pure policy.
+"""What a replica may forget: a pure policy, and its check on paper before anything is removed.
 
 The promise of `retention` is a window: every commit of the last so many seconds stays restorable. So the newest
 snapshot from before the window is kept as well, with all WAL since, and so is the generation that was in use when
 the window began, however long ago it was written to: all there is of a database that was replaced today, if nobody
 had written to it for a while. The generation in use is never removed.
 (Litestream keeps only what is inside the window, which right after a new snapshot is nothing but that.)
+
+Times are those of the store. Within a generation they never go back: what comes later in the WAL was written later.
+Which generation came after which is told by notes, and by times only where no note tells and they leave no doubt.
 """
 
+from bisect import bisect_right
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
-from replication.storage.names import SegmentInfo, SnapshotInfo
+from replication.position import OFFSET_LIMIT_BYTES, Position
+from replication.replica.holdings import Holdings, Place
+
+WHOLE_SECONDS = timedelta(seconds=1)
+"""Where all times of a store are in whole seconds, the window begins so much earlier."""
+_NEVER = datetime.min.replace(tzinfo=UTC)
+_NO_LIMIT: Place = (1 << 63, 0)
 
 
 @dataclass(frozen=True, slots=True)
-class Holdings:
-    """What a replica holds of one generation, snapshots by index, segments by (index, offset)."""
+class Removal:
+    """Objects of one generation that may go, in the order to remove them; all that it has if `whole`."""
 
     generation: str
-    snapshots: Sequence[SnapshotInfo]
-    segments: Sequence[SegmentInfo]
-
-    @property
-    def newest(self) -> datetime | None:
-        """The time of the newest object, or None if there is none."""
-        times = [item.created for item in self.snapshots] + [item.created for item in self.segments]
-        return max(times, default=None)
+    names: tuple[str, ...]
+    whole: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Forget:
-    """What to remove: whole generations, and single objects by name in the order to remove them."""
-
-    generations: tuple[str, ...]
-    objects: tuple[str, ...]
+def window_begin(holdings: Sequence[Holdings], now: datetime, retention_seconds: float) -> datetime:
+    """When the window began, by the clock of the store."""
+    whole = all(time.microsecond == 0 for held in holdings for time in held.times)
+    return now - timedelta(seconds=retention_seconds) - (WHOLE_SECONDS if whole else timedelta())
 
 
 def expired(
@@ -43,46 +46,143 @@ def expired(
     now: datetime,
     retention_seconds: float,
     others: Collection[str] = frozenset(),
-) -> Forget:
+) -> list[Removal]:
     """What may go at `now`. Nothing at all unless the generation `current` has a snapshot.
 
     The generations `others` are somebody else's: they stay, and say nothing of our database.
     """
     holdings = [held for held in holdings if held.generation not in others]
-    cutoff = now - timedelta(seconds=retention_seconds)
     if retention_seconds <= 0 or not any(held.generation == current and held.snapshots for held in holdings):
-        return Forget((), ())
-    covering = _covering(holdings, cutoff)
-    generations: list[str] = []
-    objects: list[str] = []
+        return []
+    begin = window_begin(holdings, now, retention_seconds)
+    found: list[Removal] = []
     for held in holdings:
         newest = held.newest
-        if held.generation not in (current, covering) and newest is not None and newest < cutoff:
-            generations.append(held.generation)
-        else:
-            objects.extend(_before_window(held, cutoff))
-    return Forget(tuple(generations), tuple(objects))
-
-
-def _covering(holdings: Sequence[Holdings], cutoff: datetime) -> str | None:
-    """The generation that says how the database was when the window began: the last that had a snapshot by then."""
-    begun = [(min(item.created for item in held.snapshots), held) for held in holdings if held.snapshots]
-    begun = [(began, held) for began, held in begun if began <= cutoff]
-    return max(begun, key=lambda item: (item[0], item[1].generation))[1].generation if begun else None
+        if held.generation != current and newest is not None and newest < begin and _is_over(held, holdings, begin):
+            found.append(Removal(held.generation, tuple(held.names), whole=True))
+        elif names := _before_window(held, begin):
+            found.append(Removal(held.generation, tuple(names), whole=False))
+    return found
 
 
 def snapshot_needed(holdings: Sequence[Holdings], current: str, now: datetime, retention_seconds: float) -> bool:
     """True when the newest snapshot of `current` is older than the window, so that no WAL could ever be removed."""
     times = [item.created for held in holdings if held.generation == current for item in held.snapshots]
-    return retention_seconds > 0 and bool(times) and max(times) < now - timedelta(seconds=retention_seconds)
+    return retention_seconds > 0 and bool(times) and max(times) < window_begin(holdings, now, retention_seconds)
 
 
-def _before_window(held: Holdings, cutoff: datetime) -> list[str]:
-    """Names that nothing in the window needs: snapshots first, then WAL from its end, so that no gap is left."""
-    bases = [item.index for item in held.snapshots if item.created <= cutoff]
+def lost_of_window(
+    holdings: Sequence[Holdings], removed: Collection[str], now: datetime, retention_seconds: float
+) -> Position | None:
+    """The first place in the window that could be restored before these objects are removed, and not after it.
+
+    Looked for commit by commit, whatever the reason for which they are to be removed.
+    """
+    begin = window_begin(holdings, now, retention_seconds)
+    names = set(removed)
+    rest = [held.without(names) for held in holdings]
+    for held, left in zip(holdings, rest, strict=True):
+        place = _lost(held, left, begin, is_over=_is_over(held, rest, begin))
+        if place is not None:
+            return Position(held.generation, *place)
+    return None
+
+
+# -- one generation ---------------------------------------------------------------------------------------------------
+
+
+def _timed(held: Holdings) -> list[tuple[Place, str, datetime]]:
+    """All snapshots and segments in the order of the history, with times that never go back: place, name, time.
+
+    A clock that was set back makes nothing older than what came before it.
+    """
+    items = [((item.index, held.offsets.get(item.index, 0)), 0, item.name, item.created) for item in held.snapshots]
+    items += [((item.index, item.offset), 1, item.name, item.created) for item in held.segments]
+    latest, found = _NEVER, []
+    for place, _, name, created in sorted(items):
+        latest = max(latest, created)
+        found.append((place, name, latest))
+    return found
+
+
+def _in_window(held: Holdings, begin: datetime) -> list[Place]:
+    """Where the segments begin that came within the window."""
+    times = {name: time for _, name, time in _timed(held)}
+    return [(item.index, item.offset) for item in held.segments if times[item.name] > begin]
+
+
+def _before_window(held: Holdings, begin: datetime) -> list[str]:
+    """Names that nothing in the window needs: all below the newest snapshot from before it."""
+    times = {name: time for _, name, time in _timed(held)}
+    first = min(_in_window(held, begin), default=None)
+    bases = [
+        item.index
+        for item in held.snapshots
+        if times[item.name] <= begin and (first is None or held.place(item) <= first)
+    ]
     if not bases:
         return []
     base = max(bases)
-    snapshots = [item.name for item in held.snapshots if item.index < base]
-    segments = [item.name for item in held.segments if item.index < base]
-    return snapshots + segments[::-1]
+    below = Holdings(
+        held.generation,
+        [item for item in held.snapshots if item.index < base],
+        [item for item in held.segments if item.index < base],
+        damaged=[item for item in held.damaged if item.index < base],
+    )
+    return below.names
+
+
+def _lost(held: Holdings, left: Holdings, begin: datetime, is_over: bool) -> Place | None:
+    """The first place of the window that `left` cannot restore and `held` can."""
+    if not held.snapshots:
+        return None
+    first_base = min(held.place(item) for item in held.snapshots)
+    kept = {(item.index, item.offset) for item in left.segments}
+    places = [(item.index, item.offset) for item in held.segments]
+    gone = [place for place in places if place not in kept]
+    reach: list[tuple[Place, Place]] = []
+    """Each snapshot that is left with the first segment that it lacks, or, if it is more, that of one before it."""
+    furthest: Place = (-1, 0)
+    for base, index in sorted((held.place(item), item.index) for item in left.snapshots):
+        at = bisect_right(gone, (index, -1))
+        furthest = max(furthest, gone[at] if at < len(gone) else _NO_LIMIT)
+        reach.append((base, furthest))
+    if (not is_over or any(time > begin for _, _, time in _timed(held))) and furthest != _NO_LIMIT:
+        return max([*places, first_base])
+    ends = dict(pairwise(places))
+    inside = _in_window(held, begin)
+    # What was the newest when the window began: a snapshot that came later serves it only from further back.
+    last = max((place for place in places if not inside or place < inside[0]), default=None)
+    times = {name: time for _, name, time in _timed(held)}
+    if last is not None and not is_over:
+        early = [item.index for item in left.snapshots if times[item.name] <= begin]
+        if not any(bisect_right(gone, last) == bisect_right(gone, (index, -1)) or (index, 0) > last for index in early):
+            inside = [last, *inside]
+    for place in inside:
+        end = ends.get(place, (place[0], OFFSET_LIMIT_BYTES))
+        end = end if end[0] == place[0] else (place[0], OFFSET_LIMIT_BYTES)
+        if first_base >= end:
+            continue
+        at = bisect_right(reach, (max(first_base, place), _NO_LIMIT))
+        if at == 0 or reach[at - 1][1] <= place:
+            return place
+    return None
+
+
+# -- several generations ----------------------------------------------------------------------------------------------
+
+
+def _is_over(held: Holdings, holdings: Sequence[Holdings], begin: datetime) -> bool:
+    """True if another generation had taken the place of this one when the window began."""
+    return any(
+        _follows(other, held) and any(item.created <= begin for item in other.snapshots)
+        for other in holdings
+        if other.generation != held.generation
+    )
+
+
+def _follows(late: Holdings, early: Holdings) -> bool:
+    """True if `late` certainly came after `early`."""
+    if early.generation in late.before or late.generation in early.before:
+        return late.generation not in early.before
+    return bool(late.times) and bool(early.times) and max(early.times) < min(late.times)

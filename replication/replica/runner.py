@@ -1,7 +1,8 @@
 """When a replica runs: the gap between uploads, the waits after errors, and its timed duties.
 
 It turns the plain calls of Replica into a job of a pool: each run does what is due and says when to run next.
-An error is a value here, shown by the status until a run succeeds.
+An error is a value here, shown by the status until a run succeeds. What fails of the duties keeps no commit from being
+uploaded: they have waits of their own. All intervals are of the monotonic clock, which is never set.
 """
 
 import random
@@ -28,10 +29,13 @@ from replication.status import ReplicaStatus, Verification
 ERROR_REPEAT_SECONDS = 30.0
 """An error that stays the same is told again no more often than this."""
 
+LATE_SECONDS = 10.0
+"""So long a listing that does not show the first snapshot of a generation is waited for."""
+
 
 @dataclass(frozen=True, slots=True)
 class Intervals:
-    """In seconds; 0 turns snapshots, retention and validation off."""
+    """In seconds; 0 turns snapshots, retention and validation off. The check of what is there goes on without them."""
 
     sync: float
     snapshot: float
@@ -64,6 +68,9 @@ class ReplicaRunner:
         self._lock = threading.Lock()
         self._crowd = crowd
         self.failure = Failure()
+        self.duty_failure = Failure()
+        """The same of the duties: snapshots, proof, retention."""
+        self._duties_not_before = 0.0
         self._database = database
         self._intervals = intervals
         self._emit = emit
@@ -75,9 +82,9 @@ class ReplicaRunner:
         self._changed = 0.0
         """When the database was first seen at its position, of time.monotonic."""
         self._told: tuple[str, float] = ("", 0.0)
-        self._snapshot_tried = 0.0
+        self._snapshot_tried = float("-inf")
         self._cancel = threading.Event()
-        self._retention_at = time.monotonic() + intervals.retention_check if intervals.retention > 0 else float("inf")
+        self._check_at = time.monotonic() + intervals.retention_check
 
     def run(self) -> float | None:
         """Do what is due; the time of time.monotonic to run again."""
@@ -92,12 +99,12 @@ class ReplicaRunner:
         self._hurried = False
         try:
             wrote = self.replica.sync()
-            self._timed_duties()
         except Exception as error:  # whatever it is: it shows, and the next try comes
             return self._failed(error)
         self._succeeded()
         if wrote:
             self._pace = self._pace.upload_made(began)
+        self._timed_duties()
         return self._next_time()
 
     def verify(self, cancel: threading.Event) -> Verification:
@@ -133,6 +140,11 @@ class ReplicaRunner:
         pending = self._pending(here, position) if here is not None else 0
         lag = self._lag(position, now) if pending else 0.0
         state = "ok"
+        standing = replica.standing
+        if not failure.count:
+            failure = self.duty_failure
+        if not failure.count and standing.broken:
+            failure = Failure(1, standing.broken, 0.0)
         if failure.count:
             state = "error"
         elif here is None or position is None:
@@ -157,7 +169,9 @@ class ReplicaRunner:
             last_error=failure.message,
             next_try=failure.next_try,
             snapshot_time=progress.snapshot_time,
-            next_snapshot=0.0 if self._snapshot_due() == float("inf") else self._snapshot_due(),
+            next_snapshot=self._next_snapshot(),
+            proven=standing.proven,
+            lost=standing.lost,
             verified=replica.verified,
             uploads=tuple(replica.uploads),
             warning=replica.warning,
@@ -172,24 +186,45 @@ class ReplicaRunner:
         return self._pace.next_time(now, self._changed, pending) if pending else now
 
     def _timed_duties(self) -> None:
-        if time.time() >= self._snapshot_due():
-            self._snapshot_tried = time.time()
-            self.replica.snapshot()
-        if time.monotonic() >= self._retention_at:
-            self.replica.enforce_retention(self._intervals.retention, datetime.now(UTC))
-            self._retention_at = time.monotonic() + self._intervals.retention_check
+        now = time.monotonic()
+        if now < self._duties_not_before:
+            return
+        try:
+            if self.replica.unproven:
+                self.replica.prove()
+                if self.replica.unproven:
+                    # Its listings are late, and are waited for.
+                    self._duties_not_before = now + LATE_SECONDS
+                    return
+            if now >= self._snapshot_due():
+                self._snapshot_tried = now
+                self.replica.snapshot()
+            if now >= self._check_at:
+                self.replica.enforce_retention(self._intervals.retention, datetime.now(UTC))
+                self._check_at = time.monotonic() + self._intervals.retention_check
+        except Exception as error:  # whatever it is: it shows, and the next try comes
+            self.duty_failure, self._duties_not_before = self._after(error, self.duty_failure.count + 1)
+            return
+        if self.duty_failure.count:
+            self._emit("info", "snapshots and retention go on", after_tries=self.duty_failure.count)
+            self.duty_failure = Failure()
 
     def _snapshot_due(self) -> float:
-        """When the next snapshot is to be tried, in seconds since the epoch."""
-        written = self.replica.progress.snapshot_time
-        if self._intervals.snapshot <= 0 or not written:
+        """When the next snapshot is to be tried, of time.monotonic."""
+        if self._intervals.snapshot <= 0 or not self.replica.progress.snapshot_time:
             return float("inf")
         # An idle database has nothing new to snapshot, and is asked again only an interval later.
-        return max(written, self._snapshot_tried) + self._intervals.snapshot
+        return max(self.replica.snapshot_at, self._snapshot_tried) + self._intervals.snapshot
+
+    def _next_snapshot(self) -> float:
+        """The same in seconds since the epoch; 0 if none is planned."""
+        due = self._snapshot_due()
+        return 0.0 if due == float("inf") else time.time() + due - time.monotonic()
 
     def _next_time(self) -> float | None:
         now = time.monotonic()
-        times = [self._retention_at, now + self._snapshot_due() - time.time()]
+        duties = min(self._check_at, self._snapshot_due(), now if self.replica.unproven else float("inf"))
+        times = [max(duties, self._duties_not_before)]
         if not self.caught_up():
             # Without a position it waits for the database to begin a generation, which wakes it.
             times.append(self._upload_time(now) if self.replica.position is not None else now + RETRY_SECONDS_MIN)
@@ -197,19 +232,21 @@ class ReplicaRunner:
         return None if earliest == float("inf") else earliest
 
     def _failed(self, error: Exception) -> float:
-        count = self.failure.count + 1
+        self.failure, self._not_before = self._after(error, self.failure.count + 1)
+        return self._not_before
+
+    def _after(self, error: Exception, count: int) -> tuple[Failure, float]:
+        """What is to be known of an error, the last of so many in a row, and when the next try comes."""
         throttled = isinstance(error, StorageError) and error.throttled
         refused = isinstance(error, AccessDeniedError | BucketNotFoundError | LocalFileError)
         wait = delay(count, random.random(), throttled, refused, self._crowd())
         message = _words(error)
-        now = time.time()
-        self.failure = Failure(count, message, now + wait)
+        now = time.monotonic()
         said, when = self._told
         if message != said or now >= when + ERROR_REPEAT_SECONDS:
             self._told = (message, now)
             self._emit("error", "sync failed", error=message, tries=count, next_try_in=f"{wait:.1f}s")
-        self._not_before = time.monotonic() + wait
-        return self._not_before
+        return Failure(count, message, time.time() + wait), now + wait
 
     def _succeeded(self) -> None:
         if self.failure.count:

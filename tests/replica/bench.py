@@ -6,9 +6,10 @@ restores can be told to be right, late, or wrong.
 
 import hashlib
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 from replication.database.checkpoint import CheckpointPolicy
 from replication.database.database import Database
@@ -24,6 +25,7 @@ from replication.storage.replica_client import ReplicaClient
 from tests.engine.running import restore_points
 from tests.foreign import Shell
 
+TRUE_BEGIN = datetime(2024, 5, 1, tzinfo=UTC)
 NEVER = CheckpointPolicy(pages_min=10**6, pages_max=0, interval_seconds=0)
 """Checkpoints come only when they are asked for."""
 
@@ -182,3 +184,58 @@ class Bench:
     def close(self) -> None:
         self.database.close()
         self.app.close()
+
+
+class Timed:
+    """Times of a bench that a test sets: the true one, of which the monotonic clock is right, and how far host and
+    store are off. What was committed when is remembered, so that a window can be asked for.
+    """
+
+    def __init__(self, bench: Bench, whole_seconds: bool = False) -> None:
+        self.bench = bench
+        self.now = 0.0
+        self.off = self.store_off = timedelta()
+        self.committed: list[tuple[float, str]] = []
+        """When each state was the newest in the replica first, by the true time, and its hash."""
+        bench.replica()
+        storage = bench.storages["a"]
+        self.removed: list[str] = []
+        self._whole_seconds = whole_seconds
+        delete = storage.delete
+        storage.clock = self.store_time
+
+        def deleting(names: Iterable[str]) -> None:
+            listed = list(names)
+            self.removed += listed
+            delete(listed)
+
+        storage.delete = deleting  # type: ignore[method-assign]
+
+    def module(self) -> SimpleNamespace:
+        """What takes the place of the module `time`."""
+        return SimpleNamespace(time=lambda: self.host_time().timestamp(), monotonic=lambda: self.now)
+
+    def host_time(self) -> datetime:
+        return TRUE_BEGIN + timedelta(seconds=self.now) + self.off
+
+    def store_time(self) -> datetime:
+        time = TRUE_BEGIN + timedelta(seconds=self.now) + self.store_off
+        return time.replace(microsecond=0) if self._whole_seconds else time
+
+    def wait(self, seconds: float) -> None:
+        self.now += seconds
+
+    def remember(self) -> None:
+        self.committed.append((self.now, self.bench.app.sha256()))
+
+    def check_window(self, seconds: float) -> None:
+        """Every state that was in the replica within the last `seconds`, and the one before them, is restored."""
+        begin = self.now - seconds
+        before = [number for number, (at, _) in enumerate(self.committed) if at <= begin]
+        wanted = {sha for _, sha in self.committed[before[-1] if before else 0 :]}
+        client = ReplicaClient(self.bench.storages["a"])
+        found = set()
+        for generation in client.generations():
+            if client.snapshots(generation):
+                found |= {self.bench.restored("a", at) for at in restore_points(client, generation)}
+        assert wanted <= found, f"{len(wanted - found)} of {len(wanted)} states of the window are gone"

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from replication.errors import NoRestorePointError, ReplicaGapError
 from replication.position import Position
-from replication.replica.retention import Holdings, expired, snapshot_needed
+from replication.replica.holdings import Holdings
+from replication.replica.retention import Removal, expired, lost_of_window, snapshot_needed
 from replication.restore.catalog import Catalog, Snapshot, SnapshotNote
 from replication.restore.plan import make_plan
 from replication.restore.target import AtTime
@@ -29,7 +30,8 @@ class Written:
     @property
     def holdings(self) -> Holdings:
         catalog = self.catalog
-        return Holdings(catalog.generation, [item.info for item in catalog.snapshots], catalog.segments)
+        offsets = {item.info.index: item.position.offset for item in catalog.snapshots}
+        return Holdings(catalog.generation, [item.info for item in catalog.snapshots], catalog.segments, offsets)
 
     def without(self, names: set[str]) -> Catalog:
         catalog = self.catalog
@@ -54,10 +56,18 @@ def written(draw: st.DrawFn) -> Written:
             offset += SEGMENT_BYTES if offset else FIRST_SEGMENT_BYTES
         elif step == "index" and offset:
             index, offset = index + 1, 0
-        elif step == "snapshot" and (index not in snapshots or any(older < index for older in snapshots)):
+        elif step == "snapshot" and index not in snapshots:
             note = SnapshotNote(Position(GENERATION, index, offset), 1, PAGE_SIZE, None, None, "", "")
             snapshots[index] = Snapshot(SnapshotInfo(GENERATION, index, 100, time), note)
     return Written(Catalog(GENERATION, tuple(snapshots[key] for key in sorted(snapshots)), tuple(segments)), time)
+
+
+def objects(removals: list[Removal]) -> set[str]:
+    return {name for removal in removals if not removal.whole for name in removal.names}
+
+
+def generations(removals: list[Removal]) -> list[str]:
+    return [removal.generation for removal in removals if removal.whole]
 
 
 def last_object(catalog: Catalog, time: datetime) -> object:
@@ -74,8 +84,8 @@ def last_object(catalog: Catalog, time: datetime) -> object:
 def test_the_whole_window_stays_restorable(replica: Written, retention: int, later: int) -> None:
     now = replica.end + timedelta(seconds=later)
     forget = expired([replica.holdings], GENERATION, now, retention)
-    assert forget.generations == ()
-    after = replica.without(set(forget.objects))
+    assert generations(forget) == []
+    after = replica.without(objects(forget))
     for back in range(retention + 1):
         time = now - timedelta(seconds=back)
         assert last_object(after, time) == last_object(replica.catalog, time)
@@ -88,16 +98,17 @@ def test_after_a_fresh_snapshot_nothing_older_than_two_windows_is_left(
 ) -> None:
     """A snapshot is asked for once all are older than the window; a window later, what was before it can go."""
     now = replica.end + timedelta(seconds=later)
+    # Times in whole seconds: the window begins a second early.
     assert snapshot_needed([replica.holdings], GENERATION, now, retention) == (
-        max(item.info.created for item in replica.catalog.snapshots) < now - timedelta(seconds=retention)
+        max(item.info.created for item in replica.catalog.snapshots) < now - timedelta(seconds=retention + 1)
     )
     catalog = replica.catalog
     index = max(item.info.index for item in catalog.snapshots) + 1
     fresh = SnapshotInfo(GENERATION, index, 100, now)
     kept = Holdings(GENERATION, [*(item.info for item in catalog.snapshots), fresh], catalog.segments)
-    forget = expired([kept], GENERATION, now + timedelta(seconds=retention), retention)
-    assert {item.info.name for item in catalog.snapshots} <= set(forget.objects)
-    assert fresh.name not in forget.objects
+    forget = expired([kept], GENERATION, now + timedelta(seconds=retention + 1), retention)
+    assert {item.info.name for item in catalog.snapshots} <= objects(forget)
+    assert fresh.name not in objects(forget)
 
 
 @settings(deadline=None)
@@ -105,12 +116,13 @@ def test_after_a_fresh_snapshot_nothing_older_than_two_windows_is_left(
 def test_an_older_generation_goes_as_a_whole_and_only_then(replica: Written, retention: int, later: int) -> None:
     now = replica.end + timedelta(seconds=later)
     current = Holdings(OTHER, [SnapshotInfo(OTHER, 0, 100, now)], [])
-    end = now + timedelta(seconds=retention)
-    assert expired([replica.holdings, current], OTHER, end - timedelta(seconds=1), retention).generations == ()
+    end = now + timedelta(seconds=retention + 1)
+    early = expired([replica.holdings, current], OTHER, end - timedelta(seconds=1), retention)
+    assert generations(early) == []
     newest = replica.holdings.newest
     assert newest is not None
     forget = expired([replica.holdings, current], OTHER, end, retention)
-    assert forget.generations == ((GENERATION,) if newest < now else ())
+    assert generations(forget) == ([GENERATION] if newest < now else [])
 
 
 @settings(deadline=None)
@@ -121,21 +133,21 @@ def test_what_was_in_use_when_the_window_began_stays(replica: Written, retention
     current = Holdings(OTHER, [SnapshotInfo(OTHER, 0, 100, began)], [])
     now = began + timedelta(seconds=min(age, retention - 1))
     forget = expired([replica.holdings, current], OTHER, now, retention)
-    assert forget.generations == ()
+    assert generations(forget) == []
     start = now - timedelta(seconds=retention)
-    after = replica.without(set(forget.objects))
+    after = replica.without(objects(forget))
     assert last_object(after, start) == last_object(replica.catalog, start)
 
 
 def test_nothing_goes_while_the_generation_in_use_has_no_snapshot() -> None:
     old = Holdings(GENERATION, [SnapshotInfo(GENERATION, 0, 100, BEGAN)], [])
     forget = expired([old, Holdings(OTHER, [], [])], OTHER, BEGAN + timedelta(days=365), 1)
-    assert forget.generations == forget.objects == ()
+    assert forget == []
 
 
 def test_zero_keeps_everything() -> None:
     old = Holdings(GENERATION, [SnapshotInfo(GENERATION, 0, 100, BEGAN), SnapshotInfo(GENERATION, 1, 100, BEGAN)], [])
-    assert expired([old], GENERATION, BEGAN + timedelta(days=365), 0).objects == ()
+    assert expired([old], GENERATION, BEGAN + timedelta(days=365), 0) == []
 
 
 @settings(deadline=None)
@@ -148,5 +160,90 @@ def test_the_generation_in_use_stays_whatever_else_is_there(
     other = Holdings(OTHER, [SnapshotInfo(OTHER, 0, 100, began)], [])
     now = began + timedelta(seconds=retention + age)
     forget = expired([replica.holdings, other], GENERATION, now, retention)
-    assert GENERATION not in forget.generations
-    assert last_object(replica.without(set(forget.objects)), now) == last_object(replica.catalog, now)
+    assert GENERATION not in generations(forget)
+    assert last_object(replica.without(objects(forget)), now) == last_object(replica.catalog, now)
+
+
+def snapshot_at(generation: str, index: int, seconds: float) -> SnapshotInfo:
+    return SnapshotInfo(generation, index, 100, BEGAN + timedelta(seconds=seconds))
+
+
+def segment_at(generation: str, index: int, offset: int, seconds: float) -> SegmentInfo:
+    return SegmentInfo(generation, index, offset, 100, BEGAN + timedelta(seconds=seconds))
+
+
+def test_promise_3_which_generation_was_in_use_is_told_by_notes_and_not_by_times() -> None:
+    """Three within a second, as a store with whole seconds has them; the middle one by name was the last."""
+    first, second, last = "3" * 16, "9" * 16, "5" * 16
+    begun = [
+        Holdings(first, [snapshot_at(first, 0, 10)], []),
+        Holdings(second, [snapshot_at(second, 0, 10)], [], before=frozenset({first})),
+        Holdings(last, [snapshot_at(last, 0, 10)], [], before=frozenset({first, second})),
+    ]
+    new = Holdings(OTHER, [snapshot_at(OTHER, 0, 500)], [], before=frozenset({first, second, last}))
+    now = BEGAN + timedelta(seconds=510)
+    assert sorted(generations(expired([*begun, new], OTHER, now, 100))) == [first, second]
+    # Without a note nothing orders them: all stay, until one that certainly came later is as old as the window.
+    unnoted = [Holdings(held.generation, held.snapshots, held.segments) for held in begun]
+    assert generations(expired([*unnoted, new], OTHER, now, 100)) == []
+    assert len(generations(expired([*unnoted, new], OTHER, now + timedelta(seconds=100), 100))) == 3
+
+
+def test_promise_3_notes_that_name_each_other_cost_nothing() -> None:
+    """In a ring each of them is said to be older than the next: then none is over."""
+    names = ["3" * 16, "9" * 16]
+    ring = [
+        Holdings(name, [snapshot_at(name, 0, 10)], [], before=frozenset({other}))
+        for name, other in zip(names, names[::-1], strict=True)
+    ]
+    current = Holdings(OTHER, [snapshot_at(OTHER, 0, 500)], [])
+    assert expired([*ring, current], OTHER, BEGAN + timedelta(seconds=510), 100) == []
+
+
+def test_promise_3_a_snapshot_without_a_note_may_hold_all_of_its_index() -> None:
+    """Litestream's: what comes in its index and in the window may be older than what it holds."""
+    segments = [
+        segment_at(GENERATION, 0, 0, 1),
+        segment_at(GENERATION, 1, 0, 300),
+        segment_at(GENERATION, 1, 4152, 480),
+    ]
+    snapshots = [snapshot_at(GENERATION, 0, 0), snapshot_at(GENERATION, 1, 310)]
+    now = BEGAN + timedelta(seconds=510)
+    assert expired([Holdings(GENERATION, snapshots, segments)], GENERATION, now, 100) == []
+    noted = Holdings(GENERATION, snapshots, segments, {0: 0, 1: 4152})
+    assert objects(expired([noted], GENERATION, now, 100)) == {snapshots[0].name, segments[0].name}
+
+
+def test_promise_3_a_clock_that_was_set_back_makes_nothing_older() -> None:
+    times = [0, 100, 490, 5, 6]
+    segments = [segment_at(GENERATION, index, 0, time) for index, time in enumerate(times)]
+    snapshots = [snapshot_at(GENERATION, index, time) for index, time in enumerate(times)]
+    held = Holdings(GENERATION, snapshots, segments, dict.fromkeys(range(5), 0))
+    assert objects(expired([held], GENERATION, BEGAN + timedelta(seconds=510), 100)) == {
+        snapshots[0].name,
+        segments[0].name,
+    }
+
+
+@settings(deadline=None)
+@given(replica=written(), retention=st.integers(1, 200), later=st.integers(0, 300), data=st.data())
+def test_promise_3_on_paper_whatever_the_window_would_lose_is_seen(
+    replica: Written, retention: int, later: int, data: st.DataObject
+) -> None:
+    """Any objects at all are to be removed: if it is allowed, then every moment of the window stays as it was."""
+    now = replica.end + timedelta(seconds=later)
+    names = set(data.draw(st.lists(st.sampled_from(replica.holdings.names), max_size=4)))
+    lost = lost_of_window([replica.holdings], names, now, retention)
+    after = replica.without(names)
+
+    def state(catalog: Catalog, back: int) -> object:
+        found = last_object(catalog, now - timedelta(seconds=back))
+        if isinstance(found, Position) and found.index and not found.offset:
+            # The start of an index is the end of the one before.
+            found = max([item.position for item in replica.catalog.segments if item.index < found.index], default=found)
+        return found
+
+    if lost is None:
+        assert [state(after, back) for back in range(retention + 1)] == [
+            state(replica.catalog, back) for back in range(retention + 1)
+        ]

@@ -145,7 +145,7 @@ MUTATIONS = (
     ),
     Mutation(
         "a replica counts a segment before it is stored",
-        "replication/replica/replica.py",
+        "replication/replica/sender.py",
         "            chunks = read_range(path, position.offset, stop, self._sent)\n"
         "            stored = self.client.write_segment(position, chunks, note, create=True)\n",
         "            chunks = read_range(path, position.offset, stop, self._sent)\n"
@@ -170,15 +170,15 @@ MUTATIONS = (
     Mutation(
         "retention keeps no snapshot from before the window",
         "replication/replica/retention.py",
-        "    bases = [item.index for item in held.snapshots if item.created <= cutoff]\n",
-        "    bases = [item.index for item in held.snapshots]\n",
+        "        if times[item.name] <= begin and (first is None or held.place(item) <= first)\n",
+        "",
         ("tests/replica/test_retention.py",),
     ),
     Mutation(
         "retention removes the generation in use",
         "replication/replica/retention.py",
-        "held.generation not in (current, covering)",
-        "held.generation != covering",
+        "if held.generation != current and newest is not None and newest < begin and _is_over(held, holdings, begin):",
+        "if newest is not None and newest < begin and _is_over(held, holdings, begin):",
         ("tests/replica/test_retention.py",),
     ),
     Mutation(
@@ -329,14 +329,14 @@ MUTATIONS = (
     ),
     Mutation(
         "a segment is written over another's",
-        "replication/replica/replica.py",
+        "replication/replica/sender.py",
         "            stored = self.client.write_segment(position, chunks, note, create=True)\n",
         "            stored = self.client.write_segment(position, chunks, note)\n",
         ("tests/replica/test_one_writer.py",),
     ),
     Mutation(
         "an index ends without a mark",
-        "replication/replica/replica.py",
+        "replication/replica/sender.py",
         "        self._end_index(position)\n        self.position = Position",
         "        self.position = Position",
         ("tests/replica/test_one_writer.py",),
@@ -354,6 +354,44 @@ MUTATIONS = (
         "        if _put(request, bucket, key, body):\n            heeded[bucket] = False\n",
         "        if _put(request, bucket, key, body):\n            heeded[bucket] = True\n",
         ("tests/storage/test_s3_create.py",),
+    ),
+    Mutation(
+        "a snapshot takes the place of the one of its index",
+        "replication/replica/replica.py",
+        "                if same is None:\n                    self._send(here)\n",
+        '                if same is None or same != "unknown":\n'
+        "                    if same:\n"
+        "                        self.client.delete([snapshot_name(here.generation, here.index)])\n"
+        "                    self._send(here)\n",
+        ("tests/replica/test_window.py", "tests/replica/test_snapshots.py"),
+    ),
+    Mutation(
+        "what retention removes is not checked on paper",
+        "replication/replica/retention.py",
+        "        if at == 0 or reach[at - 1][1] <= place:\n            return place\n",
+        "",
+        ("tests/replica/test_retention.py",),
+    ),
+    Mutation(
+        "the host's clock says what is old",
+        "replication/replica/keeping.py",
+        "return self.clock.now(times, self._monotonic(), host)",
+        "return host",
+        ("tests/replica/test_window.py",),
+    ),
+    Mutation(
+        "ok is said without a look at what is there",
+        "replication/replica/proof.py",
+        "        restorable=found,\n",
+        "        restorable=True,\n",
+        ("tests/replica/test_proof.py",),
+    ),
+    Mutation(
+        "a late listing is taken for a loss",
+        "replication/replica/keeping.py",
+        "        if any(self._is_there(name) for name in asked):\n",
+        "        if False:\n",
+        ("tests/replica/test_proof.py",),
     ),
     Mutation(
         "a checkpoint under an image does not keep the pages first",

@@ -88,11 +88,15 @@ def _replica(replica: ReplicaStatus, chosen: bool, width: int, look: Look) -> li
     if replica.next_snapshot:
         words.append(f"next {day_time(replica.next_snapshot)}")
     words.append(verified_text(replica.verified, look))
+    if replica.proven:
+        words.append(f"restorable, checked {look.ago(replica.proven)}")
     made = [line, Text(cut_end(f"   {'   '.join(words)}", width))]
     if replica.verified is not None and replica.verified.outcome != "ok":
         made += error_lines(f"verification: {replica.verified.words}", width)
     if replica.warning:
         made += error_lines(replica.warning, width, "yellow")
+    if replica.lost:
+        made += error_lines(replica.lost, width, "yellow")
     if upload := upload_words(replica):
         made.append(Text(cut_end(f"   uploading {upload}", width), style="cyan"))
     if replica.errors_in_a_row:

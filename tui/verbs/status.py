@@ -18,7 +18,7 @@ from tui.console import complain, say
 from tui.format import go_duration, size, table
 from tui.sources import config_of
 
-_HEADER = ["database", "engine", "replica", "state", "position", "lag", "queue", "verified", "error"]
+_HEADER = ["database", "engine", "replica", "state", "position", "lag", "queue", "verified", "restorable", "error"]
 _ERROR_CHARS_MAX = 60
 """The table shows no more of an error; the whole of it is on stderr and in the JSON."""
 
@@ -47,7 +47,9 @@ def run(args: Namespace) -> int:
 def _rows(report: DatabaseReport, now: float) -> list[list[str]]:
     engine = f"pid {report.pid}" if report.pid else "running" if report.pid == 0 else report.state
     if not report.replicas:
-        return [[report.path, engine, "", report.state, str(report.position or ""), "", "", "", _short(report.error)]]
+        return [
+            [report.path, engine, "", report.state, str(report.position or ""), "", "", "", "", _short(report.error)]
+        ]
     return [
         [
             report.path,
@@ -58,7 +60,8 @@ def _rows(report: DatabaseReport, now: float) -> list[list[str]]:
             _lag(replica.lag_seconds),
             "" if replica.pending_bytes is None else size(replica.pending_bytes),
             _verified(replica.verified, now),
-            _short(report.error or replica.error or replica.warning or _once(replica, now)),
+            f"checked {_ago(replica.proven, now)}" if replica.proven else "not yet checked",
+            _short(report.error or replica.error or replica.warning or replica.lost or _once(replica, now)),
         ]
         for replica in report.replicas
     ]

@@ -1,0 +1,63 @@
+"""What is under way to a replica and what was done, for whoever looks on."""
+
+import time
+from collections import deque
+from dataclasses import dataclass, replace
+
+from replication.status import UPLOADS_MAX, Upload
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Replaced as a whole, so that any thread may read it."""
+
+    object_name: str = ""
+    object_bytes: int = 0
+    object_total_bytes: int = 0
+    objects_written: int = 0
+    bytes_written: int = 0
+    last_upload: float = 0.0
+    snapshot_time: float = 0.0
+
+
+class Meter:
+    """Counts what one thread at a time writes; `progress` and `uploads` may be read by any."""
+
+    def __init__(self) -> None:
+        self.progress = Progress()
+        self.uploads: deque[Upload] = deque(maxlen=UPLOADS_MAX)
+        """The last objects written."""
+        self._began = 0.0
+
+    def started(self, name: str, total: int) -> None:
+        """An object of so many bytes is about to be written."""
+        self._began = time.monotonic()
+        self.progress = replace(self.progress, object_name=name, object_bytes=0, object_total_bytes=total)
+
+    def sent(self, size: int) -> None:
+        """So many bytes more of it are on their way."""
+        self.progress = replace(self.progress, object_bytes=self.progress.object_bytes + size)
+
+    def gave_up(self) -> None:
+        """It is not written after all."""
+        self.progress = replace(self.progress, object_name="", object_bytes=0, object_total_bytes=0)
+
+    def finished(self, stored: int) -> None:
+        """It is stored, in so many bytes."""
+        progress, now = self.progress, time.time()
+        took = time.monotonic() - self._began
+        self.uploads.append(Upload(progress.object_name, progress.object_total_bytes, stored, now, took))
+        self.gave_up()
+        self.also(stored)
+        self.progress = replace(self.progress, last_upload=now)
+
+    def also(self, stored: int) -> None:
+        """An object was stored that is no upload to look at."""
+        progress = self.progress
+        self.progress = replace(
+            progress, objects_written=progress.objects_written + 1, bytes_written=progress.bytes_written + stored
+        )
+
+    def snapshot(self, when: float) -> None:
+        """The newest snapshot is of that time."""
+        self.progress = replace(self.progress, snapshot_time=when)

@@ -1,0 +1,253 @@
+"""Sending what is committed: segments in order without a gap, across indexes and generations.
+
+It promises to write over nothing of another program that goes on with the same history (promise 8): an object is
+created, and where one is already its bytes must be ours. It knows neither locks nor snapshots; replica.py has both.
+"""
+
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+from replication.database.database import Database, Emit
+from replication.errors import ObjectExistsError, PausedError
+from replication.position import Position
+from replication.replica.compare import DivergedError, compare
+from replication.replica.keeping import Keeping
+from replication.replica.others import Others
+from replication.replica.progress import Meter
+from replication.replica.recovery import Recovered, recover
+from replication.replica.upload import cut, read_range
+from replication.replica.writer import Writer
+from replication.steps import reached
+from replication.storage.container import Note
+from replication.storage.names import segment_name
+from replication.storage.replica_client import ReplicaClient
+
+NOTE_VERSION = 1
+
+
+class Sender(ABC):
+    """Used by one thread at a time, which whoever extends it sees to; `position` may be read by any."""
+
+    def __init__(
+        self, name: str, client: ReplicaClient, database: Database, emit: Emit, monotonic: Callable[[], float]
+    ) -> None:
+        self.name = name
+        self.client = client
+        self.position: Position | None = None
+        """Everything before it is in the replica; None until it was looked up there."""
+        self._database = database
+        self._emit = emit
+        self._monotonic = monotonic
+        self._floor = 0
+        self._tried: tuple[Position | None, int] = (None, 0)
+        """The segment that was tried last: where it begins, and the offset where it ends."""
+        self._paused = threading.Event()
+        self._look_again = False
+        """Others may have written here since the position was found."""
+        self._writer = Writer.here()
+        self._meter = Meter()
+        self._others = Others(name, client.address, database, self._writer, emit)
+        self._keeping = Keeping(name, client, emit, monotonic)
+
+    @abstractmethod
+    def _begin_generation(self) -> None:
+        """Write the first snapshot of the newest generation, and go on from it."""
+
+    @abstractmethod
+    def _snapshot_is_from(self, when: float) -> None:
+        """The newest snapshot was found to be of that time, in seconds since the epoch."""
+
+    def _send(self, until: Position | None = None) -> None:
+        """Send what is committed, across indexes and generations, or up to a position of the current one.
+
+        What is committed meanwhile is left for the next time, lest a busy writer be followed commit by commit.
+        """
+        database = self._database
+        here = self._end(until)
+        while here is not None and not self._paused.is_set():
+            if self._look_again:
+                self._look_again, self.position = False, None
+            if self.position is None:
+                if self._end(None) is None:
+                    return
+                self._look_up()
+                here = self._end(until)
+                continue
+            position = self.position
+            end = database.end(here, position.generation, position.index)
+            if position.offset < end:
+                self._send_segment(position, end)
+            elif position.generation == here.generation:
+                if position.index >= here.index:
+                    return
+                if not end:
+                    raise DivergedError(
+                        f"replica {self.name} is at index {position.index:08x}, of which no shadow wal is left"
+                    )
+                self._enter_index(position)
+            elif end and database.shadow.size(position.generation, position.index + 1):
+                self._enter_index(position)
+            elif until is not None:
+                return
+            else:
+                self._enter_generation(position)
+                # The segment to come must reach what the new snapshot holds, which is later than before.
+                here = self._end(None)
+
+    def _end(self, until: Position | None) -> Position | None:
+        """How far to send now: as far as was copied, unless it is said; None while the database is let go of."""
+        return until or self._database.position
+
+    def _look_up(self, after: str = "") -> None:
+        """Find where the replica stands, in the oldest generation later than `after` that it has begun."""
+        database = self._database
+        older = database.generations[:-1]
+        for generation in older[older.index(after) + 1 :] if after in older else older:
+            try:
+                found = recover(self.client, database, self.name, generation)
+            except DivergedError as diverged:
+                self._others.tell(diverged, self.position)
+                self._emit("warning", "rest of an old generation not sent", generation=generation, reason=str(diverged))
+                continue
+            if found is not None:
+                self._found(found)
+                return
+        self._go_on_with(database.generations[-1])
+
+    def _enter_index(self, position: Position) -> None:
+        self._end_index(position)
+        self.position = Position(position.generation, position.index + 1, 0)
+        self._floor = 0
+
+    def _enter_generation(self, end: Position) -> None:
+        """All of an old generation is sent: go on with a later one that was begun here, or with the newest.
+
+        Only of the newest can a snapshot be taken.
+        """
+        old = end.generation
+        try:
+            self._end_index(end)
+        except DivergedError as found:
+            # Another one begins here as it is.
+            self._others.tell(found, self.position)
+        self._emit("info", "old generation is whole in the replica", generation=old)
+        reached("replica: old generation whole")
+        self.position = None
+        self._look_up(old)
+
+    def _end_index(self, position: Position) -> None:
+        """Nothing of ours follows `position` in its index: put an end mark there, an object without content.
+
+        Another program that goes on in this index would write under that very name, and one that did so before is
+        found by it. So no two can part where an index or a generation ends.
+        """
+        if position.offset:
+            try:
+                stored = self.client.write_segment(position, (), self._note(position), create=True)
+            except ObjectExistsError:
+                self._meet(position)
+                return
+            reached("replica: index ended")
+            self._meter.also(stored)
+
+    def _meet(self, position: Position) -> int | None:
+        """Where what is there under the name of the segment at `position` ends; None if it is torn.
+
+        Raises DivergedError if it is not of our history.
+        """
+        here = self._database.position
+        if here is None:
+            raise PausedError(f"{self._database.path} was paused while {segment_name(position)} was written")
+        return compare(self.client, self._database, self.name, here, position)
+
+    def _go_on_with(self, generation: str) -> None:
+        """Continue the newest generation where the replica stands in it, or begin it there."""
+        found = recover(self.client, self._database, self.name, generation)
+        if found is None:
+            self._begin_generation()
+        else:
+            self._found(found)
+
+    def _found(self, found: Recovered) -> None:
+        self.client.storage.accept_place()
+        self.position, self._floor = found.position, found.floor
+        # Others may have written and removed since the last look.
+        self._keeping.expected.forget()
+        self._snapshot_is_from(found.snapshot_time)
+        self._emit("info", "replica position", position=str(found.position))
+
+    def _send_segment(self, position: Position, end: int) -> None:
+        database = self._database
+        path = database.shadow.path(position.generation, position.index)
+        tried, stop = self._tried
+        if tried != position or not self._floor <= stop <= end:
+            stop = cut(path, position.offset, end, self._floor)
+        # A store may carry out an upload long after its answer was lost, and after its retry. So a segment is
+        # tried again just as it was, though more may have been committed since.
+        self._tried = (position, stop)
+        self._started(segment_name(position), stop - position.offset)
+        note = self._note(position)
+        try:
+            chunks = read_range(path, position.offset, stop, self._sent)
+            stored = self.client.write_segment(position, chunks, note, create=True)
+        except ObjectExistsError:
+            there = self._meet(position)
+            if there is not None:
+                self._arrived(position, there)
+                return
+            # What is torn is no object of anybody's.
+            chunks = read_range(path, position.offset, stop, self._sent)
+            stored = self.client.write_segment(position, chunks, note)
+        reached("replica: segment stored")
+        self.position = replace(position, offset=stop)
+        self._floor = 0
+        self._finished(stored)
+        self._keeping.expected.segment(position)
+        self._emit("debug", "segment written", position=str(position), size=stop - position.offset, stored=stored)
+
+    def _arrived(self, position: Position, end: int) -> None:
+        """The segment at `position` was there: one of ours whose answer was lost, or what we had before a clone."""
+        if end < self._floor:
+            raise DivergedError(f"replica {self.name} lacks WAL that its newest snapshot holds")
+        self.position = replace(position, offset=end)
+        self._floor = 0
+        self._meter.gave_up()
+        self._keeping.expected.segment(position)
+        self._emit("debug", "segment was there already", position=str(position), size=end - position.offset)
+
+    def _note(self, position: Position) -> Note:
+        """What a segment says of itself."""
+        note: dict[str, str | int] = {"v": NOTE_VERSION, **self._writer.note()}
+        if position.offset == 0:
+            # Only so can a reader tell that an object is in its place, and that the end of an index is missing.
+            note["position"] = str(position)
+            size = self._database.shadow.size
+            before = size(position.generation, position.index - 1) if position.index else 0
+            if before:
+                note["previous"] = str(Position(position.generation, position.index - 1, before))
+        return note
+
+    # -- progress -------------------------------------------------------------------------------------------------
+
+    def _started(self, name: str, total: int) -> None:
+        self._others.writing(name)
+        self._meter.started(name, total)
+
+    def _sent(self, size: int) -> None:
+        if self._paused.is_set():
+            # Later it could take the place of what somebody else has written under that name.
+            raise PausedError(f"{self._database.path} was paused while {self._meter.progress.object_name} was written")
+        self._meter.sent(size)
+
+    def _counted(self, chunks: Iterator[bytes]) -> Iterator[bytes]:
+        for chunk in chunks:
+            self._sent(len(chunk))
+            yield chunk
+
+    def _finished(self, stored: int) -> None:
+        name = self._meter.progress.object_name
+        self._others.wrote(name)
+        self._keeping.clock.wrote(name, self._monotonic())
+        self._meter.finished(stored)

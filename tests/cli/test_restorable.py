@@ -1,0 +1,108 @@
+"""What is called ok is restorable, and the window of `retention` stays so: the program itself, nothing injected."""
+
+import json
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from replication.storage.names import parse_snapshot
+from tests.cli.program import Replicating, succeeds
+from tests.engine.running import client_of, restore_points
+from tests.foreign import ForeignConnection, Shell
+from tests.interchange.program import wait_until
+
+WINDOW_SECONDS = 2.0
+
+
+def write_config(folder: Path, extra: str) -> Path:
+    path = folder / "litestream.yml"
+    path.write_text(
+        f"dbs:\n- path: {folder}/app.db\n  monitor-interval: 20ms\n  min-checkpoint-page-count: 1\n"
+        f"  replicas:\n  - path: {folder}/replica\n    sync-interval: 1ms\n    {extra}\n"
+    )
+    return path
+
+
+def replica_of(config: Path) -> dict[str, Any]:
+    [database] = json.loads(succeeds("status", "-config", config, "-json").out)
+    [replica] = database["replicas"]
+    return dict(replica)
+
+
+def snapshots(folder: Path) -> list[Path]:
+    return sorted((folder / "replica").rglob("*.snapshot.lz4"))
+
+
+def rows(folder: Path, *flags: str) -> list[int]:
+    output = folder / "out.db"
+    succeeds("restore", "-o", output, *flags, f"file://{folder}/replica")
+    with Shell(output).open() as restored:
+        found = [int(row[0]) for row in restored.execute("SELECT n FROM t ORDER BY n")]
+    for path in folder.glob("out.db*"):
+        path.unlink()
+    return found
+
+
+def test_promise_9_an_idle_database_whose_snapshot_a_rule_removed_is_restorable_again(tmp_path: Path) -> None:
+    """retention: 0, as whoever leaves it to the bucket has it."""
+    config = write_config(tmp_path, "retention: 0\n    retention-check-interval: 200ms")
+    with ForeignConnection(tmp_path / "app.db", autocheckpoint=False) as writer:
+        writer.execute("PRAGMA journal_mode=WAL")
+        writer.execute("CREATE TABLE t(n)")
+        writer.execute("INSERT INTO t VALUES(1)")
+        with Replicating(tmp_path / "log", "-config", config) as replicate:
+            wait_until("a proof", lambda: replica_of(config)["proven"] > 0)
+            assert "checked" in succeeds("status", "-config", config).out
+            for path in snapshots(tmp_path):
+                path.unlink()
+            line = replicate.wait_for("not restorable", "lost its snapshots")
+            assert "all restore points up to" in line
+            replicate.wait_for("restorable again")
+            assert len(snapshots(tmp_path)) == 1
+            wait_until("the loss in the status", lambda: "are lost" in replica_of(config)["lost"])
+            assert replicate.end() == 0
+    assert rows(tmp_path) == [1]
+    assert replica_of(config)["proven"] > 0
+
+
+def test_promise_3_a_reader_that_never_ends_costs_nothing_of_the_window(tmp_path: Path) -> None:
+    """It keeps the index from ending for longer than the window is."""
+    config = write_config(tmp_path, f"retention: {WINDOW_SECONDS:.0f}s\n    retention-check-interval: 500ms")
+    path = tmp_path / "app.db"
+    committed: list[tuple[float, int]] = []
+    log = tmp_path / "log"
+    with ForeignConnection(path, autocheckpoint=False) as writer, Replicating(log, "-config", config) as replicate:
+        writer.execute("PRAGMA journal_mode=WAL")
+        writer.execute("CREATE TABLE t(n)")
+        client = client_of(tmp_path / "replica")
+
+        def commit() -> None:
+            number = len(committed) + 1
+            before = _segments(tmp_path)
+            writer.execute(f"INSERT INTO t VALUES({number})")
+            wait_until("a segment", lambda: bool(_segments(tmp_path) - before))
+            committed.append((time.time(), number))
+
+        while not any(parse_snapshot(item.name) for item in snapshots(tmp_path)):
+            # An older snapshot is there, and one of the index that is not going to end.
+            commit()
+        with ForeignConnection(path) as reader:
+            reader.execute("BEGIN")
+            reader.execute("SELECT * FROM t")
+            began = time.time()
+            while time.time() < began + 3 * WINDOW_SECONDS:
+                commit()
+            [generation] = client.generations()
+            assert len(restore_points(client, generation)) >= len(committed) / 3
+            asked = time.time() - WINDOW_SECONDS + 1.0
+            stamp = datetime.fromtimestamp(asked, UTC).isoformat()
+            found = rows(tmp_path, "-timestamp", stamp)
+            reader.execute("ROLLBACK")
+        assert max(found) >= max(number for when, number in committed if when < asked - 0.2)
+        assert max(found) < len(committed)
+        assert replicate.end() == 0
+
+
+def _segments(folder: Path) -> set[str]:
+    return {path.name for path in (folder / "replica").rglob("*.wal.lz4")}
