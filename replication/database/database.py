@@ -245,6 +245,7 @@ class Database:
                 with suppress(LocalFileError):
                     self._held.follower.make_durable()
                     reached("shadow: durable at the end")
+                self._describe_files(self._held, str(self._held.follower.position))
             self._let_go()
             if self._engine_lock is not None:
                 self._engine_lock.release()
@@ -284,7 +285,7 @@ class Database:
             self.lock()
             assert self._engine_lock is not None
             previous_inode = self._engine_lock.previous_inode
-            known = self._engine_lock.previous_written
+            known, previous_end = self._engine_lock.previous_written, self._engine_lock.previous_end
             if previous_inode not in (None, status.st_ino) and self._left_wal is None:
                 self._left_wal = LeftWAL.of(self.shadow, self._engine_lock.previous_wal_inode)
             held = self._take_hold()
@@ -295,6 +296,7 @@ class Database:
                 Written(*known) if known is not None else None,
                 decision.mark,
                 self.shadow.path(decision.generation, decision.index - 1),
+                exact=previous_end == f"{decision.generation}/{decision.index:08x}:{decision.mark.offset}",
             ):
                 decision = Begin(f"{WRITTEN}, while not replicating")
             if self._wanted_generation:
@@ -425,11 +427,11 @@ class Database:
             "one that was removed. Restart it; until then nobody else sees its commits, and they are not replicated"
         )
 
-    def _describe_files(self, held: Held) -> None:
-        """Write down what the next start compares the files with."""
+    def _describe_files(self, held: Held, end: str = "") -> None:
+        """Write down what the next start compares the files with; `end` is where copying has come to, at the end."""
         written, lock = (held.files.written.size, held.files.written.modified_ns), self._engine_lock
-        if held.follower is not None and lock is not None and lock.previous_written != written:
-            lock.describe(held.identity[1], held.follower.wal_inode, written)
+        if held.follower is not None and lock is not None and (end or lock.previous_written != written):
+            lock.describe(held.identity[1], held.follower.wal_inode, written, end)
 
     def _go_on(self, decision: Continue, held: Held) -> Begin | None:
         """Continue a generation; if that turns out not to be possible, why a new one must begin."""

@@ -141,7 +141,7 @@ class Held:
 
         self.put_off = ""
         try:
-            result = self._hold.checkpoint(copy, self.files.checkpointed, exact=bool(self.images))
+            result = self._hold.checkpoint(copy, self.files.checkpointed, self.check_files, exact=bool(self.images))
         except CannotKeepError as error:
             self.put_off = (
                 f"a snapshot is being read, and what a checkpoint would write over cannot be kept for it ({error})"
@@ -171,7 +171,7 @@ class Held:
         True if all of it is in the database file now.
         """
         try:
-            return self._hold.checkpoint(self.check_files, self.files.checkpointed).complete
+            return self._hold.checkpoint(self.check_files, self.files.checkpointed, self.check_files).complete
         except ContinuityLostError:
             # The path leads elsewhere, which the next sync tells.
             return False
@@ -185,7 +185,9 @@ class Held:
     def next_time(self, policy: CheckpointPolicy, now: float) -> float | None:
         """When to sync again unasked: for a checkpoint, or for frames that may come to count. None if not at all."""
         soon = self.follower.look_again_seconds if self.follower is not None else None
-        times = [next_time(self._checkpoint, policy), now + soon if soon is not None else None]
+        again = self.files.look_again_seconds()
+        times = [next_time(self._checkpoint, policy)]
+        times += [now + wait for wait in (soon, again) if wait is not None]
         return min((time for time in times if time is not None), default=None)
 
     def image(self, shadow: ShadowWAL, check: Callable[[], None] = lambda: None) -> Image:

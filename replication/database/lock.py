@@ -15,7 +15,7 @@ from replication.steps import reached
 LOCK_NAME = "litestream-tui.lock"
 LOOK_SECONDS_MAX = 0.1
 """How long one who only asks for the holder may have the lock, at the very most."""
-_TEXT_SIZE_MAX = 200
+_TEXT_SIZE_MAX = 400
 
 
 class EngineLock:
@@ -31,6 +31,8 @@ class EngineLock:
         size, modified_ns = _number(fields.get("size", "")), _number(fields.get("written", ""))
         self.previous_written = (size, modified_ns) if size is not None and modified_ns is not None else None
         """Bytes of the database file, and when it was written to, in nanoseconds."""
+        self.previous_end = fields.get("end", "")
+        """Where copying had come to at an orderly end; "" after any other."""
 
     @classmethod
     def take(cls, meta_path: Path, database_path: Path) -> "EngineLock":
@@ -62,9 +64,13 @@ class EngineLock:
             return True
         return (found.st_dev, found.st_ino) == self._identity
 
-    def describe(self, inode: int, wal_inode: int, written: tuple[int, int]) -> None:
-        """Write down which file of that path, as last written to, and which WAL beside it the generation belongs to."""
+    def describe(self, inode: int, wal_inode: int, written: tuple[int, int], end: str = "") -> None:
+        """Write down which file of that path, as last written to, and which WAL beside it the generation belongs to.
+
+        `end` is where copying has come to, at an orderly end.
+        """
         self.previous_inode, self.previous_wal_inode, self.previous_written = inode, wal_inode, written
+        self.previous_end = end
         self._write()
 
     def release(self) -> None:
@@ -79,6 +85,8 @@ class EngineLock:
             lines.append(f"wal {self.previous_wal_inode}\n")
         if self.previous_written is not None:
             lines.append("size {}\nwritten {}\n".format(*self.previous_written))
+        if self.previous_end:
+            lines.append(f"end {self.previous_end}\n")
         text = "".join(lines).encode()
         os.pwrite(self._descriptor, text, 0)
         reached("lock: written")

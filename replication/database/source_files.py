@@ -9,6 +9,7 @@ It leaves to the caller what to do then.
 """
 
 import os
+import time
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +28,9 @@ SHM_REMOVED = "-shm removed or replaced by another process"
 WRITTEN = "database file written to by another program than sqlite"
 CHECK_TRIES_MAX = 20
 """How often the files are looked at anew because somebody checkpointed or restarted the WAL in the same instant."""
+COARSE_NS = 1_000_000_000
+COARSE_SECONDS = 2.1
+"""Some file systems keep times in whole seconds, or in two."""
 COMPARED_FRAMES_MAX = 16
 """Frames copied back last, whose pages are looked at in the file after each checkpoint."""
 COMPARED_FRAMES_FIRST = 8192
@@ -80,6 +84,8 @@ class SourceFiles:
         self._hold = hold
         self._settled: _Settled | None = None
         self._after_ours: WALIndexHeader | None = None
+        self._again: tuple[float, WALIndexHeader] | None = None
+        """When, of time.monotonic, to look at what a checkpoint of ours copied back, where times are coarse."""
 
     def check(self) -> None:
         """Raise ContinuityLostError if the files are not the ones that were followed.
@@ -97,6 +103,7 @@ class SourceFiles:
             if not self._hold.wal_index.is_in_place():
                 raise ContinuityLostError(SHM_REMOVED)
             self.names = status.st_nlink
+            self._look_again_at_coarse_times()
             if index is None:
                 self._hold.mend_index()
             elif self._is_as_known(index, Written.of(status)):
@@ -116,6 +123,17 @@ class SourceFiles:
         else:
             self._look_when_settled(index, written)
 
+    def look_again_seconds(self) -> float | None:
+        """How soon to look at the file once more, where its times are too coarse to tell; None if they are not."""
+        return max(0.0, self._again[0] - time.monotonic()) if self._again is not None else None
+
+    def _look_again_at_coarse_times(self) -> None:
+        """Whoever wrote in the second of our checkpoint left the time as it was: the pages are looked at after it."""
+        if self._again is not None and time.monotonic() >= self._again[0]:
+            index, self._again = self._again[1], None
+            if not self._holds(index, COMPARED_FRAMES_FIRST):
+                raise ContinuityLostError(WRITTEN)
+
     def checkpointed(self) -> None:
         """A checkpoint of ours has written to the file, and writers are still kept out: as it is now it is right."""
         index = self._hold.wal_index.read()
@@ -127,6 +145,8 @@ class SourceFiles:
             if self._stood_still(index):
                 self.written, self._after_ours = written, index
                 self._settled = _Settled.of(written, index)
+                coarse = not written.modified_ns % COARSE_NS
+                self._again = (time.monotonic() + COARSE_SECONDS, index) if coarse else None
 
     def check_after_checkpoint(self) -> None:
         """Raise ContinuityLostError if what the last checkpoint of ours has copied back is not in the file."""
@@ -141,13 +161,18 @@ class SourceFiles:
             return True
         return self._holds(index, COMPARED_FRAMES_FIRST)
 
-    def were_left_alone(self, known: Written | None, mark: Mark, life_before: Path) -> bool:
+    def were_left_alone(self, known: Written | None, mark: Mark, life_before: Path, exact: bool) -> bool:
         """True if only SQLite wrote to the file since it was `known`; `mark` is where the life that goes on ends.
 
-        `life_before` is the shadow file of the life before that one, if it is still there. Raises DatabaseBusyError.
+        `life_before` is the shadow file of the life before that one, if it is still there. With `exact` the file was
+        `known` so at that very mark, after which nobody replicated: then any other file proves nothing, for what lies
+        in it beside the pages of these lives nobody can tell. Raises DatabaseBusyError.
         """
         if known == self.written:
             return True
+        index = self._read_index()
+        if exact and (not index.frames or index.salts == mark.header.salts):
+            return False
         for _ in range(CHECK_TRIES_MAX):
             index = self._read_index()
             if self._looks_left_alone(index, mark, life_before):

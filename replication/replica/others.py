@@ -5,7 +5,7 @@ It keeps what was seen in this run; what must outlive it is in disowned.py. It l
 
 from collections.abc import Sequence
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from replication.database.database import Database, Emit
 from replication.database.origin import Origin
@@ -19,6 +19,21 @@ from replication.replica.writer import Writer, writer_words
 OTHERS_SHOWN_MAX = 5
 """Generations of others that a warning names."""
 _FAR = datetime.max.replace(tzinfo=UTC)
+_COARSE = timedelta(seconds=2)
+"""Some stores keep times no finer."""
+
+
+def _went_on(holdings: Sequence[Holdings], current: str) -> set[str]:
+    """Generations that were written to after the current one was begun here, by the times of the store.
+
+    We send all of an old one before that, whatever our notes say of it.
+    """
+    began = [min(held.times) for held in holdings if held.generation == current and held.times]
+    return {
+        held.generation
+        for held in holdings
+        if began and held.generation != current and held.times and max(held.times) > began[0] + _COARSE
+    }
 
 
 class Others:
@@ -61,6 +76,7 @@ class Others:
         ours = {origin.generation, origin.previous, *origin.earlier, *self._database.generations, *self._written}
         theirs = disowned(self._database.meta_path)
         ours -= theirs.keys()
+        ours -= _went_on(holdings, origin.generation)
         if self._neighbours.look(holdings, ours, self._first_object):
             names = ", ".join(self._neighbours.found[:OTHERS_SHOWN_MAX])
             self._beside = names and (

@@ -12,7 +12,7 @@ from dataclasses import replace
 from replication.database.database import Database, Emit
 from replication.errors import ObjectExistsError, PausedError
 from replication.position import Position
-from replication.replica.compare import DivergedError, compare
+from replication.replica.compare import DivergedError, compare, diverged
 from replication.replica.keeping import Keeping
 from replication.replica.others import Others
 from replication.replica.progress import Meter
@@ -77,6 +77,8 @@ class Sender(ABC):
                 continue
             position = self.position
             end = database.end(here, position.generation, position.index)
+            if position.generation != here.generation and self._send_of_old(position, end):
+                continue
             if position.offset < end:
                 self._send_segment(position, end)
             elif position.generation == here.generation:
@@ -87,14 +89,34 @@ class Sender(ABC):
                         f"replica {self.name} is at index {position.index:08x}, of which no shadow wal is left"
                     )
                 self._enter_index(position)
-            elif end and database.shadow.size(position.generation, position.index + 1):
-                self._enter_index(position)
             elif until is not None:
                 return
             else:
                 self._enter_generation(position)
                 # The segment to come must reach what the new snapshot holds, which is later than before.
                 here = self._end(None)
+
+    def _send_of_old(self, position: Position, end: int) -> bool:
+        """Send something of an old generation; False once only its end is left.
+
+        What another program went on with stays as it is.
+        """
+        try:
+            if position.offset < end:
+                self._send_segment(position, end)
+            elif end and self._database.shadow.size(position.generation, position.index + 1):
+                self._enter_index(position)
+            else:
+                return False
+        except DivergedError as found:
+            self._leave_rest(position.generation, found)
+        return True
+
+    def _leave_rest(self, generation: str, found: DivergedError) -> None:
+        self._others.tell(found, self.position)
+        self._emit("warning", "rest of an old generation not sent", generation=generation, reason=str(found))
+        self.position = None
+        self._look_up(generation)
 
     def _end(self, until: Position | None) -> Position | None:
         """How far to send now: as far as was copied, unless it is said; None while the database is let go of."""
@@ -128,7 +150,7 @@ class Sender(ABC):
         """
         old = end.generation
         try:
-            self._end_index(end)
+            self._end_index(end, self._database.generations[-1])
         except DivergedError as found:
             # Another one begins here as it is.
             self._others.tell(found, self.position)
@@ -137,20 +159,32 @@ class Sender(ABC):
         self.position = None
         self._look_up(old)
 
-    def _end_index(self, position: Position) -> None:
+    def _end_index(self, position: Position, left_for: str = "") -> None:
         """Nothing of ours follows `position` in its index: put an end mark there, an object without content.
 
         Another program that goes on in this index would write under that very name, and one that did so before is
-        found by it. So no two can part where an index or a generation ends.
+        found by it. So no two can part where an index or a generation ends: the mark says whether the generation was
+        left there, for another one.
         """
         if position.offset:
+            note = {**self._note(position), **({"left": left_for} if left_for else {})}
             try:
-                stored = self.client.write_segment(position, (), self._note(position), create=True)
+                stored = self.client.write_segment(position, (), note, create=True)
             except ObjectExistsError:
-                self._meet(position)
+                if self._meet(position) == position.offset:
+                    self._compare_mark(position, left_for)
                 return
             reached("replica: index ended")
             self._meter.also(stored)
+
+    def _compare_mark(self, position: Position, left_for: str) -> None:
+        """Raise DivergedError if whoever put an end mark went another way from there than we do."""
+        name = segment_name(position)
+        left = bool((self.client.read_note(name) or {}).get("left"))
+        if left and not left_for:
+            raise diverged(self.client, name, f"replica {self.name} says that this generation was left here")
+        if left_for and not left:
+            raise diverged(self.client, name, f"replica {self.name} says that this generation goes on from here")
 
     def _meet(self, position: Position) -> int | None:
         """Where what is there under the name of the segment at `position` ends; None if it is torn.

@@ -128,12 +128,17 @@ class Hold:
                 ) from None
 
     def checkpoint(
-        self, copy: Callable[[], None], done: Callable[[], None] = lambda: None, exact: bool = False
+        self,
+        copy: Callable[[], None],
+        done: Callable[[], None] = lambda: None,
+        before: Callable[[], None] = lambda: None,
+        exact: bool = False,
     ) -> CheckpointResult:
         """Backfill as much as other readers allow. Writers wait only for the short second part.
 
         `copy` must bring every committed frame into the shadow WAL before it returns; if it raises, the pin
-        is still held. `done` is called at the end of the second part, while writers are still kept out.
+        is still held. `before` is called right before anything is copied back, and may raise; `done` right after it,
+        in the second part while writers are still kept out.
         With `exact` nobody may copy a frame back that was not there when `copy` ran: so the pin never moves past a
         commit that `copy` has not seen, and writers wait for a moment at each of its moves.
         When the pin itself is lost (an error inside SQLite), HoldLostError is raised.
@@ -144,7 +149,7 @@ class Hold:
             sqlite_errors(self.path),
         ):
             for _ in range(BARRIER_TRIES):
-                large_part = self._large_part(helper, copy, barrier if exact else None)
+                large_part = self._large_part(helper, copy, barrier if exact else None, before, done)
                 if large_part is not None and _keep_writers_out(barrier):
                     break
             else:
@@ -154,6 +159,7 @@ class Hold:
             # The barrier's own read mark is the pin while the real one is moved.
             copy()
             reached("checkpoint: tail copied")
+            before()
             with self._lost_on_error():
                 self._pin.execute("COMMIT")
                 reached("checkpoint: pin let go")
@@ -208,7 +214,12 @@ class Hold:
         self.wal_index.close()
 
     def _large_part(
-        self, helper: apsw.Connection, copy: Callable[[], None], barrier: apsw.Connection | None
+        self,
+        helper: apsw.Connection,
+        copy: Callable[[], None],
+        barrier: apsw.Connection | None,
+        before_it: Callable[[], None],
+        done: Callable[[], None],
     ) -> CheckpointResult | None:
         """Backfill while writers are free, again and again until what they add meanwhile is little.
 
@@ -221,7 +232,9 @@ class Hold:
             elif not self._move_pin_exactly(barrier, copy):
                 break
             reached("checkpoint: pin moved")
+            before_it()
             result = _passive(helper)
+            done()
             reached("checkpoint: large part done")
             added = result.log_frames - before
             # A writer that adds more than before will not be caught up with, nor a reader that keeps frames here.
