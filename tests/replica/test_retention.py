@@ -257,7 +257,7 @@ def test_promise_3_on_paper_each_object_that_the_window_needs_is_missed(number: 
     segments += [segment_at(GENERATION, 1, 0, 440), segment_at(GENERATION, 1, 4152, 480)]
     snapshots = [snapshot_at(GENERATION, 0, 5), snapshot_at(GENERATION, 1, 450)]
     held = Holdings(GENERATION, snapshots, segments, {0: 32, 1: 4152})
-    name = [item.name for item in (*snapshots, *segments)][number]
+    name = [*(item.name for item in snapshots), *(item.name for item in segments)][number]
     lost = lost_of_window([held], [name], BEGAN + timedelta(seconds=510), 100)
     # The second snapshot leads to nothing that the first does not lead to as well.
     assert (lost is None) == (number == 1)
