@@ -237,11 +237,22 @@ def test_promise_3_on_paper_whatever_the_window_would_lose_is_seen(
     lost = lost_of_window([replica.holdings], names, now, retention)
     after = replica.without(names)
 
+    def end(segment: Position) -> Position:
+        return Position(
+            GENERATION, segment.index, segment.offset + (SEGMENT_BYTES if segment.offset else FIRST_SEGMENT_BYTES)
+        )
+
     def state(catalog: Catalog, back: int) -> object:
-        found = last_object(catalog, now - timedelta(seconds=back))
-        if isinstance(found, Position) and found.index and not found.offset:
+        """The end of the last commit."""
+        try:
+            plan = make_plan(catalog, AtTime(now - timedelta(seconds=back)))
+        except (NoRestorePointError, ReplicaGapError):
+            return None
+        found = max([plan.start, *(end(item.position) for item in plan.segments)])
+        if found.index and not found.offset:
             # The start of an index is the end of the one before.
-            found = max([item.position for item in replica.catalog.segments if item.index < found.index], default=found)
+            ends = [end(item.position) for item in replica.catalog.segments if item.index < found.index]
+            found = max(ends, default=found)
         return found
 
     if lost is None:
