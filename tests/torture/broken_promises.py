@@ -99,7 +99,7 @@ MUTATIONS = (
         "replication/database/follower.py",
         "        if header == self._passed_over:\n",
         "        if False:\n",
-        ("tests/database",),
+        ("tests/database/test_interrupted_commit.py",),
     ),
     Mutation(
         "a removed -shm is not noticed",
@@ -127,14 +127,14 @@ MUTATIONS = (
         "replication/database/held.py",
         "                follower.go_back(place)\n",
         "                pass\n",
-        ("tests/database",),
+        ("tests/database/test_source_files.py",),
     ),
     Mutation(
         "the WAL over a foreign file is let go with its frames",
         "replication/database/held.py",
         "        self._hold.empty_wal()\n",
         "",
-        ("tests/database",),
+        ("tests/database/test_source_files.py",),
     ),
     Mutation(
         "a WAL with the same header is taken for the one that was copied",

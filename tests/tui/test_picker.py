@@ -53,6 +53,15 @@ class Replica:
         self.points += [(Position(self.generation, self.index, end), self.now.timestamp()) for end in ends]
         return self
 
+    @property
+    def at_commit(self) -> bool:
+        """True if a commit of this index was the last thing that came."""
+        return self.offset > 0 and self.points[-1][0] == Position(self.generation, self.index, self.offset)
+
+    def __repr__(self) -> str:
+        segments = [f"{item.index}:{item.offset}+{len(self.contents[item.name].ends)}" for item in self.segments]
+        return f"Replica(snapshots={[item.info.index for item in self.snapshots]}, segments={segments})"
+
     def restart(self) -> "Replica":
         self.index, self.offset = self.index + 1, 0
         return self
@@ -81,10 +90,11 @@ def replicas(draw: st.DrawFn) -> Replica:
     for _ in range(draw(st.integers(0, 12))):
         what = draw(st.integers(0, 5))
         seconds = draw(st.sampled_from([0.0, 0.25, 1.0, 70.0, 4000.0]))
-        if what == 0 and replica.offset:
+        # An index ends with a commit, and a snapshot is of one.
+        if what == 0 and replica.at_commit:
             replica.restart()
         elif what == 1 and (not replica.snapshots or replica.snapshots[-1].info.index != replica.index):
-            if replica.offset:
+            if replica.at_commit:
                 replica.snapshot(seconds)
         else:
             replica.segment(draw(st.integers(0, 4)), draw(st.integers(0, 1)), seconds)
