@@ -314,6 +314,27 @@ def test_promise_8_in_any_order(original: Bench, benches: list[Bench], seed: int
     assert told or clone.reasons()[0].startswith(("wal", WRITTEN)), clone.reasons()
 
 
+def test_promise_8_who_goes_on_where_the_other_left_the_history_is_told(original: Bench, benches: list[Bench]) -> None:
+    """Both are at the end of an index; one begins a generation there, and the other the next index."""
+    go(original, "ck")
+    clone = original.clone(False)
+    benches.append(clone)
+    named(clone, CLONE)
+    clone.database.request_generation("asked for")
+    clone.settle()
+    go(original, "cc")
+    assert "was left here" in original.reasons()[-1]
+    assert str(CLONE) in original.reasons()[-1]
+    assert [message for _, message, _ in original.told].count(ALARM) == 1
+    go(clone, "c")
+    for bench in (original, clone):
+        points = bench.numbers("a", bench.database.generations[-1])
+        assert points == list(range(points[0], len(bench.states)))
+        assert bench.restored("a", bench.database.position) == bench.app.sha256()
+    with pytest.raises(NoRestorePointError, match="Two programs went on"):
+        original.restored()
+
+
 def test_who_wrote_an_object_is_in_its_note(original: Bench) -> None:
     go(original, "cks")
     store = original.storages["a"]

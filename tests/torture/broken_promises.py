@@ -414,4 +414,18 @@ MUTATIONS = (
         "np.empty(0, np.int64)",
         ("tests/database/test_kept_pages.py",),
     ),
+    Mutation(
+        "an end mark says nothing of who left",
+        "replication/replica/sender.py",
+        "        if left and not left_for:\n",
+        "        if False:\n",
+        ("tests/replica/test_one_writer.py",),
+    ),
+    Mutation(
+        "another file after an orderly end is taken for the one that was followed",
+        "replication/database/source_files.py",
+        "        if exact and (not index.frames or index.salts == mark.header.salts):\n",
+        "        if False:\n",
+        ("tests/database/test_source_files.py",),
+    ),
 )
