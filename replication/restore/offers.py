@@ -150,14 +150,17 @@ def _measured(answer: Answer, target: Target, backoff: Backoff, stop: threading.
     if not last or answer.end == answer.plan.stop:
         return answer
     try:
-        ends = retrying(lambda: read_commits(answer.source.client, last[0]).ends, backoff, stop)
+        commits = retrying(lambda: read_commits(answer.source.client, last[0]), backoff, stop)
     except CorruptObjectError:
         return replace(answer, torn=last[0].name)
     except StorageError:
         return answer
-    if not ends:
+    if commits.extent.end == last[0].offset:
+        mark = last[0].position
+        return replace(answer, end=_without_mark(answer.end, mark), known=_without_mark(answer.known, mark))
+    if not commits.ends:
         return answer
-    end = max(answer.plan.start, Position(last[0].generation, last[0].index, int(ends[-1])))
+    end = max(answer.plan.start, Position(last[0].generation, last[0].index, int(commits.ends[-1])))
     return replace(answer, end=end, known=max(end, answer.known))
 
 
@@ -175,7 +178,14 @@ def _measured_refusal(answer: Refusal, backoff: Backoff, stop: threading.Event) 
         end = last.offset + retrying(lambda: length(last.name), backoff, stop)
     except (CorruptObjectError, ObjectNotFoundError, StorageError):
         return answer
+    if end == last.offset:
+        return replace(answer, known=_without_mark(answer.known, last.position))
     return replace(answer, known=max(answer.known, Position(last.generation, last.index, end)))
+
+
+def _without_mark(end: Position, mark: Position) -> Position:
+    """An end that was taken to lie in an object of which it turned out that it is an end mark, without content."""
+    return mark if end == replace(mark, offset=mark.offset + 1) else end
 
 
 def _one_commit(target: Target) -> bool:

@@ -53,6 +53,10 @@ def states(
             if wal is None:
                 break
             index, offset = expected
+            if not wal:
+                # An end mark: nothing follows in this index.
+                expected = (index + 1, 0)
+                continue
             for at in range(0 if offset else _HEADER, len(wal), _FRAME_HEADER + page_size):
                 page, pages = struct.unpack_from(">2I", wal, at)
                 waiting.append((page - 1, wal[at + _FRAME_HEADER : at + _FRAME_HEADER + page_size]))
