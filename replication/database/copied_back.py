@@ -101,7 +101,7 @@ def is_of_this_life(wal: int, index: WALIndexHeader, read: Read) -> bool:
     # Without a later frame a checkpoint that came so far has copied them, unless the database had become smaller; one
     # that was broken off has not come to all.
     due = [page for page, number in newest.items() if number <= reached and page <= pages_min]
-    return bool(due) and 2 * sum(page in found for page in due) >= len(due)
+    return bool(found) and 2 * sum(page in found for page in due) >= len(due)
 
 
 def _page(frame: memoryview) -> int:

@@ -43,6 +43,8 @@ JUSTIFIED = {
     "wal replaced by another process": {"wal removed", "replaced"},
     "page size changed": {"replaced"},
     "-shm removed or replaced by another process": {"shm removed", "wal removed", "replaced", "rewritten"},
+    # After an orderly end a checkpoint of others is told from a foreign write by nothing.
+    f"{WRITTEN}, while not replicating": {"rewritten", "recovered twice", "written while down"},
     WRITTEN: {"rewritten", "recovered twice"},
     "asked for": {"asked for"},
 }
@@ -98,6 +100,8 @@ class History(Files):
         self.between.act = self.act
         self.last_mark: Mark | None = None
         """How far the engine had come when it ended."""
+        self.left_file = (0, 0)
+        """The database file as the engine left it."""
         self.opening = False
         """It began this step without a pin."""
         self.thinned: set[str] = set()
@@ -146,7 +150,7 @@ class History(Files):
             self.causes &= {"frames without a commit"}
             self.between.recovered_unseen = False
         elif message == "generation continues":
-            self.causes -= {"commit unseen", "last close while down"}
+            self.causes -= {"commit unseen", "last close while down", "written while down"}
 
     def _was_in_a_replica(self) -> bool:
         """True if a replica confirmed the first snapshot of the generation before, of a WAL with nothing in it."""
@@ -156,6 +160,8 @@ class History(Files):
 
     def start(self, planned: list[str]) -> None:
         if self.database is None:
+            if self._file() != self.left_file:
+                self.causes.add("written while down")
             self.database = Database(self.path, self.folder / "meta", self.policy, self.emit, self.clock)
             self.sync(planned)
             for name, store in self.stores.items():
@@ -173,9 +179,16 @@ class History(Files):
             if not cleanly and held is not None and held.follower is not None:
                 # A process that was killed made nothing durable on its way out.
                 held.follower.make_durable = lambda: None  # type: ignore[method-assign]
+                self.database._describe_files = lambda *ended: None  # type: ignore[method-assign]
             self.database.close()
+            self.left_file = self._file()
             self.database = None
             self.replicas.clear()
+
+    def _file(self) -> tuple[int, int]:
+        """The database file's size and time of writing."""
+        status = self.path.stat()
+        return (status.st_size, status.st_mtime_ns)
 
     def sync(self, planned: list[str]) -> None:
         database = self.database
