@@ -35,7 +35,7 @@ JUSTIFIED = {
     "no generation exists": {"start"},
     "no shadow wal": {"commit unseen", "never in a replica", "frames without a commit"},
     "wal missing": {"last close while down"},
-    "wal empty": {"truncate", "wal removed", "last close while down"},
+    "wal empty": {"truncate", "wal removed", "last close while down", "rewritten"},
     "wal header mismatch": {"commit unseen", "frames without a commit"},
     "wal restarted while it was opened": {"commit unseen", "frames without a commit"},
     "database file replaced": {"replaced"},
@@ -141,6 +141,8 @@ class History(Files):
             assert known, f"a generation began for a reason that nothing here may lead to: {reason}"
             if not self._was_in_a_replica():
                 self.causes.add("never in a replica")
+            if self.opening and self._file() != self.left_file:
+                self.causes.add("written while down")
             if self.between.recovered_unseen and "torn" in self.causes:
                 self.causes.add("recovered twice")
             assert JUSTIFIED[known[0]] & self.causes, f"a generation began without a cause: {reason}, {self.causes}"
@@ -160,8 +162,6 @@ class History(Files):
 
     def start(self, planned: list[str]) -> None:
         if self.database is None:
-            if self._file() != self.left_file:
-                self.causes.add("written while down")
             self.database = Database(self.path, self.folder / "meta", self.policy, self.emit, self.clock)
             self.sync(planned)
             for name, store in self.stores.items():
