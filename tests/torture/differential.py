@@ -13,9 +13,6 @@ from replication.restore.target import AtIndex, AtPosition, AtTime, Latest, Targ
 from tests.restore.reference import Place, states
 from tests.torture.replica_world import World, Written, contents, places, store_time
 
-RETENTION_IS_MENDED = False
-"""Retention still removes what the window needs (issue 11, section 1): until then its event stays away."""
-
 
 @dataclass(frozen=True, slots=True)
 class Request:

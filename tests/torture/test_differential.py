@@ -19,7 +19,7 @@ from replication.restore.retry import Backoff
 from replication.restore.target import AtPosition
 from replication.storage.replica_client import ReplicaClient
 from tests.torture.conftest import Torture
-from tests.torture.differential import RETENTION_IS_MENDED, Request, judge, requests, retention, told
+from tests.torture.differential import Request, judge, requests, retention, told
 from tests.torture.replica_world import World
 
 HISTORIES_SHORT = 40
@@ -47,8 +47,7 @@ def run(folder: Path, chance: random.Random, torture: Torture, patched: pytest.M
     world = World(folder, chance, counts)
     for name, value in world.skewed().items():
         patched.setattr(name, value)
-    if RETENTION_IS_MENDED:
-        world.more_events.append((3, partial(retention, world)))
+    world.more_events.append((3, partial(retention, world)))
     try:
         pauses = 3
         for _ in range(pauses):
