@@ -21,7 +21,7 @@ from replication.steps import reached
 
 OVERTAKEN = "sqlite counts fewer frames than were copied"
 
-LOOK_AGAIN_SECONDS_MIN = 0.002
+LOOK_AGAIN_SECONDS_MIN = 0.001
 LOOK_AGAIN_SECONDS_MAX = 1.0
 LOOK_AGAIN_GROWTH = 1.5
 """Between two looks while the WAL holds frames that SQLite does not count yet: to publish them tells nobody. A writer

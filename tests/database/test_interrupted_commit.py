@@ -135,7 +135,7 @@ def test_frames_that_may_come_to_count_are_looked_at_soon_and_then_more_rarely(b
     assert bench.database.sync() is None
     interrupt(bench, 5)
     waits = []
-    for _ in range(18):
+    for _ in range(20):
         again = bench.database.sync()
         assert again is not None
         waits.append(again - bench.database.health.last_sync)
