@@ -431,7 +431,9 @@ class Database:
         """Write down what the next start compares the files with; `end` is where copying has come to, at the end."""
         written, lock = (held.files.written.size, held.files.written.modified_ns), self._engine_lock
         if held.follower is not None and lock is not None and (end or lock.previous_written != written):
-            lock.describe(held.identity[1], held.follower.wal_inode, written, end)
+            # Without it the next start may begin a generation for nothing; nothing is lost by that.
+            with suppress(OSError):
+                lock.describe(held.identity[1], held.follower.wal_inode, written, end)
 
     def _go_on(self, decision: Continue, held: Held) -> Begin | None:
         """Continue a generation; if that turns out not to be possible, why a new one must begin."""

@@ -4,6 +4,7 @@ Where nothing proves that the files are the ones that were followed a new genera
 what SQLite has. An application's ordinary life costs none.
 """
 
+import errno
 import os
 import subprocess
 import sys
@@ -308,6 +309,26 @@ def test_promise_2_a_copy_put_there_after_an_orderly_end_is_noticed_whatever_cam
     bench.settle()
     assert bench.reasons()[-1].startswith(WRITTEN)
     assert bench.restored() == seen(bench)
+
+
+def test_a_lock_file_that_cannot_be_written_keeps_nobody_from_letting_go(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(lock: EngineLock, *values: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    bench.replica()
+    bench.commit()
+    with monkeypatch.context() as patched:
+        patched.setattr(EngineLock, "describe", full)
+        bench.database.checkpoint()
+        bench.commit()
+        assert bench.database.health.state == "ok"
+        bench.database.close()
+    assert not bench.database.locked
+    bench.restart()
+    bench.settle()
+    assert bench.restored() == bench.states[-1]
 
 
 ORDINARY: dict[str, Callable[[Bench], object]] = {
