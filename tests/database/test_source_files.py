@@ -16,6 +16,7 @@ import pytest
 
 from replication.database import database as database_module
 from replication.database import follower as follower_module
+from replication.database import source_files as source_files_module
 from replication.database.follower import Follower
 from replication.database.lock import EngineLock
 from replication.database.source_files import SHM_REMOVED, WRITTEN, SourceFiles
@@ -308,6 +309,28 @@ def test_promise_2_a_copy_put_there_after_an_orderly_end_is_noticed_whatever_cam
     bench.restart(restore_by_hand)
     bench.settle()
     assert bench.reasons()[-1].startswith(WRITTEN)
+    assert bench.restored() == seen(bench)
+
+
+def test_promise_2_a_copy_put_there_in_the_second_of_our_checkpoint_is_noticed_after_it(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where times are in whole seconds the copy has the very time that our checkpoint left."""
+    monkeypatch.setattr(source_files_module, "COARSE_NS", 1)
+    monkeypatch.setattr(source_files_module, "COARSE_SECONDS", 0.0)
+    bench.replica()
+    rows(bench)
+    bench.database.checkpoint()
+    copy = bench.folder / "copy.db"
+    subprocess.run(["cp", bench.path, copy], check=True)
+    bench.write("UPDATE t SET b = randomblob(300)")
+    bench.settle()
+    bench.database.checkpoint()
+    before = bench.path.stat()
+    put_in_place(copy, bench.path)
+    os.utime(bench.path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    bench.settle()
+    assert bench.reasons()[1:] == [WRITTEN]
     assert bench.restored() == seen(bench)
 
 
