@@ -6,6 +6,7 @@ but a temporary file is written. For a process without an engine: an engine's ow
 """
 
 import hashlib
+import os
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -16,7 +17,8 @@ from typing import Literal
 
 from replication.config import DatabaseConfig
 from replication.database.image import Image, Overlay
-from replication.database.shadow_wal import Ownership, ShadowWAL
+from replication.database.local_folder import LocalFile, Ownership
+from replication.database.shadow_wal import ShadowWAL
 from replication.errors import (
     DatabaseError,
     InconclusiveError,
@@ -177,7 +179,7 @@ def _digest_still(source: Still, stop: threading.Event) -> str:
     """The digest of the pages at the commit: from the WAL what is there, the rest from the database file."""
 
     def digest(overlay_end: int) -> str:
-        overlay = Overlay.read(source.wal_path, overlay_end, source.page_size)
+        overlay = Overlay.read(LocalFile.at(source.wal_path), overlay_end, source.page_size)
         image = Image(Position("", 0, source.end), source.pages, source.page_size, overlay, source.read)
         return _digest(_until_cancelled(image.chunks(), stop))
 
@@ -203,8 +205,8 @@ def _place(database: DatabaseConfig, source: Still) -> tuple[Position | None, st
     running = look(database).pid is not None
     indexes = shadow.indexes(generation)
     for index in reversed(indexes[-2:]):
-        with shadow.path(generation, index).open("rb") as file:
-            header = WALHeader.parse(file.read(WAL_HEADER_SIZE))
+        with shadow.file(generation, index).opened() as file:
+            header = WALHeader.parse(os.pread(file, WAL_HEADER_SIZE, 0))
         if header.salts != source.salts:
             continue
         if not source.end:

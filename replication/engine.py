@@ -4,29 +4,26 @@ Two pools do the work, one that copies WAL and one that uploads; a watcher wakes
 is their safety net. Callers start it, ask for status and events as often as they like, and close it.
 """
 
-import tempfile
 import threading
 import time
 from contextlib import suppress
 from functools import partial
-from pathlib import Path
 
 from replication.config import Config, DatabaseConfig
 from replication.database.checkpoint import CheckpointPolicy
 from replication.database.database import Database
+from replication.database.local_folder import VALIDATION_PREFIX, Ownership
 from replication.database.notebook import NOTE_SECONDS_MIN
-from replication.database.shadow_wal import Ownership
 from replication.database.watch import Watcher
 from replication.errors import DatabaseError, DatabaseLockedError, LocalFileError, ReplicationError
 from replication.events import Event, EventLog
 from replication.lookout import Lookout
 from replication.pool import Job, Pool
-from replication.replica import validation
 from replication.replica.outage import Outages
 from replication.replica.replica import Replica
 from replication.replica.runner import ERROR_REPEAT_SECONDS, Intervals, ReplicaRunner
 from replication.restore import preview
-from replication.restore.scratch import sweep
+from replication.restore.scratch import sweep, sweep_temporary
 from replication.source import Source
 from replication.sqlite.connection import check_sqlite_version, sqlite_version
 from replication.sqlite.errors import DatabaseBusyError
@@ -82,8 +79,8 @@ class Engine:
             except ReplicationError:
                 pass  # the first sync meets it again, and shows it
         for source in self._sources:
-            sweep(source.config.meta_path, validation.SCRATCH_PREFIX)
-        sweep(Path(tempfile.gettempdir()), preview.SCRATCH_PREFIX)
+            sweep(source.config.meta_path, VALIDATION_PREFIX)
+        sweep_temporary(preview.SCRATCH_PREFIX)
         self._watcher = Watcher(self.events)
         self._sync_pool = Pool("sync", min(SYNC_THREADS_MAX, max(1, len(self._sources))), self._crashed)
         self._lookout = Lookout(self._sync_pool, self._wake_database)

@@ -23,9 +23,10 @@ from replication.database.follower import ContinuityLostError, Follower, LeftWAL
 from replication.database.health import Health
 from replication.database.held import Held
 from replication.database.image import Image
+from replication.database.local_folder import Ownership
 from replication.database.lock import EngineLock
 from replication.database.origin import Origin
-from replication.database.shadow_wal import Ownership, ShadowWAL
+from replication.database.shadow_wal import ShadowWAL
 from replication.database.source_files import SHM_REMOVED, WRITTEN, Written
 from replication.database.tail import Mark
 from replication.database.unwritten import is_unchanged
@@ -295,7 +296,7 @@ class Database:
             if isinstance(decision, Continue) and not held.files.were_left_alone(
                 Written(*known) if known is not None else None,
                 decision.mark,
-                self.shadow.path(decision.generation, decision.index - 1),
+                self.shadow.file(decision.generation, decision.index - 1),
                 exact=previous_end == f"{decision.generation}/{decision.index:08x}:{decision.mark.offset}",
             ):
                 decision = Begin(f"{WRITTEN}, while not replicating")
@@ -498,7 +499,7 @@ class Database:
         """Cut what a crash tore off the last file of an older generation, so that its size can be trusted."""
         indexes = self.shadow.indexes(generation)
         if indexes:
-            mark = last_commit(self.shadow.path(generation, indexes[-1]))
+            mark = last_commit(self.shadow.file(generation, indexes[-1]))
             self.shadow.seal(generation, indexes[-1], mark.offset if mark is not None else 0)
 
     def _follow(self, held: Held, follower: Follower) -> None:

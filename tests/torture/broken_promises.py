@@ -146,9 +146,9 @@ MUTATIONS = (
     Mutation(
         "a replica counts a segment before it is stored",
         "replication/replica/sender.py",
-        "            chunks = read_range(path, position.offset, stop, self._sent)\n"
+        "            chunks = read_range(shadow, position.offset, stop, self._sent)\n"
         "            stored = self.client.write_segment(position, chunks, note, create=True)\n",
-        "            chunks = read_range(path, position.offset, stop, self._sent)\n"
+        "            chunks = read_range(shadow, position.offset, stop, self._sent)\n"
         "            self.position = replace(position, offset=stop)\n"
         "            stored = self.client.write_segment(position, chunks, note, create=True)\n",
         ("tests/replica/test_upload.py", "tests/replica/test_any_order.py"),
