@@ -23,6 +23,7 @@ from replication.replica.outage import Outages
 from replication.replica.replica import Replica
 from replication.replica.runner import ERROR_REPEAT_SECONDS, Intervals, ReplicaRunner
 from replication.restore import preview
+from replication.restore.kept import sweep_beside
 from replication.restore.scratch import sweep, sweep_temporary
 from replication.source import Source
 from replication.sqlite.connection import check_sqlite_version, sqlite_version
@@ -80,6 +81,7 @@ class Engine:
                 pass  # the first sync meets it again, and shows it
         for source in self._sources:
             sweep(source.config.meta_path, VALIDATION_PREFIX)
+            sweep_beside(source.database.path)
         sweep_temporary(preview.SCRATCH_PREFIX)
         self._watcher = Watcher(self.events)
         self._sync_pool = Pool("sync", min(SYNC_THREADS_MAX, max(1, len(self._sources))), self._crashed)

@@ -3,6 +3,7 @@
 The file is opened read-only and immutable: SQLite takes no lock, reads no WAL and makes no file beside it.
 """
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
@@ -34,7 +35,7 @@ def problems(path: Path, thoroughness: Thoroughness, stop: Callable[[], bool] = 
     pragma = "integrity_check" if thoroughness == "full" else "quick_check"
     connection: apsw.Connection | None = None
     try:
-        uri = f"file:{quote(str(path.absolute()))}?immutable=1"
+        uri = f"file:{quote(os.fsencode(path.absolute()))}?immutable=1"
         connection = apsw.Connection(uri, flags=apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI)
         connection.set_progress_handler(stop, _STEPS_BETWEEN_LOOKS)
         rows = [str(row[0]) for row in connection.execute(f"PRAGMA {pragma}({PROBLEMS_MAX})")]
