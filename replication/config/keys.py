@@ -5,12 +5,15 @@ passed over: a setting that is silently ignored is a backup that is not what its
 """
 
 import difflib
+import re
 from typing import Literal
+
+from replication.scrub import SECRET_CHARS_MIN, quoted
 
 Level = Literal["top", "logging", "dbs[]", "dbs[].replicas[]"]
 
 KEYS: dict[Level, tuple[str, ...]] = {
-    "top": ("access-key-id", "addr", "dbs", "exec", "logging", "secret-access-key"),
+    "top": ("access-key-id", "addr", "dbs", "exec", "exec-inherit-keys", "logging", "secret-access-key"),
     "logging": ("level", "stderr", "type"),
     "dbs[]": (
         "checkpoint-interval",
@@ -47,7 +50,7 @@ KEYS: dict[Level, tuple[str, ...]] = {
         "validation-interval",
     ),
 }
-"""Every key of Litestream 0.3.13, at its level."""
+"""Every key of Litestream 0.3.13, at its level, and exec-inherit-keys, which is our own."""
 
 S3_KEYS = (
     "access-key-id",
@@ -142,8 +145,13 @@ KEYS_OF_05 = {
 }
 """Keys that only Litestream 0.5 knows, each with what to do instead."""
 
-SHOWN_CHARS_MAX = 60
-"""A longer key or value is cut in a message."""
+_OTHER_WORDS = ("databases", "database")
+"""What people write besides, and is no secret."""
+_WORDS = frozenset(
+    word
+    for name in (*(key for keys in KEYS.values() for key in keys), *KEYS_OF_05, *_OTHER_WORDS)
+    for word in name.split("-")
+)
 
 
 def unknown_key(level: Level, key: str) -> str:
@@ -163,7 +171,11 @@ def unknown_key(level: Level, key: str) -> str:
     return f"is not a known key; here may be {', '.join(KEYS[level])}"
 
 
-def shown(text: str) -> str:
-    """A key or value as a message shows it: cut, and with nothing in it that a terminal would obey."""
-    cut = text if len(text) <= SHOWN_CHARS_MAX else text[:SHOWN_CHARS_MAX] + "…"
-    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in cut)
+def shown_key(key: str) -> str:
+    """A key as a message shows it: one that is nothing like a known key may be a secret that slipped there."""
+    words = re.split(r"[-_ ]+", key.lower())
+    plain = key.lower().replace("_", "-")
+    if len(key) < SECRET_CHARS_MIN or key.startswith(HOLDER_PREFIX) or all(word in _WORDS for word in words):
+        return quoted(key)
+    everything = [name for names in KEYS.values() for name in names] + list(KEYS_OF_05)
+    return quoted(key) if difflib.get_close_matches(plain, everything, n=1) else "(a key that is not shown)"

@@ -9,7 +9,6 @@ import re
 from pathlib import Path
 
 from replication.config.document import Notes, Section, Value
-from replication.config.keys import shown
 from replication.config.location import local_path, location_identity, location_type, read_location
 from replication.config.values import (
     CHECKPOINT_SECONDS,
@@ -25,7 +24,7 @@ from replication.config.values import (
     ReplicaConfig,
     default_meta_path,
 )
-from replication.scrub import register_secret
+from replication.scrub import quoted, register_secret
 
 _LOG_LEVELS = {"debug": "debug", "info": "info", "warn": "warn", "warning": "warn", "error": "error"}
 _LOG_TYPES = ("text", "json")
@@ -47,6 +46,7 @@ def read_config(document: Value, path: Path, notes: Notes) -> Config:
         databases=tuple(_database(section, keys, taken) for section in top.sections("dbs", "dbs[]")),
         addr=_addr(top),
         exec_command=top.text("exec"),
+        exec_inherits_keys=top.flag("exec-inherit-keys") is not False,
         logging=_logging(top.section("logging", "logging")),
         notes=tuple(notes.lines),
     )
@@ -97,7 +97,7 @@ def _replicas(database: Section, keys: tuple[str | None, str | None], taken: _Ta
             # A name that nobody wrote is the type.
             raise section.refusal(
                 "name" if section.has("name") else None,
-                f"has a duplicate replica name: {shown(replica.name)!r}; give each its own name",
+                f"has a duplicate replica name: {quoted(replica.name)!r}; give each its own name",
             )
         replicas.append(replica)
     return tuple(replicas)
@@ -127,10 +127,10 @@ def _logging(section: Section | None) -> LoggingConfig:
         return LoggingConfig()
     level = section.text("level") or "info"
     if level.lower() not in _LOG_LEVELS:
-        raise section.refusal("level", f"is {shown(level)!r}; write debug, info, warn or error")
+        raise section.refusal("level", f"is {quoted(level)!r}; write debug, info, warn or error")
     kind = section.text("type") or "text"
     if kind not in _LOG_TYPES:
-        raise section.refusal("type", f"is {shown(kind)!r}; write text or json")
+        raise section.refusal("type", f"is {quoted(kind)!r}; write text or json")
     return LoggingConfig(_LOG_LEVELS[level.lower()], kind, section.flag("stderr") or False)
 
 
@@ -140,7 +140,7 @@ def _addr(top: Section) -> str | None:
         return None
     match = _ADDR.fullmatch(addr)
     if match is None or int(match[1]) > 65535:
-        raise top.refusal("addr", f"must be HOST:PORT or :PORT, such as 127.0.0.1:9090, not {shown(addr)!r}")
+        raise top.refusal("addr", f"must be HOST:PORT or :PORT, such as 127.0.0.1:9090, not {quoted(addr)!r}")
     return addr
 
 

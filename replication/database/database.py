@@ -284,7 +284,8 @@ class Database:
         try:
             self.shadow = ShadowWAL(self.meta_path, Ownership.of(self.path))
             self.lock()
-            assert self._engine_lock is not None
+            if self._engine_lock is None:
+                raise DatabaseError(f"{self.path} was removed while it was opened; trying again")
             previous_inode = self._engine_lock.previous_inode
             known, previous_end = self._engine_lock.previous_written, self._engine_lock.previous_end
             if previous_inode not in (None, status.st_ino) and self._left_wal is None:

@@ -43,7 +43,7 @@ def problems(path: Path, thoroughness: Thoroughness, stop: Callable[[], bool] = 
         raise Interrupted from None
     except (apsw.CorruptError, apsw.NotADBError, apsw.FormatError) as error:
         return [str(error)]
-    except apsw.SQLError as error:
+    except (apsw.SQLError, apsw.CantOpenError) as error:
         raise Inconclusive(str(error)) from None
     except apsw.Error as error:
         return [f"{type(error).__name__}: {error}"]

@@ -8,6 +8,7 @@ import re
 from dataclasses import dataclass
 
 from replication.errors import ConfigError
+from replication.scrub import quoted
 
 DEFAULT_REGION = "us-east-1"
 """The region of every server that has none of its own."""
@@ -89,7 +90,7 @@ def parse_endpoint(text: str) -> str:
 def check_bucket(bucket: str) -> str:
     """Return `bucket` if it can be one, else raise ConfigError."""
     if _BUCKET.fullmatch(bucket) is None:
-        raise ConfigError(f"{bucket!r} is not a bucket name: it has letters, digits, dots, hyphens, underscores")
+        raise ConfigError(f"{quoted(bucket)!r} is not a bucket name: it has letters, digits, dots, hyphens and _")
     return bucket
 
 
