@@ -13,12 +13,12 @@ from typing import Any
 
 import pytest
 
-from replication import engine as engine_module
 from replication.config import Config
 from replication.database import glance as glance_module
 from replication.database.database import Database
 from replication.database.glance import PLACES_GLANCES, Glance
 from replication.engine import Engine
+from replication.engine import engine as engine_module
 from replication.storage.location import FileLocation, Location
 from replication.storage.memory import MemoryStorage
 from tests.engine.running import config_of, running, until
