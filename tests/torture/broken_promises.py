@@ -428,4 +428,25 @@ MUTATIONS = (
         "        if False:\n",
         ("tests/database/test_source_files.py",),
     ),
+    Mutation(
+        "bytes that SQLite does not count are compared",
+        "replication/sqlite/content.py",
+        "        found.update(piece[: max(0, counted - at)] if counted else piece)\n",
+        "        found.update(piece)\n",
+        ("tests/sqlite/test_content.py",),
+    ),
+    Mutation(
+        "a fault of another kind is taken for the one that is known",
+        "replication/sqlite/integrity.py",
+        "    return {_kind(line) for line in found} <= {_kind(line) for line in known}\n",
+        "    return bool({_kind(line) for line in known})\n",
+        ("tests/cli/test_unsound_sources.py",),
+    ),
+    Mutation(
+        "a restored file that fails SQLite's check is removed",
+        "replication/restore/verdict.py",
+        "        if not keep:\n",
+        "        if True:\n",
+        ("tests/cli/test_unsound_sources.py",),
+    ),
 )
