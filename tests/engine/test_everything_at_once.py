@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from replication import engine as engine_module
 from replication.engine import Engine
+from replication.engine import engine as engine_module
 from replication.errors import ReplicationError, StorageError
 from replication.restore.catalog import read_catalog
 from replication.storage.location import FileLocation, Location

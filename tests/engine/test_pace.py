@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from replication import engine as engine_module
 from replication.engine import Engine
+from replication.engine import engine as engine_module
 from replication.errors import DatabaseError, StorageError
 from replication.replica.pace import BURST_UPLOADS
 from replication.sqlite.hold import Hold

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from replication import engine as engine_module
+from replication.engine import engine as engine_module
 from replication.storage.location import Location
 from replication.storage.memory import MemoryStorage
 from tests.engine.running import config_of, in_step, only, running, until

@@ -17,9 +17,9 @@ from urllib.parse import quote
 
 import pytest
 
-from replication import engine as engine_module
 from replication.config import Config, DatabaseConfig, ReplicaConfig, default_meta_path
 from replication.engine import Engine
+from replication.engine import engine as engine_module
 from replication.errors import ReplicationError
 from replication.position import Position
 from replication.restore.catalog import read_catalog

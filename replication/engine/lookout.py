@@ -9,8 +9,8 @@ import time
 from collections.abc import Callable
 
 from replication.database.glance import PLACES_GLANCES
+from replication.engine.source import Source
 from replication.pool import Job, Pool
-from replication.source import Source
 
 
 class Lookout:

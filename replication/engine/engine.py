@@ -17,9 +17,10 @@ from replication.database.database import Database
 from replication.database.notebook import NOTE_SECONDS_MIN
 from replication.database.shadow_wal import Ownership
 from replication.database.watch import Watcher
+from replication.engine.lookout import Lookout
+from replication.engine.source import Source
 from replication.errors import DatabaseError, DatabaseLockedError, LocalFileError, ReplicationError
 from replication.events import Event, EventLog
-from replication.lookout import Lookout
 from replication.pool import Job, Pool
 from replication.replica import validation
 from replication.replica.outage import Outages
@@ -27,7 +28,6 @@ from replication.replica.replica import Replica
 from replication.replica.runner import ERROR_REPEAT_SECONDS, Intervals, ReplicaRunner
 from replication.restore import preview
 from replication.restore.scratch import sweep
-from replication.source import Source
 from replication.sqlite.connection import check_sqlite_version, sqlite_version
 from replication.sqlite.errors import DatabaseBusyError
 from replication.status import EngineStatus, Verification
