@@ -449,4 +449,18 @@ MUTATIONS = (
         "        if True:\n",
         ("tests/cli/test_unsound_sources.py",),
     ),
+    Mutation(
+        "listings that stay late are waited for without end",
+        "replication/replica/keeping.py",
+        "            if self._late_looks >= LATE_LOOKS_MAX:\n",
+        "            if False:\n",
+        ("tests/storage/test_broken_listings.py",),
+    ),
+    Mutation(
+        "a place is not looked at as a restore looks at it",
+        "replication/replica/keeping.py",
+        "            found = [self._reader.of(generation)] if generation in self._client.generations() else []\n",
+        "            found = [self._reader.of(generation)]\n",
+        ("tests/storage/test_broken_listings.py",),
+    ),
 )
