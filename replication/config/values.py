@@ -59,7 +59,8 @@ class DatabaseConfig:
 class Config:
     """A whole configuration. `path` is None when it came from the command line.
 
-    `notes` are sentences for the log: what is allowed, but most likely not meant.
+    `notes` are sentences for the log: what is allowed, but most likely not meant. `information` is what was understood
+    although it is spelled in another way.
     """
 
     path: Path | None
@@ -70,6 +71,7 @@ class Config:
     notes: tuple[str, ...] = ()
     exec_inherits_keys: bool = True
     """Whether the command gets the keys of the stores from our environment."""
+    information: tuple[str, ...] = ()
 
 
 def default_meta_path(database_path: Path) -> Path:

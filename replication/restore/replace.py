@@ -43,7 +43,7 @@ def restore_over(
     options: RestoreOptions,
     kept: Path,
     pause: Callable[[], None] = lambda: None,
-    resume: Callable[[], None] = lambda: None,
+    resume: Callable[[], object] = lambda: None,
     progress: Callable[[Progress], None] = lambda progress: None,
     cancel: threading.Event | None = None,
     since: Look | None = None,
@@ -75,7 +75,7 @@ def restore_over(
             try:
                 with local_errors(fresh):
                     keeping.remove_fresh()
-                result = restore(sources, fresh, replace(options, private=True), progress, cancel)
+                result = restore(sources, fresh, replace(options, private=True, keep_failed=False), progress, cancel)
                 try:
                     with alone(real) as held:
                         stop = cancel or threading.Event()

@@ -49,7 +49,7 @@ def parse_s3_host(text: str) -> S3Host:
     if match := _AMAZON.fullmatch(host):
         return _amazon(match[1], match[2], text)
     if host.endswith((".amazonaws.com", ".amazonaws.com.cn")):
-        raise ConfigError(f"{text} is not a host this program can read; write s3://BUCKET/PATH?region=REGION")
+        raise ConfigError(f"{quoted(text)} is not a host this program can read; write s3://BUCKET/PATH?region=REGION")
     for provider in _PROVIDERS:
         if match := provider.fullmatch(host):
             found = match.groupdict()
@@ -76,11 +76,11 @@ def parse_endpoint(text: str) -> str:
     if "@" in rest:
         raise ConfigError("the s3 endpoint has a user or password before @; it is only scheme, host and port")
     if match is None and "://" in text:
-        raise ConfigError(f"the s3 endpoint {text} is neither http:// nor https://")
+        raise ConfigError(f"the s3 endpoint {quoted(text)} is neither http:// nor https://")
     host, _ = _split_port(rest)
     if _HOST_NAME.fullmatch(host) is None:
         raise ConfigError(
-            f"the s3 endpoint {text} is not a host: write http://HOST:PORT, such as http://localhost:9000"
+            f"the s3 endpoint {quoted(text)} is not a host: write http://HOST:PORT, such as http://localhost:9000"
         )
     if scheme is None:
         scheme = "http" if is_local_host(host) else "https"
