@@ -17,7 +17,7 @@ from typing import Literal
 from replication.config import DatabaseConfig
 from replication.database import soundness
 from replication.database.image import Image, Overlay
-from replication.database.local_folder import LocalFile, Ownership
+from replication.database.local_folder import LocalFile
 from replication.database.shadow_wal import ShadowWAL
 from replication.errors import (
     DatabaseError,
@@ -31,6 +31,7 @@ from replication.errors import (
     RestoreError,
 )
 from replication.offline import Reach, look
+from replication.permissions import Ownership
 from replication.position import Position
 from replication.restore.choose import Source
 from replication.restore.restore import Progress, RestoreOptions, RestoreResult, restore

@@ -11,12 +11,13 @@ from pathlib import Path
 
 from replication.config import DatabaseConfig
 from replication.database import soundness
-from replication.database.local_folder import LocalFile, Ownership
+from replication.database.local_folder import LocalFile
 from replication.database.lock import holder
 from replication.database.notebook import NOTE_SECONDS_MIN, DatabaseNote, ReplicaNote, load
 from replication.database.origin import Origin
 from replication.database.shadow_wal import ShadowWAL
 from replication.errors import LocalFileError
+from replication.permissions import Ownership
 from replication.position import Position
 from replication.replica.disowned import warning
 from replication.sqlite.checksum import FRAME_HEADER_SIZE, WAL_HEADER_SIZE

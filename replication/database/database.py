@@ -23,7 +23,6 @@ from replication.database.follower import ContinuityLostError, Follower, LeftWAL
 from replication.database.health import Health
 from replication.database.held import Held
 from replication.database.image import Image
-from replication.database.local_folder import Ownership
 from replication.database.lock import EngineLock
 from replication.database.origin import Origin
 from replication.database.shadow_wal import ShadowWAL
@@ -31,6 +30,7 @@ from replication.database.source_files import SHM_REMOVED, WRITTEN, Written
 from replication.database.tail import Mark
 from replication.database.unwritten import is_unchanged
 from replication.errors import DatabaseError, LocalFileError
+from replication.permissions import Ownership
 from replication.position import Position
 from replication.sqlite.connection import check_is_database
 from replication.sqlite.errors import DatabaseBusyError

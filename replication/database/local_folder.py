@@ -36,7 +36,7 @@ from replication.nofollow import (
     unlink,
     write_whole,
 )
-from replication.permissions import mode_beside
+from replication.permissions import Ownership
 from replication.steps import reached
 
 GENERATION_NAME = "generation"
@@ -64,24 +64,9 @@ _LITESTREAM = (GENERATION_NAME, GENERATIONS_NAME, "ltx")
 _NOT_ANYBODYS = re.compile(r"lost\+found|\.nfs[0-9a-f]+")
 """What a file system puts into an empty folder."""
 _PRIVATE_MODE = 0o600
+_PRIVATE = Ownership()
 _KNOWN_MAX = 4
 """Files of one folder whose identity is kept: the index in use, and the one that is uploaded."""
-
-
-@dataclass(frozen=True, slots=True)
-class Ownership:
-    """Mode and owner of what Litestream shares with us: files as the database, folders as the folder it is in."""
-
-    file_mode: int = 0o600
-    folder_mode: int = 0o700
-    uid: int = -1
-    gid: int = -1
-
-    @classmethod
-    def of(cls, database: Path) -> "Ownership":
-        """The ownership that fits beside `database`, which exists."""
-        file = database.stat()
-        return cls(mode_beside(database) & 0o777, mode_beside(database.parent), file.st_uid, file.st_gid)
 
 
 class LocalFolder:
@@ -90,7 +75,7 @@ class LocalFolder:
     All its methods raise OSError.
     """
 
-    def __init__(self, path: Path, ownership: Ownership = Ownership()) -> None:
+    def __init__(self, path: Path, ownership: Ownership = _PRIVATE) -> None:
         self.path = path
         self.ownership = ownership
         self._identity: tuple[int, int] | None = None

@@ -14,9 +14,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from replication.database.local_folder import GENERATION_NAME, GENERATIONS_NAME, LocalFile, LocalFolder, Ownership
+from replication.database.local_folder import GENERATION_NAME, GENERATIONS_NAME, LocalFile, LocalFolder
 from replication.errors import LocalFileError
 from replication.nofollow import opened
+from replication.permissions import Ownership
 from replication.position import is_generation
 from replication.sqlite.format import FRAME_HEADER_SIZE, WAL_HEADER_SIZE
 from replication.steps import reached

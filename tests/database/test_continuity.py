@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from replication.database.continuity import Begin, Continue, decide, last_commit
-from replication.database.local_folder import Ownership
 from replication.database.shadow_wal import ShadowWAL
+from replication.permissions import Ownership
 from replication.position import INDEX_MAX
 from replication.sqlite.wal import WALHeader, frames_in
 from tests.foreign import ForeignConnection

@@ -16,7 +16,6 @@ from replication.database.local_folder import (
     PROOF_NAME,
     REMEMBERED_NAME,
     LocalFolder,
-    Ownership,
 )
 from replication.database.lock import EngineLock, holder
 from replication.database.notebook import load
@@ -24,6 +23,7 @@ from replication.database.origin import Origin
 from replication.database.shadow_wal import ShadowWAL
 from replication.errors import LocalFileError
 from replication.nofollow import open_folder
+from replication.permissions import Ownership
 from replication.position import Position
 from replication.replica.disowned import disown, disowned
 from replication.replica.remembered import remember
