@@ -24,6 +24,22 @@ def pytest_configure() -> None:
             signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
 
 
+_SERVERS = {"weed", "juicefs", "outage_server", "s3_location", "litestream03", "litestream05"}
+"""Fixtures that are a real program of .peers."""
+_FOLDERS = {"torture": "torture", "interchange": "server"}
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Mark what `make quick` leaves out, where it is told by a fixture or by the folder."""
+    parameters = getattr(getattr(item, "callspec", None), "params", {})
+    names = {*getattr(item, "fixturenames", ()), *(str(value).removeprefix("s3-") for value in parameters.values())}
+    if names & _SERVERS:
+        item.add_marker("server")
+    folder = item.path.parent.name
+    if folder in _FOLDERS:
+        item.add_marker(_FOLDERS[folder])
+
+
 @pytest.fixture(scope="session")
 def weed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[peers.S3Server]:
     """SeaweedFS with a bucket "tests", shared: take a fresh `location()` each, and leave it running."""
