@@ -165,7 +165,7 @@ class S3Client:
         body: bytes | bytearray = b"",
         payload: str | None = None,
     ) -> Answer:
-        """The answer to a request, if it is no error. One that was refused for its region is sent anew for the other."""
+        """The answer to a request, if it is no error. One that is refused for its region is sent for the other."""
         asked = self._region
         try:
             return self._send_once(method, bucket, key, query, headers, body, payload)
