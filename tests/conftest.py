@@ -30,18 +30,34 @@ def pytest_configure() -> None:
 
 _SERVERS = {"weed", "juicefs", "outage_server", "s3_location", "litestream03", "litestream05"}
 """Fixtures that are a real program of .peers."""
-_FOLDERS = {"torture": "torture", "interchange": "server"}
+_PLACES = {
+    "torture": "torture",
+    "interchange": "server",
+    "test_litestream.py": "server",
+    "test_peers.py": "server",
+    "test_whole_run.py": "server",
+    # A process of the program, an engine under way, or a terminal, for each of them.
+    "cli": "long",
+    "engine": "long",
+    "work": "long",
+    "test_benchmarks.py": "long",
+    "test_security.py": "long",
+    "test_shell.py": "long",
+    "test_terminal.py": "long",
+    "test_walkthrough.py": "long",
+}
+"""What a folder or a file has only tests of."""
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
-    """Mark what `make quick` leaves out, where it is told by a fixture or by the folder."""
+    """Mark what `make quick` leaves out, where it is told by a fixture or by the place."""
     parameters = getattr(getattr(item, "callspec", None), "params", {})
     names = {*getattr(item, "fixturenames", ()), *(str(value).removeprefix("s3-") for value in parameters.values())}
     if names & _SERVERS:
         item.add_marker("server")
-    folder = item.path.parent.name
-    if folder in _FOLDERS:
-        item.add_marker(_FOLDERS[folder])
+    for place in (item.path.parent.name, item.path.name):
+        if place in _PLACES:
+            item.add_marker(_PLACES[place])
 
 
 @pytest.fixture(scope="session")

@@ -76,8 +76,8 @@ class S3Client:
         self._ask("HEAD", bucket, key)
 
     def head_bucket(self, bucket: str) -> Mapping[str, str]:
-        """The headers of the answer, which tell the region."""
-        with closing(self._send("HEAD", bucket)) as answer:
+        """The headers of the answer, which tell the region; so does a refusal for it, which is not followed."""
+        with closing(self._send_once("HEAD", bucket)) as answer:
             return answer.headers
 
     def list_objects(self, bucket: str, prefix: str, delimiter: str, keys_max: int, token: str | None) -> ListPage:
@@ -183,11 +183,11 @@ class S3Client:
         self,
         method: str,
         bucket: str,
-        key: str,
-        query: Mapping[str, str],
-        headers: Mapping[str, str],
-        body: bytes | bytearray,
-        payload: str | None,
+        key: str = "",
+        query: Mapping[str, str] = {},
+        headers: Mapping[str, str] = {},
+        body: bytes | bytearray = b"",
+        payload: str | None = None,
     ) -> Answer:
         host, before = bucket_address(self._server, bucket, self._path_style)
         signer = self._signer_of(self._keys())
