@@ -39,7 +39,14 @@ class ShadowWAL:
         """Make the meta folder. Raises LocalFileError also if it holds what is not ours."""
         with _local_errors(self.meta_path):
             self.folder.check()
-            self.folder.make()
+            try:
+                self.folder.make()
+            except PermissionError:
+                above = next(folder for folder in self.meta_path.parents if folder.is_dir())
+                raise LocalFileError(
+                    f"cannot write the shadow WAL at {self.meta_path}: Permission denied: nothing may be made in "
+                    f"{above}; give this user write permission there, or name another folder with meta-path"
+                ) from None
 
     def sweep(self) -> None:
         """Remove what a crash left half written: for the holder of the engine lock, for others may be writing."""
@@ -182,7 +189,8 @@ def _local_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        where = error.filename or path
+        # A name without a folder is of one that was reached by its descriptor.
+        where = error.filename if str(error.filename).startswith("/") else path
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise LocalFileError(
                 f"no space left for the shadow WAL at {where}; free some, replication goes on by itself"
