@@ -18,10 +18,11 @@ from replication.config.keys import (
     Level,
     keys_of,
     plain,
-    shown,
+    shown_key,
     unknown_key,
 )
 from replication.errors import ConfigError
+from replication.scrub import quoted
 
 SHORTEST_DURATION_SECONDS = 0.001
 """A shorter duration is a number without its unit, which would mean nanoseconds."""
@@ -163,7 +164,7 @@ class Section:
 
     def path(self, key: str) -> str:
         """The path of `key` in the document."""
-        return f"{self.where}.{shown(key)}" if self.where else shown(key)
+        return f"{self.where}.{shown_key(key)}" if self.where else shown_key(key)
 
     def note(self, key: str, text: str) -> None:
         """Keep a remark about `key` that does not stop the program."""
@@ -283,7 +284,7 @@ class Section:
         raise self.refusal(key, f"must be a duration: {_FORMS}{self._instead(key, value)}")
 
     def _instead(self, key: str, value: Scalar) -> str:
-        return "" if key in SECRET_KEYS else f", not {shown(value.text)!r}"
+        return "" if key in SECRET_KEYS else f", not {quoted(value.text)!r}"
 
 
 def refusal(file: str, line: int, where: str, problem: str) -> RefusedError:

@@ -69,6 +69,8 @@ class Config:
     exec_command: str | None = None
     logging: LoggingConfig = LoggingConfig()
     notes: tuple[str, ...] = ()
+    exec_inherits_keys: bool = True
+    """Whether the command gets the keys of the stores from our environment."""
     information: tuple[str, ...] = ()
 
 

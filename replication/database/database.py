@@ -25,11 +25,12 @@ from replication.database.held import Held
 from replication.database.image import Image
 from replication.database.lock import EngineLock
 from replication.database.origin import Origin
-from replication.database.shadow_wal import Ownership, ShadowWAL
+from replication.database.shadow_wal import ShadowWAL
 from replication.database.source_files import SHM_REMOVED, WRITTEN, Written
 from replication.database.tail import Mark
 from replication.database.unwritten import is_unchanged
 from replication.errors import DatabaseError, LocalFileError
+from replication.permissions import Ownership
 from replication.position import Position
 from replication.sqlite.connection import check_is_database
 from replication.sqlite.errors import DatabaseBusyError
@@ -282,7 +283,8 @@ class Database:
         try:
             self.shadow = ShadowWAL(self.meta_path, Ownership.of(self.path))
             self.lock()
-            assert self._engine_lock is not None
+            if self._engine_lock is None:
+                raise DatabaseError(f"{self.path} was removed while it was opened; trying again")
             previous_inode = self._engine_lock.previous_inode
             known, previous_end = self._engine_lock.previous_written, self._engine_lock.previous_end
             if previous_inode not in (None, status.st_ino) and self._left_wal is None:
@@ -294,7 +296,7 @@ class Database:
             if isinstance(decision, Continue) and not held.files.were_left_alone(
                 Written(*known) if known is not None else None,
                 decision.mark,
-                self.shadow.path(decision.generation, decision.index - 1),
+                self.shadow.file(decision.generation, decision.index - 1),
                 exact=previous_end == f"{decision.generation}/{decision.index:08x}:{decision.mark.offset}",
             ):
                 decision = Begin(f"{WRITTEN}, while not replicating")
@@ -497,7 +499,7 @@ class Database:
         """Cut what a crash tore off the last file of an older generation, so that its size can be trusted."""
         indexes = self.shadow.indexes(generation)
         if indexes:
-            mark = last_commit(self.shadow.path(generation, indexes[-1]))
+            mark = last_commit(self.shadow.file(generation, indexes[-1]))
             self.shadow.seal(generation, indexes[-1], mark.offset if mark is not None else 0)
 
     def _follow(self, held: Held, follower: Follower) -> None:

@@ -59,8 +59,8 @@ class LeftWAL:
         indexes = shadow.indexes(generation) if generation is not None else []
         if generation is None or inode is None or not indexes:
             return None
-        with shadow.path(generation, indexes[-1]).open("rb") as file:
-            return cls(inode, file.read(WAL_HEADER_SIZE))
+        with shadow.file(generation, indexes[-1]).opened() as file:
+            return cls(inode, os.pread(file, WAL_HEADER_SIZE, 0))
 
     def is_at(self, path: Path) -> bool:
         """True if `path` is this WAL, in the same life."""

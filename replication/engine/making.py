@@ -6,10 +6,10 @@ from functools import partial
 from replication.config import DatabaseConfig
 from replication.database.checkpoint import CheckpointPolicy
 from replication.database.database import Database
-from replication.database.shadow_wal import Ownership
 from replication.engine.lifecycle import Lifecycle
 from replication.engine.shared import Shared
 from replication.engine.worker import Worker
+from replication.permissions import Ownership
 from replication.replica.replica import Replica
 from replication.replica.runner import Intervals, ReplicaRunner
 from replication.storage.file import FilePermissions

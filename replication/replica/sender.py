@@ -216,17 +216,17 @@ class Sender(ABC):
 
     def _send_segment(self, position: Position, end: int) -> None:
         database = self._database
-        path = database.shadow.path(position.generation, position.index)
+        shadow = database.shadow.file(position.generation, position.index)
         tried, stop = self._tried
         if tried != position or not self._floor <= stop <= end:
-            stop = cut(path, position.offset, end, self._floor)
+            stop = cut(shadow, position.offset, end, self._floor)
         # A store may carry out an upload long after its answer was lost, and after its retry. So a segment is
         # tried again just as it was, though more may have been committed since.
         self._tried = (position, stop)
         self._started(segment_name(position), stop - position.offset)
         note = self._note(position)
         try:
-            chunks = read_range(path, position.offset, stop, self._sent)
+            chunks = read_range(shadow, position.offset, stop, self._sent)
             stored = self.client.write_segment(position, chunks, note, create=True)
         except ObjectExistsError:
             there = self._meet(position)
@@ -234,7 +234,7 @@ class Sender(ABC):
                 self._arrived(position, there)
                 return
             # What is torn is no object of anybody's.
-            chunks = read_range(path, position.offset, stop, self._sent)
+            chunks = read_range(shadow, position.offset, stop, self._sent)
             stored = self.client.write_segment(position, chunks, note)
         reached("replica: segment stored")
         self.position = Position(position.generation, position.index, stop)

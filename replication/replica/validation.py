@@ -7,6 +7,7 @@ import threading
 from pathlib import Path
 
 from replication.database.database import Database
+from replication.database.local_folder import VALIDATION_PREFIX
 from replication.position import Position
 from replication.restore.choose import Source
 from replication.restore.restore import RestoreOptions, restore
@@ -15,7 +16,6 @@ from replication.restore.target import AtIndex, AtPosition, Target
 from replication.sqlite.content import digest
 from replication.storage.replica_client import ReplicaClient
 
-SCRATCH_PREFIX = "validate-"
 _READ_BYTES = 1 << 20
 
 
@@ -32,7 +32,7 @@ def restored_digest(
 
     Raises whatever a restore raises: then the replica is not restorable, or could not be asked.
     """
-    with scratch(folder, SCRATCH_PREFIX) as temporary:
+    with scratch(folder, VALIDATION_PREFIX) as temporary:
         output = temporary / "restored.db"
         options = RestoreOptions(
             target=_target(client, position),

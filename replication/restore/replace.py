@@ -74,8 +74,7 @@ def restore_over(
             fresh = fresh_path(real)
             try:
                 with local_errors(fresh):
-                    # What a killed process left; whoever is alive holds the lock of `keeping`.
-                    fresh.unlink(missing_ok=True)
+                    keeping.remove_fresh()
                 result = restore(sources, fresh, replace(options, private=True, keep_failed=False), progress, cancel)
                 try:
                     with alone(real) as held:
@@ -86,7 +85,7 @@ def restore_over(
                 reached("replacement: done")
             finally:
                 with suppress(OSError):
-                    fresh.unlink()
+                    keeping.remove_fresh()
             return Replaced(replace(result, output=live, warnings=(*result.warnings, *warnings)), kept)
         finally:
             resume()

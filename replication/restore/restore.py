@@ -264,7 +264,7 @@ def _run(
     with Output(path) as output:
         fetcher = Fetcher(
             prepared.source.client,
-            output.path.parent,
+            output.folder,
             stop,
             options.parallelism,
             meter.count,

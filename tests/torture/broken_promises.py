@@ -139,16 +139,16 @@ MUTATIONS = (
     Mutation(
         "a WAL with the same header is taken for the one that was copied",
         "replication/database/continuity.py",
-        "        if not _same_start(shadow_path, wal, mark.offset):\n",
+        "        if not _same_start(copied, wal, mark.offset):\n",
         "        if False:\n",
         ("tests/database/test_continuity.py",),
     ),
     Mutation(
         "a replica counts a segment before it is stored",
         "replication/replica/sender.py",
-        "            chunks = read_range(path, position.offset, stop, self._sent)\n"
+        "            chunks = read_range(shadow, position.offset, stop, self._sent)\n"
         "            stored = self.client.write_segment(position, chunks, note, create=True)\n",
-        "            chunks = read_range(path, position.offset, stop, self._sent)\n"
+        "            chunks = read_range(shadow, position.offset, stop, self._sent)\n"
         "            self.position = replace(position, offset=stop)\n"
         "            stored = self.client.write_segment(position, chunks, note, create=True)\n",
         ("tests/replica/test_upload.py", "tests/replica/test_any_order.py"),
@@ -156,8 +156,8 @@ MUTATIONS = (
     Mutation(
         "a replica is appended to without comparing its last segment",
         "replication/replica/compare.py",
-        "                if offset + len(piece) > end or os.pread(descriptor, len(piece), offset) != piece:\n",
-        "                if False:\n",
+        "            if offset + len(piece) > end or os.pread(descriptor, len(piece), offset) != piece:\n",
+        "            if False:\n",
         ("tests/replica",),
     ),
     Mutation(
@@ -261,11 +261,11 @@ MUTATIONS = (
     Mutation(
         "a restored file gets its name although one is there",
         "replication/restore/output.py",
-        "                os.link(self.temporary, self.path, follow_symlinks=False)\n"
+        "                os.link(*names, src_dir_fd=folder, dst_dir_fd=folder, follow_symlinks=False)\n"
         "            except FileExistsError:\n"
         "                check_free(self.path)\n"
         "                raise\n",
-        "                os.replace(self.temporary, self.path)\n"
+        "                os.replace(*names, src_dir_fd=folder, dst_dir_fd=folder)\n"
         "            except FileExistsError:\n"
         "                check_free(self.path)\n"
         "                raise\n",
@@ -462,5 +462,110 @@ MUTATIONS = (
         "            found = [self._reader.of(generation)] if generation in self._client.generations() else []\n",
         "            found = [self._reader.of(generation)]\n",
         ("tests/storage/test_broken_listings.py",),
+    ),
+    Mutation(
+        "a link in the place of a folder is followed",
+        "replication/nofollow.py",
+        "return os.open(name, FOLDER_FLAGS | os.O_NOFOLLOW, dir_fd=folder)",
+        "return os.open(name, FOLDER_FLAGS, dir_fd=folder)",
+        ("tests/rooted/test_local_folder.py",),
+    ),
+    Mutation(
+        "a link in the place of a file is followed",
+        "replication/nofollow.py",
+        "FILE_FLAGS = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC",
+        "FILE_FLAGS = os.O_NONBLOCK | os.O_CLOEXEC",
+        ("tests/rooted/test_local_folder.py",),
+    ),
+    Mutation(
+        "a pipe in the place of a file is waited for",
+        "replication/nofollow.py",
+        "    if not stat.S_ISREG(status.st_mode):\n        os.close(file)\n",
+        "    if False:\n        os.close(file)\n",
+        ("tests/rooted/test_local_folder.py",),
+    ),
+    Mutation(
+        "a file with another name is written through",
+        "replication/nofollow.py",
+        "    if status.st_nlink > 1 and flags & os.O_ACCMODE != os.O_RDONLY:\n",
+        "    if False:\n",
+        ("tests/rooted/test_local_folder.py",),
+    ),
+    Mutation(
+        "root follows a user's link to a folder of somebody else",
+        "replication/nofollow.py",
+        "    if any(stranger != owner for stranger in strangers):\n",
+        "    if False:\n",
+        ("tests/rooted/test_local_folder.py",),
+    ),
+    Mutation(
+        "a file that was known is written to by its path alone",
+        "replication/database/local_folder.py",
+        "                if _identity(status) == known and status.st_nlink == 1:\n",
+        "                if status.st_nlink == 1:\n",
+        ("tests/rooted/test_local_folder.py",),
+    ),
+    Mutation(
+        "private files follow the umask",
+        "replication/database/local_folder.py",
+        "                    os.fchmod(file, mode)\n",
+        "                    pass\n",
+        ("tests/rooted/test_local_folder.py",),
+    ),
+    Mutation(
+        "whatever ends in .tmp is swept",
+        "replication/database/local_folder.py",
+        "                if name in _TEMPORARIES or name in _BEFORE or _PAGES.fullmatch(name):\n",
+        "                if name.endswith(_TEMPORARY):\n",
+        ("tests/rooted/test_local_folder.py",),
+    ),
+    Mutation(
+        "a folder of somebody else is taken as the local folder",
+        "replication/database/local_folder.py",
+        "        if strange and not any(",
+        "        if False and not any(",
+        ("tests/rooted/test_local_folder.py",),
+    ),
+    Mutation(
+        "a scratch folder that is in use is swept",
+        "replication/restore/scratch.py",
+        "                    fcntl.flock(left, fcntl.LOCK_EX | fcntl.LOCK_NB)\n",
+        "                    pass\n",
+        ("tests/rooted/test_left_behind.py",),
+    ),
+    Mutation(
+        "what a killed restore left beside a live database stays",
+        "replication/engine/engine.py",
+        "            sweep_beside(worker.database.path)\n",
+        "            pass\n",
+        ("tests/rooted/test_left_behind.py",),
+    ),
+    Mutation(
+        "a key in a URL is repeated",
+        "replication/scrub.py",
+        "        text = _BARE_USER_INFO.sub(",
+        "        text = text or _BARE_USER_INFO.sub(",
+        ("tests/rooted/test_secrets.py",),
+    ),
+    Mutation(
+        "a key of the configuration that is not known is repeated",
+        "replication/config/keys.py",
+        'else "(a key that is not shown)"',
+        "else quoted(key)",
+        ("tests/rooted/test_secrets.py",),
+    ),
+    Mutation(
+        "the command gets the store's keys although it should not",
+        "tui/verbs/replicate.py",
+        "env=None if inherits_keys else _without_keys()",
+        "env=None",
+        ("tests/rooted/test_secrets.py",),
+    ),
+    Mutation(
+        "no temporary folder ends the program",
+        "replication/restore/scratch.py",
+        "    with suppress(LocalFileError):\n        sweep(temporary_folder(), prefix)\n",
+        "    sweep(temporary_folder(), prefix)\n",
+        ("tests/rooted/test_left_behind.py",),
     ),
 )

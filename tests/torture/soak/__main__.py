@@ -191,7 +191,7 @@ class Soak:
                     self._fail(f"the engine ended with {engine.returncode}")
             except subprocess.TimeoutExpired:
                 self._fail(f"the engine did not end within {END_SECONDS_MAX:.0f} s")
-        names = [item.name for item in self.data.rglob("*") if ".tmp" in item.name or item.name.startswith("validate")]
+        names = [item.name for item in self.data.rglob("*") if ".tmp" in item.name or "-validate-" in item.name]
         if names:
             self._fail(f"at the end there is left: {names}")
 
