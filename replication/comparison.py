@@ -30,6 +30,7 @@ from replication.errors import (
 from replication.offline import Reach, look
 from replication.position import Position
 from replication.restore.choose import Source
+from replication.restore.preview import ELSEWHERE
 from replication.restore.restore import Progress, RestoreOptions, RestoreResult, restore
 from replication.restore.retry import check
 from replication.restore.target import AtIndex, AtPosition, Latest, Target
@@ -150,7 +151,7 @@ def _restore(
     show: Show,
     stop: threading.Event,
 ) -> RestoreResult:
-    options = RestoreOptions(target=target, generation=generation, integrity_check="full")
+    options = RestoreOptions(target=target, generation=generation, integrity_check="full", elsewhere=ELSEWHERE)
     result = restore([Source(name, client)], output, options, show, stop)
     if result.check != "ok":
         raise InconclusiveError(f"restorable to {result.position}, but SQLite could not check it: {result.check}")

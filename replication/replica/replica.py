@@ -181,7 +181,8 @@ class Replica(Sender):
             try:
                 # First its snapshot, if it has none of this generation: that would be of a later commit.
                 self._send()
-                position, digest = source_digest(self._database)
+                original = source_digest(self._database)
+                position = original.position
                 self._send(position)
             except DivergedError as diverged:
                 self._diverged(diverged)
@@ -190,7 +191,7 @@ class Replica(Sender):
                 return position, "inconclusive", "a new generation began meanwhile"
         # Without the lock: what is uploaded meanwhile comes after the position.
         try:
-            restored = restored_digest(self.client, position, self._database.meta_path, cancel)
+            restored = restored_digest(self.client, original, self._database.meta_path, cancel)
         except RestoreCancelledError:
             raise
         except IntegrityCheckError as error:
@@ -199,7 +200,7 @@ class Replica(Sender):
             return position, "failed", str(error)
         except RestoreError as error:
             return position, "failed", str(error)
-        if restored != digest:
+        if restored != original.digest:
             return position, "failed", "what was restored differs from the database at the same commit"
         return position, "ok", "restored, checked, and equal to the database"
 

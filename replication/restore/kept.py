@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 
-from replication.errors import LocalFileError, OutputExistsError, RestoreError
+from replication.errors import OutputExistsError, RestoreError
 from replication.permissions import ACL, acl_of, mode_beside
 from replication.restore.output import NO_LINKS, local_errors, sync_folder
 from replication.steps import reached
@@ -217,21 +217,6 @@ def check_free_name(kept: Path) -> None:
     """Raise OutputExistsError if something has the name that the old database is to get."""
     if os.path.lexists(kept):
         raise _taken(kept)
-
-
-def check_room(folder: Path, needed: int, what: str) -> None:
-    """Raise LocalFileError if the disk of `folder` has less than `needed` bytes free; `what` says what they are for."""
-    try:
-        disk = os.statvfs(folder)
-    except OSError:
-        return
-    free = disk.f_bavail * disk.f_frsize
-    # Some network and user-space file systems do not tell: zero blocks in all.
-    if disk.f_blocks and free < needed:
-        raise LocalFileError(
-            f"The disk of {folder} has {free / 1e6:,.1f} MB free, and {needed / 1e6:,.1f} MB are needed {what}. "
-            "Free some space, then try again; nothing was changed."
-        )
 
 
 def _taken(kept: Path) -> OutputExistsError:
