@@ -22,6 +22,7 @@ from replication.events import Event, EventLog
 from replication.lookout import Lookout
 from replication.pool import Job, Pool
 from replication.replica import validation
+from replication.replica.anew import clean
 from replication.replica.outage import Outages
 from replication.replica.replica import Replica
 from replication.replica.runner import ERROR_REPEAT_SECONDS, Intervals, ReplicaRunner
@@ -206,7 +207,8 @@ class Engine:
         policy = CheckpointPolicy(
             config.min_checkpoint_page_count, config.max_checkpoint_page_count, config.checkpoint_interval
         )
-        database = Database(config.path, config.meta_path, policy, partial(self.events.emit, database=path))
+        emit = partial(self.events.emit, database=path)
+        database = Database(config.path, config.meta_path, policy, emit, max_backlog_bytes=config.max_backlog_bytes)
         permissions = None
         with suppress(OSError):
             # As Litestream does: who may read the database may read its file replica.
@@ -268,8 +270,8 @@ class Engine:
             self._wake_notes(source)
         source.errors, source.told, source.error = 0, ("", 0.0), None
         source.looked.set()
-        if not source.runners:
-            # Nobody else would; with replicas it is done after an upload.
+        if source.database.to_be_cleaned:
+            # With replicas it is done after an upload as well, but they may all be away.
             self._clean(source)
         if source.database.health.state != "ok" or source.database.origin.generation != generation:
             # The folder may be another one, and the events still those of the old one.
@@ -299,6 +301,7 @@ class Engine:
         self._wake_notes(source)
         if runner.failure.count:
             self._outages.failed(store, (runner, job))
+            self._clean(source)
             return again
         self._clean(source)
         for waiting, its_job in self._outages.reached(store, (runner, job)):
@@ -310,7 +313,7 @@ class Engine:
     def _clean(self, source: Source) -> None:
         # A folder that cannot be written shows at the next sync, and nothing is lost by files that stay.
         with suppress(LocalFileError):
-            source.database.clean([runner.replica.position for runner in source.runners])
+            clean(source.database, [runner.replica for runner in source.runners])
 
     def _validate(self, source: Source, runner: ReplicaRunner) -> float | None:
         try:

@@ -16,6 +16,9 @@ RESERVE_SHARE = 10
 """One part in so many of a disk is the application's."""
 RESERVE_BYTES_MAX = 256 << 20
 """More than this is not kept free for it on a large disk."""
+END_SHARE = 64
+END_BYTES_MAX = 64 << 20
+"""The last part in so many of a disk, and no more than so much, is not even taken by copies of what is committed."""
 GUARD_BYTES = 4 << 20
 """The disk is looked at again after so many bytes were written."""
 
@@ -48,6 +51,10 @@ class Disk:
     def last_part(self) -> int:
         """The last tenth of the disk, which nothing may take that only waits."""
         return self.total // RESERVE_SHARE
+
+    def holds(self, needed: int) -> bool:
+        """True if so many bytes of what is committed can be copied: the application writes to the rest."""
+        return self.free - needed >= min(self.total // END_SHARE, END_BYTES_MAX)
 
     def has_room(self, needed: int) -> bool:
         """True if so many bytes can be written and the reserve stays free."""

@@ -16,6 +16,14 @@ SHORTEST_DURATION_SECONDS = 0.001
 """A shorter duration is a number without its unit, which would mean nanoseconds."""
 
 _DAYS = re.compile(r"([0-9]{1,6})\s*(d|days?|w|weeks?)")
+_SIZE = re.compile(r"([0-9]{1,15})\s*(|B|[KMGT]i?B)", re.IGNORECASE)
+_SIZES = "a whole number of bytes, or one with its unit, such as 512MB or 2GiB"
+_UNITS: Mapping[str, int] = {
+    "": 1,
+    "B": 1,
+    **{f"{unit}B": int(1000**power) for power, unit in enumerate("KMGT", 1)},
+    **{f"{unit}IB": int(1024**power) for power, unit in enumerate("KMGT", 1)},
+}
 _FORMS = "a number and a unit, such as 300ms, 15s, 1h30m or 24h"
 
 
@@ -122,6 +130,16 @@ class Section:
         if value.number < least:
             raise self.refusal(key, f"must be at least {least}, not {value.number}; leave it out for {default}")
         return value.number
+
+    def size(self, key: str) -> int | None:
+        """The bytes of `key`; None if it is not there."""
+        value = self._scalar(key, f"must be a size: {_SIZES}")
+        if value is None:
+            return None
+        match = _SIZE.fullmatch(value.text)
+        if match is None:
+            raise self.refusal(key, f"must be a size: {_SIZES}{self._instead(key, value)}")
+        return int(match[1]) * _UNITS[match[2].upper()]
 
     def duration(self, key: str, default: float, zero: str | None) -> float:
         """The seconds of `key`. `zero` says why it cannot be nothing, or is None if it can."""

@@ -14,6 +14,7 @@ KEYS: dict[Level, tuple[str, ...]] = {
     "logging": ("level", "stderr", "type"),
     "dbs[]": (
         "checkpoint-interval",
+        "max-backlog-size",
         "max-checkpoint-page-count",
         "meta-path",
         "min-checkpoint-page-count",
@@ -47,7 +48,7 @@ KEYS: dict[Level, tuple[str, ...]] = {
         "validation-interval",
     ),
 }
-"""Every key of Litestream 0.3.13, at its level."""
+"""Every key of Litestream 0.3.13, at its level, and max-backlog-size, which is ours."""
 
 S3_KEYS = (
     "access-key-id",

@@ -14,6 +14,7 @@ from replication.errors import ObjectExistsError, PausedError
 from replication.position import Position
 from replication.replica.compare import DivergedError, compare, diverged
 from replication.replica.keeping import Keeping
+from replication.replica.left import Left
 from replication.replica.others import Others
 from replication.replica.progress import Meter
 from replication.replica.recovery import Recovered, recover
@@ -40,6 +41,10 @@ class Sender(ABC):
         self._database = database
         self._emit = emit
         self._monotonic = monotonic
+        self.left: Left | None = None
+        """Set once too much waited for it, until it has begun anew."""
+        self._beginning: Position | None = None
+        """The commit of the first snapshot, while that is written."""
         self._floor = 0
         self._tried: tuple[Position | None, int] = (None, 0)
         """The segment that was tried last: where it begins, and the offset where it ends."""
@@ -56,6 +61,10 @@ class Sender(ABC):
         """Write the first snapshot of the newest generation, and go on from it."""
 
     @abstractmethod
+    def _begin_anew(self) -> None:
+        """What this replica lacks is gone: go on with a snapshot."""
+
+    @abstractmethod
     def _snapshot_is_from(self, when: float) -> None:
         """The newest snapshot was found to be of that time, in seconds since the epoch."""
 
@@ -69,10 +78,13 @@ class Sender(ABC):
         while here is not None and not self._paused.is_set():
             if self._look_again:
                 self._look_again, self.position = False, None
-            if self.position is None:
+            if self.position is None or self.left is not None:
                 if self._end(None) is None:
                     return
-                self._look_up()
+                if self.left is not None:
+                    self._begin_anew()
+                else:
+                    self._look_up()
                 here = self._end(until)
                 continue
             position = self.position
