@@ -42,6 +42,8 @@ from replication.steps import reached
 
 CLEANED_BYTES = 1 << 20
 """While an image is read, what it costs is looked at after so much WAL."""
+ROOM_PAGES_MAX = 1000
+"""Room for indexes of so many pages, and no more, is waited for before a WAL is held again."""
 _PAGE_BYTES = 4096
 CANNOT_COPY = "wal could not be copied for lack of space, and was let go of"
 
@@ -196,7 +198,8 @@ class Database:
         with suppress(FileNotFoundError):
             size = os.stat(f"{os.path.realpath(self.path)}-wal").st_size  # noqa: PTH116
             # Each index that is kept, and the one that comes: else it would be let go of again at once.
-            lives = (INDEXES_KEPT + 1) * self._policy.pages_min * (self.page_size or _PAGE_BYTES)
+            pages = (INDEXES_KEPT + 1) * min(self._policy.pages_min, ROOM_PAGES_MAX)
+            lives = pages * (self.page_size or _PAGE_BYTES)
             space.ask(self.meta_path, size + lives, f"The {CANNOT_COPY}. To replicate again", "")
 
     def _is_held_too_long(self, held: Held, error: Exception) -> bool:
