@@ -46,6 +46,8 @@ def clean(database: Database, replicas: Sequence["LeftBehind"]) -> None:
             replica.let_go(why)
         elif backlog.size and backlog.size >= limit // NOTED_SHARE:
             replica.note_place()
+        elif not backlog.size:
+            replica.forget_place()
     database.end_images()
     database.clean([replica.place for replica in replicas if replica.left is None])
 
@@ -89,6 +91,11 @@ class LeftBehind(Sender):
         if not self._noted_at or now > self._noted_at + NOTED_SECONDS_MIN:
             self._noted_at = now
             self._note_left(self._standing("", 0.0))
+
+    def forget_place(self) -> None:
+        """It lacks nothing: what was written down is of before."""
+        if self._noted is not None and self.position is not None:
+            self._note_left(None)
 
     def let_go(self, why: str) -> None:
         """Nothing of the shadow WAL is kept for it from now on: it is to begin anew."""
@@ -140,6 +147,7 @@ class LeftBehind(Sender):
             self._has_begun()
 
     def _has_begun(self) -> None:
+        """It is as any other again."""
         self.left = None
         self._note_left(None)
 
@@ -147,9 +155,7 @@ class LeftBehind(Sender):
         """True if all WAL from `position` on is there."""
         database = self._database
         newest, shadow = database.generations[-1], database.shadow
-        if position.generation != newest or self.position is None:
-            return False
-        return shadow.size(newest, position.index) >= max(1, position.offset)
+        return position.generation == newest and shadow.size(newest, position.index) >= max(1, position.offset)
 
     def _leave(self, position: Position | None, newest: str) -> None:
         """What an older generation had to send is gone: go on with one that was begun here, or with the newest."""

@@ -61,6 +61,7 @@ def dead_replica(disk: Path, other: Path) -> None:
             application.execute("UPDATE t SET b = randomblob(20000)")
             most = max(most, used(disk)) if number % 20 == 0 else most
         line = replicate.wait_for("replica is set to begin anew", "dead")
+        wait_until("the table says so", lambda: "set to begin anew" in run("status", "-config", config).out)
         assert "no restore point between" in line, line
         wait_until(
             "the status says so",

@@ -13,6 +13,7 @@ from replication.replica.left import kept_left
 from replication.replica.replica import Replica
 from replication.restore.catalog import read_catalog
 from replication.restore.choose import Source
+from replication.restore.points import points_of, read_commits, survey
 from replication.restore.restore import RestoreOptions, restore
 from replication.restore.target import AtIndex, AtPosition, AtTime
 from replication.space import Disk
@@ -45,7 +46,7 @@ def commits(bench: Bench, count: int, alive: tuple[str, ...] = ("a",), limit: in
 
 def die(bench: Bench, name: str) -> None:
     for verb in ("put", "get", "list"):
-        bench.storages[name].fail(verb, DOWN, 100_000)  # type: ignore[arg-type]
+        bench.storages[name].fail(verb, DOWN, 100_000)
 
 
 @pytest.fixture
@@ -132,6 +133,22 @@ def test_promise_3_positions_in_the_hole_are_refused(two: Bench, tmp_path: Path)
             restore([Source("b", client)], tmp_path / "out.db", RestoreOptions(AtIndex(index)))
 
 
+def test_promise_3_what_a_picker_offers_of_it_can_be_restored(two: Bench) -> None:
+    commits(two, 30)
+    two.settle()
+    commits(two, 2, ("a", "b"))
+    two.settle()
+    client = ReplicaClient(two.storages["b"])
+    generation = where(two.replica("b")).generation
+    found = survey(read_catalog(client, generation))
+    assert found.missing, "nothing says that there is a hole"
+    offered: list[Position] = []
+    for stop in found.stops:
+        offered += points_of(stop, read_commits(client, stop.segment) if stop.segment is not None else None)
+    assert offered[-1] == where(two.replica("b"))
+    assert all(two.restored("b", position) in two.states for position in offered)
+
+
 def test_promise_9_it_is_proven_and_retention_keeps_the_window(two: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     now = SimpleNamespace(time=time.time, monotonic=lambda: two.clock.now.timestamp())
     monkeypatch.setattr("replication.replica.replica.time", now)
@@ -203,6 +220,34 @@ def test_promise_8_whatever_fails_while_it_begins_anew_it_is_tried_again(two: Be
     assert two.reasons() == ["no generation exists"]
     assert two.restored("b") == two.app.sha256()
     two.check("a")
+
+
+@pytest.mark.parametrize("meanwhile", [0, 3])
+def test_promise_8_ended_after_the_snapshot_it_goes_on_with_that(
+    two: Bench, monkeypatch: pytest.MonkeyPatch, meanwhile: int
+) -> None:
+    commits(two, 30)
+    two.storages["b"].clear_faults()
+
+    def end(step: str) -> None:
+        if step == "replica: snapshot stored":
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr("replication.steps.hook", end)
+    with pytest.raises(KeyboardInterrupt):
+        two.replica("b").sync()
+    monkeypatch.undo()
+    two.restart()
+    assert two.replica("b").left is not None
+    for _ in range(meanwhile):
+        two.commit(1000)
+        two.database.checkpoint()
+    two.settle()
+    assert two.replica("b").left is None
+    assert two.reasons() == ["no generation exists"]
+    client = ReplicaClient(two.storages["b"])
+    assert len(client.snapshots(where(two.replica("b")).generation)) == 2
+    assert two.restored("b") == two.app.sha256()
 
 
 @pytest.mark.parametrize("restart", [False, True])
