@@ -21,6 +21,7 @@ from replication.errors import CorruptObjectError, ObjectExistsError, ObjectNotF
 from replication.position import Position
 from replication.replica.compare import DivergedError, diverged
 from replication.replica.left import Left, Mark, kept_left, left_behind
+from replication.replica.permit import Permit
 from replication.replica.sender import Sender
 from replication.space import Disk
 from replication.sqlite.format import FRAME_HEADER_SIZE
@@ -43,7 +44,7 @@ def clean(database: Database, replicas: Sequence["LeftBehind"]) -> None:
     disk = Disk.of(database.meta_path) if any(item.size for item in backlogs) else None
     for replica, backlog in zip(waiting, backlogs, strict=True):
         if why := backlog.too_much(limit, disk, living=not replica.failing):
-            replica.let_go(why)
+            replica.leave_behind(why)
         elif backlog.size and backlog.size >= limit // NOTED_SHARE:
             replica.note_place()
         elif not backlog.size:
@@ -53,12 +54,18 @@ def clean(database: Database, replicas: Sequence["LeftBehind"]) -> None:
 
 
 class LeftBehind(Sender):
-    """A sender that can be left behind. `let_go` and `note_place` may be called from any thread."""
+    """A sender that can be left behind. `leave_behind` and `note_place` may be called from any thread."""
 
     def __init__(
-        self, name: str, client: ReplicaClient, database: Database, emit: Emit, monotonic: Callable[[], float]
+        self,
+        name: str,
+        client: ReplicaClient,
+        database: Database,
+        emit: Emit,
+        permit: Permit,
+        monotonic: Callable[[], float],
     ) -> None:
-        super().__init__(name, client, database, emit, monotonic)
+        super().__init__(name, client, database, emit, permit, monotonic)
         noted = kept_left(database.meta_path, name)
         self.left = noted if noted is not None and noted.since else None
         self.failing = False
@@ -97,7 +104,7 @@ class LeftBehind(Sender):
         if self._noted is not None and self.position is not None:
             self._note_left(None)
 
-    def let_go(self, why: str) -> None:
+    def leave_behind(self, why: str) -> None:
         """Nothing of the shadow WAL is kept for it from now on: it is to begin anew."""
         left = self._standing(why, time.time())
         self._note_left(left)

@@ -3,10 +3,8 @@
 The restored file is temporary and goes whatever happens. What follows from a difference is the caller's business.
 """
 
-import hashlib
 import os
 import threading
-from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +17,7 @@ from replication.restore.choose import Source
 from replication.restore.restore import RestoreOptions, restore
 from replication.restore.scratch import scratch
 from replication.restore.target import AtIndex, AtPosition, Target
+from replication.sqlite.content import digest
 from replication.storage.replica_client import ReplicaClient
 
 SCRATCH_PREFIX = "validate-"
@@ -41,7 +40,7 @@ def source_digest(database: Database) -> Original:
     """The newest commit of a database. Raises DatabaseError, and NoRoomError where a copy has no room anyway."""
     with database.image() as image:
         room_for(database.meta_path, image.size)
-        return Original(image.position, _digest(image.chunks()), image.size)
+        return Original(image.position, digest(image.chunks()), image.size)
 
 
 def room_for(meta_path: Path, size: int) -> Path:
@@ -61,8 +60,10 @@ def room_for(meta_path: Path, size: int) -> Path:
     return meta_path
 
 
-def restored_digest(client: ReplicaClient, original: Original, meta_path: Path, cancel: threading.Event) -> str:
-    """The digest of what a replica restores to at the commit of `original`, in a folder that is gone afterwards.
+def restored_digest(
+    client: ReplicaClient, original: Original, meta_path: Path, cancel: threading.Event
+) -> tuple[str, tuple[str, ...]]:
+    """The digest of what a replica restores to at the commit of `original`, and what SQLite finds wrong with it.
 
     Raises whatever a restore raises: then the replica is not restorable, or could not be asked, or there is no room.
     """
@@ -79,10 +80,12 @@ def restored_digest(client: ReplicaClient, original: Original, meta_path: Path, 
             thorough=True,
             size=original.size,
             elsewhere=ELSEWHERE,
+            # A source that fails the check itself is told by its pages.
+            known=lambda path, problems: "it is compared with the source",
         )
-        restore([Source("replica", client)], output, options, cancel=cancel)
+        result = restore([Source("replica", client)], output, options, cancel=cancel)
         with output.open("rb") as file:
-            return _digest(iter(lambda: file.read(_READ_BYTES), b""))
+            return digest(iter(lambda: file.read(_READ_BYTES), b"")), result.problems
 
 
 def _target(client: ReplicaClient, position: Position) -> Target:
@@ -95,10 +98,3 @@ def _target(client: ReplicaClient, position: Position) -> Target:
     if any(snapshot.index == position.index for snapshot in client.snapshots(position.generation)):
         return AtPosition(position)
     return AtIndex(position.index - 1)
-
-
-def _digest(pieces: Iterable[bytes]) -> str:
-    digest = hashlib.blake2b(digest_size=16)
-    for piece in pieces:
-        digest.update(piece)
-    return digest.hexdigest()

@@ -53,7 +53,7 @@ def restore_over(
     options: RestoreOptions,
     kept: Path,
     pause: Callable[[], None] = lambda: None,
-    resume: Callable[[], None] = lambda: None,
+    resume: Callable[[], object] = lambda: None,
     progress: Callable[[Progress], None] = lambda progress: None,
     cancel: threading.Event | None = None,
     since: Look | None = None,
@@ -92,6 +92,7 @@ def restore_over(
                 options = replace(
                     options,
                     private=True,
+                    keep_failed=False,
                     beside=lambda size: old + room_to_write(old, size),
                     elsewhere=_ELSEWHERE,
                 )

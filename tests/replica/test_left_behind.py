@@ -332,7 +332,7 @@ def test_a_replica_that_comes_back_in_time_lacks_nothing(two: Bench) -> None:
 def test_what_was_let_go_of_and_is_still_there_is_sent(two: Bench) -> None:
     """Between the decision and the removal of a file."""
     two.commit(5000)
-    two.replica("b").let_go("a test")
+    two.replica("b").leave_behind("a test")
     two.settle()
     assert two.replica("b").left is None
     two.check("b")
