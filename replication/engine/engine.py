@@ -58,7 +58,8 @@ class Engine:
         for worker in self._workers:
             sweep(worker.config.meta_path, VALIDATION_PREFIX)
             sweep_beside(worker.database.path)
-        sweep_temporary(preview.SCRATCH_PREFIX)
+        for prefix in (preview.SCRATCH_PREFIX, VALIDATION_PREFIX):
+            sweep_temporary(prefix)
         self._shared.start(len(self._workers), sum(len(worker.runners) for worker in self._workers))
         for worker in self._workers:
             worker.begin()

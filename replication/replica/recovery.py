@@ -45,6 +45,12 @@ def recover(client: ReplicaClient, database: Database, name: str, generation: st
     snapshot = snapshots[-1]
     snapshot_time = snapshot.created.timestamp()
     last = segments[-1] if segments else None
+    if last is not None and last.index < snapshot.index and not database.end(here, generation, last.index):
+        # It has begun anew with this snapshot, and what is between the two is nowhere.
+        floor = _floor(client, database, name, snapshot)
+        if floor:
+            _check_history(client, database, name, here, snapshot, floor)
+            return Recovered(Position(generation, snapshot.index, 0), floor, snapshot_time)
     # WAL of a later index was cut with no regard to it.
     floor = _floor(client, database, name, snapshot) if last is None or last.index <= snapshot.index else 0
     if last is None or last.index < snapshots[0].index:
