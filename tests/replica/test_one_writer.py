@@ -335,6 +335,32 @@ def test_promise_8_who_goes_on_where_the_other_left_the_history_is_told(original
         original.restored()
 
 
+@pytest.mark.parametrize("left", ["generation", "index"])
+def test_promise_8_an_end_mark_past_the_end_of_what_is_here_is_anothers(
+    original: Bench, benches: list[Bench], left: str
+) -> None:
+    """A mark has no content that could differ: where it stands is what shows that another wrote up to it."""
+    clone = original.clone(False)
+    benches.append(clone)
+    named(clone, CLONE)
+    go(original, "c")
+    if left == "generation":
+        original.database.request_generation("asked for")
+        original.settle()
+    else:
+        # Its next index has begun, and nothing of that is uploaded yet.
+        original.database.checkpoint()
+        original.commit()
+        replica = original.replica()
+        assert replica.position is not None
+        replica._end_index(replica.position)
+    clone.settle()
+    assert "holds other WAL than this database" in str(clone.told)
+    go(clone, "c")
+    assert str(ORIGINAL) in clone.reasons()[-1]
+    assert clone.restored("a", clone.database.position) == clone.app.sha256()
+
+
 def test_who_wrote_an_object_is_in_its_note(original: Bench) -> None:
     go(original, "cks")
     store = original.storages["a"]

@@ -9,8 +9,8 @@ from collections import Counter
 from pathlib import Path
 
 from tests.torture.crew import Crew
-from tests.torture.mirror import Oracle
 from tests.torture.mortal import NEVER, TORN, Ending, Mortal
+from tests.torture.oracle import Oracle
 
 ROWS_MAX = 40
 """Rows that the table may have before most of them are deleted, so that a database stays small."""

@@ -1,9 +1,11 @@
 """Everything that may happen to a database, in any order: a state machine against the oracle of all commits.
 
-Hypothesis chooses the steps, and makes a failure small. Promises 1, 2, 3 and 5, and: no new generation without a cause.
+Hypothesis chooses the steps, and makes a failure small. Promises 1, 2, 3, 5 and 8, and: no new
+generation without a cause. The volume may be cloned: then there are two sides, which take turns until either ends.
 """
 
 import os
+import shutil
 import tempfile
 from collections import Counter
 from collections.abc import Iterator
@@ -13,14 +15,24 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from replication.database.checkpoint import CheckpointPolicy
+from tests.torture.cloning import clone, retire
 from tests.torture.conftest import Torture
 from tests.torture.crew import Crew
-from tests.torture.history import Clock, History, skewed
+from tests.torture.history import History
 from tests.torture.interleaving import Between, interleaved
 from tests.torture.mortal import FRAMES, TORN, Mortal
+from tests.torture.place import Clock, skewed
+from tests.torture.world import World
 
 HISTORIES_A_ROUND = 5
 STEPS_SHORT, STEPS_LONG = 80, 200
@@ -28,7 +40,9 @@ STEPS_SHORT, STEPS_LONG = 80, 200
 SHRINK = "TORTURE_SHRINK" in os.environ
 """Making a failure small takes minutes: for the one who looks into it."""
 RESTORES_A_HISTORY = 2
-"""Restores by the program itself of each replica, besides the latest state; in memory every point is checked."""
+"""Restores of each replica at the end, besides the latest state; in memory every point is checked."""
+STEP_SECONDS = 0.2
+"""What a step takes, by the true time."""
 
 SIDES = st.sampled_from(["left", "right"])
 REPLICAS = st.sampled_from(["near", "near", "far"])
@@ -65,13 +79,26 @@ RARELY = st.sampled_from([False, False, False, False, True])
 MOMENTS = st.one_of(st.sampled_from([FRAMES, FRAMES, FRAMES, TORN]), st.integers(0, 40))
 """When a writer dies: most often where its commit is whole in the WAL, and does not count."""
 REWRITES = st.sampled_from(["", "commit", "closed", "closed", "tidy", "smaller tidy"])
+ASKED = st.sampled_from([("near",), ("far",), ("near", "far"), ("far", "near"), ("near", "far"), ("far", "near")])
+WANTED = st.sampled_from(["latest", "latest", "time", "time", "time", "index", "position"])
+PICKS = st.integers(0, 10**4)
+OFF = st.sampled_from([0.0, 0.0, 0.005, 1.0, -1.0])
+WINDOWS = st.sampled_from([0.01, 1.0, 2.0, 5.0, 60.0, 86400.0])
+VERBS = ["copy", "far", "checkpoint", "snapshot", "retention", "restart", "kill"]
+ELSEWHERE = st.lists(
+    st.sampled_from(["commit"] * 3 + ["near"] * 2 + VERBS),
+    min_size=1,
+    max_size=5,
+)
+"""What the other side does meanwhile."""
 PUTS = st.one_of(st.none(), st.none(), st.integers(0, 3))
 
 
 class Machine(RuleBasedStateMachine):
     """The rules. What is shared by all histories is set on a subclass (see below)."""
 
-    crews: dict[str, Crew]
+    crews: list[dict[str, Crew]]
+    """Of each side."""
     mortal: Mortal
     between: Between
     counts: Counter[str]
@@ -81,6 +108,9 @@ class Machine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.history: History | None = None
+        self.other: History | None = None
+        """The other side, if there are two."""
+        self.sides = 0
         self.sound = False
 
     @property
@@ -98,16 +128,32 @@ class Machine(RuleBasedStateMachine):
             [CheckpointPolicy(10**6, 0, 0), CheckpointPolicy(10, 0, 0), CheckpointPolicy(20, 40, 60)]
         ),
         tick_seconds=st.sampled_from([0, 0, 1, 2]),
+        whole_seconds=st.tuples(st.booleans(), st.booleans()),
     )
     def begin(
-        self, page_size: int, auto_vacuum: str, autocheckpoint: int, policy: CheckpointPolicy, tick_seconds: int
+        self,
+        page_size: int,
+        auto_vacuum: str,
+        autocheckpoint: int,
+        policy: CheckpointPolicy,
+        tick_seconds: int,
+        whole_seconds: tuple[bool, bool],
     ) -> None:
-        self.clock.offset = 0.0
+        self.clock.ahead = 0.0
         self.between.coarse.seconds = tick_seconds
-        folder = Path(tempfile.mkdtemp(dir=self.place))
-        shared = (folder, self.crews, self.mortal, self.between, self.counts, self.clock)
-        self.history = History(*shared, (page_size, auto_vacuum, autocheckpoint), policy)
+        self.root = Path(tempfile.mkdtemp(dir=self.place))
+        self.world = World(self.root, self.clock, self.counts, self.between, whole_seconds)
+        settings = (page_size, auto_vacuum, autocheckpoint)
+        folder = self.root / "side-0"
+        folder.mkdir()
+        self.history = History(folder, self.crews[0], self.mortal, self.between, self.world, settings, policy)
+        self.history.begin()
         self.counts["histories"] += 1
+
+    @property
+    def all_sides(self) -> list[History]:
+        """One or two."""
+        return [side for side in (self.history, self.other) if side is not None]
 
     @rule(writer=SIDES, kind=KINDS)
     def commit(self, writer: str, kind: str) -> None:
@@ -185,9 +231,106 @@ class Machine(RuleBasedStateMachine):
         else:
             self.now.commit("right", "update")
 
+    # -- clocks and places ----------------------------------------------------------------------------------------
+
     @rule(seconds=JUMPS)
     def jump(self, seconds: float) -> None:
-        self.now.jump(seconds)
+        self.clock.ahead += seconds
+        self.counts["clock jumps"] += 1
+
+    @rule(name=REPLICAS, seconds=JUMPS, right=st.booleans())
+    def jump_of_a_place(self, name: str, seconds: float, right: bool) -> None:
+        store = self.world.stores[name]
+        store.ahead = 0.0 if right else store.ahead + seconds
+        self.counts["clock jumps of a place"] += 1
+
+    @rule(seconds=st.sampled_from([0.3, 1.0, 2.0, 2.0, 30.0, 3600.0]))
+    def wait(self, seconds: float) -> None:
+        self.clock.wait(seconds)
+
+    @rule(name=REPLICAS)
+    def outage(self, name: str) -> None:
+        self.world.outage(name)
+
+    @rule(name=REPLICAS, anew=st.booleans(), rarely=RARELY)
+    def lose_place(self, name: str, anew: bool, rarely: bool) -> None:
+        """A replica is emptied, or another place takes its part."""
+        if not rarely:
+            self.now.upload(name, [], None, False)
+        elif anew:
+            for side in self.all_sides:
+                side.stop(True)
+            self.world.replace(name)
+            for side in self.all_sides:
+                side.start([])
+        else:
+            self.world.empty(name)
+            for side in self.all_sides:
+                side.causes.add("emptied")
+
+    @rule(kind=WANTED, names=ASKED, named=st.booleans(), pick=PICKS, off=OFF)
+    def ask(self, kind: str, names: tuple[str, ...], named: bool, pick: int, off: float) -> None:
+        self.world.ask(self.world.request(kind, names, named, pick, off))
+
+    @rule(kind=WANTED, names=ASKED, named=st.booleans(), pick=PICKS, off=OFF)
+    def ask_again(self, kind: str, names: tuple[str, ...], named: bool, pick: int, off: float) -> None:
+        self.world.ask(self.world.request(kind, names, named, pick, off))
+
+    # -- two sides ------------------------------------------------------------------------------------------------
+
+    @precondition(lambda self: self.history is not None and self.other is None)
+    @rule(with_memory=st.booleans(), rarely=RARELY)
+    def clone(self, with_memory: bool, rarely: bool) -> None:
+        if rarely:
+            self.sides += 1
+            crews = next(crews for crews in self.crews if crews is not self.now.crews)
+            self.other = clone(self.now, self.root / f"side-{self.sides}", crews, with_memory)
+        else:
+            self.now.commit("left", "small")
+
+    @precondition(lambda self: self.other is not None)
+    @rule()
+    def turn(self) -> None:
+        self.history, self.other = self.other, self.history
+
+    @precondition(lambda self: self.other is not None)
+    @rule(verbs=ELSEWHERE)
+    def elsewhere(self, verbs: list[str]) -> None:
+        assert self.other is not None
+        for verb in verbs:
+            self._act_elsewhere(self.other, verb)
+
+    def _act_elsewhere(self, side: History, verb: str) -> None:
+        if verb == "commit":
+            side.commit("left", "medium")
+        elif verb == "copy":
+            side.sync([])
+        elif verb in ("near", "far"):
+            side.sync([])
+            side.upload(verb, [], None, False)
+        elif verb == "checkpoint":
+            side.checkpoint([])
+        elif verb == "snapshot":
+            side.snapshot("near", [], None, False)
+        elif verb == "retention":
+            side.retention("near", 2.0)
+        else:
+            side.stop(verb == "restart")
+            side.start([])
+
+    @precondition(lambda self: self.other is not None)
+    @rule(this_one=st.booleans(), settled=st.booleans(), cleanly=st.booleans(), rarely=st.booleans())
+    def end_a_side(self, this_one: bool, settled: bool, cleanly: bool, rarely: bool) -> None:
+        assert self.other is not None
+        if rarely:
+            if this_one:
+                self.turn()
+            retire(self.other, settled, cleanly)
+            self.other = None
+        else:
+            self.elsewhere(["commit", "near"])
+
+    # -- the engine -----------------------------------------------------------------------------------------------
 
     @rule(planned=MEANWHILE)
     def sync(self, planned: list[str]) -> None:
@@ -213,7 +356,7 @@ class Machine(RuleBasedStateMachine):
     def snapshot(self, name: str, planned: list[str], puts: int | None, lose: bool) -> None:
         self.now.snapshot(name, planned, puts, lose)
 
-    @rule(name=REPLICAS, seconds=st.sampled_from([0.01, 60.0, 86400.0]))
+    @rule(name=REPLICAS, seconds=WINDOWS)
     def retention(self, name: str, seconds: float) -> None:
         self.now.retention(name, seconds)
 
@@ -235,25 +378,32 @@ class Machine(RuleBasedStateMachine):
 
     @invariant()
     def holds(self) -> None:
+        for side in self.all_sides:
+            side.check()
         if self.history is not None:
-            self.history.check()
+            self.clock.wait(STEP_SECONDS)
             self.counts["state-machine steps"] += 1
         self.sound = True
 
     def teardown(self) -> None:
-        if self.history is not None:
-            try:
-                if self.sound:
-                    self.history.check_end(RESTORES_A_HISTORY)
-            finally:
-                self.history.finish()
+        try:
+            if self.sound and self.history is not None:
+                self.world.all_back()
+                if self.other is not None:
+                    self.other.settle()
+                self.history.check_end(RESTORES_A_HISTORY)
+        finally:
+            for side in self.all_sides:
+                side.finish()
+            if self.history is not None:
+                shutil.rmtree(self.root)
 
 
 @pytest.fixture
 def machine(torture: Torture, tmp_path: Path) -> Iterator[type[Machine]]:
     """The machine with its processes, the places between our steps, and a folder in memory where there is room."""
-    crews, mortal = {"left": Crew(), "right": Crew()}, Mortal()
-    clock = Clock()
+    crews = [{"left": Crew(), "right": Crew()} for _ in range(2)]
+    mortal, clock = Mortal(), Clock()
     memory = Path("/dev/shm")
     with (
         interleaved() as between,
@@ -270,7 +420,7 @@ def machine(torture: Torture, tmp_path: Path) -> Iterator[type[Machine]]:
             "clock": clock,
         }
         yield type("Machine", (Machine,), {**shared, "place": Path(place)})
-    for crew in crews.values():
+    for crew in [crew for pair in crews for crew in pair.values()]:
         crew.end()
     mortal.end()
 
