@@ -349,7 +349,7 @@ class Replica(Sender):
             **lineage(self.client, origin),
         }
         if theirs := self._others.parted_from(origin):
-            note["beside"] = " ".join(theirs)
+            note["beside"] = " ".join(dict.fromkeys([*theirs, *str(note.get("beside", "")).split()]))
         self._emit("info", "write snapshot", position=str(position), size=image.size)
         self._started(snapshot_name(position.generation, position.index), image.size)
         began = time.monotonic()

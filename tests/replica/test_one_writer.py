@@ -361,6 +361,32 @@ def test_promise_8_an_end_mark_past_the_end_of_what_is_here_is_anothers(
     assert clone.restored("a", clone.database.position) == clone.app.sha256()
 
 
+@pytest.mark.parametrize("first", ["original", "clone"])
+def test_promise_8_two_that_parted_before_they_met_are_not_taken_for_one_after_the_other(
+    original: Bench, benches: list[Bench], first: str
+) -> None:
+    """Each begins a generation for a reason of its own. Whoever comes second finds the other's, which came from here."""
+    clone = original.clone(False)
+    benches.append(clone)
+    one, two = (original, clone) if first == "original" else (clone, original)
+    for bench in (one, two):
+        bench.database.request_generation("asked for")
+        go(bench, "cc")
+    assert two.restored() == two.app.sha256(), "as long as nobody goes on with the other one it is the newer"
+    go(one, "c")
+    with pytest.raises(NoRestorePointError, match="Two programs went on"):
+        original.restored()
+    # Also by what a later snapshot says, once the first one is gone.
+    go(two, "kcs")
+    store = original.storages["a"]
+    generation = two.database.generations[-1]
+    store.delete([name for name in store.names() if f"/{generation}/snapshots/00000000" in name])
+    with pytest.raises(NoRestorePointError, match="Two programs went on"):
+        original.restored()
+    for bench in (original, clone):
+        assert bench.restored("a", bench.database.position) == bench.app.sha256()
+
+
 def test_who_wrote_an_object_is_in_its_note(original: Bench) -> None:
     go(original, "cks")
     store = original.storages["a"]

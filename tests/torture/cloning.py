@@ -32,6 +32,7 @@ def clone(first: History, folder: Path, crews: dict[str, Crew], with_memory: boo
         return None
     made.oracle = first.oracle.fork()
     made.last_mark, made.unseen = first.last_mark, first.unseen
+    first.cloned = made.cloned = True
     first.causes.add("cloned")
     made.causes = {*first.causes}
     made.open_application()
