@@ -200,9 +200,10 @@ class History(Files):
             replica, world = self.replicas[name], self.world
             before, believed = world.standing(name), self._believed_ahead(name)
             self._on(name, lambda: replica.enforce_retention(seconds, self.clock.host_time()))
-            # A snapshot that it began with has told it more of the time.
-            wanted = before.wanted(self.clock.now - seconds, max(believed, self._believed_ahead(name)), self.oracle)
             after = world.standing(name)
+            # A snapshot that it began with has told it more of the time.
+            believed = max(believed, self._believed_ahead(name))
+            wanted = before.wanted(self.clock.now - seconds, believed, self.oracle, after.items)
             lost = wanted - after.restorable
             assert not lost, f"retention of {seconds} s in {name} lost the states {sorted(lost)}\n{world.told()}"
             self.counts["rounds of retention"] += 1
@@ -343,8 +344,8 @@ class History(Files):
         for name, mirror in self.world.mirrors.items():
             at = self.replicas[name].position
             assert at is not None
-            assert mirror.histories[at.generation].number == self.oracle.last, "the last commit is missing"
-            self.world.ask(Request(Latest(), at.generation, (name,)))
+            assert mirror.points[at] == self.oracle.last, "the last commit is missing"
+            self.world.ask(Request(AtPosition(at), None, (name,)))
 
     def finish(self) -> None:
         """Let go of everything, whatever happened."""

@@ -34,14 +34,14 @@ class Standing:
     items: tuple[Kept, ...]
     restorable: frozenset[int]
 
-    def wanted(self, begin: float, believed_ahead: float, line: Oracle) -> set[int]:
+    def wanted(self, begin: float, believed_ahead: float, line: Oracle, written: tuple[Kept, ...]) -> set[int]:
         """States of one line that the window promises: all since it began, by the true time, and the one before.
 
-        `believed_ahead` is how far the clock of the place may be taken to be ahead now.
+        `believed_ahead` is how far the clock of the place may be taken to be ahead now; `written` came since.
         """
         older: list[tuple[float, int]] = []
         found: set[int] = set()
-        for item in self.items:
+        for item in {*self.items, *written}:
             numbers = {self.mirror.points.get(commit, -1) for commit in item.commits}
             numbers = {number for number in numbers if number in line}
             if item.time - max(0.0, believed_ahead - item.ahead) > begin + SAME_INSTANT_SECONDS:
