@@ -81,10 +81,10 @@ def judge(mirrors: Mapping[str, Mirror], oracle: Oracle, request: Request) -> Ve
     if isinstance(request.target, AtIndex) and request.target.index > max(indexes, default=-1):
         return Verdict(frozenset(), "no such index")
     tips = _tips(evidence, oracle)
-    left = [item for item in tips if not _is_over(item, evidence)] or tips
-    right = frozenset(item.newest for item in left)
+    left = [item for item in evidence if not _is_over(item, evidence)] or evidence
+    right = frozenset(item.newest for item in _tips(left, oracle))
     refusal = unclear if request.generation is None else ""
-    if len({item.newest for item in tips}) != 1 or (request.generation is None and beside):
+    if len({item.newest for item in tips}) != 1 or len(right) != 1 or (request.generation is None and beside):
         refusal = "two histories, or none"
     elif not any(right & item.restorable for item in evidence):
         refusal = "it cannot be brought back"
@@ -132,5 +132,8 @@ def _tips(evidence: list[_Evidence], oracle: Oracle) -> list[_Evidence]:
 
 
 def _is_over(item: _Evidence, evidence: list[_Evidence]) -> bool:
-    """True if another generation says that it came after this one, and nothing was written to this one since."""
+    """True if another generation says that it came after this one, and nothing was written to this one since.
+
+    So it is with one from which a database was set back, too: a copy that begins a generation looks no different.
+    """
     return any(item.generation in other.before and other.first > item.last for other in evidence)
