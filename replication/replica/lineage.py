@@ -4,8 +4,8 @@ A host that was replaced, or a local folder that was lost, leaves nobody who kno
 place reads what is there and names it as older: then the order is in the notes, and no clock has to tell it. Later
 snapshots of the generation repeat that, since retention removes the first one.
 
-One that is there, is not of our line, and came from a generation of ours, shows that the history was copied: its program
-may be alive, so that ours is not simply the newer. It is noted as beside ours, too.
+One that is there, is not of our line, and came from a generation of ours, shows that the history was copied: whoever
+wrote it may be alive, so that ours is not simply the newer. It is noted as beside ours, too.
 """
 
 from collections.abc import Sequence

@@ -14,6 +14,8 @@ from tests.torture.differential import Request
 from tests.torture.mirror import Kept, Mirror
 from tests.torture.oracle import Oracle
 
+UNKNOWN = -1
+
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
@@ -25,9 +27,13 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class _Evidence:
-    """What one replica says of one generation up to a target: its newest state, and those that it brings back."""
+    """What one replica says of one generation up to a target: its newest state, and those that it brings back.
+
+    The state is UNKNOWN where it is in WAL that nothing leads to: of a place that was emptied.
+    """
 
     generation: str
+    at: Position
     newest: int
     restorable: frozenset[int]
     first: float
@@ -80,11 +86,16 @@ def judge(mirrors: Mapping[str, Mirror], oracle: Oracle, request: Request) -> Ve
                 unclear = "a generation whose beginning is not there"
     if isinstance(request.target, AtIndex) and request.target.index > max(indexes, default=-1):
         return Verdict(frozenset(), "no such index")
-    tips = _tips(evidence, oracle)
     left = [item for item in evidence if not _is_over(item, evidence)] or evidence
+    unknown = [item for item in left if item.newest == UNKNOWN]
+    # Nothing is given that may be older than what nobody can bring back.
+    left = [item for item in left if not any(item.generation == u.generation and item.at <= u.at for u in unknown)]
+    tips = _tips(evidence, oracle)
     right = frozenset(item.newest for item in _tips(left, oracle))
     refusal = unclear if request.generation is None else ""
-    if len({item.newest for item in tips}) != 1 or len(right) != 1 or (request.generation is None and beside):
+    if unknown:
+        refusal = "WAL that nothing leads to"
+    elif len({item.newest for item in tips}) != 1 or len(right) != 1 or (request.generation is None and beside):
         refusal = "two histories, or none"
     elif not any(right & item.restorable for item in evidence):
         refusal = "it cannot be brought back"
@@ -115,20 +126,22 @@ def _evidence(mirror: Mirror, generation: str, kept: list[Kept], target: Target)
     elif isinstance(target, AtIndex):
         segments = [item for item in segments if item.place.index <= target.index]
         snapshots = bases = [item for item in bases if item.place.index <= target.index]
-    known = [commit for item in [*segments, *snapshots] for commit in item.commits if commit in mirror.points]
+    known = [commit for item in [*segments, *snapshots] for commit in item.commits]
     if not known:
         return None
     found = restorable(mirror, [*segments, *bases])
     numbers = frozenset(mirror.points[commit] for commit in found if commit <= max(known))
     times = [item.time for item in kept]
     before = frozenset[str]().union(*(item.before for item in kept))
-    return _Evidence(generation, mirror.points[max(known)], numbers, min(times), max(times), before)
+    newest = mirror.points.get(max(known), UNKNOWN)
+    return _Evidence(generation, max(known), newest, numbers, min(times), max(times), before)
 
 
 def _tips(evidence: list[_Evidence], oracle: Oracle) -> list[_Evidence]:
     """Those of which the newest state is not one from which that of another came."""
-    older = {number for item in evidence for number in oracle.earlier(item.newest)}
-    return [item for item in evidence if item.newest not in older]
+    known = [item for item in evidence if item.newest != UNKNOWN]
+    older = {number for item in known for number in oracle.earlier(item.newest)}
+    return [item for item in known if item.newest not in older]
 
 
 def _is_over(item: _Evidence, evidence: list[_Evidence]) -> bool:

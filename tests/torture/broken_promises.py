@@ -428,4 +428,18 @@ MUTATIONS = (
         "        if False:\n",
         ("tests/database/test_source_files.py",),
     ),
+    Mutation(
+        "an end mark past the end of what is here is taken for ours",
+        "replication/replica/compare.py",
+        "    if start.offset > end:\n",
+        "    if False:\n",
+        ("tests/replica/test_one_writer.py",),
+    ),
+    Mutation(
+        "a generation that parted from ours is taken for one before it",
+        "replication/replica/lineage.py",
+        "        beside = _parted(client, origin, noted)\n",
+        "",
+        ("tests/replica/test_one_writer.py",),
+    ),
 )

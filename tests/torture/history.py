@@ -294,7 +294,9 @@ class History(Files):
 
     def check(self) -> None:
         """Every restore point that came is a state that was, and none is missing between two of a generation."""
-        self.recount()
+        if self.torn or not self.is_open:
+            # While somebody has the database open who knows what counts, nothing else comes to count.
+            self.recount()
         self.world.look()
 
     def check_end(self, points: int) -> None:

@@ -69,6 +69,7 @@ class Mirror:
         self._oracle = oracle
         self._wal: dict[tuple[str, int], bytearray] = {}
         """What was ever seen of each index."""
+        self._page_sizes: dict[str, int] = {}
         self._orphans: dict[Position, tuple[Arrived, bytes]] = {}
         """Segments that nothing leads to, since all before them was removed."""
 
@@ -117,6 +118,7 @@ class Mirror:
         before = frozenset({str(note["previous"]), *str(note["earlier"]).split()} - {""})
         when, said = (item.time, item.stamp, item.ahead), (before, bool(note.get("beside")), bool(note.get("begins")))
         self.kept[item.name] = Kept(item.name, position, position, (position,), True, *when, *said)
+        self._page_sizes[generation] = int(note["page_size"])
         if generation not in self.histories:
             made = _History(bytearray(data), position, number, int(note["page_size"]))
             self.histories[generation] = made
@@ -130,8 +132,7 @@ class Mirror:
         history = self.histories.get(generation)
         if self.store.emptied and (history is None or not self._follows(history, start)):
             self._orphans[start] = (item, data)
-            end = Position(generation, index, start.offset + len(data))
-            self.kept[name] = Kept(name, start, end, (), False, item.time, item.stamp, item.ahead)
+            self._keep(item, start, data)
             return
         assert history is not None, f"{name} came before any snapshot"
         wal = self._wal.setdefault((generation, index), bytearray())
@@ -139,10 +140,7 @@ class Mirror:
         assert data.startswith(bytes(same)), f"{name} was written again with other content"
         assert start.offset + len(same) == len(wal) or not data[len(same) :], f"{name}: WAL was skipped"
         wal += data[len(same) :]
-        end = Position(generation, index, start.offset + len(data))
-        commits = commits_of(data, start.offset, history.page_size)
-        ends = tuple(Position(generation, index, offset) for offset in commits)
-        self.kept[name] = Kept(name, start, end, ends, False, item.time, item.stamp, item.ahead)
+        self._keep(item, start, data)
         known = 0
         if index == history.index:
             known = max(0, min(history.end - start.offset, len(data)))
@@ -157,6 +155,12 @@ class Mirror:
         if data[known:]:
             assert start.offset + known == history.end, f"{name}: WAL was skipped"
             self._replay(name, history, data[known:])
+
+    def _keep(self, item: Arrived, start: Position, data: bytes) -> None:
+        commits = commits_of(data, start.offset, self._page_sizes[start.generation])
+        ends = tuple(Position(start.generation, start.index, offset) for offset in commits)
+        end = Position(start.generation, start.index, start.offset + len(data))
+        self.kept[item.name] = Kept(item.name, start, end, ends, False, item.time, item.stamp, item.ahead)
 
     @staticmethod
     def _follows(history: _History, start: Position) -> bool:
