@@ -387,6 +387,32 @@ def test_promise_8_two_that_parted_before_they_met_are_not_taken_for_one_after_t
         assert bench.restored("a", bench.database.position) == bench.app.sha256()
 
 
+def test_wal_reaches_the_first_snapshot_also_where_the_rest_of_an_old_generation_is_left(
+    original: Bench, benches: list[Bench]
+) -> None:
+    """A commit comes while it is found that another goes on there: the snapshot has it, and so must the segment."""
+    clone = original.clone(True)
+    benches.append(clone)
+    named(clone, CLONE)
+    go(original, "c")
+    clone.commit()
+    clone.database.request_generation("asked for")
+    clone.database.sync()
+    replica = clone.replica()
+
+    def committing(level: str, message: str, **values: object) -> None:
+        clone.emit(level, message, **values)
+        if message == "rest of an old generation not sent":
+            clone.commit(sync=False)
+
+    replica._emit = committing
+    replica.sync()
+    clone.restart()
+    go(clone, "c")
+    assert clone.reasons()[-1] == "asked for"
+    assert clone.restored("a", clone.database.position) == clone.app.sha256()
+
+
 def test_who_wrote_an_object_is_in_its_note(original: Bench) -> None:
     go(original, "cks")
     store = original.storages["a"]

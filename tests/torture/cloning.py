@@ -12,6 +12,7 @@ from replication.database.lock import LOCK_NAME
 from tests.torture.crew import Crew
 from tests.torture.history import History
 from tests.torture.mortal import NEVER
+from tests.torture.settling import settle
 
 
 def clone(first: History, folder: Path, crews: dict[str, Crew], with_memory: bool) -> History | None:
@@ -56,6 +57,29 @@ def _write_inodes(made: History) -> None:
 def retire(side: History, settled: bool, cleanly: bool) -> None:
     """A side ends for good: after all of it has arrived, or as it is."""
     if settled:
-        side.settle()
+        settle(side)
     side.stop(cleanly)
     side.finish()
+
+
+def act(side: History, verb: str) -> None:
+    """One step of the side whose turn it is not (ELSEWHERE in choices.py)."""
+    match verb:
+        case "commit":
+            side.commit("left", "medium")
+        case "copy":
+            side.sync([])
+        case "near" | "far":
+            side.sync([])
+            side.upload(verb, [], None, False)
+        case "checkpoint":
+            side.checkpoint([])
+        case "snapshot":
+            side.snapshot("near", [], None, False)
+        case "retention":
+            side.retention("near", 2.0)
+        case "restart" | "kill":
+            side.stop(verb == "restart")
+            side.start([])
+        case _:
+            raise AssertionError(verb)

@@ -2,11 +2,11 @@
 
 Every method is one step. Others may act between two steps of ours (interleaving.py). After every step the replicas are
 replayed in memory against the oracle, and each new generation must have a cause among the things that happened.
-The places are in world.py; a second side is made in cloning.py.
+The places are in world.py; a second side is made in cloning.py, and how a history ends is in settling.py.
 """
 
 import shutil
-from collections import Counter
+from collections import Counter, deque
 from pathlib import Path
 from typing import Any
 
@@ -17,17 +17,15 @@ from replication.database.tail import Mark
 from replication.database.unwritten import PROOF_NAME
 from replication.errors import DatabaseError, StorageError
 from replication.replica.replica import Replica
-from replication.restore.target import AtPosition, Latest
 from replication.storage.replica_client import ReplicaClient
-from tests.engine.running import restore_points
 from tests.torture.causes import JUSTIFIED, known_reason
 from tests.torture.crew import Crew
-from tests.torture.differential import Request
 from tests.torture.files import Files
 from tests.torture.interleaving import Between
 from tests.torture.mortal import Mortal
 from tests.torture.world import World
 
+SAID_MAX = 60
 BUSY_WORDS = ("is locked", "changed while it was opened", "pinned reader was lost", "is not open")
 PARTED = ("another program writes the same history", "the replica holds another history")
 """What is said when another program is found in this history."""
@@ -58,6 +56,8 @@ class History(Files):
         """It began this step without a pin."""
         self.database: Database | None = None
         self.replicas: dict[str, Replica] = {}
+        self.said: deque[str] = deque(maxlen=SAID_MAX)
+        """What the engine told last, for a failure."""
         self.cloned = False
         """It had a copy, or is one."""
         self.started = 0.0
@@ -88,8 +88,7 @@ class History(Files):
         return mark.header.pack() if mark is not None and mark.frames else None
 
     def emit(self, level: str, message: str, **values: object) -> None:
-        if "SM_DEBUG" in __import__("os").environ:
-            print(self.folder.name, level, message, values, self.causes)
+        self.said.append(f"{self.folder.name}: {message} {values}")
         if message == "generation begins":
             self._begins(str(values["reason"]))
         elif message == "generation continues":
@@ -211,6 +210,10 @@ class History(Files):
                 self.counts["rounds of retention that removed something"] += 1
                 world.incomplete.add(name)
 
+    def prove(self, name: str) -> None:
+        """The check of retention where nothing is ever removed."""
+        self._on(name, lambda: self.replicas[name].enforce_retention(0.0, self.clock.host_time()))
+
     def _believed_ahead(self, name: str) -> float:
         """How far the clock of a place may be taken to be ahead of the true time (store_clock.py)."""
         mirror, wrote = self.world.mirrors[name], self.wrote[name]
@@ -257,8 +260,6 @@ class History(Files):
         """A step of the engine, with what others do meanwhile; errors that this history accounts for are its answer."""
         self.between.planned, self.between.act = list(planned), self.act
         before = self.between.acted
-        if "SM_DEBUG" in __import__("os").environ:
-            print(self.folder.name, "OURS", work, planned, self.database and self.database.position, self.oracle.last)
         try:
             work()
             return True
@@ -298,56 +299,6 @@ class History(Files):
             # While somebody has the database open who knows what counts, nothing else comes to count.
             self.recount()
         self.world.look()
-
-    def check_end(self, points: int) -> None:
-        """All settles, the latest restore is the last commit, and so are `points` others what they must be."""
-        world = self.world
-        self.settle()
-        for name, mirror in world.mirrors.items():
-            client = ReplicaClient(world.stores[name])
-            world.ask(Request(Latest(), None, (name,)))
-            offered = []
-            for generation, kept in mirror.held().items():
-                if any(item.snapshot for item in kept) and name not in world.incomplete:
-                    here = restore_points(client, generation)
-                    # By their states, for the end of an index and the start of the next are one.
-                    found = {mirror.points[point] for point in here}
-                    whole = {mirror.points[point] for point in mirror.points if point.generation == generation}
-                    assert found == whole, f"commits are missing: {whole - found}"
-                    offered += here
-            offered = offered or sorted(mirror.points)
-            for point in offered[:: max(1, len(offered) // points)][:points]:
-                world.ask(Request(AtPosition(point), None, (name,)))
-        world.ask(Request(Latest(), None, tuple(world.stores)))
-
-    def settle(self) -> None:
-        """Nothing stands in the way any more: all that was committed is in every replica, and is restored."""
-        self.world.all_back()
-        self.end("ROLLBACK")
-        self.mend()
-        self.recount()
-        self.open_application()
-        for side in sorted(self.reading):
-            self.read(side)
-        self.start([])
-        assert self.database is not None
-        for _ in range(20):
-            self.sync_to_the_end()
-            for name in self.replicas:
-                self.upload(name, [], None, False)
-                # What was removed behind its back is noticed here.
-                self._on(name, lambda name=name: self.replicas[name].enforce_retention(0, self.clock.host_time()))
-            self.check()
-            positions = {replica.position for replica in self.replicas.values()}
-            if positions == {self.database.position} and self.holding and self.database.is_quiet:
-                break
-        else:
-            raise AssertionError(f"it does not settle: {self.database.position}, {positions}, {self.database.health}")
-        for name, mirror in self.world.mirrors.items():
-            at = self.replicas[name].position
-            assert at is not None
-            assert mirror.points[at] == self.oracle.last, "the last commit is missing"
-            self.world.ask(Request(AtPosition(at), None, (name,)))
 
     def finish(self) -> None:
         """Let go of everything, whatever happened."""
