@@ -112,6 +112,9 @@ class Mirror:
         note = container.decode_note(item.data)
         assert note is not None
         position = Position.parse(str(note["position"]))
+        others = {name for name in self.kept if name.split("/")[1] == generation} - {item.name}
+        if generation in self.histories and not others & {*self.store.names()}:
+            self._begin_anew(generation)
         number = self._oracle.number(data)
         assert number >= 0, f"{item.name} at {position} is a state that never was"
         assert self.points.setdefault(position, number) == number, f"{item.name} is not the commit that it says"
@@ -126,6 +129,12 @@ class Mirror:
             while following in self._orphans:
                 self._segment(self._orphans[following][0], following, self._orphans[following][1])
                 following = Position(generation, position.index, made.end)
+
+    def _begin_anew(self, generation: str) -> None:
+        """All of it went, by retention of another side that had left it: now it begins here once more."""
+        del self.histories[generation]
+        self.points = {at: number for at, number in self.points.items() if at.generation != generation}
+        self._wal = {key: wal for key, wal in self._wal.items() if key[0] != generation}
 
     def _segment(self, item: Arrived, start: Position, data: bytes) -> None:
         name, generation, index = item.name, start.generation, start.index
