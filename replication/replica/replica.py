@@ -240,6 +240,10 @@ class Replica(Sender):
         self.unproven = False
         if proof.restorable:
             return holdings
+        if self._database.generations[-1:] != (position.generation,):
+            # Another one has begun already: its first snapshot comes now.
+            self._send()
+            return []
         if proof.by_snapshot:
             self._send()
             self._snapshot(anew=True)

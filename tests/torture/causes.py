@@ -24,10 +24,10 @@ JUSTIFIED = {
     "replica R holds a snapshot of commits that this database does not have": {"cloned"},
     "replica R says that this generation": {"cloned"},
     "replica R is at index": {"cloned"},
-    # What somebody removed.
-    "replica R has WAL but no snapshot": {"emptied"},
-    "replica R lacks WAL": {"emptied"},
-    "replica R lost": {"emptied"},
+    # What somebody removed; or retention of another side, for which this one had rested for long.
+    "replica R has WAL but no snapshot": {"emptied", "has a copy"},
+    "replica R lacks WAL": {"emptied", "has a copy"},
+    "replica R lost": {"emptied", "has a copy"},
 }
 
 

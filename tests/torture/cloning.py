@@ -42,6 +42,8 @@ def clone(first: History, folder: Path, crews: dict[str, Crew], with_memory: boo
         for name, replica in made.replicas.items():
             other = first.replicas[name]
             replica.position, replica._floor, replica._tried = other.position, other._floor, other._tried
+    for mirror in first.world.mirrors.values():
+        mirror.shared = True
     made.counts["clones"] += 1
     return made
 

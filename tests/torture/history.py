@@ -103,6 +103,8 @@ class History(Files):
         assert known, f"a generation began for a reason that nothing here may lead to: {reason}"
         if not self._was_in_a_replica():
             self.causes.add("never in a replica")
+        if self.cloned:
+            self.causes.add("has a copy")
         if self.opening and self._file() != self.left_file:
             self.causes.add("written while down")
         if self.between.recovered_unseen and "torn" in self.causes:

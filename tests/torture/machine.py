@@ -325,15 +325,19 @@ class Machine(RuleBasedStateMachine):
         self.sound = True
 
     def teardown(self) -> None:
+        failed = not self.sound
         try:
             if self.sound and self.history is not None:
                 self.world.all_back()
                 if self.other is not None:
                     settle(self.other)
                 check_end(self.history, RESTORES_A_HISTORY)
+        except BaseException:
+            failed = True
+            raise
         finally:
             for side in self.all_sides:
-                if not self.sound:
+                if failed:
                     print("\n".join(side.said))
                 side.finish()
             if self.history is not None:

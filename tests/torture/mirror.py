@@ -69,6 +69,9 @@ class Mirror:
         self._oracle = oracle
         self._wal: dict[tuple[str, int], bytearray] = {}
         """What was ever seen of each index."""
+        self.shared = False
+        """There is, or was, another side."""
+        self._arriving: set[str] = set()
         self._page_sizes: dict[str, int] = {}
         self._orphans: dict[Position, tuple[Arrived, bytes]] = {}
         """Segments that nothing leads to, since all before them was removed."""
@@ -97,9 +100,13 @@ class Mirror:
         """Replay what was written since the last look; how many commits that were."""
         written, self.store.written = self.store.written, []
         before = len(self.points)
+        self._arriving = {item.name for item in written}
         for item in written:
             data = b"".join(container.decompress(item.name, iter([item.data])))
             _, generation, kind, base = item.name.split("/")
+            older = {name for name in self.kept if name.split("/")[1] == generation} - self._arriving
+            if generation in self.histories and not older & {*self.store.names()}:
+                self._begin_anew(generation)
             if kind == "snapshots":
                 self._snapshot(item, generation, data)
             else:
@@ -112,9 +119,6 @@ class Mirror:
         note = container.decode_note(item.data)
         assert note is not None
         position = Position.parse(str(note["position"]))
-        others = {name for name in self.kept if name.split("/")[1] == generation} - {item.name}
-        if generation in self.histories and not others & {*self.store.names()}:
-            self._begin_anew(generation)
         number = self._oracle.number(data)
         assert number >= 0, f"{item.name} at {position} is a state that never was"
         assert self.points.setdefault(position, number) == number, f"{item.name} is not the commit that it says"
@@ -130,6 +134,13 @@ class Mirror:
                 self._segment(self._orphans[following][0], following, self._orphans[following][1])
                 following = Position(generation, position.index, made.end)
 
+    def _may_lead_nowhere(self, generation: str) -> bool:
+        """True where others removed what this would have followed: somebody, or another side's retention."""
+        if self.store.emptied:
+            return True
+        before = {name for name in self.kept if name.split("/")[1] == generation}
+        return self.shared and not before <= {*self.store.names()}
+
     def _begin_anew(self, generation: str) -> None:
         """All of it went, by retention of another side that had left it: now it begins here once more."""
         del self.histories[generation]
@@ -139,7 +150,7 @@ class Mirror:
     def _segment(self, item: Arrived, start: Position, data: bytes) -> None:
         name, generation, index = item.name, start.generation, start.index
         history = self.histories.get(generation)
-        if self.store.emptied and (history is None or not self._follows(history, start)):
+        if self._may_lead_nowhere(generation) and (history is None or not self._follows(history, start)):
             self._orphans[start] = (item, data)
             self._keep(item, start, data)
             return

@@ -97,7 +97,9 @@ class World:
     def replace(self, name: str) -> None:
         """Another place takes its part, with nothing in it; no engine runs meanwhile."""
         old = self.stores[name]
+        shared = self.mirrors[name].shared
         self._make(name, old.whole_seconds, old.ahead)
+        self.mirrors[name].shared = shared
         self.incomplete.discard(name)
         self.counts["places replaced"] += 1
 
