@@ -365,7 +365,7 @@ def test_promise_8_an_end_mark_past_the_end_of_what_is_here_is_anothers(
 def test_promise_8_two_that_parted_before_they_met_are_not_taken_for_one_after_the_other(
     original: Bench, benches: list[Bench], first: str
 ) -> None:
-    """Each begins a generation for a reason of its own; whoever comes second finds the other's, which came from here."""
+    """Each begins a generation for a reason of its own. Who comes second finds the other's, which came from here."""
     clone = original.clone(False)
     benches.append(clone)
     one, two = (original, clone) if first == "original" else (clone, original)

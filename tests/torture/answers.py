@@ -87,9 +87,9 @@ def judge(mirrors: Mapping[str, Mirror], oracle: Oracle, request: Request) -> Ve
     if isinstance(request.target, AtIndex) and request.target.index > max(indexes, default=-1):
         return Verdict(frozenset(), "no such index")
     left = [item for item in evidence if not _is_over(item, evidence)] or evidence
-    unknown = [item for item in left if item.newest == UNKNOWN]
+    unknown = [item for item in left if item.newest == UNKNOWN and not _is_elsewhere(item, left)]
     # Nothing is given that may be older than what nobody can bring back.
-    left = [item for item in left if not any(item.generation == u.generation and item.at <= u.at for u in unknown)]
+    left = [item for item in left if not any(item.generation == u.generation and item.at < u.at for u in unknown)]
     tips = _tips(evidence, oracle)
     right = frozenset(item.newest for item in _tips(left, oracle))
     refusal = unclear if request.generation is None else ""
@@ -150,3 +150,10 @@ def _is_over(item: _Evidence, evidence: list[_Evidence]) -> bool:
     So it is with one from which a database was set back, too: a copy that begins a generation looks no different.
     """
     return any(item.generation in other.before and other.first > item.last for other in evidence)
+
+
+def _is_elsewhere(item: _Evidence, evidence: list[_Evidence]) -> bool:
+    """True if another replica has come as far in that generation, with all that leads there."""
+    return any(
+        other.generation == item.generation and other.at >= item.at and other.newest != UNKNOWN for other in evidence
+    )
