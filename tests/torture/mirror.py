@@ -113,6 +113,7 @@ class Mirror:
                 place = parse_segment(base)
                 assert place is not None
                 self._segment(item, Position(generation, *place), data)
+            self._arriving.discard(item.name)
         return len(self.points) - before
 
     def _snapshot(self, item: Arrived, generation: str, data: bytes) -> None:
