@@ -413,6 +413,31 @@ def test_wal_reaches_the_first_snapshot_also_where_the_rest_of_an_old_generation
     assert clone.restored("a", clone.database.position) == clone.app.sha256()
 
 
+@pytest.mark.parametrize("left", ["generation", "index"])
+def test_promise_8_an_end_mark_where_both_end_proves_nothing_of_what_is_before_it(
+    original: Bench, benches: list[Bench], left: str
+) -> None:
+    """Both made a commit of one size, the first sent its own and left; that the second one has sent nothing is seen."""
+    clone = original.clone(False)
+    benches.append(clone)
+    named(clone, CLONE)
+    go(original, "c")
+    end = original.database.position
+    if left == "generation":
+        original.database.request_generation("asked for")
+        original.settle()
+    else:
+        assert end is not None
+        original.replica()._end_index(end)
+    clone.commit()
+    assert clone.database.position == end, "so that the mark stands just where both end"
+    clone.settle()
+    assert "holds other WAL than this database" in str(clone.told)
+    go(clone, "c")
+    assert str(ORIGINAL) in clone.reasons()[-1]
+    assert clone.restored("a", clone.database.position) == clone.app.sha256()
+
+
 def test_who_wrote_an_object_is_in_its_note(original: Bench) -> None:
     go(original, "cks")
     store = original.storages["a"]

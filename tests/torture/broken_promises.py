@@ -442,4 +442,11 @@ MUTATIONS = (
         "",
         ("tests/replica/test_one_writer.py",),
     ),
+    Mutation(
+        "what stands before an end mark is not compared",
+        "replication/replica/recovery.py",
+        "        if offset == last.offset:\n",
+        "        if False:\n",
+        ("tests/replica/test_one_writer.py",),
+    ),
 )

@@ -256,7 +256,9 @@ class History(Files):
         at, database = self.replicas[name].position, self.database
         if at is not None and database is not None and at == database.position:
             number = self.world.mirrors[name].points.get(at)
-            assert number is None or number in self.oracle, f"{at} in {name} is taken for ours, and is another's"
+            assert number is None or number in self.oracle, (
+                f"{at} in {name} is taken for ours, and is another's\n{self.world.told()}"
+            )
 
     def _ours(self, planned: list[str], work: Any) -> bool:
         """A step of the engine, with what others do meanwhile; errors that this history accounts for are its answer."""
