@@ -255,6 +255,10 @@ class Replica(LeftBehind):
         self.unproven = False
         if proof.restorable:
             return holdings
+        if self._database.generations[-1:] != (position.generation,):
+            # Another one has begun already: its first snapshot comes now.
+            self._send()
+            return []
         if proof.by_snapshot:
             self._send()
             self._snapshot(anew=True)
@@ -371,7 +375,7 @@ class Replica(LeftBehind):
         if self._problems:
             note["check"] = soundness.noted(self._problems)
         if theirs := self._others.parted_from(origin):
-            note["beside"] = " ".join(theirs)
+            note["beside"] = " ".join(dict.fromkeys([*theirs, *str(note.get("beside", "")).split()]))
         self._emit("info", "write snapshot", position=str(position), size=image.size)
         self._started(snapshot_name(position.generation, position.index), image.size)
         began = time.monotonic()

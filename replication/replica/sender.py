@@ -92,6 +92,8 @@ class Sender(ABC):
             position = self.position
             end = database.end(here, position.generation, position.index)
             if position.generation != here.generation and self._send_of_old(position, end):
+                # If the rest of the old one was left, the next has begun with a snapshot that is later than before.
+                here = self._end(until)
                 continue
             if position.offset < end:
                 self._send_segment(position, end)

@@ -652,4 +652,25 @@ MUTATIONS = (
         "    sweep(temporary_folder(), prefix)\n",
         ("tests/rooted/test_left_behind.py",),
     ),
+    Mutation(
+        "an end mark past the end of what is here is taken for ours",
+        "replication/replica/compare.py",
+        "    if start.offset > end:\n",
+        "    if False:\n",
+        ("tests/replica/test_one_writer.py",),
+    ),
+    Mutation(
+        "a generation that parted from ours is taken for one before it",
+        "replication/replica/lineage.py",
+        "        beside = _parted(client, origin, noted)\n",
+        "",
+        ("tests/replica/test_one_writer.py",),
+    ),
+    Mutation(
+        "what stands before an end mark is not compared",
+        "replication/replica/recovery.py",
+        "        if offset == last.offset:\n",
+        "        if False:\n",
+        ("tests/replica/test_one_writer.py",),
+    ),
 )
