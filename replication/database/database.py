@@ -73,6 +73,8 @@ class Database:
         self._wanted_generation = ""
         self._left_wal: LeftWAL | None = None
         """The WAL of a file that is no longer there."""
+        self._left_file: tuple[tuple[int, int], Written] | None = None
+        """That file, if it was seen to go: it may come back, as with a volume that is mounted again."""
 
     @property
     def locked(self) -> bool:
@@ -360,13 +362,13 @@ class Database:
     def _take_hold(self) -> Held:
         """Pin the reader, unless SQLite would mix the file with the WAL of another."""
         wal_path = Path(f"{os.path.realpath(self.path)}-wal")
-        if self._left_wal is not None and self._left_wal.is_at(wal_path):
+        if self._left_wal is not None and self._left_wal.is_at(wal_path) and not self._came_back():
             raise DatabaseError(
                 f"{self.path} was replaced, but {wal_path.name} still belongs to the file before, and SQLite would mix "
                 f"the two; if a restored or copied file was put there, stop the application and remove "
                 f"{wal_path.name} and {wal_path.name[:-4]}-shm beside it"
             )
-        self._left_wal = None
+        self._left_wal = self._left_file = None
         if self._wanted_generation == SHM_REMOVED and (users := openers_of_removed(Path(f"{str(wal_path)[:-4]}-shm"))):
             # With a -shm of ours in its place what they have committed would not count, even once they are gone.
             raise DatabaseError(
@@ -381,6 +383,11 @@ class Database:
         if self._held.switched:
             self._emit("info", "database switched to WAL mode")
         return self._held
+
+    def _came_back(self) -> bool:
+        """True if the file at the path is the one that was there before it went: its WAL is its own."""
+        status = self.path.stat()
+        return self._left_file == ((status.st_dev, status.st_ino), Written.of(status))
 
     def _leave_foreign_wal(self, wal_path: Path) -> None:
         """Another file was put under the WAL, and SQLite passes over the frames that were copied back: empty it.
@@ -524,6 +531,7 @@ class Database:
                 held.follower.end_generation()
                 if held.lost_its_file:
                     self._left_wal = held.follower.left_wal()
+                    self._left_file = (held.identity, held.files.written)
                 elif str(lost) == WRITTEN:
                     held.let_go_of_a_foreign_file()
             self._let_go()

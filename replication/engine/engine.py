@@ -95,7 +95,9 @@ class Engine:
 
         Blocks until it is let go of; raises PausedError if it goes on before that. With a lease it has to be renewed.
         """
-        self._named(database).pause(holder, lease_seconds)
+        worker = self._named(database)
+        worker.hold(holder, lease_seconds)
+        worker.life.wait_paused(holder)
 
     def renew(self, database: str, holder: str, lease_seconds: float) -> None:
         """Keep a database paused for so long from now on; raises PausedError if `holder` has lost it."""
