@@ -11,7 +11,7 @@ import stat
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -235,17 +235,16 @@ class Database:
 
     def close(self) -> None:
         """Let go of the database; the WAL stays for the next start. The shadow WAL is made durable first."""
-        with self._lock:
+        with self._lock, ExitStack() as always:
+            # Whatever fails of it, nothing stays held.
+            always.callback(self._release_claim)
+            always.callback(self._release_engine_lock)
+            always.callback(self._let_go)
             if self._held is not None and self._held.follower is not None:
                 with suppress(LocalFileError):
                     self._held.follower.make_durable()
                     reached("shadow: durable at the end")
                 self._describe_files(self._held, str(self._held.follower.position))
-            self._let_go()
-            if self._engine_lock is not None:
-                self._engine_lock.release()
-                self._engine_lock = None
-            self._release_claim()
 
     def end(self, here: Position, generation: str, index: int) -> int:
         """The end of what is committed in one shadow file, `here` being `position` as read before."""
@@ -341,6 +340,11 @@ class Database:
             self._release_claim()
         self._claim = Claim.take(self.path)
 
+    def _release_engine_lock(self) -> None:
+        if self._engine_lock is not None:
+            lock, self._engine_lock = self._engine_lock, None
+            lock.release()
+
     def _release_claim(self) -> None:
         if self._claim is not None:
             self._claim.release()
@@ -350,8 +354,7 @@ class Database:
         """Start over with a meta folder that was removed: its lock keeps no other engine away, its WAL is gone."""
         if self._engine_lock is not None and not self._engine_lock.is_in_place:
             self._let_go()
-            self._engine_lock.release()
-            self._engine_lock = None
+            self._release_engine_lock()
             self._wanted_generation = "local folder removed while replicating"
 
     def _current(self) -> Held:
@@ -513,8 +516,8 @@ class Database:
 
     def _let_go(self) -> None:
         if self._held is not None:
-            self._held.close()
-        self._held = None
+            held, self._held = self._held, None
+            held.close()
 
     # -- one pass -------------------------------------------------------------------------------------------------
 
