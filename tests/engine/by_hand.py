@@ -211,6 +211,11 @@ class World:
 
     def hang(self, what: str) -> None:
         """Let a job of that kind hang, in the middle of its work."""
+        self.try_to_hang(what)
+        assert self.shared.running, f"{what} does not hang"
+
+    def try_to_hang(self, what: str) -> None:
+        """The next job of that kind that does its work hangs."""
         self.gate = self.shared.gate()
         if what == "upload":
             self.commit()
@@ -223,7 +228,6 @@ class World:
             self.hold()
             self._at(LETTING_GO, self.gate.wait)
         self.run(what)
-        assert self.shared.running, f"{what} does not hang"
 
     def _at(self, step: str, call: Callable[[], object]) -> None:
         """Do that once, as soon as a step is reached."""
