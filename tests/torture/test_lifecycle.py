@@ -1,4 +1,4 @@
-"""Promise 2 in the life of a database: long orders by chance. tests/engine/test_lifecycle_orders.py has all short ones."""
+"""Promise 2 in the life of a database: long orders by chance. All short ones are in tests/engine."""
 
 from collections.abc import Iterator
 from pathlib import Path
