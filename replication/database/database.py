@@ -75,6 +75,8 @@ class Database:
         """The WAL of a file that is no longer there."""
         self._left_file: tuple[tuple[int, int], Written] | None = None
         """That file, if it was seen to go: it may come back, as with a volume that is mounted again."""
+        self._cleaned: list[tuple[str, int]] = []
+        """The indexes at which this database and its replicas were when old WAL was last removed."""
 
     @property
     def locked(self) -> bool:
@@ -260,6 +262,9 @@ class Database:
             if here is None or len(positions) < len(replicas):
                 return
             self.arrivals.forget(positions)
+            places = [(position.generation, position.index) for position in (here, *positions)]
+            if places == self._cleaned:
+                return
             needed = {position.generation for position in positions} | {here.generation}
             while self.generations and self.generations[0] not in needed:
                 self.shadow.remove_generation(self.generations[0])
@@ -267,6 +272,7 @@ class Database:
             if all(position.generation == here.generation for position in positions):
                 lowest = min([here.index, *(position.index for position in positions)])
                 self.shadow.remove_below(here.generation, lowest - 1)
+            self._cleaned = places
 
     # -- opening and beginning: the lock is held in all that follows ----------------------------------------------
 
@@ -558,7 +564,8 @@ class Database:
         try:
             held.copy()
         finally:
-            self.health = replace(self.health, wal_bytes=follower.wal_bytes)
+            if follower.wal_bytes != self.health.wal_bytes:
+                self.health = replace(self.health, wal_bytes=follower.wal_bytes)
             if follower.position != before:
                 self._publish(follower.position)
 
