@@ -34,6 +34,7 @@ from replication.offline import Reach, look
 from replication.permissions import Ownership
 from replication.position import Position
 from replication.restore.choose import Source
+from replication.restore.preview import ELSEWHERE
 from replication.restore.restore import Progress, RestoreOptions, RestoreResult, restore
 from replication.restore.retry import check
 from replication.restore.target import AtIndex, AtPosition, Latest, Target
@@ -179,7 +180,13 @@ def _restore(
     show: Show,
     stop: threading.Event,
 ) -> RestoreResult:
-    options = RestoreOptions(target=target, generation=generation, integrity_check="full", known=_compared_later)
+    options = RestoreOptions(
+        target=target,
+        generation=generation,
+        integrity_check="full",
+        known=_compared_later,
+        elsewhere=ELSEWHERE,
+    )
     result = restore([Source(name, client)], output, options, show, stop)
     if result.check != "ok" and not result.problems:
         raise InconclusiveError(f"restorable to {result.position}, but SQLite could not check it: {result.check}")

@@ -172,6 +172,10 @@ def _replica(local: Local, reach: Reach, now: float) -> ReplicaReport:
     elif local.pid is not None and lag < NOTE_SECONDS_MIN:
         state = "syncing"
     running = local.pid is not None
+    error = reach.error or (note.error if running else "")
+    if running and note.lost and note.error.startswith(note.lost):
+        # What its being away costs says more than that it is away.
+        error = note.error
     shared = warning(local.config.meta_path, reach.name, local.pid)
     if shared and state == "ok":
         state = "shared"
@@ -182,7 +186,7 @@ def _replica(local: Local, reach: Reach, now: float) -> ReplicaReport:
         position=reach.position,
         pending_bytes=pending,
         lag_seconds=lag,
-        error=reach.error or (note.error if running else ""),
+        error=error,
         errors_in_a_row=note.errors_in_a_row if running else 0,
         next_try=note.next_try if running else 0.0,
         last_error=note.last_error,

@@ -81,6 +81,9 @@ REFUSALS = {
     "0 switches it off",
     "dbs: [{path: /a, min-checkpoint-page-count: 0}]": ":1: dbs[0].min-checkpoint-page-count must be at least 1, "
     "not 0; leave it out for 1000",
+    "dbs: [{path: /a, max-backlog-size: -1}]": ":1: dbs[0].max-backlog-size must be a size: a whole number of bytes, or one with its unit, such as 512MB or 2GiB, not '-1'",
+    "dbs: [{path: /a, max-backlog-size: 1.5GB}]": ":1: dbs[0].max-backlog-size must be a size: a whole number of bytes, or one with its unit, such as 512MB or 2GiB, not '1.5GB'",
+    "dbs: [{path: /a, max-backlog-size: [1]}]": ":1: dbs[0].max-backlog-size must be a size: a whole number of bytes, or one with its unit, such as 512MB or 2GiB, not a list",
     "dbs: [{path: /a, max-checkpoint-page-count: many}]": ":1: dbs[0].max-checkpoint-page-count must be a whole "
     "number, such as 10000, not 'many'",
     # Replicas

@@ -33,6 +33,14 @@ REFUSALS_MAX = 20
 T = TypeVar("T")
 
 _DAYS = re.compile(r"([0-9]{1,6})\s*(d|days?|w|weeks?)")
+_SIZE = re.compile(r"([0-9]{1,15})\s*(|B|[KMGT]i?B)", re.IGNORECASE)
+_SIZES = "a whole number of bytes, or one with its unit, such as 512MB or 2GiB"
+_UNITS: Mapping[str, int] = {
+    "": 1,
+    "B": 1,
+    **{f"{unit}B": int(1000**power) for power, unit in enumerate("KMGT", 1)},
+    **{f"{unit}IB": int(1024**power) for power, unit in enumerate("KMGT", 1)},
+}
 _FORMS = "a number and a unit, such as 300ms, 15s, 1h30m or 24h"
 
 
@@ -191,6 +199,10 @@ class Section:
         """The seconds of `key`. `zero` says why it cannot be nothing, or is None if it can."""
         return self._or(default, lambda: self._duration(key, default, zero))
 
+    def size(self, key: str) -> int | None:
+        """The bytes of `key`; None if it is not there."""
+        return self._or(None, lambda: self._size(key))
+
     def _or(self, default: T, read: Callable[[], T]) -> T:
         try:
             return read()
@@ -223,6 +235,15 @@ class Section:
         if value.number < least:
             raise self.refusal(key, f"must be at least {least}, not {value.number}; leave it out for {default}")
         return value.number
+
+    def _size(self, key: str) -> int | None:
+        value = self._scalar(key, f"must be a size: {_SIZES}")
+        if value is None:
+            return None
+        match = _SIZE.fullmatch(value.text)
+        if match is None:
+            raise self.refusal(key, f"must be a size: {_SIZES}{self._instead(key, value)}")
+        return int(match[1]) * _UNITS[match[2].upper()]
 
     def _duration(self, key: str, default: float, zero: str | None) -> float:
         value = self._scalar(key, f"must be a duration: {_FORMS}")

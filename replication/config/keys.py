@@ -18,6 +18,7 @@ KEYS: dict[Level, tuple[str, ...]] = {
     "logging": ("level", "stderr", "type"),
     "dbs[]": (
         "checkpoint-interval",
+        "max-backlog-size",
         "max-checkpoint-page-count",
         "meta-path",
         "min-checkpoint-page-count",
@@ -51,7 +52,7 @@ KEYS: dict[Level, tuple[str, ...]] = {
         "validation-interval",
     ),
 }
-"""Every key of Litestream 0.3.13, at its level, and exec-inherit-keys, which is our own."""
+"""Every key of Litestream 0.3.13, at its level, and exec-inherit-keys and max-backlog-size, which are ours."""
 
 ALSO: dict[Level, tuple[str, ...]] = {
     "top": ("snapshot",),

@@ -139,6 +139,7 @@ def _database(
         checkpoint_interval=section.duration("checkpoint-interval", CHECKPOINT_SECONDS, None),
         min_checkpoint_page_count=section.count("min-checkpoint-page-count", MIN_CHECKPOINT_PAGE_COUNT, least=1),
         max_checkpoint_page_count=section.count("max-checkpoint-page-count", MAX_CHECKPOINT_PAGE_COUNT, least=0),
+        max_backlog_bytes=section.size("max-backlog-size"),
         replicas=replicas,
     )
     if not config.replicas:

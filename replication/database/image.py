@@ -76,6 +76,8 @@ class Image:
         self._file_pages = file_bytes // page_size
         self._check = check
         self._kept = kept
+        self.ended = ""
+        """Why it must not go on, once that is so."""
         self._done = 0
         """Pages up to this one were read, and may change; none of them is read twice."""
 
@@ -96,6 +98,8 @@ class Image:
         with ExitStack() as stack:
             shadow = stack.enter_context(overlay.file.opened()) if len(overlay.pages) else -1
             for first in range(1, self.pages + 1, pages_per_chunk):
+                if self.ended:
+                    raise DatabaseError(f"the snapshot took too long and was ended, and is tried again: {self.ended}")
                 count = min(pages_per_chunk, self.pages + 1 - first)
                 low, high = np.searchsorted(overlay.pages, (first, first + count))
                 data = self._read(first, count) if high - low < count else bytes(count * page_size)

@@ -44,8 +44,8 @@ class ShadowWAL:
             except PermissionError:
                 above = next(folder for folder in self.meta_path.parents if folder.is_dir())
                 raise LocalFileError(
-                    f"cannot write the shadow WAL at {self.meta_path}: Permission denied: nothing may be made in "
-                    f"{above}; give this user write permission there, or name another folder with meta-path"
+                    f"cannot write the shadow WAL at {self.meta_path}: Permission denied: nothing may be "
+                    f"made in {above}; give this user write permission there, or name another folder with meta-path"
                 ) from None
 
     def sweep(self) -> None:

@@ -24,7 +24,13 @@ def make_worker(config: DatabaseConfig, shared: Shared) -> Worker:
     policy = CheckpointPolicy(
         config.min_checkpoint_page_count, config.max_checkpoint_page_count, config.checkpoint_interval
     )
-    database = Database(config.path, config.meta_path, policy, partial(shared.events.emit, database=path))
+    database = Database(
+        config.path,
+        config.meta_path,
+        policy,
+        partial(shared.events.emit, database=path),
+        max_backlog_bytes=config.max_backlog_bytes,
+    )
     permissions = None
     with suppress(OSError):
         # As Litestream does: who may read the database may read its file replica.

@@ -248,20 +248,5 @@ def check_free_name(kept: Path) -> None:
         raise _taken(kept)
 
 
-def check_room(folder: Path, needed: int, what: str) -> None:
-    """Raise LocalFileError if the disk of `folder` has less than `needed` bytes free; `what` says what they are for."""
-    try:
-        disk = os.statvfs(folder)
-    except OSError:
-        return
-    free = disk.f_bavail * disk.f_frsize
-    # Some network and user-space file systems do not tell: zero blocks in all.
-    if disk.f_blocks and free < needed:
-        raise LocalFileError(
-            f"The disk of {folder} has {free / 1e6:,.1f} MB free, and {needed / 1e6:,.1f} MB are needed {what}. "
-            "Free some space, then try again; nothing was changed."
-        )
-
-
 def _taken(kept: Path) -> OutputExistsError:
     return OutputExistsError(f"{kept} exists already. Choose the restore again, and the old file gets another name.")

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from replication.restore.choose import Source
@@ -11,6 +12,7 @@ from replication.restore.scratch import scratch, temporary_folder
 from replication.sqlite.preview import Preview
 
 SCRATCH_PREFIX = "litestream-tui-look-"
+ELSEWHERE = ", or name a folder on another disk in TMPDIR."
 
 
 def open_preview(
@@ -27,6 +29,6 @@ def open_preview(
     place = temporary_folder()
     with local_errors(place), scratch(place, SCRATCH_PREFIX) as folder:
         restored = folder / "database"
-        restore(sources, restored, options, progress, cancel)
+        restore(sources, restored, replace(options, elsewhere=ELSEWHERE), progress, cancel)
         # What is open can still be read, and goes with the last who has it open, however that one ends.
         return Preview(restored, live)
