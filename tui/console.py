@@ -2,6 +2,7 @@
 
 import io
 import os
+import select
 import sys
 from contextlib import suppress
 from typing import NoReturn, TextIO
@@ -28,9 +29,34 @@ def warn(text: str) -> None:
     _tell(f"warning: {text}")
 
 
-def complain(text: str) -> None:
-    """Why the command failed."""
-    _tell(text)
+def complain(text: str, wait_seconds: float | None = None) -> None:
+    """Why the command failed. With `wait_seconds` nobody is waited for longer who reads stderr."""
+    if wait_seconds is None or sys.stderr is None or _takes_more(sys.stderr, wait_seconds):
+        _tell(text)
+
+
+def _takes_more(stream: TextIO, seconds: float) -> bool:
+    look = select.poll()
+    try:
+        look.register(stream.fileno(), select.POLLOUT)
+    except (OSError, ValueError):
+        return True
+    return bool(look.poll(seconds * 1000))
+
+
+def open_standard_descriptors() -> None:
+    """Give 0, 1 and 2 to /dev/null where they were closed. Else the next file has the number, a database perhaps.
+
+    And an error message would be written into it.
+    """
+    for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        try:
+            os.fstat(number)
+        except OSError:
+            # The lowest number that is free, which is this one.
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(number, mode, closefd=False))
 
 
 def escape_what_cannot_be_written() -> None:

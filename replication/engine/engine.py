@@ -19,6 +19,7 @@ from replication.database.shadow_wal import Ownership
 from replication.database.watch import Watcher
 from replication.engine.lookout import Lookout
 from replication.engine.source import Source
+from replication.engine.standby import Standby
 from replication.errors import DatabaseError, DatabaseLockedError, LocalFileError, ReplicationError
 from replication.events import Event, EventLog
 from replication.pool import Job, Pool
@@ -46,8 +47,9 @@ no longer than its shortest sync-interval."""
 DATABASE_RETRY_SECONDS_MAX = 15.0
 DATABASE_RETRY_STEPS_MAX = 64
 """More errors in a row than this make the wait no longer."""
-CLOSE_SECONDS_MAX = 10.0
-"""How long a close waits for the last sync and upload."""
+CLOSE_SECONDS_MAX = 6.0
+"""How long a close waits for the last sync and upload. With what else ends then, all is over in 8 seconds: docker stop
+waits for 10 before it kills."""
 FIRST_LOOK_SECONDS_MAX = 5.0
 CLOSE_TRIES = 2
 """A replica that fails this often during a close is given up: its WAL stays for the next start."""
@@ -64,21 +66,29 @@ class Engine:
         self._sources = [self._source(database) for database in config.databases]
         self._watcher: Watcher | None = None
         self._lookout: Lookout | None = None
+        self._standby: Standby | None = None
         self._sync_pool: Pool | None = None
         self._upload_pool: Pool | None = None
 
-    def start(self) -> None:
+    def start(self, wait: bool = False) -> None:
         """Begin. Raises DatabaseLockedError if another engine has one of the databases, DatabaseError for an unsafe
-        SQLite; any other trouble of one database shows in its status.
+        SQLite; any other trouble of one database shows in its status. With `wait` such a database is taken over when
+        the other engine ends.
         """
         check_sqlite_version(sqlite_version())
+        waiting = []
         for source in self._sources:
             try:
                 source.database.lock()
-            except DatabaseLockedError:
-                for other in self._sources:
-                    other.database.close()
-                raise
+            except DatabaseLockedError as error:
+                if not wait:
+                    for other in self._sources:
+                        other.database.close()
+                    raise
+                source.database.stand_by(error)
+                waiting.append(source.database)
+                words = "replicated by another litestream-tui, which is waited for; this one takes over at its end"
+                self.events.emit("warning", words, database=str(source.database.path), pid=error.holder)
             except ReplicationError:
                 pass  # the first sync meets it again, and shows it
         for source in self._sources:
@@ -97,6 +107,12 @@ class Engine:
                         f"validate {source.database.path} {settings.name}", partial(self._validate, source, runner)
                     )
                     self._upload_pool.wake(job, time.monotonic() + settings.validation_interval)
+        if waiting:
+            self._standby = Standby(waiting, self._taken_over)
+
+    def _taken_over(self, database: Database) -> None:
+        self.events.emit("info", "the other litestream-tui has ended, taking over", database=str(database.path))
+        self._wake_database(self._named(str(database.path)))
 
     def check(self, timeout_seconds: float = FIRST_LOOK_SECONDS_MAX) -> None:
         """Wait for the first look at every database; raise its error if not one of them can be replicated."""
@@ -183,6 +199,10 @@ class Engine:
         self._closed = True
         deadline = time.monotonic() + timeout_seconds
         alive: list[str] = []
+        if self._standby is not None and not self._standby.close(1.0):
+            alive.append("standby")
+        for source in self._sources:
+            source.database.announce_end()
         if self._watcher is not None and not self._watcher.close(1.0):
             alive.append("watcher")
         if self._sync_pool is not None and self._upload_pool is not None:

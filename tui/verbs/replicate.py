@@ -2,16 +2,10 @@
 
 import logging
 import os
-import shlex
 import signal
-import subprocess
-import sys
 import time
 from argparse import Namespace
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 
 from replication.config import Config, config_for
 from replication.engine import CLOSE_SECONDS_MAX, Engine
@@ -22,12 +16,16 @@ from replication.storage.open import open_storage
 from replication.storage.url import is_replica_url
 from tui.console import complain
 from tui.process import settle
+from tui.signals import Signals
 from tui.sources import config_of
+from tui.verbs.command import ONLY_PASSED_ON, Command, words_of
 from tui.version import version
 
 _WAIT_SECONDS = 0.5
 _BATCH_SECONDS = 0.05
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+SECOND_SIGNAL_SECONDS_MAX = 0.5
+"""How long to wait for whoever reads stderr, to tell of a second signal."""
 _LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 
 logger = logging.getLogger(__name__)
@@ -38,18 +36,19 @@ def run(args: Namespace) -> int:
     config = _config(args)
     command = config.exec_command if args.exec is None else args.exec
     if command is not None:
-        _words(command)
+        words_of(command)
     logging_to = config.logging
     set_up_logging(logging_to.level, logging_to.type, logging_to.stderr or config.path is None)
     if not config.databases:
         raise ConfigError(f"{config.path}: no databases specified in configuration; add one under dbs:")
-    logger.info("litestream-tui", extra=attrs(version=version()))
-    _announce(config)
     settle()
     engine = Engine(config)
     run = _Run(engine, command)
-    with run.signals():
-        engine.start()
+    # Before the first line is logged, by a thread that must not take a signal either.
+    with run.signals.taken():
+        logger.info("litestream-tui", extra=attrs(version=version()))
+        _announce(config)
+        engine.start(wait=args.wait or command is not None)
         try:
             engine.check()
             return run.until_the_end()
@@ -90,31 +89,25 @@ def _announce(config: Config) -> None:
 
 
 class _Run:
-    """Logs events, minds signals and the child, and brings the engine to its end."""
+    """Logs events, minds signals and the command, and brings the engine to its end."""
 
     def __init__(self, engine: Engine, command: str | None) -> None:
         self._engine = engine
         self._seen = 0
         self._signal: int | None = None
-        self._child: subprocess.Popen[bytes] | None = None
-        self._command = command
-
-    @contextmanager
-    def signals(self) -> Iterator[None]:
-        """A block in which signals end the run in good order, from the first moment that there is one."""
-        # A signal that is ignored on purpose, as nohup does with SIGHUP, stays ignored.
-        numbers = [number for number in _SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
-        previous = {number: signal.signal(number, self._signalled) for number in numbers}
-        try:
-            yield
-        finally:
-            for number, handler in previous.items():
-                signal.signal(number, handler)
+        self._command = Command(command, self._command_ended) if command is not None else None
+        more = ONLY_PASSED_ON if self._command is not None else ()
+        self.signals = Signals(dict.fromkeys((*_SIGNALS, *more)), self._signalled)
+        """Those that end the run in good order, from the first moment that there is one."""
 
     def until_the_end(self) -> int:
         """Wait for a signal or the end of the command; the exit code."""
-        if self._command is not None and self._signal is None:
-            self._child = _start(self._command)
+        if self._command is not None:
+            if self._signal is not None:
+                # It came before there was anything to pass it on to.
+                self._command = None
+            else:
+                self._command.start(self.signals)
         while not self._ended():
             if self._log(_WAIT_SECONDS):
                 # What many databases tell is written in one go.
@@ -122,14 +115,10 @@ class _Run:
         return self._close()
 
     def _ended(self) -> bool:
-        if self._child is not None:
-            return self._child.poll() is not None
-        return self._signal is not None
+        return self._signal is not None if self._command is None else self._command.exit_code() is not None
 
     def _close(self) -> int:
         self._log(0.0)
-        if self._child is not None:
-            logger.info("subprocess exited, litestream-tui shutting down")
         left = self._engine.close(CLOSE_SECONDS_MAX)
         self._log(0.0)
         for name in left:
@@ -144,21 +133,27 @@ class _Run:
             values = attrs(db=path, replica=name)
             logger.warning("not all is uploaded; what is pending goes with the next start", extra=values)
         logger.info("litestream-tui shut down")
-        if self._child is None:
-            return 0
-        code = self._child.returncode
-        return code if code >= 0 else 128 - code
+        return (self._command.exit_code() or 0) if self._command is not None else 0
 
-    def _signalled(self, number: int, frame: FrameType | None) -> None:
+    def _command_ended(self) -> None:
+        self._engine.events.emit("info", "subprocess exited, litestream-tui shutting down")
+
+    def _signalled(self, number: int, from_terminal: bool) -> None:
+        command = self._command
+        if command is not None and number in ONLY_PASSED_ON:
+            command.signal(number, from_terminal)
+            return
         if self._signal is not None:
-            complain("second signal: ending at once")
-            if self._child is not None:
-                self._child.kill()
+            complain("second signal: ending at once", SECOND_SIGNAL_SECONDS_MAX)
+            if command is not None:
+                command.kill()
             os._exit(128 + number)
         self._signal = number
         self._engine.events.emit("info", "signal received, litestream-tui shutting down")
-        if self._child is not None and self._child.poll() is None:
-            self._child.send_signal(number)
+        if command is not None:
+            command.signal(number, from_terminal)
+            # However long it takes to end, or if it is killed before, as after the ten seconds of docker stop.
+            self._engine.sync_now()
 
     def _log(self, wait_seconds: float) -> bool:
         """Log what happened since the last time; True if anything did."""
@@ -177,23 +172,3 @@ def _log_event(event: Event) -> None:
         values["replica"] = event.replica
     values.update(event.attributes)
     logger.log(_LEVELS[event.level], event.message, extra={"attrs": values})
-
-
-def _start(command: str) -> subprocess.Popen[bytes]:
-    """Start the command of -exec, without a shell; raise UsageError if that cannot be done."""
-    words = _words(command)
-    try:
-        return subprocess.Popen(words, stdin=sys.stdin)
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise UsageError(f"cannot run {words[0]}, the command to run beside replication: {reason}") from None
-
-
-def _words(command: str) -> list[str]:
-    try:
-        words = shlex.split(command)
-    except ValueError as error:
-        raise UsageError(f"the command to run beside replication cannot be read: {error}; look at its quotes") from None
-    if not words:
-        raise UsageError("the command to run beside replication is empty; leave -exec out to run none")
-    return words
