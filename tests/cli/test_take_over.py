@@ -126,6 +126,30 @@ def test_after_a_kill_it_takes_over_as_after_any_crash(database: Path, replica: 
     assert restored(tmp_path) == [["anybody", 1]]
 
 
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_promise_2_a_gap_in_which_the_wal_was_restarted_begins_a_generation(
+    database: Path, replica: Path, tmp_path: Path, number: signal.Signals
+) -> None:
+    """The next one is stopped meanwhile, so that it does not read when the last one lets go."""
+    url = f"file://{replica}"
+    with Shell(database).open() as writer, Replicating(tmp_path / "first", database, url) as first:
+        writer.execute("INSERT INTO t VALUES('before', 0)")
+        first.wait_for("snapshot written")
+        with Replicating(tmp_path / "second", "-wait", database, url) as second:
+            second.wait_for("replicated by another litestream-tui")
+            second.send(signal.SIGSTOP)
+            first.end(number)
+            for turn in range(4):
+                writer.execute(f"INSERT INTO t VALUES('between', {turn})")
+                writer.execute("PRAGMA wal_checkpoint(RESTART)")
+            second.send(signal.SIGCONT)
+            second.wait_for("generation begins")
+            writer.execute("INSERT INTO t VALUES('after', 0)")
+            assert second.end() == 0
+    assert generations(replica) == 2
+    assert restored(tmp_path) == rows(database)
+
+
 def test_only_one_of_two_that_wait_takes_over(database: Path, replica: Path, tmp_path: Path) -> None:
     url = f"file://{replica}"
     with Replicating(tmp_path / "first", database, url) as first:

@@ -41,6 +41,20 @@ MUTATIONS = (
         ("tests/database/test_pin.py",),
     ),
     Mutation(
+        "who takes over does not read before the last one ends",
+        "replication/database/handover.py",
+        "            self._bridge = Bridge.take(self._database)\n",
+        "            return\n",
+        ("tests/cli/test_take_over.py",),
+    ),
+    Mutation(
+        "a database is taken over as if somebody had read it meanwhile",
+        "replication/database/database.py",
+        "            handed = reader is not None and reader == self._engine_lock.handed_to\n",
+        "            handed = True\n",
+        ("tests/cli/test_take_over.py",),
+    ),
+    Mutation(
         "checksums of frames are not looked at",
         "replication/sqlite/wal.py",
         "count, sums_after = valid_frames(rows[:count], header.page_size, sums, header.big_endian)",
