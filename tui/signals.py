@@ -15,6 +15,30 @@ _SENT_BY_KERNEL = 0x80
 """SI_KERNEL, the si_code of what a terminal sends."""
 
 
+KEPT_BACK = (
+    signal.SIGINT,
+    signal.SIGTERM,
+    signal.SIGHUP,
+    signal.SIGQUIT,
+    signal.SIGUSR1,
+    signal.SIGUSR2,
+    signal.SIGWINCH,
+)
+
+
+@contextmanager
+def kept_back() -> Iterator[None]:
+    """A block in which signals wait, for the thread that begins it and for those that are started in it.
+
+    `Signals.taken` ends that for what it does not take itself.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, KEPT_BACK)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 class Signals:
     """Calls `caught(number, from_terminal)` for each of `numbers`, but for those that are ignored on purpose."""
 
@@ -26,12 +50,13 @@ class Signals:
 
     @contextmanager
     def taken(self) -> Iterator[None]:
-        """A block in which they are. It is for the main thread, before any other thread is started."""
+        """A block in which they are. It is for the main thread; all others were started while signals were kept back."""
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, self._numbers)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, set(KEPT_BACK) - set(self._numbers))
         if not self._numbers:
             yield
             return
         previous = {number: signal.signal(number, self._handle) for number in self._numbers}
-        mask = signal.pthread_sigmask(signal.SIG_BLOCK, self._numbers)
         thread = threading.Thread(target=self._take, name="signals", daemon=True)
         thread.start()
         try:
