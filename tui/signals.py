@@ -50,7 +50,7 @@ class Signals:
 
     @contextmanager
     def taken(self) -> Iterator[None]:
-        """A block in which they are. It is for the main thread; all others were started while signals were kept back."""
+        """A block in which they are. It is for the main thread; others were started while signals were kept back."""
         mask = signal.pthread_sigmask(signal.SIG_BLOCK, self._numbers)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, set(KEPT_BACK) - set(self._numbers))
         if not self._numbers:
