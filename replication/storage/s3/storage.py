@@ -129,6 +129,23 @@ class S3Storage(Storage):
         for start in range(0, len(checked), DELETE_BATCH_OBJECTS):
             self._delete_batch(checked[start : start + DELETE_BATCH_OBJECTS])
 
+    def abort_unfinished(self, prefix: str) -> int:
+        full = self._root + check_prefix(prefix)
+        count = 0
+        with self._mapped(None) as client:
+            uploads = client.list_multipart_uploads(self._location.bucket, full)
+        for item in uploads:
+            with self._mapped(None) as client:
+                client.abort_multipart_upload(self._location.bucket, item.key, item.upload)
+            count += 1
+        return count
+
+    def interrupt(self) -> None:
+        # A lock that is held may be waiting for the very store.
+        shared = self._shared
+        if shared is not None:
+            shared.client.interrupt()
+
     def close(self) -> None:
         with self._lock:
             shared, self._shared = self._shared, None
