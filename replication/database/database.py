@@ -76,11 +76,14 @@ class Database:
         self._wanted_generation = ""
         self._left_wal: LeftWAL | None = None
         """The WAL of a file that is no longer there."""
-        self._paused = False
         self._successor: Successor | None = None
         """Us, while another engine has the lock, and until our own hold is there."""
+        self.was_killed = False
+        """True if whoever had the lock before did not let go in good order."""
         self._reader_deadline = 0.0
         """Until when, of time.monotonic, who takes over is waited for."""
+        self._cleaned: list[tuple[str, int]] = []
+        """The indexes at which this database and its replicas were when old WAL was last removed."""
 
     @property
     def stands_by(self) -> bool:
@@ -145,7 +148,8 @@ class Database:
                         check_is_database(self.path)
                     self.shadow = ShadowWAL(self.meta_path, Ownership.of(self.path))
                     self.shadow.make()
-                    self._engine_lock = EngineLock.take(self.meta_path, self.path)
+                    taken = self._engine_lock = EngineLock.take(self.meta_path, self.path)
+                    self.was_killed = taken.previous_inode is not None and not taken.previous_end
                 except BaseException:
                     self._release_claim()
                     raise
@@ -189,7 +193,7 @@ class Database:
         LocalFileError; nothing is lost by it, since the WAL stays held, and the next sync goes on.
         """
         with self._lock:
-            if self._paused or self.stands_by:
+            if self.stands_by:
                 return None
             try:
                 self._check_lock()
@@ -269,17 +273,15 @@ class Database:
                     f"{self.path}: {lost} while a snapshot was read; a new generation begins with another one"
                 ) from None
 
-    def pause(self) -> None:
-        """Let go of the database until `resume`."""
+    def let_go(self) -> None:
+        """Let go of the database, which others may have then; the next sync takes hold of it anew."""
         with self._lock:
-            self._paused = True
+            if self.stands_by:
+                return
             self.close()
             # Whoever has the database meanwhile may go further; where it stands is read anew.
             self.position = None
-
-    def resume(self) -> None:
-        """Take hold again with the next sync."""
-        self._paused = False
+            self.health = Health()
 
     def close(self) -> None:
         """Let go of the database; the WAL stays for the next start. The shadow WAL is made durable first."""
@@ -311,6 +313,9 @@ class Database:
             if here is None or len(positions) < len(replicas):
                 return
             self.arrivals.forget(positions)
+            places = [(position.generation, position.index) for position in (here, *positions)]
+            if places == self._cleaned:
+                return
             needed = {position.generation for position in positions} | {here.generation}
             while self.generations and self.generations[0] not in needed:
                 self.shadow.remove_generation(self.generations[0])
@@ -318,6 +323,7 @@ class Database:
             if all(position.generation == here.generation for position in positions):
                 lowest = min([here.index, *(position.index for position in positions)])
                 self.shadow.remove_below(here.generation, lowest - 1)
+            self._cleaned = places
 
     def _copy_for_successor(self) -> int | None:
         """Who takes over, if it reads the database by now and all was copied after that."""
@@ -634,7 +640,8 @@ class Database:
         try:
             held.copy()
         finally:
-            self.health = replace(self.health, wal_bytes=follower.wal_bytes)
+            if follower.wal_bytes != self.health.wal_bytes:
+                self.health = replace(self.health, wal_bytes=follower.wal_bytes)
             if follower.position != before:
                 self._publish(follower.position)
 

@@ -7,68 +7,43 @@ is their safety net. Callers start it, ask for status and events as often as the
 import tempfile
 import threading
 import time
-from contextlib import suppress
-from functools import partial
 from pathlib import Path
 
-from replication.config import Config, DatabaseConfig
-from replication.database.checkpoint import CheckpointPolicy
-from replication.database.database import Database
-from replication.database.notebook import NOTE_SECONDS_MIN
-from replication.database.shadow_wal import Ownership
-from replication.database.watch import Watcher
-from replication.engine.lookout import Lookout
-from replication.engine.source import Source
+from replication.config import Config
+from replication.control import BY_HAND
+from replication.engine.drain import Drain
+from replication.engine.lifecycle import Phase
+from replication.engine.making import make_worker
+from replication.engine.shared import Shared
 from replication.engine.standby import Standby
-from replication.errors import DatabaseError, DatabaseLockedError, LocalFileError, ReplicationError
-from replication.events import Event, EventLog
-from replication.pool import Job, Pool
+from replication.engine.worker import Worker
+from replication.errors import DatabaseError, DatabaseLockedError, ReplicationError
+from replication.events import Event
 from replication.replica import validation
-from replication.replica.outage import Outages
-from replication.replica.replica import Replica
-from replication.replica.runner import ERROR_REPEAT_SECONDS, Intervals, ReplicaRunner
 from replication.restore import preview
 from replication.restore.scratch import sweep
 from replication.sqlite.connection import check_sqlite_version, sqlite_version
 from replication.sqlite.errors import DatabaseBusyError
 from replication.status import EngineStatus, Verification
-from replication.storage.file import FilePermissions
-from replication.storage.location import store_of
-from replication.storage.open import open_storage
-from replication.storage.replica_client import ReplicaClient
 
-SYNC_THREADS_MAX = 2
-UPLOAD_THREADS_MAX = 8
-SYNC_GAP_SECONDS_MIN = 0.005
-SYNC_GAP_SECONDS_MAX = 0.05
-SYNC_SHARE_MAX = 0.02
-"""Of a processor: the more time a sync of a database takes, the longer the gap until the next, within these bounds, and
-no longer than its shortest sync-interval."""
-DATABASE_RETRY_SECONDS_MAX = 15.0
-DATABASE_RETRY_STEPS_MAX = 64
-"""More errors in a row than this make the wait no longer."""
 CLOSE_SECONDS_MAX = 6.0
 """How long a close waits for the last sync and upload. With what else ends then, all is over in 8 seconds: docker stop
 waits for 10 before it kills."""
+BREAK_OFF_SECONDS_MIN = 1.0
+"""So long whatever is still under way at the end of that has to break off, and to undo what it began."""
+WATCHER_SECONDS_MAX = 0.5
 FIRST_LOOK_SECONDS_MAX = 5.0
-CLOSE_TRIES = 2
-"""A replica that fails this often during a close is given up: its WAL stays for the next start."""
 
 
 class Engine:
     """Replicates until it is closed. Every method may be called from any thread."""
 
     def __init__(self, config: Config) -> None:
-        self.events = EventLog()
-        self._outages: Outages[tuple[ReplicaRunner, Job]] = Outages()
-        self._closing = threading.Event()
+        self._shared = Shared()
+        self.events = self._shared.events
         self._closed = False
-        self._sources = [self._source(database) for database in config.databases]
-        self._watcher: Watcher | None = None
-        self._lookout: Lookout | None = None
+        self._workers = [make_worker(database, self._shared) for database in config.databases]
         self._standby: Standby | None = None
-        self._sync_pool: Pool | None = None
-        self._upload_pool: Pool | None = None
 
     def start(self, wait: bool = False) -> None:
         """Begin. Raises DatabaseLockedError if another engine has one of the databases, DatabaseError for an unsafe
@@ -77,49 +52,33 @@ class Engine:
         """
         check_sqlite_version(sqlite_version())
         waiting = []
-        for source in self._sources:
+        for worker in self._workers:
             try:
-                source.database.lock()
+                worker.database.lock()
             except DatabaseLockedError as error:
                 if not wait:
-                    for other in self._sources:
+                    for other in self._workers:
                         other.database.close()
                     raise
-                source.database.stand_by(error)
-                waiting.append(source.database)
-                words = "replicated by another litestream-tui, which is waited for; this one takes over at its end"
-                self.events.emit("warning", words, database=str(source.database.path), pid=error.holder)
+                worker.stand_by(error)
+                waiting.append(worker)
             except ReplicationError:
                 pass  # the first sync meets it again, and shows it
-        for source in self._sources:
-            sweep(source.config.meta_path, validation.SCRATCH_PREFIX)
+        for worker in self._workers:
+            sweep(worker.config.meta_path, validation.SCRATCH_PREFIX)
         sweep(Path(tempfile.gettempdir()), preview.SCRATCH_PREFIX)
-        self._watcher = Watcher(self.events)
-        self._sync_pool = Pool("sync", min(SYNC_THREADS_MAX, max(1, len(self._sources))), self._crashed)
-        self._lookout = Lookout(self._sync_pool, self._wake_database)
-        replicas = sum(len(source.runners) for source in self._sources)
-        self._upload_pool = Pool("upload", min(UPLOAD_THREADS_MAX, max(1, replicas)), self._crashed)
-        for source in self._sources:
-            self._sync_pool.wake(source.database_job)
-            for runner, settings in zip(source.runners, source.config.replicas, strict=True):
-                if settings.validation_interval > 0:
-                    job = Job(
-                        f"validate {source.database.path} {settings.name}", partial(self._validate, source, runner)
-                    )
-                    self._upload_pool.wake(job, time.monotonic() + settings.validation_interval)
+        self._shared.start(len(self._workers), sum(len(worker.runners) for worker in self._workers))
+        for worker in self._workers:
+            worker.begin()
         if waiting:
-            self._standby = Standby(waiting, self._taken_over)
-
-    def _taken_over(self, database: Database) -> None:
-        self.events.emit("info", "the other litestream-tui has ended, taking over", database=str(database.path))
-        self._wake_database(self._named(str(database.path)))
+            self._standby = Standby(waiting)
 
     def check(self, timeout_seconds: float = FIRST_LOOK_SECONDS_MAX) -> None:
         """Wait for the first look at every database; raise its error if not one of them can be replicated."""
         deadline = time.monotonic() + timeout_seconds
-        for source in self._sources:
-            source.looked.wait(max(0.0, deadline - time.monotonic()))
-        errors = [source.error for source in self._sources]
+        for worker in self._workers:
+            worker.life.wait(lambda state: state.phase is not Phase.STARTING, deadline - time.monotonic())
+        errors = [worker.failures.error for worker in self._workers]
         for error in errors:
             if error is None or isinstance(error, DatabaseBusyError):
                 return
@@ -129,7 +88,7 @@ class Engine:
     def status(self) -> EngineStatus:
         """How everything stands now: frozen values, nothing is asked of disk or store."""
         now = time.time()
-        return EngineStatus(now, tuple(source.status(now) for source in self._sources))
+        return EngineStatus(now, tuple(worker.status(now) for worker in self._workers))
 
     def events_since(self, number: int) -> list[Event]:
         """Events after event `number`, oldest first."""
@@ -137,281 +96,69 @@ class Engine:
 
     def sync_now(self, database: str | None = None) -> None:
         """Look at a database (None: at all) and try its replicas, waiting for no gap and no retry."""
-        for source in self._sources:
-            if database in (None, str(source.database.path)):
-                for runner in source.runners:
-                    runner.hurry()
-                self._wake_database(source)
-                self._wake_replicas(source)
+        for worker in self._workers:
+            if database in (None, str(worker.database.path)):
+                worker.hurry()
 
-    def pause(self, database: str) -> None:
-        """Let go of a database: nothing is copied or uploaded until `resume`. Blocks until it is let go."""
-        source = self._named(database)
-        source.paused = True
-        source.note()
-        for runner in source.runners:
-            # Whoever has the database meanwhile writes to its replicas, and nothing of ours may come after that.
-            runner.replica.pause()
-        source.database.pause()
-        source.announced = None
-        self.events.emit("info", "paused", database=database)
+    def pause(self, database: str, holder: str = BY_HAND, lease_seconds: float | None = None) -> None:
+        """Let go of a database for `holder`: nothing is copied or uploaded until nobody holds it any more.
 
-    def resume(self, database: str) -> None:
-        """Replicate again; where nothing proves that no commit was missed, with a new generation."""
-        source = self._named(database)
-        source.database.resume()
-        for runner in source.runners:
-            runner.replica.resume()
-        source.paused = False
-        self.events.emit("info", "resumed", database=database)
-        self.sync_now(database)
+        Blocks until it is let go of; raises PausedError if it goes on before that. With a lease it has to be renewed.
+        """
+        self._named(database).pause(holder, lease_seconds)
+
+    def renew(self, database: str, holder: str, lease_seconds: float) -> None:
+        """Keep a database paused for so long from now on; raises PausedError if `holder` has lost it."""
+        self._named(database).renew(holder, lease_seconds)
+
+    def resume(self, database: str, holder: str = BY_HAND) -> tuple[str, ...]:
+        """Replicate again; where nothing proves that no commit was missed, with a new generation.
+
+        Who else still holds it, so that it stays paused.
+        """
+        return self._named(database).resume(holder)
 
     def snapshot(self, database: str, replica: str | None = None) -> list[str]:
         """Write a snapshot now, in the caller's thread; what became of each, in words. Raises ReplicationError."""
-        return [
-            f"{runner.replica.name}: {runner.replica.snapshot()}"
-            for runner in self._named(database).runners
-            if replica in (None, runner.replica.name)
-        ]
+        return self._named(database).snapshot(replica)
 
     def verify(self, database: str, cancel: threading.Event) -> list[Verification]:
         """Restore the newest commit from each replica and compare, in the caller's thread."""
-        source = self._named(database)
-        try:
-            return [runner.verify(cancel) for runner in source.runners]
-        finally:
-            self._wake_notes(source)
-
-    def _named(self, database: str) -> Source:
-        for source in self._sources:
-            if str(source.database.path) == database:
-                return source
-        raise DatabaseError(f"{database} is not in the configuration")
+        return self._named(database).verify(cancel)
 
     def close(self, timeout_seconds: float = CLOSE_SECONDS_MAX) -> list[str]:
         """A last sync and upload within the time given, then let go of all; the names of what did not end.
 
-        A replica whose store does not answer is given up after two tries; nothing is lost by it, as the shadow
-        WAL keeps what is pending for the next start.
+        What is paused, or was to be, gets neither. A database that somebody still works on is not let go of; ending the
+        process does that.
         """
         if self._closed:
             return []
         self._closed = True
         deadline = time.monotonic() + timeout_seconds
-        alive: list[str] = []
-        if self._standby is not None and not self._standby.close(1.0):
-            alive.append("standby")
-        for source in self._sources:
-            source.database.announce_end()
-        if self._watcher is not None and not self._watcher.close(1.0):
-            alive.append("watcher")
-        if self._sync_pool is not None and self._upload_pool is not None:
-            self._drain(deadline)
-            self._closing.set()
-            alive += self._sync_pool.close(max(0.5, deadline - time.monotonic()))
-            alive += self._upload_pool.close(max(0.5, deadline - time.monotonic()))
-        for source in self._sources:
-            # A thread that hangs may still use the database; ending the process lets go of it as well.
-            if not alive:
-                source.note(ending=True)
-                source.database.close()
-                for runner in source.runners:
-                    runner.replica.client.storage.close()
+        alive = self._standby.close(WATCHER_SECONDS_MAX) if self._standby is not None else []
+        for worker in self._workers:
+            worker.database.announce_end()
+        alive += self._shared.stop_watching(WATCHER_SECONDS_MAX)
+        last = [worker for worker in self._workers if worker.life.close() is Phase.CLOSING]
+        if self._shared.runs:
+            Drain(last, self._shared, deadline).run()
+        for worker in self._workers:
+            worker.life.drained()
+        deadline = max(deadline, time.monotonic() + BREAK_OFF_SECONDS_MIN)
+        if not self._shared.uploads_end(BREAK_OFF_SECONDS_MIN / 4):
+            for worker in self._workers:
+                worker.interrupt()
+        alive += self._shared.close(deadline)
+        for worker in self._workers:
+            if worker.life.wait(lambda state: not state.at_work, deadline - time.monotonic()):
+                worker.end()
+            elif not alive:
+                alive.append(f"work on {worker.database.path}")
         return alive
 
-    # -- making ---------------------------------------------------------------------------------------------------
-
-    def _source(self, config: DatabaseConfig) -> Source:
-        path = str(config.path)
-        policy = CheckpointPolicy(
-            config.min_checkpoint_page_count, config.max_checkpoint_page_count, config.checkpoint_interval
-        )
-        database = Database(config.path, config.meta_path, policy, partial(self.events.emit, database=path))
-        permissions = None
-        with suppress(OSError):
-            # As Litestream does: who may read the database may read its file replica.
-            own = Ownership.of(config.path)
-            permissions = FilePermissions(own.file_mode, own.folder_mode & 0o777, own.uid, own.gid)
-        runners = []
-        for settings in config.replicas:
-            emit = partial(self.events.emit, database=path, replica=settings.name)
-            client = ReplicaClient(open_storage(settings.location, permissions), partial(emit, "warning"))
-            replica = Replica(settings.name, client, database, emit)
-            intervals = Intervals(
-                settings.sync_interval,
-                settings.snapshot_interval,
-                settings.retention,
-                settings.retention_check_interval,
-                settings.validation_interval,
-            )
-            crowd = partial(self._outages.crowd, store_of(settings.location))
-            runners.append(ReplicaRunner(replica, database, intervals, emit, crowd))
-        source = Source(config, database, runners)
-        source.database_job = Job(f"sync {path}", partial(self._run_database, source))
-        source.replica_jobs = [
-            Job(
-                f"upload {path} {settings.name}",
-                partial(self._run_replica, source, number, store_of(settings.location)),
-            )
-            for number, settings in enumerate(config.replicas)
-        ]
-        return source
-
-    # -- jobs -----------------------------------------------------------------------------------------------------
-
-    def _run_database(self, source: Source) -> float | None:
-        now = time.monotonic()
-        if source.paused:
-            return None
-        if now < source.began + source.gap:
-            return source.began + source.gap
-        source.began, used = now, time.thread_time()
-        self._watch(source)
-        generation = source.database.origin.generation
-        try:
-            look_again = source.database.sync()
-        except Exception as error:  # whatever it is: it shows, and the next try comes
-            return now + self._database_failed(source, error)
-        finally:
-            gap = min((time.thread_time() - used) / SYNC_SHARE_MAX, SYNC_GAP_SECONDS_MAX, source.sync_interval)
-            soon = source.database.look_again_seconds
-            # A commit that is about to count is waited for at short intervals, and for as long as nothing else is.
-            source.gap = max(gap, SYNC_GAP_SECONDS_MIN) if soon is None else min(soon, SYNC_GAP_SECONDS_MAX)
-            # What was copied before something failed is on its way all the same.
-            if source.database.position != source.announced:
-                # Since the last sync an image may have copied commits too, for one replica.
-                source.announced = source.database.position
-                self._wake_replicas(source)
-                self._wake_notes(source)
-        if source.errors:
-            self.events.emit("info", "database is well again", database=str(source.database.path))
-            self._wake_notes(source)
-        source.errors, source.told, source.error = 0, ("", 0.0), None
-        source.looked.set()
-        if not source.runners:
-            # Nobody else would; with replicas it is done after an upload.
-            self._clean(source)
-        if source.database.health.state != "ok" or source.database.origin.generation != generation:
-            # The folder may be another one, and the events still those of the old one.
-            source.watched = False
-        return self._next_look(source, look_again, now)
-
-    def _next_look(self, source: Source, look_again: float | None, now: float) -> float | None:
-        """When the next sync comes, of time.monotonic, if no event and no glance asks for one before."""
-        rests = self._lookout is not None and self._lookout.rest(source)
-        wait = float("inf") if rests else source.config.monitor_interval
-        if look_again is not None:
-            left = look_again - time.time()
-            # What was due and not done waits for an image to end, which takes its time.
-            wait = min(wait, left) if rests or left > 0 else wait
-        return now + max(wait, source.gap) if wait < float("inf") else None
-
-    def _watch(self, source: Source) -> None:
-        """Let the kernel tell of changes, as far as it can."""
-        if not source.watched and self._watcher is not None and not self._closing.is_set():
-            source.watched = self._watcher.add(source.database.path, partial(self._wake_database, source))
-
-    def _run_replica(self, source: Source, number: int, store: str) -> float | None:
-        runner, job = source.runners[number], source.replica_jobs[number]
-        if source.paused:
-            return None
-        again = runner.run()
-        self._wake_notes(source)
-        if runner.failure.count:
-            self._outages.failed(store, (runner, job))
-            return again
-        self._clean(source)
-        for waiting, its_job in self._outages.reached(store, (runner, job)):
-            waiting.hurry()
-            if self._upload_pool is not None:
-                self._upload_pool.wake(its_job)
-        return again
-
-    def _clean(self, source: Source) -> None:
-        # A folder that cannot be written shows at the next sync, and nothing is lost by files that stay.
-        with suppress(LocalFileError):
-            source.database.clean([runner.replica.position for runner in source.runners])
-
-    def _validate(self, source: Source, runner: ReplicaRunner) -> float | None:
-        try:
-            return runner.validate()
-        finally:
-            self._wake_notes(source)
-
-    def _database_failed(self, source: Source, error: Exception) -> float:
-        if self._lookout is not None:
-            self._lookout.leave(source)
-        source.errors += 1
-        source.error = error if isinstance(error, ReplicationError) else None
-        source.looked.set()
-        self._wake_notes(source)
-        growth = 1.5 ** min(source.errors - 1, DATABASE_RETRY_STEPS_MAX)
-        wait = min(DATABASE_RETRY_SECONDS_MAX, source.config.monitor_interval * growth)
-        message = str(error) if isinstance(error, ReplicationError) else f"{type(error).__name__}: {error}"
-        said, when = source.told
-        if message != said or time.time() >= when + ERROR_REPEAT_SECONDS:
-            source.told = (message, time.time())
-            path = str(source.database.path)
-            self.events.emit("error", "sync failed", database=path, error=message, next_try_in=f"{wait:.1f}s")
-        return wait
-
-    def _wake_database(self, source: Source) -> None:
-        if self._sync_pool is not None:
-            self._sync_pool.wake(source.database_job, source.began + source.gap)
-
-    def _wake_replicas(self, source: Source) -> None:
-        if self._upload_pool is not None:
-            for job in source.replica_jobs:
-                self._upload_pool.wake(job)
-
-    def _wake_notes(self, source: Source) -> None:
-        if self._sync_pool is not None:
-            self._sync_pool.wake(source.note_job, source.noted + NOTE_SECONDS_MIN)
-
-    def _crashed(self, job: Job, error: BaseException) -> None:
-        self.events.emit("error", "a job failed unexpectedly", job=job.name, error=f"{type(error).__name__}: {error}")
-
-    # -- closing --------------------------------------------------------------------------------------------------
-
-    def _drain(self, deadline: float) -> None:
-        """A last look at every database and a last try of every replica."""
-        assert self._sync_pool is not None
-        assert self._upload_pool is not None
-        done = threading.Semaphore(0)
-        last_jobs = 0
-        for source in self._sources:
-            for runner in source.runners:
-                runner.cancel()
-                runner.hurry()
-            job = Job(f"last sync {source.database.path}", partial(self._last_sync, source, done, deadline))
-            self._sync_pool.wake(job)
-            last_jobs += 1
-        for _ in range(last_jobs):
-            if not done.acquire(timeout=max(0.0, deadline - time.monotonic())):
-                return
-        uploads = 0
-        for source in self._sources:
-            for runner in source.runners:
-                if not runner.caught_up():
-                    job = Job(f"last upload {runner.replica.name}", partial(self._last_upload, runner, done, deadline))
-                    self._upload_pool.wake(job)
-                    uploads += 1
-        for _ in range(uploads):
-            if not done.acquire(timeout=max(0.0, deadline - time.monotonic())):
-                return
-
-    def _last_sync(self, source: Source, done: threading.Semaphore, deadline: float) -> None:
-        try:
-            source.database.sync()
-        except Exception as error:  # whatever it is: raised from a job it would be tried, and told, a second time
-            self._database_failed(source, error)
-        finally:
-            done.release()
-
-    def _last_upload(self, runner: ReplicaRunner, done: threading.Semaphore, deadline: float) -> float | None:
-        runner.hurry()
-        again = runner.run()
-        if runner.caught_up() or runner.failure.count >= CLOSE_TRIES or time.monotonic() >= deadline:
-            done.release()
-            return None
-        return min(again or 0.0, time.monotonic() + 0.25)
+    def _named(self, database: str) -> Worker:
+        for worker in self._workers:
+            if str(worker.database.path) == database:
+                return worker
+        raise DatabaseError(f"{database} is not in the configuration")

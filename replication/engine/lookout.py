@@ -6,77 +6,92 @@ an interval, and a file system that hangs holds up one thread, and nobody else's
 
 import threading
 import time
-from collections.abc import Callable
+from typing import Protocol
 
-from replication.database.glance import PLACES_GLANCES
-from replication.engine.source import Source
+from replication.config import DatabaseConfig
+from replication.database.database import Database
+from replication.database.glance import PLACES_GLANCES, Glance
 from replication.pool import Job, Pool
 
 
-class Lookout:
-    """Calls `wake` with every database at rest that may need a sync."""
+class Resting(Protocol):
+    """A database that may be at rest."""
 
-    def __init__(self, pool: Pool, wake: Callable[[Source], None]) -> None:
+    config: DatabaseConfig
+    database: Database
+    glance: Glance
+    place: tuple[float, int] | None
+    """Among which databases it rests: those of one interval and device."""
+
+    def wake(self) -> None:
+        """Sync it."""
+
+    def saw_nothing(self, when: float) -> None:
+        """A glance found nothing new then, in seconds since the epoch."""
+
+
+class Lookout:
+    """Wakes every database at rest that may need a sync."""
+
+    def __init__(self, pool: Pool) -> None:
         self._pool = pool
-        self._wake = wake
         self._lock = threading.Lock()
         self._rounds: dict[tuple[float, int], _Round] = {}
 
-    def rest(self, source: Source) -> bool:
-        """Glance at `source` until something is found; False if it has more to do than wait for that."""
-        last, interval = source.database.last_look, source.config.monitor_interval
+    def rest(self, worker: Resting) -> bool:
+        """Glance at `worker` until something is found; False if it has more to do than wait for that."""
+        last, interval = worker.database.last_look, worker.config.monitor_interval
         if last is None:
             return False
-        source.glance.begin(str(last[0]), last[1])
-        place = (interval, source.database.device)
+        worker.glance.begin(str(last[0]), last[1])
+        place = (interval, worker.database.device)
         with self._lock:
-            if source.place not in (None, place):
-                self._rounds[source.place].leave(source)
-            source.place = place
+            if worker.place not in (None, place):
+                self._rounds[worker.place].leave(worker)
+            worker.place = place
             around = self._rounds.get(place)
             if around is None:
-                around = self._rounds[place] = _Round(interval, self._wake)
-        around.join(source)
+                around = self._rounds[place] = _Round(interval)
+        around.join(worker)
         self._pool.wake(around.job, time.monotonic() + interval)
         return True
 
-    def leave(self, source: Source) -> None:
-        """Glance at `source` no more: it is not at rest."""
+    def leave(self, worker: Resting) -> None:
+        """Glance at `worker` no more: it is not at rest."""
         with self._lock:
-            if source.place is not None:
-                self._rounds[source.place].leave(source)
+            if worker.place is not None:
+                self._rounds[worker.place].leave(worker)
 
 
 class _Round:
     """The databases at rest on one file system that have one interval."""
 
-    def __init__(self, interval_seconds: float, wake: Callable[[Source], None]) -> None:
+    def __init__(self, interval_seconds: float) -> None:
         self.job = Job(f"look every {interval_seconds:g}s", self._glance)
         self._interval_seconds = interval_seconds
-        self._wake = wake
         self._lock = threading.Lock()
-        self._resting: dict[Source, None] = {}
+        self._resting: dict[Resting, None] = {}
         self._number = 0
 
-    def join(self, source: Source) -> None:
+    def join(self, worker: Resting) -> None:
         with self._lock:
-            self._resting[source] = None
+            self._resting[worker] = None
 
-    def leave(self, source: Source) -> None:
+    def leave(self, worker: Resting) -> None:
         with self._lock:
-            self._resting.pop(source, None)
+            self._resting.pop(worker, None)
 
     def _glance(self) -> float | None:
         now, clock = time.monotonic(), time.time()
         self._number += 1
         with self._lock:
-            sources = list(self._resting)
+            workers = list(self._resting)
         # Not all have their places looked at in one go.
-        for number, source in enumerate(sources, self._number):
-            if source.glance.finds_something(now, number % PLACES_GLANCES == 0):
+        for number, worker in enumerate(workers, self._number):
+            if worker.glance.finds_something(now, number % PLACES_GLANCES == 0):
                 # The sync lets it rest again; one that is paused or fails is looked at in its own time.
-                self.leave(source)
-                self._wake(source)
+                self.leave(worker)
+                worker.wake()
             else:
-                source.glanced = clock
+                worker.saw_nothing(clock)
         return now + self._interval_seconds if self._resting else None

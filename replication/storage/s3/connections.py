@@ -92,7 +92,13 @@ class Connections:
         self._interrupted = False
 
     def request(
-        self, method: str, host: str, target: str, headers: Mapping[str, str], body: bytes | bytearray, last: bool = False
+        self,
+        method: str,
+        host: str,
+        target: str,
+        headers: Mapping[str, str],
+        body: bytes | bytearray,
+        last: bool = False,
     ) -> "Answer":
         """Send a request, and return its answer once it has begun. Once interrupted, only one of the `last` is sent."""
         if self._proxy is not None and not self._server.tls:
