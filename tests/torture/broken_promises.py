@@ -55,6 +55,27 @@ MUTATIONS = (
         ("tests/cli/test_take_over.py",),
     ),
     Mutation(
+        "unfinished uploads of others are aborted where a server does not heed the prefix",
+        "replication/storage/s3/client.py",
+        "        return [item for item in found if item.key.startswith(prefix)]\n",
+        "        return found\n",
+        ("tests/storage/test_s3.py",),
+    ),
+    Mutation(
+        "unfinished uploads of other generations are aborted",
+        "replication/replica/replica.py",
+        "                aborted += self.client.storage.abort_unfinished(generation_prefix(generation))\n",
+        '                aborted += self.client.storage.abort_unfinished("generations/")\n',
+        ("tests/cli/test_ends.py",),
+    ),
+    Mutation(
+        "closed descriptors are left to whatever is opened next",
+        "tui/cli.py",
+        "    open_standard_descriptors()\n",
+        "",
+        ("tests/cli/test_streams.py",),
+    ),
+    Mutation(
         "checksums of frames are not looked at",
         "replication/sqlite/wal.py",
         "count, sums_after = valid_frames(rows[:count], header.page_size, sums, header.big_endian)",
