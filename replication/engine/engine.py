@@ -11,6 +11,7 @@ from pathlib import Path
 
 from replication.config import Config
 from replication.control import BY_HAND
+from replication.engine.descriptors import too_few
 from replication.engine.drain import Drain
 from replication.engine.lifecycle import Phase
 from replication.engine.making import make_worker
@@ -51,6 +52,8 @@ class Engine:
         the other engine ends.
         """
         check_sqlite_version(sqlite_version())
+        if words := too_few(len(self._workers)):
+            self.events.emit("warning", words)
         waiting = []
         for worker in self._workers:
             try:

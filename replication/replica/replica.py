@@ -15,14 +15,13 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Literal
 
-from replication.database import unwritten
+from replication.database import soundness, unwritten
 from replication.database.database import Database, Emit
 from replication.database.image import Image
 from replication.database.origin import Origin
 from replication.errors import (
     CorruptObjectError,
     DatabaseError,
-    IntegrityCheckError,
     LocalFileError,
     ObjectExistsError,
     ObjectNotFoundError,
@@ -61,10 +60,10 @@ class Replica(Sender):
         self.verified: Verification | None = None
         self.unproven = False
         """The place is to be listed once, for a generation began there."""
+        self._problems = soundness.recall(database.meta_path)
+        """What SQLite's check says of the database itself, as far as it is known."""
         self.snapshot_at = 0.0
         """When the newest snapshot was written, of time.monotonic; counts while progress.snapshot_time is known."""
-        self._sick = False
-        """What was restored last is what SQLite calls damaged."""
         self._lock = threading.Lock()
         self._wanted_after: int | None = None
         """A snapshot waits for an index after this one."""
@@ -73,8 +72,8 @@ class Replica(Sender):
 
     @property
     def warning(self) -> str:
-        """What a person should know of others who write here, or nothing."""
-        return self._others.warning
+        """What a person should know of others who write here, or of the database itself; or nothing."""
+        return self._others.warning or soundness.words(self._problems)
 
     @property
     def progress(self) -> Progress:
@@ -169,14 +168,13 @@ class Replica(Sender):
         self.verified = result
         level = {"ok": "info", "failed": "error", "inconclusive": "warning"}[outcome]
         self._emit(level, "verified", outcome=outcome, result=words, position=str(position or ""))
-        if outcome == "failed" and not self._sick:
+        if outcome == "failed":
             # One that is let go of may have been changed by others, which the next verification tells.
             with suppress(PausedError), self._turn():
                 self._restart(f"verification of replica {self.name} failed")
         return result
 
     def _compare(self, cancel: threading.Event) -> tuple[Position | None, Literal["ok", "failed", "inconclusive"], str]:
-        self._sick = False
         with self._turn():
             try:
                 # First its snapshot, if it has none of this generation: that would be of a later commit.
@@ -190,17 +188,19 @@ class Replica(Sender):
                 return position, "inconclusive", "a new generation began meanwhile"
         # Without the lock: what is uploaded meanwhile comes after the position.
         try:
-            restored = restored_digest(self.client, position, self._database.meta_path, cancel)
+            restored, problems = restored_digest(self.client, position, self._database.meta_path, cancel)
         except RestoreCancelledError:
             raise
-        except IntegrityCheckError as error:
-            # Then the source is sick too, or all but its pages: another snapshot of it would mend nothing.
-            self._sick = True
-            return position, "failed", str(error)
         except RestoreError as error:
             return position, "failed", str(error)
         if restored != digest:
             return position, "failed", "what was restored differs from the database at the same commit"
+        self._problems = problems
+        soundness.remember(self._database.meta_path, problems)
+        if problems:
+            # Another generation would mend nothing: the application's own database is so.
+            words = f"restored, and equal to the database, which itself fails SQLite's check: {'; '.join(problems)}"
+            return position, "ok", words
         return position, "ok", "restored, checked, and equal to the database"
 
     @contextmanager
@@ -377,6 +377,8 @@ class Replica(Sender):
             "reason": origin.reason,
             **lineage(self.client, origin),
         }
+        if self._problems:
+            note["check"] = soundness.noted(self._problems)
         if theirs := self._others.parted_from(origin):
             note["beside"] = " ".join(theirs)
         self._emit("info", "write snapshot", position=str(position), size=image.size)
