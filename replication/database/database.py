@@ -26,8 +26,9 @@ from replication.database.held import Held
 from replication.database.image import Image
 from replication.database.lock import LOCK_NAME, EngineLock
 from replication.database.origin import Origin
+from replication.database.place import Place
 from replication.database.shadow_wal import Ownership, ShadowWAL
-from replication.database.source_files import SHM_REMOVED, WRITTEN, Written
+from replication.database.source_files import REPLACED, SHM_REMOVED, WRITTEN, Written
 from replication.database.tail import Mark
 from replication.database.unwritten import is_unchanged
 from replication.errors import DatabaseError, DatabaseLockedError, LocalFileError, ReplicationError
@@ -76,6 +77,8 @@ class Database:
         self._wanted_generation = ""
         self._left_wal: LeftWAL | None = None
         """The WAL of a file that is no longer there."""
+        self._place: Place | None = None
+        """Where it was when it was locked last."""
         self._successor: Successor | None = None
         """Us, while another engine has the lock, and until our own hold is there."""
         self.was_killed = False
@@ -153,6 +156,8 @@ class Database:
                 except BaseException:
                     self._release_claim()
                     raise
+                with suppress(OSError):
+                    self._place = Place.of(self.path)
                 self.shadow.sweep()
 
     def stand_by(self, holder: DatabaseLockedError) -> None:
@@ -405,9 +410,15 @@ class Database:
             if status.st_size:
                 return status
             what = "is empty"
+        if self._place is None and not self.meta_path.exists():
+            words = f"{what} yet, waiting for it"
+        elif what == "is empty":
+            words = "was emptied; replication goes on with the next database at this path"
+        else:
+            words = "was removed; replication goes on with the next database at this path"
         if self.health.state != "waiting":
-            self._emit("warning", f"database {what} yet, waiting for it")
-        self.health = Health(state="waiting", error=f"{self.path} {what} yet")
+            self._emit("warning", f"database {words}")
+        self.health = Health(state="waiting", error=f"{self.path} {words}")
         return None
 
     def _claim_file(self) -> None:
@@ -430,7 +441,14 @@ class Database:
             self._let_go()
             self._engine_lock.release()
             self._engine_lock = None
-            self._wanted_generation = "local folder removed while replicating"
+            what = self._what_became_of_its_place() or "local folder removed"
+            self._wanted_generation = f"{what}, while replicating"
+
+    def _what_became_of_its_place(self) -> str:
+        """What is another link, volume or folder than the one that was locked; "" if none is."""
+        with suppress(OSError):
+            return self._place.became(Place.of(self.path)) if self._place is not None else ""
+        return ""
 
     def _current(self) -> Held:
         if self._held is None:
@@ -611,7 +629,8 @@ class Database:
             yield
         except ContinuityLostError as lost:
             # Kept until a generation has begun: what was found now may not show at the next try.
-            self._wanted_generation = str(lost)
+            reason = (self._what_became_of_its_place() if str(lost) == REPLACED else "") or str(lost)
+            self._wanted_generation = reason
             held = self._held
             if held is not None and held.follower is not None:
                 held.follower.end_generation()
@@ -623,7 +642,7 @@ class Database:
             if self._status() is None:
                 return
             try:
-                self._begin(str(lost), self._take_hold())
+                self._begin(reason, self._take_hold())
             except ContinuityLostError as again:
                 self._let_go()
                 raise DatabaseError(f"{self.path} changed while it was opened ({again}); trying again") from None
