@@ -12,7 +12,13 @@ from importlib import import_module
 from typing import Any, NoReturn
 
 from replication.errors import ConfigError, ReplicationError, UsageError
-from tui.console import complain, escape_what_cannot_be_written, open_standard_descriptors, silence
+from tui.console import (
+    complain,
+    escape_what_cannot_be_written,
+    open_standard_descriptors,
+    silence,
+    spell_names_in_utf8,
+)
 
 _INTERRUPTED = 130
 
@@ -57,6 +63,8 @@ class _Parser(argparse.ArgumentParser):
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the exit code."""
     open_standard_descriptors()
+    if arguments is None:
+        spell_names_in_utf8()
     escape_what_cannot_be_written()
     try:
         args = _parse(sys.argv[1:] if arguments is None else arguments)

@@ -1,5 +1,6 @@
 """No verb: the engine in threads of this process, and the screen on top of it, until the user quits."""
 
+import io
 import os
 import shlex
 import sys
@@ -78,6 +79,9 @@ def show(config: Config, options: Options) -> Shown:
     from tui.app import LitestreamApp
 
     settle()
+    if isinstance(sys.__stderr__, io.TextIOWrapper):
+        # What the terminal has no letter for takes one cell, as the letter would.
+        sys.__stderr__.reconfigure(errors="replace")
     engine = LateEngine(config)
     app = LitestreamApp(engine, config, options)
     app.painted = engine.start
