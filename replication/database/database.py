@@ -5,6 +5,7 @@ WAL in order, and where that cannot be proven a new generation begins, with its 
 database (promise 4). It leaves to the caller when to sync, and what becomes of the shadow WAL.
 """
 
+import errno
 import os
 import secrets
 import stat
@@ -697,4 +698,7 @@ class Database:
 
 def _unusable(error: OSError, path: Path) -> DatabaseError:
     where = error.filename or path
-    return DatabaseError(f"{where} cannot be read: {error.strerror}; give this user access and replication goes on")
+    remedy = "give this user access and replication goes on"
+    if error.errno in (errno.EMFILE, errno.ENFILE):
+        remedy = "raise the limit of this process (ulimit -n)"
+    return DatabaseError(f"{where} cannot be read: {error.strerror}; {remedy}")

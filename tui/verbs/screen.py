@@ -18,8 +18,8 @@ from tui.process import settle
 from tui.sources import config_of
 from tui.view import Options
 
-CLOSE_SECONDS_MAX = 10.0
-"""How long the last sync and upload may take at the end."""
+CLOSE_SECONDS_MAX = 6.0
+"""How long the last sync and upload may take at the end: as without a screen."""
 HURRIED_CLOSE_SECONDS_MAX = 1.0
 """How long the engine may take to end when the user does not want to wait."""
 JOBS_SECONDS_MAX = 2.0
