@@ -20,6 +20,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
+from replication.database.local_folder import LOCK_NAME, LocalFolder
 from replication.errors import ReplicationError
 from replication.sqlite.hold import Bridge
 
@@ -37,11 +38,11 @@ WORKS = sys.platform == "linux" and sys.maxsize > 1 << 32 and hasattr(fcntl, "F_
 class Successor:
     """Waits for the lock of a database that another engine has. Used by one thread at a time."""
 
-    def __init__(self, database: Path, lock_path: Path) -> None:
+    def __init__(self, database: Path, meta_path: Path) -> None:
         self.token: int | None = None
         """What the last engine writes down if it copied all since we read; None while we do not."""
         self._database = database
-        self._lock_path = lock_path
+        self._folder = LocalFolder(meta_path)
         self._descriptor: int | None = None
         self._bridge: Bridge | None = None
         self._try_at = 0.0
@@ -76,13 +77,13 @@ class Successor:
             self._descriptor = None
 
     def _open(self) -> int:
-        there = os.stat(self._lock_path, follow_symlinks=False)  # noqa: PTH116 (called again and again)
+        there = os.stat(self._folder.path / LOCK_NAME, follow_symlinks=False)  # noqa: PTH116 (again and again)
         if self._descriptor is not None:
             ours = os.fstat(self._descriptor)
             if (ours.st_dev, ours.st_ino) == (there.st_dev, there.st_ino):
                 return self._descriptor
             self.close()
-        self._descriptor = os.open(self._lock_path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+        self._descriptor = self._folder.open_private(LOCK_NAME, os.O_RDWR)
         return self._descriptor
 
     def _read(self, descriptor: int) -> None:

@@ -14,6 +14,8 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from replication.errors import UsageError
+from replication.scrub import holds_secret
+from replication.storage.s3.shared import KEY_VARIABLES
 from tui.process import descriptors_as_inherited
 from tui.signals import Signals
 
@@ -25,9 +27,10 @@ _PR_GET_CHILD_SUBREAPER = 37
 class Command:
     """`ended` is called, in a thread, as soon as it has ended. `signal` and `kill` may be called by any thread."""
 
-    def __init__(self, command: str, ended: Callable[[], None]) -> None:
+    def __init__(self, command: str, ended: Callable[[], None], inherits_keys: bool = True) -> None:
         self._words = words_of(command)
         self._ended = ended
+        self._inherits_keys = inherits_keys
         self._process: subprocess.Popen[bytes] | None = None
         self._waiting: list[int] = []
         """What came before it was there."""
@@ -38,7 +41,7 @@ class Command:
         """Start it, without a shell; raise UsageError if that cannot be done."""
         try:
             with descriptors_as_inherited(), signals.let_through():
-                process = subprocess.Popen(self._words)
+                process = subprocess.Popen(self._words, env=None if self._inherits_keys else _without_keys())
         except (OSError, ValueError) as error:
             reason = error.strerror if isinstance(error, OSError) else error
             raise UsageError(f"cannot run {self._words[0]}, the command to run beside replication: {reason}") from None
@@ -82,6 +85,11 @@ class Command:
         with suppress(ChildProcessError):
             os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
         self._ended()
+
+
+def _without_keys() -> dict[str, str]:
+    """The environment but for the store's keys: those that are looked for, and whatever else holds one of them."""
+    return {name: value for name, value in os.environ.items() if name not in KEY_VARIABLES and not holds_secret(value)}
 
 
 def words_of(command: str) -> list[str]:

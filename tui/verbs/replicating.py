@@ -12,6 +12,7 @@ from replication.engine import CLOSE_SECONDS_MAX, Engine
 from replication.errors import ConfigError, UsageError
 from replication.events import Event
 from replication.logs import attrs, set_up_logging
+from replication.scrub import quoted
 from replication.storage.open import open_storage
 from replication.storage.url import is_replica_url
 from tui.console import complain
@@ -43,7 +44,7 @@ def replicate(args: Namespace) -> int:
         raise ConfigError(f"{config.path}: no databases specified in configuration; add one under dbs:")
     settle()
     engine = Engine(config)
-    run = _Run(engine, command)
+    run = _Run(engine, command, config.exec_inherits_keys)
     # Before the first line is logged, by a thread that must not take a signal either.
     with run.signals.taken():
         logger.info("litestream-tui", extra=attrs(version=version()))
@@ -71,7 +72,8 @@ def _config(args: Namespace) -> Config:
             # It may be a mangled URL that holds a password.
             raise UsageError("replica url scheme required; write s3://BUCKET/PATH or file:///ABSOLUTE/PATH")
         if not is_replica_url(url):
-            raise UsageError(f"replica url scheme required: {url!r}; for a folder write file://{Path(url).absolute()}")
+            folder = Path(url).absolute() if quoted(url) == url else "/ABSOLUTE/PATH"
+            raise UsageError(f"replica url scheme required: {quoted(url)!r}; for a folder write file://{folder}")
     return config_for(path, urls)
 
 
@@ -93,11 +95,11 @@ def _announce(config: Config) -> None:
 class _Run:
     """Logs events, minds signals and the command, and brings the engine to its end."""
 
-    def __init__(self, engine: Engine, command: str | None) -> None:
+    def __init__(self, engine: Engine, command: str | None, inherits_keys: bool) -> None:
         self._engine = engine
         self._seen = 0
         self._signal: int | None = None
-        self._command = Command(command, self._command_ended) if command is not None else None
+        self._command = Command(command, self._command_ended, inherits_keys) if command is not None else None
         more = ONLY_PASSED_ON if self._command is not None else ()
         self.signals = Signals(dict.fromkeys((*_SIGNALS, *more)), self._signalled)
         """Those that end the run in good order, from the first moment that there is one."""
