@@ -10,10 +10,10 @@ import os
 import time
 from pathlib import Path
 
+from replication.database.local_folder import LOCK_NAME, LocalFolder
 from replication.errors import DatabaseLockedError, LocalFileError
 from replication.steps import reached
 
-LOCK_NAME = "litestream-tui.lock"
 LOOK_SECONDS_MAX = 0.1
 """How long one who only asks for the holder may have the lock, at the very most."""
 _TEXT_SIZE_MAX = 400
@@ -40,7 +40,7 @@ class EngineLock:
         """Lock `meta_path`, which exists; raise DatabaseLockedError, naming the holder, if it is taken."""
         path = meta_path / LOCK_NAME
         try:
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            descriptor = LocalFolder(meta_path).open_private(LOCK_NAME, os.O_RDWR | os.O_CREAT)
         except OSError as error:
             advice = ""
             if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
@@ -104,7 +104,7 @@ def holder(meta_path: Path) -> int | None:
     """
     path = meta_path / LOCK_NAME
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        descriptor = LocalFolder(meta_path).open_private(LOCK_NAME, os.O_RDONLY)
     except FileNotFoundError:
         return None
     except OSError as error:

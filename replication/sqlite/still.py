@@ -72,7 +72,7 @@ def still(path: Path) -> Iterator[Still]:
     how = "mode=ro" if is_held else "immutable=1"
     with sqlite_errors(path):
         connection = apsw.Connection(
-            f"file:{quote(str(real))}?{how}", flags=apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI
+            f"file:{quote(os.fsencode(real))}?{how}", flags=apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI
         )
     try:
         if not is_held:
