@@ -45,10 +45,10 @@ check: $(INSTALLED) ## lint, format, types, import contracts
 	$(BIN)/lint-imports
 
 quick: $(INSTALLED) ## the tests for while one works: no server, no torture, nothing long; a minute
-	NO_PEERS=1 $(BIN)/pytest -n $(TEST_PROCESSES) -m "not server and not torture and not long" $(ARGS)
+	NO_PEERS=1 $(BIN)/pytest -n $(TEST_PROCESSES) --dist worksteal -m "not server and not torture and not long" $(ARGS)
 
 test: $(INSTALLED) $(PEERS) ## all tests, against real Litestream and real S3 servers; the same cases each time
-	$(BIN)/pytest -n $(TEST_PROCESSES) $(ARGS)
+	$(BIN)/pytest -n $(TEST_PROCESSES) --dist worksteal $(ARGS)
 
 torture: $(INSTALLED) $(PEERS) ## the torture tests for MINUTES= each, from SEED=, and new cases of all that have any; ARGS="-k crash"
 	TORTURE_MINUTES=$(or $(MINUTES),5) TORTURE_SEED=$(or $(SEED),1) \

@@ -424,8 +424,8 @@ MUTATIONS = (
     Mutation(
         "a late listing is taken for a loss",
         "replication/replica/keeping.py",
-        "        if any(self._is_there(name) for name in asked):\n",
-        "        if False:\n",
+        '        late = next((name for name in asked if self._is_there(name)), "")\n',
+        '        late = ""\n',
         ("tests/replica/test_proof.py",),
     ),
     Mutation(
