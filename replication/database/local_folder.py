@@ -48,10 +48,20 @@ PROOF_NAME = "litestream-tui.digest"
 REMEMBERED_NAME = "litestream-tui.snapshots.json"
 DISOWNED_NAME = "litestream-tui.others.json"
 PROBLEMS_NAME = "litestream-tui.check.json"
+LEFT_NAME = "litestream-tui.left.json"
 VALIDATION_PREFIX = "litestream-tui-validate-"
 """Of folders; what follows it is made by chance: see restore/scratch.py."""
 
-PRIVATE_NAMES = (LOCK_NAME, NOTEBOOK_NAME, ORIGIN_NAME, PROOF_NAME, REMEMBERED_NAME, DISOWNED_NAME, PROBLEMS_NAME)
+PRIVATE_NAMES = (
+    LOCK_NAME,
+    NOTEBOOK_NAME,
+    ORIGIN_NAME,
+    PROOF_NAME,
+    REMEMBERED_NAME,
+    DISOWNED_NAME,
+    PROBLEMS_NAME,
+    LEFT_NAME,
+)
 PRIVATE_BYTES_MAX = 1 << 20
 """A private file larger than this is none of ours."""
 _TEMPORARY = ".tmp"

@@ -5,18 +5,15 @@ here raises.
 """
 
 import json
-import os
 import threading
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from replication.database.local_folder import LEFT_NAME, LocalFolder
 from replication.position import Position
 
-LEFT_NAME = "litestream-tui.left.json"
-LEFT_BYTES_MAX = 1 << 20
-"""A file larger than this is none of ours."""
 _writing = threading.Lock()
 """The replicas of one database share a file."""
 
@@ -73,18 +70,12 @@ def kept_left(meta_path: Path, replica: str) -> Left | None:
 
 def _load(meta_path: Path) -> dict[str, Any]:
     with suppress(OSError, ValueError, RecursionError):
-        with (meta_path / LEFT_NAME).open("rb") as file:
-            known = json.loads(file.read(LEFT_BYTES_MAX))
+        known = json.loads(LocalFolder(meta_path).read(LEFT_NAME))
         if isinstance(known, dict):
             return known
     return {}
 
 
 def _write(meta_path: Path, known: dict[str, Any]) -> None:
-    path = meta_path / LEFT_NAME
-    temporary = path.with_name(LEFT_NAME + ".tmp")
-    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
     with suppress(OSError):
-        with open(os.open(temporary, flags, 0o600), "w", encoding="ascii") as file:  # noqa: PTH123 (its mode is set)
-            file.write(json.dumps(known) + "\n")
-        temporary.replace(path)
+        LocalFolder(meta_path).write(LEFT_NAME, f"{json.dumps(known)}\n".encode())
