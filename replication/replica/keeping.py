@@ -17,6 +17,7 @@ from replication.replica.holdings import Holdings, HoldingsReader
 from replication.replica.proof import Expected, Proof, prove
 from replication.replica.retention import expired, lost_of_window, snapshot_needed
 from replication.replica.store_clock import StoreClock
+from replication.replica.succession import Succession
 from replication.steps import reached
 from replication.storage.replica_client import ReplicaClient
 
@@ -49,6 +50,12 @@ class Keeping:
         self._emit = emit
         self._monotonic = monotonic
         self._reader = HoldingsReader(client)
+        self._succession = Succession(client)
+
+    def look_anew(self) -> None:
+        """Others may have written and removed since the last look: nothing of what is there is known."""
+        self.expected.forget()
+        self._succession.forget()
 
     def look(self, generation: str = "") -> list[Holdings]:
         """List the place, or only one generation. Raises StorageError, PlaceLostError."""
@@ -64,11 +71,14 @@ class Keeping:
         """
         listed = next((held for held in holdings if held.generation == position.generation), None)
         held = listed or Holdings(position.generation, (), ())
+        for lost in self._succession.look(held):
+            self.expected.segment(lost)
         proof = prove(held, position, self.expected)
         # None of them may be there: one that is says that this listing is late.
         asked = list(dict.fromkeys([*proof.missing[:PROBES_MAX], *proof.absent[:PROBES_MAX]]))
         if any(self._is_there(name) for name in asked):
             self._emit("debug", "listing is late", object=asked[0])
+            self._succession.forget()
             return None
         self._client.storage.check_place()
         if not proof.restorable or (proof.absent and not self.standing.broken):

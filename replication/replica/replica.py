@@ -38,6 +38,7 @@ from replication.replica.compare import DivergedError, check_snapshot
 from replication.replica.holdings import Holdings
 from replication.replica.keeping import Standing
 from replication.replica.lineage import lineage
+from replication.replica.numbers import Number
 from replication.replica.progress import Progress
 from replication.replica.recovery import recover
 from replication.replica.remembered import forget, remember
@@ -263,6 +264,7 @@ class Replica(Sender):
                 return
             self.position = replace(image.position, offset=0)
             self._floor = image.position.offset
+            self._number = Number()
             self.unproven = True
 
     def _snapshot_is_from(self, when: float) -> None:

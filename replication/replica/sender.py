@@ -14,6 +14,7 @@ from replication.errors import ObjectExistsError, PausedError
 from replication.position import Position
 from replication.replica.compare import DivergedError, compare, diverged
 from replication.replica.keeping import Keeping
+from replication.replica.numbers import Number, noted
 from replication.replica.others import Others
 from replication.replica.progress import Meter
 from replication.replica.recovery import Recovered, recover
@@ -43,6 +44,10 @@ class Sender(ABC):
         self._floor = 0
         self._tried: tuple[Position | None, int] = (None, 0)
         """The segment that was tried last: where it begins, and the offset where it ends."""
+        self._number: Number | None = None
+        """That of the object that begins at `position`; None if counting begins with it."""
+        self._met: Note | None = None
+        """The note of what was there already, under a name that was to be written."""
         self._paused = threading.Event()
         self._look_again = False
         """Others may have written here since the position was found."""
@@ -173,8 +178,10 @@ class Sender(ABC):
             except ObjectExistsError:
                 if self._meet(position) == position.offset:
                     self._compare_mark(position, left_for)
+                self._number = self._number_after_met()
                 return
             reached("replica: index ended")
+            self._number = self._number_at(position).following
             self._meter.also(stored)
 
     def _compare_mark(self, position: Position, left_for: str) -> None:
@@ -194,7 +201,12 @@ class Sender(ABC):
         here = self._database.position
         if here is None:
             raise PausedError(f"{self._database.path} was paused while {segment_name(position)} was written")
-        return compare(self.client, self._database, self.name, here, position)
+        self._met = None
+
+        def met(note: Note | None) -> None:
+            self._met = note
+
+        return compare(self.client, self._database, self.name, here, position, met)
 
     def _go_on_with(self, generation: str) -> None:
         """Continue the newest generation where the replica stands in it, or begin it there."""
@@ -206,9 +218,8 @@ class Sender(ABC):
 
     def _found(self, found: Recovered) -> None:
         self.client.storage.accept_place()
-        self.position, self._floor = found.position, found.floor
-        # Others may have written and removed since the last look.
-        self._keeping.expected.forget()
+        self.position, self._floor, self._number = found.position, found.floor, found.number
+        self._keeping.look_anew()
         self._snapshot_is_from(found.snapshot_time)
         self._emit("info", "replica position", position=str(found.position))
 
@@ -236,6 +247,7 @@ class Sender(ABC):
             stored = self.client.write_segment(position, chunks, note)
         reached("replica: segment stored")
         self.position = replace(position, offset=stop)
+        self._number = self._number_at(position).following
         self._floor = 0
         self._finished(stored)
         self._keeping.expected.segment(position)
@@ -245,6 +257,7 @@ class Sender(ABC):
         """The segment at `position` was there: one of ours whose answer was lost, or what we had before a clone."""
         if end < self._floor:
             raise DivergedError(f"replica {self.name} lacks WAL that its newest snapshot holds")
+        self._number = self._number_after_met()
         self.position = replace(position, offset=end)
         self._floor = 0
         self._meter.gave_up()
@@ -253,7 +266,11 @@ class Sender(ABC):
 
     def _note(self, position: Position) -> Note:
         """What a segment says of itself."""
-        note: dict[str, str | int] = {"v": NOTE_VERSION, **self._writer.note()}
+        note: dict[str, str | int] = {
+            "v": NOTE_VERSION,
+            **self._writer.note(),
+            **self._number_at(position).note(),
+        }
         if position.offset == 0:
             # Only so can a reader tell that an object is in its place, and that the end of an index is missing.
             note["position"] = str(position)
@@ -262,6 +279,16 @@ class Sender(ABC):
             if before:
                 note["previous"] = str(Position(position.generation, position.index - 1, before))
         return note
+
+    # -- numbers: what tells that an object is missing between two others ------------------------------------------
+
+    def _number_at(self, position: Position) -> Number:
+        """The number of what is to be written at `position`."""
+        return self._number or Number(0, (position.index, position.offset))
+
+    def _number_after_met(self) -> Number | None:
+        number = noted(self._met)
+        return number.following if number is not None else None
 
     # -- progress -------------------------------------------------------------------------------------------------
 

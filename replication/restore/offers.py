@@ -74,8 +74,30 @@ def offer_of(source: Source, catalog: Catalog, target: Target, thorough: bool) -
         plan = make_plan(catalog, target, thorough)
     except (NoRestorePointError, ReplicaGapError, CorruptObjectError) as error:
         return Refusal(source, error, known, next(iter(_kept(catalog, target)[-1:]), None))
-    end = plan.stop if plan.stop is not None and _exact(plan, plan.stop) else _least_end(plan)
+    end = plan.stop if plan.stop is not None and is_exact(plan, plan.stop) else _least_end(plan)
     return Offer(source, catalog, plan, end, known or plan.start)
+
+
+def answer_of(
+    source: Source, catalog: Catalog, target: Target, thorough: bool, backoff: Backoff, stop: threading.Event
+) -> Answer:
+    """What one replica says. Where WAL is lost that a snapshot holds, and only an end mark follows, nothing is wanting.
+
+    A listing does not tell an end mark from a segment, so the object is read.
+    """
+    answer = offer_of(source, catalog, target, thorough)
+    if not isinstance(answer, Refusal) or not isinstance(answer.error, ReplicaGapError) or answer.last is None:
+        return answer
+    last = answer.last
+    if not any(item.note and item.position == last.position for item in catalog.snapshots):
+        return answer
+    try:
+        if retrying(lambda: _length(source.client, last.name), backoff, stop):
+            return answer
+    except (CorruptObjectError, ObjectNotFoundError, StorageError):
+        return answer
+    without = tuple(item for item in catalog.segments if item is not last)
+    return offer_of(source, replace(catalog, segments=without), target, thorough)
 
 
 def ranked(answers: Sequence[Answer], target: Target, backoff: Backoff, stop: threading.Event) -> list[Answer]:
@@ -169,18 +191,18 @@ def _measured_refusal(answer: Refusal, backoff: Backoff, stop: threading.Event) 
     last, client = answer.last, answer.source.client
     if last is None or answer.known is None:
         return answer
-
-    def length(name: str) -> int:
-        with closing_iterator(client.read(name)) as pieces:
-            return sum(len(piece) for piece in pieces)
-
     try:
-        end = last.offset + retrying(lambda: length(last.name), backoff, stop)
+        end = last.offset + retrying(lambda: _length(client, last.name), backoff, stop)
     except (CorruptObjectError, ObjectNotFoundError, StorageError):
         return answer
     if end == last.offset:
         return replace(answer, known=_without_mark(answer.known, last.position))
     return replace(answer, known=max(answer.known, Position(last.generation, last.index, end)))
+
+
+def _length(client: ReplicaClient, name: str) -> int:
+    with closing_iterator(client.read(name)) as pieces:
+        return sum(len(piece) for piece in pieces)
 
 
 def _without_mark(end: Position, mark: Position) -> Position:
@@ -193,7 +215,7 @@ def _one_commit(target: Target) -> bool:
     return isinstance(target, AtPosition) and target.position.offset > WAL_HEADER_SIZE
 
 
-def _exact(plan: Plan, stop: Position) -> bool:
+def is_exact(plan: Plan, stop: Position) -> bool:
     """False at the start of an index of which there is nothing: then the replica may lack the end of the one before."""
     return stop.offset > WAL_HEADER_SIZE or plan.start == stop or any(s.index == stop.index for s in plan.segments)
 

@@ -65,7 +65,7 @@ def requests(world: World, count: int) -> list[Request]:
 def judge(world: World, request: Request) -> Verdict:
     """What is right for a request."""
     newest = possible = indexes = -1
-    any_torn = unclear = hole = unnoted = False
+    any_torn = unclear = hole = unnoted = begun = False
     before: set[str] = set()
     seen: dict[str, list[int]] = {}
     """Of each generation: the newest commit there is evidence of, and the newest that is certain."""
@@ -87,6 +87,8 @@ def judge(world: World, request: Request) -> Verdict:
             unclear |= isinstance(request.target, AtTime) and not evident and not begins
             # Commits from before the first snapshot of a generation are in its WAL, too.
             numbers = [world.numbers.get((generation, place), -1) for place in evident]
+            # It had begun by then, with a snapshot that is lost, and of what came after that nothing is whole.
+            begun |= bool(evident) and max(numbers) < 0
             if evident:
                 before.update(*(item.before for item in whole.values() if item.snapshot and item.noted))
             hole |= isinstance(request.target, AtTime) and _hole(mine, here, request.target)
@@ -124,6 +126,8 @@ def judge(world: World, request: Request) -> Verdict:
         doubt = "lost WAL, and nothing tells when it came"
     elif unclear and request.generation is None:
         doubt = "a generation whose beginning nothing tells"
+    elif begun and request.generation is None:
+        doubt = "a generation that had begun, and whose first commits are lost"
     if isinstance(request.target, AtIndex) and indexes < request.target.index:
         return Verdict(-1, -1, "")
     if isinstance(request.target, AtPosition):
