@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from replication.database.database import Database, Emit
-from replication.errors import ObjectExistsError, PausedError
+from replication.errors import CorruptObjectError, ObjectExistsError, PausedError
 from replication.position import Position
 from replication.replica.compare import DivergedError, compare, diverged
 from replication.replica.keeping import Keeping
@@ -176,22 +176,33 @@ class Sender(ABC):
             try:
                 stored = self.client.write_segment(position, (), note, create=True)
             except ObjectExistsError:
-                if self._meet(position) == position.offset:
-                    self._compare_mark(position, left_for)
-                self._number = self._number_after_met()
-                return
+                if self._meet_mark(position, left_for):
+                    self._number = self._number_after_met()
+                    return
+                # What is torn is no object of anybody's.
+                stored = self.client.write_segment(position, (), note)
             reached("replica: index ended")
             self._number = self._number_at(position).following
             self._meter.also(stored)
 
-    def _compare_mark(self, position: Position, left_for: str) -> None:
-        """Raise DivergedError if whoever put an end mark went another way from there than we do."""
+    def _meet_mark(self, position: Position, left_for: str) -> bool:
+        """False if what is there in the place of an end mark is torn.
+
+        Raises DivergedError if whoever put it there went another way from there than we do.
+        """
+        there = self._meet(position)
+        if there != position.offset:
+            return there is not None
         name = segment_name(position)
-        left = bool((self.client.read_note(name) or {}).get("left"))
+        try:
+            left = bool((self.client.read_note(name) or {}).get("left"))
+        except CorruptObjectError:
+            return False
         if left and not left_for:
             raise diverged(self.client, name, f"replica {self.name} says that this generation was left here")
         if left_for and not left:
             raise diverged(self.client, name, f"replica {self.name} says that this generation goes on from here")
+        return True
 
     def _meet(self, position: Position) -> int | None:
         """Where what is there under the name of the segment at `position` ends; None if it is torn.

@@ -81,9 +81,11 @@ def judge(world: World, request: Request) -> Verdict:
             known |= {item.place[0] for item in here.values()}
             indexes = max(known)
             any_torn |= len(whole) < len(mine)
-            begins = [item for item in here.values() if item.snapshot and (item.noted or item.place[0] == 0)]
+            first = min((item.place for item in mine.values() if item.snapshot), default=(0, 0))
+            kept = [item for item in here.values() if item.snapshot]
+            begins = [item for item in kept if item.place[0] == 0 or (item.noted and item.place == first)]
             evident = _evident(mine, here, store.torn, request.target)
-            # Without a note nothing tells the first snapshot of a generation from what retention left of one.
+            # Where the snapshot that began it is gone, nothing tells when that was.
             unclear |= isinstance(request.target, AtTime) and not evident and not begins
             # Commits from before the first snapshot of a generation are in its WAL, too.
             numbers = [world.numbers.get((generation, place), -1) for place in evident]
