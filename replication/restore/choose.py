@@ -208,7 +208,8 @@ def _refuse_headless(found: Sequence[Found], chosen: Candidate, target: Target) 
     times = [item.created for _, catalog in found for item in catalog.segments]
     times += [time for _, catalog in found for time in catalog.damaged_times]
     late = isinstance(target, AtTime) and min(times, default=target.time) > target.time
-    if not times or late or max(times) <= chosen.newest:
+    # Some stores have times in whole seconds: within one, neither is the older.
+    if not times or late or max(times) < chosen.newest:
         return
     damaged = [name for _, catalog in found for name in catalog.damaged]
     instead = f"An older one is {chosen.generation}: name it with -generation."

@@ -81,23 +81,26 @@ def offer_of(source: Source, catalog: Catalog, target: Target, thorough: bool) -
 def answer_of(
     source: Source, catalog: Catalog, target: Target, thorough: bool, backoff: Backoff, stop: threading.Event
 ) -> Answer:
-    """What one replica says. Where WAL is lost that a snapshot holds, and only an end mark follows, nothing is wanting.
+    """What one replica says. WAL that is lost is not needed where a snapshot holds all that is there of its index.
 
-    A listing does not tell an end mark from a segment, so the object is read.
+    A listing does not tell where the last segment ends, which may be an end mark, so it is read.
     """
     answer = offer_of(source, catalog, target, thorough)
     if not isinstance(answer, Refusal) or not isinstance(answer.error, ReplicaGapError) or answer.last is None:
         return answer
     last = answer.last
-    if not any(item.note and item.position == last.position for item in catalog.snapshots):
+    notes = [item.note for item in catalog.snapshots if item.note and item.info.index == last.index]
+    held = max((note.position.offset for note in notes), default=-1)
+    if held < last.offset:
         return answer
     try:
-        if retrying(lambda: _length(source.client, last.name), backoff, stop):
-            return answer
+        end = last.offset + retrying(lambda: _length(source.client, last.name), backoff, stop)
     except (CorruptObjectError, ObjectNotFoundError, StorageError):
         return answer
-    without = tuple(item for item in catalog.segments if item is not last)
-    return offer_of(source, replace(catalog, segments=without), target, thorough)
+    if end > held:
+        return answer
+    rest = tuple(item for item in catalog.segments if item.index != last.index or item.offset > last.offset)
+    return offer_of(source, replace(catalog, segments=rest), target, thorough)
 
 
 def ranked(answers: Sequence[Answer], target: Target, backoff: Backoff, stop: threading.Event) -> list[Answer]:

@@ -152,12 +152,15 @@ def _evident(mine: dict[str, Written], here: dict[str, Written], torn: set[str],
     found: list[Place] = []
     held = [item for item in here.values() if not item.snapshot]
     late = min((item.place for item in held if isinstance(target, AtTime) and _late(item, target)), default=None)
+    # What came after it, an end mark too, tells that an object that is lost had come by then; else nobody knows when.
+    came = [item.place for item in held if late is None or item.place < late]
     for name, item in mine.items():
         if name not in here and item.place >= last:
             continue
         if isinstance(target, AtTime):
-            # Nobody knows when an object came that is lost.
-            if _late(item, target) or name not in here:
+            if name not in here and (item.snapshot or item.place >= max(came, default=(-1, -1))):
+                continue
+            if name in here and _late(item, target):
                 continue
             if not item.snapshot and late is not None and item.place >= late:
                 continue
