@@ -167,7 +167,7 @@ class CorruptObjectError(RestoreError):
 
 
 class IntegrityCheckError(RestoreError):
-    """SQLite's own check of the restored file failed; the file was removed."""
+    """SQLite's own check of the restored file failed, and it is not known whether the source fails it as well."""
 
     exit_code = 13
 

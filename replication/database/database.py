@@ -73,7 +73,8 @@ class Database:
         self._wanted_generation = ""
         self._left_wal: LeftWAL | None = None
         """The WAL of a file that is no longer there."""
-        self._paused = False
+        self._cleaned: list[tuple[str, int]] = []
+        """The indexes at which this database and its replicas were when old WAL was last removed."""
 
     @property
     def locked(self) -> bool:
@@ -146,8 +147,6 @@ class Database:
         LocalFileError; nothing is lost by it, since the WAL stays held, and the next sync goes on.
         """
         with self._lock:
-            if self._paused:
-                return None
             try:
                 self._check_lock()
                 if self._held is None and not self._open():
@@ -226,17 +225,13 @@ class Database:
                     f"{self.path}: {lost} while a snapshot was read; a new generation begins with another one"
                 ) from None
 
-    def pause(self) -> None:
-        """Let go of the database until `resume`."""
+    def let_go(self) -> None:
+        """Let go of the database, which others may have then; the next sync takes hold of it anew."""
         with self._lock:
-            self._paused = True
             self.close()
             # Whoever has the database meanwhile may go further; where it stands is read anew.
             self.position = None
-
-    def resume(self) -> None:
-        """Take hold again with the next sync."""
-        self._paused = False
+            self.health = Health()
 
     def close(self) -> None:
         """Let go of the database; the WAL stays for the next start. The shadow WAL is made durable first."""
@@ -266,6 +261,9 @@ class Database:
             if here is None or len(positions) < len(replicas):
                 return
             self.arrivals.forget(positions)
+            places = [(position.generation, position.index) for position in (here, *positions)]
+            if places == self._cleaned:
+                return
             needed = {position.generation for position in positions} | {here.generation}
             while self.generations and self.generations[0] not in needed:
                 self.shadow.remove_generation(self.generations[0])
@@ -273,6 +271,7 @@ class Database:
             if all(position.generation == here.generation for position in positions):
                 lowest = min([here.index, *(position.index for position in positions)])
                 self.shadow.remove_below(here.generation, lowest - 1)
+            self._cleaned = places
 
     # -- opening and beginning: the lock is held in all that follows ----------------------------------------------
 
@@ -554,7 +553,8 @@ class Database:
         try:
             held.copy()
         finally:
-            self.health = replace(self.health, wal_bytes=follower.wal_bytes)
+            if follower.wal_bytes != self.health.wal_bytes:
+                self.health = replace(self.health, wal_bytes=follower.wal_bytes)
             if follower.position != before:
                 self._publish(follower.position)
 

@@ -9,20 +9,19 @@ It leaves to the caller when to run, and what to do about errors: all of them ar
 
 import threading
 import time
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Literal
 
-from replication.database import unwritten
+from replication.database import soundness, unwritten
 from replication.database.database import Database, Emit
 from replication.database.image import Image
 from replication.database.origin import Origin
 from replication.errors import (
     CorruptObjectError,
     DatabaseError,
-    IntegrityCheckError,
     LocalFileError,
     ObjectExistsError,
     ObjectNotFoundError,
@@ -39,6 +38,7 @@ from replication.replica.holdings import Holdings
 from replication.replica.keeping import Standing
 from replication.replica.lineage import lineage
 from replication.replica.numbers import Number
+from replication.replica.permit import Always, Permit
 from replication.replica.progress import Progress
 from replication.replica.recovery import recover
 from replication.replica.remembered import forget, remember
@@ -54,23 +54,25 @@ from replication.storage.replica_client import ReplicaClient
 class Replica(Sender):
     """Used by one thread at a time, which its lock sees to; `position` and `progress` may be read by any."""
 
-    def __init__(self, name: str, client: ReplicaClient, database: Database, emit: Emit) -> None:
-        super().__init__(name, client, database, emit, lambda: time.monotonic())
+    def __init__(
+        self, name: str, client: ReplicaClient, database: Database, emit: Emit, permit: Permit | None = None
+    ) -> None:
+        super().__init__(name, client, database, emit, permit or Always(), lambda: time.monotonic())
         self.verified: Verification | None = None
         self.unproven = False
         """The place is to be listed once, for a generation began there."""
+        self._problems = soundness.recall(database.meta_path)
+        """What SQLite's check says of the database itself, as far as it is known."""
         self.snapshot_at = 0.0
         """When the newest snapshot was written, of time.monotonic; counts while progress.snapshot_time is known."""
-        self._sick = False
-        """What was restored last is what SQLite calls damaged."""
         self._lock = threading.Lock()
         self._wanted_after: int | None = None
         """A snapshot waits for an index after this one."""
 
     @property
     def warning(self) -> str:
-        """What a person should know of others who write here, or nothing."""
-        return self._others.warning
+        """What a person should know of others who write here, or of the database itself; or nothing."""
+        return self._others.warning or soundness.words(self._problems)
 
     @property
     def progress(self) -> Progress:
@@ -96,8 +98,8 @@ class Replica(Sender):
 
         Raises StorageError, and whatever the database or the shadow WAL raise; the next call goes on.
         """
-        with self._lock, local_files():
-            before = self.progress.objects_written
+        before = self.progress.objects_written
+        with suppress(PausedError), self._turn():
             try:
                 self._send()
                 here = self._database.position
@@ -105,27 +107,20 @@ class Replica(Sender):
                     self._snapshot()
             except DivergedError as diverged:
                 self._diverged(diverged)
-            except PausedError:
-                self._meter.gave_up()
             except PlaceLostError:
                 # What is there by the next try is looked at anew: nothing but what we wrote proves it to be ours.
                 self.position = None
                 raise
-            return self.progress.objects_written > before
+        return self.progress.objects_written > before
 
-    def pause(self) -> None:
-        """Send nothing from now on; what is being written is broken off, and waited for. Others may write here then."""
-        self._paused.set()
+    def let_go(self) -> None:
+        """Nothing is under way here, and others may write from now on: where it stands is looked up anew after that."""
         with self._lock:
-            self._look_again = True
-
-    def resume(self) -> None:
-        """Send again, from a position that is looked up anew."""
-        self._paused.clear()
+            self.position = None
 
     def snapshot(self) -> str:
         """Write a snapshot of the newest commit; in words, what became of it. Raises as `sync` does."""
-        with self._lock, local_files():
+        with self._turn():
             try:
                 self._send()
                 return self._snapshot()
@@ -135,9 +130,9 @@ class Replica(Sender):
 
     def prove(self) -> None:
         """List what a generation that has just begun has here; it must be restorable. Raises as `sync` does."""
-        with self._lock, local_files():
+        with self._turn():
             try:
-                if self.position is not None and not self._look_again:
+                if self.position is not None:
                     self._prove(self._keeping.look(self.position.generation), removed_by_rule=False)
             except DivergedError as diverged:
                 self._diverged(diverged)
@@ -148,7 +143,7 @@ class Replica(Sender):
         `now` is what the host believes, which is asked only where the store cannot tell. Without a retention nothing is
         removed. Returns the number of objects removed. Raises StorageError.
         """
-        with self._lock, local_files():
+        with self._turn():
             try:
                 return self._enforce_retention(retention_seconds, now)
             except DivergedError as diverged:
@@ -171,14 +166,14 @@ class Replica(Sender):
         self.verified = result
         level = {"ok": "info", "failed": "error", "inconclusive": "warning"}[outcome]
         self._emit(level, "verified", outcome=outcome, result=words, position=str(position or ""))
-        if outcome == "failed" and not self._sick:
-            with self._lock:
+        if outcome == "failed":
+            # One that is let go of may have been changed by others, which the next verification tells.
+            with suppress(PausedError), self._turn():
                 self._restart(f"verification of replica {self.name} failed")
         return result
 
     def _compare(self, cancel: threading.Event) -> tuple[Position | None, Literal["ok", "failed", "inconclusive"], str]:
-        self._sick = False
-        with self._lock, local_files():
+        with self._turn():
             try:
                 # First its snapshot, if it has none of this generation: that would be of a later commit.
                 self._send()
@@ -191,24 +186,38 @@ class Replica(Sender):
                 return position, "inconclusive", "a new generation began meanwhile"
         # Without the lock: what is uploaded meanwhile comes after the position.
         try:
-            restored = restored_digest(self.client, position, self._database.meta_path, cancel)
+            restored, problems = restored_digest(self.client, position, self._database.meta_path, cancel)
         except RestoreCancelledError:
             raise
-        except IntegrityCheckError as error:
-            # Then the source is sick too, or all but its pages: another snapshot of it would mend nothing.
-            self._sick = True
-            return position, "failed", str(error)
         except RestoreError as error:
             return position, "failed", str(error)
         if restored != digest:
             return position, "failed", "what was restored differs from the database at the same commit"
+        self._problems = problems
+        soundness.remember(self._database.meta_path, problems)
+        if problems:
+            # Another generation would mend nothing: the application's own database is so.
+            words = f"restored, and equal to the database, which itself fails SQLite's check: {'; '.join(problems)}"
+            return position, "ok", words
         return position, "ok", "restored, checked, and equal to the database"
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        """A block in which the replica is ours alone; raises PausedError where nothing may begin, or go on."""
+        with self._permit.working(), self._lock, local_files():
+            # Whoever had it before may have hung, and the database be paused since.
+            self._permit.check()
+            try:
+                yield
+            except PausedError:
+                self._meter.gave_up()
+                raise
 
     # -- duties: the lock is held in all that follows; sending is in sender.py ------------------------------------
 
     def _enforce_retention(self, retention_seconds: float, now: datetime) -> int:
         keeping = self._keeping
-        if self.position is None or self._look_again:
+        if self.position is None:
             # Others may have written and removed here meanwhile: the next sync looks.
             return 0
         holdings = self._prove(keeping.look(), removed_by_rule=retention_seconds <= 0)
@@ -350,6 +359,8 @@ class Replica(Sender):
             "reason": origin.reason,
             **lineage(self.client, origin),
         }
+        if self._problems:
+            note["check"] = soundness.noted(self._problems)
         if theirs := self._others.parted_from(origin):
             note["beside"] = " ".join(theirs)
         self._emit("info", "write snapshot", position=str(position), size=image.size)

@@ -17,6 +17,7 @@ from replication.errors import (
     AccessDeniedError,
     BucketNotFoundError,
     LocalFileError,
+    PausedError,
     ReplicationError,
     StorageError,
 )
@@ -202,6 +203,9 @@ class ReplicaRunner:
             if now >= self._check_at:
                 self.replica.enforce_retention(self._intervals.retention, datetime.now(UTC))
                 self._check_at = time.monotonic() + self._intervals.retention_check
+        except PausedError:
+            # No failure: they go on when the database does.
+            return
         except Exception as error:  # whatever it is: it shows, and the next try comes
             self.duty_failure, self._duties_not_before = self._after(error, self.duty_failure.count + 1)
             return

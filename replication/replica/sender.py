@@ -4,10 +4,8 @@ It promises to write over nothing of another program that goes on with the same 
 created, and where one is already its bytes must be ours. It knows neither locks nor snapshots; replica.py has both.
 """
 
-import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 
 from replication.database.database import Database, Emit
 from replication.errors import CorruptObjectError, ObjectExistsError, PausedError
@@ -16,6 +14,7 @@ from replication.replica.compare import DivergedError, compare, diverged
 from replication.replica.keeping import Keeping
 from replication.replica.numbers import Number, noted
 from replication.replica.others import Others
+from replication.replica.permit import Permit
 from replication.replica.progress import Meter
 from replication.replica.recovery import Recovered, recover
 from replication.replica.upload import cut, read_range
@@ -32,7 +31,13 @@ class Sender(ABC):
     """Used by one thread at a time, which whoever extends it sees to; `position` may be read by any."""
 
     def __init__(
-        self, name: str, client: ReplicaClient, database: Database, emit: Emit, monotonic: Callable[[], float]
+        self,
+        name: str,
+        client: ReplicaClient,
+        database: Database,
+        emit: Emit,
+        permit: Permit,
+        monotonic: Callable[[], float],
     ) -> None:
         self.name = name
         self.client = client
@@ -40,6 +45,7 @@ class Sender(ABC):
         """Everything before it is in the replica; None until it was looked up there."""
         self._database = database
         self._emit = emit
+        self._permit = permit
         self._monotonic = monotonic
         self._floor = 0
         self._tried: tuple[Position | None, int] = (None, 0)
@@ -48,9 +54,6 @@ class Sender(ABC):
         """That of the object that begins at `position`; None if counting begins with it."""
         self._met: Note | None = None
         """The note of what was there already, under a name that was to be written."""
-        self._paused = threading.Event()
-        self._look_again = False
-        """Others may have written here since the position was found."""
         self._writer = Writer.here()
         self._meter = Meter()
         self._others = Others(name, client.address, database, self._writer, emit)
@@ -71,9 +74,8 @@ class Sender(ABC):
         """
         database = self._database
         here = self._end(until)
-        while here is not None and not self._paused.is_set():
-            if self._look_again:
-                self._look_again, self.position = False, None
+        while here is not None:
+            self._permit.check()
             if self.position is None:
                 if self._end(None) is None:
                     return
@@ -257,7 +259,7 @@ class Sender(ABC):
             chunks = read_range(path, position.offset, stop, self._sent)
             stored = self.client.write_segment(position, chunks, note)
         reached("replica: segment stored")
-        self.position = replace(position, offset=stop)
+        self.position = Position(position.generation, position.index, stop)
         self._number = self._number_at(position).following
         self._floor = 0
         self._finished(stored)
@@ -269,7 +271,7 @@ class Sender(ABC):
         if end < self._floor:
             raise DivergedError(f"replica {self.name} lacks WAL that its newest snapshot holds")
         self._number = self._number_after_met()
-        self.position = replace(position, offset=end)
+        self.position = Position(position.generation, position.index, end)
         self._floor = 0
         self._meter.gave_up()
         self._keeping.expected.segment(position)
@@ -308,9 +310,8 @@ class Sender(ABC):
         self._meter.started(name, total)
 
     def _sent(self, size: int) -> None:
-        if self._paused.is_set():
-            # Later it could take the place of what somebody else has written under that name.
-            raise PausedError(f"{self._database.path} was paused while {self._meter.progress.object_name} was written")
+        # Later it could take the place of what somebody else has written under that name.
+        self._permit.check()
         self._meter.sent(size)
 
     def _counted(self, chunks: Iterator[bytes]) -> Iterator[bytes]:

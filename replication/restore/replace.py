@@ -44,7 +44,7 @@ def restore_over(
     options: RestoreOptions,
     kept: Path,
     pause: Callable[[], None] = lambda: None,
-    resume: Callable[[], None] = lambda: None,
+    resume: Callable[[], object] = lambda: None,
     progress: Callable[[Progress], None] = lambda progress: None,
     cancel: threading.Event | None = None,
     since: Look | None = None,
@@ -79,7 +79,7 @@ def restore_over(
                 with local_errors(fresh):
                     # What a killed process left; whoever is alive holds the lock of `keeping`.
                     fresh.unlink(missing_ok=True)
-                quiet = replace(options, private=True)
+                quiet = replace(options, private=True, keep_failed=False)
                 result = restore_picked(sources, picked, fresh, quiet, progress, cancel)
                 try:
                     with alone(real) as held:

@@ -389,8 +389,8 @@ MUTATIONS = (
     Mutation(
         "a late listing is taken for a loss",
         "replication/replica/keeping.py",
-        "        if any(self._is_there(name) for name in asked):\n",
-        "        if False:\n",
+        '        late = next((name for name in asked if self._is_there(name)), "")\n',
+        '        late = ""\n',
         ("tests/replica/test_proof.py",),
     ),
     Mutation(
@@ -469,5 +469,40 @@ MUTATIONS = (
         "        if exact and (not index.frames or index.salts == mark.header.salts):\n",
         "        if False:\n",
         ("tests/database/test_source_files.py",),
+    ),
+    Mutation(
+        "bytes that SQLite does not count are compared",
+        "replication/sqlite/content.py",
+        "        found.update(piece[: max(0, counted - at)] if counted else piece)\n",
+        "        found.update(piece)\n",
+        ("tests/sqlite/test_content.py",),
+    ),
+    Mutation(
+        "a fault of another kind is taken for the one that is known",
+        "replication/sqlite/integrity.py",
+        "    return {_kind(line) for line in found} <= {_kind(line) for line in known}\n",
+        "    return bool({_kind(line) for line in known})\n",
+        ("tests/cli/test_unsound_sources.py",),
+    ),
+    Mutation(
+        "a restored file that fails SQLite's check is removed",
+        "replication/restore/verdict.py",
+        "        if not keep:\n",
+        "        if True:\n",
+        ("tests/cli/test_unsound_sources.py",),
+    ),
+    Mutation(
+        "listings that stay late are waited for without end",
+        "replication/replica/keeping.py",
+        "            if self._late_looks >= LATE_LOOKS_MAX:\n",
+        "            if False:\n",
+        ("tests/storage/test_broken_listings.py",),
+    ),
+    Mutation(
+        "a place is not looked at as a restore looks at it",
+        "replication/replica/keeping.py",
+        "            found = [self._reader.of(generation)] if generation in self._client.generations() else []\n",
+        "            found = [self._reader.of(generation)]\n",
+        ("tests/storage/test_broken_listings.py",),
     ),
 )
