@@ -163,3 +163,19 @@ def test_promise_3_a_snapshot_of_litestream_by_itself_is_that_of_its_replica(sto
 
     drive(steps, fake.FakeControl(fake.database(str(store.path))), LARGE, config=store.config)
     assert made(store) == []
+
+
+def test_promise_3_the_key_for_the_latest_takes_the_replica_that_the_picker_opens_on(store: Store) -> None:
+    """The second, where the first lacks the last commits; and with the first away as well."""
+    last = max(name for name in store.storages["s3"].names() if "/wal/" in name)
+    store.storages["s3"].delete([last])
+    control = fake.FakeControl(fake.database(str(store.path)))
+
+    async def steps(pilot: Drive) -> None:
+        await pilot.press("r")
+        await picture.shows(pilot, "disk, which answers best", "also s3 up to")
+        await pilot.press("escape")
+        await pilot.press("R")
+        await picture.shows(pilot, "ok, in", "disk, 5 objects", "00000001:")
+
+    drive(steps, control, LARGE, config=store.config)
