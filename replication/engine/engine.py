@@ -4,31 +4,28 @@ Two pools do the work, one that copies WAL and one that uploads; a watcher wakes
 is their safety net. Callers start it, ask for status and events as often as they like, and close it.
 """
 
-import tempfile
 import threading
 import time
-from pathlib import Path
 
 from replication.config import Config
 from replication.control import BY_HAND
+from replication.database.local_folder import VALIDATION_PREFIX
 from replication.engine.drain import Drain
 from replication.engine.lifecycle import Phase
 from replication.engine.making import make_worker
-from replication.engine.shared import Shared
+from replication.engine.shared import BREAK_OFF_SECONDS_MIN, Shared
 from replication.engine.worker import Worker
 from replication.errors import DatabaseError, DatabaseLockedError, ReplicationError
 from replication.events import Event
-from replication.replica import validation
 from replication.restore import preview
-from replication.restore.scratch import sweep
+from replication.restore.kept import sweep_beside
+from replication.restore.scratch import sweep, sweep_temporary
 from replication.sqlite.connection import check_sqlite_version, sqlite_version
 from replication.sqlite.errors import DatabaseBusyError
 from replication.status import EngineStatus, Verification
 
 CLOSE_SECONDS_MAX = 10.0
 """How long a close waits for the last sync and upload."""
-BREAK_OFF_SECONDS_MIN = 0.5
-"""So long whatever is still under way at the end of that has to break off."""
 WATCHER_SECONDS_MAX = 1.0
 FIRST_LOOK_SECONDS_MAX = 5.0
 
@@ -57,8 +54,10 @@ class Engine:
             except ReplicationError:
                 pass  # the first sync meets it again, and shows it
         for worker in self._workers:
-            sweep(worker.config.meta_path, validation.SCRATCH_PREFIX)
-        sweep(Path(tempfile.gettempdir()), preview.SCRATCH_PREFIX)
+            sweep(worker.config.meta_path, VALIDATION_PREFIX)
+            sweep_beside(worker.database.path)
+        for prefix in (preview.SCRATCH_PREFIX, VALIDATION_PREFIX):
+            sweep_temporary(prefix)
         self._shared.start(len(self._workers), sum(len(worker.runners) for worker in self._workers))
         for worker in self._workers:
             worker.begin()
@@ -95,7 +94,9 @@ class Engine:
 
         Blocks until it is let go of; raises PausedError if it goes on before that. With a lease it has to be renewed.
         """
-        self._named(database).pause(holder, lease_seconds)
+        worker = self._named(database)
+        worker.hold(holder, lease_seconds)
+        worker.life.wait_paused(holder)
 
     def renew(self, database: str, holder: str, lease_seconds: float) -> None:
         """Keep a database paused for so long from now on; raises PausedError if `holder` has lost it."""
@@ -133,8 +134,8 @@ class Engine:
             Drain(last, self._shared, deadline).run()
         for worker in self._workers:
             worker.life.drained()
-        deadline = max(deadline, time.monotonic() + BREAK_OFF_SECONDS_MIN)
         alive += self._shared.close(deadline)
+        deadline = max(deadline, time.monotonic() + BREAK_OFF_SECONDS_MIN)
         for worker in self._workers:
             if worker.life.wait(lambda state: not state.at_work, deadline - time.monotonic()):
                 worker.end()

@@ -45,6 +45,7 @@ class Succession:
         self._lengths: dict[str, int] = {}
         """Both are of objects that the next look would ask for again."""
         self._told: set[Position] = set()
+        self._snapshots: set[int] = set()
         self._reads = self._bytes = 0
 
     def look(self, held: Holdings) -> list[Position]:
@@ -58,7 +59,8 @@ class Succession:
         if self._done or not held.snapshots:
             return []
         self._reads = self._bytes = 0
-        oldest = min(item.index for item in held.snapshots)
+        self._snapshots = {item.index for item in held.snapshots}
+        oldest = min(self._snapshots)
         row = [item for item in held.segments if item.index >= oldest]
         here = len(row) - 1
         if self._whole_from is not None:
@@ -85,7 +87,9 @@ class Succession:
             if begin is not None and begin.first == number.first:
                 self._count(row, first, last, begin.nth, number, found)
                 return first
-        self._meet(row[last - 1], row[last], found)
+        # A replica that was left behind begins anew with a snapshot: what lies between is lost, and was told.
+        if number is None or number.nth or row[last].index not in self._snapshots:
+            self._meet(row[last - 1], row[last], found)
         return last - 1
 
     def _count(
