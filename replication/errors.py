@@ -30,6 +30,7 @@ The number is the exit code of the command that ends with the error.
 Messages are whole sentences for a person: what is wrong, where, and what to do next. They never hold secrets.
 """
 
+from pathlib import Path
 from typing import ClassVar
 
 
@@ -61,6 +62,13 @@ class DatabaseLockedError(DatabaseError):
     """Another engine replicates this database already; the message names its process."""
 
     exit_code = 5
+
+    def __init__(self, database: Path, holder: str, more: str = "") -> None:
+        self.holder = holder
+        super().__init__(
+            f"{database} is replicated already by litestream-tui, pid {holder}; stop that one first, or watch it "
+            f"instead{more}; with -wait, replicate waits for its end"
+        )
 
 
 class PausedError(DatabaseError):

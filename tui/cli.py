@@ -13,7 +13,13 @@ from typing import Any, NoReturn
 
 from replication.errors import ConfigError, ReplicationError, UsageError
 from replication.scrub import quoted
-from tui.console import complain, escape_what_cannot_be_written, silence
+from tui.console import (
+    complain,
+    escape_what_cannot_be_written,
+    open_standard_descriptors,
+    silence,
+    spell_names_in_utf8,
+)
 
 _INTERRUPTED = 130
 
@@ -57,6 +63,9 @@ class _Parser(argparse.ArgumentParser):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the exit code."""
+    open_standard_descriptors()
+    if arguments is None:
+        spell_names_in_utf8()
     escape_what_cannot_be_written()
     try:
         args = _parse(sys.argv[1:] if arguments is None else arguments)
@@ -189,7 +198,8 @@ def _add_replicate(verbs: "argparse._SubParsersAction[_Parser]") -> None:
         "         litestream-tui replicate fruits.db s3://bucket.localhost:9000/fruits.db",
     )
     _config_flags(parser)
-    _flag(parser, "exec", "run this command as well, pass signals on, end with its exit code", "CMD")
+    _flag(parser, "exec", "run this command as well, pass signals on, end with its exit code; implies -wait", "CMD")
+    _flag(parser, "wait", "take over from another litestream-tui that replicates a database, when it ends")
     parser.add_argument(
         "arguments", nargs="*", metavar="DB_PATH REPLICA_URL", help="one database and its replicas, in place of a file"
     )

@@ -50,7 +50,7 @@ STATES = (OK, SYNCING, STARTING, PAUSING, PAUSED, SHARED, BEHIND, ERROR)
 LEGEND: dict[State, str] = {
     OK: "the replica has every commit",
     SYNCING: "commits are on their way to the replica",
-    STARTING: "not looked at yet, or the file does not exist yet",
+    STARTING: "not looked at yet, there is no file yet, or another litestream-tui still has it",
     PAUSING: "nothing begins any more; what is being uploaded is waited for",
     PAUSED: "paused by P or for a restore: nothing is copied or uploaded",
     SHARED: "every commit is there, and another program writes to the same place: Enter says which",
@@ -81,8 +81,11 @@ def replica_state(replica: ReplicaStatus) -> State:
 def database_state(database: DatabaseStatus) -> State:
     """How a database stands: the worst of itself and its replicas; paused is paused, and pausing is not yet."""
     worst = _DATABASE.get(database.state, OK)
-    if worst in STOPPED or worst is STARTING:
+    if worst in STOPPED:
         return worst
+    if worst is STARTING and database.position is not None and database.error:
+        # It was there in this run, and is gone.
+        return ERROR
     for replica in database.replicas:
         state = replica_state(replica)
         if state.urgency > worst.urgency:

@@ -37,8 +37,12 @@ class Begin:
     reason: str
 
 
-def decide(shadow: ShadowWAL, wal_path: Path, page_size: int) -> Continue | Begin:
-    """Compare the shadow WAL with the real one. Only reads; the WAL may grow meanwhile."""
+def decide(shadow: ShadowWAL, wal_path: Path, page_size: int, held: bool = False) -> Continue | Begin:
+    """Compare the shadow WAL with the real one. Only reads; the WAL may grow meanwhile.
+
+    With `held` somebody has read since before the last copy was made: then the life that was copied last is whole if
+    it has ended, and the next copy goes on from it as from any other.
+    """
     generation = shadow.current_generation()
     if generation is None:
         return Begin("no generation exists")
@@ -51,7 +55,7 @@ def decide(shadow: ShadowWAL, wal_path: Path, page_size: int) -> Continue | Begi
     mark = last_commit(shadow.file(generation, index))
     if mark is None:
         return Begin("short shadow wal")
-    reason = _difference(shadow.file(generation, index), wal_path, mark, page_size)
+    reason = None if held else _difference(shadow.file(generation, index), wal_path, mark, page_size)
     return Begin(reason) if reason else Continue(generation, index, mark)
 
 

@@ -5,6 +5,7 @@ WAL in order, and where that cannot be proven a new generation begins, with its 
 database (promise 4). It leaves to the caller when to sync, and what becomes of the shadow WAL.
 """
 
+import errno
 import os
 import secrets
 import stat
@@ -22,16 +23,18 @@ from replication.database.checkpoint import CheckpointPolicy
 from replication.database.claim import Claim
 from replication.database.continuity import Begin, Continue, decide, last_commit
 from replication.database.follower import ContinuityLostError, Follower, LeftWAL, WALTooLongError
+from replication.database.handover import Successor
 from replication.database.health import Health
 from replication.database.held import Held
 from replication.database.image import Image
 from replication.database.lock import EngineLock
 from replication.database.origin import Origin
+from replication.database.place import Place
 from replication.database.shadow_wal import ShadowWAL
-from replication.database.source_files import SHM_REMOVED, WRITTEN, Written
+from replication.database.source_files import REPLACED, SHM_REMOVED, WRITTEN, Written
 from replication.database.tail import Mark
 from replication.database.unwritten import is_unchanged
-from replication.errors import DatabaseError, LocalFileError
+from replication.errors import DatabaseError, DatabaseLockedError, LocalFileError, ReplicationError
 from replication.permissions import Ownership
 from replication.position import Position
 from replication.space import Disk
@@ -50,6 +53,8 @@ CANNOT_COPY = "wal could not be copied for lack of space, and was let go of"
 
 Emit = Callable[..., None]
 """Called as emit(level, message, **attributes)."""
+READER_WAIT_SECONDS_MAX = 1.0
+"""How long after its end was announced a holder waits for who takes over to begin to read."""
 
 
 class Database:
@@ -87,6 +92,14 @@ class Database:
         self._wanted_generation = ""
         self._left_wal: LeftWAL | None = None
         """The WAL of a file that is no longer there."""
+        self._place: Place | None = None
+        """Where it was when it was locked last."""
+        self._successor: Successor | None = None
+        """Us, while another engine has the lock, and until our own hold is there."""
+        self.was_killed = False
+        """True if whoever had the lock before did not let go in good order."""
+        self._reader_deadline = 0.0
+        """Until when, of time.monotonic, who takes over is waited for."""
         self._sizes = ShadowSizes()
         self._cleaned: Position | None = None
         """Where copying stood when shadow WAL was removed last."""
@@ -94,6 +107,11 @@ class Database:
         """The lowest index that a replica needed then, of the generation in use: what is before it is gone."""
         self._left_file: tuple[tuple[int, int], Written] | None = None
         """That file, if it was seen to go: it may come back, as with a volume that is mounted again."""
+
+    @property
+    def stands_by(self) -> bool:
+        """True while another engine has the database, and this one waits for its end."""
+        return self._successor is not None and self._engine_lock is None
 
     @property
     def locked(self) -> bool:
@@ -153,11 +171,45 @@ class Database:
                         check_is_database(self.path)
                     self.shadow = ShadowWAL(self.meta_path, Ownership.of(self.path))
                     self.shadow.make()
-                    self._engine_lock = EngineLock.take(self.meta_path, self.path)
+                    taken = self._engine_lock = EngineLock.take(self.meta_path, self.path)
+                    self.was_killed = taken.previous_inode is not None and not taken.previous_end
                 except BaseException:
                     self._release_claim()
                     raise
+                with suppress(OSError):
+                    self._place = Place.of(self.path)
                 self.shadow.sweep()
+
+    def stand_by(self, holder: DatabaseLockedError) -> None:
+        """Wait for the end of the engine that has the lock: nothing else is done until `take_over` is true."""
+        with self._lock:
+            self._successor = Successor(Path(os.path.realpath(self.path)), self.meta_path)
+            self.health = Health(
+                state="waiting",
+                error=f"{self.path} is replicated by litestream-tui, pid {holder.holder}; taken over at its end",
+            )
+
+    def take_over(self) -> bool:
+        """True once the lock is ours, or there is nothing to wait for any more, which the next sync tells."""
+        with self._lock:
+            if self._successor is None or not self._successor.look():
+                return self._successor is None
+            try:
+                self.lock()
+            except DatabaseLockedError:
+                return False
+            except ReplicationError:
+                pass  # the next sync meets it again, and shows it
+            if self._engine_lock is None:
+                self._end_standing_by()
+            return True
+
+    def announce_end(self) -> None:
+        """Say that this engine is about to let go, to one that stands by."""
+        # A sync that hangs has the lock of this object, and is not waited for.
+        self._reader_deadline = time.monotonic() + READER_WAIT_SECONDS_MAX
+        if (lock := self._engine_lock) is not None:
+            lock.announce_end()
 
     def sync(self) -> float | None:
         """Copy what was committed, checkpoint if one is due; return the time (of `clock`) to look again, if any.
@@ -166,6 +218,8 @@ class Database:
         LocalFileError; nothing is lost by it, since the WAL stays held, and the next sync goes on.
         """
         with self._lock:
+            if self.stands_by:
+                return None
             try:
                 self._check_lock()
                 if self._held is None and not self._open():
@@ -282,6 +336,8 @@ class Database:
     def let_go(self) -> None:
         """Let go of the database, which others may have then; the next sync takes hold of it anew."""
         with self._lock:
+            if self.stands_by:
+                return
             self.close()
             # Whoever has the database meanwhile may go further; where it stands is read anew.
             self.position = None
@@ -294,11 +350,13 @@ class Database:
             always.callback(self._release_claim)
             always.callback(self._release_engine_lock)
             always.callback(self._let_go)
+            always.callback(self._end_standing_by)
+            handed_to = self._copy_for_successor() if self._held is not None else None
             if self._held is not None and self._held.follower is not None:
                 with suppress(LocalFileError):
                     self._held.follower.make_durable()
                     reached("shadow: durable at the end")
-                self._describe_files(self._held, str(self._held.follower.position))
+                self._describe_files(self._held, str(self._held.follower.position), handed_to)
 
     def end(self, here: Position, generation: str, index: int) -> int:
         """The end of what is committed in one shadow file, `here` being `position` as read before."""
@@ -386,6 +444,24 @@ class Database:
                     self._sizes.forget_below(here.generation, lowest - 1)
                     self._lowest_kept = {here.generation: lowest}
 
+    def _copy_for_successor(self) -> int | None:
+        """Who takes over, if it reads the database by now and all was copied after that."""
+        token = self._engine_lock.wait_for_reader(self._reader_deadline) if self._engine_lock is not None else None
+        if token is not None:
+            try:
+                self._current().check_files()
+                self._copy()
+            except (ContinuityLostError, DatabaseError, LocalFileError, OSError):
+                # It finds out by itself what became of the files, as after any other end.
+                return None
+            reached("handover: copied")
+        return token
+
+    def _end_standing_by(self) -> None:
+        if self._successor is not None:
+            self._successor.close()
+            self._successor = None
+
     # -- opening and beginning: the lock is held in all that follows ----------------------------------------------
 
     def _open(self) -> bool:
@@ -400,25 +476,27 @@ class Database:
             if self._engine_lock is None:
                 raise DatabaseError(f"{self.path} was removed while it was opened; trying again")
             previous_inode = self._engine_lock.previous_inode
-            known, previous_end = self._engine_lock.previous_written, self._engine_lock.previous_end
+            known, end = self._engine_lock.previous_written, self._engine_lock.previous_end
+            reader = self._successor.token if self._successor is not None else None
+            handed = reader is not None and reader == self._engine_lock.handed_to
             if previous_inode not in (None, status.st_ino) and self._left_wal is None:
                 self._left_wal = LeftWAL.of(self.shadow, self._engine_lock.previous_wal_inode)
             held = self._take_hold()
-            decision: Continue | Begin | None = decide(self.shadow, held.wal_path, self.page_size)
+            decision: Continue | Begin | None = decide(self.shadow, held.wal_path, self.page_size, handed)
             if previous_inode not in (None, status.st_ino):
                 decision = Begin("database file replaced while not replicating")
             if isinstance(decision, Continue) and not held.files.were_left_alone(
                 Written(*known) if known is not None else None,
                 decision.mark,
                 self.shadow.file(decision.generation, decision.index - 1),
-                exact=previous_end == f"{decision.generation}/{decision.index:08x}:{decision.mark.offset}",
+                exact=not handed and end == f"{decision.generation}/{decision.index:08x}:{decision.mark.offset}",
             ):
                 decision = Begin(f"{WRITTEN}, while not replicating")
             if self._wanted_generation:
                 decision = Begin(self._wanted_generation)
             if isinstance(decision, Continue):
-                decision = self._go_on(decision, held)
-            elif self._go_on_unwritten(held):
+                decision = self._go_on(decision, held, handed)
+            elif self._go_on_unwritten(held, handed and known is not None and Written(*known) == held.files.written):
                 decision = None
             if isinstance(decision, Begin):
                 self._begin(decision.reason, held)
@@ -431,6 +509,8 @@ class Database:
         except BaseException:
             self._let_go()
             raise
+        finally:
+            self._end_standing_by()
         return True
 
     def _status(self) -> os.stat_result | None:
@@ -447,9 +527,15 @@ class Database:
             if status.st_size:
                 return status
             what = "is empty"
+        if self._place is None and not self.meta_path.exists():
+            words = f"{what} yet, waiting for it"
+        elif what == "is empty":
+            words = "was emptied; replication goes on with the next database at this path"
+        else:
+            words = "was removed; replication goes on with the next database at this path"
         if self.health.state != "waiting":
-            self._emit("warning", f"database {what} yet, waiting for it")
-        self.health = Health(state="waiting", error=f"{self.path} {what} yet")
+            self._emit("warning", f"database {words}")
+        self.health = Health(state="waiting", error=f"{self.path} {words}")
         return None
 
     def _claim_file(self) -> None:
@@ -476,7 +562,14 @@ class Database:
         if self._engine_lock is not None and not self._engine_lock.is_in_place:
             self._let_go()
             self._release_engine_lock()
-            self._wanted_generation = "local folder removed while replicating"
+            what = self._what_became_of_its_place() or "local folder removed"
+            self._wanted_generation = f"{what}, while replicating"
+
+    def _what_became_of_its_place(self) -> str:
+        """What is another link, volume or folder than the one that was locked; "" if none is."""
+        with suppress(OSError):
+            return self._place.became(Place.of(self.path)) if self._place is not None else ""
+        return ""
 
     def _current(self) -> Held:
         if self._held is None:
@@ -551,22 +644,31 @@ class Database:
             "one that was removed. Restart it; until then nobody else sees its commits, and they are not replicated"
         )
 
-    def _describe_files(self, held: Held, end: str = "") -> None:
-        """Write down what the next start compares the files with; `end` is where copying has come to, at the end."""
+    def _describe_files(self, held: Held, end: str = "", handed_to: int | None = None) -> None:
+        """Write down what the next start compares the files with.
+
+        `end` is where copying has come to, at the end, and `handed_to` who reads since before that.
+        """
         written, lock = (held.files.written.size, held.files.written.modified_ns), self._engine_lock
         if held.follower is not None and lock is not None and (end or lock.previous_written != written):
             # Without it the next start may begin a generation for nothing; nothing is lost by that.
             with suppress(OSError):
-                lock.describe(held.identity[1], held.follower.wal_inode, written, end)
+                lock.describe(held.identity[1], held.follower.wal_inode, written, end, handed_to)
 
-    def _go_on(self, decision: Continue, held: Held) -> Begin | None:
-        """Continue a generation; if that turns out not to be possible, why a new one must begin."""
+    def _go_on(self, decision: Continue, held: Held, handed: bool) -> Begin | None:
+        """Continue a generation; if that turns out not to be possible, why a new one must begin.
+
+        With `handed` a reader of ours was there before the last copy: all of a life that ends has been copied.
+        """
         self.origin = Origin.load(self.meta_path, decision.generation)
         follower = Follower(
             self.shadow, held.wal_path, held.wal_index, decision.generation, decision.index, decision.mark
         )
         try:
-            follower.copy_one_life()
+            if handed:
+                follower.copy()
+            else:
+                follower.copy_one_life()
             held.check_files()
         except ContinuityLostError as lost:
             # What came with this copy is proven no more than the file it belongs to.
@@ -576,13 +678,17 @@ class Database:
         self._emit("info", "generation continues", position=str(self.position))
         return None
 
-    def _go_on_unwritten(self, held: Held) -> bool:
-        """Continue a generation in which nothing was ever committed, if the database's content is still the same."""
+    def _go_on_unwritten(self, held: Held, handed: bool) -> bool:
+        """Continue a generation in which nothing was ever committed, if the database's content is still the same.
+
+        With `handed` a reader of ours was there when that was so, and the file is the same: what the WAL holds is new.
+        """
         generation = self.shadow.current_generation()
         if generation is None or self.shadow.indexes(generation) or self._wanted_generation:
             return False
         follower = held.follower = Follower(self.shadow, held.wal_path, held.wal_index, generation)
-        if follower.wal_holds_anything() or not is_unchanged(held.image(self.shadow), self.path, self.meta_path):
+        same = handed or not follower.wal_holds_anything()
+        if not same or not (handed or is_unchanged(held.image(self.shadow), self.path, self.meta_path)):
             held.follower = None
             return False
         self.origin = Origin.load(self.meta_path, generation)
@@ -649,7 +755,8 @@ class Database:
             yield
         except ContinuityLostError as lost:
             # Kept until a generation has begun: what was found now may not show at the next try.
-            self._wanted_generation = str(lost)
+            reason = (self._what_became_of_its_place() if str(lost) == REPLACED else "") or str(lost)
+            self._wanted_generation = reason
             held = self._held
             if held is not None and held.follower is not None:
                 held.follower.end_generation()
@@ -662,7 +769,7 @@ class Database:
             if self._status() is None:
                 return
             try:
-                self._begin(str(lost), self._take_hold())
+                self._begin(reason, self._take_hold())
             except ContinuityLostError as again:
                 self._let_go()
                 raise DatabaseError(f"{self.path} changed while it was opened ({again}); trying again") from None
@@ -717,4 +824,7 @@ class Database:
 
 def _unusable(error: OSError, path: Path) -> DatabaseError:
     where = error.filename or path
-    return DatabaseError(f"{where} cannot be read: {error.strerror}; give this user access and replication goes on")
+    remedy = "give this user access and replication goes on"
+    if error.errno in (errno.EMFILE, errno.ENFILE):
+        remedy = "raise the limit of this process (ulimit -n)"
+    return DatabaseError(f"{where} cannot be read: {error.strerror}; {remedy}")

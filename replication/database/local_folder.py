@@ -114,12 +114,11 @@ class LocalFolder:
 
     def make(self, *parts: str) -> None:
         """Make a folder below this one, or this one, durably, with all that is missing above it."""
-        with opened(self._make()) as top:
-            folder = os.dup(top)
-            for part in parts:
-                with opened(folder) as above:
-                    folder = self._make_below(above, part, self.ownership)
-            os.close(folder)
+        folder = self._make()
+        for part in parts:
+            with opened(folder) as above:
+                folder = self._make_below(above, part, self.ownership)
+        os.close(folder)
 
     def check(self) -> None:
         """Raise LocalFileError if this folder is not ours to use, or something stands in the place of our files.

@@ -158,7 +158,7 @@ class Append:
 
     def write(self, offset: int, data: bytes | memoryview) -> None:
         """Put `data` at `offset`, over whatever a torn write left there."""
-        with _local_errors(self._file.folder.path):
+        with _local_errors(self._file):
             if self._descriptor < 0:
                 self._open(offset)
             view = memoryview(data)
@@ -184,12 +184,13 @@ class Append:
 
 
 @contextmanager
-def _local_errors(path: Path) -> Iterator[None]:
+def _local_errors(path: Path | LocalFile) -> Iterator[None]:
     """Run a block of file work; its OSErrors leave as LocalFileError, in words."""
     try:
         yield
     except OSError as error:
-        where = error.filename or path
+        # A name without a folder is of one that was reached by its descriptor.
+        where = error.filename if str(error.filename).startswith("/") else path
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise LocalFileError(
                 f"no space left for the shadow WAL at {where}; free some, replication goes on by itself"

@@ -10,10 +10,12 @@ import time
 from replication.config import Config
 from replication.control import BY_HAND
 from replication.database.local_folder import VALIDATION_PREFIX
+from replication.engine.descriptors import too_few
 from replication.engine.drain import Drain
 from replication.engine.lifecycle import Phase
 from replication.engine.making import make_worker
 from replication.engine.shared import BREAK_OFF_SECONDS_MIN, Shared
+from replication.engine.standby import Standby
 from replication.engine.worker import Worker
 from replication.errors import DatabaseError, DatabaseLockedError, ReplicationError
 from replication.events import Event
@@ -24,9 +26,10 @@ from replication.sqlite.connection import check_sqlite_version, sqlite_version
 from replication.sqlite.errors import DatabaseBusyError
 from replication.status import EngineStatus, Verification
 
-CLOSE_SECONDS_MAX = 10.0
-"""How long a close waits for the last sync and upload."""
-WATCHER_SECONDS_MAX = 1.0
+CLOSE_SECONDS_MAX = 6.0
+"""How long a close waits for the last sync and upload. With what else ends then, all is over in 8 seconds: docker stop
+waits for 10 before it kills."""
+WATCHER_SECONDS_MAX = 0.5
 FIRST_LOOK_SECONDS_MAX = 5.0
 
 
@@ -38,19 +41,27 @@ class Engine:
         self.events = self._shared.events
         self._closed = False
         self._workers = [make_worker(database, self._shared) for database in config.databases]
+        self._standby: Standby | None = None
 
-    def start(self) -> None:
+    def start(self, wait: bool = False) -> None:
         """Begin. Raises DatabaseLockedError if another engine has one of the databases, DatabaseError for an unsafe
-        SQLite; any other trouble of one database shows in its status.
+        SQLite; any other trouble of one database shows in its status. With `wait` such a database is taken over when
+        the other engine ends.
         """
         check_sqlite_version(sqlite_version())
+        if words := too_few(len(self._workers)):
+            self.events.emit("warning", words)
+        waiting = []
         for worker in self._workers:
             try:
                 worker.database.lock()
-            except DatabaseLockedError:
-                for other in self._workers:
-                    other.database.close()
-                raise
+            except DatabaseLockedError as error:
+                if not wait:
+                    for other in self._workers:
+                        other.database.close()
+                    raise
+                worker.stand_by(error)
+                waiting.append(worker)
             except ReplicationError:
                 pass  # the first sync meets it again, and shows it
         for worker in self._workers:
@@ -61,6 +72,8 @@ class Engine:
         self._shared.start(len(self._workers), sum(len(worker.runners) for worker in self._workers))
         for worker in self._workers:
             worker.begin()
+        if waiting:
+            self._standby = Standby(waiting)
 
     def check(self, timeout_seconds: float = FIRST_LOOK_SECONDS_MAX) -> None:
         """Wait for the first look at every database; raise its error if not one of them can be replicated."""
@@ -127,13 +140,18 @@ class Engine:
             return []
         self._closed = True
         deadline = time.monotonic() + timeout_seconds
-
-        alive = self._shared.stop_watching(WATCHER_SECONDS_MAX)
+        alive = self._standby.close(WATCHER_SECONDS_MAX) if self._standby is not None else []
+        for worker in self._workers:
+            worker.database.announce_end()
+        alive += self._shared.stop_watching(WATCHER_SECONDS_MAX)
         last = [worker for worker in self._workers if worker.life.close() is Phase.CLOSING]
         if self._shared.runs:
             Drain(last, self._shared, deadline).run()
         for worker in self._workers:
             worker.life.drained()
+        if not self._shared.uploads_end(BREAK_OFF_SECONDS_MIN / 4):
+            for worker in self._workers:
+                worker.interrupt()
         alive += self._shared.close(deadline)
         deadline = max(deadline, time.monotonic() + BREAK_OFF_SECONDS_MIN)
         for worker in self._workers:

@@ -70,6 +70,11 @@ class Shared:
         """Nothing wakes anybody any more but those who know; the names of what did not end in time."""
         return [] if self._watcher is None or self._watcher.close(timeout_seconds) else ["watcher"]
 
+    def uploads_end(self, timeout_seconds: float) -> bool:
+        """Take no more jobs, and wait for those that run; False if one does not end in time."""
+        pool = self._upload_pool
+        return pool is None or not pool.close(timeout_seconds)
+
     def close(self, deadline: float) -> list[str]:
         """End the threads; the names of those that did not end by `deadline`, of time.monotonic.
 

@@ -17,7 +17,7 @@ from replication.database.notebook import NOTE_SECONDS_MIN
 from replication.engine.lifecycle import Lifecycle, Phase, State, Step
 from replication.engine.report import Report
 from replication.engine.shared import Shared
-from replication.errors import LocalFileError, PausedError, ReplicationError
+from replication.errors import DatabaseLockedError, LocalFileError, PausedError, ReplicationError
 from replication.pool import Job
 from replication.position import Position
 from replication.replica.anew import clean
@@ -150,6 +150,22 @@ class Worker:
         """How it stands at `now`, in seconds since the epoch: nothing is asked of disk or store."""
         return self._report.status(now)
 
+    def stand_by(self, holder: DatabaseLockedError) -> None:
+        """Wait for the end of another engine, which has it: `take_over` is asked for again and again."""
+        self.database.stand_by(holder)
+        words = "replicated by another litestream-tui, which is waited for; this one takes over at its end"
+        self._emit("warning", words, pid=holder.holder)
+
+    def take_over(self) -> bool:
+        """True once the other engine has ended and this one goes on, or has it no more."""
+        # While it is paused it is somebody else's.
+        with suppress(PausedError), self.life.working():
+            if self.database.take_over():
+                self._emit("info", "the other litestream-tui has ended, taking over")
+                self.wake()
+                return True
+        return False
+
     # -- the end ----------------------------------------------------------------------------------------------------
 
     def last_sync(self) -> None:
@@ -159,6 +175,11 @@ class Worker:
                 self.database.sync()
             except Exception as error:  # whatever it is: raised from a job it would be tried, and told, a second time
                 self._failed(error)
+
+    def interrupt(self) -> None:
+        """Break off what hangs at a store: there is no more time."""
+        for runner in self.runners:
+            runner.replica.client.storage.interrupt()
 
     def end(self) -> None:
         """Let go of it for good: nothing is under way any more."""

@@ -48,7 +48,7 @@ from replication.replica.upload import local_files
 from replication.replica.validation import restored_digest, source_digest
 from replication.status import Upload, Verification
 from replication.steps import reached
-from replication.storage.names import snapshot_name
+from replication.storage.names import generation_prefix, snapshot_name
 from replication.storage.replica_client import ReplicaClient
 
 
@@ -69,6 +69,8 @@ class Replica(LeftBehind):
         self._lock = threading.Lock()
         self._wanted_after: int | None = None
         """A snapshot waits for an index after this one."""
+        self._swept = False
+        """What a run that was killed may have left of uploads was looked for."""
 
     @property
     def warning(self) -> str:
@@ -103,6 +105,7 @@ class Replica(LeftBehind):
         with suppress(PausedError), self._turn():
             try:
                 self._send()
+                self._sweep_uploads()
                 here = self._database.position
                 if self._wanted_after is not None and here is not None and here.index != self._wanted_after:
                     self._snapshot()
@@ -270,6 +273,23 @@ class Replica(LeftBehind):
                     return []
         self._restart(f"replica {self.name} {proof.reason}")
         return []
+
+    def _sweep_uploads(self) -> None:
+        """Abort uploads in parts that a run which was killed has left: they are billed until somebody does.
+
+        Only those of generations that are in our local folder: nobody but us has begun them, and none is under way.
+        """
+        if self._swept or self.position is None:
+            return
+        self._swept = True
+        if not self._database.was_killed:
+            return
+        aborted = 0
+        with suppress(StorageError):  # A rule of the bucket may do it; it is no reason not to go on.
+            for generation in self._database.shadow.generations():
+                aborted += self.client.storage.abort_unfinished(generation_prefix(generation))
+        if aborted:
+            self._emit("info", "uploads that were cut off when this program was killed were removed", uploads=aborted)
 
     # -- snapshots ------------------------------------------------------------------------------------------------
 

@@ -39,6 +39,14 @@ class ListedObject:
 
 
 @dataclass(frozen=True, slots=True)
+class Upload:
+    """An upload in parts that has not ended."""
+
+    key: str
+    upload: str
+
+
+@dataclass(frozen=True, slots=True)
 class ListPage:
     """One page of a listing; `token` asks for the next, if it goes on."""
 
@@ -121,7 +129,24 @@ class S3Client:
             raise AnswerFormatError("nothing said of the object")
 
     def abort_multipart_upload(self, bucket: str, key: str, upload: str) -> None:
-        self._ask("DELETE", bucket, key, query={"uploadId": upload})
+        with closing(self._send("DELETE", bucket, key, {"uploadId": upload}, last=True)) as answer:
+            _document(answer)
+
+    def list_multipart_uploads(self, bucket: str, prefix: str) -> list[Upload]:
+        """Up to a thousand uploads in parts of keys that begin with `prefix`."""
+        document = self._ask("GET", bucket, query={"uploads": "", "encoding-type": "url", "prefix": prefix})
+        spelled = document.fields.get("EncodingType") == "url"
+        found = [
+            Upload(unquote_plus(key) if spelled else key, upload)
+            for kind, item in document.records
+            if kind == "Upload" and (key := item.get("Key", "")) and (upload := item.get("UploadId", ""))
+        ]
+        # Not every server heeds the prefix.
+        return [item for item in found if item.key.startswith(prefix)]
+
+    def interrupt(self) -> None:
+        """Break off all requests, and refuse others, but for those that abort an upload."""
+        self._connections.interrupt()
 
     def close(self) -> None:
         self._connections.close()
@@ -164,11 +189,15 @@ class S3Client:
         headers: Mapping[str, str] = {},
         body: bytes | bytearray = b"",
         payload: str | None = None,
+        last: bool = False,
     ) -> Answer:
-        """The answer to a request, if it is no error. One that is refused for its region is sent for the other."""
+        """The answer to a request, if it is no error. One that is refused for its region is sent for the other.
+
+        One of the `last` is made although all was interrupted.
+        """
         asked = self._region
         try:
-            return self._send_once(method, bucket, key, query, headers, body, payload)
+            return self._send_once(method, bucket, key, query, headers, body, payload, last)
         except S3AnswerError as error:
             told = bucket_region(error.response) or ""
             if error_status(error) not in _WRONG_REGION_STATUSES or told == asked or not _REGION.fullmatch(told):
@@ -177,7 +206,7 @@ class S3Client:
             if self._region != told and self._followed:
                 raise
             self._followed, self._region, self._signer = True, told, None
-        return self._send_once(method, bucket, key, query, headers, body, payload)
+        return self._send_once(method, bucket, key, query, headers, body, payload, last)
 
     def _send_once(
         self,
@@ -188,6 +217,7 @@ class S3Client:
         headers: Mapping[str, str] = {},
         body: bytes | bytearray = b"",
         payload: str | None = None,
+        last: bool = False,
     ) -> Answer:
         host, before = bucket_address(self._server, bucket, self._path_style)
         signer = self._signer_of(self._keys())
@@ -197,7 +227,8 @@ class S3Client:
             payload = payload or hashlib.sha256(body).hexdigest()
             signed = signer.sign(method, path, spelled, {**headers, "host": host}, payload, time.time())
             target = f"{path}?{spelled}" if spelled else path
-            answer = self._connections.request(method, host, target, {**signed, "user-agent": _USER_AGENT}, body)
+            headers = {**signed, "user-agent": _USER_AGENT}
+            answer = self._connections.request(method, host, target, headers, body, last)
         except OSError:
             # Among them is a certificate that is not trusted, which is a ValueError as well.
             raise

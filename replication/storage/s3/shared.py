@@ -54,6 +54,8 @@ class SharedClient:
         self.users = 0
         self.heeds_create: dict[str, bool] = {}
         """Of each bucket, whether its server heeds `If-None-Match`, as far as it was found out."""
+        self.deletes_one_by_one: set[str] = set()
+        """Buckets whose server was found out to refuse requests that remove many objects."""
 
 
 _clients: dict[Connection, SharedClient] = {}
