@@ -17,6 +17,7 @@ from replication.replica.holdings import Holdings, HoldingsReader
 from replication.replica.proof import Expected, Proof, prove
 from replication.replica.retention import expired, lost_of_window, snapshot_needed
 from replication.replica.store_clock import StoreClock
+from replication.replica.succession import Succession
 from replication.steps import reached
 from replication.storage.replica_client import ReplicaClient
 
@@ -51,7 +52,13 @@ class Keeping:
         self._emit = emit
         self._monotonic = monotonic
         self._reader = HoldingsReader(client)
+        self._succession = Succession(client)
         self._late_looks = 0
+
+    def look_anew(self) -> None:
+        """Others may have written and removed since the last look: nothing of what is there is known."""
+        self.expected.forget()
+        self._succession.forget()
 
     def look(self, generation: str = "") -> list[Holdings]:
         """List the place, or only one generation, found as a restore finds it. Raises StorageError, PlaceLostError."""
@@ -71,6 +78,8 @@ class Keeping:
         """
         listed = next((held for held in holdings if held.generation == position.generation), None)
         held = listed or Holdings(position.generation, (), ())
+        for lost in self._succession.look(held):
+            self.expected.segment(lost)
         proof = prove(held, position, self.expected)
         # None of them may be there: one that is says that this listing is late.
         asked = list(dict.fromkeys([*proof.missing[:PROBES_MAX], *proof.absent[:PROBES_MAX]]))
@@ -78,6 +87,7 @@ class Keeping:
         self._late_looks = self._late_looks + 1 if late else 0
         if late:
             self._emit("debug", "listing is late", object=late)
+            self._succession.forget()
             if self._late_looks >= LATE_LOOKS_MAX:
                 raise StorageError(
                     f"{self._client.address} does not list {late}, which is there, after {self._late_looks} looks. "

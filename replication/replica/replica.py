@@ -38,6 +38,7 @@ from replication.replica.compare import DivergedError, check_snapshot
 from replication.replica.holdings import Holdings
 from replication.replica.keeping import Standing
 from replication.replica.lineage import lineage
+from replication.replica.numbers import Number
 from replication.replica.permit import Always, Permit
 from replication.replica.progress import Progress
 from replication.replica.recovery import recover
@@ -305,6 +306,7 @@ class Replica(LeftBehind):
                 self._beginning = None
             self.position = replace(image.position, offset=0)
             self._floor = image.position.offset
+            self._number = Number()
             self.unproven = True
             # Before the image lets go of the WAL, which is kept for this replica from now on.
             self.left = None

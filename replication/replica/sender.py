@@ -8,11 +8,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 
 from replication.database.database import Database, Emit
-from replication.errors import ObjectExistsError, PausedError
+from replication.errors import CorruptObjectError, ObjectExistsError, PausedError
 from replication.position import Position
 from replication.replica.compare import DivergedError, compare, diverged
 from replication.replica.keeping import Keeping
 from replication.replica.left import Left
+from replication.replica.numbers import Number, noted
 from replication.replica.others import Others
 from replication.replica.permit import Permit
 from replication.replica.progress import Meter
@@ -54,6 +55,10 @@ class Sender(ABC):
         self._floor = 0
         self._tried: tuple[Position | None, int] = (None, 0)
         """The segment that was tried last: where it begins, and the offset where it ends."""
+        self._number: Number | None = None
+        """That of the object that begins at `position`; None if counting begins with it."""
+        self._met: Note | None = None
+        """The note of what was there already, under a name that was to be written."""
         self._writer = Writer.here()
         self._meter = Meter()
         self._others = Others(name, client.address, database, self._writer, emit)
@@ -187,20 +192,33 @@ class Sender(ABC):
             try:
                 stored = self.client.write_segment(position, (), note, create=True)
             except ObjectExistsError:
-                if self._meet(position) == position.offset:
-                    self._compare_mark(position, left_for)
-                return
+                if self._meet_mark(position, left_for):
+                    self._number = self._number_after_met()
+                    return
+                # What is torn is no object of anybody's.
+                stored = self.client.write_segment(position, (), note)
             reached("replica: index ended")
+            self._number = self._number_at(position).following
             self._meter.also(stored)
 
-    def _compare_mark(self, position: Position, left_for: str) -> None:
-        """Raise DivergedError if whoever put an end mark went another way from there than we do."""
+    def _meet_mark(self, position: Position, left_for: str) -> bool:
+        """False if what is there in the place of an end mark is torn.
+
+        Raises DivergedError if whoever put it there went another way from there than we do.
+        """
+        there = self._meet(position)
+        if there != position.offset:
+            return there is not None
         name = segment_name(position)
-        left = bool((self.client.read_note(name) or {}).get("left"))
+        try:
+            left = bool((self.client.read_note(name) or {}).get("left"))
+        except CorruptObjectError:
+            return False
         if left and not left_for:
             raise diverged(self.client, name, f"replica {self.name} says that this generation was left here")
         if left_for and not left:
             raise diverged(self.client, name, f"replica {self.name} says that this generation goes on from here")
+        return True
 
     def _meet(self, position: Position) -> int | None:
         """Where what is there under the name of the segment at `position` ends; None if it is torn.
@@ -210,7 +228,12 @@ class Sender(ABC):
         here = self._database.position
         if here is None:
             raise PausedError(f"{self._database.path} was paused while {segment_name(position)} was written")
-        return compare(self.client, self._database, self.name, here, position)
+        self._met = None
+
+        def met(note: Note | None) -> None:
+            self._met = note
+
+        return compare(self.client, self._database, self.name, here, position, met)
 
     def _go_on_with(self, generation: str) -> None:
         """Continue the newest generation where the replica stands in it, or begin it there."""
@@ -222,9 +245,8 @@ class Sender(ABC):
 
     def _found(self, found: Recovered) -> None:
         self.client.storage.accept_place()
-        self.position, self._floor = found.position, found.floor
-        # Others may have written and removed since the last look.
-        self._keeping.expected.forget()
+        self.position, self._floor, self._number = found.position, found.floor, found.number
+        self._keeping.look_anew()
         self._snapshot_is_from(found.snapshot_time)
         self._emit("info", "replica position", position=str(found.position))
 
@@ -252,6 +274,7 @@ class Sender(ABC):
             stored = self.client.write_segment(position, chunks, note)
         reached("replica: segment stored")
         self.position = Position(position.generation, position.index, stop)
+        self._number = self._number_at(position).following
         self._floor = 0
         self._finished(stored)
         self._keeping.expected.segment(position)
@@ -261,6 +284,7 @@ class Sender(ABC):
         """The segment at `position` was there: one of ours whose answer was lost, or what we had before a clone."""
         if end < self._floor:
             raise DivergedError(f"replica {self.name} lacks WAL that its newest snapshot holds")
+        self._number = self._number_after_met()
         self.position = Position(position.generation, position.index, end)
         self._floor = 0
         self._meter.gave_up()
@@ -269,7 +293,11 @@ class Sender(ABC):
 
     def _note(self, position: Position) -> Note:
         """What a segment says of itself."""
-        note: dict[str, str | int] = {"v": NOTE_VERSION, **self._writer.note()}
+        note: dict[str, str | int] = {
+            "v": NOTE_VERSION,
+            **self._writer.note(),
+            **self._number_at(position).note(),
+        }
         if position.offset == 0:
             # Only so can a reader tell that an object is in its place, and that the end of an index is missing.
             note["position"] = str(position)
@@ -278,6 +306,16 @@ class Sender(ABC):
             if before:
                 note["previous"] = str(Position(position.generation, position.index - 1, before))
         return note
+
+    # -- numbers: what tells that an object is missing between two others ------------------------------------------
+
+    def _number_at(self, position: Position) -> Number:
+        """The number of what is to be written at `position`."""
+        return self._number or Number(0, (position.index, position.offset))
+
+    def _number_after_met(self) -> Number | None:
+        number = noted(self._met)
+        return number.following if number is not None else None
 
     # -- progress -------------------------------------------------------------------------------------------------
 

@@ -20,7 +20,8 @@ from replication.errors import DatabaseError, RestoreError
 from replication.restore.choose import Source
 from replication.restore.kept import Keeping, check_free_name, check_names, fresh_path
 from replication.restore.output import local_errors
-from replication.restore.restore import Progress, RestoreOptions, RestoreResult, restore
+from replication.restore.picked import restore_picked
+from replication.restore.restore import Progress, RestoreOptions, RestoreResult
 from replication.restore.retry import check
 from replication.sqlite.exclusive import (
     ALONE_BUSY_TIMEOUT_MS,
@@ -57,10 +58,12 @@ def restore_over(
     progress: Callable[[Progress], None] = lambda progress: None,
     cancel: threading.Event | None = None,
     since: Look | None = None,
+    picked: str = "",
 ) -> Replaced:
     """Restore, then make that the content of `live`, with replication paused from before until after.
 
     The old content is kept as `kept`, a name from `kept_path`. Commits after the look `since` are told as a warning.
+    `picked` names the replica in which the point was chosen, if one was.
     Raises all that `restore` raises, DatabaseInUseError and DatabaseError; whatever is raised, `live` is as it was
     and replication goes on.
     """
@@ -95,7 +98,7 @@ def restore_over(
                     beside=lambda size: old + room_to_write(old, size),
                     elsewhere=_ELSEWHERE,
                 )
-                result = restore(sources, fresh, options, progress, cancel)
+                result = restore_picked(sources, picked, fresh, options, progress, cancel)
                 try:
                     with alone(real) as held:
                         stop = cancel or threading.Event()

@@ -236,7 +236,14 @@ class RestoreScreen(PickingScreen):
         chosen = self._choice(picker)
         when = utc(picker.time)
         return Request(
-            self.database, listed.source.name, options, Path(chosen.output), chosen.over, when, since=self._since
+            self.database,
+            listed.source.name,
+            options,
+            Path(chosen.output),
+            chosen.over,
+            when,
+            since=self._since,
+            by_itself=self.is_by_itself(position),
         )
 
 

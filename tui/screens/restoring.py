@@ -10,8 +10,9 @@ from textual.app import ComposeResult
 
 from replication.errors import PausedError, RestoreCancelledError
 from replication.restore.choose import Source
+from replication.restore.picked import restore_picked
 from replication.restore.replace import restore_over
-from replication.restore.restore import Progress, RestoreOptions, RestoreResult, restore
+from replication.restore.restore import Progress, RestoreOptions, RestoreResult
 from replication.sqlite.later import Look as DatabaseLook
 from tui.blocks import rule
 from tui.look import Look
@@ -29,8 +30,10 @@ DRAW_SECONDS = 0.25
 class Request:
     """What is to be restored: of which database, from which replica, to where. `when` tells the moment to people.
 
-    Without a name of a replica, the one that reaches furthest is taken. Over the live database `kept` is the name
-    that its old content gets, as the user was told, and `since` how it was when the user began to choose.
+    Without a name of a replica, the one that answers best is taken. If the one named fails, another one that has the
+    very same commit is, but for a snapshot `by_itself`, of which nothing tells which commit it holds. Over the live
+    database `kept` is the name that its old content gets, as the user was told, and `since` how it was when the user
+    began to choose.
     """
 
     database: str
@@ -41,6 +44,11 @@ class Request:
     when: str
     kept: Path | None = None
     since: DatabaseLook | None = None
+    by_itself: bool = False
+
+    def among(self, sources: list[Source]) -> list[Source]:
+        """The replicas that may give it."""
+        return [item for item in sources if item.name == self.replica] if self.by_itself else sources
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +131,7 @@ class RestoringScreen(ShellScreen):
         request = self._request
         try:
             with sources_of(shell.config, request.database) as sources:
-                return self._restore_from([item for item in sources if request.replica in ("", item.name)])
+                return self._restore_from(request.among(sources))
         except (RestoreCancelledError, PausedError) as error:
             lost = self._lease.lost if self._lease is not None else ""
             if isinstance(error, PausedError) and not self._cancel.is_set():
@@ -133,7 +141,9 @@ class RestoringScreen(ShellScreen):
     def _restore_from(self, sources: list[Source]) -> Outcome:
         request, lease = self._request, self._lease
         if lease is None:
-            return Outcome(restore(sources, request.output, request.options, self._told, self._cancel))
+            return Outcome(
+                restore_picked(sources, request.replica, request.output, request.options, self._told, self._cancel)
+            )
         assert request.kept is not None
         replaced = restore_over(
             sources,
@@ -145,6 +155,7 @@ class RestoringScreen(ShellScreen):
             self._told,
             self._cancel,
             request.since,
+            request.replica,
         )
         return Outcome(replaced.result, str(replaced.kept))
 
