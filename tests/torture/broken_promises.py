@@ -752,8 +752,8 @@ MUTATIONS = (
     ),
     Mutation(
         "the command gets the store's keys although it should not",
-        "tui/verbs/replicate.py",
-        "env=None if inherits_keys else _without_keys()",
+        "tui/verbs/command.py",
+        "env=None if self._inherits_keys else _without_keys()",
         "env=None",
         ("tests/rooted/test_secrets.py",),
     ),
