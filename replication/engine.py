@@ -22,9 +22,10 @@ from replication.events import Event, EventLog
 from replication.lookout import Lookout
 from replication.pool import Job, Pool
 from replication.replica import validation
+from replication.replica.duties import ERROR_REPEAT_SECONDS, Intervals
 from replication.replica.outage import Outages
 from replication.replica.replica import Replica
-from replication.replica.runner import ERROR_REPEAT_SECONDS, Intervals, ReplicaRunner
+from replication.replica.runner import ReplicaRunner
 from replication.restore import preview
 from replication.restore.scratch import sweep
 from replication.source import Source
@@ -35,9 +36,10 @@ from replication.storage.file import FilePermissions
 from replication.storage.location import store_of
 from replication.storage.open import open_storage
 from replication.storage.replica_client import ReplicaClient
+from replication.uploads import Uploads
+from replication.work import COMMITS_AT_ONCE, Work
 
 SYNC_THREADS_MAX = 2
-UPLOAD_THREADS_MAX = 8
 SYNC_GAP_SECONDS_MIN = 0.005
 SYNC_GAP_SECONDS_MAX = 0.05
 SYNC_SHARE_MAX = 0.02
@@ -49,6 +51,8 @@ DATABASE_RETRY_STEPS_MAX = 64
 CLOSE_SECONDS_MAX = 10.0
 """How long a close waits for the last sync and upload."""
 FIRST_LOOK_SECONDS_MAX = 5.0
+CLOSE_LOOK_SECONDS = 0.25
+"""How often a close looks whether a replica has all."""
 CLOSE_TRIES = 2
 """A replica that fails this often during a close is given up: its WAL stays for the next start."""
 
@@ -58,7 +62,7 @@ class Engine:
 
     def __init__(self, config: Config) -> None:
         self.events = EventLog()
-        self._outages: Outages[tuple[ReplicaRunner, Job]] = Outages()
+        self._outages: Outages[Uploads] = Outages()
         self._closing = threading.Event()
         self._closed = False
         self._sources = [self._source(database) for database in config.databases]
@@ -87,16 +91,11 @@ class Engine:
         self._watcher = Watcher(self.events)
         self._sync_pool = Pool("sync", min(SYNC_THREADS_MAX, max(1, len(self._sources))), self._crashed)
         self._lookout = Lookout(self._sync_pool, self._wake_database)
-        replicas = sum(len(source.runners) for source in self._sources)
-        self._upload_pool = Pool("upload", min(UPLOAD_THREADS_MAX, max(1, replicas)), self._crashed)
+        self._upload_pool = Pool("upload", COMMITS_AT_ONCE, self._crashed)
         for source in self._sources:
             self._sync_pool.wake(source.database_job)
-            for runner, settings in zip(source.runners, source.config.replicas, strict=True):
-                if settings.validation_interval > 0:
-                    job = Job(
-                        f"validate {source.database.path} {settings.name}", partial(self._validate, source, runner)
-                    )
-                    self._upload_pool.wake(job, time.monotonic() + settings.validation_interval)
+            for uploads in source.uploads:
+                uploads.start()
 
     def check(self, timeout_seconds: float = FIRST_LOOK_SECONDS_MAX) -> None:
         """Wait for the first look at every database; raise its error if not one of them can be replicated."""
@@ -123,10 +122,9 @@ class Engine:
         """Look at a database (None: at all) and try its replicas, waiting for no gap and no retry."""
         for source in self._sources:
             if database in (None, str(source.database.path)):
-                for runner in source.runners:
-                    runner.hurry()
                 self._wake_database(source)
-                self._wake_replicas(source)
+                for uploads in source.uploads:
+                    uploads.hurry()
 
     def pause(self, database: str) -> None:
         """Let go of a database: nothing is copied or uploaded until `resume`. Blocks until it is let go."""
@@ -228,12 +226,17 @@ class Engine:
             runners.append(ReplicaRunner(replica, database, intervals, emit, crowd))
         source = Source(config, database, runners)
         source.database_job = Job(f"sync {path}", partial(self._run_database, source))
-        source.replica_jobs = [
-            Job(
-                f"upload {path} {settings.name}",
-                partial(self._run_replica, source, number, store_of(settings.location)),
+        source.uploads = [
+            Uploads(
+                f"{path} {settings.name}",
+                runner,
+                store_of(settings.location),
+                self._outages,
+                self._wake_upload,
+                lambda: source.paused,
+                partial(self._uploaded, source),
             )
-            for number, settings in enumerate(config.replicas)
+            for runner, settings in zip(runners, config.replicas, strict=True)
         ]
         return source
 
@@ -291,32 +294,15 @@ class Engine:
         if not source.watched and self._watcher is not None and not self._closing.is_set():
             source.watched = self._watcher.add(source.database.path, partial(self._wake_database, source))
 
-    def _run_replica(self, source: Source, number: int, store: str) -> float | None:
-        runner, job = source.runners[number], source.replica_jobs[number]
-        if source.paused:
-            return None
-        again = runner.run()
+    def _uploaded(self, source: Source) -> None:
+        """Something was done for one of its replicas, or was tried."""
         self._wake_notes(source)
-        if runner.failure.count:
-            self._outages.failed(store, (runner, job))
-            return again
         self._clean(source)
-        for waiting, its_job in self._outages.reached(store, (runner, job)):
-            waiting.hurry()
-            if self._upload_pool is not None:
-                self._upload_pool.wake(its_job)
-        return again
 
     def _clean(self, source: Source) -> None:
         # A folder that cannot be written shows at the next sync, and nothing is lost by files that stay.
         with suppress(LocalFileError):
             source.database.clean([runner.replica.position for runner in source.runners])
-
-    def _validate(self, source: Source, runner: ReplicaRunner) -> float | None:
-        try:
-            return runner.validate()
-        finally:
-            self._wake_notes(source)
 
     def _database_failed(self, source: Source, error: Exception) -> float:
         if self._lookout is not None:
@@ -340,9 +326,12 @@ class Engine:
             self._sync_pool.wake(source.database_job, source.began + source.gap)
 
     def _wake_replicas(self, source: Source) -> None:
+        for uploads in source.uploads:
+            uploads.wake()
+
+    def _wake_upload(self, job: Job, at: float) -> None:
         if self._upload_pool is not None:
-            for job in source.replica_jobs:
-                self._upload_pool.wake(job)
+            self._upload_pool.wake(job, at)
 
     def _wake_notes(self, source: Source) -> None:
         if self._sync_pool is not None:
@@ -361,7 +350,7 @@ class Engine:
         last_jobs = 0
         for source in self._sources:
             for runner in source.runners:
-                runner.cancel()
+                runner.duties.end()
                 runner.hurry()
             job = Job(f"last sync {source.database.path}", partial(self._last_sync, source, done, deadline))
             self._sync_pool.wake(job)
@@ -371,10 +360,11 @@ class Engine:
                 return
         uploads = 0
         for source in self._sources:
-            for runner in source.runners:
-                if not runner.caught_up():
-                    job = Job(f"last upload {runner.replica.name}", partial(self._last_upload, runner, done, deadline))
-                    self._upload_pool.wake(job)
+            for one in source.uploads:
+                if not one.runner.caught_up():
+                    run = partial(self._last_upload, one, done, deadline)
+                    name = f"last upload {one.runner.replica.name}"
+                    self._upload_pool.wake(Job(name, run, one.lane(Work.COMMITS)))
                     uploads += 1
         for _ in range(uploads):
             if not done.acquire(timeout=max(0.0, deadline - time.monotonic())):
@@ -388,10 +378,11 @@ class Engine:
         finally:
             done.release()
 
-    def _last_upload(self, runner: ReplicaRunner, done: threading.Semaphore, deadline: float) -> float | None:
-        runner.hurry()
+    def _last_upload(self, uploads: Uploads, done: threading.Semaphore, deadline: float) -> float | None:
+        runner = uploads.runner
+        uploads.hurry()
         again = runner.run()
         if runner.caught_up() or runner.failure.count >= CLOSE_TRIES or time.monotonic() >= deadline:
             done.release()
             return None
-        return min(again or 0.0, time.monotonic() + 0.25)
+        return min(again or float("inf"), time.monotonic() + CLOSE_LOOK_SECONDS)

@@ -17,6 +17,7 @@ from replication.position import Position
 from replication.replica.keeping import Standing
 from replication.replica.runner import ReplicaRunner
 from replication.status import DatabaseStatus
+from replication.uploads import Uploads
 
 
 class Source:
@@ -48,7 +49,7 @@ class Source:
         self.noted = 0.0
         """When notes were looked after last, of time.monotonic."""
         self.database_job: Job
-        self.replica_jobs: list[Job] = []
+        self.uploads: list[Uploads] = []
         self.note_job = Job(f"note {database.path}", self.note)
         self._notebook = Notebook(config.meta_path)
         self._notebook_lock = threading.Lock()

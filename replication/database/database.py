@@ -266,6 +266,8 @@ class Database:
             if here is None or len(positions) < len(replicas):
                 return
             self.arrivals.forget(positions)
+            # Segments go on while an image is read, which has pages of its commit, and of all since, from here.
+            positions += [image.position for image in self._images()]
             needed = {position.generation for position in positions} | {here.generation}
             while self.generations and self.generations[0] not in needed:
                 self.shadow.remove_generation(self.generations[0])
@@ -273,6 +275,10 @@ class Database:
             if all(position.generation == here.generation for position in positions):
                 lowest = min([here.index, *(position.index for position in positions)])
                 self.shadow.remove_below(here.generation, lowest - 1)
+
+    def _images(self) -> list[Image]:
+        """Those that are being read."""
+        return self._held.images if self._held is not None else []
 
     # -- opening and beginning: the lock is held in all that follows ----------------------------------------------
 

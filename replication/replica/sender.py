@@ -6,7 +6,7 @@ created, and where one is already its bytes must be ours. It knows neither locks
 
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 
 from replication.database.database import Database, Emit
@@ -16,6 +16,7 @@ from replication.replica.compare import DivergedError, compare, diverged
 from replication.replica.keeping import Keeping
 from replication.replica.others import Others
 from replication.replica.progress import Meter
+from replication.replica.proof import Expected
 from replication.replica.recovery import Recovered, recover
 from replication.replica.upload import cut, read_range
 from replication.replica.writer import Writer
@@ -43,6 +44,9 @@ class Sender(ABC):
         self._floor = 0
         self._tried: tuple[Position | None, int] = (None, 0)
         """The segment that was tried last: where it begins, and the offset where it ends."""
+        self.begins = ""
+        """A generation that begins here with a large snapshot, which is left to whoever has the time: until it is
+        stored none of its WAL is sent."""
         self._paused = threading.Event()
         self._look_again = False
         """Others may have written here since the position was found."""
@@ -50,10 +54,14 @@ class Sender(ABC):
         self._meter = Meter()
         self._others = Others(name, client.address, database, self._writer, emit)
         self._keeping = Keeping(name, client, emit, monotonic)
+        self._since = Expected()
+        """What was stored since a listing was last asked for; its own, so that nothing is missed in one made before."""
+        self._looked_up = False
+        """The position was looked up since then: others may have written and removed."""
 
     @abstractmethod
     def _begin_generation(self) -> None:
-        """Write the first snapshot of the newest generation, and go on from it."""
+        """Write the first snapshot of the newest generation, and go on from it; or set `begins`, if it is large."""
 
     @abstractmethod
     def _snapshot_is_from(self, when: float) -> None:
@@ -68,7 +76,9 @@ class Sender(ABC):
         here = self._end(until)
         while here is not None and not self._paused.is_set():
             if self._look_again:
-                self._look_again, self.position = False, None
+                self._look_again, self.position, self.begins = False, None, ""
+            if self.begins:
+                return
             if self.position is None:
                 if self._end(None) is None:
                     return
@@ -208,7 +218,8 @@ class Sender(ABC):
         self.client.storage.accept_place()
         self.position, self._floor = found.position, found.floor
         # Others may have written and removed since the last look.
-        self._keeping.expected.forget()
+        self._since.forget()
+        self._looked_up = True
         self._snapshot_is_from(found.snapshot_time)
         self._emit("info", "replica position", position=str(found.position))
 
@@ -221,7 +232,8 @@ class Sender(ABC):
         # A store may carry out an upload long after its answer was lost, and after its retry. So a segment is
         # tried again just as it was, though more may have been committed since.
         self._tried = (position, stop)
-        self._started(segment_name(position), stop - position.offset)
+        self._others.writing(name := segment_name(position))
+        self._meter.started(name, stop - position.offset)
         note = self._note(position)
         try:
             chunks = read_range(path, position.offset, stop, self._sent)
@@ -237,8 +249,8 @@ class Sender(ABC):
         reached("replica: segment stored")
         self.position = replace(position, offset=stop)
         self._floor = 0
-        self._finished(stored)
-        self._keeping.expected.segment(position)
+        self._finished(self._meter, stored)
+        self._since.segment(position)
         self._emit("debug", "segment written", position=str(position), size=stop - position.offset, stored=stored)
 
     def _arrived(self, position: Position, end: int) -> None:
@@ -248,7 +260,7 @@ class Sender(ABC):
         self.position = replace(position, offset=end)
         self._floor = 0
         self._meter.gave_up()
-        self._keeping.expected.segment(position)
+        self._since.segment(position)
         self._emit("debug", "segment was there already", position=str(position), size=end - position.offset)
 
     def _note(self, position: Position) -> Note:
@@ -265,23 +277,17 @@ class Sender(ABC):
 
     # -- progress -------------------------------------------------------------------------------------------------
 
-    def _started(self, name: str, total: int) -> None:
-        self._others.writing(name)
-        self._meter.started(name, total)
-
     def _sent(self, size: int) -> None:
-        if self._paused.is_set():
-            # Later it could take the place of what somebody else has written under that name.
-            raise PausedError(f"{self._database.path} was paused while {self._meter.progress.object_name} was written")
+        self._check_pause(self._meter)
         self._meter.sent(size)
 
-    def _counted(self, chunks: Iterator[bytes]) -> Iterator[bytes]:
-        for chunk in chunks:
-            self._sent(len(chunk))
-            yield chunk
+    def _check_pause(self, meter: Meter) -> None:
+        if self._paused.is_set():
+            # Later it could take the place of what somebody else has written under that name.
+            raise PausedError(f"{self._database.path} was paused while {meter.progress.object_name} was written")
 
-    def _finished(self, stored: int) -> None:
-        name = self._meter.progress.object_name
+    def _finished(self, meter: Meter, stored: int) -> None:
+        name = meter.progress.object_name
         self._others.wrote(name)
         self._keeping.clock.wrote(name, self._monotonic())
-        self._meter.finished(stored)
+        meter.finished(stored)

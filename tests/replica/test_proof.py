@@ -10,7 +10,8 @@ from replication.position import Position
 from replication.replica.holdings import Holdings
 from replication.replica.keeping import PROBES_MAX
 from replication.replica.proof import Expected, prove
-from replication.replica.runner import Intervals, ReplicaRunner
+from replication.replica.duties import Intervals
+from replication.replica.runner import ReplicaRunner
 from replication.storage.memory import MemoryStorage
 from replication.storage.names import SegmentInfo, SnapshotInfo
 from tests.replica.bench import Bench
