@@ -21,6 +21,7 @@ from tui.states import (
     ERROR,
     OK,
     PAUSED,
+    PAUSING,
     STARTING,
     SYNCING,
     database_state,
@@ -49,7 +50,7 @@ def summary(status: EngineStatus, width: int, look: Look, frozen: bool) -> Text:
     databases = status.databases
     states = [database_state(database) for database in databases]
     line = Text(f" {len(databases)} database{'s' if len(databases) != 1 else ''} ")
-    for state in (OK, SYNCING, BEHIND, ERROR, PAUSED, STARTING):
+    for state in (OK, SYNCING, BEHIND, ERROR, PAUSED, PAUSING, STARTING):
         count = states.count(state)
         if count or state is ERROR:
             mark = look.mark(state.mark, state.ascii_mark)

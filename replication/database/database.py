@@ -73,7 +73,6 @@ class Database:
         self._wanted_generation = ""
         self._left_wal: LeftWAL | None = None
         """The WAL of a file that is no longer there."""
-        self._paused = False
 
     @property
     def locked(self) -> bool:
@@ -146,8 +145,6 @@ class Database:
         LocalFileError; nothing is lost by it, since the WAL stays held, and the next sync goes on.
         """
         with self._lock:
-            if self._paused:
-                return None
             try:
                 self._check_lock()
                 if self._held is None and not self._open():
@@ -226,17 +223,13 @@ class Database:
                     f"{self.path}: {lost} while a snapshot was read; a new generation begins with another one"
                 ) from None
 
-    def pause(self) -> None:
-        """Let go of the database until `resume`."""
+    def let_go(self) -> None:
+        """Let go of the database, which others may have then; the next sync takes hold of it anew."""
         with self._lock:
-            self._paused = True
             self.close()
             # Whoever has the database meanwhile may go further; where it stands is read anew.
             self.position = None
-
-    def resume(self) -> None:
-        """Take hold again with the next sync."""
-        self._paused = False
+            self.health = Health()
 
     def close(self) -> None:
         """Let go of the database; the WAL stays for the next start. The shadow WAL is made durable first."""

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from replication.database.database import Emit
-from replication.errors import ReplicationError
+from replication.errors import PausedError, ReplicationError
 from replication.replica.backoff import duty_delay
 from replication.replica.replica import Replica
 from replication.status import Verification
@@ -109,6 +109,9 @@ class Duties:
             if self._may_run() and now >= duty.time:
                 try:
                     duty.do(now)
+                except PausedError:
+                    # No failure: they go on when the database does.
+                    return None
                 except Exception as error:  # whatever it is: it shows, and the next try comes
                     duty.failed(error, self._emit)
                 else:

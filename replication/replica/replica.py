@@ -11,6 +11,7 @@ It leaves to the caller when to run, and what to do about errors: all of them ar
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import Literal
 
@@ -28,6 +29,7 @@ from replication.position import Position
 from replication.replica.compare import DivergedError
 from replication.replica.holdings import Holdings
 from replication.replica.keeping import Standing
+from replication.replica.permit import Permit
 from replication.replica.progress import Progress, together
 from replication.replica.snapshots import MENDED, Snapshots
 from replication.replica.upload import local_files
@@ -39,8 +41,10 @@ from replication.storage.replica_client import ReplicaClient
 class Replica(Snapshots):
     """One thread sends while another has a duty; `position` and `progress` may be read by any."""
 
-    def __init__(self, name: str, client: ReplicaClient, database: Database, emit: Emit) -> None:
-        super().__init__(name, client, database, emit)
+    def __init__(
+        self, name: str, client: ReplicaClient, database: Database, emit: Emit, permit: Permit | None = None
+    ) -> None:
+        super().__init__(name, client, database, emit, permit)
         self.verified: Verification | None = None
         self._sick = False
         """What was restored last is what SQLite calls damaged."""
@@ -90,22 +94,23 @@ class Replica(Snapshots):
 
         Raises StorageError, and whatever the database or the shadow WAL raise; the next call goes on.
         """
-        with self._lock, local_files():
-            before = self._meter.progress.objects_written
+        before = self._meter.progress.objects_written
+        with suppress(PausedError), self._turn():
             try:
                 self._send()
-            except MENDED as error:
+            except PausedError:
                 self._meter.gave_up()
+            except MENDED as error:
                 self._mend(error)
-            return self._meter.progress.objects_written > before
+        return self._meter.progress.objects_written > before
 
     def begin(self) -> bool:
         """Write the large first snapshot that `send` has left, if it has; True if it is stored. Raises as `send` does.
 
         None of this generation's WAL is sent meanwhile. It is the only one of all duties that segments wait for.
         """
-        with self._duty, local_files():
-            if not self.begins or self._paused.is_set():
+        with suppress(PausedError), self._duty_turn():
+            if not self.begins:
                 return False
             try:
                 self._begin()
@@ -114,16 +119,12 @@ class Replica(Snapshots):
                     self._mend(error)
                 return False
             return True
+        return False
 
-    def pause(self) -> None:
-        """Send nothing from now on; what is being written is broken off, and waited for. Others may write here then."""
-        self._paused.set()
-        with self._duty, self._lock:
-            self._look_again = True
-
-    def resume(self) -> None:
-        """Send again, from a position that is looked up anew."""
-        self._paused.clear()
+    def let_go(self) -> None:
+        """Nothing is under way here, and others may write from now on: where it stands is looked up anew after that."""
+        with self._lock:
+            self.position, self.begins = None, ""
 
     def end(self) -> None:
         """Begin no duty any more, and break off a snapshot that nothing waits for: the engine closes."""
@@ -131,18 +132,18 @@ class Replica(Snapshots):
 
     def snapshot(self) -> str:
         """Write a snapshot of the newest commit; in words, what became of it. Raises as `send` does."""
-        with self._duty, local_files():
+        with self._duty_turn():
             try:
                 self._send_all()
                 return self._snapshot()
             except MENDED as error:
                 with self._lock:
                     self._mend(error)
-                return "it was broken off" if isinstance(error, PausedError) else "a new generation begins with one"
+                return "a new generation begins with a snapshot"
 
     def prove(self) -> None:
         """List what a generation that has just begun has here; it must be restorable. Raises as `send` does."""
-        with self._duty, local_files():
+        with self._duty_turn():
             try:
                 position, holdings = self._listed(whole=False)
                 if position is not None:
@@ -157,7 +158,7 @@ class Replica(Snapshots):
         `now` is what the host believes, which is asked only where the store cannot tell. Without a retention nothing is
         removed. Returns the number of objects removed. Raises StorageError.
         """
-        with self._duty, local_files():
+        with self._duty_turn():
             try:
                 return self._enforce_retention(retention_seconds, now)
             except MENDED as error:
@@ -182,12 +183,14 @@ class Replica(Snapshots):
         level = {"ok": "info", "failed": "error", "inconclusive": "warning"}[outcome]
         self._emit(level, "verified", outcome=outcome, result=words, position=str(position or ""))
         if outcome == "failed" and not self._sick and position is not None:
-            self._restart_from(position.generation, f"verification of replica {self.name} failed")
+            # One that is let go of may have been changed by others, which the next verification tells.
+            with suppress(PausedError), self._permit.working():
+                self._restart_from(position.generation, f"verification of replica {self.name} failed")
         return result
 
     def _compare(self, cancel: threading.Event) -> tuple[Position | None, Literal["ok", "failed", "inconclusive"], str]:
         self._sick = False
-        with local_files():
+        with self._permit.working(), local_files():
             try:
                 # First its snapshot, if it has none of this generation: that would be of a later commit.
                 with self._duty:
@@ -241,7 +244,7 @@ class Replica(Snapshots):
         """
         with self._lock:
             position = self.position
-            if position is None or self._look_again:
+            if position is None:
                 return None, []
             self._expect_what_was_stored()
             self._keeping.clock.about_to_look()

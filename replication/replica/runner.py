@@ -57,6 +57,14 @@ class ReplicaRunner:
         with self._lock:
             return self._run()
 
+    def run_if_free(self) -> None:
+        """The same for whoever must not be held up: nothing, if a run is under way."""
+        if self._lock.acquire(blocking=False):
+            try:
+                self._run()
+            finally:
+                self._lock.release()
+
     def _run(self) -> float | None:
         began = time.monotonic()
         wait_until = max(self._not_before, began if self._hurried else self._upload_time(began))

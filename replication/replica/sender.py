@@ -4,7 +4,6 @@ It promises to write over nothing of another program that goes on with the same 
 created, and where one is already its bytes must be ours. It knows neither locks nor snapshots; replica.py has both.
 """
 
-import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import replace
@@ -15,6 +14,7 @@ from replication.position import Position
 from replication.replica.compare import DivergedError, compare, diverged
 from replication.replica.keeping import Keeping
 from replication.replica.others import Others
+from replication.replica.permit import Permit
 from replication.replica.progress import Meter
 from replication.replica.proof import Expected
 from replication.replica.recovery import Recovered, recover
@@ -32,7 +32,13 @@ class Sender(ABC):
     """Used by one thread at a time, which whoever extends it sees to; `position` may be read by any."""
 
     def __init__(
-        self, name: str, client: ReplicaClient, database: Database, emit: Emit, monotonic: Callable[[], float]
+        self,
+        name: str,
+        client: ReplicaClient,
+        database: Database,
+        emit: Emit,
+        permit: Permit,
+        monotonic: Callable[[], float],
     ) -> None:
         self.name = name
         self.client = client
@@ -40,6 +46,7 @@ class Sender(ABC):
         """Everything before it is in the replica; None until it was looked up there."""
         self._database = database
         self._emit = emit
+        self._permit = permit
         self._monotonic = monotonic
         self._floor = 0
         self._tried: tuple[Position | None, int] = (None, 0)
@@ -47,9 +54,6 @@ class Sender(ABC):
         self.begins = ""
         """A generation that begins here with a large snapshot, which is left to whoever has the time: until it is
         stored none of its WAL is sent."""
-        self._paused = threading.Event()
-        self._look_again = False
-        """Others may have written here since the position was found."""
         self._writer = Writer.here()
         self._meter = Meter()
         self._others = Others(name, client.address, database, self._writer, emit)
@@ -74,9 +78,8 @@ class Sender(ABC):
         """
         database = self._database
         here = self._end(until)
-        while here is not None and not self._paused.is_set():
-            if self._look_again:
-                self._look_again, self.position, self.begins = False, None, ""
+        while here is not None:
+            self._permit.check()
             if self.begins:
                 return
             if self.position is None:
@@ -278,13 +281,9 @@ class Sender(ABC):
     # -- progress -------------------------------------------------------------------------------------------------
 
     def _sent(self, size: int) -> None:
-        self._check_pause(self._meter)
+        # Later it could take the place of what somebody else has written under that name.
+        self._permit.check()
         self._meter.sent(size)
-
-    def _check_pause(self, meter: Meter) -> None:
-        if self._paused.is_set():
-            # Later it could take the place of what somebody else has written under that name.
-            raise PausedError(f"{self._database.path} was paused while {meter.progress.object_name} was written")
 
     def _finished(self, meter: Meter, stored: int) -> None:
         name = meter.progress.object_name

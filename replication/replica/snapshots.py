@@ -8,7 +8,7 @@ where to go on. It leaves to the caller when to write one, and errors.
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Literal
@@ -29,17 +29,19 @@ from replication.permissions import mode_beside
 from replication.position import Position
 from replication.replica.compare import DivergedError, check_snapshot
 from replication.replica.lineage import lineage
+from replication.replica.permit import Always, Permit
 from replication.replica.progress import Meter
 from replication.replica.recovery import recover
 from replication.replica.remembered import forget, remember
 from replication.replica.sender import NOTE_VERSION, Sender
+from replication.replica.upload import local_files
 from replication.steps import reached
 from replication.storage.names import snapshot_name
 from replication.storage.replica_client import ReplicaClient
 
 FIRST_BYTES_MAX = 1 << 20
 """A first snapshot up to this size is written by whoever sends segments: it takes no longer than one of them may."""
-MENDED = (DivergedError, PausedError, PlaceLostError)
+MENDED = (DivergedError, PlaceLostError)
 """What `_mend` has an answer to."""
 
 
@@ -51,8 +53,10 @@ class Snapshots(Sender):
     through no long request of its own.
     """
 
-    def __init__(self, name: str, client: ReplicaClient, database: Database, emit: Emit) -> None:
-        super().__init__(name, client, database, emit, lambda: time.monotonic())
+    def __init__(
+        self, name: str, client: ReplicaClient, database: Database, emit: Emit, permit: Permit | None = None
+    ) -> None:
+        super().__init__(name, client, database, emit, permit or Always(), lambda: time.monotonic())
         self.unproven = False
         """The place is to be listed once, for a generation began there."""
         self.snapshot_time = 0.0
@@ -71,6 +75,21 @@ class Snapshots(Sender):
         """True if a snapshot that waited for an index to begin can be written."""
         after, here = self._wanted_after, self._database.position
         return after is not None and here is not None and here.index != after
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        """A block in which the position is ours alone; raises PausedError where nothing may begin, or go on."""
+        with self._permit.working(), self._lock, local_files():
+            # Whoever had it before may have hung, and the database be paused since.
+            self._permit.check()
+            yield
+
+    @contextmanager
+    def _duty_turn(self) -> Iterator[None]:
+        """A block in which no other duty of this replica is under way; raises as `_turn` does."""
+        with self._permit.working(), self._duty, local_files():
+            self._permit.check()
+            yield
 
     # -- of a duty: `_duty` is held, `_lock` is not ----------------------------------------------------------------
 
@@ -213,7 +232,7 @@ class Snapshots(Sender):
 
     def _counted(self, chunks: Iterator[bytes], meter: Meter, breaks_off: bool) -> Iterator[bytes]:
         for chunk in chunks:
-            self._check_pause(meter)
+            self._permit.check()
             if breaks_off and self._ending.is_set():
                 raise PausedError(f"{meter.progress.object_name} was broken off, for the program ends")
             meter.sent(len(chunk))
@@ -265,7 +284,7 @@ class Snapshots(Sender):
         self.snapshot_at = time.monotonic() - max(0.0, time.time() - when)
 
     def _mend(self, error: Exception) -> None:
-        """What follows from an error that is no failure: another history begins a generation, a pause ends a write."""
+        """What follows from an error beside the next try: another history is left for a new generation."""
         if isinstance(error, DivergedError):
             # Said loudly if it is another program's doing.
             self._others.tell(error, self.position)

@@ -43,7 +43,7 @@ def restore_over(
     options: RestoreOptions,
     kept: Path,
     pause: Callable[[], None] = lambda: None,
-    resume: Callable[[], None] = lambda: None,
+    resume: Callable[[], object] = lambda: None,
     progress: Callable[[Progress], None] = lambda progress: None,
     cancel: threading.Event | None = None,
     since: Look | None = None,

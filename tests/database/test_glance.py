@@ -86,7 +86,7 @@ def test_after_a_change_a_sync_is_asked_for_once_more_since_times_are_coarse(ben
         lambda bench: replace_with_a_copy(bench.folder / "meta" / LOCK_NAME),
         lambda bench: shutil.rmtree(bench.folder / "meta"),
         lambda bench: bench.database.request_generation("asked for"),
-        lambda bench: bench.database.pause(),
+        lambda bench: bench.database.let_go(),
     ],
     ids=[
         "wal removed",

@@ -6,15 +6,16 @@ the deadline at which a test that would hang fails.
 
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import pytest
 
 from replication.database import image
-from replication.errors import StorageError
+from replication.errors import DatabaseError, PausedError, StorageError
 from replication.replica import snapshots
 from replication.replica.replica import Replica
 from replication.storage.memory import MemoryStorage
+from replication.storage.replica_client import ReplicaClient
 from tests.replica.bench import Bench, Timed
 
 DEADLINE_SECONDS = 20.0
@@ -59,6 +60,29 @@ class GatedStorage(MemoryStorage):
             assert self.go_on.wait(DEADLINE_SECONDS), "nobody let it go"
 
 
+class Pauses:
+    """A permit that a test takes away and gives back."""
+
+    def __init__(self) -> None:
+        self.paused = False
+
+    def working(self) -> AbstractContextManager[None]:
+        self.check()
+        return nullcontext()
+
+    def check(self) -> None:
+        if self.paused:
+            raise PausedError("paused")
+
+
+@pytest.fixture
+def permit(bench: Bench, store: GatedStorage) -> Pauses:
+    """Asked by replica "a"."""
+    made = Pauses()
+    bench.replicas["a"] = Replica("a", ReplicaClient(store), bench.database, bench.emit, made)
+    return made
+
+
 @pytest.fixture
 def store(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> GatedStorage:
     """The store of replica "a", for a database of which a snapshot is read in several pieces."""
@@ -100,8 +124,12 @@ def arrives(bench: Bench, replica: Replica) -> None:
     """A commit is made, and is in the replica right after that."""
     bench.commit()
     in_time = threading.Event()
-    thread = threading.Thread(target=lambda: (replica.send(), in_time.set()), daemon=True)
-    thread.start()
+
+    def send() -> None:
+        replica.send()
+        in_time.set()
+
+    threading.Thread(target=send, daemon=True).start()
     assert in_time.wait(DEADLINE_SECONDS), "the segment waits"
     assert replica.position == bench.database.position
     assert bench.restored() == bench.app.sha256()
@@ -204,7 +232,7 @@ def test_the_large_first_snapshot_comes_before_all_segments(
 
 @pytest.mark.parametrize("how", ["fails", "answer lost", "another generation", "paused"])
 def test_a_large_first_snapshot_that_comes_to_nothing_is_begun_again(
-    bench: Bench, store: GatedStorage, monkeypatch: pytest.MonkeyPatch, how: str
+    bench: Bench, store: GatedStorage, permit: Pauses, monkeypatch: pytest.MonkeyPatch, how: str
 ) -> None:
     monkeypatch.setattr(snapshots, "FIRST_BYTES_MAX", 1024)
     replica = bench.replica()
@@ -219,18 +247,21 @@ def test_a_large_first_snapshot_that_comes_to_nothing_is_begun_again(
         with pytest.raises(StorageError, match=str(error)):
             replica.begin()
     else:
-        pausing = threading.Thread(target=replica.pause)
-        with beside(store, replica.begin, "put", "/snapshots/00000000"):
+
+        def begin() -> None:
+            with nullcontext() if how == "paused" else pytest.raises(DatabaseError, match="taken again"):
+                assert not replica.begin()
+
+        with beside(store, begin, "put", "/snapshots/00000000"):
             if how == "paused":
-                pausing.start()
-                assert replica._paused.wait(DEADLINE_SECONDS)
+                permit.paused = True
             else:
                 bench.database.request_generation("test")
                 bench.commit()
         if how == "paused":
-            pausing.join(DEADLINE_SECONDS)
             assert store.names() == []
-            replica.resume()
+            replica.let_go()
+            permit.paused = False
     for _ in range(3):
         bench.commit()
         replica.sync()
@@ -243,11 +274,10 @@ def test_a_large_first_snapshot_that_comes_to_nothing_is_begun_again(
 def test_a_segment_arrives_while_retention_hangs(
     bench: Bench, store: GatedStorage, monkeypatch: pytest.MonkeyPatch, verb: str
 ) -> None:
-    replica, timed = begun(bench), Timed(bench)
+    timed = Timed(bench)
     monkeypatch.setattr(snapshots, "time", timed.module())
-    replica.send()
+    replica = begun(bench)
     timed.wait(10.0)
-    bench.commit()
     replica.snapshot()
     timed.wait(10.0)
     with beside(store, lambda: replica.enforce_retention(1.0, timed.host_time()), verb, "generations/"):
@@ -283,24 +313,30 @@ def test_a_segment_that_is_stored_while_the_place_is_listed_is_no_loss_and_is_no
     assert lost in replica.standing.lost
 
 
-def test_a_pause_breaks_a_snapshot_off_and_waits_for_it(bench: Bench, store: GatedStorage) -> None:
+def test_a_pause_breaks_a_snapshot_off(bench: Bench, store: GatedStorage, permit: Pauses) -> None:
     replica = begun(bench)
-    pausing = threading.Thread(target=replica.pause)
-    with beside(store, replica.snapshot, "put", "/snapshots/00000001"):
-        pausing.start()
-        assert replica._paused.wait(DEADLINE_SECONDS)
-        assert pausing.is_alive()
-    pausing.join(DEADLINE_SECONDS)
-    assert not pausing.is_alive()
+
+    def snapshot() -> None:
+        with pytest.raises(PausedError):
+            replica.snapshot()
+
+    with beside(store, snapshot, "put", "/snapshots/00000001"):
+        permit.paused = True
     assert [name for name in store.names() if "/snapshots/00000001" in name] == []
-    replica.resume()
+    replica.let_go()
+    permit.paused = False
     arrives(bench, replica)
     bench.check()
 
 
 def test_the_end_of_the_program_breaks_off_what_nothing_waits_for(bench: Bench, store: GatedStorage) -> None:
     replica = begun(bench)
-    with beside(store, replica.snapshot, "put", "/snapshots/00000001"):
+
+    def snapshot() -> None:
+        with pytest.raises(PausedError):
+            replica.snapshot()
+
+    with beside(store, snapshot, "put", "/snapshots/00000001"):
         replica.end()
     assert [name for name in store.names() if "/snapshots/00000001" in name] == []
     arrives(bench, replica)

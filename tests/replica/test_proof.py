@@ -245,15 +245,18 @@ def test_a_duty_that_fails_is_a_warning_of_its_own_and_no_error(bench: Bench, er
     assert told == [("warning", "retention failed"), ("info", "retention goes on")]
 
 
-def test_a_duty_that_fails_stops_no_other_duty(settled: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_duty_that_fails_stops_no_other_duty(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """Removing is refused, as by a key without that right or an Object Lock: snapshots and proofs go on."""
-    storage, timed = settled.storages["a"], Timed(settled)
+    timed = Timed(bench)
     monkeypatch.setattr(snapshots, "time", timed.module())
-    runner = ReplicaRunner(settled.replica(), settled.database, Intervals(0, 1e-9, 1.0, 1e-9), settled.emit)
+    storage = bench.storages["a"]
+    runner = ReplicaRunner(bench.replica(), bench.database, Intervals(0, 1e-9, 1.0, 1e-9), bench.emit)
+    bench.commit()
+    bench.settle()
     for number in range(5):
         before = [name for name in storage.names() if "/snapshots/" in name]
-        settled.database.checkpoint()
-        settled.commit()
+        bench.database.checkpoint()
+        bench.commit()
         timed.wait(100.0)
         proven = runner.status(0.0).proven
         storage.fail("delete", AccessDeniedError("may not delete"), times=10)
@@ -268,4 +271,4 @@ def test_a_duty_that_fails_stops_no_other_duty(settled: Bench, monkeypatch: pyte
             assert status.duty_warning == "retention failed, commits go on: may not delete"
         assert status.proven > proven
         assert len([name for name in storage.names() if "/snapshots/" in name]) == len(before) + 1
-    settled.check()
+    bench.check()

@@ -13,12 +13,11 @@ from typing import Any
 
 import pytest
 
-from replication import engine as engine_module
 from replication.config import Config
 from replication.database import glance as glance_module
 from replication.database.database import Database
 from replication.database.glance import PLACES_GLANCES, Glance
-from replication.engine import Engine
+from replication.engine import Engine, making
 from replication.storage.location import FileLocation, Location
 from replication.storage.memory import MemoryStorage
 from tests.engine.running import config_of, running, until
@@ -76,7 +75,7 @@ def crowd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[int], Cr
         assert isinstance(location, FileLocation)
         return stores.setdefault(location.path.name, MemoryStorage())
 
-    monkeypatch.setattr(engine_module, "open_storage", open_memory)
+    monkeypatch.setattr(making, "open_storage", open_memory)
     return lambda count: Crowd(tmp_path, stores, count)
 
 

@@ -5,7 +5,9 @@ a snapshot that is stored lets the segments go. It leaves to the engine when a d
 """
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, suppress
 
+from replication.errors import PausedError
 from replication.pool import Job, Lane
 from replication.replica.outage import Outages
 from replication.replica.runner import ReplicaRunner
@@ -25,15 +27,17 @@ class Uploads:
         store: str,
         outages: "Outages[Uploads]",
         wake: Wake,
-        is_paused: Callable[[], bool],
+        working: Callable[[], AbstractContextManager[None]],
         done: Callable[[], None],
     ) -> None:
-        """`name` is for people, `store` is what fails together; `done` is called after each piece of work."""
+        """`name` is for people, `store` is what fails together; `working` is a block of work, and raises PausedError if
+        none may begin; `done` is called after each piece of it.
+        """
         self.runner = runner
         self._store = store
         self._outages = outages
         self._wake = wake
-        self._is_paused = is_paused
+        self._working = working
         self._done = done
         self.commits = Job(f"upload {name}", self._commits, self.lane(Work.COMMITS))
         self._first = Job(f"first snapshot {name}", self._begin, self.lane(Work.FIRST))
@@ -60,22 +64,23 @@ class Uploads:
     # -- jobs -----------------------------------------------------------------------------------------------------
 
     def _commits(self) -> float | None:
-        if self._is_paused():
-            return None
-        again = self.runner.run()
-        if self.runner.replica.begins:
-            self._wake(self._first, 0.0)
-        self._after_a_try()
-        return again
+        with suppress(PausedError), self._working():
+            again = self.runner.run()
+            if self.runner.replica.begins:
+                self._wake(self._first, 0.0)
+            self._after_a_try()
+            return again
+        # Whatever lets it go on wakes this job.
+        return None
 
     def _begin(self) -> float | None:
-        if self._is_paused():
-            return None
-        again = self.runner.begin()
-        self._after_a_try()
-        if again is None:
-            self.wake()
-        return again
+        with suppress(PausedError), self._working():
+            again = self.runner.begin()
+            self._after_a_try()
+            if again is None:
+                self.wake()
+            return again
+        return None
 
     def _after_a_try(self) -> None:
         self._done()
@@ -88,14 +93,14 @@ class Uploads:
             waiting.hurry()
 
     def _run_duties(self) -> float | None:
-        if self._is_paused():
-            return None
-        again = self.runner.duties.run()
-        self._done()
-        # What is there may have turned out not to be what was believed: a new position is looked for.
-        if not self.runner.caught_up():
-            self.wake()
-        return again
+        with suppress(PausedError), self._working():
+            again = self.runner.duties.run()
+            self._done()
+            # What is there may have turned out not to be what was believed: a new position is looked for.
+            if not self.runner.caught_up():
+                self.wake()
+            return again
+        return None
 
     def _validate(self) -> float | None:
         # A database that is let go of has no position: its validation waits for one.
