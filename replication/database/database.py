@@ -73,6 +73,8 @@ class Database:
         self._wanted_generation = ""
         self._left_wal: LeftWAL | None = None
         """The WAL of a file that is no longer there."""
+        self._cleaned: list[tuple[str, int]] = []
+        """The indexes at which this database and its replicas were when old WAL was last removed."""
 
     @property
     def locked(self) -> bool:
@@ -261,6 +263,9 @@ class Database:
             self.arrivals.forget(positions)
             # Segments go on while an image is read, which has pages of its commit, and of all since, from here.
             positions += [image.position for image in self._images()]
+            places = [(position.generation, position.index) for position in (here, *positions)]
+            if places == self._cleaned:
+                return
             needed = {position.generation for position in positions} | {here.generation}
             while self.generations and self.generations[0] not in needed:
                 self.shadow.remove_generation(self.generations[0])
@@ -268,6 +273,7 @@ class Database:
             if all(position.generation == here.generation for position in positions):
                 lowest = min([here.index, *(position.index for position in positions)])
                 self.shadow.remove_below(here.generation, lowest - 1)
+            self._cleaned = places
 
     def _images(self) -> list[Image]:
         """Those that are being read."""
@@ -553,7 +559,8 @@ class Database:
         try:
             held.copy()
         finally:
-            self.health = replace(self.health, wal_bytes=follower.wal_bytes)
+            if follower.wal_bytes != self.health.wal_bytes:
+                self.health = replace(self.health, wal_bytes=follower.wal_bytes)
             if follower.position != before:
                 self._publish(follower.position)
 

@@ -231,13 +231,11 @@ class Follower:
 
     def _copy_life(self, wal: int, counted: WALIndexHeader) -> None:
         """Copy up to what counts of the life that the WAL is in."""
-        header = _header(wal, counted)
-        if self.mark is None or counted.salts != self.mark.header.salts:
-            self._enter_life(header)
-        elif header != self.mark.header:
-            raise OverwrittenError("the header is not that of the life that was copied")
         mark = self.mark
-        assert mark is not None
+        if mark is None or counted.salts != mark.header.salts:
+            mark = self._enter_life(_header(wal, counted))
+        elif os.pread(wal, WAL_HEADER_SIZE, 0) != mark.header.pack():
+            raise OverwrittenError("the header is not that of the life that was copied")
         if counted.end < mark.offset:
             raise ContinuityLostError(OVERTAKEN)
         if counted.end > OFFSET_LIMIT_BYTES - 1:
@@ -249,7 +247,7 @@ class Follower:
             )
         self._append(wal, mark, counted.end, counted.sums)
 
-    def _enter_life(self, header: WALHeader) -> None:
+    def _enter_life(self, header: WALHeader) -> Mark:
         """The WAL was restarted: go on in the next index, unless nothing was ever copied into this one."""
         mark = self.mark
         if not self._may_restart:
@@ -267,6 +265,7 @@ class Follower:
                 reached("shadow: index sealed")
                 self.index += 1
         self.mark = Mark.start(header)
+        return self.mark
 
     def _append(self, wal: int, mark: Mark, end: int, sums: Sums) -> None:
         with self._shadow.append(self.generation, self.index) as shadow:

@@ -6,7 +6,6 @@ created, and where one is already its bytes must be ours. It knows neither locks
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import replace
 
 from replication.database.database import Database, Emit
 from replication.errors import ObjectExistsError, PausedError
@@ -250,7 +249,7 @@ class Sender(ABC):
             chunks = read_range(path, position.offset, stop, self._sent)
             stored = self.client.write_segment(position, chunks, note)
         reached("replica: segment stored")
-        self.position = replace(position, offset=stop)
+        self.position = Position(position.generation, position.index, stop)
         self._floor = 0
         self._finished(self._meter, stored)
         self._since.segment(position)
@@ -260,7 +259,7 @@ class Sender(ABC):
         """The segment at `position` was there: one of ours whose answer was lost, or what we had before a clone."""
         if end < self._floor:
             raise DivergedError(f"replica {self.name} lacks WAL that its newest snapshot holds")
-        self.position = replace(position, offset=end)
+        self.position = Position(position.generation, position.index, end)
         self._floor = 0
         self._meter.gave_up()
         self._since.segment(position)

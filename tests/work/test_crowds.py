@@ -180,9 +180,13 @@ def test_a_start_asks_little_of_a_store(crowd: Callable[[int], Crowd]) -> None:
     assert asked.total() <= REQUESTS_MAX * len(made.paths)
 
 
+LOOKS = 100
+
+
 def test_descriptors_of_a_database(crowd: Callable[[int], Crowd]) -> None:
     counts = []
     for databases in (1, 11):
         with crowd(databases).at_rest():
-            counts.append(len(os.listdir("/proc/self/fd")))  # noqa: PTH208 (a name is enough)
+            # A note that is being written at this very moment has a descriptor of its own.
+            counts.append(min(len(os.listdir("/proc/self/fd")) for _ in range(LOOKS)))  # noqa: PTH208 (a name is enough)
     assert counts[1] - counts[0] <= 10 * DESCRIPTORS_MAX
