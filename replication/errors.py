@@ -10,6 +10,7 @@
     │   ├── AccessDeniedError            7   wrong credentials or no permission
     │   ├── BucketNotFoundError          8   the bucket does not exist
     │   ├── PlaceLostError               6   the folder of a replica is not the one it was
+    │   ├── NotListedError               6   its listings do not show what is there
     │   ├── ObjectNotFoundError         11   one object is not there
     │   └── ObjectExistsError            6   an object that was to be made is there already
     ├── LocalFileError                  14   disk full, read-only folder, no permission here
@@ -92,6 +93,10 @@ class PlaceLostError(StorageError):
     """Where the replica was there is nothing, or something else, such as the mount point of a disk that is away."""
 
 
+class NotListedError(StorageError):
+    """Listings go on leaving out what is there: nothing can be restored from it, whatever arrives."""
+
+
 class ObjectNotFoundError(StorageError):
     """One object is not there."""
 
@@ -167,7 +172,7 @@ class CorruptObjectError(RestoreError):
 
 
 class IntegrityCheckError(RestoreError):
-    """SQLite's own check of the restored file failed; the file was removed."""
+    """SQLite's own check of the restored file failed, and it is not known whether the source fails it as well."""
 
     exit_code = 13
 

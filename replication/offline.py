@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from replication.config import DatabaseConfig
+from replication.database import soundness
 from replication.database.lock import holder
 from replication.database.notebook import NOTE_SECONDS_MIN, DatabaseNote, ReplicaNote, load
 from replication.database.origin import Origin
@@ -63,6 +64,8 @@ class ReplicaReport:
     proven: float = 0.0
     """When a listing last showed the newest position to be restorable; 0 if never."""
     lost: str = ""
+    duty_warning: str = ""
+    """Which of snapshots, proofs and retention fail although commits arrive, in words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,9 +188,10 @@ def _replica(local: Local, reach: Reach, now: float) -> ReplicaReport:
         last_error=note.last_error,
         last_error_time=note.last_error_time,
         verified=note.verified,
-        warning=shared,
+        warning=shared or soundness.words(soundness.recall(local.config.meta_path)),
         proven=note.proven,
         lost=note.lost,
+        duty_warning=note.duty_warning if running else "",
     )
 
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from importlib import import_module
 from typing import Any, NoReturn
 
-from replication.errors import ReplicationError, UsageError
+from replication.errors import ConfigError, ReplicationError, UsageError
 from tui.console import complain, escape_what_cannot_be_written, silence
 
 _INTERRUPTED = 130
@@ -62,7 +62,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         module = import_module(f"tui.verbs.{args.module}")
         return int(getattr(module, args.function)(args))
     except ReplicationError as error:
-        complain(str(error))
+        # Of a configuration all refusals are told, one line each.
+        for line in str(error).splitlines() if isinstance(error, ConfigError) else [str(error)]:
+            complain(line)
         return error.exit_code
     except KeyboardInterrupt:
         complain("interrupted")

@@ -55,6 +55,15 @@ def load_config(path: str | Path | None = None, expand_env: bool = True) -> Conf
     if expand_env:
         expansion = expand_environment(text, os.environ)
         text = expansion.text
+        for line in expansion.odd_lines:
+            # Nor what stands there, for the same reason.
+            problem = (
+                "has ${ with something else behind it than NAME}, NAME:-default} or NAME-default}; Litestream puts "
+                "nothing in its place. Write one of these, or use -no-expand-env where $ is meant as it is"
+            )
+            notes.refusals.append(refusal(file, line, "the line", problem))
+        # Whatever else is wrong may come of it.
+        notes.check()
         for line in expansion.unset_lines:
             # Neither the name nor the value: a $ inside a password looks like a variable too.
             notes.add(

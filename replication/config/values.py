@@ -59,7 +59,8 @@ class DatabaseConfig:
 class Config:
     """A whole configuration. `path` is None when it came from the command line.
 
-    `notes` are sentences for the log: what is allowed, but most likely not meant.
+    `notes` are sentences for the log: what is allowed, but most likely not meant. `information` is what was understood
+    although it is spelled in another way.
     """
 
     path: Path | None
@@ -68,6 +69,7 @@ class Config:
     exec_command: str | None = None
     logging: LoggingConfig = LoggingConfig()
     notes: tuple[str, ...] = ()
+    information: tuple[str, ...] = ()
 
 
 def default_meta_path(database_path: Path) -> Path:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from replication.database.database import Emit
-from replication.errors import PausedError, ReplicationError
+from replication.errors import NotListedError, PausedError, ReplicationError
 from replication.replica.backoff import duty_delay
 from replication.replica.replica import Replica
 from replication.status import Verification
@@ -60,6 +60,8 @@ class _Duty:
         self.failure = Failure()
         self.not_before = 0.0
         """After an error, or while something is waited for."""
+        self.shows_a_loss = False
+        """The error says that what has arrived cannot be restored."""
         self._told: tuple[str, float] = ("", NEVER)
 
     @property
@@ -71,15 +73,17 @@ class _Duty:
         wait = duty_delay(count, random.random(), self.interval)
         message, now = words(error), time.monotonic()
         self.failure, self.not_before = Failure(count, message, time.time() + wait), now + wait
+        self.shows_a_loss = isinstance(error, NotListedError)
         said, when = self._told
         if message != said or now >= when + ERROR_REPEAT_SECONDS:
             self._told = (message, now)
-            emit("warning", f"{self.name} failed", error=message, tries=count, next_try_in=f"{wait:.1f}s")
+            level = "error" if self.shows_a_loss else "warning"
+            emit(level, f"{self.name} failed", error=message, tries=count, next_try_in=f"{wait:.1f}s")
 
     def succeeded(self, emit: Emit) -> None:
         if self.failure.count:
             emit("info", f"{self.name} goes on", after_tries=self.failure.count)
-            self.failure, self._told = Failure(), ("", NEVER)
+            self.failure, self._told, self.shows_a_loss = Failure(), ("", NEVER), False
 
 
 class Duties:
@@ -157,8 +161,13 @@ class Duties:
     @property
     def warning(self) -> str:
         """What could not be done, in words; empty while all goes well."""
-        failing = [duty for duty in self._duties if duty.failure.count]
+        failing = [duty for duty in self._duties if duty.failure.count and not duty.shows_a_loss]
         return "; ".join(f"{duty.name} failed, commits go on: {duty.failure.message}" for duty in failing)
+
+    @property
+    def loss(self) -> Failure:
+        """The failure that says that what has arrived cannot be restored (promise 9); else one of no errors."""
+        return next((duty.failure for duty in self._duties if duty.shows_a_loss), Failure())
 
     @property
     def next_snapshot(self) -> float:

@@ -15,10 +15,10 @@ from contextlib import suppress
 from datetime import datetime
 from typing import Literal
 
+from replication.database import soundness
 from replication.database.database import Database, Emit
 from replication.errors import (
     DatabaseError,
-    IntegrityCheckError,
     LocalFileError,
     PausedError,
     RestoreCancelledError,
@@ -46,13 +46,11 @@ class Replica(Snapshots):
     ) -> None:
         super().__init__(name, client, database, emit, permit)
         self.verified: Verification | None = None
-        self._sick = False
-        """What was restored last is what SQLite calls damaged."""
 
     @property
     def warning(self) -> str:
-        """What a person should know of others who write here, or nothing."""
-        return self._others.warning
+        """What a person should know of others who write here, or of the database itself; or nothing."""
+        return self._others.warning or soundness.words(self._problems)
 
     @property
     def progress(self) -> Progress:
@@ -182,14 +180,13 @@ class Replica(Snapshots):
         self.verified = result
         level = {"ok": "info", "failed": "error", "inconclusive": "warning"}[outcome]
         self._emit(level, "verified", outcome=outcome, result=words, position=str(position or ""))
-        if outcome == "failed" and not self._sick and position is not None:
+        if outcome == "failed" and position is not None:
             # One that is let go of may have been changed by others, which the next verification tells.
             with suppress(PausedError), self._permit.working():
                 self._restart_from(position.generation, f"verification of replica {self.name} failed")
         return result
 
     def _compare(self, cancel: threading.Event) -> tuple[Position | None, Literal["ok", "failed", "inconclusive"], str]:
-        self._sick = False
         with self._permit.working(), local_files():
             try:
                 # First its snapshot, if it has none of this generation: that would be of a later commit.
@@ -205,17 +202,19 @@ class Replica(Snapshots):
                 return position, "inconclusive", "a new generation began meanwhile"
         # No lock is held: what is sent meanwhile comes after the position.
         try:
-            restored = restored_digest(self.client, position, self._database.meta_path, cancel)
+            restored, problems = restored_digest(self.client, position, self._database.meta_path, cancel)
         except RestoreCancelledError:
             raise
-        except IntegrityCheckError as error:
-            # Then the source is sick too, or all but its pages: another snapshot of it would mend nothing.
-            self._sick = True
-            return position, "failed", str(error)
         except RestoreError as error:
             return position, "failed", str(error)
         if restored != digest:
             return position, "failed", "what was restored differs from the database at the same commit"
+        self._problems = problems
+        soundness.remember(self._database.meta_path, problems)
+        if problems:
+            # Another generation would mend nothing: the application's own database is so.
+            words = f"restored, and equal to the database, which itself fails SQLite's check: {'; '.join(problems)}"
+            return position, "ok", words
         return position, "ok", "restored, checked, and equal to the database"
 
     # -- duties: `_duty` is held in all that follows, `_lock` is not ----------------------------------------------

@@ -121,6 +121,7 @@ class ReplicaRunner:
         lag = self._lag(position, now) if pending else 0.0
         state = "ok"
         standing = replica.standing
+        failure = failure if failure.count else duties.loss
         if not failure.count and standing.broken:
             failure = Failure(1, standing.broken, 0.0)
         if failure.count:

@@ -13,7 +13,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Literal
 
-from replication.database import unwritten
+from replication.database import soundness, unwritten
 from replication.database.database import Database, Emit
 from replication.database.image import Image
 from replication.database.origin import Origin
@@ -63,6 +63,8 @@ class Snapshots(Sender):
         """When the newest snapshot was written, in seconds since the epoch; 0 if it is not known."""
         self.snapshot_at = 0.0
         """The same of time.monotonic."""
+        self._problems = soundness.recall(database.meta_path)
+        """What SQLite's check says of the database itself, as far as it is known."""
         self._duty = threading.Lock()
         self._lock = threading.Lock()
         self._ending = threading.Event()
@@ -201,6 +203,8 @@ class Snapshots(Sender):
             "reason": origin.reason,
             **lineage(self.client, origin),
         }
+        if self._problems:
+            note["check"] = soundness.noted(self._problems)
         if theirs := self._others.parted_from(origin):
             note["beside"] = " ".join(theirs)
         self._emit("info", "write snapshot", position=str(position), size=image.size)

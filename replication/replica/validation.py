@@ -3,9 +3,7 @@
 The restored file is temporary and goes whatever happens. What follows from a difference is the caller's business.
 """
 
-import hashlib
 import threading
-from collections.abc import Iterable
 from pathlib import Path
 
 from replication.database.database import Database
@@ -14,6 +12,7 @@ from replication.restore.choose import Source
 from replication.restore.restore import RestoreOptions, restore
 from replication.restore.scratch import scratch
 from replication.restore.target import AtIndex, AtPosition, Target
+from replication.sqlite.content import digest
 from replication.storage.replica_client import ReplicaClient
 
 SCRATCH_PREFIX = "validate-"
@@ -23,11 +22,13 @@ _READ_BYTES = 1 << 20
 def source_digest(database: Database) -> tuple[Position, str]:
     """The newest commit of a database and the digest of its pages. Raises DatabaseError."""
     with database.image() as image:
-        return image.position, _digest(image.chunks())
+        return image.position, digest(image.chunks())
 
 
-def restored_digest(client: ReplicaClient, position: Position, folder: Path, cancel: threading.Event) -> str:
-    """The digest of what a replica restores to at `position`, restored below `folder`.
+def restored_digest(
+    client: ReplicaClient, position: Position, folder: Path, cancel: threading.Event
+) -> tuple[str, tuple[str, ...]]:
+    """The digest of what a replica restores to at `position`, restored below `folder`, and what SQLite finds wrong.
 
     Raises whatever a restore raises: then the replica is not restorable, or could not be asked.
     """
@@ -40,10 +41,12 @@ def restored_digest(client: ReplicaClient, position: Position, folder: Path, can
             integrity_check="quick",
             # A snapshot of that very commit proves nothing about the WAL that the next commit continues.
             thorough=True,
+            # A source that fails the check itself is told by its pages.
+            known=lambda path, problems: "it is compared with the source",
         )
-        restore([Source("replica", client)], output, options, cancel=cancel)
+        result = restore([Source("replica", client)], output, options, cancel=cancel)
         with output.open("rb") as file:
-            return _digest(iter(lambda: file.read(_READ_BYTES), b""))
+            return digest(iter(lambda: file.read(_READ_BYTES), b"")), result.problems
 
 
 def _target(client: ReplicaClient, position: Position) -> Target:
@@ -56,10 +59,3 @@ def _target(client: ReplicaClient, position: Position) -> Target:
     if any(snapshot.index == position.index for snapshot in client.snapshots(position.generation)):
         return AtPosition(position)
     return AtIndex(position.index - 1)
-
-
-def _digest(pieces: Iterable[bytes]) -> str:
-    digest = hashlib.blake2b(digest_size=16)
-    for piece in pieces:
-        digest.update(piece)
-    return digest.hexdigest()

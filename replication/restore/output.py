@@ -2,11 +2,12 @@
 anything.
 
 Its promise: the output path either holds the complete, synced file or is as it was before, with nothing left
-beside it; what a killed restore left behind is removed by the next one to the same path.
+beside it but what was asked to be kept; what a killed restore left behind is removed by the next one to the same path.
 """
 
 import errno
 import fcntl
+import filecmp
 import hashlib
 import os
 import re
@@ -28,6 +29,10 @@ _SIDE_FILES = {
 }
 _NAME_BYTES_MAX = 200
 """A longer file name goes into the temporary name as a hash, for names end at 255 bytes."""
+KEPT_SUFFIX = ".failed-check"
+"""After the name of an output that fails SQLite's check, and is kept."""
+KEPT_ASIDE_MAX = 3
+"""As many are kept: who restores in a loop shall not fill the disk."""
 _FOLDER_MODE = 0o700
 _FILE_MODE = 0o600
 NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EMLINK, errno.ENOSYS)
@@ -107,6 +112,30 @@ class Output:
             for folder in self._made:
                 sync_folder(folder.parent)
         reached("output: in place")
+
+    def keep_aside(self) -> Path:
+        """Give the synced file a name beside the output that says what it is, replacing nothing; the name.
+
+        One with the same bytes is there already if the same was restored before: then this one goes. Raises
+        LocalFileError if there are as many as are kept.
+        """
+        for number in range(1, KEPT_ASIDE_MAX + 1):
+            kept = self.path.with_name(self.path.name + KEPT_SUFFIX + (f"-{number}" if number > 1 else ""))
+            if os.path.lexists(kept):
+                with local_errors(kept):
+                    if kept.is_file() and not kept.is_symlink() and filecmp.cmp(kept, self.temporary, shallow=False):
+                        return kept
+                continue
+            place, self.path = self.path, kept
+            try:
+                self.put_in_place()
+            finally:
+                self.path = place
+            return kept
+        raise LocalFileError(
+            f"{self.path} was restored and fails SQLite's check, and {KEPT_ASIDE_MAX} others that do are kept beside "
+            f"it as {self.path.name}{KEPT_SUFFIX} already, so this one was removed. Look at them, and move them away."
+        )
 
     def _make_folder(self) -> None:
         missing = []

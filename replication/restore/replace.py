@@ -76,7 +76,7 @@ def restore_over(
                 with local_errors(fresh):
                     # What a killed process left; whoever is alive holds the lock of `keeping`.
                     fresh.unlink(missing_ok=True)
-                result = restore(sources, fresh, replace(options, private=True), progress, cancel)
+                result = restore(sources, fresh, replace(options, private=True, keep_failed=False), progress, cancel)
                 try:
                     with alone(real) as held:
                         stop = cancel or threading.Event()

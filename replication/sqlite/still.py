@@ -18,6 +18,7 @@ import apsw
 from replication.errors import DatabaseError
 from replication.sqlite.checksum import FRAME_HEADER_SIZE, WAL_HEADER_SIZE
 from replication.sqlite.errors import DatabaseBusyError, sqlite_errors
+from replication.sqlite.integrity import Thoroughness, problems_of
 from replication.sqlite.wal_index import WALIndex, WALIndexHeader
 
 TRIES_MAX = 1000
@@ -45,6 +46,10 @@ class Still:
         """Whether the database file has these bytes, and them, with zeros beyond its end; the WAL is not looked at."""
         with sqlite_errors(self.path):
             return self._connection.read("main", 0, offset, size)
+
+    def problems(self, thoroughness: Thoroughness) -> list[str]:
+        """What SQLite finds wrong with the commit that is read. Raises integrity.Inconclusive."""
+        return problems_of(self._connection, thoroughness, lambda: False)
 
     def was_restarted(self) -> bool:
         """True if the WAL is another life by now.

@@ -32,8 +32,20 @@ _BAD_ESCAPE = re.compile(r"%(?![0-9a-fA-F]{2})")
 QUERY_KEYS = ("endpoint", "region", "force-path-style", "skip-verify")
 """What may follow the question mark of an s3 URL."""
 
-NOT_BUILT_TYPES = ("gs", "gcs", "abs", "azure", "sftp", "nats", "webdav", "webdavs", "oss")
-"""Stores that some Litestream knows and this program does not."""
+_GOOGLE = "use type s3 with endpoint https://storage.googleapis.com and an HMAC key of the bucket's service account"
+_MOUNT = "mount it, as with {}, and use type file"
+NEAREST_WAY = {
+    "gs": _GOOGLE,
+    "gcs": _GOOGLE,
+    "abs": _MOUNT.format("blobfuse2 or rclone mount"),
+    "azure": _MOUNT.format("blobfuse2 or rclone mount"),
+    "sftp": _MOUNT.format("sshfs"),
+    "nats": "use s3 or file",
+    "webdav": _MOUNT.format("rclone mount or davfs2"),
+    "webdavs": _MOUNT.format("rclone mount or davfs2"),
+    "oss": "use type s3 with endpoint https://oss-REGION.aliyuncs.com and force-path-style: false",
+}
+"""Stores that some Litestream knows and this program does not, and how data may get there all the same."""
 
 _REGION = re.compile(r"[a-zA-Z0-9-]{1,64}")
 _BOOLEANS = {"1": True, "t": True, "true": True, "0": False, "f": False, "false": False}
@@ -53,8 +65,8 @@ def parse_replica_url(text: str) -> Location:
         shown = f": {text}" if "@" not in text else ""
         raise ConfigError(f"replica url scheme required{shown}; write s3://BUCKET/PATH or file:///ABSOLUTE/PATH")
     scheme, host, path, query, fragment = match[1].lower(), match[2], match[3], match[4], match[5]
-    if scheme in NOT_BUILT_TYPES:
-        raise ConfigError(f"replica type {scheme} is not built yet; use s3 or file")
+    if scheme in NEAREST_WAY:
+        raise ConfigError(f"replica type {scheme} is not built yet; {NEAREST_WAY[scheme]}")
     if scheme not in ("s3", "file"):
         raise ConfigError(f"unknown replica type {scheme}; use s3 or file")
     if "@" in host:
@@ -116,9 +128,10 @@ def _s3_location(host: str, path: str, query: str | None) -> S3Location:
 
 def _query_options(query: str | None) -> dict[str, str]:
     options: dict[str, str] = {}
-    for key, value in parse_qsl((query or "?")[1:], keep_blank_values=True):
+    for written, value in parse_qsl((query or "?")[1:], keep_blank_values=True):
+        key = _plain(written)
         if key not in QUERY_KEYS:
-            raise ConfigError(_unknown_key(key))
+            raise ConfigError(_unknown_key(written))
         if key in options:
             raise ConfigError(f"the s3 replica URL has {key} twice in its query")
         if not value:
@@ -133,10 +146,14 @@ def _unknown_key(key: str) -> str:
             f"the s3 replica URL has {key} in its query, but keys are not read from a URL; set them in the "
             "configuration or the environment"
         )
-    plain = re.sub(r"(?<=[a-z])([A-Z])", r"-\1", key).lower().replace("_", "-")
-    nearest = difflib.get_close_matches(plain, QUERY_KEYS, n=1)
+    nearest = difflib.get_close_matches(_plain(key), QUERY_KEYS, n=1)
     hint = f"did you mean {nearest[0]}?" if nearest else f"it may have {', '.join(QUERY_KEYS)}"
     return f"the s3 replica URL has an unknown key {key!r} in its query; {hint}"
+
+
+def _plain(key: str) -> str:
+    """`forcePathStyle` and `force_path_style`, which people write as well, are force-path-style."""
+    return re.sub(r"(?<=[a-z])([A-Z])", r"-\1", key).lower().replace("_", "-")
 
 
 def _boolean(options: dict[str, str], key: str) -> bool | None:

@@ -77,6 +77,8 @@ def _config(args: Namespace) -> Config:
 
 
 def _announce(config: Config) -> None:
+    for words in config.information:
+        logger.info(words)
     for database in config.databases:
         logger.info("initialized db", extra=attrs(path=database.path))
         for replica in database.replicas:

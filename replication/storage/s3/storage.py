@@ -95,6 +95,9 @@ class S3Storage(Storage):
         found: set[str] = set()
         for page in self._pages(full, delimiter="/"):
             found.update(item.removeprefix(full).rstrip("/") for item in page.prefixes)
+            # A server that does not know the delimiter lists whatever is below.
+            below = (item.key.removeprefix(full).partition("/") for item in page.objects)
+            found.update(name for name, slash, rest in below if slash and rest)
         names = sorted(name for name in found if is_object_name(name))
         if self._location.endpoint is None:
             return names
