@@ -11,7 +11,7 @@ import stat
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -73,6 +73,8 @@ class Database:
         self._wanted_generation = ""
         self._left_wal: LeftWAL | None = None
         """The WAL of a file that is no longer there."""
+        self._left_file: tuple[tuple[int, int], Written] | None = None
+        """That file, if it was seen to go: it may come back, as with a volume that is mounted again."""
         self._cleaned: list[tuple[str, int]] = []
         """The indexes at which this database and its replicas were when old WAL was last removed."""
 
@@ -235,17 +237,16 @@ class Database:
 
     def close(self) -> None:
         """Let go of the database; the WAL stays for the next start. The shadow WAL is made durable first."""
-        with self._lock:
+        with self._lock, ExitStack() as always:
+            # Whatever fails of it, nothing stays held.
+            always.callback(self._release_claim)
+            always.callback(self._release_engine_lock)
+            always.callback(self._let_go)
             if self._held is not None and self._held.follower is not None:
                 with suppress(LocalFileError):
                     self._held.follower.make_durable()
                     reached("shadow: durable at the end")
                 self._describe_files(self._held, str(self._held.follower.position))
-            self._let_go()
-            if self._engine_lock is not None:
-                self._engine_lock.release()
-                self._engine_lock = None
-            self._release_claim()
 
     def end(self, here: Position, generation: str, index: int) -> int:
         """The end of what is committed in one shadow file, `here` being `position` as read before."""
@@ -351,6 +352,11 @@ class Database:
             self._release_claim()
         self._claim = Claim.take(self.path)
 
+    def _release_engine_lock(self) -> None:
+        if self._engine_lock is not None:
+            lock, self._engine_lock = self._engine_lock, None
+            lock.release()
+
     def _release_claim(self) -> None:
         if self._claim is not None:
             self._claim.release()
@@ -360,8 +366,7 @@ class Database:
         """Start over with a meta folder that was removed: its lock keeps no other engine away, its WAL is gone."""
         if self._engine_lock is not None and not self._engine_lock.is_in_place:
             self._let_go()
-            self._engine_lock.release()
-            self._engine_lock = None
+            self._release_engine_lock()
             self._wanted_generation = "local folder removed while replicating"
 
     def _current(self) -> Held:
@@ -372,13 +377,13 @@ class Database:
     def _take_hold(self) -> Held:
         """Pin the reader, unless SQLite would mix the file with the WAL of another."""
         wal_path = Path(f"{os.path.realpath(self.path)}-wal")
-        if self._left_wal is not None and self._left_wal.is_at(wal_path):
+        if self._left_wal is not None and self._left_wal.is_at(wal_path) and not self._came_back():
             raise DatabaseError(
                 f"{self.path} was replaced, but {wal_path.name} still belongs to the file before, and SQLite would mix "
                 f"the two; if a restored or copied file was put there, stop the application and remove "
                 f"{wal_path.name} and {wal_path.name[:-4]}-shm beside it"
             )
-        self._left_wal = None
+        self._left_wal = self._left_file = None
         if self._wanted_generation == SHM_REMOVED and (users := openers_of_removed(Path(f"{str(wal_path)[:-4]}-shm"))):
             # With a -shm of ours in its place what they have committed would not count, even once they are gone.
             raise DatabaseError(
@@ -393,6 +398,11 @@ class Database:
         if self._held.switched:
             self._emit("info", "database switched to WAL mode")
         return self._held
+
+    def _came_back(self) -> bool:
+        """True if the file at the path is the one that was there before it went: its WAL is its own."""
+        status = self.path.stat()
+        return self._left_file == ((status.st_dev, status.st_ino), Written.of(status))
 
     def _leave_foreign_wal(self, wal_path: Path) -> None:
         """Another file was put under the WAL, and SQLite passes over the frames that were copied back: empty it.
@@ -518,8 +528,8 @@ class Database:
 
     def _let_go(self) -> None:
         if self._held is not None:
-            self._held.close()
-        self._held = None
+            held, self._held = self._held, None
+            held.close()
 
     # -- one pass -------------------------------------------------------------------------------------------------
 
@@ -536,6 +546,7 @@ class Database:
                 held.follower.end_generation()
                 if held.lost_its_file:
                     self._left_wal = held.follower.left_wal()
+                    self._left_file = (held.identity, held.files.written)
                 elif str(lost) == WRITTEN:
                     held.let_go_of_a_foreign_file()
             self._let_go()

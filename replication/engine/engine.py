@@ -14,7 +14,7 @@ from replication.control import BY_HAND
 from replication.engine.drain import Drain
 from replication.engine.lifecycle import Phase
 from replication.engine.making import make_worker
-from replication.engine.shared import Shared
+from replication.engine.shared import BREAK_OFF_SECONDS_MIN, Shared
 from replication.engine.worker import Worker
 from replication.errors import DatabaseError, DatabaseLockedError, ReplicationError
 from replication.events import Event
@@ -27,8 +27,6 @@ from replication.status import EngineStatus, Verification
 
 CLOSE_SECONDS_MAX = 10.0
 """How long a close waits for the last sync and upload."""
-BREAK_OFF_SECONDS_MIN = 0.5
-"""So long whatever is still under way at the end of that has to break off."""
 WATCHER_SECONDS_MAX = 1.0
 FIRST_LOOK_SECONDS_MAX = 5.0
 
@@ -95,7 +93,9 @@ class Engine:
 
         Blocks until it is let go of; raises PausedError if it goes on before that. With a lease it has to be renewed.
         """
-        self._named(database).pause(holder, lease_seconds)
+        worker = self._named(database)
+        worker.hold(holder, lease_seconds)
+        worker.life.wait_paused(holder)
 
     def renew(self, database: str, holder: str, lease_seconds: float) -> None:
         """Keep a database paused for so long from now on; raises PausedError if `holder` has lost it."""
@@ -133,8 +133,8 @@ class Engine:
             Drain(last, self._shared, deadline).run()
         for worker in self._workers:
             worker.life.drained()
-        deadline = max(deadline, time.monotonic() + BREAK_OFF_SECONDS_MIN)
         alive += self._shared.close(deadline)
+        deadline = max(deadline, time.monotonic() + BREAK_OFF_SECONDS_MIN)
         for worker in self._workers:
             if worker.life.wait(lambda state: not state.at_work, deadline - time.monotonic()):
                 worker.end()

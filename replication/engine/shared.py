@@ -16,6 +16,8 @@ from replication.replica.outage import Outages
 from replication.work import COMMITS_AT_ONCE
 
 SYNC_THREADS_MAX = 2
+BREAK_OFF_SECONDS_MIN = 0.5
+"""So long whatever is still under way at the end of a close has to break off."""
 
 
 class Shared:
@@ -69,9 +71,12 @@ class Shared:
         return [] if self._watcher is None or self._watcher.close(timeout_seconds) else ["watcher"]
 
     def close(self, deadline: float) -> list[str]:
-        """End the threads; the names of those that did not end by `deadline`, of time.monotonic."""
+        """End the threads; the names of those that did not end by `deadline`, of time.monotonic.
+
+        Each pool has BREAK_OFF_SECONDS_MIN at least, lest those of one be named for what hangs in the other.
+        """
         pools = [pool for pool in (self._sync_pool, self._upload_pool) if pool is not None]
-        return [name for pool in pools for name in pool.close(deadline - time.monotonic())]
+        return [name for pool in pools for name in pool.close(max(BREAK_OFF_SECONDS_MIN, deadline - time.monotonic()))]
 
     def _crashed(self, job: Job, error: BaseException) -> None:
         self.events.emit("error", "a job failed unexpectedly", job=job.name, error=f"{type(error).__name__}: {error}")

@@ -120,12 +120,11 @@ class Worker:
         """The last work under way has ended, and a pause waits for that."""
         self._shared.wake_sync(self._let_go_job)
 
-    def pause(self, holder: str, lease_seconds: float | None) -> None:
-        """Let go of it for `holder`, and wait until that is done; raises PausedError if it goes on before."""
+    def hold(self, holder: str, lease_seconds: float | None) -> None:
+        """Let go of it for `holder` as soon as nothing is under way."""
         until = self.life.hold(holder, lease_seconds)
         self._shared.wake_sync(self._let_go_job)
         self._watch_lease(until)
-        self.life.wait_paused(holder)
 
     def renew(self, holder: str, lease_seconds: float) -> None:
         """Keep it paused; raises PausedError if `holder` does so no longer."""
