@@ -16,6 +16,8 @@ from benchmarks.stage import MEGABYTE, Figures, Stage
 from benchmarks.stores import S3Store, file_store, place
 from tests.peers import clean_environment
 
+OFTEN = Intervals(sync="100ms", monitor="100ms")
+"""All three upload so often that what is waited for is the trouble, and not the next tick."""
 GAP_SECONDS = 0.25
 """Between two commits into one database."""
 AFTER_SECONDS = 5.0
@@ -46,7 +48,7 @@ def own_snapshot(stage: Stage) -> float:
     """A database of 30 MB on a line of 1 MB/s gets a snapshot, as at each snapshot-interval."""
     seconds = stage.scaled(OWN_BYTES / LINE_BYTES_PER_SECOND, 2)
     [path] = stage.paths(1)
-    with _filled(stage, [path], OWN_BYTES) as writer, stage.running([path], Intervals(snapshot="5s")) as program:
+    with _filled(stage, [path], OWN_BYTES) as writer, stage.running([path], replace(OFTEN, snapshot="5s")) as program:
         stage.wait([_token(stage, 0, "end")], program)
         with _shaped(stage, LINE_BYTES_PER_SECOND):
             return _commit(stage, program, writer, [0], 5 + 1.5 * seconds)
@@ -61,7 +63,7 @@ def validation(stage: Stage) -> float:
             stage.folder / "config.yml",
             dict(enumerate(paths)),
             stage.store,
-            Intervals(validation="5s"),
+            replace(OFTEN, validation="5s"),
             validated=range(count),
         )
         with stage.program.replicating(config, stage.store) as program:
@@ -83,9 +85,7 @@ def silent(stage: Stage) -> float | None:
         first = [_token(stage, number, "first") for number in numbers]
         files.sought.expect(first)
         writer.commit(first)
-        config = stage.program.configure(
-            stage.folder / "config.yml", dict(enumerate(paths)), files, Intervals(), [server]
-        )
+        config = stage.program.configure(stage.folder / "config.yml", dict(enumerate(paths)), files, OFTEN, [server])
         with stage.program.replicating(config, server) as program:
             files.sought.wait(first, stage.scaled(30, 5), program.check)
             return _commit(here, program, writer, numbers, stage.scaled(45, 2))
@@ -98,7 +98,7 @@ def deletes(stage: Stage) -> float:
     first = _token(stage, 0, "first")
     store.sought.expect([first])
     [path] = stage.paths(1)
-    intervals = Intervals(snapshot="2s", retention="2s", check="1s")
+    intervals = replace(OFTEN, snapshot="2s", retention="2s", check="1s")
     store.proxy.refuses_deletes = True
     try:
         with application([path]) as writer, stage.running([path], intervals) as program:
@@ -117,7 +117,7 @@ def large(stage: Stage) -> float:
     with (
         _filled(stage, paths[:count], LARGE_BYTES, paths[count:]) as writer,
         _shaped(stage, LARGE_LINE_BYTES_PER_SECOND),
-        stage.running(paths) as program,
+        stage.running(paths, OFTEN) as program,
     ):
         stage.wait([_token(stage, number, "first") for number in numbers], program)
         seconds = count * stage.scaled(LARGE_BYTES) / LARGE_LINE_BYTES_PER_SECOND
