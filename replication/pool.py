@@ -30,7 +30,10 @@ class Lane:
 
 
 class Job:
-    """One thing to do again and again. `run` returns when to run next (of time.monotonic), or None for no time."""
+    """One thing to do again and again. `run` returns when to run next (of time.monotonic), or None for no time.
+
+    `lane` may be changed, for the next run.
+    """
 
     __slots__ = ("_again", "_due", "_entry", "_running", "lane", "name", "run")
 
@@ -41,7 +44,8 @@ class Job:
         self._due: float | None = None
         self._entry = -1
         """The number of the entry that counts; others of this job are outdated."""
-        self._running = False
+        self._running: _Traffic | None = None
+        """The lane in which it runs."""
         self._again: float | None = None
 
 
@@ -80,7 +84,7 @@ class Pool:
         If it is running, it runs once more after that.
         """
         with self._changed:
-            if job._running:
+            if job._running is not None:
                 job._again = at if job._again is None else min(job._again, at)
             elif job._due is None or at < job._due:
                 self._push(job, at)
@@ -158,14 +162,14 @@ class Pool:
         return None, None
 
     def _begin(self, job: Job, lane: _Traffic) -> Job:
-        job._due, job._entry, job._running = None, -1, True
+        job._due, job._entry, job._running = None, -1, lane
         lane.running += 1
         return job
 
     def _end(self, job: Job, again: float | None) -> None:
-        lane = self._lane(job)
+        lane, job._running = job._running, None
+        assert lane is not None
         lane.running -= 1
-        job._running = False
         times = [at for at in (again, job._again) if at is not None]
         job._again = None
         if lane.waiting:

@@ -14,6 +14,8 @@ class Work(Enum):
 
     COMMITS = "commits"
     """Segments, and first snapshots so small that they are like one."""
+    RETRIES = "retries"
+    """The same for replicas whose last try failed: many that hang hold up none that goes well at the same store."""
     FIRST = "first snapshots"
     """Large ones: the commits of their own database wait for them, nobody else's."""
     DUTIES = "duties"
@@ -21,11 +23,13 @@ class Work(Enum):
 
 
 COMMITS_AT_ONCE = 8
+RETRIES_AT_ONCE = 4
 FIRST_SNAPSHOTS_AT_ONCE = 4
 DUTIES_AT_ONCE = 2
 """Each at one store. Few, as they keep the processor busy that commits need too."""
 _AT_ONCE = {
     Work.COMMITS: COMMITS_AT_ONCE,
+    Work.RETRIES: RETRIES_AT_ONCE,
     Work.FIRST: FIRST_SNAPSHOTS_AT_ONCE,
     Work.DUTIES: DUTIES_AT_ONCE,
 }

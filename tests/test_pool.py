@@ -225,3 +225,27 @@ def test_what_waits_in_a_lane_is_run_in_its_order_however_often_others_are_woken
     reached(done, 8)
     assert order[:5] == [0, 1, 2, 3, 4]
     pool.close(DEADLINE_SECONDS)
+
+
+def test_a_job_may_change_its_lane_while_it_runs(pool: Pool) -> None:
+    wide, narrow = Lane("wide", 4), Lane("narrow", 1)
+    release, done = threading.Event(), threading.Semaphore(0)
+    [hangs], began = hanging(1, narrow, release)
+    pool.wake(hangs)
+    reached(began)
+
+    def run() -> None:
+        job.lane = narrow
+        done.release()
+
+    job = Job("changes", run, wide)
+    pool.wake(job)
+    reached(done)
+    pool.wake(job)
+    assert not done.acquire(timeout=0.05)
+    release.set()
+    reached(done)
+    others, began = hanging(4, wide, release)
+    for other in others:
+        pool.wake(other)
+    reached(began, 4)

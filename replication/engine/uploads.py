@@ -58,6 +58,7 @@ class Uploads:
 
     def hurry(self) -> None:
         """The same, and no gap and no back-off is waited for."""
+        self.commits.lane = self.lane(Work.COMMITS)
         self.runner.hurry()
         self.wake()
 
@@ -84,7 +85,9 @@ class Uploads:
 
     def _after_a_try(self) -> None:
         self._done()
-        if self.runner.failure.count:
+        failing = self.runner.failure.count > 0
+        self.commits.lane = self.lane(Work.RETRIES if failing else Work.COMMITS)
+        if failing:
             self._outages.failed(self._store, self)
             return
         if (due := self.runner.duties.next_time()) is not None:

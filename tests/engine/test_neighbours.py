@@ -15,13 +15,13 @@ import pytest
 from replication.config import Config
 from replication.engine import making
 from replication.engine.engine import Engine
-from replication.errors import AccessDeniedError
+from replication.errors import AccessDeniedError, StorageError
 from replication.position import Position
 from replication.replica import snapshots
 from replication.status import ReplicaStatus
 from replication.storage.location import FileLocation, Location, S3Location
 from replication.storage.memory import MemoryStorage
-from replication.work import COMMITS_AT_ONCE, DUTIES_AT_ONCE, FIRST_SNAPSHOTS_AT_ONCE
+from replication.work import COMMITS_AT_ONCE, DUTIES_AT_ONCE, FIRST_SNAPSHOTS_AT_ONCE, RETRIES_AT_ONCE
 from tests.engine.running import config_of, running, until
 from tests.foreign import ForeignConnection, Shell
 
@@ -190,6 +190,29 @@ def test_promise_6_a_silent_server_holds_up_no_replica_elsewhere(
         assert not any(has_all(engine, home, name, f"s3-{name}") for name in names)
         hanging.over.set()
         until(lambda: all(has_all(engine, home, name, f"s3-{name}") for name in names))
+
+
+def test_promise_6_replicas_that_failed_and_then_hang_hold_up_none_of_the_same_store(
+    household: Callable[..., Household], stores: Stores
+) -> None:
+    """One bucket of a server may be in trouble, one folder of a disk: its replicas fail, and hang from then on."""
+    bad, good = [f"b{number}" for number in range(12)], [f"g{number}" for number in range(2)]
+    home = household(*bad, *good)
+    with running(home.config()) as engine:
+        until(lambda: all(has_all(engine, home, name) for name in (*bad, *good)))
+        for name in bad:
+            stores[name].fail("put", StorageError("the bucket is in trouble"), times=10_000)
+            home.commit(name)
+        until(lambda: all(of(engine, home, name)[1].errors_in_a_row for name in bad))
+        with trouble(stores, bad, "put") as hanging:
+            for name in bad:
+                home.commit(name)
+            until(lambda: hanging.waiting == RETRIES_AT_ONCE)
+            arrive(engine, home, good)
+            assert hanging.waiting == RETRIES_AT_ONCE
+        for name in bad:
+            stores[name].clear_faults()
+        until(lambda: all(has_all(engine, home, name) for name in bad))
 
 
 @pytest.mark.parametrize("how", ["refused", "hanging"])
