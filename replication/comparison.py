@@ -187,8 +187,13 @@ def _compared_later(path: Path, problems: Sequence[str]) -> str:
     return COMPARED_LATER
 
 
-def known_of_source(database: DatabaseConfig, thoroughness: Thoroughness) -> Callable[[Path, Sequence[str]], str]:
-    """What a restore asks where SQLite's check fails: why the source is known to be so, in words; "" if it is not."""
+def known_of_source(
+    database: DatabaseConfig, thoroughness: Thoroughness, stop: threading.Event
+) -> Callable[[Path, Sequence[str]], str]:
+    """What a restore asks where SQLite's check fails: why the source is known to be so, in words; "" if it is not.
+
+    For a process that holds the database in no other way.
+    """
 
     def known(restored: Path, problems: Sequence[str]) -> str:
         if integrity.are_among(problems, soundness.recall(database.meta_path)):
@@ -197,10 +202,12 @@ def known_of_source(database: DatabaseConfig, thoroughness: Thoroughness) -> Cal
             if not database.path.exists():
                 return ""
             with still(database.path) as source:
-                if _digest_still(source, threading.Event()) == _digest_of(restored):
+                if _digest_still(source, stop) == _digest_of(restored):
                     return f"it equals {database.path}, page for page"
-                if integrity.are_among(problems, source.problems(thoroughness)):
+                if integrity.are_among(problems, source.problems(thoroughness, stop.is_set)):
                     return f"{database.path} itself fails it so"
+        except integrity.Interrupted:
+            check(stop)
         except (DatabaseError, OSError, integrity.Inconclusive):
             pass
         return ""

@@ -24,7 +24,7 @@ class Work(Enum):
 
 COMMITS_AT_ONCE = 8
 RETRIES_AT_ONCE = 4
-FIRST_SNAPSHOTS_AT_ONCE = 4
+FIRST_SNAPSHOTS_AT_ONCE = 2
 DUTIES_AT_ONCE = 2
 """Each at one store. Few, as they keep the processor busy that commits need too."""
 _AT_ONCE = {

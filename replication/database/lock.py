@@ -4,6 +4,7 @@ The lock is the kernel's (flock), so a crash lets go of it; the text in it only 
 The file lies at the top of the meta folder, where Litestream leaves files it does not know alone.
 """
 
+import errno
 import fcntl
 import os
 import time
@@ -41,7 +42,10 @@ class EngineLock:
         try:
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
-            raise LocalFileError(f"cannot open the lock file {path}: {error.strerror}") from None
+            advice = ""
+            if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+                advice = f"; give this user write permission on {meta_path}, or name another folder with meta-path"
+            raise LocalFileError(f"cannot open the lock file {path}: {error.strerror}{advice}") from None
         if not _lock(descriptor):
             fields = _read(descriptor)
             os.close(descriptor)

@@ -52,8 +52,17 @@ class ShadowWAL:
 
     def make(self) -> None:
         """Make the meta folder."""
-        with _local_errors(self.meta_path):
+        try:
             self._make_folder(self.meta_path)
+        except PermissionError:
+            above = next(folder for folder in self.meta_path.parents if folder.is_dir())
+            raise LocalFileError(
+                f"cannot write the shadow WAL at {self.meta_path}: Permission denied: nothing may be made in {above}; "
+                "give this user write permission there, or name another folder with meta-path"
+            ) from None
+        except OSError as error:
+            with _local_errors(self.meta_path):
+                raise error from None
 
     def sweep(self) -> None:
         """Remove what a crash left half written: for the holder of the engine lock, for others may be writing."""

@@ -80,7 +80,7 @@ class Worker:
                 runner,
                 store_of(settings.location),
                 shared.outages,
-                shared.wake_upload,
+                self._wake_upload,
                 life.working,
                 self._uploaded,
             )
@@ -298,6 +298,9 @@ class Worker:
     def _watch_lease(self, until: float) -> None:
         if until < float("inf"):
             self._shared.wake_sync(self._lapse_job, until)
+
+    def _wake_upload(self, job: Job, at: float) -> None:
+        self._shared.wake_upload(job, at)
 
     def _wake_uploads(self) -> None:
         for uploads in self.uploads:
