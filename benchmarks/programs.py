@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Container, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,6 +34,11 @@ class Intervals:
 
     sync: str = ""
     monitor: str = ""
+    snapshot: str = ""
+    retention: str = ""
+    check: str = ""
+    """How often it is looked for what is older than the retention."""
+    validation: str = ""
 
 
 DEFAULT = Intervals()
@@ -52,17 +57,41 @@ class Program:
     restore_words: tuple[str, ...] = ()
     """So that all do the same when they restore: none lets SQLite check the result."""
 
-    def configure(self, path: Path, databases: dict[int, Path], store: Store, intervals: Intervals = DEFAULT) -> Path:
-        """Write a configuration, by the numbers that the databases have in the store."""
+    def configure(
+        self,
+        path: Path,
+        databases: dict[int, Path],
+        store: Store,
+        intervals: Intervals = DEFAULT,
+        others: Sequence[Store] = (),
+        validated: Container[int] = (),
+    ) -> Path:
+        """Write a configuration, by the numbers that the databases have in the store.
+
+        `others` are stores of further replicas; only the databases `validated` are, where the program can.
+        """
         entries = []
         for number, database in databases.items():
-            replica = store.replica(number) | ({"sync-interval": intervals.sync} if intervals.sync else {})
+            keys = {"sync-interval": intervals.sync}
+            if self.many_replicas:
+                keys |= {
+                    "snapshot-interval": intervals.snapshot,
+                    "retention": intervals.retention,
+                    "retention-check-interval": intervals.check,
+                    "validation-interval": intervals.validation if number in validated else "",
+                }
+            given: dict[str, str | bool] = {key: value for key, value in keys.items() if value}
+            replicas = [{"name": one.name} | one.replica(number) | given for one in (*others, store)]
             entry: dict[str, Any] = {"path": str(database)}
             if intervals.monitor:
                 entry["monitor-interval"] = intervals.monitor
-            entry |= {"replicas": [replica]} if self.many_replicas else {"replica": replica}
+            entry |= {"replicas": replicas} if self.many_replicas else {"replica": store.replica(number) | given}
             entries.append(entry)
-        path.write_text(yaml.safe_dump({"dbs": entries}, sort_keys=False))
+        document: dict[str, Any] = {"dbs": entries}
+        snapshots = {"interval": intervals.snapshot, "retention": intervals.retention}
+        if not self.many_replicas and any(snapshots.values()):
+            document["snapshot"] = {key: value for key, value in snapshots.items() if value}
+        path.write_text(yaml.safe_dump(document, sort_keys=False))
         return path
 
     @contextmanager

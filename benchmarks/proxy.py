@@ -1,8 +1,8 @@
 """An HTTP proxy in front of an S3 server that counts requests and sees what they store.
 
-Its promise: it changes nothing of what passes, so that the same signatures hold, and an object counts as stored when
-the server has said so. HTTP/1.1 without pipelining needs no lengths: a new request begins with the first bytes that a
-client sends after an answer has begun.
+Its promise: it changes nothing of what passes, so that the same signatures hold, but for the time it takes and what it
+refuses where a measurement asks for that. An object counts as stored when the server has said so. HTTP/1.1 without
+pipelining needs no lengths: a new request begins with the first bytes that a client sends after an answer has begun.
 """
 
 import re
@@ -17,6 +17,15 @@ from benchmarks.sought import Search, Sought, Token
 
 PIECE_BYTES = 1 << 18
 HEAD_BYTES_MAX = 1 << 16
+SLOW_PIECE_BYTES = 1 << 14
+"""Of a body at a bounded rate, so that connections share the line."""
+_DENIED = b"<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>"
+_REFUSAL = (
+    b"HTTP/1.1 403 Forbidden\r\nContent-Type: application/xml\r\nConnection: close\r\nContent-Length: "
+    + str(len(_DENIED)).encode()
+    + b"\r\n\r\n"
+    + _DENIED
+)
 _REQUEST = re.compile(rb"([A-Z]+) (\S+) HTTP/1\.1\r\n")
 _STATUS = re.compile(rb"HTTP/1\.1 (\d\d\d)")
 _DATABASE = re.compile(r"/db-(\d+)/")
@@ -36,6 +45,11 @@ class CountingProxy:
         self.parts: dict[str, set[Token]] = {}
         """What was seen in the parts of uploads that are not complete."""
         self.lock = threading.Lock()
+        self.bytes_per_second = 0.0
+        """Of all connections together, towards the server; 0 is no bound."""
+        self.refuses_deletes = False
+        self._free_at = 0.0
+        """When what was let pass has passed, at that rate."""
         self._sockets: set[socket.socket] = set()
         self._server = socket.create_server(("127.0.0.1", 0), backlog=512)
         self._port = int(self._server.getsockname()[1])
@@ -57,6 +71,15 @@ class CountingProxy:
         """Listen again, on the same port."""
         self._server = socket.create_server(("127.0.0.1", self._port), backlog=512)
         self._listen()
+
+    def pass_slowly(self, piece: bytes) -> None:
+        """Wait as long as a line of that rate would be busy, with what others send before it."""
+        if self.bytes_per_second:
+            with self.lock:
+                now = time.monotonic()
+                self._free_at = max(now, self._free_at) + len(piece) / self.bytes_per_second
+                wait = self._free_at - now
+            time.sleep(wait)
 
     def _listen(self) -> None:
         self._thread = threading.Thread(target=self._accept, args=(self._server,), daemon=True)
@@ -102,15 +125,25 @@ class _Exchange:
         while True:
             for descriptor, _ in ready.poll():
                 source = sides[descriptor]
-                piece = source.recv(PIECE_BYTES)
+                slow = source is client and self._proxy.bytes_per_second
+                piece = source.recv(SLOW_PIECE_BYTES if slow else PIECE_BYTES)
                 if not piece:
                     return
                 if source is client:
                     self._asked(piece)
+                    if self._proxy.refuses_deletes and self._removes():
+                        client.sendall(_REFUSAL)
+                        return
+                    self._proxy.pass_slowly(piece)
                     server.sendall(piece)
                 else:
                     self._told(piece)
                     client.sendall(piece)
+
+    def _removes(self) -> bool:
+        """True if the request under way asks for objects to be removed."""
+        query = urlsplit(self._path).query
+        return (self._method == "DELETE" and not query) or (self._method == "POST" and query.startswith("delete"))
 
     def _asked(self, piece: bytes) -> None:
         if self._answered:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-from benchmarks import crowds, images, latency, moments, throughput
+from benchmarks import crowds, images, latency, moments, neighbours, throughput
 from benchmarks.stage import Figures, Stage
 
 BOTH = ("file", "s3")
@@ -143,6 +143,19 @@ ROWS = (
         "the store is back after 20 s",
         moments.outage,
         (Figure("seconds", "until the waiting commit is stored", "s"),),
+        stores=S3,
+    ),
+    Row(
+        "neighbours",
+        "worst wait from commit to stored while something else is in trouble",
+        neighbours.neighbours,
+        (
+            Figure("own-snapshot", "beside its own snapshot of 30 MB at 1 MB/s", "s"),
+            Figure("validation", "beside 8 validations of other databases", "s"),
+            Figure("silent", "10 file replicas beside as many at a server that says nothing", "s"),
+            Figure("deletes", "while removing is refused", "s"),
+            Figure("large", "small databases beside 8 first snapshots of 60 MB", "s"),
+        ),
         stores=S3,
     ),
     Row("version", "version", moments.version, (SECONDS, CPU, MEMORY), stores=("file",), warm_up=True),

@@ -2,6 +2,7 @@
 
 import shutil
 import statistics
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -65,6 +66,12 @@ class Stage:
 
     def config(self, paths: Sequence[Path], intervals: Intervals = DEFAULT) -> Path:
         return self.program.configure(self.folder / "config.yml", dict(enumerate(paths)), self.store, intervals)
+
+    def worst(self, tokens: Sequence[Token], moments: Sequence[float]) -> float:
+        """The longest that any of these, committed then, waited to be stored; or has, if it is not yet."""
+        now = time.monotonic()
+        stored = [self.store.sought.moment(one) or now for one in tokens]
+        return max(at - moment for at, moment in zip(stored, moments, strict=True))
 
     def wait(self, tokens: Sequence[Token], program: Running, seconds_max: float = STORED_SECONDS_MAX) -> None:
         """Until all these are stored; ProgramError if that takes too long."""

@@ -134,6 +134,10 @@ class S3Store:
         self.sought = Sought()
         self.proxy = CountingProxy(server.endpoint, self.sought)
 
+    def begin_anew(self) -> None:
+        """Go on in another fresh folder, for other databases of the same numbers."""
+        self._path = uuid.uuid4().hex
+
     @property
     def objects(self) -> int:
         return self.proxy.puts

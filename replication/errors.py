@@ -10,6 +10,7 @@
     │   ├── AccessDeniedError            7   wrong credentials or no permission
     │   ├── BucketNotFoundError          8   the bucket does not exist
     │   ├── PlaceLostError               6   the folder of a replica is not the one it was
+    │   ├── NotListedError               6   its listings do not show what is there
     │   ├── ObjectNotFoundError         11   one object is not there
     │   └── ObjectExistsError            6   an object that was to be made is there already
     ├── LocalFileError                  14   disk full, read-only folder, no permission here
@@ -99,6 +100,10 @@ class BucketNotFoundError(StorageError):
 
 class PlaceLostError(StorageError):
     """Where the replica was there is nothing, or something else, such as the mount point of a disk that is away."""
+
+
+class NotListedError(StorageError):
+    """Listings go on leaving out what is there: nothing can be restored from it, whatever arrives."""
 
 
 class ObjectNotFoundError(StorageError):

@@ -66,6 +66,8 @@ class ReplicaReport:
     proven: float = 0.0
     """When a listing last showed the newest position to be restorable; 0 if never."""
     lost: str = ""
+    duty_warning: str = ""
+    """Which of snapshots, proofs and retention fail although commits arrive, in words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,6 +197,7 @@ def _replica(local: Local, reach: Reach, now: float) -> ReplicaReport:
         warning=shared or soundness.words(soundness.recall(local.config.meta_path)),
         proven=note.proven,
         lost=note.lost,
+        duty_warning=note.duty_warning if running else "",
     )
 
 

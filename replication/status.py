@@ -67,6 +67,10 @@ class ReplicaStatus:
     """The last verification, whatever its outcome."""
     warning: str = ""
     """What a person should know although nothing failed: that others write to the same place."""
+    duty_warning: str = ""
+    """Which of snapshots, proofs and retention fail, in words, although commits arrive; empty if none."""
+    uploading_also: str = ""
+    """Name of a segment in flight beside a snapshot, or empty."""
     uploads: tuple[Upload, ...] = ()
     """The last objects written, oldest first, at most UPLOADS_MAX."""
     proven: float = 0.0

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import pytest
 
-from replication.pool import Job, Pool
+from replication.pool import Job, Lane, Pool
 
 DEADLINE_SECONDS = 10.0
 
@@ -150,3 +150,102 @@ def test_a_close_names_what_does_not_end(crashes: Crashes) -> None:
     assert name.startswith("stuck-")
     release.set()
     assert pool.close(DEADLINE_SECONDS) == []
+
+
+def hanging(count: int, lane: Lane | None, release: threading.Event) -> tuple[list[Job], threading.Semaphore]:
+    """Jobs that wait for `release`; the semaphore counts those that began."""
+    began = threading.Semaphore(0)
+
+    def run() -> None:
+        began.release()
+        assert release.wait(DEADLINE_SECONDS)
+
+    return [Job(f"hangs {number}", run, lane) for number in range(count)], began
+
+
+def test_promise_6_a_lane_that_hangs_takes_no_thread_of_another(pool: Pool) -> None:
+    release, done = threading.Event(), threading.Semaphore(0)
+    silent, healthy = Lane("silent", 3), Lane("healthy", 1)
+    jobs, began = hanging(10, silent, release)
+    for job in jobs:
+        pool.wake(job)
+    reached(began, 3)
+    for _ in range(5):
+        quick = Job("quick", lambda: done.release(), healthy)
+        pool.wake(quick)
+        reached(done)
+        # One that is due later is looked at as well, though all that run hang.
+        pool.wake(quick, time.monotonic() + 0.01)
+        reached(done)
+    assert not began.acquire(timeout=0.05), "no more of a lane run at once than it may have"
+    release.set()
+    reached(began, 7)
+
+
+def test_promise_6_threads_are_bounded_by_what_lanes_may_have(pool: Pool) -> None:
+    release = threading.Event()
+    lanes = [Lane(f"lane {number}", 2) for number in range(4)]
+    started = []
+    for lane in lanes:
+        jobs, began = hanging(20, lane, release)
+        started.append(began)
+        for job in jobs:
+            pool.wake(job)
+    for began in started:
+        reached(began, 2)
+    # One more waits for what comes.
+    names = [thread.name for thread in threading.enumerate() if thread.name.startswith("test-")]
+    assert len(names) <= 2 * len(lanes) + 1
+    release.set()
+    for began in started:
+        reached(began, 18)
+
+
+def test_what_waits_in_a_lane_is_run_in_its_order_however_often_others_are_woken(crashes: Crashes) -> None:
+    pool, lane = Pool("one", 1, crashes), Lane("narrow", 1)
+    order: list[int] = []
+    release, done = threading.Event(), threading.Semaphore(0)
+    [first], began = hanging(1, lane, release)
+    pool.wake(first)
+    reached(began)
+
+    def job(number: int) -> Job:
+        def run() -> None:
+            order.append(number)
+            # Whoever comes later waits behind those that wait already.
+            if number < 3:
+                pool.wake(job(number + 10))
+            done.release()
+
+        return Job(str(number), run, lane)
+
+    for number in range(5):
+        pool.wake(job(number))
+    release.set()
+    reached(done, 8)
+    assert order[:5] == [0, 1, 2, 3, 4]
+    pool.close(DEADLINE_SECONDS)
+
+
+def test_a_job_may_change_its_lane_while_it_runs(pool: Pool) -> None:
+    wide, narrow = Lane("wide", 4), Lane("narrow", 1)
+    release, done = threading.Event(), threading.Semaphore(0)
+    [hangs], began = hanging(1, narrow, release)
+    pool.wake(hangs)
+    reached(began)
+
+    def run() -> None:
+        job.lane = narrow
+        done.release()
+
+    job = Job("changes", run, wide)
+    pool.wake(job)
+    reached(done)
+    pool.wake(job)
+    assert not done.acquire(timeout=0.05)
+    release.set()
+    reached(done)
+    others, began = hanging(4, wide, release)
+    for other in others:
+        pool.wake(other)
+    reached(began, 4)

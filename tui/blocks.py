@@ -53,7 +53,8 @@ def upload_words(replica: ReplicaStatus) -> str:
         return ""
     total = replica.uploading_total_bytes
     share = f"{100 * replica.uploading_bytes // total}% of {size(total)}" if total else size(replica.uploading_bytes)
-    return f"{share}  {object_name(replica.uploading)}"
+    also = f", and {object_name(replica.uploading_also)}" if replica.uploading_also else ""
+    return f"{share}  {object_name(replica.uploading)}{also}"
 
 
 def error_lines(words: str, width: int, style: str = "red") -> list[Text]:

@@ -207,6 +207,11 @@ def _now(database: DatabaseStatus, look: Look) -> list[Text]:
         # What failed is told above, with its next try.
         if replica.uploading and not (error and replica.errors_in_a_row):
             lines.append(Text(f"{look.mark('↑', '^')} {_flight(replica, look)}"))
+    lines += [
+        Text(f"{look.mark('!', '!')} {plain(scrub(replica.duty_warning))}", style="yellow")
+        for replica in database.replicas
+        if replica.duty_warning
+    ]
     if database.checkpoint_blocked:
         lines.append(Text(f"a reader keeps the WAL from being copied back: {database.checkpoint_blocked} tries"))
     return lines

@@ -429,6 +429,7 @@ class Database:
                 return
             self.arrivals.forget(positions)
             if self._held is not None:
+                # Segments go on while an image is read, which has pages of its commit, and of all since, from here.
                 positions += [image.position for image in self._held.images]
             needed = {position.generation for position in positions} | {here.generation}
             while self.generations and self.generations[0] not in needed:

@@ -38,6 +38,8 @@ class ReplicaNote:
     """When a listing last showed the newest position to be restorable; 0 if never."""
     lost: str = ""
     """Which restore points were lost last, in words."""
+    duty_warning: str = ""
+    """Which of snapshots, proofs and retention fail although commits arrive, in words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +106,7 @@ def _replica_note(status: ReplicaStatus, before: ReplicaNote, now: float) -> Rep
         verified=verified,
         proven=status.proven,
         lost=scrub(status.lost),
+        duty_warning=scrub(status.duty_warning),
     )
 
 
@@ -137,6 +140,7 @@ def _replica(values: dict[str, Any]) -> ReplicaNote:
         verified=_verification(values["verified"]),
         proven=float(values.get("proven", 0.0)),
         lost=str(values.get("lost", "")),
+        duty_warning=str(values.get("duty_warning", "")),
     )
 
 

@@ -10,13 +10,15 @@ from collections.abc import Sequence
 from functools import partial
 
 from replication.engine.shared import Shared
+from replication.engine.uploads import Uploads
 from replication.engine.worker import Worker
 from replication.pool import Job
-from replication.replica.runner import ReplicaRunner
+from replication.work import Work
 
 TRIES = 2
 """A replica that fails this often is given up."""
-AGAIN_SECONDS_MAX = 0.25
+AGAIN_SECONDS = 0.1
+"""How often it is looked whether a replica has all, while somebody else is at it."""
 
 
 class Drain:
@@ -35,7 +37,7 @@ class Drain:
         """Return when all is done, or at the deadline; what is under way then goes on."""
         for worker in self._workers:
             for runner in worker.runners:
-                runner.cancel()
+                runner.duties.end()
                 runner.hurry()
             self._shared.wake_sync(Job(f"last sync {worker.database.path}", partial(self._sync, worker)))
         with self._changed:
@@ -45,23 +47,24 @@ class Drain:
         try:
             worker.last_sync()
         finally:
-            behind = [runner for runner in worker.runners if not runner.caught_up()]
+            behind = [uploads for uploads in worker.uploads if not uploads.runner.caught_up()]
             self._count(len(behind) - 1)
-            for runner in behind:
-                job = Job(f"last upload {worker.database.path} {runner.replica.name}", partial(self._upload, runner))
-                self._shared.wake_upload(job)
+            for uploads in behind:
+                name = f"last upload {worker.database.path} {uploads.runner.replica.name}"
+                self._shared.wake_upload(Job(name, partial(self._upload, uploads), uploads.lane(Work.COMMITS)))
 
-    def _upload(self, runner: ReplicaRunner) -> float | None:
-        again = None
+    def _upload(self, uploads: Uploads) -> float | None:
+        runner = uploads.runner
         try:
-            runner.hurry()
-            again = runner.run()
+            # One that hangs holds no second thread, and a large first snapshot is written by a job of its own.
+            uploads.hurry()
+            runner.run_if_free()
         finally:
             late = time.monotonic() >= self._deadline
             done = runner.caught_up() or runner.failure.count >= TRIES or late
             if done:
                 self._count(-1)
-        return None if done else min(again or 0.0, time.monotonic() + AGAIN_SECONDS_MAX)
+        return None if done else time.monotonic() + AGAIN_SECONDS
 
     def _count(self, change: int) -> None:
         with self._changed:

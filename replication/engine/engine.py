@@ -69,7 +69,7 @@ class Engine:
             sweep_beside(worker.database.path)
         for prefix in (preview.SCRATCH_PREFIX, VALIDATION_PREFIX):
             sweep_temporary(prefix)
-        self._shared.start(len(self._workers), sum(len(worker.runners) for worker in self._workers))
+        self._shared.start(len(self._workers))
         for worker in self._workers:
             worker.begin()
         if waiting:

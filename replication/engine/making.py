@@ -10,8 +10,9 @@ from replication.engine.lifecycle import Lifecycle
 from replication.engine.shared import Shared
 from replication.engine.worker import Worker
 from replication.permissions import Ownership
+from replication.replica.duties import Intervals
 from replication.replica.replica import Replica
-from replication.replica.runner import Intervals, ReplicaRunner
+from replication.replica.runner import ReplicaRunner
 from replication.storage.file import FilePermissions
 from replication.storage.location import store_of
 from replication.storage.open import open_storage

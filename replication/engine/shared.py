@@ -9,13 +9,13 @@ from pathlib import Path
 
 from replication.database.watch import Watcher
 from replication.engine.lookout import Lookout, Resting
+from replication.engine.uploads import Uploads
 from replication.events import EventLog
 from replication.pool import Job, Pool
 from replication.replica.outage import Outages
-from replication.replica.runner import ReplicaRunner
+from replication.work import COMMITS_AT_ONCE
 
 SYNC_THREADS_MAX = 2
-UPLOAD_THREADS_MAX = 8
 BREAK_OFF_SECONDS_MIN = 0.5
 """So long whatever is still under way at the end of a close has to break off."""
 
@@ -25,7 +25,7 @@ class Shared:
 
     def __init__(self) -> None:
         self.events = EventLog()
-        self.outages: Outages[tuple[ReplicaRunner, Job]] = Outages()
+        self.outages: Outages[Uploads] = Outages()
         self._watcher: Watcher | None = None
         self._lookout: Lookout | None = None
         self._sync_pool: Pool | None = None
@@ -36,12 +36,12 @@ class Shared:
         """True once there are threads."""
         return self._sync_pool is not None
 
-    def start(self, databases: int, replicas: int) -> None:
+    def start(self, databases: int) -> None:
         """Begin to watch, and to run what is woken."""
         self._watcher = Watcher(self.events)
         self._sync_pool = Pool("sync", min(SYNC_THREADS_MAX, max(1, databases)), self._crashed)
         self._lookout = Lookout(self._sync_pool)
-        self._upload_pool = Pool("upload", min(UPLOAD_THREADS_MAX, max(1, replicas)), self._crashed)
+        self._upload_pool = Pool("upload", COMMITS_AT_ONCE, self._crashed)
 
     def wake_sync(self, job: Job, at: float = 0.0) -> None:
         """Run a job that copies, or that nothing but the local disk can hold up; `at` as in Pool.wake."""

@@ -17,11 +17,13 @@ from replication.database.notebook import NOTE_SECONDS_MIN
 from replication.engine.lifecycle import Lifecycle, Phase, State, Step
 from replication.engine.report import Report
 from replication.engine.shared import Shared
+from replication.engine.uploads import Uploads
 from replication.errors import DatabaseLockedError, LocalFileError, PausedError, ReplicationError
 from replication.pool import Job
 from replication.position import Position
 from replication.replica.anew import clean
-from replication.replica.runner import ERROR_REPEAT_SECONDS, ReplicaRunner
+from replication.replica.duties import ERROR_REPEAT_SECONDS
+from replication.replica.runner import ReplicaRunner
 from replication.status import DatabaseStatus, Verification
 from replication.storage.location import store_of
 
@@ -73,10 +75,17 @@ class Worker:
         self._report = Report(config, database, runners, life)
         name = str(database.path)
         self._sync_job = Job(f"sync {name}", self._sync)
-        self._stores = [store_of(settings.location) for settings in config.replicas]
-        self._upload_jobs = [
-            Job(f"upload {name} {runner.replica.name}", partial(self._upload, number))
-            for number, runner in enumerate(runners)
+        self.uploads = [
+            Uploads(
+                f"{name} {settings.name}",
+                runner,
+                store_of(settings.location),
+                shared.outages,
+                self._wake_upload,
+                life.working,
+                self._uploaded,
+            )
+            for runner, settings in zip(runners, config.replicas, strict=True)
         ]
         self._let_go_job = Job(f"let go of {name}", self._let_go)
         self._lapse_job = Job(f"leases of {name}", self._lapse)
@@ -91,10 +100,8 @@ class Worker:
             # What was asked before there were threads.
             self.idle()
             self._watch_lease(self.life.state.holds.first_end)
-        for runner, settings in zip(self.runners, self.config.replicas, strict=True):
-            if settings.validation_interval > 0:
-                job = Job(f"validate {self.database.path} {settings.name}", partial(self._validate, runner))
-                self._shared.wake_upload(job, time.monotonic() + settings.validation_interval)
+        for uploads in self.uploads:
+            uploads.start()
 
     def wake(self) -> None:
         """Sync as soon as its gap is over."""
@@ -102,10 +109,9 @@ class Worker:
 
     def hurry(self) -> None:
         """Sync, and try all replicas, waiting for no retry."""
-        for runner in self.runners:
-            runner.hurry()
         self.wake()
-        self._wake_uploads()
+        for uploads in self.uploads:
+            uploads.hurry()
 
     def saw_nothing(self, when: float) -> None:
         """A glance found nothing new then, in seconds since the epoch."""
@@ -261,34 +267,15 @@ class Worker:
             self._emit("error", "sync failed", error=message, next_try_in=f"{wait:.1f}s")
         return wait
 
-    def _upload(self, number: int) -> float | None:
-        runner, job = self.runners[number], self._upload_jobs[number]
-        with suppress(PausedError), self.life.working():
-            again = runner.run()
-            self._wake_notes()
-            store, outages = self._stores[number], self._shared.outages
-            if runner.failure.count:
-                outages.failed(store, (runner, job))
-                self._clean()
-                return again
-            self._clean()
-            for waiting, its_job in outages.reached(store, (runner, job)):
-                waiting.hurry()
-                self._shared.wake_upload(its_job)
-            return again
-        # Whatever lets it go on wakes this job.
-        return None
+    def _uploaded(self) -> None:
+        """Something was done for one of its replicas, or was tried."""
+        self._wake_notes()
+        self._clean()
 
     def _clean(self) -> None:
         # A folder that cannot be written shows at the next sync, and nothing is lost by files that stay.
         with suppress(LocalFileError):
             clean(self.database, [runner.replica for runner in self.runners])
-
-    def _validate(self, runner: ReplicaRunner) -> float | None:
-        try:
-            return runner.validate()
-        finally:
-            self._wake_notes()
 
     def _let_go(self) -> float | None:
         """Let others have it, if that is wanted and nothing is under way."""
@@ -334,9 +321,12 @@ class Worker:
         if until < float("inf"):
             self._shared.wake_sync(self._lapse_job, until)
 
+    def _wake_upload(self, job: Job, at: float) -> None:
+        self._shared.wake_upload(job, at)
+
     def _wake_uploads(self) -> None:
-        for job in self._upload_jobs:
-            self._shared.wake_upload(job)
+        for uploads in self.uploads:
+            uploads.wake()
 
     def _wake_notes(self) -> None:
         self._shared.wake_sync(self._note_job, self._report.noted + NOTE_SECONDS_MIN)

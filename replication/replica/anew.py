@@ -143,18 +143,23 @@ class LeftBehind(Sender):
         newest = database.generations[-1]
         if position is not None and self._is_still_here(position):
             # It came back before anything was removed.
-            self._has_begun()
+            self._forget_left()
             return
         if position is None or position.generation != newest:
             self._leave(position, newest)
         else:
             self._leap(left, position)
-        if self.position is not None:
-            self._tell(left, self.position)
-            self._has_begun()
+        if self.left is not None and self.position is not None and not self.begins:
+            # It goes on from a snapshot that was there.
+            self._has_begun(left)
 
-    def _has_begun(self) -> None:
-        """It is as any other again."""
+    def _has_begun(self, left: Left) -> None:
+        """It is as any other again, with a hole before its position."""
+        assert self.position is not None
+        self._tell(left, self.position)
+        self._forget_left()
+
+    def _forget_left(self) -> None:
         self.left = None
         self._note_left(None)
 

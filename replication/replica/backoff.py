@@ -9,6 +9,8 @@ THROTTLED_SECONDS_MIN = 2.0
 THROTTLED_SECONDS_MAX = 60.0
 REFUSED_SECONDS_MAX = 15.0
 """For errors that a person has to mend: credentials, a missing bucket, a full disk."""
+DUTY_RETRY_SECONDS_MIN = 1.0
+DUTY_RETRY_SECONDS_MAX = 3600.0
 
 
 def delay(errors_in_a_row: int, random: float, throttled: bool = False, refused: bool = False, crowd: int = 1) -> float:
@@ -23,4 +25,11 @@ def delay(errors_in_a_row: int, random: float, throttled: bool = False, refused:
         most = REFUSED_SECONDS_MAX
     most = max(most, crowd * RETRY_SECONDS_PER_REPLICA)
     base = min(most, least * 2.0 ** min(errors_in_a_row - 1, 16))
+    return base * (0.75 + 0.25 * random)
+
+
+def duty_delay(errors_in_a_row: int, random: float, interval: float) -> float:
+    """The same for what no commit waits for, and what may cost a whole listing each time: up to its own interval."""
+    most = min(DUTY_RETRY_SECONDS_MAX, max(REFUSED_SECONDS_MAX, interval))
+    base = min(most, DUTY_RETRY_SECONDS_MIN * 2.0 ** min(errors_in_a_row - 1, 16))
     return base * (0.75 + 0.25 * random)

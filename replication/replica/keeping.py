@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from replication.database.database import Emit
-from replication.errors import CorruptObjectError, ObjectNotFoundError, StorageError
+from replication.errors import CorruptObjectError, NotListedError, ObjectNotFoundError
 from replication.position import Position
 from replication.replica.holdings import Holdings, HoldingsReader
 from replication.replica.proof import Expected, Proof, prove
@@ -89,7 +89,7 @@ class Keeping:
             self._emit("debug", "listing is late", object=late)
             self._succession.forget()
             if self._late_looks >= LATE_LOOKS_MAX:
-                raise StorageError(
+                raise NotListedError(
                     f"{self._client.address} does not list {late}, which is there, after {self._late_looks} looks. "
                     "A restore finds what it needs by listings (ListObjectsV2 with prefix and delimiter), so nothing "
                     "can be restored from here until they show it. Look for what the store says of them, or use another"

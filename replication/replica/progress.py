@@ -17,15 +17,15 @@ class Progress:
     objects_written: int = 0
     bytes_written: int = 0
     last_upload: float = 0.0
-    snapshot_time: float = 0.0
 
 
 class Meter:
     """Counts what one thread at a time writes; `progress` and `uploads` may be read by any."""
 
-    def __init__(self) -> None:
+    def __init__(self, uploads: deque[Upload] | None = None) -> None:
+        """`uploads` takes what is written; several meters may share it."""
         self.progress = Progress()
-        self.uploads: deque[Upload] = deque(maxlen=UPLOADS_MAX)
+        self.uploads: deque[Upload] = deque(maxlen=UPLOADS_MAX) if uploads is None else uploads
         """The last objects written."""
         self._began = 0.0
 
@@ -52,7 +52,6 @@ class Meter:
             objects_written=progress.objects_written + 1,
             bytes_written=progress.bytes_written + stored,
             last_upload=now,
-            snapshot_time=progress.snapshot_time,
         )
 
     def also(self, stored: int) -> None:
@@ -62,6 +61,15 @@ class Meter:
             progress, objects_written=progress.objects_written + 1, bytes_written=progress.bytes_written + stored
         )
 
-    def snapshot(self, when: float) -> None:
-        """The newest snapshot is of that time."""
-        self.progress = replace(self.progress, snapshot_time=when)
+
+def together(one: Progress, other: Progress) -> Progress:
+    """What two threads do for one replica; of two objects under way the one of `one`."""
+    shown = one if one.object_name else other
+    return Progress(
+        shown.object_name,
+        shown.object_bytes,
+        shown.object_total_bytes,
+        one.objects_written + other.objects_written,
+        one.bytes_written + other.bytes_written,
+        max(one.last_upload, other.last_upload),
+    )

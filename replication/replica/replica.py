@@ -3,72 +3,51 @@
 It promises that what the replica holds is at any moment restorable to a commit: the snapshot of a generation
 goes first, then segments in order without a gap, and what an old generation still has to send goes before a new
 one begins. And that it writes over nothing of another program that goes on with the same history (promise 8): an
-object is created, and where one is already its bytes must be ours.
+object is created, and where one is already its bytes must be ours. What takes long (snapshots, proofs, retention,
+verification) keeps no segment waiting but those of a generation whose first snapshot is not stored yet.
 It leaves to the caller when to run, and what to do about errors: all of them are raised.
 """
 
 import threading
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import replace
-from datetime import UTC, datetime
+from collections.abc import Sequence
+from contextlib import suppress
+from datetime import datetime
 from typing import Literal
 
-from replication.database import soundness, unwritten
+from replication.database import soundness
 from replication.database.database import Database, Emit
-from replication.database.image import Image
-from replication.database.origin import Origin
 from replication.errors import (
-    CorruptObjectError,
     DatabaseError,
     LocalFileError,
-    ObjectExistsError,
-    ObjectNotFoundError,
     PausedError,
     PlaceLostError,
     RestoreCancelledError,
     RestoreError,
     StorageError,
 )
-from replication.permissions import mode_beside
 from replication.position import Position
-from replication.replica.anew import LeftBehind
-from replication.replica.compare import DivergedError, check_snapshot
+from replication.replica.compare import DivergedError
 from replication.replica.holdings import Holdings
 from replication.replica.keeping import Standing
-from replication.replica.lineage import lineage
-from replication.replica.numbers import Number
-from replication.replica.permit import Always, Permit
-from replication.replica.progress import Progress
-from replication.replica.recovery import recover
-from replication.replica.remembered import forget, remember
-from replication.replica.sender import NOTE_VERSION
+from replication.replica.permit import Permit
+from replication.replica.progress import Progress, together
+from replication.replica.snapshots import MENDED, Snapshots
 from replication.replica.upload import local_files
 from replication.replica.validation import restored_digest, source_digest
 from replication.status import Upload, Verification
-from replication.steps import reached
-from replication.storage.names import generation_prefix, snapshot_name
+from replication.storage.names import generation_prefix
 from replication.storage.replica_client import ReplicaClient
 
 
-class Replica(LeftBehind):
-    """Used by one thread at a time, which its lock sees to; `position` and `progress` may be read by any."""
+class Replica(Snapshots):
+    """One thread sends while another has a duty; `position` and `progress` may be read by any."""
 
     def __init__(
         self, name: str, client: ReplicaClient, database: Database, emit: Emit, permit: Permit | None = None
     ) -> None:
-        super().__init__(name, client, database, emit, permit or Always(), lambda: time.monotonic())
+        super().__init__(name, client, database, emit, permit)
         self.verified: Verification | None = None
-        self.unproven = False
-        """The place is to be listed once, for a generation began there."""
-        self._problems = soundness.recall(database.meta_path)
-        """What SQLite's check says of the database itself, as far as it is known."""
-        self.snapshot_at = 0.0
-        """When the newest snapshot was written, of time.monotonic; counts while progress.snapshot_time is known."""
-        self._lock = threading.Lock()
-        self._wanted_after: int | None = None
-        """A snapshot waits for an index after this one."""
         self._swept = False
         """What a run that was killed may have left of uploads was looked for."""
 
@@ -79,8 +58,13 @@ class Replica(LeftBehind):
 
     @property
     def progress(self) -> Progress:
-        """What is under way and what was done."""
-        return self._meter.progress
+        """What is under way and what was done; of two objects under way the snapshot."""
+        return together(self._snapshots.progress, self._meter.progress)
+
+    @property
+    def sending(self) -> str:
+        """The segment that is under way beside a snapshot, or nothing."""
+        return self._meter.progress.object_name if self._snapshots.progress.object_name else ""
 
     @property
     def uploads(self) -> Sequence[Upload]:
@@ -97,53 +81,91 @@ class Replica(LeftBehind):
         self._keeping.standing = standing
 
     def sync(self) -> bool:
-        """Send everything that is pending; True if anything was written.
+        """Send everything that is pending, whatever it takes; True if anything was written. Raises as `send` does."""
+        wrote = self.send()
+        if self.begins and self.begin():
+            self.send()
+            wrote = True
+        if self.snapshot_wanted:
+            self.snapshot()
+            wrote = True
+        return wrote
+
+    def send(self) -> bool:
+        """Send what is committed, but no large first snapshot, which `begins` tells of; True if anything was written.
 
         Raises StorageError, and whatever the database or the shadow WAL raise; the next call goes on.
         """
-        before = self.progress.objects_written
+        before = self._meter.progress.objects_written
         with suppress(PausedError), self._turn():
             try:
                 self._send()
                 self._sweep_uploads()
-                here = self._database.position
-                if self._wanted_after is not None and here is not None and here.index != self._wanted_after:
-                    self._snapshot()
-            except DivergedError as diverged:
-                self._diverged(diverged)
-            except PlaceLostError:
-                # What is there by the next try is looked at anew: nothing but what we wrote proves it to be ours.
-                self.position, self.failing = None, True
+            except PausedError:
+                self._meter.gave_up()
+            except MENDED as error:
+                self.failing = isinstance(error, PlaceLostError)
+                self._mend(error)
+            except StorageError:
+                self.failing = True
                 raise
+            else:
+                # Whether the store takes a large snapshot, `begin` finds out.
+                self.failing = self.failing and bool(self.begins)
+        return self._meter.progress.objects_written > before
+
+    def begin(self) -> bool:
+        """Write the large first snapshot that `send` has left, if it has; True if it is stored. Raises as `send` does.
+
+        None of this generation's WAL is sent meanwhile. It is the only one of all duties that segments wait for.
+        """
+        with suppress(PausedError), self._duty_turn():
+            if not self.begins:
+                return False
+            try:
+                self._begin()
+            except MENDED as error:
+                self.failing = isinstance(error, PlaceLostError)
+                with self._lock:
+                    self._mend(error)
+                return False
             except StorageError:
                 self.failing = True
                 raise
             self.failing = False
-        return self.progress.objects_written > before
+            return True
+        return False
 
     def let_go(self) -> None:
         """Nothing is under way here, and others may write from now on: where it stands is looked up anew after that."""
         with self._lock:
-            self.position = None
+            self.position, self.begins = None, ""
+
+    def end(self) -> None:
+        """Begin no duty any more, and break off a snapshot that nothing waits for: the engine closes."""
+        self._ending.set()
 
     def snapshot(self) -> str:
-        """Write a snapshot of the newest commit; in words, what became of it. Raises as `sync` does."""
-        with self._turn():
+        """Write a snapshot of the newest commit; in words, what became of it. Raises as `send` does."""
+        with self._duty_turn():
             try:
-                self._send()
+                self._send_all()
                 return self._snapshot()
-            except DivergedError as diverged:
-                self._diverged(diverged)
+            except MENDED as error:
+                with self._lock:
+                    self._mend(error)
                 return "a new generation begins with a snapshot"
 
     def prove(self) -> None:
-        """List what a generation that has just begun has here; it must be restorable. Raises as `sync` does."""
-        with self._turn():
+        """List what a generation that has just begun has here; it must be restorable. Raises as `send` does."""
+        with self._duty_turn():
             try:
-                if self.position is not None:
-                    self._prove(self._keeping.look(self.position.generation), removed_by_rule=False)
-            except DivergedError as diverged:
-                self._diverged(diverged)
+                position, holdings = self._listed(whole=False)
+                if position is not None:
+                    self._prove(position, holdings, removed_by_rule=False)
+            except MENDED as error:
+                with self._lock:
+                    self._mend(error)
 
     def enforce_retention(self, retention_seconds: float, now: datetime) -> int:
         """Prove that the newest position is restorable, then remove what the retention window does not need.
@@ -151,11 +173,12 @@ class Replica(LeftBehind):
         `now` is what the host believes, which is asked only where the store cannot tell. Without a retention nothing is
         removed. Returns the number of objects removed. Raises StorageError.
         """
-        with self._turn():
+        with self._duty_turn():
             try:
                 return self._enforce_retention(retention_seconds, now)
-            except DivergedError as diverged:
-                self._diverged(diverged)
+            except MENDED as error:
+                with self._lock:
+                    self._mend(error)
                 return 0
 
     def verify(self, cancel: threading.Event) -> Verification:
@@ -174,26 +197,28 @@ class Replica(LeftBehind):
         self.verified = result
         level = {"ok": "info", "failed": "error", "inconclusive": "warning"}[outcome]
         self._emit(level, "verified", outcome=outcome, result=words, position=str(position or ""))
-        if outcome == "failed":
+        if outcome == "failed" and position is not None:
             # One that is let go of may have been changed by others, which the next verification tells.
-            with suppress(PausedError), self._turn():
-                self._restart(f"verification of replica {self.name} failed")
+            with suppress(PausedError), self._permit.working():
+                self._restart_from(position.generation, f"verification of replica {self.name} failed")
         return result
 
     def _compare(self, cancel: threading.Event) -> tuple[Position | None, Literal["ok", "failed", "inconclusive"], str]:
-        with self._turn():
+        with self._permit.working(), local_files():
             try:
                 # First its snapshot, if it has none of this generation: that would be of a later commit.
-                self._send()
+                with self._duty:
+                    self._send_all()
                 original = source_digest(self._database)
                 position = original.position
-                self._send(position)
+                has_it = self._send_up_to(position)
             except DivergedError as diverged:
-                self._diverged(diverged)
+                with self._lock:
+                    self._mend(diverged)
                 return None, "inconclusive", f"a new generation is needed: {diverged}"
-            if self.position is None or self.position.generation != position.generation:
+            if not has_it:
                 return position, "inconclusive", "a new generation began meanwhile"
-        # Without the lock: what is uploaded meanwhile comes after the position.
+        # No lock is held: what is sent meanwhile comes after the position.
         try:
             restored, problems = restored_digest(self.client, original, self._database.meta_path, cancel)
         except RestoreCancelledError:
@@ -210,227 +235,103 @@ class Replica(LeftBehind):
             return position, "ok", words
         return position, "ok", "restored, checked, and equal to the database"
 
-    @contextmanager
-    def _turn(self) -> Iterator[None]:
-        """A block in which the replica is ours alone; raises PausedError where nothing may begin, or go on."""
-        with self._permit.working(), self._lock, local_files():
-            # Whoever had it before may have hung, and the database be paused since.
-            self._permit.check()
-            try:
-                yield
-            except PausedError:
-                self._meter.gave_up()
-                raise
-
-    # -- duties: the lock is held in all that follows; sending is in sender.py ------------------------------------
+    # -- duties: `_duty` is held in all that follows, `_lock` is not ----------------------------------------------
 
     def _enforce_retention(self, retention_seconds: float, now: datetime) -> int:
         keeping = self._keeping
-        if self.position is None:
-            # Others may have written and removed here meanwhile: the next sync looks.
+        position, holdings = self._listed()
+        # Others may have written and removed here meanwhile: the next sync looks.
+        if position is None or not self._prove(position, holdings, removed_by_rule=retention_seconds <= 0):
             return 0
-        holdings = self._prove(keeping.look(), removed_by_rule=retention_seconds <= 0)
-        position = self.position
-        if not holdings or position is None:
-            return 0
-        others = self._others.look(holdings)
+        others = self._look_at_others(holdings)
         if keeping.newest_is_old(holdings, position.generation, retention_seconds, now):
-            self._send()
+            self._send_all()
             self._snapshot()
             # What goes is decided on a listing of all that was written.
-            holdings = self._prove(keeping.look(), removed_by_rule=False)
-            position = self.position
-            if not holdings or position is None:
+            position, holdings = self._listed()
+            if position is None or not self._prove(position, holdings, removed_by_rule=False):
                 return 0
-            others |= self._others.look(holdings)
+            others |= self._look_at_others(holdings)
         return keeping.forget(holdings, position, retention_seconds, others, now)
 
-    def _prove(self, holdings: list[Holdings], removed_by_rule: bool) -> list[Holdings]:
-        """These holdings if they show the newest position to be restorable; else nothing, and it is mended.
+    def _listed(self, whole: bool = True) -> tuple[Position | None, list[Holdings]]:
+        """Where the replica stood, and a listing made after that: of all of it, or of its generation alone.
+
+        Segments go on meanwhile, so that the listing may show more than the position, and never less.
+        """
+        with self._lock:
+            position = self.position
+            if position is None:
+                return None, []
+            self._expect_what_was_stored()
+            self._keeping.clock.about_to_look()
+        return position, self._keeping.look("" if whole else position.generation)
+
+    def _expect_what_was_stored(self) -> None:
+        """A listing made from now on must show it. `_lock` is held."""
+        since, expected = self._since, self._keeping.expected
+        if self._looked_up:
+            self._looked_up = False
+            self._keeping.look_anew()
+        for index in since.snapshots:
+            expected.snapshot(Position(since.generation, index, 0))
+        for place in since.segments:
+            expected.segment(Position(since.generation, *place))
+        since.forget()
+
+    def _look_at_others(self, holdings: list[Holdings]) -> set[str]:
+        with self._lock:
+            return self._others.look(holdings)
+
+    def _prove(self, position: Position, holdings: list[Holdings], removed_by_rule: bool) -> list[Holdings]:
+        """These holdings if they show the position to be restorable; else nothing, and it is mended.
 
         Whatever made it unrestorable, a snapshot of what is here now does, or else a generation that begins with one.
         """
-        position, keeping = self.position, self._keeping
-        if position is None:
-            return []
+        keeping = self._keeping
         proof = keeping.prove(holdings, position, removed_by_rule)
         if proof is None:
             return []
-        self.unproven = False
+        with self._lock:
+            if self.position is not None and self.position.generation == position.generation:
+                self.unproven = False
         if proof.restorable:
             return holdings
         if self._database.generations[-1:] != (position.generation,):
             # Another one has begun already: its first snapshot comes now.
-            self._send()
+            self._send_all()
             return []
         if proof.by_snapshot:
-            self._send()
+            self._send_all()
             self._snapshot(anew=True)
-            if self.position is not None:
-                again = keeping.look(self.position.generation)
-                mended = keeping.prove(again, self.position)
+            now_at, again = self._listed(whole=False)
+            if now_at is not None:
+                mended = keeping.prove(again, now_at)
                 if mended is None or mended.restorable:
                     return []
-        self._restart(f"replica {self.name} {proof.reason}")
+        self._restart_from(position.generation, f"replica {self.name} {proof.reason}")
         return []
 
     def _sweep_uploads(self) -> None:
         """Abort uploads in parts that a run which was killed has left: they are billed until somebody does.
 
-        Only those of generations that are in our local folder: nobody but us has begun them, and none is under way.
+        Only those of generations that are in our local folder: nobody but us has begun them. `_lock` is held, so that
+        no segment of ours is under way, and without `_duty` a snapshot may be: then the next time will do.
         """
         if self._swept or self.position is None:
             return
-        self._swept = True
         if not self._database.was_killed:
+            self._swept = True
+            return
+        if not self._duty.acquire(blocking=False):
             return
         aborted = 0
-        with suppress(StorageError):  # A rule of the bucket may do it; it is no reason not to go on.
-            for generation in self._database.shadow.generations():
-                aborted += self.client.storage.abort_unfinished(generation_prefix(generation))
+        try:
+            self._swept = True
+            with suppress(StorageError):  # A rule of the bucket may do it; it is no reason not to go on.
+                for generation in self._database.shadow.generations():
+                    aborted += self.client.storage.abort_unfinished(generation_prefix(generation))
+        finally:
+            self._duty.release()
         if aborted:
             self._emit("info", "uploads that were cut off when this program was killed were removed", uploads=aborted)
-
-    # -- snapshots ------------------------------------------------------------------------------------------------
-
-    def _begin_generation(self) -> None:
-        """The first snapshot: WAL of its index follows from the start, and must reach what the snapshot holds."""
-        with self._database.image() as image:
-            self._beginning = image.position
-            try:
-                self._write_snapshot(image)
-            except ObjectExistsError:
-                self._meet_snapshot(image.position.generation)
-                return
-            finally:
-                self._beginning = None
-            self.position = replace(image.position, offset=0)
-            self._floor = image.position.offset
-            self._number = Number()
-            self.unproven = True
-            # Before the image lets go of the WAL, which is kept for this replica from now on.
-            self.left = None
-
-    def _snapshot_is_from(self, when: float) -> None:
-        self._meter.snapshot(when)
-        self.snapshot_at = time.monotonic() - max(0.0, time.time() - when)
-
-    def _meet_snapshot(self, generation: str) -> None:
-        """A first snapshot is there that we do not know of: go on from it if it is ours, with its answer lost."""
-        found = recover(self.client, self._database, self.name, generation)
-        if found is None:
-            raise StorageError(
-                f"{self.client.address} does not list a snapshot of {generation} that is there: its listings are late, "
-                "and are waited for"
-            )
-        self._found(found)
-
-    def _snapshot(self, anew: bool = False) -> str:
-        """A snapshot in a generation that is under way, never at the cost of a restore point.
-
-        A later snapshot of one index has the name of the earlier one, and would take its place, and with it every
-        commit between the two. So it is only ever created: where the index has one, it waits for the next index.
-        With `anew` it need not follow others: they were lost.
-        """
-        position = self.position
-        if position is None:
-            return "waiting for the database"
-        if not anew and not self.client.snapshots(position.generation):
-            # Emptied behind our back, or listed late: which of them, and what is to be done, is found by looking.
-            self.position = None
-            return "the replica has no snapshot of this generation any more; what it holds is looked up anew"
-        with self._database.image() as image:
-            here = image.position
-            if here.generation == position.generation:
-                # Asked for by name, since a listing may be late.
-                same = self._ours(snapshot_name(here.generation, here.index))
-                if same == here:
-                    self._wanted_after = None
-                    return "the newest snapshot holds the newest commit already"
-                if same is None:
-                    self._send(here)
-                    try:
-                        self._write_snapshot(image)
-                    except ObjectExistsError:
-                        # Its answer was lost, or it is another's: the next try finds out.
-                        return "a snapshot of this index is there already"
-                    self._wanted_after = None
-                    return f"snapshot {here.index:08x} written"
-        # A complete checkpoint lets the next commit begin an index.
-        self._wanted_after = here.index
-        self._database.checkpoint()
-        return "a snapshot will be written with the next commit, which begins a new index"
-
-    def _ours(self, snapshot: str) -> Position | Literal["unknown"] | None:
-        """The commit that a snapshot of our history holds, which its note may not tell; None if there is none.
-
-        Raises DivergedError if it is of another history.
-        """
-        try:
-            note = self.client.read_note(snapshot)
-            return (note and check_snapshot(self.client, self._database, self.name, snapshot, note)) or "unknown"
-        except CorruptObjectError:
-            return "unknown"
-        except ObjectNotFoundError:
-            return None
-
-    def _write_snapshot(self, image: Image) -> None:
-        position = image.position
-        # A generation may have begun since the image was made.
-        origin = self._database.origin
-        if origin.generation != position.generation:
-            origin = Origin(position.generation, "", "", "")
-        note: dict[str, str | int] = {
-            "v": NOTE_VERSION,
-            **self._writer.note(),
-            "position": str(position),
-            "pages": image.pages,
-            "page_size": image.page_size,
-            "frame": self._database.shadow.frame_mark(
-                position.generation, position.index, position.offset, image.page_size
-            ),
-            "mode": mode_beside(self._database.path) & 0o777,
-            "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
-            "reason": origin.reason,
-            **lineage(self.client, origin),
-        }
-        if self._problems:
-            note["check"] = soundness.noted(self._problems)
-        if theirs := self._others.parted_from(origin):
-            note["beside"] = " ".join(dict.fromkeys([*theirs, *str(note.get("beside", "")).split()]))
-        self._emit("info", "write snapshot", position=str(position), size=image.size)
-        self._started(snapshot_name(position.generation, position.index), image.size)
-        began = time.monotonic()
-        chunks = self._counted(image.chunks())
-        forget(self._database.meta_path, self.name)
-        stored = self.client.write_snapshot(position.generation, position.index, chunks, note, create=True)
-        reached("replica: snapshot stored")
-        remember(self._database.meta_path, self.name, position, stored)
-        self._finished(stored)
-        self._keeping.expected.snapshot(position)
-        if position.index == 0 and position.offset == 0:
-            # The snapshot is stored, whether or not the store gives these few bytes back.
-            with suppress(StorageError):
-                checksum = self.client.read_checksum(snapshot_name(position.generation, position.index), stored)
-                unwritten.remember(self._database.meta_path, position, self._database.path, checksum)
-        self._meter.snapshot(time.time())
-        self.snapshot_at = time.monotonic()
-        self._emit(
-            "info",
-            "snapshot written",
-            position=str(position),
-            elapsed=f"{time.monotonic() - began:.3f}s",
-            stored=stored,
-        )
-
-    def _diverged(self, found: DivergedError) -> None:
-        """Say so, loudly if it is another program's doing, and start over."""
-        self._others.tell(found, self.position)
-        self._restart(str(found))
-
-    def _restart(self, reason: str) -> None:
-        """This generation cannot be continued here: the database begins another, and we start over with it."""
-        self._emit("warning", "a new generation is needed", reason=reason)
-        self.position = None
-        self._wanted_after = None
-        self._database.request_generation(reason)

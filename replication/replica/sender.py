@@ -5,7 +5,7 @@ created, and where one is already its bytes must be ours. It knows neither locks
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 from replication.database.database import Database, Emit
 from replication.errors import CorruptObjectError, ObjectExistsError, PausedError
@@ -17,6 +17,7 @@ from replication.replica.numbers import Number, noted
 from replication.replica.others import Others
 from replication.replica.permit import Permit
 from replication.replica.progress import Meter
+from replication.replica.proof import Expected
 from replication.replica.recovery import Recovered, recover
 from replication.replica.upload import cut, read_range
 from replication.replica.writer import Writer
@@ -59,14 +60,21 @@ class Sender(ABC):
         """That of the object that begins at `position`; None if counting begins with it."""
         self._met: Note | None = None
         """The note of what was there already, under a name that was to be written."""
+        self.begins = ""
+        """A generation that begins here with a large snapshot, which is left to whoever has the time: until it is
+        stored none of its WAL is sent."""
         self._writer = Writer.here()
         self._meter = Meter()
         self._others = Others(name, client.address, database, self._writer, emit)
         self._keeping = Keeping(name, client, emit, monotonic)
+        self._since = Expected()
+        """What was stored since a listing was last asked for; its own, so that nothing is missed in one made before."""
+        self._looked_up = False
+        """The position was looked up since then: others may have written and removed."""
 
     @abstractmethod
     def _begin_generation(self) -> None:
-        """Write the first snapshot of the newest generation, and go on from it."""
+        """Write the first snapshot of the newest generation, and go on from it; or set `begins`, if it is large."""
 
     @abstractmethod
     def _begin_anew(self) -> None:
@@ -85,6 +93,8 @@ class Sender(ABC):
         here = self._end(until)
         while here is not None:
             self._permit.check()
+            if self.begins:
+                return
             if self.position is None or self.left is not None:
                 if self._end(None) is None:
                     return
@@ -246,7 +256,9 @@ class Sender(ABC):
     def _found(self, found: Recovered) -> None:
         self.client.storage.accept_place()
         self.position, self._floor, self._number = found.position, found.floor, found.number
-        self._keeping.look_anew()
+        # Others may have written and removed since the last look.
+        self._since.forget()
+        self._looked_up = True
         self._snapshot_is_from(found.snapshot_time)
         self._emit("info", "replica position", position=str(found.position))
 
@@ -259,7 +271,8 @@ class Sender(ABC):
         # A store may carry out an upload long after its answer was lost, and after its retry. So a segment is
         # tried again just as it was, though more may have been committed since.
         self._tried = (position, stop)
-        self._started(segment_name(position), stop - position.offset)
+        self._others.writing(name := segment_name(position))
+        self._meter.started(name, stop - position.offset)
         note = self._note(position)
         try:
             chunks = read_range(shadow, position.offset, stop, self._sent)
@@ -276,8 +289,8 @@ class Sender(ABC):
         self.position = Position(position.generation, position.index, stop)
         self._number = self._number_at(position).following
         self._floor = 0
-        self._finished(stored)
-        self._keeping.expected.segment(position)
+        self._finished(self._meter, stored)
+        self._since.segment(position)
         self._emit("debug", "segment written", position=str(position), size=stop - position.offset, stored=stored)
 
     def _arrived(self, position: Position, end: int) -> None:
@@ -288,7 +301,7 @@ class Sender(ABC):
         self.position = Position(position.generation, position.index, end)
         self._floor = 0
         self._meter.gave_up()
-        self._keeping.expected.segment(position)
+        self._since.segment(position)
         self._emit("debug", "segment was there already", position=str(position), size=end - position.offset)
 
     def _note(self, position: Position) -> Note:
@@ -319,22 +332,13 @@ class Sender(ABC):
 
     # -- progress -------------------------------------------------------------------------------------------------
 
-    def _started(self, name: str, total: int) -> None:
-        self._others.writing(name)
-        self._meter.started(name, total)
-
     def _sent(self, size: int) -> None:
         # Later it could take the place of what somebody else has written under that name.
         self._permit.check()
         self._meter.sent(size)
 
-    def _counted(self, chunks: Iterator[bytes]) -> Iterator[bytes]:
-        for chunk in chunks:
-            self._sent(len(chunk))
-            yield chunk
-
-    def _finished(self, stored: int) -> None:
-        name = self._meter.progress.object_name
+    def _finished(self, meter: Meter, stored: int) -> None:
+        name = meter.progress.object_name
         self._others.wrote(name)
         self._keeping.clock.wrote(name, self._monotonic())
-        self._meter.finished(stored)
+        meter.finished(stored)

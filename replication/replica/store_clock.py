@@ -6,6 +6,7 @@ clock that jumps ahead, be it the store's own, makes nothing older. While nothin
 the newest object that was there at the first look is asked, and the host's, and the earlier counts as well.
 """
 
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -27,26 +28,41 @@ class _Anchor:
 
 
 class StoreClock:
-    """Used by one thread at a time."""
+    """One thread may ask while another writes."""
 
     def __init__(self) -> None:
+        self._lock = threading.Lock()
         self._first: _Anchor | None = None
         self._last: _Anchor | None = None
+        self._newest: _Anchor | None = None
+        """Written since the last look: no listing made before can show it."""
         self._looked: tuple[float, datetime] | None = None
 
     def wrote(self, name: str, monotonic: float) -> None:
         """An object was stored just now."""
         made = _Anchor(name, monotonic)
-        if self._first is None:
-            self._first = made
-        self._last = made
+        with self._lock:
+            if self._first is None:
+                self._first = made
+            self._newest = made
+
+    def about_to_look(self) -> None:
+        """A listing is made now, by which the time is asked for: of what was written until now, not of what comes."""
+        with self._lock:
+            self._last, self._newest = self._newest or self._last, None
 
     def now(self, times: Mapping[str, datetime], monotonic: float, host: datetime) -> datetime | None:
         """The time by the store, given the times of all that it lists, and what the host believes; None of nothing."""
+        with self._lock:
+            return self._now(times, monotonic, host)
+
+    def _now(self, times: Mapping[str, datetime], monotonic: float, host: datetime) -> datetime | None:
         newest = max(times.values(), default=None)
         if newest is not None and self._looked is None:
             self._looked = (monotonic, newest)
         self._first = self._first.seen(times) if self._first else None
+        if self._last is None:
+            self._last, self._newest = self._newest, None
         self._last = self._last.seen(times) if self._last else None
         if self._first is not None and self._first.time is None:
             # It is gone, or never was listed.

@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from replication.storage.mounts import mount_point
+
 
 @dataclass(frozen=True, slots=True)
 class FileLocation:
@@ -33,5 +35,7 @@ Location = FileLocation | S3Location
 
 
 def store_of(location: Location) -> str:
-    """What fails together: one server, or this machine's files."""
-    return f"s3 {location.endpoint or 'aws'}" if isinstance(location, S3Location) else "file"
+    """What fails together: one server, or one file system of this machine."""
+    if isinstance(location, S3Location):
+        return f"s3 {location.endpoint or 'aws'}"
+    return f"file {mount_point(location.path)}"

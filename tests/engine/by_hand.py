@@ -61,7 +61,7 @@ class ByHand(Shared):
     def runs(self) -> bool:
         return True
 
-    def start(self, databases: int, replicas: int) -> None:
+    def start(self, databases: int) -> None:
         pass
 
     def wake_sync(self, job: Job, at: float = 0.0) -> None:

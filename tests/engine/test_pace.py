@@ -206,5 +206,6 @@ def test_a_close_does_not_wait_for_ever_and_says_who_hangs(
     began = time.monotonic()
     left = engine.close(0.5)
     assert time.monotonic() - began < 5
-    assert left == ["upload-0"]
+    [name] = left
+    assert name.startswith("upload-")
     release.set()

@@ -151,7 +151,7 @@ def test_promise_3_what_a_picker_offers_of_it_can_be_restored(two: Bench) -> Non
 
 def test_promise_9_it_is_proven_and_retention_keeps_the_window(two: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     now = SimpleNamespace(time=time.time, monotonic=lambda: two.clock.now.timestamp())
-    monkeypatch.setattr("replication.replica.replica.time", now)
+    monkeypatch.setattr("replication.replica.snapshots.time", now)
     commits(two, 30)
     two.settle()
     replica = two.replica("b")

@@ -7,13 +7,15 @@ import pytest
 
 from replication.errors import AccessDeniedError, StorageError
 from replication.position import Position
+from replication.replica import snapshots
+from replication.replica.duties import Intervals
 from replication.replica.holdings import Holdings
 from replication.replica.keeping import PROBES_MAX
 from replication.replica.proof import Expected, prove
-from replication.replica.runner import Intervals, ReplicaRunner
+from replication.replica.runner import ReplicaRunner
 from replication.storage.memory import MemoryStorage
 from replication.storage.names import SegmentInfo, SnapshotInfo
-from tests.replica.bench import Bench
+from tests.replica.bench import Bench, Timed
 from tests.replica.test_late_store import LateStorage
 
 GENERATION = "00112233445566aa"
@@ -200,6 +202,7 @@ def test_promise_9_a_generation_that_begins_is_looked_for_at_once(bench: Bench) 
     runner = ReplicaRunner(bench.replica(), bench.database, Intervals(0, 0, 0, NOT_DUE), bench.emit)
     bench.commit()
     runner.run()
+    runner.duties.run()
     assert bench.replica().standing.proven > 0
     assert runner.status(0.0).proven == bench.replica().standing.proven
 
@@ -222,28 +225,62 @@ def test_promise_9_a_first_snapshot_that_is_not_there_is_an_error(bench: Bench) 
     runner = ReplicaRunner(bench.replica(), bench.database, Intervals(0, 0, 0, NOT_DUE), bench.emit)
     bench.commit()
     runner.run()
+    runner.duties.run()
     status = runner.status(0.0)
     assert status.state == "error"
     assert "not restorable: replica a lost its snapshots" in status.last_error
 
 
 @pytest.mark.parametrize("error", [AccessDeniedError("may not delete"), StorageError("down")])
-def test_a_duty_that_fails_keeps_no_commit_from_being_uploaded(bench: Bench, error: StorageError) -> None:
+def test_a_duty_that_fails_is_a_warning_of_its_own_and_no_error(bench: Bench, error: StorageError) -> None:
     runner = ReplicaRunner(bench.replica(), bench.database, Intervals(0, 0, 1.0, 1e-9), bench.emit)
     bench.commit()
     runner.run()
+    runner.duties.run()
     storage = bench.storages["a"]
     for _ in range(5):
         bench.commit()
-        runner._duties_not_before = 0.0
+        runner.hurry()
         storage.fail("list", error)
         storage.fail("folders", error)
         runner.run()
+        runner.duties.run()
         storage.clear_faults()
         assert bench.replica().position == bench.database.position
         status = runner.status(0.0)
-        assert (status.state, status.last_error) == ("error", str(error))
-        assert runner.failure.count == 0
-    runner._duties_not_before = 0.0
-    runner.run()
-    assert runner.status(0.0).state == "ok"
+        assert (status.state, status.last_error, status.errors_in_a_row) == ("ok", "", 0)
+        assert status.duty_warning == f"retention failed, commits go on: {error}"
+    runner.hurry()
+    runner.duties.run()
+    assert runner.status(0.0).duty_warning == ""
+    told = [(level, message) for level, message, _ in bench.told if message.startswith("retention ")]
+    assert told == [("warning", "retention failed"), ("info", "retention goes on")]
+
+
+def test_a_duty_that_fails_stops_no_other_duty(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Removing is refused, as by a key without that right or an Object Lock: snapshots and proofs go on."""
+    timed = Timed(bench)
+    monkeypatch.setattr(snapshots, "time", timed.module())
+    storage = bench.storages["a"]
+    runner = ReplicaRunner(bench.replica(), bench.database, Intervals(0, 1e-9, 1.0, 1e-9), bench.emit)
+    bench.commit()
+    bench.settle()
+    for number in range(5):
+        before = [name for name in storage.names() if "/snapshots/" in name]
+        bench.database.checkpoint()
+        bench.commit()
+        timed.wait(100.0)
+        proven = runner.status(0.0).proven
+        storage.fail("delete", AccessDeniedError("may not delete"), times=10)
+        runner.hurry()
+        runner.run()
+        runner.duties.run()
+        storage.clear_faults()
+        status = runner.status(0.0)
+        assert status.state == "ok"
+        if number > 2:
+            # By then there is something to remove.
+            assert status.duty_warning == "retention failed, commits go on: may not delete"
+        assert status.proven > proven
+        assert len([name for name in storage.names() if "/snapshots/" in name]) == len(before) + 1
+    bench.check()

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from replication.replica import replica as replica_module
+from replication.replica import snapshots as snapshots_module
 from tests.replica.bench import Bench, Timed
 
 WINDOW_SECONDS = 20.0
@@ -14,7 +14,7 @@ WINDOW_SECONDS = 20.0
 def timed(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Timed:
     """A bench with one replica whose store, host and monotonic clock are set by the test."""
     made = Timed(bench)
-    monkeypatch.setattr(replica_module, "time", made.module())
+    monkeypatch.setattr(snapshots_module, "time", made.module())
     return made
 
 

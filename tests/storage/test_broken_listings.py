@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from replication.replica.duties import Intervals
 from replication.replica.keeping import LATE_LOOKS_MAX
-from replication.replica.runner import Intervals, ReplicaRunner
+from replication.replica.runner import ReplicaRunner
 from replication.restore.choose import Source
 from replication.restore.restore import restore
 from replication.storage.replica_client import ReplicaClient
@@ -44,8 +45,9 @@ def test_promise_9_a_place_that_does_not_list_its_first_snapshot_is_an_error(
         states = []
         for _ in range(LATE_LOOKS_MAX):
             bench.commit()
-            runner._duties_not_before = 0.0
+            runner.hurry()
             runner.run()
+            runner.duties.run()
             states.append(runner.status(0.0).state)
         assert states[-1] == "error"
         words = runner.status(0.0).last_error
@@ -57,8 +59,8 @@ def test_promise_9_a_place_that_does_not_list_its_first_snapshot_is_an_error(
         assert not runner.status(0.0).proven
         # A server that was mended is found to be.
         server.broken.clear()
-        runner._duties_not_before = 0.0
-        runner.run()
+        runner.hurry()
+        runner.duties.run()
         status = runner.status(0.0)
         assert (status.state, bool(status.proven)) == ("ok", True)
         storage.close()
@@ -72,6 +74,7 @@ def test_promise_9_a_server_that_ignores_the_delimiter_is_read_all_the_same(benc
         for _ in range(3):
             bench.commit()
             runner.run()
+            runner.duties.run()
         status = runner.status(0.0)
         assert (status.state, bool(status.proven)) == ("ok", True)
         client = ReplicaClient(storage)

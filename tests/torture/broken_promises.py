@@ -197,9 +197,9 @@ MUTATIONS = (
     ),
     Mutation(
         "the first segment need not reach what the snapshot holds",
-        "replication/replica/replica.py",
-        "            self._floor = image.position.offset\n",
-        "            self._floor = 0\n",
+        "replication/replica/snapshots.py",
+        "        self._floor = position.offset\n",
+        "        self._floor = 0\n",
         ("tests/replica/test_snapshots.py",),
     ),
     Mutation(
@@ -392,12 +392,12 @@ MUTATIONS = (
     ),
     Mutation(
         "a snapshot takes the place of the one of its index",
-        "replication/replica/replica.py",
-        "                if same is None:\n                    self._send(here)\n",
+        "replication/replica/snapshots.py",
+        "                if same is None:\n                    if not",
         '                if same is None or same != "unknown":\n'
         "                    if same:\n"
         "                        self.client.delete([snapshot_name(here.generation, here.index)])\n"
-        "                    self._send(here)\n",
+        "                    if not",
         ("tests/replica/test_window.py", "tests/replica/test_snapshots.py"),
     ),
     Mutation(
@@ -784,5 +784,48 @@ MUTATIONS = (
         "        if offset == last.offset:\n",
         "        if False:\n",
         ("tests/replica/test_one_writer.py",),
+    ),
+    Mutation(
+        "segments wait for a snapshot of their own replica",
+        "replication/replica/snapshots.py",
+        "                        stored = self._store_snapshot(image, self._snapshots, breaks_off=True)\n",
+        "                        with self._lock:\n"
+        "                            stored = self._store_snapshot(image, self._snapshots, breaks_off=True)\n",
+        ("tests/replica/test_beside.py",),
+    ),
+    Mutation(
+        "a snapshot is written before the WAL up to its commit",
+        "replication/replica/snapshots.py",
+        "                    if not self._send_up_to(here):\n",
+        "                    if False:\n",
+        ("tests/replica/test_beside.py",),
+    ),
+    Mutation(
+        "WAL is sent before the large first snapshot of its generation",
+        "replication/replica/snapshots.py",
+        "                self.begins = image.position.generation\n",
+        "                self.position = replace(image.position, offset=0)\n",
+        ("tests/replica/test_beside.py",),
+    ),
+    Mutation(
+        "shadow WAL that an image reads is removed",
+        "replication/database/database.py",
+        "                positions += [image.position for image in self._held.images]\n",
+        "                pass\n",
+        ("tests/replica/test_beside.py",),
+    ),
+    Mutation(
+        "all work for all stores shares its threads",
+        "replication/pool.py",
+        "                if lane.running < lane.limit:\n",
+        "                if sum(one.running for one in self._lanes.values()) < lane.limit:\n",
+        ("tests/test_pool.py", "tests/engine/test_neighbours.py"),
+    ),
+    Mutation(
+        "a duty that fails is an error although commits arrive",
+        "replication/replica/duties.py",
+        "for duty in self._duties if duty.shows_a_loss)",
+        "for duty in self._duties if duty.failure.count)",
+        ("tests/replica/test_proof.py", "tests/engine/test_neighbours.py"),
     ),
 )

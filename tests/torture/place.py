@@ -47,8 +47,8 @@ def skewed(clock: Clock) -> dict[str, Any]:
             return cls.fromtimestamp(clock(), tz)
 
     return {
-        "replication.replica.replica.time": SimpleNamespace(time=clock, monotonic=clock.monotonic),
-        "replication.replica.replica.datetime": Skewed,
+        "replication.replica.snapshots.time": SimpleNamespace(time=clock, monotonic=clock.monotonic),
+        "replication.replica.snapshots.datetime": Skewed,
         "replication.database.origin.datetime": Skewed,
     }
 

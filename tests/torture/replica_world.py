@@ -135,8 +135,8 @@ class World:
                 return cls.fromtimestamp(clock(), tz)
 
         return {
-            "replication.replica.replica.time": SimpleNamespace(time=clock, monotonic=clock),
-            "replication.replica.replica.datetime": Skewed,
+            "replication.replica.snapshots.time": SimpleNamespace(time=clock, monotonic=clock),
+            "replication.replica.snapshots.datetime": Skewed,
             "replication.database.origin.datetime": Skewed,
         }
 

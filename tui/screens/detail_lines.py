@@ -95,6 +95,8 @@ def _replica(replica: ReplicaStatus, chosen: bool, width: int, look: Look) -> li
         made += error_lines(f"verification: {replica.verified.words}", width)
     if replica.warning:
         made += error_lines(replica.warning, width, "yellow")
+    if replica.duty_warning:
+        made += error_lines(replica.duty_warning, width, "yellow")
     if replica.lost:
         made += error_lines(replica.lost, width, "yellow")
     if upload := upload_words(replica):

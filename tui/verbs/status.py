@@ -61,7 +61,7 @@ def _rows(report: DatabaseReport, now: float) -> list[list[str]]:
             "" if replica.pending_bytes is None else size(replica.pending_bytes),
             _verified(replica.verified, now),
             f"checked {_ago(replica.proven, now)}" if replica.proven else "not yet checked",
-            _short(report.error or replica.error or replica.warning or replica.lost or _once(replica, now)),
+            _short(report.error or replica.error or _warnings(replica) or _once(replica, now)),
         ]
         for replica in report.replicas
     ]
@@ -77,6 +77,11 @@ def _verified(verification: Verification | None, now: float) -> str:
     if verification is None:
         return "never"
     return f"{verification.outcome} {_ago(verification.time, now)}"
+
+
+def _warnings(replica: ReplicaReport) -> str:
+    """What a person should know although commits arrive; the most urgent of it."""
+    return replica.warning or replica.lost or replica.duty_warning
 
 
 def _once(replica: ReplicaReport, now: float) -> str:

@@ -1,0 +1,112 @@
+"""The jobs of one replica in the pool that uploads: each in the lane of its class of work and its store.
+
+They wake one another: whoever sends finds that a first snapshot has to come before, or that a duty has become due, and
+a snapshot that is stored lets the segments go. It leaves to the engine when a database is let go of, and the pool.
+"""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, suppress
+
+from replication.errors import PausedError
+from replication.pool import Job, Lane
+from replication.replica.outage import Outages
+from replication.replica.runner import ReplicaRunner
+from replication.work import Work, lane
+
+Wake = Callable[[Job, float], None]
+"""Run a job at a time of time.monotonic, 0 being at once."""
+
+
+class Uploads:
+    """One replica at work. `wake` may be called by any thread; each job is run by one at a time."""
+
+    def __init__(
+        self,
+        name: str,
+        runner: ReplicaRunner,
+        store: str,
+        outages: "Outages[Uploads]",
+        wake: Wake,
+        working: Callable[[], AbstractContextManager[None]],
+        done: Callable[[], None],
+    ) -> None:
+        """`name` is for people, `store` is what fails together; `working` is a block of work, and raises PausedError if
+        none may begin; `done` is called after each piece of it.
+        """
+        self.runner = runner
+        self._store = store
+        self._outages = outages
+        self._wake = wake
+        self._working = working
+        self._done = done
+        self.commits = Job(f"upload {name}", self._commits, self.lane(Work.COMMITS))
+        self._first = Job(f"first snapshot {name}", self._begin, self.lane(Work.FIRST))
+        self._duties = Job(f"duties {name}", self._run_duties, self.lane(Work.DUTIES))
+        self._validation = Job(f"validate {name}", self._validate, self.lane(Work.DUTIES))
+
+    def lane(self, work: Work) -> Lane:
+        """Where such work for this store is done."""
+        return lane(work, self._store)
+
+    def start(self) -> None:
+        """Let what has a time of its own begin."""
+        self._wake(self._validation, 0.0)
+
+    def wake(self) -> None:
+        """Something is committed, or is to be tried now."""
+        self._wake(self.commits, 0.0)
+
+    def hurry(self) -> None:
+        """The same, and no gap and no back-off is waited for."""
+        self.commits.lane = self.lane(Work.COMMITS)
+        self.runner.hurry()
+        self.wake()
+
+    # -- jobs -----------------------------------------------------------------------------------------------------
+
+    def _commits(self) -> float | None:
+        with suppress(PausedError), self._working():
+            again = self.runner.run()
+            if self.runner.replica.begins:
+                self._wake(self._first, 0.0)
+            self._after_a_try()
+            return again
+        # Whatever lets it go on wakes this job.
+        return None
+
+    def _begin(self) -> float | None:
+        with suppress(PausedError), self._working():
+            again = self.runner.begin()
+            self._after_a_try()
+            if again is None:
+                self.wake()
+            return again
+        return None
+
+    def _after_a_try(self) -> None:
+        self._done()
+        failing = self.runner.failure.count > 0
+        self.commits.lane = self.lane(Work.RETRIES if failing else Work.COMMITS)
+        if failing:
+            self._outages.failed(self._store, self)
+            return
+        if (due := self.runner.duties.next_time()) is not None:
+            self._wake(self._duties, due)
+        for waiting in self._outages.reached(self._store, self):
+            waiting.hurry()
+
+    def _run_duties(self) -> float | None:
+        with suppress(PausedError), self._working():
+            again = self.runner.duties.run()
+            self._done()
+            # What is there may have turned out not to be what was believed: a new position is looked for.
+            if not self.runner.caught_up():
+                self.wake()
+            return again
+        return None
+
+    def _validate(self) -> float | None:
+        # A database that is let go of has no position: its validation waits for one.
+        again = self.runner.duties.validate()
+        self._done()
+        return again
