@@ -5,6 +5,7 @@ source at the same commit. Whatever keeps that from being found out is "inconclu
 but a temporary file is written. For a process without an engine: an engine's own verification knows more.
 """
 
+import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -16,7 +17,8 @@ from typing import Literal
 from replication.config import DatabaseConfig
 from replication.database import soundness
 from replication.database.image import Image, Overlay
-from replication.database.shadow_wal import Ownership, ShadowWAL
+from replication.database.local_folder import LocalFile
+from replication.database.shadow_wal import ShadowWAL
 from replication.errors import (
     DatabaseError,
     InconclusiveError,
@@ -29,8 +31,10 @@ from replication.errors import (
     RestoreError,
 )
 from replication.offline import Reach, look
+from replication.permissions import Ownership
 from replication.position import Position
 from replication.restore.choose import Source
+from replication.restore.preview import ELSEWHERE
 from replication.restore.restore import Progress, RestoreOptions, RestoreResult, restore
 from replication.restore.retry import check
 from replication.restore.target import AtIndex, AtPosition, Latest, Target
@@ -176,7 +180,13 @@ def _restore(
     show: Show,
     stop: threading.Event,
 ) -> RestoreResult:
-    options = RestoreOptions(target=target, generation=generation, integrity_check="full", known=_compared_later)
+    options = RestoreOptions(
+        target=target,
+        generation=generation,
+        integrity_check="full",
+        known=_compared_later,
+        elsewhere=ELSEWHERE,
+    )
     result = restore([Source(name, client)], output, options, show, stop)
     if result.check != "ok" and not result.problems:
         raise InconclusiveError(f"restorable to {result.position}, but SQLite could not check it: {result.check}")
@@ -187,8 +197,13 @@ def _compared_later(path: Path, problems: Sequence[str]) -> str:
     return COMPARED_LATER
 
 
-def known_of_source(database: DatabaseConfig, thoroughness: Thoroughness) -> Callable[[Path, Sequence[str]], str]:
-    """What a restore asks where SQLite's check fails: why the source is known to be so, in words; "" if it is not."""
+def known_of_source(
+    database: DatabaseConfig, thoroughness: Thoroughness, stop: threading.Event
+) -> Callable[[Path, Sequence[str]], str]:
+    """What a restore asks where SQLite's check fails: why the source is known to be so, in words; "" if it is not.
+
+    For a process that holds the database in no other way.
+    """
 
     def known(restored: Path, problems: Sequence[str]) -> str:
         if integrity.are_among(problems, soundness.recall(database.meta_path)):
@@ -197,10 +212,12 @@ def known_of_source(database: DatabaseConfig, thoroughness: Thoroughness) -> Cal
             if not database.path.exists():
                 return ""
             with still(database.path) as source:
-                if _digest_still(source, threading.Event()) == _digest_of(restored):
+                if _digest_still(source, stop) == _digest_of(restored):
                     return f"it equals {database.path}, page for page"
-                if integrity.are_among(problems, source.problems(thoroughness)):
+                if integrity.are_among(problems, source.problems(thoroughness, stop.is_set)):
                     return f"{database.path} itself fails it so"
+        except integrity.Interrupted:
+            check(stop)
         except (DatabaseError, OSError, integrity.Inconclusive):
             pass
         return ""
@@ -228,7 +245,7 @@ def _digest_still(source: Still, stop: threading.Event) -> str:
     """The digest of the pages at the commit: from the WAL what is there, the rest from the database file."""
 
     def digest(overlay_end: int) -> str:
-        overlay = Overlay.read(source.wal_path, overlay_end, source.page_size)
+        overlay = Overlay.read(LocalFile.at(source.wal_path), overlay_end, source.page_size)
         image = Image(Position("", 0, source.end), source.pages, source.page_size, overlay, source.read)
         return digest_of_content(_until_cancelled(image.chunks(), stop))
 
@@ -254,8 +271,8 @@ def _place(database: DatabaseConfig, source: Still) -> tuple[Position | None, st
     running = look(database).pid is not None
     indexes = shadow.indexes(generation)
     for index in reversed(indexes[-2:]):
-        with shadow.path(generation, index).open("rb") as file:
-            header = WALHeader.parse(file.read(WAL_HEADER_SIZE))
+        with shadow.file(generation, index).opened() as file:
+            header = WALHeader.parse(os.pread(file, WAL_HEADER_SIZE, 0))
         if header.salts != source.salts:
             continue
         if not source.end:

@@ -13,6 +13,7 @@
     │   ├── ObjectNotFoundError         11   one object is not there
     │   └── ObjectExistsError            6   an object that was to be made is there already
     ├── LocalFileError                  14   disk full, read-only folder, no permission here
+    │   └── NoRoomError                 14   it would take what the disk must keep free for the application
     ├── InconclusiveError               18   a verification that could not be brought to its end
     └── RestoreError                    15   a restore that could not be done
         ├── OutputExistsError            9   the output path is taken
@@ -114,6 +115,10 @@ class LocalFileError(ReplicationError):
     """A local file or folder could not be written: disk full, read-only, no permission."""
 
     exit_code = 14
+
+
+class NoRoomError(LocalFileError):
+    """Something of ours would not fit on a disk, or take what is the application's; the message says how much."""
 
 
 class InconclusiveError(ReplicationError):

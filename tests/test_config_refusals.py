@@ -44,7 +44,7 @@ REFUSALS = {
     "a: b\nc: \x07": ":2: a character that YAML does not allow; remove it",
     # Keys
     "databases: []": ":1: databases is not a known key; here may be "
-    "access-key-id, addr, dbs, exec, logging, secret-access-key",
+    "access-key-id, addr, dbs, exec, exec-inherit-keys, logging, secret-access-key",
     "db: []": ":1: db is not a known key; did you mean dbs?",
     "retention: 24h": ":1: retention does not belong here; it is a key of dbs[].replicas[]",
     "path: /a": ":1: path does not belong here; it is a key of dbs[] and dbs[].replicas[]",
@@ -60,8 +60,10 @@ REFUSALS = {
     "snapshot: {every: 1h}": ":1: snapshot.every is not a known key; here may be interval, retention",
     "replica: {path: /b}": ":1: replica does not belong here; it is a key of dbs[]",
     S3 + "retnetion: 72h": ":6: dbs[0].replicas[0].retnetion is not a known key; did you mean retention?",
-    '"a\\e[31m": 1': ":1: a\N{REPLACEMENT CHARACTER}[31m is not a known key; here may be "
-    "access-key-id, addr, dbs, exec, logging, secret-access-key",
+    '"exec\\e[31m": 1': ":1: exec\N{REPLACEMENT CHARACTER}[31m is not a known key; did you mean exec?",
+    # It may be a secret that slipped there.
+    '"a\\e[31m": 1': ":1: (a key that is not shown) is not a known key; here may be "
+    "access-key-id, addr, dbs, exec, exec-inherit-keys, logging, secret-access-key",
     # Settings of the whole
     "addr: 127.0.0.1": ":1: addr must be HOST:PORT or :PORT, such as 127.0.0.1:9090, not '127.0.0.1'",
     "addr: ':70000'": ":1: addr must be HOST:PORT or :PORT, such as 127.0.0.1:9090, not ':70000'",
@@ -79,6 +81,9 @@ REFUSALS = {
     "0 switches it off",
     "dbs: [{path: /a, min-checkpoint-page-count: 0}]": ":1: dbs[0].min-checkpoint-page-count must be at least 1, "
     "not 0; leave it out for 1000",
+    "dbs: [{path: /a, max-backlog-size: -1}]": ":1: dbs[0].max-backlog-size must be a size: a whole number of bytes, or one with its unit, such as 512MB or 2GiB, not '-1'",
+    "dbs: [{path: /a, max-backlog-size: 1.5GB}]": ":1: dbs[0].max-backlog-size must be a size: a whole number of bytes, or one with its unit, such as 512MB or 2GiB, not '1.5GB'",
+    "dbs: [{path: /a, max-backlog-size: [1]}]": ":1: dbs[0].max-backlog-size must be a size: a whole number of bytes, or one with its unit, such as 512MB or 2GiB, not a list",
     "dbs: [{path: /a, max-checkpoint-page-count: many}]": ":1: dbs[0].max-checkpoint-page-count must be a whole "
     "number, such as 10000, not 'many'",
     # Replicas

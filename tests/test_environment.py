@@ -87,6 +87,7 @@ def test_whatever_else_is_in_braces_is_handed_back_with_its_line(text: str) -> N
     assert expand_environment(f"a: b\nc: {text}\n# {text}\n", ENVIRON).odd_lines == (2,)
 
 
+@pytest.mark.server
 def test_litestream_itself_agrees(tmp_path: Path) -> None:
     """The replica names that `litestream databases` prints are the expanded texts."""
     config = tmp_path / "litestream.yml"

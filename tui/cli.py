@@ -12,6 +12,7 @@ from importlib import import_module
 from typing import Any, NoReturn
 
 from replication.errors import ConfigError, ReplicationError, UsageError
+from replication.scrub import quoted
 from tui.console import complain, escape_what_cannot_be_written, silence
 
 _INTERRUPTED = 130
@@ -89,7 +90,7 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
 
         nearest = difflib.get_close_matches(first, verbs, n=1)
         hint = f"did you mean {nearest[0]}?" if nearest else f"there are {', '.join(verbs)}"
-        raise UsageError(f"{first!r} is not a verb of litestream-tui; {hint}")
+        raise UsageError(f"{quoted(first)!r} is not a verb of litestream-tui; {hint}")
     switches = verbs[first].switches if first in verbs else parser.switches
     plain: list[str] = []
     for argument in arguments:
@@ -294,13 +295,13 @@ def _add_demo(verbs: "argparse._SubParsersAction[_Parser]") -> None:
 def _seconds(text: str) -> float:
     value = float(text) if re.fullmatch(r"[0-9]{1,4}(\.[0-9]{1,3})?", text, re.ASCII) else 0.0
     if not 0.1 <= value <= 3600:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds from 0.1 to 3600")
+        raise argparse.ArgumentTypeError(f"{quoted(text)!r} is not a number of seconds from 0.1 to 3600")
     return value
 
 
 def _count(text: str) -> int:
     if not re.fullmatch(r"0*[1-9][0-9]{0,5}", text, re.ASCII):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1 up")
+        raise argparse.ArgumentTypeError(f"{quoted(text)!r} is not a number from 1 up")
     return int(text)
 
 

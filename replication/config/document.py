@@ -18,10 +18,11 @@ from replication.config.keys import (
     Level,
     keys_of,
     plain,
-    shown,
+    shown_key,
     unknown_key,
 )
 from replication.errors import ConfigError
+from replication.scrub import quoted
 
 SHORTEST_DURATION_SECONDS = 0.001
 """A shorter duration is a number without its unit, which would mean nanoseconds."""
@@ -32,6 +33,14 @@ REFUSALS_MAX = 20
 T = TypeVar("T")
 
 _DAYS = re.compile(r"([0-9]{1,6})\s*(d|days?|w|weeks?)")
+_SIZE = re.compile(r"([0-9]{1,15})\s*(|B|[KMGT]i?B)", re.IGNORECASE)
+_SIZES = "a whole number of bytes, or one with its unit, such as 512MB or 2GiB"
+_UNITS: Mapping[str, int] = {
+    "": 1,
+    "B": 1,
+    **{f"{unit}B": int(1000**power) for power, unit in enumerate("KMGT", 1)},
+    **{f"{unit}IB": int(1024**power) for power, unit in enumerate("KMGT", 1)},
+}
 _FORMS = "a number and a unit, such as 300ms, 15s, 1h30m or 24h"
 
 
@@ -163,7 +172,7 @@ class Section:
 
     def path(self, key: str) -> str:
         """The path of `key` in the document."""
-        return f"{self.where}.{shown(key)}" if self.where else shown(key)
+        return f"{self.where}.{shown_key(key)}" if self.where else shown_key(key)
 
     def note(self, key: str, text: str) -> None:
         """Keep a remark about `key` that does not stop the program."""
@@ -189,6 +198,10 @@ class Section:
     def duration(self, key: str, default: float, zero: str | None) -> float:
         """The seconds of `key`. `zero` says why it cannot be nothing, or is None if it can."""
         return self._or(default, lambda: self._duration(key, default, zero))
+
+    def size(self, key: str) -> int | None:
+        """The bytes of `key`; None if it is not there."""
+        return self._or(None, lambda: self._size(key))
 
     def _or(self, default: T, read: Callable[[], T]) -> T:
         try:
@@ -222,6 +235,15 @@ class Section:
         if value.number < least:
             raise self.refusal(key, f"must be at least {least}, not {value.number}; leave it out for {default}")
         return value.number
+
+    def _size(self, key: str) -> int | None:
+        value = self._scalar(key, f"must be a size: {_SIZES}")
+        if value is None:
+            return None
+        match = _SIZE.fullmatch(value.text)
+        if match is None:
+            raise self.refusal(key, f"must be a size: {_SIZES}{self._instead(key, value)}")
+        return int(match[1]) * _UNITS[match[2].upper()]
 
     def _duration(self, key: str, default: float, zero: str | None) -> float:
         value = self._scalar(key, f"must be a duration: {_FORMS}")
@@ -283,7 +305,7 @@ class Section:
         raise self.refusal(key, f"must be a duration: {_FORMS}{self._instead(key, value)}")
 
     def _instead(self, key: str, value: Scalar) -> str:
-        return "" if key in SECRET_KEYS else f", not {shown(value.text)!r}"
+        return "" if key in SECRET_KEYS else f", not {quoted(value.text)!r}"
 
 
 def refusal(file: str, line: int, where: str, problem: str) -> RefusedError:

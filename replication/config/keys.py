@@ -9,13 +9,16 @@ import difflib
 import re
 from typing import Literal
 
+from replication.scrub import SECRET_CHARS_MIN, quoted
+
 Level = Literal["top", "logging", "dbs[]", "dbs[].replicas[]", "snapshot"]
 
 KEYS: dict[Level, tuple[str, ...]] = {
-    "top": ("access-key-id", "addr", "dbs", "exec", "logging", "secret-access-key"),
+    "top": ("access-key-id", "addr", "dbs", "exec", "exec-inherit-keys", "logging", "secret-access-key"),
     "logging": ("level", "stderr", "type"),
     "dbs[]": (
         "checkpoint-interval",
+        "max-backlog-size",
         "max-checkpoint-page-count",
         "meta-path",
         "min-checkpoint-page-count",
@@ -49,7 +52,7 @@ KEYS: dict[Level, tuple[str, ...]] = {
         "validation-interval",
     ),
 }
-"""Every key of Litestream 0.3.13, at its level."""
+"""Every key of Litestream 0.3.13, at its level, and exec-inherit-keys and max-backlog-size, which are ours."""
 
 ALSO: dict[Level, tuple[str, ...]] = {
     "top": ("snapshot",),
@@ -153,8 +156,13 @@ KEYS_OF_05 = {
 
 _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
-SHOWN_CHARS_MAX = 60
-"""A longer key or value is cut in a message."""
+_OTHER_WORDS = ("databases", "database")
+"""What people write besides, and is no secret."""
+_WORDS = frozenset(
+    word
+    for name in (*(key for keys in KEYS.values() for key in keys), *KEYS_OF_05, *_OTHER_WORDS)
+    for word in name.split("-")
+)
 
 
 def unknown_key(level: Level, key: str) -> str:
@@ -184,7 +192,11 @@ def plain(key: str) -> str:
     return _HUMP.sub("-", key).lower().replace("_", "-")
 
 
-def shown(text: str) -> str:
-    """A key or value as a message shows it: cut, and with nothing in it that a terminal would obey."""
-    cut = text if len(text) <= SHOWN_CHARS_MAX else text[:SHOWN_CHARS_MAX] + "…"
-    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in cut)
+def shown_key(key: str) -> str:
+    """A key as a message shows it: one that is nothing like a known key may be a secret that slipped there."""
+    words = re.split(r"[- ]+", plain(key))
+    if len(key) < SECRET_CHARS_MIN or key.startswith(HOLDER_PREFIX) or all(word in _WORDS for word in words):
+        return quoted(key)
+    everything = [name for table in (KEYS, ALSO) for names in table.values() for name in names]
+    everything += [*KEYS_OF_05, *IDLE_KEYS_OF_05]
+    return quoted(key) if difflib.get_close_matches(plain(key), everything, n=1) else "(a key that is not shown)"

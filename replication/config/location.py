@@ -10,9 +10,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from replication.config.document import Section
-from replication.config.keys import FOREIGN_KEYS, S3_KEYS, shown
+from replication.config.keys import FOREIGN_KEYS, S3_KEYS
 from replication.errors import ConfigError, UsageError
-from replication.scrub import register_secret
+from replication.scrub import quoted, register_secret
 from replication.storage.location import FileLocation, Location, S3Location
 from replication.storage.s3.host import check_bucket, parse_endpoint
 from replication.storage.url import NEAREST_WAY, clean_path, is_replica_url, parse_replica_url
@@ -32,7 +32,7 @@ def check_type(replica: Section) -> None:
     elif kind in NEAREST_WAY:
         raise replica.refusal("type", f"is {kind}, which this program does not have; {NEAREST_WAY[kind]}")
     elif kind and kind not in ("s3", "file"):
-        raise replica.refusal("type", f"is {shown(kind)!r}, an unknown replica type; use s3 or file")
+        raise replica.refusal("type", f"is {quoted(kind)!r}, an unknown replica type; use s3 or file")
 
 
 def plain_path(section: Section, key: str, text: str) -> Path:
@@ -163,7 +163,7 @@ def _with_s3_settings(
         )
     endpoint, region = replica.text("endpoint"), replica.text("region")
     if region is not None and _REGION.fullmatch(region) is None:
-        raise replica.refusal("region", f"is {shown(region)!r}, which is no region; write one such as us-east-1")
+        raise replica.refusal("region", f"is {quoted(region)!r}, which is no region; write one such as us-east-1")
     force_path_style = replica.flag("force-path-style")
     return replace(
         location,

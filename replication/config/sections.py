@@ -11,7 +11,6 @@ from pathlib import Path
 
 from replication.config.document import Notes, RefusedError, Section, Value
 from replication.config.durations import format_duration
-from replication.config.keys import shown
 from replication.config.location import check_type, location_identity, location_type, plain_path, read_location
 from replication.config.values import (
     CHECKPOINT_SECONDS,
@@ -28,7 +27,7 @@ from replication.config.values import (
     default_meta_path,
 )
 from replication.errors import ConfigError
-from replication.scrub import register_secret
+from replication.scrub import quoted, register_secret
 from replication.storage.location import Location
 
 _LOG_LEVELS = {"debug": "debug", "info": "info", "warn": "warn", "warning": "warn", "error": "error"}
@@ -72,6 +71,7 @@ def read_config(document: Value, path: Path, notes: Notes) -> Config:
         databases=tuple(database for database in databases if database is not None),
         addr=_addr(top),
         exec_command=top.text("exec"),
+        exec_inherits_keys=top.flag("exec-inherit-keys") is not False,
         logging=_logging(top.section("logging", "logging")),
         notes=tuple(notes.lines),
         information=tuple(notes.information),
@@ -139,6 +139,7 @@ def _database(
         checkpoint_interval=section.duration("checkpoint-interval", CHECKPOINT_SECONDS, None),
         min_checkpoint_page_count=section.count("min-checkpoint-page-count", MIN_CHECKPOINT_PAGE_COUNT, least=1),
         max_checkpoint_page_count=section.count("max-checkpoint-page-count", MAX_CHECKPOINT_PAGE_COUNT, least=0),
+        max_backlog_bytes=section.size("max-backlog-size"),
         replicas=replicas,
     )
     if not config.replicas:
@@ -166,7 +167,7 @@ def _replicas(
                 # A name that nobody wrote is the type.
                 raise section.refusal(
                     "name" if section.has("name") else None,
-                    f"has a duplicate replica name: {shown(replica.name)!r}; give each its own name",
+                    f"has a duplicate replica name: {quoted(replica.name)!r}; give each its own name",
                 )
         except RefusedError as error:
             section.refuse(error)
@@ -247,10 +248,10 @@ def _logging(section: Section | None) -> LoggingConfig:
     section.check_keys()
     level = section.text("level") or "info"
     if level.lower() not in _LOG_LEVELS:
-        section.refuse(section.refusal("level", f"is {shown(level)!r}; write debug, info, warn or error"))
+        section.refuse(section.refusal("level", f"is {quoted(level)!r}; write debug, info, warn or error"))
     kind = section.text("type") or "text"
     if kind not in _LOG_TYPES:
-        section.refuse(section.refusal("type", f"is {shown(kind)!r}; write text or json"))
+        section.refuse(section.refusal("type", f"is {quoted(kind)!r}; write text or json"))
     return LoggingConfig(_LOG_LEVELS.get(level.lower(), "info"), kind, section.flag("stderr") or False)
 
 
@@ -260,7 +261,7 @@ def _addr(top: Section) -> str | None:
         return None
     match = _ADDR.fullmatch(addr)
     if match is None or int(match[1]) > 65535:
-        problem = f"must be HOST:PORT or :PORT, such as 127.0.0.1:9090, not {shown(addr)!r}"
+        problem = f"must be HOST:PORT or :PORT, such as 127.0.0.1:9090, not {quoted(addr)!r}"
         top.refuse(top.refusal("addr", problem))
     return addr
 

@@ -44,7 +44,10 @@ class ReplicaConfig:
 
 @dataclass(frozen=True, slots=True)
 class DatabaseConfig:
-    """One database. Times are seconds; a checkpoint interval or a maximum page count of 0 is off."""
+    """One database. Times are seconds; a checkpoint interval or a maximum page count of 0 is off.
+
+    `max_backlog_bytes` is how much WAL may wait for one replica: None is the default, 0 no limit but the disk's.
+    """
 
     path: Path
     meta_path: Path
@@ -53,6 +56,7 @@ class DatabaseConfig:
     checkpoint_interval: float = CHECKPOINT_SECONDS
     min_checkpoint_page_count: int = MIN_CHECKPOINT_PAGE_COUNT
     max_checkpoint_page_count: int = MAX_CHECKPOINT_PAGE_COUNT
+    max_backlog_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +73,8 @@ class Config:
     exec_command: str | None = None
     logging: LoggingConfig = LoggingConfig()
     notes: tuple[str, ...] = ()
+    exec_inherits_keys: bool = True
+    """Whether the command gets the keys of the stores from our environment."""
     information: tuple[str, ...] = ()
 
 

@@ -10,12 +10,14 @@ import secrets
 import stat
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
+from replication import space
 from replication.database.arrivals import Arrivals
+from replication.database.backlog import INDEXES_KEPT, Backlog, ShadowSizes, limit_of
 from replication.database.checkpoint import CheckpointPolicy
 from replication.database.claim import Claim
 from replication.database.continuity import Begin, Continue, decide, last_commit
@@ -25,17 +27,26 @@ from replication.database.held import Held
 from replication.database.image import Image
 from replication.database.lock import EngineLock
 from replication.database.origin import Origin
-from replication.database.shadow_wal import Ownership, ShadowWAL
+from replication.database.shadow_wal import ShadowWAL
 from replication.database.source_files import SHM_REMOVED, WRITTEN, Written
 from replication.database.tail import Mark
 from replication.database.unwritten import is_unchanged
 from replication.errors import DatabaseError, LocalFileError
+from replication.permissions import Ownership
 from replication.position import Position
+from replication.space import Disk
 from replication.sqlite.connection import check_is_database
 from replication.sqlite.errors import DatabaseBusyError
 from replication.sqlite.hold import CheckpointResult, HoldLostError, empty_wal
 from replication.sqlite.openers import openers_of_removed
 from replication.steps import reached
+
+CLEANED_BYTES = 1 << 20
+"""While an image is read, what it costs is looked at after so much WAL."""
+ROOM_PAGES_MAX = 1000
+"""Room for indexes of so many pages, and no more, is waited for before a WAL is held again."""
+_PAGE_BYTES = 4096
+CANNOT_COPY = "wal could not be copied for lack of space, and was let go of"
 
 Emit = Callable[..., None]
 """Called as emit(level, message, **attributes)."""
@@ -51,6 +62,7 @@ class Database:
         policy: CheckpointPolicy,
         emit: Emit,
         clock: Callable[[], float] = time.time,
+        max_backlog_bytes: int | None = None,
     ) -> None:
         self.path = path
         self.meta_path = meta_path
@@ -62,6 +74,8 @@ class Database:
         self.generations: tuple[str, ...] = ()
         """Generations with local WAL, oldest first, the current one last."""
         self.arrivals = Arrivals()
+        self.max_backlog_bytes = max_backlog_bytes
+        """How much WAL may wait for one replica, as it was configured."""
         self.shadow = ShadowWAL(meta_path, Ownership())
         self._policy = policy
         self._emit = emit
@@ -73,10 +87,13 @@ class Database:
         self._wanted_generation = ""
         self._left_wal: LeftWAL | None = None
         """The WAL of a file that is no longer there."""
+        self._sizes = ShadowSizes()
+        self._cleaned: Position | None = None
+        """Where copying stood when shadow WAL was removed last."""
+        self._lowest_kept: dict[str, int] = {}
+        """The lowest index that a replica needed then, of the generation in use: what is before it is gone."""
         self._left_file: tuple[tuple[int, int], Written] | None = None
         """That file, if it was seen to go: it may come back, as with a volume that is mounted again."""
-        self._cleaned: list[tuple[str, int]] = []
-        """The indexes at which this database and its replicas were when old WAL was last removed."""
 
     @property
     def locked(self) -> bool:
@@ -166,12 +183,8 @@ class Database:
                 self._describe_files(self._held)
             except (DatabaseError, LocalFileError, OSError) as failed:
                 error = failed if not isinstance(failed, OSError) else _unusable(failed, self.path)
-                if isinstance(error, WALTooLongError) and self._held is not None and not self._held.images:
-                    all_is_in_the_file = self._held.backfill_what_is_not_copied()
-                    self._let_go()
-                    if all_is_in_the_file:
-                        # The next sync begins a generation; else the last commits would wait for another one.
-                        empty_wal(self.path)
+                if self._held is not None and self._is_held_too_long(self._held, error):
+                    self._give_up_wal(self._held)
                 state = "busy" if isinstance(error, DatabaseBusyError) else "error"
                 self.health = replace(self.health, state=state, error=str(error))
                 raise error from None
@@ -179,6 +192,45 @@ class Database:
             words = self._other_names(self._held) or self._passed_by(self._held)
             self.health = replace(self.health, state="error" if words else "ok", error=words, last_sync=now)
             return self._held.next_time(self._policy, now)
+
+    def _ask_for_room(self) -> None:
+        """Raise LocalFileError while a copy of the WAL has no room: to hold it only to find that out lets it grow."""
+        with suppress(FileNotFoundError):
+            size = os.stat(f"{os.path.realpath(self.path)}-wal").st_size  # noqa: PTH116
+            # Each index that is kept, and the one that comes: else it would be let go of again at once.
+            pages = (INDEXES_KEPT + 1) * min(self._policy.pages_min, ROOM_PAGES_MAX)
+            lives = pages * (self.page_size or _PAGE_BYTES)
+            space.ask(self.meta_path, size + lives, f"The {CANNOT_COPY}. To replicate again", "")
+
+    def _is_held_too_long(self, held: Held, error: Exception) -> bool:
+        """True if the WAL must not be held any longer although it was not copied, and no image is in the way.
+
+        While it cannot be copied nobody can restart it, and it grows on the disk of the application.
+        """
+        if isinstance(error, LocalFileError):
+            with suppress(OSError):
+                waiting = Backlog(held.wal_path.stat().st_size)
+                why = waiting.too_much(self.backlog_limit, Disk.of(held.wal_path.parent))
+                if not why:
+                    return False
+                for image in held.images:
+                    image.ended = why
+                self._wanted_generation = CANNOT_COPY
+        elif not isinstance(error, WALTooLongError):
+            return False
+        return not held.images
+
+    def _give_up_wal(self, held: Held) -> None:
+        """Let the WAL be restarted although not all of it was copied."""
+        all_is_in_the_file = False
+        # The disk may be too full for that as well: then SQLite does it in its own time.
+        with suppress(DatabaseError):
+            all_is_in_the_file = held.backfill_what_is_not_copied()
+        self._let_go()
+        if all_is_in_the_file:
+            # The next sync begins a generation; else the last commits would wait for another one.
+            with suppress(DatabaseError):
+                empty_wal(self.path)
 
     def checkpoint(self) -> CheckpointResult | None:
         """Checkpoint now, whatever the policy says; None while an image is open or nothing is held."""
@@ -254,25 +306,85 @@ class Database:
             return here.offset
         return self.shadow.size(generation, index)
 
-    def clean(self, replicas: list[Position | None]) -> None:
-        """Remove shadow WAL that every replica has, but for the index before the one it is at."""
+    @property
+    def size(self) -> int:
+        """Bytes of the database file as the last sync saw it; 0 while it is not held."""
+        held = self._held
+        return held.files.written.size if held is not None else 0
+
+    @property
+    def backlog_limit(self) -> int:
+        """How many bytes of WAL may wait for one replica; 0 is no limit but the disk's."""
+        return limit_of(self.max_backlog_bytes, self.size)
+
+    @property
+    def to_be_cleaned(self) -> bool:
+        """True once there is something to `clean` since it was called last, whatever the replicas do."""
+        here, cleaned, held = self.position, self._cleaned, self._held
+        if here is None or cleaned is None:
+            return here is not None
+        if (here.generation, here.index) != (cleaned.generation, cleaned.index):
+            return True
+        return held is not None and bool(held.images) and here.offset >= cleaned.offset + CLEANED_BYTES
+
+    def backlogs(self, places: Sequence[Position | None]) -> list[Backlog]:
+        """What of the shadow WAL waits for replicas that stand at these places; None: of which that is not known."""
+        with self._lock:
+            here = self.position
+            if here is None:
+                return [Backlog(0) for _ in places]
+            self._sizes.update(self.shadow, self.generations, here)
+            kept = 0 if self._waits_for_room else INDEXES_KEPT
+            return [self._sizes.backlog(place, self.generations, here, kept) for place in places]
+
+    @property
+    def _waits_for_room(self) -> bool:
+        """True while the WAL was let go of for lack of space: what is here of the generation is of no more use."""
+        return self._held is None and self._wanted_generation == CANNOT_COPY
+
+    def end_images(self) -> None:
+        """End the images for which too much waits: no snapshot is worth the application's disk."""
+        with self._lock:
+            here, held = self.position, self._held
+            if here is None or held is None or not held.images:
+                return
+            self._sizes.update(self.shadow, self.generations, here)
+            for image in held.images:
+                size = self._sizes.backlog(image.position, self.generations, here).size
+                # No checkpoint runs meanwhile: of the index in use there are two copies, the WAL and ours.
+                size += 2 * (here.offset - (image.position.offset if image.position.index == here.index else 0))
+                if why := Backlog(size).too_much(self.backlog_limit, Disk.of(self.meta_path)):
+                    image.ended = why
+
+    def clean(self, replicas: Sequence[Position | None]) -> None:
+        """Remove shadow WAL that none of these replicas needs, nor an image, but for the index before the one in use.
+
+        Of a replica whose position is None nothing is known: it may need all that is there.
+        """
         with self._lock:
             here = self.position
             positions = [position for position in replicas if position is not None]
-            if here is None or len(positions) < len(replicas):
+            if here is None:
+                return
+            self._cleaned = here
+            if len(positions) < len(replicas):
                 return
             self.arrivals.forget(positions)
-            places = [(position.generation, position.index) for position in (here, *positions)]
-            if places == self._cleaned:
-                return
+            if self._held is not None:
+                positions += [image.position for image in self._held.images]
             needed = {position.generation for position in positions} | {here.generation}
             while self.generations and self.generations[0] not in needed:
                 self.shadow.remove_generation(self.generations[0])
                 self.generations = self.generations[1:]
             if all(position.generation == here.generation for position in positions):
                 lowest = min([here.index, *(position.index for position in positions)])
-                self.shadow.remove_below(here.generation, lowest - 1)
-            self._cleaned = places
+                if self._waits_for_room and all(position == here for position in positions):
+                    # Every replica has it, and nothing more comes to it.
+                    self.shadow.remove_below(here.generation, here.index + 1)
+                elif lowest > self._lowest_kept.get(here.generation, -1):
+                    self.shadow.remove_below(here.generation, lowest - 1)
+                    self._sizes.forget_below(here.generation, lowest - 1)
+                    self._lowest_kept = {here.generation: lowest}
 
     # -- opening and beginning: the lock is held in all that follows ----------------------------------------------
 
@@ -280,10 +392,13 @@ class Database:
         """Take hold of the database and go on with its generation, or begin one; False if it does not exist yet."""
         if (status := self._status()) is None:
             return False
+        if self._waits_for_room:
+            self._ask_for_room()
         try:
             self.shadow = ShadowWAL(self.meta_path, Ownership.of(self.path))
             self.lock()
-            assert self._engine_lock is not None
+            if self._engine_lock is None:
+                raise DatabaseError(f"{self.path} was removed while it was opened; trying again")
             previous_inode = self._engine_lock.previous_inode
             known, previous_end = self._engine_lock.previous_written, self._engine_lock.previous_end
             if previous_inode not in (None, status.st_ino) and self._left_wal is None:
@@ -295,7 +410,7 @@ class Database:
             if isinstance(decision, Continue) and not held.files.were_left_alone(
                 Written(*known) if known is not None else None,
                 decision.mark,
-                self.shadow.path(decision.generation, decision.index - 1),
+                self.shadow.file(decision.generation, decision.index - 1),
                 exact=previous_end == f"{decision.generation}/{decision.index:08x}:{decision.mark.offset}",
             ):
                 decision = Begin(f"{WRITTEN}, while not replicating")
@@ -507,7 +622,7 @@ class Database:
         """Cut what a crash tore off the last file of an older generation, so that its size can be trusted."""
         indexes = self.shadow.indexes(generation)
         if indexes:
-            mark = last_commit(self.shadow.path(generation, indexes[-1]))
+            mark = last_commit(self.shadow.file(generation, indexes[-1]))
             self.shadow.seal(generation, indexes[-1], mark.offset if mark is not None else 0)
 
     def _follow(self, held: Held, follower: Follower) -> None:

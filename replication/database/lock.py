@@ -4,15 +4,16 @@ The lock is the kernel's (flock), so a crash lets go of it; the text in it only 
 The file lies at the top of the meta folder, where Litestream leaves files it does not know alone.
 """
 
+import errno
 import fcntl
 import os
 import time
 from pathlib import Path
 
+from replication.database.local_folder import LOCK_NAME, LocalFolder
 from replication.errors import DatabaseLockedError, LocalFileError
 from replication.steps import reached
 
-LOCK_NAME = "litestream-tui.lock"
 LOOK_SECONDS_MAX = 0.1
 """How long one who only asks for the holder may have the lock, at the very most."""
 _TEXT_SIZE_MAX = 400
@@ -39,9 +40,12 @@ class EngineLock:
         """Lock `meta_path`, which exists; raise DatabaseLockedError, naming the holder, if it is taken."""
         path = meta_path / LOCK_NAME
         try:
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            descriptor = LocalFolder(meta_path).open_private(LOCK_NAME, os.O_RDWR | os.O_CREAT)
         except OSError as error:
-            raise LocalFileError(f"cannot open the lock file {path}: {error.strerror}") from None
+            advice = ""
+            if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+                advice = f"; give this user write permission on {meta_path}, or name another folder with meta-path"
+            raise LocalFileError(f"cannot open the lock file {path}: {error.strerror}{advice}") from None
         if not _lock(descriptor):
             fields = _read(descriptor)
             os.close(descriptor)
@@ -100,7 +104,7 @@ def holder(meta_path: Path) -> int | None:
     """
     path = meta_path / LOCK_NAME
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        descriptor = LocalFolder(meta_path).open_private(LOCK_NAME, os.O_RDONLY)
     except FileNotFoundError:
         return None
     except OSError as error:

@@ -4,13 +4,12 @@ Two pools do the work, one that copies WAL and one that uploads; a watcher wakes
 is their safety net. Callers start it, ask for status and events as often as they like, and close it.
 """
 
-import tempfile
 import threading
 import time
-from pathlib import Path
 
 from replication.config import Config
 from replication.control import BY_HAND
+from replication.database.local_folder import VALIDATION_PREFIX
 from replication.engine.drain import Drain
 from replication.engine.lifecycle import Phase
 from replication.engine.making import make_worker
@@ -18,9 +17,9 @@ from replication.engine.shared import BREAK_OFF_SECONDS_MIN, Shared
 from replication.engine.worker import Worker
 from replication.errors import DatabaseError, DatabaseLockedError, ReplicationError
 from replication.events import Event
-from replication.replica import validation
 from replication.restore import preview
-from replication.restore.scratch import sweep
+from replication.restore.kept import sweep_beside
+from replication.restore.scratch import sweep, sweep_temporary
 from replication.sqlite.connection import check_sqlite_version, sqlite_version
 from replication.sqlite.errors import DatabaseBusyError
 from replication.status import EngineStatus, Verification
@@ -55,8 +54,10 @@ class Engine:
             except ReplicationError:
                 pass  # the first sync meets it again, and shows it
         for worker in self._workers:
-            sweep(worker.config.meta_path, validation.SCRATCH_PREFIX)
-        sweep(Path(tempfile.gettempdir()), preview.SCRATCH_PREFIX)
+            sweep(worker.config.meta_path, VALIDATION_PREFIX)
+            sweep_beside(worker.database.path)
+        for prefix in (preview.SCRATCH_PREFIX, VALIDATION_PREFIX):
+            sweep_temporary(prefix)
         self._shared.start(len(self._workers), sum(len(worker.runners) for worker in self._workers))
         for worker in self._workers:
             worker.begin()

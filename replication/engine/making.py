@@ -6,10 +6,10 @@ from functools import partial
 from replication.config import DatabaseConfig
 from replication.database.checkpoint import CheckpointPolicy
 from replication.database.database import Database
-from replication.database.shadow_wal import Ownership
 from replication.engine.lifecycle import Lifecycle
 from replication.engine.shared import Shared
 from replication.engine.worker import Worker
+from replication.permissions import Ownership
 from replication.replica.replica import Replica
 from replication.replica.runner import Intervals, ReplicaRunner
 from replication.storage.file import FilePermissions
@@ -24,7 +24,13 @@ def make_worker(config: DatabaseConfig, shared: Shared) -> Worker:
     policy = CheckpointPolicy(
         config.min_checkpoint_page_count, config.max_checkpoint_page_count, config.checkpoint_interval
     )
-    database = Database(config.path, config.meta_path, policy, partial(shared.events.emit, database=path))
+    database = Database(
+        config.path,
+        config.meta_path,
+        policy,
+        partial(shared.events.emit, database=path),
+        max_backlog_bytes=config.max_backlog_bytes,
+    )
     permissions = None
     with suppress(OSError):
         # As Litestream does: who may read the database may read its file replica.

@@ -20,6 +20,7 @@ from replication.engine.shared import Shared
 from replication.errors import LocalFileError, PausedError, ReplicationError
 from replication.pool import Job
 from replication.position import Position
+from replication.replica.anew import clean
 from replication.replica.runner import ERROR_REPEAT_SECONDS, ReplicaRunner
 from replication.status import DatabaseStatus, Verification
 from replication.storage.location import store_of
@@ -206,8 +207,8 @@ class Worker:
             self._wake_notes()
         self.failures = Failures()
         self.life.looked(found=self.database.health.state != "waiting")
-        if not self.runners:
-            # Nobody else would; with replicas it is done after an upload.
+        if self.database.to_be_cleaned:
+            # With replicas it is done after an upload as well, but they may all be away.
             self._clean()
         if self.database.health.state != "ok" or self.database.origin.generation != generation:
             # The folder may be another one, and the events still those of the old one.
@@ -247,6 +248,7 @@ class Worker:
             store, outages = self._stores[number], self._shared.outages
             if runner.failure.count:
                 outages.failed(store, (runner, job))
+                self._clean()
                 return again
             self._clean()
             for waiting, its_job in outages.reached(store, (runner, job)):
@@ -259,7 +261,7 @@ class Worker:
     def _clean(self) -> None:
         # A folder that cannot be written shows at the next sync, and nothing is lost by files that stay.
         with suppress(LocalFileError):
-            self.database.clean([runner.replica.position for runner in self.runners])
+            clean(self.database, [runner.replica for runner in self.runners])
 
     def _validate(self, runner: ReplicaRunner) -> float | None:
         try:

@@ -45,6 +45,9 @@ def compare(client: ReplicaClient, database: Database, name: str, here: Position
         if indexes and start.index > indexes[-1]:
             raise diverged(client, segment_name(start), reason)
         raise DivergedError(reason)
+    if start.offset > end:
+        # Whoever wrote up to there had more than is here. An end mark has no bytes that could tell it.
+        raise _other_wal(client, name, start)
     for _ in range(READS_OF_DAMAGED):
         with suppress(CorruptObjectError):
             offset = _same_until(client, database, name, start, end)
@@ -54,20 +57,20 @@ def compare(client: ReplicaClient, database: Database, name: str, here: Position
 
 
 def _same_until(client: ReplicaClient, database: Database, name: str, start: Position, end: int) -> int:
-    descriptor = os.open(database.shadow.path(start.generation, start.index), os.O_RDONLY | os.O_CLOEXEC)
-    offset = start.offset
-    try:
-        with closing_iterator(client.read(segment_name(start))) as pieces:
-            for piece in pieces:
-                if offset + len(piece) > end or os.pread(descriptor, len(piece), offset) != piece:
-                    reason = "holds other WAL than this database, as after going back to an older copy of it"
-                    raise diverged(client, segment_name(start), f"replica {name} {reason}")
-                offset += len(piece)
-    finally:
-        os.close(descriptor)
+    offset, shadow = start.offset, database.shadow.file(start.generation, start.index)
+    with shadow.opened() as descriptor, closing_iterator(client.read(segment_name(start))) as pieces:
+        for piece in pieces:
+            if offset + len(piece) > end or os.pread(descriptor, len(piece), offset) != piece:
+                raise _other_wal(client, name, start)
+            offset += len(piece)
     if offset == start.offset and 0 < offset < end:
         raise diverged(client, segment_name(start), f"replica {name} holds the end of an index that goes on here")
     return offset
+
+
+def _other_wal(client: ReplicaClient, name: str, start: Position) -> DivergedError:
+    reason = f"replica {name} holds other WAL than this database, as after going back to an older copy of it"
+    return diverged(client, segment_name(start), reason)
 
 
 def check_snapshot(client: ReplicaClient, database: Database, name: str, snapshot: str, note: Note) -> Position | None:

@@ -3,6 +3,9 @@
 A host that was replaced, or a local folder that was lost, leaves nobody who knows. So whoever begins a generation at a
 place reads what is there and names it as older: then the order is in the notes, and no clock has to tell it. Later
 snapshots of the generation repeat that, since retention removes the first one.
+
+One that is there, is not of our line, and came from a generation of ours, shows that the history was copied: whoever
+wrote it may be alive, so that ours is not simply the newer. It is noted as beside ours, too.
 """
 
 from collections.abc import Sequence
@@ -10,9 +13,12 @@ from datetime import UTC, datetime
 
 from replication.database.origin import EARLIER_MAX, Origin
 from replication.errors import CorruptObjectError, ObjectNotFoundError
+from replication.storage.container import Note
 from replication.storage.names import SnapshotInfo
 from replication.storage.replica_client import ReplicaClient
 
+BESIDE_MAX = 8
+"""Generations of others that a note names; it has a limit of its own."""
 _NEVER = datetime.min.replace(tzinfo=UTC)
 
 
@@ -22,29 +28,45 @@ def lineage(client: ReplicaClient, origin: Origin) -> dict[str, str | int]:
     `begins` says that nothing of the generation was at this place before it.
     """
     existing = client.snapshots(origin.generation)
-    noted = _noted(client, existing)
+    noted, beside = _noted(client, existing)
     begins = not existing and not client.segments(origin.generation)
     if noted is None:
         noted = _at_the_place(client, origin)
+        beside = _parted(client, origin, noted)
     known = [origin.previous, *origin.earlier, *noted]
     ordered = [name for name in dict.fromkeys(known) if name and name != origin.generation]
     found: dict[str, str | int] = {
         "previous": ordered[0] if ordered else "",
         "earlier": " ".join(ordered[1 : 1 + EARLIER_MAX]),
+        **({"beside": " ".join(beside)} if beside else {}),
     }
     return {**found, "begins": 1} if begins else found
 
 
-def _noted(client: ReplicaClient, snapshots: Sequence[SnapshotInfo]) -> list[str] | None:
-    """What the newest of these snapshots that is ours names; None if there is none."""
+def _noted(client: ReplicaClient, snapshots: Sequence[SnapshotInfo]) -> tuple[list[str] | None, list[str]]:
+    """What the newest of these snapshots that is ours names as older, and as beside; None and nothing without one."""
     for item in reversed(snapshots):
         try:
             note = client.read_note(item.name)
         except (CorruptObjectError, ObjectNotFoundError):
             continue
         if note is not None:
-            return [str(note.get("previous", "")), *str(note.get("earlier", "")).split()]
-    return None
+            return _older(note), str(note.get("beside", "")).split()
+    return None, []
+
+
+def _older(note: Note) -> list[str]:
+    return [str(note.get("previous", "")), *str(note.get("earlier", "")).split()]
+
+
+def _parted(client: ReplicaClient, origin: Origin, at_the_place: Sequence[str]) -> list[str]:
+    """Generations at the place that came from one of our line, and are not of it."""
+    line = {origin.generation, origin.previous, *origin.earlier} - {""}
+    if not origin.previous or len(origin.earlier) >= EARLIER_MAX:
+        # Nobody here knows them all.
+        return []
+    others = [name for name in at_the_place if name not in line]
+    return [name for name in others if line & {*(_noted(client, client.snapshots(name))[0] or ())}][:BESIDE_MAX]
 
 
 def _at_the_place(client: ReplicaClient, origin: Origin) -> list[str]:

@@ -5,6 +5,7 @@ database was set back to an older copy, or something else wrote here) is never a
 relied on alone: some stores list late, so what would be written next is first looked for by its name.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from replication.database.database import Database
@@ -12,7 +13,7 @@ from replication.errors import CorruptObjectError, DatabaseError, ObjectNotFound
 from replication.position import Position
 from replication.replica.compare import DivergedError, check_snapshot, compare, diverged
 from replication.replica.remembered import remembered
-from replication.storage.names import SnapshotInfo, segment_name, snapshot_name
+from replication.storage.names import SegmentInfo, SnapshotInfo, segment_name, snapshot_name
 from replication.storage.replica_client import ReplicaClient
 
 PROBED_INDEXES = 2
@@ -45,6 +46,12 @@ def recover(client: ReplicaClient, database: Database, name: str, generation: st
     snapshot = snapshots[-1]
     snapshot_time = snapshot.created.timestamp()
     last = segments[-1] if segments else None
+    if last is not None and last.index < snapshot.index and not database.end(here, generation, last.index):
+        # It has begun anew with this snapshot, and what is between the two is nowhere.
+        floor = _floor(client, database, name, snapshot)
+        if floor:
+            _check_history(client, database, name, here, snapshot, floor)
+            return Recovered(Position(generation, snapshot.index, 0), floor, snapshot_time)
     # WAL of a later index was cut with no regard to it.
     floor = _floor(client, database, name, snapshot) if last is None or last.index <= snapshot.index else 0
     if last is None or last.index < snapshots[0].index:
@@ -56,6 +63,8 @@ def recover(client: ReplicaClient, database: Database, name: str, generation: st
             if last.index == snapshot.index and last.offset == 0:
                 _check_history(client, database, name, here, snapshot, floor)
             return Recovered(last.position, floor if last.index == snapshot.index else 0, snapshot_time)
+        if offset == last.offset:
+            _check_before_mark(client, database, name, here, segments)
         position = Position(generation, last.index, offset)
     position = _past_unlisted(client, database, name, here, position)
     if position.index == snapshot.index:
@@ -67,6 +76,19 @@ def recover(client: ReplicaClient, database: Database, name: str, generation: st
     if position.index + 1 < snapshot.index:
         raise DivergedError(f"replica {name} lacks WAL before its newest snapshot")
     return Recovered(position, 0, snapshot_time)
+
+
+def _check_before_mark(
+    client: ReplicaClient, database: Database, name: str, here: Position, segments: Sequence[SegmentInfo]
+) -> None:
+    """Raise DivergedError unless the segment that an end mark, the last of these, stands behind is ours.
+
+    The mark itself has no bytes to be compared, and another's WAL may end at the same offset.
+    """
+    mark = segments[-1]
+    before = next((item for item in reversed(segments[:-1]) if item.index == mark.index), None)
+    if before is None or compare(client, database, name, here, before.position) != mark.offset:
+        raise diverged(client, mark.name, f"replica {name} has nothing that proves whose the end of an index is")
 
 
 def _floor(client: ReplicaClient, database: Database, name: str, snapshot: SnapshotInfo) -> int:

@@ -33,6 +33,7 @@ from replication.errors import (
 )
 from replication.permissions import mode_beside
 from replication.position import Position
+from replication.replica.anew import LeftBehind
 from replication.replica.compare import DivergedError, check_snapshot
 from replication.replica.holdings import Holdings
 from replication.replica.keeping import Standing
@@ -41,7 +42,7 @@ from replication.replica.permit import Always, Permit
 from replication.replica.progress import Progress
 from replication.replica.recovery import recover
 from replication.replica.remembered import forget, remember
-from replication.replica.sender import NOTE_VERSION, Sender
+from replication.replica.sender import NOTE_VERSION
 from replication.replica.upload import local_files
 from replication.replica.validation import restored_digest, source_digest
 from replication.status import Upload, Verification
@@ -50,7 +51,7 @@ from replication.storage.names import snapshot_name
 from replication.storage.replica_client import ReplicaClient
 
 
-class Replica(Sender):
+class Replica(LeftBehind):
     """Used by one thread at a time, which its lock sees to; `position` and `progress` may be read by any."""
 
     def __init__(
@@ -108,8 +109,12 @@ class Replica(Sender):
                 self._diverged(diverged)
             except PlaceLostError:
                 # What is there by the next try is looked at anew: nothing but what we wrote proves it to be ours.
-                self.position = None
+                self.position, self.failing = None, True
                 raise
+            except StorageError:
+                self.failing = True
+                raise
+            self.failing = False
         return self.progress.objects_written > before
 
     def let_go(self) -> None:
@@ -176,7 +181,8 @@ class Replica(Sender):
             try:
                 # First its snapshot, if it has none of this generation: that would be of a later commit.
                 self._send()
-                position, digest = source_digest(self._database)
+                original = source_digest(self._database)
+                position = original.position
                 self._send(position)
             except DivergedError as diverged:
                 self._diverged(diverged)
@@ -185,12 +191,12 @@ class Replica(Sender):
                 return position, "inconclusive", "a new generation began meanwhile"
         # Without the lock: what is uploaded meanwhile comes after the position.
         try:
-            restored, problems = restored_digest(self.client, position, self._database.meta_path, cancel)
+            restored, problems = restored_digest(self.client, original, self._database.meta_path, cancel)
         except RestoreCancelledError:
             raise
         except RestoreError as error:
             return position, "failed", str(error)
-        if restored != digest:
+        if restored != original.digest:
             return position, "failed", "what was restored differs from the database at the same commit"
         self._problems = problems
         soundness.remember(self._database.meta_path, problems)
@@ -249,6 +255,10 @@ class Replica(Sender):
         self.unproven = False
         if proof.restorable:
             return holdings
+        if self._database.generations[-1:] != (position.generation,):
+            # Another one has begun already: its first snapshot comes now.
+            self._send()
+            return []
         if proof.by_snapshot:
             self._send()
             self._snapshot(anew=True)
@@ -265,14 +275,19 @@ class Replica(Sender):
     def _begin_generation(self) -> None:
         """The first snapshot: WAL of its index follows from the start, and must reach what the snapshot holds."""
         with self._database.image() as image:
+            self._beginning = image.position
             try:
                 self._write_snapshot(image)
             except ObjectExistsError:
                 self._meet_snapshot(image.position.generation)
                 return
+            finally:
+                self._beginning = None
             self.position = replace(image.position, offset=0)
             self._floor = image.position.offset
             self.unproven = True
+            # Before the image lets go of the WAL, which is kept for this replica from now on.
+            self.left = None
 
     def _snapshot_is_from(self, when: float) -> None:
         self._meter.snapshot(when)
@@ -360,7 +375,7 @@ class Replica(Sender):
         if self._problems:
             note["check"] = soundness.noted(self._problems)
         if theirs := self._others.parted_from(origin):
-            note["beside"] = " ".join(theirs)
+            note["beside"] = " ".join(dict.fromkeys([*theirs, *str(note.get("beside", "")).split()]))
         self._emit("info", "write snapshot", position=str(position), size=image.size)
         self._started(snapshot_name(position.generation, position.index), image.size)
         began = time.monotonic()

@@ -167,12 +167,12 @@ class ReplicaRunner:
             bytes_written=progress.bytes_written,
             last_upload=progress.last_upload,
             errors_in_a_row=failure.count,
-            last_error=failure.message,
+            last_error=f"{replica.lost}; {failure.message}" if replica.lost and failure.message else failure.message,
             next_try=failure.next_try,
             snapshot_time=progress.snapshot_time,
             next_snapshot=self._next_snapshot(),
             proven=standing.proven,
-            lost=standing.lost,
+            lost=replica.lost or standing.lost,
             verified=replica.verified,
             uploads=tuple(replica.uploads),
             warning=replica.warning,
@@ -267,6 +267,8 @@ class ReplicaRunner:
         """Bytes of WAL that the replica lacks; of older generations only what is certain to be sent."""
         if position is None:
             return here.offset
+        if self.replica.left is not None:
+            return max(1, here.offset)  # what it lacks is gone: a snapshot goes in its place
         database = self._database
         if position.generation != here.generation:
             return max(1, here.offset)

@@ -12,6 +12,7 @@ from replication.errors import ObjectExistsError, PausedError
 from replication.position import Position
 from replication.replica.compare import DivergedError, compare, diverged
 from replication.replica.keeping import Keeping
+from replication.replica.left import Left
 from replication.replica.others import Others
 from replication.replica.permit import Permit
 from replication.replica.progress import Meter
@@ -46,6 +47,10 @@ class Sender(ABC):
         self._emit = emit
         self._permit = permit
         self._monotonic = monotonic
+        self.left: Left | None = None
+        """Set once too much waited for it, until it has begun anew."""
+        self._beginning: Position | None = None
+        """The commit of the first snapshot, while that is written."""
         self._floor = 0
         self._tried: tuple[Position | None, int] = (None, 0)
         """The segment that was tried last: where it begins, and the offset where it ends."""
@@ -57,6 +62,10 @@ class Sender(ABC):
     @abstractmethod
     def _begin_generation(self) -> None:
         """Write the first snapshot of the newest generation, and go on from it."""
+
+    @abstractmethod
+    def _begin_anew(self) -> None:
+        """What this replica lacks is gone: go on with a snapshot."""
 
     @abstractmethod
     def _snapshot_is_from(self, when: float) -> None:
@@ -71,15 +80,20 @@ class Sender(ABC):
         here = self._end(until)
         while here is not None:
             self._permit.check()
-            if self.position is None:
+            if self.position is None or self.left is not None:
                 if self._end(None) is None:
                     return
-                self._look_up()
+                if self.left is not None:
+                    self._begin_anew()
+                else:
+                    self._look_up()
                 here = self._end(until)
                 continue
             position = self.position
             end = database.end(here, position.generation, position.index)
             if position.generation != here.generation and self._send_of_old(position, end):
+                # If the rest of the old one was left, the next has begun with a snapshot that is later than before.
+                here = self._end(until)
                 continue
             if position.offset < end:
                 self._send_segment(position, end)
@@ -216,17 +230,17 @@ class Sender(ABC):
 
     def _send_segment(self, position: Position, end: int) -> None:
         database = self._database
-        path = database.shadow.path(position.generation, position.index)
+        shadow = database.shadow.file(position.generation, position.index)
         tried, stop = self._tried
         if tried != position or not self._floor <= stop <= end:
-            stop = cut(path, position.offset, end, self._floor)
+            stop = cut(shadow, position.offset, end, self._floor)
         # A store may carry out an upload long after its answer was lost, and after its retry. So a segment is
         # tried again just as it was, though more may have been committed since.
         self._tried = (position, stop)
         self._started(segment_name(position), stop - position.offset)
         note = self._note(position)
         try:
-            chunks = read_range(path, position.offset, stop, self._sent)
+            chunks = read_range(shadow, position.offset, stop, self._sent)
             stored = self.client.write_segment(position, chunks, note, create=True)
         except ObjectExistsError:
             there = self._meet(position)
@@ -234,7 +248,7 @@ class Sender(ABC):
                 self._arrived(position, there)
                 return
             # What is torn is no object of anybody's.
-            chunks = read_range(path, position.offset, stop, self._sent)
+            chunks = read_range(shadow, position.offset, stop, self._sent)
             stored = self.client.write_segment(position, chunks, note)
         reached("replica: segment stored")
         self.position = Position(position.generation, position.index, stop)

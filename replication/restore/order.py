@@ -102,7 +102,9 @@ def _refuse_parted(candidates: Sequence[Candidate]) -> None:
                 # Some stores have times in whole seconds.
                 if item.newest >= parted.oldest
                 and (item.generation == shared or shared in item.before)
-                and not (item is parted or parted.generation in item.before)
+                and item is not parted
+                # Whoever names the other as older came after it; two that name each other have met in two places.
+                and (parted.generation not in item.before or item.generation in parted.before)
             ]
             if others:
                 names = ", ".join(

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
+from replication import space
 from replication.errors import (
     CorruptObjectError,
     NoRestorePointError,
@@ -56,6 +57,8 @@ class RestoreOptions:
 
     `thorough` reads the WAL up to the target even where a snapshot holds that very commit, as for any later one.
     `private` gives the file to its owner alone, whatever the replica notes of the database's permissions.
+    The disk must have room for the file, `size` bytes at least, and for what `beside` says of a file of some size,
+    and keep the reserve of the application; `elsewhere` says where there may be room, after "free some space".
     `known` is asked where SQLite's check fails: given the restored file and what SQLite says, it says in words why the
     source is known to be so, or nothing. `keep_failed` keeps a file that fails it beside the output, if that is not
     known.
@@ -68,6 +71,9 @@ class RestoreOptions:
     backoff: Backoff = Backoff()  # noqa: RUF009 (frozen)
     thorough: bool = False
     private: bool = False
+    size: int = 0
+    beside: Callable[[int], int] = lambda size: 0
+    elsewhere: str = ", or restore to another disk (-o)."
     known: Callable[[Path, Sequence[str]], str] = lambda path, problems: ""
     keep_failed: bool = False
 
@@ -261,16 +267,19 @@ def _run(
     """Follow one plan. Raises ReplicaGapError if it ends before `need`."""
     plan = prepared.plan
     meter = _Meter(plan, progress)
+    needed = max(plan.file_size, options.size)
+    folder, what = path.absolute().parent, f"A restore to {path}"
+    space.ask(folder, needed + options.beside(needed), what, options.elsewhere)
     with Output(path) as output:
         fetcher = Fetcher(
             prepared.source.client,
-            output.path.parent,
+            output.folder,
             stop,
             options.parallelism,
             meter.count,
             options.backoff,
         )
-        file = DatabaseFile(output.descriptor)
+        file = DatabaseFile(output.descriptor, space.guard(output.path.parent, what, options.elsewhere))
         replay = Replay(plan, file)
         try:
             with local_errors(output.path):

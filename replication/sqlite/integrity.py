@@ -5,6 +5,7 @@ NULL in a NOT NULL column, a value of the wrong type in a STRICT table. Newer ve
 So what a check says of a copy is weighed against what it says of the source.
 """
 
+import os
 import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -40,9 +41,11 @@ def problems(path: Path, thoroughness: Thoroughness, stop: Callable[[], bool] = 
     """
     connection: apsw.Connection | None = None
     try:
-        uri = f"file:{quote(str(path.absolute()))}?immutable=1"
+        uri = f"file:{quote(os.fsencode(path.absolute()))}?immutable=1"
         connection = apsw.Connection(uri, flags=apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI)
         return problems_of(connection, thoroughness, stop)
+    except apsw.CantOpenError as error:
+        raise Inconclusive(str(error)) from None
     except apsw.Error as error:
         return [f"{type(error).__name__}: {error}"]
     finally:

@@ -8,7 +8,7 @@ closing it earlier would drop the connection's locks. Only for a process that ho
 
 import os
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import quote
@@ -47,9 +47,9 @@ class Still:
         with sqlite_errors(self.path):
             return self._connection.read("main", 0, offset, size)
 
-    def problems(self, thoroughness: Thoroughness) -> list[str]:
-        """What SQLite finds wrong with the commit that is read. Raises integrity.Inconclusive."""
-        return problems_of(self._connection, thoroughness, lambda: False)
+    def problems(self, thoroughness: Thoroughness, stop: Callable[[], bool]) -> list[str]:
+        """What SQLite finds wrong with the commit that is read. Raises as integrity.problems does."""
+        return problems_of(self._connection, thoroughness, stop)
 
     def was_restarted(self) -> bool:
         """True if the WAL is another life by now.
@@ -72,7 +72,7 @@ def still(path: Path) -> Iterator[Still]:
     how = "mode=ro" if is_held else "immutable=1"
     with sqlite_errors(path):
         connection = apsw.Connection(
-            f"file:{quote(str(real))}?{how}", flags=apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI
+            f"file:{quote(os.fsencode(real))}?{how}", flags=apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI
         )
     try:
         if not is_held:

@@ -10,7 +10,7 @@ import pytest
 
 from replication.config import Config
 from replication.database import glance, watch
-from replication.database.lock import LOCK_NAME
+from replication.database.local_folder import LOCK_NAME
 from tests.engine.running import begun, client_of, config_of, in_step, only, restored, running, until
 from tests.foreign import ForeignConnection, Shell
 

@@ -335,6 +335,109 @@ def test_promise_8_who_goes_on_where_the_other_left_the_history_is_told(original
         original.restored()
 
 
+@pytest.mark.parametrize("left", ["generation", "index"])
+def test_promise_8_an_end_mark_past_the_end_of_what_is_here_is_anothers(
+    original: Bench, benches: list[Bench], left: str
+) -> None:
+    """A mark has no content that could differ: where it stands is what shows that another wrote up to it."""
+    clone = original.clone(False)
+    benches.append(clone)
+    named(clone, CLONE)
+    go(original, "c")
+    if left == "generation":
+        original.database.request_generation("asked for")
+        original.settle()
+    else:
+        # Its next index has begun, and nothing of that is uploaded yet.
+        original.database.checkpoint()
+        original.commit()
+        replica = original.replica()
+        assert replica.position is not None
+        replica._end_index(replica.position)
+    clone.settle()
+    assert "holds other WAL than this database" in str(clone.told)
+    go(clone, "c")
+    assert str(ORIGINAL) in clone.reasons()[-1]
+    assert clone.restored("a", clone.database.position) == clone.app.sha256()
+
+
+@pytest.mark.parametrize("first", ["original", "clone"])
+def test_promise_8_two_that_parted_before_they_met_are_not_taken_for_one_after_the_other(
+    original: Bench, benches: list[Bench], first: str
+) -> None:
+    """Each begins a generation for a reason of its own. Who comes second finds the other's, which came from here."""
+    clone = original.clone(False)
+    benches.append(clone)
+    one, two = (original, clone) if first == "original" else (clone, original)
+    for bench in (one, two):
+        bench.database.request_generation("asked for")
+        go(bench, "cc")
+    assert two.restored() == two.app.sha256(), "as long as nobody goes on with the other one it is the newer"
+    go(one, "c")
+    with pytest.raises(NoRestorePointError, match="Two programs went on"):
+        original.restored()
+    # Also by what a later snapshot says, once the first one is gone.
+    go(two, "kcs")
+    store = original.storages["a"]
+    generation = two.database.generations[-1]
+    store.delete([name for name in store.names() if f"/{generation}/snapshots/00000000" in name])
+    with pytest.raises(NoRestorePointError, match="Two programs went on"):
+        original.restored()
+    for bench in (original, clone):
+        assert bench.restored("a", bench.database.position) == bench.app.sha256()
+
+
+def test_wal_reaches_the_first_snapshot_also_where_the_rest_of_an_old_generation_is_left(
+    original: Bench, benches: list[Bench]
+) -> None:
+    """A commit comes while it is found that another goes on there: the snapshot has it, and so must the segment."""
+    clone = original.clone(True)
+    benches.append(clone)
+    named(clone, CLONE)
+    go(original, "c")
+    clone.commit()
+    clone.database.request_generation("asked for")
+    clone.database.sync()
+    replica = clone.replica()
+
+    def committing(level: str, message: str, **values: object) -> None:
+        clone.emit(level, message, **values)
+        if message == "rest of an old generation not sent":
+            clone.commit(sync=False)
+
+    replica._emit = committing
+    replica.sync()
+    clone.restart()
+    go(clone, "c")
+    assert clone.reasons()[-1] == "asked for"
+    assert clone.restored("a", clone.database.position) == clone.app.sha256()
+
+
+@pytest.mark.parametrize("left", ["generation", "index"])
+def test_promise_8_an_end_mark_where_both_end_proves_nothing_of_what_is_before_it(
+    original: Bench, benches: list[Bench], left: str
+) -> None:
+    """Both made a commit of one size, the first sent its own and left; that the second one has sent nothing is seen."""
+    clone = original.clone(False)
+    benches.append(clone)
+    named(clone, CLONE)
+    go(original, "c")
+    end = original.database.position
+    if left == "generation":
+        original.database.request_generation("asked for")
+        original.settle()
+    else:
+        assert end is not None
+        original.replica()._end_index(end)
+    clone.commit()
+    assert clone.database.position == end, "so that the mark stands just where both end"
+    clone.settle()
+    assert "holds other WAL than this database" in str(clone.told)
+    go(clone, "c")
+    assert str(ORIGINAL) in clone.reasons()[-1]
+    assert clone.restored("a", clone.database.position) == clone.app.sha256()
+
+
 def test_who_wrote_an_object_is_in_its_note(original: Bench) -> None:
     go(original, "cks")
     store = original.storages["a"]

@@ -133,6 +133,18 @@ def test_promise_9_where_the_rule_removed_wal_as_well_a_generation_begins(settle
     assert settled.restored() == settled.app.sha256()
 
 
+def test_a_loss_in_an_old_generation_is_mended_by_the_one_that_has_begun(settled: Bench) -> None:
+    """Its first snapshot is about to come: another generation would be one for nothing."""
+    storage = settled.storages["a"]
+    storage.delete(storage.names())
+    settled.database.request_generation("asked for")
+    settled.commit()
+    settled.replica().enforce_retention(60.0, settled.clock.now)
+    settled.settle()
+    assert settled.reasons() == ["no generation exists", "asked for"]
+    assert settled.restored() == settled.app.sha256()
+
+
 @pytest.mark.parametrize("which", range(4))
 def test_promise_9_a_hole_that_lost_renames_left_is_found_and_named(settled: Bench, which: int) -> None:
     """A mount acknowledged it and has forgotten it. All segments here but end marks, which no restore needs."""

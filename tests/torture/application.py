@@ -9,8 +9,8 @@ from collections import Counter
 from pathlib import Path
 
 from tests.torture.crew import Crew
-from tests.torture.mirror import Oracle
 from tests.torture.mortal import NEVER, TORN, Ending, Mortal
+from tests.torture.oracle import Oracle
 
 ROWS_MAX = 40
 """Rows that the table may have before most of them are deleted, so that a database stays small."""
@@ -40,6 +40,8 @@ class Application(ABC):
         """Who has a transaction open, with frames in the WAL."""
         self.loose = self.torn = False
         """A writer died, and left frames that do not count; or an index that says nothing, so that they will."""
+        self.stale = False
+        """The WAL holds frames of a file that was there before; nothing but its index says that they do not count."""
         self.reading: set[str] = set()
         self.is_open = False
 
@@ -140,7 +142,7 @@ class Application(ABC):
             self.oracle.add(sha)
             self.counts["commits"] += 1
             self.unseen = True
-            self.loose = False
+            self.loose = self.stale = False
             if not self.holding:
                 self.causes.add("commit unseen")
 

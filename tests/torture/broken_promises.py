@@ -139,16 +139,16 @@ MUTATIONS = (
     Mutation(
         "a WAL with the same header is taken for the one that was copied",
         "replication/database/continuity.py",
-        "        if not _same_start(shadow_path, wal, mark.offset):\n",
+        "        if not _same_start(copied, wal, mark.offset):\n",
         "        if False:\n",
         ("tests/database/test_continuity.py",),
     ),
     Mutation(
         "a replica counts a segment before it is stored",
         "replication/replica/sender.py",
-        "            chunks = read_range(path, position.offset, stop, self._sent)\n"
+        "            chunks = read_range(shadow, position.offset, stop, self._sent)\n"
         "            stored = self.client.write_segment(position, chunks, note, create=True)\n",
-        "            chunks = read_range(path, position.offset, stop, self._sent)\n"
+        "            chunks = read_range(shadow, position.offset, stop, self._sent)\n"
         "            self.position = replace(position, offset=stop)\n"
         "            stored = self.client.write_segment(position, chunks, note, create=True)\n",
         ("tests/replica/test_upload.py", "tests/replica/test_any_order.py"),
@@ -156,8 +156,8 @@ MUTATIONS = (
     Mutation(
         "a replica is appended to without comparing its last segment",
         "replication/replica/compare.py",
-        "                if offset + len(piece) > end or os.pread(descriptor, len(piece), offset) != piece:\n",
-        "                if False:\n",
+        "            if offset + len(piece) > end or os.pread(descriptor, len(piece), offset) != piece:\n",
+        "            if False:\n",
         ("tests/replica",),
     ),
     Mutation(
@@ -261,11 +261,11 @@ MUTATIONS = (
     Mutation(
         "a restored file gets its name although one is there",
         "replication/restore/output.py",
-        "                os.link(self.temporary, self.path, follow_symlinks=False)\n"
+        "                os.link(*names, src_dir_fd=folder, dst_dir_fd=folder, follow_symlinks=False)\n"
         "            except FileExistsError:\n"
         "                check_free(self.path)\n"
         "                raise\n",
-        "                os.replace(self.temporary, self.path)\n"
+        "                os.replace(*names, src_dir_fd=folder, dst_dir_fd=folder)\n"
         "            except FileExistsError:\n"
         "                check_free(self.path)\n"
         "                raise\n",
@@ -429,6 +429,90 @@ MUTATIONS = (
         ("tests/database/test_source_files.py",),
     ),
     Mutation(
+        "what is asked for may take the application's reserve",
+        "replication/space.py",
+        "return self.free - needed >= self.reserve",
+        "return self.free >= needed",
+        ("tests/test_space.py",),
+    ),
+    Mutation(
+        "room is not asked for what is needed",
+        "replication/space.py",
+        "not disk.has_room(needed):",
+        "not disk.has_room(0):",
+        ("tests/test_space.py",),
+    ),
+    Mutation(
+        "what grows is not ended at the reserve",
+        "replication/space.py",
+        "        if since >= GUARD_BYTES:\n",
+        "        if False:\n",
+        ("tests/test_space.py",),
+    ),
+    Mutation(
+        "a verification does not say what it needs",
+        "replication/replica/validation.py",
+        "    space.ask(meta_path, size, _WHAT, ELSEWHERE)\n    return meta_path\n",
+        "    return meta_path\n",
+        ("tests/replica/test_room.py",),
+    ),
+    Mutation(
+        "what waits for one replica is not bounded",
+        "replication/database/backlog.py",
+        "        if limit and self.size > limit:\n",
+        "        if False:\n",
+        ("tests/replica/test_left_behind.py",),
+    ),
+    Mutation(
+        "what waits may take the last tenth of the disk",
+        "replication/database/backlog.py",
+        "        if disk is not None and short and ",
+        "        if disk is None and ",
+        ("tests/replica/test_left_behind.py",),
+    ),
+    Mutation(
+        "wal is kept for a replica that was let go of",
+        "replication/replica/anew.py",
+        "database.clean([replica.place for replica in replicas if replica.left is None])",
+        "database.clean([replica.place for replica in replicas])",
+        ("tests/replica/test_left_behind.py",),
+    ),
+    Mutation(
+        "a history is left without an end mark",
+        "replication/replica/anew.py",
+        "        self._end_history(left, position)\n",
+        "",
+        ("tests/replica/test_left_behind.py",),
+    ),
+    Mutation(
+        "what arrived after a replica was let go of is taken for ours",
+        "replication/replica/anew.py",
+        "        if (end, tail[8:24].hex()) != (arrived.offset, arrived.checksum):\n",
+        "        if False:\n",
+        ("tests/replica/test_left_behind.py",),
+    ),
+    Mutation(
+        "a snapshot after a hole is not gone on with",
+        "replication/replica/recovery.py",
+        "    if last is not None and last.index < snapshot.index and not database.end(here, generation, last.index):\n",
+        "    if False:\n",
+        ("tests/replica/test_left_behind.py",),
+    ),
+    Mutation(
+        "a wal that cannot be copied is held until the disk is full",
+        "replication/database/database.py",
+        "        if isinstance(error, LocalFileError):\n            with suppress(OSError):\n",
+        "        if False:\n            with suppress(OSError):\n",
+        ("tests/database/test_room.py",),
+    ),
+    Mutation(
+        "a copy takes the end of the disk",
+        "replication/database/follower.py",
+        "        self._leave_room(end - mark.offset)\n",
+        "",
+        ("tests/database/test_room.py",),
+    ),
+    Mutation(
         "a database is let go of under those who work on it",
         "replication/engine/lifecycle.py",
         "        if self.phase is not Phase.PAUSING or self.at_work:\n",
@@ -497,5 +581,131 @@ MUTATIONS = (
         "            found = [self._reader.of(generation)] if generation in self._client.generations() else []\n",
         "            found = [self._reader.of(generation)]\n",
         ("tests/storage/test_broken_listings.py",),
+    ),
+    Mutation(
+        "a link in the place of a folder is followed",
+        "replication/nofollow.py",
+        "return os.open(name, FOLDER_FLAGS | os.O_NOFOLLOW, dir_fd=folder)",
+        "return os.open(name, FOLDER_FLAGS, dir_fd=folder)",
+        ("tests/rooted/test_local_folder.py",),
+    ),
+    Mutation(
+        "a link in the place of a file is followed",
+        "replication/nofollow.py",
+        "FILE_FLAGS = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC",
+        "FILE_FLAGS = os.O_NONBLOCK | os.O_CLOEXEC",
+        ("tests/rooted/test_local_folder.py",),
+    ),
+    Mutation(
+        "a pipe in the place of a file is waited for",
+        "replication/nofollow.py",
+        "    if not stat.S_ISREG(status.st_mode):\n        os.close(file)\n",
+        "    if False:\n        os.close(file)\n",
+        ("tests/rooted/test_local_folder.py",),
+    ),
+    Mutation(
+        "a file with another name is written through",
+        "replication/nofollow.py",
+        "    if status.st_nlink > 1 and flags & os.O_ACCMODE != os.O_RDONLY:\n",
+        "    if False:\n",
+        ("tests/rooted/test_local_folder.py",),
+    ),
+    Mutation(
+        "root follows a user's link to a folder of somebody else",
+        "replication/nofollow.py",
+        "    if any(stranger != owner for stranger in strangers):\n",
+        "    if False:\n",
+        ("tests/rooted/test_local_folder.py",),
+    ),
+    Mutation(
+        "a file that was known is written to by its path alone",
+        "replication/database/local_folder.py",
+        "                if _identity(status) == known and status.st_nlink == 1:\n",
+        "                if status.st_nlink == 1:\n",
+        ("tests/rooted/test_local_folder.py",),
+    ),
+    Mutation(
+        "private files follow the umask",
+        "replication/database/local_folder.py",
+        "                    os.fchmod(file, mode)\n",
+        "                    pass\n",
+        ("tests/rooted/test_local_folder.py",),
+    ),
+    Mutation(
+        "whatever ends in .tmp is swept",
+        "replication/database/local_folder.py",
+        "                if name in _TEMPORARIES or name in _BEFORE or _PAGES.fullmatch(name):\n",
+        "                if name.endswith(_TEMPORARY):\n",
+        ("tests/rooted/test_local_folder.py",),
+    ),
+    Mutation(
+        "a folder of somebody else is taken as the local folder",
+        "replication/database/local_folder.py",
+        "        if strange and not any(",
+        "        if False and not any(",
+        ("tests/rooted/test_local_folder.py",),
+    ),
+    Mutation(
+        "a scratch folder that is in use is swept",
+        "replication/restore/scratch.py",
+        "                    fcntl.flock(left, fcntl.LOCK_EX | fcntl.LOCK_NB)\n",
+        "                    pass\n",
+        ("tests/rooted/test_left_behind.py",),
+    ),
+    Mutation(
+        "what a killed restore left beside a live database stays",
+        "replication/engine/engine.py",
+        "            sweep_beside(worker.database.path)\n",
+        "            pass\n",
+        ("tests/rooted/test_left_behind.py",),
+    ),
+    Mutation(
+        "a key in a URL is repeated",
+        "replication/scrub.py",
+        "        text = _BARE_USER_INFO.sub(",
+        "        text = text or _BARE_USER_INFO.sub(",
+        ("tests/rooted/test_secrets.py",),
+    ),
+    Mutation(
+        "a key of the configuration that is not known is repeated",
+        "replication/config/keys.py",
+        'else "(a key that is not shown)"',
+        "else quoted(key)",
+        ("tests/rooted/test_secrets.py",),
+    ),
+    Mutation(
+        "the command gets the store's keys although it should not",
+        "tui/verbs/replicate.py",
+        "env=None if inherits_keys else _without_keys()",
+        "env=None",
+        ("tests/rooted/test_secrets.py",),
+    ),
+    Mutation(
+        "no temporary folder ends the program",
+        "replication/restore/scratch.py",
+        "    with suppress(LocalFileError):\n        sweep(temporary_folder(), prefix)\n",
+        "    sweep(temporary_folder(), prefix)\n",
+        ("tests/rooted/test_left_behind.py",),
+    ),
+    Mutation(
+        "an end mark past the end of what is here is taken for ours",
+        "replication/replica/compare.py",
+        "    if start.offset > end:\n",
+        "    if False:\n",
+        ("tests/replica/test_one_writer.py",),
+    ),
+    Mutation(
+        "a generation that parted from ours is taken for one before it",
+        "replication/replica/lineage.py",
+        "        beside = _parted(client, origin, noted)\n",
+        "",
+        ("tests/replica/test_one_writer.py",),
+    ),
+    Mutation(
+        "what stands before an end mark is not compared",
+        "replication/replica/recovery.py",
+        "        if offset == last.offset:\n",
+        "        if False:\n",
+        ("tests/replica/test_one_writer.py",),
     ),
 )

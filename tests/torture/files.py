@@ -66,7 +66,10 @@ class Files(Application):
 
     def remove_shm(self, again: bool) -> None:
         """The shared memory goes under a live application, which opens the database again, or does not."""
-        if self.is_open:
+        if self.stale:
+            # Whoever made the index anew would lay the file that was before over the one that is.
+            self.commit("left", "small")
+        if self.is_open and not self.stale:
             self.mend_index()
             self._rest()
             self.wal.with_name("app.db-shm").unlink(missing_ok=True)
@@ -110,6 +113,7 @@ class Files(Application):
                 # Only the engine is left to know that the frames of its WAL do not count any more.
                 self.while_closed()
             self.tell(sha)
+            self.stale = "tidy" not in how
             if "tidy" in how:
                 self.open_application()
             if "commit" in how:
@@ -137,6 +141,7 @@ class Files(Application):
         self._make_it_newer(self.path.stat().st_mtime_ns)
         self.counts["databases used by another name"] += 1
         self.tell(sha)
+        self.stale = True
         self.open_application()
 
     def while_closed(self) -> None:

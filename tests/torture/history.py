@@ -1,84 +1,34 @@
-"""One history of the state machine: its application, an engine driven step by step, two replicas, and what must hold.
+"""One side of a history of the state machine: its application, and an engine with two replicas driven step by step.
 
 Every method is one step. Others may act between two steps of ours (interleaving.py). After every step the replicas are
 replayed in memory against the oracle, and each new generation must have a cause among the things that happened.
+The places are in world.py; a second side is made in cloning.py, and how a history ends is in settling.py.
 """
 
-import datetime as datetime_module
 import shutil
-import time
-from collections import Counter
+from collections import Counter, deque
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 from replication.database.checkpoint import CheckpointPolicy
 from replication.database.database import Database
+from replication.database.local_folder import PROOF_NAME
 from replication.database.source_files import WRITTEN
 from replication.database.tail import Mark
-from replication.database.unwritten import PROOF_NAME
 from replication.errors import DatabaseError, StorageError
-from replication.position import Position
 from replication.replica.replica import Replica
-from replication.restore.choose import Source
-from replication.restore.restore import RestoreOptions, restore
-from replication.restore.target import AtPosition, Latest, Target
 from replication.storage.replica_client import ReplicaClient
-from tests.engine.running import restore_points
+from tests.torture.causes import JUSTIFIED, known_reason
 from tests.torture.crew import Crew
 from tests.torture.files import Files
 from tests.torture.interleaving import Between
-from tests.torture.mirror import Mirror, Store
 from tests.torture.mortal import Mortal
+from tests.torture.world import World
 
-JUSTIFIED = {
-    "no generation exists": {"start"},
-    "no shadow wal": {"commit unseen", "never in a replica", "frames without a commit"},
-    "wal missing": {"last close while down"},
-    "wal empty": {"truncate", "wal removed", "last close while down", "rewritten"},
-    "wal header mismatch": {"commit unseen", "frames without a commit"},
-    "wal restarted while it was opened": {"commit unseen", "frames without a commit"},
-    "database file replaced": {"replaced"},
-    "wal removed by another process": {"wal removed", "replaced"},
-    "wal replaced by another process": {"wal removed", "replaced"},
-    "page size changed": {"replaced"},
-    "-shm removed or replaced by another process": {"shm removed", "wal removed", "replaced", "rewritten"},
-    # After an orderly end a checkpoint of others is told from a foreign write by nothing.
-    f"{WRITTEN}, while not replicating": {"rewritten", "recovered twice", "written while down"},
-    WRITTEN: {"rewritten", "recovered twice"},
-    "asked for": {"asked for"},
-}
-"""Reasons of new generations, and what must have happened for them. No other reason may ever be given."""
-
+SAID_MAX = 60
 BUSY_WORDS = ("is locked", "changed while it was opened", "pinned reader was lost", "is not open")
-
-
-class Clock:
-    """The wall clock that the code reads, in seconds since the epoch: it goes on by itself, and jumps."""
-
-    def __init__(self) -> None:
-        self.offset = 0.0
-
-    def __call__(self) -> float:
-        return time.time() + self.offset
-
-    def now(self) -> datetime_module.datetime:
-        return datetime_module.datetime.fromtimestamp(self(), datetime_module.UTC)
-
-
-def skewed(clock: Clock) -> dict[str, Any]:
-    """What takes the place of the module `time` and the class `datetime` where the engine asks for the wall clock."""
-
-    class Skewed(datetime_module.datetime):
-        @classmethod
-        def now(cls, tz: datetime_module.tzinfo | None = None) -> "Skewed":
-            return cls.fromtimestamp(clock(), tz)
-
-    return {
-        "replication.replica.replica.time": SimpleNamespace(time=clock, monotonic=time.monotonic),
-        "replication.replica.replica.datetime": Skewed,
-        "replication.database.origin.datetime": Skewed,
-    }
+PARTED = ("another program writes the same history", "the replica holds another history")
+"""What is said when another program is found in this history."""
 
 
 class History(Files):
@@ -90,29 +40,32 @@ class History(Files):
         crews: dict[str, Crew],
         mortal: Mortal,
         between: Between,
-        counts: Counter[str],
-        clock: Clock,
+        world: World,
         settings: tuple[int, str, int],
         policy: CheckpointPolicy,
     ) -> None:
+        counts: Counter[str] = world.counts
         super().__init__(folder, crews, mortal, counts, settings)
-        self.between, self.clock, self.policy = between, clock, policy
-        self.between.act = self.act
+        self.between, self.world, self.clock, self.policy = between, world, world.clock, policy
+        self.oracle = world.oracle
         self.last_mark: Mark | None = None
         """How far the engine had come when it ended."""
         self.left_file = (0, 0)
         """The database file as the engine left it."""
         self.opening = False
         """It began this step without a pin."""
-        self.thinned: set[str] = set()
-        """Replicas from which retention may have removed something."""
         self.database: Database | None = None
         self.replicas: dict[str, Replica] = {}
-        self.stores = {name: Store(name) for name in ("near", "far")}
-        self.mirrors = {name: Mirror(store, self.oracle) for name, store in self.stores.items()}
-        for store in self.stores.values():
-            store.clock = lambda: self.clock.now()
-            store.before_put = self.between
+        self.said: deque[str] = deque(maxlen=SAID_MAX)
+        """What the engine told last, for a failure."""
+        self.cloned = False
+        """It had a copy, or is one."""
+        self.started = 0.0
+        self.wrote: dict[str, list[float]] = {}
+        """By how much each place was ahead when this run of the engine wrote to it."""
+
+    def begin(self) -> None:
+        """The first steps of all."""
         self.open_application()
         self.commit("left", "small")
         self.start([])
@@ -135,24 +88,37 @@ class History(Files):
         return mark.header.pack() if mark is not None and mark.frames else None
 
     def emit(self, level: str, message: str, **values: object) -> None:
+        self.said.append(f"{self.folder.name}: {message} {values}")
         if message == "generation begins":
-            reason = str(values["reason"])
-            known = [words for words in JUSTIFIED if reason.startswith(words)]
-            assert known, f"a generation began for a reason that nothing here may lead to: {reason}"
-            if not self._was_in_a_replica():
-                self.causes.add("never in a replica")
-            if self.opening and self._file() != self.left_file:
-                self.causes.add("written while down")
-            if self.between.recovered_unseen and "torn" in self.causes:
-                self.causes.add("recovered twice")
-            assert JUSTIFIED[known[0]] & self.causes, f"a generation began without a cause: {reason}, {self.causes}"
-            self.counts["generations"] += 1
-            self.counts[f"because {known[0]}"] += 1
-            # Frames that were rolled back stay in the WAL.
-            self.causes &= {"frames without a commit"}
-            self.between.recovered_unseen = False
+            self._begins(str(values["reason"]))
         elif message == "generation continues":
             self.causes -= {"commit unseen", "last close while down", "written while down"}
+        elif message in PARTED:
+            # It may tell of a generation that it has left already.
+            assert self.cloned, values
+            self.counts["clones found out"] += 1
+
+    def _begins(self, reason: str) -> None:
+        known = known_reason(reason)
+        assert known, f"a generation began for a reason that nothing here may lead to: {reason}"
+        if not self._was_in_a_replica():
+            self.causes.add("never in a replica")
+        if self.cloned:
+            self.causes.add("has a copy")
+        if self.opening and self._file() != self.left_file:
+            self.causes.add("written while down")
+        if self.between.recovered_unseen and "torn" in self.causes:
+            self.causes.add("recovered twice")
+        # A copy whose files are not proven to be those that were followed parts as it begins.
+        at_the_start = self.opening and "cloned" in self.causes
+        assert JUSTIFIED[known] & self.causes or at_the_start, (
+            f"a generation began without a cause: {reason}, {self.causes}"
+        )
+        self.counts["generations"] += 1
+        self.counts[f"because {known}"] += 1
+        # Frames that were rolled back stay in the WAL.
+        self.causes &= {"frames without a commit"}
+        self.between.recovered_unseen = False
 
     def _was_in_a_replica(self) -> bool:
         """True if a replica confirmed the first snapshot of the generation before, of a WAL with nothing in it."""
@@ -164,8 +130,17 @@ class History(Files):
         if self.database is None:
             self.database = Database(self.path, self.folder / "meta", self.policy, self.emit, self.clock)
             self.sync(planned)
-            for name, store in self.stores.items():
+            self.started = self.clock.now
+            self.wrote = {name: [] for name in self.world.stores}
+            for name, store in self.world.stores.items():
                 self.replicas[name] = Replica(name, ReplicaClient(store), self.database, self.emit)
+
+    def position_is_known(self, other: "History") -> bool:
+        """True if this one goes on with the generation that another is in."""
+        ours, theirs = self.database, other.database
+        if ours is None or theirs is None or ours.position is None or theirs.position is None:
+            return False
+        return ours.position.generation == theirs.position.generation
 
     def stop(self, cleanly: bool) -> None:
         """End the engine, after a last sync or as a crash does."""
@@ -221,29 +196,73 @@ class History(Files):
         self._with_replica(name, "snapshot", planned, puts, lose)
 
     def retention(self, name: str, seconds: float) -> None:
+        """A round of it: nothing is lost of the window that a right clock grants."""
         if name in self.replicas:
-            replica = self.replicas[name]
-            self.thinned.add(name)
-            self._ours([], lambda: replica.enforce_retention(seconds, self.clock.now()))
+            replica, world = self.replicas[name], self.world
+            before, believed = world.standing(name), self._believed_ahead(name)
+            self._on(name, lambda: replica.enforce_retention(seconds, self.clock.host_time()))
+            after = world.standing(name)
+            # A snapshot that it began with has told it more of the time.
+            believed = max(believed, self._believed_ahead(name))
+            wanted = before.wanted(self.clock.now - seconds, believed, self.oracle, after.items)
+            lost = wanted - after.restorable
+            assert not lost, f"retention of {seconds} s in {name} lost the states {sorted(lost)}\n{world.told()}"
+            self.counts["rounds of retention"] += 1
+            if any(item not in after.items for item in before.items):
+                self.counts["rounds of retention that removed something"] += 1
+                world.incomplete.add(name)
 
-    def jump(self, seconds: float) -> None:
-        """The wall clock is set."""
-        self.clock.offset += seconds
-        self.counts["clock jumps"] += 1
+    def prove(self, name: str) -> None:
+        """The check of retention where nothing is ever removed."""
+        self._on(name, lambda: self.replicas[name].enforce_retention(0.0, self.clock.host_time()))
+
+    def _believed_ahead(self, name: str) -> float:
+        """How far the clock of a place may be taken to be ahead of the true time (store_clock.py)."""
+        mirror, wrote = self.world.mirrors[name], self.wrote[name]
+        if mirror.store.emptied > self.started:
+            # What it wrote is gone, and with it what that told.
+            return max([mirror.store.ahead, *(item.ahead for item in mirror.kept.values())])
+        if wrote:
+            return min(wrote[0], wrote[-1])
+        kept = [item for items in mirror.held().values() for item in items]
+        newest = max(kept, key=lambda item: item.stamp, default=None)
+        return min(newest.ahead if newest else 0.0, self.clock.ahead)
 
     def _with_replica(self, name: str, verb: str, planned: list[str], puts: int | None, lose: bool) -> None:
         if name in self.replicas:
-            store = self.stores[name]
+            store = self.world.stores[name]
             store.puts_left, store.lose_the_last = puts, lose
             try:
-                if self._ours(planned, getattr(self.replicas[name], verb)):
+                if self._on(name, getattr(self.replicas[name], verb), planned):
                     self.counts[f"{verb} of a replica"] += 1
+                    self._check_ours(name)
             finally:
                 store.puts_left, store.lose_the_last = None, False
 
+    def _on(self, name: str, work: Any, planned: list[str] | None = None) -> bool:
+        """A step of one replica."""
+        before = len(self.world.stores[name].written)
+        try:
+            return self._ours(planned or [], work)
+        finally:
+            arrived = self.world.stores[name].written[before:]
+            self.check()
+            # Only of what was acknowledged, and is no mere end mark, the engine takes the time.
+            kept = self.world.mirrors[name].kept
+            self.wrote[name] += [item.ahead for item in arrived if item.acknowledged and kept[item.name].commits]
+
+    def _check_ours(self, name: str) -> None:
+        """All was sent, or it was found that another program is in this history (promise 8)."""
+        at, database = self.replicas[name].position, self.database
+        if at is not None and database is not None and at == database.position:
+            number = self.world.mirrors[name].points.get(at)
+            assert number is None or number in self.oracle, (
+                f"{at} in {name} is taken for ours, and is another's\n{self.world.told()}"
+            )
+
     def _ours(self, planned: list[str], work: Any) -> bool:
         """A step of the engine, with what others do meanwhile; errors that this history accounts for are its answer."""
-        self.between.planned = list(planned)
+        self.between.planned, self.between.act = list(planned), self.act
         before = self.between.acted
         try:
             work()
@@ -280,67 +299,10 @@ class History(Files):
 
     def check(self) -> None:
         """Every restore point that came is a state that was, and none is missing between two of a generation."""
-        self.recount()
-        for mirror in self.mirrors.values():
-            self.counts["restore points checked"] += mirror.look()
-
-    def check_end(self, points: int) -> None:
-        """All settles, the latest restore is the last commit, and so are `points` others what they must be."""
-        self.end("ROLLBACK")
-        self.mend()
-        self.recount()
-        self.open_application()
-        for side in sorted(self.reading):
-            self.read(side)
-        self.start([])
-        self.settle()
-        for name, mirror in self.mirrors.items():
-            at = self.replicas[name].position
-            assert at is not None
-            assert mirror.histories[at.generation].number == len(self.oracle.states) - 1, "the last commit is missing"
-            client = ReplicaClient(self.stores[name])
-            self._check_restore(client, Latest(), len(self.oracle.states) - 1)
-            offered: list[Position] = []
-            for generation in client.generations():
-                if client.snapshots(generation):
-                    here = restore_points(client, generation)
-                    # By their states, for the end of an index and the start of the next are one.
-                    found = sorted({mirror.points[point] for point in here})
-                    whole = sorted({mirror.points[point] for point in mirror.points if point.generation == generation})
-                    # What retention leaves is the end of what there was.
-                    kept = whole[-len(found) :] if name in self.thinned else whole
-                    assert found == kept, f"commits are missing: {set(kept) - set(found)}, {self._told(client)}"
-                    offered += here
-            for point in offered[:: max(1, len(offered) // points)][:points]:
-                self._check_restore(client, AtPosition(point), mirror.points[point])
-
-    def settle(self) -> None:
-        assert self.database is not None
-        for _ in range(20):
-            self.sync_to_the_end()
-            for name in self.replicas:
-                self.upload(name, [], None, False)
-            self.check()
-            positions = {replica.position for replica in self.replicas.values()}
-            if positions == {self.database.position} and self.holding:
-                return
-        raise AssertionError(f"it does not settle: {self.database.position}, {positions}, {self.database.health}")
-
-    def _check_restore(self, client: ReplicaClient, target: Target, number: int) -> None:
-        output = self.folder / "restored.db"
-        restore([Source("test", client)], output, RestoreOptions(target=target, integrity_check="none"))
-        found = self.oracle.number(output.read_bytes())
-        output.unlink()
-        assert found == number, f"{target} restores state {found}, not {number}, of {self._told(client)}"
-        self.counts["restores"] += 1
-
-    def _told(self, client: ReplicaClient) -> list[str]:
-        """What a replica says of its generations."""
-        notes = []
-        for generation in client.generations():
-            for item in client.snapshots(generation):
-                notes.append(f"{item.created} {client.read_note(item.name)}")
-        return notes
+        if self.torn or not self.is_open:
+            # While somebody has the database open who knows what counts, nothing else comes to count.
+            self.recount()
+        self.world.look()
 
     def finish(self) -> None:
         """Let go of everything, whatever happened."""

@@ -4,65 +4,41 @@ A restore of every point after every step would cost seconds. Here each frame is
 object with it is stored, and the database is hashed at each commit. It trusts nothing but the bytes of the objects.
 """
 
-import hashlib
-from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import datetime
 
-from replication.errors import StorageError
 from replication.position import Position
 from replication.sqlite.checksum import FRAME_HEADER_SIZE, WAL_HEADER_SIZE, Sums
 from replication.sqlite.wal import WALHeader, frames_in
 from replication.storage import container
-from replication.storage.memory import MemoryStorage
 from replication.storage.names import parse_segment
+from tests.restore.reference import commits_of
+from tests.torture.oracle import Oracle
+from tests.torture.place import Arrived, Store
 
 OUT_OF_ORDER = "its commits are not one after the other"
 
 
-class Oracle:
-    """Every state that was ever committed, by its hash, in order."""
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """One object. `place` is where a segment begins, and the commit that a snapshot holds; `commits` are all in it.
 
-    def __init__(self) -> None:
-        self.states: list[str] = []
-        self._numbers: dict[str, int] = {}
+    `time` is the true time of writing, `stamp` that of the store, whose clock was `ahead`. `before` are the generations
+    that a snapshot names as older, `beside` says that somebody else was seen to go on with one of them; it `begins` its
+    generation if nothing of that was there.
+    """
 
-    def add(self, sha256: str) -> None:
-        """A commit, unless it changed nothing."""
-        if self.states[-1:] != [sha256]:
-            assert sha256 not in self._numbers, "two states are alike, so that the oracle cannot tell them apart"
-            self._numbers[sha256] = len(self.states)
-            self.states.append(sha256)
-
-    def number(self, content: bytes | bytearray) -> int:
-        """Which state this is; -1 if there never was such a one."""
-        return self._numbers.get(hashlib.sha256(content).hexdigest(), -1)
-
-
-class Store(MemoryStorage):
-    """A store that keeps order of what was written, and can fail in the middle of an upload of many objects."""
-
-    def __init__(self, name: str) -> None:
-        super().__init__(f"memory://{name}")
-        self.written: list[str] = []
-        self.puts_left: int | None = None
-        """So many uploads more succeed; without a number all do."""
-        self.lose_the_last = False
-        """Of the one that fails, only the acknowledgement is lost."""
-        self.before_put: Callable[[], None] = lambda: None
-
-    def put(self, name: str, chunks: object, *, create: bool = False) -> int:
-        self.before_put()
-        if self.puts_left is not None:
-            if self.puts_left <= 0:
-                if self.lose_the_last:
-                    self.lose_the_last = False
-                    super().put(name, chunks, create=create)  # type: ignore[arg-type]
-                    self.written.append(name)
-                raise StorageError("the store went away in the middle of an upload")
-            self.puts_left -= 1
-        size = super().put(name, chunks, create=create)  # type: ignore[arg-type]
-        self.written.append(name)
-        return size
+    name: str
+    place: Position
+    end: Position
+    commits: tuple[Position, ...]
+    snapshot: bool
+    time: float
+    stamp: datetime
+    ahead: float
+    before: frozenset[str] = frozenset()
+    beside: bool = False
+    begins: bool = False
 
 
 @dataclass
@@ -88,51 +64,132 @@ class Mirror:
         self.store = store
         self.points: dict[Position, int] = {}
         self.histories: dict[str, _History] = {}
+        self.kept: dict[str, Kept] = {}
+        """All objects that were ever written, as they were written last."""
         self._oracle = oracle
-        self._seen: dict[str, bytes] = {}
+        self._wal: dict[tuple[str, int], bytearray] = {}
+        """What was ever seen of each index."""
+        self.shared = False
+        """There is, or was, another side."""
+        self._arriving: set[str] = set()
+        self._page_sizes: dict[str, int] = {}
+        self._orphans: dict[Position, tuple[Arrived, bytes]] = {}
+        """Segments that nothing leads to, since all before them was removed."""
+
+    def emptied(self) -> None:
+        """All was removed behind the engine's back: what comes now need not follow anything until a snapshot comes."""
+        self.points.clear()
+        self.histories.clear()
+        self._wal.clear()
+        self._orphans.clear()
+
+    def held(self) -> dict[str, list[Kept]]:
+        """What is there now, by generation."""
+        found: dict[str, list[Kept]] = {}
+        for name in self.store.names():
+            found.setdefault(self.kept[name].place.generation, []).append(self.kept[name])
+        return found
+
+    def length(self, generation: str, index: int) -> int | None:
+        """How long an index was, if the next one has begun."""
+        history = self.histories.get(generation)
+        ended = history is not None and index < history.index
+        return len(self._wal.get((generation, index), b"")) if ended else None
 
     def look(self) -> int:
         """Replay what was written since the last look; how many commits that were."""
         written, self.store.written = self.store.written, []
         before = len(self.points)
-        for name in written:
-            data = b"".join(container.decompress(name, iter([self.store.read(name)])))
-            _, generation, kind, base = name.split("/")
+        self._arriving = {item.name for item in written}
+        for item in written:
+            data = b"".join(container.decompress(item.name, iter([item.data])))
+            _, generation, kind, base = item.name.split("/")
+            older = {name for name in self.kept if name.split("/")[1] == generation} - self._arriving
+            if generation in self.histories and not older & {*self.store.names()}:
+                self._begin_anew(generation)
             if kind == "snapshots":
-                self._snapshot(name, generation, data)
+                self._snapshot(item, generation, data)
             else:
                 place = parse_segment(base)
                 assert place is not None
-                self._segment(name, Position(generation, *place), data)
+                self._segment(item, Position(generation, *place), data)
+            self._arriving.discard(item.name)
         return len(self.points) - before
 
-    def _snapshot(self, name: str, generation: str, data: bytes) -> None:
-        note = container.decode_note(self.store.read(name))
+    def _snapshot(self, item: Arrived, generation: str, data: bytes) -> None:
+        note = container.decode_note(item.data)
         assert note is not None
         position = Position.parse(str(note["position"]))
         number = self._oracle.number(data)
-        assert number >= 0, f"{name} at {position} is a state that never was"
-        assert self.points.setdefault(position, number) == number, f"{name} is not the commit that it says"
+        assert number >= 0, f"{item.name} at {position} is a state that never was"
+        assert self.points.setdefault(position, number) == number, f"{item.name} is not the commit that it says"
+        before = frozenset({str(note["previous"]), *str(note["earlier"]).split()} - {""})
+        when, said = (item.time, item.stamp, item.ahead), (before, bool(note.get("beside")), bool(note.get("begins")))
+        self.kept[item.name] = Kept(item.name, position, position, (position,), True, *when, *said)
+        self._page_sizes[generation] = int(note["page_size"])
         if generation not in self.histories:
-            self.histories[generation] = _History(bytearray(data), position, number, int(note["page_size"]))
+            made = _History(bytearray(data), position, number, int(note["page_size"]))
+            self.histories[generation] = made
+            following = Position(generation, position.index, 0)
+            while following in self._orphans:
+                self._segment(self._orphans[following][0], following, self._orphans[following][1])
+                following = Position(generation, position.index, made.end)
 
-    def _segment(self, name: str, start: Position, data: bytes) -> None:
-        known = self._seen.get(name, b"")
-        assert data.startswith(known), f"{name} was written again with other content"
-        self._seen[name] = data
-        history = self.histories.get(start.generation)
-        assert history is not None, f"{name} came before any snapshot"
-        if len(data) == len(known):
+    def _may_lead_nowhere(self, generation: str) -> bool:
+        """True where others removed what this would have followed: somebody, or another side's retention."""
+        if self.store.emptied:
+            return True
+        before = {name for name in self.kept if name.split("/")[1] == generation}
+        return self.shared and not before <= {*self.store.names()}
+
+    def _begin_anew(self, generation: str) -> None:
+        """All of it went, by retention of another side that had left it: now it begins here once more."""
+        del self.histories[generation]
+        self.points = {at: number for at, number in self.points.items() if at.generation != generation}
+        self._wal = {key: wal for key, wal in self._wal.items() if key[0] != generation}
+
+    def _segment(self, item: Arrived, start: Position, data: bytes) -> None:
+        name, generation, index = item.name, start.generation, start.index
+        history = self.histories.get(generation)
+        if self._may_lead_nowhere(generation) and (history is None or not self._follows(history, start)):
+            self._orphans[start] = (item, data)
+            self._keep(item, start, data)
             return
-        if start.offset == 0 and not known:
-            first = history.index < 0 and start.index == history.position.index
-            assert first or start.index == history.index + 1, f"{name}: an index was skipped"
+        assert history is not None, f"{name} came before any snapshot"
+        wal = self._wal.setdefault((generation, index), bytearray())
+        same = wal[start.offset : start.offset + len(data)]
+        assert data.startswith(bytes(same)), f"{name} was written again with other content"
+        assert start.offset + len(same) == len(wal) or not data[len(same) :], f"{name}: WAL was skipped"
+        wal += data[len(same) :]
+        self._keep(item, start, data)
+        known = 0
+        if index == history.index:
+            known = max(0, min(history.end - start.offset, len(data)))
+        elif data:
+            assert start.offset == 0, f"{name}: WAL was skipped"
+            first = history.index < 0 and index == history.position.index
+            assert first or index == history.index + 1, f"{name}: an index was skipped"
             assert not history.waiting, f"{name}: the index before does not end with a commit"
             history.header = WALHeader.parse(data[:WAL_HEADER_SIZE])
-            history.index, history.end, history.sums = start.index, WAL_HEADER_SIZE, history.header.sums
-            known = data[:WAL_HEADER_SIZE]
-        assert (start.index, start.offset + len(known)) == (history.index, history.end), f"{name}: WAL was skipped"
-        self._replay(name, history, data[len(known) :])
+            history.index, history.end, history.sums = index, WAL_HEADER_SIZE, history.header.sums
+            known = WAL_HEADER_SIZE
+        if data[known:]:
+            assert start.offset + known == history.end, f"{name}: WAL was skipped"
+            self._replay(name, history, data[known:])
+
+    def _keep(self, item: Arrived, start: Position, data: bytes) -> None:
+        commits = commits_of(data, start.offset, self._page_sizes[start.generation])
+        ends = tuple(Position(start.generation, start.index, offset) for offset in commits)
+        end = Position(start.generation, start.index, start.offset + len(data))
+        self.kept[item.name] = Kept(item.name, start, end, ends, False, item.time, item.stamp, item.ahead)
+
+    @staticmethod
+    def _follows(history: _History, start: Position) -> bool:
+        """True if a segment begins where a generation has come to."""
+        if start.index == history.index:
+            return start.offset <= history.end
+        first = history.position.index if history.index < 0 else history.index + 1
+        return (start.index, start.offset) == (first, 0)
 
     def _replay(self, name: str, history: _History, data: bytes) -> None:
         header = history.header
@@ -158,7 +215,7 @@ class Mirror:
             del content[pages * size :]
             number = self._oracle.number(content)
             assert number >= 0, f"{name}: {position} is a state that never was"
-            assert number == history.number + 1, f"{name}: {OUT_OF_ORDER}: {history.number}, then {number}"
+            assert self._oracle.follows(history.number, number), f"{name}: {OUT_OF_ORDER}: {history.number}, {number}"
             assert self.points.setdefault(position, number) == number
             history.position, history.number = position, number
         history.waiting.clear()

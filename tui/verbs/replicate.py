@@ -18,7 +18,9 @@ from replication.engine import CLOSE_SECONDS_MAX, Engine
 from replication.errors import ConfigError, UsageError
 from replication.events import Event
 from replication.logs import attrs, set_up_logging
+from replication.scrub import holds_secret, quoted
 from replication.storage.open import open_storage
+from replication.storage.s3.shared import KEY_VARIABLES
 from replication.storage.url import is_replica_url
 from tui.console import complain
 from tui.process import settle
@@ -47,7 +49,7 @@ def run(args: Namespace) -> int:
     _announce(config)
     settle()
     engine = Engine(config)
-    run = _Run(engine, command)
+    run = _Run(engine, command, config.exec_inherits_keys)
     with run.signals():
         engine.start()
         try:
@@ -72,7 +74,8 @@ def _config(args: Namespace) -> Config:
             # It may be a mangled URL that holds a password.
             raise UsageError("replica url scheme required; write s3://BUCKET/PATH or file:///ABSOLUTE/PATH")
         if not is_replica_url(url):
-            raise UsageError(f"replica url scheme required: {url!r}; for a folder write file://{Path(url).absolute()}")
+            folder = Path(url).absolute() if quoted(url) == url else "/ABSOLUTE/PATH"
+            raise UsageError(f"replica url scheme required: {quoted(url)!r}; for a folder write file://{folder}")
     return config_for(path, urls)
 
 
@@ -94,7 +97,8 @@ def _announce(config: Config) -> None:
 class _Run:
     """Logs events, minds signals and the child, and brings the engine to its end."""
 
-    def __init__(self, engine: Engine, command: str | None) -> None:
+    def __init__(self, engine: Engine, command: str | None, inherits_keys: bool) -> None:
+        self._inherits_keys = inherits_keys
         self._engine = engine
         self._seen = 0
         self._signal: int | None = None
@@ -116,7 +120,7 @@ class _Run:
     def until_the_end(self) -> int:
         """Wait for a signal or the end of the command; the exit code."""
         if self._command is not None and self._signal is None:
-            self._child = _start(self._command)
+            self._child = _start(self._command, self._inherits_keys)
         while not self._ended():
             if self._log(_WAIT_SECONDS):
                 # What many databases tell is written in one go.
@@ -181,14 +185,19 @@ def _log_event(event: Event) -> None:
     logger.log(_LEVELS[event.level], event.message, extra={"attrs": values})
 
 
-def _start(command: str) -> subprocess.Popen[bytes]:
+def _start(command: str, inherits_keys: bool) -> subprocess.Popen[bytes]:
     """Start the command of -exec, without a shell; raise UsageError if that cannot be done."""
     words = _words(command)
     try:
-        return subprocess.Popen(words, stdin=sys.stdin)
+        return subprocess.Popen(words, stdin=sys.stdin, env=None if inherits_keys else _without_keys())
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         raise UsageError(f"cannot run {words[0]}, the command to run beside replication: {reason}") from None
+
+
+def _without_keys() -> dict[str, str]:
+    """The environment but for the store's keys: those that are looked for, and whatever else holds one of them."""
+    return {name: value for name, value in os.environ.items() if name not in KEY_VARIABLES and not holds_secret(value)}
 
 
 def _words(command: str) -> list[str]:

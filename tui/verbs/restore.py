@@ -44,10 +44,10 @@ def run(args: Namespace) -> int:
         return 0
     sources = [Source(replica.name, replica.client) for replica in named.replicas]
     options = RestoreOptions(target, generation, args.parallelism, args.integrity_check, keep_failed=True)
-    if named.database is not None and args.integrity_check != "none":
-        options = replace(options, known=known_of_source(named.database, args.integrity_check))
     try:
         with cancelled_by_signals() as cancel:
+            if named.database is not None and args.integrity_check != "none":
+                options = replace(options, known=known_of_source(named.database, args.integrity_check, cancel))
             if args.dry_run:
                 return _dry_run(args, sources, options, cancel)
             bar = Bar()

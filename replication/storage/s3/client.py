@@ -6,6 +6,7 @@ on its way is refused by the server, for its checksum is in the signature. It le
 
 import base64
 import hashlib
+import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
@@ -15,11 +16,15 @@ from urllib.parse import unquote_plus
 
 from replication.storage.s3.address import Server, bucket_address
 from replication.storage.s3.connections import Answer, Connections
+from replication.storage.s3.errors import bucket_region, error_status
 from replication.storage.s3.faults import AnswerFormatError, RequestFormatError, S3AnswerError, S3FaultError
 from replication.storage.s3.sign import UNSIGNED_PAYLOAD, Keys, Signer, spell_path, spell_query
 from replication.storage.s3.xml import Document, completion, deletion, read_document
 
 _USER_AGENT = "litestream-tui"
+_REGION = re.compile(r"[a-zA-Z0-9-]{1,64}")
+_WRONG_REGION_STATUSES = (301, 400)
+"""With these a server says that a bucket is in another region, and does nothing."""
 _CREATE = {"if-none-match": "*"}
 """Asks the server to answer 412, and to do nothing, if there is an object of that name."""
 
@@ -55,6 +60,8 @@ class S3Client:
         self._keys = keys
         self._connections = connections
         self._signer: tuple[Keys, Signer] | None = None
+        self._followed = False
+        """The server named another region than that which was asked, which is believed once."""
 
     def put_object(self, bucket: str, key: str, body: bytes | bytearray, create: bool = False) -> None:
         """Store an object; with `create` only where there is none, for all servers that know the header."""
@@ -69,8 +76,8 @@ class S3Client:
         self._ask("HEAD", bucket, key)
 
     def head_bucket(self, bucket: str) -> Mapping[str, str]:
-        """The headers of the answer, which tell the region."""
-        with closing(self._send("HEAD", bucket)) as answer:
+        """The headers of the answer, which tell the region; so does a refusal for it, which is not followed."""
+        with closing(self._send_once("HEAD", bucket)) as answer:
             return answer.headers
 
     def list_objects(self, bucket: str, prefix: str, delimiter: str, keys_max: int, token: str | None) -> ListPage:
@@ -158,7 +165,30 @@ class S3Client:
         body: bytes | bytearray = b"",
         payload: str | None = None,
     ) -> Answer:
-        """The answer to a request, if it is no error."""
+        """The answer to a request, if it is no error. One that is refused for its region is sent for the other."""
+        asked = self._region
+        try:
+            return self._send_once(method, bucket, key, query, headers, body, payload)
+        except S3AnswerError as error:
+            told = bucket_region(error.response) or ""
+            if error_status(error) not in _WRONG_REGION_STATUSES or told == asked or not _REGION.fullmatch(told):
+                raise
+            # Another thread may have been told so meanwhile.
+            if self._region != told and self._followed:
+                raise
+            self._followed, self._region, self._signer = True, told, None
+        return self._send_once(method, bucket, key, query, headers, body, payload)
+
+    def _send_once(
+        self,
+        method: str,
+        bucket: str,
+        key: str = "",
+        query: Mapping[str, str] = {},
+        headers: Mapping[str, str] = {},
+        body: bytes | bytearray = b"",
+        payload: str | None = None,
+    ) -> Answer:
         host, before = bucket_address(self._server, bucket, self._path_style)
         signer = self._signer_of(self._keys())
         try:

@@ -1,0 +1,159 @@
+"""What is right for a restore of the replicas of a history: of one, or of several that stand differently, or are away.
+
+The newest commit at or before what was asked for, of which anything in the replicas that answer is evidence; or a
+refusal, where that one cannot be brought back, or where two programs went on with one history. Every object here is
+whole and has its note, so that nothing else leaves a doubt; damage and other programs are in differential.py.
+"""
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+
+from replication.position import Position
+from replication.restore.target import AtIndex, AtPosition, AtTime, Target
+from tests.torture.differential import Request
+from tests.torture.mirror import Kept, Mirror
+from tests.torture.oracle import Oracle
+
+UNKNOWN = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Numbers of the states that may come out, and why a refusal is right; "" if it is not."""
+
+    right: frozenset[int]
+    refusal: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Evidence:
+    """What one replica says of one generation up to a target: its newest state, and those that it brings back.
+
+    The state is UNKNOWN where it is in WAL that nothing leads to: of a place that was emptied.
+    """
+
+    generation: str
+    at: Position
+    newest: int
+    restorable: frozenset[int]
+    first: float
+    last: float
+    """When the first and the last object of it came, in truth."""
+    before: frozenset[str]
+    """The generations that it names as older."""
+
+
+def restorable(mirror: Mirror, kept: Collection[Kept]) -> set[Position]:
+    """Every commit that these objects of one generation lead to."""
+    segments = {item.place: item for item in kept if not item.snapshot}
+    found: set[Position] = set()
+    for base in [item.place for item in kept if item.snapshot]:
+        found.add(base)
+        expected = Position(base.generation, base.index, 0)
+        while True:
+            item = segments.get(expected)
+            if item is None and expected.offset == mirror.length(expected.generation, expected.index) != 0:
+                expected = Position(expected.generation, expected.index + 1, 0)
+                item = segments.get(expected)
+            if item is None:
+                break
+            found.update(commit for commit in item.commits if commit > base)
+            # An object without content ends its index.
+            ended = item.end == item.place
+            expected = Position(expected.generation, expected.index + 1, 0) if ended else item.end
+    return found
+
+
+def judge(mirrors: Mapping[str, Mirror], oracle: Oracle, request: Request) -> Verdict:
+    """What may come of a request."""
+    asked = [mirrors[name] for name in request.replicas if not mirrors[name].store.down]
+    if isinstance(request.target, AtPosition):
+        return _judge_position(asked, request.target.position)
+    evidence: list[_Evidence] = []
+    indexes: set[int] = set()
+    unclear, beside = "", False
+    """Somebody notes that another program goes on with a generation before his."""
+    for mirror in asked:
+        for generation, kept in mirror.held().items():
+            if request.generation not in (None, generation):
+                continue
+            indexes |= {item.place.index for item in kept}
+            found = _evidence(mirror, generation, kept, request.target)
+            if found is not None:
+                evidence.append(found)
+                beside |= any(item.beside for item in kept)
+            elif not any(item.begins or item.place.index == 0 for item in kept if item.snapshot):
+                unclear = "a generation whose beginning is not there"
+    if isinstance(request.target, AtIndex) and request.target.index > max(indexes, default=-1):
+        return Verdict(frozenset(), "no such index")
+    left = [item for item in evidence if not _is_over(item, evidence)] or evidence
+    unknown = [item for item in left if item.newest == UNKNOWN and not _is_elsewhere(item, left)]
+    # Nothing is given that may be older than what nobody can bring back.
+    left = [item for item in left if not any(item.generation == u.generation and item.at < u.at for u in unknown)]
+    tips = _tips(evidence, oracle)
+    right = frozenset(item.newest for item in _tips(left, oracle))
+    refusal = unclear if request.generation is None else ""
+    if unknown:
+        refusal = "WAL that nothing leads to"
+    elif len({item.newest for item in tips}) != 1 or len(right) != 1 or (request.generation is None and beside):
+        refusal = "two histories, or none"
+    elif not any(right & item.restorable for item in evidence):
+        refusal = "it cannot be brought back"
+    return Verdict(right, refusal)
+
+
+def _judge_position(asked: Iterable[Mirror], position: Position) -> Verdict:
+    right: set[int] = set()
+    possible = False
+    for mirror in asked:
+        if position in mirror.points:
+            kept = mirror.held().get(position.generation, [])
+            # Two programs may have gone on with one generation in two places.
+            right.add(mirror.points[position])
+            possible |= position in restorable(mirror, kept)
+    return Verdict(frozenset(right), "" if possible else "it cannot be brought back")
+
+
+def _evidence(mirror: Mirror, generation: str, kept: list[Kept], target: Target) -> _Evidence | None:
+    """What is known of one generation up to a target; None if nothing is."""
+    segments = sorted((item for item in kept if not item.snapshot), key=lambda item: item.place)
+    snapshots = bases = [item for item in kept if item.snapshot]
+    if isinstance(target, AtTime):
+        late = next((n for n, item in enumerate(segments) if item.stamp > target.time), len(segments))
+        segments = segments[:late]
+        snapshots = [item for item in bases if item.stamp <= target.time]
+        bases = [item for item in bases if item in snapshots or (segments and item.place <= segments[-1].place)]
+    elif isinstance(target, AtIndex):
+        segments = [item for item in segments if item.place.index <= target.index]
+        snapshots = bases = [item for item in bases if item.place.index <= target.index]
+    known = [commit for item in [*segments, *snapshots] for commit in item.commits]
+    if not known:
+        return None
+    found = restorable(mirror, [*segments, *bases])
+    numbers = frozenset(mirror.points[commit] for commit in found if commit <= max(known))
+    times = [item.time for item in kept]
+    before = frozenset[str]().union(*(item.before for item in kept))
+    newest = mirror.points.get(max(known), UNKNOWN)
+    return _Evidence(generation, max(known), newest, numbers, min(times), max(times), before)
+
+
+def _tips(evidence: list[_Evidence], oracle: Oracle) -> list[_Evidence]:
+    """Those of which the newest state is not one from which that of another came."""
+    known = [item for item in evidence if item.newest != UNKNOWN]
+    older = {number for item in known for number in oracle.earlier(item.newest)}
+    return [item for item in known if item.newest not in older]
+
+
+def _is_over(item: _Evidence, evidence: list[_Evidence]) -> bool:
+    """True if another generation says that it came after this one, and nothing was written to this one since.
+
+    So it is with one from which a database was set back, too: a copy that begins a generation looks no different.
+    """
+    return any(item.generation in other.before and other.first > item.last for other in evidence)
+
+
+def _is_elsewhere(item: _Evidence, evidence: list[_Evidence]) -> bool:
+    """True if another replica has come as far in that generation, with all that leads there."""
+    return any(
+        other.generation == item.generation and other.at >= item.at and other.newest != UNKNOWN for other in evidence
+    )

@@ -1,0 +1,58 @@
+"""Every state that was ever committed, by its hash, and which one each came after.
+
+Where a database is cloned there are two sides: each has a line of states of its own, and they share what was before.
+"""
+
+import hashlib
+from collections.abc import Iterator
+
+
+class Oracle:
+    """One line of states. `states` are their hashes in order; the numbers are those of all lines together."""
+
+    def __init__(self) -> None:
+        self.states: list[str] = []
+        self._line: list[int] = []
+        self._members: set[int] = set()
+        self._numbers: dict[str, int] = {}
+        """Of all lines."""
+        self._before: list[int] = []
+        """Of all lines: the state before each, -1 for none."""
+
+    def fork(self) -> "Oracle":
+        """A second line, which has been the same until now."""
+        made = Oracle()
+        made.states, made._line, made._members = [*self.states], [*self._line], {*self._members}
+        made._numbers, made._before = self._numbers, self._before
+        return made
+
+    @property
+    def last(self) -> int:
+        """The number of the newest state of this line."""
+        return self._line[-1]
+
+    def __contains__(self, number: object) -> bool:
+        return number in self._members
+
+    def add(self, sha256: str) -> None:
+        """A commit, unless it changed nothing."""
+        if self.states[-1:] != [sha256]:
+            assert sha256 not in self._numbers, "two states are alike, so that the oracle cannot tell them apart"
+            number = self._numbers[sha256] = len(self._before)
+            self._before.append(self._line[-1] if self._line else -1)
+            self.states.append(sha256)
+            self._line.append(number)
+            self._members.add(number)
+
+    def number(self, content: bytes | bytearray) -> int:
+        """Which state this is, of any line; -1 if there never was such a one."""
+        return self._numbers.get(hashlib.sha256(content).hexdigest(), -1)
+
+    def follows(self, early: int, late: int) -> bool:
+        """True if `late` was committed right after `early`."""
+        return self._before[late] == early
+
+    def earlier(self, number: int) -> Iterator[int]:
+        """All states from which this one came."""
+        while (number := self._before[number]) >= 0:
+            yield number
