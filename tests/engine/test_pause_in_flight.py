@@ -89,8 +89,9 @@ def test_promise_2_a_resume_while_an_upload_hangs_leaves_no_database_unreplicate
         engine.resume(str(path))
         go_on.set()
         pausing.join()
-        app.execute("INSERT INTO t VALUES(3)")
+        until(lambda: in_step(engine))
         before = only(engine).position
+        app.execute("INSERT INTO t VALUES(3)")
         until(lambda: only(engine).position not in (None, before) and in_step(engine))
         # Whoever asked for the pause is told that it did not come true.
         assert [type(error) for error in refused] == [PausedError]

@@ -618,11 +618,11 @@ MUTATIONS = (
         ("tests/engine/test_leases.py",),
     ),
     Mutation(
-        "after a pause a replica goes on from where it stood",
-        "replication/replica/replica.py",
-        "        with self._lock:\n            self.position = None\n",
-        "        pass\n",
-        ("tests/engine/test_pause.py",),
+        "quitting asks nothing of a paused database",
+        "tui/app.py",
+        "        if left_to_upload(self.view.status) or stopped(self.view.status):\n",
+        "        if left_to_upload(self.view.status):\n",
+        ("tests/tui/test_actions.py",),
     ),
     Mutation(
         "bytes that SQLite does not count are compared",
