@@ -22,7 +22,7 @@ from replication.errors import (
     StorageError,
 )
 from replication.restore.catalog import Catalog, Snapshot, read_catalog
-from replication.restore.offers import Answer, Offer, Refusal, behind, offer_of, ranked, rival
+from replication.restore.offers import Answer, Offer, Refusal, behind, listed_end, offer_of, ranked, rival
 from replication.restore.offers import Source as Source
 from replication.restore.order import Candidate, Content, Span, heads, newest_generation
 from replication.restore.points import read_header
@@ -181,7 +181,7 @@ def _newest(found: Sequence[Found], usable: Sequence[Found], target: Target, sto
         by_name.setdefault(catalog.generation, []).append((source, catalog))
     restorable = {catalog.generation for _, catalog in usable}
     candidates = {name: candidate_of(by_name[name]) for name in restorable}
-    begun = {name: item for name, item in candidates.items() if not isinstance(target, AtTime) or _began(item, target)}
+    begun = {name: item for name, item in candidates.items() if _began(by_name[name], target)}
     if not begun:
         assert isinstance(target, AtTime)
         raise _nothing_yet(usable, target.time)
@@ -199,8 +199,13 @@ def _newest(found: Sequence[Found], usable: Sequence[Found], target: Target, sto
     return wanted
 
 
-def _began(candidate: Candidate, target: AtTime) -> bool:
-    return candidate.oldest <= target.time
+def _began(found: Sequence[Found], target: Target) -> bool:
+    """True if something of a generation had come by then.
+
+    What is later in its WAL was written later, whatever its time: a store whose clock went back made no generation older
+    than its beginning.
+    """
+    return not isinstance(target, AtTime) or any(listed_end(catalog, target) is not None for _, catalog in found)
 
 
 def _refuse_headless(found: Sequence[Found], chosen: Candidate, target: Target) -> None:
