@@ -202,8 +202,8 @@ def _newest(found: Sequence[Found], usable: Sequence[Found], target: Target, sto
 def _began(found: Sequence[Found], target: Target) -> bool:
     """True if something of a generation had come by then.
 
-    What is later in its WAL was written later, whatever its time: a store whose clock went back made no generation older
-    than its beginning.
+    What is later in its WAL was written later, whatever its time: a store whose clock went back made no generation
+    older than its beginning.
     """
     return not isinstance(target, AtTime) or any(listed_end(catalog, target) is not None for _, catalog in found)
 
