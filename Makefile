@@ -16,7 +16,7 @@ TEST_PROCESSES := 2
 
 CODE := replication tui tests docs $(if $(wildcard benchmarks/*.py),benchmarks)
 
-.PHONY: help install check test torture soak audit peers bench growth demo screenshots clean
+.PHONY: help install check quick test torture soak audit peers bench growth demo screenshots clean
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 
@@ -44,11 +44,15 @@ check: $(INSTALLED) ## lint, format, types, import contracts
 	$(BIN)/mypy $(CODE)
 	$(BIN)/lint-imports
 
-test: $(INSTALLED) $(PEERS) ## run the tests, against real Litestream and real S3 servers
-	$(BIN)/pytest -n $(TEST_PROCESSES) $(ARGS)
+quick: $(INSTALLED) ## the tests for while one works: no server, no torture, nothing long; a minute
+	NO_PEERS=1 $(BIN)/pytest -n $(TEST_PROCESSES) --dist worksteal -m "not server and not torture and not long" $(ARGS)
 
-torture: $(INSTALLED) $(PEERS) ## the torture tests for MINUTES= each, from SEED=; ARGS="-k crash" for some of them
-	TORTURE_MINUTES=$(or $(MINUTES),5) TORTURE_SEED=$(or $(SEED),1) $(BIN)/pytest -n $(TEST_PROCESSES) tests/torture $(ARGS)
+test: $(INSTALLED) $(PEERS) ## all tests, against real Litestream and real S3 servers; the same cases each time
+	$(BIN)/pytest -n $(TEST_PROCESSES) --dist worksteal $(ARGS)
+
+torture: $(INSTALLED) $(PEERS) ## the torture tests for MINUTES= each, from SEED=, and new cases of all that have any; ARGS="-k crash"
+	TORTURE_MINUTES=$(or $(MINUTES),5) TORTURE_SEED=$(or $(SEED),1) \
+	  $(BIN)/pytest -n $(TEST_PROCESSES) -m "torture or hypothesis" $(ARGS)
 
 soak: $(INSTALLED) $(PEERS) ## the program for HOURS= under load and outages, restored from all the time; a plot at the end
 	@$(BIN)/python -c 'import matplotlib' 2>/dev/null || \

@@ -5,21 +5,24 @@ source at the same commit. Whatever keeps that from being found out is "inconclu
 but a temporary file is written. For a process without an engine: an engine's own verification knows more.
 """
 
-import hashlib
+import os
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from replication.config import DatabaseConfig
+from replication.database import soundness
 from replication.database.image import Image, Overlay
-from replication.database.shadow_wal import Ownership, ShadowWAL
+from replication.database.local_folder import LocalFile
+from replication.database.shadow_wal import ShadowWAL
 from replication.errors import (
     DatabaseError,
     InconclusiveError,
+    IntegrityCheckError,
     LocalFileError,
     NoRestorePointError,
     ReplicaDiffersError,
@@ -28,12 +31,17 @@ from replication.errors import (
     RestoreError,
 )
 from replication.offline import Reach, look
+from replication.permissions import Ownership
 from replication.position import Position
 from replication.restore.choose import Source
+from replication.restore.preview import ELSEWHERE
 from replication.restore.restore import Progress, RestoreOptions, RestoreResult, restore
 from replication.restore.retry import check
 from replication.restore.target import AtIndex, AtPosition, Latest, Target
+from replication.sqlite import integrity
 from replication.sqlite.checksum import WAL_HEADER_SIZE
+from replication.sqlite.content import digest as digest_of_content
+from replication.sqlite.integrity import Thoroughness
 from replication.sqlite.still import Still, still
 from replication.sqlite.wal import WALHeader
 from replication.storage.replica_client import ReplicaClient
@@ -43,6 +51,7 @@ WAIT_SECONDS_MAX = 30.0
 """How long a running engine may take to bring the source's newest commit to a replica."""
 VIEWS_MAX = 3
 """Commits of the source that are tried, where the replica has only later ones."""
+COMPARED_LATER = "it is compared with its source"
 _LOOK_SECONDS = 0.25
 _READ_BYTES = 1 << 20
 
@@ -59,6 +68,7 @@ class Compared:
     compared: bool = False
     """True if the source was compared with, at the same commit."""
     result: RestoreResult | None = None
+    """Its check is "as in the source" where SQLite finds fault with both."""
     error: ReplicationError | None = None
 
 
@@ -88,7 +98,7 @@ def verify(
     try:
         if database is None:
             result = _restore(name, client, output, Latest(), None, show, stop)
-            return Compared("ok", "restorable; there is no source to compare with", result=result)
+            return _unsound(result) or Compared("ok", "restorable; there is no source to compare with", result=result)
         return _verify(name, client, database, output, show, stop)
     except RestoreCancelledError:
         raise
@@ -124,7 +134,9 @@ def _verify(
         why_not = f"the replica holds later commits than {position} only"
     result = _restore(name, client, output, Latest(), None, show, stop)
     if view.digest and _digest_of(output) == view.digest:
-        return Compared("ok", "restored, checked, and equal to the source", True, result)
+        return _equal(result)
+    if (unsound := _unsound(result)) is not None:
+        return unsound
     unclear = InconclusiveError(f"restorable to {result.position}, but not compared with its source: {why_not}")
     return Compared("inconclusive", str(unclear), False, result, unclear)
 
@@ -133,12 +145,30 @@ def _compared(
     database: DatabaseConfig, view: _View, position: Position, result: RestoreResult, output: Path
 ) -> Compared:
     if _digest_of(output) == view.digest:
-        return Compared("ok", "restored, checked, and equal to the source", True, result)
+        return _equal(result)
     differs = ReplicaDiffersError(
         f"what was restored differs from {database.path} at the same commit, {position}; keep the replica for a look, "
         "and let replication begin a new generation: stop it, remove the local folder, start it"
     )
     return Compared("failed", str(differs), True, result, differs)
+
+
+def _equal(result: RestoreResult) -> Compared:
+    words = "restored, checked, and equal to the source"
+    if result.problems:
+        words = f"restored, and equal to the source, which itself fails SQLite's check: {'; '.join(result.problems)}"
+    return Compared("ok", words, True, result)
+
+
+def _unsound(result: RestoreResult) -> Compared | None:
+    """What SQLite finds fault with, and nothing says that its source is so."""
+    if not result.problems or result.is_as_noted:
+        return None
+    error = IntegrityCheckError(
+        f"restored to {result.position}, and SQLite's check says: {'; '.join(result.problems)}. It is not known "
+        "whether the database it comes from says the same"
+    )
+    return Compared("failed", str(error), False, result, error)
 
 
 def _restore(
@@ -150,11 +180,49 @@ def _restore(
     show: Show,
     stop: threading.Event,
 ) -> RestoreResult:
-    options = RestoreOptions(target=target, generation=generation, integrity_check="full")
+    options = RestoreOptions(
+        target=target,
+        generation=generation,
+        integrity_check="full",
+        known=_compared_later,
+        elsewhere=ELSEWHERE,
+    )
     result = restore([Source(name, client)], output, options, show, stop)
-    if result.check != "ok":
+    if result.check != "ok" and not result.problems:
         raise InconclusiveError(f"restorable to {result.position}, but SQLite could not check it: {result.check}")
     return result
+
+
+def _compared_later(path: Path, problems: Sequence[str]) -> str:
+    return COMPARED_LATER
+
+
+def known_of_source(
+    database: DatabaseConfig, thoroughness: Thoroughness, stop: threading.Event
+) -> Callable[[Path, Sequence[str]], str]:
+    """What a restore asks where SQLite's check fails: why the source is known to be so, in words; "" if it is not.
+
+    For a process that holds the database in no other way.
+    """
+
+    def known(restored: Path, problems: Sequence[str]) -> str:
+        if integrity.are_among(problems, soundness.recall(database.meta_path)):
+            return "the database itself failed it so when a replica was last compared with it"
+        try:
+            if not database.path.exists():
+                return ""
+            with still(database.path) as source:
+                if _digest_still(source, stop) == _digest_of(restored):
+                    return f"it equals {database.path}, page for page"
+                if integrity.are_among(problems, source.problems(thoroughness, stop.is_set)):
+                    return f"{database.path} itself fails it so"
+        except integrity.Interrupted:
+            check(stop)
+        except (DatabaseError, OSError, integrity.Inconclusive):
+            pass
+        return ""
+
+    return known
 
 
 # -- the source -------------------------------------------------------------------------------------------------------
@@ -177,9 +245,9 @@ def _digest_still(source: Still, stop: threading.Event) -> str:
     """The digest of the pages at the commit: from the WAL what is there, the rest from the database file."""
 
     def digest(overlay_end: int) -> str:
-        overlay = Overlay.read(source.wal_path, overlay_end, source.page_size)
+        overlay = Overlay.read(LocalFile.at(source.wal_path), overlay_end, source.page_size)
         image = Image(Position("", 0, source.end), source.pages, source.page_size, overlay, source.read)
-        return _digest(_until_cancelled(image.chunks(), stop))
+        return digest_of_content(_until_cancelled(image.chunks(), stop))
 
     if source.end:
         try:
@@ -203,8 +271,8 @@ def _place(database: DatabaseConfig, source: Still) -> tuple[Position | None, st
     running = look(database).pid is not None
     indexes = shadow.indexes(generation)
     for index in reversed(indexes[-2:]):
-        with shadow.path(generation, index).open("rb") as file:
-            header = WALHeader.parse(file.read(WAL_HEADER_SIZE))
+        with shadow.file(generation, index).opened() as file:
+            header = WALHeader.parse(os.pread(file, WAL_HEADER_SIZE, 0))
         if header.salts != source.salts:
             continue
         if not source.end:
@@ -259,14 +327,7 @@ def _target(client: ReplicaClient, position: Position) -> Target:
 
 def _digest_of(path: Path) -> str:
     with path.open("rb") as file:
-        return _digest(iter(lambda: file.read(_READ_BYTES), b""))
-
-
-def _digest(pieces: Iterable[bytes]) -> str:
-    digest = hashlib.blake2b(digest_size=16)
-    for piece in pieces:
-        digest.update(piece)
-    return digest.hexdigest()
+        return digest_of_content(iter(lambda: file.read(_READ_BYTES), b""))
 
 
 def _until_cancelled(pieces: Iterable[bytes], stop: threading.Event) -> Iterable[bytes]:

@@ -10,6 +10,9 @@ from typing import Protocol
 from replication.events import Event
 from replication.status import EngineStatus, Verification
 
+BY_HAND = "P"
+"""Who holds what a person has paused with that key."""
+
 
 class Control(Protocol):
     """Commands that take long block, and are called from a thread of their own. All raise ReplicationError."""
@@ -23,11 +26,27 @@ class Control(Protocol):
     def sync_now(self, database: str | None = None) -> None:
         """Look at a database (None: at all) and try its replicas, waiting for no gap and no retry."""
 
-    def pause(self, database: str) -> None:
-        """Let go of a database: nothing is copied or uploaded until `resume`. Blocks until it is let go."""
+    def pause(self, database: str, holder: str = BY_HAND, lease_seconds: float | None = None) -> None:
+        """Let go of a database for `holder`: nothing is copied or uploaded until nobody holds it any more.
 
-    def resume(self, database: str) -> None:
-        """Replicate again; where nothing proves that no commit was missed, with a new generation."""
+        Blocks until it is let go of, and raises PausedError if it goes on before that: `holder` has let go, or has not
+        renewed. Asked again it is the same hold with another time.
+
+        Without a lease the hold lasts as long as the engine does: for a person at its own screen. Whoever may die, hang
+        or lose the connection takes a lease, and renews it before it ends; else replication goes on, and an event says
+        so.
+        """
+
+    def renew(self, database: str, holder: str, lease_seconds: float) -> None:
+        """Keep a database paused for so long from now on; waits for nothing. Raises PausedError if `holder` has not
+        renewed in time: then it is replicated again, and `holder` may not act on it as on one that is let go of.
+        """
+
+    def resume(self, database: str, holder: str = BY_HAND) -> tuple[str, ...]:
+        """`holder` needs the pause no longer; who else still holds it. Waits for nothing.
+
+        If nobody does it is replicated again; where nothing proves that no commit was missed, with a new generation.
+        """
 
     def snapshot(self, database: str, replica: str | None = None) -> list[str]:
         """Write a snapshot now, to one replica or to all; what became of each, in words. Blocks."""

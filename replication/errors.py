@@ -13,6 +13,7 @@
     │   ├── ObjectNotFoundError         11   one object is not there
     │   └── ObjectExistsError            6   an object that was to be made is there already
     ├── LocalFileError                  14   disk full, read-only folder, no permission here
+    │   └── NoRoomError                 14   it would take what the disk must keep free for the application
     ├── InconclusiveError               18   a verification that could not be brought to its end
     └── RestoreError                    15   a restore that could not be done
         ├── OutputExistsError            9   the output path is taken
@@ -29,6 +30,7 @@ The number is the exit code of the command that ends with the error.
 Messages are whole sentences for a person: what is wrong, where, and what to do next. They never hold secrets.
 """
 
+from pathlib import Path
 from typing import ClassVar
 
 
@@ -60,6 +62,13 @@ class DatabaseLockedError(DatabaseError):
     """Another engine replicates this database already; the message names its process."""
 
     exit_code = 5
+
+    def __init__(self, database: Path, holder: str, more: str = "") -> None:
+        self.holder = holder
+        super().__init__(
+            f"{database} is replicated already by litestream-tui, pid {holder}; stop that one first, or watch it "
+            f"instead{more}; with -wait, replicate waits for its end"
+        )
 
 
 class PausedError(DatabaseError):
@@ -116,6 +125,10 @@ class LocalFileError(ReplicationError):
     exit_code = 14
 
 
+class NoRoomError(LocalFileError):
+    """Something of ours would not fit on a disk, or take what is the application's; the message says how much."""
+
+
 class InconclusiveError(ReplicationError):
     """A verification could not be brought to its end: it says nothing of the data; the message says why."""
 
@@ -167,7 +180,7 @@ class CorruptObjectError(RestoreError):
 
 
 class IntegrityCheckError(RestoreError):
-    """SQLite's own check of the restored file failed; the file was removed."""
+    """SQLite's own check of the restored file failed, and it is not known whether the source fails it as well."""
 
     exit_code = 13
 

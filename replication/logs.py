@@ -11,11 +11,13 @@ import json
 import logging
 import math
 import os
+import stat
 import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import TextIO
 
+from replication.line_writer import LineWriter
 from replication.scrub import register_secret, scrub
 
 __all__ = ["LEVELS", "attrs", "register_secret", "set_up_logging"]
@@ -30,6 +32,9 @@ LEVELS: Mapping[str, int] = {
 
 VALUE_CHARS_MAX = 4096
 """A longer message or value is cut."""
+
+FLUSH_SECONDS_MAX = 1.0
+"""How long the end of the program waits for whoever reads the log."""
 
 PROGRAM_LOGGERS = ("replication", "tui")
 """Those the level is for. Libraries log from warnings up: at debug, botocore writes signed requests."""
@@ -80,10 +85,46 @@ def set_up_logging(
 
 
 class _LineHandler(logging.StreamHandler[TextIO]):
-    """Writes lines; one that cannot be written is lost, for replication must not stop over its log."""
+    """Writes lines; one that cannot be written is lost, for replication must not stop over its log.
+
+    Whoever reads a pipe or a terminal may stop reading: those are written to by a thread of their own, and lines that
+    wait for it in vain are counted, and told of once the reader is back.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        super().__init__(stream)
+        self._lines = LineWriter(stream.fileno(), self._tell_of_lost) if _may_wait(stream) else None
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if self._lines is None:
+            super().emit(record)
+            return
+        try:
+            self._lines.put(f"{self.format(record)}\n".encode(errors="backslashreplace"))
+        except Exception:
+            self.handleError(record)
+
+    def flush(self) -> None:
+        if self._lines is None:
+            super().flush()
+        else:
+            self._lines.flush(FLUSH_SECONDS_MAX)
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  The name is logging's.
         pass
+
+    def _tell_of_lost(self, count: int) -> bytes:
+        words = f"{count} lines of this log are lost, since nobody read it"
+        record = logging.LogRecord(__name__, logging.WARNING, "", 0, words, None, None)
+        return f"{self.format(record)}\n".encode(errors="backslashreplace")
+
+
+def _may_wait(stream: TextIO) -> bool:
+    """True for what a reader stands behind."""
+    try:
+        return not stat.S_ISREG(os.fstat(stream.fileno()).st_mode)
+    except (OSError, ValueError):
+        return False  # it has no descriptor, as under a test
 
 
 class _TextFormatter(logging.Formatter):

@@ -10,11 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from replication.config import DatabaseConfig
+from replication.database import soundness
+from replication.database.local_folder import LocalFile
 from replication.database.lock import holder
 from replication.database.notebook import NOTE_SECONDS_MIN, DatabaseNote, ReplicaNote, load
 from replication.database.origin import Origin
-from replication.database.shadow_wal import Ownership, ShadowWAL
+from replication.database.shadow_wal import ShadowWAL
 from replication.errors import LocalFileError
+from replication.permissions import Ownership
 from replication.position import Position
 from replication.replica.disowned import warning
 from replication.sqlite.checksum import FRAME_HEADER_SIZE, WAL_HEADER_SIZE
@@ -119,8 +122,8 @@ def look(config: DatabaseConfig) -> Local:
         if generation is None:
             return Local(config, pid, load(meta))
         indexes = shadow.indexes(generation)
-        path = shadow.path(generation, indexes[-1] if indexes else 0)
-        end, copied, header = _end(path)
+        file = shadow.file(generation, indexes[-1] if indexes else 0)
+        end, copied, header = _end(file)
         position = Position(generation, indexes[-1] if indexes else 0, end)
         uncopied = _is_ahead(_wal_of(config.path), header, end)
         return Local(config, pid, load(meta), position, copied, Origin.load(meta, generation), uncopied)
@@ -169,6 +172,10 @@ def _replica(local: Local, reach: Reach, now: float) -> ReplicaReport:
     elif local.pid is not None and lag < NOTE_SECONDS_MIN:
         state = "syncing"
     running = local.pid is not None
+    error = reach.error or (note.error if running else "")
+    if running and note.lost and note.error.startswith(note.lost):
+        # What its being away costs says more than that it is away.
+        error = note.error
     shared = warning(local.config.meta_path, reach.name, local.pid)
     if shared and state == "ok":
         state = "shared"
@@ -179,13 +186,13 @@ def _replica(local: Local, reach: Reach, now: float) -> ReplicaReport:
         position=reach.position,
         pending_bytes=pending,
         lag_seconds=lag,
-        error=reach.error or (note.error if running else ""),
+        error=error,
         errors_in_a_row=note.errors_in_a_row if running else 0,
         next_try=note.next_try if running else 0.0,
         last_error=note.last_error,
         last_error_time=note.last_error_time,
         verified=note.verified,
-        warning=shared,
+        warning=shared or soundness.words(soundness.recall(local.config.meta_path)),
         proven=note.proven,
         lost=note.lost,
     )
@@ -215,12 +222,12 @@ def _lag(local: Local, note: ReplicaNote, pending: int, now: float) -> float | N
     return max(0.0, now - max(local.copied, local.note.time)) if local.uncopied else None
 
 
-def _end(path: Path) -> tuple[int, float, WALHeader | None]:
+def _end(file: LocalFile) -> tuple[int, float, WALHeader | None]:
     """Where a shadow file ends, when it was written last, and its header."""
     try:
-        with path.open("rb") as file:
-            status = os.fstat(file.fileno())
-            header = WALHeader.parse(file.read(WAL_HEADER_SIZE))
+        with file.opened() as descriptor:
+            status = os.fstat(descriptor)
+            header = WALHeader.parse(os.pread(descriptor, WAL_HEADER_SIZE, 0))
     except (FileNotFoundError, ValueError):
         return 0, 0.0, None
     return align(status.st_size, header.page_size), status.st_mtime, header

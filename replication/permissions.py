@@ -9,6 +9,7 @@ import errno
 import os
 import stat
 import struct
+from dataclasses import dataclass
 from functools import reduce
 from operator import and_
 from pathlib import Path
@@ -21,6 +22,22 @@ _USER, _GROUP_OBJ, _GROUP, _MASK, _OTHER = 0x02, 0x04, 0x08, 0x10, 0x20
 _ALL = 0o7
 _NONE = (errno.ENODATA, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
 """What is answered where there is no list."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ownership:
+    """Mode and owner of what Litestream shares with us: files as the database, folders as the folder it is in."""
+
+    file_mode: int = 0o600
+    folder_mode: int = 0o700
+    uid: int = -1
+    gid: int = -1
+
+    @classmethod
+    def of(cls, database: Path) -> "Ownership":
+        """The ownership that fits beside `database`, which exists."""
+        file = database.stat()
+        return cls(mode_beside(database) & 0o777, mode_beside(database.parent), file.st_uid, file.st_gid)
 
 
 def acl_of(file: Path | int) -> bytes | None:

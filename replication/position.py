@@ -7,6 +7,8 @@ the index is 8 hex digits, the offset is decimal (bytes of the uncompressed WAL,
 import re
 from dataclasses import dataclass
 
+from replication.scrub import quoted
+
 GENERATION_PATTERN = re.compile(r"[0-9a-f]{16}")
 _POSITION_PATTERN = re.compile(r"([0-9a-f]{16})/([0-9a-f]{8}):([0-9]{1,10})")
 
@@ -34,7 +36,7 @@ class Position:
         match = _POSITION_PATTERN.fullmatch(text)
         if match is None:
             raise ValueError(
-                f"{text!r} is not a position: it is GENERATION/INDEX:OFFSET, "
+                f"{quoted(text)!r} is not a position: it is GENERATION/INDEX:OFFSET, "
                 "16 hex digits, 8 hex digits and a decimal offset, such as 632cec0a13baa286/00000000:16512"
             )
         return cls(match[1], int(match[2], 16), int(match[3]))

@@ -1,7 +1,9 @@
 """Secrets that must not be seen: registered once, taken out of any text that leaves the program.
 
 Its promise: after `register_secret`, `scrub` lets no copy of the value through, as it is or as URLs, JSON or
-quoted log lines spell it. It is the second line of defence: nothing should put a secret in a text at all.
+quoted log lines spell it; nor, of what was never registered, what stands in a URL where a user and password do. It is
+the second line of defence: nothing should put a secret in a text at all. What a person typed and a message repeats
+goes through `quoted` first, which hides whatever could be a key, for people put keys into the wrong places.
 """
 
 import re
@@ -12,6 +14,9 @@ SECRET_CHARS_MIN = 4
 
 HIDDEN = "[hidden]"
 """What stands where a secret was."""
+
+QUOTED_CHARS_MAX = 60
+"""What a person typed is cut after so many characters."""
 
 _lock = threading.Lock()
 _spellings: frozenset[str] = frozenset()
@@ -45,7 +50,38 @@ def register_secret(value: str | None) -> None:
         _pattern = re.compile("|".join(re.escape(text) for text in alternatives))
 
 
+# A port is no password, though an @ may follow in the path.
+_USER_INFO = re.compile(r"""(://+)[^\s'"/@:]*:(?!\d{1,5}/)[^\s'"]+@""")
+# Without a scheme only what looks like the id of a key is taken for one.
+_BARE_USER_INFO = re.compile(r"""\b[A-Z0-9]{16,128}:[^\s'"@]+@""")
+_IN_QUERY = re.compile(
+    r"""([?&;](?:access[-_]?key[-_]?id|secret[-_]?access[-_]?key|password|x-amz-[a-z-]+|sig(?:nature)?|[a-z-]*token)=)"""
+    r"""[^&\s'"]+""",
+    re.IGNORECASE,
+)
+_ACCESS_KEY_ID = re.compile(r"\b(?:AKIA|ASIA|AROA|AIDA)[A-Z0-9]{12,}\b")
+# Base64 in one piece, of letters in both cases and digits: no path and no name looks so by habit.
+_LIKE_A_KEY = re.compile(r"(?=[^\s]*[a-z])(?=[^\s]*[A-Z])(?=[^\s]*[0-9])[A-Za-z0-9/+=_~.-]{20,}")
+
+
 def scrub(text: str) -> str:
-    """`text` with every registered secret replaced by HIDDEN."""
+    """`text` with every registered secret, and what a URL says of user and password, replaced by HIDDEN."""
     pattern = _pattern
-    return text if pattern is None else pattern.sub(HIDDEN, text)
+    if pattern is not None:
+        text = pattern.sub(HIDDEN, text)
+    if "@" in text:
+        text = _BARE_USER_INFO.sub(f"{HIDDEN}@", _USER_INFO.sub(rf"\1{HIDDEN}@", text))
+    return _IN_QUERY.sub(rf"\1{HIDDEN}", text) if "=" in text else text
+
+
+def quoted(text: str) -> str:
+    """What a person typed as a message repeats it: cut, with nothing that a terminal obeys or that could be a key."""
+    text = _LIKE_A_KEY.sub(HIDDEN, _ACCESS_KEY_ID.sub(HIDDEN, scrub(text)))
+    cut = text if len(text) <= QUOTED_CHARS_MAX else text[:QUOTED_CHARS_MAX] + "…"
+    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in cut)
+
+
+def holds_secret(text: str) -> bool:
+    """True if a registered secret is in the text."""
+    pattern = _pattern
+    return pattern is not None and pattern.search(text) is not None

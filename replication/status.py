@@ -77,7 +77,7 @@ class ReplicaStatus:
 
 @dataclass(frozen=True, slots=True)
 class DatabaseStatus:
-    """One database. `state` is ok, starting, waiting, busy, error, or paused."""
+    """One database. `state` is ok, starting, waiting, busy, error, pausing (it is not yet let go of), or paused."""
 
     path: str
     state: str

@@ -6,13 +6,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from replication.storage.location import S3Location
 from tests import peers
 
 
 def pytest_configure() -> None:
-    """Keep this machine's own settings, keys and proxies out of every test."""
+    """Keep this machine's own settings, keys and proxies out of every test, and chance out of all but torture."""
+    # New cases are looked for by `make torture`; what fails in `make test` fails for everybody.
+    settings.register_profile("same", derandomize=True)
+    settings.load_profile("default" if os.environ.get("TORTURE_MINUTES") else "same")
     for name in list(os.environ):
         if name.startswith(("AWS_", "LITESTREAM_", "MINIO_")) or name.lower().endswith("_proxy"):
             del os.environ[name]
@@ -22,6 +26,45 @@ def pytest_configure() -> None:
     for number in (signal.SIGINT, signal.SIGHUP):
         if signal.getsignal(number) is signal.SIG_IGN:
             signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+
+
+_SERVERS = {"weed", "juicefs", "outage_server", "s3_location", "litestream03", "litestream05"}
+"""Fixtures that are a real program of .peers."""
+_PLACES = {
+    "torture": "torture",
+    "interchange": "server",
+    "test_litestream.py": "server",
+    "test_peers.py": "server",
+    "test_whole_run.py": "server",
+    # A process of the program, an engine under way, or a terminal, for each of them.
+    "cli": "long",
+    "engine": "long",
+    "work": "long",
+    "test_benchmarks.py": "long",
+    "test_security.py": "long",
+    "test_shell.py": "long",
+    "test_terminal.py": "long",
+    "test_walkthrough.py": "long",
+    # Each takes 3 to 12 seconds of a processor, a tenth of what `make quick` has.
+    "test_interrupted_commit.py": "long",
+    "test_kept_pages.py": "long",
+    "test_one_writer.py": "long",
+    "test_replace_inode.py": "long",
+    "test_slow_snapshot.py": "long",
+    "test_window.py": "long",
+}
+"""What a folder or a file has only tests of."""
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Mark what `make quick` leaves out, where it is told by a fixture or by the place."""
+    parameters = getattr(getattr(item, "callspec", None), "params", {})
+    names = {*getattr(item, "fixturenames", ()), *(str(value).removeprefix("s3-") for value in parameters.values())}
+    if names & _SERVERS:
+        item.add_marker("server")
+    for place in (item.path.parent.name, item.path.name):
+        if place in _PLACES:
+            item.add_marker(_PLACES[place])
 
 
 @pytest.fixture(scope="session")

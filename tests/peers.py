@@ -34,7 +34,9 @@ STOP_SECONDS_MAX = 15.0
 
 
 def peer(folder: str, name: str) -> Path:
-    """The path of a peer's binary; fails the test if `make peers` has not been run."""
+    """The path of a peer's binary; fails the test if `make peers` has not been run, and in `make quick`."""
+    if os.environ.get("NO_PEERS"):
+        raise AssertionError(f"{name} is asked for in a test that is not marked: use @pytest.mark.server")
     path = PEERS / folder / "bin" / name
     if not os.access(path, os.X_OK):
         raise AssertionError(f"{path} is not there: run make peers")

@@ -301,6 +301,7 @@ def test_the_example_holds_every_key_at_its_default(tmp_path: Path, monkeypatch:
     assert all(key in EXAMPLE.read_text() for key in [*FOREIGN_KEYS, "age"])
 
 
+@pytest.mark.server
 def test_litestream_itself_reads_the_example(tmp_path: Path) -> None:
     """With every key turned on, it names the same database and replicas."""
     (tmp_path / "litestream.yml").write_text(turn_on(EXAMPLE.read_text()))

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from replication.config import load_config
-from replication.config.keys import KEYS, KEYS_OF_05
+from replication.config.keys import ALSO, IDLE_KEYS_OF_05, KEYS, KEYS_OF_05
 from replication.config.load import CONFIG_BYTES_MAX
 from replication.errors import ConfigError
 
@@ -44,25 +44,26 @@ REFUSALS = {
     "a: b\nc: \x07": ":2: a character that YAML does not allow; remove it",
     # Keys
     "databases: []": ":1: databases is not a known key; here may be "
-    "access-key-id, addr, dbs, exec, logging, secret-access-key",
+    "access-key-id, addr, dbs, exec, exec-inherit-keys, logging, secret-access-key",
     "db: []": ":1: db is not a known key; did you mean dbs?",
     "retention: 24h": ":1: retention does not belong here; it is a key of dbs[].replicas[]",
     "path: /a": ":1: path does not belong here; it is a key of dbs[] and dbs[].replicas[]",
     "logging: {addr: x}": ":1: logging.addr does not belong here; it is a key of the top level",
-    "snapshot:\n  interval: 1h": ":1: snapshot is a key of Litestream 0.5, and this file is read as Litestream 0.3 "
-    "does; set snapshot-interval and retention of each replica",
-    "dbs:\n- path: /a\n  replica: {path: /b}": ":3: dbs[0].replica is a key of Litestream 0.5, and this file is read "
-    "as Litestream 0.3 does; write it as a list under replicas",
     "dbs:\n- dir: /a": ":2: dbs[0].dir is a key of Litestream 0.5, and this file is read as Litestream 0.3 does; "
     "write one entry with path for each database",
     S3 + "sse-kms-key-id: x": ":6: dbs[0].replicas[0].sse-kms-key-id is a key of Litestream 0.5, and this file is "
     "read as Litestream 0.3 does; remove it: objects are stored without it",
-    "l0_retention: 1h": ":1: l0_retention is not a known key; l0-retention is one of Litestream 0.5: "
-    "remove it: segments are not compacted",
+    S3 + "storage_klass: IA": ":6: dbs[0].replicas[0].storage_klass is not a known key; storage-class is one of "
+    "Litestream 0.5: remove it: objects are stored without it",
+    "restore-if-db-not-exists: true": ":1: restore-if-db-not-exists is a key of Litestream 0.5, and this file is read "
+    "as Litestream 0.3 does; run restore -if-db-not-exists before replicate",
+    "snapshot: {every: 1h}": ":1: snapshot.every is not a known key; here may be interval, retention",
+    "replica: {path: /b}": ":1: replica does not belong here; it is a key of dbs[]",
     S3 + "retnetion: 72h": ":6: dbs[0].replicas[0].retnetion is not a known key; did you mean retention?",
-    S3 + "SyncInterval: 1s": ":6: dbs[0].replicas[0].SyncInterval is not a known key; did you mean sync-interval?",
-    '"a\\e[31m": 1': ":1: a\N{REPLACEMENT CHARACTER}[31m is not a known key; here may be "
-    "access-key-id, addr, dbs, exec, logging, secret-access-key",
+    '"exec\\e[31m": 1': ":1: exec\N{REPLACEMENT CHARACTER}[31m is not a known key; did you mean exec?",
+    # It may be a secret that slipped there.
+    '"a\\e[31m": 1': ":1: (a key that is not shown) is not a known key; here may be "
+    "access-key-id, addr, dbs, exec, exec-inherit-keys, logging, secret-access-key",
     # Settings of the whole
     "addr: 127.0.0.1": ":1: addr must be HOST:PORT or :PORT, such as 127.0.0.1:9090, not '127.0.0.1'",
     "addr: ':70000'": ":1: addr must be HOST:PORT or :PORT, such as 127.0.0.1:9090, not ':70000'",
@@ -80,6 +81,9 @@ REFUSALS = {
     "0 switches it off",
     "dbs: [{path: /a, min-checkpoint-page-count: 0}]": ":1: dbs[0].min-checkpoint-page-count must be at least 1, "
     "not 0; leave it out for 1000",
+    "dbs: [{path: /a, max-backlog-size: -1}]": ":1: dbs[0].max-backlog-size must be a size: a whole number of bytes, or one with its unit, such as 512MB or 2GiB, not '-1'",
+    "dbs: [{path: /a, max-backlog-size: 1.5GB}]": ":1: dbs[0].max-backlog-size must be a size: a whole number of bytes, or one with its unit, such as 512MB or 2GiB, not '1.5GB'",
+    "dbs: [{path: /a, max-backlog-size: [1]}]": ":1: dbs[0].max-backlog-size must be a size: a whole number of bytes, or one with its unit, such as 512MB or 2GiB, not a list",
     "dbs: [{path: /a, max-checkpoint-page-count: many}]": ":1: dbs[0].max-checkpoint-page-count must be a whole "
     "number, such as 10000, not 'many'",
     # Replicas
@@ -87,11 +91,12 @@ REFUSALS = {
     "add bucket: and its name",
     REPLICA + "name: x": ":4: dbs[0].replicas[0] has no path: file replica path required; add path: and a folder",
     REPLICA + "type: tape": ":4: dbs[0].replicas[0].type is 'tape', an unknown replica type; use s3 or file",
-    REPLICA + "type: gcs": ":4: dbs[0].replicas[0].type is gcs, which this program does not have; use s3 or file",
+    REPLICA + "type: gcs": ":4: dbs[0].replicas[0].type is gcs, which this program does not have; use type s3 with "
+    "endpoint https://storage.googleapis.com and an HMAC key of the bucket's service account",
     REPLICA + "type: sftp\n        host: h": ":4: dbs[0].replicas[0].type is sftp, which this program does not "
-    "have; use s3 or file",
-    REPLICA + "url: gcs://b/p": ":4: dbs[0].replicas[0].url cannot be used: replica type gcs is not built yet; "
-    "use s3 or file",
+    "have; mount it, as with sshfs, and use type file",
+    REPLICA + "url: gcs://b/p": ":4: dbs[0].replicas[0].url is of type gcs, which this program does not have; use type "
+    "s3 with endpoint https://storage.googleapis.com and an HMAC key of the bucket's service account",
     REPLICA + "path: s3://b/p": ":4: dbs[0].replicas[0].path cannot be a URL; use the url key instead",
     REPLICA + "url: s3://b/p\n        path: x": ":5: dbs[0].replicas[0].path stands beside url: cannot specify "
     "url & path for s3 replica",
@@ -163,8 +168,9 @@ def test_a_url_with_a_secret_is_not_repeated(tmp_path: Path, url: str) -> None:
 
 
 def test_keys_are_of_one_version() -> None:
-    known = {key for level in KEYS.values() for key in level}
-    assert not known & set(KEYS_OF_05)
+    known = {key for levels in (KEYS, ALSO) for level in levels.values() for key in level}
+    assert not known & {*KEYS_OF_05, *IDLE_KEYS_OF_05}
+    assert not set(KEYS_OF_05) & set(IDLE_KEYS_OF_05)
 
 
 def test_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

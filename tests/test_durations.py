@@ -68,6 +68,7 @@ def test_what_go_refuses(text: str) -> None:
         parse_duration(text)
 
 
+@pytest.mark.server
 def test_litestream_itself_agrees(tmp_path: Path) -> None:
     """Litestream reads a file whose duration is good, and none whose is bad. Bare numbers are YAML's own."""
     config = tmp_path / "litestream.yml"

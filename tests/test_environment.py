@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from replication.config.environment import expand_environment
+from replication.config.environment import Expansion, expand_environment
 from tests import peers
 
 ENVIRON = {"FOO": "value", "FOO_2": "second", "EMPTY": ""}
@@ -21,8 +21,6 @@ TABLE = {
     "a$1y": "ay",
     "a$-z": "az",
     "a$12": "a2",
-    "a${}b": "ab",
-    "a${FOO:-def}b": "ab",
     "a$EMPTY.": "a.",
     "a$UNSET.": "a.",
     "a$ b": "a$ b",
@@ -31,8 +29,43 @@ TABLE = {
     "a$é": "a$é",
     "a$$": "a",
     "a$*b$@c$!d$?e": "abcde",
-    "a${1}b": "ab",
 }
+DEFAULTS = {
+    "a${FOO:-def}b": "avalueb",
+    "a${FOO-def}b": "avalueb",
+    "a${EMPTY:-def}b": "adefb",
+    "a${EMPTY-def}b": "ab",
+    "a${UNSET:-def}b": "adefb",
+    "a${UNSET-def}b": "adefb",
+    "a${UNSET:-}b": "ab",
+    "a${UNSET-}b": "ab",
+    "a${UNSET:-a:-b-c/d.e $}b": "aa:-b-c/d.e $b",
+    "a${UNSET--1}b": "a-1b",
+    "${UNSET:-x}${FOO}${EMPTY-y}$FOO": "xvaluevalue",
+}
+ODD = [
+    "${}",
+    "${1}",
+    "${FOO?}",
+    "${FOO:?message}",
+    "${FOO+x}",
+    "${FOO:+x}",
+    "${FOO=x}",
+    "${FOO:=x}",
+    "${#FOO}",
+    "${!FOO}",
+]
+ODD += [
+    "${FOO%x}",
+    "${FOO/x/y}",
+    "${FOO.b}",
+    "${ FOO }",
+    "${FOO",
+    "${FOO:-",
+    "${FOO:-${EMPTY}}",
+    "${FOO:-a\nb}",
+    "${FOO:1:2}",
+]
 
 
 @pytest.mark.parametrize(("text", "expanded"), TABLE.items())
@@ -40,10 +73,21 @@ def test_expansion(text: str, expanded: str) -> None:
     assert expand_environment(text, ENVIRON).text == expanded
 
 
-def test_an_unclosed_brace_is_dropped() -> None:
-    assert expand_environment("a${FOO", ENVIRON).text == "aFOO"
+@pytest.mark.parametrize(("text", "expanded"), DEFAULTS.items())
+def test_defaults_are_those_of_a_shell(text: str, expanded: str) -> None:
+    assert expand_environment(text, ENVIRON) == Expansion(expanded, ())
+    printed = subprocess.run(
+        ["sh", "-c", f'printf %s "{text}"'], env=ENVIRON, capture_output=True, text=True, timeout=30, check=True
+    ).stdout
+    assert printed == expanded
 
 
+@pytest.mark.parametrize("text", ODD)
+def test_whatever_else_is_in_braces_is_handed_back_with_its_line(text: str) -> None:
+    assert expand_environment(f"a: b\nc: {text}\n# {text}\n", ENVIRON).odd_lines == (2,)
+
+
+@pytest.mark.server
 def test_litestream_itself_agrees(tmp_path: Path) -> None:
     """The replica names that `litestream databases` prints are the expanded texts."""
     config = tmp_path / "litestream.yml"

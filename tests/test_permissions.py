@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from replication.database.shadow_wal import Ownership
-from replication.permissions import ACL, mode_beside, others_bits
+from replication.permissions import ACL, Ownership, mode_beside, others_bits
 from tests.engine.running import config_of, in_step, running, until
 from tests.foreign import Shell
 

@@ -89,7 +89,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("quit_now", ("n",), "Quit now", "end at once; what is left goes with the next start", ("quit",), 2),
     # Everywhere.
     Action("help", ("?",), "Help", "the keys of this screen, and the marks"),
-    Action("quit", ("q",), "Quit", "end; asks only while something is not uploaded"),
+    Action("quit", ("q",), "Quit", "end; asks while something is not uploaded, or paused"),
     Action("back", ("escape",), "Back", "to the screen before"),
     Action("palette", ("ctrl+p", ":"), "Palette", "all actions of this screen, by name"),
     Action("next_panel", ("tab",), "Next panel", "to the next panel"),

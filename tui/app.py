@@ -28,7 +28,7 @@ from tui.changes import Trouble, news, trouble_of
 from tui.format import plain
 from tui.screens.base import ShellScreen
 from tui.screens.dashboard import DashboardScreen
-from tui.states import left_to_upload
+from tui.states import left_to_upload, stopped
 from tui.view import Options, View
 
 __all__ = ["LitestreamApp", "Options", "View"]
@@ -241,7 +241,7 @@ class LitestreamApp(App[int]):
     async def action_quit(self) -> None:
         self.frozen = False
         self.poll()
-        if left_to_upload(self.view.status):
+        if left_to_upload(self.view.status) or stopped(self.view.status):
             self.push_screen(import_module("tui.screens.quit").QuitScreen())
         else:
             self.leave()

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from replication.status import EngineStatus
 from tui.format import plain
-from tui.states import BEHIND, ERROR, PAUSED, State, database_state, error_of
+from tui.states import BEHIND, ERROR, STOPPED, State, database_state, error_of
 
 NAMED_MAX = 3
 """More databases that change at one time are told as a number."""
@@ -18,7 +18,7 @@ def trouble_of(status: EngineStatus) -> Trouble:
     found: dict[str, State | None] = {}
     for database in status.databases:
         state = database_state(database)
-        found[database.path] = state if state in (BEHIND, ERROR, PAUSED) else None
+        found[database.path] = state if state in (BEHIND, ERROR, *STOPPED) else None
     return found
 
 
@@ -27,7 +27,7 @@ def news(before: Trouble, after: Trouble, status: EngineStatus) -> list[tuple[st
     groups: dict[State | None, list[str]] = {}
     for path, state in after.items():
         was = before.get(path)
-        if state is was or PAUSED in (state, was):
+        if state is was or state in STOPPED or was in STOPPED:
             continue
         groups.setdefault(state, []).append(path)
     found = []

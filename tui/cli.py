@@ -11,8 +11,15 @@ from collections.abc import Sequence
 from importlib import import_module
 from typing import Any, NoReturn
 
-from replication.errors import ReplicationError, UsageError
-from tui.console import complain, escape_what_cannot_be_written, silence
+from replication.errors import ConfigError, ReplicationError, UsageError
+from replication.scrub import quoted
+from tui.console import (
+    complain,
+    escape_what_cannot_be_written,
+    open_standard_descriptors,
+    silence,
+    spell_names_in_utf8,
+)
 
 _INTERRUPTED = 130
 
@@ -56,13 +63,18 @@ class _Parser(argparse.ArgumentParser):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the exit code."""
+    open_standard_descriptors()
+    if arguments is None:
+        spell_names_in_utf8()
     escape_what_cannot_be_written()
     try:
         args = _parse(sys.argv[1:] if arguments is None else arguments)
         module = import_module(f"tui.verbs.{args.module}")
         return int(getattr(module, args.function)(args))
     except ReplicationError as error:
-        complain(str(error))
+        # Of a configuration all refusals are told, one line each.
+        for line in str(error).splitlines() if isinstance(error, ConfigError) else [str(error)]:
+            complain(line)
         return error.exit_code
     except KeyboardInterrupt:
         complain("interrupted")
@@ -87,7 +99,7 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
 
         nearest = difflib.get_close_matches(first, verbs, n=1)
         hint = f"did you mean {nearest[0]}?" if nearest else f"there are {', '.join(verbs)}"
-        raise UsageError(f"{first!r} is not a verb of litestream-tui; {hint}")
+        raise UsageError(f"{quoted(first)!r} is not a verb of litestream-tui; {hint}")
     switches = verbs[first].switches if first in verbs else parser.switches
     plain: list[str] = []
     for argument in arguments:
@@ -186,7 +198,8 @@ def _add_replicate(verbs: "argparse._SubParsersAction[_Parser]") -> None:
         "         litestream-tui replicate fruits.db s3://bucket.localhost:9000/fruits.db",
     )
     _config_flags(parser)
-    _flag(parser, "exec", "run this command as well, pass signals on, end with its exit code", "CMD")
+    _flag(parser, "exec", "run this command as well, pass signals on, end with its exit code; implies -wait", "CMD")
+    _flag(parser, "wait", "take over from another litestream-tui that replicates a database, when it ends")
     parser.add_argument(
         "arguments", nargs="*", metavar="DB_PATH REPLICA_URL", help="one database and its replicas, in place of a file"
     )
@@ -292,13 +305,13 @@ def _add_demo(verbs: "argparse._SubParsersAction[_Parser]") -> None:
 def _seconds(text: str) -> float:
     value = float(text) if re.fullmatch(r"[0-9]{1,4}(\.[0-9]{1,3})?", text, re.ASCII) else 0.0
     if not 0.1 <= value <= 3600:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds from 0.1 to 3600")
+        raise argparse.ArgumentTypeError(f"{quoted(text)!r} is not a number of seconds from 0.1 to 3600")
     return value
 
 
 def _count(text: str) -> int:
     if not re.fullmatch(r"0*[1-9][0-9]{0,5}", text, re.ASCII):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1 up")
+        raise argparse.ArgumentTypeError(f"{quoted(text)!r} is not a number from 1 up")
     return int(text)
 
 

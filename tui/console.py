@@ -2,6 +2,7 @@
 
 import io
 import os
+import select
 import sys
 from contextlib import suppress
 from typing import NoReturn, TextIO
@@ -28,16 +29,63 @@ def warn(text: str) -> None:
     _tell(f"warning: {text}")
 
 
-def complain(text: str) -> None:
-    """Why the command failed."""
-    _tell(text)
+def complain(text: str, wait_seconds: float | None = None) -> None:
+    """Why the command failed. With `wait_seconds` nobody is waited for longer who reads stderr."""
+    if wait_seconds is None or sys.stderr is None or _takes_more(sys.stderr, wait_seconds):
+        _tell(text)
+
+
+def _takes_more(stream: TextIO, seconds: float) -> bool:
+    look = select.poll()
+    try:
+        look.register(stream.fileno(), select.POLLOUT)
+    except (OSError, ValueError):
+        return True
+    return bool(look.poll(seconds * 1000))
+
+
+def open_standard_descriptors() -> None:
+    """Give 0, 1 and 2 to /dev/null where they were closed. Else the next file has the number, a database perhaps.
+
+    And an error message would be written into it.
+    """
+    for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        try:
+            os.fstat(number)
+        except OSError:
+            # The lowest number that is free, which is this one.
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(number, mode, closefd=False))
+
+
+def spell_names_in_utf8() -> None:
+    """Start anew, in UTF-8, if the locale has another encoding, which keeps us from files whose names it cannot spell.
+
+    A configuration is UTF-8, and so are the names of files wherever people have accents in them. What is shown goes on
+    in the terminal's encoding. Who runs as C or POSIX has Python's UTF-8 mode already.
+    """
+    if sys.getfilesystemencoding().lower() not in ("utf-8", "utf8") and not sys.flags.utf8_mode and sys.executable:
+        os.execv(sys.executable, [sys.executable, "-X", "utf8", *sys.orig_argv[1:]])
 
 
 def escape_what_cannot_be_written() -> None:
     """Let no file name that the terminal has no letters for end a command."""
+    encoding = _encoding_of_the_terminal()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
+            stream.reconfigure(encoding=encoding, errors="backslashreplace")
+
+
+def _encoding_of_the_terminal() -> str | None:
+    """The encoding of the locale where names are spelled in another; None if the streams have the right one."""
+    if not sys.flags.utf8_mode:
+        return None
+    import locale
+
+    encoding = locale.getencoding()
+    # C and POSIX say ASCII, and mean nothing by it.
+    return None if encoding.lower() in ("ansi_x3.4-1968", "us-ascii", "ascii", "646") else encoding
 
 
 def leave(code: int) -> NoReturn:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from replication.config import Config
+from replication.control import BY_HAND
 from replication.errors import ReplicationError
 from replication.events import Event
 from replication.status import DatabaseStatus, EngineStatus, Verification
@@ -65,11 +66,14 @@ class LateEngine:
     def sync_now(self, database: str | None = None) -> None:
         self._running().sync_now(database)
 
-    def pause(self, database: str) -> None:
-        self._running().pause(database)
+    def pause(self, database: str, holder: str = BY_HAND, lease_seconds: float | None = None) -> None:
+        self._running().pause(database, holder, lease_seconds)
 
-    def resume(self, database: str) -> None:
-        self._running().resume(database)
+    def renew(self, database: str, holder: str, lease_seconds: float) -> None:
+        self._running().renew(database, holder, lease_seconds)
+
+    def resume(self, database: str, holder: str = BY_HAND) -> tuple[str, ...]:
+        return self._running().resume(database, holder)
 
     def snapshot(self, database: str, replica: str | None = None) -> list[str]:
         return self._running().snapshot(database, replica)

@@ -21,6 +21,7 @@ from tui.states import (
     ERROR,
     OK,
     PAUSED,
+    PAUSING,
     STARTING,
     SYNCING,
     database_state,
@@ -49,7 +50,7 @@ def summary(status: EngineStatus, width: int, look: Look, frozen: bool) -> Text:
     databases = status.databases
     states = [database_state(database) for database in databases]
     line = Text(f" {len(databases)} database{'s' if len(databases) != 1 else ''} ")
-    for state in (OK, SYNCING, BEHIND, ERROR, PAUSED, STARTING):
+    for state in (OK, SYNCING, BEHIND, ERROR, PAUSED, PAUSING, STARTING):
         count = states.count(state)
         if count or state is ERROR:
             mark = look.mark(state.mark, state.ascii_mark)
@@ -198,7 +199,10 @@ def _now(database: DatabaseStatus, look: Look) -> list[Text]:
     if error:
         failed = next((replica for replica in database.replicas if replica.errors_in_a_row), None)
         when = f"try {failed.errors_in_a_row + 1} {look.until(failed.next_try)}: " if failed is not None else ""
-        lines.append(Text(f"{look.mark('✖', 'x')} {when}{plain(scrub(error))}", style="red"))
+        # What is waited for is nothing that failed: the mark is that of the state in the list.
+        state = ERROR if failed is not None or database_state(database) is ERROR else STARTING
+        style = "red" if state is ERROR else "yellow"
+        lines.append(Text(f"{look.mark(state.mark, state.ascii_mark)} {when}{plain(scrub(error))}", style=style))
     for replica in database.replicas:
         # What failed is told above, with its next try.
         if replica.uploading and not (error and replica.errors_in_a_row):

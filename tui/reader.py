@@ -145,6 +145,14 @@ class Reader:
         """What restoring a point would fetch, by the list as it was. Raises RestoreError."""
         return make_plan(self._catalogs[position.generation], AtPosition(position))
 
+    def is_by_itself(self, position: Position) -> bool:
+        """True if restoring a point would take a snapshot of Litestream's as it is."""
+        try:
+            plan = self.plan(position)
+        except RestoreError:
+            return False
+        return plan.snapshot.note is None and not plan.segments
+
     def _take(
         self,
         source: Source,

@@ -7,6 +7,7 @@ from replication.config import Config, DatabaseConfig, load_config
 from replication.config.location import local_path
 from replication.errors import UsageError
 from replication.position import is_generation
+from replication.scrub import quoted
 from replication.storage.location import Location
 from replication.storage.open import open_storage
 from replication.storage.replica_client import ReplicaClient
@@ -67,7 +68,7 @@ def of_database(config: Config, source: str, replica_name: str | None = None) ->
     chosen = [item for item in database.replicas if replica_name in (None, item.name)]
     if not chosen:
         names = ", ".join(item.name for item in database.replicas) or "none"
-        raise UsageError(f"{path} has no replica called {replica_name!r}; it has: {names}")
+        raise UsageError(f"{path} has no replica called {quoted(replica_name or '')!r}; it has: {names}")
     return Named(database, [_open(item.name, item.location) for item in chosen])
 
 
@@ -80,5 +81,5 @@ def generation_of(args: Namespace) -> str | None:
     """The generation that -generation names, or None; raises UsageError for what cannot be one."""
     name: str | None = args.generation
     if name is not None and not is_generation(name):
-        raise UsageError(f"{name!r} is not a generation: it has 16 hex digits, as `generations` lists them")
+        raise UsageError(f"{quoted(name)!r} is not a generation: it has 16 hex digits, as `generations` lists them")
     return name

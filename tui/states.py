@@ -11,6 +11,8 @@ STALE_SECONDS = 15.0
 """A database that nobody has looked at for so long shows that age in place of "ok"."""
 
 
+ANSWER_SECONDS_MAX = 5.0
+"""A replica that has not said for so long where it stands is taken to lack all that it may lack."""
 QUICK_BYTES_MAX = 4_000_000
 """So much of a healthy replica is uploaded at the end without a question."""
 
@@ -36,25 +38,37 @@ class State:
 OK = State("ok", "●", "o", "green", 0)
 SYNCING = State("syncing", "◐", "~", "cyan", 1)
 STARTING = State("starting", "?", "?", "default", 2)
-PAUSED = State("paused", "◌", "-", "magenta", 3)
-SHARED = State("shared", "◆", "#", "yellow", 4)
-BEHIND = State("behind", "▲", "!", "yellow", 5)
-ERROR = State("error", "✖", "x", "red", 6)
+PAUSING = State("pausing", "◌", "-", "magenta", 3)
+PAUSED = State("paused", "◌", "-", "magenta", 4)
+SHARED = State("shared", "◆", "#", "yellow", 5)
+BEHIND = State("behind", "▲", "!", "yellow", 6)
+ERROR = State("error", "✖", "x", "red", 7)
 
-STATES = (OK, SYNCING, STARTING, PAUSED, SHARED, BEHIND, ERROR)
+STATES = (OK, SYNCING, STARTING, PAUSING, PAUSED, SHARED, BEHIND, ERROR)
 """From well to worst."""
 
 LEGEND: dict[State, str] = {
     OK: "the replica has every commit",
     SYNCING: "commits are on their way to the replica",
-    STARTING: "not looked at yet, or the file does not exist yet",
-    PAUSED: "paused by P: nothing is copied or uploaded",
+    STARTING: "not looked at yet, there is no file yet, or another litestream-tui still has it",
+    PAUSING: "nothing begins any more; what is being uploaded is waited for",
+    PAUSED: "paused by P or for a restore: nothing is copied or uploaded",
     SHARED: "every commit is there, and another program writes to the same place: Enter says which",
     BEHIND: "commits have waited for longer than a few seconds",
     ERROR: "the last try failed; the next one comes by itself",
 }
 
-_DATABASE = {"error": ERROR, "paused": PAUSED, "starting": STARTING, "waiting": STARTING, "busy": SYNCING}
+STOPPED = (PAUSING, PAUSED)
+"""Nothing is copied: whatever is committed now is in no replica."""
+
+_DATABASE = {
+    "error": ERROR,
+    "pausing": PAUSING,
+    "paused": PAUSED,
+    "starting": STARTING,
+    "waiting": STARTING,
+    "busy": SYNCING,
+}
 _REPLICA = {state.word: state for state in STATES}
 
 
@@ -65,10 +79,13 @@ def replica_state(replica: ReplicaStatus) -> State:
 
 
 def database_state(database: DatabaseStatus) -> State:
-    """How a database stands: the worst of itself and its replicas; paused is paused."""
+    """How a database stands: the worst of itself and its replicas; paused is paused, and pausing is not yet."""
     worst = _DATABASE.get(database.state, OK)
-    if worst is PAUSED or worst is STARTING:
+    if worst in STOPPED:
         return worst
+    if worst is STARTING and database.position is not None and database.error:
+        # It was there in this run, and is gone.
+        return ERROR
     for replica in database.replicas:
         state = replica_state(replica)
         if state.urgency > worst.urgency:
@@ -93,17 +110,22 @@ def left_to_upload(status: EngineStatus) -> int:
     return sum(
         replica.pending_bytes
         for database in status.databases
-        if database_state(database) is not PAUSED
+        if database_state(database) not in STOPPED
         for replica in database.replicas
         if not _soon_done(replica)
     )
+
+
+def stopped(status: EngineStatus) -> list[str]:
+    """The paths of databases whose commits of now are in no replica, because they are paused or about to be."""
+    return [database.path for database in status.databases if database_state(database) in STOPPED]
 
 
 def _soon_done(replica: ReplicaStatus) -> bool:
     state = _REPLICA.get(replica.state, STARTING)
     if state is STARTING:
         # What a replica lacks is not known before it has answered, unless its first snapshot is on its way.
-        return not replica.uploading
+        return not replica.uploading and replica.lag_seconds < ANSWER_SECONDS_MAX
     return state is SYNCING and replica.pending_bytes <= QUICK_BYTES_MAX
 
 

@@ -1,19 +1,24 @@
 """The keys of litestream.yml: which there are at each level, and what to say about one that is not there.
 
 Its promise: a key that is not in these tables is named in a refusal with the way to the right one, never
-passed over: a setting that is silently ignored is a backup that is not what its owner believes.
+passed over: a setting that is silently ignored is a backup that is not what its owner believes. What changes
+neither where data goes nor how it is kept may stand here, and is named too.
 """
 
 import difflib
+import re
 from typing import Literal
 
-Level = Literal["top", "logging", "dbs[]", "dbs[].replicas[]"]
+from replication.scrub import SECRET_CHARS_MIN, quoted
+
+Level = Literal["top", "logging", "dbs[]", "dbs[].replicas[]", "snapshot"]
 
 KEYS: dict[Level, tuple[str, ...]] = {
-    "top": ("access-key-id", "addr", "dbs", "exec", "logging", "secret-access-key"),
+    "top": ("access-key-id", "addr", "dbs", "exec", "exec-inherit-keys", "logging", "secret-access-key"),
     "logging": ("level", "stderr", "type"),
     "dbs[]": (
         "checkpoint-interval",
+        "max-backlog-size",
         "max-checkpoint-page-count",
         "meta-path",
         "min-checkpoint-page-count",
@@ -47,7 +52,14 @@ KEYS: dict[Level, tuple[str, ...]] = {
         "validation-interval",
     ),
 }
-"""Every key of Litestream 0.3.13, at its level."""
+"""Every key of Litestream 0.3.13, at its level, and exec-inherit-keys and max-backlog-size, which are ours."""
+
+ALSO: dict[Level, tuple[str, ...]] = {
+    "top": ("snapshot",),
+    "dbs[]": ("replica", "snapshot"),
+    "snapshot": ("interval", "retention"),
+}
+"""Keys of Litestream 0.5 whose meaning is plain here as well."""
 
 S3_KEYS = (
     "access-key-id",
@@ -76,53 +88,56 @@ SECRET_KEYS = frozenset({"access-key-id", "account-key", "age", "password", "sec
 HOLDER_PREFIX = "x-"
 """Keys at the top that begin so are not settings: they hold YAML anchors for others to refer to."""
 
-_EACH_REPLICA = "set snapshot-interval and retention of each replica"
 _NOT_KEPT_SO = "remove it: objects are stored without it"
-_NO_COMPACTION = "remove it: segments are not compacted"
 _OTHER_STORE = "it belongs to a store that this program does not have"
 
+IDLE_KEYS_OF_05 = {
+    "auto-recover": "a new generation begins by itself where the old one cannot go on",
+    "busy-timeout": "locks of others are tried again for as long as it takes",
+    "concurrency": "parts of an upload go two at a time",
+    "heartbeat-interval": "no heartbeat is sent",
+    "heartbeat-url": "no heartbeat is sent",
+    "l0-retention": "segments are not compacted",
+    "l0-retention-check-interval": "segments are not compacted",
+    "levels": "segments are not compacted",
+    "max-sync-ltx-files": "uploads are bounded by themselves",
+    "max-sync-wal-bytes": "uploads are bounded by themselves",
+    "mcp-addr": "there is no such server",
+    "part-size": "large objects go in parts of 8 MiB",
+    "permissions": "there is no such socket",
+    "persist-wal": "the WAL is always kept",
+    "require-content-md5": "it is always sent",
+    "shutdown-sync-interval": "the last sync is tried until its time is over",
+    "shutdown-sync-timeout": "the last sync has a time of its own",
+    "sign-accept-encoding": "it is not signed",
+    "sign-payload": "what is sent is proven by its MD5, which is signed",
+    "socket": "there is no such socket",
+    "source": "the log names no lines of the program",
+    "truncate-page-n": "checkpoints go by min-checkpoint-page-count and max-checkpoint-page-count",
+    "validation": "set validation-interval of each replica to have it verified",
+    "verify-compaction": "segments are not compacted",
+}
+"""Keys that only Litestream 0.5 knows and that change nothing of what is kept here, each with why."""
+
 KEYS_OF_05 = {
-    "auto-recover": "remove it: a new generation begins by itself where the old one cannot go on",
-    "busy-timeout": "remove it",
     "client-cert": _OTHER_STORE,
     "client-key": _OTHER_STORE,
-    "concurrency": "remove it",
     "concurrent-writes": _OTHER_STORE,
     "creds": _OTHER_STORE,
     "dir": "write one entry with path for each database",
-    "heartbeat-interval": "remove it",
-    "heartbeat-url": "remove it",
     "host-key": _OTHER_STORE,
     "jwt": _OTHER_STORE,
-    "l0-retention": _NO_COMPACTION,
-    "l0-retention-check-interval": _NO_COMPACTION,
-    "levels": _NO_COMPACTION,
     "max-reconnects": _OTHER_STORE,
-    "max-sync-ltx-files": "remove it",
-    "max-sync-wal-bytes": "remove it",
-    "mcp-addr": "remove it",
     "meta-dir": "set meta-path of each database",
     "nkey": _OTHER_STORE,
-    "part-size": "remove it",
     "pattern": "write one entry with path for each database",
-    "permissions": "remove it",
-    "persist-wal": "remove it",
     "reconnect-wait": _OTHER_STORE,
     "recursive": "write one entry with path for each database",
-    "replica": "write it as a list under replicas",
-    "require-content-md5": "remove it",
     "restore-if-db-not-exists": "run restore -if-db-not-exists before replicate",
     "root-cas": _OTHER_STORE,
     "sas-token": _OTHER_STORE,
     "seed": _OTHER_STORE,
-    "shutdown-sync-interval": "remove it",
-    "shutdown-sync-timeout": "remove it",
-    "sign-accept-encoding": "remove it",
-    "sign-payload": "remove it",
-    "snapshot": _EACH_REPLICA,
-    "snapshots": _EACH_REPLICA,
-    "socket": "remove it",
-    "source": "remove it",
+    "snapshots": "set snapshot-interval and retention of each replica",
     "sse-customer-algorithm": _NOT_KEPT_SO,
     "sse-customer-key": _NOT_KEPT_SO,
     "sse-customer-key-path": _NOT_KEPT_SO,
@@ -131,39 +146,57 @@ KEYS_OF_05 = {
     "timeout": _OTHER_STORE,
     "tls": _OTHER_STORE,
     "token": _OTHER_STORE,
-    "truncate-page-n": "set max-checkpoint-page-count",
     "username": _OTHER_STORE,
-    "validation": "set validation-interval of each replica",
-    "verify-compaction": _NO_COMPACTION,
     "watch": "write one entry with path for each database",
     "webdav-password": _OTHER_STORE,
     "webdav-url": _OTHER_STORE,
     "webdav-username": _OTHER_STORE,
 }
-"""Keys that only Litestream 0.5 knows, each with what to do instead."""
+"""The others that only Litestream 0.5 knows, each with what to do instead."""
 
-SHOWN_CHARS_MAX = 60
-"""A longer key or value is cut in a message."""
+_HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+
+_OTHER_WORDS = ("databases", "database")
+"""What people write besides, and is no secret."""
+_WORDS = frozenset(
+    word
+    for name in (*(key for keys in KEYS.values() for key in keys), *KEYS_OF_05, *_OTHER_WORDS)
+    for word in name.split("-")
+)
 
 
 def unknown_key(level: Level, key: str) -> str:
     """What to say about a key that `level` does not have: the end of a sentence that begins with it."""
     if key in KEYS_OF_05:
         return f"is a key of Litestream 0.5, and this file is read as Litestream 0.3 does; {KEYS_OF_05[key]}"
-    homes = [home for home, keys in KEYS.items() if key in keys]
+    homes = [home for home in KEYS if key in keys_of(home)]
     if homes:
         where = " and ".join("the top level" if home == "top" else home for home in homes)
         return f"does not belong here; it is a key of {where}"
-    plain = key.lower().replace("_", "-")
-    nearest = difflib.get_close_matches(plain, [*KEYS[level], *KEYS_OF_05], n=1)
-    if nearest and nearest[0] in KEYS[level]:
+    known = keys_of(level)
+    nearest = difflib.get_close_matches(plain(key), [*known, *KEYS_OF_05], n=1)
+    if nearest and nearest[0] in known:
         return f"is not a known key; did you mean {nearest[0]}?"
     if nearest:
         return f"is not a known key; {nearest[0]} is one of Litestream 0.5: {KEYS_OF_05[nearest[0]]}"
-    return f"is not a known key; here may be {', '.join(KEYS[level])}"
+    return f"is not a known key; here may be {', '.join(KEYS.get(level, known))}"
 
 
-def shown(text: str) -> str:
-    """A key or value as a message shows it: cut, and with nothing in it that a terminal would obey."""
-    cut = text if len(text) <= SHOWN_CHARS_MAX else text[:SHOWN_CHARS_MAX] + "…"
-    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in cut)
+def keys_of(level: Level) -> tuple[str, ...]:
+    """All that are understood at a level."""
+    return KEYS.get(level, ()) + ALSO.get(level, ())
+
+
+def plain(key: str) -> str:
+    """A key as it is spelled here: `access_key_id`, `accessKeyId` and `ACCESS-KEY-ID` are `access-key-id`."""
+    return _HUMP.sub("-", key).lower().replace("_", "-")
+
+
+def shown_key(key: str) -> str:
+    """A key as a message shows it: one that is nothing like a known key may be a secret that slipped there."""
+    words = re.split(r"[- ]+", plain(key))
+    if len(key) < SECRET_CHARS_MIN or key.startswith(HOLDER_PREFIX) or all(word in _WORDS for word in words):
+        return quoted(key)
+    everything = [name for table in (KEYS, ALSO) for names in table.values() for name in names]
+    everything += [*KEYS_OF_05, *IDLE_KEYS_OF_05]
+    return quoted(key) if difflib.get_close_matches(plain(key), everything, n=1) else "(a key that is not shown)"

@@ -14,7 +14,7 @@ import yaml
 
 from replication.config.document import Items, Mapped, Notes, Scalar, Value, refusal
 from replication.config.environment import expand_environment
-from replication.config.keys import shown
+from replication.config.keys import shown_key
 from replication.config.location import local_path, location_identity, location_type
 from replication.config.sections import read_config
 from replication.config.values import (
@@ -24,6 +24,7 @@ from replication.config.values import (
     default_meta_path,
 )
 from replication.errors import ConfigError, UsageError
+from replication.scrub import scrub
 from replication.storage.url import parse_replica_url
 
 DEFAULT_PATH = "/etc/litestream.yml"
@@ -50,11 +51,22 @@ def load_config(path: str | Path | None = None, expand_env: bool = True) -> Conf
     """
     file = str(path) if path is not None else default_config_path()
     where = local_path(file)
+    # A replica URL with keys in it may have slipped there.
+    file = scrub(file)
     text = _read(where, file)
     notes = Notes(file, [])
     if expand_env:
         expansion = expand_environment(text, os.environ)
         text = expansion.text
+        for line in expansion.odd_lines:
+            # Nor what stands there, for the same reason.
+            problem = (
+                "has ${ with something else behind it than NAME}, NAME:-default} or NAME-default}; Litestream puts "
+                "nothing in its place. Write one of these, or use -no-expand-env where $ is meant as it is"
+            )
+            notes.refusals.append(refusal(file, line, "the line", problem))
+        # Whatever else is wrong may come of it.
+        notes.check()
         for line in expansion.unset_lines:
             # Neither the name nor the value: a $ inside a password looks like a variable too.
             notes.add(
@@ -171,7 +183,7 @@ class _Reader:
             if not isinstance(key_node, yaml.ScalarNode):
                 raise self._refusal(key_node, where, "has a key that is not plain text; write a word")
             key = key_node.value
-            path = f"{where}.{shown(key)}" if where else shown(key)
+            path = f"{where}.{shown_key(key)}" if where else shown_key(key)
             if key in values:
                 raise self._refusal(key_node, path, f"is on line {lines[key]} already; remove one of them")
             values[key], lines[key] = self.value(value_node, path, depth + 1), _line(key_node)

@@ -10,14 +10,41 @@ from dataclasses import replace
 from pathlib import Path
 
 from replication.config.document import Section
-from replication.config.keys import FOREIGN_KEYS, S3_KEYS, shown
+from replication.config.keys import FOREIGN_KEYS, S3_KEYS
 from replication.errors import ConfigError, UsageError
-from replication.scrub import register_secret
+from replication.scrub import quoted, register_secret
 from replication.storage.location import FileLocation, Location, S3Location
 from replication.storage.s3.host import check_bucket, parse_endpoint
-from replication.storage.url import NOT_BUILT_TYPES, clean_path, is_replica_url, parse_replica_url
+from replication.storage.url import NEAREST_WAY, clean_path, is_replica_url, parse_replica_url
 
 _REGION = re.compile(r"[a-zA-Z0-9-]{1,64}")
+
+
+def check_type(replica: Section) -> None:
+    """Raise RefusedError for a type that this program does not have, with the nearest way there is."""
+    kind = replica.text("type") or ""
+    if replica.has("url"):
+        scheme = (replica.text("url") or "").partition("://")[0].lower()
+        if scheme in NEAREST_WAY:
+            raise replica.refusal(
+                "url", f"is of type {scheme}, which this program does not have; {NEAREST_WAY[scheme]}"
+            )
+    elif kind in NEAREST_WAY:
+        raise replica.refusal("type", f"is {kind}, which this program does not have; {NEAREST_WAY[kind]}")
+    elif kind and kind not in ("s3", "file"):
+        raise replica.refusal("type", f"is {quoted(kind)!r}, an unknown replica type; use s3 or file")
+
+
+def plain_path(section: Section, key: str, text: str) -> Path:
+    """A path on this machine; raise RefusedError for a pattern, which is not expanded."""
+    check_pattern(section, key, text)
+    return local_path(text)
+
+
+def check_pattern(section: Section, key: str, text: str) -> None:
+    """Raise RefusedError for what holds a *: it would be a file or folder of that very name."""
+    if "*" in text:
+        raise section.refusal(key, "holds a *, and patterns are not expanded; write one entry for each, by its name")
 
 
 def read_location(replica: Section, access_key_id: str | None, secret_access_key: str | None) -> Location:
@@ -75,6 +102,7 @@ def _from_url(replica: Section) -> Location:
         location = parse_replica_url(url)
     except ConfigError as error:
         raise replica.refusal("url", f"cannot be used: {error}") from None
+    check_pattern(replica, "url", str(location.path))
     kind = location_type(location)
     for key in ("path", "bucket"):
         if replica.has(key) and (key == "path" or kind == "s3"):
@@ -87,13 +115,7 @@ def _from_keys(replica: Section) -> Location:
     path = replica.text("path")
     if path is not None and is_replica_url(path):
         raise replica.refusal("path", "cannot be a URL; use the url key instead")
-    if kind == "file":
-        return _file(replica, path)
-    if kind == "s3":
-        return _s3(replica, path)
-    if kind in NOT_BUILT_TYPES:
-        raise replica.refusal("type", f"is {kind}, which this program does not have; use s3 or file")
-    raise replica.refusal("type", f"is {shown(kind)!r}, an unknown replica type; use s3 or file")
+    return _s3(replica, path) if kind == "s3" else _file(replica, path)
 
 
 def _file(replica: Section, path: str | None) -> FileLocation:
@@ -102,13 +124,14 @@ def _file(replica: Section, path: str | None) -> FileLocation:
         raise replica.refusal(given[0], "belongs to type s3, and a replica without type is of type file; add type: s3")
     if path is None:
         raise replica.refusal(None, "has no path: file replica path required; add path: and a folder")
-    return FileLocation(local_path(path))
+    return FileLocation(plain_path(replica, "path", path))
 
 
 def _s3(replica: Section, path: str | None) -> S3Location:
     bucket = replica.text("bucket")
     if bucket is None:
         raise replica.refusal(None, "has no bucket: bucket required for s3 replica; add bucket: and its name")
+    check_pattern(replica, "path", path or "")
     return S3Location(bucket=_checked(replica, "bucket", bucket), path=clean_path(path or ""))
 
 
@@ -140,7 +163,7 @@ def _with_s3_settings(
         )
     endpoint, region = replica.text("endpoint"), replica.text("region")
     if region is not None and _REGION.fullmatch(region) is None:
-        raise replica.refusal("region", f"is {shown(region)!r}, which is no region; write one such as us-east-1")
+        raise replica.refusal("region", f"is {quoted(region)!r}, which is no region; write one such as us-east-1")
     force_path_style = replica.flag("force-path-style")
     return replace(
         location,

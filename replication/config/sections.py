@@ -6,11 +6,12 @@ in silence. It leaves to the caller where the sections come from.
 
 import os
 import re
+from dataclasses import dataclass
 from pathlib import Path
 
-from replication.config.document import Notes, Section, Value
-from replication.config.keys import shown
-from replication.config.location import local_path, location_identity, location_type, read_location
+from replication.config.document import Notes, RefusedError, Section, Value
+from replication.config.durations import format_duration
+from replication.config.location import check_type, location_identity, location_type, plain_path, read_location
 from replication.config.values import (
     CHECKPOINT_SECONDS,
     MAX_CHECKPOINT_PAGE_COUNT,
@@ -25,7 +26,9 @@ from replication.config.values import (
     ReplicaConfig,
     default_meta_path,
 )
-from replication.scrub import register_secret
+from replication.errors import ConfigError
+from replication.scrub import quoted, register_secret
+from replication.storage.location import Location
 
 _LOG_LEVELS = {"debug": "debug", "info": "info", "warn": "warn", "warning": "warn", "error": "error"}
 _LOG_TYPES = ("text", "json")
@@ -35,39 +38,100 @@ _Taken = dict[tuple[str, ...], tuple[str, int]]
 """What is in use already: the path in the document and the line that took it."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Default:
+    """A setting for every replica below, and where it stands."""
+
+    seconds: float
+    where: str
+    line: int
+
+
+_Defaults = dict[str, _Default]
+"""By the key of a replica that says the same."""
+
+_OF_SNAPSHOT = {"interval": "snapshot-interval", "retention": "retention"}
+
+
 def read_config(document: Value, path: Path, notes: Notes) -> Config:
-    """The configuration in `document`; ConfigError if it cannot be used."""
-    top = Section(document, "", "top", notes)
+    """The configuration in `document`; ConfigError, with all that is wrong, if it cannot be used."""
+    try:
+        top = Section(document, "", "top", notes)
+    except RefusedError as error:
+        raise ConfigError(str(error)) from None
+    top.check_keys()
     keys = (top.text("access-key-id"), top.text("secret-access-key"))
     for secret in keys:
         register_secret(secret)
     taken: _Taken = {}
-    return Config(
+    defaults = _snapshot(top, {})
+    databases = [_database(section, keys, taken, defaults) for section in top.sections("dbs", "dbs[]")]
+    config = Config(
         path=path,
-        databases=tuple(_database(section, keys, taken) for section in top.sections("dbs", "dbs[]")),
+        databases=tuple(database for database in databases if database is not None),
         addr=_addr(top),
         exec_command=top.text("exec"),
+        exec_inherits_keys=top.flag("exec-inherit-keys") is not False,
         logging=_logging(top.section("logging", "logging")),
         notes=tuple(notes.lines),
+        information=tuple(notes.information),
+    )
+    notes.check()
+    return config
+
+
+def _snapshot(section: Section, above: _Defaults) -> _Defaults:
+    """What `snapshot` says for the replicas below, as Litestream 0.5 has it; one above must not say otherwise."""
+    found = dict(above)
+    snapshot = section.section("snapshot", "snapshot")
+    if snapshot is None:
+        return found
+    snapshot.check_keys()
+    for key, meant in _OF_SNAPSHOT.items():
+        if not snapshot.has(key):
+            continue
+        seconds = snapshot.duration(key, 0.0, None)
+        line = snapshot.line_of(key)
+        before = found.setdefault(meant, _Default(seconds, snapshot.path(key), line))
+        if before.seconds != seconds:
+            snapshot.refuse(snapshot.refusal(key, _otherwise(seconds, before)))
+        section.notes.inform(line, f"{snapshot.path(key)} is read as {meant} of each replica")
+    return found
+
+
+def _otherwise(seconds: float, default: _Default) -> str:
+    return (
+        f"is {format_duration(seconds)}, and {default.where} on line {default.line} is "
+        f"{format_duration(default.seconds)}; remove one of them"
     )
 
 
-def _database(section: Section, keys: tuple[str | None, str | None], taken: _Taken) -> DatabaseConfig:
+def _database(
+    section: Section, keys: tuple[str | None, str | None], taken: _Taken, defaults: _Defaults
+) -> DatabaseConfig | None:
+    section.check_keys()
+    replicas = _replicas(section, keys, taken, _snapshot(section, defaults))
     text = section.text("path")
     if text is None:
-        raise section.refusal(None, "has no path; add path: and the database file")
-    path = local_path(text)
-    real = os.path.realpath(path)
-    _take(section, "path", ("database", real), taken, "is the same database as {}; remove one of them")
-    meta = section.text("meta-path")
-    meta_path = local_path(meta) if meta is not None else default_meta_path(path)
-    _take(
-        section,
-        "meta-path" if meta is not None else "path",
-        ("meta", os.path.realpath(meta_path)),
-        taken,
-        "keeps its local files where {} does; give each database a meta-path of its own",
-    )
+        if not section.failed:
+            section.refuse(section.refusal(None, "has no path; add path: and the database file"))
+        return None
+    try:
+        path = plain_path(section, "path", text)
+        real = os.path.realpath(path)
+        _take(section, "path", ("database", real), taken, "is the same database as {}; remove one of them")
+        meta = section.text("meta-path")
+        meta_path = plain_path(section, "meta-path", meta) if meta is not None else default_meta_path(path)
+        _take(
+            section,
+            "meta-path" if meta is not None else "path",
+            ("meta", os.path.realpath(meta_path)),
+            taken,
+            "keeps its local files where {} does; give each database a meta-path of its own",
+        )
+    except RefusedError as error:
+        section.refuse(error)
+        path = meta_path = Path()
     config = DatabaseConfig(
         path=path,
         meta_path=meta_path,
@@ -75,63 +139,120 @@ def _database(section: Section, keys: tuple[str | None, str | None], taken: _Tak
         checkpoint_interval=section.duration("checkpoint-interval", CHECKPOINT_SECONDS, None),
         min_checkpoint_page_count=section.count("min-checkpoint-page-count", MIN_CHECKPOINT_PAGE_COUNT, least=1),
         max_checkpoint_page_count=section.count("max-checkpoint-page-count", MAX_CHECKPOINT_PAGE_COUNT, least=0),
-        replicas=_replicas(section, keys, taken),
+        max_backlog_bytes=section.size("max-backlog-size"),
+        replicas=replicas,
     )
     if not config.replicas:
         section.note("path", "has no replicas, so nothing of it is replicated")
     return config
 
 
-def _replicas(database: Section, keys: tuple[str | None, str | None], taken: _Taken) -> tuple[ReplicaConfig, ...]:
+def _replicas(
+    database: Section, keys: tuple[str | None, str | None], taken: _Taken, defaults: _Defaults
+) -> tuple[ReplicaConfig, ...]:
     replicas: list[ReplicaConfig] = []
-    for section in database.sections("replicas", "dbs[].replicas[]"):
-        replica = _replica(section, keys)
-        _take(
-            section,
-            None,
-            location_identity(replica.location),
-            taken,
-            "is the same place as {}; two histories in one place destroy each other: give each its own path",
-        )
-        if any(replica.name == other.name for other in replicas):
-            # A name that nobody wrote is the type.
-            raise section.refusal(
-                "name" if section.has("name") else None,
-                f"has a duplicate replica name: {shown(replica.name)!r}; give each its own name",
+    for section in _replica_sections(database):
+        replica = _replica(section, keys, defaults)
+        if replica is None:
+            continue
+        try:
+            _take(
+                section,
+                None,
+                location_identity(replica.location),
+                taken,
+                "is the same place as {}; two histories in one place destroy each other: give each its own path",
             )
+            if any(replica.name == other.name for other in replicas):
+                # A name that nobody wrote is the type.
+                raise section.refusal(
+                    "name" if section.has("name") else None,
+                    f"has a duplicate replica name: {quoted(replica.name)!r}; give each its own name",
+                )
+        except RefusedError as error:
+            section.refuse(error)
         replicas.append(replica)
     return tuple(replicas)
 
 
-def _replica(section: Section, keys: tuple[str | None, str | None]) -> ReplicaConfig:
-    location = read_location(section, *keys)
-    retention = section.duration("retention", RETENTION_SECONDS, None)
+def _replica_sections(database: Section) -> list[Section]:
+    """The entries of `replicas`, or the one map that Litestream 0.5 has as `replica`."""
+    listed = database.sections("replicas", "dbs[].replicas[]")
+    if not database.has("replica"):
+        return listed
+    if database.has("replicas"):
+        where = f"stands beside replicas on line {database.line_of('replicas')}; put it there as an entry of the list"
+        database.refuse(database.refusal("replica", where))
+        return listed
+    single = database.section("replica", "dbs[].replicas[]")
+    if single is None:
+        return listed
+    database.notes.inform(
+        database.line_of("replica"), f"{database.path('replica')} is read as the only one of replicas"
+    )
+    return [single]
+
+
+def _replica(section: Section, keys: tuple[str | None, str | None], defaults: _Defaults) -> ReplicaConfig | None:
+    """One replica; None if it was refused."""
+    try:
+        check_type(section)
+    except RefusedError as error:
+        # What else it has is of that type.
+        section.refuse(error)
+        return None
+    section.check_keys()
+    location: Location | None = None
+    was_whole = not section.failed
+    try:
+        location = read_location(section, *keys)
+    except RefusedError as error:
+        if was_whole or error.line != section.line:
+            section.refuse(error)
+    retention = _setting(section, "retention", RETENTION_SECONDS, defaults)
     check = section.duration(
         "retention-check-interval",
         RETENTION_CHECK_SECONDS,
         "retention would be checked without pause" if retention else None,
     )
+    sync = section.duration("sync-interval", SYNC_SECONDS, "uploads would never pause")
+    snapshot = _setting(section, "snapshot-interval", 0.0, defaults)
+    validation = section.duration("validation-interval", 0.0, None)
+    if location is None:
+        return None
     return ReplicaConfig(
         name=section.text("name") or location_type(location),
         location=location,
         retention=retention,
         retention_check_interval=min(check, retention) if retention else check,
-        sync_interval=section.duration("sync-interval", SYNC_SECONDS, "uploads would never pause"),
-        snapshot_interval=section.duration("snapshot-interval", 0.0, None),
-        validation_interval=section.duration("validation-interval", 0.0, None),
+        sync_interval=sync,
+        snapshot_interval=snapshot,
+        validation_interval=validation,
     )
+
+
+def _setting(section: Section, key: str, default: float, defaults: _Defaults) -> float:
+    """The seconds of `key`, which one for all replicas may say as well, but not otherwise."""
+    common = defaults.get(key)
+    if common is None or not section.has(key):
+        return section.duration(key, common.seconds if common is not None else default, None)
+    seconds = section.duration(key, common.seconds, None)
+    if seconds != common.seconds:
+        section.refuse(section.refusal(key, _otherwise(seconds, common)))
+    return seconds
 
 
 def _logging(section: Section | None) -> LoggingConfig:
     if section is None:
         return LoggingConfig()
+    section.check_keys()
     level = section.text("level") or "info"
     if level.lower() not in _LOG_LEVELS:
-        raise section.refusal("level", f"is {shown(level)!r}; write debug, info, warn or error")
+        section.refuse(section.refusal("level", f"is {quoted(level)!r}; write debug, info, warn or error"))
     kind = section.text("type") or "text"
     if kind not in _LOG_TYPES:
-        raise section.refusal("type", f"is {shown(kind)!r}; write text or json")
-    return LoggingConfig(_LOG_LEVELS[level.lower()], kind, section.flag("stderr") or False)
+        section.refuse(section.refusal("type", f"is {quoted(kind)!r}; write text or json"))
+    return LoggingConfig(_LOG_LEVELS.get(level.lower(), "info"), kind, section.flag("stderr") or False)
 
 
 def _addr(top: Section) -> str | None:
@@ -140,12 +261,13 @@ def _addr(top: Section) -> str | None:
         return None
     match = _ADDR.fullmatch(addr)
     if match is None or int(match[1]) > 65535:
-        raise top.refusal("addr", f"must be HOST:PORT or :PORT, such as 127.0.0.1:9090, not {shown(addr)!r}")
+        problem = f"must be HOST:PORT or :PORT, such as 127.0.0.1:9090, not {quoted(addr)!r}"
+        top.refuse(top.refusal("addr", problem))
     return addr
 
 
 def _take(section: Section, key: str | None, what: tuple[str, ...], taken: _Taken, problem: str) -> None:
-    """Claim `what` for this section, or refuse it with who has it."""
+    """Claim `what` for this section; raise RefusedError with who has it."""
     if what in taken:
         where, line = taken[what]
         raise section.refusal(key, problem.format(f"{where} on line {line}"))

@@ -44,7 +44,10 @@ class ReplicaConfig:
 
 @dataclass(frozen=True, slots=True)
 class DatabaseConfig:
-    """One database. Times are seconds; a checkpoint interval or a maximum page count of 0 is off."""
+    """One database. Times are seconds; a checkpoint interval or a maximum page count of 0 is off.
+
+    `max_backlog_bytes` is how much WAL may wait for one replica: None is the default, 0 no limit but the disk's.
+    """
 
     path: Path
     meta_path: Path
@@ -53,13 +56,15 @@ class DatabaseConfig:
     checkpoint_interval: float = CHECKPOINT_SECONDS
     min_checkpoint_page_count: int = MIN_CHECKPOINT_PAGE_COUNT
     max_checkpoint_page_count: int = MAX_CHECKPOINT_PAGE_COUNT
+    max_backlog_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Config:
     """A whole configuration. `path` is None when it came from the command line.
 
-    `notes` are sentences for the log: what is allowed, but most likely not meant.
+    `notes` are sentences for the log: what is allowed, but most likely not meant. `information` is what was understood
+    although it is spelled in another way.
     """
 
     path: Path | None
@@ -68,6 +73,9 @@ class Config:
     exec_command: str | None = None
     logging: LoggingConfig = LoggingConfig()
     notes: tuple[str, ...] = ()
+    exec_inherits_keys: bool = True
+    """Whether the command gets the keys of the stores from our environment."""
+    information: tuple[str, ...] = ()
 
 
 def default_meta_path(database_path: Path) -> Path:

@@ -45,10 +45,8 @@ class Claim:
             if error.errno != errno.EADDRINUSE:
                 return claim
             claim.release()
-            raise DatabaseLockedError(
-                f"{path} is replicated already by litestream-tui, pid {_holder(identity)}; stop that one first, or "
-                "watch it instead (it may know the file by another path)"
-            ) from None
+            more = " (it may know the file by another path)"
+            raise DatabaseLockedError(path, _holder(identity), more) from None
         return claim
 
     def release(self) -> None:

@@ -6,9 +6,11 @@ The words of a reason are Litestream's where its reason is the same.
 """
 
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from replication.database.local_folder import LocalFile
 from replication.database.shadow_wal import ShadowWAL
 from replication.database.tail import Mark
 from replication.database.tail import last_commit as find_last_commit
@@ -35,8 +37,12 @@ class Begin:
     reason: str
 
 
-def decide(shadow: ShadowWAL, wal_path: Path, page_size: int) -> Continue | Begin:
-    """Compare the shadow WAL with the real one. Only reads; the WAL may grow meanwhile."""
+def decide(shadow: ShadowWAL, wal_path: Path, page_size: int, held: bool = False) -> Continue | Begin:
+    """Compare the shadow WAL with the real one. Only reads; the WAL may grow meanwhile.
+
+    With `held` somebody has read since before the last copy was made: then the life that was copied last is whole if
+    it has ended, and the next copy goes on from it as from any other.
+    """
     generation = shadow.current_generation()
     if generation is None:
         return Begin("no generation exists")
@@ -46,30 +52,25 @@ def decide(shadow: ShadowWAL, wal_path: Path, page_size: int) -> Continue | Begi
     index = indexes[-1]
     if index >= INDEX_MAX:
         return Begin("max index exceeded")
-    mark = last_commit(shadow.path(generation, index))
+    mark = last_commit(shadow.file(generation, index))
     if mark is None:
         return Begin("short shadow wal")
-    reason = _difference(shadow.path(generation, index), wal_path, mark, page_size)
+    reason = None if held else _difference(shadow.file(generation, index), wal_path, mark, page_size)
     return Begin(reason) if reason else Continue(generation, index, mark)
 
 
-def last_commit(path: Path) -> Mark | None:
+def last_commit(file: LocalFile) -> Mark | None:
     """The last whole commit in a shadow file, None without it or a header; what a crash tore off does not count."""
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return None
-    try:
+    with suppress(FileNotFoundError), file.opened() as descriptor:
         try:
             header = WALHeader.parse(os.pread(descriptor, WAL_HEADER_SIZE, 0))
         except ValueError:
             return None
         return find_last_commit(descriptor, Mark.start(header), OFFSET_LIMIT_BYTES)
-    finally:
-        os.close(descriptor)
+    return None
 
 
-def _difference(shadow_path: Path, wal_path: Path, mark: Mark, page_size: int) -> str | None:
+def _difference(copied: LocalFile, wal_path: Path, mark: Mark, page_size: int) -> str | None:
     """Why the WAL is not the shadow's continuation, or None if it is."""
     try:
         wal = os.open(wal_path, os.O_RDONLY | os.O_CLOEXEC)
@@ -85,16 +86,15 @@ def _difference(shadow_path: Path, wal_path: Path, mark: Mark, page_size: int) -
             return "page size changed"
         if os.fstat(wal).st_size < mark.offset:
             return "wal truncated by another process"
-        if not _same_start(shadow_path, wal, mark.offset):
+        if not _same_start(copied, wal, mark.offset):
             return "wal overwritten by another process"
         return None
     finally:
         os.close(wal)
 
 
-def _same_start(shadow_path: Path, wal: int, size: int) -> bool:
-    shadow = os.open(shadow_path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
+def _same_start(copied: LocalFile, wal: int, size: int) -> bool:
+    with copied.opened() as shadow:
         offset = 0
         while offset < size:
             length = min(_COMPARE_CHUNK_BYTES, size - offset)
@@ -102,5 +102,3 @@ def _same_start(shadow_path: Path, wal: int, size: int) -> bool:
                 return False
             offset += length
         return True
-    finally:
-        os.close(shadow)

@@ -8,8 +8,8 @@ import os
 import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
+from replication.database.local_folder import LocalFile
 from replication.database.tail import Mark
 from replication.sqlite.checksum import FRAME_HEADER_SIZE, WAL_HEADER_SIZE
 from replication.sqlite.wal_index import WALIndexHeader
@@ -53,12 +53,12 @@ class CopiedBack:
         return cls(pages, index.page_size) if count == min(frames_max, index.backfilled) else None
 
     @classmethod
-    def whole(cls, path: Path, mark: Mark) -> "CopiedBack":
-        """What a life of the WAL has left in the file once all was copied back: the one in `path`, up to `mark`."""
+    def whole(cls, life: LocalFile, mark: Mark) -> "CopiedBack":
+        """What a life of the WAL has left in the file once all was copied back: the one in `life`, up to `mark`."""
         pages: dict[int, bytes] = {}
         size = mark.header.page_size
-        with path.open("rb") as file:
-            for _, frame in _frames(file.fileno(), size, max(1, mark.frames + 1 - FRAMES_MAX), mark.frames):
+        with life.opened() as file:
+            for _, frame in _frames(file, size, max(1, mark.frames + 1 - FRAMES_MAX), mark.frames):
                 pages[_page(frame)] = bytes(frame[FRAME_HEADER_SIZE:])
         return cls({page: data for page, data in pages.items() if page <= mark.database_pages}, size)
 

@@ -12,8 +12,9 @@ from pathlib import Path
 
 from replication.database.shadow_wal import ShadowLostError, ShadowWAL
 from replication.database.tail import Mark, OverwrittenError, commits_after, copy_frames, has_frame, last_commit
-from replication.errors import DatabaseError
+from replication.errors import DatabaseError, LocalFileError
 from replication.position import INDEX_MAX, OFFSET_LIMIT_BYTES, Position
+from replication.space import Disk
 from replication.sqlite.checksum import WAL_HEADER_SIZE, Sums
 from replication.sqlite.wal import WALHeader
 from replication.sqlite.wal_index import WALIndex, WALIndexHeader
@@ -59,8 +60,8 @@ class LeftWAL:
         indexes = shadow.indexes(generation) if generation is not None else []
         if generation is None or inode is None or not indexes:
             return None
-        with shadow.path(generation, indexes[-1]).open("rb") as file:
-            return cls(inode, file.read(WAL_HEADER_SIZE))
+        with shadow.file(generation, indexes[-1]).opened() as file:
+            return cls(inode, os.pread(file, WAL_HEADER_SIZE, 0))
 
     def is_at(self, path: Path) -> bool:
         """True if `path` is this WAL, in the same life."""
@@ -231,13 +232,11 @@ class Follower:
 
     def _copy_life(self, wal: int, counted: WALIndexHeader) -> None:
         """Copy up to what counts of the life that the WAL is in."""
-        header = _header(wal, counted)
-        if self.mark is None or counted.salts != self.mark.header.salts:
-            self._enter_life(header)
-        elif header != self.mark.header:
-            raise OverwrittenError("the header is not that of the life that was copied")
         mark = self.mark
-        assert mark is not None
+        if mark is None or counted.salts != mark.header.salts:
+            mark = self._enter_life(_header(wal, counted))
+        elif os.pread(wal, WAL_HEADER_SIZE, 0) != mark.header.pack():
+            raise OverwrittenError("the header is not that of the life that was copied")
         if counted.end < mark.offset:
             raise ContinuityLostError(OVERTAKEN)
         if counted.end > OFFSET_LIMIT_BYTES - 1:
@@ -249,7 +248,7 @@ class Follower:
             )
         self._append(wal, mark, counted.end, counted.sums)
 
-    def _enter_life(self, header: WALHeader) -> None:
+    def _enter_life(self, header: WALHeader) -> Mark:
         """The WAL was restarted: go on in the next index, unless nothing was ever copied into this one."""
         mark = self.mark
         if not self._may_restart:
@@ -267,8 +266,10 @@ class Follower:
                 reached("shadow: index sealed")
                 self.index += 1
         self.mark = Mark.start(header)
+        return self.mark
 
     def _append(self, wal: int, mark: Mark, end: int, sums: Sums) -> None:
+        self._leave_room(end - mark.offset)
         with self._shadow.append(self.generation, self.index) as shadow:
 
             def sink(offset: int, frames: memoryview) -> None:
@@ -281,6 +282,16 @@ class Follower:
             if after.offset != mark.offset:
                 reached("shadow: frames written")
         self.mark = after
+
+    def _leave_room(self, size: int) -> None:
+        """Raise LocalFileError if a copy of so many bytes would take the end of the disk, which others need."""
+        disk = Disk.of(self._shadow.meta_path) if size else None
+        if disk is not None and not disk.holds(size):
+            raise LocalFileError(
+                f"no space left for the shadow WAL at {self._shadow.path(self.generation, self.index)}: "
+                f"{size / 1e6:,.1f} MB are to be copied, and {disk.free / 1e6:,.1f} MB are free, the last of which are "
+                "left to the application; free some, replication goes on by itself"
+            )
 
     def _was_whole(self, counted: WALIndexHeader) -> bool:
         """True if the life that is followed had ended where it was copied to, and nobody has written to the WAL since.

@@ -198,7 +198,7 @@ class Held:
         follower = self.follower
         assert follower is not None
         position, mark, hold = follower.position, follower.mark, self._hold
-        overlay = Overlay.read(shadow.path(position.generation, position.index), position.offset, hold.page_size)
+        overlay = Overlay.read(shadow.file(position.generation, position.index), position.offset, hold.page_size)
         pages = mark.database_pages if mark is not None and mark.frames else hold.page_count()
         kept = KeptPages(shadow, position, hold.page_size, pages)
         return Image(position, pages, hold.page_size, overlay, hold.read, self.files.written.size, check, kept)

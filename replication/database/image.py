@@ -10,13 +10,14 @@ end whether the files are still the ones that were followed.
 import mmap
 import os
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from replication.database.kept_pages import KeptPages, Pages
+from replication.database.local_folder import LocalFile
 from replication.errors import DatabaseError
 from replication.position import Position
 from replication.sqlite.checksum import FRAME_HEADER_SIZE, WAL_HEADER_SIZE
@@ -28,25 +29,25 @@ CHUNK_BYTES = 1 << 20
 class Overlay:
     """The newest version of each page in one shadow file up to an offset: page numbers ascending, and where."""
 
-    path: Path
+    file: LocalFile
     pages: NDArray[np.int64]
     offsets: NDArray[np.int64]
 
     @classmethod
-    def read(cls, path: Path, end: int, page_size: int) -> "Overlay":
-        """Look at every frame header of `path` before `end`; the file may grow meanwhile."""
+    def read(cls, file: LocalFile, end: int, page_size: int) -> "Overlay":
+        """Look at every frame header of `file` before `end`; the file may grow meanwhile."""
         frame_size = FRAME_HEADER_SIZE + page_size
         count = max(0, end - WAL_HEADER_SIZE) // frame_size
         if count == 0:
             empty = np.empty(0, dtype=np.int64)
-            return cls(path, empty, empty)
-        with path.open("rb") as file, mmap.mmap(file.fileno(), end, access=mmap.ACCESS_READ) as mapped:
+            return cls(file, empty, empty)
+        with file.opened() as shadow, mmap.mmap(shadow, end, access=mmap.ACCESS_READ) as mapped:
             rows = np.frombuffer(mapped, np.uint8, count * frame_size, WAL_HEADER_SIZE).reshape(count, frame_size)
             numbers = rows[:, :4].copy().view(">u4").astype(np.int64).reshape(count)
             del rows
         pages, last = np.unique(numbers[::-1], return_index=True)
         offsets = WAL_HEADER_SIZE + (count - 1 - last) * frame_size + FRAME_HEADER_SIZE
-        return cls(path, pages, offsets.astype(np.int64))
+        return cls(file, pages, offsets.astype(np.int64))
 
 
 class Image:
@@ -75,6 +76,8 @@ class Image:
         self._file_pages = file_bytes // page_size
         self._check = check
         self._kept = kept
+        self.ended = ""
+        """Why it must not go on, once that is so."""
         self._done = 0
         """Pages up to this one were read, and may change; none of them is read twice."""
 
@@ -92,9 +95,11 @@ class Image:
         assert not self._done, "an image is read once"
         overlay, page_size = self._overlay, self.page_size
         pages_per_chunk = max(1, CHUNK_BYTES // page_size)
-        shadow = os.open(overlay.path, os.O_RDONLY | os.O_CLOEXEC) if len(overlay.pages) else -1
-        try:
+        with ExitStack() as stack:
+            shadow = stack.enter_context(overlay.file.opened()) if len(overlay.pages) else -1
             for first in range(1, self.pages + 1, pages_per_chunk):
+                if self.ended:
+                    raise DatabaseError(f"the snapshot took too long and was ended, and is tried again: {self.ended}")
                 count = min(pages_per_chunk, self.pages + 1 - first)
                 low, high = np.searchsorted(overlay.pages, (first, first + count))
                 data = self._read(first, count) if high - low < count else bytes(count * page_size)
@@ -108,9 +113,6 @@ class Image:
                     patched[start : start + page_size] = os.pread(shadow, page_size, int(offset))
                 yield bytes(patched)
             self._check()
-        finally:
-            if shadow >= 0:
-                os.close(shadow)
 
     def keep(self, end: Position) -> None:
         """Keep what frames up to `end` may write over or cut off: before anybody may copy them back.

@@ -6,14 +6,12 @@ with the process. It leaves to the caller which pages are still needed, and what
 """
 
 import os
-import tempfile
 from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import IO
 
 import numpy as np
 from numpy.typing import NDArray
 
+from replication.database.local_folder import LocalFile
 from replication.database.shadow_wal import ShadowWAL
 from replication.position import Position
 from replication.sqlite.format import FRAME_HEADER_SIZE, WAL_HEADER_SIZE
@@ -45,7 +43,7 @@ class KeptPages:
         """Up to here the frames of the shadow WAL were looked at."""
         self._smallest = pages
         """The database was never smaller since: what is beyond is cut off by a checkpoint."""
-        self._file: IO[bytes] | None = None
+        self._descriptor = -1
         # Replaced as a whole, so that a reader sees pages and places that belong together.
         self._table: tuple[Pages, NDArray[np.int64]] = (np.empty(0, np.int64), np.empty(0, np.int64))
         self.failed = ""
@@ -77,11 +75,10 @@ class KeptPages:
         low, high = np.searchsorted(pages, (first, first + len(data) // size))
         if low == high:
             return data
-        assert self._file is not None
         patched = bytearray(data)
         for page, place in zip(pages[low:high], places[low:high], strict=True):
             start = (int(page) - first) * size
-            patched[start : start + size] = os.pread(self._file.fileno(), size, int(place) * size)
+            patched[start : start + size] = os.pread(self._descriptor, size, int(place) * size)
         return bytes(patched)
 
     def holds(self, page: int) -> bool:
@@ -92,8 +89,9 @@ class KeptPages:
 
     def close(self) -> None:
         """The image ended."""
-        if self._file is not None:
-            self._file.close()
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
 
     def _changed(self, end: Position) -> tuple[Pages, int]:
         """Pages in frames since the last look, and those that the database lost meanwhile; its smallest size."""
@@ -101,9 +99,9 @@ class KeptPages:
         found: list[Pages] = []
         for index in range(start.index, end.index + 1):
             first = start.offset if index == start.index else 0
-            path = self._shadow.path(start.generation, index)
-            last = end.offset if index == end.index else path.stat().st_size
-            for pages, size in self._frames(path, max(first, WAL_HEADER_SIZE), last):
+            file = self._shadow.file(start.generation, index)
+            last = end.offset if index == end.index else self._shadow.size(start.generation, index)
+            for pages, size in self._frames(file, max(first, WAL_HEADER_SIZE), last):
                 found.append(pages)
                 smallest = min(smallest, size)
         if (self._smallest - smallest) * self._page_size > KEPT_PAGES_BYTES_MAX:
@@ -111,18 +109,18 @@ class KeptPages:
         found.append(np.arange(smallest + 1, self._smallest + 1, dtype=np.int64))
         return np.unique(np.concatenate(found)), smallest
 
-    def _frames(self, path: Path, start: int, end: int) -> Iterator[tuple[Pages, int]]:
+    def _frames(self, file: LocalFile, start: int, end: int) -> Iterator[tuple[Pages, int]]:
         """The pages of frames in one shadow file, some at a time, and the smallest size that a commit there gives."""
         frame_size = FRAME_HEADER_SIZE + self._page_size
         at_once = max(1, _READ_BYTES // frame_size) * frame_size
         if start >= end:
             return
-        with path.open("rb") as file:
+        with file.opened() as descriptor:
             for offset in range(start, end, at_once):
                 wanted = min(at_once, end - offset)
-                data = os.pread(file.fileno(), wanted, offset)
+                data = os.pread(descriptor, wanted, offset)
                 if len(data) < wanted:
-                    raise CannotKeepError(f"{path} was cut by another program")
+                    raise CannotKeepError(f"{file} was cut by another program")
                 rows = np.frombuffer(data, np.uint8).reshape(-1, frame_size)
                 heads = rows[:, :8].copy().view(">u4").astype(np.int64)
                 commits = heads[:, 1][heads[:, 1] > 0]
@@ -139,12 +137,11 @@ class KeptPages:
         disk = os.statvfs(self._shadow.meta_path)
         if disk.f_bavail * disk.f_frsize < len(pages) * size + FREE_BYTES_MIN:
             raise CannotKeepError(f"there is no room in {self._shadow.meta_path}")
-        if self._file is None:
-            # Where it has a name for a moment, the next start removes what a kill leaves.
-            self._file = tempfile.TemporaryFile(dir=self._shadow.meta_path, suffix=".tmp", buffering=0)  # noqa: SIM115
+        if self._descriptor < 0:
+            self._descriptor = self._shadow.folder.nameless()
         place = len(known)
         for first, count in _runs(pages, max(1, _READ_BYTES // size)):
-            _write(self._file.fileno(), read(first, count), place * size)
+            _write(self._descriptor, read(first, count), place * size)
             place += count
         # From here on whoever reads finds them.
         both = np.concatenate((known, pages))

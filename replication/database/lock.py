@@ -4,18 +4,22 @@ The lock is the kernel's (flock), so a crash lets go of it; the text in it only 
 The file lies at the top of the meta folder, where Litestream leaves files it does not know alone.
 """
 
+import errno
 import fcntl
 import os
 import time
 from pathlib import Path
 
+from replication.database import handover
+from replication.database.local_folder import LOCK_NAME, LocalFolder
 from replication.errors import DatabaseLockedError, LocalFileError
 from replication.steps import reached
 
-LOCK_NAME = "litestream-tui.lock"
 LOOK_SECONDS_MAX = 0.1
 """How long one who only asks for the holder may have the lock, at the very most."""
 _TEXT_SIZE_MAX = 400
+_READER_LOOK_SECONDS = 0.005
+"""Between two looks whether who takes over has begun to read."""
 
 
 class EngineLock:
@@ -33,22 +37,26 @@ class EngineLock:
         """Bytes of the database file, and when it was written to, in nanoseconds."""
         self.previous_end = fields.get("end", "")
         """Where copying had come to at an orderly end; "" after any other."""
+        self.handed_to = _number(fields.get("handed", ""))
+        """Which reader was there before the last holder copied for the last time; None if it handed over to none."""
+        self.ends = False
+        """True once it was said that this holder is about to let go."""
 
     @classmethod
     def take(cls, meta_path: Path, database_path: Path) -> "EngineLock":
         """Lock `meta_path`, which exists; raise DatabaseLockedError, naming the holder, if it is taken."""
         path = meta_path / LOCK_NAME
         try:
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            descriptor = LocalFolder(meta_path).open_private(LOCK_NAME, os.O_RDWR | os.O_CREAT)
         except OSError as error:
-            raise LocalFileError(f"cannot open the lock file {path}: {error.strerror}") from None
+            advice = ""
+            if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+                advice = f"; give this user write permission on {meta_path}, or name another folder with meta-path"
+            raise LocalFileError(f"cannot open the lock file {path}: {error.strerror}{advice}") from None
         if not _lock(descriptor):
             fields = _read(descriptor)
             os.close(descriptor)
-            raise DatabaseLockedError(
-                f"{database_path} is replicated already by litestream-tui, pid {fields.get('pid', 'unknown')}; "
-                "stop that one first, or watch it instead"
-            ) from None
+            raise DatabaseLockedError(database_path, fields.get("pid", "unknown"))
         lock = cls(path, descriptor, _read(descriptor))
         lock._write()
         return lock
@@ -64,20 +72,36 @@ class EngineLock:
             return True
         return (found.st_dev, found.st_ino) == self._identity
 
-    def describe(self, inode: int, wal_inode: int, written: tuple[int, int], end: str = "") -> None:
+    def describe(
+        self, inode: int, wal_inode: int, written: tuple[int, int], end: str = "", handed_to: int | None = None
+    ) -> None:
         """Write down which file of that path, as last written to, and which WAL beside it the generation belongs to.
 
-        `end` is where copying has come to, at an orderly end.
+        `end` is where copying has come to, at an orderly end, and `handed_to` who was reading before that.
         """
         self.previous_inode, self.previous_wal_inode, self.previous_written = inode, wal_inode, written
         self.previous_end = end
-        self._write()
+        self._write(handed_to)
+
+    def announce_end(self) -> None:
+        """Say that we are about to let go, to the engine that waits for that."""
+        self.ends = True
+        handover.announce_end(self._descriptor)
+
+    def wait_for_reader(self, deadline: float) -> int | None:
+        """Who takes over, once it reads the database; None if nobody waits, or not by `deadline` (time.monotonic)."""
+        while self.ends and handover.somebody_waits(self._descriptor):
+            token = handover.token_of_reader(self._descriptor)
+            if token is not None or time.monotonic() >= deadline:
+                return token
+            time.sleep(_READER_LOOK_SECONDS)
+        return None
 
     def release(self) -> None:
         """Let go; the file stays, since removing it would race with the next holder."""
         os.close(self._descriptor)
 
-    def _write(self) -> None:
+    def _write(self, handed_to: int | None = None) -> None:
         lines = [f"pid {os.getpid()}\n"]
         if self.previous_inode is not None:
             lines.append(f"inode {self.previous_inode}\n")
@@ -87,6 +111,8 @@ class EngineLock:
             lines.append("size {}\nwritten {}\n".format(*self.previous_written))
         if self.previous_end:
             lines.append(f"end {self.previous_end}\n")
+        if handed_to is not None:
+            lines.append(f"handed {handed_to}\n")
         text = "".join(lines).encode()
         os.pwrite(self._descriptor, text, 0)
         reached("lock: written")
@@ -100,7 +126,7 @@ def holder(meta_path: Path) -> int | None:
     """
     path = meta_path / LOCK_NAME
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        descriptor = LocalFolder(meta_path).open_private(LOCK_NAME, os.O_RDONLY)
     except FileNotFoundError:
         return None
     except OSError as error:

@@ -6,22 +6,18 @@ is synced to disk. It leaves to the caller when to write, and that only the hold
 """
 
 import json
-import os
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from replication.database.local_folder import NOTEBOOK_NAME, LocalFolder
 from replication.position import Position
 from replication.scrub import scrub
 from replication.status import DatabaseStatus, ReplicaStatus, Verification
-from replication.steps import reached
 
-NOTEBOOK_NAME = "litestream-tui.status.json"
 NOTE_SECONDS_MIN = 5.0
 """One database's notes are written no more often than this."""
-NOTEBOOK_BYTES_MAX = 1 << 20
-"""A file larger than this is none of ours."""
 _OUTCOMES = ("ok", "failed", "inconclusive")
 
 
@@ -63,7 +59,7 @@ class Notebook:
     """The notes of one database. Used by one thread at a time."""
 
     def __init__(self, meta_path: Path) -> None:
-        self._path = meta_path / NOTEBOOK_NAME
+        self._folder = LocalFolder(meta_path)
         self.latest = load(meta_path)
         """As it was last written, by this engine or the one before."""
 
@@ -72,13 +68,8 @@ class Notebook:
         fresh = _note(status, self.latest, now, pid)
         if replace(fresh, time=self.latest.time) == self.latest:
             return False
-        temporary = self._path.with_name(NOTEBOOK_NAME + ".new")
         with suppress(OSError):
-            flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
-            with open(os.open(temporary, flags, 0o600), "w", encoding="ascii") as file:  # noqa: PTH123 (its mode is set)
-                file.write(json.dumps(asdict(fresh)) + "\n")
-            reached("notes: written")
-            temporary.replace(self._path)
+            self._folder.write(NOTEBOOK_NAME, f"{json.dumps(asdict(fresh))}\n".encode(), "notes: written")
             self.latest = fresh
             return True
         return False
@@ -87,10 +78,7 @@ class Notebook:
 def load(meta_path: Path) -> DatabaseNote:
     """The notes in a meta folder; empty if there are none, or none that can be believed."""
     with suppress(OSError, ValueError, TypeError, KeyError, AttributeError):
-        with (meta_path / NOTEBOOK_NAME).open("rb") as file:
-            data = file.read(NOTEBOOK_BYTES_MAX + 1)
-        if len(data) <= NOTEBOOK_BYTES_MAX:
-            return _database(json.loads(data))
+        return _database(json.loads(LocalFolder(meta_path).read(NOTEBOOK_NAME)))
     return DatabaseNote()
 
 

@@ -5,13 +5,13 @@ its order among those that the replica has be left to clocks.
 """
 
 import json
-import os
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-ORIGIN_NAME = "litestream-tui.json"
+from replication.database.local_folder import ORIGIN_NAME, LocalFolder
+
 EARLIER_MAX = 64
 """Generations named besides the one before; each takes 17 bytes of a note."""
 
@@ -39,16 +39,13 @@ class Origin:
     def save(self, meta_path: Path) -> None:
         """Write it down; a private file that Litestream leaves alone. Losing it loses words, no data."""
         with suppress(OSError):
-            flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
-            # Whatever the umask: nobody else may change the reason that is shown.
-            with open(os.open(meta_path / ORIGIN_NAME, flags, 0o600), "w") as file:  # noqa: PTH123 (its mode is set)
-                file.write(json.dumps(asdict(self)) + "\n")
+            LocalFolder(meta_path).write(ORIGIN_NAME, f"{json.dumps(asdict(self))}\n".encode())
 
     @classmethod
     def load(cls, meta_path: Path, generation: str) -> "Origin":
         """What is known of `generation`: one that Litestream began has no reason here."""
         with suppress(OSError, ValueError, TypeError):
-            origin = cls(**json.loads((meta_path / ORIGIN_NAME).read_text()))
+            origin = cls(**json.loads(LocalFolder(meta_path).read(ORIGIN_NAME)))
             if origin.generation == generation:
                 return replace(origin, earlier=tuple(str(name) for name in origin.earlier)[:EARLIER_MAX])
         return cls(generation, "", "", "")

@@ -17,6 +17,7 @@ from pathlib import Path
 from replication.database.continuity import last_commit as last_commit_in
 from replication.database.copied_back import CopiedBack, commits_counted_after, is_of_this_life
 from replication.database.follower import ContinuityLostError
+from replication.database.local_folder import LocalFile
 from replication.database.tail import Mark
 from replication.sqlite.errors import DatabaseBusyError
 from replication.sqlite.hold import Hold
@@ -161,7 +162,7 @@ class SourceFiles:
             return True
         return self._holds(index, COMPARED_FRAMES_FIRST)
 
-    def were_left_alone(self, known: Written | None, mark: Mark, life_before: Path, exact: bool) -> bool:
+    def were_left_alone(self, known: Written | None, mark: Mark, life_before: LocalFile, exact: bool) -> bool:
         """True if only SQLite wrote to the file since it was `known`; `mark` is where the life that goes on ends.
 
         `life_before` is the shadow file of the life before that one, if it is still there. With `exact` the file was
@@ -181,7 +182,7 @@ class SourceFiles:
                 return False
         raise DatabaseBusyError(f"{self._path} is checkpointed without a pause; trying again")
 
-    def _looks_left_alone(self, index: WALIndexHeader, mark: Mark, life_before: Path) -> bool:
+    def _looks_left_alone(self, index: WALIndexHeader, mark: Mark, life_before: LocalFile) -> bool:
         if index.frames and index.salts != mark.header.salts:
             # Another life, which the copy tells.
             return True
@@ -190,7 +191,7 @@ class SourceFiles:
         with suppress(FileNotFoundError), self._wal_path.open("rb") as wal:
             if not index.frames:
                 # A restart was published, so all of the life that the WAL still holds had been copied back.
-                return CopiedBack.whole(self._wal_path, mark).is_in(self._hold.read)
+                return CopiedBack.whole(LocalFile.at(self._wal_path), mark).is_in(self._hold.read)
             if (end := last_commit_in(life_before)) is not None and end.frames:
                 left = CopiedBack.whole(life_before, end)
                 if index.attempted > index.backfilled:

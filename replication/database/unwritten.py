@@ -9,10 +9,9 @@ from contextlib import suppress
 from pathlib import Path
 
 from replication.database.image import Image
+from replication.database.local_folder import PROOF_NAME, LocalFolder
 from replication.position import Position
 from replication.storage import container
-
-PROOF_NAME = "litestream-tui.digest"
 
 
 def remember(meta_path: Path, position: Position, path: Path, checksum: str) -> None:
@@ -22,13 +21,13 @@ def remember(meta_path: Path, position: Position, path: Path, checksum: str) -> 
     after commits, with which nobody asks for this any more. Losing it costs a snapshot, no data.
     """
     with suppress(OSError):
-        (meta_path / PROOF_NAME).write_text(f"{position} {_mark(path)} {checksum}\n")
+        LocalFolder(meta_path).write(PROOF_NAME, f"{position} {_mark(path)} {checksum}\n".encode())
 
 
 def is_unchanged(image: Image, path: Path, meta_path: Path) -> bool:
     """True if the database at `path` is as it was kept for the position of `image`; reads all of it only then."""
     try:
-        position, mark, kept = (meta_path / PROOF_NAME).read_text().split()
+        position, mark, kept = LocalFolder(meta_path).read(PROOF_NAME).decode().split()
         if (position, mark) != (str(image.position), _mark(path)):
             return False
     except (OSError, ValueError):

@@ -32,8 +32,9 @@ class Watcher:
         self._names: dict[int, dict[str, Callable[[], None]]] = {}
         self._lock = threading.Lock()
         self._stop = threading.Event()
-        self._inotify = _open_inotify()
-        self._wake = os.eventfd(0) if self._inotify is not None else -1
+        self._told: set[tuple[int, Path | None]] = set()
+        """What was said of errors: which, and of which database, None for all."""
+        self._inotify, self._wake = self._open()
         self._thread: threading.Thread | None = None
         if self._inotify is not None:
             self._thread = threading.Thread(target=self._watch, name="watcher", daemon=True)
@@ -58,15 +59,39 @@ class Watcher:
                 # It may be a link, which may be made to lead elsewhere.
                 self._add(database.parent, (database.name,), changed)
         except OSError as error:
-            if error.errno != errno.ENOENT:
-                self._events.emit(
-                    "warning",
-                    "changes are only seen at the monitor interval",
-                    database=str(database),
-                    error=f"inotify: {error.strerror}",
+            if error.errno == errno.ENOSPC:
+                self._tell(
+                    error,
+                    "no inotify watch is left to this user (fs.inotify.max_user_watches): databases that came "
+                    "too late are looked at once in their monitor-interval",
                 )
+            elif error.errno != errno.ENOENT:
+                self._tell(error, "changes are only seen at the monitor interval", database)
             return False
         return True
+
+    def _open(self) -> tuple[Any, int]:
+        """An inotify instance, and what wakes the thread that reads it; None and -1 where there is none to be had."""
+        inotify = None
+        try:
+            inotify = _open_inotify()
+            return inotify, os.eventfd(0) if inotify is not None else -1
+        except OSError as error:
+            if inotify is not None:
+                inotify.close()
+            # EMFILE is said of both limits.
+            self._tell(
+                error,
+                "the kernel has no inotify instance left for this user (fs.inotify.max_user_instances), or no "
+                "descriptor for this process (ulimit -n): every database is looked at once in its monitor-interval",
+            )
+            return None, -1
+
+    def _tell(self, error: OSError, words: str, database: Path | None = None) -> None:
+        """Say it once."""
+        if (error.errno or 0, database) not in self._told:
+            self._told.add((error.errno or 0, database))
+            self._events.emit("warning", words, database=str(database or ""), error=f"inotify: {error.strerror}")
 
     def close(self, timeout_seconds: float) -> bool:
         """Stop; False if the thread did not end in time."""
@@ -132,12 +157,9 @@ def _mask_gone() -> int:
 
 
 def _open_inotify() -> Any:
-    """An inotify instance, or None where the system has none to give."""
+    """An inotify instance, or None where the system has no such thing. Raises OSError."""
     if sys.platform != "linux":
         return None
     from inotify_simple import INotify
 
-    try:
-        return INotify()
-    except OSError:
-        return None
+    return INotify()

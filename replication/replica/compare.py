@@ -7,6 +7,7 @@ so that nothing may follow in this one.
 """
 
 import os
+from collections.abc import Callable
 from contextlib import suppress
 
 from replication.database.database import Database
@@ -17,6 +18,7 @@ from replication.storage.container import Note
 from replication.storage.names import segment_name
 from replication.storage.replica_client import ReplicaClient, closing_iterator
 
+Told = Callable[[Note | None], None]
 READS_OF_DAMAGED = 2
 """So often an object is read before it is called damaged: a bit may flip on its way to us."""
 
@@ -33,10 +35,13 @@ class DivergedError(Exception):
         self.other = other
 
 
-def compare(client: ReplicaClient, database: Database, name: str, here: Position, start: Position) -> int | None:
+def compare(
+    client: ReplicaClient, database: Database, name: str, here: Position, start: Position, told: Told
+) -> int | None:
     """Where the segment that begins at `start` ends, its bytes being those of the shadow WAL; None if it is torn.
 
-    `start` itself is the answer for an end mark. Raises DivergedError, ObjectNotFoundError, StorageError.
+    `start` itself is the answer for an end mark. `told` gets the note of what is read. Raises DivergedError,
+    ObjectNotFoundError, StorageError.
     """
     end = database.end(here, start.generation, start.index)
     if end == 0:
@@ -50,23 +55,19 @@ def compare(client: ReplicaClient, database: Database, name: str, here: Position
         raise _other_wal(client, name, start)
     for _ in range(READS_OF_DAMAGED):
         with suppress(CorruptObjectError):
-            offset = _same_until(client, database, name, start, end)
+            offset = _same_until(client, database, name, start, end, told)
             # Nothing is there of which an index could begin: it is written anew, as if it were torn.
             return offset if offset or start.offset else None
     return None
 
 
-def _same_until(client: ReplicaClient, database: Database, name: str, start: Position, end: int) -> int:
-    descriptor = os.open(database.shadow.path(start.generation, start.index), os.O_RDONLY | os.O_CLOEXEC)
-    offset = start.offset
-    try:
-        with closing_iterator(client.read(segment_name(start))) as pieces:
-            for piece in pieces:
-                if offset + len(piece) > end or os.pread(descriptor, len(piece), offset) != piece:
-                    raise _other_wal(client, name, start)
-                offset += len(piece)
-    finally:
-        os.close(descriptor)
+def _same_until(client: ReplicaClient, database: Database, name: str, start: Position, end: int, told: Told) -> int:
+    offset, shadow = start.offset, database.shadow.file(start.generation, start.index)
+    with shadow.opened() as descriptor, closing_iterator(client.read(segment_name(start), told)) as pieces:
+        for piece in pieces:
+            if offset + len(piece) > end or os.pread(descriptor, len(piece), offset) != piece:
+                raise _other_wal(client, name, start)
+            offset += len(piece)
     if offset == start.offset and 0 < offset < end:
         raise diverged(client, segment_name(start), f"replica {name} holds the end of an index that goes on here")
     return offset

@@ -12,9 +12,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-DISOWNED_NAME = "litestream-tui.others.json"
-DISOWNED_BYTES_MAX = 1 << 20
-"""A file larger than this is none of ours."""
+from replication.database.local_folder import DISOWNED_NAME, LocalFolder
+
 _writing = threading.Lock()
 """The replicas of one database share a file."""
 
@@ -58,18 +57,12 @@ def _table(known: dict[str, Any], name: str) -> dict[str, Any]:
 
 def _load(meta_path: Path) -> dict[str, Any]:
     with suppress(OSError, ValueError, RecursionError):
-        with (meta_path / DISOWNED_NAME).open("rb") as file:
-            known = json.loads(file.read(DISOWNED_BYTES_MAX))
+        known = json.loads(LocalFolder(meta_path).read(DISOWNED_NAME))
         if isinstance(known, dict):
             return known
     return {}
 
 
 def _write(meta_path: Path, known: dict[str, Any]) -> None:
-    path = meta_path / DISOWNED_NAME
-    temporary = path.with_name(DISOWNED_NAME + ".tmp")
-    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
     with suppress(OSError):
-        with open(os.open(temporary, flags, 0o600), "w", encoding="ascii") as file:  # noqa: PTH123 (its mode is set)
-            file.write(json.dumps(known) + "\n")
-        temporary.replace(path)
+        LocalFolder(meta_path).write(DISOWNED_NAME, f"{json.dumps(known)}\n".encode())

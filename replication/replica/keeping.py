@@ -11,17 +11,20 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from replication.database.database import Emit
-from replication.errors import CorruptObjectError, ObjectNotFoundError
+from replication.errors import CorruptObjectError, ObjectNotFoundError, StorageError
 from replication.position import Position
 from replication.replica.holdings import Holdings, HoldingsReader
 from replication.replica.proof import Expected, Proof, prove
 from replication.replica.retention import expired, lost_of_window, snapshot_needed
 from replication.replica.store_clock import StoreClock
+from replication.replica.succession import Succession
 from replication.steps import reached
 from replication.storage.replica_client import ReplicaClient
 
 PROBES_MAX = 16
 """So many objects that a listing lacks are looked for by name."""
+LATE_LOOKS_MAX = 3
+"""So many looks in a row may find listings late; after that they are called broken, which a restore would find out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +52,20 @@ class Keeping:
         self._emit = emit
         self._monotonic = monotonic
         self._reader = HoldingsReader(client)
+        self._succession = Succession(client)
+        self._late_looks = 0
+
+    def look_anew(self) -> None:
+        """Others may have written and removed since the last look: nothing of what is there is known."""
+        self.expected.forget()
+        self._succession.forget()
 
     def look(self, generation: str = "") -> list[Holdings]:
-        """List the place, or only one generation. Raises StorageError, PlaceLostError."""
-        found = [self._reader.of(generation)] if generation else self._reader.all()
+        """List the place, or only one generation, found as a restore finds it. Raises StorageError, PlaceLostError."""
+        if generation:
+            found = [self._reader.of(generation)] if generation in self._client.generations() else []
+        else:
+            found = self._reader.all()
         # A disk that is away has not lost anything, and one that goes while it is listed neither.
         self._client.storage.check_place()
         return found
@@ -60,15 +73,27 @@ class Keeping:
     def prove(self, holdings: Sequence[Holdings], position: Position, removed_by_rule: bool = False) -> Proof | None:
         """Say whether the newest position is restorable; None if the listing is late, which the next look will tell.
 
-        With `removed_by_rule` somebody else is expected to remove what is old. Raises StorageError.
+        With `removed_by_rule` somebody else is expected to remove what is old. Raises StorageError, also if listings
+        stay late.
         """
         listed = next((held for held in holdings if held.generation == position.generation), None)
         held = listed or Holdings(position.generation, (), ())
+        for lost in self._succession.look(held):
+            self.expected.segment(lost)
         proof = prove(held, position, self.expected)
         # None of them may be there: one that is says that this listing is late.
         asked = list(dict.fromkeys([*proof.missing[:PROBES_MAX], *proof.absent[:PROBES_MAX]]))
-        if any(self._is_there(name) for name in asked):
-            self._emit("debug", "listing is late", object=asked[0])
+        late = next((name for name in asked if self._is_there(name)), "")
+        self._late_looks = self._late_looks + 1 if late else 0
+        if late:
+            self._emit("debug", "listing is late", object=late)
+            self._succession.forget()
+            if self._late_looks >= LATE_LOOKS_MAX:
+                raise StorageError(
+                    f"{self._client.address} does not list {late}, which is there, after {self._late_looks} looks. "
+                    "A restore finds what it needs by listings (ListObjectsV2 with prefix and delimiter), so nothing "
+                    "can be restored from here until they show it. Look for what the store says of them, or use another"
+                )
             return None
         self._client.storage.check_place()
         if not proof.restorable or (proof.absent and not self.standing.broken):

@@ -11,8 +11,10 @@ from dataclasses import dataclass
 from replication.database.database import Database
 from replication.errors import CorruptObjectError, DatabaseError, ObjectNotFoundError, StorageError
 from replication.position import Position
-from replication.replica.compare import DivergedError, check_snapshot, compare, diverged
+from replication.replica.compare import DivergedError, Told, check_snapshot, compare, diverged
+from replication.replica.numbers import Number, noted
 from replication.replica.remembered import remembered
+from replication.storage.container import Note
 from replication.storage.names import SegmentInfo, SnapshotInfo, segment_name, snapshot_name
 from replication.storage.replica_client import ReplicaClient
 
@@ -22,11 +24,15 @@ PROBED_INDEXES = 2
 
 @dataclass(frozen=True, slots=True)
 class Recovered:
-    """The replica goes on from `position`; the first segment of that index must reach `floor` at least."""
+    """The replica goes on from `position`; the first segment of that index must reach `floor` at least.
+
+    `number` is that of the object to be written there; None if counting begins with it.
+    """
 
     position: Position
     floor: int
     snapshot_time: float
+    number: Number | None = None
 
 
 def recover(client: ReplicaClient, database: Database, name: str, generation: str) -> Recovered | None:
@@ -46,30 +52,44 @@ def recover(client: ReplicaClient, database: Database, name: str, generation: st
     snapshot = snapshots[-1]
     snapshot_time = snapshot.created.timestamp()
     last = segments[-1] if segments else None
+    seen: list[Note | None] = []
+    """The notes of the segments that were read, the last one's at the end."""
+    if last is not None and last.index < snapshot.index and not database.end(here, generation, last.index):
+        # It has begun anew with this snapshot, and what is between the two is nowhere.
+        floor = _floor(client, database, name, snapshot)
+        if floor:
+            _check_history(client, database, name, here, snapshot, floor)
+            return Recovered(Position(generation, snapshot.index, 0), floor, snapshot_time)
     # WAL of a later index was cut with no regard to it.
     floor = _floor(client, database, name, snapshot) if last is None or last.index <= snapshot.index else 0
     if last is None or last.index < snapshots[0].index:
         position = Position(generation, snapshot.index, 0)
     else:
-        offset = compare(client, database, name, here, last.position)
+        offset = compare(client, database, name, here, last.position, seen.append)
         if offset is None:
             # A torn upload: the segment is written again from its start.
             if last.index == snapshot.index and last.offset == 0:
                 _check_history(client, database, name, here, snapshot, floor)
-            return Recovered(last.position, floor if last.index == snapshot.index else 0, snapshot_time)
+            floor = floor if last.index == snapshot.index else 0
+            return Recovered(last.position, floor, snapshot_time, noted(seen[-1]) if seen else None)
         if offset == last.offset:
             _check_before_mark(client, database, name, here, segments)
         position = Position(generation, last.index, offset)
-    position = _past_unlisted(client, database, name, here, position)
+    newest, position = _past_unlisted(
+        client, database, name, here, last.position if last else None, position, seen.append
+    )
+    number = noted(seen[-1]) if seen else None
+    if number is not None and newest != position:
+        number = number.following
     if position.index == snapshot.index:
         if position.offset == 0:
             _check_history(client, database, name, here, snapshot, floor)
-            return Recovered(position, floor, snapshot_time)
+            return Recovered(position, floor, snapshot_time, number)
         if position.offset < floor:
             raise DivergedError(f"replica {name} lacks WAL that its newest snapshot holds")
     if position.index + 1 < snapshot.index:
         raise DivergedError(f"replica {name} lacks WAL before its newest snapshot")
-    return Recovered(position, 0, snapshot_time)
+    return Recovered(position, 0, snapshot_time, number)
 
 
 def _check_before_mark(
@@ -81,7 +101,7 @@ def _check_before_mark(
     """
     mark = segments[-1]
     before = next((item for item in reversed(segments[:-1]) if item.index == mark.index), None)
-    if before is None or compare(client, database, name, here, before.position) != mark.offset:
+    if before is None or compare(client, database, name, here, before.position, lambda _: None) != mark.offset:
         raise diverged(client, mark.name, f"replica {name} has nothing that proves whose the end of an index is")
 
 
@@ -148,9 +168,15 @@ def _refuse_late_listing(client: ReplicaClient, database: Database, generation: 
 
 
 def _past_unlisted(
-    client: ReplicaClient, database: Database, name: str, here: Position, position: Position
-) -> Position:
-    """Where the segments end that follow `position` in the replica though they were not listed.
+    client: ReplicaClient,
+    database: Database,
+    name: str,
+    here: Position,
+    newest: Position | None,
+    position: Position,
+    told: Told,
+) -> tuple[Position | None, Position]:
+    """The newest object, and where it ends, of those that follow `position` in the replica though they were not listed.
 
     To begin one of them anew, and longer, would leave those after it in the way of every restore.
     """
@@ -159,13 +185,13 @@ def _past_unlisted(
         end = database.end(here, position.generation, position.index)
         if not end:
             # Nothing is here that could be written there.
-            return position
+            return newest, position
         if position.offset >= end and database.end(here, position.generation, position.index + 1):
             following = Position(position.generation, position.index + 1, 0)
         try:
-            offset = compare(client, database, name, here, following)
+            offset = compare(client, database, name, here, following, told)
         except ObjectNotFoundError:
-            return position
+            return newest, position
         if offset is None or offset == following.offset:
-            return following
-        position = Position(following.generation, following.index, offset)
+            return following, following
+        newest, position = following, Position(following.generation, following.index, offset)

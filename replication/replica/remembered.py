@@ -5,19 +5,15 @@ snapshot's own note says the same. Losing it costs a request, so nothing here ra
 """
 
 import json
-import os
 import threading
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from replication.database.local_folder import REMEMBERED_NAME, LocalFolder
 from replication.position import Position
-from replication.steps import reached
 from replication.storage.names import SnapshotInfo, snapshot_name
 
-REMEMBERED_NAME = "litestream-tui.snapshots.json"
-REMEMBERED_BYTES_MAX = 1 << 20
-"""A file larger than this is none of ours."""
 _writing = threading.Lock()
 """The replicas of one database share a file."""
 
@@ -48,23 +44,17 @@ def remembered(meta_path: Path, replica: str, snapshot: SnapshotInfo) -> Positio
 
 def _load(meta_path: Path) -> dict[str, Any]:
     with suppress(OSError, ValueError):
-        with (meta_path / REMEMBERED_NAME).open("rb") as file:
-            known = json.loads(file.read(REMEMBERED_BYTES_MAX))
+        known = json.loads(LocalFolder(meta_path).read(REMEMBERED_NAME))
         if isinstance(known, dict):
             return known
     return {}
 
 
 def _write(meta_path: Path, known: dict[str, Any]) -> None:
-    path = meta_path / REMEMBERED_NAME
-    temporary = path.with_name(REMEMBERED_NAME + ".tmp")
-    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
+    folder = LocalFolder(meta_path)
     try:
-        with open(os.open(temporary, flags, 0o600), "w", encoding="ascii") as file:  # noqa: PTH123 (its mode is set)
-            file.write(json.dumps(known) + "\n")
-        reached("remembered: written")
-        temporary.replace(path)
+        folder.write(REMEMBERED_NAME, f"{json.dumps(known)}\n".encode(), "remembered: written")
     except OSError:
         # What stayed may be of an older snapshot.
         with suppress(OSError):
-            path.unlink()
+            folder.remove(REMEMBERED_NAME)

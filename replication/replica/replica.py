@@ -9,20 +9,19 @@ It leaves to the caller when to run, and what to do about errors: all of them ar
 
 import threading
 import time
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Literal
 
-from replication.database import unwritten
+from replication.database import soundness, unwritten
 from replication.database.database import Database, Emit
 from replication.database.image import Image
 from replication.database.origin import Origin
 from replication.errors import (
     CorruptObjectError,
     DatabaseError,
-    IntegrityCheckError,
     LocalFileError,
     ObjectExistsError,
     ObjectNotFoundError,
@@ -34,42 +33,49 @@ from replication.errors import (
 )
 from replication.permissions import mode_beside
 from replication.position import Position
+from replication.replica.anew import LeftBehind
 from replication.replica.compare import DivergedError, check_snapshot
 from replication.replica.holdings import Holdings
 from replication.replica.keeping import Standing
 from replication.replica.lineage import lineage
+from replication.replica.numbers import Number
+from replication.replica.permit import Always, Permit
 from replication.replica.progress import Progress
 from replication.replica.recovery import recover
 from replication.replica.remembered import forget, remember
-from replication.replica.sender import NOTE_VERSION, Sender
+from replication.replica.sender import NOTE_VERSION
 from replication.replica.upload import local_files
 from replication.replica.validation import restored_digest, source_digest
 from replication.status import Upload, Verification
 from replication.steps import reached
-from replication.storage.names import snapshot_name
+from replication.storage.names import generation_prefix, snapshot_name
 from replication.storage.replica_client import ReplicaClient
 
 
-class Replica(Sender):
+class Replica(LeftBehind):
     """Used by one thread at a time, which its lock sees to; `position` and `progress` may be read by any."""
 
-    def __init__(self, name: str, client: ReplicaClient, database: Database, emit: Emit) -> None:
-        super().__init__(name, client, database, emit, lambda: time.monotonic())
+    def __init__(
+        self, name: str, client: ReplicaClient, database: Database, emit: Emit, permit: Permit | None = None
+    ) -> None:
+        super().__init__(name, client, database, emit, permit or Always(), lambda: time.monotonic())
         self.verified: Verification | None = None
         self.unproven = False
         """The place is to be listed once, for a generation began there."""
+        self._problems = soundness.recall(database.meta_path)
+        """What SQLite's check says of the database itself, as far as it is known."""
         self.snapshot_at = 0.0
         """When the newest snapshot was written, of time.monotonic; counts while progress.snapshot_time is known."""
-        self._sick = False
-        """What was restored last is what SQLite calls damaged."""
         self._lock = threading.Lock()
         self._wanted_after: int | None = None
         """A snapshot waits for an index after this one."""
+        self._swept = False
+        """What a run that was killed may have left of uploads was looked for."""
 
     @property
     def warning(self) -> str:
-        """What a person should know of others who write here, or nothing."""
-        return self._others.warning
+        """What a person should know of others who write here, or of the database itself; or nothing."""
+        return self._others.warning or soundness.words(self._problems)
 
     @property
     def progress(self) -> Progress:
@@ -95,36 +101,34 @@ class Replica(Sender):
 
         Raises StorageError, and whatever the database or the shadow WAL raise; the next call goes on.
         """
-        with self._lock, local_files():
-            before = self.progress.objects_written
+        before = self.progress.objects_written
+        with suppress(PausedError), self._turn():
             try:
                 self._send()
+                self._sweep_uploads()
                 here = self._database.position
                 if self._wanted_after is not None and here is not None and here.index != self._wanted_after:
                     self._snapshot()
             except DivergedError as diverged:
                 self._diverged(diverged)
-            except PausedError:
-                self._meter.gave_up()
             except PlaceLostError:
                 # What is there by the next try is looked at anew: nothing but what we wrote proves it to be ours.
-                self.position = None
+                self.position, self.failing = None, True
                 raise
-            return self.progress.objects_written > before
+            except StorageError:
+                self.failing = True
+                raise
+            self.failing = False
+        return self.progress.objects_written > before
 
-    def pause(self) -> None:
-        """Send nothing from now on; what is being written is broken off, and waited for. Others may write here then."""
-        self._paused.set()
+    def let_go(self) -> None:
+        """Nothing is under way here, and others may write from now on: where it stands is looked up anew after that."""
         with self._lock:
-            self._look_again = True
-
-    def resume(self) -> None:
-        """Send again, from a position that is looked up anew."""
-        self._paused.clear()
+            self.position = None
 
     def snapshot(self) -> str:
         """Write a snapshot of the newest commit; in words, what became of it. Raises as `sync` does."""
-        with self._lock, local_files():
+        with self._turn():
             try:
                 self._send()
                 return self._snapshot()
@@ -134,9 +138,9 @@ class Replica(Sender):
 
     def prove(self) -> None:
         """List what a generation that has just begun has here; it must be restorable. Raises as `sync` does."""
-        with self._lock, local_files():
+        with self._turn():
             try:
-                if self.position is not None and not self._look_again:
+                if self.position is not None:
                     self._prove(self._keeping.look(self.position.generation), removed_by_rule=False)
             except DivergedError as diverged:
                 self._diverged(diverged)
@@ -147,7 +151,7 @@ class Replica(Sender):
         `now` is what the host believes, which is asked only where the store cannot tell. Without a retention nothing is
         removed. Returns the number of objects removed. Raises StorageError.
         """
-        with self._lock, local_files():
+        with self._turn():
             try:
                 return self._enforce_retention(retention_seconds, now)
             except DivergedError as diverged:
@@ -170,18 +174,19 @@ class Replica(Sender):
         self.verified = result
         level = {"ok": "info", "failed": "error", "inconclusive": "warning"}[outcome]
         self._emit(level, "verified", outcome=outcome, result=words, position=str(position or ""))
-        if outcome == "failed" and not self._sick:
-            with self._lock:
+        if outcome == "failed":
+            # One that is let go of may have been changed by others, which the next verification tells.
+            with suppress(PausedError), self._turn():
                 self._restart(f"verification of replica {self.name} failed")
         return result
 
     def _compare(self, cancel: threading.Event) -> tuple[Position | None, Literal["ok", "failed", "inconclusive"], str]:
-        self._sick = False
-        with self._lock, local_files():
+        with self._turn():
             try:
                 # First its snapshot, if it has none of this generation: that would be of a later commit.
                 self._send()
-                position, digest = source_digest(self._database)
+                original = source_digest(self._database)
+                position = original.position
                 self._send(position)
             except DivergedError as diverged:
                 self._diverged(diverged)
@@ -190,24 +195,38 @@ class Replica(Sender):
                 return position, "inconclusive", "a new generation began meanwhile"
         # Without the lock: what is uploaded meanwhile comes after the position.
         try:
-            restored = restored_digest(self.client, position, self._database.meta_path, cancel)
+            restored, problems = restored_digest(self.client, original, self._database.meta_path, cancel)
         except RestoreCancelledError:
             raise
-        except IntegrityCheckError as error:
-            # Then the source is sick too, or all but its pages: another snapshot of it would mend nothing.
-            self._sick = True
-            return position, "failed", str(error)
         except RestoreError as error:
             return position, "failed", str(error)
-        if restored != digest:
+        if restored != original.digest:
             return position, "failed", "what was restored differs from the database at the same commit"
+        self._problems = problems
+        soundness.remember(self._database.meta_path, problems)
+        if problems:
+            # Another generation would mend nothing: the application's own database is so.
+            words = f"restored, and equal to the database, which itself fails SQLite's check: {'; '.join(problems)}"
+            return position, "ok", words
         return position, "ok", "restored, checked, and equal to the database"
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        """A block in which the replica is ours alone; raises PausedError where nothing may begin, or go on."""
+        with self._permit.working(), self._lock, local_files():
+            # Whoever had it before may have hung, and the database be paused since.
+            self._permit.check()
+            try:
+                yield
+            except PausedError:
+                self._meter.gave_up()
+                raise
 
     # -- duties: the lock is held in all that follows; sending is in sender.py ------------------------------------
 
     def _enforce_retention(self, retention_seconds: float, now: datetime) -> int:
         keeping = self._keeping
-        if self.position is None or self._look_again:
+        if self.position is None:
             # Others may have written and removed here meanwhile: the next sync looks.
             return 0
         holdings = self._prove(keeping.look(), removed_by_rule=retention_seconds <= 0)
@@ -255,19 +274,42 @@ class Replica(Sender):
         self._restart(f"replica {self.name} {proof.reason}")
         return []
 
+    def _sweep_uploads(self) -> None:
+        """Abort uploads in parts that a run which was killed has left: they are billed until somebody does.
+
+        Only those of generations that are in our local folder: nobody but us has begun them, and none is under way.
+        """
+        if self._swept or self.position is None:
+            return
+        self._swept = True
+        if not self._database.was_killed:
+            return
+        aborted = 0
+        with suppress(StorageError):  # A rule of the bucket may do it; it is no reason not to go on.
+            for generation in self._database.shadow.generations():
+                aborted += self.client.storage.abort_unfinished(generation_prefix(generation))
+        if aborted:
+            self._emit("info", "uploads that were cut off when this program was killed were removed", uploads=aborted)
+
     # -- snapshots ------------------------------------------------------------------------------------------------
 
     def _begin_generation(self) -> None:
         """The first snapshot: WAL of its index follows from the start, and must reach what the snapshot holds."""
         with self._database.image() as image:
+            self._beginning = image.position
             try:
                 self._write_snapshot(image)
             except ObjectExistsError:
                 self._meet_snapshot(image.position.generation)
                 return
+            finally:
+                self._beginning = None
             self.position = replace(image.position, offset=0)
             self._floor = image.position.offset
+            self._number = Number()
             self.unproven = True
+            # Before the image lets go of the WAL, which is kept for this replica from now on.
+            self.left = None
 
     def _snapshot_is_from(self, when: float) -> None:
         self._meter.snapshot(when)
@@ -352,6 +394,8 @@ class Replica(Sender):
             "reason": origin.reason,
             **lineage(self.client, origin),
         }
+        if self._problems:
+            note["check"] = soundness.noted(self._problems)
         if theirs := self._others.parted_from(origin):
             note["beside"] = " ".join(dict.fromkeys([*theirs, *str(note.get("beside", "")).split()]))
         self._emit("info", "write snapshot", position=str(position), size=image.size)

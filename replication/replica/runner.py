@@ -17,6 +17,7 @@ from replication.errors import (
     AccessDeniedError,
     BucketNotFoundError,
     LocalFileError,
+    PausedError,
     ReplicationError,
     StorageError,
 )
@@ -166,12 +167,12 @@ class ReplicaRunner:
             bytes_written=progress.bytes_written,
             last_upload=progress.last_upload,
             errors_in_a_row=failure.count,
-            last_error=failure.message,
+            last_error=f"{replica.lost}; {failure.message}" if replica.lost and failure.message else failure.message,
             next_try=failure.next_try,
             snapshot_time=progress.snapshot_time,
             next_snapshot=self._next_snapshot(),
             proven=standing.proven,
-            lost=standing.lost,
+            lost=replica.lost or standing.lost,
             verified=replica.verified,
             uploads=tuple(replica.uploads),
             warning=replica.warning,
@@ -202,6 +203,9 @@ class ReplicaRunner:
             if now >= self._check_at:
                 self.replica.enforce_retention(self._intervals.retention, datetime.now(UTC))
                 self._check_at = time.monotonic() + self._intervals.retention_check
+        except PausedError:
+            # No failure: they go on when the database does.
+            return
         except Exception as error:  # whatever it is: it shows, and the next try comes
             self.duty_failure, self._duties_not_before = self._after(error, self.duty_failure.count + 1)
             return
@@ -263,6 +267,8 @@ class ReplicaRunner:
         """Bytes of WAL that the replica lacks; of older generations only what is certain to be sent."""
         if position is None:
             return here.offset
+        if self.replica.left is not None:
+            return max(1, here.offset)  # what it lacks is gone: a snapshot goes in its place
         database = self._database
         if position.generation != here.generation:
             return max(1, here.offset)

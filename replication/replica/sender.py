@@ -4,17 +4,18 @@ It promises to write over nothing of another program that goes on with the same 
 created, and where one is already its bytes must be ours. It knows neither locks nor snapshots; replica.py has both.
 """
 
-import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 
 from replication.database.database import Database, Emit
-from replication.errors import ObjectExistsError, PausedError
+from replication.errors import CorruptObjectError, ObjectExistsError, PausedError
 from replication.position import Position
 from replication.replica.compare import DivergedError, compare, diverged
 from replication.replica.keeping import Keeping
+from replication.replica.left import Left
+from replication.replica.numbers import Number, noted
 from replication.replica.others import Others
+from replication.replica.permit import Permit
 from replication.replica.progress import Meter
 from replication.replica.recovery import Recovered, recover
 from replication.replica.upload import cut, read_range
@@ -31,7 +32,13 @@ class Sender(ABC):
     """Used by one thread at a time, which whoever extends it sees to; `position` may be read by any."""
 
     def __init__(
-        self, name: str, client: ReplicaClient, database: Database, emit: Emit, monotonic: Callable[[], float]
+        self,
+        name: str,
+        client: ReplicaClient,
+        database: Database,
+        emit: Emit,
+        permit: Permit,
+        monotonic: Callable[[], float],
     ) -> None:
         self.name = name
         self.client = client
@@ -39,13 +46,19 @@ class Sender(ABC):
         """Everything before it is in the replica; None until it was looked up there."""
         self._database = database
         self._emit = emit
+        self._permit = permit
         self._monotonic = monotonic
+        self.left: Left | None = None
+        """Set once too much waited for it, until it has begun anew."""
+        self._beginning: Position | None = None
+        """The commit of the first snapshot, while that is written."""
         self._floor = 0
         self._tried: tuple[Position | None, int] = (None, 0)
         """The segment that was tried last: where it begins, and the offset where it ends."""
-        self._paused = threading.Event()
-        self._look_again = False
-        """Others may have written here since the position was found."""
+        self._number: Number | None = None
+        """That of the object that begins at `position`; None if counting begins with it."""
+        self._met: Note | None = None
+        """The note of what was there already, under a name that was to be written."""
         self._writer = Writer.here()
         self._meter = Meter()
         self._others = Others(name, client.address, database, self._writer, emit)
@@ -54,6 +67,10 @@ class Sender(ABC):
     @abstractmethod
     def _begin_generation(self) -> None:
         """Write the first snapshot of the newest generation, and go on from it."""
+
+    @abstractmethod
+    def _begin_anew(self) -> None:
+        """What this replica lacks is gone: go on with a snapshot."""
 
     @abstractmethod
     def _snapshot_is_from(self, when: float) -> None:
@@ -66,13 +83,15 @@ class Sender(ABC):
         """
         database = self._database
         here = self._end(until)
-        while here is not None and not self._paused.is_set():
-            if self._look_again:
-                self._look_again, self.position = False, None
-            if self.position is None:
+        while here is not None:
+            self._permit.check()
+            if self.position is None or self.left is not None:
                 if self._end(None) is None:
                     return
-                self._look_up()
+                if self.left is not None:
+                    self._begin_anew()
+                else:
+                    self._look_up()
                 here = self._end(until)
                 continue
             position = self.position
@@ -173,20 +192,33 @@ class Sender(ABC):
             try:
                 stored = self.client.write_segment(position, (), note, create=True)
             except ObjectExistsError:
-                if self._meet(position) == position.offset:
-                    self._compare_mark(position, left_for)
-                return
+                if self._meet_mark(position, left_for):
+                    self._number = self._number_after_met()
+                    return
+                # What is torn is no object of anybody's.
+                stored = self.client.write_segment(position, (), note)
             reached("replica: index ended")
+            self._number = self._number_at(position).following
             self._meter.also(stored)
 
-    def _compare_mark(self, position: Position, left_for: str) -> None:
-        """Raise DivergedError if whoever put an end mark went another way from there than we do."""
+    def _meet_mark(self, position: Position, left_for: str) -> bool:
+        """False if what is there in the place of an end mark is torn.
+
+        Raises DivergedError if whoever put it there went another way from there than we do.
+        """
+        there = self._meet(position)
+        if there != position.offset:
+            return there is not None
         name = segment_name(position)
-        left = bool((self.client.read_note(name) or {}).get("left"))
+        try:
+            left = bool((self.client.read_note(name) or {}).get("left"))
+        except CorruptObjectError:
+            return False
         if left and not left_for:
             raise diverged(self.client, name, f"replica {self.name} says that this generation was left here")
         if left_for and not left:
             raise diverged(self.client, name, f"replica {self.name} says that this generation goes on from here")
+        return True
 
     def _meet(self, position: Position) -> int | None:
         """Where what is there under the name of the segment at `position` ends; None if it is torn.
@@ -196,7 +228,12 @@ class Sender(ABC):
         here = self._database.position
         if here is None:
             raise PausedError(f"{self._database.path} was paused while {segment_name(position)} was written")
-        return compare(self.client, self._database, self.name, here, position)
+        self._met = None
+
+        def met(note: Note | None) -> None:
+            self._met = note
+
+        return compare(self.client, self._database, self.name, here, position, met)
 
     def _go_on_with(self, generation: str) -> None:
         """Continue the newest generation where the replica stands in it, or begin it there."""
@@ -208,25 +245,24 @@ class Sender(ABC):
 
     def _found(self, found: Recovered) -> None:
         self.client.storage.accept_place()
-        self.position, self._floor = found.position, found.floor
-        # Others may have written and removed since the last look.
-        self._keeping.expected.forget()
+        self.position, self._floor, self._number = found.position, found.floor, found.number
+        self._keeping.look_anew()
         self._snapshot_is_from(found.snapshot_time)
         self._emit("info", "replica position", position=str(found.position))
 
     def _send_segment(self, position: Position, end: int) -> None:
         database = self._database
-        path = database.shadow.path(position.generation, position.index)
+        shadow = database.shadow.file(position.generation, position.index)
         tried, stop = self._tried
         if tried != position or not self._floor <= stop <= end:
-            stop = cut(path, position.offset, end, self._floor)
+            stop = cut(shadow, position.offset, end, self._floor)
         # A store may carry out an upload long after its answer was lost, and after its retry. So a segment is
         # tried again just as it was, though more may have been committed since.
         self._tried = (position, stop)
         self._started(segment_name(position), stop - position.offset)
         note = self._note(position)
         try:
-            chunks = read_range(path, position.offset, stop, self._sent)
+            chunks = read_range(shadow, position.offset, stop, self._sent)
             stored = self.client.write_segment(position, chunks, note, create=True)
         except ObjectExistsError:
             there = self._meet(position)
@@ -234,10 +270,11 @@ class Sender(ABC):
                 self._arrived(position, there)
                 return
             # What is torn is no object of anybody's.
-            chunks = read_range(path, position.offset, stop, self._sent)
+            chunks = read_range(shadow, position.offset, stop, self._sent)
             stored = self.client.write_segment(position, chunks, note)
         reached("replica: segment stored")
-        self.position = replace(position, offset=stop)
+        self.position = Position(position.generation, position.index, stop)
+        self._number = self._number_at(position).following
         self._floor = 0
         self._finished(stored)
         self._keeping.expected.segment(position)
@@ -247,7 +284,8 @@ class Sender(ABC):
         """The segment at `position` was there: one of ours whose answer was lost, or what we had before a clone."""
         if end < self._floor:
             raise DivergedError(f"replica {self.name} lacks WAL that its newest snapshot holds")
-        self.position = replace(position, offset=end)
+        self._number = self._number_after_met()
+        self.position = Position(position.generation, position.index, end)
         self._floor = 0
         self._meter.gave_up()
         self._keeping.expected.segment(position)
@@ -255,7 +293,11 @@ class Sender(ABC):
 
     def _note(self, position: Position) -> Note:
         """What a segment says of itself."""
-        note: dict[str, str | int] = {"v": NOTE_VERSION, **self._writer.note()}
+        note: dict[str, str | int] = {
+            "v": NOTE_VERSION,
+            **self._writer.note(),
+            **self._number_at(position).note(),
+        }
         if position.offset == 0:
             # Only so can a reader tell that an object is in its place, and that the end of an index is missing.
             note["position"] = str(position)
@@ -265,6 +307,16 @@ class Sender(ABC):
                 note["previous"] = str(Position(position.generation, position.index - 1, before))
         return note
 
+    # -- numbers: what tells that an object is missing between two others ------------------------------------------
+
+    def _number_at(self, position: Position) -> Number:
+        """The number of what is to be written at `position`."""
+        return self._number or Number(0, (position.index, position.offset))
+
+    def _number_after_met(self) -> Number | None:
+        number = noted(self._met)
+        return number.following if number is not None else None
+
     # -- progress -------------------------------------------------------------------------------------------------
 
     def _started(self, name: str, total: int) -> None:
@@ -272,9 +324,8 @@ class Sender(ABC):
         self._meter.started(name, total)
 
     def _sent(self, size: int) -> None:
-        if self._paused.is_set():
-            # Later it could take the place of what somebody else has written under that name.
-            raise PausedError(f"{self._database.path} was paused while {self._meter.progress.object_name} was written")
+        # Later it could take the place of what somebody else has written under that name.
+        self._permit.check()
         self._meter.sent(size)
 
     def _counted(self, chunks: Iterator[bytes]) -> Iterator[bytes]:

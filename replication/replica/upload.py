@@ -7,10 +7,10 @@ a commit whenever one lies within that size.
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import numpy as np
 
+from replication.database.local_folder import LocalFile
 from replication.errors import LocalFileError
 from replication.sqlite.checksum import FRAME_HEADER_SIZE, WAL_HEADER_SIZE
 from replication.sqlite.wal import WALHeader, align
@@ -30,43 +30,41 @@ def local_files() -> Iterator[None]:
         raise LocalFileError(f"cannot read {error.filename or 'the shadow WAL'}: {error.strerror}") from None
 
 
-def cut(path: Path, start: int, end: int, floor: int) -> int:
-    """Where the segment of the shadow file `path` that begins at `start` ends, given that all is committed to `end`.
+def cut(file: LocalFile, start: int, end: int, floor: int) -> int:
+    """Where the segment of the shadow `file` that begins at `start` ends, given that all is committed to `end`.
 
     `floor` is an offset that it must reach, whatever its size.
     """
     if end - start <= SEGMENT_BYTES_MAX:
         return end
     # The file's own, for an older generation may be of a database with other pages.
-    with path.open("rb") as file:
-        page_size = WALHeader.parse(file.read(WAL_HEADER_SIZE)).page_size
+    with file.opened() as shadow:
+        page_size = WALHeader.parse(os.pread(shadow, WAL_HEADER_SIZE, 0)).page_size
     last = align(max(start + SEGMENT_BYTES_MAX, floor), page_size)
     if last >= end:
         return end
     if floor > start:
         return max(last, align(floor, page_size))
-    return _last_commit(path, max(start, WAL_HEADER_SIZE), last, page_size) or last
+    return _last_commit(file, max(start, WAL_HEADER_SIZE), last, page_size) or last
 
 
-def read_range(path: Path, start: int, end: int, told: Callable[[int], None]) -> Iterator[bytes]:
+def read_range(file: LocalFile, start: int, end: int, told: Callable[[int], None]) -> Iterator[bytes]:
     """Yield the bytes [start, end) of a file, telling `told` the number of each piece."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
+    with file.opened() as descriptor:
         offset = start
         while offset < end:
             piece = os.pread(descriptor, min(_READ_BYTES, end - offset), offset)
             if not piece:
-                raise OSError(f"{path} ends at {offset}, before {end}")
+                raise OSError(f"{file} ends at {offset}, before {end}")
             offset += len(piece)
             told(len(piece))
             yield piece
-    finally:
-        os.close(descriptor)
 
 
-def _last_commit(path: Path, start: int, end: int, page_size: int) -> int | None:
+def _last_commit(file: LocalFile, start: int, end: int, page_size: int) -> int | None:
     """The end of the last commit frame in [start, end), or None if there is none."""
     frame_size = FRAME_HEADER_SIZE + page_size
-    rows = np.memmap(path, np.uint8, "r", start, ((end - start) // frame_size, frame_size))
+    with file.opened() as descriptor, os.fdopen(os.dup(descriptor), "rb") as shadow:
+        rows = np.memmap(shadow, np.uint8, "r", start, ((end - start) // frame_size, frame_size))
     commits = np.flatnonzero(rows[:, 4:8].any(axis=1))
     return start + (int(commits[-1]) + 1) * frame_size if len(commits) else None

@@ -3,35 +3,72 @@
 The restored file is temporary and goes whatever happens. What follows from a difference is the caller's business.
 """
 
-import hashlib
+import os
 import threading
-from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
+from replication import space
 from replication.database.database import Database
+from replication.database.local_folder import VALIDATION_PREFIX
+from replication.errors import NoRoomError
 from replication.position import Position
 from replication.restore.choose import Source
 from replication.restore.restore import RestoreOptions, restore
 from replication.restore.scratch import scratch
 from replication.restore.target import AtIndex, AtPosition, Target
+from replication.sqlite.content import digest
 from replication.storage.replica_client import ReplicaClient
 
-SCRATCH_PREFIX = "validate-"
+ELSEWHERE = ", or name a folder on another disk in TMPDIR; the replica was not looked at."
+_WHAT = "A verification"
 _READ_BYTES = 1 << 20
 
 
-def source_digest(database: Database) -> tuple[Position, str]:
-    """The newest commit of a database and the digest of its pages. Raises DatabaseError."""
+@dataclass(frozen=True, slots=True)
+class Original:
+    """A database at one commit: the digest of its pages, and their bytes."""
+
+    position: Position
+    digest: str
+    size: int
+
+
+def source_digest(database: Database) -> Original:
+    """The newest commit of a database. Raises DatabaseError, and NoRoomError where a copy has no room anyway."""
     with database.image() as image:
-        return image.position, _digest(image.chunks())
+        room_for(database.meta_path, image.size)
+        return Original(image.position, digest(image.chunks()), image.size)
 
 
-def restored_digest(client: ReplicaClient, position: Position, folder: Path, cancel: threading.Event) -> str:
-    """The digest of what a replica restores to at `position`, restored below `folder`.
+def room_for(meta_path: Path, size: int) -> Path:
+    """Where a copy of so many bytes has room beside the application's: the local folder, else the one in TMPDIR.
 
-    Raises whatever a restore raises: then the replica is not restorable, or could not be asked.
+    Nobody is asked before scratch space is taken: /tmp may be memory, and is taken only where somebody named it.
+    Raises NoRoomError.
     """
-    with scratch(folder, SCRATCH_PREFIX) as temporary:
+    named = os.environ.get("TMPDIR")
+    if named:
+        with suppress(NoRoomError):
+            space.ask(meta_path, size, _WHAT, ELSEWHERE)
+            return meta_path
+        space.ask(Path(named), size, _WHAT, ELSEWHERE)
+        return Path(named)
+    space.ask(meta_path, size, _WHAT, ELSEWHERE)
+    return meta_path
+
+
+def restored_digest(
+    client: ReplicaClient, original: Original, meta_path: Path, cancel: threading.Event
+) -> tuple[str, tuple[str, ...]]:
+    """The digest of what a replica restores to at the commit of `original`, and what SQLite finds wrong with it.
+
+    Raises whatever a restore raises: then the replica is not restorable, or could not be asked, or there is no room.
+    """
+    position = original.position
+    folder = room_for(meta_path, original.size)
+    with scratch(folder, VALIDATION_PREFIX) as temporary:
         output = temporary / "restored.db"
         options = RestoreOptions(
             target=_target(client, position),
@@ -40,10 +77,14 @@ def restored_digest(client: ReplicaClient, position: Position, folder: Path, can
             integrity_check="quick",
             # A snapshot of that very commit proves nothing about the WAL that the next commit continues.
             thorough=True,
+            size=original.size,
+            elsewhere=ELSEWHERE,
+            # A source that fails the check itself is told by its pages.
+            known=lambda path, problems: "it is compared with the source",
         )
-        restore([Source("replica", client)], output, options, cancel=cancel)
+        result = restore([Source("replica", client)], output, options, cancel=cancel)
         with output.open("rb") as file:
-            return _digest(iter(lambda: file.read(_READ_BYTES), b""))
+            return digest(iter(lambda: file.read(_READ_BYTES), b"")), result.problems
 
 
 def _target(client: ReplicaClient, position: Position) -> Target:
@@ -56,10 +97,3 @@ def _target(client: ReplicaClient, position: Position) -> Target:
     if any(snapshot.index == position.index for snapshot in client.snapshots(position.generation)):
         return AtPosition(position)
     return AtIndex(position.index - 1)
-
-
-def _digest(pieces: Iterable[bytes]) -> str:
-    digest = hashlib.blake2b(digest_size=16)
-    for piece in pieces:
-        digest.update(piece)
-    return digest.hexdigest()

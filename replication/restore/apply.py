@@ -5,7 +5,7 @@ verified in replay.py, and where the file is and what becomes of it is decided i
 """
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from itertools import pairwise
 
 import numpy as np
@@ -21,10 +21,14 @@ _DATABASE_HEADER_SIZE = 100
 
 
 class DatabaseFile:
-    """An open file that is becoming a database. `page_size` is known once the snapshot's first page is."""
+    """An open file that is becoming a database. `page_size` is known once the snapshot's first page is.
 
-    def __init__(self, descriptor: int) -> None:
+    `written` is told the bytes of each write, and may raise.
+    """
+
+    def __init__(self, descriptor: int, written: Callable[[int], None] = lambda size: None) -> None:
         self._descriptor = descriptor
+        self._written = written
         self.page_size = 0
 
     @property
@@ -48,6 +52,7 @@ class DatabaseFile:
             if len(head) < _DATABASE_HEADER_SIZE:
                 head += piece[: _DATABASE_HEADER_SIZE - len(head)]
             _write_at(self._descriptor, piece, at)
+            self._written(len(piece))
             at += len(piece)
         self.page_size = page_size_of(name, head)
         if note is not None and size is not None and (self.page_size != note.page_size or at != size):
@@ -65,6 +70,7 @@ class DatabaseFile:
         edges = [0, *(np.flatnonzero(np.diff(numbers) != 1) + 1), len(numbers)]
         for begin, end in pairwise(edges):
             _write_at(self._descriptor, block[begin:end].data, (int(numbers[begin]) - 1) * self.page_size)
+        self._written(len(numbers) * self.page_size)
 
     def read_page(self, number: int) -> bytes:
         """One page as it is in the file now; shorter or empty past its end."""

@@ -29,7 +29,8 @@ class SnapshotNote:
 
     `mode` has the permission bits of the source or is None; `previous` is the generation before or "", and
     `earlier` are some before that one. `beside` are those of them that another program was seen to go on with.
-    `begins` if nothing of the generation was in the replica before.
+    `begins` if nothing of the generation was in the replica before. `problems` are what SQLite's check was known to
+    find in the source then.
     """
 
     position: Position
@@ -42,6 +43,7 @@ class SnapshotNote:
     earlier: tuple[str, ...] = ()
     beside: tuple[str, ...] = ()
     begins: bool = False
+    problems: tuple[str, ...] = ()
 
     @property
     def before(self) -> set[str]:
@@ -148,6 +150,7 @@ def parse_note(note: Note | None, info: SnapshotInfo) -> SnapshotNote | None:
         earlier=tuple(str(note.get("earlier", "")).split()),
         beside=tuple(str(note.get("beside", "")).split()),
         begins=bool(note.get("begins")),
+        problems=tuple(str(note.get("check", "")).splitlines()),
     )
 
 

@@ -22,7 +22,7 @@ from replication.errors import (
     StorageError,
 )
 from replication.restore.catalog import Catalog, Snapshot, read_catalog
-from replication.restore.offers import Answer, Offer, Refusal, behind, listed_end, offer_of, ranked, rival
+from replication.restore.offers import Answer, Offer, Refusal, answer_of, behind, listed_end, ranked, rival
 from replication.restore.offers import Source as Source
 from replication.restore.order import Candidate, Content, Span, heads, newest_generation
 from replication.restore.points import read_header
@@ -112,9 +112,8 @@ def choose_among(
         raise _nothing(sources, found, generation)
     wanted = generation or _newest(found, usable, target, stop)
     here = [(source, catalog) for source, catalog in found if catalog.generation == wanted]
-    answers = ranked(
-        [offer_of(source, catalog, target, thorough) for source, catalog in here], target, LIST_BACKOFF, stop
-    )
+    said = [answer_of(source, catalog, target, thorough, LIST_BACKOFF, stop) for source, catalog in here]
+    answers = ranked(said, target, LIST_BACKOFF, stop)
     best = answers[0]
     if not isinstance(best, Offer):
         raise refused([*answers, *failures])
@@ -200,11 +199,7 @@ def _newest(found: Sequence[Found], usable: Sequence[Found], target: Target, sto
 
 
 def _began(found: Sequence[Found], target: Target) -> bool:
-    """True if something of a generation had come by then.
-
-    What is later in its WAL was written later, whatever its time: a store whose clock went back made no generation
-    older than its beginning.
-    """
+    """True if anything of a generation counts up to the target: in a copy a later object may have an earlier time."""
     return not isinstance(target, AtTime) or any(listed_end(catalog, target) is not None for _, catalog in found)
 
 
@@ -213,7 +208,8 @@ def _refuse_headless(found: Sequence[Found], chosen: Candidate, target: Target) 
     times = [item.created for _, catalog in found for item in catalog.segments]
     times += [time for _, catalog in found for time in catalog.damaged_times]
     late = isinstance(target, AtTime) and min(times, default=target.time) > target.time
-    if not times or late or max(times) <= chosen.newest:
+    # Some stores have times in whole seconds: within one, neither is the older.
+    if not times or late or max(times) < chosen.newest:
         return
     damaged = [name for _, catalog in found for name in catalog.damaged]
     instead = f"An older one is {chosen.generation}: name it with -generation."

@@ -16,8 +16,9 @@ from pathlib import Path
 from types import TracebackType
 
 from replication.errors import LocalFileError, OutputExistsError, RestoreError
+from replication.nofollow import is_same, open_folder, open_plain, unlink
 from replication.permissions import ACL, acl_of, mode_beside
-from replication.restore.output import NO_LINKS, local_errors, sync_folder
+from replication.restore.output import NO_LINKS, local_errors, sweep_unfinished
 from replication.steps import reached
 
 KEPT_NAMES_MAX = 100
@@ -80,28 +81,41 @@ class Keeping:
 
     def __init__(self, live: Path) -> None:
         self._live = live
-        self._temporary = live.with_name(f".{live.name}.keeping")
+        self._temporary = f".{live.name}.keeping"
+        self._folder = -1
         self._descriptor = -1
         self._kept: Path | None = None
 
     def __enter__(self) -> "Keeping":
-        with local_errors(self._live):
-            for _ in range(_TRIES_MAX):
-                self._remove_dead()
-                if self._create():
-                    return self
-        raise self._another()
+        try:
+            with local_errors(self._live):
+                self._folder = open_folder(self._live.parent)
+                for _ in range(_TRIES_MAX):
+                    self._remove_dead()
+                    if self._create():
+                        return self
+            raise self._another()
+        except BaseException:
+            self._close()
+            raise
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         with suppress(OSError):
-            self._temporary.unlink()
-        os.close(self._descriptor)
+            os.unlink(self._temporary, dir_fd=self._folder)
+        self._close()
+
+    def remove_fresh(self) -> None:
+        """Remove what was restored for the live one, or what a killed process left of it: nobody else is at it."""
+        name = fresh_path(self._live).name
+        with suppress(FileNotFoundError):
+            unlink(self._folder, name)
+        sweep_unfinished(self._folder, name)
 
     def copy(self, pieces: Iterable[bytes]) -> None:
         """Write the old database, and make it durable."""
-        with local_errors(self._temporary):
+        with local_errors(self._live.with_name(self._temporary)):
             for piece in pieces:
                 view = memoryview(piece)
                 while view:
@@ -117,8 +131,9 @@ class Keeping:
         """
         with local_errors(kept):
             warning = self._dress(kept)
+            names, folder = (self._temporary, kept.name), self._folder
             try:
-                os.link(self._temporary, kept, follow_symlinks=False)
+                os.link(*names, src_dir_fd=folder, dst_dir_fd=folder, follow_symlinks=False)
             except FileExistsError:
                 raise _taken(kept) from None
             except OSError as error:
@@ -126,13 +141,15 @@ class Keeping:
                     raise
                 # No hard links here: a look and a rename are the best there is.
                 check_free_name(kept)
-                self._temporary.rename(kept)
+                os.rename(*names, src_dir_fd=folder, dst_dir_fd=folder)
+            if not is_same(folder, kept.name, self._descriptor):
+                raise LocalFileError(f"{kept} was exchanged by another program while it got its name. Try again.")
             self._kept = kept
             reached("replacement: old one named")
             with suppress(FileNotFoundError):
-                self._temporary.unlink()
+                os.unlink(self._temporary, dir_fd=folder)
             # Were the power lost, the live one could have its new content and the old one no name.
-            sync_folder(kept.parent)
+            os.fsync(folder)
         reached("replacement: old one kept")
         return warning
 
@@ -140,28 +157,27 @@ class Keeping:
         """Remove the kept file: the live one still has all that it has."""
         if self._kept is not None:
             with suppress(OSError):
-                self._kept.unlink()
+                os.unlink(self._kept.name, dir_fd=self._folder)
 
     def _remove_dead(self) -> None:
         """Remove what a killed process left: its lock is free."""
         try:
-            left = os.open(self._temporary, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+            # For reading: it may be the kept file's other name.
+            left = open_plain(self._folder, self._temporary)
         except FileNotFoundError:
             return
         try:
             fcntl.flock(left, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            # It may be the kept file's other name, so that it is never written to again.
-            if self._is(left):
-                self._temporary.unlink()
+            if is_same(self._folder, self._temporary, left):
+                os.unlink(self._temporary, dir_fd=self._folder)
         except BlockingIOError:
             raise self._another() from None
         finally:
             os.close(left)
 
     def _create(self) -> bool:
-        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         try:
-            descriptor = os.open(self._temporary, flags, _KEPT_MODE)
+            descriptor = open_plain(self._folder, self._temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL, _KEPT_MODE)
         except FileExistsError:
             return False
         try:
@@ -173,17 +189,17 @@ class Keeping:
             # No locks here: the exclusive creation must do.
             pass
         # Another restore may have taken the new file for a dead one before the lock was held.
-        if not self._is(descriptor):
+        if not is_same(self._folder, self._temporary, descriptor):
             os.close(descriptor)
             return False
         self._descriptor = descriptor
         return True
 
-    def _is(self, descriptor: int) -> bool:
-        with suppress(FileNotFoundError):
-            found, own = self._temporary.lstat(), os.fstat(descriptor)
-            return (found.st_dev, found.st_ino) == (own.st_dev, own.st_ino)
-        return False
+    def _close(self) -> None:
+        for descriptor in (self._descriptor, self._folder):
+            if descriptor >= 0:
+                os.close(descriptor)
+        self._descriptor = self._folder = -1
 
     def _another(self) -> RestoreError:
         return RestoreError(
@@ -213,25 +229,23 @@ class Keeping:
         return ""
 
 
+def sweep_beside(live: Path) -> None:
+    """Remove what a killed restore over `live` left beside it, unless another restore is at it."""
+    real = Path(os.path.realpath(live))
+    left = (fresh_path(real).name, f".{real.name}.keeping", f".{fresh_path(real).name}.restoring-")
+    try:
+        found = any(name.startswith(left) for name in os.listdir(real.parent))  # noqa: PTH208 (names alone)
+    except OSError:
+        return
+    if found:
+        with suppress(LocalFileError, RestoreError, OSError), Keeping(real) as keeping:
+            keeping.remove_fresh()
+
+
 def check_free_name(kept: Path) -> None:
     """Raise OutputExistsError if something has the name that the old database is to get."""
     if os.path.lexists(kept):
         raise _taken(kept)
-
-
-def check_room(folder: Path, needed: int, what: str) -> None:
-    """Raise LocalFileError if the disk of `folder` has less than `needed` bytes free; `what` says what they are for."""
-    try:
-        disk = os.statvfs(folder)
-    except OSError:
-        return
-    free = disk.f_bavail * disk.f_frsize
-    # Some network and user-space file systems do not tell: zero blocks in all.
-    if disk.f_blocks and free < needed:
-        raise LocalFileError(
-            f"The disk of {folder} has {free / 1e6:,.1f} MB free, and {needed / 1e6:,.1f} MB are needed {what}. "
-            "Free some space, then try again; nothing was changed."
-        )
 
 
 def _taken(kept: Path) -> OutputExistsError:

@@ -74,8 +74,33 @@ def offer_of(source: Source, catalog: Catalog, target: Target, thorough: bool) -
         plan = make_plan(catalog, target, thorough)
     except (NoRestorePointError, ReplicaGapError, CorruptObjectError) as error:
         return Refusal(source, error, known, next(iter(_kept(catalog, target)[-1:]), None))
-    end = plan.stop if plan.stop is not None and _exact(plan, plan.stop) else _least_end(plan)
+    end = plan.stop if plan.stop is not None and is_exact(plan, plan.stop) else _least_end(plan)
     return Offer(source, catalog, plan, end, known or plan.start)
+
+
+def answer_of(
+    source: Source, catalog: Catalog, target: Target, thorough: bool, backoff: Backoff, stop: threading.Event
+) -> Answer:
+    """What one replica says. WAL that is lost is not needed where a snapshot holds all that is there of its index.
+
+    A listing does not tell where the last segment ends, which may be an end mark, so it is read.
+    """
+    answer = offer_of(source, catalog, target, thorough)
+    if not isinstance(answer, Refusal) or not isinstance(answer.error, ReplicaGapError) or answer.last is None:
+        return answer
+    last = answer.last
+    notes = [item.note for item in catalog.snapshots if item.note and item.info.index == last.index]
+    held = max((note.position.offset for note in notes), default=-1)
+    if held < last.offset:
+        return answer
+    try:
+        end = last.offset + retrying(lambda: _length(source.client, last.name), backoff, stop)
+    except (CorruptObjectError, ObjectNotFoundError, StorageError):
+        return answer
+    if end > held:
+        return answer
+    rest = tuple(item for item in catalog.segments if item.index != last.index or item.offset > last.offset)
+    return offer_of(source, replace(catalog, segments=rest), target, thorough)
 
 
 def ranked(answers: Sequence[Answer], target: Target, backoff: Backoff, stop: threading.Event) -> list[Answer]:
@@ -169,18 +194,18 @@ def _measured_refusal(answer: Refusal, backoff: Backoff, stop: threading.Event) 
     last, client = answer.last, answer.source.client
     if last is None or answer.known is None:
         return answer
-
-    def length(name: str) -> int:
-        with closing_iterator(client.read(name)) as pieces:
-            return sum(len(piece) for piece in pieces)
-
     try:
-        end = last.offset + retrying(lambda: length(last.name), backoff, stop)
+        end = last.offset + retrying(lambda: _length(client, last.name), backoff, stop)
     except (CorruptObjectError, ObjectNotFoundError, StorageError):
         return answer
     if end == last.offset:
         return replace(answer, known=_without_mark(answer.known, last.position))
     return replace(answer, known=max(answer.known, Position(last.generation, last.index, end)))
+
+
+def _length(client: ReplicaClient, name: str) -> int:
+    with closing_iterator(client.read(name)) as pieces:
+        return sum(len(piece) for piece in pieces)
 
 
 def _without_mark(end: Position, mark: Position) -> Position:
@@ -193,7 +218,7 @@ def _one_commit(target: Target) -> bool:
     return isinstance(target, AtPosition) and target.position.offset > WAL_HEADER_SIZE
 
 
-def _exact(plan: Plan, stop: Position) -> bool:
+def is_exact(plan: Plan, stop: Position) -> bool:
     """False at the start of an index of which there is nothing: then the replica may lack the end of the one before."""
     return stop.offset > WAL_HEADER_SIZE or plan.start == stop or any(s.index == stop.index for s in plan.segments)
 

@@ -57,6 +57,15 @@ class Plan:
         return self.snapshot.info.size + sum(item.size for item in (*self.segments, *self.witnesses))
 
     @property
+    def file_size(self) -> int:
+        """Bytes of the restored file, as far as is known before: what its snapshot holds, which WAL may add to.
+
+        A snapshot of Litestream does not tell, and is never smaller than it is stored.
+        """
+        note = self.snapshot.note
+        return note.pages * note.page_size if note is not None else self.snapshot.info.size
+
+    @property
     def objects(self) -> int:
         """Objects to fetch."""
         return 1 + len(self.segments) + len(self.witnesses)

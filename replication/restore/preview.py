@@ -1,33 +1,38 @@
 """The database of another moment, opened to look at: restored to a temporary file that nobody can find later."""
 
-import tempfile
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from replication.restore.choose import Source
 from replication.restore.output import local_errors
-from replication.restore.restore import Progress, RestoreOptions, restore
-from replication.restore.scratch import scratch
+from replication.restore.picked import restore_picked
+from replication.restore.restore import Progress, RestoreOptions
+from replication.restore.scratch import scratch, temporary_folder
 from replication.sqlite.preview import Preview
 
 SCRATCH_PREFIX = "litestream-tui-look-"
+ELSEWHERE = ", or name a folder on another disk in TMPDIR."
 
 
 def open_preview(
     sources: Sequence[Source],
+    picked: str,
     live: Path,
     options: RestoreOptions,
     progress: Callable[[Progress], None] = lambda progress: None,
     cancel: threading.Event | None = None,
 ) -> Preview:
-    """Restore to a private temporary folder, open the file, and remove its name; closing gives the space back.
+    """Restore what was picked in a replica to a private temporary folder, and open the file.
 
-    Raises all that `restore` raises, and DatabaseError; nothing is left then.
+    Its name is removed; closing gives the space back. Raises all that `restore` raises, and
+    DatabaseError; nothing is left then.
     """
-    place = Path(tempfile.gettempdir())
+    place = temporary_folder()
     with local_errors(place), scratch(place, SCRATCH_PREFIX) as folder:
         restored = folder / "database"
-        restore(sources, restored, options, progress, cancel)
+        options = replace(options, elsewhere=ELSEWHERE)
+        restore_picked(sources, picked, restored, options, progress, cancel)
         # What is open can still be read, and goes with the last who has it open, however that one ends.
         return Preview(restored, live)

@@ -15,18 +15,29 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from replication import space
 from replication.errors import DatabaseError, RestoreError
 from replication.restore.choose import Source
-from replication.restore.kept import Keeping, check_free_name, check_names, check_room, fresh_path
+from replication.restore.kept import Keeping, check_free_name, check_names, fresh_path
 from replication.restore.output import local_errors
-from replication.restore.restore import Progress, RestoreOptions, RestoreResult, restore
+from replication.restore.picked import restore_picked
+from replication.restore.restore import Progress, RestoreOptions, RestoreResult
 from replication.restore.retry import check
-from replication.sqlite.exclusive import ALONE_BUSY_TIMEOUT_MS, Alone, DatabaseInUseError, alone, check_alone, in_use
+from replication.sqlite.exclusive import (
+    ALONE_BUSY_TIMEOUT_MS,
+    Alone,
+    DatabaseInUseError,
+    alone,
+    check_alone,
+    in_use,
+    room_to_write,
+)
 from replication.sqlite.later import Look, later, look
 from replication.sqlite.openers import Opener, openers
 from replication.steps import reached
 
 _OPENERS_AGAIN_SECONDS = 0.01
+_ELSEWHERE = ", or restore to a new file on another disk; nothing was changed."
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,14 +54,16 @@ def restore_over(
     options: RestoreOptions,
     kept: Path,
     pause: Callable[[], None] = lambda: None,
-    resume: Callable[[], None] = lambda: None,
+    resume: Callable[[], object] = lambda: None,
     progress: Callable[[Progress], None] = lambda progress: None,
     cancel: threading.Event | None = None,
     since: Look | None = None,
+    picked: str = "",
 ) -> Replaced:
     """Restore, then make that the content of `live`, with replication paused from before until after.
 
     The old content is kept as `kept`, a name from `kept_path`. Commits after the look `since` are told as a warning.
+    `picked` names the replica in which the point was chosen, if one was.
     Raises all that `restore` raises, DatabaseInUseError and DatabaseError; whatever is raised, `live` is as it was
     and replication goes on.
     """
@@ -65,7 +78,8 @@ def restore_over(
     check_names(real, kept)
     check_free_name(kept)
     check_other_names(real)
-    check_room(real.parent, _size(real), f"to keep {real.name} alone")
+    old = _size(real)
+    space.ask(real.parent, old, f"To keep {real.name} alone", _ELSEWHERE)
     with Keeping(real) as keeping:
         pause()
         try:
@@ -74,9 +88,17 @@ def restore_over(
             fresh = fresh_path(real)
             try:
                 with local_errors(fresh):
-                    # What a killed process left; whoever is alive holds the lock of `keeping`.
-                    fresh.unlink(missing_ok=True)
-                result = restore(sources, fresh, replace(options, private=True), progress, cancel)
+                    keeping.remove_fresh()
+                # All that it comes to, before anything is fetched: beside the restored file the kept one, and its pages
+                # once more in the WAL of the live one, which may grow by them too.
+                options = replace(
+                    options,
+                    private=True,
+                    keep_failed=False,
+                    beside=lambda size: old + room_to_write(old, size),
+                    elsewhere=_ELSEWHERE,
+                )
+                result = restore_picked(sources, picked, fresh, options, progress, cancel)
                 try:
                     with alone(real) as held:
                         stop = cancel or threading.Event()
@@ -86,7 +108,7 @@ def restore_over(
                 reached("replacement: done")
             finally:
                 with suppress(OSError):
-                    fresh.unlink()
+                    keeping.remove_fresh()
             return Replaced(replace(result, output=live, warnings=(*result.warnings, *warnings)), kept)
         finally:
             resume()
@@ -146,7 +168,7 @@ def _exchange(
     # Now that nobody writes by any name.
     check_other_names(live)
     room = _size(live) + held.room_to_write(fresh.stat().st_size, page_size)
-    check_room(live.parent, room, f"to keep {live.name} and to write what was restored into it")
+    space.ask(live.parent, room, f"To keep {live.name} and to write what was restored into it", _ELSEWHERE)
     commits = later(before, look(live))
     held.fold_in()
     reached("replacement: wal folded in")

@@ -13,9 +13,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
+from replication import space
 from replication.errors import (
     CorruptObjectError,
-    IntegrityCheckError,
     NoRestorePointError,
     ObjectNotFoundError,
     ReplicaGapError,
@@ -36,8 +36,8 @@ from replication.restore.plan import OTHER_GENERATION, Plan, last_point_words, m
 from replication.restore.replay import Replay
 from replication.restore.retry import Backoff, check
 from replication.restore.target import AtPosition, Latest, Target
+from replication.restore.verdict import Check, look_at
 from replication.restore.witness import prove
-from replication.sqlite import integrity
 from replication.steps import reached
 
 PARALLELISM_DEFAULT = 8
@@ -48,7 +48,6 @@ USELESS_SNAPSHOTS_MAX = 100
 REPLANS_MAX = 3
 """How often a restore begins anew because the replica changed under it, by retention or a new snapshot."""
 
-Check = Literal["none", "quick", "full"]
 Phase = Literal["plan", "snapshot", "wal", "check", "done"]
 
 
@@ -58,6 +57,11 @@ class RestoreOptions:
 
     `thorough` reads the WAL up to the target even where a snapshot holds that very commit, as for any later one.
     `private` gives the file to its owner alone, whatever the replica notes of the database's permissions.
+    The disk must have room for the file, `size` bytes at least, and for what `beside` says of a file of some size,
+    and keep the reserve of the application; `elsewhere` says where there may be room, after "free some space".
+    `known` is asked where SQLite's check fails: given the restored file and what SQLite says, it says in words why the
+    source is known to be so, or nothing. `keep_failed` keeps a file that fails it beside the output, if that is not
+    known.
     """
 
     target: Target = Latest()  # noqa: RUF009 (frozen)
@@ -67,6 +71,11 @@ class RestoreOptions:
     backoff: Backoff = Backoff()  # noqa: RUF009 (frozen)
     thorough: bool = False
     private: bool = False
+    size: int = 0
+    beside: Callable[[int], int] = lambda size: 0
+    elsewhere: str = ", or restore to another disk (-o)."
+    known: Callable[[Path, Sequence[str]], str] = lambda path, problems: ""
+    keep_failed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +105,8 @@ class Prepared:
 class RestoreResult:
     """What was restored. `size` is that of the file, `bytes_fetched` counts stored bytes, retries included.
 
-    `check` is "ok", "skipped", or why SQLite could not check the file here.
+    `check` is "ok", "skipped", "as in the source" if it fails as the source does, or why SQLite could not check the
+    file here. `problems` are what SQLite found.
     """
 
     output: Path
@@ -111,6 +121,9 @@ class RestoreResult:
     seconds: float
     check: str
     warnings: tuple[str, ...] = field(default=())
+    problems: tuple[str, ...] = ()
+    is_as_noted: bool = False
+    """The snapshot says that SQLite found so much in the source."""
 
     @property
     def generation(self) -> str:
@@ -254,16 +267,19 @@ def _run(
     """Follow one plan. Raises ReplicaGapError if it ends before `need`."""
     plan = prepared.plan
     meter = _Meter(plan, progress)
+    needed = max(plan.file_size, options.size)
+    folder, what = path.absolute().parent, f"A restore to {path}"
+    space.ask(folder, needed + options.beside(needed), what, options.elsewhere)
     with Output(path) as output:
         fetcher = Fetcher(
             prepared.source.client,
-            output.path.parent,
+            output.folder,
             stop,
             options.parallelism,
             meter.count,
             options.backoff,
         )
-        file = DatabaseFile(output.descriptor)
+        file = DatabaseFile(output.descriptor, space.guard(output.path.parent, what, options.elsewhere))
         replay = Replay(plan, file)
         try:
             with local_errors(output.path):
@@ -283,11 +299,14 @@ def _run(
         note = plan.snapshot.note
         meter.begin("check", plan.objects)
         with output.syncing(note.mode if note and not options.private else None):
-            verdict = _check(output, options.integrity_check, stop)
+            verdict = look_at(output, options.integrity_check, stop)
         check(stop)
+        warnings = (*prepared.warnings, *plan.remarks, *replay.remarks)
+        if verdict.problems:
+            known = "" if verdict.is_noted_in(note) else options.known(output.temporary, verdict.problems)
+            warnings += (verdict.accepted(output, note, known, options.keep_failed),)
         output.put_in_place()
     meter.begin("done", plan.objects)
-    warnings = (*prepared.warnings, *plan.remarks, *replay.remarks)
     if replay.unfinished:
         warnings += ("The replica ends inside a transaction, which was left out: it had not been committed there.",)
     return RestoreResult(
@@ -301,8 +320,10 @@ def _run(
         page_size=file.page_size,
         size=size,
         seconds=time.monotonic() - began,
-        check=verdict,
+        check=verdict.word,
         warnings=warnings,
+        problems=verdict.problems,
+        is_as_noted=verdict.is_noted_in(note),
     )
 
 
@@ -332,24 +353,6 @@ def _check_end(plan: Plan, fetcher: Fetcher, replay: Replay, need: Position | No
         replay.check_following(note)
     if need is not None and replay.reached < need:
         raise ReplicaGapError(f"The WAL in the replica ends at {replay.reached}, before {need}.")
-
-
-def _check(output: Output, thoroughness: Check, stop: threading.Event) -> str:
-    if thoroughness == "none":
-        return "skipped"
-    try:
-        found = integrity.problems(output.temporary, thoroughness, stop.is_set)
-    except integrity.Inconclusive as error:
-        return f"inconclusive: {error}"
-    except integrity.Interrupted:
-        check(stop)
-        return "inconclusive: interrupted"
-    if found:
-        raise IntegrityCheckError(
-            f"The restored database fails SQLite's {thoroughness} check, so it was removed. SQLite says: "
-            f"{'; '.join(found)}. Restore an earlier point, or look at it with -integrity-check none."
-        )
-    return "ok"
 
 
 class _Meter:

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 
 from replication.errors import UsageError
 from replication.position import INDEX_MAX, Position
+from replication.scrub import quoted
 
 _INDEX = re.compile(r"(?:0x)?([0-9a-fA-F]{1,8})")
 # Seconds may have a fraction of any length; datetime keeps six digits of it.
@@ -61,7 +62,7 @@ def parse_index(text: str) -> AtIndex:
     match = _INDEX.fullmatch(text)
     index = int(match[1], 16) if match else INDEX_MAX + 1
     if index > INDEX_MAX:
-        raise UsageError(f"{text!r} is not a WAL index: give 1 to 8 hex digits, at most {INDEX_MAX:x}.")
+        raise UsageError(f"{quoted(text)!r} is not a WAL index: give 1 to 8 hex digits, at most {INDEX_MAX:x}.")
     return AtIndex(index)
 
 
@@ -70,7 +71,7 @@ def parse_time(text: str) -> AtTime:
     time = time_from(text)
     if time is None:
         raise UsageError(
-            f"{text!r} is not a time: write it as 2000-01-01T00:00:00Z, with Z or an offset such as +02:00."
+            f"{quoted(text)!r} is not a time: write it as 2000-01-01T00:00:00Z, with Z or an offset such as +02:00."
         )
     return AtTime(time)
 

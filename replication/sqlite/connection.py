@@ -5,6 +5,7 @@ https://www.sqlite.org/c3ref/c_fcntl_begin_atomic_write.html#sqlitefcntlpersistw
 """
 
 import ctypes
+import os
 from pathlib import Path
 from urllib.parse import quote
 
@@ -60,7 +61,7 @@ def check_is_database(path: Path) -> None:
     """
     connection: apsw.Connection | None = None
     try:
-        uri = f"file:{quote(str(path.absolute()))}?immutable=1"
+        uri = f"file:{quote(os.fsencode(path.absolute()))}?immutable=1"
         connection = apsw.Connection(uri, flags=apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI)
         connection.pragma("schema_version")
     except apsw.NotADBError:

@@ -1,5 +1,7 @@
 """SQLite's errors in our words: the one place where apsw's exceptions are mapped."""
 
+import errno
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -8,9 +10,26 @@ import apsw
 
 from replication.errors import DatabaseError, LocalFileError
 
+_FILES_OF_A_CONNECTION = 4
+
 
 class DatabaseBusyError(DatabaseError):
     """Another connection holds a lock for longer than we wait; trying again later is right."""
+
+
+def no_descriptor_is_left() -> bool:
+    """True if this process may open hardly any more files, which SQLite does not tell from a file that is not there."""
+    opened: list[int] = []
+    try:
+        # What failed has closed what it had opened so far.
+        for _ in range(_FILES_OF_A_CONNECTION):
+            opened.append(os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC))
+    except OSError as error:
+        return error.errno in (errno.EMFILE, errno.ENFILE)
+    finally:
+        for descriptor in opened:
+            os.close(descriptor)
+    return False
 
 
 @contextmanager
@@ -29,6 +48,10 @@ def sqlite_errors(path: Path) -> Iterator[None]:
             f"{path} is damaged ({error}); restore it from a replica, or repair it with sqlite3's .recover"
         ) from None
     except apsw.CantOpenError:
+        if no_descriptor_is_left():
+            raise DatabaseError(
+                f"{path} cannot be opened: too many open files in this process; raise its limit (ulimit -n)"
+            ) from None
         raise DatabaseError(
             f"{path} cannot be opened; check that it exists and that this user may write to it and its folder"
         ) from None

@@ -33,6 +33,14 @@ _BESIDE_PAGE_BYTES = 24
 _JOURNAL_MAGIC = bytes.fromhex("d9d505f920a163d7")
 
 
+_PAGE_BYTES_MIN = 512
+
+
+def room_to_write(old: int, size: int) -> int:
+    """Bytes of the disk that `Alone.write` takes for a file of `size` over one of `old`, if their pages are alike."""
+    return max(0, size - old) + size + size // _PAGE_BYTES_MIN * _BESIDE_PAGE_BYTES + READ_BYTES
+
+
 class DatabaseInUseError(DatabaseError):
     """Another connection has the database open; the message says what to do."""
 

@@ -302,6 +302,34 @@ def _open_index(path: Path) -> WALIndex | None:
         return None
 
 
+class Bridge:
+    """A reader that keeps the WAL from being restarted unseen until a hold is taken, in this process, beside it.
+
+    It changes nothing. Whoever lets go of a hold of the same database meanwhile ends its locks as well: see WALIndex.
+    """
+
+    def __init__(self, connection: apsw.Connection) -> None:
+        self._connection = connection
+
+    @classmethod
+    def take(cls, path: Path) -> "Bridge":
+        """Begin to read. Raises DatabaseError and, when somebody holds a lock, DatabaseBusyError."""
+        connection = connect(path)
+        try:
+            with sqlite_errors(path):
+                if connection.pragma("journal_mode") != "wal":
+                    raise DatabaseError(f"{path} is not in WAL mode")
+                _begin_reading(connection)
+        except BaseException:
+            connection.close()
+            raise
+        return cls(connection)
+
+    def close(self) -> None:
+        """End reading."""
+        self._connection.close()
+
+
 class HoldLostError(DatabaseError):
     """The pin may have been let go of: nothing that came after the last copy is proven."""
 

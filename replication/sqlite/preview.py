@@ -5,6 +5,7 @@ nobody else's, so it is read as it lies; the live one is opened read-only, for o
 lock of it outlives the answer. It leaves to the caller to make the restored file and to remove it.
 """
 
+import os
 import threading
 import time
 from collections.abc import Iterator
@@ -71,7 +72,7 @@ class Preview:
         self._restored = restored
         self._live = live
         self._lock = threading.Lock()
-        self._connection = _open(f"file:{quote(str(restored.absolute()))}?immutable=1", restored)
+        self._connection = _open(f"file:{quote(os.fsencode(restored.absolute()))}?immutable=1", restored)
 
     def close(self) -> None:
         """Let go of the restored file."""
@@ -157,7 +158,7 @@ class Preview:
     @contextmanager
     def _attached(self) -> Iterator[str]:
         """The live database as "today" for the length of the block; why it cannot be, in words, or nothing."""
-        uri = f"file:{quote(str(self._live.absolute()))}?mode=ro"
+        uri = f"file:{quote(os.fsencode(self._live.absolute()))}?mode=ro"
         try:
             self._connection.execute("ATTACH ? AS today", (uri,))
             self._connection.pragma("schema_version", schema="today")

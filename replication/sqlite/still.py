@@ -8,7 +8,7 @@ closing it earlier would drop the connection's locks. Only for a process that ho
 
 import os
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import quote
@@ -18,6 +18,7 @@ import apsw
 from replication.errors import DatabaseError
 from replication.sqlite.checksum import FRAME_HEADER_SIZE, WAL_HEADER_SIZE
 from replication.sqlite.errors import DatabaseBusyError, sqlite_errors
+from replication.sqlite.integrity import Thoroughness, problems_of
 from replication.sqlite.wal_index import WALIndex, WALIndexHeader
 
 TRIES_MAX = 1000
@@ -46,6 +47,10 @@ class Still:
         with sqlite_errors(self.path):
             return self._connection.read("main", 0, offset, size)
 
+    def problems(self, thoroughness: Thoroughness, stop: Callable[[], bool]) -> list[str]:
+        """What SQLite finds wrong with the commit that is read. Raises as integrity.problems does."""
+        return problems_of(self._connection, thoroughness, stop)
+
     def was_restarted(self) -> bool:
         """True if the WAL is another life by now.
 
@@ -67,7 +72,7 @@ def still(path: Path) -> Iterator[Still]:
     how = "mode=ro" if is_held else "immutable=1"
     with sqlite_errors(path):
         connection = apsw.Connection(
-            f"file:{quote(str(real))}?{how}", flags=apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI
+            f"file:{quote(os.fsencode(real))}?{how}", flags=apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI
         )
     try:
         if not is_held:

@@ -6,6 +6,7 @@ A frame counts when its salts are the header's, its checksum continues the chain
 
 import struct
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,8 @@ _MAGIC_BIG_ENDIAN = 0x377F0683
 _VERSION = 3007000
 SALT_STEPS_MAX = 1 << 16
 """More restarts than this between two lives that follow each other are taken for a WAL that was made anew."""
+PACKED_MAX = 1024
+"""Headers whose bytes are kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +72,15 @@ class WALHeader:
 
     def pack(self) -> bytes:
         """The 32 bytes of this header, its checksum made anew."""
-        magic = _MAGIC_BIG_ENDIAN if self.big_endian else _MAGIC_LITTLE_ENDIAN
-        head = struct.pack(">6I", magic, _VERSION, self.page_size, self.sequence, self.salt1, self.salt2)
-        return head + struct.pack(">2I", *checksum(head, (0, 0), self.big_endian))
+        return _packed(self)
+
+
+@lru_cache(PACKED_MAX)
+def _packed(header: WALHeader) -> bytes:
+    # Every copy compares the WAL's header with the one that is followed.
+    magic = _MAGIC_BIG_ENDIAN if header.big_endian else _MAGIC_LITTLE_ENDIAN
+    head = struct.pack(">6I", magic, _VERSION, header.page_size, header.sequence, header.salt1, header.salt2)
+    return head + struct.pack(">2I", *checksum(head, (0, 0), header.big_endian))
 
 
 @dataclass(frozen=True, slots=True)

@@ -68,6 +68,8 @@ class WALIndex:
         self._descriptor = descriptor
         status = os.fstat(descriptor)
         self.identity = (status.st_dev, status.st_ino)
+        self._last: tuple[bytes, WALIndexHeader | None] = (b"", None)
+        """What was read last, and what it says."""
 
     @classmethod
     def open(cls, database: Path) -> "WALIndex":
@@ -83,20 +85,11 @@ class WALIndex:
     def read(self) -> WALIndexHeader | None:
         """The header now; None while it is being written, or if its writer died in the middle."""
         data = os.pread(self._descriptor, _SIZE, 0)
-        size = _HEADER.size
-        if len(data) < _SIZE or data[:size] != data[size : 2 * size]:
-            return None
-        version, _, changes, initialized, _, coded, frames, pages, sum0, sum1, salts, _, _ = _HEADER.unpack_from(data)
-        if version != _VERSION or not initialized:
-            return None
-        backfilled, _, _, attempted = _CHECKPOINT_INFO.unpack_from(data, 2 * size)
-        # The salts are bytes of the WAL's header, and those are big-endian.
-        salt1, salt2 = struct.unpack(">2I", salts)
-        # 65536 does not fit, and stands as 1.
-        page_size = (coded & 0xFE00) + ((coded & 0x0001) << 16)
-        return WALIndexHeader(
-            frames, pages, (sum0, sum1), (salt1, salt2), page_size, backfilled, attempted, changes, data[:size]
-        )
+        read, header = self._last
+        if data != read:
+            header = _parse(data)
+            self._last = (data, header)
+        return header
 
     def is_in_place(self) -> bool:
         """True while the name leads to this file: SQLite's other connections then use it as well."""
@@ -116,3 +109,20 @@ class WALIndex:
     def close(self) -> None:
         """Let go; every connection of this process to the database must be closed before."""
         os.close(self._descriptor)
+
+
+def _parse(data: bytes) -> WALIndexHeader | None:
+    size = _HEADER.size
+    if len(data) < _SIZE or data[:size] != data[size : 2 * size]:
+        return None
+    version, _, changes, initialized, _, coded, frames, pages, sum0, sum1, salts, _, _ = _HEADER.unpack_from(data)
+    if version != _VERSION or not initialized:
+        return None
+    backfilled, _, _, attempted = _CHECKPOINT_INFO.unpack_from(data, 2 * size)
+    # The salts are bytes of the WAL's header, and those are big-endian.
+    salt1, salt2 = struct.unpack(">2I", salts)
+    # 65536 does not fit, and stands as 1.
+    page_size = (coded & 0xFE00) + ((coded & 0x0001) << 16)
+    return WALIndexHeader(
+        frames, pages, (sum0, sum1), (salt1, salt2), page_size, backfilled, attempted, changes, data[:size]
+    )

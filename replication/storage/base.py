@@ -82,6 +82,16 @@ class Storage(ABC):
     def accept_place(self) -> None:  # noqa: B027 (as above)
         """What is there now was proven to be the replica: the next `put` goes there, wherever it is."""
 
+    def abort_unfinished(self, prefix: str) -> int:
+        """Remove what is left of uploads below the folder `prefix` that never ended; the number of them.
+
+        It is for whoever knows that no upload is under way there: nothing tells one from the other.
+        """
+        return 0
+
+    def interrupt(self) -> None:  # noqa: B027 (most stores hold nothing up)
+        """Break off what is under way and refuse what comes, but for undoing what was begun: the program ends."""
+
     def close(self) -> None:  # noqa: B027 (most stores hold nothing to let go of)
         """Let go of connections. The store is not used afterwards."""
 

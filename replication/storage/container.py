@@ -11,6 +11,7 @@ import json
 import struct
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
 from itertools import chain
 
 import lz4.frame
@@ -23,6 +24,8 @@ _NOTE_MARK = b"litestream-tui\0"
 _NOTE_CRC_SIZE = 4
 NOTE_SIZE_MAX = 4096
 """Bytes of the longest note, its 8-byte frame header included."""
+ENCODED_MAX = 64
+"""Notes whose bytes are kept."""
 
 _SMALL_BYTES = 64 * 1024
 """Content whose first piece is no longer has blocks of this size, which cost a reader less to make room for."""
@@ -127,7 +130,13 @@ class Unpacker:
 
 def encode_note(note: Note) -> bytes:
     """The skippable frame that holds `note`."""
-    text = json.dumps(note, separators=(",", ":"), sort_keys=True).encode()
+    return _encoded(tuple(note.items()))
+
+
+@lru_cache(ENCODED_MAX)
+def _encoded(items: tuple[tuple[str, str | int], ...]) -> bytes:
+    # The segments of one engine have the same note, but for those with which an index begins.
+    text = json.dumps(dict(items), separators=(",", ":"), sort_keys=True).encode()
     # An LZ4 reader passes over this frame unchecked, so the note brings a checksum of its own.
     payload = _NOTE_MARK + struct.pack("<I", zlib.crc32(text)) + text
     if len(payload) + 8 > NOTE_SIZE_MAX:

@@ -49,6 +49,7 @@ _SWEEP_SECONDS = 3600.0
 """Between two looks for unfinished writes of processes that died."""
 _SWEPT_FOLDERS_MAX = 1000
 _FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+_STEP_FLAGS = _FOLDER_FLAGS | os.O_NOFOLLOW
 # A pipe in the place of an object must not make the reader wait for a writer.
 _READ_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _Entries = list[tuple[str, bool, os.stat_result]]
@@ -279,26 +280,23 @@ class FileStorage(Storage):
             self._make_root()
         folder = self._open_home()
         for part in parts:
-            try:
+            folder = self._make_step(folder, part)
+        return folder
+
+    def _make_step(self, folder: int, part: str) -> int:
+        """As `_step`, making the folder if it is missing, so that it outlives a power cut."""
+        try:
+            with suppress(FileNotFoundError):
+                return os.open(part, _STEP_FLAGS, dir_fd=folder)
+            with suppress(FileExistsError):
                 os.mkdir(part, self._permissions.folder_mode, dir_fd=folder)
-            except FileExistsError:
-                pass
-            except BaseException:
-                os.close(folder)
-                raise
-            else:
                 with suppress(OSError):
-                    os.chown(
-                        part,
-                        self._permissions.uid,
-                        self._permissions.gid,
-                        dir_fd=folder,
-                        follow_symlinks=False,
-                    )
+                    os.chown(part, self._permissions.uid, self._permissions.gid, dir_fd=folder, follow_symlinks=False)
                 reached("object: folder made")
                 os.fsync(folder)
-            folder = _step(folder, part)
-        return folder
+            return os.open(part, _STEP_FLAGS, dir_fd=folder)
+        finally:
+            os.close(folder)
 
     def _open_home(self) -> int:
         """A descriptor of the root, which must be the one that was written to before; the first is remembered."""
@@ -406,7 +404,7 @@ def _plain(name: str, status: os.stat_result) -> bool:
 def _step(folder: int, part: str) -> int:
     """Go from an open folder into one of its folders; the first is closed whatever happens."""
     try:
-        return os.open(part, _FOLDER_FLAGS | os.O_NOFOLLOW, dir_fd=folder)
+        return os.open(part, _STEP_FLAGS, dir_fd=folder)
     finally:
         os.close(folder)
 

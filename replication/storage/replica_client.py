@@ -103,13 +103,14 @@ class ReplicaClient:
         """Compress and store the segment that starts at `position`; return the bytes stored."""
         return self.storage.put(segment_name(position), container.compress(chunks, note), create=create)
 
-    def read(self, name: str) -> Iterator[bytes]:
+    def read(self, name: str, told: Callable[[container.Note | None], None] | None = None) -> Iterator[bytes]:
         """Yield the uncompressed content of a snapshot or segment, in pieces of at most 1 MiB.
 
-        Raises ObjectNotFoundError, CorruptObjectError, StorageError.
+        `told` gets its note first, None if it has none or a damaged one. Raises ObjectNotFoundError,
+        CorruptObjectError, StorageError.
         """
         with closing_iterator(self.storage.get(name)) as chunks:
-            yield from container.decompress(name, chunks)
+            yield from container.decompress(name, chunks if told is None else _telling(iter(chunks), told))
 
     def read_note(self, name: str) -> container.Note | None:
         """The note that this program put before an object, or None for one written by Litestream.
@@ -165,6 +166,21 @@ class ReplicaClient:
                 return
             self._warned.add(name)
         self._warn(f"ignored {name!r} in {self.address}: {why}")
+
+
+def _telling(chunks: Iterator[bytes], told: Callable[[container.Note | None], None]) -> Iterator[bytes]:
+    """The chunks of an object, of which the note is told before the first."""
+    head = b""
+    for chunk in chunks:
+        head += chunk
+        if len(head) >= container.NOTE_SIZE_MAX:
+            break
+    try:
+        told(container.decode_note(head))
+    except ValueError:
+        told(None)
+    yield head
+    yield from chunks
 
 
 def closing_iterator(chunks: Iterator[bytes]) -> "closing[_Closable]":

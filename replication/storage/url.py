@@ -22,6 +22,7 @@ from pathlib import Path
 from urllib.parse import parse_qsl, unquote_to_bytes
 
 from replication.errors import ConfigError
+from replication.scrub import quoted
 from replication.storage.location import FileLocation, Location, S3Location
 from replication.storage.s3.host import DEFAULT_REGION, check_bucket, parse_endpoint, parse_s3_host
 
@@ -32,8 +33,20 @@ _BAD_ESCAPE = re.compile(r"%(?![0-9a-fA-F]{2})")
 QUERY_KEYS = ("endpoint", "region", "force-path-style", "skip-verify")
 """What may follow the question mark of an s3 URL."""
 
-NOT_BUILT_TYPES = ("gs", "gcs", "abs", "azure", "sftp", "nats", "webdav", "webdavs", "oss")
-"""Stores that some Litestream knows and this program does not."""
+_GOOGLE = "use type s3 with endpoint https://storage.googleapis.com and an HMAC key of the bucket's service account"
+_MOUNT = "mount it, as with {}, and use type file"
+NEAREST_WAY = {
+    "gs": _GOOGLE,
+    "gcs": _GOOGLE,
+    "abs": _MOUNT.format("blobfuse2 or rclone mount"),
+    "azure": _MOUNT.format("blobfuse2 or rclone mount"),
+    "sftp": _MOUNT.format("sshfs"),
+    "nats": "use s3 or file",
+    "webdav": _MOUNT.format("rclone mount or davfs2"),
+    "webdavs": _MOUNT.format("rclone mount or davfs2"),
+    "oss": "use type s3 with endpoint https://oss-REGION.aliyuncs.com and force-path-style: false",
+}
+"""Stores that some Litestream knows and this program does not, and how data may get there all the same."""
 
 _REGION = re.compile(r"[a-zA-Z0-9-]{1,64}")
 _BOOLEANS = {"1": True, "t": True, "true": True, "0": False, "f": False, "false": False}
@@ -53,10 +66,10 @@ def parse_replica_url(text: str) -> Location:
         shown = f": {text}" if "@" not in text else ""
         raise ConfigError(f"replica url scheme required{shown}; write s3://BUCKET/PATH or file:///ABSOLUTE/PATH")
     scheme, host, path, query, fragment = match[1].lower(), match[2], match[3], match[4], match[5]
-    if scheme in NOT_BUILT_TYPES:
-        raise ConfigError(f"replica type {scheme} is not built yet; use s3 or file")
+    if scheme in NEAREST_WAY:
+        raise ConfigError(f"replica type {scheme} is not built yet; {NEAREST_WAY[scheme]}")
     if scheme not in ("s3", "file"):
-        raise ConfigError(f"unknown replica type {scheme}; use s3 or file")
+        raise ConfigError(f"unknown replica type {quoted(scheme)}; use s3 or file")
     if "@" in host:
         raise ConfigError(
             f"the {scheme} replica URL has a user or password before @, which is not read from a URL; set "
@@ -87,6 +100,11 @@ def format_location(location: Location) -> str:
 def _file_location(host: str, path: str, query: str | None) -> FileLocation:
     if query is not None:
         raise ConfigError("a file replica URL takes no query; write %3F where ? is part of the path")
+    if host and (":" in host or "@" in path):
+        raise ConfigError(
+            "the file replica URL has a host, and perhaps a user and password; a file URL has three slashes and an "
+            "absolute path: file:///ABSOLUTE/PATH"
+        )
     if host:
         raise ConfigError(
             f"file://{host}{path} names {host} as a host; a file URL has three slashes and an absolute path: "
@@ -102,7 +120,7 @@ def _s3_location(host: str, path: str, query: str | None) -> S3Location:
     options = _query_options(query)
     found = parse_s3_host(_decode(host, "strict"))
     if "region" in options and _REGION.fullmatch(options["region"]) is None:
-        raise ConfigError(f"{options['region']!r} in the replica URL is not a region such as {DEFAULT_REGION}")
+        raise ConfigError(f"{quoted(options['region'])!r} in the replica URL is not a region such as {DEFAULT_REGION}")
     endpoint = parse_endpoint(options["endpoint"]) if "endpoint" in options else found.endpoint
     return S3Location(
         bucket=check_bucket(found.bucket),
@@ -116,13 +134,14 @@ def _s3_location(host: str, path: str, query: str | None) -> S3Location:
 
 def _query_options(query: str | None) -> dict[str, str]:
     options: dict[str, str] = {}
-    for key, value in parse_qsl((query or "?")[1:], keep_blank_values=True):
+    for written, value in parse_qsl((query or "?")[1:], keep_blank_values=True):
+        key = _plain(written)
         if key not in QUERY_KEYS:
-            raise ConfigError(_unknown_key(key))
+            raise ConfigError(_unknown_key(written))
         if key in options:
-            raise ConfigError(f"the s3 replica URL has {key} twice in its query")
+            raise ConfigError(f"the s3 replica URL has {quoted(key)} twice in its query")
         if not value:
-            raise ConfigError(f"the s3 replica URL has {key} without a value in its query")
+            raise ConfigError(f"the s3 replica URL has {quoted(key)} without a value in its query")
         options[key] = value
     return options
 
@@ -133,10 +152,14 @@ def _unknown_key(key: str) -> str:
             f"the s3 replica URL has {key} in its query, but keys are not read from a URL; set them in the "
             "configuration or the environment"
         )
-    plain = re.sub(r"(?<=[a-z])([A-Z])", r"-\1", key).lower().replace("_", "-")
-    nearest = difflib.get_close_matches(plain, QUERY_KEYS, n=1)
+    nearest = difflib.get_close_matches(_plain(key), QUERY_KEYS, n=1)
     hint = f"did you mean {nearest[0]}?" if nearest else f"it may have {', '.join(QUERY_KEYS)}"
-    return f"the s3 replica URL has an unknown key {key!r} in its query; {hint}"
+    return f"the s3 replica URL has an unknown key {quoted(key)!r} in its query; {hint}"
+
+
+def _plain(key: str) -> str:
+    """`forcePathStyle` and `force_path_style`, which people write as well, are force-path-style."""
+    return re.sub(r"(?<=[a-z])([A-Z])", r"-\1", key).lower().replace("_", "-")
 
 
 def _boolean(options: dict[str, str], key: str) -> bool | None:
@@ -144,7 +167,7 @@ def _boolean(options: dict[str, str], key: str) -> bool | None:
         return None
     value = _BOOLEANS.get(options[key].lower())
     if value is None:
-        raise ConfigError(f"{key} in the s3 replica URL is true or false, not {options[key]!r}")
+        raise ConfigError(f"{key} in the s3 replica URL is true or false, not {quoted(options[key])!r}")
     return value
 
 

@@ -55,10 +55,12 @@ class OwnFileSystem:
         """In a process that has mounts of its own already."""
         size = f"size={4 * self._room_bytes}".encode()
         _check(_LIBC.mount(b"tmpfs", bytes(self._folder), b"tmpfs", 0, size))
-        (self._folder / "filling").write_bytes(bytes(3 * self._room_bytes))
+        # Where a file system keeps things of its own: a folder with anything else is none of ours.
+        (self._folder / "lost+found").mkdir()
+        (self._folder / "lost+found" / "filling").write_bytes(bytes(3 * self._room_bytes))
 
     def make_room(self, pid: int) -> None:
-        Path(f"/proc/{pid}/root{self._folder}/filling").unlink()
+        Path(f"/proc/{pid}/root{self._folder}/lost+found/filling").unlink()
 
     @classmethod
     def works(cls) -> bool:

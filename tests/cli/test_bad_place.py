@@ -40,6 +40,19 @@ def test_a_read_only_folder(database: Path, tmp_path: Path) -> None:
     assert contents(tmp_path) == before
 
 
+@pytest.mark.parametrize("meta", ["", "meta", "deep/meta"])
+def test_a_meta_path_in_a_read_only_folder_is_named_itself(database: Path, tmp_path: Path, meta: str) -> None:
+    """And so is the folder in the way."""
+    folder = tmp_path / "read only"
+    folder.mkdir()
+    config = tmp_path / "litestream.yml"
+    config.write_text(f"dbs: [{{path: {database}, meta-path: {folder}/{meta}, replicas: [{{path: {tmp_path}/r}}]}}]")
+    with read_only(folder):
+        result = run("replicate", "-config", config, before=as_an_ordinary_user)
+    refuses(result, 14, f"{folder / meta}", f"{folder}", "Permission denied", "write permission", "meta-path")
+    assert contents(folder) == {}
+
+
 def test_a_read_only_database(database: Path, tmp_path: Path) -> None:
     database.chmod(0o444)
     result = run("replicate", database, f"file://{tmp_path}/replica", before=as_an_ordinary_user)
@@ -116,5 +129,6 @@ def test_a_full_disk_under_a_restore(database: Path, tmp_path: Path, small_disk:
     output = tmp_path / "out" / "restored.db"
     disk = small_disk(output.parent)
     result = run("restore", "-o", output, f"file://{tmp_path}/replica", before=disk.before)
-    refuses(result, 14, f"{output} cannot be written")
+    line = refuses(result, 14, f"{output}")
+    assert "needs 0.6 MB" in line or "cannot be written" in line
     assert contents(output.parent) == {}

@@ -135,7 +135,7 @@ def test_a_stale_file_beside_the_output(published: Published, tmp_path: Path, su
 
 
 def test_a_source_that_was_corrupt_already(tmp_path: Path) -> None:
-    """The replica is faithful; SQLite's check says what it is faithful to, and can be left out."""
+    """The replica is faithful; SQLite's check says what it is faithful to, and can be left out. The copy is kept."""
     source, output, url = tmp_path / "source.db", tmp_path / "restored.db", f"file://{tmp_path}/replica"
     Shell(source).run("CREATE TABLE t(a); INSERT INTO t VALUES(zeroblob(9000)); PRAGMA journal_mode=WAL")
     with source.open("r+b") as file:
@@ -146,6 +146,9 @@ def test_a_source_that_was_corrupt_already(tmp_path: Path) -> None:
         replicate.end()
     before = contents(tmp_path)
     refuses(run("restore", "-o", output, url), 13, "quick check", "-integrity-check none")
+    kept = output.with_name("restored.db.failed-check")
+    assert kept.stat().st_size == source.stat().st_size
+    kept.unlink()
     assert contents(tmp_path) == before
     succeeds("restore", "-integrity-check", "none", "-o", output, url)
     assert output.stat().st_size == source.stat().st_size

@@ -283,10 +283,13 @@ def test_promise_3_a_torn_newest_snapshot_is_passed_by(published: Published, tmp
     assert len(contents(published.root)) == len(before) - 1
 
 
-def test_promise_3_an_index_that_is_lost_is_not_the_one_before_it(published: Published, tmp_path: Path) -> None:
+@pytest.mark.parametrize("mark", ["and its end mark", "but not its end mark"])
+def test_promise_3_an_index_that_is_lost_is_not_the_one_before_it(
+    published: Published, tmp_path: Path, mark: str
+) -> None:
     """Only a snapshot of the index after it is there."""
     add_snapshot(published, 2, tmp_path)
-    for path in published.segments:
+    for path in published.wal if mark == "and its end mark" else published.segments:
         if path.name[:8] >= "00000001":
             path.unlink()
     flags = ["-generation", published.generation, "-index"]
@@ -296,7 +299,8 @@ def test_promise_3_an_index_that_is_lost_is_not_the_one_before_it(published: Pub
     assert restored(tmp_path, *flags, "2", published.url)[0] > 0
 
 
-def test_promise_3_the_end_of_an_index_that_is_lost_is_missed(published: Published, tmp_path: Path) -> None:
+@pytest.mark.parametrize("mark", ["and its end mark", "but not its end mark"])
+def test_promise_3_the_end_of_an_index_that_is_lost_is_missed(published: Published, tmp_path: Path, mark: str) -> None:
     """The next index is not part of what was asked for, and says where the one before it ended."""
     index = next(
         name
@@ -304,12 +308,14 @@ def test_promise_3_the_end_of_an_index_that_is_lost_is_missed(published: Publish
         if len([item for item in published.root.rglob(f"{path.name[:8]}_*") if content(item)]) > 1
         for name in [path.name[:8]]
     )
-    # Behind it the end mark stays, which is no commit.
     group = [path for path in sorted(published.root.rglob(f"{index}_*")) if content(path)]
     following = published.root.rglob(f"{int(index, 16) + 1:08x}_00000000.wal.lz4")
     if not list(following):
         pytest.skip("the index in several segments is the last one")
     group[-1].unlink()
+    if mark == "and its end mark":
+        # Else it stays behind what is lost, and is no commit.
+        max(published.root.rglob(f"{index}_*")).unlink()
     flags = ["-generation", published.generation, "-index", index]
     refuses(run("restore", "-o", tmp_path / "none.db", *flags, published.url), 11, f"{index}_")
 

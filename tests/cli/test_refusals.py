@@ -59,14 +59,14 @@ USAGE = {
 CONFIGURATION = {
     "replicate a.db s3://": ["bucket required", "s3://BUCKET/PATH"],
     "replicate a.db file://b/c": ["file://b/c names b as a host", "file:///b/c"],
-    "replicate a.db sftp://host/path": ["sftp is not built yet", "s3 or file"],
+    "replicate a.db sftp://host/path": ["sftp is not built yet", "mount it, as with sshfs", "type file"],
     "replicate a.db floppy://a": ["unknown replica type floppy"],
     "generations s3://bucket/a?endpoit=x": ["unknown key 'endpoit'", "did you mean endpoint?"],
     "generations -config none.yml a.db": ["config file not found: none.yml", "-config PATH", "$LITESTREAM_CONFIG"],
     "databases": ["config file not found: by-environment.yml", "-config PATH"],
     "databases -config .": ["cannot read the config file .", "Is a directory"],
     "databases -config bad.yml": ["bad.yml:3:3: this is not YAML", "indentation"],
-    "databases -config unknown.yml": ["unknown.yml:3: dbs[0].replica", "is a key of Litestream 0.5"],
+    "databases -config unknown.yml": ["unknown.yml:3: dbs[0].dir", "is a key of Litestream 0.5"],
     "databases -config typo.yml": ["typo.yml:4: dbs[0].replicas[0].retnetion", "did you mean retention?"],
     "replicate -config empty.yml": ["empty.yml: no databases", "add one under dbs:"],
 }
@@ -77,7 +77,7 @@ def folder(tmp_path: Path) -> Path:
     folder = tmp_path / "work"
     folder.mkdir()
     (folder / "bad.yml").write_text("dbs:\n  - path: a.db\n  replicas: []\n")
-    (folder / "unknown.yml").write_text("dbs:\n- path: a.db\n  replica: {path: b}\n")
+    (folder / "unknown.yml").write_text("dbs:\n- path: a.db\n  dir: b\n")
     (folder / "typo.yml").write_text("dbs:\n- path: a.db\n  replicas:\n  - {path: b, retnetion: 72h}\n")
     (folder / "empty.yml").write_text("# nothing yet\n")
     (folder / "known.yml").write_text("dbs:\n- path: a.db\n  replicas: [{path: b}, {name: c, path: d}]\n- path: e.db\n")

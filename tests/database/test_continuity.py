@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from replication.database.continuity import Begin, Continue, decide, last_commit
-from replication.database.shadow_wal import Ownership, ShadowWAL
+from replication.database.shadow_wal import ShadowWAL
+from replication.permissions import Ownership
 from replication.position import INDEX_MAX
 from replication.sqlite.wal import WALHeader, frames_in
 from tests.foreign import ForeignConnection
@@ -138,6 +139,6 @@ def test_a_shadow_wal_with_a_header_alone_goes_on(scene: Scene) -> None:
 
 
 def test_the_last_commit_of_a_file(scene: Scene, tmp_path: Path) -> None:
-    mark = last_commit(scene.shadow.path(GENERATION, 3))
+    mark = last_commit(scene.shadow.file(GENERATION, 3))
     assert mark is not None
     assert mark.offset == scene.copied

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from replication.database.glance import SETTLE_SECONDS, WHOLE_SECONDS, Glance
-from replication.database.lock import LOCK_NAME
+from replication.database.local_folder import LOCK_NAME
 from replication.errors import DatabaseError
 from tests.foreign import Shell
 from tests.replica.bench import Bench
@@ -86,7 +86,7 @@ def test_after_a_change_a_sync_is_asked_for_once_more_since_times_are_coarse(ben
         lambda bench: replace_with_a_copy(bench.folder / "meta" / LOCK_NAME),
         lambda bench: shutil.rmtree(bench.folder / "meta"),
         lambda bench: bench.database.request_generation("asked for"),
-        lambda bench: bench.database.pause(),
+        lambda bench: bench.database.let_go(),
     ],
     ids=[
         "wal removed",

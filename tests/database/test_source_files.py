@@ -409,6 +409,26 @@ def test_promise_2_an_application_s_ordinary_life_costs_no_generation(bench: Ben
     assert bench.reasons() == ["no generation exists"]
 
 
+def test_promise_2_files_that_went_away_and_came_back_are_replicated_again(bench: Bench) -> None:
+    """As those of a volume that is mounted again: the WAL at the path is the file's own, and not another's."""
+    bench.replica()
+    bench.commit()
+    bench.settle()
+    aside = bench.folder / "aside"
+    aside.mkdir()
+    names = [f"{bench.path.name}{suffix}" for suffix in ("", "-wal", "-shm")]
+    for name in names:
+        (bench.folder / name).rename(aside / name)
+    bench.database.sync()
+    assert bench.database.health.state == "waiting"
+    for name in names:
+        (aside / name).rename(bench.folder / name)
+    bench.commit()
+    bench.settle()
+    assert bench.database.health.state == "ok"
+    assert bench.restored() == seen(bench)
+
+
 @pytest.mark.parametrize("looked", [False, True], ids=["", "and looked at between"])
 def test_promise_2_a_recovery_of_sqlite_s_after_which_the_same_is_copied_back_again_costs_no_generation(
     bench: Bench, looked: bool

@@ -14,8 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from replication import engine as engine_module
-from replication.engine import Engine
+from replication.engine import Engine, making
 from replication.errors import ReplicationError, StorageError
 from replication.restore.catalog import read_catalog
 from replication.storage.location import FileLocation, Location
@@ -53,7 +52,7 @@ def act(engine: Engine, path: Path, stores: dict[str, MemoryStorage], chance: ra
             with suppress(ReplicationError):
                 engine.snapshot(str(path))
         case "generation":
-            engine._sources[0].database.request_generation("test")
+            engine._workers[0].database.request_generation("test")
         case "put":
             store.fail("put", DOWN, chance.randrange(1, 6))
         case "lost":
@@ -61,7 +60,7 @@ def act(engine: Engine, path: Path, stores: dict[str, MemoryStorage], chance: ra
         case "read":
             store.fail(chance.choice(["list", "get"]), DOWN, 2)
         case "verify":
-            result = engine._sources[0].runners[0].verify(threading.Event())
+            result = engine._workers[0].runners[0].verify(threading.Event())
             assert result.outcome != "failed", result.words
         case _:
             engine.sync_now()
@@ -95,7 +94,7 @@ def test_everything_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, see
         assert isinstance(location, FileLocation)
         return stores.setdefault(location.path.name, MemoryStorage())
 
-    monkeypatch.setattr(engine_module, "open_storage", open_memory)
+    monkeypatch.setattr(making, "open_storage", open_memory)
     path = tmp_path / "app.db"
     writer = Writer(path, chance.choice([512, 1024, 4096]))
     config = config_of(path, Path("a"), Path("b"), pages_min=chance.choice([3, 20, 200]), monitor_seconds=0.02)

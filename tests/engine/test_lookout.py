@@ -10,7 +10,8 @@ import pytest
 
 from replication.config import Config
 from replication.database import glance, watch
-from replication.database.lock import LOCK_NAME
+from replication.database.local_folder import LOCK_NAME
+from replication.database.place import FOLDER_REPLACED, LINK_SWITCHED, VOLUME_EXCHANGED, Place
 from tests.engine.running import begun, client_of, config_of, in_step, only, restored, running, until
 from tests.foreign import ForeignConnection, Shell
 
@@ -93,7 +94,47 @@ def test_a_link_that_leads_elsewhere_is_found(app: ForeignConnection, config: Co
         until(lambda: in_step(engine))
         link.with_name("new.db").symlink_to(other)
         link.with_name("new.db").rename(link)
-        until(lambda: begun(engine)[1:] == ["database file replaced"])
+        until(lambda: begun(engine)[1:] == [LINK_SWITCHED])
+
+
+def test_a_folder_that_is_a_link_to_another_volume_now_is_told_as_such(path: Path, tmp_path: Path) -> None:
+    """Not as a local folder that was removed: as when a deploy switches "current" from one release to the next."""
+    first, second, link = tmp_path / "volume1", tmp_path / "volume2", tmp_path / "current"
+    for number, folder in enumerate((first, second)):
+        folder.mkdir()
+        Shell(folder / "app.db").run(f"PRAGMA journal_mode=wal; CREATE TABLE t(a); INSERT INTO t VALUES({number})")
+    link.symlink_to(first)
+    config = config_of(link / "app.db", tmp_path / "replica", monitor_seconds=0.02)
+    with running(config) as engine:
+        until(lambda: in_step(engine))
+        link.with_name("new").symlink_to(second)
+        link.with_name("new").rename(link)
+        until(lambda: begun(engine)[1:] == [f"{LINK_SWITCHED}, while replicating"])
+        until(lambda: in_step(engine))
+
+
+def test_what_became_of_a_place() -> None:
+    here = Place("/srv/app.db", (1, 2))
+    assert here.became(here) == ""
+    assert here.became(Place("/srv/two/app.db", (1, 3))) == LINK_SWITCHED
+    assert here.became(Place("/srv/app.db", (2, 2))) == VOLUME_EXCHANGED
+    assert here.became(Place("/srv/app.db", (1, 3))) == FOLDER_REPLACED
+
+
+def test_a_database_that_was_removed_is_not_one_that_does_not_exist_yet(
+    app: ForeignConnection, config: Config, path: Path
+) -> None:
+    with running(config) as engine:
+        until(lambda: in_step(engine))
+        app.close()
+        for name in (path, path.with_name(f"{path.name}-wal"), path.with_name(f"{path.name}-shm")):
+            name.unlink(missing_ok=True)
+        until(lambda: only(engine).state == "waiting")
+        assert "was removed" in only(engine).error
+        assert [event for event in engine.events_since(0) if "database was removed" in event.message]
+    with running(config) as engine:
+        until(lambda: only(engine).state == "waiting")
+        assert "was removed" in only(engine).error
 
 
 def test_a_folder_that_was_made_anew_is_watched(app: ForeignConnection, config: Config, path: Path) -> None:
@@ -120,7 +161,7 @@ def test_a_lock_that_is_removed_is_found_by_glances(
     with running(config) as engine:
         until(lambda: in_step(engine))
         shutil.rmtree(meta) if whole else os.unlink(meta / LOCK_NAME)  # noqa: PTH108
-        until(lambda: begun(engine)[1:] == ["local folder removed while replicating"])
+        until(lambda: begun(engine)[1:] == ["local folder removed, while replicating"])
         assert (meta / LOCK_NAME).exists()
 
 

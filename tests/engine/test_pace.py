@@ -10,8 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from replication import engine as engine_module
-from replication.engine import Engine
+from replication.engine import Engine, making
 from replication.errors import DatabaseError, StorageError
 from replication.replica.pace import BURST_UPLOADS
 from replication.sqlite.hold import Hold
@@ -51,7 +50,7 @@ def stores(monkeypatch: pytest.MonkeyPatch) -> dict[str, TimedStorage]:
         assert isinstance(location, FileLocation)
         return found.setdefault(location.path.name, TimedStorage())
 
-    monkeypatch.setattr(engine_module, "open_storage", open_memory)
+    monkeypatch.setattr(making, "open_storage", open_memory)
     return found
 
 

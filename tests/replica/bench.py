@@ -13,7 +13,7 @@ from types import SimpleNamespace
 
 from replication.database.checkpoint import CheckpointPolicy
 from replication.database.database import Database
-from replication.database.lock import LOCK_NAME
+from replication.database.local_folder import LOCK_NAME
 from replication.position import Position
 from replication.replica.replica import Replica
 from replication.restore.catalog import read_catalog

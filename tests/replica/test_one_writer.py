@@ -461,3 +461,34 @@ def test_who_wrote_an_object_is_in_its_note(original: Bench) -> None:
 )
 def test_promise_7_a_writer_that_a_note_misnames_is_none(note: dict[str, str | int] | None) -> None:
     assert Writer.noted(note) is None
+
+
+@pytest.mark.parametrize("spoilt", [-1, 30, 60], ids=["content", "note", "its middle"])
+@pytest.mark.parametrize("generation", [False, True], ids=["an index", "a generation"])
+def test_an_end_mark_that_is_torn_is_written_again_and_stops_nothing(
+    bench: Bench, spoilt: int, generation: bool
+) -> None:
+    """The program ended right after it had put the mark, and somebody's disk flipped a bit of it."""
+    replica, storage = bench.replica(), bench.storages["a"]
+    bench.commit()
+    bench.settle()
+    before = set(storage.names())
+    if generation:
+        bench.database.request_generation("for the test")
+        bench.database.sync()
+    else:
+        bench.database.checkpoint()
+        bench.commit()
+    end = replica.position
+    assert end is not None
+    replica._end_index(end, bench.database.generations[-1] if generation else "")
+    [mark] = set(storage.names()) - before
+    data = bytearray(b"".join(storage.get(mark)))
+    data[spoilt] ^= 4
+    storage.put(mark, [bytes(data)])
+    bench.restart()
+    bench.commit()
+    bench.settle()
+    assert list(replica.client.read(mark)) == []
+    assert (replica.client.read_note(mark) or {}).get("v") == 1
+    assert bench.restored() == bench.app.sha256()

@@ -8,8 +8,8 @@ import shutil
 
 import pytest
 
+from replication.database.local_folder import REMEMBERED_NAME
 from replication.errors import StorageError
-from replication.replica.remembered import REMEMBERED_NAME
 from tests.foreign import Shell
 from tests.replica.bench import Bench
 
@@ -44,6 +44,8 @@ def test_a_snapshot_of_commits_that_were_lost_is_not_gone_on_with(
         (meta / REMEMBERED_NAME).write_bytes(known)
     for file in files:
         file.write_bytes((saved / file.name).read_bytes())
+        # The disk has the times, too, that it had then.
+        shutil.copystat(saved / file.name, file)
     bench.path.with_name("app.db-shm").unlink(missing_ok=True)
     bench.app = Shell(bench.path).open(autocheckpoint=False)
     assert bench.app.sha256() == bench.states[kept - 1]
@@ -54,6 +56,7 @@ def test_a_snapshot_of_commits_that_were_lost_is_not_gone_on_with(
 
     bench.restart(go_on)
     bench.settle()
+    assert "commits that this database does not have" in bench.reasons()[-1]
     assert bench.restored() == bench.app.sha256()
 
 

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from replication.database.local_folder import LocalFile
 from replication.replica import upload
 from replication.replica.backoff import (
     REFUSED_SECONDS_MAX,
@@ -27,7 +28,7 @@ def offset(frames: int) -> int:
 
 
 @pytest.fixture
-def shadow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def shadow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> LocalFile:
     """A shadow file of 64 frames; those given by `commits` end a transaction."""
     monkeypatch.setattr(upload, "SEGMENT_BYTES_MAX", MAX)
     path = tmp_path / "00000000.wal"
@@ -35,7 +36,7 @@ def shadow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     frames = [bytes(7) + (b"\1" if number in commits else b"\0") + bytes(FRAME - 8) for number in range(1, 65)]
     header = WALHeader(False, PAGE, 0, 1, 2, (0, 0)).pack()
     path.write_bytes(header + b"".join(frames))
-    return path
+    return LocalFile.at(path)
 
 
 @pytest.mark.parametrize(
@@ -55,11 +56,11 @@ def shadow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (0, offset(64), offset(64), offset(64)),
     ],
 )
-def test_cut(shadow: Path, start: int, end: int, floor: int, expected: int) -> None:
+def test_cut(shadow: LocalFile, start: int, end: int, floor: int, expected: int) -> None:
     assert cut(shadow, start, end, floor) == expected
 
 
-def test_a_file_is_cut_without_gap_at_whole_frames_and_within_bounds(shadow: Path) -> None:
+def test_a_file_is_cut_without_gap_at_whole_frames_and_within_bounds(shadow: LocalFile) -> None:
     at, cuts = 0, []
     while at < offset(64):
         at, before = cut(shadow, at, offset(64), 0), at
@@ -69,14 +70,14 @@ def test_a_file_is_cut_without_gap_at_whole_frames_and_within_bounds(shadow: Pat
     assert cuts[-1] == offset(64)
 
 
-def test_a_range_is_read_whole_and_told_piece_by_piece(shadow: Path) -> None:
+def test_a_range_is_read_whole_and_told_piece_by_piece(shadow: LocalFile) -> None:
     told: list[int] = []
     data = b"".join(read_range(shadow, 100, offset(60), told.append))
-    assert data == shadow.read_bytes()[100 : offset(60)]
+    assert data == Path(str(shadow)).read_bytes()[100 : offset(60)]
     assert sum(told) == len(data)
 
 
-def test_a_file_that_ends_too_early_is_an_error(shadow: Path) -> None:
+def test_a_file_that_ends_too_early_is_an_error(shadow: LocalFile) -> None:
     with pytest.raises(OSError, match="ends at"):
         list(read_range(shadow, 0, offset(65), lambda size: None))
 

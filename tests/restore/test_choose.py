@@ -6,18 +6,24 @@ from pathlib import Path
 
 import pytest
 
-from replication.errors import AccessDeniedError, CorruptObjectError, NoRestorePointError, StorageError
+from replication.errors import (
+    AccessDeniedError,
+    CorruptObjectError,
+    NoRestorePointError,
+    ReplicaGapError,
+    StorageError,
+)
 from replication.position import Position
 from replication.restore.choose import Source, choose
 from replication.restore.restore import RestoreOptions, restore
 from replication.restore.retry import Backoff
-from replication.restore.target import AtPosition, AtTime, Latest, Target
+from replication.restore.target import AtIndex, AtPosition, AtTime, Latest, Target
 from replication.sqlite.wal import WALHeader
 from replication.storage import container
 from replication.storage.memory import MemoryStorage
 from replication.storage.names import segment_name, snapshot_name
 from replication.storage.replica_client import ReplicaClient
-from tests.restore.history import BEGAN, History, ReplicaBuilder, note_of, publish, scripts, write_history
+from tests.restore.history import BEGAN, GENERATION, History, ReplicaBuilder, note_of, publish, scripts, write_history
 from tests.restore.test_every_commit import sha
 
 OLD, NEW, OTHER = "ffff000000000001", "0000000000000002", "8888000000000003"
@@ -288,3 +294,55 @@ def test_promise_3_no_replica_takes_over_that_is_behind(history: History, tmp_pa
     assert list(tmp_path.iterdir()) == []
     result = restore(sources[1:], tmp_path / "out", RestoreOptions(backoff=Backoff(base_seconds=0)))
     assert result.replica == "behind"
+
+
+@pytest.mark.parametrize("mark", [True, False], ids=["an end mark after it", "nothing after it"])
+@pytest.mark.parametrize("target", ["latest", "time", "index"])
+def test_promise_3_wal_that_a_snapshot_holds_is_not_missed(
+    history: History, tmp_path: Path, mark: bool, target: str
+) -> None:
+    """The start of the index is lost, and the snapshot of its last commit is there."""
+    storage = MemoryStorage()
+    publish(history, storage, noted=True)
+    builder = ReplicaBuilder(storage, GENERATION)
+    builder.now = max(item.modified for item in storage.list(""))
+    last = history.commits[-1]
+    builder.noted_snapshot(last, 4096)
+    if mark:
+        builder.put(segment_name(last.at()), b"", {"v": 1})
+    storage.delete([segment_name(Position(GENERATION, last.index, 0))])
+    targets: dict[str, Target] = {
+        "latest": Latest(),
+        "time": AtTime(builder.now + DAY),
+        "index": AtIndex(last.index),
+    }
+    asked = targets[target]
+    result = restore([Source("r", ReplicaClient(storage))], tmp_path / "out.db", RestoreOptions(asked))
+    assert (result.position, sha(tmp_path / "out.db")) == (last.at(), last.sha)
+    # One commit that it does not hold, and all is missed.
+    storage.delete([snapshot_name(GENERATION, last.index)])
+    builder.noted_snapshot(history.commits[-2], 4096)
+    with pytest.raises(ReplicaGapError):
+        restore([Source("r", ReplicaClient(storage))], tmp_path / "other.db", RestoreOptions(asked))
+
+
+def test_promise_3_what_ends_within_the_second_in_which_a_lost_one_went_on_is_not_called_newer() -> None:
+    """Times in whole seconds: the end mark of the old generation, and WAL of one whose snapshot is lost."""
+    storage = MemoryStorage()
+    add(storage, OLD, 5, timedelta(0), previous="", objects=1)
+    ReplicaBuilder(storage, NEW, BEGAN).wal(0, b"not looked at", [])
+    for name in storage.names():
+        storage.replace(name, storage.read(name), BEGAN)
+    with pytest.raises(NoRestorePointError, match=f"Generation {NEW} is newer.*no snapshot"):
+        chosen(storage)
+
+
+def test_promise_3_in_a_copy_a_generation_has_begun_with_its_first_object() -> None:
+    """A later object of it may have an earlier time there."""
+    storage = MemoryStorage()
+    add(storage, OLD, 5, timedelta(0), previous="")
+    builder = add(storage, NEW, 6, 2 * DAY, previous=OLD)
+    builder.now = BEGAN + DAY
+    builder.put(segment_name(Position(NEW, 1, 4152)), b"not looked at")
+    assert chosen(storage, target=AtTime(BEGAN + DAY + DAY / 2)) == OLD
+    assert chosen(storage, target=AtTime(BEGAN + 3 * DAY)) == NEW

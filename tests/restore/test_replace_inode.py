@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from replication.errors import LocalFileError, OutputExistsError, ReplicationError, RestoreCancelledError, RestoreError
+from replication.errors import NoRoomError, OutputExistsError, ReplicationError, RestoreCancelledError, RestoreError
 from replication.permissions import ACL
 from replication.restore.choose import Source
 from replication.restore.kept import kept_path
@@ -306,14 +306,17 @@ def test_what_is_needed_of_the_disk_is_said_before_anything_is_done(
     shell: Shell, replica: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = sha256(shell.path)
-    for free, first in ((4096, True), (1 << 20, False)):
+    for free, first in (((1 << 20) + 4096, True), (2 << 20, False)):
         real = os.statvfs(shell.path.parent)
         values = [*real][:10]
-        values[0:2], values[4] = [1, 1], free
+        values[0:2], values[2], values[4] = [1, 1], 10 << 20, free
         made = os.statvfs_result(values)
         monkeypatch.setattr(os, "statvfs", lambda folder, made=made: made)
         called: list[str] = []
-        with pytest.raises(LocalFileError, match=r"has .* MB free, and [0-9.]+ MB are needed to keep app\.db"):
+        with pytest.raises(
+            NoRoomError,
+            match=r"needs [0-9.]+ MB, and the disk of .* has .* MB free, of which 1\.0 MB are left to .*nothing was c",
+        ):
             over(shell.path, replica, pause=lambda called=called: called.append("pause"))
         assert called == ([] if first else ["pause"])
         monkeypatch.undo()

@@ -20,6 +20,7 @@ from replication.storage.s3 import parts as s3_parts
 from replication.storage.s3 import shared as s3_shared
 from replication.storage.s3 import storage as s3_storage
 from replication.storage.s3.storage import S3Storage
+from tests import peers
 from tests.peers import S3Server
 from tests.storage.stub import Answer, Request, Stub, error
 
@@ -207,17 +208,86 @@ def test_a_key_that_is_gone_already_is_no_refusal() -> None:
         store.delete(["a"])
 
 
-def test_a_store_without_batch_delete_is_asked_one_by_one() -> None:
+REFUSALS_OF_MANY = [
+    (501, "NotImplemented"),
+    (405, "MethodNotAllowed"),
+    (403, "AccessDenied"),
+    (400, "InvalidArgument"),
+]
+"""Of NetApp's ONTAP the third, of Google's older interface the fourth."""
+
+
+@pytest.mark.parametrize(("status", "code"), REFUSALS_OF_MANY)
+def test_a_store_that_refuses_to_delete_many_is_asked_one_by_one(status: int, code: str) -> None:
+    """Once it is found out, all who use that server's client know."""
+
     def answer(request: Request) -> Answer:
-        return error(501, "NotImplemented") if request.verb == "POST" else Answer(204)
+        return error(status, code) if request.verb == "POST" else Answer(204)
 
     with Stub(answer).serving() as stub:
-        with closing(S3Storage(stub.location())) as store:
+        with closing(S3Storage(stub.location())) as store, closing(S3Storage(stub.location())) as another:
             store.delete(["a", "b"])
             store.delete(["c"])
+            another.delete(["d"])
         asked = [(request.verb, request.path) for request in stub.requests]
     assert asked[0][0] == "POST"
-    assert asked[1:] == [("DELETE", f"/bucket/path/{name}") for name in "abc"]
+    assert asked[1:] == [("DELETE", f"/bucket/path/{name}") for name in "abcd"]
+
+
+def test_keys_without_the_right_to_delete_are_not_taken_for_that() -> None:
+    """One request more is all it costs, and once they have the right many are deleted at once."""
+    refused = True
+
+    def answer(request: Request) -> Answer:
+        return error(403, "AccessDenied") if refused else Answer(body=b"<DeleteResult></DeleteResult>")
+
+    with Stub(answer).serving() as stub, closing(S3Storage(stub.location())) as store:
+        with pytest.raises(AccessDeniedError):
+            store.delete(["a", "b"])
+        assert [request.verb for request in stub.requests] == ["POST", "DELETE"]
+        refused = False
+        store.delete(["a", "b"])
+        assert [request.verb for request in stub.requests] == ["POST", "DELETE", "POST"]
+
+
+@pytest.mark.parametrize("name", ["weed", "juicefs"])
+def test_promise_10_unfinished_uploads_of_others_stay(name: str, request: pytest.FixtureRequest) -> None:
+    """Another database, another generation, another bucket's user: nobody's upload is aborted but what is named."""
+    server: peers.S3Server = request.getfixturevalue(name)
+    location, client = server.location(), server.client()
+    ours = f"{location.path}/generations/00000000000000aa/snapshots/00000000.snapshot.lz4"
+    others = [
+        f"{location.path}/generations/00000000000000ab/snapshots/00000000.snapshot.lz4",
+        f"{location.path}2/generations/00000000000000aa/snapshots/00000000.snapshot.lz4",
+        f"{location.path}/generations/00000000000000aaa",
+        f"else/{ours}",
+    ]
+    for key in (ours, ours, *others):
+        upload = client.create_multipart_upload(Bucket=location.bucket, Key=key)["UploadId"]
+        client.upload_part(Bucket=location.bucket, Key=key, UploadId=upload, PartNumber=1, Body=b"part")
+    with closing(S3Storage(location)) as store:
+        assert store.abort_unfinished("generations/00000000000000aa/") == 2
+        assert store.abort_unfinished("generations/00000000000000aa/") == 0
+    left = client.list_multipart_uploads(Bucket=location.bucket).get("Uploads", [])
+    keys = {item["Key"] for item in left}
+    assert ours not in keys
+    assert set(others) <= keys
+
+
+def test_a_server_that_does_not_heed_the_prefix_costs_nobody_an_upload() -> None:
+    listing = b"".join(
+        b"<Upload><Key>%s</Key><UploadId>%d</UploadId></Upload>" % (key, number)
+        for number, key in enumerate([b"path/generations/a/x", b"path2/generations/a/x", b"path/generations/b/x"])
+    )
+
+    def answer(request: Request) -> Answer:
+        body = b"<ListMultipartUploadsResult>%s</ListMultipartUploadsResult>" % listing
+        return Answer(body=body) if request.verb == "GET" else Answer(204)
+
+    with Stub(answer).serving() as stub, closing(S3Storage(stub.location())) as store:
+        assert store.abort_unfinished("generations/a/") == 1
+        deleted = [request.path for request in stub.requests if request.verb == "DELETE"]
+    assert deleted == ["/bucket/path/generations/a/x?uploadId=0"]
 
 
 def test_a_listing_that_never_ends_is_an_error() -> None:

@@ -224,9 +224,15 @@ def test_a_body_that_is_damaged_on_its_way_is_refused(
     send = s3_connections.Connections.request
 
     def damage(
-        self: s3_connections.Connections, method: str, host: str, target: str, headers: dict[str, str], body: bytes
+        self: s3_connections.Connections,
+        method: str,
+        host: str,
+        target: str,
+        headers: dict[str, str],
+        body: bytes,
+        last: bool,
     ) -> s3_connections.Answer:
-        return send(self, method, host, target, headers, body[:-1] + b"?" if method == "PUT" else body)
+        return send(self, method, host, target, headers, body[:-1] + b"?" if method == "PUT" else body, last)
 
     with closing(S3Storage(peer.location())) as store:
         store.put("a", [b"old"])

@@ -10,7 +10,7 @@ from replication.errors import ConfigError
 from replication.storage.location import FileLocation, S3Location
 from replication.storage.s3.host import is_local_host, parse_endpoint
 from replication.storage.url import (
-    NOT_BUILT_TYPES,
+    NEAREST_WAY,
     clean_path,
     format_location,
     is_replica_url,
@@ -95,7 +95,8 @@ def test_a_url_means_one_place(url: str, expected: S3Location | FileLocation) ->
         ("s3://b.minio:port/p", "a colon that no port follows"),
         ("s3://b!/p", "is not a bucket name"),
         ("s3://b/p?endpont=x", "did you mean endpoint?"),
-        ("s3://b/p?forcePathStyle=true", "did you mean force-path-style?"),
+        ("s3://b/p?forcePathStile=true", "did you mean force-path-style?"),
+        ("s3://b/p?forcePathStyle=true&force-path-style=false", "force-path-style twice"),
         ("s3://b/p?xyzzy=1", "endpoint, region, force-path-style, skip-verify"),
         ("s3://b/p?region=a&region=b", "region twice"),
         ("s3://b/p?region=", "region without a value"),
@@ -111,7 +112,7 @@ def test_a_url_means_one_place(url: str, expected: S3Location | FileLocation) ->
         ("file://", "path required"),
         ("file:///srv/x?y=1", "write %3F"),
         ("ftp://host/x", "unknown replica type ftp"),
-        *[(f"{kind}://x/y", f"replica type {kind} is not built yet") for kind in NOT_BUILT_TYPES],
+        *[(f"{kind}://x/y", f"replica type {kind} is not built yet") for kind in NEAREST_WAY],
     ],
 )
 def test_what_is_no_place_is_refused_in_words(url: str, words: str) -> None:

@@ -65,7 +65,7 @@ def requests(world: World, count: int) -> list[Request]:
 def judge(world: World, request: Request) -> Verdict:
     """What is right for a request."""
     newest = possible = indexes = -1
-    any_torn = unclear = hole = unnoted = False
+    any_torn = unclear = hole = unnoted = begun = False
     before: set[str] = set()
     seen: dict[str, list[int]] = {}
     """Of each generation: the newest commit there is evidence of, and the newest that is certain."""
@@ -81,12 +81,16 @@ def judge(world: World, request: Request) -> Verdict:
             known |= {item.place[0] for item in here.values()}
             indexes = max(known)
             any_torn |= len(whole) < len(mine)
-            begins = [item for item in here.values() if item.snapshot and (item.noted or item.place[0] == 0)]
+            first = min((item.place for item in mine.values() if item.snapshot), default=(0, 0))
+            kept = [item for item in here.values() if item.snapshot]
+            begins = [item for item in kept if item.place[0] == 0 or (item.noted and item.place == first)]
             evident = _evident(mine, here, store.torn, request.target)
-            # Without a note nothing tells the first snapshot of a generation from what retention left of one.
+            # Where the snapshot that began it is gone, nothing tells when that was.
             unclear |= isinstance(request.target, AtTime) and not evident and not begins
             # Commits from before the first snapshot of a generation are in its WAL, too.
             numbers = [world.numbers.get((generation, place), -1) for place in evident]
+            # It had begun by then, with a snapshot that is lost, and of what came after that nothing is whole.
+            begun |= bool(evident) and max(numbers) < 0
             if evident:
                 before.update(*(item.before for item in whole.values() if item.snapshot and item.noted))
             hole |= isinstance(request.target, AtTime) and _hole(mine, here, request.target)
@@ -124,6 +128,8 @@ def judge(world: World, request: Request) -> Verdict:
         doubt = "lost WAL, and nothing tells when it came"
     elif unclear and request.generation is None:
         doubt = "a generation whose beginning nothing tells"
+    elif begun and request.generation is None:
+        doubt = "a generation that had begun, and whose first commits are lost"
     if isinstance(request.target, AtIndex) and indexes < request.target.index:
         return Verdict(-1, -1, "")
     if isinstance(request.target, AtPosition):
@@ -146,12 +152,15 @@ def _evident(mine: dict[str, Written], here: dict[str, Written], torn: set[str],
     found: list[Place] = []
     held = [item for item in here.values() if not item.snapshot]
     late = min((item.place for item in held if isinstance(target, AtTime) and _late(item, target)), default=None)
+    # What came after it, an end mark too, tells that an object that is lost had come by then; else nobody knows when.
+    came = [item.place for item in held if late is None or item.place < late]
     for name, item in mine.items():
         if name not in here and item.place >= last:
             continue
         if isinstance(target, AtTime):
-            # Nobody knows when an object came that is lost.
-            if _late(item, target) or name not in here:
+            if name not in here and (item.snapshot or item.place >= max(came, default=(-1, -1))):
+                continue
+            if name in here and _late(item, target):
                 continue
             if not item.snapshot and late is not None and item.place >= late:
                 continue

@@ -12,9 +12,9 @@ from typing import Any
 
 from replication.database.checkpoint import CheckpointPolicy
 from replication.database.database import Database
+from replication.database.local_folder import PROOF_NAME
 from replication.database.source_files import WRITTEN
 from replication.database.tail import Mark
-from replication.database.unwritten import PROOF_NAME
 from replication.errors import DatabaseError, StorageError
 from replication.replica.replica import Replica
 from replication.storage.replica_client import ReplicaClient

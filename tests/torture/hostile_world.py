@@ -17,9 +17,8 @@ from urllib.parse import quote
 
 import pytest
 
-from replication import engine as engine_module
 from replication.config import Config, DatabaseConfig, ReplicaConfig, default_meta_path
-from replication.engine import Engine
+from replication.engine import Engine, making
 from replication.errors import ReplicationError
 from replication.position import Position
 from replication.restore.catalog import read_catalog
@@ -268,7 +267,7 @@ def hostile_world(
     """A running world, which is gone with its files afterwards."""
     folder.mkdir()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(engine_module, "open_storage", lambda location, _=None: S3Storage(location, timeouts=TIMEOUTS))
+        patch.setattr(making, "open_storage", lambda location, _=None: S3Storage(location, timeouts=TIMEOUTS))
         world = World(folder, server, proxy, chance, databases, **more)
         logging.getLogger().addHandler(world.canary)
         try:

@@ -103,7 +103,7 @@ def written_by_us(folder: Path, page_size: int = 512, rows: int = 8) -> Known:
     with running(config_of(path, root, pages_min=24)) as engine:
         for number in range(3):
             if number:
-                engine._sources[0].database.request_generation("test")
+                engine._workers[0].database.request_generation("test")
                 engine.sync_now()
                 until(partial(_has_begun, engine, number + 1))
             for _ in range(4):

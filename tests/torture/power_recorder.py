@@ -190,7 +190,8 @@ def recorded(recording: Recording) -> Iterator[None]:
     def where(path: Any, dir_fd: int | None) -> Path | None:
         if isinstance(path, int):
             return None
-        base = descriptors[dir_fd][0] if dir_fd in descriptors else Path.cwd()
+        # A folder that was reached from one outside was not recorded as it was opened.
+        base = Path.cwd() if dir_fd is None else Path(os.readlink(f"/proc/self/fd/{dir_fd}"))  # noqa: PTH115 (its text)
         found = Path(os.path.normpath(base / os.fspath(path)))
         return found if found == root or root in found.parents else None
 

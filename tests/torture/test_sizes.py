@@ -247,7 +247,7 @@ def test_a_database_over_the_lock_page(tmp_path: Path, torture: Torture) -> None
             app.execute("INSERT INTO t(b) VALUES(1)")
             hashes.append(app.sha256())
             until(lambda: in_step(engine), LARGE_SECONDS_MAX)
-            engine._sources[0].database.request_generation("for a snapshot")
+            engine._workers[0].database.request_generation("for a snapshot")
             app.execute("INSERT INTO t(b) VALUES(2)")
             hashes.append(app.sha256())
             until(lambda: len(begun(engine)) > 0 and in_step(engine), LARGE_SECONDS_MAX)

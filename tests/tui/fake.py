@@ -4,6 +4,7 @@ import threading
 from dataclasses import replace
 
 from replication.config import Config
+from replication.control import BY_HAND
 from replication.events import Event
 from replication.position import Position
 from replication.status import DatabaseStatus, EngineStatus, ReplicaStatus, Upload, Verification
@@ -105,6 +106,10 @@ class FakeControl:
         self.hold = threading.Event()
         self.hold.set()
         self.verifications: list[Verification] = []
+        self.holders: list[str] = []
+        """Who keeps a database paused."""
+        self.renewed: list[str] = []
+        """Who has renewed that, each time."""
         self.time = NOW
 
     def event(self, level: str, message: str, database: str = "", **attributes: str) -> None:
@@ -130,13 +135,21 @@ class FakeControl:
     def sync_now(self, database: str | None = None) -> None:
         self._do("sync_now", database or "")
 
-    def pause(self, database: str) -> None:
+    def pause(self, database: str, holder: str = BY_HAND, lease_seconds: float | None = None) -> None:
         self._do("pause", database)
+        self.holders.append(holder)
         self.change(database, state="paused")
 
-    def resume(self, database: str) -> None:
+    def renew(self, database: str, holder: str, lease_seconds: float) -> None:
+        self._fail("renew")
+        self.renewed.append(holder)
+
+    def resume(self, database: str, holder: str = BY_HAND) -> tuple[str, ...]:
         self._do("resume", database)
-        self.change(database, state="ok")
+        self.holders = [other for other in self.holders if other != holder]
+        if not self.holders:
+            self.change(database, state="ok")
+        return tuple(self.holders)
 
     def snapshot(self, database: str, replica: str | None = None) -> list[str]:
         self._do("snapshot", database)

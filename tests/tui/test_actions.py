@@ -184,6 +184,34 @@ def test_quit_does_not_ask_for_what_a_healthy_replica_is_about_to_get() -> None:
     assert drive(steps, fake.FakeControl(fake.database(replicas=(soon,)))).return_value == 0
 
 
+@pytest.mark.parametrize("state", ["pausing", "paused"])
+def test_promise_2_quit_asks_while_a_database_is_paused(state: str) -> None:
+    """What is committed to it goes nowhere, and nothing waits that would tell of it."""
+    engine = fake.FakeControl(fake.database("/srv/app.db", state=state, position=None), fake.database("/srv/b.db"))
+
+    async def steps(pilot: Drive) -> None:
+        await pilot.press("q")
+        await picture.shows(pilot, "Paused: app.db", "is in no replica", "n Quit now", "esc Back")
+        await pilot.press("escape")
+        await picture.shows(pilot, "LAG")
+        await pilot.press("home", "P")
+        await picture.until(pilot, lambda: [name for name, _ in engine.commands] == ["resume"])
+        await pilot.press("q")
+
+    assert drive(steps, engine).return_value == 0
+
+
+def test_quit_asks_for_a_replica_that_does_not_say_where_it_stands() -> None:
+    silent = fake.replica(state="starting", position=None, pending_bytes=8192, lag_seconds=40.0)
+
+    async def steps(pilot: Drive) -> None:
+        await pilot.press("q")
+        await picture.shows(pilot, "8.2 KB not uploaded")
+        await pilot.press("n")
+
+    assert drive(steps, fake.FakeControl(fake.database(replicas=(silent,)))).return_value == 0
+
+
 def test_keys_are_read_from_a_file(tmp_path: Path) -> None:
     path = key_path({"XDG_CONFIG_HOME": str(tmp_path)})
     assert read_keys(path) == {}

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from replication.errors import StorageError
+from replication.errors import PausedError, StorageError
 from replication.status import Verification
 from tests.engine.running import config_of, in_step, running
 from tests.engine.running import until as wait_until
@@ -152,6 +152,32 @@ def test_pause_and_resume_with_one_key() -> None:
         await pilot.press("P")
         await picture.shows(pilot, "● ok")
         assert [name for name, _ in engine.commands] == ["pause", "resume"]
+
+    drive(steps, engine)
+
+
+def test_promise_2_the_same_key_takes_back_a_pause_that_has_not_come_true() -> None:
+    engine = fake.FakeControl(fake.database("/srv/app.db", state="pausing"))
+
+    async def steps(pilot: Drive) -> None:
+        await picture.shows(pilot, "◌ pausing")
+        await pilot.press("P")
+        await picture.shows(pilot, "● ok", "replication goes on")
+        assert engine.commands == [("resume", "/srv/app.db")]
+        engine.fails["pause"] = PausedError("app.db was not paused: it was asked to go on")
+        await pilot.press("P")
+        await picture.shows(pilot, "was not paused")
+
+    drive(steps, engine)
+
+
+def test_what_a_restore_keeps_paused_stays_so() -> None:
+    engine = fake.FakeControl(fake.database("/srv/app.db", state="paused"))
+    engine.holders = ["a restore 3f2a"]
+
+    async def steps(pilot: Drive) -> None:
+        await pilot.press("P")
+        await picture.shows(pilot, "stays paused for a restore 3f2a", "◌ paused")
 
     drive(steps, engine)
 

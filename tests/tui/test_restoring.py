@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from replication.control import BY_HAND
 from replication.errors import StorageError
 from tests.foreign import Shell
 from tests.restore.history import History
@@ -193,6 +194,7 @@ def test_over_a_database_in_use_is_refused_and_replication_goes_on(store: Store)
 
 def test_what_the_user_has_paused_stays_paused(store: Store) -> None:
     control = fake.FakeControl(fake.database(str(store.path), state="paused"))
+    control.holders = [BY_HAND]
 
     async def steps(pilot: Drive) -> None:
         await pilot.press("r")
@@ -203,7 +205,8 @@ def test_what_the_user_has_paused_stays_paused(store: Store) -> None:
         await picture.shows(pilot, "✔ ok, in", "when P resumes it")
 
     drive(steps, control, LARGE, config=store.config)
-    assert control.commands == []
+    assert control.holders == [BY_HAND]
+    assert control.databases[0].state == "paused"
 
 
 def test_read_only_does_not_restore_over_the_live_database(store: Store) -> None:

@@ -13,12 +13,11 @@ from typing import Any
 
 import pytest
 
-from replication import engine as engine_module
 from replication.config import Config
 from replication.database import glance as glance_module
 from replication.database.database import Database
 from replication.database.glance import PLACES_GLANCES, Glance
-from replication.engine import Engine
+from replication.engine import Engine, making
 from replication.storage.location import FileLocation, Location
 from replication.storage.memory import MemoryStorage
 from tests.engine.running import config_of, running, until
@@ -76,7 +75,7 @@ def crowd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[int], Cr
         assert isinstance(location, FileLocation)
         return stores.setdefault(location.path.name, MemoryStorage())
 
-    monkeypatch.setattr(engine_module, "open_storage", open_memory)
+    monkeypatch.setattr(making, "open_storage", open_memory)
     return lambda count: Crowd(tmp_path, stores, count)
 
 
@@ -181,9 +180,13 @@ def test_a_start_asks_little_of_a_store(crowd: Callable[[int], Crowd]) -> None:
     assert asked.total() <= REQUESTS_MAX * len(made.paths)
 
 
+LOOKS = 100
+
+
 def test_descriptors_of_a_database(crowd: Callable[[int], Crowd]) -> None:
     counts = []
     for databases in (1, 11):
         with crowd(databases).at_rest():
-            counts.append(len(os.listdir("/proc/self/fd")))  # noqa: PTH208 (a name is enough)
+            # A note that is being written at this very moment has a descriptor of its own.
+            counts.append(min(len(os.listdir("/proc/self/fd")) for _ in range(LOOKS)))  # noqa: PTH208 (a name is enough)
     assert counts[1] - counts[0] <= 10 * DESCRIPTORS_MAX

@@ -9,9 +9,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
+from replication.control import Control
+from replication.errors import PausedError
 from replication.status import Verification
 from tui.screens.base import ShellScreen
-from tui.states import PAUSED, database_state
+from tui.states import STOPPED, database_state
 
 T = TypeVar("T")
 _LONG = ("snapshot", "verify")
@@ -41,11 +43,10 @@ class DatabaseScreen(ShellScreen):
         database = self.shell.view.database(path) if path else None
         if not path or database is None:
             return
-        if database_state(database) is PAUSED:
-            self._command("resume", path, lambda: control.resume(path), lambda _: "replication goes on")
+        if database_state(database) in STOPPED:
+            self._command("resume", path, lambda: control.resume(path), _resumed)
         else:
-            paused = "paused: nothing is copied or uploaded until P resumes it"
-            self._command("pause", path, lambda: control.pause(path), lambda _: paused)
+            self._command("pause", path, lambda: _pause(control, path), lambda words: words)
 
     def action_verify(self) -> None:
         """Restore the newest commit from each replica to a temporary file and compare it with the source."""
@@ -122,6 +123,19 @@ def _severity(result: object) -> str:
     if "failed" in outcomes:
         return "error"
     return "warning" if "inconclusive" in outcomes else "information"
+
+
+def _pause(control: Control, path: str) -> str:
+    try:
+        control.pause(path)
+    except PausedError as error:
+        # P was pressed once more before that was true.
+        return str(error)
+    return "paused: nothing is copied or uploaded until P resumes it"
+
+
+def _resumed(holders: tuple[str, ...]) -> str:
+    return f"it stays paused for {', '.join(holders)}" if holders else "replication goes on"
 
 
 def _verified(results: list[Verification]) -> str:

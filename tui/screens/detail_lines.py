@@ -12,7 +12,7 @@ from tui.cells import cut_end, cut_start, fit
 from tui.format import age, clock_time, day_time, plain, short_position, size
 from tui.generations import Generation, Listing
 from tui.look import Look
-from tui.states import database_state, lag_seconds, pending_bytes, replica_state
+from tui.states import ERROR, database_state, lag_seconds, pending_bytes, replica_state
 from tui.timeline import ASCII, SIGNS, Window, axis, fitting, row
 
 REPLICAS_MAX = 4
@@ -58,7 +58,7 @@ def wal(database: DatabaseStatus, width: int, look: Look) -> list[Text]:
         words = f" blocked {times}: another connection reads or writes; the WAL grows until it ends"
         made.append(Text(cut_end(words, width), style="yellow"))
     if database.error:
-        made += error_lines(database.error, width)
+        made += error_lines(database.error, width, "red" if database_state(database) is ERROR else "yellow")
     return made
 
 

@@ -151,6 +151,11 @@ class PickingScreen(ShellScreen):
 
         self.shell.in_background(lambda: reader.plan(position), planned, planned)
 
+    def is_by_itself(self, position: Position) -> bool:
+        """True for a snapshot of Litestream's alone: which commit it holds nothing tells."""
+        # Only such a one can be the answer at the very start of an index.
+        return not position.offset and self._reader is not None and self._reader.is_by_itself(position)
+
     # -- keys: moving -----------------------------------------------------------------------------------------------
 
     def go(self, moved: Picker | None) -> None:

@@ -62,8 +62,14 @@ class PreviewScreen(ScrollingScreen):
         request = self._request
         try:
             with sources_of(shell.config, request.database) as sources:
-                chosen = [item for item in sources if item.name == request.replica]
-                preview = open_preview(chosen, Path(request.database), request.options, self._told, self._cancel)
+                preview = open_preview(
+                    request.among(sources),
+                    request.replica,
+                    Path(request.database),
+                    request.options,
+                    self._told,
+                    self._cancel,
+                )
         except RestoreCancelledError:
             return None
         try:

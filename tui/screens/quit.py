@@ -1,16 +1,23 @@
-"""Quit while something is not uploaded: wait for it, leave now, or stay."""
+"""Quit while something is not uploaded, or a database is paused: wait for it, leave now, or stay."""
 
 from rich.text import Text
 from textual.app import ComposeResult
 
 from tui.blocks import rule
-from tui.format import size
+from tui.cells import cut_end
+from tui.format import plain, size
 from tui.look import Look
 from tui.overview import queue
 from tui.screens.base import ShellScreen
-from tui.states import left_to_upload
+from tui.states import left_to_upload, stopped
 from tui.view import View
 from tui.widgets.lines import Lines
+
+NAMES_MAX = 3
+_PAUSED_WORDS = (
+    " What was committed there since is in no replica, and stays so until the program runs",
+    " again: if this disk is lost before, it is lost. esc, then P lets it go on; n quits now.",
+)
 
 
 class QuitScreen(ShellScreen):
@@ -34,16 +41,18 @@ class QuitScreen(ShellScreen):
             return
         options, width = self.shell.options, self.size.width
         look = Look(options.ascii, options.slow, self.shell.now())
-        what = "waiting, then the program ends" if self._waiting else "w waits for it and quits, n quits now, esc stays"
-        self.query_one(Lines).set_lines(
-            [
-                rule("quit", width, look),
-                Text(f" {size(left)} not uploaded: {what}", style="bold"),
-                Text(" Nothing is lost by quitting now: it goes with the next start."),
-                rule("upload queue", width, look),
-                *queue(view.status.databases, width, max(1, self.size.height - 6), look),
-            ]
-        )
+        lines = [rule("quit", width, look)]
+        if left:
+            answers = "w waits for it and quits, n quits now, esc stays"
+            what = "waiting, then the program ends" if self._waiting else answers
+            lines.append(Text(f" {size(left)} not uploaded: {what}", style="bold"))
+            lines.append(Text(" Nothing is lost by quitting now: it goes with the next start."))
+        if paths := stopped(view.status):
+            lines.append(Text(cut_end(f" Paused: {_names(paths)}", width), style="bold"))
+            lines += [Text(line) for line in _PAUSED_WORDS]
+        lines.append(rule("upload queue", width, look))
+        lines += queue(view.status.databases, width, max(1, self.size.height - 1 - len(lines)), look)
+        self.query_one(Lines).set_lines(lines)
 
     def action_wait_and_quit(self) -> None:
         self._waiting = True
@@ -54,3 +63,9 @@ class QuitScreen(ShellScreen):
 
     def action_quit(self) -> None:
         """q again is not an answer: it could be a key held too long."""
+
+
+def _names(paths: list[str]) -> str:
+    names = [plain(path).rpartition("/")[2] for path in paths[:NAMES_MAX]]
+    more = len(paths) - len(names)
+    return ", ".join(names) + (f" and {more} more" if more else "")

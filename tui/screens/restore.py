@@ -14,8 +14,9 @@ from textual.widgets import Input
 from replication.config.location import output_path
 from replication.errors import UsageError
 from replication.restore.plan import Plan
-from replication.restore.restore import Check, RestoreOptions
+from replication.restore.restore import RestoreOptions
 from replication.restore.target import AtPosition
+from replication.restore.verdict import Check
 from replication.sqlite.later import Look as DatabaseLook
 from replication.sqlite.later import look as look_at
 from tui.blocks import error_lines, rule
@@ -229,11 +230,20 @@ class RestoreScreen(PickingScreen):
         if picker is None or listed is None or position is None:
             self.shell.tell("There is no point to restore yet", "warning")
             return None
-        options = RestoreOptions(AtPosition(position), position.generation, integrity_check=self._check)
+        options = RestoreOptions(
+            AtPosition(position), position.generation, integrity_check=self._check, keep_failed=True
+        )
         chosen = self._choice(picker)
         when = utc(picker.time)
         return Request(
-            self.database, listed.source.name, options, Path(chosen.output), chosen.over, when, since=self._since
+            self.database,
+            listed.source.name,
+            options,
+            Path(chosen.output),
+            chosen.over,
+            when,
+            since=self._since,
+            by_itself=self.is_by_itself(position),
         )
 
 

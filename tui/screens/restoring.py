@@ -8,17 +8,18 @@ from pathlib import Path
 from rich.text import Text
 from textual.app import ComposeResult
 
-from replication.errors import RestoreCancelledError
+from replication.errors import PausedError, RestoreCancelledError
 from replication.restore.choose import Source
+from replication.restore.picked import restore_picked
 from replication.restore.replace import restore_over
-from replication.restore.restore import Progress, RestoreOptions, RestoreResult, restore
+from replication.restore.restore import Progress, RestoreOptions, RestoreResult
 from replication.sqlite.later import Look as DatabaseLook
 from tui.blocks import rule
 from tui.look import Look
+from tui.pause_lease import PauseLease
 from tui.replicas import sources_of
 from tui.run import Run, done, failed, lines
 from tui.screens.base import ShellScreen
-from tui.states import PAUSED, database_state
 from tui.view import Shell, View
 from tui.widgets.lines import Lines
 
@@ -29,8 +30,10 @@ DRAW_SECONDS = 0.25
 class Request:
     """What is to be restored: of which database, from which replica, to where. `when` tells the moment to people.
 
-    Without a name of a replica, the one that reaches furthest is taken. Over the live database `kept` is the name
-    that its old content gets, as the user was told, and `since` how it was when the user began to choose.
+    Without a name of a replica, the one that answers best is taken. If the one named fails, another one that has the
+    very same commit is, but for a snapshot `by_itself`, of which nothing tells which commit it holds. Over the live
+    database `kept` is the name that its old content gets, as the user was told, and `since` how it was when the user
+    began to choose.
     """
 
     database: str
@@ -41,6 +44,11 @@ class Request:
     when: str
     kept: Path | None = None
     since: DatabaseLook | None = None
+    by_itself: bool = False
+
+    def among(self, sources: list[Source]) -> list[Source]:
+        """The replicas that may give it."""
+        return [item for item in sources if item.name == self.replica] if self.by_itself else sources
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +71,10 @@ class RestoringScreen(ShellScreen):
         super().__init__()
         self._request = request
         self._cancel = threading.Event()
-        self._was_paused = False
+        self._lease: PauseLease | None = None
+        """On replication, while this restores over the live database."""
         # Written by the thread of the restore, one value at a time, and read by the one that draws.
         self._progress: Progress | None = None
-        self._paused = False
         self._began = time.monotonic()
         self._outcome: Outcome | None = None
 
@@ -81,9 +89,8 @@ class RestoringScreen(ShellScreen):
 
     def on_mount(self) -> None:
         shell = self.shell
-        database = shell.view.database(self._request.database)
-        # What the user has paused stays paused.
-        self._was_paused = database is not None and database_state(database) is PAUSED
+        if self._request.over:
+            self._lease = PauseLease(shell.control, self._request.database, "a restore", self._cancel)
         self.set_interval(DRAW_SECONDS, self._draw)
 
         def ended(outcome: Outcome) -> None:
@@ -104,8 +111,12 @@ class RestoringScreen(ShellScreen):
 
     def action_back(self) -> None:
         """Cancel what is under way; leave when it has ended."""
+        lease = self._lease
         if self._outcome is None:
             self._cancel.set()
+            if lease is not None and not lease.paused:
+                # A pause that does not come true is not waited for.
+                self.shell.in_background(lease.give_up)
             self._draw()
         else:
             self.app.pop_screen()
@@ -120,35 +131,31 @@ class RestoringScreen(ShellScreen):
         request = self._request
         try:
             with sources_of(shell.config, request.database) as sources:
-                return self._restore_from([item for item in sources if request.replica in ("", item.name)], shell)
-        except RestoreCancelledError:
-            return Outcome(cancelled=True)
+                return self._restore_from(request.among(sources))
+        except (RestoreCancelledError, PausedError) as error:
+            lost = self._lease.lost if self._lease is not None else ""
+            if isinstance(error, PausedError) and not self._cancel.is_set():
+                raise
+            return Outcome(cancelled=not lost, words=lost)
 
-    def _restore_from(self, sources: list[Source], shell: Shell) -> Outcome:
-        request, control = self._request, shell.control
-        if not request.over:
-            return Outcome(restore(sources, request.output, request.options, self._told, self._cancel))
-
-        def pause() -> None:
-            if not self._was_paused:
-                control.pause(request.database)
-            self._paused = True
-
-        def resume() -> None:
-            if not self._was_paused:
-                control.resume(request.database)
-
+    def _restore_from(self, sources: list[Source]) -> Outcome:
+        request, lease = self._request, self._lease
+        if lease is None:
+            return Outcome(
+                restore_picked(sources, request.replica, request.output, request.options, self._told, self._cancel)
+            )
         assert request.kept is not None
         replaced = restore_over(
             sources,
             Path(request.database),
             request.options,
             request.kept,
-            pause,
-            resume,
+            lease.begin,
+            lease.end,
             self._told,
             self._cancel,
             request.since,
+            request.replica,
         )
         return Outcome(replaced.result, str(replaced.kept))
 
@@ -165,16 +172,19 @@ class RestoringScreen(ShellScreen):
         options, width, request = self.shell.options, self.size.width, self._request
         look = Look(options.ascii, options.slow, self.shell.now())
         outcome = self._outcome
+        # What somebody else has paused stays paused.
+        stays = self._lease is not None and bool(self._lease.kept_by)
         made = [rule(f"restore {request.database} as of {request.when}", width, look)]
         made.append(Text())
         if outcome is None:
             seconds = time.monotonic() - self._began
-            run = Run(request.over, self._paused, self._progress, seconds, self._cancel.is_set())
+            paused = self._lease is not None and self._lease.paused
+            run = Run(request.over, paused, self._progress, seconds, self._cancel.is_set())
             made += [*lines(run, width, look), Text(), Text(" esc cancels and leaves nothing", style="dim")]
         elif outcome.result is not None:
-            made += done(outcome.result, outcome.kept, request.options.integrity_check, self._was_paused, width, look)
+            made += done(outcome.result, outcome.kept, request.options.integrity_check, stays, width, look)
             made += [Text(), Text(" enter or esc closes this", style="dim")]
         else:
-            made += failed(outcome.words, outcome.cancelled, request.over, self._was_paused, width, look)
+            made += failed(outcome.words, outcome.cancelled, request.over, stays, width, look)
             made += [Text(), Text(" enter or esc closes this", style="dim")]
         self.query_one(Lines).set_lines(made)

@@ -15,7 +15,7 @@ from tui.cells import cut_end, fit, fit_start
 from tui.format import age, clock_time, plain, size
 from tui.look import Look
 from tui.screens.scrolling import ListArea, ScrollingScreen
-from tui.states import ERROR, OK, PAUSED, SYNCING, database_state, replica_state
+from tui.states import ERROR, OK, STOPPED, SYNCING, database_state, replica_state
 from tui.view import View
 from tui.widgets.lines import Lines
 
@@ -189,7 +189,7 @@ def _titles(width: int) -> Text:
 def waiting_row(item: Waiting, mark: str, width: int, look: Look) -> Text:
     """What waits, on one line: the object in flight, or the error with its count and next try."""
     replica = item.replica
-    state = PAUSED if _is_paused(item) else replica_state(replica)
+    state = database_state(item.database) if _is_paused(item) else replica_state(replica)
     if state is OK and replica.uploading:
         state = SYNCING  # A snapshot on its way, of which no restore point waits.
     line = Text(mark)
@@ -224,7 +224,7 @@ def _took(seconds: float) -> str:
 
 
 def _is_paused(item: Waiting) -> bool:
-    return database_state(item.database) is PAUSED
+    return database_state(item.database) in STOPPED
 
 
 def _name(width: int) -> int:

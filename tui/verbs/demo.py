@@ -5,7 +5,6 @@ It cleans up whatever happens, Ctrl-C included: no process and, unless -dir says
 
 import shlex
 import signal
-import tempfile
 import time
 from argparse import Namespace
 from collections.abc import Iterator
@@ -14,12 +13,15 @@ from pathlib import Path
 from types import FrameType
 
 from replication.errors import LocalFileError, UsageError
+from replication.restore.scratch import scratch, temporary_folder
 from replication.storage.location import FileLocation, Location
 from tui.console import say
 from tui.demo.crowd import WORDS, Crowd
 from tui.demo.seaweedfs import SeaweedFS, find_weed
 from tui.demo.steps import DATABASE_NAME, Moment, play
 from tui.verbs.screen import options_of, show, terminal_problem
+
+SCRATCH_PREFIX = "litestream-tui-demo-"
 
 
 def run(args: Namespace) -> int:
@@ -105,12 +107,15 @@ def _kept(path: str) -> Path:
 
 @contextmanager
 def _temporary() -> Iterator[Path]:
-    try:
-        folder = tempfile.TemporaryDirectory(prefix="litestream-tui-demo-", ignore_cleanup_errors=True)
-    except OSError as error:
-        raise LocalFileError(f"cannot make a temporary folder: {error.strerror}; name one with -dir") from None
-    with folder:
-        yield Path(folder.name)
+    place = temporary_folder(", or name a folder with -dir")
+    with ExitStack() as stack:
+        try:
+            folder = stack.enter_context(scratch(place, SCRATCH_PREFIX))
+        except OSError as error:
+            raise LocalFileError(
+                f"cannot make a temporary folder in {place}: {error.strerror}; name a folder with -dir"
+            ) from None
+        yield folder
 
 
 @contextmanager

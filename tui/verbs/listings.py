@@ -49,7 +49,8 @@ def generations(args: Namespace) -> int:
                     {
                         "name": replica.name,
                         "generation": name,
-                        "lag": go_duration((updated - max(times)) / timedelta(seconds=1)),
+                        # Of two clocks, or of an upload that came after the last write: nothing is behind then.
+                        "lag": go_duration(max(0.0, (updated - max(times)) / timedelta(seconds=1))),
                         "start": rfc3339(min(times)),
                         "end": rfc3339(max(times)),
                         "reason": plain(note.reason) if note else "",

@@ -9,9 +9,10 @@ import time
 from argparse import Namespace
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from types import FrameType
 
+from replication.comparison import known_of_source
 from replication.config.location import output_path
 from replication.errors import NoBackupError, RestoreCancelledError, UsageError
 from replication.restore.choose import Source
@@ -42,9 +43,11 @@ def run(args: Namespace) -> int:
         say(f"{output} exists already: nothing to do")
         return 0
     sources = [Source(replica.name, replica.client) for replica in named.replicas]
-    options = RestoreOptions(target, generation, args.parallelism, args.integrity_check)
+    options = RestoreOptions(target, generation, args.parallelism, args.integrity_check, keep_failed=True)
     try:
         with cancelled_by_signals() as cancel:
+            if named.database is not None and args.integrity_check != "none":
+                options = replace(options, known=known_of_source(named.database, args.integrity_check, cancel))
             if args.dry_run:
                 return _dry_run(args, sources, options, cancel)
             bar = Bar()

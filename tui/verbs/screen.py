@@ -1,5 +1,6 @@
 """No verb: the engine in threads of this process, and the screen on top of it, until the user quits."""
 
+import io
 import os
 import shlex
 import sys
@@ -17,8 +18,8 @@ from tui.process import settle
 from tui.sources import config_of
 from tui.view import Options
 
-CLOSE_SECONDS_MAX = 10.0
-"""How long the last sync and upload may take at the end."""
+CLOSE_SECONDS_MAX = 6.0
+"""How long the last sync and upload may take at the end: as without a screen."""
 HURRIED_CLOSE_SECONDS_MAX = 1.0
 """How long the engine may take to end when the user does not want to wait."""
 JOBS_SECONDS_MAX = 2.0
@@ -78,6 +79,9 @@ def show(config: Config, options: Options) -> Shown:
     from tui.app import LitestreamApp
 
     settle()
+    if isinstance(sys.__stderr__, io.TextIOWrapper):
+        # What the terminal has no letter for takes one cell, as the letter would.
+        sys.__stderr__.reconfigure(errors="replace")
     engine = LateEngine(config)
     app = LitestreamApp(engine, config, options)
     app.painted = engine.start

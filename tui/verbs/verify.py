@@ -5,7 +5,6 @@ three outcomes: ok, failed, or inconclusive with the reason; the exit code is th
 """
 
 import json
-import tempfile
 import threading
 import time
 from argparse import Namespace
@@ -14,10 +13,14 @@ from pathlib import Path
 
 from replication.comparison import Compared, verify
 from replication.errors import UsageError
+from replication.restore.output import local_errors
+from replication.restore.scratch import scratch, temporary_folder
 from tui.console import complain, say, warn
 from tui.format import counted, size
 from tui.sources import Named, config_of, of_database, resolve
 from tui.verbs.restore import Bar, cancelled_by_signals
+
+SCRATCH_PREFIX = "litestream-tui-verify-"
 
 
 def run(args: Namespace) -> int:
@@ -25,9 +28,10 @@ def run(args: Namespace) -> int:
     named = _named(args)
     rows: list[dict[str, object]] = []
     codes = {"failed": 0, "inconclusive": 0}
-    with cancelled_by_signals() as cancel, tempfile.TemporaryDirectory(prefix="litestream-tui-verify-") as folder:
+    place = temporary_folder()
+    with cancelled_by_signals() as cancel, local_errors(place), scratch(place, SCRATCH_PREFIX) as folder:
         for item in named:
-            for row, outcome, code in _verify(item, args, Path(folder), cancel):
+            for row, outcome, code in _verify(item, args, folder, cancel):
                 rows.append(row)
                 if outcome in codes:
                     codes[outcome] = code

@@ -6,6 +6,7 @@ on its way is refused by the server, for its checksum is in the signature. It le
 
 import base64
 import hashlib
+import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
@@ -15,11 +16,15 @@ from urllib.parse import unquote_plus
 
 from replication.storage.s3.address import Server, bucket_address
 from replication.storage.s3.connections import Answer, Connections
+from replication.storage.s3.errors import bucket_region, error_status
 from replication.storage.s3.faults import AnswerFormatError, RequestFormatError, S3AnswerError, S3FaultError
 from replication.storage.s3.sign import UNSIGNED_PAYLOAD, Keys, Signer, spell_path, spell_query
 from replication.storage.s3.xml import Document, completion, deletion, read_document
 
 _USER_AGENT = "litestream-tui"
+_REGION = re.compile(r"[a-zA-Z0-9-]{1,64}")
+_WRONG_REGION_STATUSES = (301, 400)
+"""With these a server says that a bucket is in another region, and does nothing."""
 _CREATE = {"if-none-match": "*"}
 """Asks the server to answer 412, and to do nothing, if there is an object of that name."""
 
@@ -31,6 +36,14 @@ class ListedObject:
     key: str
     size: int
     modified: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """An upload in parts that has not ended."""
+
+    key: str
+    upload: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +68,8 @@ class S3Client:
         self._keys = keys
         self._connections = connections
         self._signer: tuple[Keys, Signer] | None = None
+        self._followed = False
+        """The server named another region than that which was asked, which is believed once."""
 
     def put_object(self, bucket: str, key: str, body: bytes | bytearray, create: bool = False) -> None:
         """Store an object; with `create` only where there is none, for all servers that know the header."""
@@ -69,8 +84,8 @@ class S3Client:
         self._ask("HEAD", bucket, key)
 
     def head_bucket(self, bucket: str) -> Mapping[str, str]:
-        """The headers of the answer, which tell the region."""
-        with closing(self._send("HEAD", bucket)) as answer:
+        """The headers of the answer, which tell the region; so does a refusal for it, which is not followed."""
+        with closing(self._send_once("HEAD", bucket)) as answer:
             return answer.headers
 
     def list_objects(self, bucket: str, prefix: str, delimiter: str, keys_max: int, token: str | None) -> ListPage:
@@ -114,7 +129,24 @@ class S3Client:
             raise AnswerFormatError("nothing said of the object")
 
     def abort_multipart_upload(self, bucket: str, key: str, upload: str) -> None:
-        self._ask("DELETE", bucket, key, query={"uploadId": upload})
+        with closing(self._send("DELETE", bucket, key, {"uploadId": upload}, last=True)) as answer:
+            _document(answer)
+
+    def list_multipart_uploads(self, bucket: str, prefix: str) -> list[Upload]:
+        """Up to a thousand uploads in parts of keys that begin with `prefix`."""
+        document = self._ask("GET", bucket, query={"uploads": "", "encoding-type": "url", "prefix": prefix})
+        spelled = document.fields.get("EncodingType") == "url"
+        found = [
+            Upload(unquote_plus(key) if spelled else key, upload)
+            for kind, item in document.records
+            if kind == "Upload" and (key := item.get("Key", "")) and (upload := item.get("UploadId", ""))
+        ]
+        # Not every server heeds the prefix.
+        return [item for item in found if item.key.startswith(prefix)]
+
+    def interrupt(self) -> None:
+        """Break off all requests, and refuse others, but for those that abort an upload."""
+        self._connections.interrupt()
 
     def close(self) -> None:
         self._connections.close()
@@ -157,8 +189,36 @@ class S3Client:
         headers: Mapping[str, str] = {},
         body: bytes | bytearray = b"",
         payload: str | None = None,
+        last: bool = False,
     ) -> Answer:
-        """The answer to a request, if it is no error."""
+        """The answer to a request, if it is no error. One that is refused for its region is sent for the other.
+
+        One of the `last` is made although all was interrupted.
+        """
+        asked = self._region
+        try:
+            return self._send_once(method, bucket, key, query, headers, body, payload, last)
+        except S3AnswerError as error:
+            told = bucket_region(error.response) or ""
+            if error_status(error) not in _WRONG_REGION_STATUSES or told == asked or not _REGION.fullmatch(told):
+                raise
+            # Another thread may have been told so meanwhile.
+            if self._region != told and self._followed:
+                raise
+            self._followed, self._region, self._signer = True, told, None
+        return self._send_once(method, bucket, key, query, headers, body, payload, last)
+
+    def _send_once(
+        self,
+        method: str,
+        bucket: str,
+        key: str = "",
+        query: Mapping[str, str] = {},
+        headers: Mapping[str, str] = {},
+        body: bytes | bytearray = b"",
+        payload: str | None = None,
+        last: bool = False,
+    ) -> Answer:
         host, before = bucket_address(self._server, bucket, self._path_style)
         signer = self._signer_of(self._keys())
         try:
@@ -167,7 +227,8 @@ class S3Client:
             payload = payload or hashlib.sha256(body).hexdigest()
             signed = signer.sign(method, path, spelled, {**headers, "host": host}, payload, time.time())
             target = f"{path}?{spelled}" if spelled else path
-            answer = self._connections.request(method, host, target, {**signed, "user-agent": _USER_AGENT}, body)
+            headers = {**signed, "user-agent": _USER_AGENT}
+            answer = self._connections.request(method, host, target, headers, body, last)
         except OSError:
             # Among them is a certificate that is not trusted, which is a ValueError as well.
             raise

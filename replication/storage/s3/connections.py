@@ -7,6 +7,7 @@ It leaves to the caller what requests and answers mean.
 
 import http.client
 import select
+import socket
 import ssl
 import threading
 import time
@@ -32,6 +33,8 @@ KEPT_CONNECTIONS_MAX = 32
 KEPT_SECONDS_MAX = 30.0
 """How long a connection is kept without use; it is closed at most as long again after that."""
 
+LAST_SECONDS_MAX = 1.0
+"""How long a request may take that undoes something while the program ends."""
 JOINED_BYTES_MAX = 64 * 1024
 """A body up to this long goes out together with its head."""
 
@@ -85,25 +88,55 @@ class Connections:
         self._kept: list[_Kept] = []
         self._sweep: threading.Timer | None = None
         self._closed = False
+        self._in_use: set[_Connection] = set()
+        self._interrupted = False
 
     def request(
-        self, method: str, host: str, target: str, headers: Mapping[str, str], body: bytes | bytearray
+        self,
+        method: str,
+        host: str,
+        target: str,
+        headers: Mapping[str, str],
+        body: bytes | bytearray,
+        last: bool = False,
     ) -> "Answer":
-        """Send a request, and return its answer once it has begun."""
+        """Send a request, and return its answer once it has begun. Once interrupted, only one of the `last` is sent."""
         if self._proxy is not None and not self._server.tls:
             target, headers = f"http://{host}{target}", {**headers, **self._proxy.headers}
+        if self._interrupted and not last:
+            raise ConnectionClosedError
         connection = self._take(host) or self._connect(host)
+        with self._lock:
+            self._in_use.add(connection)
+            if self._interrupted and not last:
+                _break_off(connection)
         try:
             return Answer(self, host, connection, connection.exchange(method, target, body, headers))
         except TimeoutError as error:
-            connection.close()
+            self._drop(connection)
             raise ReadTimeoutError from error
         except (OSError, http.client.HTTPException) as error:
-            connection.close()
+            self._drop(connection)
             raise ConnectionClosedError from error
         except BaseException:
-            connection.close()
+            self._drop(connection)
             raise
+
+    def interrupt(self) -> None:
+        """Break off all requests that are under way; those that undo them are given a second."""
+        with self._lock:
+            self._interrupted = True
+            for connection in self._in_use:
+                _break_off(connection)
+
+    def _drop(self, connection: _Connection) -> None:
+        self.ended(connection)
+        connection.close()
+
+    def ended(self, connection: _Connection) -> None:
+        """A request on this connection is over."""
+        with self._lock:
+            self._in_use.discard(connection)
 
     def close(self) -> None:
         """Close what is kept; what is in use is closed after it."""
@@ -140,7 +173,7 @@ class Connections:
             connection.close()
 
     def _connect(self, host: str) -> _Connection:
-        wait = self._timeouts.connect_seconds
+        wait = LAST_SECONDS_MAX if self._interrupted else self._timeouts.connect_seconds
         to = host if self._proxy is None else self._proxy.address
         if self._tls is None:
             connection = _Connection(to, timeout=wait)
@@ -160,7 +193,7 @@ class Connections:
             if isinstance(error, http.client.HTTPException):
                 raise ConnectionClosedError from error
             raise
-        connection.sock.settimeout(self._timeouts.read_seconds)
+        connection.sock.settimeout(LAST_SECONDS_MAX if self._interrupted else self._timeouts.read_seconds)
         return connection
 
     def _begin_sweep(self) -> None:
@@ -232,11 +265,18 @@ class Answer:
         connection, self._connection = self._connection, None
         if connection is None:
             return
+        self._connections.ended(connection)
         if self._response.isclosed() and not self._response.will_close and connection.sock is not None:
             self._connections.give_back(self._host, connection)
         else:
             self._response.close()
             connection.close()
+
+
+def _break_off(connection: _Connection) -> None:
+    """Let whoever waits for it go on, with an error."""
+    with suppress(OSError, AttributeError):
+        connection.sock.shutdown(socket.SHUT_RDWR)
 
 
 def _is_dropped(connection: _Connection) -> bool:

@@ -71,6 +71,8 @@ class Place:
     server: str
     endpoint: str | None = None
     secrets: tuple[str, ...] = field(default=(), repr=False)
+    bucket_host: str = ""
+    """The host that has the bucket in its name, where requests go there."""
 
 
 def is_foreign(error: BaseException) -> bool:
@@ -194,6 +196,11 @@ def _not_answered(error: Exception, place: Place) -> StorageError:
         return StorageError(f"cannot reach {server}: it did not accept a connection in time")
     if kind in ("ReadTimeoutError", "ReadTimeout"):
         return StorageError(f"{server} did not answer in time")
+    if place.bucket_host and any(isinstance(cause, socket.gaierror) for cause in causes):
+        return StorageError(
+            f"cannot reach {place.bucket_host}: this name, with the bucket in it, does not resolve; with "
+            f"force-path-style: true the bucket stands in the path, and {server} is asked"
+        )
     for cause in causes:
         reason = _network_reason(cause)
         if reason:

@@ -8,6 +8,7 @@ import re
 from dataclasses import dataclass
 
 from replication.errors import ConfigError
+from replication.scrub import quoted
 
 DEFAULT_REGION = "us-east-1"
 """The region of every server that has none of its own."""
@@ -48,7 +49,7 @@ def parse_s3_host(text: str) -> S3Host:
     if match := _AMAZON.fullmatch(host):
         return _amazon(match[1], match[2], text)
     if host.endswith((".amazonaws.com", ".amazonaws.com.cn")):
-        raise ConfigError(f"{text} is not a host this program can read; write s3://BUCKET/PATH?region=REGION")
+        raise ConfigError(f"{quoted(text)} is not a host this program can read; write s3://BUCKET/PATH?region=REGION")
     for provider in _PROVIDERS:
         if match := provider.fullmatch(host):
             found = match.groupdict()
@@ -75,11 +76,11 @@ def parse_endpoint(text: str) -> str:
     if "@" in rest:
         raise ConfigError("the s3 endpoint has a user or password before @; it is only scheme, host and port")
     if match is None and "://" in text:
-        raise ConfigError(f"the s3 endpoint {text} is neither http:// nor https://")
+        raise ConfigError(f"the s3 endpoint {quoted(text)} is neither http:// nor https://")
     host, _ = _split_port(rest)
     if _HOST_NAME.fullmatch(host) is None:
         raise ConfigError(
-            f"the s3 endpoint {text} is not a host: write http://HOST:PORT, such as http://localhost:9000"
+            f"the s3 endpoint {quoted(text)} is not a host: write http://HOST:PORT, such as http://localhost:9000"
         )
     if scheme is None:
         scheme = "http" if is_local_host(host) else "https"
@@ -89,7 +90,7 @@ def parse_endpoint(text: str) -> str:
 def check_bucket(bucket: str) -> str:
     """Return `bucket` if it can be one, else raise ConfigError."""
     if _BUCKET.fullmatch(bucket) is None:
-        raise ConfigError(f"{bucket!r} is not a bucket name: it has letters, digits, dots, hyphens, underscores")
+        raise ConfigError(f"{quoted(bucket)!r} is not a bucket name: it has letters, digits, dots, hyphens and _")
     return bucket
 
 

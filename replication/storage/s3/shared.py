@@ -20,6 +20,12 @@ if TYPE_CHECKING:
 
 _CREDENTIAL_VARIABLES = ("ACCESS_KEY_ID", "SECRET_ACCESS_KEY")
 _TOKEN_VARIABLES = ("AWS_SESSION_TOKEN", "AWS_SECURITY_TOKEN")
+KEY_VARIABLES = (
+    *(f"{program}_{name}" for program in ("AWS", "LITESTREAM") for name in _CREDENTIAL_VARIABLES),
+    *_TOKEN_VARIABLES,
+    "AWS_CONTAINER_AUTHORIZATION_TOKEN",
+)
+"""Variables of the environment that hold the keys of a store."""
 _EXPIRY_VARIABLE = "AWS_CREDENTIAL_EXPIRATION"
 """Keys of the environment that expire are left to boto3, which reads this."""
 
@@ -48,6 +54,8 @@ class SharedClient:
         self.users = 0
         self.heeds_create: dict[str, bool] = {}
         """Of each bucket, whether its server heeds `If-None-Match`, as far as it was found out."""
+        self.deletes_one_by_one: set[str] = set()
+        """Buckets whose server was found out to refuse requests that remove many objects."""
 
 
 _clients: dict[Connection, SharedClient] = {}

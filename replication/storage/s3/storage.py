@@ -55,7 +55,10 @@ DELETE_BATCH_OBJECTS = 1000
 READ_CHUNK_BYTES = 256 * 1024
 _TIMEOUTS = Timeouts()
 
-_NOT_IMPLEMENTED_STATUSES = (405, 501)
+_NO_BATCH_CODES = ("NotImplemented", "InvalidArgument")
+_NO_BATCH_STATUSES = (403, 405, 501)
+"""How stores refuse to remove many objects with one request: ONTAP with 403, Google's older interface with 400
+InvalidArgument. The same may be said of the keys' rights; a request for a single object tells."""
 
 
 class S3Storage(Storage):
@@ -75,13 +78,13 @@ class S3Storage(Storage):
         self._lock = threading.Lock()
         self._shared: SharedClient | None = None
         self._region = location.region or (DEFAULT_REGION if location.endpoint else None)
-        self._batch_delete = True
         self._place = Place(
             address=self.address,
             bucket=location.bucket,
             server=location.endpoint or "https://s3.amazonaws.com",
             endpoint=location.endpoint,
             secrets=known_secrets(location),
+            bucket_host=_bucket_host(location),
         )
         # The logs and the screen hide them as well, wherever else they may come from.
         for secret in self._place.secrets:
@@ -95,6 +98,9 @@ class S3Storage(Storage):
         found: set[str] = set()
         for page in self._pages(full, delimiter="/"):
             found.update(item.removeprefix(full).rstrip("/") for item in page.prefixes)
+            # A server that does not know the delimiter lists whatever is below.
+            below = (item.key.removeprefix(full).partition("/") for item in page.objects)
+            found.update(name for name, slash, rest in below if slash and rest)
         names = sorted(name for name in found if is_object_name(name))
         if self._location.endpoint is None:
             return names
@@ -128,6 +134,23 @@ class S3Storage(Storage):
         checked = [check_name(name) for name in names]
         for start in range(0, len(checked), DELETE_BATCH_OBJECTS):
             self._delete_batch(checked[start : start + DELETE_BATCH_OBJECTS])
+
+    def abort_unfinished(self, prefix: str) -> int:
+        full = self._root + check_prefix(prefix)
+        count = 0
+        with self._mapped(None) as client:
+            uploads = client.list_multipart_uploads(self._location.bucket, full)
+        for item in uploads:
+            with self._mapped(None) as client:
+                client.abort_multipart_upload(self._location.bucket, item.key, item.upload)
+            count += 1
+        return count
+
+    def interrupt(self) -> None:
+        # A lock that is held may be waiting for the very store.
+        shared = self._shared
+        if shared is not None:
+            shared.client.interrupt()
 
     def close(self) -> None:
         with self._lock:
@@ -198,20 +221,28 @@ class S3Storage(Storage):
                 yield chunk
 
     def _delete_batch(self, names: Sequence[str]) -> None:
-        if self._batch_delete:
-            with self._mapped(None) as client:
-                try:
-                    refused = client.delete_objects(self._location.bucket, [self._root + name for name in names])
-                except Exception as error:
-                    if error_code(error) != "NotImplemented" and error_status(error) not in _NOT_IMPLEMENTED_STATUSES:
-                        raise
-                    self._batch_delete = False
-                else:
-                    self._check_deleted(refused)
-                    return
+        bucket = self._location.bucket
+        with self._mapped(None):
+            one_by_one = self._open().deletes_one_by_one
+        if bucket not in one_by_one and self._delete_at_once(names):
+            return
         for name in names:
             with self._mapped(None) as client:
-                client.delete_object(self._location.bucket, self._root + name)
+                client.delete_object(bucket, self._root + name)
+            # Now it is known to be the request for many that is refused, and not the right to delete.
+            one_by_one.add(bucket)
+
+    def _delete_at_once(self, names: Sequence[str]) -> bool:
+        """Remove many with one request; False if the store refuses such requests, as far as it says."""
+        with self._mapped(None) as client:
+            try:
+                refused = client.delete_objects(self._location.bucket, [self._root + name for name in names])
+            except Exception as error:
+                if error_code(error) in _NO_BATCH_CODES or error_status(error) in _NO_BATCH_STATUSES:
+                    return False
+                raise
+        self._check_deleted(refused)
+        return True
 
     def _check_deleted(self, errors: Sequence[Mapping[str, str]]) -> None:
         failed = [error for error in errors if error.get("Code") != "NoSuchKey"]
@@ -283,6 +314,16 @@ class S3Storage(Storage):
         forget(shared)
         if mine:
             release(shared)
+
+
+def _bucket_host(location: S3Location) -> str:
+    """The name to which requests go, if the bucket is part of it."""
+    from replication.storage.s3.address import bucket_address, parse_server
+
+    if location.endpoint is None or location.force_path_style is not False:
+        return ""
+    host, before = bucket_address(parse_server(location.endpoint), location.bucket, path_style=False)
+    return "" if before else host
 
 
 def _make_client(connection: Connection) -> "S3Client":

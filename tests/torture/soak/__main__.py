@@ -17,6 +17,7 @@ from pathlib import Path
 from statistics import median
 from types import SimpleNamespace
 
+from tests.cli.small_disk import OwnFileSystem
 from tests.peers import SeaweedServer
 from tests.peers import running as server_running
 from tests.torture.soak.oracle import Oracle
@@ -41,6 +42,8 @@ WARM_UP = 0.15
 MEMORY_GROWTH_MAX = 1.10
 SAMPLES_MIN = 60
 """With fewer, memory is still warming up."""
+NOBODY = "http://127.0.0.1:1"
+"""Nobody listens there."""
 PROGRAM = [sys.executable, "-m", "tui.cli"]
 WRITER = Path(__file__).with_name("writer.py")
 
@@ -51,14 +54,26 @@ def main() -> int:
     parser.add_argument("--hours", type=float, default=2.0)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--out", type=Path, default=Path("soak-report"), help="a folder for samples and plot")
+    parser.add_argument(
+        "--small-disk",
+        type=int,
+        default=0,
+        metavar="MB",
+        help="the databases on a disk of so many MB, each with a second replica that is dead",
+    )
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     (options.out / "failures.txt").unlink(missing_ok=True)
-    with tempfile.TemporaryDirectory(prefix="litestream-tui-soak-") as place:
+    # What is mounted in it goes with the process.
+    with tempfile.TemporaryDirectory(prefix="litestream-tui-soak-", ignore_cleanup_errors=True) as place:
         folder = Path(place)
+        if options.small_disk:
+            OwnFileSystem(folder / "data", options.small_disk * 1_000_000 // 4).before()
+            (folder / "data" / "filling").unlink()
         with server_running(SeaweedServer(folder / "server")) as server:
             assert isinstance(server, SeaweedServer)
-            summary = Soak(folder, server, options.seed, options.out).run(options.hours * 3600)
+            soak = Soak(folder, server, options.seed, options.out, one_is_dead=bool(options.small_disk))
+            summary = soak.run(options.hours * 3600)
     (options.out / "summary.json").write_text(json.dumps(summary, indent=2) + "\n")
     print(json.dumps(summary, indent=2))
     return 1 if summary["failures"] else 0
@@ -67,11 +82,13 @@ def main() -> int:
 class Soak:
     """One long run."""
 
-    def __init__(self, folder: Path, server: SeaweedServer, seed: int, out: Path) -> None:
+    def __init__(self, folder: Path, server: SeaweedServer, seed: int, out: Path, one_is_dead: bool = False) -> None:
         self.folder, self.server, self.out, self.seed = folder, server, out, seed
+        self.one_is_dead = one_is_dead
+        """Each database has a second replica, whose store never answers."""
         self.chance = random.Random(seed)
         self.data = folder / "data"
-        self.data.mkdir()
+        self.data.mkdir(exist_ok=True)
         self.paths = [self.data / f"{name}.db" for name in (*STORED, *FILED)]
         self.oracles = {path: Oracle(path.with_suffix(".oracle")) for path in self.paths}
         self.newest_restored = dict.fromkeys(self.paths, 0)
@@ -191,7 +208,7 @@ class Soak:
                     self._fail(f"the engine ended with {engine.returncode}")
             except subprocess.TimeoutExpired:
                 self._fail(f"the engine did not end within {END_SECONDS_MAX:.0f} s")
-        names = [item.name for item in self.data.rglob("*") if ".tmp" in item.name or item.name.startswith("validate")]
+        names = [item.name for item in self.data.rglob("*") if ".tmp" in item.name or "-validate-" in item.name]
         if names:
             self._fail(f"at the end there is left: {names}")
 
@@ -250,6 +267,8 @@ class Soak:
             else:
                 lines += [f"  - path: {self.folder / 'replicas' / path.stem}"]
             lines += settings
+            if self.one_is_dead:
+                lines += [f"  - {{type: s3, name: dead, bucket: b, path: {path.stem}, endpoint: '{NOBODY}'}}"]
         return "\n".join(lines) + "\n"
 
 

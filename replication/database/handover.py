@@ -1,0 +1,147 @@
+"""How one engine takes over from another without a gap: a deploy starts the next one while the last one still runs.
+
+Between the end of one engine and the start of another nobody pins the WAL, and an application may checkpoint and
+restart it: then a new generation must begin. So the next one begins to read before the last one lets go, and the last
+one copies once more after that. That is how a pin is always changed (ARCHITECTURE.md), here from process to process:
+a second reader is there, then everything is copied, then the first reader ends.
+
+The two talk by locks on single bytes of the lock file, far beyond its text (open file description locks): they need no
+writing, go with the process that has them, and work between containers, which share no sockets. What the last engine
+found locked it writes down in the lock file, so that nobody else takes that for a promise made to him.
+Without such locks, or with a file system on which flock() is one of them, the next one just waits for the lock.
+"""
+
+import fcntl
+import os
+import secrets
+import struct
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+
+from replication.database.local_folder import LOCK_NAME, LocalFolder
+from replication.errors import ReplicationError
+from replication.sqlite.hold import Bridge
+
+_FLOCK = struct.Struct("hhqqi4x")
+"""struct flock on 64-bit Linux: type, whence, start, length, pid."""
+_NOBODY, _WAITING, _ENDING = 1 << 40, (1 << 40) + 1, (1 << 40) + 2
+"""Bytes: one that is never locked; whoever has the second is next; whoever has the third is about to let go."""
+_TOKENS, _TOKENS_COUNT = 1 << 41, 1 << 31
+"""Who is next and reads the database has one of these, found by chance."""
+UNSEEN_SECONDS = 0.2
+"""Between two tries for a lock whose file is not there."""
+WORKS = sys.platform == "linux" and sys.maxsize > 1 << 32 and hasattr(fcntl, "F_OFD_SETLK")
+
+
+class Successor:
+    """Waits for the lock of a database that another engine has. Used by one thread at a time."""
+
+    def __init__(self, database: Path, meta_path: Path) -> None:
+        self.token: int | None = None
+        """What the last engine writes down if it copied all since we read; None while we do not."""
+        self._database = database
+        self._folder = LocalFolder(meta_path)
+        self._descriptor: int | None = None
+        self._bridge: Bridge | None = None
+        self._try_at = 0.0
+        """When to try for the lock next where nothing is to be seen of it, of time.monotonic."""
+
+    def look(self) -> bool:
+        """True if the lock is free, or cannot be looked at: it is to be tried. Begins to read when the holder ends."""
+        try:
+            descriptor = self._open()
+        except OSError:
+            # The other engine may have another local folder, which the claim tells, at some cost.
+            due = time.monotonic() >= self._try_at
+            self._try_at = time.monotonic() + UNSEEN_SECONDS if due else self._try_at
+            return due
+        with suppress(OSError):
+            if self.token is None and _is_next(descriptor) and _first_locked(descriptor, _ENDING) is not None:
+                self._read(descriptor)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except OSError:
+            return False
+        fcntl.flock(descriptor, fcntl.LOCK_UN)
+        return True
+
+    def close(self) -> None:
+        """End reading, and wait no more."""
+        bridge, self._bridge, self.token = self._bridge, None, None
+        if bridge is not None:
+            bridge.close()
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+    def _open(self) -> int:
+        there = os.stat(self._folder.path / LOCK_NAME, follow_symlinks=False)  # noqa: PTH116 (again and again)
+        if self._descriptor is not None:
+            ours = os.fstat(self._descriptor)
+            if (ours.st_dev, ours.st_ino) == (there.st_dev, there.st_ino):
+                return self._descriptor
+            self.close()
+        self._descriptor = self._folder.open_private(LOCK_NAME, os.O_RDWR)
+        return self._descriptor
+
+    def _read(self, descriptor: int) -> None:
+        """Keep the WAL from being restarted unseen from now on, and say so."""
+        try:
+            self._bridge = Bridge.take(self._database)
+        except ReplicationError:
+            return  # busy, as a rule: the next look tries again
+        token = secrets.randbelow(_TOKENS_COUNT)
+        if _lock(descriptor, _TOKENS + token):
+            self.token = token
+        else:
+            self._bridge.close()
+            self._bridge = None
+
+
+def announce_end(descriptor: int) -> None:
+    """For the holder of the lock on `descriptor`: say that it is about to let go."""
+    if WORKS:
+        with suppress(OSError):
+            _lock(descriptor, _ENDING)
+
+
+def somebody_waits(descriptor: int) -> bool:
+    """True if another engine is next, and may come to read in a moment."""
+    with suppress(OSError):
+        return _works_on(descriptor) and _first_locked(descriptor, _WAITING) is not None
+    return False
+
+
+def token_of_reader(descriptor: int) -> int | None:
+    """What tells the next engine apart, once it reads the database; None before."""
+    with suppress(OSError):
+        if _works_on(descriptor) and (start := _first_locked(descriptor, _TOKENS, _TOKENS_COUNT)) is not None:
+            return start - _TOKENS
+    return None
+
+
+def _is_next(descriptor: int) -> bool:
+    return _works_on(descriptor) and _lock(descriptor, _WAITING)
+
+
+def _works_on(descriptor: int) -> bool:
+    # Where flock() is a lock of all bytes, as over NFS, the holder seems to have this one as well.
+    return WORKS and _first_locked(descriptor, _NOBODY) is None
+
+
+def _lock(descriptor: int, start: int) -> bool:
+    """Lock a byte; False if somebody else has it. What is ours already stays ours."""
+    try:
+        fcntl.fcntl(descriptor, fcntl.F_OFD_SETLK, _FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, start, 1, 0))
+    except (BlockingIOError, PermissionError):
+        return False
+    return True
+
+
+def _first_locked(descriptor: int, start: int, count: int = 1) -> int | None:
+    """A byte among these that somebody else has locked, or None."""
+    asked = _FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, start, count, 0)
+    kind, _, found, _, _ = _FLOCK.unpack(fcntl.fcntl(descriptor, fcntl.F_OFD_GETLK, asked))
+    return None if kind == fcntl.F_UNLCK else max(found, start)

@@ -1,0 +1,32 @@
+"""Where the path of a database leads, so that it can be told what became of it: a link, a volume, or a folder."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+LINK_SWITCHED = "the path leads to another place now, by a link that was switched"
+VOLUME_EXCHANGED = "another volume is mounted in its place"
+FOLDER_REPLACED = "its folder was replaced by another one"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """The file without links, and the folder that it is in: device and inode."""
+
+    real: str
+    folder: tuple[int, int]
+
+    @classmethod
+    def of(cls, path: Path) -> "Place":
+        """Where `path` leads now; raises OSError if its folder is not there."""
+        real = os.path.realpath(path)
+        status = os.stat(os.path.dirname(real))  # noqa: PTH116, PTH120 (names only)
+        return cls(real, (status.st_dev, status.st_ino))
+
+    def became(self, now: "Place") -> str:
+        """What became of it, in words; "" if it is the same place."""
+        if now.real != self.real:
+            return LINK_SWITCHED
+        if now.folder[0] != self.folder[0]:
+            return VOLUME_EXCHANGED
+        return FOLDER_REPLACED if now.folder != self.folder else ""

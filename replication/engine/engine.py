@@ -1,0 +1,168 @@
+"""The engine: all databases of a configuration, replicated by a bounded number of threads.
+
+Two pools do the work, one that copies WAL and one that uploads; a watcher wakes them, and the monitor interval
+is their safety net. Callers start it, ask for status and events as often as they like, and close it.
+"""
+
+import threading
+import time
+
+from replication.config import Config
+from replication.control import BY_HAND
+from replication.database.local_folder import VALIDATION_PREFIX
+from replication.engine.descriptors import too_few
+from replication.engine.drain import Drain
+from replication.engine.lifecycle import Phase
+from replication.engine.making import make_worker
+from replication.engine.shared import BREAK_OFF_SECONDS_MIN, Shared
+from replication.engine.standby import Standby
+from replication.engine.worker import Worker
+from replication.errors import DatabaseError, DatabaseLockedError, ReplicationError
+from replication.events import Event
+from replication.restore import preview
+from replication.restore.kept import sweep_beside
+from replication.restore.scratch import sweep, sweep_temporary
+from replication.sqlite.connection import check_sqlite_version, sqlite_version
+from replication.sqlite.errors import DatabaseBusyError
+from replication.status import EngineStatus, Verification
+
+CLOSE_SECONDS_MAX = 6.0
+"""How long a close waits for the last sync and upload. With what else ends then, all is over in 8 seconds: docker stop
+waits for 10 before it kills."""
+WATCHER_SECONDS_MAX = 0.5
+FIRST_LOOK_SECONDS_MAX = 5.0
+
+
+class Engine:
+    """Replicates until it is closed. Every method may be called from any thread."""
+
+    def __init__(self, config: Config) -> None:
+        self._shared = Shared()
+        self.events = self._shared.events
+        self._closed = False
+        self._workers = [make_worker(database, self._shared) for database in config.databases]
+        self._standby: Standby | None = None
+
+    def start(self, wait: bool = False) -> None:
+        """Begin. Raises DatabaseLockedError if another engine has one of the databases, DatabaseError for an unsafe
+        SQLite; any other trouble of one database shows in its status. With `wait` such a database is taken over when
+        the other engine ends.
+        """
+        check_sqlite_version(sqlite_version())
+        if words := too_few(len(self._workers)):
+            self.events.emit("warning", words)
+        waiting = []
+        for worker in self._workers:
+            try:
+                worker.database.lock()
+            except DatabaseLockedError as error:
+                if not wait:
+                    for other in self._workers:
+                        other.database.close()
+                    raise
+                worker.stand_by(error)
+                waiting.append(worker)
+            except ReplicationError:
+                pass  # the first sync meets it again, and shows it
+        for worker in self._workers:
+            sweep(worker.config.meta_path, VALIDATION_PREFIX)
+            sweep_beside(worker.database.path)
+        for prefix in (preview.SCRATCH_PREFIX, VALIDATION_PREFIX):
+            sweep_temporary(prefix)
+        self._shared.start(len(self._workers), sum(len(worker.runners) for worker in self._workers))
+        for worker in self._workers:
+            worker.begin()
+        if waiting:
+            self._standby = Standby(waiting)
+
+    def check(self, timeout_seconds: float = FIRST_LOOK_SECONDS_MAX) -> None:
+        """Wait for the first look at every database; raise its error if not one of them can be replicated."""
+        deadline = time.monotonic() + timeout_seconds
+        for worker in self._workers:
+            worker.life.wait(lambda state: state.phase is not Phase.STARTING, deadline - time.monotonic())
+        errors = [worker.failures.error for worker in self._workers]
+        for error in errors:
+            if error is None or isinstance(error, DatabaseBusyError):
+                return
+        if errors and errors[0] is not None:
+            raise errors[0]
+
+    def status(self) -> EngineStatus:
+        """How everything stands now: frozen values, nothing is asked of disk or store."""
+        now = time.time()
+        return EngineStatus(now, tuple(worker.status(now) for worker in self._workers))
+
+    def events_since(self, number: int) -> list[Event]:
+        """Events after event `number`, oldest first."""
+        return self.events.since(number)
+
+    def sync_now(self, database: str | None = None) -> None:
+        """Look at a database (None: at all) and try its replicas, waiting for no gap and no retry."""
+        for worker in self._workers:
+            if database in (None, str(worker.database.path)):
+                worker.hurry()
+
+    def pause(self, database: str, holder: str = BY_HAND, lease_seconds: float | None = None) -> None:
+        """Let go of a database for `holder`: nothing is copied or uploaded until nobody holds it any more.
+
+        Blocks until it is let go of; raises PausedError if it goes on before that. With a lease it has to be renewed.
+        """
+        worker = self._named(database)
+        worker.hold(holder, lease_seconds)
+        worker.life.wait_paused(holder)
+
+    def renew(self, database: str, holder: str, lease_seconds: float) -> None:
+        """Keep a database paused for so long from now on; raises PausedError if `holder` has lost it."""
+        self._named(database).renew(holder, lease_seconds)
+
+    def resume(self, database: str, holder: str = BY_HAND) -> tuple[str, ...]:
+        """Replicate again; where nothing proves that no commit was missed, with a new generation.
+
+        Who else still holds it, so that it stays paused.
+        """
+        return self._named(database).resume(holder)
+
+    def snapshot(self, database: str, replica: str | None = None) -> list[str]:
+        """Write a snapshot now, in the caller's thread; what became of each, in words. Raises ReplicationError."""
+        return self._named(database).snapshot(replica)
+
+    def verify(self, database: str, cancel: threading.Event) -> list[Verification]:
+        """Restore the newest commit from each replica and compare, in the caller's thread."""
+        return self._named(database).verify(cancel)
+
+    def close(self, timeout_seconds: float = CLOSE_SECONDS_MAX) -> list[str]:
+        """A last sync and upload within the time given, then let go of all; the names of what did not end.
+
+        What is paused, or was to be, gets neither. A database that somebody still works on is not let go of; ending the
+        process does that.
+        """
+        if self._closed:
+            return []
+        self._closed = True
+        deadline = time.monotonic() + timeout_seconds
+        alive = self._standby.close(WATCHER_SECONDS_MAX) if self._standby is not None else []
+        for worker in self._workers:
+            worker.database.announce_end()
+        alive += self._shared.stop_watching(WATCHER_SECONDS_MAX)
+        last = [worker for worker in self._workers if worker.life.close() is Phase.CLOSING]
+        if self._shared.runs:
+            Drain(last, self._shared, deadline).run()
+        for worker in self._workers:
+            worker.life.drained()
+        if not self._shared.uploads_end(BREAK_OFF_SECONDS_MIN / 4):
+            for worker in self._workers:
+                worker.interrupt()
+        alive += self._shared.close(deadline)
+        deadline = max(deadline, time.monotonic() + BREAK_OFF_SECONDS_MIN)
+        for worker in self._workers:
+            if worker.life.wait(lambda state: not state.at_work, deadline - time.monotonic()):
+                worker.end()
+            elif not alive:
+                alive.append(f"work on {worker.database.path}")
+        return alive
+
+    def _named(self, database: str) -> Worker:
+        for worker in self._workers:
+            if str(worker.database.path) == database:
+                return worker
+        raise DatabaseError(f"{database} is not in the configuration")

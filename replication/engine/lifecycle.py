@@ -1,0 +1,296 @@
+"""The life of one database in an engine: in which phase it is, who works on it, and who keeps it paused.
+
+Its promise: this is the only place that says so. A phase changes by a step of TABLE alone; work on the database and on
+its replicas is admitted and counted here; and "paused" is said once nothing is under way and the database was let go
+of. `State` is pure, and a test walks everything that can become of it. `Lifecycle` is one state behind a lock; what a
+change of phase calls for is done by whoever caused it, outside the lock.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from enum import Enum
+
+from replication.engine.holds import Holds
+from replication.errors import DatabaseError, PausedError
+
+
+class Phase(Enum):
+    """Where a database is in its life."""
+
+    STARTING = "starting"
+    """To be looked at: at the start, and after a pause."""
+    WAITING = "waiting"
+    """There is no database yet, or no longer."""
+    RUNNING = "running"
+    """It was looked at. Whether all is well with it is another question, which its health answers."""
+    PAUSING = "pausing"
+    """Nothing begins any more; what is under way is broken off or waited for."""
+    LEAVING = "leaving"
+    """Nothing is under way: it is being let go of."""
+    RETURNING = "returning"
+    """It is being let go of, and goes on after that."""
+    PAUSED = "paused"
+    """It was let go of: somebody else may have it."""
+    CLOSING = "closing"
+    """Its last sync and its last uploads."""
+    ENDING = "ending"
+    """Nothing begins any more; what is under way is broken off or waited for, and then it is let go of for good."""
+    CLOSED = "closed"
+
+
+class Step(Enum):
+    """What makes a phase another one."""
+
+    FOUND = "a sync ended, well or with an error"
+    MISSING = "a sync found no database"
+    PAUSE = "the first who wants it paused"
+    RESUME = "nobody wants it paused any more"
+    LEAVE = "nothing is under way: it may be let go of"
+    LEFT = "it was let go of"
+    STAYED = "it could not be let go of"
+    CLOSE = "the engine closes"
+    DRAINED = "the last uploads were made, or their time is over"
+    END = "it was let go of for good"
+
+
+_P, _S = Phase, Step
+_AT_WORK = (_P.STARTING, _P.WAITING, _P.RUNNING)
+
+TABLE: dict[tuple[Phase, Step], Phase] = {
+    **{(phase, _S.FOUND): _P.RUNNING for phase in _AT_WORK},
+    **{(phase, _S.MISSING): _P.WAITING for phase in _AT_WORK},
+    **{(phase, _S.PAUSE): _P.PAUSING for phase in _AT_WORK},
+    **{(phase, _S.CLOSE): _P.CLOSING for phase in _AT_WORK},
+    # A sync that was under way when these began.
+    **{(phase, step): phase for phase in (_P.PAUSING, _P.CLOSING, _P.ENDING) for step in (_S.FOUND, _S.MISSING)},
+    (_P.PAUSING, _S.RESUME): _P.STARTING,
+    (_P.PAUSING, _S.LEAVE): _P.LEAVING,
+    (_P.PAUSING, _S.CLOSE): _P.ENDING,
+    (_P.LEAVING, _S.RESUME): _P.RETURNING,
+    (_P.LEAVING, _S.LEFT): _P.PAUSED,
+    (_P.LEAVING, _S.STAYED): _P.PAUSING,
+    (_P.LEAVING, _S.CLOSE): _P.ENDING,
+    (_P.RETURNING, _S.PAUSE): _P.LEAVING,
+    (_P.RETURNING, _S.LEFT): _P.STARTING,
+    (_P.RETURNING, _S.STAYED): _P.STARTING,
+    (_P.RETURNING, _S.CLOSE): _P.ENDING,
+    (_P.PAUSED, _S.RESUME): _P.STARTING,
+    (_P.PAUSED, _S.CLOSE): _P.ENDING,
+    (_P.CLOSING, _S.DRAINED): _P.ENDING,
+    (_P.ENDING, _S.LEFT): _P.ENDING,
+    (_P.ENDING, _S.STAYED): _P.ENDING,
+    (_P.ENDING, _S.END): _P.CLOSED,
+}
+"""Every step that can come; what is not here cannot."""
+
+ADMITS = frozenset({*_AT_WORK, _P.CLOSING})
+"""Phases in which work may begin, and what is under way goes on."""
+HELD = frozenset({_P.PAUSING, _P.LEAVING, _P.PAUSED})
+"""Phases in which somebody wants it paused."""
+ENDS = frozenset({_P.CLOSING, _P.ENDING, _P.CLOSED})
+"""Phases from which no way leads back."""
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """A phase, how many work on the database, and who wants it paused. Pure: what cannot be is a KeyError."""
+
+    phase: Phase = Phase.STARTING
+    at_work: int = 0
+    """Letting go is work as well."""
+    holds: Holds = field(default_factory=Holds)
+
+    def after(self, step: Step) -> "State":
+        """What becomes of it by a step that concerns nothing but the phase."""
+        return replace(self, phase=TABLE[self.phase, step])
+
+    def begun(self) -> "State | None":
+        """With one more at work; None if nothing may begin."""
+        # At every sync and upload, twice: `replace` costs several times as much.
+        return State(self.phase, self.at_work + 1, self.holds) if self.phase in ADMITS else None
+
+    def ended(self) -> "State":
+        """With one less at work."""
+        return State(self.phase, self.at_work - 1, self.holds)
+
+    def held(self, holder: str, until: float) -> "State":
+        """Somebody wants it paused, until then, or goes on wanting it."""
+        held = self if self.holds else self.after(Step.PAUSE)
+        return replace(held, holds=self.holds.with_hold(holder, until))
+
+    def released(self, holder: str) -> "State":
+        """Somebody does not want it paused any more."""
+        return self._with(self.holds.without(holder))
+
+    def lapsed(self, now: float) -> "State":
+        """Without those who have not renewed their hold in time."""
+        return self._with(self.holds.at(now))
+
+    def leaving(self) -> "State | None":
+        """While it is let go of; None if something is under way, or nobody wants that."""
+        if self.phase is not Phase.PAUSING or self.at_work:
+            return None
+        return replace(self.after(Step.LEAVE), at_work=1)
+
+    def left(self, step: Step) -> "State":
+        """After that, by LEFT or STAYED."""
+        return self.after(step).ended()
+
+    def closing(self) -> "State":
+        """The engine closes; again and again, if it is asked to."""
+        return replace(self.after(Step.CLOSE), holds=Holds()) if self.phase not in ENDS else self
+
+    def ending(self) -> "State":
+        """No more time for last uploads."""
+        return self.after(Step.DRAINED) if self.phase is Phase.CLOSING else self
+
+    def _with(self, holds: Holds) -> "State":
+        after = self.after(Step.RESUME) if self.holds and not holds else self
+        return replace(after, holds=holds)
+
+
+class Lifecycle:
+    """The state of one database. Any thread may ask and act."""
+
+    def __init__(self, name: str, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._name = name
+        self._idle: Callable[[], None] = lambda: None
+        self._monotonic = monotonic
+        self._changed = threading.Condition()
+        self._state = State()
+
+    def when_idle(self, call: Callable[[], None]) -> None:
+        """Call this whenever the last work under way has ended and a pause waits for that."""
+        self._idle = call
+
+    @property
+    def state(self) -> State:
+        """How it is now: a value."""
+        return self._state
+
+    @property
+    def phase(self) -> Phase:
+        return self._state.phase
+
+    # -- work -----------------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def working(self) -> Iterator[None]:
+        """A block of work on the database or on a replica of it; raises PausedError if none may begin."""
+        with self._changed:
+            begun = self._state.begun()
+            if begun is None:
+                raise self._refusal()
+            self._state = begun
+        try:
+            yield
+        finally:
+            with self._changed:
+                state = self._become(self._state.ended())
+            if state.phase is Phase.PAUSING and not state.at_work:
+                self._idle()
+
+    def check(self) -> None:
+        """Raise PausedError if what is under way is to be broken off."""
+        if self._state.phase not in ADMITS:
+            raise self._refusal()
+
+    def looked(self, found: bool) -> None:
+        """A sync has ended; called while it is counted as work."""
+        with self._changed:
+            self._become(self._state.after(Step.FOUND if found else Step.MISSING))
+
+    # -- pausing --------------------------------------------------------------------------------------------------
+
+    def hold(self, holder: str, lease_seconds: float | None) -> float:
+        """Want it paused for so long (None: until `release`); when that ends, of time.monotonic.
+
+        Raises DatabaseError if the engine closes.
+        """
+        until = float("inf") if lease_seconds is None else self._monotonic() + lease_seconds
+        with self._changed:
+            if self._state.phase in ENDS:
+                raise DatabaseError(f"{self._name} cannot be paused: the program is ending")
+            self._become(self._state.held(holder, until))
+        return until
+
+    def renew(self, holder: str, lease_seconds: float) -> float:
+        """Go on wanting it paused for so long from now on; raises PausedError if `holder` no longer has it."""
+        until = self._monotonic() + lease_seconds
+        with self._changed:
+            if holder not in self._state.holds:
+                raise PausedError(f"{self._name} is no longer paused for {holder}: that was not renewed in time")
+            self._become(self._state.held(holder, until))
+        return until
+
+    def release(self, holder: str) -> tuple[State, State]:
+        """Do not want it paused any more; the state before and after."""
+        with self._changed:
+            before = self._state
+            return before, self._become(before.released(holder))
+
+    def lapse(self) -> tuple[State, State]:
+        """Forget the holds that were not renewed in time; the state before and after."""
+        with self._changed:
+            before = self._state
+            return before, self._become(before.lapsed(self._monotonic()))
+
+    def wait_paused(self, holder: str) -> None:
+        """Wait until it is paused. Raises PausedError if `holder` lets go of it before, or loses it."""
+        with self._changed:
+            self._changed.wait_for(lambda: self.phase is Phase.PAUSED or holder not in self._state.holds)
+            if holder not in self._state.holds:
+                raise PausedError(f"{self._name} was not paused: it was asked to go on before it had been let go of")
+
+    def leave(self) -> bool:
+        """Begin to let go of it; False if something is under way, or nobody wants that. `left` follows."""
+        with self._changed:
+            leaving = self._state.leaving()
+            if leaving is not None:
+                self._become(leaving)
+            return leaving is not None
+
+    def left(self, step: Step) -> Phase:
+        """It was let go of (LEFT), or could not be (STAYED); the phase that it has now."""
+        with self._changed:
+            return self._become(self._state.left(step)).phase
+
+    # -- ending ---------------------------------------------------------------------------------------------------
+
+    def close(self) -> Phase:
+        """Begin to end; CLOSING if a last sync and last uploads are wanted."""
+        with self._changed:
+            return self._become(self._state.closing()).phase
+
+    def drained(self) -> None:
+        """Let nothing begin any more."""
+        with self._changed:
+            self._become(self._state.ending())
+
+    def ended(self) -> None:
+        """It was let go of for good."""
+        with self._changed:
+            self._become(self._state.after(Step.END))
+
+    def wait(self, what: Callable[[State], bool], timeout_seconds: float) -> bool:
+        """Wait until `what` is true of the state; False if that did not come in time."""
+        with self._changed:
+            return self._changed.wait_for(lambda: what(self._state), max(0.0, timeout_seconds))
+
+    # -- the lock is held in what follows ---------------------------------------------------------------------------
+
+    def _become(self, state: State) -> State:
+        if state != self._state:
+            self._state = state
+            self._changed.notify_all()
+        return state
+
+    def _refusal(self) -> PausedError:
+        if self._state.phase in ENDS:
+            return PausedError(f"{self._name} is not replicated any more: the program is ending")
+        who = ", ".join(self._state.holds.holders)
+        by = f" by {who}" if who else ""
+        return PausedError(f"{self._name} is paused{by}: nothing is copied or uploaded until it goes on")

@@ -1,0 +1,56 @@
+"""A database of the configuration as a worker: its parts, put together."""
+
+from contextlib import suppress
+from functools import partial
+
+from replication.config import DatabaseConfig
+from replication.database.checkpoint import CheckpointPolicy
+from replication.database.database import Database
+from replication.engine.lifecycle import Lifecycle
+from replication.engine.shared import Shared
+from replication.engine.worker import Worker
+from replication.permissions import Ownership
+from replication.replica.replica import Replica
+from replication.replica.runner import Intervals, ReplicaRunner
+from replication.storage.file import FilePermissions
+from replication.storage.location import store_of
+from replication.storage.open import open_storage
+from replication.storage.replica_client import ReplicaClient
+
+
+def make_worker(config: DatabaseConfig, shared: Shared) -> Worker:
+    """Nothing is opened and nothing begins yet."""
+    path = str(config.path)
+    policy = CheckpointPolicy(
+        config.min_checkpoint_page_count, config.max_checkpoint_page_count, config.checkpoint_interval
+    )
+    database = Database(
+        config.path,
+        config.meta_path,
+        policy,
+        partial(shared.events.emit, database=path),
+        max_backlog_bytes=config.max_backlog_bytes,
+    )
+    permissions = None
+    with suppress(OSError):
+        # As Litestream does: who may read the database may read its file replica.
+        own = Ownership.of(config.path)
+        permissions = FilePermissions(own.file_mode, own.folder_mode & 0o777, own.uid, own.gid)
+    life = Lifecycle(path)
+    runners = []
+    for settings in config.replicas:
+        emit = partial(shared.events.emit, database=path, replica=settings.name)
+        client = ReplicaClient(open_storage(settings.location, permissions), partial(emit, "warning"))
+        replica = Replica(settings.name, client, database, emit, life)
+        intervals = Intervals(
+            settings.sync_interval,
+            settings.snapshot_interval,
+            settings.retention,
+            settings.retention_check_interval,
+            settings.validation_interval,
+        )
+        crowd = partial(shared.outages.crowd, store_of(settings.location))
+        runners.append(ReplicaRunner(replica, database, intervals, emit, crowd))
+    worker = Worker(config, database, runners, life, shared)
+    life.when_idle(worker.idle)
+    return worker

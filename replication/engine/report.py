@@ -1,0 +1,91 @@
+"""How one database of an engine stands: as a value for who asks, and as notes on disk for other processes."""
+
+import os
+import threading
+import time
+from dataclasses import replace
+
+from replication.config import DatabaseConfig
+from replication.database.database import Database
+from replication.database.notebook import Notebook
+from replication.engine.lifecycle import Lifecycle, Phase
+from replication.replica.keeping import Standing
+from replication.replica.runner import ReplicaRunner
+from replication.status import DatabaseStatus
+
+_SHOWN = {
+    Phase.STARTING: "starting",
+    Phase.RETURNING: "starting",
+    Phase.WAITING: "waiting",
+    Phase.PAUSING: "pausing",
+    Phase.LEAVING: "pausing",
+    Phase.PAUSED: "paused",
+}
+"""The states of a database that its phase alone tells; in all other phases its health does."""
+
+
+class Report:
+    """Safe from any thread. What an earlier run has noted of the replicas is told to them at the beginning."""
+
+    def __init__(
+        self, config: DatabaseConfig, database: Database, runners: list[ReplicaRunner], life: Lifecycle
+    ) -> None:
+        self.glanced = 0.0
+        """When the last glance found nothing new, in seconds since the epoch."""
+        self.noted = 0.0
+        """When notes were looked after last, of time.monotonic."""
+        self._database = database
+        self._runners = runners
+        self._life = life
+        self._left: DatabaseStatus | None = None
+        self._notebook = Notebook(config.meta_path)
+        self._lock = threading.Lock()
+        for runner in runners:
+            known = self._notebook.latest.replica(runner.replica.name)
+            runner.replica.verified = known.verified
+            runner.replica.remember(Standing(known.proven, "", known.lost))
+
+    def status(self, now: float) -> DatabaseStatus:
+        """How it stands at `now`, in seconds since the epoch: nothing is asked of disk or store.
+
+        While it is paused, how it stood when it was let go of.
+        """
+        phase, left = self._life.phase, self._left
+        if phase is Phase.PAUSED and left is not None:
+            return left
+        database, health = self._database, self._database.health
+        mark = database.mark
+        return DatabaseStatus(
+            path=str(database.path),
+            state=_SHOWN.get(phase, health.state),
+            error=health.error,
+            position=database.position,
+            generation_reason=database.origin.reason,
+            page_size=database.page_size,
+            wal_bytes=health.wal_bytes,
+            last_sync=max(health.last_sync, self.glanced),
+            last_checkpoint=health.last_checkpoint,
+            checkpoint_blocked=health.checkpoint_blocked,
+            replicas=tuple(runner.status(now) for runner in self._runners),
+            generation_began=database.origin.began,
+            wal_frames=mark.frames if mark is not None else 0,
+            wal_salt=f"{mark.header.salt1:08x}{mark.header.salt2:08x}" if mark is not None else "",
+            checkpoint_words=health.checkpoint_words,
+        )
+
+    def leaving(self) -> None:
+        """It is about to be let go of: remember and note how it stands, while the engine lock is ours."""
+        # It will be paused once the lock is free, and nobody believes the notes before.
+        self._left = replace(self.status(time.time()), state="paused")
+        self._write(self._left, os.getpid())
+
+    def note(self, ending: bool = False) -> None:
+        """Write down what others cannot find out by looking."""
+        self._write(self.status(time.time()), 0 if ending else os.getpid())
+
+    def _write(self, status: DatabaseStatus, pid: int) -> None:
+        self.noted = time.monotonic()
+        with self._lock:
+            # Without the engine lock another engine may have the database, and the notes are its own.
+            if self._database.locked:
+                self._notebook.write(status, time.time(), pid)

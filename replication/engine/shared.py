@@ -1,0 +1,87 @@
+"""What all databases of an engine share: threads, the watcher, events, and who fails at which store.
+
+There are threads only between `start` and `close`; what is woken before or after waits for nobody.
+"""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from replication.database.watch import Watcher
+from replication.engine.lookout import Lookout, Resting
+from replication.events import EventLog
+from replication.pool import Job, Pool
+from replication.replica.outage import Outages
+from replication.replica.runner import ReplicaRunner
+
+SYNC_THREADS_MAX = 2
+UPLOAD_THREADS_MAX = 8
+BREAK_OFF_SECONDS_MIN = 0.5
+"""So long whatever is still under way at the end of a close has to break off."""
+
+
+class Shared:
+    """Safe from any thread."""
+
+    def __init__(self) -> None:
+        self.events = EventLog()
+        self.outages: Outages[tuple[ReplicaRunner, Job]] = Outages()
+        self._watcher: Watcher | None = None
+        self._lookout: Lookout | None = None
+        self._sync_pool: Pool | None = None
+        self._upload_pool: Pool | None = None
+
+    @property
+    def runs(self) -> bool:
+        """True once there are threads."""
+        return self._sync_pool is not None
+
+    def start(self, databases: int, replicas: int) -> None:
+        """Begin to watch, and to run what is woken."""
+        self._watcher = Watcher(self.events)
+        self._sync_pool = Pool("sync", min(SYNC_THREADS_MAX, max(1, databases)), self._crashed)
+        self._lookout = Lookout(self._sync_pool)
+        self._upload_pool = Pool("upload", min(UPLOAD_THREADS_MAX, max(1, replicas)), self._crashed)
+
+    def wake_sync(self, job: Job, at: float = 0.0) -> None:
+        """Run a job that copies, or that nothing but the local disk can hold up; `at` as in Pool.wake."""
+        if self._sync_pool is not None:
+            self._sync_pool.wake(job, at)
+
+    def wake_upload(self, job: Job, at: float = 0.0) -> None:
+        """Run a job that may wait for a store; `at` as in Pool.wake."""
+        if self._upload_pool is not None:
+            self._upload_pool.wake(job, at)
+
+    def watch(self, database: Path, changed: Callable[[], None]) -> bool:
+        """Let the kernel tell of changes; False if it cannot."""
+        return self._watcher is not None and self._watcher.add(database, changed)
+
+    def rest(self, worker: Resting) -> bool:
+        """Glance at a database until something is found; False if it has more to do than wait for that."""
+        return self._lookout is not None and self._lookout.rest(worker)
+
+    def disturb(self, worker: Resting) -> None:
+        """Glance at it no more."""
+        if self._lookout is not None:
+            self._lookout.leave(worker)
+
+    def stop_watching(self, timeout_seconds: float) -> list[str]:
+        """Nothing wakes anybody any more but those who know; the names of what did not end in time."""
+        return [] if self._watcher is None or self._watcher.close(timeout_seconds) else ["watcher"]
+
+    def uploads_end(self, timeout_seconds: float) -> bool:
+        """Take no more jobs, and wait for those that run; False if one does not end in time."""
+        pool = self._upload_pool
+        return pool is None or not pool.close(timeout_seconds)
+
+    def close(self, deadline: float) -> list[str]:
+        """End the threads; the names of those that did not end by `deadline`, of time.monotonic.
+
+        Each pool has BREAK_OFF_SECONDS_MIN at least, lest those of one be named for what hangs in the other.
+        """
+        pools = [pool for pool in (self._sync_pool, self._upload_pool) if pool is not None]
+        return [name for pool in pools for name in pool.close(max(BREAK_OFF_SECONDS_MIN, deadline - time.monotonic()))]
+
+    def _crashed(self, job: Job, error: BaseException) -> None:
+        self.events.emit("error", "a job failed unexpectedly", job=job.name, error=f"{type(error).__name__}: {error}")

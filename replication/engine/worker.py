@@ -1,0 +1,351 @@
+"""One database of an engine: its jobs, what may be asked of it, and how it stands.
+
+Whether a job may do its work the lifecycle says, and nothing else does. Every change of it that lets work go on is
+followed by a wake of all that had to stand still, so that no database is left unreplicated.
+"""
+
+import threading
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+
+from replication.config import DatabaseConfig
+from replication.database.database import Database
+from replication.database.glance import Glance
+from replication.database.notebook import NOTE_SECONDS_MIN
+from replication.engine.lifecycle import Lifecycle, Phase, State, Step
+from replication.engine.report import Report
+from replication.engine.shared import Shared
+from replication.errors import DatabaseLockedError, LocalFileError, PausedError, ReplicationError
+from replication.pool import Job
+from replication.position import Position
+from replication.replica.anew import clean
+from replication.replica.runner import ERROR_REPEAT_SECONDS, ReplicaRunner
+from replication.status import DatabaseStatus, Verification
+from replication.storage.location import store_of
+
+SYNC_GAP_SECONDS_MIN = 0.005
+SYNC_GAP_SECONDS_MAX = 0.05
+SYNC_SHARE_MAX = 0.02
+"""Of a processor: the more time a sync of a database takes, the longer the gap until the next, within these bounds, and
+no longer than its shortest sync-interval."""
+DATABASE_RETRY_SECONDS_MAX = 15.0
+DATABASE_RETRY_STEPS_MAX = 64
+"""More errors in a row than this make the wait no longer."""
+LET_GO_RETRY_SECONDS = 1.0
+
+
+@dataclass(slots=True)
+class Failures:
+    """Errors of syncs in a row: how many, the last one, and which was told when (of time.time)."""
+
+    count: int = 0
+    error: ReplicationError | None = None
+    told: str = ""
+    told_at: float = 0.0
+
+
+class Worker:
+    """One database with its replicas."""
+
+    def __init__(
+        self, config: DatabaseConfig, database: Database, runners: list[ReplicaRunner], life: Lifecycle, shared: Shared
+    ) -> None:
+        self.config = config
+        self.database = database
+        self.runners = runners
+        self.life = life
+        self.failures = Failures()
+        self.glance = Glance(database)
+        self.place: tuple[float, int] | None = None
+        self._shared = shared
+        self._emit = partial(shared.events.emit, database=str(database.path))
+        self._watched = False
+        """Whether the kernel tells of its changes."""
+        self._began = 0.0
+        """When the last sync began, of time.monotonic."""
+        self._gap = 0.0
+        """Seconds until the next may begin."""
+        self._sync_interval = min((replica.sync_interval for replica in config.replicas), default=float("inf"))
+        self._announced: Position | None = None
+        """What the replicas were last woken for."""
+        self._report = Report(config, database, runners, life)
+        name = str(database.path)
+        self._sync_job = Job(f"sync {name}", self._sync)
+        self._stores = [store_of(settings.location) for settings in config.replicas]
+        self._upload_jobs = [
+            Job(f"upload {name} {runner.replica.name}", partial(self._upload, number))
+            for number, runner in enumerate(runners)
+        ]
+        self._let_go_job = Job(f"let go of {name}", self._let_go)
+        self._lapse_job = Job(f"leases of {name}", self._lapse)
+        self._note_job = Job(f"note {name}", self._note)
+
+    # -- what is asked of it ----------------------------------------------------------------------------------------
+
+    def begin(self) -> None:
+        """Sync for the first time, and validate from time to time."""
+        self._shared.wake_sync(self._sync_job)
+        if self.life.phase is Phase.PAUSING:
+            # What was asked before there were threads.
+            self.idle()
+            self._watch_lease(self.life.state.holds.first_end)
+        for runner, settings in zip(self.runners, self.config.replicas, strict=True):
+            if settings.validation_interval > 0:
+                job = Job(f"validate {self.database.path} {settings.name}", partial(self._validate, runner))
+                self._shared.wake_upload(job, time.monotonic() + settings.validation_interval)
+
+    def wake(self) -> None:
+        """Sync as soon as its gap is over."""
+        self._shared.wake_sync(self._sync_job, self._began + self._gap)
+
+    def hurry(self) -> None:
+        """Sync, and try all replicas, waiting for no retry."""
+        for runner in self.runners:
+            runner.hurry()
+        self.wake()
+        self._wake_uploads()
+
+    def saw_nothing(self, when: float) -> None:
+        """A glance found nothing new then, in seconds since the epoch."""
+        self._report.glanced = when
+
+    def idle(self) -> None:
+        """The last work under way has ended, and a pause waits for that."""
+        self._shared.wake_sync(self._let_go_job)
+
+    def hold(self, holder: str, lease_seconds: float | None) -> None:
+        """Let go of it for `holder` as soon as nothing is under way."""
+        until = self.life.hold(holder, lease_seconds)
+        self._shared.wake_sync(self._let_go_job)
+        self._watch_lease(until)
+
+    def renew(self, holder: str, lease_seconds: float) -> None:
+        """Keep it paused; raises PausedError if `holder` does so no longer."""
+        self._watch_lease(self.life.renew(holder, lease_seconds))
+
+    def resume(self, holder: str) -> tuple[str, ...]:
+        """`holder` does not need the pause any more; who still does."""
+        before, after = self.life.release(holder)
+        self._after_holds(before, after, holder)
+        return after.holds.holders
+
+    def snapshot(self, replica: str | None) -> list[str]:
+        """Write a snapshot now; what became of each, in words."""
+        return [
+            f"{runner.replica.name}: {runner.replica.snapshot()}"
+            for runner in self.runners
+            if replica in (None, runner.replica.name)
+        ]
+
+    def verify(self, cancel: threading.Event) -> list[Verification]:
+        """Restore the newest commit from each replica and compare."""
+        try:
+            return [runner.verify(cancel) for runner in self.runners]
+        finally:
+            self._wake_notes()
+
+    def status(self, now: float) -> DatabaseStatus:
+        """How it stands at `now`, in seconds since the epoch: nothing is asked of disk or store."""
+        return self._report.status(now)
+
+    def stand_by(self, holder: DatabaseLockedError) -> None:
+        """Wait for the end of another engine, which has it: `take_over` is asked for again and again."""
+        self.database.stand_by(holder)
+        words = "replicated by another litestream-tui, which is waited for; this one takes over at its end"
+        self._emit("warning", words, pid=holder.holder)
+
+    def take_over(self) -> bool:
+        """True once the other engine has ended and this one goes on, or has it no more."""
+        # While it is paused it is somebody else's.
+        with suppress(PausedError), self.life.working():
+            if self.database.take_over():
+                self._emit("info", "the other litestream-tui has ended, taking over")
+                self.wake()
+                return True
+        return False
+
+    # -- the end ----------------------------------------------------------------------------------------------------
+
+    def last_sync(self) -> None:
+        """Sync once more, if it may; an error is told, and nothing is raised."""
+        with suppress(PausedError), self.life.working():
+            try:
+                self.database.sync()
+            except Exception as error:  # whatever it is: raised from a job it would be tried, and told, a second time
+                self._failed(error)
+
+    def interrupt(self) -> None:
+        """Break off what hangs at a store: there is no more time."""
+        for runner in self.runners:
+            runner.replica.client.storage.interrupt()
+
+    def end(self) -> None:
+        """Let go of it for good: nothing is under way any more."""
+        try:
+            self._report.note(ending=True)
+            self.database.close()
+            for runner in self.runners:
+                runner.replica.client.storage.close()
+        except Exception as error:  # the others are to be let go of as well
+            self._emit("error", "it was not let go of in good order", error=_words(error))
+        self.life.ended()
+
+    # -- jobs -------------------------------------------------------------------------------------------------------
+
+    def _sync(self) -> float | None:
+        now = time.monotonic()
+        if now < self._began + self._gap:
+            return self._began + self._gap
+        with suppress(PausedError), self.life.working():
+            return self._sync_at_work(now)
+        # Whatever lets it go on wakes this job.
+        return None
+
+    def _sync_at_work(self, now: float) -> float | None:
+        self._began, used = now, time.thread_time()
+        if not self._watched and self.life.phase is not Phase.CLOSING:
+            self._watched = self._shared.watch(self.database.path, self.wake)
+        generation = self.database.origin.generation
+        try:
+            look_again = self.database.sync()
+        except Exception as error:  # whatever it is: it shows, and the next try comes
+            return now + self._failed(error)
+        finally:
+            gap = min((time.thread_time() - used) / SYNC_SHARE_MAX, SYNC_GAP_SECONDS_MAX, self._sync_interval)
+            soon = self.database.look_again_seconds
+            # A commit that is about to count is waited for at short intervals, and for as long as nothing else is.
+            self._gap = max(gap, SYNC_GAP_SECONDS_MIN) if soon is None else min(soon, SYNC_GAP_SECONDS_MAX)
+            # What was copied before something failed is on its way all the same.
+            if self.database.position != self._announced:
+                # Since the last sync an image may have copied commits too, for one replica.
+                self._announced = self.database.position
+                self._wake_uploads()
+                self._wake_notes()
+        if self.failures.count:
+            self._emit("info", "database is well again")
+            self._wake_notes()
+        self.failures = Failures()
+        self.life.looked(found=self.database.health.state != "waiting")
+        if self.database.to_be_cleaned:
+            # With replicas it is done after an upload as well, but they may all be away.
+            self._clean()
+        if self.database.health.state != "ok" or self.database.origin.generation != generation:
+            # The folder may be another one, and the events still those of the old one.
+            self._watched = False
+        return self._next_look(look_again, now)
+
+    def _next_look(self, look_again: float | None, now: float) -> float | None:
+        """When the next sync comes, of time.monotonic, if no event and no glance asks for one before."""
+        rests = self._shared.rest(self)
+        wait = float("inf") if rests else self.config.monitor_interval
+        if look_again is not None:
+            left = look_again - time.time()
+            # What was due and not done waits for an image to end, which takes its time.
+            wait = min(wait, left) if rests or left > 0 else wait
+        return now + max(wait, self._gap) if wait < float("inf") else None
+
+    def _failed(self, error: Exception) -> float:
+        self._shared.disturb(self)
+        failures = self.failures
+        failures.count += 1
+        failures.error = error if isinstance(error, ReplicationError) else None
+        self.life.looked(found=True)
+        self._wake_notes()
+        growth = 1.5 ** min(failures.count - 1, DATABASE_RETRY_STEPS_MAX)
+        wait = min(DATABASE_RETRY_SECONDS_MAX, self.config.monitor_interval * growth)
+        message = _words(error)
+        if message != failures.told or time.time() >= failures.told_at + ERROR_REPEAT_SECONDS:
+            failures.told, failures.told_at = message, time.time()
+            self._emit("error", "sync failed", error=message, next_try_in=f"{wait:.1f}s")
+        return wait
+
+    def _upload(self, number: int) -> float | None:
+        runner, job = self.runners[number], self._upload_jobs[number]
+        with suppress(PausedError), self.life.working():
+            again = runner.run()
+            self._wake_notes()
+            store, outages = self._stores[number], self._shared.outages
+            if runner.failure.count:
+                outages.failed(store, (runner, job))
+                self._clean()
+                return again
+            self._clean()
+            for waiting, its_job in outages.reached(store, (runner, job)):
+                waiting.hurry()
+                self._shared.wake_upload(its_job)
+            return again
+        # Whatever lets it go on wakes this job.
+        return None
+
+    def _clean(self) -> None:
+        # A folder that cannot be written shows at the next sync, and nothing is lost by files that stay.
+        with suppress(LocalFileError):
+            clean(self.database, [runner.replica for runner in self.runners])
+
+    def _validate(self, runner: ReplicaRunner) -> float | None:
+        try:
+            return runner.validate()
+        finally:
+            self._wake_notes()
+
+    def _let_go(self) -> float | None:
+        """Let others have it, if that is wanted and nothing is under way."""
+        if not self.life.leave():
+            return None
+        try:
+            self._shared.disturb(self)
+            self._report.leaving()
+            # Whoever has it meanwhile writes to its replicas, too.
+            for runner in self.runners:
+                runner.replica.let_go()
+            self.database.let_go()
+            self._announced, self._watched, self._gap = None, False, 0.0
+        except Exception as error:  # whatever it is: nobody may believe that it was let go of
+            phase = self.life.left(Step.STAYED)
+            self._emit("error", "it could not be let go of", error=_words(error))
+        else:
+            phase = self.life.left(Step.LEFT)
+            if phase is Phase.PAUSED:
+                self._emit("info", "paused", by=", ".join(self.life.state.holds))
+        if phase is Phase.STARTING:
+            self.hurry()
+        return time.monotonic() + LET_GO_RETRY_SECONDS if phase is Phase.PAUSING else None
+
+    def _lapse(self) -> float | None:
+        """Go on without whoever has not renewed a pause in time."""
+        before, after = self.life.lapse()
+        for holder in before.holds:
+            if holder not in after.holds:
+                self._emit("warning", "a pause was not renewed in time and has ended", by=holder)
+                self._after_holds(before, after, holder)
+        until = after.holds.first_end
+        return until if until < float("inf") else None
+
+    def _after_holds(self, before: State, after: State, holder: str) -> None:
+        """Go on, if nobody wants the pause any more."""
+        if before.holds and not after.holds:
+            self._emit("info", "resumed", by=holder)
+            if after.phase is Phase.STARTING:
+                self.hurry()
+
+    def _watch_lease(self, until: float) -> None:
+        if until < float("inf"):
+            self._shared.wake_sync(self._lapse_job, until)
+
+    def _wake_uploads(self) -> None:
+        for job in self._upload_jobs:
+            self._shared.wake_upload(job)
+
+    def _wake_notes(self) -> None:
+        self._shared.wake_sync(self._note_job, self._report.noted + NOTE_SECONDS_MIN)
+
+    def _note(self) -> None:
+        # Whoever lets go of it writes the last notes.
+        with suppress(PausedError), self.life.working():
+            self._report.note()
+
+
+def _words(error: Exception) -> str:
+    return str(error) if isinstance(error, ReplicationError) else f"{type(error).__name__}: {error}"

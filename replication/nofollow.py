@@ -1,0 +1,225 @@
+"""Files and folders reached by descriptors, through no link that somebody else made.
+
+Its promise: below an open folder nothing but plain files and folders is opened, whatever somebody puts there in the
+same instant, and nothing waits for the other end of a pipe. As root a path leads through a link of another user only
+to that user's own folders. It leaves to the caller what the files mean, and what becomes of an OSError; those that
+are raised here say in words what stands in the way.
+"""
+
+import errno
+import os
+import shutil
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+FILE_FLAGS = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+"""For a file that may be anything: a pipe makes nobody wait, and a terminal becomes nobody's."""
+_LINKS_MAX = 40
+_TRIES_MAX = 10
+
+
+def open_folder(path: Path) -> int:
+    """A descriptor of the folder at `path`. As root a link of another user may lead only to that user's folders."""
+    if os.geteuid() != 0 or not hasattr(os, "O_PATH"):
+        return os.open(path, FOLDER_FLAGS)
+    at, strangers = _walk(path)
+    try:
+        folder = os.open(".", FOLDER_FLAGS, dir_fd=at)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from None
+    finally:
+        os.close(at)
+    owner = os.fstat(folder).st_uid
+    if any(stranger != owner for stranger in strangers):
+        os.close(folder)
+        raise OSError(
+            errno.ELOOP, f"user {strangers[0]} has put a symbolic link there to a folder of user {owner}", str(path)
+        )
+    return folder
+
+
+def step(folder: int, name: str) -> int:
+    """A descriptor of the folder `name` of an open folder, which stays open."""
+    try:
+        return os.open(name, FOLDER_FLAGS | os.O_NOFOLLOW, dir_fd=folder)
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.ENOTDIR):
+            raise _in_the_way(name, folder, "a folder") from None
+        raise
+
+
+@contextmanager
+def opened(folder: int) -> Iterator[int]:
+    """Close a descriptor at the end of a block."""
+    try:
+        yield folder
+    finally:
+        os.close(folder)
+
+
+def make_folder(folder: int, name: str, mode: int, uid: int = -1, gid: int = -1) -> tuple[int, bool]:
+    """The folder `name` of an open folder, made if need be: a descriptor, and whether it was made."""
+    for _ in range(_TRIES_MAX):
+        try:
+            os.mkdir(name, mode, dir_fd=folder)
+        except FileExistsError:
+            made = False
+        else:
+            made = True
+        try:
+            below = step(folder, name)
+        except FileNotFoundError:
+            continue
+        # What another user exchanged for it in this instant is not given away.
+        if made and os.fstat(below).st_uid == os.geteuid() and not os.listdir(below):  # noqa: PTH208 (a descriptor)
+            give(below, uid, gid)
+        return below, made
+    raise FileNotFoundError(errno.ENOENT, "it is removed again and again", name)
+
+
+def give(descriptor: int, uid: int, gid: int) -> None:
+    """Set the owner of what is open, if we may; -1 leaves it."""
+    # Without the right to give files away they stay ours, as with Litestream.
+    with suppress(PermissionError):
+        os.fchown(descriptor, uid, gid)
+
+
+def open_plain(folder: int, name: str, flags: int = os.O_RDONLY, mode: int = 0o600) -> int:
+    """Open a plain file of an open folder; one that is written to must have no other name."""
+    try:
+        file = os.open(name, flags | FILE_FLAGS, mode, dir_fd=folder)
+    except OSError as error:
+        # A pipe without reader, a socket and a link are told apart by looking.
+        if error.errno in (errno.ELOOP, errno.ENXIO, errno.ENODEV, errno.EISDIR, errno.EEXIST, errno.EOPNOTSUPP):
+            if error.errno == errno.EEXIST and flags & os.O_EXCL:
+                raise
+            raise _in_the_way(name, folder, "a plain file") from None
+        raise
+    status = os.fstat(file)
+    if not stat.S_ISREG(status.st_mode):
+        os.close(file)
+        raise OSError(errno.EINVAL, f"{kind(status)} stands where a plain file should be; remove it", name)
+    if status.st_nlink > 1 and flags & os.O_ACCMODE != os.O_RDONLY:
+        os.close(file)
+        raise OSError(
+            errno.EMLINK, "it has another name (a hard link), and may be somebody else's file; remove this name", name
+        )
+    return file
+
+
+def read_plain(folder: int, name: str, size_max: int) -> bytes:
+    """The start of a plain file, at most so many bytes."""
+    with opened(open_plain(folder, name)) as file, os.fdopen(os.dup(file), "rb") as stream:
+        return stream.read(size_max)
+
+
+def write_whole(folder: int, temporary: str, data: bytes, mode: int, uid: int = -1, gid: int = -1) -> int:
+    """A new file with this content in an open folder, to be renamed once it is whole; its descriptor."""
+    for _ in range(_TRIES_MAX):
+        try:
+            file = open_plain(folder, temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+            break
+        except FileExistsError:
+            # A name of ours, which a killed process or somebody else left there.
+            with suppress(FileNotFoundError):
+                unlink(folder, temporary)
+    else:
+        raise FileExistsError(errno.EEXIST, "somebody puts it there again and again", temporary)
+    try:
+        give(file, uid, gid)
+        view = memoryview(data)
+        while view:
+            view = view[os.write(file, view) :]
+    except BaseException:
+        os.close(file)
+        with suppress(OSError):
+            os.unlink(temporary, dir_fd=folder)
+        raise
+    return file
+
+
+def unlink(folder: int, name: str) -> None:
+    """Remove a name of an open folder that is no folder itself."""
+    try:
+        os.unlink(name, dir_fd=folder)
+    except (IsADirectoryError, PermissionError):
+        if stat.S_ISDIR(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode):
+            raise OSError(errno.EISDIR, "a folder stands where a plain file should be; remove it", name) from None
+        raise
+
+
+def remove_tree(folder: int, name: str) -> None:
+    """Remove a folder of an open folder with all that is below it, through no link. Raises OSError."""
+    shutil.rmtree(name, dir_fd=folder)
+
+
+def is_same(folder: int, name: str, descriptor: int) -> bool:
+    """True if `name` of an open folder is the file that is open."""
+    try:
+        found = os.stat(name, dir_fd=folder, follow_symlinks=False)
+    except FileNotFoundError:
+        return False
+    return os.path.samestat(found, os.fstat(descriptor))
+
+
+def kind(status: os.stat_result) -> str:
+    """What a name stands for, in words."""
+    for test, words in (
+        (stat.S_ISLNK, "a symbolic link"),
+        (stat.S_ISDIR, "a folder"),
+        (stat.S_ISFIFO, "a pipe"),
+        (stat.S_ISSOCK, "a socket"),
+        (stat.S_ISREG, "a plain file"),
+    ):
+        if test(status.st_mode):
+            return words
+    return "a device"
+
+
+def _in_the_way(name: str, folder: int, wanted: str) -> OSError:
+    try:
+        status = os.stat(name, dir_fd=folder, follow_symlinks=False)
+    except OSError as error:
+        return error
+    return OSError(
+        errno.ELOOP if stat.S_ISLNK(status.st_mode) else errno.EINVAL,
+        f"{kind(status)} stands where {wanted} should be, and is not followed or written to; remove it",
+        name,
+    )
+
+
+def _walk(path: Path) -> tuple[int, list[int]]:
+    """Where a path leads, as a descriptor without rights, and the other users whose links lead there."""
+    pending = list(reversed((Path.cwd() / path).parts[1:]))
+    strangers: list[int] = []
+    links = 0
+    at = os.open("/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        while pending:
+            found = os.open(pending.pop(), os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=at)
+            status = os.fstat(found)
+            if not stat.S_ISLNK(status.st_mode):
+                os.close(at)
+                at = found
+                continue
+            with opened(found):
+                target = os.readlink("", dir_fd=found)
+            links += 1
+            if links > _LINKS_MAX:
+                raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(path))
+            if status.st_uid not in (0, os.geteuid()):
+                strangers.append(status.st_uid)
+            if target.startswith("/"):
+                os.close(at)
+                at = os.open("/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+            pending.extend(part for part in reversed(target.split("/")) if part not in ("", "."))
+        return at, strangers
+    except OSError as error:
+        os.close(at)
+        raise OSError(error.errno, error.strerror, str(path)) from None
+    except BaseException:
+        os.close(at)
+        raise

@@ -1,0 +1,81 @@
+"""Where a replica stood when its WAL was let go of, kept beside the shadow WAL until it has begun anew.
+
+Losing the file costs a new generation, since nothing else tells the replica from another program's then; so nothing
+here raises.
+"""
+
+import json
+import threading
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from replication.database.local_folder import LEFT_NAME, LocalFolder
+from replication.position import Position
+
+_writing = threading.Lock()
+"""The replicas of one database share a file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """The end of a segment in its index; salts and checksum of its last frame, in hex, which prove all before it."""
+
+    offset: int
+    checksum: str
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """A replica that was let go of: `since` when, in seconds since the epoch, and `why`. 0 if it was not yet.
+
+    `position` is its end as far as it was known, None if it never was. `arrived` is the end of the segment that was
+    tried last. `token` is the sign by which an end mark of ours is told, "" before one was tried.
+    """
+
+    since: float
+    why: str = ""
+    position: Position | None = None
+    arrived: Mark | None = None
+    token: str = ""
+
+
+def left_behind(meta_path: Path, replica: str, left: Left | None) -> None:
+    """Write down how a replica was left; None if it is not."""
+    with _writing:
+        known = _load(meta_path)
+        if left is None:
+            if known.pop(replica, None) is None:
+                return
+        else:
+            known[replica] = {**asdict(left), "position": str(left.position) if left.position is not None else ""}
+        _write(meta_path, known)
+
+
+def kept_left(meta_path: Path, replica: str) -> Left | None:
+    """What was written down of a replica, if it can be believed."""
+    with suppress(ValueError, TypeError, KeyError):
+        found = _load(meta_path)[replica]
+        position, arrived = str(found["position"]), found["arrived"]
+        return Left(
+            since=float(found["since"]),
+            why=str(found["why"]),
+            position=Position.parse(position) if position else None,
+            arrived=Mark(int(arrived["offset"]), str(arrived["checksum"])) if arrived else None,
+            token=str(found["token"]),
+        )
+    return None
+
+
+def _load(meta_path: Path) -> dict[str, Any]:
+    with suppress(OSError, ValueError, RecursionError):
+        known = json.loads(LocalFolder(meta_path).read(LEFT_NAME))
+        if isinstance(known, dict):
+            return known
+    return {}
+
+
+def _write(meta_path: Path, known: dict[str, Any]) -> None:
+    with suppress(OSError):
+        LocalFolder(meta_path).write(LEFT_NAME, f"{json.dumps(known)}\n".encode())

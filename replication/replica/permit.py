@@ -1,0 +1,24 @@
+"""Whether anything may be done at a replica now: what it asks of whoever owns the life of its database."""
+
+from contextlib import AbstractContextManager, nullcontext
+from typing import Protocol
+
+
+class Permit(Protocol):
+    """Asked at the beginning of all that a replica does, and again while it goes on."""
+
+    def working(self) -> AbstractContextManager[None]:
+        """A block of work, which is waited for before somebody else may write here; PausedError if none may begin."""
+
+    def check(self) -> None:
+        """Raise PausedError if what is under way is to be broken off."""
+
+
+class Always:
+    """The permit of a replica that nobody pauses."""
+
+    def working(self) -> AbstractContextManager[None]:
+        return nullcontext()
+
+    def check(self) -> None:
+        pass

@@ -1,0 +1,74 @@
+"""A point that was picked in one replica: restored from that one, or from another that has that very commit.
+
+Its promise: what comes out is the state that was picked, and it is said which replica gave it if it is another one.
+Nothing else stands in for it: neither the nearest commit, nor a snapshot of which nothing tells what it holds.
+"""
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from replication.errors import (
+    CorruptObjectError,
+    NoRestorePointError,
+    ReplicaGapError,
+    ReplicationError,
+    StorageError,
+)
+from replication.restore.choose import Source, with_words
+from replication.restore.offers import is_exact, open_end
+from replication.restore.restore import Progress, RestoreOptions, RestoreResult, prepare, restore
+from replication.restore.target import AtPosition
+
+
+def restore_picked(
+    sources: Sequence[Source],
+    picked: str,
+    output: Path,
+    options: RestoreOptions,
+    progress: Callable[[Progress], None] = lambda progress: None,
+    cancel: threading.Event | None = None,
+) -> RestoreResult:
+    """As `restore`, first from the replica named `picked` alone; without a name, from the one that answers best.
+
+    Others are asked only if that one fails. Raises as `restore`; then the error names what each of them said.
+    """
+    first = [source for source in sources if source.name == picked]
+    others = [source for source in sources if source.name != picked]
+    if not first:
+        return restore(sources, output, options, progress, cancel)
+    try:
+        return restore(first, output, options, progress, cancel)
+    except (StorageError, CorruptObjectError, ReplicaGapError, NoRestorePointError) as error:
+        if not others:
+            raise
+        failed = error
+    try:
+        _check_same(others, options, cancel)
+        result = restore(others, output, options, progress, cancel)
+    except (StorageError, CorruptObjectError, ReplicaGapError, NoRestorePointError) as error:
+        raise _neither(picked, failed, [source.name for source in others], error) from None
+    end = "" if str(failed).endswith((".", "!", "?")) else "."
+    words = (
+        f"Replica {picked}, where this point was picked, could not be restored from: {failed}{end} "
+        f"{result.replica} has that very commit, and was used instead."
+    )
+    return replace(result, warnings=(words, *result.warnings))
+
+
+def _check_same(sources: Sequence[Source], options: RestoreOptions, cancel: threading.Event | None) -> None:
+    """Raise NoRestorePointError if what they would restore may be another state than the one that was picked."""
+    target = options.target
+    assert isinstance(target, AtPosition)
+    offer = prepare(sources, options, cancel).offer
+    if not is_exact(offer.plan, target.position) or open_end(offer) is not None:
+        raise NoRestorePointError(
+            f"nothing proves that what replica {offer.source.name} has of {target.position} is the same state"
+        )
+
+
+def _neither(picked: str, failed: ReplicationError, others: Sequence[str], error: ReplicationError) -> ReplicationError:
+    """The first error, with what the other replicas said; several name themselves in what they say."""
+    said = f"Replica {others[0]}: {error}" if len(others) == 1 else str(error)
+    return with_words(failed, f"Replica {picked}: ", f"No other replica can stand in for it. {said}")

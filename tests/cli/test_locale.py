@@ -1,0 +1,58 @@
+"""A locale that cannot spell a name costs that name its letters where it is shown, and nothing else."""
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests import peers
+from tests.cli.program import Replicating, no_traceback, run, succeeds
+from tests.foreign import Shell
+
+NAMES = ["été.db", "日本.db", "plain.db"]
+
+
+@pytest.fixture(scope="session")
+def locales(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the locale en_US.ISO-8859-1, as few systems have it installed."""
+    folder = tmp_path_factory.mktemp("locales")
+    localedef = shutil.which("localedef")
+    assert localedef is not None
+    made = folder / "en_US.ISO-8859-1"
+    subprocess.run([localedef, "-i", "en_US", "-f", "ISO-8859-1", made], check=False, capture_output=True)
+    assert made.is_dir()
+    return folder
+
+
+@pytest.fixture(params=["ISO-8859-1", "C", "POSIX"])
+def environment(request: pytest.FixtureRequest, locales: Path) -> dict[str, str]:
+    if request.param == "ISO-8859-1":
+        return peers.clean_environment(LOCPATH=str(locales), LC_ALL="en_US.ISO-8859-1")
+    return peers.clean_environment(LC_ALL=request.param)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_database_of_any_name(name: str, environment: dict[str, str], tmp_path: Path) -> None:
+    database, replica = tmp_path / "Müller" / name, tmp_path / "Müller" / f"{name} replica"
+    database.parent.mkdir()
+    Shell(database).run("PRAGMA journal_mode=WAL; CREATE TABLE t(a); INSERT INTO t VALUES(1)")
+    config = tmp_path / "litestream.yml"
+    config.write_text(f"dbs: [{{path: {database}, replicas: [{{path: {replica}}}]}}]", encoding="utf-8")
+    with Replicating(tmp_path / "log", "-config", config, environment=environment) as replicate:
+        replicate.wait_for("snapshot written")
+        assert replicate.end() == 0
+    assert list(replica.rglob("*.snapshot.lz4"))
+    assert succeeds("databases", "-config", config, environment=environment).out.count("file") == 1
+    succeeds("status", "-config", config, environment=environment)
+    output = tmp_path / "Müller" / f"restored {name}"
+    succeeds("restore", "-config", config, "-o", output, database, environment=environment)
+    assert Shell(output).rows("SELECT a FROM t") == [[1]]
+
+
+def test_what_cannot_be_shown_is_escaped(locales: Path, tmp_path: Path) -> None:
+    environment = peers.clean_environment(LOCPATH=str(locales), LC_ALL="en_US.ISO-8859-1")
+    result = run("replicate", tmp_path / "日本.db", "nonsense 日本", environment=environment)
+    assert result.code == 2
+    no_traceback(result.err)
+    assert "\\u65e5" in result.err

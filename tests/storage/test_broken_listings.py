@@ -1,0 +1,81 @@
+"""Promise 9 at servers whose listings are broken: ok is not said while nothing can be restored."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from replication.replica.keeping import LATE_LOOKS_MAX
+from replication.replica.runner import Intervals, ReplicaRunner
+from replication.restore.choose import Source
+from replication.restore.restore import restore
+from replication.storage.replica_client import ReplicaClient
+from replication.storage.s3.storage import S3Storage
+from tests import peers
+from tests.replica.bench import Bench
+from tests.storage.broken_listings import (
+    How,
+    broken_listings,
+    delimiter_ignored,
+    nothing_at_all,
+    nothing_below_a_delimiter,
+)
+
+NOT_DUE = 1e9
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Bench]:
+    made = Bench(tmp_path)
+    yield made
+    made.close()
+
+
+@pytest.mark.parametrize("how", [nothing_below_a_delimiter, nothing_at_all])
+def test_promise_9_a_place_that_does_not_list_its_first_snapshot_is_an_error(
+    bench: Bench, weed: peers.S3Server, how: How
+) -> None:
+    with broken_listings(weed, how) as server:
+        storage = S3Storage(replace(weed.location(), endpoint=server.endpoint))
+        bench.storages["a"] = storage  # type: ignore[assignment]
+        replica = bench.replica()
+        runner = ReplicaRunner(replica, bench.database, Intervals(0, 0, 0, NOT_DUE), bench.emit)
+        states = []
+        for _ in range(LATE_LOOKS_MAX):
+            bench.commit()
+            runner._duties_not_before = 0.0
+            runner.run()
+            states.append(runner.status(0.0).state)
+        assert states[-1] == "error"
+        words = runner.status(0.0).last_error
+        assert "does not list" in words
+        assert "nothing can be restored from here" in words
+        # No commit waits for that, and no generation begins for it.
+        assert replica.position == bench.database.position
+        assert len(bench.reasons()) == 1
+        assert not runner.status(0.0).proven
+        # A server that was mended is found to be.
+        server.broken.clear()
+        runner._duties_not_before = 0.0
+        runner.run()
+        status = runner.status(0.0)
+        assert (status.state, bool(status.proven)) == ("ok", True)
+        storage.close()
+
+
+def test_promise_9_a_server_that_ignores_the_delimiter_is_read_all_the_same(bench: Bench, weed: peers.S3Server) -> None:
+    with broken_listings(weed, delimiter_ignored) as server:
+        storage = S3Storage(replace(weed.location(), endpoint=server.endpoint))
+        bench.storages["a"] = storage  # type: ignore[assignment]
+        runner = ReplicaRunner(bench.replica(), bench.database, Intervals(0, 0, 0, NOT_DUE), bench.emit)
+        for _ in range(3):
+            bench.commit()
+            runner.run()
+        status = runner.status(0.0)
+        assert (status.state, bool(status.proven)) == ("ok", True)
+        client = ReplicaClient(storage)
+        assert client.generations() == [bench.database.origin.generation]
+        restore([Source("a", client)], bench.folder / "out.db")
+        assert (bench.folder / "out.db").read_bytes()
+        storage.close()

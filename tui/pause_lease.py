@@ -1,0 +1,67 @@
+"""A database that is kept paused for as long as somebody needs it, and not longer than they live.
+
+Its promise: whatever becomes of the caller, replication goes on: a pause that is not renewed ends by itself.
+"""
+
+import secrets
+import threading
+
+from replication.control import Control
+from replication.errors import PausedError
+
+LEASE_SECONDS = 15.0
+RENEWALS = 3
+"""So often it is renewed while one lease lasts."""
+
+
+class PauseLease:
+    """`begin` and `end` are called by whoever needs the pause, which is renewed until `stop` is set."""
+
+    def __init__(
+        self, control: Control, database: str, what: str, stop: threading.Event, seconds: float = LEASE_SECONDS
+    ) -> None:
+        self.paused = False
+        """True from when it is paused until `end`."""
+        self.lost = ""
+        """Why it was lost before `end`, in words; then `stop` is set as well."""
+        self.kept_by: tuple[str, ...] = ()
+        """Who keeps it paused after `end`."""
+        self._control = control
+        self._database = database
+        self._holder = f"{what} {secrets.token_hex(2)}"
+        self._stop = stop
+        self._seconds = seconds
+        self._ended = threading.Event()
+
+    def begin(self) -> None:
+        """Pause; raises ReplicationError, and PausedError if `give_up` or the end of a lease came before that."""
+        threading.Thread(target=self._renew, name="pause-lease", daemon=True).start()
+        try:
+            self._control.pause(self._database, self._holder, self._seconds)
+        except BaseException:
+            self._ended.set()
+            raise
+        self.paused = True
+
+    def end(self) -> None:
+        """Let it go on."""
+        self._ended.set()
+        self.paused = False
+        self.kept_by = self._control.resume(self._database, self._holder)
+
+    def give_up(self) -> None:
+        """Want it no longer, if it is not paused yet; `begin` raises then. From any thread."""
+        if not self.paused:
+            self._control.resume(self._database, self._holder)
+
+    def _renew(self) -> None:
+        # A thread of its own: a terminal that takes nothing stops the screen, and must not stop a restore.
+        while not self._ended.wait(self._seconds / RENEWALS) and not self._stop.is_set():
+            try:
+                self._control.renew(self._database, self._holder, self._seconds)
+            except PausedError as error:
+                # Before it is paused `begin` says so itself.
+                if self.paused:
+                    self.lost = str(error)
+                    self._stop.set()
+                    return
