@@ -62,7 +62,7 @@ def _older(note: Note) -> list[str]:
 def _parted(client: ReplicaClient, origin: Origin, at_the_place: Sequence[str]) -> list[str]:
     """Generations at the place that came from one of our line, and are not of it."""
     line = {origin.generation, origin.previous, *origin.earlier} - {""}
-    if not origin.previous or len(origin.earlier) >= EARLIER_MAX:
+    if len(origin.earlier) >= EARLIER_MAX:
         # Nobody here knows them all.
         return []
     others = [name for name in at_the_place if name not in line]

@@ -185,6 +185,17 @@ def test_a_time_chooses_the_generation_that_had_begun() -> None:
         chosen(storage, target=AtTime(BEGAN - DAY))
 
 
+def test_promise_3_a_store_whose_clock_went_back_makes_a_generation_no_older_than_its_beginning() -> None:
+    """Its last segment has a time from before it began: at that time the one before it was in use."""
+    storage = MemoryStorage()
+    add(storage, OLD, 1, timedelta(0), previous="")
+    add(storage, NEW, 2, 2 * DAY, previous=OLD)
+    last = max(name for name in storage.names() if f"/{NEW}/wal/" in name)
+    storage.replace(last, storage.read(last), BEGAN - DAY)
+    assert chosen(storage, target=AtTime(BEGAN + DAY)) == OLD
+    assert chosen(storage, target=AtTime(BEGAN + 3 * DAY)) == NEW
+
+
 def test_a_position_names_its_generation() -> None:
     storage = MemoryStorage()
     add(storage, OLD, 5, timedelta(0))

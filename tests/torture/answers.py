@@ -95,6 +95,10 @@ def judge(mirrors: Mapping[str, Mirror], oracle: Oracle, request: Request) -> Ve
     refusal = unclear if request.generation is None else ""
     if unknown:
         refusal = "WAL that nothing leads to"
+    elif request.generation is None and any(
+        one.generation in other.before and other.generation in one.before for one in evidence for other in evidence
+    ):
+        refusal = "two sides that name each other as older"
     elif len({item.newest for item in tips}) != 1 or len(right) != 1 or (request.generation is None and beside):
         refusal = "two histories, or none"
     elif not any(right & item.restorable for item in evidence):

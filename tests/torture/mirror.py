@@ -71,7 +71,6 @@ class Mirror:
         """What was ever seen of each index."""
         self.shared = False
         """There is, or was, another side."""
-        self._arriving: set[str] = set()
         self._page_sizes: dict[str, int] = {}
         self._orphans: dict[Position, tuple[Arrived, bytes]] = {}
         """Segments that nothing leads to, since all before them was removed."""
@@ -100,12 +99,10 @@ class Mirror:
         """Replay what was written since the last look; how many commits that were."""
         written, self.store.written = self.store.written, []
         before = len(self.points)
-        self._arriving = {item.name for item in written}
         for item in written:
             data = b"".join(container.decompress(item.name, iter([item.data])))
             _, generation, kind, base = item.name.split("/")
-            older = {name for name in self.kept if name.split("/")[1] == generation} - self._arriving
-            if generation in self.histories and not older & {*self.store.names()}:
+            if generation in self.histories and item.alone:
                 self._begin_anew(generation)
             if kind == "snapshots":
                 self._snapshot(item, generation, data)
@@ -113,7 +110,6 @@ class Mirror:
                 place = parse_segment(base)
                 assert place is not None
                 self._segment(item, Position(generation, *place), data)
-            self._arriving.discard(item.name)
         return len(self.points) - before
 
     def _snapshot(self, item: Arrived, generation: str, data: bytes) -> None:

@@ -63,6 +63,8 @@ class Arrived:
     stamp: datetime
     ahead: float
     acknowledged: bool
+    alone: bool
+    """Nothing of its generation was there."""
 
 
 class Store(MemoryStorage):
@@ -91,8 +93,10 @@ class Store(MemoryStorage):
         if fails and not self.lose_the_last:
             raise StorageError("the store went away in the middle of an upload")
         assert create or name not in self.names(), f"{name} is written over (promise 8)"
+        folder = "/".join(name.split("/")[:2]) + "/"
+        alone = not any(other.startswith(folder) for other in self.names())
         size = super().put(name, chunks, create=create)
-        self.written.append(Arrived(name, self.read(name), self.time.now, self._now(), self.ahead, not fails))
+        self.written.append(Arrived(name, self.read(name), self.time.now, self._now(), self.ahead, not fails, alone))
         if fails:
             self.lose_the_last = False
             raise StorageError("the store went away before it answered")
