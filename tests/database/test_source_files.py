@@ -514,6 +514,35 @@ def test_promise_2_a_database_that_became_smaller_and_was_recovered_costs_no_gen
     assert bench.restored() == bench.states[-1]
 
 
+@pytest.mark.parametrize("foreign", [False, True], ids=["", "and a copy from before it is put there"])
+def test_promise_2_an_end_before_a_checkpoint_was_noted_costs_no_generation(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, foreign: bool
+) -> None:
+    """Of the WAL nothing is copied back, and it holds each page of the life before, which is what the file holds."""
+    copy = bench.folder / "copy.db"
+    bench.commit()
+    bench.database.checkpoint()
+    bench.write("UPDATE t SET b = randomblob(100)")
+    subprocess.run(["cp", bench.path, copy], check=True)
+    # From here on the program is killed before it can write down what its checkpoint did to the file.
+    monkeypatch.setattr(EngineLock, "describe", lambda lock, *values: None)
+    bench.database.checkpoint()
+    bench.write("UPDATE t SET b = randomblob(100)")
+    bench.database.sync()
+
+    def meanwhile() -> None:
+        if foreign:
+            put_in_place(copy, bench.path)
+        # SQLite's recovery forgets that nothing was copied back.
+        tear_index(bench.path)
+
+    bench.restart(meanwhile)
+    bench.commit()
+    assert bench.reasons()[1:] == [f"{WRITTEN}, while not replicating"] * foreign
+    bench.replica().sync()
+    assert bench.restored() == seen(bench)
+
+
 def test_65_537_restarts_of_the_wal_without_a_commit_cost_no_generation(bench: Bench) -> None:
     replica = bench.replica()
     bench.commit()

@@ -158,6 +158,13 @@ MUTATIONS = (
         ("tests/database/test_source_files.py",),
     ),
     Mutation(
+        "a file as the life before left it is taken for a foreign one",
+        "replication/database/source_files.py",
+        "                if whole.pages and whole.is_in(self._hold.read):\n",
+        "                if False:\n",
+        ("tests/database/test_source_files.py",),
+    ),
+    Mutation(
         "what was copied over a foreign file is not taken back",
         "replication/database/held.py",
         "                follower.go_back(place)\n",
