@@ -793,6 +793,27 @@ MUTATIONS = (
         ("tests/replica/test_one_writer.py",),
     ),
     Mutation(
+        "the first segment of a generation ends before its snapshot, where the rest of the old one is left",
+        "replication/replica/sender.py",
+        "the next has begun with a snapshot that is later than before.\n                here = self._end(until)\n",
+        "the next has begun with a snapshot that is later than before.\n",
+        ("tests/replica/test_one_writer.py",),
+    ),
+    Mutation(
+        "a loss in an old generation asks for a new one although the next had begun",
+        "replication/replica/snapshots.py",
+        "            if self._database.origin.generation == generation:\n",
+        "            if True:\n",
+        ("tests/replica/test_beside.py",),
+    ),
+    Mutation(
+        "a loss in an old generation waits for the next commit",
+        "replication/replica/replica.py",
+        "        if self._database.generations[-1:] != (position.generation,):\n",
+        "        if False:\n",
+        ("tests/replica/test_proof.py",),
+    ),
+    Mutation(
         "segments wait for a snapshot of their own replica",
         "replication/replica/snapshots.py",
         "                        stored = self._store_snapshot(image, self._snapshots, breaks_off=True)\n",
