@@ -63,7 +63,7 @@ MUTATIONS = (
     ),
     Mutation(
         "unfinished uploads of other generations are aborted",
-        "replication/replica/replica.py",
+        "replication/replica/snapshots.py",
         "                aborted += self.client.storage.abort_unfinished(generation_prefix(generation))\n",
         '                aborted += self.client.storage.abort_unfinished("generations/")\n',
         ("tests/cli/test_ends.py",),
