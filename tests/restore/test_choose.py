@@ -107,6 +107,24 @@ def test_notes_in_a_ring_end_in_an_answer() -> None:
     assert chosen(storage) == NEW
 
 
+def test_promise_3_of_two_copies_that_name_each_other_salts_and_counters_prove_nothing() -> None:
+    """Each has met the other in a place of its own; the one that wrote last had fewer commits and restarts."""
+    storage = MemoryStorage()
+    add(storage, OLD, 9, timedelta(0), previous=NEW)
+    add(storage, NEW, 2, DAY, previous=OLD)
+    times = {item.name: item.modified for item in storage.list("")}
+    for generation, salt in ((OLD, 10), (NEW, 7)):
+        for number in range(2):
+            name = segment_name(Position(generation, number, 0))
+            wal = WALHeader(False, 4096, 1, salt + number, salt, (0, 0)).pack()
+            storage.replace(name, b"".join(container.compress([wal])), times[name])
+    assert chosen(storage) == NEW
+    for name in storage.names():
+        storage.replace(name, storage.read(name), BEGAN)
+    with pytest.raises(NoRestorePointError, match=f"-generation: {NEW} .*{OLD}"):
+        chosen(storage)
+
+
 def test_litestream_goes_by_time_and_counter() -> None:
     storage = MemoryStorage()
     add(storage, OLD, 5, timedelta(0))

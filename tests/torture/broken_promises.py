@@ -843,6 +843,13 @@ MUTATIONS = (
         ("tests/replica/test_proof.py",),
     ),
     Mutation(
+        "two copies that name each other are put in order by their salts",
+        "replication/restore/order.py",
+        "all(_later(item, other) if in_a_ring else _after(item, other, contents) for other in others)",
+        "all(_after(item, other, contents) for other in others)",
+        ("tests/restore/test_choose.py",),
+    ),
+    Mutation(
         "all work for all stores shares its threads",
         "replication/pool.py",
         "                if lane.running < lane.limit:\n",
