@@ -474,6 +474,33 @@ def test_promise_2_a_writer_that_dies_while_the_database_is_opened_costs_no_gene
 
 
 @pytest.mark.usefixtures("killed")
+def test_promise_2_pages_of_zeros_beyond_the_end_of_the_file_cost_no_generation(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Read beyond its end the file is all zeros, as the last page of a large blob may be that comes later."""
+    take = Hold.take
+
+    def taken(path: Path) -> Hold:
+        hold = take(path)
+        bench.app.execute("PRAGMA wal_checkpoint(PASSIVE)")
+        tear_index(path)
+        for sql in ("UPDATE t SET b = randomblob(300)", "INSERT INTO t(b) VALUES(zeroblob(3000))"):
+            bench.write(sql)
+        return hold
+
+    rows(bench, 20)
+    bench.database.checkpoint()
+    bench.commit()
+    monkeypatch.setattr(Hold, "take", taken)
+    bench.restart()
+    monkeypatch.undo()
+    bench.commit()
+    assert len(bench.reasons()) == 1
+    bench.replica().sync()
+    assert bench.restored() == bench.states[-1]
+
+
+@pytest.mark.usefixtures("killed")
 def test_promise_2_a_checkpoint_while_the_files_are_compared_costs_no_generation(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:

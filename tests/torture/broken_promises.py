@@ -165,6 +165,13 @@ MUTATIONS = (
         ("tests/database/test_source_files.py",),
     ),
     Mutation(
+        "what lies beyond the end of a file is taken for pages of zeros in it",
+        "replication/database/copied_back.py",
+        "            contents[page] = hash(content) if there else None\n",
+        "            contents[page] = hash(content)\n",
+        ("tests/database/test_source_files.py",),
+    ),
+    Mutation(
         "what was copied over a foreign file is not taken back",
         "replication/database/held.py",
         "                follower.go_back(place)\n",
