@@ -870,4 +870,18 @@ MUTATIONS = (
         "for duty in self._duties if duty.failure.count)",
         ("tests/replica/test_proof.py", "tests/engine/test_neighbours.py"),
     ),
+    Mutation(
+        "root replicates what a user's link leads to",
+        "replication/database/database.py",
+        "            check_path(self.path)\n",
+        "            pass\n",
+        ("tests/rooted/test_source.py",),
+    ),
+    Mutation(
+        "a pipe beside a database is waited for",
+        "replication/sqlite/beside.py",
+        "            if not stat.S_ISREG(status.st_mode):\n",
+        "            if False:\n",
+        ("tests/rooted/test_source.py",),
+    ),
 )
