@@ -32,12 +32,11 @@ def open_folder(path: Path) -> int:
         raise OSError(error.errno, error.strerror, str(path)) from None
     finally:
         os.close(at)
-    owner = os.fstat(folder).st_uid
-    if any(stranger != owner for stranger in strangers):
+    try:
+        _check_strangers(strangers, os.fstat(folder).st_uid, path)
+    except BaseException:
         os.close(folder)
-        raise OSError(
-            errno.ELOOP, f"user {strangers[0]} has put a symbolic link there to a folder of user {owner}", str(path)
-        )
+        raise
     return folder
 
 
@@ -47,11 +46,7 @@ def check_path(path: Path) -> None:
         return
     at, strangers = _walk(path)
     with opened(at):
-        owner = os.fstat(at).st_uid
-    if any(stranger != owner for stranger in strangers):
-        raise OSError(
-            errno.ELOOP, f"user {strangers[0]} has put a symbolic link there to what belongs to user {owner}", str(path)
-        )
+        _check_strangers(strangers, os.fstat(at).st_uid, path)
 
 
 def step(folder: int, name: str) -> int:
@@ -202,6 +197,14 @@ def _in_the_way(name: str, folder: int, wanted: str) -> OSError:
         f"{kind(status)} stands where {wanted} should be, and is not followed or written to; remove it",
         name,
     )
+
+
+def _check_strangers(strangers: list[int], owner: int, path: Path) -> None:
+    """Raise OSError if these users' links led to what is another's."""
+    if any(stranger != owner for stranger in strangers):
+        raise OSError(
+            errno.ELOOP, f"user {strangers[0]} has put a symbolic link there to what belongs to user {owner}", str(path)
+        )
 
 
 def _walk(path: Path) -> tuple[int, list[int]]:
