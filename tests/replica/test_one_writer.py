@@ -8,6 +8,7 @@ import os
 import random
 from collections.abc import Iterator
 from contextlib import suppress
+from datetime import timedelta
 
 import pytest
 
@@ -262,6 +263,25 @@ def test_retention_leaves_what_another_goes_on_with(original: Bench, benches: li
     go(clone, "kcs")
     clone.replica().enforce_retention(60.0, later.replace(hour=23))
     assert [name for name in original.storages["a"].names() if original.database.generations[-1] in name] == held
+
+
+def test_promise_3_retention_keeps_what_was_ours_when_the_window_began(original: Bench, benches: list[Bench]) -> None:
+    """A copy went on from there in a generation of its own, long before we had anything to send again."""
+    clone = original.clone(False)
+    benches.append(clone)
+    shared, before = original.database.position, original.app.sha256()
+    original.database.request_generation("asked for")
+    go(original, "c")
+    original.clock.now += timedelta(hours=1)
+    clone.database.request_generation("asked for")
+    go(clone, "c")
+    clone.replica().enforce_retention(1800.0, original.clock.now)
+    assert clone.restored("a", shared) == before, "it was the newest of this database for half of the window"
+    clone.restart(lambda: setattr(original.clock, "now", original.clock.now + timedelta(hours=1)))
+    go(clone, "c")
+    clone.replica().enforce_retention(1800.0, original.clock.now)
+    assert shared is not None
+    assert not any(shared.generation in name for name in original.storages["a"].names())
 
 
 def step(bench: Bench, chance: random.Random) -> None:

@@ -786,6 +786,13 @@ MUTATIONS = (
         ("tests/replica/test_one_writer.py",),
     ),
     Mutation(
+        "a generation of a copy takes the place of ours in the window",
+        "replication/replica/retention.py",
+        "    return any(other.generation not in copies for other in begun)\n",
+        "    return bool(begun)\n",
+        ("tests/replica/test_retention.py", "tests/replica/test_one_writer.py"),
+    ),
+    Mutation(
         "segments wait for a snapshot of their own replica",
         "replication/replica/snapshots.py",
         "                        stored = self._store_snapshot(image, self._snapshots, breaks_off=True)\n",
