@@ -318,6 +318,9 @@ class Sender(ABC):
             before = size(position.generation, position.index - 1) if position.index else 0
             if before:
                 note["previous"] = str(Position(position.generation, position.index - 1, before))
+                # The WAL of a copy may end there as well.
+                mark = self._database.shadow.frame_mark(position.generation, position.index - 1, before)
+                note |= {"frame": mark} if mark else {}
         return note
 
     # -- numbers: what tells that an object is missing between two others ------------------------------------------

@@ -30,7 +30,7 @@ class SnapshotNote:
     `mode` has the permission bits of the source or is None; `previous` is the generation before or "", and
     `earlier` are some before that one. `beside` are those of them that another program was seen to go on with.
     `begins` if nothing of the generation was in the replica before. `problems` are what SQLite's check was known to
-    find in the source then.
+    find in the source then. `frame` is the mark of the last frame that it holds (signs.py), or "".
     """
 
     position: Position
@@ -44,6 +44,7 @@ class SnapshotNote:
     beside: tuple[str, ...] = ()
     begins: bool = False
     problems: tuple[str, ...] = ()
+    frame: str = ""
 
     @property
     def before(self) -> set[str]:
@@ -151,6 +152,7 @@ def parse_note(note: Note | None, info: SnapshotInfo) -> SnapshotNote | None:
         beside=tuple(str(note.get("beside", "")).split()),
         begins=bool(note.get("begins")),
         problems=tuple(str(note.get("check", "")).splitlines()),
+        frame=str(note.get("frame", "")),
     )
 
 

@@ -13,7 +13,7 @@ from datetime import timedelta
 import pytest
 
 from replication.database.source_files import WRITTEN
-from replication.errors import NoRestorePointError, StorageError
+from replication.errors import CorruptObjectError, NoRestorePointError, StorageError
 from replication.replica.disowned import disowned
 from replication.replica.writer import Writer
 from replication.storage import container
@@ -263,6 +263,62 @@ def test_retention_leaves_what_another_goes_on_with(original: Bench, benches: li
     go(clone, "kcs")
     clone.replica().enforce_retention(60.0, later.replace(hour=23))
     assert [name for name in original.storages["a"].names() if original.database.generations[-1] in name] == held
+
+
+def update(bench: Bench, row: int) -> None:
+    """A commit of one frame, as long as any other of them; the replica gets it."""
+    bench.write(f"UPDATE t SET b=randomblob(800) WHERE a={row}")
+    bench.database.sync()
+    bench.replica().sync()
+
+
+@pytest.fixture
+def wide(bench: Bench) -> Bench:
+    """A database of which each row has a page of its own."""
+    bench.replica()
+    for _ in range(8):
+        bench.commit(800)
+    bench.settle()
+    bench.database.checkpoint()
+    update(bench, 1)
+    return bench
+
+
+def test_promise_8_an_index_does_not_go_on_from_that_of_a_copy(wide: Bench, benches: list[Bench]) -> None:
+    """Somebody emptied the place, a copy began the history there again, and the first one's next index fits by length.
+
+    To be of one length is no more than chance.
+    """
+    clone = wide.clone(False)
+    benches.append(clone)
+    store = wide.storages["a"]
+    update(wide, 3)
+    store.delete(store.names())
+    update(clone, 3)
+    assert clone.database.position == wide.database.position, "so that only the frames tell one from the other"
+    wide.database.checkpoint()
+    update(wide, 5)
+    for position in (None, wide.database.position):
+        with pytest.raises(CorruptObjectError, match="two programs have written this replica"):
+            wide.restored("a", position)
+    assert wide.restored("a", clone.database.position) == clone.app.sha256()
+
+
+def test_promise_8_a_snapshot_is_not_gone_on_from_with_wal_of_a_copy(wide: Bench, benches: list[Bench]) -> None:
+    """What two wrote, each to a place of its own, was put together by somebody: a snapshot of one, WAL of the other."""
+    clone = wide.clone(False)
+    benches.append(clone)
+    store = wide.storages["a"]
+    update(wide, 3)
+    update(wide, 5)
+    theirs = {name: store.read(name) for name in store.names() if "/wal/00000001" in name}
+    store.delete(store.names())
+    update(clone, 3)
+    store.delete([name for name in store.names() if "/wal/" in name])
+    for name, data in theirs.items():
+        store.put(name, [data])
+    with pytest.raises(CorruptObjectError, match="two programs have written this replica"):
+        wide.restored()
 
 
 def test_promise_3_retention_keeps_what_was_ours_when_the_window_began(original: Bench, benches: list[Bench]) -> None:

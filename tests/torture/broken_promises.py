@@ -793,6 +793,20 @@ MUTATIONS = (
         ("tests/replica/test_retention.py", "tests/replica/test_one_writer.py"),
     ),
     Mutation(
+        "an index goes on from that of a copy",
+        "replication/restore/replay.py",
+        "            check_mark(following.info.name, noted_mark(following.note), index.mark)\n",
+        "            pass\n",
+        ("tests/replica/test_one_writer.py",),
+    ),
+    Mutation(
+        "a snapshot is gone on from with WAL of a copy",
+        "replication/restore/replay.py",
+        "            check_mark(self._plan.snapshot.info.name, note.frame, mark_of(frames, row))\n",
+        "            pass\n",
+        ("tests/replica/test_one_writer.py",),
+    ),
+    Mutation(
         "segments wait for a snapshot of their own replica",
         "replication/replica/snapshots.py",
         "                        stored = self._store_snapshot(image, self._snapshots, breaks_off=True)\n",
