@@ -327,7 +327,9 @@ class Sender(ABC):
 
     def _number_at(self, position: Position) -> Number:
         """The number of what is to be written at `position`."""
-        return self._number or Number(0, (position.index, position.offset))
+        if self._number is None:
+            self._number = Number.beginning((position.index, position.offset))
+        return self._number
 
     def _number_after_met(self) -> Number | None:
         number = noted(self._met)

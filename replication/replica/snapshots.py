@@ -274,7 +274,7 @@ class Snapshots(LeftBehind):
         self._stored(position, stored, meter)
         self.position = replace(position, offset=0)
         self._floor = position.offset
-        self._number = Number()
+        self._number = Number.beginning()
         self.begins = ""
         self.unproven = True
         if self.left is not None:

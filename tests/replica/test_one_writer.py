@@ -304,6 +304,35 @@ def test_promise_8_an_index_does_not_go_on_from_that_of_a_copy(wide: Bench, benc
     assert wide.restored("a", clone.database.position) == clone.app.sha256()
 
 
+@pytest.mark.parametrize("rows", [(2, 3), (2, 3, 4)], ids=["as long", "longer"])
+def test_promise_9_what_is_written_behind_wal_of_a_copy_is_not_called_restorable(
+    bench: Bench, benches: list[Bench], rows: tuple[int, ...]
+) -> None:
+    """The numbers of both fit together, and a restore would refuse what is there, or find a hole in it."""
+    bench.replica()
+    for _ in range(8):
+        bench.commit(800)
+    bench.settle()
+    clone = bench.clone(False)
+    benches.append(clone)
+    for row in rows:
+        bench.write(f"UPDATE t SET b=randomblob(800) WHERE a={row}")
+    bench.settle()
+    store = bench.storages["a"]
+    store.delete(store.names())
+    clone.settle()
+    clone.write("UPDATE t SET b=randomblob(800) WHERE a=2")
+    update(clone, 3)
+    assert (clone.database.position == bench.database.position) == (len(rows) == 2)
+    bench.database.checkpoint()
+    update(bench, 5)
+    for _ in range(2):
+        bench.replica().enforce_retention(0.0, bench.clock.now)
+        bench.settle()
+    assert bench.replica().standing.proven
+    assert bench.restored("a", bench.database.position) == bench.app.sha256()
+
+
 def test_promise_8_a_snapshot_is_not_gone_on_from_with_wal_of_a_copy(wide: Bench, benches: list[Bench]) -> None:
     """What two wrote, each to a place of its own, was put together by somebody: a snapshot of one, WAL of the other."""
     clone = wide.clone(False)

@@ -57,7 +57,11 @@ def restorable(mirror: Mirror, kept: Collection[Kept]) -> set[Position]:
                 item = segments.get(expected)
             if item is None:
                 break
-            found.update(commit for commit in item.commits if commit > base)
+            following = [commit for commit in item.commits if commit > base]
+            if any(commit not in mirror.points for commit in following):
+                # It was written behind what another side had there.
+                break
+            found.update(following)
             # An object without content ends its index.
             ended = item.end == item.place
             expected = Position(expected.generation, expected.index + 1, 0) if ended else item.end

@@ -807,6 +807,20 @@ MUTATIONS = (
         ("tests/replica/test_one_writer.py",),
     ),
     Mutation(
+        "numbers that another program counted are taken for ours",
+        "replication/replica/succession.py",
+        "if begin is not None and (begin.first, begin.run) == (number.first, number.run):",
+        "if begin is not None and begin.first == number.first:",
+        ("tests/replica/test_one_writer.py",),
+    ),
+    Mutation(
+        "what is written behind WAL of a copy is called restorable",
+        "replication/replica/succession.py",
+        "                self.foreign = row[last - 1].name\n",
+        "                pass\n",
+        ("tests/replica/test_one_writer.py",),
+    ),
+    Mutation(
         "segments wait for a snapshot of their own replica",
         "replication/replica/snapshots.py",
         "                        stored = self._store_snapshot(image, self._snapshots, breaks_off=True)\n",
