@@ -60,6 +60,8 @@ class Sender(ABC):
         """That of the object that begins at `position`; None if counting begins with it."""
         self._met: Note | None = None
         """The note of what was there already, under a name that was to be written."""
+        self._left_at: Position | None = None
+        """Where an older generation was left here last, whole."""
         self.begins = ""
         """A generation that begins here with a large snapshot, which is left to whoever has the time: until it is
         stored none of its WAL is sent."""
@@ -185,6 +187,8 @@ class Sender(ABC):
         except DivergedError as found:
             # Another one begins here as it is.
             self._others.tell(found, self.position)
+        # What its snapshot holds more than this was there, and is gone.
+        self._left_at = end if not self._floor else None
         self._emit("info", "old generation is whole in the replica", generation=old)
         reached("replica: old generation whole")
         self.position = None

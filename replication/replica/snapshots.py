@@ -212,7 +212,7 @@ class Snapshots(LeftBehind):
             "mode": mode_beside(self._database.path) & 0o777,
             "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
             "reason": origin.reason,
-            **lineage(self.client, origin),
+            **lineage(self.client, origin, self._left_at),
         }
         if self._problems:
             note["check"] = soundness.noted(self._problems)

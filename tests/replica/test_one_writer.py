@@ -492,6 +492,57 @@ def test_promise_8_two_that_parted_before_they_met_are_not_taken_for_one_after_t
         assert bench.restored("a", bench.database.position) == bench.app.sha256()
 
 
+@pytest.mark.parametrize("later", ["", "again"], ids=["once", "begun again"])
+def test_promise_8_who_goes_on_where_an_index_begins_is_seen_by_a_restore(
+    bench: Bench, benches: list[Bench], later: str
+) -> None:
+    """The WAL was empty when one of them left, so that no end mark is there for the other one to meet."""
+    bench.replica()
+    bench.commit()
+    bench.restart(lambda: bench.app.execute("PRAGMA wal_checkpoint(TRUNCATE)"))
+    bench.settle()
+    at = bench.database.position
+    assert at is not None
+    assert at.offset == 0
+    clone = bench.clone(False)
+    benches.append(clone)
+    bench.database.request_generation("asked for")
+    bench.settle()
+    if later:
+        bench.database.request_generation("asked for")
+        go(bench, "cks")
+    assert bench.restored() == bench.app.sha256(), "as long as nobody goes on there it is the newer"
+    # By the times of the store it is the older: its clock was set back.
+    clone.clock.now -= timedelta(hours=1)
+    go(clone, "c")
+    assert clone.database.position is not None
+    assert clone.database.position.generation == at.generation
+    with pytest.raises(NoRestorePointError, match="Two programs went on"):
+        clone.restored()
+    for one in (bench, clone):
+        assert one.restored("a", one.database.position) == one.app.sha256()
+
+
+def test_promise_8_a_generation_of_which_nothing_is_here_may_be_what_another_goes_on_with(
+    bench: Bench, benches: list[Bench]
+) -> None:
+    """The copy was made while the WAL was empty, and begins when the other one has sent its first commits."""
+    bench.replica()
+    bench.commit()
+    bench.restart(lambda: bench.app.execute("PRAGMA wal_checkpoint(TRUNCATE)"))
+    bench.settle()
+    clone = bench.clone(False)
+    benches.append(clone)
+    go(bench, "c")
+    clone.database.request_generation("asked for")
+    go(clone, "c")
+    go(bench, "c")
+    with pytest.raises(NoRestorePointError, match="Two programs went on"):
+        bench.restored()
+    for one in (bench, clone):
+        assert one.restored("a", one.database.position) == one.app.sha256()
+
+
 def test_wal_reaches_the_first_snapshot_also_where_the_rest_of_an_old_generation_is_left(
     original: Bench, benches: list[Bench]
 ) -> None:

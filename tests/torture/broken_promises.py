@@ -807,6 +807,20 @@ MUTATIONS = (
         ("tests/replica/test_one_writer.py",),
     ),
     Mutation(
+        "who goes on where another left a generation with an empty WAL is not seen",
+        "replication/restore/choose.py",
+        "    _refuse_gone_on_with(candidates[wanted], by_name, target)\n",
+        "",
+        ("tests/replica/test_one_writer.py",),
+    ),
+    Mutation(
+        "a generation of which nothing is here is taken for one that ended",
+        "replication/replica/compare.py",
+        "        if not indexes or start.index > indexes[-1]:\n",
+        "        if indexes and start.index > indexes[-1]:\n",
+        ("tests/replica/test_one_writer.py",),
+    ),
+    Mutation(
         "numbers that another program counted are taken for ours",
         "replication/replica/succession.py",
         "if begin is not None and (begin.first, begin.run) == (number.first, number.run):",

@@ -40,6 +40,8 @@ class Kept:
     before: frozenset[str] = frozenset()
     beside: bool = False
     begins: bool = False
+    lefts: frozenset[Position] = frozenset()
+    """Where generations before that of a snapshot were left, which have no end mark there."""
 
 
 @dataclass
@@ -123,7 +125,8 @@ class Mirror:
         assert self.points.setdefault(position, number) == number, f"{item.name} is not the commit that it says"
         before = frozenset({str(note["previous"]), *str(note["earlier"]).split()} - {""})
         when, said = (item.time, item.stamp, item.ahead), (before, bool(note.get("beside")), bool(note.get("begins")))
-        self.kept[item.name] = Kept(item.name, position, position, (position,), True, *when, *said)
+        lefts = frozenset(map(Position.parse, str(note.get("lefts", "")).split()))
+        self.kept[item.name] = Kept(item.name, position, position, (position,), True, *when, *said, lefts)
         self._page_sizes[generation] = int(note["page_size"])
         known = self.histories.get(generation)
         if known is None or (self._may_lead_nowhere(generation) and known.position < position):
