@@ -54,10 +54,10 @@ torture: $(INSTALLED) $(PEERS) ## the torture tests for MINUTES= each, from SEED
 	TORTURE_MINUTES=$(or $(MINUTES),5) TORTURE_SEED=$(or $(SEED),1) \
 	  $(BIN)/pytest -n $(TEST_PROCESSES) -m "torture or hypothesis" $(ARGS)
 
-soak: $(INSTALLED) $(PEERS) ## the program for HOURS= under load and outages, restored from all the time; a plot at the end
+soak: $(INSTALLED) $(PEERS) ## the program for HOURS= under load and outages; ARGS="--small-disk 60 --hostile" for a hard place
 	@$(BIN)/python -c 'import matplotlib' 2>/dev/null || \
 	  $(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev,plots]' -c constraints.txt
-	$(BIN)/python -m tests.torture.soak --hours $(or $(HOURS),2) --seed $(or $(SEED),1) --out soak-report; \
+	$(BIN)/python -m tests.torture.soak --hours $(or $(HOURS),2) --seed $(or $(SEED),1) --out soak-report $(ARGS); \
 	  code=$$?; $(BIN)/python -m tests.torture.soak.plot soak-report && exit $$code
 
 audit: $(INSTALLED) ## ask PyPI what weaknesses are known of the pinned dependencies (pip-audit, in an environment of its own)

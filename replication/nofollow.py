@@ -193,7 +193,9 @@ def _in_the_way(name: str, folder: int, wanted: str) -> OSError:
 
 def _walk(path: Path) -> tuple[int, list[int]]:
     """Where a path leads, as a descriptor without rights, and the other users whose links lead there."""
-    pending = list(reversed((Path.cwd() / path).parts[1:]))
+    # The working directory may be gone, which is nothing to a path that is whole.
+    whole = path if path.is_absolute() else Path.cwd() / path
+    pending = list(reversed(whole.parts[1:]))
     strangers: list[int] = []
     links = 0
     at = os.open("/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)

@@ -528,7 +528,7 @@ class Database:
             if status.st_size:
                 return status
             what = "is empty"
-        if self._place is None and not self.meta_path.exists():
+        if self.shadow.current_generation() is None:
             words = f"{what} yet, waiting for it"
         elif what == "is empty":
             words = "was emptied; replication goes on with the next database at this path"

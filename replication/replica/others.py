@@ -98,6 +98,9 @@ class Others:
         `position` is where the replica was; None at its start.
         """
         generation = found.foreign.partition("/")[2].partition("/")[0]
+        # Until this run has written there it may as well be what this database was set back from, by a backup or a
+        # loss of power.
+        certain = position is not None and generation in self._written
         if generation and generation not in self._parted:
             self._parted.add(generation)
             who = writer_words(found.other, self._writer)
@@ -108,14 +111,12 @@ class Others:
                 + (
                     "The volume, virtual machine or local folder was copied: stop one of the two, or give it a path "
                     "of its own; until then restores may find either database there"
-                    if position is not None
+                    if certain
                     else "If the volume, virtual machine or local folder was copied, stop one of the two, or give it "
                     "a path of its own. If this database was set back to an older copy of it, all is well"
                 )
             )
-            disown(self._database.meta_path, self._name, generation, self._alarm, certain=position is not None)
-            # At the start it may as well be what this database was set back from, by a backup or a loss of power.
-            certain = position is not None
+            disown(self._database.meta_path, self._name, generation, self._alarm, certain=certain)
             words = "another program writes the same history" if certain else "the replica holds another history"
             self._emit("error" if certain else "warning", words, object=found.foreign, warning=self._alarm)
 

@@ -36,7 +36,6 @@ from replication.replica.snapshots import MENDED, Snapshots
 from replication.replica.upload import local_files
 from replication.replica.validation import restored_digest, source_digest
 from replication.status import Upload, Verification
-from replication.storage.names import generation_prefix
 from replication.storage.replica_client import ReplicaClient
 
 
@@ -48,8 +47,6 @@ class Replica(Snapshots):
     ) -> None:
         super().__init__(name, client, database, emit, permit)
         self.verified: Verification | None = None
-        self._swept = False
-        """What a run that was killed may have left of uploads was looked for."""
 
     @property
     def warning(self) -> str:
@@ -99,8 +96,13 @@ class Replica(Snapshots):
         before = self._meter.progress.objects_written
         with suppress(PausedError), self._turn():
             try:
+                self._look_for_unfinished()
                 self._send()
-                self._sweep_uploads()
+                if self._unfinished and self._duty.acquire(blocking=False):
+                    try:
+                        self._sweep_uploads()
+                    finally:
+                        self._duty.release()
             except PausedError:
                 self._meter.gave_up()
             except MENDED as error:
@@ -311,27 +313,3 @@ class Replica(Snapshots):
                     return []
         self._restart_from(position.generation, f"replica {self.name} {proof.reason}")
         return []
-
-    def _sweep_uploads(self) -> None:
-        """Abort uploads in parts that a run which was killed has left: they are billed until somebody does.
-
-        Only those of generations that are in our local folder: nobody but us has begun them. `_lock` is held, so that
-        no segment of ours is under way, and without `_duty` a snapshot may be: then the next time will do.
-        """
-        if self._swept or self.position is None:
-            return
-        if not self._database.was_killed:
-            self._swept = True
-            return
-        if not self._duty.acquire(blocking=False):
-            return
-        aborted = 0
-        try:
-            self._swept = True
-            with suppress(StorageError):  # A rule of the bucket may do it; it is no reason not to go on.
-                for generation in self._database.shadow.generations():
-                    aborted += self.client.storage.abort_unfinished(generation_prefix(generation))
-        finally:
-            self._duty.release()
-        if aborted:
-            self._emit("info", "uploads that were cut off when this program was killed were removed", uploads=aborted)

@@ -38,7 +38,7 @@ from replication.replica.remembered import forget, remember
 from replication.replica.sender import NOTE_VERSION
 from replication.replica.upload import local_files
 from replication.steps import reached
-from replication.storage.names import snapshot_name
+from replication.storage.names import generation_prefix, snapshot_name
 from replication.storage.replica_client import ReplicaClient
 
 FIRST_BYTES_MAX = 1 << 20
@@ -73,6 +73,8 @@ class Snapshots(LeftBehind):
         self._snapshots = Meter(self._meter.uploads)
         self._wanted_after: int | None = None
         """A snapshot waits for an index after this one."""
+        self._unfinished: tuple[str, ...] | None = None
+        """Generations in which a run that was killed may have left uploads in parts; None while that is not known."""
 
     @property
     def snapshot_wanted(self) -> bool:
@@ -93,7 +95,31 @@ class Snapshots(LeftBehind):
         """A block in which no other duty of this replica is under way; raises as `_turn` does."""
         with self._permit.working(), self._duty, local_files():
             self._permit.check()
+            if self._unfinished:
+                with self._lock:
+                    self._sweep_uploads()
             yield
+
+    def _look_for_unfinished(self) -> None:
+        """Note where a run that was killed may have left uploads, before any of that is cleaned away."""
+        if self._unfinished is None and self._database.position is not None:
+            self._unfinished = tuple(self._database.shadow.generations()) if self._database.was_killed else ()
+
+    def _sweep_uploads(self) -> None:
+        """Abort uploads in parts that a run which was killed has left: they are billed until somebody does.
+
+        Only those of generations that were in our local folder: nobody but us has begun them. Both locks are held, so
+        that none is under way.
+        """
+        if self.position is None:
+            return
+        generations, self._unfinished = self._unfinished or (), ()
+        aborted = 0
+        with suppress(StorageError):  # A rule of the bucket may do it; it is no reason not to go on.
+            for generation in generations:
+                aborted += self.client.storage.abort_unfinished(generation_prefix(generation))
+        if aborted:
+            self._emit("info", "uploads that were cut off when this program was killed were removed", uploads=aborted)
 
     # -- of a duty: `_duty` is held, `_lock` is not ----------------------------------------------------------------
 

@@ -117,7 +117,7 @@ def full_of_others(disk: Path, other: Path) -> None:
     """The local folder has no room left: the WAL is not held for that until the application has none either."""
     application = made(disk, 124_000)
     config = configured(disk, other, f"{{path: {other}/replica, sync-interval: 10ms}}")
-    filling = disk / "filling"
+    filling = disk / "lost+found" / "filling"
     with Replicating(other / "log", "-config", config) as replicate:
         replicate.wait_for("snapshot written")
         with filling.open("wb") as file:
@@ -149,7 +149,7 @@ SCENARIOS: dict[str, Callable[[Path, Path], None]] = {
 
 def main(scenario: str, disk: Path, other: Path) -> None:
     OwnFileSystem(disk, DISK_BYTES // 4).before()
-    (disk / "filling").unlink()
+    (disk / "lost+found" / "filling").unlink()
     other.mkdir()
     SCENARIOS[scenario](disk, other)
 

@@ -14,7 +14,7 @@ from tui.cli import main
 from tui.verbs import version
 
 FLAGS = {
-    "replicate": {"config", "no-expand-env", "exec"},
+    "replicate": {"config", "no-expand-env", "exec", "wait"},
     "restore": {
         "config",
         "no-expand-env",

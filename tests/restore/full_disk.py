@@ -28,7 +28,7 @@ def main(folder: Path, replica: Path, step: str, page_size: str) -> None:
     mounts = OwnFileSystem.works()
     if mounts:
         OwnFileSystem(folder, DISK_BYTES // 4).before()
-        (folder / "filling").unlink()
+        (folder / "lost+found" / "filling").unlink()
     else:
         folder.mkdir()
     shell = Shell(folder / "app.db")
@@ -41,7 +41,7 @@ def main(folder: Path, replica: Path, step: str, page_size: str) -> None:
         if not mounts:
             resource.setrlimit(resource.RLIMIT_FSIZE, (8192, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
             return
-        with suppress(OSError), (folder / "filling").open("ab", buffering=0) as file:
+        with suppress(OSError), (folder / "lost+found" / "filling").open("ab", buffering=0) as file:
             while True:
                 file.write(bytes(4096))
 
@@ -57,7 +57,7 @@ def main(folder: Path, replica: Path, step: str, page_size: str) -> None:
         error = found
     steps.hook = None
     if mounts:
-        (folder / "filling").unlink()
+        (folder / "lost+found" / "filling").unlink()
     else:
         resource.setrlimit(resource.RLIMIT_FSIZE, (resource.getrlimit(resource.RLIMIT_FSIZE)[1],) * 2)
     print(error, warnings, sorted(item.name for item in folder.iterdir()))

@@ -40,7 +40,7 @@ class Ground:
         self._pid = pid
         if self.mounts:
             for folder in self._folders:
-                self.seen(folder / "filling").unlink()
+                self.seen(folder / "lost+found" / "filling").unlink()
 
     def seen(self, path: Path) -> Path:
         """Where the test finds what the process has at `path`."""
@@ -57,7 +57,7 @@ class Ground:
             finally:
                 resource.prlimit(self._pid, resource.RLIMIT_FSIZE, (soft, hard))
             return
-        filling = self.seen(folder / "filling")
+        filling = self.seen(folder / "lost+found" / "filling")
         with filling.open("wb", buffering=0) as file, suppress(OSError):
             while True:
                 file.write(bytes(1 << 20))

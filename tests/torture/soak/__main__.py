@@ -6,12 +6,14 @@ database is its last commit, nothing is left over, and memory at its end is with
 
 import argparse
 import json
+import os
 import random
 import signal
 import subprocess
 import sys
 import tempfile
 import time
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
@@ -45,6 +47,9 @@ SAMPLES_MIN = 60
 NOBODY = "http://127.0.0.1:1"
 """Nobody listens there."""
 PROGRAM = [sys.executable, "-m", "tui.cli"]
+USER = 65534
+"""Whose databases they are in a hostile run."""
+KEPT = "root's own\n"
 WRITER = Path(__file__).with_name("writer.py")
 
 
@@ -61,7 +66,14 @@ def main() -> int:
         metavar="MB",
         help="the databases on a disk of so many MB, each with a second replica that is dead",
     )
+    parser.add_argument(
+        "--hostile",
+        action="store_true",
+        help="as root: the databases are another user's, who puts links and pipes at names of ours",
+    )
     options = parser.parse_args()
+    if options.hostile and os.getuid() != 0:
+        parser.error("--hostile needs root, whose power is at stake")
     options.out.mkdir(parents=True, exist_ok=True)
     (options.out / "failures.txt").unlink(missing_ok=True)
     # What is mounted in it goes with the process.
@@ -69,26 +81,71 @@ def main() -> int:
         folder = Path(place)
         if options.small_disk:
             OwnFileSystem(folder / "data", options.small_disk * 1_000_000 // 4).before()
-            (folder / "data" / "filling").unlink()
+            (folder / "data" / "lost+found" / "filling").unlink()
         with server_running(SeaweedServer(folder / "server")) as server:
             assert isinstance(server, SeaweedServer)
-            soak = Soak(folder, server, options.seed, options.out, one_is_dead=bool(options.small_disk))
+            soak = Soak(folder, server, options.seed, options.out, bool(options.small_disk), options.hostile)
             summary = soak.run(options.hours * 3600)
     (options.out / "summary.json").write_text(json.dumps(summary, indent=2) + "\n")
     print(json.dumps(summary, indent=2))
     return 1 if summary["failures"] else 0
 
 
+class Hostile:
+    """The databases' owner, who would use root's power, and a folder that only root may enter."""
+
+    def __init__(self, folder: Path, data: Path, seed: int) -> None:
+        self.puts = 0
+        self._vault = folder / "vault"
+        self._vault.mkdir(mode=0o700)
+        (self._vault / "target").write_text(KEPT)
+        folder.chmod(0o711)
+        os.chown(data, USER, USER)
+        words = [sys.executable, "-m", "tests.torture.soak.hostile", str(USER), str(seed), str(self._vault)]
+        self._process = subprocess.Popen([*words, str(data)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def __enter__(self) -> "Hostile":
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        self._process.kill()
+        self._process.wait()
+
+    def end(self) -> None:
+        """Let it take away what it put there."""
+        self.puts = int(self._process.communicate()[0] or 0)
+
+    def failures(self) -> list[str]:
+        """What root did for the user."""
+        found = []
+        if not self.puts:
+            found.append("the hostile user has put nothing there")
+        if [item.name for item in self._vault.iterdir()] != ["target"]:
+            found.append(f"in the folder of root's there is {[item.name for item in self._vault.iterdir()]}")
+        if (self._vault / "target").read_text() != KEPT or (self._vault / "target").stat().st_uid != 0:
+            found.append("the file of root's was changed")
+        return found
+
+
 class Soak:
     """One long run."""
 
-    def __init__(self, folder: Path, server: SeaweedServer, seed: int, out: Path, one_is_dead: bool = False) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        server: SeaweedServer,
+        seed: int,
+        out: Path,
+        one_is_dead: bool = False,
+        hostile: bool = False,
+    ) -> None:
         self.folder, self.server, self.out, self.seed = folder, server, out, seed
         self.one_is_dead = one_is_dead
         """Each database has a second replica, whose store never answers."""
         self.chance = random.Random(seed)
         self.data = folder / "data"
         self.data.mkdir(exist_ok=True)
+        self.hostile = Hostile(folder, self.data, seed) if hostile else None
         self.paths = [self.data / f"{name}.db" for name in (*STORED, *FILED)]
         self.oracles = {path: Oracle(path.with_suffix(".oracle")) for path in self.paths}
         self.newest_restored = dict.fromkeys(self.paths, 0)
@@ -101,8 +158,13 @@ class Soak:
 
     def run(self, seconds: float) -> dict[str, object]:
         """Write, replicate, restore and measure for so long; what came of it."""
-        words = [sys.executable, str(WRITER), str(self.seed), *map(str, self.paths)]
-        with subprocess.Popen(words, stdin=subprocess.PIPE) as writer, (self.out / "engine.log").open("w") as log:
+        user = USER if self.hostile is not None else os.getuid()
+        words = [sys.executable, str(WRITER), str(user), str(self.seed), *map(str, self.paths)]
+        with (
+            self.hostile or nullcontext(),
+            subprocess.Popen(words, stdin=subprocess.PIPE) as writer,
+            (self.out / "engine.log").open("w") as log,
+        ):
             engine = subprocess.Popen([*PROGRAM, "replicate", "-config", str(self.config)], stdout=log, stderr=log)
             try:
                 self._go_on(seconds, engine, writer)
@@ -115,6 +177,8 @@ class Soak:
                 writer.kill()
                 engine.kill()
                 engine.wait()
+        for words_of_failure in self.hostile.failures() if self.hostile is not None else []:
+            self._fail(words_of_failure)
         return self._summary(seconds)
 
     def _go_on(self, seconds: float, engine: "subprocess.Popen[bytes]", writer: "subprocess.Popen[bytes]") -> None:
@@ -208,6 +272,8 @@ class Soak:
                     self._fail(f"the engine ended with {engine.returncode}")
             except subprocess.TimeoutExpired:
                 self._fail(f"the engine did not end within {END_SECONDS_MAX:.0f} s")
+        if self.hostile is not None:
+            self.hostile.end()
         names = [item.name for item in self.data.rglob("*") if ".tmp" in item.name or "-validate-" in item.name]
         if names:
             self._fail(f"at the end there is left: {names}")
@@ -239,6 +305,7 @@ class Soak:
             "databases": len(self.paths),
             "commits": sum(oracle.last + 1 for oracle in self.oracles.values()),
             **vars(self.counts),
+            **({"put into the hostile folder": self.hostile.puts} if self.hostile is not None else {}),
             "memory growth after warm-up": round(growth, 3),
             "at the end": last,
             "descriptors": [min(s["descriptors"] for s in self.samples), max(s["descriptors"] for s in self.samples)],

@@ -1,10 +1,11 @@
 """The application of the long run: several databases, each by turns idle, slow, busy or in a burst.
 
-writer.py SEED PATH...: beside each database grows PATH.oracle, a line for each state: the time at which its commit had
-returned, and the SHA-256 of all pages. It ends with its standard input.
+writer.py USER SEED PATH...: beside each database grows PATH.oracle, a line for each state: the time at which its commit
+had returned, and the SHA-256 of all pages. It ends with its standard input.
 """
 
 import hashlib
+import os
 import random
 import sqlite3
 import sys
@@ -94,7 +95,10 @@ def main() -> None:
         ended.set()
 
     threading.Thread(target=listen, daemon=True).start()
-    databases = [Database(Path(path), random.Random(f"{sys.argv[1]}/{path}")) for path in sys.argv[2:]]
+    if os.getuid() != (user := int(sys.argv[1])):
+        os.setgid(user)
+        os.setuid(user)
+    databases = [Database(Path(path), random.Random(f"{sys.argv[2]}/{path}")) for path in sys.argv[3:]]
     while not ended.wait(0.002):
         now = time.monotonic()
         for database in databases:
