@@ -155,7 +155,8 @@ class Mirror:
     def _segment(self, item: Arrived, start: Position, data: bytes) -> None:
         name, generation, index = item.name, start.generation, start.index
         history = self.histories.get(generation)
-        if self._may_lead_nowhere(generation) and (history is None or not self._follows(history, start, item.data)):
+        follows = history is not None and self._follows(history, start, item.data, data)
+        if self._may_lead_nowhere(generation) and not follows:
             self._orphans[start] = (item, data)
             self._keep(item, start, data)
             return
@@ -188,19 +189,19 @@ class Mirror:
         end = Position(start.generation, start.index, start.offset + len(data))
         self.kept[item.name] = Kept(item.name, start, end, ends, False, item.time, item.stamp, item.ahead)
 
-    @staticmethod
-    def _follows(history: _History, start: Position, stored: bytes) -> bool:
-        """True if a segment begins where a generation has come to."""
+    def _follows(self, history: _History, start: Position, stored: bytes, data: bytes) -> bool:
+        """True if a segment begins where a generation has come to, or is in it already."""
         if start.index == history.index:
-            return start.offset <= history.end
+            known = self._wal[start.generation, start.index][start.offset : start.offset + len(data)]
+            return start.offset <= history.end and data.startswith(bytes(known))
         if history.header is None:
             return (start.index, start.offset) == (history.position.index, 0)
         # Of two sides each may have its own end of the index before.
         note = container.decode_note(stored) or {}
         end = f"{start.generation}/{history.index:08x}:{history.end}"
         mark = struct.pack(">IIII", *history.header.salts, *history.sums).hex()
-        known = (note.get("previous", end), note.get("frame", mark))
-        return (start.index, start.offset) == (history.index + 1, 0) and known == (end, mark)
+        said = (note.get("previous", end), note.get("frame", mark))
+        return (start.index, start.offset) == (history.index + 1, 0) and said == (end, mark)
 
     def _replay(self, name: str, history: _History, data: bytes) -> None:
         header = history.header
