@@ -143,8 +143,10 @@ def _evidence(mirror: Mirror, generation: str, kept: list[Kept], target: Target)
         segments = [item for item in segments if item.place.index <= target.index]
         snapshots = bases = [item for item in bases if item.place.index <= target.index]
     known = [commit for item in [*segments, *snapshots] for commit in item.commits]
-    if not known:
+    if not known and not segments:
         return None
+    # What lies before an object was there, whatever commits it had.
+    known = known or [max(item.place for item in segments)]
     found = restorable(mirror, [*segments, *bases])
     numbers = frozenset(mirror.points[commit] for commit in found if commit <= max(known))
     times = [item.time for item in kept]
