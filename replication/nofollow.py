@@ -41,6 +41,19 @@ def open_folder(path: Path) -> int:
     return folder
 
 
+def check_path(path: Path) -> None:
+    """As root: raise OSError if links of another user lead `path` to what is not that user's. It must be there."""
+    if os.geteuid() != 0 or not hasattr(os, "O_PATH"):
+        return
+    at, strangers = _walk(path)
+    with opened(at):
+        owner = os.fstat(at).st_uid
+    if any(stranger != owner for stranger in strangers):
+        raise OSError(
+            errno.ELOOP, f"user {strangers[0]} has put a symbolic link there to what belongs to user {owner}", str(path)
+        )
+
+
 def step(folder: int, name: str) -> int:
     """A descriptor of the folder `name` of an open folder, which stays open."""
     try:

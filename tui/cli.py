@@ -40,6 +40,7 @@ Try it without any set-up: litestream-tui demo
 
 _HELP_FLAGS = ("-h", "-help", "--help")
 _SWITCH_WITH_VALUE = re.compile(r"(--?[a-z0-9-]+)=(1|t|true|0|f|false)", re.IGNORECASE)
+_VALUE_OF_A_FLAG = re.compile(r"(?<=\s)(--?[A-Za-z][\w-]*)=\S+")
 
 
 class _Parser(argparse.ArgumentParser):
@@ -54,6 +55,8 @@ class _Parser(argparse.ArgumentParser):
         self.add_argument(*_HELP_FLAGS, action="help", help="show this text")
 
     def error(self, message: str) -> NoReturn:
+        # What follows a flag that is not known may be anything, a key as well.
+        message = _VALUE_OF_A_FLAG.sub(r"\1=...", message)
         raise UsageError(f"{message}; see {self.prog} -h")
 
     def _get_option_tuples(self, option_string: str) -> list[Any]:

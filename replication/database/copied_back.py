@@ -87,14 +87,16 @@ def is_of_this_life(wal: int, index: WALIndexHeader, read: Read) -> bool:
         return False
     found: dict[int, int] = {}
     newest: dict[int, int] = {}
-    contents: dict[int, int] = {}
+    contents: dict[int, int | None] = {}
     pages_min = index.pages
     for number, frame in _frames(wal, index.page_size, 1, index.frames):
         page = _page(frame)
         pages_min = min(pages_min, _commit(frame) or pages_min)
         newest[page] = number
         if page not in contents:
-            contents[page] = hash(read((page - 1) * index.page_size, index.page_size)[1])
+            # What lies beyond the end of the file is read as zeros, and is no page that was put there.
+            there, content = read((page - 1) * index.page_size, index.page_size)
+            contents[page] = hash(content) if there else None
         if page not in found and hash(bytes(frame[FRAME_HEADER_SIZE:])) == contents[page]:
             found[page] = number
     reached = max(found.values(), default=0)

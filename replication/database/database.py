@@ -35,6 +35,7 @@ from replication.database.source_files import REPLACED, SHM_REMOVED, WRITTEN, Wr
 from replication.database.tail import Mark
 from replication.database.unwritten import is_unchanged
 from replication.errors import DatabaseError, DatabaseLockedError, LocalFileError, ReplicationError
+from replication.nofollow import check_path
 from replication.permissions import Ownership
 from replication.position import Position
 from replication.space import Disk
@@ -164,6 +165,8 @@ class Database:
         """Take the engine lock early, if the database exists; raise DatabaseLockedError if another engine has it."""
         with self._lock:
             if self._engine_lock is None and os.path.isfile(self.path):  # noqa: PTH113 (false where no look is allowed)
+                if self._status() is None:
+                    return
                 self._claim_file()
                 try:
                     if not self.meta_path.exists():
@@ -518,6 +521,8 @@ class Database:
         """The database file's status, or None, told once, while there is nothing to replicate."""
         try:
             status = self.path.stat()
+            # Whoever put a link there might make root replicate what only root may read.
+            check_path(self.path)
         except FileNotFoundError:
             what = "does not exist"
         except OSError as error:

@@ -193,12 +193,15 @@ class SourceFiles:
                 # A restart was published, so all of the life that the WAL still holds had been copied back.
                 return CopiedBack.whole(LocalFile.at(self._wal_path), mark).is_in(self._hold.read)
             if (end := last_commit_in(life_before)) is not None and end.frames:
-                left = CopiedBack.whole(life_before, end)
+                whole = left = CopiedBack.whole(life_before, end)
                 if index.attempted > index.backfilled:
                     # Some of this life may have been copied back too; those pages are read from the WAL.
-                    left = left.without_what_changed(wal.fileno(), index)
+                    left = whole.without_what_changed(wal.fileno(), index)
                 if left.pages:
                     return left.is_in(self._hold.read)
+                if whole.pages and whole.is_in(self._hold.read):
+                    # Each of its pages was written again in this life, of which nothing was copied back.
+                    return True
             return is_of_this_life(wal.fileno(), index, self._hold.read)
         return True  # without its WAL nothing goes on
 

@@ -4,6 +4,7 @@ Whether a job may do its work the lifecycle says, and nothing else does. Every c
 followed by a wake of all that had to stand still, so that no database is left unreplicated.
 """
 
+import re
 import threading
 import time
 from contextlib import suppress
@@ -36,6 +37,7 @@ DATABASE_RETRY_SECONDS_MAX = 15.0
 DATABASE_RETRY_STEPS_MAX = 64
 """More errors in a row than this make the wait no longer."""
 LET_GO_RETRY_SECONDS = 1.0
+_NUMBER = re.compile(r"\d+(\.\d+)?")
 
 
 @dataclass(slots=True)
@@ -262,7 +264,11 @@ class Worker:
         growth = 1.5 ** min(failures.count - 1, DATABASE_RETRY_STEPS_MAX)
         wait = min(DATABASE_RETRY_SECONDS_MAX, self.config.monitor_interval * growth)
         message = _words(error)
-        if message != failures.told or time.time() >= failures.told_at + ERROR_REPEAT_SECONDS:
+        # Bytes that are needed, and the like, are others each time.
+        if (
+            _NUMBER.sub("", message) != _NUMBER.sub("", failures.told)
+            or time.time() >= failures.told_at + ERROR_REPEAT_SECONDS
+        ):
             failures.told, failures.told_at = message, time.time()
             self._emit("error", "sync failed", error=message, next_try_in=f"{wait:.1f}s")
         return wait

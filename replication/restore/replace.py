@@ -17,6 +17,7 @@ from pathlib import Path
 
 from replication import space
 from replication.errors import DatabaseError, RestoreError
+from replication.nofollow import check_path
 from replication.restore.choose import Source
 from replication.restore.kept import Keeping, check_free_name, check_names, fresh_path
 from replication.restore.output import local_errors
@@ -67,6 +68,8 @@ def restore_over(
     Raises all that `restore` raises, DatabaseInUseError and DatabaseError; whatever is raised, `live` is as it was
     and replication goes on.
     """
+    with local_errors(live), suppress(FileNotFoundError):
+        check_path(live)
     real = Path(os.path.realpath(live))
     if not real.is_file():
         raise RestoreError(f"{live} is not there, so there is nothing to replace. Restore to it as to a new file.")

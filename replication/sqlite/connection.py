@@ -12,6 +12,7 @@ from urllib.parse import quote
 import apsw
 
 from replication.errors import DatabaseError
+from replication.sqlite.beside import check_beside
 from replication.sqlite.errors import sqlite_errors
 
 BUSY_TIMEOUT_MS = 1000
@@ -35,6 +36,7 @@ def connect(path: Path) -> apsw.Connection:
 
 def connect_unread(path: Path) -> apsw.Connection:
     """As `connect`, reading nothing: it opens a file as well that SQLite finds damaged."""
+    check_beside(path)
     with sqlite_errors(path):
         connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
         try:

@@ -16,6 +16,7 @@ from urllib.parse import quote
 import apsw
 
 from replication.errors import DatabaseError
+from replication.sqlite.beside import check_beside
 from replication.sqlite.checksum import FRAME_HEADER_SIZE, WAL_HEADER_SIZE
 from replication.sqlite.errors import DatabaseBusyError, sqlite_errors
 from replication.sqlite.integrity import Thoroughness, problems_of
@@ -70,6 +71,7 @@ def still(path: Path) -> Iterator[Still]:
     # SQLite would make a WAL where there is none, and leave it behind.
     is_held = wal_path.exists()
     how = "mode=ro" if is_held else "immutable=1"
+    check_beside(real)
     with sqlite_errors(path):
         connection = apsw.Connection(
             f"file:{quote(os.fsencode(real))}?{how}", flags=apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI

@@ -10,12 +10,14 @@ this process to the database: POSIX locks go when any descriptor of their file i
 
 import fcntl
 import os
+import stat
 import struct
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 from replication.errors import DatabaseError
+from replication.sqlite.beside import check_beside
 from replication.sqlite.checksum import Sums
 from replication.sqlite.format import FRAME_HEADER_SIZE, WAL_HEADER_SIZE
 
@@ -76,10 +78,16 @@ class WALIndex:
         """Open the -shm beside `database` (no link). Raises FileNotFoundError, and DatabaseError in words."""
         path = Path(f"{database}-shm")
         try:
-            return cls(path, os.open(path, os.O_RDONLY | os.O_CLOEXEC))
+            # A pipe would be waited for.
+            descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                os.close(descriptor)
+                check_beside(database)
+            return cls(path, descriptor)
         except FileNotFoundError:
             raise
         except OSError as error:
+            check_beside(database)
             raise DatabaseError(f"{path} cannot be read: {error.strerror}") from None
 
     def read(self) -> WALIndexHeader | None:

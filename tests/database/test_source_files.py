@@ -474,6 +474,33 @@ def test_promise_2_a_writer_that_dies_while_the_database_is_opened_costs_no_gene
 
 
 @pytest.mark.usefixtures("killed")
+def test_promise_2_pages_of_zeros_beyond_the_end_of_the_file_cost_no_generation(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Read beyond its end the file is all zeros, as the last page of a large blob may be that comes later."""
+    take = Hold.take
+
+    def taken(path: Path) -> Hold:
+        hold = take(path)
+        bench.app.execute("PRAGMA wal_checkpoint(PASSIVE)")
+        tear_index(path)
+        for sql in ("UPDATE t SET b = randomblob(300)", "INSERT INTO t(b) VALUES(zeroblob(3000))"):
+            bench.write(sql)
+        return hold
+
+    rows(bench, 20)
+    bench.database.checkpoint()
+    bench.commit()
+    monkeypatch.setattr(Hold, "take", taken)
+    bench.restart()
+    monkeypatch.undo()
+    bench.commit()
+    assert len(bench.reasons()) == 1
+    bench.replica().sync()
+    assert bench.restored() == bench.states[-1]
+
+
+@pytest.mark.usefixtures("killed")
 def test_promise_2_a_checkpoint_while_the_files_are_compared_costs_no_generation(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -512,6 +539,35 @@ def test_promise_2_a_database_that_became_smaller_and_was_recovered_costs_no_gen
     bench.commit()
     bench.replica().sync()
     assert bench.restored() == bench.states[-1]
+
+
+@pytest.mark.parametrize("foreign", [False, True], ids=["", "and a copy from before it is put there"])
+def test_promise_2_an_end_before_a_checkpoint_was_noted_costs_no_generation(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, foreign: bool
+) -> None:
+    """Of the WAL nothing is copied back, and it holds each page of the life before, which is what the file holds."""
+    copy = bench.folder / "copy.db"
+    bench.commit()
+    bench.database.checkpoint()
+    bench.write("UPDATE t SET b = randomblob(100)")
+    subprocess.run(["cp", bench.path, copy], check=True)
+    # From here on the program is killed before it can write down what its checkpoint did to the file.
+    monkeypatch.setattr(EngineLock, "describe", lambda lock, *values: None)
+    bench.database.checkpoint()
+    bench.write("UPDATE t SET b = randomblob(100)")
+    bench.database.sync()
+
+    def meanwhile() -> None:
+        if foreign:
+            put_in_place(copy, bench.path)
+        # SQLite's recovery forgets that nothing was copied back.
+        tear_index(bench.path)
+
+    bench.restart(meanwhile)
+    bench.commit()
+    assert bench.reasons()[1:] == [f"{WRITTEN}, while not replicating"] * foreign
+    bench.replica().sync()
+    assert bench.restored() == seen(bench)
 
 
 def test_65_537_restarts_of_the_wal_without_a_commit_cost_no_generation(bench: Bench) -> None:

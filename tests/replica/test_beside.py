@@ -298,6 +298,22 @@ def test_a_segment_arrives_while_a_validation_restores(bench: Bench, store: Gate
     assert replica.verified.outcome == "ok"
 
 
+def test_what_a_validation_finds_of_a_generation_that_was_left_meanwhile_begins_no_other(
+    bench: Bench, store: GatedStorage
+) -> None:
+    replica = begun(bench)
+    with beside(store, lambda: replica.verify(threading.Event()), "get", "/snapshots/"):
+        bench.database.request_generation("asked for")
+        arrives(bench, replica)
+        damaged = next(name for name in store.names() if "/wal/" in name and bench.database.generations[-1] not in name)
+        store.replace(damaged, store.read(damaged)[:-1])
+    assert replica.verified is not None
+    assert replica.verified.outcome == "failed"
+    bench.settle()
+    assert bench.reasons() == ["no generation exists", "asked for"]
+    assert bench.restored() == bench.states[-1]
+
+
 def test_a_segment_that_is_stored_while_the_place_is_listed_is_no_loss_and_is_not_forgotten(
     bench: Bench, store: GatedStorage
 ) -> None:

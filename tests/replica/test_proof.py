@@ -135,15 +135,21 @@ def test_promise_9_where_the_rule_removed_wal_as_well_a_generation_begins(settle
     assert settled.restored() == settled.app.sha256()
 
 
-def test_a_loss_in_an_old_generation_is_mended_by_the_one_that_has_begun(settled: Bench) -> None:
-    """Its first snapshot is about to come: another generation would be one for nothing."""
+@pytest.mark.parametrize("lost", ["all of it", "its first segment"])
+def test_a_loss_in_an_old_generation_is_mended_by_the_one_that_has_begun(settled: Bench, lost: str) -> None:
+    """Its first snapshot is about to come: another generation, or another snapshot, would be one for nothing."""
     storage = settled.storages["a"]
-    storage.delete(storage.names())
+    names = storage.names()
+    storage.delete(names if lost == "all of it" else [next(name for name in names if "/wal/" in name)])
     settled.database.request_generation("asked for")
     settled.commit()
     settled.replica().enforce_retention(60.0, settled.clock.now)
+    # At once, and not with the next commit.
+    assert settled.restored() == settled.app.sha256()
     settled.settle()
     assert settled.reasons() == ["no generation exists", "asked for"]
+    snapshots = [name for name in storage.names() if "/snapshots/" in name]
+    assert len([name for name in snapshots if settled.database.generations[-1] in name]) == 1
     assert settled.restored() == settled.app.sha256()
 
 

@@ -11,6 +11,7 @@ from replication.errors import (
     CorruptObjectError,
     NoRestorePointError,
     ReplicaGapError,
+    ReplicationError,
     StorageError,
 )
 from replication.position import Position
@@ -104,6 +105,24 @@ def test_notes_in_a_ring_end_in_an_answer() -> None:
     add(storage, OLD, 1, timedelta(0), previous=NEW)
     add(storage, NEW, 2, DAY, previous=OLD)
     assert chosen(storage) == NEW
+
+
+def test_promise_3_of_two_copies_that_name_each_other_salts_and_counters_prove_nothing() -> None:
+    """Each has met the other in a place of its own; the one that wrote last had fewer commits and restarts."""
+    storage = MemoryStorage()
+    add(storage, OLD, 9, timedelta(0), previous=NEW)
+    add(storage, NEW, 2, DAY, previous=OLD)
+    times = {item.name: item.modified for item in storage.list("")}
+    for generation, salt in ((OLD, 10), (NEW, 7)):
+        for number in range(2):
+            name = segment_name(Position(generation, number, 0))
+            wal = WALHeader(False, 4096, 1, salt + number, salt, (0, 0)).pack()
+            storage.replace(name, b"".join(container.compress([wal])), times[name])
+    assert chosen(storage) == NEW
+    for name in storage.names():
+        storage.replace(name, storage.read(name), BEGAN)
+    with pytest.raises(NoRestorePointError, match=f"-generation: {NEW} .*{OLD}"):
+        chosen(storage)
 
 
 def test_litestream_goes_by_time_and_counter() -> None:
@@ -294,6 +313,25 @@ def test_promise_3_no_replica_takes_over_that_is_behind(history: History, tmp_pa
     assert list(tmp_path.iterdir()) == []
     result = restore(sources[1:], tmp_path / "out", RestoreOptions(backoff=Backoff(base_seconds=0)))
     assert result.replica == "behind"
+
+
+@pytest.mark.parametrize("first", ["near", "far"])
+def test_promise_3_an_index_that_no_replica_has_is_not_the_one_before_it(
+    history: History, tmp_path: Path, first: str
+) -> None:
+    """One replica went away before it, and the other began after it."""
+    near, far = MemoryStorage(), MemoryStorage()
+    publish(history, near, noted=True)
+    near.delete([name for name in near.names() if "/wal/" in name and "/wal/00000000_" not in name])
+    ReplicaBuilder(far, GENERATION, BEGAN + DAY).noted_snapshot(history.commits[-1], 4096, begins=1)
+    sources = [Source("near", ReplicaClient(near)), Source("far", ReplicaClient(far))]
+    sources.sort(key=lambda source: source.name != first)
+    with pytest.raises(ReplicationError, match=r"has no index 00000001.*|00000001_00000000.wal.lz4 is not in the"):
+        restore(sources, tmp_path / "out.db", RestoreOptions(AtIndex(1), GENERATION))
+    assert list(tmp_path.iterdir()) == []
+    for index, right in ((0, history.commits[len(history.ends(0)) - 1]), (2, history.commits[-1])):
+        result = restore(sources, tmp_path / f"{index}.db", RestoreOptions(AtIndex(index), GENERATION))
+        assert (result.position, sha(tmp_path / f"{index}.db")) == (right.at(), right.sha)
 
 
 @pytest.mark.parametrize("mark", [True, False], ids=["an end mark after it", "nothing after it"])

@@ -38,6 +38,8 @@ COMMANDS = [
     ["wal", "-generation", "{url}", "file:///tmp/nothing"],
     ["restore", "-o", "/nowhere/x", "-generation", "{url}", "file:///tmp/nothing"],
     ["restore", "-o", "/nowhere/x", "-index", "{url}", "file:///tmp/nothing"],
+    ["restore", "-bogus={url}", "file:///tmp/nothing"],
+    ["replicate", "--secret-access-key={url}", "{db}"],
     ["restore", "-o", "/nowhere/x", "-timestamp", "{url}", "file:///tmp/nothing"],
     ["restore", "-o", "/nowhere/x", "-position", "{url}", "file:///tmp/nothing"],
     ["restore", "-o", "/nowhere/x", "-parallelism", "{url}", "file:///tmp/nothing"],

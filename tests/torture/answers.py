@@ -92,6 +92,9 @@ def judge(mirrors: Mapping[str, Mirror], oracle: Oracle, request: Request) -> Ve
                 unclear = "a generation whose beginning is not there"
     if isinstance(request.target, AtIndex) and request.target.index > max(indexes, default=-1):
         return Verdict(frozenset(), "no such index")
+    if isinstance(request.target, AtIndex) and request.target.index not in indexes:
+        # It was left before a replica began that holds later ones, or removed: what came before it is not its end.
+        return Verdict(frozenset(), "an index of which nothing is there")
     left = [item for item in evidence if not _is_over(item, evidence)] or evidence
     unknown = [item for item in left if item.newest == UNKNOWN and not _is_elsewhere(item, left)]
     # Nothing is given that may be older than what nobody can bring back.

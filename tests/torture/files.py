@@ -125,6 +125,7 @@ class Files(Application):
         if not self._is_all_in_the_file():
             return
         self.close_application()
+        before = self.path.stat().st_mtime_ns
         other = self.folder / "linked.db"
         os.link(self.path, other)
         crew = self.crews["left"]
@@ -138,7 +139,8 @@ class Files(Application):
         crew.close("other")
         for name in ("", "-wal", "-shm"):
             other.with_name(f"linked.db{name}").unlink(missing_ok=True)
-        self._make_it_newer(self.path.stat().st_mtime_ns)
+        # The one before may lie ahead, by the last time that a step like this one made it newer.
+        self._make_it_newer(max(before, self.path.stat().st_mtime_ns))
         self.counts["databases used by another name"] += 1
         self.tell(sha)
         self.stale = True

@@ -293,8 +293,12 @@ class History(Files):
         self.sync([])
 
     def while_linked(self) -> None:
-        """Its other name is seen and told of, and nothing ends."""
-        if self.database is not None:
+        """Its other name is seen and told of, and nothing ends.
+
+        Not where a generation was asked for: to begin it the engine lets go, and nobody is left whose index knows that
+        all in the WAL was copied back. Then SQLite would lay that over what the other name brings into the file.
+        """
+        if self.database is not None and not (self.holding and self.database._wanted_generation):
             syncs = self.counts["syncs"]
             self.sync([])
             if self.counts["syncs"] > syncs:
