@@ -20,6 +20,7 @@ from replication.nofollow import opened
 from replication.permissions import Ownership
 from replication.position import is_generation
 from replication.sqlite.format import FRAME_HEADER_SIZE, WAL_HEADER_SIZE
+from replication.sqlite.wal import WALHeader
 from replication.steps import reached
 from replication.storage.names import parse_shadow
 
@@ -101,13 +102,17 @@ class ShadowWAL:
         except FileNotFoundError:
             return 0
 
-    def frame_mark(self, generation: str, index: int, end: int, page_size: int) -> str:
-        """Salts and checksum, in hex, of the frame that ends at `end`: they prove all before it. "" if none does."""
-        start = end - page_size - FRAME_HEADER_SIZE
-        with _local_errors(self.meta_path), suppress(FileNotFoundError):
-            if start >= WAL_HEADER_SIZE:
+    def frame_mark(self, generation: str, index: int, end: int, page_size: int = 0) -> str:
+        """Salts and checksum, in hex, of the frame that ends at `end`: they prove all before it. "" if none does.
+
+        Without a page size it is the file's own, which in an older generation may be another than now.
+        """
+        with _local_errors(self.meta_path), suppress(FileNotFoundError, ValueError):
+            if end > WAL_HEADER_SIZE:
                 with self.file(generation, index).opened() as file:
-                    return os.pread(file, 16, start + 8).hex()
+                    size = page_size or WALHeader.parse(os.pread(file, WAL_HEADER_SIZE, 0)).page_size
+                    start = end - size - FRAME_HEADER_SIZE
+                    return os.pread(file, 16, start + 8).hex() if start >= WAL_HEADER_SIZE else ""
         return ""
 
     def append(self, generation: str, index: int) -> "Append":

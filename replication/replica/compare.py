@@ -47,7 +47,8 @@ def compare(
     if end == 0:
         reason = f"replica {name} is at index {start.index:08x}, of which no shadow wal is left"
         indexes = database.shadow.indexes(start.generation)
-        if indexes and start.index > indexes[-1]:
+        if not indexes or start.index > indexes[-1]:
+            # Where nothing is here of a generation it was left before its first commit, or somebody removed what was.
             raise diverged(client, segment_name(start), reason)
         raise DivergedError(reason)
     if start.offset > end:

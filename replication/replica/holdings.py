@@ -23,7 +23,8 @@ class Holdings:
     """What a replica holds of one generation, snapshots by index, segments by (index, offset).
 
     `offsets` has, by index, where the commit of a snapshot ends, as its note tells. `before` are generations that the
-    notes name as older. `damaged` are snapshots that nothing can be restored from: their notes are wrong.
+    notes name as older, `beside` those of them that somebody else may go on with. `damaged` are snapshots that nothing
+    can be restored from: their notes are wrong.
     """
 
     generation: str
@@ -32,6 +33,7 @@ class Holdings:
     offsets: Mapping[int, int] = field(default_factory=dict)
     before: frozenset[str] = frozenset()
     damaged: Sequence[SnapshotInfo] = ()
+    beside: frozenset[str] = frozenset()
 
     @property
     def times(self) -> list[datetime]:
@@ -62,16 +64,18 @@ class Holdings:
             self.offsets,
             self.before,
             [item for item in self.damaged if item.name not in names],
+            self.beside,
         )
 
 
 @dataclass(frozen=True, slots=True)
 class _Noted:
-    """What is remembered of a snapshot: its size and place, and the generations before its own."""
+    """What is remembered of a snapshot: its size and place, and the generations before and beside its own."""
 
     size: int
-    offset: int | None
-    before: frozenset[str]
+    offset: int | None = None
+    before: frozenset[str] = frozenset()
+    beside: frozenset[str] = frozenset()
     damaged: bool = False
 
 
@@ -96,15 +100,18 @@ class HoldingsReader:
         damaged: list[SnapshotInfo] = []
         offsets: dict[int, int] = {}
         before: set[str] = set()
+        beside: set[str] = set()
         for item in snapshots:
             noted = self._note(item)
             if noted is None:
                 continue
             (damaged if noted.damaged else whole).append(item)
             before |= noted.before
+            beside |= noted.beside
             if noted.offset is not None:
                 offsets[item.index] = noted.offset
-        return Holdings(generation, whole, segments, offsets, frozenset(before - {generation}), damaged)
+        known = frozenset(before - {generation})
+        return Holdings(generation, whole, segments, offsets, known, damaged, frozenset(beside - {generation}))
 
     def _note(self, info: SnapshotInfo) -> _Noted | None:
         """What the note of a snapshot says; None if the snapshot is gone by now."""
@@ -113,7 +120,7 @@ class HoldingsReader:
             try:
                 known = _read(info, self._client.read_note(info.name))
             except CorruptObjectError:
-                known = _Noted(info.size, None, frozenset(), damaged=True)
+                known = _Noted(info.size, damaged=True)
             except ObjectNotFoundError:
                 return None
             self._noted[info.name] = known
@@ -122,7 +129,7 @@ class HoldingsReader:
 
 def _read(info: SnapshotInfo, note: Note | None) -> _Noted:
     if note is None:
-        return _Noted(info.size, None, frozenset())
+        return _Noted(info.size)
     offset: int | None = None
     try:
         position = Position.parse(str(note.get("position")))
@@ -133,4 +140,4 @@ def _read(info: SnapshotInfo, note: Note | None) -> _Noted:
             raise CorruptObjectError(info.name, f"its note says that it is the snapshot of {position}")
         offset = position.offset
     before = {str(note.get("previous", "")), *str(note.get("earlier", "")).split()} - {""}
-    return _Noted(info.size, offset, frozenset(before))
+    return _Noted(info.size, offset, frozenset(before), frozenset(str(note.get("beside", "")).split()))

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from replication.database.database import Emit
 from replication.errors import CorruptObjectError, NotListedError, ObjectNotFoundError
 from replication.position import Position
+from replication.replica.compare import diverged
 from replication.replica.holdings import Holdings, HoldingsReader
 from replication.replica.proof import Expected, Proof, prove
 from replication.replica.retention import expired, lost_of_window, snapshot_needed
@@ -74,12 +75,14 @@ class Keeping:
         """Say whether the newest position is restorable; None if the listing is late, which the next look will tell.
 
         With `removed_by_rule` somebody else is expected to remove what is old. Raises StorageError, also if listings
-        stay late.
+        stay late; DivergedError if another program's WAL is in the place of what was sent.
         """
         listed = next((held for held in holdings if held.generation == position.generation), None)
         held = listed or Holdings(position.generation, (), ())
         for lost in self._succession.look(held):
             self.expected.segment(lost)
+        if name := self._succession.foreign:
+            raise diverged(self._client, name, f"replica {self._name} holds other WAL than what was sent there")
         proof = prove(held, position, self.expected)
         # None of them may be there: one that is says that this listing is late.
         asked = list(dict.fromkeys([*proof.missing[:PROBES_MAX], *proof.absent[:PROBES_MAX]]))

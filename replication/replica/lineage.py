@@ -6,6 +6,9 @@ snapshots of the generation repeat that, since retention removes the first one.
 
 One that is there, is not of our line, and came from a generation of ours, shows that the history was copied: whoever
 wrote it may be alive, so that ours is not simply the newer. It is noted as beside ours, too.
+
+A generation that was left where an index begins has no end mark there. Where it was left is noted instead: a copy that
+goes on with it meets nothing, and a restore sees by that note that one did.
 """
 
 from collections.abc import Sequence
@@ -13,46 +16,53 @@ from datetime import UTC, datetime
 
 from replication.database.origin import EARLIER_MAX, Origin
 from replication.errors import CorruptObjectError, ObjectNotFoundError
+from replication.position import Position
 from replication.storage.container import Note
 from replication.storage.names import SnapshotInfo
 from replication.storage.replica_client import ReplicaClient
 
+LEFT_MAX = 8
+"""Generations of which a note says where they were left."""
 BESIDE_MAX = 8
 """Generations of others that a note names; it has a limit of its own."""
 _NEVER = datetime.min.replace(tzinfo=UTC)
 
 
-def lineage(client: ReplicaClient, origin: Origin) -> dict[str, str | int]:
+def lineage(client: ReplicaClient, origin: Origin, left: Position | None) -> dict[str, str | int]:
     """What a snapshot notes of the generations before that of `origin`. Raises StorageError.
 
-    `begins` says that nothing of the generation was at this place before it.
+    `begins` says that nothing of the generation was at this place before it, `left` where an older one was left here.
     """
     existing = client.snapshots(origin.generation)
-    noted, beside = _noted(client, existing)
+    noted, beside, lefts = _noted(client, existing)
     begins = not existing and not client.segments(origin.generation)
     if noted is None:
         noted = _at_the_place(client, origin)
         beside = _parted(client, origin, noted)
+        lefts = _noted(client, client.snapshots(origin.previous))[2] if origin.previous else []
+    if left is not None and not left.offset:
+        lefts = [str(left), *lefts]
     known = [origin.previous, *origin.earlier, *noted]
     ordered = [name for name in dict.fromkeys(known) if name and name != origin.generation]
     found: dict[str, str | int] = {
         "previous": ordered[0] if ordered else "",
         "earlier": " ".join(ordered[1 : 1 + EARLIER_MAX]),
         **({"beside": " ".join(beside)} if beside else {}),
+        **({"lefts": " ".join(list(dict.fromkeys(lefts))[:LEFT_MAX])} if lefts else {}),
     }
     return {**found, "begins": 1} if begins else found
 
 
-def _noted(client: ReplicaClient, snapshots: Sequence[SnapshotInfo]) -> tuple[list[str] | None, list[str]]:
-    """What the newest of these snapshots that is ours names as older, and as beside; None and nothing without one."""
+def _noted(client: ReplicaClient, snapshots: Sequence[SnapshotInfo]) -> tuple[list[str] | None, list[str], list[str]]:
+    """What the newest of these snapshots that is ours names as older, as beside, and as left; None without one."""
     for item in reversed(snapshots):
         try:
             note = client.read_note(item.name)
         except (CorruptObjectError, ObjectNotFoundError):
             continue
         if note is not None:
-            return _older(note), str(note.get("beside", "")).split()
-    return None, []
+            return _older(note), str(note.get("beside", "")).split(), str(note.get("lefts", "")).split()
+    return None, [], []
 
 
 def _older(note: Note) -> list[str]:

@@ -2,9 +2,12 @@
 
 A listing says where segments begin and not where they end, so a hole inside an index does not show in it. Whoever
 writes goes on counting from the object that its own follows. Where that one has no number, as Litestream's, counting
-begins anew, and the number says where.
+begins anew, and the number says where. Each counting has a sign of its own: where a copy of the program began anew in a
+place that somebody had emptied, its numbers may fit those of the first one, and its objects do not.
 """
 
+import re
+import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
@@ -13,14 +16,24 @@ from replication.replica.holdings import Place
 
 _NTH_LIMIT = 1 << 62
 _INDEX_LIMIT = 1 << 32
+_RUN = re.compile(r"[0-9a-f]{8}")
 
 
 @dataclass(frozen=True, slots=True)
 class Number:
-    """So many objects lie before this one, from the place `first` on; from the beginning of the generation if None."""
+    """So many objects lie before this one, from the place `first` on; from the beginning of the generation if None.
+
+    `run` is the sign of its counting, "" in what earlier versions wrote.
+    """
 
     nth: int = 0
     first: Place | None = None
+    run: str = ""
+
+    @classmethod
+    def beginning(cls, first: Place | None = None) -> "Number":
+        """The first of a counting that begins now."""
+        return cls(0, first, secrets.token_hex(4))
 
     @property
     def following(self) -> "Number":
@@ -29,9 +42,10 @@ class Number:
 
     def note(self) -> dict[str, str | int]:
         """What a note says of it."""
-        if self.first is None:
-            return {"nth": self.nth}
-        return {"nth": self.nth, "nth_from": "{:08x}:{}".format(*self.first)}
+        found: dict[str, str | int] = {"nth": self.nth}
+        if self.first is not None:
+            found["nth_from"] = "{:08x}:{}".format(*self.first)
+        return found | ({"nth_run": self.run} if self.run else {})
 
 
 def noted(note: Mapping[str, str | int] | None) -> Number | None:
@@ -39,8 +53,10 @@ def noted(note: Mapping[str, str | int] | None) -> Number | None:
     nth, first = (note or {}).get("nth"), (note or {}).get("nth_from", "")
     if not isinstance(nth, int) or isinstance(nth, bool) or not 0 <= nth < _NTH_LIMIT or not isinstance(first, str):
         return None
+    said = (note or {}).get("nth_run")
+    run = said if isinstance(said, str) and _RUN.fullmatch(said) else ""
     if not first:
-        return Number(nth)
+        return Number(nth, None, run)
     index, _, offset = first.partition(":")
     try:
         place = (int(index, 16), int(offset))
@@ -48,4 +64,4 @@ def noted(note: Mapping[str, str | int] | None) -> Number | None:
         return None
     if not (0 <= place[0] < _INDEX_LIMIT and 0 <= place[1] < OFFSET_LIMIT_BYTES):
         return None
-    return Number(nth, place)
+    return Number(nth, place, run)

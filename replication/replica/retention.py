@@ -8,6 +8,7 @@ had written to it for a while. The generation in use is never removed.
 
 Times are those of the store. Within a generation they never go back: what comes later in the WAL was written later.
 Which generation came after which is told by notes, and by times only where no note tells and they leave no doubt.
+One that a copy of the database went on with took the place of none of ours.
 """
 
 from bisect import bisect_right
@@ -173,12 +174,14 @@ def _lost(held: Holdings, left: Holdings, begin: datetime, is_over: bool) -> Pla
 
 
 def _is_over(held: Holdings, holdings: Sequence[Holdings], begin: datetime) -> bool:
-    """True if another generation had taken the place of this one when the window began."""
-    return any(
-        _follows(other, held) and any(item.created <= begin for item in other.snapshots)
-        for other in holdings
-        if other.generation != held.generation
-    )
+    """True if another generation had taken the place of this one when the window began.
+
+    Where two programs went on with it, each with a copy, both must have: to one of them it was the newest until then.
+    """
+    later = [other for other in holdings if other.generation != held.generation and _follows(other, held)]
+    begun = [other for other in later if any(item.created <= begin for item in other.snapshots)]
+    copies = {name for other in later if other not in begun for name in other.beside}
+    return any(other.generation not in copies for other in begun)
 
 
 def _follows(late: Holdings, early: Holdings) -> bool:

@@ -60,6 +60,8 @@ class Sender(ABC):
         """That of the object that begins at `position`; None if counting begins with it."""
         self._met: Note | None = None
         """The note of what was there already, under a name that was to be written."""
+        self._left_at: Position | None = None
+        """Where an older generation was left here last, whole."""
         self.begins = ""
         """A generation that begins here with a large snapshot, which is left to whoever has the time: until it is
         stored none of its WAL is sent."""
@@ -185,6 +187,8 @@ class Sender(ABC):
         except DivergedError as found:
             # Another one begins here as it is.
             self._others.tell(found, self.position)
+        # What its snapshot holds more than this was there, and is gone.
+        self._left_at = end if not self._floor else None
         self._emit("info", "old generation is whole in the replica", generation=old)
         reached("replica: old generation whole")
         self.position = None
@@ -318,13 +322,18 @@ class Sender(ABC):
             before = size(position.generation, position.index - 1) if position.index else 0
             if before:
                 note["previous"] = str(Position(position.generation, position.index - 1, before))
+                # The WAL of a copy may end there as well.
+                mark = self._database.shadow.frame_mark(position.generation, position.index - 1, before)
+                note |= {"frame": mark} if mark else {}
         return note
 
     # -- numbers: what tells that an object is missing between two others ------------------------------------------
 
     def _number_at(self, position: Position) -> Number:
         """The number of what is to be written at `position`."""
-        return self._number or Number(0, (position.index, position.offset))
+        if self._number is None:
+            self._number = Number.beginning((position.index, position.offset))
+        return self._number
 
     def _number_after_met(self) -> Number | None:
         number = noted(self._met)

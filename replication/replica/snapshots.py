@@ -238,7 +238,7 @@ class Snapshots(LeftBehind):
             "mode": mode_beside(self._database.path) & 0o777,
             "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
             "reason": origin.reason,
-            **lineage(self.client, origin),
+            **lineage(self.client, origin, self._left_at),
         }
         if self._problems:
             note["check"] = soundness.noted(self._problems)
@@ -300,7 +300,7 @@ class Snapshots(LeftBehind):
         self._stored(position, stored, meter)
         self.position = replace(position, offset=0)
         self._floor = position.offset
-        self._number = Number()
+        self._number = Number.beginning()
         self.begins = ""
         self.unproven = True
         if self.left is not None:

@@ -3,8 +3,9 @@
 What an earlier run stored is not remembered, and a hole that a mount left by losing a rename it had acknowledged shows
 in no listing: that tells where segments begin and not where they end. The objects' numbers tell it, in two small reads
 for all of them; with a hole, so many more as it takes to find it by halves. What has no number (Litestream's, and of
-earlier versions) is measured, object by object. A hole is only told where two objects were found not to meet. So many
-requests and bytes a look; the next one goes on from there.
+earlier versions) is measured, object by object. A hole is only told where two objects were found not to meet. Two that
+meet may be of two programs all the same, each with a copy of the database: then one was counted after another object
+than the one that is there. So many requests and bytes a look; the next one goes on from there.
 """
 
 from bisect import bisect_left, bisect_right
@@ -47,6 +48,8 @@ class Succession:
         self._told: set[Position] = set()
         self._snapshots: set[int] = set()
         self._reads = self._bytes = 0
+        self.foreign = ""
+        """An object in the place of the one that what follows was written behind, or nothing."""
 
     def look(self, held: Holdings) -> list[Position]:
         """Where something is missing that a restore from the oldest snapshot needs. Each hole is told once.
@@ -83,13 +86,17 @@ class Succession:
         number = self._number(row[last])
         first = 0 if number is None or number.first is None else bisect_left(row, number.first, key=_place)
         if number is not None and number.nth and first < last:
-            begin = Number(0, number.first) if _place(row[first]) == number.first else self._number(row[first])
-            if begin is not None and begin.first == number.first:
+            begin = self._number(row[first])
+            if begin is not None and (begin.first, begin.run) == (number.first, number.run):
                 self._count(row, first, last, begin.nth, number, found)
                 return first
         # A replica that was left behind begins anew with a snapshot: what lies between is lost, and was told.
         if number is None or number.nth or row[last].index not in self._snapshots:
+            holes = len(found)
             self._meet(row[last - 1], row[last], found)
+            before = self._number(row[last - 1])
+            if len(found) == holes and number is not None and number.nth and before and before.run != number.run:
+                self.foreign = row[last - 1].name
         return last - 1
 
     def _count(
@@ -101,6 +108,8 @@ class Succession:
             while after - before > 1:
                 middle = (before + after) // 2
                 between = self._number(row[middle])
+                if between is not None and between.run != number.run:
+                    between = None
                 if between is not None and between.nth - nth == middle - first:
                     before = middle
                 else:

@@ -4,6 +4,7 @@ Reading it costs two listings and one small read a snapshot. Which of it is used
 """
 
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -30,7 +31,8 @@ class SnapshotNote:
     `mode` has the permission bits of the source or is None; `previous` is the generation before or "", and
     `earlier` are some before that one. `beside` are those of them that another program was seen to go on with.
     `begins` if nothing of the generation was in the replica before. `problems` are what SQLite's check was known to
-    find in the source then.
+    find in the source then. `lefts` is where older generations were left that have no end mark. `frame` is the mark of
+    the last frame that it holds (signs.py), or "".
     """
 
     position: Position
@@ -44,6 +46,8 @@ class SnapshotNote:
     beside: tuple[str, ...] = ()
     begins: bool = False
     problems: tuple[str, ...] = ()
+    lefts: tuple[Position, ...] = ()
+    frame: str = ""
 
     @property
     def before(self) -> set[str]:
@@ -151,7 +155,18 @@ def parse_note(note: Note | None, info: SnapshotInfo) -> SnapshotNote | None:
         beside=tuple(str(note.get("beside", "")).split()),
         begins=bool(note.get("begins")),
         problems=tuple(str(note.get("check", "")).splitlines()),
+        lefts=_positions(str(note.get("lefts", ""))),
+        frame=str(note.get("frame", "")),
     )
+
+
+def _positions(words: str) -> tuple[Position, ...]:
+    """Those of these words that are positions."""
+    found: list[Position] = []
+    for word in words.split():
+        with suppress(ValueError):
+            found.append(Position.parse(word))
+    return tuple(found)
 
 
 def is_frame_end(offset: int, page_size: int) -> bool:

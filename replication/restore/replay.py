@@ -16,6 +16,7 @@ from replication.position import Position
 from replication.restore.apply import DatabaseFile
 from replication.restore.plan import Plan, gap_words
 from replication.restore.run import Run
+from replication.restore.signs import check_mark, mark_of, noted_mark, noted_position
 from replication.sqlite.checksum import WAL_HEADER_SIZE, Sums
 from replication.sqlite.wal import Frames, WALHeader, frames_in, salt_steps
 from replication.storage.container import Note
@@ -30,7 +31,7 @@ class _Index:
     """One WAL index while it is read. Offsets are in bytes of the WAL, as positions have them.
 
     `end` is how far it was read, `committed` the end of its last commit that counts, `written` how far it is
-    in the file; `waiting` has the runs with frames that are not written yet.
+    in the file, `mark` that of the last frame read; `waiting` has the runs with frames that are not written yet.
     """
 
     number: int
@@ -40,6 +41,7 @@ class _Index:
     committed: int = 0
     written: int = WAL_HEADER_SIZE
     pages: int = 0
+    mark: str = ""
     waiting: list[Run] = field(default_factory=list)
 
 
@@ -110,7 +112,7 @@ class Replay:
         if following.index == index:
             missing = Position(generation, index, end)
         else:
-            before = _noted(note, "previous")
+            before = noted_position(note, "previous")
             expected = before.offset if before is not None and before.index == index else 0
             if (following.index, following.offset) == (index + 1, 0) and expected <= max(end, WAL_HEADER_SIZE):
                 return
@@ -138,8 +140,9 @@ class Replay:
         """
         index = self._place(run)
         for start, frames in _blocks(run, index):
+            self._check_snapshot(index, start, frames)
             self._note_commits(index, start, frames)
-            index.sums = frames.sums
+            index.sums, index.mark = frames.sums, mark_of(frames, frames.count - 1)
             index.end = start + frames.count * index.header.frame_size
         index.end = max(index.end, WAL_HEADER_SIZE)
         self.settled = self.reached
@@ -198,18 +201,27 @@ class Replay:
     def _check_sealed(self, index: _Index, following: Run) -> None:
         """The end of an index must be a commit, and where the note of the next index says."""
         generation = following.info.generation
-        expected = _noted(following.note, "previous")
+        expected = noted_position(following.note, "previous")
         known = expected is not None and (expected.generation, expected.index) == (generation, index.number)
         if known and expected is not None and max(expected.offset, WAL_HEADER_SIZE) < index.end:
             raise CorruptObjectError(
                 following.info.name,
                 f"its note says that the index before it ends at {expected}, not at {index.end}",
             )
+        if known and expected is not None and expected.offset == index.end:
+            check_mark(following.info.name, noted_mark(following.note), index.mark)
         short = known and expected is not None and expected.offset > max(index.end, WAL_HEADER_SIZE)
         torn = index.end > max(index.committed, WAL_HEADER_SIZE)
         behind = (self._plan.start.index, self._plan.start.offset) > (index.number, index.end)
         if short or torn or behind:
             raise ReplicaGapError(gap_words(Position(generation, index.number, index.end), self.reached))
+
+    def _check_snapshot(self, index: _Index, start: int, frames: Frames) -> None:
+        """The snapshot must hold the commit that its WAL has there: else it is of another database."""
+        held, note = self._plan.start, self._plan.snapshot.note
+        row = (held.offset - start) // index.header.frame_size - 1
+        if note is not None and held.index == index.number and 0 <= row < frames.count:
+            check_mark(self._plan.snapshot.info.name, note.frame, mark_of(frames, row))
 
     def _check_salts(self, before: WALHeader, header: WALHeader, run: Run) -> None:
         """The WAL must come after that of the index before: else it belongs to another place, or another database.
@@ -218,7 +230,7 @@ class Replay:
         number of times in between, with nothing in it. Only the same WAL again is impossible.
         """
         info = run.info
-        previous = _noted(run.note, "previous")
+        previous = noted_position(run.note, "previous")
         if previous is not None and header.salt1 != before.salt1 and header.salts not in self._salts:
             return
         steps = salt_steps(before, header)
@@ -290,20 +302,12 @@ class Replay:
 
 def _check_note(info: SegmentInfo, note: Note | None) -> None:
     """What the first segment of an index says of its place must be true."""
-    here = _noted(note, "position")
+    here = noted_position(note, "position")
     if here is not None and here != info.position:
         raise CorruptObjectError(info.name, f"its note says that it is the segment of {here}")
-    before = _noted(note, "previous")
+    before = noted_position(note, "previous")
     if before is not None and (before.generation, before.index + 1) != (info.generation, info.index):
         raise CorruptObjectError(info.name, f"its note says that it follows {before}")
-
-
-def _noted(note: Note | None, key: str) -> Position | None:
-    """A position in a note; None if there is none that can be read."""
-    try:
-        return Position.parse(str(note.get(key))) if note is not None else None
-    except ValueError:
-        return None
 
 
 def _blocks(run: Run, index: _Index) -> Iterator[tuple[int, Frames]]:

@@ -8,11 +8,12 @@ import os
 import random
 from collections.abc import Iterator
 from contextlib import suppress
+from datetime import timedelta
 
 import pytest
 
 from replication.database.source_files import WRITTEN
-from replication.errors import NoRestorePointError, StorageError
+from replication.errors import CorruptObjectError, NoRestorePointError, StorageError
 from replication.replica.disowned import disowned
 from replication.replica.writer import Writer
 from replication.storage import container
@@ -264,6 +265,110 @@ def test_retention_leaves_what_another_goes_on_with(original: Bench, benches: li
     assert [name for name in original.storages["a"].names() if original.database.generations[-1] in name] == held
 
 
+def update(bench: Bench, row: int) -> None:
+    """A commit of one frame, as long as any other of them; the replica gets it."""
+    bench.write(f"UPDATE t SET b=randomblob(800) WHERE a={row}")
+    bench.database.sync()
+    bench.replica().sync()
+
+
+@pytest.fixture
+def wide(bench: Bench) -> Bench:
+    """A database of which each row has a page of its own."""
+    bench.replica()
+    for _ in range(8):
+        bench.commit(800)
+    bench.settle()
+    bench.database.checkpoint()
+    update(bench, 1)
+    return bench
+
+
+def test_promise_8_an_index_does_not_go_on_from_that_of_a_copy(wide: Bench, benches: list[Bench]) -> None:
+    """Somebody emptied the place, a copy began the history there again, and the first one's next index fits by length.
+
+    To be of one length is no more than chance.
+    """
+    clone = wide.clone(False)
+    benches.append(clone)
+    store = wide.storages["a"]
+    update(wide, 3)
+    store.delete(store.names())
+    update(clone, 3)
+    assert clone.database.position == wide.database.position, "so that only the frames tell one from the other"
+    wide.database.checkpoint()
+    update(wide, 5)
+    for position in (None, wide.database.position):
+        with pytest.raises(CorruptObjectError, match="two programs have written this replica"):
+            wide.restored("a", position)
+    assert wide.restored("a", clone.database.position) == clone.app.sha256()
+
+
+@pytest.mark.parametrize("rows", [(2, 3), (2, 3, 4)], ids=["as long", "longer"])
+def test_promise_9_what_is_written_behind_wal_of_a_copy_is_not_called_restorable(
+    bench: Bench, benches: list[Bench], rows: tuple[int, ...]
+) -> None:
+    """The numbers of both fit together, and a restore would refuse what is there, or find a hole in it."""
+    bench.replica()
+    for _ in range(8):
+        bench.commit(800)
+    bench.settle()
+    clone = bench.clone(False)
+    benches.append(clone)
+    for row in rows:
+        bench.write(f"UPDATE t SET b=randomblob(800) WHERE a={row}")
+    bench.settle()
+    store = bench.storages["a"]
+    store.delete(store.names())
+    clone.settle()
+    clone.write("UPDATE t SET b=randomblob(800) WHERE a=2")
+    update(clone, 3)
+    assert (clone.database.position == bench.database.position) == (len(rows) == 2)
+    bench.database.checkpoint()
+    update(bench, 5)
+    for _ in range(2):
+        bench.replica().enforce_retention(0.0, bench.clock.now)
+        bench.settle()
+    assert bench.replica().standing.proven
+    assert bench.restored("a", bench.database.position) == bench.app.sha256()
+
+
+def test_promise_8_a_snapshot_is_not_gone_on_from_with_wal_of_a_copy(wide: Bench, benches: list[Bench]) -> None:
+    """What two wrote, each to a place of its own, was put together by somebody: a snapshot of one, WAL of the other."""
+    clone = wide.clone(False)
+    benches.append(clone)
+    store = wide.storages["a"]
+    update(wide, 3)
+    update(wide, 5)
+    theirs = {name: store.read(name) for name in store.names() if "/wal/00000001" in name}
+    store.delete(store.names())
+    update(clone, 3)
+    store.delete([name for name in store.names() if "/wal/" in name])
+    for name, data in theirs.items():
+        store.put(name, [data])
+    with pytest.raises(CorruptObjectError, match="two programs have written this replica"):
+        wide.restored()
+
+
+def test_promise_3_retention_keeps_what_was_ours_when_the_window_began(original: Bench, benches: list[Bench]) -> None:
+    """A copy went on from there in a generation of its own, long before we had anything to send again."""
+    clone = original.clone(False)
+    benches.append(clone)
+    shared, before = original.database.position, original.app.sha256()
+    original.database.request_generation("asked for")
+    go(original, "c")
+    original.clock.now += timedelta(hours=1)
+    clone.database.request_generation("asked for")
+    go(clone, "c")
+    clone.replica().enforce_retention(1800.0, original.clock.now)
+    assert clone.restored("a", shared) == before, "it was the newest of this database for half of the window"
+    clone.restart(lambda: setattr(original.clock, "now", original.clock.now + timedelta(hours=1)))
+    go(clone, "c")
+    clone.replica().enforce_retention(1800.0, original.clock.now)
+    assert shared is not None
+    assert not any(shared.generation in name for name in original.storages["a"].names())
+
+
 def step(bench: Bench, chance: random.Random) -> None:
     """Anything that one of the two may do; a store that fails is met again."""
     what = chance.choice(["commit", "commit", "commit", "copy", "upload", "upload", "checkpoint", "snapshot", "lose"])
@@ -385,6 +490,57 @@ def test_promise_8_two_that_parted_before_they_met_are_not_taken_for_one_after_t
         original.restored()
     for bench in (original, clone):
         assert bench.restored("a", bench.database.position) == bench.app.sha256()
+
+
+@pytest.mark.parametrize("later", ["", "again"], ids=["once", "begun again"])
+def test_promise_8_who_goes_on_where_an_index_begins_is_seen_by_a_restore(
+    bench: Bench, benches: list[Bench], later: str
+) -> None:
+    """The WAL was empty when one of them left, so that no end mark is there for the other one to meet."""
+    bench.replica()
+    bench.commit()
+    bench.restart(lambda: bench.app.execute("PRAGMA wal_checkpoint(TRUNCATE)"))
+    bench.settle()
+    at = bench.database.position
+    assert at is not None
+    assert at.offset == 0
+    clone = bench.clone(False)
+    benches.append(clone)
+    bench.database.request_generation("asked for")
+    bench.settle()
+    if later:
+        bench.database.request_generation("asked for")
+        go(bench, "cks")
+    assert bench.restored() == bench.app.sha256(), "as long as nobody goes on there it is the newer"
+    # By the times of the store it is the older: its clock was set back.
+    clone.clock.now -= timedelta(hours=1)
+    go(clone, "c")
+    assert clone.database.position is not None
+    assert clone.database.position.generation == at.generation
+    with pytest.raises(NoRestorePointError, match="Two programs went on"):
+        clone.restored()
+    for one in (bench, clone):
+        assert one.restored("a", one.database.position) == one.app.sha256()
+
+
+def test_promise_8_a_generation_of_which_nothing_is_here_may_be_what_another_goes_on_with(
+    bench: Bench, benches: list[Bench]
+) -> None:
+    """The copy was made while the WAL was empty, and begins when the other one has sent its first commits."""
+    bench.replica()
+    bench.commit()
+    bench.restart(lambda: bench.app.execute("PRAGMA wal_checkpoint(TRUNCATE)"))
+    bench.settle()
+    clone = bench.clone(False)
+    benches.append(clone)
+    go(bench, "c")
+    clone.database.request_generation("asked for")
+    go(clone, "c")
+    go(bench, "c")
+    with pytest.raises(NoRestorePointError, match="Two programs went on"):
+        bench.restored()
+    for one in (bench, clone):
+        assert one.restored("a", one.database.position) == one.app.sha256()
 
 
 def test_wal_reaches_the_first_snapshot_also_where_the_rest_of_an_old_generation_is_left(

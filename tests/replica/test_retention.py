@@ -190,6 +190,25 @@ def test_promise_3_which_generation_was_in_use_is_told_by_notes_and_not_by_times
     assert len(generations(expired([*unnoted, new], OTHER, now + timedelta(seconds=100), 100))) == 3
 
 
+def test_promise_3_a_copy_that_parted_before_the_window_ends_nothing_of_ours() -> None:
+    """It went on with our history while we had nothing to send: until we did, that is our newest."""
+    shared, copy, later = "3" * 16, "9" * 16, "5" * 16
+    old = Holdings(shared, [snapshot_at(shared, 0, 10)], [segment_at(shared, 0, 0, 11)], {0: 0})
+    theirs = Holdings(copy, [snapshot_at(copy, 0, 300)], [], before=frozenset({shared}))
+    known = {"before": frozenset({shared, copy}), "beside": frozenset({copy})}
+    ours = Holdings(later, [snapshot_at(later, 0, 450)], [], **known)  # type: ignore[arg-type]
+    now = BEGAN + timedelta(seconds=510)
+    assert generations(expired([old, theirs, ours], later, now, 100)) == []
+    assert lost_of_window([old, theirs, ours], old.names, now, 100) == Position(shared, 0, 0)
+    # The generation before the one that both had is no more than it was, and once both have left, all that goes.
+    now += timedelta(seconds=100)
+    assert sorted(generations(expired([old, theirs, ours], later, now, 100))) == [shared, copy]
+    assert lost_of_window([old, theirs, ours], [*old.names, *theirs.names], now, 100) is None
+    # One that we began after that is no reason to keep what we had left by then.
+    last = Holdings(OTHER, [snapshot_at(OTHER, 0, 600)], [], before=known["before"] | {later}, beside=known["beside"])
+    assert sorted(generations(expired([old, theirs, ours, last], OTHER, now, 100))) == [shared, copy]
+
+
 def test_promise_3_notes_that_name_each_other_cost_nothing() -> None:
     """In a ring each of them is said to be older than the next: then none is over."""
     names = ["3" * 16, "9" * 16]

@@ -41,6 +41,8 @@ class _Evidence:
     """When the first and the last object of it came, in truth."""
     before: frozenset[str]
     """The generations that it names as older."""
+    lefts: frozenset[Position]
+    """Where it says that some of them were left."""
 
 
 def restorable(mirror: Mirror, kept: Collection[Kept]) -> set[Position]:
@@ -57,7 +59,11 @@ def restorable(mirror: Mirror, kept: Collection[Kept]) -> set[Position]:
                 item = segments.get(expected)
             if item is None:
                 break
-            found.update(commit for commit in item.commits if commit > base)
+            following = [commit for commit in item.commits if commit > base]
+            if any(commit not in mirror.points for commit in following):
+                # It was written behind what another side had there.
+                break
+            found.update(following)
             # An object without content ends its index.
             ended = item.end == item.place
             expected = Position(expected.generation, expected.index + 1, 0) if ended else item.end
@@ -102,6 +108,12 @@ def judge(mirrors: Mapping[str, Mirror], oracle: Oracle, request: Request) -> Ve
         one.generation in other.before and other.generation in one.before for one in evidence for other in evidence
     ):
         refusal = "two sides that name each other as older"
+    elif request.generation is None and any(
+        item.generation == left.generation and item.at > left
+        for item in evidence
+        for left in frozenset[Position]().union(*(other.lefts for other in evidence))
+    ):
+        refusal = "a side went on where the other had left"
     elif len({item.newest for item in tips}) != 1 or len(right) != 1 or (request.generation is None and beside):
         refusal = "two histories, or none"
     elif not any(right & item.restorable for item in evidence):
@@ -134,14 +146,17 @@ def _evidence(mirror: Mirror, generation: str, kept: list[Kept], target: Target)
         segments = [item for item in segments if item.place.index <= target.index]
         snapshots = bases = [item for item in bases if item.place.index <= target.index]
     known = [commit for item in [*segments, *snapshots] for commit in item.commits]
-    if not known:
+    if not known and not segments:
         return None
+    # What lies before an object was there, whatever commits it had.
+    known = known or [max(item.place for item in segments)]
     found = restorable(mirror, [*segments, *bases])
     numbers = frozenset(mirror.points[commit] for commit in found if commit <= max(known))
     times = [item.time for item in kept]
     before = frozenset[str]().union(*(item.before for item in kept))
     newest = mirror.points.get(max(known), UNKNOWN)
-    return _Evidence(generation, max(known), newest, numbers, min(times), max(times), before)
+    lefts = frozenset[Position]().union(*(item.lefts for item in kept))
+    return _Evidence(generation, max(known), newest, numbers, min(times), max(times), before, lefts)
 
 
 def _tips(evidence: list[_Evidence], oracle: Oracle) -> list[_Evidence]:

@@ -24,6 +24,7 @@ JUSTIFIED = {
     "replica R holds a snapshot of commits that this database does not have": {"cloned"},
     "replica R says that this generation": {"cloned"},
     "replica R is at index": {"cloned"},
+    "replica R holds other WAL than what was sent there": {"has a copy"},
     "replica R has nothing that proves": {"emptied", "has a copy"},
     # What somebody removed; or retention of another side, for which this one had rested for long.
     "replica R has WAL but no snapshot": {"emptied", "has a copy"},

@@ -39,6 +39,7 @@ def clone(first: History, folder: Path, crews: dict[str, Crew], with_memory: boo
     made.open_application()
     made.start([])
     if with_memory and made.database is not None and made.position_is_known(first):
+        made.stands_since = first.stands_since
         for name, replica in made.replicas.items():
             other = first.replicas[name]
             replica.position, replica._floor, replica._tried = other.position, other._floor, other._tried

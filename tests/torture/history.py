@@ -61,6 +61,8 @@ class History(Files):
         self.cloned = False
         """It had a copy, or is one."""
         self.started = 0.0
+        self.stands_since = 0.0
+        """When its replicas were looked up, at the earliest."""
         self.wrote: dict[str, list[float]] = {}
         """By how much each place was ahead when this run of the engine wrote to it."""
 
@@ -130,7 +132,7 @@ class History(Files):
         if self.database is None:
             self.database = Database(self.path, self.folder / "meta", self.policy, self.emit, self.clock)
             self.sync(planned)
-            self.started = self.clock.now
+            self.started = self.stands_since = self.clock.now
             self.wrote = {name: [] for name in self.world.stores}
             for name, store in self.world.stores.items():
                 self.replicas[name] = Replica(name, ReplicaClient(store), self.database, self.emit)
@@ -253,6 +255,9 @@ class History(Files):
 
     def _check_ours(self, name: str) -> None:
         """All was sent, or it was found that another program is in this history (promise 8)."""
+        if self.world.stores[name].emptied > self.stands_since:
+            # Another side may have begun there meanwhile, which the next proof finds.
+            return
         at, database = self.replicas[name].position, self.database
         if at is not None and database is not None and at == database.position:
             number = self.world.mirrors[name].points.get(at)

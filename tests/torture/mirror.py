@@ -4,6 +4,7 @@ A restore of every point after every step would cost seconds. Here each frame is
 object with it is stored, and the database is hashed at each commit. It trusts nothing but the bytes of the objects.
 """
 
+import struct
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -39,6 +40,8 @@ class Kept:
     before: frozenset[str] = frozenset()
     beside: bool = False
     begins: bool = False
+    lefts: frozenset[Position] = frozenset()
+    """Where generations before that of a snapshot were left, which have no end mark there."""
 
 
 @dataclass
@@ -69,6 +72,8 @@ class Mirror:
         self._oracle = oracle
         self._wal: dict[tuple[str, int], bytearray] = {}
         """What was ever seen of each index."""
+        self._ended: set[tuple[str, int]] = set()
+        """Indexes from the end of which the next one goes on."""
         self.shared = False
         """There is, or was, another side."""
         self._page_sizes: dict[str, int] = {}
@@ -80,6 +85,7 @@ class Mirror:
         self.points.clear()
         self.histories.clear()
         self._wal.clear()
+        self._ended.clear()
         self._orphans.clear()
 
     def held(self) -> dict[str, list[Kept]]:
@@ -91,9 +97,7 @@ class Mirror:
 
     def length(self, generation: str, index: int) -> int | None:
         """How long an index was, if the next one has begun."""
-        history = self.histories.get(generation)
-        ended = history is not None and index < history.index
-        return len(self._wal.get((generation, index), b"")) if ended else None
+        return len(self._wal.get((generation, index), b"")) if (generation, index) in self._ended else None
 
     def look(self) -> int:
         """Replay what was written since the last look; how many commits that were."""
@@ -121,9 +125,12 @@ class Mirror:
         assert self.points.setdefault(position, number) == number, f"{item.name} is not the commit that it says"
         before = frozenset({str(note["previous"]), *str(note["earlier"]).split()} - {""})
         when, said = (item.time, item.stamp, item.ahead), (before, bool(note.get("beside")), bool(note.get("begins")))
-        self.kept[item.name] = Kept(item.name, position, position, (position,), True, *when, *said)
+        lefts = frozenset(map(Position.parse, str(note.get("lefts", "")).split()))
+        self.kept[item.name] = Kept(item.name, position, position, (position,), True, *when, *said, lefts)
         self._page_sizes[generation] = int(note["page_size"])
-        if generation not in self.histories:
+        known = self.histories.get(generation)
+        if known is None or (self._may_lead_nowhere(generation) and known.position < position):
+            # What led to it is gone, or never came: from here on it is whole again.
             made = _History(bytearray(data), position, number, int(note["page_size"]))
             self.histories[generation] = made
             following = Position(generation, position.index, 0)
@@ -143,11 +150,13 @@ class Mirror:
         del self.histories[generation]
         self.points = {at: number for at, number in self.points.items() if at.generation != generation}
         self._wal = {key: wal for key, wal in self._wal.items() if key[0] != generation}
+        self._ended = {key for key in self._ended if key[0] != generation}
 
     def _segment(self, item: Arrived, start: Position, data: bytes) -> None:
         name, generation, index = item.name, start.generation, start.index
         history = self.histories.get(generation)
-        if self._may_lead_nowhere(generation) and (history is None or not self._follows(history, start)):
+        follows = history is not None and self._follows(history, start, item.data, data)
+        if self._may_lead_nowhere(generation) and not follows:
             self._orphans[start] = (item, data)
             self._keep(item, start, data)
             return
@@ -166,6 +175,7 @@ class Mirror:
             first = history.index < 0 and index == history.position.index
             assert first or index == history.index + 1, f"{name}: an index was skipped"
             assert not history.waiting, f"{name}: the index before does not end with a commit"
+            self._ended |= {(generation, history.index)} if history.index >= 0 else set()
             history.header = WALHeader.parse(data[:WAL_HEADER_SIZE])
             history.index, history.end, history.sums = index, WAL_HEADER_SIZE, history.header.sums
             known = WAL_HEADER_SIZE
@@ -179,13 +189,19 @@ class Mirror:
         end = Position(start.generation, start.index, start.offset + len(data))
         self.kept[item.name] = Kept(item.name, start, end, ends, False, item.time, item.stamp, item.ahead)
 
-    @staticmethod
-    def _follows(history: _History, start: Position) -> bool:
-        """True if a segment begins where a generation has come to."""
+    def _follows(self, history: _History, start: Position, stored: bytes, data: bytes) -> bool:
+        """True if a segment begins where a generation has come to, or is in it already."""
         if start.index == history.index:
-            return start.offset <= history.end
-        first = history.position.index if history.index < 0 else history.index + 1
-        return (start.index, start.offset) == (first, 0)
+            known = self._wal[start.generation, start.index][start.offset : start.offset + len(data)]
+            return start.offset <= history.end and data.startswith(bytes(known))
+        if history.header is None:
+            return (start.index, start.offset) == (history.position.index, 0)
+        # Of two sides each may have its own end of the index before.
+        note = container.decode_note(stored) or {}
+        end = f"{start.generation}/{history.index:08x}:{history.end}"
+        mark = struct.pack(">IIII", *history.header.salts, *history.sums).hex()
+        said = (note.get("previous", end), note.get("frame", mark))
+        return (start.index, start.offset) == (history.index + 1, 0) and said == (end, mark)
 
     def _replay(self, name: str, history: _History, data: bytes) -> None:
         header = history.header
