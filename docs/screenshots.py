@@ -45,7 +45,7 @@ def main() -> int:
             engine = LateEngine(crowd.config)
             try:
                 asyncio.run(
-                    _take(LitestreamApp(engine, crowd.config, Options(log_path=open_log(FOLDER / "log"))), engine)
+                    _take(LitestreamApp(engine, crowd.config, Options(log_path=open_log(FOLDER / "log").path)), engine)
                 )
             finally:
                 engine.close(CLOSE_SECONDS_MAX)

@@ -25,6 +25,8 @@ def open_folder(path: Path) -> int:
     """A descriptor of the folder at `path`. As root a link of another user may lead only to that user's folders."""
     if os.geteuid() != 0 or not hasattr(os, "O_PATH"):
         return os.open(path, FOLDER_FLAGS)
+    # A disk that is mounted by its first use is not mounted by the steps of the walk.
+    os.close(os.open(path, FOLDER_FLAGS))
     at, strangers = _walk(path)
     try:
         folder = os.open(".", FOLDER_FLAGS, dir_fd=at)
@@ -47,6 +49,22 @@ def check_path(path: Path) -> None:
     at, strangers = _walk(path)
     with opened(at):
         _check_strangers(strangers, os.fstat(at).st_uid, path)
+
+
+def open_nearest(path: Path) -> tuple[int, list[str]]:
+    """As `open_folder`, of what there is of a path: the folder, and the names that are missing below it."""
+    missing: list[str] = []
+    # The working directory may be gone, which is nothing to a path that is whole.
+    at = path if path.is_absolute() else Path.cwd() / path
+    while True:
+        try:
+            return open_folder(at), missing[::-1]
+        except FileNotFoundError:
+            if at.parent == at or os.path.lexists(at):
+                # A link that leads nowhere.
+                raise
+            missing.append(at.name)
+            at = at.parent
 
 
 def step(folder: int, name: str) -> int:
@@ -90,8 +108,8 @@ def make_folder(folder: int, name: str, mode: int, uid: int = -1, gid: int = -1)
 
 def give(descriptor: int, uid: int, gid: int) -> None:
     """Set the owner of what is open, if we may; -1 leaves it."""
-    # Without the right to give files away they stay ours, as with Litestream.
-    with suppress(PermissionError):
+    # Without the right to give files away they stay ours, as with Litestream, and where a file system has no owners.
+    with suppress(OSError):
         os.fchown(descriptor, uid, gid)
 
 
@@ -199,29 +217,34 @@ def _in_the_way(name: str, folder: int, wanted: str) -> OSError:
     )
 
 
-def _check_strangers(strangers: list[int], owner: int, path: Path) -> None:
+def _check_strangers(strangers: list[tuple[int, Path]], owner: int, path: Path) -> None:
     """Raise OSError if these users' links led to what is another's."""
-    if any(stranger != owner for stranger in strangers):
+    others = [(stranger, link) for stranger, link in strangers if stranger != owner]
+    if others:
         raise OSError(
-            errno.ELOOP, f"user {strangers[0]} has put a symbolic link there to what belongs to user {owner}", str(path)
+            errno.ELOOP,
+            "user {} has put the symbolic link {} there to what belongs to user {}, and it is not followed; remove it, "
+            "or name what it leads to".format(*others[0], owner),
+            str(path),
         )
 
 
-def _walk(path: Path) -> tuple[int, list[int]]:
+def _walk(path: Path) -> tuple[int, list[tuple[int, Path]]]:
     """Where a path leads, as a descriptor without rights, and the other users whose links lead there."""
     # The working directory may be gone, which is nothing to a path that is whole.
     whole = path if path.is_absolute() else Path.cwd() / path
     pending = list(reversed(whole.parts[1:]))
-    strangers: list[int] = []
-    links = 0
+    strangers: list[tuple[int, Path]] = []
+    links, where = 0, Path("/")
     at = os.open("/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         while pending:
-            found = os.open(pending.pop(), os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=at)
+            name = pending.pop()
+            found = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=at)
             status = os.fstat(found)
             if not stat.S_ISLNK(status.st_mode):
                 os.close(at)
-                at = found
+                at, where = found, where.parent if name == ".." else where / name
                 continue
             with opened(found):
                 target = os.readlink("", dir_fd=found)
@@ -229,10 +252,10 @@ def _walk(path: Path) -> tuple[int, list[int]]:
             if links > _LINKS_MAX:
                 raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(path))
             if status.st_uid not in (0, os.geteuid()):
-                strangers.append(status.st_uid)
+                strangers.append((status.st_uid, where / name))
             if target.startswith("/"):
                 os.close(at)
-                at = os.open("/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+                at, where = os.open("/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC), Path("/")
             pending.extend(part for part in reversed(target.split("/")) if part not in ("", "."))
         return at, strangers
     except OSError as error:

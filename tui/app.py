@@ -96,6 +96,8 @@ class LitestreamApp(App[int]):
         self.call_after_refresh(self.painted)
         if self.options.welcome:
             self.tell(self.options.welcome)
+        if self.options.log_problem:
+            self.tell(self.options.log_problem, "warning")
         self.set_interval(self.options.refresh_seconds, self.poll)
 
     def leave(self, code: int = 0, hurried: bool = False) -> None:

@@ -34,6 +34,8 @@ class Options:
     """Keys that the user gave to actions, by action id."""
     log_path: Path | None = None
     """The log of this program while the screen is open."""
+    log_problem: str = ""
+    """Why there is none, to be said once."""
     welcome: str = ""
     """What to say when the screen opens."""
 

@@ -28,6 +28,7 @@ from replication.nofollow import (
     kind,
     make_folder,
     open_folder,
+    open_nearest,
     open_plain,
     opened,
     read_plain,
@@ -285,23 +286,14 @@ class LocalFolder:
 
     def _make(self) -> int:
         """A descriptor of this folder, made if need be with all that is missing above it."""
-        missing: list[str] = []
-        path = Path.cwd() / self.path
-        while True:
-            try:
-                folder = self.open() if not missing else open_folder(path)
-                break
-            except FileNotFoundError:
-                if path.parent == path or os.path.lexists(path):
-                    # A link that leads nowhere.
-                    raise
-                missing.append(path.name)
-                path = path.parent
-        while missing:
-            name = missing.pop()
+        try:
+            return self.open()
+        except FileNotFoundError:
+            folder, missing = open_nearest(self.path)
+        for left, name in zip(reversed(range(len(missing))), missing, strict=True):
             with opened(folder) as above:
                 # Those above it belong to whoever runs us.
-                folder = self._make_below(above, name, None if missing else self.ownership)
+                folder = self._make_below(above, name, None if left else self.ownership)
         if self._identity is None:
             self._identity = _identity(os.fstat(folder))
         return folder

@@ -2,7 +2,8 @@
 
 Its promises: an object is there whole and durable or not at all, and nothing outside
 the root is ever touched.
-Below the root no symbolic link is followed: every folder is opened from the one above it.
+Below the root no symbolic link is followed: every folder is opened from the one above it. As root, a link of another
+user on the way to it leads only to that user's own folders, and what is given to an owner is what is open.
 A root that was written to is never made anew, nor exchanged for another folder: that may be an empty mount point.
 What goes wrong with the folder, a full disk included, is a StorageError, for it is the store that failed.
 """
@@ -23,6 +24,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from replication.errors import ObjectExistsError, ObjectNotFoundError, PlaceLostError, StorageError
+from replication.nofollow import FOLDER_FLAGS, make_folder, open_folder, open_nearest, open_plain, opened
 from replication.steps import reached
 from replication.storage.base import (
     ObjectInfo,
@@ -48,8 +50,7 @@ _LEFTOVER_AGE_SECONDS_MIN = 60
 _SWEEP_SECONDS = 3600.0
 """Between two looks for unfinished writes of processes that died."""
 _SWEPT_FOLDERS_MAX = 1000
-_FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
-_STEP_FLAGS = _FOLDER_FLAGS | os.O_NOFOLLOW
+_STEP_FLAGS = FOLDER_FLAGS | os.O_NOFOLLOW
 # A pipe in the place of an object must not make the reader wait for a writer.
 _READ_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _Entries = list[tuple[str, bool, os.stat_result]]
@@ -88,6 +89,8 @@ class FileStorage(Storage):
         self._permissions = permissions
         self._home: tuple[int, int] | None = None
         """Device and inode of the root that was written to."""
+        self._reached: tuple[int, int] | None = None
+        """The same of the root that was last reached through no link of a stranger: it is known again by them."""
         self._lock = threading.Lock()
         self._swept: dict[str, float] = {}
 
@@ -269,16 +272,14 @@ class FileStorage(Storage):
 
     def _open_folder(self, parts: Sequence[str]) -> int:
         """A descriptor of a folder below the root; raises OSError."""
-        folder = os.open(self.root, _FOLDER_FLAGS)
+        folder = self._open_root()
         for part in parts:
             folder = _step(folder, part)
         return folder
 
     def _make_folder(self, parts: Sequence[str]) -> int:
         """As `_open_folder`, making what is missing so that it outlives a power cut."""
-        if self._home is None:
-            self._make_root()
-        folder = self._open_home()
+        folder = self._make_root() if self._home is None else self._open_home()
         for part in parts:
             folder = self._make_step(folder, part)
         return folder
@@ -288,55 +289,66 @@ class FileStorage(Storage):
         try:
             with suppress(FileNotFoundError):
                 return os.open(part, _STEP_FLAGS, dir_fd=folder)
-            with suppress(FileExistsError):
-                os.mkdir(part, self._permissions.folder_mode, dir_fd=folder)
-                with suppress(OSError):
-                    os.chown(part, self._permissions.uid, self._permissions.gid, dir_fd=folder, follow_symlinks=False)
-                reached("object: folder made")
-                os.fsync(folder)
-            return os.open(part, _STEP_FLAGS, dir_fd=folder)
+            return self._make_below(folder, part, "object: folder made")
         finally:
             os.close(folder)
 
+    def _make_below(self, folder: int, name: str, step: str = "") -> int:
+        """A descriptor of a folder of an open folder, made durably if it is missing; `step` is reached if it was."""
+        own = self._permissions
+        below, made = make_folder(folder, name, own.folder_mode, own.uid, own.gid)
+        try:
+            if made:
+                if step:
+                    reached(step)
+                os.fsync(folder)
+        except BaseException:
+            os.close(below)
+            raise
+        return below
+
+    def _open_root(self) -> int:
+        """A descriptor of the root, whichever folder that is now; raises OSError."""
+        if self._reached is not None:
+            root = os.open(self.root, FOLDER_FLAGS)
+            if _place(root) == self._reached:
+                return root
+            os.close(root)
+        root = open_folder(self.root)
+        self._reached = _place(root)
+        return root
+
     def _open_home(self) -> int:
-        """A descriptor of the root, which must be the one that was written to before; the first is remembered."""
-        lost = PlaceLostError(
+        """A descriptor of the root that was written to before."""
+        try:
+            # Known by what it is: however the path leads there, it is no other.
+            root = os.open(self.root, FOLDER_FLAGS)
+        except FileNotFoundError:
+            raise self._lost() from None
+        return self._checked(root)
+
+    def _make_root(self) -> int:
+        """A descriptor of the root, made if need be with all that is missing above it, and remembered."""
+        root, missing = open_nearest(self.root)
+        for name in missing:
+            with opened(root) as above:
+                root = self._make_below(above, name)
+        with self._lock:
+            if self._home is None:
+                self._home = self._reached = _place(root)
+        return self._checked(root)
+
+    def _checked(self, root: int) -> int:
+        if _place(root) == self._home:
+            return root
+        os.close(root)
+        raise self._lost()
+
+    def _lost(self) -> PlaceLostError:
+        return PlaceLostError(
             f"{self.root} is not the folder that was replicated to before: its disk is not mounted, or it was removed "
             "or replaced. Bring it back and replication goes on; to begin anew in an empty folder, restart"
         )
-        try:
-            root = os.open(self.root, _FOLDER_FLAGS)
-        except FileNotFoundError:
-            if self._home is None:
-                raise
-            raise lost from None
-        status = os.fstat(root)
-        place = (status.st_dev, status.st_ino)
-        if self._home is None:
-            self._home = place
-        elif self._home != place:
-            os.close(root)
-            raise lost
-        return root
-
-    def _make_root(self) -> None:
-        missing = []
-        path = Path.cwd() / self.root
-        while not path.exists():
-            missing.append(path)
-            path = path.parent
-        for path in reversed(missing):
-            try:
-                path.mkdir(self._permissions.folder_mode)
-            except FileExistsError:
-                continue
-            with suppress(OSError):
-                os.chown(path, self._permissions.uid, self._permissions.gid)
-            parent = os.open(path.parent, _FOLDER_FLAGS)
-            try:
-                os.fsync(parent)
-            finally:
-                os.close(parent)
 
     def _remove_empty(self, folders: Sequence[str]) -> None:
         """Remove folders that a delete left empty, so that a generation without objects is gone."""
@@ -392,13 +404,22 @@ class FileStorage(Storage):
         try:
             yield
         except OSError as error:
-            reason = _REASONS.get(error.errno or 0) or error.strerror or error.__class__.__name__
-            raise StorageError(f"cannot {verb} {self._path(name)}: {reason}") from None
+            reason = error.strerror
+            if reason == os.strerror(error.errno or 0):
+                # It says no more than its number.
+                reason = _REASONS.get(error.errno or 0, reason)
+            raise StorageError(f"cannot {verb} {self._path(name)}: {reason or type(error).__name__}") from None
 
 
 def _plain(name: str, status: os.stat_result) -> bool:
     """True for what a replica consists of."""
     return is_object_name(name) and (stat.S_ISDIR(status.st_mode) or stat.S_ISREG(status.st_mode))
+
+
+def _place(folder: int) -> tuple[int, int]:
+    """Device and inode of an open folder."""
+    status = os.fstat(folder)
+    return status.st_dev, status.st_ino
 
 
 def _step(folder: int, part: str) -> int:
@@ -414,7 +435,7 @@ def _remove_if_dead(name: str, folder: int) -> bool:
     with suppress(OSError):
         age = time.time() - os.stat(name, dir_fd=folder, follow_symlinks=False).st_mtime
         if age >= _LEFTOVER_AGE_SECONDS_MIN:
-            file = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
+            file = open_plain(folder, name)
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 os.unlink(name, dir_fd=folder)

@@ -303,7 +303,8 @@ def test_as_root_a_strangers_link_leads_only_to_their_own_folders(tmp_path: Path
     ):
         os.close(open_folder(tmp_path / path))
     for path in ("stranger-to-roots", "stranger-to-roots/below", "theirs/../stranger-to-roots"):
-        with pytest.raises(OSError, match="user 12345 has put a symbolic link there to what belongs to user 0"):
+        words = f"user 12345 has put the symbolic link {tmp_path}/stranger-to-roots there to what belongs to user 0"
+        with pytest.raises(OSError, match=words):
             open_folder(tmp_path / path)
     with pytest.raises(OSError, match="symbolic link"):
         LocalFolder(tmp_path / "stranger-to-roots" / "new" / "meta", Ownership(0o600, 0o700, 12345, 12345)).make()

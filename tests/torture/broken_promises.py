@@ -704,9 +704,37 @@ MUTATIONS = (
     Mutation(
         "root follows a user's link to a folder of somebody else",
         "replication/nofollow.py",
-        "    if any(stranger != owner for stranger in strangers):\n",
+        "    if others:\n",
         "    if False:\n",
         ("tests/rooted/test_local_folder.py",),
+    ),
+    Mutation(
+        "a file replica is reached through a link of another user",
+        "replication/storage/file.py",
+        "        root = open_folder(self.root)\n",
+        "        root = os.open(self.root, FOLDER_FLAGS)\n",
+        ("tests/rooted/test_file_replica.py",),
+    ),
+    Mutation(
+        "what took the place of a fresh folder is given away",
+        "replication/nofollow.py",
+        "if made and os.fstat(below).st_uid == os.geteuid() and not os.listdir(below):",
+        "if made:",
+        ("tests/rooted/test_file_replica.py",),
+    ),
+    Mutation(
+        "the log of the screen is renamed by its path",
+        "tui/crashlog.py",
+        'os.rename(name, f"{name}.1", src_dir_fd=self._folder, dst_dir_fd=self._folder)',
+        'os.rename(self.baseFilename, f"{self.baseFilename}.1")',
+        ("tests/rooted/test_screen_log.py",),
+    ),
+    Mutation(
+        "the log of the screen is opened by its path",
+        "tui/crashlog.py",
+        "file = open_plain(self._folder, Path(self.baseFilename).name, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)",
+        "file = os.open(self.baseFilename, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)",
+        ("tests/rooted/test_screen_log.py",),
     ),
     Mutation(
         "a file that was known is written to by its path alone",

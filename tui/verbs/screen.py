@@ -46,6 +46,7 @@ def run(args: Namespace) -> int:
 
 def options_of(args: Namespace, welcome: str = "") -> Options:
     """The options that the flags and the user's own keys make. Raises ConfigError."""
+    log = open_log(log_path(os.environ))
     return Options(
         read_only=args.read_only,
         refresh_seconds=args.refresh,
@@ -53,7 +54,8 @@ def options_of(args: Namespace, welcome: str = "") -> Options:
         ascii=args.ascii or not _can_show_marks(),
         mouse=not args.no_mouse,
         keys=read_keys(key_path(os.environ)),
-        log_path=open_log(log_path(os.environ)),
+        log_path=log.path,
+        log_problem=log.problem,
         welcome=welcome,
     )
 
