@@ -229,6 +229,14 @@ def _check_strangers(strangers: list[tuple[int, Path]], owner: int, path: Path) 
         )
 
 
+def _device_of_processes() -> int:
+    """Of /proc, where nobody but the kernel makes links; -1 where it is not."""
+    try:
+        return Path("/proc").stat().st_dev
+    except OSError:
+        return -1
+
+
 def _walk(path: Path) -> tuple[int, list[tuple[int, Path]]]:
     """Where a path leads, as a descriptor without rights, and the other users whose links lead there."""
     # The working directory may be gone, which is nothing to a path that is whole.
@@ -245,6 +253,13 @@ def _walk(path: Path) -> tuple[int, list[tuple[int, Path]]]:
             if not stat.S_ISLNK(status.st_mode):
                 os.close(at)
                 at, where = found, where.parent if name == ".." else where / name
+                continue
+            if status.st_size == 0 and status.st_dev == _device_of_processes():
+                # What the kernel calls a link in /proc leads where its text does not, as into another's root.
+                os.close(found)
+                found = os.open(name, os.O_PATH | os.O_CLOEXEC, dir_fd=at)
+                os.close(at)
+                at, where = found, where / name
                 continue
             with opened(found):
                 target = os.readlink("", dir_fd=found)

@@ -340,10 +340,12 @@ def test_the_region_of_a_bucket_is_asked_for_once(status: int, monkeypatch: pyte
 
 
 def test_replicas_on_one_server_share_a_client_and_the_last_closes_it(weed: S3Server) -> None:
-    stores = [open_storage(weed.location()) for _ in range(3)]
+    # By a name of the server that no other test uses, for they may share a client as well.
+    location = replace(weed.location(), endpoint=weed.endpoint.replace("127.0.0.1", "localhost"))
+    stores = [open_storage(location) for _ in range(3)]
     for store in stores:
         store.put("a", [b""])
-    [shared] = [item for item in s3_shared._clients.values() if item.connection.endpoint == weed.endpoint]
+    [shared] = [item for item in s3_shared._clients.values() if item.connection.endpoint == location.endpoint]
     assert shared.users == 3
     for store in stores:
         store.close()

@@ -1,10 +1,21 @@
 """The program on a terminal: a point is picked in one replica, that one goes, and another gives the very commit."""
 
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
+
+import pytest
 
 from tests.foreign import ForeignConnection, Shell
 from tests.interchange.program import wait_until
 from tests.tui.terminal import Terminal
+
+
+@pytest.fixture
+def tmp_path() -> Iterator[Path]:
+    """A short one, so that no line is broken inside the words that are waited for."""
+    with tempfile.TemporaryDirectory(prefix="p-") as folder:
+        yield Path(folder)
 
 
 def test_promise_3_the_program_restores_a_picked_point_from_the_replica_that_is_left(tmp_path: Path) -> None:
