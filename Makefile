@@ -44,7 +44,7 @@ check: $(INSTALLED) ## lint, format, types, import contracts
 	$(BIN)/mypy $(CODE)
 	$(BIN)/lint-imports
 
-quick: $(INSTALLED) ## the tests for while one works: no server, no torture, nothing long; a minute
+quick: $(INSTALLED) ## the tests for while one works: no server, no torture, nothing long; three minutes
 	NO_PEERS=1 $(BIN)/pytest -n $(TEST_PROCESSES) --dist worksteal -m "not server and not torture and not long" $(ARGS)
 
 test: $(INSTALLED) $(PEERS) ## all tests, against real Litestream and real S3 servers; the same cases each time
