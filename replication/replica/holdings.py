@@ -55,6 +55,13 @@ class Holdings:
         """The commit that a snapshot holds; the end of its index if no note tells, which is never earlier."""
         return (snapshot.index, self.offsets.get(snapshot.index, OFFSET_LIMIT_BYTES))
 
+    def until(self, position: Position) -> "Holdings":
+        """What is there up to a position of this generation; what is after it may be anybody's."""
+        end = (position.index, position.offset)
+        after = [item.name for item in self.snapshots if self.place(item) > end]
+        after += [item.name for item in self.segments if (item.index, item.offset) >= end]
+        return self.without(set(after))
+
     def without(self, names: set[str]) -> "Holdings":
         """What is left when these objects are removed."""
         return Holdings(

@@ -109,10 +109,11 @@ class Keeping:
             self.expected.adopt(held)
         return proof
 
-    def newest_is_old(self, holdings: Sequence[Holdings], generation: str, seconds: float, now: datetime) -> bool:
+    def newest_is_old(self, holdings: Sequence[Holdings], position: Position, seconds: float, now: datetime) -> bool:
         """True if a snapshot is needed so that anything could ever be removed."""
         time_there = self._now(holdings, now)
-        return time_there is not None and snapshot_needed(holdings, generation, time_there, seconds)
+        sent = _sent(holdings, position)
+        return time_there is not None and snapshot_needed(sent, position.generation, time_there, seconds)
 
     def forget(
         self,
@@ -122,22 +123,31 @@ class Keeping:
         others: Collection[str],
         now: datetime,
     ) -> int:
-        """Remove what the window does not need; the number of objects removed. Raises StorageError."""
+        """Remove what the window does not need; the number of objects removed. Raises StorageError.
+
+        What is listed after `position` makes nothing old: a copy of the database that is further, and was not met yet,
+        has put it there, or we have since.
+        """
         time_there = self._now(holdings, now)
         if time_there is None:
             return 0
-        left = [held for held in holdings if held.generation not in others]
+        sent = _sent(holdings, position)
+        left = [held for held in sent if held.generation not in others]
+        gone: set[str] = set()
         removed = generations = 0
-        for removal in expired(holdings, position.generation, time_there, seconds, others):
+        for removal in expired(sent, position.generation, time_there, seconds, others):
             lost = lost_of_window(left, removal.names, time_there, seconds)
             if lost is not None:
                 self._emit("error", "nothing more removed: the retention window would lose a commit", at=str(lost))
                 break
             names = set(removal.names)
             left = [held.without(names) for held in left]
+            gone |= names
             if removal.generation == position.generation:
                 # Before it is asked for: of what fails half-way some is gone.
-                self.expected.adopt(next(held for held in left if held.generation == position.generation))
+                self.expected.adopt(
+                    next(held.without(gone) for held in holdings if held.generation == position.generation)
+                )
             self._client.delete(removal.names)
             reached("retention: generation removed" if removal.whole else "retention: objects removed")
             removed += len(names)
@@ -179,3 +189,8 @@ class Keeping:
         if broken != self.standing.broken:
             self._emit("error", "not restorable", reason=proof.reason, lost=points, last_proof=last)
         self.standing = Standing(since, broken, f"found {when}: {points} are lost, as the replica {proof.reason}")
+
+
+def _sent(holdings: Sequence[Holdings], position: Position) -> list[Holdings]:
+    """What is there of our history as far as we have sent it."""
+    return [held.until(position) if held.generation == position.generation else held for held in holdings]

@@ -246,7 +246,7 @@ class Replica(Snapshots):
         if position is None or not self._prove(position, holdings, removed_by_rule=retention_seconds <= 0):
             return 0
         others = self._look_at_others(holdings)
-        if keeping.newest_is_old(holdings, position.generation, retention_seconds, now):
+        if keeping.newest_is_old(holdings, position, retention_seconds, now):
             self._send_all()
             self._snapshot()
             # What goes is decided on a listing of all that was written.

@@ -6,9 +6,11 @@ commit of either is lost, and the history that both had is from then on the firs
 
 import os
 import random
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import timedelta
+from types import SimpleNamespace
 
 import pytest
 
@@ -367,6 +369,25 @@ def test_promise_3_retention_keeps_what_was_ours_when_the_window_began(original:
     clone.replica().enforce_retention(1800.0, original.clock.now)
     assert shared is not None
     assert not any(shared.generation in name for name in original.storages["a"].names())
+
+
+@pytest.mark.parametrize("ahead", ["kcs", "kckcs", "ckcs"])
+def test_promise_3_retention_goes_by_what_we_have_sent(
+    original: Bench, benches: list[Bench], monkeypatch: pytest.MonkeyPatch, ahead: str
+) -> None:
+    """A copy that is further in the same generation, and not met yet, makes nothing old that is our newest."""
+    times = SimpleNamespace(time=time.time, monotonic=lambda: original.clock.now.timestamp())
+    monkeypatch.setattr("replication.replica.snapshots.time", times)
+    go(original, "c")
+    clone = original.clone(running=True)
+    benches.append(clone)
+    named(clone, CLONE)
+    newest, here = original.app.sha256(), original.database.position
+    go(clone, ahead)
+    original.clock.now += timedelta(hours=1)
+    go(clone, "kcs")
+    original.replica().enforce_retention(1800.0, original.clock.now)
+    assert original.restored("a", here) == newest
 
 
 def step(bench: Bench, chance: random.Random) -> None:

@@ -961,4 +961,11 @@ MUTATIONS = (
         "            if False:\n",
         ("tests/rooted/test_source.py",),
     ),
+    Mutation(
+        "what a copy has sent makes our newest old",
+        "replication/replica/keeping.py",
+        "    return [held.until(position) if held.generation == position.generation else held for held in holdings]\n",
+        "    return list(holdings)\n",
+        ("tests/replica/test_one_writer.py",),
+    ),
 )
