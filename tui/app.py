@@ -21,15 +21,15 @@ from replication.errors import ReplicationError
 from replication.events import EVENTS_MAX, Event
 from replication.scrub import scrub
 from replication.status import EngineStatus
-from tui import crashlog
 from tui.actions import Action
-from tui.cells import cut_end
-from tui.changes import Trouble, news, trouble_of
-from tui.format import plain
-from tui.screens.base import ShellScreen
-from tui.screens.dashboard import DashboardScreen
-from tui.states import left_to_upload, stopped
+from tui.dashboard.screen import DashboardScreen
+from tui.session import crashlog
+from tui.session.changes import Trouble, news, trouble_of
+from tui.text.cells import cut_end
+from tui.text.format import plain
+from tui.text.states import left_to_upload, stopped
 from tui.view import Options, View
+from tui.widgets.screen import ShellScreen
 
 __all__ = ["LitestreamApp", "Options", "View"]
 
@@ -219,16 +219,16 @@ class LitestreamApp(App[int]):
         self._safely(message.call, "the end of a background job")
 
     def open_detail(self, database: str) -> None:
-        self._open("tui.screens.detail", "DetailScreen", database)
+        self._open("tui.detail.screen", "DetailScreen", database)
 
     def open_restore(self, database: str) -> None:
-        self._open("tui.screens.restore", "RestoreScreen", database)
+        self._open("tui.restore.picker.screen", "RestoreScreen", database)
 
     def open_uploads(self) -> None:
-        self._open("tui.screens.uploads", "UploadsScreen")
+        self._open("tui.uploads.screen", "UploadsScreen")
 
     def open_log(self) -> None:
-        self._open("tui.screens.log", "LogScreen")
+        self._open("tui.log.screen", "LogScreen")
 
     def _open(self, module: str, name: str, *arguments: str) -> None:
         # Imported when first opened: the first paint does not wait for screens that nobody looks at.
@@ -244,14 +244,14 @@ class LitestreamApp(App[int]):
         self.frozen = False
         self.poll()
         if left_to_upload(self.view.status) or stopped(self.view.status):
-            self.push_screen(import_module("tui.screens.quit").QuitScreen())
+            self.push_screen(import_module("tui.session.quit").QuitScreen())
         else:
             self.leave()
 
     def action_help(self) -> None:
         where = self._where()
         if where != "help":
-            self.push_screen(import_module("tui.screens.help").HelpScreen(where))
+            self.push_screen(import_module("tui.keys.help").HelpScreen(where))
 
     def action_palette(self) -> None:
         screen, where = self.screen, self._where()
@@ -262,7 +262,7 @@ class LitestreamApp(App[int]):
             call = action.id if hasattr(screen, f"action_{action.id}") else f"app.{action.id}"
             self.call_later(self.run_action, call, screen)
 
-        self.push_screen(import_module("tui.screens.palette").PaletteScreen(where, chosen))
+        self.push_screen(import_module("tui.keys.palette").PaletteScreen(where, chosen))
 
     def _where(self) -> str:
         return self.screen.PLACE if isinstance(self.screen, ShellScreen) else ""

@@ -12,7 +12,7 @@ from replication.storage.location import Location
 from replication.storage.open import open_storage
 from replication.storage.replica_client import ReplicaClient
 from replication.storage.url import is_replica_url, parse_replica_url
-from tui.console import warn
+from tui.verbs.console import warn
 
 
 @dataclass(frozen=True, slots=True)

@@ -475,7 +475,7 @@ MUTATIONS = (
         "replication/restore/picked.py",
         "    if not is_exact(offer.plan, target.position) or open_end(offer) is not None:\n",
         "    if False:\n",
-        ("tests/tui/test_picked.py",),
+        ("tests/tui/restore/test_picked.py",),
     ),
     Mutation(
         "a generation that went on in the same second is called older",
@@ -724,14 +724,14 @@ MUTATIONS = (
     ),
     Mutation(
         "the log of the screen is renamed by its path",
-        "tui/crashlog.py",
+        "tui/session/crashlog.py",
         'os.rename(name, f"{name}.1", src_dir_fd=self._folder, dst_dir_fd=self._folder)',
         'os.rename(self.baseFilename, f"{self.baseFilename}.1")',
         ("tests/rooted/test_screen_log.py",),
     ),
     Mutation(
         "the log of the screen is opened by its path",
-        "tui/crashlog.py",
+        "tui/session/crashlog.py",
         "file = open_plain(self._folder, Path(self.baseFilename).name, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)",
         "file = os.open(self.baseFilename, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)",
         ("tests/rooted/test_screen_log.py",),

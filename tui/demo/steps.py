@@ -20,7 +20,7 @@ from replication.storage.open import open_storage
 from replication.storage.replica_client import ReplicaClient
 from tui.demo.application import Application, Content
 from tui.demo.replication import CHECKPOINT_PAGES, SYNC_SECONDS, config_of, settled
-from tui.format import counted, size
+from tui.text.format import counted, size
 
 COMMITS = 300
 COMMIT_SECONDS = 2.0

@@ -14,9 +14,9 @@ from replication.config import DatabaseConfig
 from replication.errors import CorruptObjectError, StorageError
 from replication.restore.catalog import SnapshotNote, read_snapshot_note
 from replication.storage.names import SegmentInfo, SnapshotInfo
-from tui.console import complain, say
-from tui.format import go_duration, plain, rfc3339, table
 from tui.sources import NamedReplica, config_of, generation_of, resolve
+from tui.text.format import go_duration, plain, rfc3339, table
+from tui.verbs.console import complain, say
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 

@@ -19,9 +19,9 @@ from replication.restore.choose import Source
 from replication.restore.restore import Progress, RestoreOptions, RestoreResult, prepare, restore
 from replication.restore.retry import CANCELLED
 from replication.restore.target import Latest, Target, parse_index, parse_position, parse_time
-from tui.console import complain, leave, say, warn
-from tui.format import counted, size
 from tui.sources import generation_of, resolve
+from tui.text.format import counted, size
+from tui.verbs.console import complain, leave, say, warn
 
 _PROGRESS_SECONDS = 0.1
 _STORE_WAIT_SECONDS_MAX = 1.0

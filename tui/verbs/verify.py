@@ -15,9 +15,9 @@ from replication.comparison import Compared, verify
 from replication.errors import UsageError
 from replication.restore.output import local_errors
 from replication.restore.scratch import scratch, temporary_folder
-from tui.console import complain, say, warn
-from tui.format import counted, size
 from tui.sources import Named, config_of, of_database, resolve
+from tui.text.format import counted, size
+from tui.verbs.console import complain, say, warn
 from tui.verbs.restore import Bar, cancelled_by_signals
 
 SCRATCH_PREFIX = "litestream-tui-verify-"
