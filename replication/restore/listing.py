@@ -1,17 +1,17 @@
-"""What a replica holds, for the verbs that list and for the picker of restore points: summaries and commits.
+"""What a replica holds, as plain values for whoever lists or shows it: generations, objects, commits.
 
-Everything but `commits` costs listings and one small read a snapshot. `commits` reads one segment.
+Everything but `commits` costs listings and at most one small read a snapshot. `commits` reads one segment.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from replication.position import Position
-from replication.restore.catalog import Catalog, read_catalog
-from replication.restore.points import read_commits
+from replication.restore.catalog import Catalog, read_catalog, read_snapshot_note
+from replication.restore.points import Survey, read_commits, survey
 from replication.sqlite.wal import WALHeader
-from replication.storage.names import SegmentInfo
+from replication.storage.names import SegmentInfo, SnapshotInfo
 from replication.storage.replica_client import ReplicaClient
 
 
@@ -40,6 +40,35 @@ class GenerationSummary:
 
 
 @dataclass(frozen=True, slots=True)
+class HeldGeneration:
+    """One generation: what it holds in numbers, and what a timeline of it needs."""
+
+    summary: GenerationSummary
+    survey: Survey
+
+
+@dataclass(frozen=True, slots=True)
+class GenerationSpan:
+    """From when to when a generation was written to, and why it began, as its newest snapshot says; else ""."""
+
+    generation: str
+    start: datetime
+    end: datetime
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class HeldObject:
+    """One object: where it begins, its stored bytes, and when it was written. A snapshot has no offset."""
+
+    generation: str
+    index: int
+    offset: int | None
+    size: int
+    created: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class CommitPoint:
     """A commit in a segment: the position right after it, and the size of the database then, in pages."""
 
@@ -51,6 +80,50 @@ def describe(client: ReplicaClient) -> tuple[GenerationSummary, ...]:
     """All generations that hold anything, oldest first by object time. Raises StorageError."""
     found = (summary(read_catalog(client, generation)) for generation in client.generations())
     return tuple(sorted((item for item in found if item is not None), key=lambda item: (item.start, item.end)))
+
+
+def held(client: ReplicaClient) -> tuple[HeldGeneration, ...]:
+    """The same with what a timeline needs, newest first. Raises StorageError."""
+    found = []
+    for generation in client.generations():
+        catalog = read_catalog(client, generation)
+        if (item := summary(catalog)) is not None:
+            found.append(HeldGeneration(item, ends_of_runs(survey(catalog))))
+    return tuple(sorted(found, key=lambda item: (item.summary.end, item.summary.start), reverse=True))
+
+
+def ends_of_runs(survey: Survey) -> Survey:
+    """The same for a timeline, without the stops that only go on: there may be a hundred thousand of them."""
+    stops = survey.stops
+    ends = (0, len(stops) - 1)
+    kept = [n for n in range(len(stops)) if n in ends or not (stops[n].joined and stops[n + 1].joined)]
+    return replace(survey, stops=tuple(stops[n] for n in kept))
+
+
+def spans(client: ReplicaClient) -> Iterator[GenerationSpan]:
+    """The generations that hold anything, for one small read each. Raises StorageError, CorruptObjectError."""
+    for generation in client.generations():
+        snapshots, segments = client.snapshots(generation), client.segments(generation)
+        times = [item.created for item in snapshots] + [item.created for item in segments]
+        if times:
+            note = read_snapshot_note(client, snapshots[-1]) if snapshots else None
+            yield GenerationSpan(generation, min(times), max(times), note.reason if note else "")
+
+
+def snapshots(client: ReplicaClient) -> list[HeldObject]:
+    """All snapshots, by generation and index. Raises StorageError."""
+    return [_held(item) for generation in client.generations() for item in client.snapshots(generation)]
+
+
+def segments(client: ReplicaClient, generation: str | None = None) -> list[HeldObject]:
+    """All WAL segments, or those of one generation, by index and offset. Raises StorageError."""
+    names = [generation] if generation is not None else client.generations()
+    return [_held(item) for name in names for item in client.segments(name)]
+
+
+def _held(item: SnapshotInfo | SegmentInfo) -> HeldObject:
+    offset = item.offset if isinstance(item, SegmentInfo) else None
+    return HeldObject(item.generation, item.index, offset, item.size, item.created)
 
 
 def summary(catalog: Catalog) -> GenerationSummary | None:

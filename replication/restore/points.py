@@ -41,6 +41,16 @@ class Stop:
     joined: bool
     only_last: bool = False
 
+    @property
+    def object(self) -> str:
+        """The name of the object whose commits tell the points here; "" where a snapshot by itself does."""
+        return self.segment.name if self.segment else ""
+
+    @property
+    def label(self) -> str:
+        """The same for people, in short."""
+        return f"{self.segment.index:08x}_{self.segment.offset:08x}" if self.segment else ""
+
 
 @dataclass(frozen=True, slots=True)
 class Missing:

@@ -5,14 +5,13 @@ Nothing here knows Textual; when to read, and in which thread, is the caller's.
 """
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from pathlib import Path
 
 from replication.config import Config
-from replication.errors import ReplicationError, UsageError
-from replication.restore.catalog import read_catalog
-from replication.restore.listing import GenerationSummary, summary
-from replication.restore.points import Survey, survey
-from tui.replicas import sources_of
+from replication.errors import ReplicationError
+from replication.restore.listing import HeldGeneration, held
+from replication.restore.sources import sources_of
 
 READ_SECONDS = 60.0
 """A listing is read again after so long."""
@@ -21,20 +20,12 @@ READ_SHARE = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Generation:
-    """One generation: what it holds in numbers, and what a timeline of it needs."""
-
-    summary: GenerationSummary
-    survey: Survey
-
-
-@dataclass(frozen=True, slots=True)
 class Listing:
     """What a replica held at time `read`, newest generation first; `error` says why it could not be read."""
 
     replica: str
     address: str
-    generations: tuple[Generation, ...]
+    generations: tuple[HeldGeneration, ...]
     read: float
     seconds: float
     error: str = ""
@@ -47,28 +38,12 @@ class Listing:
 def read_listing(config: Config, database: str, replica: str, now: float) -> Listing:
     """Ask a replica for its generations; `now` is noted as the time of reading. Raises ReplicationError."""
     began = time.monotonic()
-    with sources_of(config, database) as sources:
-        source = next((item for item in sources if item.name == replica), None)
-        if source is None:
-            raise UsageError(f"{database} has no replica called {replica!r} in the configuration")
-        found = []
-        for name in source.client.generations():
-            catalog = read_catalog(source.client, name)
-            if (item := summary(catalog)) is not None:
-                found.append(Generation(item, ends_of_runs(survey(catalog))))
-        found.sort(key=lambda item: (item.summary.end, item.summary.start), reverse=True)
-        return Listing(replica, source.client.address, tuple(found), now, time.monotonic() - began)
+    with sources_of(config, Path(database), replica) as sources:
+        client = sources[0].client
+        return Listing(replica, client.address, held(client), now, time.monotonic() - began)
 
 
 def failed(before: Listing | None, replica: str, error: ReplicationError | str, now: float) -> Listing:
     """A reading that failed: what was read before stays, with the reason."""
     kept = before.generations if before is not None else ()
     return Listing(replica, before.address if before is not None else "", kept, now, 0.0, str(error))
-
-
-def ends_of_runs(survey: Survey) -> Survey:
-    """The same for a timeline, without the stops that only go on: there may be a hundred thousand of them."""
-    stops = survey.stops
-    ends = (0, len(stops) - 1)
-    kept = [n for n in range(len(stops)) if n in ends or not (stops[n].joined and stops[n + 1].joined)]
-    return replace(survey, stops=tuple(stops[n] for n in kept))

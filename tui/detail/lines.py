@@ -5,9 +5,9 @@ Its promise: every line fits its width, and nothing from outside is taken for ma
 
 from rich.text import Text
 
-from replication.restore.listing import GenerationSummary
+from replication.restore.listing import GenerationSummary, HeldGeneration
 from replication.status import DatabaseStatus, ReplicaStatus
-from tui.detail.generations import Generation, Listing
+from tui.detail.generations import Listing
 from tui.text.blocks import error_lines, happened, state_text, upload_words, verified_text
 from tui.text.cells import cut_end, cut_start, fit
 from tui.text.format import age, clock_time, day_time, plain, short_position, size
@@ -146,7 +146,7 @@ def axis_line(window: Window) -> Text:
     return Text(_INDENT + axis(window), style="dim")
 
 
-def generation(item: Generation, cursor: bool, window: Window, width: int, look: Look) -> list[Text]:
+def generation(item: HeldGeneration, cursor: bool, window: Window, width: int, look: Look) -> list[Text]:
     """One generation with its timeline; why it began stands at the end, or on a line of its own where that is short."""
     wide, made = width >= _WIDE, item.summary
     line = Text(">" if cursor else " ")
@@ -161,7 +161,7 @@ def generation(item: Generation, cursor: bool, window: Window, width: int, look:
     return lines
 
 
-def generation_words(item: Generation, width: int, look: Look) -> list[Text]:
+def generation_words(item: HeldGeneration, width: int, look: Look) -> list[Text]:
     """The generation under the cursor in full, and what is wrong with it."""
     made = item.summary
     words = f" {made.generation}  {_reason(made)}"

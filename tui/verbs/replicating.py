@@ -15,11 +15,11 @@ from replication.logs import attrs, set_up_logging
 from replication.scrub import quoted
 from replication.storage.open import open_storage
 from replication.storage.url import is_replica_url
-from tui.sources import config_of
 from tui.verbs.command import ONLY_PASSED_ON, Command, words_of
 from tui.verbs.console import complain
 from tui.verbs.process import settle
 from tui.verbs.signals import Signals
+from tui.verbs.sources import config_of
 from tui.version import version
 
 _WAIT_SECONDS = 0.5

@@ -13,9 +13,9 @@ from tui.keys.keyfile import key_path, read_keys
 from tui.session.crashlog import log_path, open_log
 from tui.session.ending import Ending, end_process
 from tui.session.late_engine import LateEngine
-from tui.sources import config_of
 from tui.verbs.console import say, warn
 from tui.verbs.process import settle
+from tui.verbs.sources import config_of
 from tui.view import Options
 
 CLOSE_SECONDS_MAX = 6.0

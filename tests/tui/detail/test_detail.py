@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from replication.config import Config, DatabaseConfig, ReplicaConfig
 from replication.position import Position
+from replication.restore.listing import ends_of_runs
 from replication.restore.points import Stop, Survey
 from replication.status import Verification
 from replication.storage.container import Note
@@ -18,7 +19,7 @@ from replication.storage.location import FileLocation
 from replication.storage.replica_client import ReplicaClient
 from tests.tui import fake, picture
 from tests.tui.driving import LARGE, Drive, app_of, drive
-from tui.detail.generations import Listing, ends_of_runs
+from tui.detail.generations import Listing
 from tui.text.timeline import runs
 from tui.view import Options
 

@@ -79,7 +79,7 @@ def read(picker: Picker, *replicas: Replica) -> Picker:
     contents = {name: item for replica in replicas for name, item in replica.contents.items()}
     while wanted := picker.wanted():
         known = dict(picker.commits)
-        known[wanted[0].name] = contents[wanted[0].name]
+        known[wanted[0].object] = contents[wanted[0].object]
         picker = picker.knowing(known)
     return picker
 

@@ -12,8 +12,8 @@ from textual.app import ComposeResult
 from replication.errors import RestoreCancelledError
 from replication.restore.preview import open_preview
 from replication.restore.restore import Progress
+from replication.restore.sources import sources_of
 from replication.sqlite.preview import Preview, TableCount
-from tui.replicas import sources_of
 from tui.restore.look.lines import table_head, table_row
 from tui.restore.look.rows import DifferencesScreen
 from tui.restore.run.screen import DRAW_SECONDS, Request
@@ -61,7 +61,7 @@ class PreviewScreen(ScrollingScreen):
         """Restore, open and count; None if the screen was left meanwhile."""
         request = self._request
         try:
-            with sources_of(shell.config, request.database) as sources:
+            with sources_of(shell.config, Path(request.database)) as sources:
                 preview = open_preview(
                     request.among(sources),
                     request.replica,

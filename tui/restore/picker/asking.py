@@ -1,17 +1,16 @@
 """What the restore picker knows, and how it learns more: the store is asked in threads, one question at a time.
 
-The cursor is in cursor.py, the questions are in reader.py. Here keys become moves, and answers become a new picker.
-How it looks is left to the screen, which is told by `draw` that something changed.
+The cursor is in cursor.py, the questions are in replication/restore/reader.py. Here keys become moves, and answers
+become a new picker. How it looks is left to the screen, which is told by `draw` that something changed.
 """
 
 from textual import events
 
 from replication.position import Position
-from replication.restore.plan import Plan
-from replication.storage.names import SegmentInfo
+from replication.restore.points import Stop
+from replication.restore.reader import Fetch, Learned, Listed, Reader
 from tui.restore.picker.cursor import Picker, opened
 from tui.restore.picker.lines import LABEL_CELLS
-from tui.restore.picker.reader import Learned, Listed, Reader
 from tui.text.timeline import Window, fitting, showing, zoomed
 from tui.widgets.screen import ShellScreen
 
@@ -33,7 +32,7 @@ class PickingScreen(ShellScreen):
         """What went wrong with a part, while the rest can be used."""
         self.error = ""
         """Why there is nothing to choose from."""
-        self.planned: tuple[Position | None, Plan | str | None] = (None, None)
+        self.planned: tuple[Position | None, Fetch | str | None] = (None, None)
         """The last point a plan was asked for; the plan, why there is none, or None while it is made."""
         self.asked: float | None = None
         """A time that was asked for before anything was known: the cursor goes there as soon as it can."""
@@ -82,7 +81,7 @@ class PickingScreen(ShellScreen):
             self.busy = False
             if self._gone():
                 return
-            same = self.listed is not None and self.listed.source.name == found.source.name
+            same = self.listed is not None and self.listed.replica == found.replica
             self.listed, self.error = found, ""
             self.words = "; ".join(found.passed_over)
             if self.picker is not None and same:
@@ -111,7 +110,7 @@ class PickingScreen(ShellScreen):
         self.busy = True
         self._read(reader, wanted[0])
 
-    def _read(self, reader: Reader, segment: SegmentInfo) -> None:
+    def _read(self, reader: Reader, stop: Stop) -> None:
         def learned(found: Learned) -> None:
             self.busy = False
             if self._gone() or self.picker is None:
@@ -127,7 +126,7 @@ class PickingScreen(ShellScreen):
             self.words = words
             self.draw()
 
-        self.shell.in_background(lambda: reader.read(segment), learned, failed)
+        self.shell.in_background(lambda: reader.read(stop), learned, failed)
 
     def _gone(self) -> bool:
         """True if the screen was left while the store was asked: then the reader has nobody left."""
@@ -144,7 +143,7 @@ class PickingScreen(ShellScreen):
             return
         self.planned = (position, None)
 
-        def planned(plan: Plan | str) -> None:
+        def planned(plan: Fetch | str) -> None:
             if self.planned[0] == position and self.is_attached:
                 self.planned = (position, plan)
                 self.draw()
@@ -228,7 +227,7 @@ class PickingScreen(ShellScreen):
         elif self.busy:
             self.shell.tell("The replica is still being read")
         else:
-            now = self.listed.source.name if self.listed is not None else names[-1]
+            now = self.listed.replica if self.listed is not None else names[-1]
             self.picker = self.listed = None
             self._list(names[(names.index(now) + 1) % len(names)] if now in names else names[0])
 
@@ -236,7 +235,7 @@ class PickingScreen(ShellScreen):
         if not self.busy:
             # What is new lies to the right of what is in sight.
             self._fit = True
-            self._list(self.listed.source.name if self.listed is not None else None)
+            self._list(self.listed.replica if self.listed is not None else None)
 
     def _replicas(self) -> list[str]:
         """The names of the database's replicas."""

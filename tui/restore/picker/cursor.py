@@ -11,7 +11,6 @@ from dataclasses import dataclass, field, replace
 
 from replication.position import Position
 from replication.restore.points import Commits, Stop, Survey, points_of
-from replication.storage.names import SegmentInfo
 
 NEAR_STOPS = 2
 """How far around the cursor segments are read ahead."""
@@ -92,12 +91,12 @@ class Picker:
         """The time of the newest point of all."""
         return max(survey.stops[-1].time.timestamp() for survey in self.surveys)
 
-    def wanted(self) -> list[SegmentInfo]:
-        """Segments to read next, the nearest to the cursor first."""
+    def wanted(self) -> list[Stop]:
+        """Stops whose objects to read next, the nearest to the cursor first."""
         stops, here = self.survey.stops, self.cursor.stop
         near = sorted(range(here - NEAR_STOPS, here + NEAR_STOPS + 1), key=lambda number: abs(number - here))
         found = [stops[number] for number in near if 0 <= number < len(stops)]
-        return [stop.segment for stop in found if stop.segment is not None and self._unread(stop)]
+        return [stop for stop in found if self._unread(stop)]
 
     # -- moving -----------------------------------------------------------------------------------------------------
 
@@ -177,9 +176,9 @@ class Picker:
         if number is None:
             return opened(surveys, self.commits)
         stops = surveys[number].stops
-        same = stop.segment.name if stop.segment else None
+        same = stop.object
         for n, item in enumerate(stops):
-            if (item.segment.name if item.segment else None) == same and (same or item.held == stop.held):
+            if item.object == same and (same or item.held == stop.held):
                 place = position if position in self._points(item) else self.cursor.place
                 if isinstance(place, Position) and place not in self._points(item):
                     place = LAST
@@ -192,11 +191,11 @@ class Picker:
     # -- inside -----------------------------------------------------------------------------------------------------
 
     def _points(self, stop: Stop) -> tuple[Position, ...]:
-        return points_of(stop, self.commits.get(stop.segment.name) if stop.segment else None)
+        return points_of(stop, self.commits.get(stop.object))
 
     def _unread(self, stop: Stop) -> bool:
-        name = stop.segment.name if stop.segment else None
-        return name is not None and name not in self.commits and name not in self.unreadable
+        name = stop.object
+        return bool(name) and name not in self.commits and name not in self.unreadable
 
     def _at(self, stop: int, place: int | Position, forward: bool) -> "Picker":
         return replace(self, cursor=Cursor(self.cursor.generation, stop, place, forward=forward))

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 
 from rich.text import Text
 
-from replication.restore.plan import Plan
+from replication.restore.reader import Fetch
 from replication.restore.verdict import Check
 from tui.actions import Keys, actions_of, keys_of, shown_key
 from tui.restore.picker.cursor import Picker, asked_words, lost_after
@@ -93,11 +93,11 @@ def point(picker: Picker, now: float, width: int, look: Look, reading: str) -> l
     where = str(position) if position is not None else f"{survey.generation}/{look.mark('…', '...')}"
     lines = [_line("point", f"{utc(picker.time)}  {where}  {ago}", width, "bold")]
     words = []
-    if picker.number is not None and picker.stop.segment is not None:
+    if picker.number is not None and picker.stop.object:
         number, count = picker.number
-        words.append(f"commit {number} of {count} in {_segment(picker)}")
+        words.append(f"commit {number} of {count} in {picker.stop.label}")
     elif position is None:
-        words.append(reading or f"reading {_segment(picker)}")
+        words.append(reading or f"reading {picker.stop.label or 'a snapshot'}")
     if position is not None and position in picker.stop.held:
         words.append("a snapshot")
     lines.append(_line("", "; ".join(words), width))
@@ -116,7 +116,7 @@ def point(picker: Picker, now: float, width: int, look: Look, reading: str) -> l
     return lines
 
 
-def choice(chosen: Choice, plan: Plan | str | None, width: int, look: Look) -> list[Text]:
+def choice(chosen: Choice, plan: Fetch | str | None, width: int, look: Look) -> list[Text]:
     """The output, what would be fetched, and the check."""
     note = "new file"
     style = ""
@@ -126,11 +126,8 @@ def choice(chosen: Choice, plan: Plan | str | None, width: int, look: Look) -> l
         note, style = chosen.taken, "red"
     path = cut_start(plain(chosen.output), max(20, width - _KEY_CELLS - len(note) - 5))
     lines = [_line("output", f"{path}  ({plain(note)})", width, style)]
-    if isinstance(plan, Plan):
-        segments = len(plan.segments)
-        what = f"snapshot {plan.snapshot.info.index:08x}"
-        what += f" + {segments} segment{'' if segments == 1 else 's'}" if segments else ""
-        lines.append(_line("fetch", f"{what}, {size(plan.size)}     check  {chosen.check}", width))
+    if isinstance(plan, Fetch):
+        lines.append(_line("fetch", f"{plan.words}, {size(plan.size)}     check  {chosen.check}", width))
     else:
         words = plan if plan is not None else look.mark("…", "...")
         lines.append(_line("fetch", f"{words}     check  {chosen.check}", width, "red" if plan else ""))
@@ -159,11 +156,6 @@ def key_lines(where: str, keys: Keys, read_only: bool, width: int, look: Look) -
 def utc(time: float) -> str:
     """Day and second: 2026-10-20 12:04:02Z."""
     return datetime.fromtimestamp(time, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
-
-
-def _segment(picker: Picker) -> str:
-    segment = picker.stop.segment
-    return f"{segment.index:08x}_{segment.offset:08x}" if segment is not None else "a snapshot"
 
 
 def _line(key: str, words: str, width: int, style: str = "") -> Text:

@@ -3,8 +3,7 @@
 from rich.text import Text
 from textual.app import ComposeResult
 
-from replication.restore.plan import Plan
-from replication.storage.names import generation_prefix
+from replication.restore.reader import Fetch
 from tui.text.blocks import rule
 from tui.text.cells import cut_end
 from tui.text.format import plain
@@ -19,11 +18,9 @@ class PlanScreen(ScrollingScreen):
 
     PLACE = "plan"
 
-    def __init__(self, plan: Plan, address: str) -> None:
+    def __init__(self, plan: Fetch, address: str) -> None:
         super().__init__()
-        # The first line names the generation; again before each object there would be no room for the rest.
-        prefix = generation_prefix(plan.generation)
-        self._lines = [line.replace(prefix, "", 1) for line in plan.lines()]
+        self._lines = plan.lines
         self._address = address
 
     def compose(self) -> ComposeResult:

@@ -13,7 +13,7 @@ from textual.widgets import Input
 
 from replication.config.location import output_path
 from replication.errors import UsageError
-from replication.restore.plan import Plan
+from replication.restore.reader import Fetch
 from replication.restore.restore import RestoreOptions
 from replication.restore.target import AtPosition
 from replication.restore.verdict import Check
@@ -87,7 +87,7 @@ class RestoreScreen(PickingScreen):
             return
         options, width, now = self.shell.options, self.size.width, self.shell.now()
         look = Look(options.ascii, options.slow, now)
-        address = self.listed.source.client.address if self.listed is not None else ""
+        address = self.listed.address if self.listed is not None else ""
         self.query_one("#title", Lines).set_lines([title(self.database, address, self.picker, width, look)])
         self._draw_timeline(look, width)
         picker = self.picker
@@ -98,7 +98,7 @@ class RestoreScreen(PickingScreen):
             plan = self.planned[1] if self.planned[0] == picker.position else None
             below += choice(self._choice(picker), plan, width, look)
             if self.listed is not None and (self.listed.others or self.listed.passed_over):
-                below += replicas(self.listed.source.name, self.listed.others, width)
+                below += replicas(self.listed.replica, self.listed.others, width)
         if self.words:
             below += error_lines(self.words, width, "yellow")
         if picker is not None and self.size.height >= _ROWS_FOR_KEYS and not self._asking:
@@ -218,10 +218,10 @@ class RestoreScreen(PickingScreen):
 
     def action_plan(self) -> None:
         plan = self.planned[1]
-        if self.picker is None or self.planned[0] != self.picker.position or not isinstance(plan, Plan):
+        if self.picker is None or self.planned[0] != self.picker.position or not isinstance(plan, Fetch):
             self.shell.tell("There is no plan for this point yet")
         else:
-            self.app.push_screen(PlanScreen(plan, self.listed.source.client.address if self.listed else ""))
+            self.app.push_screen(PlanScreen(plan, self.listed.address if self.listed else ""))
 
     def _request(self) -> Request | None:
         """What is chosen now; None, and a word why, while the point is not known."""
@@ -237,7 +237,7 @@ class RestoreScreen(PickingScreen):
         when = utc(picker.time)
         return Request(
             self.database,
-            listed.source.name,
+            listed.replica,
             options,
             Path(chosen.output),
             chosen.over,

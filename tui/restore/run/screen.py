@@ -13,8 +13,8 @@ from replication.restore.choose import Source
 from replication.restore.picked import restore_picked
 from replication.restore.replace import restore_over
 from replication.restore.restore import Progress, RestoreOptions, RestoreResult
+from replication.restore.sources import sources_of
 from replication.sqlite.later import Look as DatabaseLook
-from tui.replicas import sources_of
 from tui.restore.run.lines import Run, done, failed, lines
 from tui.restore.run.pause_lease import PauseLease
 from tui.text.blocks import rule
@@ -130,7 +130,7 @@ class RestoringScreen(ShellScreen):
     def _restore(self, shell: Shell) -> Outcome:
         request = self._request
         try:
-            with sources_of(shell.config, request.database) as sources:
+            with sources_of(shell.config, Path(request.database)) as sources:
                 return self._restore_from(request.among(sources))
         except (RestoreCancelledError, PausedError) as error:
             lost = self._lease.lost if self._lease is not None else ""

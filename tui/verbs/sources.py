@@ -7,20 +7,11 @@ from replication.config import Config, DatabaseConfig, load_config
 from replication.config.location import local_path
 from replication.errors import UsageError
 from replication.position import is_generation
+from replication.restore.choose import Source
+from replication.restore.sources import configured, open_source, open_sources
 from replication.scrub import quoted
-from replication.storage.location import Location
-from replication.storage.open import open_storage
-from replication.storage.replica_client import ReplicaClient
 from replication.storage.url import is_replica_url, parse_replica_url
 from tui.verbs.console import warn
-
-
-@dataclass(frozen=True, slots=True)
-class NamedReplica:
-    """A replica with its name in the configuration, or its type if it was named by URL."""
-
-    name: str
-    client: ReplicaClient
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +19,7 @@ class Named:
     """The positional argument resolved: its replicas, and the database if one was named by path."""
 
     database: DatabaseConfig | None
-    replicas: list[NamedReplica]
+    replicas: list[Source]
 
 
 def config_of(args: Namespace) -> Config:
@@ -52,29 +43,16 @@ def resolve(args: Namespace, what: str) -> Named:
             raise UsageError("cannot specify a replica URL and the -config flag; leave one of them out")
         if replica_name is not None:
             raise UsageError("-replica goes with a database path; a replica URL names its replica itself")
-        location = parse_replica_url(source)
-        return Named(None, [_open("", location)])
-    config = config_of(args)
-    return of_database(config, source, replica_name)
+        return Named(None, [open_source(parse_replica_url(source), warn)])
+    return named(configured(config_of(args), local_path(source)), replica_name)
 
 
-def of_database(config: Config, source: str, replica_name: str | None = None) -> Named:
-    """The replicas of a configured database, or the one of that name. Raises UsageError."""
-    path = local_path(source)
-    database = next((item for item in config.databases if item.path == path), None)
-    if database is None:
-        known = ", ".join(str(item.path) for item in config.databases) or "none"
-        raise UsageError(f"database not found in config: {path}; it has: {known}")
-    chosen = [item for item in database.replicas if replica_name in (None, item.name)]
-    if not chosen:
-        names = ", ".join(item.name for item in database.replicas) or "none"
-        raise UsageError(f"{path} has no replica called {quoted(replica_name or '')!r}; it has: {names}")
-    return Named(database, [_open(item.name, item.location) for item in chosen])
-
-
-def _open(name: str, location: Location) -> NamedReplica:
-    storage = open_storage(location)
-    return NamedReplica(name or storage.type, ReplicaClient(storage, warn))
+def named(database: DatabaseConfig, replica_name: str | None = None) -> Named:
+    """The replicas of a database, or the one of that name. Raises UsageError if there is none."""
+    sources = open_sources(database, warn, replica_name)
+    if not sources:
+        raise UsageError(f"{database.path} has no replica in the configuration; add one under its replicas:")
+    return Named(database, sources)
 
 
 def generation_of(args: Namespace) -> str | None:

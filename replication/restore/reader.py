@@ -1,7 +1,7 @@
 """What a restore picker reads from the replicas of one database: lists, and segments one by one.
 
-Its promise: what was learned of a segment is kept as long as it matters, in bounded memory. Nothing here knows
-Textual; every method may wait for the store, so it is called from a thread, one call at a time.
+Its promise: what was learned of a segment is kept as long as it matters, in bounded memory. Every method may wait
+for the store, so it is called from a thread, one call at a time. Values come out, of which none needs the layout.
 """
 
 import threading
@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 
 from replication.config import Config
 from replication.errors import CorruptObjectError, NoBackupError, ObjectNotFoundError, RestoreError, StorageError
@@ -19,11 +20,11 @@ from replication.restore.catalog import Catalog
 from replication.restore.choose import Source, choose_among, in_order, read_all
 from replication.restore.offers import Answer, Refusal
 from replication.restore.plan import Plan, make_plan
-from replication.restore.points import Commits, Extent, Survey, read_commits, read_header, survey
+from replication.restore.points import Commits, Extent, Stop, Survey, read_commits, read_header, survey
+from replication.restore.sources import sources_of
 from replication.restore.target import AtPosition, Latest, format_time
 from replication.sqlite.wal import WALHeader
-from replication.storage.names import SegmentInfo
-from tui.replicas import sources_of
+from replication.storage.names import SegmentInfo, generation_prefix
 
 SEGMENTS_KEPT_MAX = 200
 """Segments whose commits are kept."""
@@ -38,7 +39,8 @@ class Listed:
     `passed_over` says of other replicas why they were not taken, `others` what those have that were not needed.
     """
 
-    source: Source
+    replica: str
+    address: str
     surveys: tuple[Survey, ...]
     without_points: int
     passed_over: tuple[str, ...] = ()
@@ -55,12 +57,21 @@ class Learned:
     words: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Fetch:
+    """What restoring a point would fetch: in short, its bytes as stored, and line by line with every object."""
+
+    words: str
+    size: int
+    lines: tuple[str, ...]
+
+
 class Reader:
     """Opens the replicas when first asked; `close` lets go of them."""
 
     def __init__(self, config: Config, database: str) -> None:
         self._config = config
-        self._database = database
+        self._path = Path(database)
         self._stack = ExitStack()
         self._sources: list[Source] = []
         self._source: Source | None = None
@@ -79,7 +90,7 @@ class Reader:
     def names(self) -> list[str]:
         """The names of the replicas, in the order of the configuration."""
         if not self._sources:
-            self._sources = self._stack.enter_context(sources_of(self._config, self._database))
+            self._sources = self._stack.enter_context(sources_of(self._config, self._path))
         return [source.name for source in self._sources]
 
     def list(self, name: str | None = None) -> Listed:
@@ -119,9 +130,11 @@ class Reader:
         where = ", ".join(source.client.address for source in wanted) or "no replica"
         raise NoBackupError(f"Nothing has been replicated to {where} yet, so there is nothing to restore")
 
-    def read(self, segment: SegmentInfo) -> Learned:
-        """Read one segment; what cannot be read is told in words, and not raised."""
+    def read(self, stop: Stop) -> Learned:
+        """Read what is at one stop; what cannot be read is told in words, and not raised."""
+        segment = stop.segment
         assert self._source is not None
+        assert segment is not None
         words, changed = "", False
         key = (segment.generation, segment.index)
         try:
@@ -141,17 +154,20 @@ class Reader:
         resurveyed = self._resurvey(segment.generation) if changed else None
         return Learned(resurveyed, dict(self._commits), self._unreadable, words)
 
-    def plan(self, position: Position) -> Plan:
+    def plan(self, position: Position) -> Fetch:
         """What restoring a point would fetch, by the list as it was. Raises RestoreError."""
-        return make_plan(self._catalogs[position.generation], AtPosition(position))
+        return _fetch(self._plan(position))
 
     def is_by_itself(self, position: Position) -> bool:
         """True if restoring a point would take a snapshot of Litestream's as it is."""
         try:
-            plan = self.plan(position)
+            plan = self._plan(position)
         except RestoreError:
             return False
         return plan.snapshot.note is None and not plan.segments
+
+    def _plan(self, position: Position) -> Plan:
+        return make_plan(self._catalogs[position.generation], AtPosition(position))
 
     def _take(
         self,
@@ -173,7 +189,8 @@ class Reader:
         found = [item for item in surveys if item.stops]
         found.sort(key=lambda item: order.index(item.generation))
         self._surveys = tuple(found)
-        return Listed(source, self._surveys, len(catalogs) - len(found), passed_over, others)
+        without = len(catalogs) - len(found)
+        return Listed(source.name, source.client.address, self._surveys, without, passed_over, others)
 
     def _surprises(self, segment: SegmentInfo, extent: Extent) -> bool:
         """False if a segment ends where the next one of its index begins, so that no list changes by it."""
@@ -199,6 +216,15 @@ class Reader:
         total = sum(len(item.ends) for item in self._commits.values())
         while len(self._commits) > 1 and (len(self._commits) > SEGMENTS_KEPT_MAX or total > COMMITS_KEPT_MAX):
             total -= len(self._commits.popitem(last=False)[1].ends)
+
+
+def _fetch(plan: Plan) -> Fetch:
+    segments = len(plan.segments)
+    words = f"snapshot {plan.snapshot.info.index:08x}"
+    words += f" + {segments} segment{'' if segments == 1 else 's'}" if segments else ""
+    # The first line names the generation; again before each object there would be no room for the rest.
+    prefix = generation_prefix(plan.generation)
+    return Fetch(words, plan.size, tuple(line.replace(prefix, "", 1) for line in plan.lines()))
 
 
 def _surveys(catalogs: Sequence[Catalog]) -> list[Survey]:
