@@ -16,14 +16,13 @@ from replication.errors import NoRoomError
 from replication.position import Position
 from replication.restore.choose import Source
 from replication.restore.restore import RestoreOptions, restore
+from replication.restore.restored import digest_of, target_at
 from replication.restore.scratch import scratch
-from replication.restore.target import AtIndex, AtPosition, Target
 from replication.sqlite.content import digest
 from replication.storage.replica_client import ReplicaClient
 
 ELSEWHERE = ", or name a folder on another disk in TMPDIR; the replica was not looked at."
 _WHAT = "A verification"
-_READ_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +70,7 @@ def restored_digest(
     with scratch(folder, VALIDATION_PREFIX) as temporary:
         output = temporary / "restored.db"
         options = RestoreOptions(
-            target=_target(client, position),
+            target=target_at(client, position),
             generation=position.generation,
             parallelism=2,
             integrity_check="quick",
@@ -83,17 +82,4 @@ def restored_digest(
             known=lambda path, problems: "it is compared with the source",
         )
         result = restore([Source("replica", client)], output, options, cancel=cancel)
-        with output.open("rb") as file:
-            return digest(iter(lambda: file.read(_READ_BYTES), b"")), result.problems
-
-
-def _target(client: ReplicaClient, position: Position) -> Target:
-    """What restores the commit at `position`, up to which the replica has everything.
-
-    An index without a commit yet has no object, unless a snapshot: its start is the end of the index before.
-    """
-    if position.offset or not position.index:
-        return AtPosition(position)
-    if any(snapshot.index == position.index for snapshot in client.snapshots(position.generation)):
-        return AtPosition(position)
-    return AtIndex(position.index - 1)
+        return digest_of(output), result.problems
