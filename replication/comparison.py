@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from replication.config import DatabaseConfig
 from replication.database import soundness
@@ -45,6 +44,7 @@ from replication.sqlite.content import digest as digest_of_content
 from replication.sqlite.integrity import Thoroughness
 from replication.sqlite.still import Still, still
 from replication.sqlite.wal import WALHeader
+from replication.status import Outcome
 from replication.storage.replica_client import ReplicaClient
 from replication.survey import reach
 
@@ -55,7 +55,6 @@ VIEWS_MAX = 3
 COMPARED_LATER = "it is compared with its source"
 _LOOK_SECONDS = 0.25
 
-Outcome = Literal["ok", "failed", "inconclusive"]
 Show = Callable[[Progress], None]
 
 

@@ -43,6 +43,7 @@ from replication.sqlite.connection import check_is_database
 from replication.sqlite.errors import DatabaseBusyError
 from replication.sqlite.hold import CheckpointResult, HoldLostError, empty_wal
 from replication.sqlite.openers import openers_of_removed
+from replication.status import DatabaseState
 from replication.steps import reached
 
 CLEANED_BYTES = 1 << 20
@@ -242,7 +243,7 @@ class Database:
                 error = failed if not isinstance(failed, OSError) else _unusable(failed, self.path)
                 if self._held is not None and self._is_held_too_long(self._held, error):
                     self._give_up_wal(self._held)
-                state = "busy" if isinstance(error, DatabaseBusyError) else "error"
+                state: DatabaseState = "busy" if isinstance(error, DatabaseBusyError) else "error"
                 self.health = replace(self.health, state=state, error=str(error))
                 raise error from None
             now = self._clock()

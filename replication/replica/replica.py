@@ -10,7 +10,6 @@ It leaves to the caller when to run, and what to do about errors: all of them ar
 
 import threading
 import time
-from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime
 from typing import Literal
@@ -64,9 +63,9 @@ class Replica(Snapshots):
         return self._meter.progress.object_name if self._snapshots.progress.object_name else ""
 
     @property
-    def uploads(self) -> Sequence[Upload]:
+    def uploads(self) -> tuple[Upload, ...]:
         """The last objects written."""
-        return self._meter.uploads
+        return self._meter.uploads.all()
 
     @property
     def standing(self) -> Standing:

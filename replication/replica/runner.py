@@ -19,9 +19,10 @@ from replication.errors import (
 from replication.position import Position
 from replication.replica.backoff import RETRY_SECONDS_MIN, delay
 from replication.replica.duties import ERROR_REPEAT_SECONDS, Duties, Failure, Intervals, words
+from replication.replica.lag import EndedSizes, is_behind
 from replication.replica.pace import Pace
 from replication.replica.replica import Replica
-from replication.status import ReplicaStatus, Verification
+from replication.status import ReplicaState, ReplicaStatus, Verification
 
 
 class ReplicaRunner:
@@ -44,6 +45,7 @@ class ReplicaRunner:
         self._intervals = intervals
         self._emit = emit
         self._pace = Pace(intervals.sync, at=time.monotonic())
+        self._sizes = EndedSizes(database.shadow.size)
         self._not_before = 0.0
         """The wait after an error ends then."""
         self._hurried = False
@@ -119,7 +121,7 @@ class ReplicaRunner:
         progress, position, here = replica.progress, replica.position, database.position
         pending = self._pending(here, position) if here is not None else 0
         lag = self._lag(position, now) if pending else 0.0
-        state = "ok"
+        state: ReplicaState = "ok"
         standing = replica.standing
         failure = failure if failure.count else duties.loss
         if not failure.count and standing.broken:
@@ -129,7 +131,7 @@ class ReplicaRunner:
         elif here is None or position is None:
             state = "starting"
         elif pending:
-            state = "syncing" if lag < max(5.0, 5 * self._intervals.sync) else "behind"
+            state = "behind" if is_behind(lag, self._intervals.sync) else "syncing"
         return ReplicaStatus(
             name=replica.name,
             type=replica.client.storage.type,
@@ -152,7 +154,7 @@ class ReplicaRunner:
             proven=standing.proven,
             lost=replica.lost or standing.lost,
             verified=replica.verified,
-            uploads=tuple(replica.uploads),
+            uploads=replica.uploads,
             warning=replica.warning,
             uploading_also=replica.sending,
             duty_warning=duties.warning,
@@ -207,16 +209,10 @@ class ReplicaRunner:
             return here.offset
         if self.replica.left is not None:
             return max(1, here.offset)  # what it lacks is gone: a snapshot goes in its place
-        database = self._database
-        if position.generation != here.generation:
-            return max(1, here.offset)
-        pending = -position.offset
         try:
-            for index in range(position.index, here.index):
-                pending += database.shadow.size(here.generation, index)
+            return self._sizes.pending_bytes(here, position)
         except OSError:
             return max(1, here.offset)  # a status is told whatever may not be read just now
-        return pending + here.offset
 
     def _lag(self, position: Position | None, now: float) -> float:
         missing = self._database.arrivals.first_missing(position)

@@ -10,6 +10,7 @@ import pytest
 
 import tui
 from replication.errors import ConfigError
+from replication.status import DatabaseState
 from tests.tui import fake, picture
 from tests.tui.driving import STILL, Drive, app_of, drive
 from tui.actions import ACTIONS, EVERYWHERE, FOOTER_KEYS_MAX, actions_of, footer_of, shown_key
@@ -188,7 +189,7 @@ def test_quit_does_not_ask_for_what_a_healthy_replica_is_about_to_get() -> None:
 
 
 @pytest.mark.parametrize("state", ["pausing", "paused"])
-def test_promise_2_quit_asks_while_a_database_is_paused(state: str) -> None:
+def test_promise_2_quit_asks_while_a_database_is_paused(state: DatabaseState) -> None:
     """What is committed to it goes nowhere, and nothing waits that would tell of it."""
     engine = fake.FakeControl(fake.database("/srv/app.db", state=state, position=None), fake.database("/srv/b.db"))
 

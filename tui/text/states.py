@@ -5,7 +5,7 @@ Its promise: a state is told by its word and mark; colour only repeats them.
 
 from dataclasses import dataclass
 
-from replication.status import DatabaseStatus, EngineStatus, ReplicaStatus
+from replication.status import DatabaseState, DatabaseStatus, EngineStatus, ReplicaState, ReplicaStatus
 
 STALE_SECONDS = 15.0
 """A database that nobody has looked at for so long shows that age in place of "ok"."""
@@ -61,26 +61,33 @@ LEGEND: dict[State, str] = {
 STOPPED = (PAUSING, PAUSED)
 """Nothing is copied: whatever is committed now is in no replica."""
 
-_DATABASE = {
+_DATABASE: dict[DatabaseState, State] = {
+    "starting": STARTING,
+    "waiting": STARTING,
+    "ok": OK,
+    "busy": SYNCING,
     "error": ERROR,
     "pausing": PAUSING,
     "paused": PAUSED,
-    "starting": STARTING,
-    "waiting": STARTING,
-    "busy": SYNCING,
 }
-_REPLICA = {state.word: state for state in STATES}
+_REPLICA: dict[ReplicaState, State] = {
+    "starting": STARTING,
+    "ok": OK,
+    "syncing": SYNCING,
+    "behind": BEHIND,
+    "error": ERROR,
+}
 
 
 def replica_state(replica: ReplicaStatus) -> State:
     """How one replica stands; one that another program writes to as well is never simply ok."""
-    state = _REPLICA.get(replica.state, STARTING)
+    state = _REPLICA[replica.state]
     return SHARED if replica.warning and state in (OK, SYNCING) else state
 
 
 def database_state(database: DatabaseStatus) -> State:
     """How a database stands: the worst of itself and its replicas; paused is paused, and pausing is not yet."""
-    worst = _DATABASE.get(database.state, OK)
+    worst = _DATABASE[database.state]
     if worst in STOPPED:
         return worst
     if worst is STARTING and database.position is not None and database.error:
@@ -122,7 +129,7 @@ def stopped(status: EngineStatus) -> list[str]:
 
 
 def _soon_done(replica: ReplicaStatus) -> bool:
-    state = _REPLICA.get(replica.state, STARTING)
+    state = _REPLICA[replica.state]
     if state is STARTING:
         # What a replica lacks is not known before it has answered, unless its first snapshot is on its way.
         return not replica.uploading and replica.lag_seconds < ANSWER_SECONDS_MAX
