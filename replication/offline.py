@@ -18,7 +18,7 @@ from replication.database.lock import holder
 from replication.database.notebook import NOTE_SECONDS_MIN, DatabaseNote, ReplicaNote, load
 from replication.database.origin import Origin
 from replication.database.shadow_wal import ShadowWAL
-from replication.errors import LocalFileError
+from replication.errors import LocalFileError, ReplicationError
 from replication.permissions import Ownership
 from replication.position import Position
 from replication.replica.disowned import warning
@@ -44,10 +44,16 @@ class Reach:
     address: str
     position: Position | None = None
     newest: float = 0.0
-    error: str = ""
-    exit_code: int = 0
-    asked: bool = True
-    """False if it did not come to it, or no answer was waited for."""
+    error: ReplicationError | None = None
+    answer: Literal["came", "late", "not asked"] = "came"
+    """Late if it was waited for no longer; not asked if its store had failed with that error."""
+
+    @property
+    def error_words(self) -> str:
+        """Why it is not known, for people; "" if it is."""
+        if self.error is None:
+            return ""
+        return f"not asked: {self.error}" if self.answer == "not asked" else str(self.error)
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +187,7 @@ def _replica(local: Local, reach: Reach, now: float) -> ReplicaReport:
         state = "ok"
     elif running and not is_behind(lag, local.sync_seconds(reach.name)):
         state = "syncing"
-    error = reach.error or (note.error if running else "")
+    error = reach.error_words or (note.error if running else "")
     if running and note.lost and note.error.startswith(note.lost):
         # What its being away costs says more than that it is away.
         error = note.error

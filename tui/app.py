@@ -17,7 +17,7 @@ from textual.screen import Screen
 
 from replication.config import Config
 from replication.control import Control
-from replication.errors import ReplicationError
+from replication.errors import ReplicationError, without_frames
 from replication.events import EVENTS_MAX, Event
 from replication.scrub import scrub
 from replication.status import EngineStatus
@@ -186,15 +186,15 @@ class LitestreamApp(App[int]):
         self,
         work: Callable[[], T],
         done: Callable[[T], None] | None = None,
-        failed: Callable[[str], None] | None = None,
+        failed: Callable[[ReplicationError], None] | None = None,
     ) -> None:
-        """Do `work` in a thread of its own; one message brings back its result, or why it failed in a sentence.
+        """Do `work` in a thread of its own; one message brings back its result, or why it failed.
 
         The thread is a daemon: a store that never answers must not keep the program from ending.
         """
-        fail = failed or (lambda words: self.tell(words, "error"))
+        fail = failed or (lambda error: self.tell(str(error), "error"))
         if self.jobs >= JOBS_MAX:
-            fail(f"{JOBS_MAX} things are under way already; wait for one to end")
+            fail(ReplicationError(f"{JOBS_MAX} things are under way already; wait for one to end"))
             return
         self.jobs += 1
 
@@ -202,11 +202,11 @@ class LitestreamApp(App[int]):
             try:
                 result = work()
             except ReplicationError as error:
-                words = str(error)
-                self.post_message(self.Finished(lambda: fail(words)))
+                known = without_frames(error)
+                self.post_message(self.Finished(lambda: fail(known)))
             except Exception as error:
-                words = crashlog.record(error, "a background job")
-                self.post_message(self.Finished(lambda: fail(words)))
+                unforeseen = ReplicationError(crashlog.record(error, "a background job"))
+                self.post_message(self.Finished(lambda: fail(unforeseen)))
             else:
                 self.post_message(self.Finished(lambda: done(result) if done is not None else None))
 

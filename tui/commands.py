@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from replication.control import Control
-from replication.errors import PausedError
+from replication.errors import PausedError, ReplicationError
 from replication.status import Verification
 from tui.text.states import STOPPED, database_state
 from tui.widgets.screen import ShellScreen
@@ -96,9 +96,9 @@ class DatabaseScreen(ShellScreen):
             shell.tell(f"{name}: {words(result)}", _severity(result))
             shell.poll()
 
-        def failed(why: str) -> None:
+        def failed(error: ReplicationError) -> None:
             shell.running.discard(key)
-            shell.tell(f"{name}: {what} failed: {why}", "error")
+            shell.tell(f"{name}: {what} failed: {error}", "error")
             shell.poll()
 
         if what in _LONG:

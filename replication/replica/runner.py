@@ -14,7 +14,9 @@ from replication.errors import (
     AccessDeniedError,
     BucketNotFoundError,
     LocalFileError,
+    NotListedError,
     StorageError,
+    without_frames,
 )
 from replication.position import Position
 from replication.replica.backoff import RETRY_SECONDS_MIN, delay
@@ -125,7 +127,7 @@ class ReplicaRunner:
         standing = replica.standing
         failure = failure if failure.count else duties.loss
         if not failure.count and standing.broken:
-            failure = Failure(1, standing.broken, 0.0)
+            failure = Failure(1, NotListedError(standing.broken))
         if failure.count:
             state = "error"
         elif here is None or position is None:
@@ -190,7 +192,7 @@ class ReplicaRunner:
         if message != said or now >= when + ERROR_REPEAT_SECONDS:
             self._told = (message, now)
             self._emit("error", "sync failed", error=message, tries=count, next_try_in=f"{wait:.1f}s")
-        return Failure(count, message, time.time() + wait), now + wait
+        return Failure(count, without_frames(error), time.time() + wait), now + wait
 
     def _succeeded(self) -> None:
         if self.failure.count:

@@ -28,7 +28,7 @@ class Listing:
     generations: tuple[HeldGeneration, ...]
     read: float
     seconds: float
-    error: str = ""
+    error: ReplicationError | None = None
 
     def is_old(self, now: float) -> bool:
         """True when it is time to read again."""
@@ -43,7 +43,7 @@ def read_listing(config: Config, database: str, replica: str, now: float) -> Lis
         return Listing(replica, client.address, held(client), now, time.monotonic() - began)
 
 
-def failed(before: Listing | None, replica: str, error: ReplicationError | str, now: float) -> Listing:
+def failed(before: Listing | None, replica: str, error: ReplicationError, now: float) -> Listing:
     """A reading that failed: what was read before stays, with the reason."""
     kept = before.generations if before is not None else ()
-    return Listing(replica, before.address if before is not None else "", kept, now, 0.0, str(error))
+    return Listing(replica, before.address if before is not None else "", kept, now, 0.0, error)

@@ -9,6 +9,7 @@ from weakref import WeakKeyDictionary
 from rich.text import Text
 from textual.app import ComposeResult
 
+from replication.errors import ReplicationError
 from replication.status import DatabaseStatus
 from tui.commands import DatabaseScreen
 from tui.detail import lines as detail_lines
@@ -99,8 +100,8 @@ class DetailScreen(DatabaseScreen, ScrollingScreen):
             self._reading = ""
             self.draw()
 
-        def could_not(words: str) -> None:
-            kept[path, replica] = failed(kept.get((path, replica)), replica, words, shell.now())
+        def could_not(error: ReplicationError) -> None:
+            kept[path, replica] = failed(kept.get((path, replica)), replica, error, shell.now())
             self._reading = ""
             self.draw()
 

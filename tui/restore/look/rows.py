@@ -5,6 +5,7 @@ import threading
 from rich.text import Text
 from textual.app import ComposeResult
 
+from replication.errors import ReplicationError
 from replication.sqlite.preview import Differences, Preview
 from tui.restore.look.lines import difference_lines
 from tui.text.blocks import error_lines, rule
@@ -27,7 +28,7 @@ class DifferencesScreen(ScrollingScreen):
         self._cancel = cancel
         self._found: Differences | None = None
         self._lines: list[Text] = []
-        self._error = ""
+        self._error: ReplicationError | None = None
 
     def compose(self) -> ComposeResult:
         yield Lines(id="head")
@@ -46,8 +47,8 @@ class DifferencesScreen(ScrollingScreen):
             self._lines = difference_lines(found, self.size.width)
             self.draw()
 
-    def _failed(self, words: str) -> None:
-        self._error = words
+    def _failed(self, error: ReplicationError) -> None:
+        self._error = error
         if self.is_attached:
             self.draw()
 
@@ -65,7 +66,7 @@ class DifferencesScreen(ScrollingScreen):
         head = [rule(f"{self._table}: {self._when} and today", width, look)]
         found, lines, words = self._found, [Text(" comparing; esc goes back")], []
         if self._error:
-            lines = error_lines(self._error, width)
+            lines = error_lines(str(self._error), width)
         elif found is not None:
             head.append(Text(" - gone since then   + added since then   ~ changed: then, and today", style="dim"))
             head += self._lines[:1]

@@ -9,7 +9,7 @@ from pathlib import Path
 from rich.text import Text
 from textual.app import ComposeResult
 
-from replication.errors import RestoreCancelledError
+from replication.errors import ReplicationError, RestoreCancelledError
 from replication.restore.preview import open_preview
 from replication.restore.restore import Progress
 from replication.restore.sources import sources_of
@@ -37,7 +37,7 @@ class PreviewScreen(ScrollingScreen):
         self._progress: Progress | None = None
         self._preview: Preview | None = None
         self._tables: list[TableCount] | None = None
-        self._error = ""
+        self._error: ReplicationError | None = None
 
     def compose(self) -> ComposeResult:
         yield Lines(id="head")
@@ -87,8 +87,8 @@ class PreviewScreen(ScrollingScreen):
         self._preview, self._tables = found
         self.draw()
 
-    def _failed(self, words: str) -> None:
-        self._error = words
+    def _failed(self, error: ReplicationError) -> None:
+        self._error = error
         if self.is_attached:
             self.draw()
 
@@ -114,7 +114,7 @@ class PreviewScreen(ScrollingScreen):
         lines: list[Text] = []
         words: list[Text] = []
         if self._error:
-            lines = error_lines(self._error, width)
+            lines = error_lines(str(self._error), width)
         elif self._tables is None:
             lines = [Text(f" {self._how_far()}; esc goes back")]
         elif not self._tables:

@@ -6,6 +6,7 @@ become a new picker. How it looks is left to the screen, which is told by `draw`
 
 from textual import events
 
+from replication.errors import ReplicationError
 from replication.position import Position
 from replication.restore.points import Stop
 from replication.restore.reader import Fetch, Learned, Listed, Reader
@@ -30,9 +31,9 @@ class PickingScreen(ShellScreen):
         self.window: Window | None = None
         self.words = ""
         """What went wrong with a part, while the rest can be used."""
-        self.error = ""
+        self.error: ReplicationError | None = None
         """Why there is nothing to choose from."""
-        self.planned: tuple[Position | None, Fetch | str | None] = (None, None)
+        self.planned: tuple[Position | None, Fetch | ReplicationError | None] = (None, None)
         """The last point a plan was asked for; the plan, why there is none, or None while it is made."""
         self.asked: float | None = None
         """A time that was asked for before anything was known: the cursor goes there as soon as it can."""
@@ -75,14 +76,14 @@ class PickingScreen(ShellScreen):
         """List a replica, the one that answers best if none is named."""
         reader = self._reader
         assert reader is not None
-        self.busy, self.error = True, ""
+        self.busy, self.error = True, None
 
         def listed(found: Listed) -> None:
             self.busy = False
             if self._gone():
                 return
             same = self.listed is not None and self.listed.replica == found.replica
-            self.listed, self.error = found, ""
+            self.listed, self.error = found, None
             self.words = "; ".join(found.passed_over)
             if self.picker is not None and same:
                 self.picker = self.picker.resurveyed(found.surveys)
@@ -92,10 +93,10 @@ class PickingScreen(ShellScreen):
                 self.picker, self.asked = self.picker.at_time(self.asked), None
             self.moved()
 
-        def failed(words: str) -> None:
+        def failed(error: ReplicationError) -> None:
             self.busy = False
             if not self._gone():
-                self.error = words
+                self.error = error
                 self.draw()
 
         self.shell.in_background(lambda: reader.list(name), listed, failed)
@@ -121,9 +122,9 @@ class PickingScreen(ShellScreen):
             self.words = found.words or self.words
             self.moved()
 
-        def failed(words: str) -> None:
+        def failed(error: ReplicationError) -> None:
             self.busy = False
-            self.words = words
+            self.words = str(error)
             self.draw()
 
         self.shell.in_background(lambda: reader.read(stop), learned, failed)
@@ -143,7 +144,7 @@ class PickingScreen(ShellScreen):
             return
         self.planned = (position, None)
 
-        def planned(plan: Fetch | str) -> None:
+        def planned(plan: Fetch | ReplicationError) -> None:
             if self.planned[0] == position and self.is_attached:
                 self.planned = (position, plan)
                 self.draw()

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 
 from rich.text import Text
 
+from replication.errors import ReplicationError
 from replication.restore.reader import Fetch
 from replication.restore.verdict import Check
 from tui.actions import Keys, actions_of, keys_of, shown_key
@@ -116,7 +117,7 @@ def point(picker: Picker, now: float, width: int, look: Look, reading: str) -> l
     return lines
 
 
-def choice(chosen: Choice, plan: Fetch | str | None, width: int, look: Look) -> list[Text]:
+def choice(chosen: Choice, plan: Fetch | ReplicationError | None, width: int, look: Look) -> list[Text]:
     """The output, what would be fetched, and the check."""
     note = "new file"
     style = ""
@@ -129,7 +130,7 @@ def choice(chosen: Choice, plan: Fetch | str | None, width: int, look: Look) -> 
     if isinstance(plan, Fetch):
         lines.append(_line("fetch", f"{plan.words}, {size(plan.size)}     check  {chosen.check}", width))
     else:
-        words = plan if plan is not None else look.mark("…", "...")
+        words = str(plan) if plan is not None else look.mark("…", "...")
         lines.append(_line("fetch", f"{words}     check  {chosen.check}", width, "red" if plan else ""))
     return lines
 

@@ -115,7 +115,7 @@ class RestoreScreen(PickingScreen):
             then = f" then {utc(self.asked)} is looked for" if self.asked is not None else ""
             lines = error_lines(f"reading what the replica holds…{then}", width, "")
         if self.error:
-            stop = "" if self.error.endswith((".", "?", "!")) else "."
+            stop = "" if str(self.error).endswith((".", "?", "!")) else "."
             lines += error_lines(f"{self.error}{stop} g tries again, tab the next replica, esc goes back", width)
         timeline.set_lines(lines)
 

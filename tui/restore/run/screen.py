@@ -8,7 +8,7 @@ from pathlib import Path
 from rich.text import Text
 from textual.app import ComposeResult
 
-from replication.errors import PausedError, RestoreCancelledError
+from replication.errors import PausedError, ReplicationError, RestoreCancelledError
 from replication.restore.choose import Source
 from replication.restore.picked import restore_picked
 from replication.restore.replace import restore_over
@@ -57,7 +57,7 @@ class Outcome:
 
     result: RestoreResult | None = None
     kept: str = ""
-    words: str = ""
+    error: ReplicationError | None = None
     cancelled: bool = False
 
 
@@ -101,7 +101,7 @@ class RestoringScreen(ShellScreen):
                 shell.tell(f"restored to {outcome.result.output}")
             shell.poll()
 
-        shell.in_background(lambda: self._restore(shell), ended, lambda words: ended(Outcome(words=words)))
+        shell.in_background(lambda: self._restore(shell), ended, lambda error: ended(Outcome(error=error)))
 
     def on_unmount(self) -> None:
         self._cancel.set()
@@ -136,7 +136,7 @@ class RestoringScreen(ShellScreen):
             lost = self._lease.lost if self._lease is not None else ""
             if isinstance(error, PausedError) and not self._cancel.is_set():
                 raise
-            return Outcome(cancelled=not lost, words=lost)
+            return Outcome(cancelled=not lost, error=PausedError(lost) if lost else None)
 
     def _restore_from(self, sources: list[Source]) -> Outcome:
         request, lease = self._request, self._lease
@@ -185,6 +185,6 @@ class RestoringScreen(ShellScreen):
             made += done(outcome.result, outcome.kept, request.options.integrity_check, stays, width, look)
             made += [Text(), Text(" enter or esc closes this", style="dim")]
         else:
-            made += failed(outcome.words, outcome.cancelled, request.over, stays, width, look)
+            made += failed(str(outcome.error or ""), outcome.cancelled, request.over, stays, width, look)
             made += [Text(), Text(" enter or esc closes this", style="dim")]
         self.query_one(Lines).set_lines(made)
