@@ -943,7 +943,7 @@ MUTATIONS = (
     Mutation(
         "a duty that fails is an error although commits arrive",
         "replication/replica/duties.py",
-        "for duty in self._duties if duty.shows_a_loss)",
+        "for duty in self._duties if duty.failure.shows_a_loss)",
         "for duty in self._duties if duty.failure.count)",
         ("tests/replica/test_proof.py", "tests/engine/test_neighbours.py"),
     ),
