@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
+from pathlib import PurePath
 from typing import Any, ClassVar, TypeVar, cast
 
 from textual.app import App
@@ -47,11 +48,8 @@ class LitestreamApp(App[int]):
 
     TITLE = "litestream-tui"
     ENABLE_COMMAND_PALETTE: ClassVar[bool] = False
-    CSS = """
-    Screen { background: ansi_default; color: ansi_default; }
-    Toast { width: 60; max-width: 90%; padding: 0 1; margin: 0; }
-    LitestreamApp.-ascii Toast { border-left: ascii $primary; }
-    """
+    # Textual reads the files of screens that are pushed; the first one is not.
+    CSS_PATH: ClassVar[list[str | PurePath]] = ["app.tcss", "dashboard/screen.tcss"]
 
     @dataclass
     class Finished(Message):

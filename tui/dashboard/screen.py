@@ -37,28 +37,6 @@ class DashboardScreen(DatabaseScreen):
     """The first screen."""
 
     PLACE = "dashboard"
-    DEFAULT_CSS = """
-    DashboardScreen { layout: vertical; }
-    #summary { height: 1; }
-    #filter { height: 1; border: none; padding: 0 1; display: none; }
-    #filter.shown { display: block; }
-    #middle { height: auto; layout: vertical; }
-    #detail { height: 5; }
-    #queue { height: 7; display: none; }
-    #events { height: 1fr; min-height: 1; }
-    DashboardScreen.-wide #middle { layout: horizontal; }
-    DashboardScreen.-wide #detail { width: 42; height: 100%; margin: 0 0 0 1; }
-    DashboardScreen.-wide #list { height: 100%; width: 1fr; }
-    DashboardScreen.-tall #queue { display: block; }
-    DashboardScreen.-small #detail, DashboardScreen.-small #events, DashboardScreen.-small #queue { display: none; }
-    DashboardScreen.-small #middle { height: 1fr; }
-    DashboardScreen.-tiny #list, DashboardScreen.-tiny #footer { display: none; }
-    DashboardScreen.-tiny #middle { display: none; }
-    #whole { height: 1fr; display: none; }
-    DashboardScreen.-tiny #whole, DashboardScreen.-turned #whole { display: block; }
-    DashboardScreen.-turned #middle { display: none; }
-    DashboardScreen.-tiny #summary { display: none; }
-    """
 
     def __init__(self) -> None:
         super().__init__()

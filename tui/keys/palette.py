@@ -20,10 +20,7 @@ class PaletteScreen(ShellScreen):
     """Opened with the name of the screen it is for; `chosen` is called with an action after it has closed."""
 
     PLACE = "palette"
-    CSS = """
-    PaletteScreen #typed { height: 1; border: none; padding: 0 1; }
-    PaletteScreen #found { height: 1fr; }
-    """
+    CSS_PATH = "palette.tcss"
 
     def __init__(self, where: str, chosen: Callable[[Action], None]) -> None:
         super().__init__()

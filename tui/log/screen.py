@@ -62,11 +62,7 @@ class LogScreen(ScrollingScreen):
 
     PLACE = "log"
     AUTO_FOCUS = ""
-    DEFAULT_CSS = """
-    LogScreen Input { padding: 0 1; display: none; }
-    LogScreen Input.shown { display: block; }
-    LogScreen #words { height: 3; }
-    """
+    CSS_PATH = "screen.tcss"
 
     def __init__(self) -> None:
         super().__init__()

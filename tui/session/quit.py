@@ -1,5 +1,7 @@
 """Quit while something is not uploaded, or a database is paused: wait for it, leave now, or stay."""
 
+from textwrap import wrap
+
 from rich.text import Text
 from textual.app import ComposeResult
 
@@ -15,8 +17,8 @@ from tui.widgets.screen import ShellScreen
 
 NAMES_MAX = 3
 _PAUSED_WORDS = (
-    " What was committed there since is in no replica, and stays so until the program runs",
-    " again: if this disk is lost before, it is lost. esc, then P lets it go on; n quits now.",
+    "What was committed there since is in no replica, and stays so until the program runs again: if this disk is lost "
+    "before, it is lost. esc, then P lets it go on; n quits now."
 )
 
 
@@ -49,7 +51,7 @@ class QuitScreen(ShellScreen):
             lines.append(Text(" Nothing is lost by quitting now: it goes with the next start."))
         if paths := stopped(view.status):
             lines.append(Text(cut_end(f" Paused: {_names(paths)}", width), style="bold"))
-            lines += [Text(line) for line in _PAUSED_WORDS]
+            lines += [Text(f" {line}") for line in wrap(_PAUSED_WORDS, max(20, width - 2))]
         lines.append(rule("upload queue", width, look))
         lines += queue(view.status.databases, width, max(1, self.size.height - 1 - len(lines)), look)
         self.query_one(Lines).set_lines(lines)

@@ -44,12 +44,7 @@ class RestoreScreen(PickingScreen):
 
     PLACE = "restore"
     AUTO_FOCUS = ""
-    CSS = """
-    RestoreScreen #title { height: 1; }
-    RestoreScreen #timeline { height: 1fr; }
-    RestoreScreen #prompt { display: none; height: 1; border: none; padding: 0 1; }
-    RestoreScreen #prompt.shown { display: block; }
-    """
+    CSS_PATH = "screen.tcss"
 
     def __init__(self, database: str) -> None:
         super().__init__(database)

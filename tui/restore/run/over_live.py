@@ -26,10 +26,7 @@ class OverScreen(ShellScreen):
 
     PLACE = "over"
     AUTO_FOCUS = "#cancel"
-    CSS = """
-    OverScreen #cancel { margin: 1 1; }
-    OverScreen #name { height: 1; border: none; padding: 0 1; width: 1fr; }
-    """
+    CSS_PATH = "over_live.tcss"
 
     def __init__(self, request: Request) -> None:
         super().__init__()
