@@ -25,7 +25,7 @@ from replication.status import EngineStatus
 from tui.actions import Action
 from tui.dashboard.screen import DashboardScreen
 from tui.session import crashlog
-from tui.session.changes import Trouble, news, trouble_of
+from tui.session.toasts import Trouble, news, trouble_of
 from tui.text.cells import cut_end
 from tui.text.format import plain
 from tui.text.states import left_to_upload, stopped
