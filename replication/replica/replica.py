@@ -12,7 +12,6 @@ import threading
 import time
 from contextlib import suppress
 from datetime import datetime
-from typing import Literal
 
 from replication.database import soundness
 from replication.database.database import Database, Emit
@@ -34,7 +33,7 @@ from replication.replica.progress import Progress, together
 from replication.replica.snapshots import MENDED, Snapshots
 from replication.replica.upload import local_files
 from replication.replica.validation import restored_digest, source_digest
-from replication.status import Upload, Verification
+from replication.status import Outcome, Upload, Verification
 from replication.storage.replica_client import ReplicaClient
 
 
@@ -189,7 +188,7 @@ class Replica(Snapshots):
         """
         began = time.monotonic()
         position: Position | None = None
-        outcome: Literal["ok", "failed", "inconclusive"] = "inconclusive"
+        outcome: Outcome = "inconclusive"
         try:
             position, outcome, words = self._compare(cancel)
         except (StorageError, DatabaseError, LocalFileError, RestoreCancelledError) as error:
@@ -204,7 +203,7 @@ class Replica(Snapshots):
                 self._restart_from(position.generation, f"verification of replica {self.name} failed")
         return result
 
-    def _compare(self, cancel: threading.Event) -> tuple[Position | None, Literal["ok", "failed", "inconclusive"], str]:
+    def _compare(self, cancel: threading.Event) -> tuple[Position | None, Outcome, str]:
         with self._permit.working(), local_files():
             try:
                 # First its snapshot, if it has none of this generation: that would be of a later commit.
