@@ -3,20 +3,25 @@
 A replica that cannot be read is told on stderr, the others are still listed, and the exit code says so.
 """
 
+from __future__ import annotations
+
 import json
 from argparse import Namespace
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from replication.config import DatabaseConfig
 from replication.errors import CorruptObjectError, StorageError
-from replication.restore import listing
-from replication.restore.choose import Source
 from tui.text.format import go_duration, plain, rfc3339, table
 from tui.verbs.console import complain, say
 from tui.verbs.sources import config_of, generation_of, resolve
+
+if TYPE_CHECKING:
+    from replication.restore.choose import Source
+    from replication.restore.listing import HeldObject
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -35,6 +40,9 @@ def databases(args: Namespace) -> int:
 
 def generations(args: Namespace) -> int:
     """The generations of each replica: how far behind, from when to when, and why each began."""
+    # Imported here, as below: `databases` lists without what restores.
+    from replication.restore.listing import spans
+
     named = resolve(args, "generations")
     updated = _updated(named.database)
 
@@ -49,7 +57,7 @@ def generations(args: Namespace) -> int:
                 "end": rfc3339(item.end),
                 "reason": plain(item.reason),
             }
-            for item in listing.spans(replica.client)
+            for item in spans(replica.client)
         ]
         return sorted(rows, key=lambda row: str(row["start"]))
 
@@ -58,9 +66,10 @@ def generations(args: Namespace) -> int:
 
 def snapshots(args: Namespace) -> int:
     """The snapshots of each replica."""
+    from replication.restore.listing import snapshots as held_snapshots
 
     def rows_of(replica: Source) -> list[Row]:
-        return [_object_row(replica, item) for item in listing.snapshots(replica.client)]
+        return [_object_row(replica, item) for item in held_snapshots(replica.client)]
 
     header = ["replica", "generation", "index", "size", "created"]
     return _list(args, resolve(args, "snapshots").replicas, header, rows_of)
@@ -68,16 +77,18 @@ def snapshots(args: Namespace) -> int:
 
 def wal(args: Namespace) -> int:
     """The WAL segments of each replica."""
+    from replication.restore.listing import segments as held_segments
+
     generation = generation_of(args)
 
     def rows_of(replica: Source) -> list[Row]:
-        return [_object_row(replica, item) for item in listing.segments(replica.client, generation)]
+        return [_object_row(replica, item) for item in held_segments(replica.client, generation)]
 
     header = ["replica", "generation", "index", "offset", "size", "created"]
     return _list(args, resolve(args, "wal").replicas, header, rows_of)
 
 
-def _object_row(replica: Source, item: listing.HeldObject) -> Row:
+def _object_row(replica: Source, item: HeldObject) -> Row:
     row: Row = {"replica": replica.name, "generation": item.generation, "index": item.index}
     if item.offset is not None:
         row["offset"] = item.offset

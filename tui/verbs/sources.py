@@ -1,17 +1,21 @@
 """What a command line names: a configuration, a database in it, or the URL of a replica."""
 
+from __future__ import annotations
+
 from argparse import Namespace
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from replication.config import Config, DatabaseConfig, load_config
 from replication.config.location import local_path
 from replication.errors import UsageError
 from replication.position import is_generation
-from replication.restore.choose import Source
-from replication.restore.sources import configured, open_source, open_sources
 from replication.scrub import quoted
 from replication.storage.url import is_replica_url, parse_replica_url
 from tui.verbs.console import warn
+
+if TYPE_CHECKING:
+    from replication.restore.choose import Source
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +38,9 @@ def config_of(args: Namespace) -> Config:
 
 def resolve(args: Namespace, what: str) -> Named:
     """The replicas of `args.source`, a database path or a replica URL. Raises ConfigError, UsageError."""
+    # Imported here, as in `named`: a configuration is read without what restores.
+    from replication.restore.sources import configured, open_source
+
     source = args.source
     if not source:
         raise UsageError(f"database path or replica URL required, such as: litestream-tui {what} /srv/app.db")
@@ -49,6 +56,8 @@ def resolve(args: Namespace, what: str) -> Named:
 
 def named(database: DatabaseConfig, replica_name: str | None = None) -> Named:
     """The replicas of a database, or the one of that name. Raises UsageError if there is none."""
+    from replication.restore.sources import open_sources
+
     sources = open_sources(database, warn, replica_name)
     if not sources:
         raise UsageError(f"{database.path} has no replica in the configuration; add one under its replicas:")
