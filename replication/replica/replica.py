@@ -14,7 +14,7 @@ from contextlib import suppress
 from datetime import datetime
 
 from replication.database import soundness
-from replication.database.database import Database, Emit
+from replication.database.database import Database
 from replication.errors import (
     DatabaseError,
     LocalFileError,
@@ -24,6 +24,7 @@ from replication.errors import (
     RestoreError,
     StorageError,
 )
+from replication.events import Emit
 from replication.position import Position
 from replication.replica.compare import DivergedError
 from replication.replica.holdings import Holdings
