@@ -11,11 +11,14 @@ from replication.nofollow import kind
 SUFFIXES = ("-journal", "-wal", "-shm")
 
 
-def check_beside(path: Path) -> None:
-    """Raise DatabaseError if SQLite would open what is no plain file beside a database: at a pipe it would wait."""
+def check_beside(path: Path, name: str = "") -> None:
+    """Raise DatabaseError if SQLite would open what is no plain file beside a database: at a pipe it would wait.
+
+    `name` is what SQLite opens it by.
+    """
     real = os.path.realpath(path)
     for suffix in SUFFIXES:
         with suppress(FileNotFoundError, NotADirectoryError, PermissionError):
-            status = os.lstat(real + suffix)
+            status = os.lstat((name or real) + suffix)
             if not stat.S_ISREG(status.st_mode):
                 raise DatabaseError(f"{real}{suffix} is {kind(status)}, and no file of SQLite's; remove it")

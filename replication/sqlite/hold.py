@@ -14,10 +14,11 @@ makes, every committed frame of the old life has been copied, whatever the salts
 It leaves to the caller what "copy" is, and when to checkpoint. Not safe to use from two threads, `read` aside.
 """
 
+import os
 import threading
 import time
 from collections.abc import Callable
-from contextlib import closing, suppress
+from contextlib import AbstractContextManager, closing, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -26,6 +27,7 @@ import apsw
 from replication.errors import DatabaseError
 from replication.sqlite.connection import connect, connect_unread
 from replication.sqlite.errors import DatabaseBusyError, sqlite_errors
+from replication.sqlite.opening import Opening, opening
 from replication.sqlite.wal_index import WALIndex
 from replication.steps import reached
 
@@ -64,9 +66,18 @@ class Hold:
     """The pinned reader of one database, and the checkpoints that it permits."""
 
     def __init__(
-        self, path: Path, pin: apsw.Connection, wal_index: WALIndex, page_size: int, switched: bool = False
+        self,
+        path: Path,
+        identity: tuple[int, int],
+        pin: apsw.Connection,
+        wal_index: WALIndex,
+        page_size: int,
+        switched: bool = False,
     ) -> None:
         self.path = path
+        """Without links."""
+        self.identity = identity
+        """Device and inode of the database file."""
         self.wal_index = wal_index
         """What SQLite counts, as long as this is held."""
         self.page_size = page_size
@@ -80,13 +91,20 @@ class Hold:
     def take(cls, path: Path) -> "Hold":
         """Open the database, turn on WAL mode if it is off, and pin a reader.
 
-        Raises DatabaseError and, when somebody holds a lock, DatabaseBusyError.
+        Links are followed: the WAL is beside the file that they lead to. Raises DatabaseError and, when somebody holds
+        a lock, DatabaseBusyError.
         """
+        real = Path(os.path.realpath(path))
+        with opening(path) as at:
+            return cls._take(real, at)
+
+    @classmethod
+    def _take(cls, path: Path, at: Opening) -> "Hold":
         # Opened before SQLite opens it and found in its place afterwards, it is the one that SQLite has.
-        wal_index = _open_index(path)
+        wal_index = _open_index(path, at)
         connection: apsw.Connection | None = None
         try:
-            connection = connect(path)
+            connection = connect(at)
             with sqlite_errors(path):
                 mode = before = connection.pragma("journal_mode")
                 if mode != "wal":
@@ -96,10 +114,10 @@ class Hold:
                 page_size = connection.pragma("page_size")
                 _begin_reading(connection)
             if wal_index is None:
-                wal_index = WALIndex.open(path)
+                wal_index = WALIndex.open(path, at.name)
             if not wal_index.is_in_place():
                 raise DatabaseBusyError(f"{wal_index.path} was replaced while {path.name} was opened; trying again")
-            return cls(path, connection, wal_index, int(page_size), before != "wal")
+            return cls(path, at.identity, connection, wal_index, int(page_size), before != "wal")
         except BaseException:
             if connection is not None:
                 connection.close()
@@ -144,8 +162,9 @@ class Hold:
         When the pin itself is lost (an error inside SQLite), HoldLostError is raised.
         """
         with (
-            closing(connect(self.path)) as helper,
-            closing(connect(self.path)) as barrier,
+            self._opening() as at,
+            closing(connect(at)) as helper,
+            closing(connect(at)) as barrier,
             sqlite_errors(self.path),
         ):
             for _ in range(BARRIER_TRIES):
@@ -181,8 +200,9 @@ class Hold:
         The pin is let go of. Nobody is waited for.
         """
         with (
-            closing(connect_unread(self.path)) as reader,
-            closing(connect_unread(self.path)) as helper,
+            self._opening() as at,
+            closing(connect_unread(at)) as reader,
+            closing(connect_unread(at)) as helper,
             sqlite_errors(self.path),
         ):
             # A reader that needs no frame keeps anybody from copying some back. Of a file that does not fit the count
@@ -204,7 +224,7 @@ class Hold:
 
     def mend_index(self) -> None:
         """Let SQLite read its WAL index: where a writer died in the middle of its header, it makes it anew."""
-        with closing(connect(self.path)) as connection, sqlite_errors(self.path):
+        with self._opening() as at, closing(connect(at)) as connection, sqlite_errors(self.path):
             _begin_reading(connection)
 
     def close(self) -> None:
@@ -279,25 +299,26 @@ class Hold:
         index = self.wal_index.read()
         return index.frames if index is not None else 0
 
+    def _opening(self) -> AbstractContextManager[Opening]:
+        """For connections to the file that is pinned, and to no other."""
+        return opening(self.path, self.identity)
+
     def _lost_on_error(self) -> "_LostOnError":
         return _LostOnError(self.path)
 
 
 def empty_wal(path: Path) -> None:
     """Make the WAL of a database that is not held empty, if nobody uses it just now; nobody is waited for."""
-    connection = connect(path)
-    try:
+    with opening(path) as at, closing(connect(at)) as connection:
         connection.set_busy_timeout(0)
         with sqlite_errors(path), suppress(apsw.BusyError):
             connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
-    finally:
-        connection.close()
 
 
-def _open_index(path: Path) -> WALIndex | None:
+def _open_index(path: Path, at: Opening) -> WALIndex | None:
     """The WAL index, if there is one already."""
     try:
-        return WALIndex.open(path)
+        return WALIndex.open(path, at.name)
     except FileNotFoundError:
         return None
 
@@ -314,7 +335,8 @@ class Bridge:
     @classmethod
     def take(cls, path: Path) -> "Bridge":
         """Begin to read. Raises DatabaseError and, when somebody holds a lock, DatabaseBusyError."""
-        connection = connect(path)
+        with opening(path) as at:
+            connection = connect(at)
         try:
             with sqlite_errors(path):
                 if connection.pragma("journal_mode") != "wal":
