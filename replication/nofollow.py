@@ -79,6 +79,18 @@ def open_nearest(path: Path) -> tuple[int, list[str]]:
             at = at.parent
 
 
+def without_links(path: Path) -> Path:
+    """As os.path.realpath, also while somebody exchanges a link on the way for a folder and back."""
+    for _ in range(_TRIES_MAX):
+        try:
+            return Path(os.path.realpath(path))
+        except OSError as error:
+            # It was a link when it was looked at, and none when it was read.
+            if error.errno != errno.EINVAL:
+                raise
+    raise OSError(errno.ELOOP, "somebody exchanges links on the way again and again", str(path))
+
+
 def step(folder: int, name: str) -> int:
     """A descriptor of the folder `name` of an open folder, which stays open."""
     try:

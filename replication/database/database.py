@@ -35,7 +35,7 @@ from replication.database.source_files import REPLACED, SHM_REMOVED, WRITTEN, Wr
 from replication.database.tail import Mark
 from replication.database.unwritten import is_unchanged
 from replication.errors import DatabaseError, DatabaseLockedError, LocalFileError, ReplicationError
-from replication.nofollow import check_path
+from replication.nofollow import check_path, without_links
 from replication.permissions import Ownership
 from replication.position import Position
 from replication.space import Disk
@@ -186,7 +186,7 @@ class Database:
     def stand_by(self, holder: DatabaseLockedError) -> None:
         """Wait for the end of the engine that has the lock: nothing else is done until `take_over` is true."""
         with self._lock:
-            self._successor = Successor(Path(os.path.realpath(self.path)), self.meta_path)
+            self._successor = Successor(without_links(self.path), self.meta_path)
             self.health = Health(
                 state="waiting",
                 error=f"{self.path} is replicated by litestream-tui, pid {holder.holder}; taken over at its end",
@@ -253,7 +253,7 @@ class Database:
     def _ask_for_room(self) -> None:
         """Raise LocalFileError while a copy of the WAL has no room: to hold it only to find that out lets it grow."""
         with suppress(FileNotFoundError):
-            size = os.stat(f"{os.path.realpath(self.path)}-wal").st_size  # noqa: PTH116
+            size = os.stat(f"{without_links(self.path)}-wal").st_size  # noqa: PTH116
             # Each index that is kept, and the one that comes: else it would be let go of again at once.
             pages = (INDEXES_KEPT + 1) * min(self._policy.pages_min, ROOM_PAGES_MAX)
             lives = pages * (self.page_size or _PAGE_BYTES)
@@ -584,7 +584,7 @@ class Database:
 
     def _take_hold(self) -> Held:
         """Pin the reader, unless SQLite would mix the file with the WAL of another."""
-        wal_path = Path(f"{os.path.realpath(self.path)}-wal")
+        wal_path = Path(f"{without_links(self.path)}-wal")
         if self._left_wal is not None and self._left_wal.is_at(wal_path) and not self._came_back():
             raise DatabaseError(
                 f"{self.path} was replaced, but {wal_path.name} still belongs to the file before, and SQLite would mix "

@@ -14,11 +14,10 @@ SUFFIXES = ("-journal", "-wal", "-shm")
 def check_beside(path: Path, name: str = "") -> None:
     """Raise DatabaseError if SQLite would open what is no plain file beside a database: at a pipe it would wait.
 
-    `name` is what SQLite opens it by.
+    `path` is no link, and `name` what SQLite opens it by, if that is another.
     """
-    real = os.path.realpath(path)
     for suffix in SUFFIXES:
         with suppress(FileNotFoundError, NotADirectoryError, PermissionError):
-            status = os.lstat((name or real) + suffix)
+            status = os.lstat((name or str(path)) + suffix)
             if not stat.S_ISREG(status.st_mode):
-                raise DatabaseError(f"{real}{suffix} is {kind(status)}, and no file of SQLite's; remove it")
+                raise DatabaseError(f"{path}{suffix} is {kind(status)}, and no file of SQLite's; remove it")

@@ -12,6 +12,7 @@ from urllib.parse import quote
 import apsw
 
 from replication.errors import DatabaseError
+from replication.nofollow import without_links
 from replication.sqlite.beside import check_beside
 from replication.sqlite.errors import sqlite_errors
 from replication.sqlite.opening import Opening
@@ -68,7 +69,7 @@ def check_is_database(path: Path) -> None:
     """
     connection: apsw.Connection | None = None
     try:
-        uri = f"file:{quote(os.fsencode(os.path.realpath(path)))}?immutable=1"
+        uri = f"file:{quote(os.fsencode(without_links(path)))}?immutable=1"
         connection = apsw.Connection(uri, flags=apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI)
         connection.pragma("schema_version")
     except apsw.NotADBError:

@@ -14,7 +14,6 @@ makes, every committed frame of the old life has been copied, whatever the salts
 It leaves to the caller what "copy" is, and when to checkpoint. Not safe to use from two threads, `read` aside.
 """
 
-import os
 import threading
 import time
 from collections.abc import Callable
@@ -94,9 +93,8 @@ class Hold:
         Links are followed: the WAL is beside the file that they lead to. Raises DatabaseError and, when somebody holds
         a lock, DatabaseBusyError.
         """
-        real = Path(os.path.realpath(path))
         with opening(path) as at:
-            return cls._take(real, at)
+            return cls._take(at.path, at)
 
     @classmethod
     def _take(cls, path: Path, at: Opening) -> "Hold":

@@ -22,7 +22,7 @@ from pathlib import Path
 
 import apsw
 
-from replication.nofollow import open_beside, opened
+from replication.nofollow import open_beside, opened, without_links
 from replication.sqlite.errors import DatabaseBusyError, cannot_be_opened
 
 _DESCRIPTORS = Path("/proc/self/fd")
@@ -30,7 +30,7 @@ _DESCRIPTORS = Path("/proc/self/fd")
 
 @dataclass(frozen=True, slots=True)
 class Opening:
-    """A database that may be opened now, by `name`; `path` is for words."""
+    """A database that may be opened now, by `name`; `path` is the same without links, for words."""
 
     path: Path
     name: str
@@ -45,17 +45,18 @@ def opening(path: Path, identity: tuple[int, int] | None = None) -> Iterator[Ope
     With `identity` it must be that file. Raises DatabaseError, and DatabaseBusyError if it is another file.
     """
     try:
-        folder, name, status = open_beside(path) if _by_descriptor() else (-1, "", path.stat())
+        real = without_links(path)
+        folder, name, status = open_beside(path) if _by_descriptor() else (-1, "", real.stat())
     except OSError as error:
         raise cannot_be_opened(path, error) from None
     found = (status.st_dev, status.st_ino)
     if folder < 0:
         _check(path, found, identity)
-        yield Opening(path, os.path.realpath(path), found)
+        yield Opening(real, str(real), found)
         return
     with opened(folder):
         _check(path, found, identity)
-        yield Opening(path, f"{_DESCRIPTORS}/{folder}/{name}", found)
+        yield Opening(real, f"{_DESCRIPTORS}/{folder}/{name}", found)
 
 
 def _check(path: Path, found: tuple[int, int], identity: tuple[int, int] | None) -> None:

@@ -71,7 +71,7 @@ def still(path: Path) -> Iterator[Still]:
 
 
 def _still(path: Path, at: Opening) -> Iterator[Still]:
-    real = Path(os.path.realpath(path))
+    real = at.path
     wal_path = Path(f"{real}-wal")
     wal_index: WALIndex | None = None
     # SQLite would make a WAL where there is none, and leave it behind.
