@@ -115,11 +115,11 @@ def test_a_database_that_nobody_writes_keeps_its_generation_with_the_first_commi
     assert restored(tmp_path) == [["anybody", 1]]
 
 
-@pytest.mark.parametrize("others", [0, 30])
+@pytest.mark.parametrize("others", [0, 20])
 def test_the_first_commit_after_an_end_is_stored_within_a_second(
     database: Path, replica: Path, tmp_path: Path, others: int
 ) -> None:
-    """Of ten deploys in a row, with an application that commits meanwhile; beside other databases that are at rest."""
+    """Of five deploys in a row, with an application that commits meanwhile; beside other databases that are at rest."""
     config = tmp_path / "litestream.yml"
     lines = ["dbs:", f"- {{path: {database}, replicas: [{{path: {replica}, sync-interval: 10ms}}]}}"]
     for number in range(others):
@@ -132,7 +132,7 @@ def test_the_first_commit_after_an_end_is_stored_within_a_second(
         writer = stack.enter_context(Shell(database).open())
         last = stack.enter_context(Replicating(tmp_path / "program0", "-config", config))
         wait_until("all snapshots", lambda: last.said.count("snapshot written") == others + 1, lambda: last.said)
-        for number in range(1, 11):
+        for number in range(1, 6):
             log = tmp_path / f"program{number}"
             following = stack.enter_context(Replicating(log, "-wait", "-config", config))
             wait_until(
@@ -151,8 +151,7 @@ def test_the_first_commit_after_an_end_is_stored_within_a_second(
         assert last.end() == 0
         expected = rows(database)
     print("seconds from end to stored:", [round(wait, 3) for wait in waits])
-    assert sorted(waits)[len(waits) // 2] < 1.0
-    assert max(waits) < SLACK_SECONDS
+    assert max(waits) < 1.0
     assert generations(replica) == 1
     assert restored(tmp_path) == expected
 
