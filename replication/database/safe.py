@@ -14,7 +14,7 @@ from array import array
 from collections.abc import Sequence
 
 MESSAGES_MAX = 64
-"""For each pair of sockets: to find one of them all are looked at. The kernel takes 10 to 512 (max_dgram_qlen)."""
+"""For each pair of sockets: to find one of them all are looked at. The kernel has room for more."""
 _FILES_MAX = 4
 _KEY_SIZE = 8
 
