@@ -688,6 +688,20 @@ MUTATIONS = (
         ("tests/storage/test_broken_listings.py",),
     ),
     Mutation(
+        "sqlite opens a database of another user by its path as root",
+        "replication/sqlite/opening.py",
+        '        yield Opening(real, f"{_DESCRIPTORS}/{folder}/{name}", found)\n',
+        "        yield Opening(real, str(real), found)\n",
+        ("tests/sqlite/test_opening.py",),
+    ),
+    Mutation(
+        "the helper of a checkpoint opens another file than the one that is pinned",
+        "replication/sqlite/hold.py",
+        "        return opening(self.path, self.identity)\n",
+        "        return opening(self.path)\n",
+        ("tests/sqlite/test_opening.py",),
+    ),
+    Mutation(
         "a link in the place of a folder is followed",
         "replication/nofollow.py",
         "return os.open(name, FOLDER_FLAGS | os.O_NOFOLLOW, dir_fd=folder)",
