@@ -128,17 +128,25 @@ def open_end(offer: Offer) -> datetime | None:
 
 
 def rival(best: Offer, answers: Sequence[Answer]) -> Offer | None:
-    """A replica whose snapshot may hold later commits than the best offer ends at, though it ends at least there."""
+    """A replica whose snapshot may hold later commits than the best offer ends at, though it ends at least there.
+
+    Where the best one ends with such a snapshot as well, and no other goes further, that is left to its proof.
+    """
     for item in answers:
         if not isinstance(item, Offer) or item is best or item.plan.stop is not None:
             continue
-        written = open_end(item)
-        index = item.plan.snapshot.info.index
-        if written is None or open_end(best) is not None or best.end.index > index:
+        written, index = _unproven_since(item), item.plan.snapshot.info.index
+        if written is None or _unproven_since(best) is not None or best.end.index > index:
             continue
         if not any(segment.index >= index and segment.created > written for segment in best.plan.segments):
             return item
     return None
+
+
+def _unproven_since(offer: Offer) -> datetime | None:
+    """When the snapshot of a plan was written, if it is Litestream's and nothing in the replica was written after it."""
+    snapshot = offer.plan.snapshot
+    return snapshot.info.created if open_end(offer) is not None or offer.plan.proof else None
 
 
 def listed_end(catalog: Catalog, target: Target) -> Position | None:

@@ -16,13 +16,13 @@ from typing import Literal
 from replication import space
 from replication.errors import (
     CorruptObjectError,
+    MayBeOlderError,
     NoRestorePointError,
     ObjectNotFoundError,
     ReplicaGapError,
     ReplicationError,
     RestoreCancelledError,
     StorageError,
-    UnprovenSnapshotError,
 )
 from replication.position import Position
 from replication.restore.ahead import ahead
@@ -37,7 +37,7 @@ from replication.restore.replay import Replay
 from replication.restore.retry import Backoff, check
 from replication.restore.target import AtPosition, Latest, Target
 from replication.restore.verdict import Check, look_at
-from replication.restore.witness import prove
+from replication.restore.witness import Doubts, UndatedSnapshotError, prove
 from replication.steps import reached
 
 PARALLELISM_DEFAULT = 8
@@ -181,6 +181,9 @@ def _next_best(failed: Refusal, others: Sequence[Answer]) -> Offer | None:
     following = next(offers, None)
     if following is None or failed.known is None:
         return following
+    if isinstance(failed.error, MayBeOlderError) and following.end.index <= failed.error.index:
+        # Up to which commit of its index that snapshot goes nothing tells.
+        return None
     return following if following.end >= failed.known else None
 
 
@@ -198,15 +201,16 @@ def _follow(
     since gives the same.
     """
     useless: list[Snapshot] = []
+    doubts = Doubts()
     need: Position | None = None
     original: ReplicationError | None = None
     changes = 0
     while True:
         try:
-            return _run(prepared, output, options, progress, stop, began, need)
-        except (ObjectNotFoundError, CorruptObjectError, ReplicaGapError, UnprovenSnapshotError) as error:
+            return _run(prepared, output, options, progress, stop, began, need, doubts)
+        except (ObjectNotFoundError, CorruptObjectError, ReplicaGapError, UndatedSnapshotError) as error:
             snapshot = prepared.plan.snapshot
-            if isinstance(error, UnprovenSnapshotError) or getattr(error, "name", "") == snapshot.info.name:
+            if isinstance(error, UndatedSnapshotError) or getattr(error, "name", "") == snapshot.info.name:
                 useless.append(snapshot)
             again = _prepare_again(options, stop, prepared, useless)
             changes += snapshot not in useless
@@ -215,19 +219,18 @@ def _follow(
             warnings = prepared.warnings
             if snapshot in useless:
                 original = original or error
-                warnings += _left_out(snapshot, error, options.target)
-                if not isinstance(error, UnprovenSnapshotError) and not isinstance(options.target, AtPosition):
-                    need = max(need or snapshot.position, snapshot.position)
+                if isinstance(error, UndatedSnapshotError):
+                    if may_be_newer(snapshot, options.target):
+                        doubts.add(error)
+                else:
+                    warnings += (_instead_of(error),)
+                    if not isinstance(options.target, AtPosition):
+                        need = max(need or snapshot.position, snapshot.position)
             prepared = replace(again, warnings=warnings)
 
 
-def _left_out(snapshot: Snapshot, error: ReplicationError, target: Target) -> tuple[str, ...]:
-    name = snapshot.info.name
-    if not isinstance(error, UnprovenSnapshotError):
-        return (f"{error}. An older snapshot was used instead, with the WAL since.".replace("..", "."),)
-    if not may_be_newer(snapshot, target):
-        return ()
-    return (f"{name}, which Litestream wrote, was left out: it may hold later commits, whose WAL never arrived.",)
+def _instead_of(error: ReplicationError) -> str:
+    return f"{error}. An older snapshot was used instead, with the WAL since.".replace("..", ".")
 
 
 def _prepare_again(
@@ -263,8 +266,9 @@ def _run(
     stop: threading.Event,
     began: float,
     need: Position | None,
+    doubts: Doubts,
 ) -> RestoreResult:
-    """Follow one plan. Raises ReplicaGapError if it ends before `need`."""
+    """Follow one plan. Raises ReplicaGapError if it ends before `need`, MayBeOlderError where a doubt remains."""
     plan = prepared.plan
     meter = _Meter(plan, progress)
     needed = max(plan.file_size, options.size)
@@ -280,7 +284,7 @@ def _run(
             options.backoff,
         )
         file = DatabaseFile(output.descriptor, space.guard(output.path.parent, what, options.elsewhere))
-        replay = Replay(plan, file)
+        replay = Replay(plan, file, lambda index: doubts.at_start(index, file))
         try:
             with local_errors(output.path):
                 meter.begin("snapshot", 0)
@@ -292,6 +296,7 @@ def _run(
                 _replay(plan, fetcher, replay, meter)
                 replay.finish()
                 _check_end(plan, fetcher, replay, need)
+                doubts.at_end(file, replay.reached)
                 reached("output: written")
                 size = file.size
         finally:

@@ -13,15 +13,18 @@ generation began, it is enough that all those pages are as one of the commits of
 another in the same second.
 """
 
+import hashlib
 from contextlib import closing
+from dataclasses import dataclass
 from itertools import accumulate
 
 import numpy as np
 from numpy.typing import NDArray
 
-from replication.errors import CorruptObjectError, UnprovenSnapshotError
+from replication.errors import CorruptObjectError, MayBeOlderError, UnprovenSnapshotError
+from replication.position import Position
 from replication.restore.apply import DatabaseFile
-from replication.restore.catalog import PAGES_MAX
+from replication.restore.catalog import PAGES_MAX, Snapshot
 from replication.restore.fetch import Fetcher
 from replication.restore.plan import Plan
 from replication.restore.run import Run
@@ -37,7 +40,7 @@ _BY_CONTENT = ("same", "start")
 def prove(plan: Plan, file: DatabaseFile, fetcher: Fetcher) -> None:
     """Compare the snapshot, which is all that `file` holds yet, with the WAL of its index.
 
-    Raises UnprovenSnapshotError unless the snapshot is proven to end at or before the target.
+    Raises UndatedSnapshotError unless the snapshot is proven to end at or before the target.
     """
     if not plan.proof:
         return
@@ -61,10 +64,77 @@ def prove(plan: Plan, file: DatabaseFile, fetcher: Fetcher) -> None:
     later = sample.holds_later if plan.proof == "inside" else sample.seen
     unlike = plan.proof in _BY_CONTENT and not (last.same or (plan.proof == "start" and last.was))
     if later or unlike:
-        raise UnprovenSnapshotError(
+        words = (
             f"{plan.snapshot.info.name} was written by Litestream and may hold later commits of its index, so the "
             f"target cannot be restored exactly. {_instead(plan)}"
         )
+        rest = digest_of(file, last.pages) if plan.proof in _BY_CONTENT and last.was else None
+        raise UndatedSnapshotError(words, plan.snapshot, digest_of(file), rest)
+
+
+@dataclass(frozen=True, slots=True)
+class Digest:
+    """What the first `pages` pages of a file are but for those `without`."""
+
+    without: frozenset[int]
+    pages: int
+    digest: bytes
+
+
+class UndatedSnapshotError(UnprovenSnapshotError):
+    """Which commit a snapshot holds is not known yet; what it is as a `whole` is.
+
+    If it has what the WAL of its index wrote as one of the commits there left it, `rest` is all that it has besides.
+    """
+
+    def __init__(self, message: str, snapshot: Snapshot, whole: Digest, rest: Digest | None) -> None:
+        super().__init__(message)
+        self.snapshot = snapshot
+        self.whole = whole
+        self.rest = rest
+
+
+def digest_of(file: DatabaseFile, without: frozenset[int] = frozenset(), pages: int | None = None) -> Digest:
+    """The digest of so many pages of a file, or of all."""
+    count = file.size // file.page_size if pages is None else pages
+    digest = hashlib.sha256()
+    for number in range(1, count + 1):
+        if number not in without:
+            digest.update(file.read_page(number))
+    return Digest(without, count, digest.digest())
+
+
+class Doubts:
+    """Snapshots that were left out and may hold later commits, while a restore goes on without them.
+
+    Such a snapshot holds no more than what is restored if it is as an older one with all WAL is at the start of its
+    index, or, in the pages that the WAL of its index wrote, at one of its commits and in all others at the end.
+    """
+
+    def __init__(self) -> None:
+        self._left: list[UndatedSnapshotError] = []
+
+    def add(self, left_out: UndatedSnapshotError) -> None:
+        """A snapshot is left out."""
+        self._left.append(left_out)
+
+    def at_start(self, index: int, file: DatabaseFile) -> None:
+        """A file is as it was at the start of an index."""
+        self._left = [
+            item for item in self._left if item.snapshot.info.index != index or digest_of(file) != item.whole
+        ]
+
+    def at_end(self, file: DatabaseFile, reached: Position) -> None:
+        """A file is as it will be given. Raises MayBeOlderError for what is still in doubt."""
+        for item in self._left:
+            rest = item.rest
+            if rest is None or digest_of(file, rest.without, rest.pages) != rest:
+                raise MayBeOlderError(
+                    f"{item.snapshot.info.name}, which Litestream wrote, may hold later commits than the WAL in the "
+                    f"replica, which for what was asked for ends at {reached}: nothing was written after it that tells, "
+                    f"so WAL may be missing. An older state is given only to who names it: -position {reached}.",
+                    item.snapshot.info.index,
+                )
 
 
 def _instead(plan: Plan) -> str:
@@ -91,20 +161,25 @@ class _Last:
         self._equal: dict[int, bool] = {}
         self._waiting: dict[int, bool] = {}
         self._unlike: list[int] = []
-        self._pages: list[int] = []
+        self._sizes: list[int] = []
 
     @property
     def same(self) -> bool:
         """True if the snapshot is as the last commit left it."""
-        pages = self._pages[-1] if self._pages else 0
+        pages = self._sizes[-1] if self._sizes else 0
         # Pages that a later commit cut off are not copied back.
         kept = (equal for page, equal in self._equal.items() if page <= pages)
         return all(kept) and pages * self._file.page_size == self._file.size
 
     @property
+    def pages(self) -> frozenset[int]:
+        """The numbers of the pages that the WAL wrote."""
+        return frozenset(self._equal)
+
+    @property
     def was(self) -> bool:
         """True if it is as one of the commits left it."""
-        fitting = (pages * self._file.page_size == self._file.size for pages in self._pages)
+        fitting = (pages * self._file.page_size == self._file.size for pages in self._sizes)
         return any(fits and not unlike for fits, unlike in zip(fitting, accumulate(self._unlike), strict=True))
 
     def see(self, frames: Frames, end: int) -> None:
@@ -117,7 +192,7 @@ class _Last:
                 self._unlike.append(sum(not equal for equal in self._waiting.values()) - before)
                 self._equal |= self._waiting
                 self._waiting.clear()
-                self._pages.append(int(frames.commits[row]))
+                self._sizes.append(int(frames.commits[row]))
 
 
 class _Sample:
