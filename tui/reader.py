@@ -14,6 +14,7 @@ from datetime import datetime
 
 from replication.config import Config
 from replication.errors import CorruptObjectError, NoBackupError, ObjectNotFoundError, RestoreError, StorageError
+from replication.offline import look
 from replication.position import Position
 from replication.restore.catalog import Catalog
 from replication.restore.choose import Source, choose_among, in_order, read_all
@@ -71,6 +72,8 @@ class Reader:
         self._unreadable: frozenset[str] = frozenset()
         self._commits: OrderedDict[str, Commits] = OrderedDict()
         self._headers: dict[tuple[str, int], WALHeader] = {}
+        self.waiting = ""
+        """Which replica is waited for, in words; set by the thread that waits."""
 
     def close(self) -> None:
         """Let go of the replicas."""
@@ -90,7 +93,8 @@ class Reader:
         self.names()
         wanted = [source for source in self._sources if name in (None, source.name)]
         stop = threading.Event()
-        found, failures = read_all(wanted, None, stop)
+        found, failures = read_all(wanted, None, Latest(), stop, self._newest, self._tell)
+        self.waiting = ""
         passed_over = [f"{item.source.name}: {item.error}" for item in failures]
         held = {source.name: [catalog for one, catalog in found if one is source] for source in wanted}
         surveys = {name: _surveys(catalogs) for name, catalogs in held.items()}
@@ -152,6 +156,14 @@ class Reader:
         except RestoreError:
             return False
         return plan.snapshot.note is None and not plan.segments
+
+    def _newest(self) -> Position | None:
+        """The last commit that was copied here."""
+        found = next((item for item in self._config.databases if str(item.path) == self._database), None)
+        return look(found).position if found is not None else None
+
+    def _tell(self, words: str) -> None:
+        self.waiting = words
 
     def _take(
         self,

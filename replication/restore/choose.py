@@ -6,7 +6,7 @@ without a snapshot is never chosen.
 """
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,15 +19,29 @@ from replication.errors import (
     ObjectNotFoundError,
     ReplicaGapError,
     ReplicationError,
+    RestoreCancelledError,
     StorageError,
 )
+from replication.position import Position
+from replication.restore.asking import Found, Waiting, ask
 from replication.restore.catalog import Catalog, Snapshot, read_catalog
-from replication.restore.offers import Answer, Offer, Refusal, answer_of, behind, listed_end, ranked, rival
+from replication.restore.offers import (
+    Answer,
+    Offer,
+    Refusal,
+    answer_of,
+    behind,
+    is_exact,
+    listed_end,
+    measured,
+    ranked,
+    rival,
+)
 from replication.restore.offers import Source as Source
 from replication.restore.order import Candidate, Content, Span, heads, newest_generation
 from replication.restore.points import read_header
 from replication.restore.retry import Backoff, retrying
-from replication.restore.target import AtPosition, AtTime, Target, format_time
+from replication.restore.target import AtPosition, AtTime, Latest, Target, format_time
 from replication.sqlite.wal import WALHeader
 from replication.storage.names import SegmentInfo, snapshot_name
 from replication.storage.replica_client import ReplicaClient
@@ -39,7 +53,7 @@ GENERATION_READS_MAX = 8
 _CHANGE_COUNTER = slice(24, 28)
 _DATABASE_HEADER_SIZE = 100
 
-Found = tuple[Source, Catalog]
+Newest = Callable[[], Position | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,29 +78,57 @@ class Chosen:
 
 
 def choose(
-    sources: Sequence[Source], target: Target, generation: str | None, stop: threading.Event, thorough: bool = False
+    sources: Sequence[Source],
+    target: Target,
+    generation: str | None,
+    stop: threading.Event,
+    thorough: bool = False,
+    newest: Newest = lambda: None,
+    waiting: Callable[[str], None] = lambda words: None,
 ) -> Chosen:
     """Choose among all generations of all sources that answer.
 
+    `newest` is the last commit that is known here, and `waiting` is told in words who is waited for.
     Raises StorageError if none answers, NoRestorePointError if none has what is wanted or if it is unclear.
     """
-    found, failures = read_all(sources, generation or _named(target), stop)
+    found, failures = read_all(sources, generation, target, stop, newest, waiting)
     warnings = [f"Replica {item.source.name} could not be read and was left out: {item.error}" for item in failures]
     return choose_among(sources, found, failures, target, generation, stop, thorough, tuple(warnings))
 
 
 def read_all(
-    sources: Sequence[Source], generation: str | None, stop: threading.Event
+    sources: Sequence[Source],
+    generation: str | None,
+    target: Target,
+    stop: threading.Event,
+    newest: Newest = lambda: None,
+    waiting: Callable[[str], None] = lambda words: None,
 ) -> tuple[list[Found], list[Refusal]]:
-    """All generations of all replicas, or the one named, and why some could not be read."""
-    failures: list[Refusal] = []
-    found: list[Found] = []
-    for source in sources:
+    """All generations of all replicas, or the one named, and why some could not be read.
+
+    A replica that is silent is not waited for where those that answer have the very commit that was asked for, or, if
+    that is the newest, all that was ever copied here. Arguments as of `choose`.
+    """
+    named = generation or _named(target)
+
+    def is_enough(found: Sequence[Found], failures: Sequence[Refusal]) -> bool:
+        known = newest() if isinstance(target, Latest) else None
+        if known is None and not isinstance(target, AtPosition):
+            # At a time, another may have had later commits.
+            return False
         try:
-            found += [(source, catalog) for catalog in _catalogs(source.client, generation, stop)]
-        except StorageError as error:
-            failures.append(Refusal(source, error))
-    return found, failures
+            chosen = choose_among(sources, found, failures, target, generation, stop)
+        except RestoreCancelledError:
+            raise
+        except ReplicationError:
+            return False
+        best = measured(chosen.best, LIST_BACKOFF, stop)
+        if isinstance(target, AtPosition):
+            return is_exact(best.plan, target.position)
+        return known is not None and best.end.generation == known.generation and best.end >= known
+
+    waits = Waiting(is_enough, waiting)
+    return ask(sources, lambda source, stop: _catalogs(source.client, named, stop), stop, waits)
 
 
 def choose_among(

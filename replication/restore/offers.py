@@ -106,7 +106,10 @@ def answer_of(
 def ranked(answers: Sequence[Answer], target: Target, backoff: Backoff, stop: threading.Event) -> list[Answer]:
     """Offers first, the furthest first; of those that end alike the surest, then in the order given."""
     if len(answers) > 1 and not _one_commit(target):
-        answers = [_measured(item, target, backoff, stop) for item in answers]
+        answers = [
+            measured(item, backoff, stop) if isinstance(item, Offer) else _measured_refusal(item, backoff, stop)
+            for item in answers
+        ]
     offers = [item for item in answers if isinstance(item, Offer)]
     offers.sort(key=lambda item: (item.end, not item.plan.proof, open_end(item) or _NEVER), reverse=True)
     return [*offers, *(item for item in answers if isinstance(item, Refusal))]
@@ -144,7 +147,7 @@ def rival(best: Offer, answers: Sequence[Answer]) -> Offer | None:
 
 
 def _unproven_since(offer: Offer) -> datetime | None:
-    """When the snapshot of a plan was written, if it is Litestream's and nothing in the replica was written after it."""
+    """When the snapshot of a plan was written, if it is Litestream's and nothing there was written after it."""
     snapshot = offer.plan.snapshot
     return snapshot.info.created if open_end(offer) is not None or offer.plan.proof else None
 
@@ -175,10 +178,8 @@ def _kept(catalog: Catalog, target: Target) -> Sequence[SegmentInfo]:
     return catalog.segments
 
 
-def _measured(answer: Answer, target: Target, backoff: Backoff, stop: threading.Event) -> Answer:
+def measured(answer: Offer, backoff: Backoff, stop: threading.Event) -> Offer:
     """The same with the commit that the last segment really ends at."""
-    if isinstance(answer, Refusal):
-        return _measured_refusal(answer, backoff, stop)
     last = answer.plan.segments[-1:]
     if not last or answer.end == answer.plan.stop:
         return answer

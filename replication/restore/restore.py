@@ -62,6 +62,8 @@ class RestoreOptions:
     `known` is asked where SQLite's check fails: given the restored file and what SQLite says, it says in words why the
     source is known to be so, or nothing. `keep_failed` keeps a file that fails it beside the output, if that is not
     known.
+    `newest` is asked for the last commit known here, of a database that is replicated here, if a replica is silent:
+    others that have it are enough then. `waiting` is told in words which replica is waited for.
     """
 
     target: Target = Latest()  # noqa: RUF009 (frozen)
@@ -76,6 +78,8 @@ class RestoreOptions:
     elsewhere: str = ", or restore to another disk (-o)."
     known: Callable[[Path, Sequence[str]], str] = lambda path, problems: ""
     keep_failed: bool = False
+    newest: Callable[[], Position | None] = lambda: None
+    waiting: Callable[[str], None] = lambda words: None
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +140,9 @@ def prepare(sources: Sequence[Source], options: RestoreOptions, cancel: threadin
     Raises StorageError, NoRestorePointError, ReplicaGapError, RestoreCancelledError.
     """
     stop = cancel or threading.Event()
-    chosen = choose(sources, options.target, options.generation, stop, options.thorough)
+    chosen = choose(
+        sources, options.target, options.generation, stop, options.thorough, options.newest, options.waiting
+    )
     return Prepared(chosen.source, chosen.best.plan, chosen.warnings, chosen.best, chosen.answers)
 
 

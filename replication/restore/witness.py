@@ -120,9 +120,7 @@ class Doubts:
 
     def at_start(self, index: int, file: DatabaseFile) -> None:
         """A file is as it was at the start of an index."""
-        self._left = [
-            item for item in self._left if item.snapshot.info.index != index or digest_of(file) != item.whole
-        ]
+        self._left = [item for item in self._left if item.snapshot.info.index != index or digest_of(file) != item.whole]
 
     def at_end(self, file: DatabaseFile, reached: Position) -> None:
         """A file is as it will be given. Raises MayBeOlderError for what is still in doubt."""
@@ -131,8 +129,8 @@ class Doubts:
             if rest is None or digest_of(file, rest.without, rest.pages) != rest:
                 raise MayBeOlderError(
                     f"{item.snapshot.info.name}, which Litestream wrote, may hold later commits than the WAL in the "
-                    f"replica, which for what was asked for ends at {reached}: nothing was written after it that tells, "
-                    f"so WAL may be missing. An older state is given only to who names it: -position {reached}.",
+                    f"replica, which ends at {reached} for what was asked for: nothing was written after it that "
+                    f"tells, so WAL may be missing. An older state is given only to who names it: -position {reached}.",
                     item.snapshot.info.index,
                 )
 

@@ -30,7 +30,9 @@ def history(tmp_path_factory: pytest.TempPathFactory) -> History:
     return write_history(tmp_path_factory.mktemp("history"), PAGE_SIZE, [made, more])
 
 
-def replica(history: History, held: int | None, stored: int, late: bool = False) -> tuple[MemoryStorage, ReplicaBuilder]:
+def replica(
+    history: History, held: int | None, stored: int, late: bool = False
+) -> tuple[MemoryStorage, ReplicaBuilder]:
     """All of index 0 from a noted snapshot, `stored` commits of index 1, and a snapshot of it with `held` commits.
 
     `late` stores one more segment after the snapshot, of the next commit.
@@ -41,7 +43,7 @@ def replica(history: History, held: int | None, stored: int, late: bool = False)
     builder.snapshot(0, history.bases[0], note)
     builder.wal(0, history.wals[0], ())
     ends = history.ends(1)
-    before = {"v": 1, "previous": str(Position(GENERATION, 0, len(history.wals[0])))}
+    before: dict[str, str | int] = {"v": 1, "previous": str(Position(GENERATION, 0, len(history.wals[0])))}
     builder.wal(1, history.wals[1][: ends[stored - 1]], ends[: stored - 1], before)
     if held is not None:
         states = [history.bases[1], *(item.content for item in history.commits if item.index == 1)]
@@ -73,7 +75,11 @@ def refuses(output: Path, target: Target, *storages: MemoryStorage) -> Position:
 @pytest.mark.parametrize("asked", ["latest", "a time", "an index"])
 def test_promise_3_wal_after_a_snapshot_of_litestream_is_lost(history: History, tmp_path: Path, asked: str) -> None:
     storage, builder = replica(history, held=4, stored=2)
-    targets = {"latest": Latest(), "a time": AtTime(builder.now + timedelta(hours=1)), "an index": AtIndex(1)}
+    targets: dict[str, Target] = {
+        "latest": Latest(),
+        "a time": AtTime(builder.now + timedelta(hours=1)),
+        "an index": AtIndex(1),
+    }
     had = refuses(tmp_path / "restored.db", targets[asked], storage)
     commit = [item for item in history.commits if item.index == 1][1]
     assert had == commit.at()
