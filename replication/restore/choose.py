@@ -14,6 +14,7 @@ from itertools import pairwise
 
 from replication.errors import (
     CorruptObjectError,
+    MayBeOlderError,
     NoBackupError,
     NoRestorePointError,
     ObjectNotFoundError,
@@ -200,6 +201,8 @@ def with_words(error: ReplicationError, before: str, after: str) -> ReplicationE
     """An error of the same class whose message has something before and after it."""
     if isinstance(error, CorruptObjectError):
         return CorruptObjectError(error.name, error.why, f"{error.remedy} {after}".strip())
+    if isinstance(error, MayBeOlderError):
+        return MayBeOlderError(f"{before}{error} {after}", error.index)
     kind: type[ReplicationError] = StorageError if isinstance(error, ObjectNotFoundError) else type(error)
     return kind(f"{before}{error} {after}")
 

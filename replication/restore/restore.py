@@ -23,6 +23,7 @@ from replication.errors import (
     ReplicationError,
     RestoreCancelledError,
     StorageError,
+    UnprovenSnapshotError,
 )
 from replication.position import Position
 from replication.restore.ahead import ahead
@@ -259,6 +260,8 @@ def _prepare_again(
 def _final(error: ReplicationError) -> ReplicationError:
     if isinstance(error, ObjectNotFoundError):
         return ReplicaGapError(f"{error}, and the restore needs it. It was listed a moment ago: try again.")
+    if isinstance(error, UndatedSnapshotError):
+        return UnprovenSnapshotError(str(error))
     if isinstance(error, CorruptObjectError) and not error.remedy:
         return CorruptObjectError(error.name, error.why, OTHER_GENERATION)
     return error
