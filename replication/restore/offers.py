@@ -138,18 +138,16 @@ def rival(best: Offer, answers: Sequence[Answer]) -> Offer | None:
     for item in answers:
         if not isinstance(item, Offer) or item is best or item.plan.stop is not None:
             continue
-        written, index = _unproven_since(item), item.plan.snapshot.info.index
-        if written is None or _unproven_since(best) is not None or best.end.index > index:
+        alone, alike = open_end(item), open_end(best) is not None
+        written = alone
+        if alone is None and item.plan.proof:
+            written, alike = item.plan.snapshot.info.created, alike or bool(best.plan.proof)
+        index = item.plan.snapshot.info.index
+        if written is None or alike or best.end.index > index:
             continue
         if not any(segment.index >= index and segment.created > written for segment in best.plan.segments):
             return item
     return None
-
-
-def _unproven_since(offer: Offer) -> datetime | None:
-    """When the snapshot of a plan was written, if it is Litestream's and nothing there was written after it."""
-    snapshot = offer.plan.snapshot
-    return snapshot.info.created if open_end(offer) is not None or offer.plan.proof else None
 
 
 def listed_end(catalog: Catalog, target: Target) -> Position | None:
