@@ -25,7 +25,8 @@ from replication.errors import (
 )
 from replication.position import Position
 from replication.restore.asking import Found, Waiting, ask
-from replication.restore.catalog import Catalog, Snapshot, read_catalog
+from replication.restore.catalog import Catalog, read_catalog
+from replication.restore.contents import content_of
 from replication.restore.offers import (
     Answer,
     Offer,
@@ -40,19 +41,13 @@ from replication.restore.offers import (
 )
 from replication.restore.offers import Source as Source
 from replication.restore.order import Candidate, Content, Span, heads, newest_generation
-from replication.restore.points import read_header
-from replication.restore.retry import Backoff, retrying
+from replication.restore.retry import LIST_BACKOFF, retrying
 from replication.restore.target import AtPosition, AtTime, Latest, Target, format_time
-from replication.sqlite.wal import WALHeader
-from replication.storage.names import SegmentInfo, snapshot_name
+from replication.storage.names import snapshot_name
 from replication.storage.replica_client import ReplicaClient
 
-LIST_BACKOFF = Backoff(tries_max=3)
-"""Listing gives up sooner than fetching: another replica may answer."""
 GENERATION_READS_MAX = 8
 """Generations listed at the same time."""
-_CHANGE_COUNTER = slice(24, 28)
-_DATABASE_HEADER_SIZE = 100
 
 Newest = Callable[[], Position | None]
 
@@ -342,34 +337,6 @@ def _times_rise(catalog: Catalog) -> bool:
     # Nothing of a generation comes before the snapshot with which it begins.
     first = [item.info.created for item in catalog.snapshots if item.note and item.note.begins]
     return not any(time < began for time in created for began in first)
-
-
-def content_of(found: Sequence[Found], stop: threading.Event) -> Content:
-    """What is in a generation, read from the replica that got it first. Raises StorageError, CorruptObjectError."""
-    source, catalog = min(found, key=lambda item: item[1].oldest or datetime.max)
-    counter = change_counter(source.client, catalog.snapshots[-1], stop)
-    if not catalog.segments:
-        return Content(counter)
-    first = _header(source.client, catalog.segments[0], stop)
-    last = _header(source.client, catalog.segments[-1], stop)
-    return Content(counter, first, last)
-
-
-def _header(client: ReplicaClient, segment: SegmentInfo, stop: threading.Event) -> WALHeader | None:
-    """The header of a segment's index; None where it is not there, or damaged."""
-    try:
-        return retrying(lambda: read_header(client, segment), LIST_BACKOFF, stop)
-    except (CorruptObjectError, ObjectNotFoundError):
-        return None
-
-
-def change_counter(client: ReplicaClient, snapshot: Snapshot, stop: threading.Event) -> int:
-    """The file change counter in a snapshot's database header; raises CorruptObjectError if it has none."""
-    name = snapshot.info.name
-    head = retrying(lambda: client.read_head(name, _DATABASE_HEADER_SIZE), LIST_BACKOFF, stop)
-    if len(head) < _DATABASE_HEADER_SIZE:
-        raise CorruptObjectError(name, "it is shorter than a database header")
-    return int.from_bytes(head[_CHANGE_COUNTER], "big")
 
 
 def _catalogs(client: ReplicaClient, generation: str | None, stop: threading.Event) -> list[Catalog]:

@@ -7,11 +7,10 @@ meanwhile.
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
 
 from replication import space
 from replication.errors import (
@@ -30,7 +29,10 @@ from replication.restore.ahead import ahead
 from replication.restore.apply import DatabaseFile
 from replication.restore.catalog import Snapshot, read_catalog
 from replication.restore.choose import Source, choose, refused
+from replication.restore.doubts import Doubts, UndatedSnapshotError
 from replication.restore.fetch import Fetcher
+from replication.restore.meter import Meter
+from replication.restore.meter import Progress as Progress
 from replication.restore.offers import Answer, Offer, Refusal
 from replication.restore.output import Output, check_free, local_errors
 from replication.restore.plan import OTHER_GENERATION, Plan, last_point_words, make_plan, may_be_newer
@@ -38,7 +40,7 @@ from replication.restore.replay import Replay
 from replication.restore.retry import Backoff, check
 from replication.restore.target import AtPosition, Latest, Target
 from replication.restore.verdict import Check, look_at
-from replication.restore.witness import Doubts, UndatedSnapshotError, prove
+from replication.restore.witness import prove
 from replication.steps import reached
 
 PARALLELISM_DEFAULT = 8
@@ -48,8 +50,6 @@ USELESS_SNAPSHOTS_MAX = 100
 """How many damaged snapshots a restore goes back past."""
 REPLANS_MAX = 3
 """How often a restore begins anew because the replica changed under it, by retention or a new snapshot."""
-
-Phase = Literal["plan", "snapshot", "wal", "check", "done"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,17 +81,6 @@ class RestoreOptions:
     keep_failed: bool = False
     newest: Callable[[], Position | None] = lambda: None
     waiting: Callable[[str], None] = lambda words: None
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """How far a restore is: stored bytes and objects, of how many."""
-
-    phase: Phase
-    bytes_done: int
-    bytes_total: int
-    objects_done: int
-    objects_total: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,7 +268,7 @@ def _run(
 ) -> RestoreResult:
     """Follow one plan. Raises ReplicaGapError if it ends before `need`, MayBeOlderError where a doubt remains."""
     plan = prepared.plan
-    meter = _Meter(plan, progress)
+    meter = Meter(plan, progress)
     needed = max(plan.file_size, options.size)
     folder, what = path.absolute().parent, f"A restore to {path}"
     space.ask(folder, needed + options.beside(needed), what, options.elsewhere)
@@ -341,7 +330,7 @@ def _run(
     )
 
 
-def _replay(plan: Plan, fetcher: Fetcher, replay: Replay, meter: "_Meter") -> None:
+def _replay(plan: Plan, fetcher: Fetcher, replay: Replay, meter: "Meter") -> None:
     """Feed all segments; where one is damaged, the error names the last point before it."""
     try:
         with closing(fetcher.segments(plan.segments)) as runs:
@@ -367,40 +356,3 @@ def _check_end(plan: Plan, fetcher: Fetcher, replay: Replay, need: Position | No
         replay.check_following(note)
     if need is not None and replay.reached < need:
         raise ReplicaGapError(f"The WAL in the replica ends at {replay.reached}, before {need}.")
-
-
-class _Meter:
-    """Counts stored bytes, from any thread, and tells them from the thread of the restore."""
-
-    def __init__(self, plan: Plan, progress: Callable[[Progress], None]) -> None:
-        # Added up once: a plan may have very many segments, and each of them tells.
-        self._bytes_total = plan.size
-        self._objects_total = plan.objects
-        self._progress = progress
-        self._lock = threading.Lock()
-        self._phase: Phase = "snapshot"
-        self._objects = 0
-        self.bytes_done = 0
-
-    def count(self, size: int) -> None:
-        with self._lock:
-            self.bytes_done += size
-
-    def pieces(self, pieces: Iterable[bytes]) -> Iterator[bytes]:
-        for piece in pieces:
-            yield piece
-            self._tell()
-
-    def begin(self, phase: Phase, objects: int) -> None:
-        self._phase = phase
-        self._objects = objects
-        self._tell()
-
-    def objects_done(self, count: int) -> None:
-        self._objects += count
-        self._tell()
-
-    def _tell(self) -> None:
-        total = self._bytes_total
-        done = min(self.bytes_done, total)
-        self._progress(Progress(self._phase, done, total, self._objects, self._objects_total))

@@ -13,18 +13,16 @@ generation began, it is enough that all those pages are as one of the commits of
 another in the same second.
 """
 
-import hashlib
 from contextlib import closing
-from dataclasses import dataclass
 from itertools import accumulate
 
 import numpy as np
 from numpy.typing import NDArray
 
-from replication.errors import CorruptObjectError, MayBeOlderError, UnprovenSnapshotError
-from replication.position import Position
+from replication.errors import CorruptObjectError
 from replication.restore.apply import DatabaseFile
-from replication.restore.catalog import PAGES_MAX, Snapshot
+from replication.restore.catalog import PAGES_MAX
+from replication.restore.doubts import UndatedSnapshotError, digest_of
 from replication.restore.fetch import Fetcher
 from replication.restore.plan import Plan
 from replication.restore.run import Run
@@ -70,69 +68,6 @@ def prove(plan: Plan, file: DatabaseFile, fetcher: Fetcher) -> None:
         )
         rest = digest_of(file, last.pages) if plan.proof in _BY_CONTENT and last.was else None
         raise UndatedSnapshotError(words, plan.snapshot, digest_of(file), rest)
-
-
-@dataclass(frozen=True, slots=True)
-class Digest:
-    """What the first `pages` pages of a file are but for those `without`."""
-
-    without: frozenset[int]
-    pages: int
-    digest: bytes
-
-
-class UndatedSnapshotError(UnprovenSnapshotError):
-    """Which commit a snapshot holds is not known yet; what it is as a `whole` is.
-
-    If it has what the WAL of its index wrote as one of the commits there left it, `rest` is all that it has besides.
-    """
-
-    def __init__(self, message: str, snapshot: Snapshot, whole: Digest, rest: Digest | None) -> None:
-        super().__init__(message)
-        self.snapshot = snapshot
-        self.whole = whole
-        self.rest = rest
-
-
-def digest_of(file: DatabaseFile, without: frozenset[int] = frozenset(), pages: int | None = None) -> Digest:
-    """The digest of so many pages of a file, or of all."""
-    count = file.size // file.page_size if pages is None else pages
-    digest = hashlib.sha256()
-    for number in range(1, count + 1):
-        if number not in without:
-            digest.update(file.read_page(number))
-    return Digest(without, count, digest.digest())
-
-
-class Doubts:
-    """Snapshots that were left out and may hold later commits, while a restore goes on without them.
-
-    Such a snapshot holds no more than what is restored if it is as an older one with all WAL is at the start of its
-    index, or, in the pages that the WAL of its index wrote, at one of its commits and in all others at the end.
-    """
-
-    def __init__(self) -> None:
-        self._left: list[UndatedSnapshotError] = []
-
-    def add(self, left_out: UndatedSnapshotError) -> None:
-        """A snapshot is left out."""
-        self._left.append(left_out)
-
-    def at_start(self, index: int, file: DatabaseFile) -> None:
-        """A file is as it was at the start of an index."""
-        self._left = [item for item in self._left if item.snapshot.info.index != index or digest_of(file) != item.whole]
-
-    def at_end(self, file: DatabaseFile, reached: Position) -> None:
-        """A file is as it will be given. Raises MayBeOlderError for what is still in doubt."""
-        for item in self._left:
-            rest = item.rest
-            if rest is None or digest_of(file, rest.without, rest.pages) != rest:
-                raise MayBeOlderError(
-                    f"{item.snapshot.info.name}, which Litestream wrote, may hold later commits than the WAL in the "
-                    f"replica, which ends at {reached} for what was asked for: nothing was written after it that "
-                    f"tells, so WAL may be missing. An older state is given only to who names it: -position {reached}.",
-                    item.snapshot.info.index,
-                )
 
 
 def _instead(plan: Plan) -> str:
