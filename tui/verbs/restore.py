@@ -52,10 +52,16 @@ def run(args: Namespace) -> int:
         with cancelled_by_signals() as cancel:
             if named.database is not None and args.integrity_check != "none":
                 options = replace(options, known=known_of_source(named.database, args.integrity_check, cancel))
-            if args.dry_run:
-                return _dry_run(args, sources, options, cancel)
             bar = Bar()
+
+            def waiting(words: str) -> None:
+                bar.clear()
+                warn(words)
+
+            options = replace(options, waiting=waiting)
             try:
+                if args.dry_run:
+                    return _dry_run(args, sources, options, cancel)
                 result = restore(sources, output, options, bar.show, cancel)
             finally:
                 bar.clear()
