@@ -275,8 +275,8 @@ MUTATIONS = (
     Mutation(
         "a replica is taken to end where its last segment begins",
         "replication/restore/offers.py",
-        "        answers = [_measured(item, target, backoff, stop) for item in answers]\n",
-        "        pass\n",
+        "    if len(answers) > 1 and not _one_commit(target):\n",
+        "    if False:\n",
         ("tests/cli/test_newest_commit.py",),
     ),
     Mutation(
@@ -994,6 +994,41 @@ MUTATIONS = (
         "replication/replica/keeping.py",
         "    return [held.until(position) if held.generation == position.generation else held for held in holdings]\n",
         "    return list(holdings)\n",
+        ("tests/replica/test_one_writer.py",),
+    ),
+    Mutation(
+        "an older state is given although a snapshot of Litestream may hold a later one",
+        "replication/restore/restore.py",
+        "                    if may_be_newer(snapshot, options.target):\n",
+        "                    if False:\n",
+        ("tests/restore/test_unproven_snapshots.py",),
+    ),
+    Mutation(
+        "what another replica's snapshot of Litestream may hold is passed over",
+        "replication/restore/offers.py",
+        "        if alone is None and item.plan.proof:\n",
+        "        if False:\n",
+        ("tests/restore/test_unproven_snapshots.py",),
+    ),
+    Mutation(
+        "a replica that is silent is left out although it may have later commits",
+        "replication/restore/choose.py",
+        "best.end.generation == known.generation and best.end >= known\n",
+        "best.end.generation == known.generation\n",
+        ("tests/cli/test_silent_replica.py",),
+    ),
+    Mutation(
+        "the picker offers what lies behind a lost object",
+        "tui/reader.py",
+        "self._damaged, self._holes.get(catalog.generation, ()))\n",
+        "self._damaged)\n",
+        ("tests/cli/test_offered_points.py",),
+    ),
+    Mutation(
+        "retention takes a generation for old that another program went on with past its unmarked end",
+        "replication/replica/retention.py",
+        "    later = [other for other in later if not held.goes_past(other)]\n",
+        "",
         ("tests/replica/test_one_writer.py",),
     ),
 )
