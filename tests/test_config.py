@@ -20,7 +20,8 @@ from replication.config import (
 from replication.config.keys import FOREIGN_KEYS, KEYS
 from replication.errors import ConfigError, UsageError
 from replication.scrub import scrub
-from replication.storage.location import FileLocation, S3Location
+from replication.storage.file.location import FileLocation
+from replication.storage.s3.location import S3Location
 from tests import peers
 
 EXAMPLE = Path(__file__).parent.parent / "litestream.yml.example"

@@ -8,7 +8,8 @@ from replication.config import Config, load_config
 from replication.config.document import REFUSALS_MAX
 from replication.config.keys import IDLE_KEYS_OF_05, KEYS_OF_05
 from replication.errors import ConfigError
-from replication.storage.location import FileLocation, S3Location
+from replication.storage.file.location import FileLocation
+from replication.storage.s3.location import S3Location
 
 DATABASE = "dbs:\n  - path: /a\n    "
 REPLICA = DATABASE + "replicas:\n      - "

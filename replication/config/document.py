@@ -17,12 +17,12 @@ from replication.config.keys import (
     SECRET_KEYS,
     Level,
     keys_of,
-    plain,
     shown_key,
     unknown_key,
 )
 from replication.errors import ConfigError
 from replication.scrub import quoted
+from replication.storage.url_parts import plain
 
 SHORTEST_DURATION_SECONDS = 0.001
 """A shorter duration is a number without its unit, which would mean nanoseconds."""

@@ -6,12 +6,14 @@ in silence. It leaves to the caller where the sections come from.
 
 import os
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from replication.config.document import Notes, RefusedError, Section, Value
 from replication.config.durations import format_duration
-from replication.config.location import check_type, location_identity, location_type, plain_path, read_location
+from replication.config.keys import KEYS_FOR_ALL
+from replication.config.location import check_type, plain_path, read_location
 from replication.config.values import (
     CHECKPOINT_SECONDS,
     MAX_CHECKPOINT_PAGE_COUNT,
@@ -33,6 +35,9 @@ from replication.storage.location import Location
 _LOG_LEVELS = {"debug": "debug", "info": "info", "warn": "warn", "warning": "warn", "error": "error"}
 _LOG_TYPES = ("text", "json")
 _ADDR = re.compile(r"(?:[^\s:\[\]/@]*|\[[0-9a-fA-F:.%]+\]):([0-9]{1,5})")
+
+_ForAll = Mapping[str, str | None]
+"""Keys of replicas that the top of the file has, for all that have none of their own."""
 
 _Taken = dict[tuple[str, ...], tuple[str, int]]
 """What is in use already: the path in the document and the line that took it."""
@@ -60,12 +65,13 @@ def read_config(document: Value, path: Path, notes: Notes) -> Config:
     except RefusedError as error:
         raise ConfigError(str(error)) from None
     top.check_keys()
-    keys = (top.text("access-key-id"), top.text("secret-access-key"))
-    for secret in keys:
-        register_secret(secret)
+    for_all = {key.name: top.text(key.name) for key in KEYS_FOR_ALL}
+    for key in KEYS_FOR_ALL:
+        if key.is_secret:
+            register_secret(for_all[key.name])
     taken: _Taken = {}
     defaults = _snapshot(top, {})
-    databases = [_database(section, keys, taken, defaults) for section in top.sections("dbs", "dbs[]")]
+    databases = [_database(section, for_all, taken, defaults) for section in top.sections("dbs", "dbs[]")]
     config = Config(
         path=path,
         databases=tuple(database for database in databases if database is not None),
@@ -106,11 +112,9 @@ def _otherwise(seconds: float, default: _Default) -> str:
     )
 
 
-def _database(
-    section: Section, keys: tuple[str | None, str | None], taken: _Taken, defaults: _Defaults
-) -> DatabaseConfig | None:
+def _database(section: Section, for_all: _ForAll, taken: _Taken, defaults: _Defaults) -> DatabaseConfig | None:
     section.check_keys()
-    replicas = _replicas(section, keys, taken, _snapshot(section, defaults))
+    replicas = _replicas(section, for_all, taken, _snapshot(section, defaults))
     text = section.text("path")
     if text is None:
         if not section.failed:
@@ -147,19 +151,17 @@ def _database(
     return config
 
 
-def _replicas(
-    database: Section, keys: tuple[str | None, str | None], taken: _Taken, defaults: _Defaults
-) -> tuple[ReplicaConfig, ...]:
+def _replicas(database: Section, for_all: _ForAll, taken: _Taken, defaults: _Defaults) -> tuple[ReplicaConfig, ...]:
     replicas: list[ReplicaConfig] = []
     for section in _replica_sections(database):
-        replica = _replica(section, keys, defaults)
+        replica = _replica(section, for_all, defaults)
         if replica is None:
             continue
         try:
             _take(
                 section,
                 None,
-                location_identity(replica.location),
+                replica.location.identity,
                 taken,
                 "is the same place as {}; two histories in one place destroy each other: give each its own path",
             )
@@ -193,7 +195,7 @@ def _replica_sections(database: Section) -> list[Section]:
     return [single]
 
 
-def _replica(section: Section, keys: tuple[str | None, str | None], defaults: _Defaults) -> ReplicaConfig | None:
+def _replica(section: Section, for_all: _ForAll, defaults: _Defaults) -> ReplicaConfig | None:
     """One replica; None if it was refused."""
     try:
         check_type(section)
@@ -205,7 +207,7 @@ def _replica(section: Section, keys: tuple[str | None, str | None], defaults: _D
     location: Location | None = None
     was_whole = not section.failed
     try:
-        location = read_location(section, *keys)
+        location = read_location(section, for_all)
     except RefusedError as error:
         if was_whole or error.line != section.line:
             section.refuse(error)
@@ -221,7 +223,7 @@ def _replica(section: Section, keys: tuple[str | None, str | None], defaults: _D
     if location is None:
         return None
     return ReplicaConfig(
-        name=section.text("name") or location_type(location),
+        name=section.text("name") or location.kind,
         location=location,
         retention=retention,
         retention_check_interval=min(check, retention) if retention else check,

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from replication.storage.base import Storage
-from replication.storage.file import FileStorage
+from replication.storage.file.storage import FileStorage
 from replication.storage.memory import MemoryStorage
 from replication.storage.s3.storage import S3Storage
 

@@ -322,7 +322,7 @@ MUTATIONS = (
     ),
     Mutation(
         "an object of a folder gets its name before it is durable",
-        "replication/storage/file.py",
+        "replication/storage/file/storage.py",
         "                    os.fsync(output.fileno())\n",
         "",
         ("tests/torture/test_power_loss.py",),
@@ -392,7 +392,7 @@ MUTATIONS = (
     ),
     Mutation(
         "a folder gives an object the name of another",
-        "replication/storage/links.py",
+        "replication/storage/file/links.py",
         "        os.link(temporary, name, src_dir_fd=folder, dst_dir_fd=folder, follow_symlinks=False)\n",
         "        os.rename(temporary, name, src_dir_fd=folder, dst_dir_fd=folder)\n",
         ("tests/storage/test_contract.py",),
@@ -710,9 +710,9 @@ MUTATIONS = (
     ),
     Mutation(
         "a file replica is reached through a link of another user",
-        "replication/storage/file.py",
-        "        root = open_folder(self.root)\n",
-        "        root = os.open(self.root, FOLDER_FLAGS)\n",
+        "replication/storage/file/root.py",
+        "        root = open_folder(self.path)\n",
+        "        root = os.open(self.path, FOLDER_FLAGS)\n",
         ("tests/rooted/test_file_replica.py",),
     ),
     Mutation(
