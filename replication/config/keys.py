@@ -7,52 +7,20 @@ neither where data goes nor how it is kept may stand here, and is named too.
 
 import difflib
 import re
-from typing import Literal
 
+from replication.config.schema import KIND_KEYS, ROWS, Level
 from replication.scrub import SECRET_CHARS_MIN, quoted
 from replication.storage.kinds import KINDS, MISSING
 from replication.storage.url_parts import plain
 
-Level = Literal["top", "logging", "dbs[]", "dbs[].replicas[]", "snapshot"]
+FOREIGN_KEYS = {key: name for name, store in MISSING.items() for key in store.keys}
+"""Keys of a replica that belong to a type which this program does not have."""
+
+_REFUSED = {"dbs[].replicas[]": (*FOREIGN_KEYS, "age")}
+"""Keys of Litestream 0.3.13 that are known to be refused."""
 
 KEYS: dict[Level, tuple[str, ...]] = {
-    "top": ("access-key-id", "addr", "dbs", "exec", "exec-inherit-keys", "logging", "secret-access-key"),
-    "logging": ("level", "stderr", "type"),
-    "dbs[]": (
-        "checkpoint-interval",
-        "max-backlog-size",
-        "max-checkpoint-page-count",
-        "meta-path",
-        "min-checkpoint-page-count",
-        "monitor-interval",
-        "path",
-        "replicas",
-    ),
-    "dbs[].replicas[]": (
-        "access-key-id",
-        "account-key",
-        "account-name",
-        "age",
-        "bucket",
-        "endpoint",
-        "force-path-style",
-        "host",
-        "key-path",
-        "name",
-        "password",
-        "path",
-        "region",
-        "retention",
-        "retention-check-interval",
-        "secret-access-key",
-        "skip-verify",
-        "snapshot-interval",
-        "sync-interval",
-        "type",
-        "url",
-        "user",
-        "validation-interval",
-    ),
+    level: tuple(sorted({key.name for key in rows} | set(_REFUSED.get(level, ())))) for level, rows in ROWS.items()
 }
 """Every key of Litestream 0.3.13, at its level, and exec-inherit-keys and max-backlog-size, which are ours."""
 
@@ -63,15 +31,12 @@ ALSO: dict[Level, tuple[str, ...]] = {
 }
 """Keys of Litestream 0.5 whose meaning is plain here as well."""
 
-_OF_KINDS = tuple(key for kind in KINDS.values() for key in kind.keys)
-
-KEYS_FOR_ALL = tuple(key for key in _OF_KINDS if key.is_for_all)
+KEYS_FOR_ALL = tuple(key for keys in KIND_KEYS.values() for key in keys if key.is_for_all)
 """Keys of a replica that may stand at the top, for every one that has none of its own."""
 
-FOREIGN_KEYS = {key: name for name, store in MISSING.items() for key in store.keys}
-"""Keys of a replica that belong to a type which this program does not have."""
-
-SECRET_KEYS = frozenset({"access-key-id", "account-key", "age", "password", "secret-access-key", "url"})
+SECRET_KEYS = frozenset(
+    {"account-key", "age", "password"} | {key.name for rows in ROWS.values() for key in rows if key.is_secret}
+)
 """Keys whose values never appear in a message. A replica URL may hold a password."""
 
 HOLDER_PREFIX = "x-"

@@ -16,13 +16,13 @@ from replication.config.document import Items, Mapped, Notes, Scalar, Value, ref
 from replication.config.environment import expand_environment
 from replication.config.keys import shown_key
 from replication.config.location import local_path
-from replication.config.sections import read_config
-from replication.config.values import (
+from replication.config.schema import (
     Config,
     DatabaseConfig,
     ReplicaConfig,
     default_meta_path,
 )
+from replication.config.sections import read_config
 from replication.errors import ConfigError, UsageError
 from replication.scrub import scrub
 from replication.storage.url import parse_replica_url

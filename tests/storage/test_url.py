@@ -10,6 +10,7 @@ from replication.errors import ConfigError
 from replication.storage.file.location import FileLocation
 from replication.storage.kinds import MISSING
 from replication.storage.s3.host import is_local_host, parse_endpoint
+from replication.storage.s3.kind import S3Kind
 from replication.storage.s3.location import S3Location
 from replication.storage.url import is_replica_url, parse_replica_url
 from replication.storage.url_parts import clean_path
@@ -95,6 +96,9 @@ def test_a_url_means_one_place(url: str, expected: S3Location | FileLocation) ->
         ("s3://b/p?forcePathStile=true", "did you mean force-path-style?"),
         ("s3://b/p?forcePathStyle=true&force-path-style=false", "force-path-style twice"),
         ("s3://b/p?xyzzy=1", "endpoint, region, force-path-style, skip-verify"),
+        ("s3://b/p?storage-class=GLACIER", "has storage-class in its query, an option of Litestream 0.5; remove it"),
+        ("s3://b/p?sseCustomerKey=CANARY", "has sse-customer-key in its query, an option of Litestream 0.5"),
+        ("s3://b/p?sign-payload=true&signPayload=false", "sign-payload twice"),
         ("s3://b/p?region=a&region=b", "region twice"),
         ("s3://b/p?region=", "region without a value"),
         ("s3://b/p?region=a/b", "is not a region"),
@@ -138,6 +142,18 @@ def test_a_password_in_a_url_is_refused_and_not_repeated(url: str) -> None:
     with pytest.raises(ConfigError) as caught:
         parse_replica_url(url)
     assert "CANARY" not in str(caught.value)
+
+
+OPTIONS_OF_05 = "endpoint=localhost:9000&region=eu&forcePathStyle=true&skipVerify=true"
+
+
+@pytest.mark.parametrize("option", S3Kind.idle_keys)
+def test_options_of_litestream_05_that_change_nothing_are_noted(option: str) -> None:
+    notes: list[str] = []
+    location = parse_replica_url(f"s3://b/p?{OPTIONS_OF_05}&{option}=true", notes.append)
+    assert location == S3Location("b", "p", "http://localhost:9000", "eu", force_path_style=True, skip_verify=True)
+    [note] = notes
+    assert note.startswith(f"has {option} in its query, an option of Litestream 0.5 that changes nothing here: ")
 
 
 @given(st.text())
