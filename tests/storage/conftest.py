@@ -1,6 +1,6 @@
 """One contract, every back end: `store` is an empty store of each kind in turn, `make_store` makes more."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from importlib import import_module
 from pathlib import Path
@@ -8,12 +8,7 @@ from pathlib import Path
 import pytest
 
 from replication.storage.base import Storage
-
-SMALL_PAGE_OBJECTS = 7
-"""So small that a listing of few objects takes several pages."""
-
-StoreMaker = Callable[[], Storage]
-StoreOpener = Callable[[pytest.FixtureRequest, Path, ExitStack], StoreMaker]
+from tests.storage.stores import StoreMaker, StoreOpener
 
 STORES: dict[str, StoreOpener] = {
     name: opener

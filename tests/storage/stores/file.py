@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from replication.storage.file.storage import FileStorage
-from tests.storage.conftest import StoreMaker
+from tests.storage.stores import StoreMaker
 
 
 def _folder(request: pytest.FixtureRequest, folder: Path, stack: ExitStack) -> StoreMaker:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from replication.storage.memory import MemoryStorage
-from tests.storage.conftest import StoreMaker
+from tests.storage.stores import StoreMaker
 
 
 def _memory(request: pytest.FixtureRequest, folder: Path, stack: ExitStack) -> StoreMaker:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from replication.storage.s3.storage import S3Storage
-from tests.storage.conftest import SMALL_PAGE_OBJECTS, StoreMaker, StoreOpener
+from tests.storage.stores import SMALL_PAGE_OBJECTS, StoreMaker, StoreOpener
 
 
 def _of(server: str) -> StoreOpener:
