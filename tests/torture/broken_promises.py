@@ -786,6 +786,13 @@ MUTATIONS = (
         ("tests/rooted/test_secrets.py",),
     ),
     Mutation(
+        "an option of a URL that asks for another form of what is stored is passed over",
+        "replication/storage/url_parts.py",
+        "            if key in refused:\n",
+        "            if key in refused:\n                continue\n            if key in refused:\n",
+        ("tests/storage/test_url.py",),
+    ),
+    Mutation(
         "a key of the configuration that is not known is repeated",
         "replication/config/keys.py",
         'else "(a key that is not shown)"',
