@@ -336,7 +336,7 @@ MUTATIONS = (
     ),
     Mutation(
         "an object of a folder gets its name before it is durable",
-        "replication/storage/file.py",
+        "replication/storage/file/storage.py",
         "                    os.fsync(output.fileno())\n",
         "",
         ("tests/torture/test_power_loss.py",),
@@ -406,7 +406,7 @@ MUTATIONS = (
     ),
     Mutation(
         "a folder gives an object the name of another",
-        "replication/storage/links.py",
+        "replication/storage/file/links.py",
         "        os.link(temporary, name, src_dir_fd=folder, dst_dir_fd=folder, follow_symlinks=False)\n",
         "        os.rename(temporary, name, src_dir_fd=folder, dst_dir_fd=folder)\n",
         ("tests/storage/test_contract.py",),
@@ -738,9 +738,9 @@ MUTATIONS = (
     ),
     Mutation(
         "a file replica is reached through a link of another user",
-        "replication/storage/file.py",
-        "        root = open_folder(self.root)\n",
-        "        root = os.open(self.root, FOLDER_FLAGS)\n",
+        "replication/storage/file/root.py",
+        "        root = open_folder(self.path)\n",
+        "        root = os.open(self.path, FOLDER_FLAGS)\n",
         ("tests/rooted/test_file_replica.py",),
     ),
     Mutation(
@@ -812,6 +812,13 @@ MUTATIONS = (
         "        text = _BARE_USER_INFO.sub(",
         "        text = text or _BARE_USER_INFO.sub(",
         ("tests/rooted/test_secrets.py",),
+    ),
+    Mutation(
+        "an option of a URL that asks for another form of what is stored is passed over",
+        "replication/storage/url_parts.py",
+        "            if key in refused:\n",
+        "            if key in refused:\n                continue\n            if key in refused:\n",
+        ("tests/storage/test_url.py",),
     ),
     Mutation(
         "a key of the configuration that is not known is repeated",

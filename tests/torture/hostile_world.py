@@ -27,8 +27,8 @@ from replication.restore.restore import RestoreOptions, restore
 from replication.restore.retry import Backoff
 from replication.restore.target import AtPosition, Latest, Target
 from replication.status import DatabaseStatus
-from replication.storage.location import S3Location
 from replication.storage.replica_client import ReplicaClient
+from replication.storage.s3.location import S3Location
 from replication.storage.s3.storage import S3Storage
 from replication.storage.s3.timeouts import Timeouts
 from tests.engine.running import restore_points, sha256, until

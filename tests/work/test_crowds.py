@@ -18,7 +18,8 @@ from replication.database import glance as glance_module
 from replication.database.database import Database
 from replication.database.glance import PLACES_GLANCES, Glance
 from replication.engine import Engine, making
-from replication.storage.location import FileLocation, Location
+from replication.storage.file.location import FileLocation
+from replication.storage.location import Location
 from replication.storage.memory import MemoryStorage
 from tests.engine.running import config_of, running, until
 from tests.foreign import Shell
