@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from replication import errors
+from tests.torture.broken import MUTATIONS
 from tui import cli
 
 ROOT = Path(__file__).parents[1]
@@ -64,6 +65,13 @@ def test_a_bound_that_is_named_exists(names: str, path: str) -> None:
     text = (ROOT / path).read_text()
     for name in re.findall(r"\w+", names):
         assert re.search(rf"^{name} = ", text, re.MULTILINE), f"{name} is not in {path}"
+
+
+def test_every_promise_broken_on_purpose_is_listed_once_with_its_file() -> None:
+    text = (ROOT / "docs/RELIABILITY.md").read_text()
+    section = text[text.index("\n## Promises broken on purpose") :].split("\n## ")[1]
+    listed = re.findall(r"^- (.*?)\s+\(`(\S+)`\)$", section, re.MULTILINE)
+    assert sorted(listed) == sorted((mutation.name, mutation.file) for mutation in MUTATIONS)
 
 
 @pytest.mark.parametrize("verb", verbs())
