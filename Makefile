@@ -14,7 +14,7 @@ PEERS := .peers/litestream-0.3/.installed .peers/litestream-0.5/.installed .peer
 # Processes that run tests side by side.
 TEST_PROCESSES := 2
 
-CODE := replication tui tests docs $(if $(wildcard benchmarks/*.py),benchmarks)
+CODE := replication tui tests peers docs $(if $(wildcard benchmarks/*.py),benchmarks)
 
 .PHONY: help install check quick test torture soak audit peers bench growth demo screenshots clean
 .DEFAULT_GOAL := help

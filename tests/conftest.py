@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+import peers
 from replication.storage.location import S3Location
-from tests import peers
 
 
 def pytest_configure() -> None:

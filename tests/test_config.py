@@ -8,6 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+import peers
 from replication.config import (
     Config,
     DatabaseConfig,
@@ -21,7 +22,6 @@ from replication.config.keys import FOREIGN_KEYS, KEYS
 from replication.errors import ConfigError, UsageError
 from replication.scrub import scrub
 from replication.storage.location import FileLocation, S3Location
-from tests import peers
 
 EXAMPLE = Path(__file__).parent.parent / "litestream.yml.example"
 

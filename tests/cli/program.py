@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
-from tests import peers
+import peers
 from tests.interchange.program import DEADLINE_SECONDS, PROGRAM, wait_until
 
 _LIBC = ctypes.CDLL(None, use_errno=True)

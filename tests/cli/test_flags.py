@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+import peers
 from replication import errors
-from tests import peers
 from tests.cli.program import Result, no_traceback, refuses, run, succeeds
 from tui.cli import main
 from tui.verbs import version

@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 
+import peers
 from replication.storage.location import FileLocation, S3Location
 from replication.storage.names import SegmentInfo
 from replication.storage.open import open_storage
 from replication.storage.replica_client import ReplicaClient
-from tests import peers
 from tests.foreign import ForeignConnection, Shell
 from tests.interchange.program import PROGRAM, Running, wait_until
 

@@ -10,8 +10,8 @@ from typing import TypeVar
 
 import pytest
 
+import peers
 from replication.storage.location import FileLocation, S3Location
-from tests import peers
 from tests.foreign import Shell
 from tests.interchange.program import litestream_tui, restore03, restore05
 from tests.interchange.replicated import OURS, THEIRS, Program, Replicated, sha

@@ -17,7 +17,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from tui.demo.seaweedfs import die_with_parent
+from tui.programs.processes import die_with_parent
 
 ROOT = Path(__file__).parents[2]
 

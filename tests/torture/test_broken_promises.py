@@ -17,7 +17,7 @@ from tests.torture.broken.mutation import Mutation
 from tests.torture.conftest import Torture
 
 ROOT = Path(__file__).parents[2]
-COPIED = ("replication", "tui", "tests", "pyproject.toml")
+COPIED = ("replication", "tui", "tests", "peers", "pyproject.toml")
 RUN_SECONDS_MAX = 600
 FAILED = 1
 """What pytest ends with when tests failed, and not when they could not be run."""

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+import peers
 from replication.config import load_config
 from replication.errors import (
     ConfigError,
@@ -31,7 +32,6 @@ from replication.storage.names import segment_name
 from replication.storage.open import open_storage
 from replication.storage.replica_client import ReplicaClient
 from replication.storage.url import parse_replica_url
-from tests import peers
 from tests.cli.program import Replicating, python
 from tests.engine.running import client_of
 from tests.foreign import Shell

@@ -1,9 +1,8 @@
-"""The real peers of the tests: S3 servers and Litestream, each a process of its own that never outlives us.
+"""Real S3 servers, each a process of its own that never outlives us.
 
 A server keeps its port and its data across `stop` and `start`, so that an outage can be played.
 """
 
-import os
 import shutil
 import signal
 import subprocess
@@ -19,49 +18,18 @@ import boto3
 import botocore.config
 import botocore.exceptions
 
+from peers.binaries import clean_environment, peer
 from replication.storage.location import S3Location
-from tui.demo.seaweedfs import ADMIN_PORT_DISTANCE, die_with_parent, free_ports
-from tui.demo.seaweedfs import command as weed_command
-
-__all__ = ["die_with_parent", "free_ports"]  # the demo's, for tests as well
+from tui.programs.processes import die_with_parent, free_ports
+from tui.programs.seaweedfs import ADMIN_PORT_DISTANCE
+from tui.programs.seaweedfs import PORTS as WEED_PORTS
+from tui.programs.seaweedfs import command as weed_command
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-PEERS = Path(__file__).parent.parent / ".peers"
 START_SECONDS_MAX = 30.0
 STOP_SECONDS_MAX = 15.0
-
-
-def peer(folder: str, name: str) -> Path:
-    """The path of a peer's binary; fails the test if `make peers` has not been run, and in `make quick`."""
-    if os.environ.get("NO_PEERS"):
-        raise AssertionError(f"{name} is asked for in a test that is not marked: use @pytest.mark.server")
-    path = PEERS / folder / "bin" / name
-    if not os.access(path, os.X_OK):
-        raise AssertionError(f"{path} is not there: run make peers")
-    return path
-
-
-def litestream03() -> Path:
-    """Litestream 0.3.13, whose layout is ours."""
-    return peer("litestream-0.3", "litestream")
-
-
-def litestream05() -> Path:
-    """Litestream 0.5, which restores what 0.3 wrote."""
-    return peer("litestream-0.5", "litestream")
-
-
-def clean_environment(**more: str) -> dict[str, str]:
-    """This process's environment without what would send a peer elsewhere, and `more`."""
-    unwanted = ("AWS_", "LITESTREAM_", "MINIO_")
-    kept = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith(unwanted) and not name.lower().endswith("_proxy")
-    }
-    return kept | more
 
 
 class S3Server:
@@ -190,7 +158,7 @@ class SeaweedServer(S3Server):
 
     def _prepare(self) -> None:
         self._binary = peer("servers", "weed")
-        self._ports = free_ports(10, pair_distance=ADMIN_PORT_DISTANCE)
+        self._ports = free_ports(WEED_PORTS, pair_distance=ADMIN_PORT_DISTANCE)
         self.port = self._ports[1]
 
     def _command(self) -> tuple[Sequence[str | Path], dict[str, str]]:
