@@ -2,6 +2,7 @@
 
 import os
 import signal
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,10 +11,14 @@ from hypothesis import settings
 
 import peers
 from replication.storage.location import S3Location
+from tests import scratch
 
 
 def pytest_configure() -> None:
     """Keep this machine's own settings, keys and proxies out of every test, and chance out of all but torture."""
+    memory = scratch.in_memory()
+    if memory is not None:
+        os.environ.setdefault(scratch.ROOT_VARIABLE, str(memory))
     # New cases are looked for by `make torture`; what fails in `make test` fails for everybody.
     # No test is failed for the time that it took: the machine may be busy.
     settings.register_profile("same", derandomize=True, deadline=None)
@@ -67,6 +72,20 @@ def pytest_itemcollected(item: pytest.Item) -> None:
     for place in (item.path.parent.name, item.path.name):
         if place in _PLACES:
             item.add_marker(_PLACES[place])
+
+
+def pytest_report_header() -> str:
+    return f"temporary files: {os.environ.get(scratch.ROOT_VARIABLE, tempfile.gettempdir())}"
+
+
+@pytest.fixture
+def tmp_path(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]:
+    """As pytest's, but on a disk for tests that are about disks."""
+    if not {request.path.name, request.path.parent.name} & scratch.ON_DISK:
+        yield tmp_path
+        return
+    with tempfile.TemporaryDirectory(prefix="test-on-disk-", ignore_cleanup_errors=True) as folder:
+        yield Path(folder).resolve()
 
 
 @pytest.fixture(scope="session")
