@@ -73,13 +73,15 @@ class Nursery:
         step: str = "",
         pass_by: int = 0,
         call: str = "tui.cli:main",
+        cwd: Path | None = None,
     ) -> Life:
         """Run the program; with `step` it dies there, after passing by so many times.
 
         `call` is another function to run in its place, as module:name, which takes a list of texts.
         """
         words = [str(item) for item in arguments]
-        pid = self.ask(arguments=words, log=str(log), acks=str(acks), step=step, pass_by=pass_by, call=call)
+        here = str(cwd or "")
+        pid = self.ask(arguments=words, log=str(log), acks=str(acks), step=step, pass_by=pass_by, call=call, cwd=here)
         return Life(pid, self)
 
     def ask(self, **order: object) -> Any:
@@ -164,6 +166,8 @@ def _live(order: dict[str, Any]) -> int:
     os.dup2(nothing, 0)
     os.dup2(log, 1)
     os.dup2(log, 2)
+    if order["cwd"]:
+        os.chdir(order["cwd"])
     _tell_acknowledged(order["acks"])
     if order["step"]:
         _die_at(order["step"], order["pass_by"])
