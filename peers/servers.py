@@ -11,6 +11,7 @@ import time
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -89,7 +90,7 @@ class S3Server:
 
     def client(self) -> "S3Client":
         """A boto3 client of the tests' own, to look behind the program's back."""
-        return boto3.session.Session(self.access_key, self.secret_key).client(
+        return _session(self.access_key, self.secret_key).client(
             "s3",
             endpoint_url=self.endpoint,
             region_name="us-east-1",
@@ -204,6 +205,12 @@ class JuiceServer(S3Server):
             "--no-usage-report",
             *("--cache-dir", str(self.folder / "cache")),
         ], {"MINIO_ROOT_USER": self.access_key, "MINIO_ROOT_PASSWORD": self.secret_key}
+
+
+@cache
+def _session(access_key: str, secret_key: str) -> boto3.session.Session:
+    """One for all clients: what it reads of AWS takes most of the time of a client."""
+    return boto3.session.Session(access_key, secret_key)
 
 
 @contextmanager

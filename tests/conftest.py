@@ -52,12 +52,24 @@ _PLACES = {
     "test_shell.py": "long",
     "test_terminal.py": "long",
     "test_walkthrough.py": "long",
-    # Each takes 3 to 12 seconds of a processor, a tenth of what `make quick` has.
+    # root and what a user does to it, mostly through the program.
+    "test_hostile_home.py": "long",
+    "test_screen_log.py": "long",
+    "test_secrets.py": "long",
+    "test_source.py": "long",
+    # A file that takes more than 3 seconds of a processor; others test the same room.
+    "test_any_order.py": "long",
+    "test_every_commit.py": "long",
     "test_interrupted_commit.py": "long",
     "test_kept_pages.py": "long",
+    "test_left_behind.py": "long",
     "test_one_writer.py": "long",
+    "test_picked.py": "long",
+    "test_picked_program.py": "long",
     "test_replace_inode.py": "long",
+    "test_restoring.py": "long",
     "test_slow_snapshot.py": "long",
+    "test_source_files.py": "long",
     "test_window.py": "long",
 }
 """What a folder or a file has only tests of."""
