@@ -75,6 +75,16 @@ _PLACES = {
 """What a folder or a file has only tests of."""
 
 
+_SHORT = {
+    "test_flags.py",
+    "test_lifecycle.py",
+    "test_lookout.py",
+    "test_notebook.py",
+    "test_refusals.py",
+}
+"""What `make quick` has of the folders that are long: each of them is tested by a little there."""
+
+
 def pytest_itemcollected(item: pytest.Item) -> None:
     """Mark what `make quick` leaves out, where it is told by a fixture or by the place."""
     parameters = getattr(getattr(item, "callspec", None), "params", {})
@@ -82,8 +92,9 @@ def pytest_itemcollected(item: pytest.Item) -> None:
     if names & _SERVERS:
         item.add_marker("server")
     for place in (item.path.parent.name, item.path.name):
-        if place in _PLACES:
-            item.add_marker(_PLACES[place])
+        mark = _PLACES.get(place)
+        if mark is not None and not (mark == "long" and item.path.name in _SHORT):
+            item.add_marker(mark)
 
 
 def pytest_report_header() -> str:
