@@ -24,6 +24,7 @@ ON_DISK = {
     "test_sizes.py",
     "test_small_disk.py",
     "test_space.py",
+    "test_tutorial.py",
     "test_walkthrough.py",
 }
 """Folders and files of tests: free space, large files, durable folders, and how it is for a person."""

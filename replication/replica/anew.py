@@ -16,8 +16,9 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 
-from replication.database.database import Database, Emit
+from replication.database.database import Database
 from replication.errors import CorruptObjectError, ObjectExistsError, ObjectNotFoundError
+from replication.events import Emit
 from replication.position import Position
 from replication.replica.compare import DivergedError, diverged
 from replication.replica.left import Left, Mark, kept_left, left_behind

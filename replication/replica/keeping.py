@@ -10,8 +10,8 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from replication.database.database import Emit
 from replication.errors import CorruptObjectError, NotListedError, ObjectNotFoundError
+from replication.events import Emit
 from replication.position import Position
 from replication.replica.compare import diverged
 from replication.replica.holdings import Holdings, HoldingsReader

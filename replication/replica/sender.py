@@ -7,8 +7,9 @@ created, and where one is already its bytes must be ours. It knows neither locks
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 
-from replication.database.database import Database, Emit
+from replication.database.database import Database
 from replication.errors import CorruptObjectError, ObjectExistsError, PausedError
+from replication.events import Emit
 from replication.position import Position
 from replication.replica.compare import DivergedError, compare, diverged
 from replication.replica.keeping import Keeping

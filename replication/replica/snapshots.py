@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from typing import Literal
 
 from replication.database import soundness, unwritten
-from replication.database.database import Database, Emit
+from replication.database.database import Database
 from replication.database.image import Image
 from replication.database.origin import Origin
 from replication.errors import (
@@ -25,6 +25,7 @@ from replication.errors import (
     PlaceLostError,
     StorageError,
 )
+from replication.events import Emit
 from replication.permissions import mode_beside
 from replication.position import Position
 from replication.replica.anew import LeftBehind

@@ -4,6 +4,13 @@ from tests.torture.broken.mutation import Mutation
 
 MUTATIONS = (
     Mutation(
+        "root replicates what a user's link leads to",
+        "replication/database/advice.py",
+        "        check_path(path)\n",
+        "        pass\n",
+        ("tests/rooted/test_source.py",),
+    ),
+    Mutation(
         "what waits for one replica is not bounded",
         "replication/database/backlog.py",
         "        if limit and self.size > limit:\n",
@@ -33,38 +40,10 @@ MUTATIONS = (
     ),
     Mutation(
         "a database is taken over as if somebody had read it meanwhile",
-        "replication/database/database.py",
-        "            handed = reader is not None and reader == self._engine_lock.handed_to\n",
-        "            handed = True\n",
+        "replication/database/custody.py",
+        "        return reader is not None and self.lock is not None and reader == self.lock.handed_to\n",
+        "        return True\n",
         ("tests/cli/test_take_over.py",),
-    ),
-    Mutation(
-        "a file written in place while the engine is stopped is not noticed",
-        "replication/database/database.py",
-        "            if isinstance(decision, Continue) and not held.files.were_left_alone(\n",
-        "            if False and not held.files.were_left_alone(\n",
-        ("tests/database/test_source_files.py",),
-    ),
-    Mutation(
-        "a wal that cannot be copied is held until the disk is full",
-        "replication/database/database.py",
-        "        if isinstance(error, LocalFileError):\n            with suppress(OSError):\n",
-        "        if False:\n            with suppress(OSError):\n",
-        ("tests/database/test_room.py",),
-    ),
-    Mutation(
-        "shadow WAL that an image reads is removed",
-        "replication/database/database.py",
-        "                positions += [image.position for image in self._held.images]\n",
-        "                pass\n",
-        ("tests/replica/test_beside.py",),
-    ),
-    Mutation(
-        "root replicates what a user's link leads to",
-        "replication/database/database.py",
-        "            check_path(self.path)\n",
-        "            pass\n",
-        ("tests/rooted/test_source.py",),
     ),
     Mutation(
         "the first pin is not proven",
@@ -184,6 +163,20 @@ MUTATIONS = (
         ("tests/rooted/test_local_folder.py",),
     ),
     Mutation(
+        "a file written in place while the engine is stopped is not noticed",
+        "replication/database/opening.py",
+        "        if isinstance(decision, Continue) and not held.files.were_left_alone(\n",
+        "        if False and not held.files.were_left_alone(\n",
+        ("tests/database/test_source_files.py",),
+    ),
+    Mutation(
+        "a wal that cannot be copied is held until the disk is full",
+        "replication/database/room.py",
+        "    if isinstance(error, LocalFileError):\n        with suppress(OSError):\n",
+        "    if False:\n        with suppress(OSError):\n",
+        ("tests/database/test_room.py",),
+    ),
+    Mutation(
         "a removed -shm is not noticed",
         "replication/database/source_files.py",
         "            if not self._hold.wal_index.is_in_place():\n",
@@ -224,5 +217,12 @@ MUTATIONS = (
         "    if running != sums or not pages:\n",
         "    if not pages:\n",
         ("tests/database/test_tail.py",),
+    ),
+    Mutation(
+        "shadow WAL that an image reads is removed",
+        "replication/database/upkeep.py",
+        "            positions += [image.position for image in held.images]\n",
+        "            pass\n",
+        ("tests/replica/test_beside.py",),
     ),
 )
