@@ -74,7 +74,7 @@ class Held:
     def check_files(self) -> None:
         """Raise ContinuityLostError if the files are no longer the ones that were followed."""
         try:
-            self.files.check()
+            self.files.check(self.follower)
         except ContinuityLostError as lost:
             self.lost_its_file = str(lost) in (REMOVED, REPLACED)
             raise

@@ -186,7 +186,7 @@ MUTATIONS = (
     Mutation(
         "a database file written in place is not noticed",
         "replication/database/source_files.py",
-        "                self._look(index, Written.of(status))\n",
+        "                self._look(index, Written.of(status), follower)\n",
         "",
         ("tests/database/test_source_files.py",),
     ),
@@ -196,6 +196,20 @@ MUTATIONS = (
         "                if whole.pages and whole.is_in(self._hold.read):\n",
         "                if False:\n",
         ("tests/database/test_source_files.py",),
+    ),
+    Mutation(
+        "a life that others copied back and ended while the pin moved is taken for a foreign write",
+        "replication/database/source_files.py",
+        "        if written != self.written and self._holds_the_life_that_ended(index, follower):\n",
+        "        if False:\n",
+        ("tests/database/test_copied_back_by_others.py",),
+    ),
+    Mutation(
+        "whatever lies in the file after a life that others ended is taken for what that left there",
+        "replication/database/source_files.py",
+        "            return CopiedBack.whole(shadow, mark, COMPARED_FRAMES_FIRST).is_in(self._hold.read)\n",
+        "            return True\n",
+        ("tests/database/test_copied_back_by_others.py",),
     ),
     Mutation(
         "another file after an orderly end is taken for the one that was followed",
