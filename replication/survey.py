@@ -23,7 +23,6 @@ from replication.offline import DatabaseReport, Local, Reach, look, report
 from replication.position import Position
 from replication.replica.recovery import noted_position
 from replication.restore.listing import describe
-from replication.storage.location import store_of
 from replication.storage.open import open_storage
 from replication.storage.replica_client import ReplicaClient, closing_iterator
 
@@ -114,7 +113,7 @@ class _Survey:
 
     def _answer(self, settings: ReplicaConfig, generation: str | None) -> Reach:
         storage = open_storage(settings.location)
-        store = store_of(settings.location) if storage.type == "s3" else ""
+        store = settings.location.store if settings.location.is_on_a_server else ""
         if store in self._down:
             return Reach(settings.name, storage.address, error=self._down[store], answer="not asked")
         try:

@@ -1,6 +1,7 @@
 """Rules of the house that the import contracts cannot see."""
 
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -72,6 +73,20 @@ def test_a_file_that_grows_is_told_and_one_that_was_split_leaves_the_list() -> N
     [split, gone] = problems({"b.py": 300}, {"b.py": 400, "gone.py": 400})
     assert "b.py is not too long" in split
     assert "gone.py is not too long" in gone
+
+
+def test_make_check_finds_a_benchmark_that_needs_a_test_or_the_demo(tmp_path: Path) -> None:
+    for name in ("replication", "tui", "tests", "peers"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    shutil.copytree(ROOT / "benchmarks", tmp_path / "benchmarks")
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    (tmp_path / "benchmarks/forbidden.py").write_text("import tests.foreign\nimport tui.demo.steps\n")
+    lint = Path(sys.executable).with_name("lint-imports")
+    run = subprocess.run([lint, "--no-cache"], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+    assert run.returncode != 0
+    assert "Tests, benchmarks, peers, program BROKEN" in run.stdout
+    assert "Nobody builds on the demo BROKEN" in run.stdout
+    assert "2 broken" in run.stdout
 
 
 def test_hosted_workflows_run_what_is_run_here_on_every_python() -> None:

@@ -9,7 +9,7 @@ from replication.errors import AccessDeniedError, StorageError
 from replication.offline import Local, Reach, report
 from replication.position import Position
 from replication.replica.lag import is_behind
-from replication.storage.location import FileLocation
+from replication.storage.file.location import FileLocation
 
 NOW = 1_800_000_000.0
 HERE = Position("00112233445566aa", 0, 8272)

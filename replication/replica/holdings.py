@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from replication.errors import CorruptObjectError, ObjectNotFoundError
-from replication.position import OFFSET_LIMIT_BYTES, Position
+from replication.position import OFFSET_LIMIT_BYTES, Position, positions_in
 from replication.storage.container import Note
 from replication.storage.names import SegmentInfo, SnapshotInfo, snapshot_name
 from replication.storage.replica_client import ReplicaClient
@@ -23,8 +23,8 @@ class Holdings:
     """What a replica holds of one generation, snapshots by index, segments by (index, offset).
 
     `offsets` has, by index, where the commit of a snapshot ends, as its note tells. `before` are generations that the
-    notes name as older, `beside` those of them that somebody else may go on with. `damaged` are snapshots that nothing
-    can be restored from: their notes are wrong.
+    notes name as older, `beside` those of them that somebody else may go on with, and `lefts` says where some were left
+    that have no end mark. `damaged` are snapshots that nothing can be restored from: their notes are wrong.
     """
 
     generation: str
@@ -34,6 +34,7 @@ class Holdings:
     before: frozenset[str] = frozenset()
     damaged: Sequence[SnapshotInfo] = ()
     beside: frozenset[str] = frozenset()
+    lefts: frozenset[Position] = frozenset()
 
     @property
     def times(self) -> list[datetime]:
@@ -72,18 +73,26 @@ class Holdings:
             self.before,
             [item for item in self.damaged if item.name not in names],
             self.beside,
+            self.lefts,
         )
+
+    def goes_past(self, later: "Holdings") -> bool:
+        """True if WAL is here from where the program of a later generation had left this one, without end mark."""
+        lefts = [(left.index, left.offset) for left in later.lefts if left.generation == self.generation]
+        # Where several have left it, one went on after the other.
+        return bool(lefts) and any((item.index, item.offset) >= max(lefts) for item in self.segments)
 
 
 @dataclass(frozen=True, slots=True)
 class _Noted:
-    """What is remembered of a snapshot: its size and place, and the generations before and beside its own."""
+    """What is remembered of a snapshot: its size and place, the generations before and beside its own, and `lefts`."""
 
     size: int
     offset: int | None = None
     before: frozenset[str] = frozenset()
     beside: frozenset[str] = frozenset()
     damaged: bool = False
+    lefts: frozenset[Position] = frozenset()
 
 
 class HoldingsReader:
@@ -108,6 +117,7 @@ class HoldingsReader:
         offsets: dict[int, int] = {}
         before: set[str] = set()
         beside: set[str] = set()
+        lefts: set[Position] = set()
         for item in snapshots:
             noted = self._note(item)
             if noted is None:
@@ -115,10 +125,11 @@ class HoldingsReader:
             (damaged if noted.damaged else whole).append(item)
             before |= noted.before
             beside |= noted.beside
+            lefts |= noted.lefts
             if noted.offset is not None:
                 offsets[item.index] = noted.offset
-        known = frozenset(before - {generation})
-        return Holdings(generation, whole, segments, offsets, known, damaged, frozenset(beside - {generation}))
+        known, others = frozenset(before - {generation}), frozenset(beside - {generation})
+        return Holdings(generation, whole, segments, offsets, known, damaged, others, frozenset(lefts))
 
     def _note(self, info: SnapshotInfo) -> _Noted | None:
         """What the note of a snapshot says; None if the snapshot is gone by now."""
@@ -147,4 +158,6 @@ def _read(info: SnapshotInfo, note: Note | None) -> _Noted:
             raise CorruptObjectError(info.name, f"its note says that it is the snapshot of {position}")
         offset = position.offset
     before = {str(note.get("previous", "")), *str(note.get("earlier", "")).split()} - {""}
-    return _Noted(info.size, offset, frozenset(before), frozenset(str(note.get("beside", "")).split()))
+    beside = frozenset(str(note.get("beside", "")).split())
+    lefts = frozenset(positions_in(str(note.get("lefts", ""))))
+    return _Noted(info.size, offset, frozenset(before), beside, lefts=lefts)

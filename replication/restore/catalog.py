@@ -4,13 +4,12 @@ Reading it costs two listings and one small read a snapshot. Which of it is used
 """
 
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 
 from replication.errors import CorruptObjectError, ObjectNotFoundError
-from replication.position import OFFSET_LIMIT_BYTES, Position
+from replication.position import OFFSET_LIMIT_BYTES, Position, positions_in
 from replication.restore.target import time_from
 from replication.sqlite.format import PAGE_SIZES, WAL_HEADER_SIZE, align
 from replication.storage.container import Note
@@ -155,18 +154,9 @@ def parse_note(note: Note | None, info: SnapshotInfo) -> SnapshotNote | None:
         beside=tuple(str(note.get("beside", "")).split()),
         begins=bool(note.get("begins")),
         problems=tuple(str(note.get("check", "")).splitlines()),
-        lefts=_positions(str(note.get("lefts", ""))),
+        lefts=positions_in(str(note.get("lefts", ""))),
         frame=str(note.get("frame", "")),
     )
-
-
-def _positions(words: str) -> tuple[Position, ...]:
-    """Those of these words that are positions."""
-    found: list[Position] = []
-    for word in words.split():
-        with suppress(ValueError):
-            found.append(Position.parse(word))
-    return tuple(found)
 
 
 def is_frame_end(offset: int, page_size: int) -> bool:

@@ -7,15 +7,15 @@ meanwhile.
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
 
 from replication import space
 from replication.errors import (
     CorruptObjectError,
+    MayBeOlderError,
     NoRestorePointError,
     ObjectNotFoundError,
     ReplicaGapError,
@@ -29,7 +29,10 @@ from replication.restore.ahead import ahead
 from replication.restore.apply import DatabaseFile
 from replication.restore.catalog import Snapshot, read_catalog
 from replication.restore.choose import Source, choose, refused
+from replication.restore.doubts import Doubts, UndatedSnapshotError
 from replication.restore.fetch import Fetcher
+from replication.restore.meter import Meter
+from replication.restore.meter import Progress as Progress
 from replication.restore.offers import Answer, Offer, Refusal
 from replication.restore.output import Output, check_free, local_errors
 from replication.restore.plan import OTHER_GENERATION, Plan, last_point_words, make_plan, may_be_newer
@@ -48,8 +51,6 @@ USELESS_SNAPSHOTS_MAX = 100
 REPLANS_MAX = 3
 """How often a restore begins anew because the replica changed under it, by retention or a new snapshot."""
 
-Phase = Literal["plan", "snapshot", "wal", "check", "done"]
-
 
 @dataclass(frozen=True, slots=True)
 class RestoreOptions:
@@ -62,6 +63,8 @@ class RestoreOptions:
     `known` is asked where SQLite's check fails: given the restored file and what SQLite says, it says in words why the
     source is known to be so, or nothing. `keep_failed` keeps a file that fails it beside the output, if that is not
     known.
+    `newest` is asked for the last commit known here, of a database that is replicated here, if a replica is silent:
+    others that have it are enough then. `waiting` is told in words which replica is waited for.
     """
 
     target: Target = Latest()  # noqa: RUF009 (frozen)
@@ -76,17 +79,8 @@ class RestoreOptions:
     elsewhere: str = ", or restore to another disk (-o)."
     known: Callable[[Path, Sequence[str]], str] = lambda path, problems: ""
     keep_failed: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """How far a restore is: stored bytes and objects, of how many."""
-
-    phase: Phase
-    bytes_done: int
-    bytes_total: int
-    objects_done: int
-    objects_total: int
+    newest: Callable[[], Position | None] = lambda: None
+    waiting: Callable[[str], None] = lambda words: None
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +130,9 @@ def prepare(sources: Sequence[Source], options: RestoreOptions, cancel: threadin
     Raises StorageError, NoRestorePointError, ReplicaGapError, RestoreCancelledError.
     """
     stop = cancel or threading.Event()
-    chosen = choose(sources, options.target, options.generation, stop, options.thorough)
+    chosen = choose(
+        sources, options.target, options.generation, stop, options.thorough, options.newest, options.waiting
+    )
     return Prepared(chosen.source, chosen.best.plan, chosen.warnings, chosen.best, chosen.answers)
 
 
@@ -181,6 +177,9 @@ def _next_best(failed: Refusal, others: Sequence[Answer]) -> Offer | None:
     following = next(offers, None)
     if following is None or failed.known is None:
         return following
+    if isinstance(failed.error, MayBeOlderError) and following.end.index <= failed.error.index:
+        # Up to which commit of its index that snapshot goes nothing tells.
+        return None
     return following if following.end >= failed.known else None
 
 
@@ -198,15 +197,16 @@ def _follow(
     since gives the same.
     """
     useless: list[Snapshot] = []
+    doubts = Doubts()
     need: Position | None = None
     original: ReplicationError | None = None
     changes = 0
     while True:
         try:
-            return _run(prepared, output, options, progress, stop, began, need)
-        except (ObjectNotFoundError, CorruptObjectError, ReplicaGapError, UnprovenSnapshotError) as error:
+            return _run(prepared, output, options, progress, stop, began, need, doubts)
+        except (ObjectNotFoundError, CorruptObjectError, ReplicaGapError, UndatedSnapshotError) as error:
             snapshot = prepared.plan.snapshot
-            if isinstance(error, UnprovenSnapshotError) or getattr(error, "name", "") == snapshot.info.name:
+            if isinstance(error, UndatedSnapshotError) or getattr(error, "name", "") == snapshot.info.name:
                 useless.append(snapshot)
             again = _prepare_again(options, stop, prepared, useless)
             changes += snapshot not in useless
@@ -215,19 +215,18 @@ def _follow(
             warnings = prepared.warnings
             if snapshot in useless:
                 original = original or error
-                warnings += _left_out(snapshot, error, options.target)
-                if not isinstance(error, UnprovenSnapshotError) and not isinstance(options.target, AtPosition):
-                    need = max(need or snapshot.position, snapshot.position)
+                if isinstance(error, UndatedSnapshotError):
+                    if may_be_newer(snapshot, options.target):
+                        doubts.add(error)
+                else:
+                    warnings += (_instead_of(error),)
+                    if not isinstance(options.target, AtPosition):
+                        need = max(need or snapshot.position, snapshot.position)
             prepared = replace(again, warnings=warnings)
 
 
-def _left_out(snapshot: Snapshot, error: ReplicationError, target: Target) -> tuple[str, ...]:
-    name = snapshot.info.name
-    if not isinstance(error, UnprovenSnapshotError):
-        return (f"{error}. An older snapshot was used instead, with the WAL since.".replace("..", "."),)
-    if not may_be_newer(snapshot, target):
-        return ()
-    return (f"{name}, which Litestream wrote, was left out: it may hold later commits, whose WAL never arrived.",)
+def _instead_of(error: ReplicationError) -> str:
+    return f"{error}. An older snapshot was used instead, with the WAL since.".replace("..", ".")
 
 
 def _prepare_again(
@@ -250,6 +249,8 @@ def _prepare_again(
 def _final(error: ReplicationError) -> ReplicationError:
     if isinstance(error, ObjectNotFoundError):
         return ReplicaGapError(f"{error}, and the restore needs it. It was listed a moment ago: try again.")
+    if isinstance(error, UndatedSnapshotError):
+        return UnprovenSnapshotError(str(error))
     if isinstance(error, CorruptObjectError) and not error.remedy:
         return CorruptObjectError(error.name, error.why, OTHER_GENERATION)
     return error
@@ -263,10 +264,11 @@ def _run(
     stop: threading.Event,
     began: float,
     need: Position | None,
+    doubts: Doubts,
 ) -> RestoreResult:
-    """Follow one plan. Raises ReplicaGapError if it ends before `need`."""
+    """Follow one plan. Raises ReplicaGapError if it ends before `need`, MayBeOlderError where a doubt remains."""
     plan = prepared.plan
-    meter = _Meter(plan, progress)
+    meter = Meter(plan, progress)
     needed = max(plan.file_size, options.size)
     folder, what = path.absolute().parent, f"A restore to {path}"
     space.ask(folder, needed + options.beside(needed), what, options.elsewhere)
@@ -280,7 +282,7 @@ def _run(
             options.backoff,
         )
         file = DatabaseFile(output.descriptor, space.guard(output.path.parent, what, options.elsewhere))
-        replay = Replay(plan, file)
+        replay = Replay(plan, file, lambda index: doubts.at_start(index, file))
         try:
             with local_errors(output.path):
                 meter.begin("snapshot", 0)
@@ -292,6 +294,7 @@ def _run(
                 _replay(plan, fetcher, replay, meter)
                 replay.finish()
                 _check_end(plan, fetcher, replay, need)
+                doubts.at_end(file, replay.reached)
                 reached("output: written")
                 size = file.size
         finally:
@@ -327,7 +330,7 @@ def _run(
     )
 
 
-def _replay(plan: Plan, fetcher: Fetcher, replay: Replay, meter: "_Meter") -> None:
+def _replay(plan: Plan, fetcher: Fetcher, replay: Replay, meter: "Meter") -> None:
     """Feed all segments; where one is damaged, the error names the last point before it."""
     try:
         with closing(fetcher.segments(plan.segments)) as runs:
@@ -353,40 +356,3 @@ def _check_end(plan: Plan, fetcher: Fetcher, replay: Replay, need: Position | No
         replay.check_following(note)
     if need is not None and replay.reached < need:
         raise ReplicaGapError(f"The WAL in the replica ends at {replay.reached}, before {need}.")
-
-
-class _Meter:
-    """Counts stored bytes, from any thread, and tells them from the thread of the restore."""
-
-    def __init__(self, plan: Plan, progress: Callable[[Progress], None]) -> None:
-        # Added up once: a plan may have very many segments, and each of them tells.
-        self._bytes_total = plan.size
-        self._objects_total = plan.objects
-        self._progress = progress
-        self._lock = threading.Lock()
-        self._phase: Phase = "snapshot"
-        self._objects = 0
-        self.bytes_done = 0
-
-    def count(self, size: int) -> None:
-        with self._lock:
-            self.bytes_done += size
-
-    def pieces(self, pieces: Iterable[bytes]) -> Iterator[bytes]:
-        for piece in pieces:
-            yield piece
-            self._tell()
-
-    def begin(self, phase: Phase, objects: int) -> None:
-        self._phase = phase
-        self._objects = objects
-        self._tell()
-
-    def objects_done(self, count: int) -> None:
-        self._objects += count
-        self._tell()
-
-    def _tell(self) -> None:
-        total = self._bytes_total
-        done = min(self.bytes_done, total)
-        self._progress(Progress(self._phase, done, total, self._objects, self._objects_total))

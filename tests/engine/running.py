@@ -23,8 +23,9 @@ from replication.restore.target import AtPosition, Latest
 from replication.sqlite.checksum import WAL_HEADER_SIZE
 from replication.sqlite.wal import WALHeader
 from replication.status import DatabaseStatus
-from replication.storage.file import FilePermissions, FileStorage
-from replication.storage.location import FileLocation
+from replication.storage.file.location import FileLocation
+from replication.storage.file.storage import FileStorage
+from replication.storage.location import FilePermissions
 from replication.storage.names import segment_name
 from replication.storage.replica_client import ReplicaClient
 

@@ -14,11 +14,12 @@ from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 
-from replication.storage.location import FileLocation, S3Location
+import peers
+from replication.storage.file.location import FileLocation
 from replication.storage.names import SegmentInfo
 from replication.storage.open import open_storage
 from replication.storage.replica_client import ReplicaClient
-from tests import peers
+from replication.storage.s3.location import S3Location
 from tests.foreign import ForeignConnection, Shell
 from tests.interchange.program import PROGRAM, Running, wait_until
 

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from replication.storage.location import FileLocation, S3Location
+from replication.storage.file.location import FileLocation
 from replication.storage.names import snapshot_name
+from replication.storage.s3.location import S3Location
 from tests.foreign import ForeignConnection, Shell
 from tests.interchange.program import Running, litestream_tui, restore03, restore05
 from tests.interchange.replicated import OURS, THEIRS, Program, Replicated, sha

@@ -390,6 +390,36 @@ def test_promise_3_retention_goes_by_what_we_have_sent(
     assert original.restored("a", here) == newest
 
 
+@pytest.mark.parametrize("host", ["of the first", "of a third"])
+def test_promise_3_retention_keeps_what_another_went_on_with_where_nothing_marks_the_end(
+    bench: Bench, benches: list[Bench], monkeypatch: pytest.MonkeyPatch, host: str
+) -> None:
+    """The WAL was empty when the first left, and the store's clock was back for a while: its times tell nothing."""
+    times = SimpleNamespace(time=time.time, monotonic=lambda: bench.clock.now.timestamp())
+    monkeypatch.setattr("replication.replica.snapshots.time", times)
+    bench.replica()
+    bench.commit()
+    bench.restart(lambda: bench.app.execute("PRAGMA wal_checkpoint(TRUNCATE)"))
+    bench.settle()
+    clone = bench.clone(running=False)
+    benches.append(clone)
+    bench.database.request_generation("asked for")
+    go(bench, "cks")
+    bench.clock.now -= timedelta(hours=2)
+    go(clone, "ckcs")
+    newest, here = clone.app.sha256(), clone.database.position
+    assert here is not None
+    assert clone.reasons() == []
+    # Right again: what the other one has is its newest, and twenty minutes old at most.
+    bench.clock.now += timedelta(hours=2, minutes=20)
+    if host == "of a third":
+        bench.restart()
+        bench.settle()
+    go(bench, "kcs")
+    bench.replica().enforce_retention(600.0, bench.clock.now)
+    assert clone.restored("a", here) == newest
+
+
 def step(bench: Bench, chance: random.Random) -> None:
     """Anything that one of the two may do; a store that fails is met again."""
     what = chance.choice(["commit", "commit", "commit", "copy", "upload", "upload", "checkpoint", "snapshot", "lose"])
@@ -440,6 +470,24 @@ def test_promise_8_in_any_order(original: Bench, benches: list[Bench], seed: int
     assert told or clone.reasons()[0].startswith(("wal", WRITTEN)), clone.reasons()
 
 
+@pytest.fixture
+def clone(original: Bench, benches: list[Bench]) -> Bench:
+    """A copy of the volume as it is at first, which goes on by itself."""
+    clone = original.clone(False)
+    benches.append(clone)
+    named(clone, CLONE)
+    return clone
+
+
+def finds_the_other(clone: Bench) -> None:
+    """What the original has uploaded meanwhile is told, a new generation begins, and all of it can be restored."""
+    clone.settle()
+    assert "holds other WAL than this database" in str(clone.told)
+    go(clone, "c")
+    assert str(ORIGINAL) in clone.reasons()[-1]
+    assert clone.restored("a", clone.database.position) == clone.app.sha256()
+
+
 def test_promise_8_who_goes_on_where_the_other_left_the_history_is_told(original: Bench, benches: list[Bench]) -> None:
     """Both are at the end of an index; one begins a generation there, and the other the next index."""
     go(original, "ck")
@@ -463,12 +511,9 @@ def test_promise_8_who_goes_on_where_the_other_left_the_history_is_told(original
 
 @pytest.mark.parametrize("left", ["generation", "index"])
 def test_promise_8_an_end_mark_past_the_end_of_what_is_here_is_anothers(
-    original: Bench, benches: list[Bench], left: str
+    original: Bench, clone: Bench, left: str
 ) -> None:
     """A mark has no content that could differ: where it stands is what shows that another wrote up to it."""
-    clone = original.clone(False)
-    benches.append(clone)
-    named(clone, CLONE)
     go(original, "c")
     if left == "generation":
         original.database.request_generation("asked for")
@@ -480,11 +525,7 @@ def test_promise_8_an_end_mark_past_the_end_of_what_is_here_is_anothers(
         replica = original.replica()
         assert replica.position is not None
         replica._end_index(replica.position)
-    clone.settle()
-    assert "holds other WAL than this database" in str(clone.told)
-    go(clone, "c")
-    assert str(ORIGINAL) in clone.reasons()[-1]
-    assert clone.restored("a", clone.database.position) == clone.app.sha256()
+    finds_the_other(clone)
 
 
 @pytest.mark.parametrize("first", ["original", "clone"])
@@ -592,12 +633,9 @@ def test_wal_reaches_the_first_snapshot_also_where_the_rest_of_an_old_generation
 
 @pytest.mark.parametrize("left", ["generation", "index"])
 def test_promise_8_an_end_mark_where_both_end_proves_nothing_of_what_is_before_it(
-    original: Bench, benches: list[Bench], left: str
+    original: Bench, clone: Bench, left: str
 ) -> None:
     """Both made a commit of one size, the first sent its own and left; that the second one has sent nothing is seen."""
-    clone = original.clone(False)
-    benches.append(clone)
-    named(clone, CLONE)
     go(original, "c")
     end = original.database.position
     if left == "generation":
@@ -608,11 +646,7 @@ def test_promise_8_an_end_mark_where_both_end_proves_nothing_of_what_is_before_i
         original.replica()._end_index(end)
     clone.commit()
     assert clone.database.position == end, "so that the mark stands just where both end"
-    clone.settle()
-    assert "holds other WAL than this database" in str(clone.told)
-    go(clone, "c")
-    assert str(ORIGINAL) in clone.reasons()[-1]
-    assert clone.restored("a", clone.database.position) == clone.app.sha256()
+    finds_the_other(clone)
 
 
 def test_who_wrote_an_object_is_in_its_note(original: Bench) -> None:

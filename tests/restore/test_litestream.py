@@ -13,15 +13,15 @@ from pathlib import Path
 
 import pytest
 
+from peers import clean_environment, die_with_parent, litestream03
 from replication.errors import NoRestorePointError
 from replication.restore.catalog import read_catalog
 from replication.restore.choose import Source
 from replication.restore.restore import RestoreOptions, RestoreResult, restore
 from replication.restore.target import AtIndex, AtTime
-from replication.storage.file import FileStorage
+from replication.storage.file.storage import FileStorage
 from replication.storage.replica_client import ReplicaClient
 from tests.foreign import ForeignConnection
-from tests.peers import clean_environment, die_with_parent, litestream03
 
 pytestmark = pytest.mark.usefixtures("batches")
 

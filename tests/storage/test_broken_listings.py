@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+import peers
 from replication.replica.duties import Intervals
 from replication.replica.keeping import LATE_LOOKS_MAX
 from replication.replica.runner import ReplicaRunner
@@ -13,7 +14,6 @@ from replication.restore.choose import Source
 from replication.restore.restore import restore
 from replication.storage.replica_client import ReplicaClient
 from replication.storage.s3.storage import S3Storage
-from tests import peers
 from tests.replica.bench import Bench
 from tests.storage.broken_listings import (
     How,

@@ -17,6 +17,7 @@ from urllib.parse import quote
 
 import pytest
 
+from peers import S3Server
 from replication.config import Config, DatabaseConfig, ReplicaConfig, default_meta_path
 from replication.engine import Engine, making
 from replication.errors import ReplicationError
@@ -27,13 +28,12 @@ from replication.restore.restore import RestoreOptions, restore
 from replication.restore.retry import Backoff
 from replication.restore.target import AtPosition, Latest, Target
 from replication.status import DatabaseStatus
-from replication.storage.location import S3Location
 from replication.storage.replica_client import ReplicaClient
+from replication.storage.s3.location import S3Location
 from replication.storage.s3.storage import S3Storage
 from replication.storage.s3.timeouts import Timeouts
 from tests.engine.running import restore_points, sha256, until
 from tests.engine.writer import Writer
-from tests.peers import S3Server
 from tests.torture.hostile_proxy import HostileProxy
 
 TIMEOUTS = Timeouts(connect_seconds=1.0, read_seconds=1.0)

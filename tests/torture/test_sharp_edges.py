@@ -25,7 +25,7 @@ from replication.replica.replica import Replica
 from replication.restore.catalog import read_catalog
 from replication.restore.choose import Source
 from replication.restore.restore import RestoreOptions, restore
-from replication.storage.file import FileStorage
+from replication.storage.file.storage import FileStorage
 from replication.storage.names import parse_segment, segment_name, snapshot_name
 from replication.storage.replica_client import ReplicaClient
 from tests.engine.running import client_of, config_of, restored, running

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+import peers
 from replication.config import load_config
 from replication.errors import (
     ConfigError,
@@ -25,13 +26,13 @@ from replication.restore.restore import restore
 from replication.restore.target import AtIndex, AtTime
 from replication.storage import container
 from replication.storage.base import ObjectInfo
-from replication.storage.location import FileLocation, S3Location
+from replication.storage.file.location import FileLocation
 from replication.storage.memory import MemoryStorage
 from replication.storage.names import segment_name
 from replication.storage.open import open_storage
 from replication.storage.replica_client import ReplicaClient
+from replication.storage.s3.location import S3Location
 from replication.storage.url import parse_replica_url
-from tests import peers
 from tests.cli.program import Replicating, python
 from tests.engine.running import client_of
 from tests.foreign import Shell

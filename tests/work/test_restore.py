@@ -13,7 +13,7 @@ from replication.restore import fetch
 from replication.restore.choose import Source
 from replication.restore.restore import RestoreOptions, restore
 from replication.storage.container import NOTE_SIZE_MAX
-from replication.storage.file import FileStorage
+from replication.storage.file.storage import FileStorage
 from replication.storage.memory import MemoryStorage
 from replication.storage.replica_client import ReplicaClient
 from tests.restore.history import GENERATION, History, ReplicaBuilder, note_of, write_history

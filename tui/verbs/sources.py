@@ -50,7 +50,8 @@ def resolve(args: Namespace, what: str) -> Named:
             raise UsageError("cannot specify a replica URL and the -config flag; leave one of them out")
         if replica_name is not None:
             raise UsageError("-replica goes with a database path; a replica URL names its replica itself")
-        return Named(None, [open_source(parse_replica_url(source), warn)])
+        location = parse_replica_url(source, lambda words: warn(f"the replica URL {words}"))
+        return Named(None, [open_source(location, warn)])
     return named(configured(config_of(args), local_path(source)), replica_name)
 
 

@@ -14,8 +14,9 @@ from replication.restore.listing import ends_of_runs
 from replication.restore.points import Stop, Survey
 from replication.status import Verification
 from replication.storage.container import Note
-from replication.storage.file import FilePermissions, FileStorage
-from replication.storage.location import FileLocation
+from replication.storage.file.location import FileLocation
+from replication.storage.file.storage import FileStorage
+from replication.storage.location import FilePermissions
 from replication.storage.replica_client import ReplicaClient
 from tests.tui import fake, picture
 from tests.tui.driving import LARGE, Drive, app_of, drive

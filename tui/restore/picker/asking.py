@@ -1,15 +1,15 @@
 """What the restore picker knows, and how it learns more: the store is asked in threads, one question at a time.
 
-The cursor is in cursor.py, the questions are in replication/restore/reader.py. Here keys become moves, and answers
+The cursor is in cursor.py, the questions are in replication/archive.py. Here keys become moves, and answers
 become a new picker. How it looks is left to the screen, which is told by `draw` that something changed.
 """
 
 from textual import events
 
+from replication.archive import Fetch, Learned, Listed, Reader
 from replication.errors import ReplicationError
 from replication.position import Position
 from replication.restore.points import Stop
-from replication.restore.reader import Fetch, Learned, Listed, Reader
 from tui.restore.picker.cursor import Picker, opened
 from tui.restore.picker.lines import LABEL_CELLS
 from tui.text.timeline import Window, fitting, showing, zoomed

@@ -10,8 +10,8 @@ from datetime import UTC, datetime
 
 from rich.text import Text
 
+from replication.archive import Fetch
 from replication.errors import ReplicationError
-from replication.restore.reader import Fetch
 from replication.restore.verdict import Check
 from tui.actions import Keys, actions_of, keys_of, shown_key
 from tui.restore.picker.cursor import Picker, asked_words, lost_after
@@ -102,6 +102,9 @@ def point(picker: Picker, now: float, width: int, look: Look, reading: str) -> l
     if position is not None and position in picker.stop.held:
         words.append("a snapshot")
     lines.append(_line("", "; ".join(words), width))
+    if picker.stop.only_last:
+        doubt = "in doubt: nothing was written after Litestream's snapshot there; a restore refuses what nothing proves"
+        lines.append(_line("", doubt, width, "yellow"))
     if survey.reason:
         lines.append(_line("began", survey.reason, width))
     asked = picker.cursor.asked

@@ -8,14 +8,20 @@ import threading
 from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 from replication.config import Config
 from replication.errors import CorruptObjectError, NoBackupError, ObjectNotFoundError, RestoreError, StorageError
+from replication.offline import look
 from replication.position import Position
+from replication.replica.holdings import Holdings
+from replication.replica.numbers import noted as numbered
+from replication.replica.succession import Succession
 from replication.restore.catalog import Catalog
 from replication.restore.choose import Source, choose_among, in_order, read_all
 from replication.restore.offers import Answer, Refusal
@@ -25,11 +31,16 @@ from replication.restore.sources import sources_of
 from replication.restore.target import AtPosition, Latest, format_time
 from replication.sqlite.wal import WALHeader
 from replication.storage.names import SegmentInfo, generation_prefix
+from replication.storage.replica_client import ReplicaClient
 
 SEGMENTS_KEPT_MAX = 200
 """Segments whose commits are kept."""
 COMMITS_KEPT_MAX = 2_000_000
 """Commits kept over all of them; the newest segment read always is."""
+
+
+HOLES_READS_MAX = 8
+"""Generations that are looked through for holes at the same time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +93,10 @@ class Reader:
         self._unreadable: frozenset[str] = frozenset()
         self._commits: OrderedDict[str, Commits] = OrderedDict()
         self._headers: dict[tuple[str, int], WALHeader] = {}
+        self._holes: dict[str, list[Position]] = {}
+        """By generation, where something is missing that no list shows."""
+        self.waiting = ""
+        """Which replica is waited for, in words; set by the thread that waits."""
 
     def close(self) -> None:
         """Let go of the replicas."""
@@ -101,7 +116,8 @@ class Reader:
         self.names()
         wanted = [source for source in self._sources if name in (None, source.name)]
         stop = threading.Event()
-        found, failures = read_all(wanted, None, stop)
+        found, failures = read_all(wanted, None, Latest(), stop, self._newest, self._tell)
+        self.waiting = ""
         passed_over = [f"{item.source.name}: {item.error}" for item in failures]
         held = {source.name: [catalog for one, catalog in found if one is source] for source in wanted}
         surveys = {name: _surveys(catalogs) for name, catalogs in held.items()}
@@ -169,6 +185,14 @@ class Reader:
     def _plan(self, position: Position) -> Plan:
         return make_plan(self._catalogs[position.generation], AtPosition(position))
 
+    def _newest(self) -> Position | None:
+        """The last commit that was copied here."""
+        found = next((item for item in self._config.databases if item.path == self._path), None)
+        return look(found).position if found is not None else None
+
+    def _tell(self, words: str) -> None:
+        self.waiting = words
+
     def _take(
         self,
         source: Source,
@@ -185,12 +209,18 @@ class Reader:
             self._headers.clear()
         self._source, self._unreadable = source, frozenset()
         self._catalogs = {catalog.generation: catalog for catalog in catalogs}
-        surveys = (survey(catalog, self._extents, self._damaged) for catalog in catalogs)
+        with ThreadPoolExecutor(HOLES_READS_MAX, thread_name_prefix="find-holes") as pool:
+            found_holes = list(pool.map(partial(_holes_of, source.client), catalogs))
+        self._holes = {catalog.generation: holes for catalog, holes in zip(catalogs, found_holes, strict=True)}
+        surveys = map(self._survey, catalogs)
         found = [item for item in surveys if item.stops]
         found.sort(key=lambda item: order.index(item.generation))
         self._surveys = tuple(found)
         without = len(catalogs) - len(found)
         return Listed(source.name, source.client.address, self._surveys, without, passed_over, others)
+
+    def _survey(self, catalog: Catalog) -> Survey:
+        return survey(catalog, self._extents, self._damaged, self._holes.get(catalog.generation, ()))
 
     def _surprises(self, segment: SegmentInfo, extent: Extent) -> bool:
         """False if a segment ends where the next one of its index begins, so that no list changes by it."""
@@ -202,7 +232,7 @@ class Reader:
 
     def _resurvey(self, generation: str) -> tuple[Survey, ...] | None:
         """All surveys, with that of one generation made anew; None if it is as before."""
-        again = survey(self._catalogs[generation], self._extents, self._damaged)
+        again = self._survey(self._catalogs[generation])
         now = tuple(again if item.generation == generation else item for item in self._surveys)
         now = tuple(item for item in now if item.stops)
         if now == self._surveys or not now:
@@ -225,6 +255,21 @@ def _fetch(plan: Plan) -> Fetch:
     # The first line names the generation; again before each object there would be no room for the rest.
     prefix = generation_prefix(plan.generation)
     return Fetch(words, plan.size, tuple(line.replace(prefix, "", 1) for line in plan.lines()))
+
+
+def _holes_of(client: ReplicaClient, catalog: Catalog) -> list[Position]:
+    """Where an object is missing between two, as their numbers tell in a few small reads.
+
+    Objects of Litestream have none: of these it is found when they are read.
+    """
+    try:
+        if not catalog.segments or numbered(client.read_note(catalog.segments[-1].name) or {}) is None:
+            return []
+        snapshots = [item.info for item in catalog.snapshots]
+        return Succession(client).look(Holdings(catalog.generation, snapshots, catalog.segments))
+    except (CorruptObjectError, StorageError):
+        # What cannot be looked at is told when it is read.
+        return []
 
 
 def _surveys(catalogs: Sequence[Catalog]) -> list[Survey]:
