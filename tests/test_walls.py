@@ -39,6 +39,8 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("walls")
     for package in ("replication", "tui"):
         shutil.copytree(ROOT / package, place / package, ignore=shutil.ignore_patterns("__pycache__"))
+    for package in ("tests", "benchmarks", "peers"):
+        (place / package).symlink_to(ROOT / package)
     shutil.copy(ROOT / "pyproject.toml", place)
     return place
 
