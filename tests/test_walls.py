@@ -24,7 +24,7 @@ BREACHES = {
     "tui/text/breach.py": ("textual", "Textual only where a screen is drawn"),
     "replication/config/breach.py": ("apsw", "SQLite only in replication.sqlite"),
     "replication/storage/s3/breach.py": ("boto3", "boto3 only in storage.s3.aws"),
-    "replication/storage/s3/breach_http.py": ("http.client", "HTTP only in storage.s3.connections"),
+    "replication/storage/s3/breach_http.py": ("http.client", "HTTP only in the connections of a kind of store"),
     "replication/events_breach.py": ("yaml", "YAML only in config"),
 }
 
