@@ -25,8 +25,9 @@ from replication.replica.permit import Permit
 from replication.replica.sender import Sender
 from replication.space import Disk
 from replication.sqlite.format import FRAME_HEADER_SIZE
+from replication.storage.closing import closing_iterator
 from replication.storage.names import segment_name, snapshot_name
-from replication.storage.replica_client import ReplicaClient, closing_iterator
+from replication.storage.replica_client import ReplicaClient
 
 NOTED_SHARE = 8
 """Where a replica stands is written down once one part in so many of what may wait for it does."""

@@ -14,9 +14,10 @@ from replication.database.database import Database
 from replication.errors import CorruptObjectError, StorageError
 from replication.position import Position
 from replication.replica.writer import Writer
+from replication.storage.closing import closing_iterator
 from replication.storage.container import Note
 from replication.storage.names import segment_name
-from replication.storage.replica_client import ReplicaClient, closing_iterator
+from replication.storage.replica_client import ReplicaClient
 
 Told = Callable[[Note | None], None]
 READS_OF_DAMAGED = 2

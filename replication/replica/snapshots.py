@@ -249,19 +249,20 @@ class Snapshots(LeftBehind):
         meter.started(name, image.size)
         began = time.monotonic()
         chunks = self._counted(image.chunks(), meter, breaks_off)
+        sums: list[str] = []
+        at_start = position.index == 0 and position.offset == 0
         forget(self._database.meta_path, self.name)
         try:
-            stored = self.client.write_snapshot(position.generation, position.index, chunks, note, create=True)
+            stored = self.client.write_snapshot(
+                position.generation, position.index, chunks, note, create=True, summed=sums.append if at_start else None
+            )
         except BaseException:
             meter.gave_up()
             raise
         reached("replica: snapshot stored")
         remember(self._database.meta_path, self.name, position, stored)
-        if position.index == 0 and position.offset == 0:
-            # The snapshot is stored, whether or not the store gives these few bytes back.
-            with suppress(StorageError):
-                checksum = self.client.read_checksum(snapshot_name(position.generation, position.index), stored)
-                unwritten.remember(self._database.meta_path, position, self._database.path, checksum)
+        for checksum in sums:
+            unwritten.remember(self._database.meta_path, position, self._database.path, checksum)
         self._emit(
             "info",
             "snapshot written",

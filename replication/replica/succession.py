@@ -15,9 +15,10 @@ from replication.errors import CorruptObjectError, ObjectNotFoundError
 from replication.position import Position
 from replication.replica.holdings import Holdings, Place
 from replication.replica.numbers import Number, noted
+from replication.storage.closing import closing_iterator
 from replication.storage.container import Note
 from replication.storage.names import SegmentInfo
-from replication.storage.replica_client import ReplicaClient, closing_iterator
+from replication.storage.replica_client import ReplicaClient
 
 READS_MAX = 32
 """Requests of one look."""

@@ -13,7 +13,6 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from contextlib import closing
 from functools import partial
-from itertools import chain
 from pathlib import Path
 from tempfile import SpooledTemporaryFile
 from typing import IO, TypeVar, cast
@@ -23,16 +22,18 @@ from replication.position import OFFSET_LIMIT_BYTES
 from replication.restore.catalog import Snapshot, parse_note
 from replication.restore.retry import Backoff, check, passes, pause, retrying
 from replication.restore.run import Run
-from replication.storage import container
+from replication.storage.closing import closing_iterator
+from replication.storage.codec import WHOLE_BYTES_MAX, Opener
+from replication.storage.container import Note
 from replication.storage.names import SegmentInfo
-from replication.storage.replica_client import ReplicaClient, closing_iterator
+from replication.storage.replica_client import ReplicaClient
 
 PART_BYTES = 4 << 20
 """A snapshot larger than this is fetched in parts of this size, several at a time."""
 SPOOL_MEMORY_BYTES_MAX = 4 << 20
 """Segments that are longer than this together go to an unlinked file in the folder of the output."""
-SMALL_OBJECT_BYTES_MAX = 64 << 10
-"""A stored segment of at most this size is read whole, and in a batch with its neighbours."""
+SMALL_OBJECT_BYTES_MAX = WHOLE_BYTES_MAX
+"""A stored segment of at most this size is read in a batch with its neighbours."""
 BATCH_OBJECTS_MAX = 64
 BATCH_BYTES_MAX = 512 << 10
 """Stored bytes of the segments in a batch."""
@@ -73,22 +74,18 @@ class Fetcher:
         Raises ObjectNotFoundError, CorruptObjectError, StorageError, RestoreCancelledError; the second also at the
         end of another snapshot of the same name, which was written since this one was listed.
         """
-        info, head, stored = snapshot.info, bytearray(), 0
+        info, stored = snapshot.info, 0
 
-        def remember(chunks: Iterable[bytes]) -> Iterator[bytes]:
+        def counted(chunks: Iterable[bytes]) -> Iterator[bytes]:
             nonlocal stored
             for chunk in chunks:
                 stored += len(chunk)
-                head.extend(chunk[: max(0, container.NOTE_SIZE_MAX - len(head))])
                 yield chunk
 
         with closing_iterator(self._parts(info.name, info.size)) as chunks:
-            yield from container.decompress(info.name, remember(chunks))
-        try:
-            note = parse_note(container.decode_note(bytes(head)), info)
-        except ValueError as error:
-            raise CorruptObjectError(info.name, str(error)) from None
-        if stored != info.size or note != snapshot.note:
+            opened = self._client.codec.open(info.name, counted(chunks))
+            yield from opened
+        if stored != info.size or parse_note(opened.note, info) != snapshot.note:
             # It may hold later commits than the plan counts on.
             raise CorruptObjectError(info.name, "it was written anew while it was read")
 
@@ -107,7 +104,7 @@ class Fetcher:
         """The first bytes of an object's content. Raises as `snapshot`."""
         return retrying(lambda: self._client.read_head(name, size), self._backoff, self._stop)
 
-    def note(self, name: str) -> container.Note | None:
+    def note(self, name: str) -> Note | None:
         """The note of an object. Raises as `snapshot`."""
         return retrying(lambda: self._client.read_note(name), self._backoff, self._stop)
 
@@ -130,15 +127,15 @@ class Fetcher:
 
     def _load(self, infos: Sequence[SegmentInfo]) -> Run:
         """A batch; if one of it cannot be read, those before it, if any."""
-        unpacker = container.Unpacker()
+        opener = self._client.codec.opener()
         lengths: list[int] = []
-        note: container.Note | None = None
+        note: Note | None = None
         failure: ReplicationError | None = None
         spool = SpooledTemporaryFile(SPOOL_MEMORY_BYTES_MAX, dir=str(self._folder))  # noqa: SIM115
         content = cast(IO[bytes], spool)
         try:
             for info in infos:
-                length, its_note = self._unpack(info, unpacker, content)
+                length, its_note = self._unpack(info, opener, content)
                 note = note if lengths else its_note
                 lengths.append(length)
         except BaseException as error:
@@ -148,27 +145,17 @@ class Fetcher:
             failure = error
         return Run(infos[: len(lengths)], lengths, content, note, failure=failure)
 
-    def _unpack(
-        self, info: SegmentInfo, unpacker: container.Unpacker, content: IO[bytes]
-    ) -> tuple[int, container.Note | None]:
+    def _unpack(self, info: SegmentInfo, opener: Opener, content: IO[bytes]) -> tuple[int, Note | None]:
         """Append what a segment holds to `content`; how long it is, and its note."""
+        length = 0
         with closing_iterator(self._stream(info.name, 0, info.size, None, self._abandoned)) as stored:
-            chunks = iter(stored)
-            head = b""
-            while len(head) <= SMALL_OBJECT_BYTES_MAX and (chunk := next(chunks, None)) is not None:
-                head += chunk
-            # It may have become another one since it was listed.
-            whole = unpacker.content(head) if len(head) <= SMALL_OBJECT_BYTES_MAX else None
-            length = 0
-            for piece in container.decompress(info.name, chain([head], chunks)) if whole is None else [whole]:
+            opened = opener.open(info.name, stored)
+            for piece in opened:
                 length += len(piece)
                 if info.offset + length > OFFSET_LIMIT_BYTES:
                     raise CorruptObjectError(info.name, "it holds more than one life of a WAL can")
                 content.write(piece)
-        try:
-            return length, container.decode_note(head[: container.NOTE_SIZE_MAX])
-        except ValueError as error:
-            raise CorruptObjectError(info.name, str(error)) from None
+        return length, opened.note
 
     def _parts(self, name: str, size: int) -> Iterator[bytes]:
         if size <= PART_BYTES or self._parallelism == 1:

@@ -25,8 +25,9 @@ from replication.restore.points import read_commits
 from replication.restore.retry import Backoff, retrying
 from replication.restore.target import AtIndex, AtPosition, AtTime, Target
 from replication.sqlite.format import WAL_HEADER_SIZE
+from replication.storage.closing import closing_iterator
 from replication.storage.names import SegmentInfo, parse_snapshot
-from replication.storage.replica_client import ReplicaClient, closing_iterator
+from replication.storage.replica_client import ReplicaClient
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,8 +19,9 @@ from replication.restore.catalog import Catalog, Snapshot
 from replication.restore.plan import WRITTEN_AFTER_MIN, proven_later
 from replication.sqlite.format import WAL_HEADER_SIZE
 from replication.sqlite.wal import WALHeader
+from replication.storage.closing import closing_iterator
 from replication.storage.names import SegmentInfo, segment_name
-from replication.storage.replica_client import ReplicaClient, closing_iterator
+from replication.storage.replica_client import ReplicaClient
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,17 +1,20 @@
 """A replica as generations, snapshots and segments: what Litestream calls the ReplicaClient.
 
-It turns names into values and bytes into compressed objects, and leaves retrying and policy to the caller.
+It turns names into values, and content into objects by the codec of the replica. Retrying and policy are left to the
+caller.
 Objects whose names are not of the format are passed over, each told once to `warn` (promise 7).
 """
 
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing
+from functools import partial
 
 from replication.errors import CorruptObjectError
 from replication.position import Position, is_generation
-from replication.storage import container
 from replication.storage.base import ObjectInfo, Storage, is_object_name
+from replication.storage.closing import closing_iterator
+from replication.storage.codec import DEFAULT_CODEC, Codec, Opened
+from replication.storage.container import Note
 from replication.storage.names import (
     GENERATIONS,
     SegmentInfo,
@@ -32,8 +35,14 @@ _NOT_OURS = "not a name of the replica format"
 class ReplicaClient:
     """Reads and writes one replica. Safe to use from several threads, as its storage is."""
 
-    def __init__(self, storage: Storage, warn: Callable[[str], None] = lambda message: None) -> None:
+    def __init__(
+        self,
+        storage: Storage,
+        warn: Callable[[str], None] = lambda message: None,
+        codec: Codec = DEFAULT_CODEC,
+    ) -> None:
         self.storage = storage
+        self.codec = codec
         self._warn = warn
         self._warned: set[str] = set()
         self._lock = threading.Lock()
@@ -87,42 +96,42 @@ class ReplicaClient:
         return snapshots, segments
 
     def write_snapshot(
-        self, generation: str, index: int, chunks: Iterable[bytes], note: container.Note, *, create: bool = False
-    ) -> int:
-        """Compress and store a snapshot; return the bytes stored. `create` is as in Storage.put."""
-        return self.storage.put(snapshot_name(generation, index), container.compress(chunks, note), create=create)
-
-    def write_segment(
         self,
-        position: Position,
+        generation: str,
+        index: int,
         chunks: Iterable[bytes],
-        note: container.Note | None = None,
+        note: Note,
         *,
         create: bool = False,
+        summed: Callable[[str], None] | None = None,
     ) -> int:
-        """Compress and store the segment that starts at `position`; return the bytes stored."""
-        return self.storage.put(segment_name(position), container.compress(chunks, note), create=create)
+        """Store a snapshot; return the bytes stored. `create` is as in Storage.put, `summed` as in Codec.seal."""
+        return self.storage.put(snapshot_name(generation, index), self.codec.seal(chunks, note, summed), create=create)
 
-    def read(self, name: str, told: Callable[[container.Note | None], None] | None = None) -> Iterator[bytes]:
-        """Yield the uncompressed content of a snapshot or segment, in pieces of at most 1 MiB.
+    def write_segment(
+        self, position: Position, chunks: Iterable[bytes], note: Note | None = None, *, create: bool = False
+    ) -> int:
+        """Store the segment that starts at `position`; return the bytes stored."""
+        return self.storage.put(segment_name(position), self.codec.seal(chunks, note), create=create)
+
+    def read(self, name: str, told: Callable[[Note | None], None] | None = None) -> Iterator[bytes]:
+        """Yield the content of a snapshot or segment, in pieces of at most 1 MiB.
 
         `told` gets its note first, None if it has none or a damaged one. Raises ObjectNotFoundError,
         CorruptObjectError, StorageError.
         """
         with closing_iterator(self.storage.get(name)) as chunks:
-            yield from container.decompress(name, chunks if told is None else _telling(iter(chunks), told))
+            opened = self.codec.open(name, chunks)
+            if told is not None:
+                told(_note_or_none(opened))
+            yield from opened
 
-    def read_note(self, name: str) -> container.Note | None:
+    def read_note(self, name: str) -> Note | None:
         """The note that this program put before an object, or None for one written by Litestream.
 
         Raises ObjectNotFoundError, CorruptObjectError for a damaged note, StorageError.
         """
-        with closing_iterator(self.storage.get(name, 0, container.NOTE_SIZE_MAX)) as chunks:
-            head = b"".join(chunks)
-        try:
-            return container.decode_note(head)
-        except ValueError as error:
-            raise CorruptObjectError(name, str(error)) from None
+        return self.codec.read_note(name, partial(self.storage.get, name))
 
     def read_head(self, name: str, size: int) -> bytes:
         """The first `size` bytes of an object's uncompressed content (fewer if it is shorter)."""
@@ -133,13 +142,6 @@ class ReplicaClient:
                 if len(head) >= size:
                     break
         return head
-
-    def read_checksum(self, name: str, size: int) -> str:
-        """The checksum of its content that stands at the end of an object of `size` stored bytes."""
-        with closing_iterator(
-            self.storage.get(name, size - container.CHECKSUM_SIZE, container.CHECKSUM_SIZE)
-        ) as chunks:
-            return b"".join(chunks).hex()
 
     def delete(self, names: Iterable[str]) -> None:
         """Remove objects by name, in order; those already gone are no error."""
@@ -168,36 +170,8 @@ class ReplicaClient:
         self._warn(f"ignored {name!r} in {self.address}: {why}")
 
 
-def _telling(chunks: Iterator[bytes], told: Callable[[container.Note | None], None]) -> Iterator[bytes]:
-    """The chunks of an object, of which the note is told before the first."""
-    head = b""
-    for chunk in chunks:
-        head += chunk
-        if len(head) >= container.NOTE_SIZE_MAX:
-            break
+def _note_or_none(opened: Opened) -> Note | None:
     try:
-        told(container.decode_note(head))
-    except ValueError:
-        told(None)
-    yield head
-    yield from chunks
-
-
-def closing_iterator(chunks: Iterator[bytes]) -> "closing[_Closable]":
-    """A context that closes a generator of chunks, so that its connection is let go of at once."""
-    return closing(_Closable(chunks))
-
-
-class _Closable:
-    """An iterator that can always be closed, whether or not it is a generator."""
-
-    def __init__(self, chunks: Iterator[bytes]) -> None:
-        self._chunks = chunks
-
-    def __iter__(self) -> Iterator[bytes]:
-        return self._chunks
-
-    def close(self) -> None:
-        close = getattr(self._chunks, "close", None)
-        if close is not None:
-            close()
+        return opened.note
+    except CorruptObjectError:
+        return None

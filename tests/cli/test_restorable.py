@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from replication.storage.container import decompress
+from replication.storage.codec import DEFAULT_CODEC
 from replication.storage.names import parse_snapshot
 from tests import peers
 from tests.cli.program import Replicating, succeeds
@@ -156,7 +156,7 @@ def test_promise_3_a_year_of_a_wrong_clock_costs_no_restore_point(tmp_path: Path
         def wal() -> int:
             """Segments with content: an end mark is no commit."""
             paths = map(Path, _segments(tmp_path))
-            return sum(any(decompress("", [path.read_bytes()])) for path in paths)
+            return sum(any(DEFAULT_CODEC.open("", [path.read_bytes()])) for path in paths)
 
         for environment in (peers.clean_environment(), wrong, peers.clean_environment()):
             with Replicating(tmp_path / f"log{len(times)}", "-config", config, environment=environment) as replicate:

@@ -19,6 +19,7 @@ from replication.errors import CorruptObjectError, NoRestorePointError, StorageE
 from replication.replica.disowned import disowned
 from replication.replica.writer import Writer
 from replication.storage import container
+from replication.storage.codec import DEFAULT_CODEC
 from replication.storage.names import segment_name
 from tests.replica.bench import Bench
 
@@ -173,8 +174,8 @@ def test_promise_8_an_end_mark_of_another_is_not_written_behind(original: Bench,
     assert end is not None
     go(original, "kc")
     mark = original.storages["a"].read(segment_name(end))
-    assert b"".join(container.decompress("mark", [mark])) == b""
-    assert Writer.noted(container.decode_note(mark)) == ORIGINAL
+    assert b"".join(DEFAULT_CODEC.open("mark", [mark])) == b""
+    assert Writer.noted(DEFAULT_CODEC.open("object", [mark]).note) == ORIGINAL
     clone.commit()
     clone.replica().sync()
     assert "holds the end of an index that goes on here" in str(clone.told)
@@ -619,7 +620,7 @@ def test_who_wrote_an_object_is_in_its_note(original: Bench) -> None:
     go(original, "cks")
     store = original.storages["a"]
     for name in store.names():
-        note = container.decode_note(store.read(name)[: container.NOTE_SIZE_MAX])
+        note = DEFAULT_CODEC.open("object", [store.read(name)]).note
         assert Writer.noted(note) == ORIGINAL
         assert note is not None
         assert len(container.encode_note(note)) < 130 or "/snapshots/" in name or name.endswith("_00000000.wal.lz4")

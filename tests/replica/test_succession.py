@@ -8,7 +8,7 @@ import pytest
 from replication.position import Position
 from replication.replica.numbers import Number, noted
 from replication.replica.succession import READS_MAX, Succession
-from replication.storage.container import compress, decode_note, decompress
+from replication.storage.codec import DEFAULT_CODEC
 from replication.storage.memory import MemoryStorage
 from replication.storage.names import parse_segment, segment_name
 from tests.replica.bench import Bench
@@ -47,8 +47,9 @@ def without_numbers(storage: MemoryStorage, names: list[str]) -> None:
     """As an earlier version or Litestream wrote them."""
     for name in names:
         data = b"".join(storage.get(name))
-        note = {key: value for key, value in (decode_note(data) or {}).items() if not key.startswith("nth")}
-        storage.put(name, list(compress(decompress(name, [data]), note)))
+        opened = DEFAULT_CODEC.open(name, [data])
+        note = {key: value for key, value in (opened.note or {}).items() if not key.startswith("nth")}
+        storage.put(name, list(DEFAULT_CODEC.seal(opened, note)))
 
 
 def gets_of(bench: Bench, what: Callable[[], object]) -> int:

@@ -11,7 +11,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
@@ -138,8 +138,9 @@ def _tell_acknowledged(path: str) -> None:
         note: Note,
         *,
         create: bool = False,
+        summed: Callable[[str], None] | None = None,
     ) -> int:
-        stored = write_snapshot(self, generation, index, chunks, note, create=create)
+        stored = write_snapshot(self, generation, index, chunks, note, create=create, summed=summed)
         os.write(descriptor, f"{note['position']}\n".encode())
         return stored
 

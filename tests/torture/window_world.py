@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from replication.position import Position
 from replication.replica.keeping import Keeping
 from replication.storage import container
+from replication.storage.codec import DEFAULT_CODEC
 from replication.storage.memory import MemoryStorage
 from replication.storage.names import segment_name, snapshot_name
 from replication.storage.replica_client import ReplicaClient
@@ -106,7 +107,7 @@ class Rounds:
         }
         self.client.write_snapshot(self.generation, self.index, [b"x"], note if self.noted else {})
         if not self.noted:
-            self.store.replace(name, b"".join(container.compress([b"x"])))
+            self.store.replace(name, b"".join(DEFAULT_CODEC.seal([b"x"])))
         self.keeping.clock.wrote(name, self.now)
         self.keeping.expected.snapshot(position)
         self.images.append(Image(name, self.generation, self.index, self.offset))
