@@ -21,7 +21,7 @@ from functools import partial
 from pathlib import Path
 
 from benchmarks.terminal import DEADLINE_SECONDS, PROGRAM, Rows, Terminal
-from replication.storage.codec import DEFAULT_CODEC
+from replication.storage.codecs import DEFAULT_CODEC
 
 FOUR = ("analytics", "app", "auth", "jobs")
 SETTLE_SECONDS = 5.0

@@ -20,9 +20,10 @@ from replication.restore.choose import Source, choose_among, in_order, read_all
 from replication.restore.offers import Answer, Refusal
 from replication.restore.plan import Plan, make_plan
 from replication.restore.points import Commits, Extent, Survey, read_commits, read_header, survey
-from replication.restore.target import AtPosition, Latest, format_time
+from replication.restore.target import AtPosition, Latest
 from replication.sqlite.wal import WALHeader
 from replication.storage.names import SegmentInfo
+from replication.times import format_time
 from tui.replicas import sources_of
 
 SEGMENTS_KEPT_MAX = 200

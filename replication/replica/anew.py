@@ -219,7 +219,7 @@ class LeftBehind(Sender):
             if not position.offset:
                 # The index before it has its mark already.
                 return
-            note = {**self._note(position), "left": position.generation, "anew": left.token}
+            note = replace(self._note(position), left=position.generation, anew=left.token)
             try:
                 self._meter.also(self.client.write_segment(position, (), note, create=True))
             except ObjectExistsError:
@@ -232,7 +232,8 @@ class LeftBehind(Sender):
 
     def _has_sign(self, end: Position, token: str) -> bool:
         with suppress(CorruptObjectError, ObjectNotFoundError):
-            return (self.client.read_note(segment_name(end)) or {}).get("anew") == token
+            note = self.client.segment_note(segment_name(end))
+            return note is not None and note.anew == token
         return False
 
     def _has_arrived(self, start: Position, arrived: Mark) -> bool:

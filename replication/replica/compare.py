@@ -13,13 +13,13 @@ from contextlib import suppress
 from replication.database.database import Database
 from replication.errors import CorruptObjectError, StorageError
 from replication.position import Position
-from replication.replica.writer import Writer
 from replication.storage.closing import closing_iterator
-from replication.storage.container import Note
 from replication.storage.names import segment_name
+from replication.storage.notes import SegmentNote, SnapshotNote
 from replication.storage.replica_client import ReplicaClient
+from replication.storage.writer import Writer
 
-Told = Callable[[Note | None], None]
+Told = Callable[[SegmentNote | None], None]
 READS_OF_DAMAGED = 2
 """So often an object is read before it is called damaged: a bit may flip on its way to us."""
 
@@ -80,19 +80,18 @@ def _other_wal(client: ReplicaClient, name: str, start: Position) -> DivergedErr
     return diverged(client, segment_name(start), reason)
 
 
-def check_snapshot(client: ReplicaClient, database: Database, name: str, snapshot: str, note: Note) -> Position | None:
+def check_snapshot(
+    client: ReplicaClient, database: Database, name: str, snapshot: str, note: SnapshotNote
+) -> Position | None:
     """The commit that a snapshot of this generation holds, by its note; None if the note does not prove it to be ours.
 
     Raises DivergedError if it proves that it is not.
     """
-    mark, page_size = note.get("frame"), note.get("page_size")
-    try:
-        position = Position.parse(str(note.get("position")))
-    except ValueError:
+    position = note.position
+    if note.frame is None or (position.offset and not note.frame):
         return None
-    if not isinstance(mark, str) or not isinstance(page_size, int) or (position.offset and not mark):
-        return None
-    if database.shadow.frame_mark(position.generation, position.index, position.offset, page_size) != mark:
+    here = database.shadow.frame_mark(position.generation, position.index, position.offset, note.page_size)
+    if here != note.frame:
         raise diverged(client, snapshot, f"replica {name} holds a snapshot of commits that this database does not have")
     return position
 
@@ -101,5 +100,5 @@ def diverged(client: ReplicaClient, object_name: str, reason: str) -> DivergedEr
     """The error for an object of another history, with who wrote it, as far as its note tells."""
     other: Writer | None = None
     with suppress(StorageError, CorruptObjectError):
-        other = Writer.noted(client.read_note(object_name))
+        other = Writer.noted(client.note_fields(object_name) or {})
     return DivergedError(reason, object_name, other)

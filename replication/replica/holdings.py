@@ -10,12 +10,9 @@ from datetime import datetime
 
 from replication.errors import CorruptObjectError, ObjectNotFoundError
 from replication.position import OFFSET_LIMIT_BYTES, Position
-from replication.storage.container import Note
-from replication.storage.names import SegmentInfo, SnapshotInfo, snapshot_name
+from replication.storage.names import Place, SegmentInfo, SnapshotInfo
+from replication.storage.notes import SnapshotNote
 from replication.storage.replica_client import ReplicaClient
-
-Place = tuple[int, int]
-"""An index and an offset in it, within one generation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +122,7 @@ class HoldingsReader:
         known = self._noted.get(info.name)
         if known is None or known.size != info.size:
             try:
-                known = _read(info, self._client.read_note(info.name))
+                known = _read(info, self._client.snapshot_note(info.name))
             except CorruptObjectError:
                 known = _Noted(info.size, damaged=True)
             except ObjectNotFoundError:
@@ -134,17 +131,7 @@ class HoldingsReader:
         return known
 
 
-def _read(info: SnapshotInfo, note: Note | None) -> _Noted:
+def _read(info: SnapshotInfo, note: SnapshotNote | None) -> _Noted:
     if note is None:
         return _Noted(info.size)
-    offset: int | None = None
-    try:
-        position = Position.parse(str(note.get("position")))
-    except ValueError:
-        pass
-    else:
-        if snapshot_name(position.generation, position.index) != info.name:
-            raise CorruptObjectError(info.name, f"its note says that it is the snapshot of {position}")
-        offset = position.offset
-    before = {str(note.get("previous", "")), *str(note.get("earlier", "")).split()} - {""}
-    return _Noted(info.size, offset, frozenset(before), frozenset(str(note.get("beside", "")).split()))
+    return _Noted(info.size, note.position.offset, frozenset(note.before), frozenset(note.beside))

@@ -164,7 +164,7 @@ class Keeping:
     def _is_there(self, name: str) -> bool:
         """True if an object is there, whatever a listing says, and could be used."""
         try:
-            self._client.read_note(name)
+            self._client.note_fields(name)
         except (ObjectNotFoundError, CorruptObjectError):
             return False
         return True

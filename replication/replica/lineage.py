@@ -12,12 +12,12 @@ goes on with it meets nothing, and a restore sees by that note that one did.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from replication.database.origin import EARLIER_MAX, Origin
 from replication.errors import CorruptObjectError, ObjectNotFoundError
 from replication.position import Position
-from replication.storage.container import Note
 from replication.storage.names import SnapshotInfo
 from replication.storage.replica_client import ReplicaClient
 
@@ -28,11 +28,19 @@ BESIDE_MAX = 8
 _NEVER = datetime.min.replace(tzinfo=UTC)
 
 
-def lineage(client: ReplicaClient, origin: Origin, left: Position | None) -> dict[str, str | int]:
-    """What a snapshot notes of the generations before that of `origin`. Raises StorageError.
+@dataclass(frozen=True, slots=True)
+class Lineage:
+    """What a snapshot notes of the generations before its own; the fields are those of SnapshotNote."""
 
-    `begins` says that nothing of the generation was at this place before it, `left` where an older one was left here.
-    """
+    previous: str
+    earlier: tuple[str, ...]
+    beside: tuple[str, ...]
+    lefts: tuple[Position, ...]
+    begins: bool
+
+
+def lineage(client: ReplicaClient, origin: Origin, left: Position | None) -> Lineage:
+    """What is to be noted for `origin`; `left` is where an older generation was left here. Raises StorageError."""
     existing = client.snapshots(origin.generation)
     noted, beside, lefts = _noted(client, existing)
     begins = not existing and not client.segments(origin.generation)
@@ -41,32 +49,30 @@ def lineage(client: ReplicaClient, origin: Origin, left: Position | None) -> dic
         beside = _parted(client, origin, noted)
         lefts = _noted(client, client.snapshots(origin.previous))[2] if origin.previous else []
     if left is not None and not left.offset:
-        lefts = [str(left), *lefts]
+        lefts = [left, *lefts]
     known = [origin.previous, *origin.earlier, *noted]
     ordered = [name for name in dict.fromkeys(known) if name and name != origin.generation]
-    found: dict[str, str | int] = {
-        "previous": ordered[0] if ordered else "",
-        "earlier": " ".join(ordered[1 : 1 + EARLIER_MAX]),
-        **({"beside": " ".join(beside)} if beside else {}),
-        **({"lefts": " ".join(list(dict.fromkeys(lefts))[:LEFT_MAX])} if lefts else {}),
-    }
-    return {**found, "begins": 1} if begins else found
+    return Lineage(
+        previous=ordered[0] if ordered else "",
+        earlier=tuple(ordered[1 : 1 + EARLIER_MAX]),
+        beside=tuple(beside),
+        lefts=tuple(dict.fromkeys(lefts))[:LEFT_MAX],
+        begins=begins,
+    )
 
 
-def _noted(client: ReplicaClient, snapshots: Sequence[SnapshotInfo]) -> tuple[list[str] | None, list[str], list[str]]:
+def _noted(
+    client: ReplicaClient, snapshots: Sequence[SnapshotInfo]
+) -> tuple[list[str] | None, list[str], list[Position]]:
     """What the newest of these snapshots that is ours names as older, as beside, and as left; None without one."""
     for item in reversed(snapshots):
         try:
-            note = client.read_note(item.name)
+            note = client.snapshot_note(item.name)
         except (CorruptObjectError, ObjectNotFoundError):
             continue
         if note is not None:
-            return _older(note), str(note.get("beside", "")).split(), str(note.get("lefts", "")).split()
+            return [note.previous, *note.earlier], list(note.beside), list(note.lefts)
     return None, [], []
-
-
-def _older(note: Note) -> list[str]:
-    return [str(note.get("previous", "")), *str(note.get("earlier", "")).split()]
 
 
 def _parted(client: ReplicaClient, origin: Origin, at_the_place: Sequence[str]) -> list[str]:

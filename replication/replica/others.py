@@ -14,7 +14,7 @@ from replication.replica.compare import DivergedError
 from replication.replica.disowned import disown, disowned
 from replication.replica.holdings import Holdings
 from replication.replica.neighbours import Neighbours, alive_since
-from replication.replica.writer import Writer, writer_words
+from replication.storage.writer import Writer, writer_words
 
 OTHERS_SHOWN_MAX = 5
 """Generations of others that a warning names."""

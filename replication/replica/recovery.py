@@ -12,10 +12,10 @@ from replication.database.database import Database
 from replication.errors import CorruptObjectError, DatabaseError, ObjectNotFoundError, StorageError
 from replication.position import Position
 from replication.replica.compare import DivergedError, Told, check_snapshot, compare, diverged
-from replication.replica.numbers import Number, noted
 from replication.replica.remembered import remembered
-from replication.storage.container import Note
 from replication.storage.names import SegmentInfo, SnapshotInfo, segment_name, snapshot_name
+from replication.storage.notes import SegmentNote
+from replication.storage.numbers import Number
 from replication.storage.replica_client import ReplicaClient
 
 PROBED_INDEXES = 2
@@ -52,7 +52,7 @@ def recover(client: ReplicaClient, database: Database, name: str, generation: st
     snapshot = snapshots[-1]
     snapshot_time = snapshot.created.timestamp()
     last = segments[-1] if segments else None
-    seen: list[Note | None] = []
+    seen: list[SegmentNote | None] = []
     """The notes of the segments that were read, the last one's at the end."""
     if last is not None and last.index < snapshot.index and not database.end(here, generation, last.index):
         # It has begun anew with this snapshot, and what is between the two is nowhere.
@@ -71,14 +71,14 @@ def recover(client: ReplicaClient, database: Database, name: str, generation: st
             if last.index == snapshot.index and last.offset == 0:
                 _check_history(client, database, name, here, snapshot, floor)
             floor = floor if last.index == snapshot.index else 0
-            return Recovered(last.position, floor, snapshot_time, noted(seen[-1]) if seen else None)
+            return Recovered(last.position, floor, snapshot_time, _number(seen))
         if offset == last.offset:
             _check_before_mark(client, database, name, here, segments)
         position = Position(generation, last.index, offset)
     newest, position = _past_unlisted(
         client, database, name, here, last.position if last else None, position, seen.append
     )
-    number = noted(seen[-1]) if seen else None
+    number = _number(seen)
     if number is not None and newest != position:
         number = number.following
     if position.index == snapshot.index:
@@ -108,7 +108,9 @@ def _check_before_mark(
 def _floor(client: ReplicaClient, database: Database, name: str, snapshot: SnapshotInfo) -> int:
     """The offset that WAL of the snapshot's index must reach, which is that of the commit in its image."""
     try:
-        held = remembered(database.meta_path, name, snapshot) or noted_position(client, snapshot.name)
+        held = remembered(database.meta_path, name, snapshot)
+        if held is None and (note := client.snapshot_note(snapshot.name)) is not None:
+            held = note.position
     except CorruptObjectError as error:
         raise DivergedError(f"the newest snapshot of replica {name} is damaged: {error.why}") from None
     return held.offset if held is not None else 0
@@ -124,10 +126,10 @@ def _check_history(
     if not floor:
         return
     try:
-        note = client.read_note(snapshot.name) or {}
+        note = client.snapshot_note(snapshot.name)
     except CorruptObjectError as error:
         raise DivergedError(f"the newest snapshot of replica {name} is damaged: {error.why}") from None
-    if database.end(here, snapshot.generation, snapshot.index) >= floor:
+    if note is not None and database.end(here, snapshot.generation, snapshot.index) >= floor:
         position = check_snapshot(client, database, name, snapshot.name, note)
         if position is not None and position.offset == floor:
             return
@@ -136,19 +138,10 @@ def _check_history(
     )
 
 
-def noted_position(client: ReplicaClient, snapshot: str) -> Position | None:
-    """The commit that a snapshot of ours holds, from its note; None for one of Litestream's.
-
-    Raises CorruptObjectError for a damaged note or that of another snapshot, StorageError.
-    """
-    note = client.read_note(snapshot)
-    try:
-        position = Position.parse(str(note["position"])) if note is not None else None
-    except (KeyError, ValueError):
-        return None
-    if position is not None and snapshot_name(position.generation, position.index) != snapshot:
-        raise CorruptObjectError(snapshot, f"its note says that it is the snapshot of {position}")
-    return position
+def _number(seen: Sequence[SegmentNote | None]) -> Number | None:
+    """The number of the object whose note was seen last."""
+    last = seen[-1] if seen else None
+    return last.number if last is not None else None
 
 
 def _refuse_late_listing(client: ReplicaClient, database: Database, generation: str, any_segments: bool) -> None:

@@ -6,6 +6,7 @@ created, and where one is already its bytes must be ours. It knows neither locks
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from dataclasses import replace
 
 from replication.database.database import Database, Emit
 from replication.errors import CorruptObjectError, ObjectExistsError, PausedError
@@ -13,20 +14,18 @@ from replication.position import Position
 from replication.replica.compare import DivergedError, compare, diverged
 from replication.replica.keeping import Keeping
 from replication.replica.left import Left
-from replication.replica.numbers import Number, noted
 from replication.replica.others import Others
 from replication.replica.permit import Permit
 from replication.replica.progress import Meter
 from replication.replica.proof import Expected
 from replication.replica.recovery import Recovered, recover
 from replication.replica.upload import cut, read_range
-from replication.replica.writer import Writer
 from replication.steps import reached
-from replication.storage.container import Note
 from replication.storage.names import segment_name
+from replication.storage.notes import SegmentNote
+from replication.storage.numbers import Number
 from replication.storage.replica_client import ReplicaClient
-
-NOTE_VERSION = 1
+from replication.storage.writer import Writer
 
 
 class Sender(ABC):
@@ -58,7 +57,7 @@ class Sender(ABC):
         """The segment that was tried last: where it begins, and the offset where it ends."""
         self._number: Number | None = None
         """That of the object that begins at `position`; None if counting begins with it."""
-        self._met: Note | None = None
+        self._met: SegmentNote | None = None
         """The note of what was there already, under a name that was to be written."""
         self._left_at: Position | None = None
         """Where an older generation was left here last, whole."""
@@ -202,7 +201,7 @@ class Sender(ABC):
         left there, for another one.
         """
         if position.offset:
-            note = {**self._note(position), **({"left": left_for} if left_for else {})}
+            note = replace(self._note(position), left=left_for)
             try:
                 stored = self.client.write_segment(position, (), note, create=True)
             except ObjectExistsError:
@@ -225,9 +224,10 @@ class Sender(ABC):
             return there is not None
         name = segment_name(position)
         try:
-            left = bool((self.client.read_note(name) or {}).get("left"))
+            note = self.client.segment_note(name)
         except CorruptObjectError:
             return False
+        left = note is not None and note.left
         if left and not left_for:
             raise diverged(self.client, name, f"replica {self.name} says that this generation was left here")
         if left_for and not left:
@@ -244,7 +244,7 @@ class Sender(ABC):
             raise PausedError(f"{self._database.path} was paused while {segment_name(position)} was written")
         self._met = None
 
-        def met(note: Note | None) -> None:
+        def met(note: SegmentNote | None) -> None:
             self._met = note
 
         return compare(self.client, self._database, self.name, here, position, met)
@@ -308,24 +308,20 @@ class Sender(ABC):
         self._since.segment(position)
         self._emit("debug", "segment was there already", position=str(position), size=end - position.offset)
 
-    def _note(self, position: Position) -> Note:
+    def _note(self, position: Position) -> SegmentNote:
         """What a segment says of itself."""
-        note: dict[str, str | int] = {
-            "v": NOTE_VERSION,
-            **self._writer.note(),
-            **self._number_at(position).note(),
-        }
-        if position.offset == 0:
-            # Only so can a reader tell that an object is in its place, and that the end of an index is missing.
-            note["position"] = str(position)
-            size = self._database.shadow.size
-            before = size(position.generation, position.index - 1) if position.index else 0
-            if before:
-                note["previous"] = str(Position(position.generation, position.index - 1, before))
-                # The WAL of a copy may end there as well.
-                mark = self._database.shadow.frame_mark(position.generation, position.index - 1, before)
-                note |= {"frame": mark} if mark else {}
-        return note
+        note = SegmentNote(self._writer, self._number_at(position))
+        if position.offset:
+            return note
+        # Only so can a reader tell that an object is in its place, and that the end of an index is missing.
+        note = replace(note, position=position)
+        shadow, generation, index = self._database.shadow, position.generation, position.index - 1
+        before = shadow.size(generation, index) if position.index else 0
+        if not before:
+            return note
+        # The WAL of a copy may end there as well.
+        mark = shadow.frame_mark(generation, index, before)
+        return replace(note, previous=Position(generation, index, before), frame=mark)
 
     # -- numbers: what tells that an object is missing between two others ------------------------------------------
 
@@ -336,7 +332,7 @@ class Sender(ABC):
         return self._number
 
     def _number_after_met(self) -> Number | None:
-        number = noted(self._met)
+        number = self._met.number if self._met is not None else None
         return number.following if number is not None else None
 
     # -- progress -------------------------------------------------------------------------------------------------

@@ -30,15 +30,15 @@ from replication.position import Position
 from replication.replica.anew import LeftBehind
 from replication.replica.compare import DivergedError, check_snapshot
 from replication.replica.lineage import lineage
-from replication.replica.numbers import Number
 from replication.replica.permit import Always, Permit
 from replication.replica.progress import Meter
 from replication.replica.recovery import recover
 from replication.replica.remembered import forget, remember
-from replication.replica.sender import NOTE_VERSION
 from replication.replica.upload import local_files
 from replication.steps import reached
 from replication.storage.names import generation_prefix, snapshot_name
+from replication.storage.notes import SnapshotNote
+from replication.storage.numbers import Number
 from replication.storage.replica_client import ReplicaClient
 
 FIRST_BYTES_MAX = 1 << 20
@@ -209,7 +209,7 @@ class Snapshots(LeftBehind):
         Raises DivergedError if it is of another history.
         """
         try:
-            note = self.client.read_note(snapshot)
+            note = self.client.snapshot_note(snapshot)
             return (note and check_snapshot(self.client, self._database, self.name, snapshot, note)) or "unknown"
         except CorruptObjectError:
             return "unknown"
@@ -226,24 +226,25 @@ class Snapshots(LeftBehind):
         origin = self._database.origin
         if origin.generation != position.generation:
             origin = Origin(position.generation, "", "", "")
-        note: dict[str, str | int] = {
-            "v": NOTE_VERSION,
-            **self._writer.note(),
-            "position": str(position),
-            "pages": image.pages,
-            "page_size": image.page_size,
-            "frame": self._database.shadow.frame_mark(
+        before = lineage(self.client, origin, self._left_at)
+        note = SnapshotNote(
+            position=position,
+            pages=image.pages,
+            page_size=image.page_size,
+            mode=mode_beside(self._database.path) & 0o777,
+            time=datetime.now(UTC),
+            reason=origin.reason,
+            previous=before.previous,
+            earlier=before.earlier,
+            beside=tuple(dict.fromkeys([*self._others.parted_from(origin), *before.beside])),
+            begins=before.begins,
+            problems=tuple(soundness.noted(self._problems).splitlines()),
+            lefts=before.lefts,
+            frame=self._database.shadow.frame_mark(
                 position.generation, position.index, position.offset, image.page_size
             ),
-            "mode": mode_beside(self._database.path) & 0o777,
-            "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
-            "reason": origin.reason,
-            **lineage(self.client, origin, self._left_at),
-        }
-        if self._problems:
-            note["check"] = soundness.noted(self._problems)
-        if theirs := self._others.parted_from(origin):
-            note["beside"] = " ".join(dict.fromkeys([*theirs, *str(note.get("beside", "")).split()]))
+            writer=self._writer,
+        )
         self._emit("info", "write snapshot", position=str(position), size=image.size)
         self._others.writing(name := snapshot_name(position.generation, position.index))
         meter.started(name, image.size)

@@ -13,17 +13,18 @@ from collections.abc import Sequence
 
 from replication.errors import CorruptObjectError, ObjectNotFoundError
 from replication.position import Position
-from replication.replica.holdings import Holdings, Place
-from replication.replica.numbers import Number, noted
+from replication.replica.holdings import Holdings
 from replication.storage.closing import closing_iterator
-from replication.storage.container import Note
-from replication.storage.names import SegmentInfo
+from replication.storage.names import Place, SegmentInfo
+from replication.storage.notes import SegmentNote
+from replication.storage.numbers import Number
 from replication.storage.replica_client import ReplicaClient
 
 READS_MAX = 32
 """Requests of one look."""
 READ_BYTES_MAX = 64 << 20
 """Stored bytes that one look reads to measure objects; the first is read whatever its size."""
+_NO_NOTE = SegmentNote()
 
 
 class _SpentError(Exception):
@@ -43,7 +44,7 @@ class Succession:
         self._whole_from: Place | None = None
         """What follows this place was looked through."""
         self._done = False
-        self._notes: dict[str, Note] = {}
+        self._notes: dict[str, SegmentNote] = {}
         self._lengths: dict[str, int] = {}
         """Both are of objects that the next look would ask for again."""
         self._told: set[Position] = set()
@@ -140,22 +141,20 @@ class Succession:
 
     def _end_noted(self, index: int, after: SegmentInfo) -> int:
         """Where an index ended, by the first object of the next one; 0 if that does not tell."""
-        try:
-            previous = Position.parse(str(self._note(after).get("previous")))
-        except ValueError:
-            return 0
-        return previous.offset if (previous.generation, previous.index) == (after.generation, index) else 0
+        previous = self._note(after).previous
+        known = previous is not None and (previous.generation, previous.index) == (after.generation, index)
+        return previous.offset if previous is not None and known else 0
 
     def _number(self, item: SegmentInfo) -> Number | None:
-        return noted(self._note(item))
+        return self._note(item).number
 
-    def _note(self, item: SegmentInfo) -> Note:
+    def _note(self, item: SegmentInfo) -> SegmentNote:
         if item.name not in self._notes:
             self._spend(0)
             try:
-                self._notes[item.name] = self._client.read_note(item.name) or {}
+                self._notes[item.name] = self._client.segment_note(item.name) or _NO_NOTE
             except (CorruptObjectError, ObjectNotFoundError):
-                self._notes[item.name] = {}
+                self._notes[item.name] = _NO_NOTE
         return self._notes[item.name]
 
     def _length(self, item: SegmentInfo) -> int:

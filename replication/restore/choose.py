@@ -27,10 +27,11 @@ from replication.restore.offers import Source as Source
 from replication.restore.order import Candidate, Content, Span, heads, newest_generation
 from replication.restore.points import read_header
 from replication.restore.retry import Backoff, retrying
-from replication.restore.target import AtPosition, AtTime, Target, format_time
+from replication.restore.target import AtPosition, AtTime, Target
 from replication.sqlite.wal import WALHeader
 from replication.storage.names import SegmentInfo, snapshot_name
 from replication.storage.replica_client import ReplicaClient
+from replication.times import format_time
 
 LIST_BACKOFF = Backoff(tries_max=3)
 """Listing gives up sooner than fetching: another replica may answer."""

@@ -19,13 +19,14 @@ from typing import IO, TypeVar, cast
 
 from replication.errors import CorruptObjectError, ReplicationError, StorageError
 from replication.position import OFFSET_LIMIT_BYTES
-from replication.restore.catalog import Snapshot, parse_note
+from replication.restore.catalog import Snapshot
 from replication.restore.retry import Backoff, check, passes, pause, retrying
 from replication.restore.run import Run
 from replication.storage.closing import closing_iterator
 from replication.storage.codec import WHOLE_BYTES_MAX, Opener
-from replication.storage.container import Note
 from replication.storage.names import SegmentInfo
+from replication.storage.note_fields import NoteFields
+from replication.storage.notes import SegmentNote, believed, read_segment_note, read_snapshot_note
 from replication.storage.replica_client import ReplicaClient
 
 PART_BYTES = 4 << 20
@@ -85,7 +86,7 @@ class Fetcher:
         with closing_iterator(self._parts(info.name, info.size)) as chunks:
             opened = self._client.codec.open(info.name, counted(chunks))
             yield from opened
-        if stored != info.size or parse_note(opened.note, info) != snapshot.note:
+        if stored != info.size or believed(read_snapshot_note(info.name, opened.note)) != snapshot.note:
             # It may hold later commits than the plan counts on.
             raise CorruptObjectError(info.name, "it was written anew while it was read")
 
@@ -104,9 +105,9 @@ class Fetcher:
         """The first bytes of an object's content. Raises as `snapshot`."""
         return retrying(lambda: self._client.read_head(name, size), self._backoff, self._stop)
 
-    def note(self, name: str) -> Note | None:
-        """The note of an object. Raises as `snapshot`."""
-        return retrying(lambda: self._client.read_note(name), self._backoff, self._stop)
+    def segment_note(self, name: str) -> SegmentNote | None:
+        """The note of a segment. Raises as `snapshot`."""
+        return retrying(lambda: self._client.segment_note(name), self._backoff, self._stop)
 
     def _batches(self, infos: Sequence[SegmentInfo]) -> Iterator[list[SegmentInfo]]:
         """Segments that are read by one thread into one spool: a large one, or small ones of the same index."""
@@ -129,7 +130,7 @@ class Fetcher:
         """A batch; if one of it cannot be read, those before it, if any."""
         opener = self._client.codec.opener()
         lengths: list[int] = []
-        note: Note | None = None
+        note: NoteFields | None = None
         failure: ReplicationError | None = None
         spool = SpooledTemporaryFile(SPOOL_MEMORY_BYTES_MAX, dir=str(self._folder))  # noqa: SIM115
         content = cast(IO[bytes], spool)
@@ -143,9 +144,9 @@ class Fetcher:
                 content.close()
                 raise
             failure = error
-        return Run(infos[: len(lengths)], lengths, content, note, failure=failure)
+        return Run(infos[: len(lengths)], lengths, content, believed(read_segment_note(note)), failure=failure)
 
-    def _unpack(self, info: SegmentInfo, opener: Opener, content: IO[bytes]) -> tuple[int, Note | None]:
+    def _unpack(self, info: SegmentInfo, opener: Opener, content: IO[bytes]) -> tuple[int, NoteFields | None]:
         """Append what a segment holds to `content`; how long it is, and its note."""
         length = 0
         with closing_iterator(self._stream(info.name, 0, info.size, None, self._abandoned)) as stored:

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from replication.errors import NoRestorePointError
-from replication.restore.target import format_time
 from replication.sqlite.wal import WALHeader, salt_steps
+from replication.times import format_time
 
 
 @dataclass(frozen=True, slots=True)

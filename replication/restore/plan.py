@@ -16,9 +16,10 @@ from typing import Literal
 from replication.errors import CorruptObjectError, NoRestorePointError, ReplicaGapError, UnprovenSnapshotError
 from replication.position import Position
 from replication.restore.catalog import Catalog, Snapshot
-from replication.restore.target import AtIndex, AtPosition, AtTime, Latest, Target, format_time
+from replication.restore.target import AtIndex, AtPosition, AtTime, Latest, Target
 from replication.sqlite.format import WAL_HEADER_SIZE
 from replication.storage.names import SegmentInfo, SnapshotInfo, segment_name
+from replication.times import format_time
 
 Proof = Literal["", "inside", "last", "same", "start"]
 """What must be shown of a snapshot without a note, beside the replay: nothing; that it ends before what follows the

@@ -270,11 +270,8 @@ def _in_time(stops: list[Stop]) -> tuple[Stop, ...]:
 
 def _previous(client: ReplicaClient, segment: SegmentInfo) -> Position | None:
     """Where the index before ended, if the first segment of an index says so."""
-    note = client.read_note(segment.name)
-    try:
-        previous = Position.parse(str(note.get("previous"))) if note else None
-    except ValueError:
-        return None
+    note = client.segment_note(segment.name)
+    previous = note.previous if note is not None else None
     belongs = previous and (previous.generation, previous.index) == (segment.generation, segment.index - 1)
     return previous if belongs else None
 

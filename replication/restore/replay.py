@@ -16,11 +16,11 @@ from replication.position import Position
 from replication.restore.apply import DatabaseFile
 from replication.restore.plan import Plan, gap_words
 from replication.restore.run import Run
-from replication.restore.signs import check_mark, mark_of, noted_mark, noted_position
+from replication.restore.signs import check_mark, mark_of
 from replication.sqlite.checksum import WAL_HEADER_SIZE, Sums
 from replication.sqlite.wal import Frames, WALHeader, frames_in, salt_steps
-from replication.storage.container import Note
 from replication.storage.names import SegmentInfo
+from replication.storage.notes import SegmentNote
 
 BLOCK_BYTES = 8 << 20
 """About how many bytes of frames are verified and written at a time."""
@@ -98,7 +98,7 @@ class Replay:
         words += f" and {self._next_commit} after it." if self._next_commit else f", and none after it in {last}."
         raise NoRestorePointError(f"No commit ends at {stop}. {words}")
 
-    def check_following(self, note: Note | None) -> None:
+    def check_following(self, note: SegmentNote | None) -> None:
         """Raise ReplicaGapError unless the object after those used begins where they end; `note` is that object's."""
         following = self._plan.following
         here = self._index
@@ -112,7 +112,7 @@ class Replay:
         if following.index == index:
             missing = Position(generation, index, end)
         else:
-            before = noted_position(note, "previous")
+            before = note.previous if note is not None else None
             expected = before.offset if before is not None and before.index == index else 0
             if (following.index, following.offset) == (index + 1, 0) and expected <= max(end, WAL_HEADER_SIZE):
                 return
@@ -201,7 +201,7 @@ class Replay:
     def _check_sealed(self, index: _Index, following: Run) -> None:
         """The end of an index must be a commit, and where the note of the next index says."""
         generation = following.info.generation
-        expected = noted_position(following.note, "previous")
+        expected = following.note.previous if following.note is not None else None
         known = expected is not None and (expected.generation, expected.index) == (generation, index.number)
         if known and expected is not None and max(expected.offset, WAL_HEADER_SIZE) < index.end:
             raise CorruptObjectError(
@@ -209,7 +209,7 @@ class Replay:
                 f"its note says that the index before it ends at {expected}, not at {index.end}",
             )
         if known and expected is not None and expected.offset == index.end:
-            check_mark(following.info.name, noted_mark(following.note), index.mark)
+            check_mark(following.info.name, following.note.frame if following.note else None, index.mark)
         short = known and expected is not None and expected.offset > max(index.end, WAL_HEADER_SIZE)
         torn = index.end > max(index.committed, WAL_HEADER_SIZE)
         behind = (self._plan.start.index, self._plan.start.offset) > (index.number, index.end)
@@ -230,7 +230,7 @@ class Replay:
         number of times in between, with nothing in it. Only the same WAL again is impossible.
         """
         info = run.info
-        previous = noted_position(run.note, "previous")
+        previous = run.note.previous if run.note is not None else None
         if previous is not None and header.salt1 != before.salt1 and header.salts not in self._salts:
             return
         steps = salt_steps(before, header)
@@ -300,12 +300,12 @@ class Replay:
         )
 
 
-def _check_note(info: SegmentInfo, note: Note | None) -> None:
+def _check_note(info: SegmentInfo, note: SegmentNote | None) -> None:
     """What the first segment of an index says of its place must be true."""
-    here = noted_position(note, "position")
+    here = note.position if note is not None else None
     if here is not None and here != info.position:
         raise CorruptObjectError(info.name, f"its note says that it is the segment of {here}")
-    before = noted_position(note, "previous")
+    before = note.previous if note is not None else None
     if before is not None and (before.generation, before.index + 1) != (info.generation, info.index):
         raise CorruptObjectError(info.name, f"its note says that it follows {before}")
 

@@ -346,7 +346,7 @@ def _check_end(plan: Plan, fetcher: Fetcher, replay: Replay, need: Position | No
     following = plan.following
     if following is not None:
         try:
-            note = fetcher.note(following.name) if following.offset == 0 else None
+            note = fetcher.segment_note(following.name) if following.offset == 0 else None
         except CorruptObjectError as error:
             note = None
             replay.remarks.append(f"{error}, so nothing says that the index before it is whole.")

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import IO
 
 from replication.errors import ReplicationError
-from replication.storage.container import Note
 from replication.storage.names import SegmentInfo
+from replication.storage.notes import SegmentNote
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,7 @@ class Run:
     infos: Sequence[SegmentInfo]
     lengths: Sequence[int]
     content: IO[bytes]
-    note: Note | None
+    note: SegmentNote | None
     at: int = 0
     failure: ReplicationError | None = None
 

@@ -7,13 +7,10 @@ versions and of Litestream do not, and prove nothing.
 """
 
 from replication.errors import CorruptObjectError
-from replication.position import Position
 from replication.sqlite.wal import Frames
-from replication.storage.container import Note
 
 _MARKED = slice(8, 24)
 """Salts and checksum in the header of a frame."""
-_DIGITS = 2 * (_MARKED.stop - _MARKED.start)
 
 
 def mark_of(frames: Frames, row: int) -> str:
@@ -21,21 +18,7 @@ def mark_of(frames: Frames, row: int) -> str:
     return bytes(frames.rows[row, _MARKED]).hex()
 
 
-def noted_mark(note: Note | None) -> str:
-    """The mark in a note; "" if there is none."""
-    mark = str((note or {}).get("frame", ""))
-    return mark if len(mark) == _DIGITS else ""
-
-
-def noted_position(note: Note | None, key: str) -> Position | None:
-    """A position in a note; None if there is none that can be read."""
-    try:
-        return Position.parse(str(note.get(key))) if note is not None else None
-    except ValueError:
-        return None
-
-
-def check_mark(name: str, noted: str, here: str) -> None:
+def check_mark(name: str, noted: str | None, here: str) -> None:
     """Raise CorruptObjectError if an object goes on from another frame than the one that is here.
 
     Where either is not known, it cannot be told.

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 from replication.errors import IntegrityCheckError
-from replication.restore.catalog import SnapshotNote
 from replication.restore.output import Output
 from replication.restore.retry import check
 from replication.sqlite import integrity
+from replication.storage.notes import SnapshotNote
 
 Check = Literal["none", "quick", "full"]
 

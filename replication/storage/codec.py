@@ -13,7 +13,7 @@ from itertools import chain
 from replication.errors import CorruptObjectError
 from replication.storage import container
 from replication.storage.closing import closing_iterator
-from replication.storage.container import Note
+from replication.storage.note_fields import NoteFields
 
 WHOLE_BYTES_MAX = 64 << 10
 """An object of at most this size is opened in one go by an `Opener`."""
@@ -52,7 +52,7 @@ class Codec(ABC):
     def seal(
         self,
         content: Iterable[bytes | memoryview],
-        note: Note | None = None,
+        note: NoteFields | None = None,
         summed: Callable[[str], None] | None = None,
     ) -> Iterator[bytes]:
         """Yield the stored bytes of an object in pieces of bounded size, a small object in one.
@@ -70,7 +70,7 @@ class Codec(ABC):
         """Opens many small objects, one after the other, for less."""
         return Opener(self)
 
-    def read_note(self, name: str, read: ReadRange) -> Note | None:
+    def read_note(self, name: str, read: ReadRange) -> NoteFields | None:
         """The note of an object, from as little of it as will do. Raises CorruptObjectError if it is damaged."""
         return _note(name, self.prefix(name, read, container.NOTE_SIZE_MAX))
 
@@ -91,10 +91,6 @@ class Plain(Codec):
             return b"".join(chunks)
 
 
-DEFAULT_CODEC: Codec = Plain()
-"""That of every replica for which no other is asked."""
-
-
 class Opened:
     """One object that is being opened: iterate it once for its content, in pieces of at most 1 MiB.
 
@@ -109,7 +105,7 @@ class Opened:
         self._begun = False
 
     @property
-    def note(self) -> Note | None:
+    def note(self) -> NoteFields | None:
         """Its note, or None if it has none, as Litestream's. Raises CorruptObjectError if it is damaged."""
         if not self._begun:
             self._read_until(container.NOTE_SIZE_MAX)
@@ -162,7 +158,7 @@ def _summing(pieces: Iterator[bytes], summed: Callable[[str], None]) -> Iterator
     summed(last.hex())
 
 
-def _note(name: str, head: bytes) -> Note | None:
+def _note(name: str, head: bytes) -> NoteFields | None:
     try:
         return container.decode_note(head)
     except ValueError as error:

@@ -18,6 +18,9 @@ _SNAPSHOT = re.compile(r"([0-9a-f]{8})\.snapshot\.lz4")
 _SEGMENT = re.compile(r"([0-9a-f]{8})_([0-9a-f]{8})\.wal\.lz4")
 _SHADOW = re.compile(r"([0-9a-f]{8})\.wal")
 
+Place = tuple[int, int]
+"""An index and an offset in it, within one generation."""
+
 
 @dataclass(frozen=True, slots=True)
 class SnapshotInfo:

@@ -13,8 +13,8 @@ from replication.errors import CorruptObjectError
 from replication.position import Position, is_generation
 from replication.storage.base import ObjectInfo, Storage, is_object_name
 from replication.storage.closing import closing_iterator
-from replication.storage.codec import DEFAULT_CODEC, Codec, Opened
-from replication.storage.container import Note
+from replication.storage.codec import Codec, Opened
+from replication.storage.codecs import DEFAULT_CODEC
 from replication.storage.names import (
     GENERATIONS,
     SegmentInfo,
@@ -26,6 +26,15 @@ from replication.storage.names import (
     segments_prefix,
     snapshot_name,
     snapshots_prefix,
+)
+from replication.storage.note_fields import NoteFields
+from replication.storage.notes import (
+    SegmentNote,
+    SnapshotNote,
+    Unbelieved,
+    believed,
+    read_segment_note,
+    read_snapshot_note,
 )
 
 _WARNED_NAMES_MAX = 1000
@@ -100,37 +109,52 @@ class ReplicaClient:
         generation: str,
         index: int,
         chunks: Iterable[bytes],
-        note: Note,
+        note: SnapshotNote,
         *,
         create: bool = False,
         summed: Callable[[str], None] | None = None,
     ) -> int:
         """Store a snapshot; return the bytes stored. `create` is as in Storage.put, `summed` as in Codec.seal."""
-        return self.storage.put(snapshot_name(generation, index), self.codec.seal(chunks, note, summed), create=create)
+        sealed = self.codec.seal(chunks, note.fields(), summed)
+        return self.storage.put(snapshot_name(generation, index), sealed, create=create)
 
     def write_segment(
-        self, position: Position, chunks: Iterable[bytes], note: Note | None = None, *, create: bool = False
+        self, position: Position, chunks: Iterable[bytes], note: SegmentNote | None = None, *, create: bool = False
     ) -> int:
         """Store the segment that starts at `position`; return the bytes stored."""
-        return self.storage.put(segment_name(position), self.codec.seal(chunks, note), create=create)
+        return self.storage.put(
+            segment_name(position), self.codec.seal(chunks, note.fields() if note is not None else None), create=create
+        )
 
-    def read(self, name: str, told: Callable[[Note | None], None] | None = None) -> Iterator[bytes]:
+    def read(self, name: str, told: Callable[[SegmentNote | None], None] | None = None) -> Iterator[bytes]:
         """Yield the content of a snapshot or segment, in pieces of at most 1 MiB.
 
-        `told` gets its note first, None if it has none or a damaged one. Raises ObjectNotFoundError,
+        `told` gets the note of a segment first, None if it has none or a damaged one. Raises ObjectNotFoundError,
         CorruptObjectError, StorageError.
         """
         with closing_iterator(self.storage.get(name)) as chunks:
             opened = self.codec.open(name, chunks)
             if told is not None:
-                told(_note_or_none(opened))
+                told(believed(read_segment_note(_fields_or_none(opened))))
             yield from opened
 
-    def read_note(self, name: str) -> Note | None:
-        """The note that this program put before an object, or None for one written by Litestream.
+    def segment_note(self, name: str) -> SegmentNote | None:
+        """The note of a segment that this program wrote, or None if there is none that can be used.
 
         Raises ObjectNotFoundError, CorruptObjectError for a damaged note, StorageError.
         """
+        found = read_segment_note(self.note_fields(name))
+        self._tell_of_unbelieved(name, found)
+        return believed(found)
+
+    def snapshot_note(self, name: str) -> SnapshotNote | None:
+        """The same of a snapshot; a note of another one is damage as well."""
+        found = read_snapshot_note(name, self.note_fields(name))
+        self._tell_of_unbelieved(name, found)
+        return believed(found)
+
+    def note_fields(self, name: str) -> NoteFields | None:
+        """What the note of an object has, whatever it means. Raises as `segment_note`."""
         return self.codec.read_note(name, partial(self.storage.get, name))
 
     def read_head(self, name: str, size: int) -> bytes:
@@ -162,15 +186,23 @@ class ReplicaClient:
         for name in self.storage.passed_over(prefix):
             self._ignore(name, "neither a plain file nor a folder" if is_object_name(name) else _NOT_OURS)
 
+    def _tell_of_unbelieved(self, name: str, found: object) -> None:
+        if isinstance(found, Unbelieved):
+            # Once for each reason: a newer program may have written very many.
+            self._tell_once(found.why, f"the note of {name!r} in {self.address} is not used: {found.why}")
+
     def _ignore(self, name: str, why: str = _NOT_OURS) -> None:
+        self._tell_once(name, f"ignored {name!r} in {self.address}: {why}")
+
+    def _tell_once(self, what: str, message: str) -> None:
         with self._lock:
-            if name in self._warned or len(self._warned) >= _WARNED_NAMES_MAX:
+            if what in self._warned or len(self._warned) >= _WARNED_NAMES_MAX:
                 return
-            self._warned.add(name)
-        self._warn(f"ignored {name!r} in {self.address}: {why}")
+            self._warned.add(what)
+        self._warn(message)
 
 
-def _note_or_none(opened: Opened) -> Note | None:
+def _fields_or_none(opened: Opened) -> NoteFields | None:
     try:
         return opened.note
     except CorruptObjectError:

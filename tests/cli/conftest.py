@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from replication.storage.codec import DEFAULT_CODEC
+from replication.storage.codecs import DEFAULT_CODEC
 from tests.cli.program import Replicating
 from tests.foreign import ForeignConnection
 from tests.interchange.program import wait_until

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from replication.storage.codec import DEFAULT_CODEC
+from replication.storage.codecs import DEFAULT_CODEC
 from tests import peers
 from tests.cli.conftest import ROUNDS, Published
 from tests.cli.program import Replicating, contents, refuses, run, succeeds

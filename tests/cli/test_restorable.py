@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from replication.storage.codec import DEFAULT_CODEC
+from replication.storage.codecs import DEFAULT_CODEC
 from replication.storage.names import parse_snapshot
 from tests import peers
 from tests.cli.program import Replicating, succeeds

@@ -14,7 +14,7 @@ import pytest
 
 from replication.errors import StorageError
 from replication.position import Position
-from replication.storage.codec import DEFAULT_CODEC
+from replication.storage.codecs import DEFAULT_CODEC
 from replication.storage.memory import MemoryStorage
 from tests.foreign import ForeignError
 from tests.replica.bench import Bench

@@ -6,11 +6,11 @@ from dataclasses import replace
 import pytest
 
 from replication.position import Position
-from replication.replica.numbers import Number, noted
 from replication.replica.succession import READS_MAX, Succession
-from replication.storage.codec import DEFAULT_CODEC
+from replication.storage.codecs import DEFAULT_CODEC
 from replication.storage.memory import MemoryStorage
 from replication.storage.names import parse_segment, segment_name
+from replication.storage.numbers import Number
 from tests.replica.bench import Bench
 
 COMMITS_EACH = 6
@@ -148,8 +148,8 @@ def test_counting_goes_on_after_a_start_and_begins_anew_after_what_has_no_number
     client = bench.replica().client
 
     def number(name: str) -> Number | None:
-        found = noted(client.read_note(name))
-        return found and replace(found, run="")
+        note = client.segment_note(name)
+        return replace(note.number, run="") if note is not None and note.number is not None else None
 
     wal = [name for name in bench.storages["a"].names() if "/wal/" in name]
     assert [number(name) for name in wal] == [Number(nth) for nth in range(len(wal))]

@@ -21,7 +21,7 @@ import numpy as np
 from replication.position import Position
 from replication.sqlite.checksum import FRAME_HEADER_SIZE, WAL_HEADER_SIZE, chain
 from replication.sqlite.wal import WALHeader, frames_in
-from replication.storage.codec import DEFAULT_CODEC
+from replication.storage.codecs import DEFAULT_CODEC
 from replication.storage.memory import MemoryStorage
 from replication.storage.names import segment_name, snapshot_name
 

@@ -20,7 +20,7 @@ from replication.restore.restore import RestoreOptions, restore
 from replication.restore.retry import Backoff
 from replication.restore.target import AtIndex, AtPosition, AtTime, Latest, Target
 from replication.sqlite.wal import WALHeader
-from replication.storage.codec import DEFAULT_CODEC
+from replication.storage.codecs import DEFAULT_CODEC
 from replication.storage.memory import MemoryStorage
 from replication.storage.names import segment_name, snapshot_name
 from replication.storage.replica_client import ReplicaClient

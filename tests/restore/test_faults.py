@@ -14,7 +14,7 @@ from replication.errors import (
 )
 from replication.position import Position
 from replication.restore.target import AtIndex, AtPosition, AtTime
-from replication.storage.codec import DEFAULT_CODEC
+from replication.storage.codecs import DEFAULT_CODEC
 from replication.storage.memory import MemoryStorage
 from replication.storage.names import segments_prefix, snapshot_name
 from tests.restore.history import (

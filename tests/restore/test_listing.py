@@ -13,7 +13,7 @@ from replication.restore.catalog import read_catalog
 from replication.restore.listing import CommitPoint, commits, describe, snapshot_points
 from replication.sqlite import integrity
 from replication.sqlite.checksum import WAL_HEADER_SIZE
-from replication.storage.codec import DEFAULT_CODEC
+from replication.storage.codecs import DEFAULT_CODEC
 from replication.storage.memory import MemoryStorage
 from replication.storage.replica_client import ReplicaClient
 from tests.foreign import Shell

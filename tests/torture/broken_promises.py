@@ -452,7 +452,7 @@ MUTATIONS = (
     Mutation(
         "objects are not counted on after a start",
         "replication/replica/recovery.py",
-        "    number = noted(seen[-1]) if seen else None\n",
+        "    number = _number(seen)\n",
         "    number = None\n",
         ("tests/replica/test_succession.py",),
     ),
@@ -837,7 +837,7 @@ MUTATIONS = (
     Mutation(
         "an index goes on from that of a copy",
         "replication/restore/replay.py",
-        "            check_mark(following.info.name, noted_mark(following.note), index.mark)\n",
+        "            check_mark(following.info.name, following.note.frame if following.note else None, index.mark)\n",
         "            pass\n",
         ("tests/replica/test_one_writer.py",),
     ),

@@ -11,7 +11,7 @@ from random import Random
 
 from replication.errors import CorruptObjectError
 from replication.position import Position
-from replication.storage.codec import DEFAULT_CODEC
+from replication.storage.codecs import DEFAULT_CODEC
 from replication.storage.names import segment_name, snapshot_name
 from tests.torture.known import Objects, Stored
 

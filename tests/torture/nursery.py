@@ -104,7 +104,7 @@ def _tell_acknowledged(path: str) -> None:
     from replication.position import Position
     from replication.replica.recovery import Recovered
     from replication.replica.replica import Replica
-    from replication.storage.container import Note
+    from replication.storage.notes import SegmentNote, SnapshotNote
     from replication.storage.replica_client import ReplicaClient
 
     descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -114,7 +114,7 @@ def _tell_acknowledged(path: str) -> None:
         self: ReplicaClient,
         position: Position,
         chunks: Iterable[bytes],
-        note: Note | None = None,
+        note: SegmentNote | None = None,
         *,
         create: bool = False,
     ) -> int:
@@ -135,13 +135,13 @@ def _tell_acknowledged(path: str) -> None:
         generation: str,
         index: int,
         chunks: Iterable[bytes],
-        note: Note,
+        note: SnapshotNote,
         *,
         create: bool = False,
         summed: Callable[[str], None] | None = None,
     ) -> int:
         stored = write_snapshot(self, generation, index, chunks, note, create=create, summed=summed)
-        os.write(descriptor, f"{note['position']}\n".encode())
+        os.write(descriptor, f"{note.position}\n".encode())
         return stored
 
     found = Replica._found

@@ -20,7 +20,7 @@ from replication.position import Position
 from replication.replica.replica import Replica
 from replication.restore.choose import Source
 from replication.restore.restore import RestoreOptions, restore
-from replication.storage.codec import DEFAULT_CODEC
+from replication.storage.codecs import DEFAULT_CODEC
 from replication.storage.memory import MemoryStorage
 from replication.storage.names import parse_segment, parse_snapshot
 from replication.storage.replica_client import ReplicaClient

@@ -25,7 +25,6 @@ from replication.config import load_config
 from replication.config.durations import parse_duration
 from replication.errors import ConfigError, CorruptObjectError, ObjectNotFoundError, ReplicationError, UsageError
 from replication.position import Position
-from replication.restore.catalog import parse_note
 from replication.restore.choose import Source
 from replication.restore.listing import describe
 from replication.restore.points import read_commits
@@ -38,6 +37,7 @@ from replication.storage import container
 from replication.storage.base import is_object_name
 from replication.storage.memory import MemoryStorage
 from replication.storage.names import SnapshotInfo, parse_segment, parse_shadow, parse_snapshot, segment_name
+from replication.storage.notes import read_segment_note, read_snapshot_note
 from replication.storage.replica_client import ReplicaClient
 from replication.storage.url import format_location, parse_replica_url
 from tests.restore.history import BEGAN, GENERATION, History, ReplicaBuilder, note_of, publish, write_history
@@ -135,7 +135,8 @@ def test_containers_and_notes(torture: Torture, samples: list[bytes], steady: St
             payload = b"litestream-tui\0" + struct.pack("<I", zlib.crc32(text)) + text
             for head in (data[: container.NOTE_SIZE_MAX], struct.pack("<II", 0x184D2A5E, len(payload)) + payload):
                 note = fed(torture, "notes", ValueError, container.decode_note, head)
-                fed(torture, "notes", CorruptObjectError, parse_note, note, info)
+                fed(torture, "notes", CorruptObjectError, read_snapshot_note, info.name, note)
+                fed(torture, "notes", CorruptObjectError, read_segment_note, note)
         steady.look()
 
 

@@ -12,9 +12,9 @@ from replication.config import Config, DatabaseConfig, ReplicaConfig
 from replication.position import Position
 from replication.restore.points import Stop, Survey
 from replication.status import Verification
-from replication.storage.container import Note
 from replication.storage.file import FilePermissions, FileStorage
 from replication.storage.location import FileLocation
+from replication.storage.notes import SnapshotNote
 from replication.storage.replica_client import ReplicaClient
 from tests.tui import fake, picture
 from tests.tui.driving import LARGE, Drive, app_of, drive
@@ -31,9 +31,8 @@ def put(folder: Path, generation: str, index: int, offset: int | None, time: flo
     client = ReplicaClient(FileStorage(folder, FilePermissions()))
     before = set(folder.rglob("*.lz4"))
     if offset is None:
-        written = datetime.fromtimestamp(time, UTC).isoformat()
-        position = str(Position(generation, index, 0))
-        note: Note = {"v": 1, "position": position, "pages": 2, "page_size": 4096, "time": written, "reason": reason}
+        written = datetime.fromtimestamp(time, UTC)
+        note = SnapshotNote(Position(generation, index, 0), 2, 4096, None, written, reason, "")
         client.write_snapshot(generation, index, [b"x" * 8192], note)
     else:
         client.write_segment(Position(generation, index, offset), [b"y" * 4152])

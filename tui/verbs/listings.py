@@ -12,8 +12,8 @@ from pathlib import Path
 
 from replication.config import DatabaseConfig
 from replication.errors import CorruptObjectError, StorageError
-from replication.restore.catalog import SnapshotNote, read_snapshot_note
 from replication.storage.names import SegmentInfo, SnapshotInfo
+from replication.storage.notes import SnapshotNote
 from tui.console import complain, say
 from tui.format import go_duration, plain, rfc3339, table
 from tui.sources import NamedReplica, config_of, generation_of, resolve
@@ -117,7 +117,7 @@ def _show(args: Namespace, header: list[str], rows: list[Row]) -> None:
 
 
 def _newest_note(replica: NamedReplica, items: list[SnapshotInfo]) -> SnapshotNote | None:
-    return read_snapshot_note(replica.client, items[-1]) if items else None
+    return replica.client.snapshot_note(items[-1].name) if items else None
 
 
 def _updated(database: DatabaseConfig | None) -> datetime:

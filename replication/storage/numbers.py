@@ -8,11 +8,11 @@ place that somebody had emptied, its numbers may fit those of the first one, and
 
 import re
 import secrets
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from replication.position import OFFSET_LIMIT_BYTES
-from replication.replica.holdings import Place
+from replication.storage.names import Place
+from replication.storage.note_fields import NoteFields
 
 _NTH_LIMIT = 1 << 62
 _INDEX_LIMIT = 1 << 32
@@ -40,28 +40,28 @@ class Number:
         """That of the next object."""
         return replace(self, nth=self.nth + 1)
 
-    def note(self) -> dict[str, str | int]:
+    def fields(self) -> dict[str, str | int]:
         """What a note says of it."""
         found: dict[str, str | int] = {"nth": self.nth}
         if self.first is not None:
             found["nth_from"] = "{:08x}:{}".format(*self.first)
         return found | ({"nth_run": self.run} if self.run else {})
 
-
-def noted(note: Mapping[str, str | int] | None) -> Number | None:
-    """The number that a note tells; None if it tells none."""
-    nth, first = (note or {}).get("nth"), (note or {}).get("nth_from", "")
-    if not isinstance(nth, int) or isinstance(nth, bool) or not 0 <= nth < _NTH_LIMIT or not isinstance(first, str):
-        return None
-    said = (note or {}).get("nth_run")
-    run = said if isinstance(said, str) and _RUN.fullmatch(said) else ""
-    if not first:
-        return Number(nth, None, run)
-    index, _, offset = first.partition(":")
-    try:
-        place = (int(index, 16), int(offset))
-    except ValueError:
-        return None
-    if not (0 <= place[0] < _INDEX_LIMIT and 0 <= place[1] < OFFSET_LIMIT_BYTES):
-        return None
-    return Number(nth, place, run)
+    @classmethod
+    def noted(cls, note: NoteFields) -> "Number | None":
+        """The number that a note tells; None if it tells none."""
+        nth, first = note.get("nth"), note.get("nth_from", "")
+        if not isinstance(nth, int) or isinstance(nth, bool) or not 0 <= nth < _NTH_LIMIT or not isinstance(first, str):
+            return None
+        said = note.get("nth_run")
+        run = said if isinstance(said, str) and _RUN.fullmatch(said) else ""
+        if not first:
+            return cls(nth, None, run)
+        index, _, offset = first.partition(":")
+        try:
+            place = (int(index, 16), int(offset))
+        except ValueError:
+            return None
+        if not (0 <= place[0] < _INDEX_LIMIT and 0 <= place[1] < OFFSET_LIMIT_BYTES):
+            return None
+        return cls(nth, place, run)

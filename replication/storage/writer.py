@@ -7,10 +7,11 @@ for people, to find the other one. What a note says comes from outside: only pla
 import os
 import re
 import socket
-from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+
+from replication.storage.note_fields import NoteFields
 
 HOST_CHARS_MAX = 64
 _HOST = re.compile(r"[\w.:-]{1,64}")
@@ -31,15 +32,15 @@ class Writer:
         return cls(host, os.getpid(), datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"))
 
     @classmethod
-    def noted(cls, note: Mapping[str, str | int] | None) -> "Writer | None":
+    def noted(cls, note: NoteFields) -> "Writer | None":
         """The writer that a note names; None if it names none, as those of older programs and Litestream."""
-        host, pid, since = (note or {}).get("host"), (note or {}).get("pid"), (note or {}).get("since")
+        host, pid, since = note.get("host"), note.get("pid"), note.get("since")
         if isinstance(host, str) and _HOST.fullmatch(host) and isinstance(pid, int) and isinstance(since, str):
             with suppress(ValueError):
                 return cls(host, pid, datetime.fromisoformat(since).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"))
         return None
 
-    def note(self) -> dict[str, str | int]:
+    def fields(self) -> dict[str, str | int]:
         """What a note says of it."""
         return {"host": self.host, "pid": self.pid, "since": self.since}
 
