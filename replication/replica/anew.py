@@ -12,7 +12,7 @@ to the caller when to run.
 
 import secrets
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 
@@ -23,35 +23,15 @@ from replication.replica.compare import DivergedError, diverged
 from replication.replica.left import Left, Mark, kept_left, left_behind
 from replication.replica.permit import Permit
 from replication.replica.sender import Sender
-from replication.space import Disk
 from replication.sqlite.format import FRAME_HEADER_SIZE
 from replication.storage.closing import closing_iterator
 from replication.storage.names import segment_name, snapshot_name
 from replication.storage.replica_client import ReplicaClient
 
-NOTED_SHARE = 8
-"""Where a replica stands is written down once one part in so many of what may wait for it does."""
 NOTED_SECONDS_MIN = 10.0
-"""And no more often than this."""
+"""Where a replica stands is written down no more often than this."""
 END_TRIES = 2
 """An upload whose answer was lost may arrive between a look and a write."""
-
-
-def clean(database: Database, replicas: Sequence["LeftBehind"]) -> None:
-    """Remove shadow WAL that no replica needs, and let go of those for which too much waits. Raises LocalFileError."""
-    waiting = [replica for replica in replicas if replica.left is None]
-    limit = database.backlog_limit
-    backlogs = database.backlogs([replica.place for replica in waiting])
-    disk = Disk.of(database.meta_path) if any(item.size for item in backlogs) else None
-    for replica, backlog in zip(waiting, backlogs, strict=True):
-        if why := backlog.too_much(limit, disk, living=not replica.failing):
-            replica.leave_behind(why)
-        elif backlog.size and backlog.size >= limit // NOTED_SHARE:
-            replica.note_place()
-        elif not backlog.size:
-            replica.forget_place()
-    database.end_images()
-    database.clean([replica.place for replica in replicas if replica.left is None])
 
 
 class LeftBehind(Sender):
@@ -79,6 +59,28 @@ class LeftBehind(Sender):
     def place(self) -> Position | None:
         """From where on it needs the shadow WAL, as far as that is known."""
         return self.position or self._beginning or (self._noted.position if self._noted is not None else None)
+
+    @property
+    def is_left_behind(self) -> bool:
+        """Nothing is kept for it: it will begin anew."""
+        return self.left is not None
+
+    def pending(self, here: Position, position: Position | None) -> int:
+        """Bytes of WAL that it lacks at its `position`; of older generations only what is certain to be sent."""
+        if position is None:
+            return here.offset
+        if self.left is not None:
+            return max(1, here.offset)  # what it lacks is gone: a snapshot goes in its place
+        database = self._database
+        if position.generation != here.generation:
+            return max(1, here.offset)
+        pending = -position.offset
+        try:
+            for index in range(position.index, here.index):
+                pending += database.shadow.size(here.generation, index)
+        except OSError:
+            return max(1, here.offset)  # a status is told whatever may not be read just now
+        return pending + here.offset
 
     @property
     def lost(self) -> str:

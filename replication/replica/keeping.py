@@ -7,13 +7,13 @@ not proven. It leaves to the caller to mend what is lost.
 
 import time
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from replication.database.database import Emit
 from replication.errors import CorruptObjectError, NotListedError, ObjectNotFoundError
 from replication.position import Position
 from replication.replica.compare import diverged
+from replication.replica.destination import Standing
 from replication.replica.holdings import Holdings, HoldingsReader
 from replication.replica.proof import Expected, Proof, prove
 from replication.replica.retention import expired, lost_of_window, snapshot_needed
@@ -26,19 +26,6 @@ PROBES_MAX = 16
 """So many objects that a listing lacks are looked for by name."""
 LATE_LOOKS_MAX = 3
 """So many looks in a row may find listings late; after that they are called broken, which a restore would find out."""
-
-
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """What is known of the newest position. Times are seconds since the epoch, of the host.
-
-    `proven` is when it was last shown to be restorable, 0 if never; `broken` says why it is not, as long as it is not;
-    `lost` says which restore points were lost last.
-    """
-
-    proven: float = 0.0
-    broken: str = ""
-    lost: str = ""
 
 
 class Keeping:

@@ -28,8 +28,8 @@ from replication.errors import (
 )
 from replication.position import Position
 from replication.replica.compare import DivergedError
+from replication.replica.destination import Standing
 from replication.replica.holdings import Holdings
-from replication.replica.keeping import Standing
 from replication.replica.permit import Permit
 from replication.replica.progress import Progress, together
 from replication.replica.snapshots import MENDED, Snapshots
@@ -47,6 +47,16 @@ class Replica(Snapshots):
     ) -> None:
         super().__init__(name, client, database, emit, permit)
         self.verified: Verification | None = None
+
+    @property
+    def kind(self) -> str:
+        """The kind of its store."""
+        return self.client.storage.type
+
+    @property
+    def address(self) -> str:
+        """Where it is, for people, without secrets."""
+        return self.client.address
 
     @property
     def warning(self) -> str:
@@ -146,6 +156,14 @@ class Replica(Snapshots):
     def end(self) -> None:
         """Begin no duty any more, and break off a snapshot that nothing waits for: the engine closes."""
         self._ending.set()
+
+    def interrupt(self) -> None:
+        """Break off what hangs at the store: there is no more time."""
+        self.client.storage.interrupt()
+
+    def close(self) -> None:
+        """Let go of the store."""
+        self.client.storage.close()
 
     def snapshot(self) -> str:
         """Write a snapshot of the newest commit; in words, what became of it. Raises as `send` does."""

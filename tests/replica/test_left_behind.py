@@ -8,7 +8,7 @@ import pytest
 
 from replication.errors import NoRestorePointError, ReplicaGapError, ReplicationError, StorageError
 from replication.position import Position
-from replication.replica import anew
+from replication.replica import waiting
 from replication.replica.left import kept_left
 from replication.replica.replica import Replica
 from replication.restore.catalog import read_catalog
@@ -27,7 +27,7 @@ LIMIT_BYTES = 30_000
 
 def clean(bench: Bench, limit: int = LIMIT_BYTES) -> None:
     bench.database.max_backlog_bytes = limit
-    anew.clean(bench.database, list(bench.replicas.values()))
+    waiting.clean(bench.database, list(bench.replicas.values()))
 
 
 def commits(bench: Bench, count: int, alive: tuple[str, ...] = ("a",), limit: int = LIMIT_BYTES) -> None:

@@ -14,7 +14,8 @@ from replication.restore.points import Stop, Survey
 from replication.status import Verification
 from replication.storage.file import FilePermissions, FileStorage
 from replication.storage.location import FileLocation
-from replication.storage.notes import SnapshotNote
+from replication.storage.names import snapshot_name
+from replication.storage.note_fields import NoteFields
 from replication.storage.replica_client import ReplicaClient
 from tests.tui import fake, picture
 from tests.tui.driving import LARGE, Drive, app_of, drive
@@ -31,9 +32,17 @@ def put(folder: Path, generation: str, index: int, offset: int | None, time: flo
     client = ReplicaClient(FileStorage(folder, FilePermissions()))
     before = set(folder.rglob("*.lz4"))
     if offset is None:
-        written = datetime.fromtimestamp(time, UTC)
-        note = SnapshotNote(Position(generation, index, 0), 2, 4096, None, written, reason, "")
-        client.write_snapshot(generation, index, [b"x" * 8192], note)
+        written = datetime.fromtimestamp(time, UTC).isoformat()
+        position = str(Position(generation, index, 0))
+        note: NoteFields = {
+            "v": 1,
+            "position": position,
+            "pages": 2,
+            "page_size": 4096,
+            "time": written,
+            "reason": reason,
+        }
+        client.storage.put(snapshot_name(generation, index), client.codec.seal([b"x" * 8192], note))
     else:
         client.write_segment(Position(generation, index, offset), [b"y" * 4152])
     [made] = set(folder.rglob("*.lz4")) - before
