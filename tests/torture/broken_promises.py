@@ -308,6 +308,20 @@ MUTATIONS = (
         ("tests/restore/test_faults.py", "tests/restore/test_litestream.py"),
     ),
     Mutation(
+        "an object is read past its codec",
+        "replication/storage/codec.py",
+        "closing_iterator(self.uncover(name, iter(stored)))",
+        "closing_iterator(iter(stored))",
+        ("tests/storage/test_codec.py",),
+    ),
+    Mutation(
+        "a note that makes no sense is believed",
+        "replication/storage/notes.py",
+        "    if not isinstance(pages, int) or not 0 < pages <= PAGES_MAX or page_size not in PAGE_SIZES:\n",
+        "    if not isinstance(pages, int) or page_size not in PAGE_SIZES:\n",
+        ("tests/storage/test_notes.py", "tests/restore/test_plan.py"),
+    ),
+    Mutation(
         "a restored file gets its name although one is there",
         "replication/restore/output.py",
         "                os.link(*names, src_dir_fd=folder, dst_dir_fd=folder, follow_symlinks=False)\n"
