@@ -267,7 +267,7 @@ MUTATIONS = (
     ),
     Mutation(
         "another replica takes over although it is behind",
-        "replication/restore/restore.py",
+        "replication/restore/wal03/attempts.py",
         "    return following if following.end >= failed.known else None\n",
         "    return following\n",
         ("tests/restore/test_choose.py",),
@@ -288,7 +288,7 @@ MUTATIONS = (
     ),
     Mutation(
         "what follows the end of a restore is not looked at",
-        "replication/restore/restore.py",
+        "replication/restore/wal03/pages.py",
         "        replay.check_following(note)\n",
         "        pass\n",
         ("tests/cli/test_newest_commit.py",),
@@ -358,7 +358,7 @@ MUTATIONS = (
     Mutation(
         "a snapshot of commits that were lost is gone on with",
         "replication/replica/compare.py",
-        "    if database.shadow.frame_mark(position.generation, position.index, position.offset, page_size) != mark:\n",
+        "    if here != note.frame:\n",
         "    if False:\n",
         ("tests/replica/test_set_back.py",),
     ),
