@@ -9,9 +9,10 @@ so that nothing may follow in this one.
 import os
 from collections.abc import Callable
 from contextlib import suppress
+from typing import Literal
 
 from replication.database.database import Database
-from replication.errors import CorruptObjectError, StorageError
+from replication.errors import CorruptObjectError, ObjectNotFoundError, StorageError
 from replication.position import Position
 from replication.storage.closing import closing_iterator
 from replication.storage.names import segment_name
@@ -94,6 +95,22 @@ def check_snapshot(
     if here != note.frame:
         raise diverged(client, snapshot, f"replica {name} holds a snapshot of commits that this database does not have")
     return position
+
+
+def held_by(
+    client: ReplicaClient, database: Database, name: str, snapshot: str
+) -> Position | Literal["unknown"] | None:
+    """The commit that a snapshot of our history holds, which its note may not tell; None if there is none.
+
+    Raises DivergedError if it is of another history.
+    """
+    try:
+        note = client.snapshot_note(snapshot)
+        return (note and check_snapshot(client, database, name, snapshot, note)) or "unknown"
+    except CorruptObjectError:
+        return "unknown"
+    except ObjectNotFoundError:
+        return None
 
 
 def diverged(client: ReplicaClient, object_name: str, reason: str) -> DivergedError:

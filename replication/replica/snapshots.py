@@ -11,16 +11,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Literal
 
 from replication.database import soundness, unwritten
 from replication.database.database import Database, Emit
 from replication.database.image import Image
 from replication.database.origin import Origin
 from replication.errors import (
-    CorruptObjectError,
     ObjectExistsError,
-    ObjectNotFoundError,
     PausedError,
     PlaceLostError,
     StorageError,
@@ -28,7 +25,7 @@ from replication.errors import (
 from replication.permissions import mode_beside
 from replication.position import Position
 from replication.replica.anew import LeftBehind
-from replication.replica.compare import DivergedError, check_snapshot
+from replication.replica.compare import DivergedError, held_by
 from replication.replica.lineage import lineage
 from replication.replica.permit import Always, Permit
 from replication.replica.progress import Meter
@@ -182,7 +179,7 @@ class Snapshots(LeftBehind):
             here = image.position
             if here.generation == position.generation:
                 # Asked for by name, since a listing may be late.
-                same = self._ours(snapshot_name(here.generation, here.index))
+                same = held_by(self.client, self._database, self.name, snapshot_name(here.generation, here.index))
                 if same == here:
                     self._wanted_after = None
                     return "the newest snapshot holds the newest commit already"
@@ -202,19 +199,6 @@ class Snapshots(LeftBehind):
         self._wanted_after = here.index
         self._database.checkpoint()
         return "a snapshot will be written with the next commit, which begins a new index"
-
-    def _ours(self, snapshot: str) -> Position | Literal["unknown"] | None:
-        """The commit that a snapshot of our history holds, which its note may not tell; None if there is none.
-
-        Raises DivergedError if it is of another history.
-        """
-        try:
-            note = self.client.snapshot_note(snapshot)
-            return (note and check_snapshot(self.client, self._database, self.name, snapshot, note)) or "unknown"
-        except CorruptObjectError:
-            return "unknown"
-        except ObjectNotFoundError:
-            return None
 
     def _store_snapshot(self, image: Image, meter: Meter, breaks_off: bool = False) -> int:
         """Write an image; the bytes stored. With `breaks_off` nothing waits for it, and the end of the engine ends it.

@@ -44,9 +44,10 @@ class Plan(Protocol):
 class Written:
     """What the pages of a plan came to.
 
-    `mode` has the permission bits of the source, if they are known, and `problems` what SQLite's check was known to find
-    in it. `base` names the object that held a whole database, `changes` counts those that were applied to it. `remarks` are
-    what a person should know. With `is_unfinished` the replica ends inside a transaction, which was left out.
+    `base` names the object that held a whole database, `changes` counts those that were applied to it. `mode` has the
+    permission bits of the source, if they are known, and `problems` what SQLite's check was known to find in it.
+    `remarks` are what a person should know. With `is_unfinished` the replica ends inside a transaction, which was left
+    out.
     """
 
     position: Position
