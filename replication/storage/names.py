@@ -16,7 +16,6 @@ from replication.position import Position
 GENERATIONS = "generations/"
 _SNAPSHOT = re.compile(r"([0-9a-f]{8})\.snapshot\.lz4")
 _SEGMENT = re.compile(r"([0-9a-f]{8})_([0-9a-f]{8})\.wal\.lz4")
-_SHADOW = re.compile(r"([0-9a-f]{8})\.wal")
 
 Place = tuple[int, int]
 """An index and an offset in it, within one generation."""
@@ -90,9 +89,3 @@ def parse_segment(base: str) -> tuple[int, int] | None:
     """Index and offset in a segment's base name, or None if it is not one."""
     match = _SEGMENT.fullmatch(base)
     return (int(match[1], 16), int(match[2], 16)) if match else None
-
-
-def parse_shadow(base: str) -> int | None:
-    """The index in the base name of a local shadow WAL file, or None if it is not one."""
-    match = _SHADOW.fullmatch(base)
-    return int(match[1], 16) if match else None

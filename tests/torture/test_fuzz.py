@@ -23,6 +23,7 @@ from hypothesis import strategies as st
 
 from replication.config import load_config
 from replication.config.durations import parse_duration
+from replication.database.shadow_wal import parse_shadow
 from replication.errors import ConfigError, CorruptObjectError, ObjectNotFoundError, ReplicationError, UsageError
 from replication.position import Position
 from replication.restore.choose import Source
@@ -36,7 +37,7 @@ from replication.sqlite.wal import WALHeader, frames_in
 from replication.storage import container
 from replication.storage.base import is_object_name
 from replication.storage.memory import MemoryStorage
-from replication.storage.names import SnapshotInfo, parse_segment, parse_shadow, parse_snapshot, segment_name
+from replication.storage.names import SnapshotInfo, parse_segment, parse_snapshot, segment_name
 from replication.storage.notes import read_segment_note, read_snapshot_note
 from replication.storage.replica_client import ReplicaClient
 from replication.storage.url import format_location, parse_replica_url

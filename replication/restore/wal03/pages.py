@@ -39,10 +39,12 @@ def write_pages(
     """Follow a plan. Raises ReplicaGapError if it ends before `need`, and all that reading and proving raise."""
     fetcher = Fetcher(client, output.folder, stop, options.parallelism, meter.count, options.backoff)
     replay = Replay(plan, file)
+    note = plan.snapshot.note
     try:
         meter.begin("snapshot", 0)
         with closing(ahead(fetcher.snapshot(plan.snapshot), SNAPSHOT_PIECES_AHEAD)) as pieces:
-            file.write_snapshot(plan.snapshot, meter.pieces(pieces))
+            noted = (note.pages, note.page_size) if note is not None else None
+            file.write_snapshot(plan.snapshot.info.name, meter.pieces(pieces), noted)
         reached("output: snapshot written")
         prove(plan, file, fetcher)
         meter.begin("wal", 1 + len(plan.witnesses))
@@ -50,7 +52,6 @@ def write_pages(
         replay.finish()
         _check_end(plan, fetcher, replay, need)
         reached("output: written")
-        note = plan.snapshot.note
         return Written(
             position=replay.reached,
             base=plan.snapshot.info.name,
