@@ -21,11 +21,11 @@ from replication.errors import (
 )
 from replication.offline import DatabaseReport, Local, Reach, look, report
 from replication.position import Position
-from replication.restore.listing import describe
+from replication.restore.wal03.listing import describe
 from replication.storage.closing import closing_iterator
 from replication.storage.location import store_of
 from replication.storage.open import open_storage
-from replication.storage.replica_client import ReplicaClient
+from replication.storage.wal03.replica_client import ReplicaClient
 
 THREADS_MAX = 16
 SILENCE_SECONDS_MAX = 10.0

@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 
 from replication.config import Config
 from replication.errors import ReplicationError, UsageError
-from replication.restore.catalog import read_catalog
-from replication.restore.listing import GenerationSummary, summary
-from replication.restore.points import Survey, survey
+from replication.restore.wal03.catalog import read_catalog
+from replication.restore.wal03.listing import GenerationSummary, summary
+from replication.restore.wal03.points import Survey, survey
 from tui.replicas import sources_of
 
 READ_SECONDS = 60.0

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from replication.position import Position
-from replication.restore.points import Commits, Stop, Survey, points_of
-from replication.storage.names import SegmentInfo
+from replication.restore.wal03.points import Commits, Stop, Survey, points_of
+from replication.storage.wal03.names import SegmentInfo
 
 NEAR_STOPS = 2
 """How far around the cursor segments are read ahead."""

@@ -15,14 +15,14 @@ from datetime import datetime
 from replication.config import Config
 from replication.errors import CorruptObjectError, NoBackupError, ObjectNotFoundError, RestoreError, StorageError
 from replication.position import Position
-from replication.restore.catalog import Catalog
-from replication.restore.choose import Source, choose_among, in_order, read_all
-from replication.restore.offers import Answer, Refusal
-from replication.restore.plan import Plan, make_plan
-from replication.restore.points import Commits, Extent, Survey, read_commits, read_header, survey
 from replication.restore.target import AtPosition, Latest
+from replication.restore.wal03.catalog import Catalog
+from replication.restore.wal03.choose import Source, choose_among, in_order, read_all
+from replication.restore.wal03.offers import Answer, Refusal
+from replication.restore.wal03.plan import Plan, make_plan
+from replication.restore.wal03.points import Commits, Extent, Survey, read_commits, read_header, survey
 from replication.sqlite.wal import WALHeader
-from replication.storage.names import SegmentInfo
+from replication.storage.wal03.names import SegmentInfo
 from replication.times import format_time
 from tui.replicas import sources_of
 

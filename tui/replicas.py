@@ -6,9 +6,9 @@ from contextlib import contextmanager
 
 from replication.config import Config
 from replication.errors import UsageError
-from replication.restore.choose import Source
+from replication.restore.wal03.choose import Source
 from replication.storage.open import open_storage
-from replication.storage.replica_client import ReplicaClient
+from replication.storage.wal03.replica_client import ReplicaClient
 
 _logger = logging.getLogger(__name__)
 

@@ -10,8 +10,8 @@ from datetime import UTC, datetime
 
 from rich.text import Text
 
-from replication.restore.plan import Plan
 from replication.restore.verdict import Check
+from replication.restore.wal03.plan import Plan
 from tui.actions import Keys, actions_of, keys_of, shown_key
 from tui.cells import cut_end, cut_start, fit
 from tui.format import day_time, plain, size

@@ -10,8 +10,8 @@ from replication.position import is_generation
 from replication.scrub import quoted
 from replication.storage.location import Location
 from replication.storage.open import open_storage
-from replication.storage.replica_client import ReplicaClient
 from replication.storage.url import is_replica_url, parse_replica_url
+from replication.storage.wal03.replica_client import ReplicaClient
 from tui.console import warn
 
 

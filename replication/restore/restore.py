@@ -22,17 +22,17 @@ from replication.errors import (
 )
 from replication.position import Position
 from replication.restore.apply import DatabaseFile
-from replication.restore.choose import Source
 from replication.restore.meter import Meter
 from replication.restore.meter import Phase as Phase
 from replication.restore.meter import Progress as Progress
-from replication.restore.offers import Refusal
 from replication.restore.options import RestoreOptions as RestoreOptions
 from replication.restore.output import Output, check_free, local_errors
 from replication.restore.retry import check
 from replication.restore.verdict import look_at
 from replication.restore.wal03.attempts import Attempts, instead
 from replication.restore.wal03.attempts import prepare as prepare
+from replication.restore.wal03.choose import Source
+from replication.restore.wal03.offers import Refusal
 from replication.restore.wal03.pages import write_pages
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from replication.storage.codecs import DEFAULT_CODEC
-from replication.storage.names import parse_snapshot
+from replication.storage.wal03.names import parse_snapshot
 from tests import peers
 from tests.cli.program import Replicating, succeeds
 from tests.cli.test_newest_commit import litestream

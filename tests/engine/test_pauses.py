@@ -14,7 +14,7 @@ from replication.engine import making
 from replication.errors import PausedError
 from replication.storage.location import FileLocation, Location
 from replication.storage.memory import MemoryStorage
-from replication.storage.replica_client import ReplicaClient
+from replication.storage.wal03.replica_client import ReplicaClient
 from tests.engine.running import config_of, restored, running, until
 from tests.foreign import ForeignConnection, Shell
 

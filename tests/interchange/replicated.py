@@ -15,9 +15,9 @@ from itertools import count
 from pathlib import Path
 
 from replication.storage.location import FileLocation, S3Location
-from replication.storage.names import SegmentInfo
 from replication.storage.open import open_storage
-from replication.storage.replica_client import ReplicaClient
+from replication.storage.wal03.names import SegmentInfo
+from replication.storage.wal03.replica_client import ReplicaClient
 from tests import peers
 from tests.foreign import ForeignConnection, Shell
 from tests.interchange.program import PROGRAM, Running, wait_until

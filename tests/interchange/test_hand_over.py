@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from replication.storage.location import FileLocation, S3Location
-from replication.storage.names import snapshot_name
+from replication.storage.wal03.names import snapshot_name
 from tests.foreign import ForeignConnection, Shell
 from tests.interchange.program import Running, litestream_tui, restore03, restore05
 from tests.interchange.replicated import OURS, THEIRS, Program, Replicated, sha

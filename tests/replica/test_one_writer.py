@@ -19,7 +19,7 @@ from replication.errors import CorruptObjectError, NoRestorePointError, StorageE
 from replication.replica.disowned import disowned
 from replication.storage import container
 from replication.storage.codecs import DEFAULT_CODEC
-from replication.storage.names import segment_name
+from replication.storage.wal03.names import segment_name
 from replication.storage.writer import Writer
 from tests.replica.bench import Bench
 
@@ -378,7 +378,7 @@ def test_promise_3_retention_goes_by_what_we_have_sent(
 ) -> None:
     """A copy that is further in the same generation, and not met yet, makes nothing old that is our newest."""
     times = SimpleNamespace(time=time.time, monotonic=lambda: original.clock.now.timestamp())
-    monkeypatch.setattr("replication.replica.snapshots.time", times)
+    monkeypatch.setattr("replication.replica.wal03.snapshots.time", times)
     go(original, "c")
     clone = original.clone(running=True)
     benches.append(clone)

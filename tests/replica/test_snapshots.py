@@ -9,7 +9,7 @@ import pytest
 
 from replication.database.image import Image
 from replication.errors import StorageError
-from replication.replica import upload
+from replication.replica.wal03 import upload
 from replication.storage.codecs import DEFAULT_CODEC
 from tests.replica.bench import Bench
 

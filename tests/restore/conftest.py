@@ -2,7 +2,7 @@
 
 import pytest
 
-from replication.restore import fetch
+from replication.restore.wal03 import fetch
 
 
 @pytest.fixture(params=["alone", "together"])

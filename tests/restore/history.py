@@ -23,7 +23,7 @@ from replication.sqlite.checksum import FRAME_HEADER_SIZE, WAL_HEADER_SIZE, chai
 from replication.sqlite.wal import WALHeader, frames_in
 from replication.storage.codecs import DEFAULT_CODEC
 from replication.storage.memory import MemoryStorage
-from replication.storage.names import segment_name, snapshot_name
+from replication.storage.wal03.names import segment_name, snapshot_name
 
 GENERATION = "00112233445566aa"
 BEGAN = datetime(2024, 5, 1, 12, 0, 0, tzinfo=UTC)

@@ -15,15 +15,15 @@ from replication.errors import (
     StorageError,
 )
 from replication.position import Position
-from replication.restore.choose import Source, choose
 from replication.restore.restore import RestoreOptions, restore
 from replication.restore.retry import Backoff
 from replication.restore.target import AtIndex, AtPosition, AtTime, Latest, Target
+from replication.restore.wal03.choose import Source, choose
 from replication.sqlite.wal import WALHeader
 from replication.storage.codecs import DEFAULT_CODEC
 from replication.storage.memory import MemoryStorage
-from replication.storage.names import segment_name, snapshot_name
-from replication.storage.replica_client import ReplicaClient
+from replication.storage.wal03.names import segment_name, snapshot_name
+from replication.storage.wal03.replica_client import ReplicaClient
 from tests.restore.history import BEGAN, GENERATION, History, ReplicaBuilder, note_of, publish, scripts, write_history
 from tests.restore.test_every_commit import sha
 

@@ -16,7 +16,7 @@ from replication.position import Position
 from replication.restore.target import AtIndex, AtPosition, AtTime
 from replication.storage.codecs import DEFAULT_CODEC
 from replication.storage.memory import MemoryStorage
-from replication.storage.names import segments_prefix, snapshot_name
+from replication.storage.wal03.names import segments_prefix, snapshot_name
 from tests.restore.history import (
     GENERATION,
     History,

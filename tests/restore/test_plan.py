@@ -9,8 +9,6 @@ from hypothesis import strategies as st
 
 from replication.errors import CorruptObjectError, NoRestorePointError, ReplicaGapError, UsageError
 from replication.position import Position
-from replication.restore.catalog import Catalog, Snapshot
-from replication.restore.plan import Plan, make_plan
 from replication.restore.retry import Backoff
 from replication.restore.target import (
     AtIndex,
@@ -22,9 +20,11 @@ from replication.restore.target import (
     parse_position,
     parse_time,
 )
-from replication.storage.names import SegmentInfo, SnapshotInfo
+from replication.restore.wal03.catalog import Catalog, Snapshot
+from replication.restore.wal03.plan import Plan, make_plan
 from replication.storage.note_fields import NoteFields
-from replication.storage.notes import SnapshotNote, believed, read_snapshot_note
+from replication.storage.wal03.names import SegmentInfo, SnapshotInfo
+from replication.storage.wal03.notes import SnapshotNote, believed, read_snapshot_note
 from replication.times import format_time, time_from
 from tests.restore.history import BEGAN, GENERATION, note_of
 

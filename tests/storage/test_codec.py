@@ -11,15 +11,15 @@ import pytest
 
 from replication.errors import CorruptObjectError
 from replication.position import Position
-from replication.restore import fetch
-from replication.restore.choose import Source
 from replication.restore.restore import RestoreOptions, restore
+from replication.restore.wal03 import fetch
+from replication.restore.wal03.choose import Source
 from replication.storage.codec import Codec, Plain, content_checksum
 from replication.storage.codecs import DEFAULT_CODEC
 from replication.storage.memory import MemoryStorage
-from replication.storage.names import segment_name, snapshot_name
-from replication.storage.notes import SegmentNote, SnapshotNote
-from replication.storage.replica_client import ReplicaClient
+from replication.storage.wal03.names import segment_name, snapshot_name
+from replication.storage.wal03.notes import SegmentNote, SnapshotNote
+from replication.storage.wal03.replica_client import ReplicaClient
 from tests.restore.history import GENERATION, publish, write_history
 
 KEY = bytes(byte ^ 0xA5 for byte in range(256))

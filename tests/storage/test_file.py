@@ -14,7 +14,7 @@ from replication.errors import StorageError
 from replication.storage.file import FilePermissions, FileStorage
 from replication.storage.location import FileLocation
 from replication.storage.open import open_storage
-from replication.storage.replica_client import ReplicaClient
+from replication.storage.wal03.replica_client import ReplicaClient
 from tests.peers import die_with_parent
 
 NAME = "generations/0123456789abcdef/wal/00000000_00000000.wal.lz4"

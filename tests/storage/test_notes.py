@@ -8,16 +8,16 @@ from replication.position import Position
 from replication.storage.codecs import DEFAULT_CODEC
 from replication.storage.container import NOTE_SIZE_MAX, encode_note
 from replication.storage.memory import MemoryStorage
-from replication.storage.names import segment_name, snapshot_name
-from replication.storage.notes import (
+from replication.storage.wal03.names import segment_name, snapshot_name
+from replication.storage.wal03.notes import (
     SegmentNote,
     SnapshotNote,
     Unbelieved,
     read_segment_note,
     read_snapshot_note,
 )
-from replication.storage.numbers import Number
-from replication.storage.replica_client import ReplicaClient
+from replication.storage.wal03.numbers import Number
+from replication.storage.wal03.replica_client import ReplicaClient
 from replication.storage.writer import Writer
 
 GENERATION, OTHER = "00112233445566aa", "ffeeddccbbaa9988"

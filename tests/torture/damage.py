@@ -12,7 +12,7 @@ from random import Random
 from replication.errors import CorruptObjectError
 from replication.position import Position
 from replication.storage.codecs import DEFAULT_CODEC
-from replication.storage.names import segment_name, snapshot_name
+from replication.storage.wal03.names import segment_name, snapshot_name
 from tests.torture.known import Objects, Stored
 
 BOMB_BYTES = 24 << 20

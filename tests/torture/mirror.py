@@ -12,7 +12,7 @@ from replication.position import Position
 from replication.sqlite.checksum import FRAME_HEADER_SIZE, WAL_HEADER_SIZE, Sums
 from replication.sqlite.wal import WALHeader, frames_in
 from replication.storage.codecs import DEFAULT_CODEC
-from replication.storage.names import parse_segment
+from replication.storage.wal03.names import parse_segment
 from tests.restore.reference import commits_of
 from tests.torture.oracle import Oracle
 from tests.torture.place import Arrived, Store

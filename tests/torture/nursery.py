@@ -102,10 +102,10 @@ class Nursery:
 def _tell_acknowledged(path: str) -> None:
     """Write to `path` the position up to which the replica has everything, each time the store has said so."""
     from replication.position import Position
-    from replication.replica.recovery import Recovered
-    from replication.replica.replica import Replica
-    from replication.storage.notes import SegmentNote, SnapshotNote
-    from replication.storage.replica_client import ReplicaClient
+    from replication.replica.wal03.recovery import Recovered
+    from replication.replica.wal03.replica import Replica
+    from replication.storage.wal03.notes import SegmentNote, SnapshotNote
+    from replication.storage.wal03.replica_client import ReplicaClient
 
     descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
     write_segment, write_snapshot = ReplicaClient.write_segment, ReplicaClient.write_snapshot

@@ -17,13 +17,13 @@ from replication.database.checkpoint import CheckpointPolicy
 from replication.database.database import Database
 from replication.errors import AccessDeniedError, ReplicationError, StorageError
 from replication.position import Position
-from replication.replica.replica import Replica
-from replication.restore.choose import Source
+from replication.replica.wal03.replica import Replica
 from replication.restore.restore import RestoreOptions, restore
+from replication.restore.wal03.choose import Source
 from replication.storage.codecs import DEFAULT_CODEC
 from replication.storage.memory import MemoryStorage
-from replication.storage.names import parse_segment, parse_snapshot
-from replication.storage.replica_client import ReplicaClient
+from replication.storage.wal03.names import parse_segment, parse_snapshot
+from replication.storage.wal03.replica_client import ReplicaClient
 from tests.foreign import ForeignConnection, Shell
 from tests.restore.reference import Place, commits_of, states, unpack
 
@@ -135,8 +135,8 @@ class World:
                 return cls.fromtimestamp(clock(), tz)
 
         return {
-            "replication.replica.snapshots.time": SimpleNamespace(time=clock, monotonic=clock),
-            "replication.replica.snapshots.datetime": Skewed,
+            "replication.replica.wal03.snapshots.time": SimpleNamespace(time=clock, monotonic=clock),
+            "replication.replica.wal03.snapshots.datetime": Skewed,
             "replication.database.origin.datetime": Skewed,
         }
 

@@ -26,21 +26,21 @@ from replication.config.durations import parse_duration
 from replication.database.shadow_wal import parse_shadow
 from replication.errors import ConfigError, CorruptObjectError, ObjectNotFoundError, ReplicationError, UsageError
 from replication.position import Position
-from replication.restore.choose import Source
-from replication.restore.listing import describe
-from replication.restore.points import read_commits
 from replication.restore.restore import RestoreOptions, restore
 from replication.restore.retry import Backoff
 from replication.restore.target import parse_index, parse_position, parse_time
+from replication.restore.wal03.choose import Source
+from replication.restore.wal03.listing import describe
+from replication.restore.wal03.points import read_commits
 from replication.sqlite.checksum import WAL_HEADER_SIZE
 from replication.sqlite.wal import WALHeader, frames_in
 from replication.storage import container
 from replication.storage.base import is_object_name
 from replication.storage.memory import MemoryStorage
-from replication.storage.names import SnapshotInfo, parse_segment, parse_snapshot, segment_name
-from replication.storage.notes import read_segment_note, read_snapshot_note
-from replication.storage.replica_client import ReplicaClient
 from replication.storage.url import format_location, parse_replica_url
+from replication.storage.wal03.names import SnapshotInfo, parse_segment, parse_snapshot, segment_name
+from replication.storage.wal03.notes import read_segment_note, read_snapshot_note
+from replication.storage.wal03.replica_client import ReplicaClient
 from tests.restore.history import BEGAN, GENERATION, History, ReplicaBuilder, note_of, publish, write_history
 from tests.torture.conftest import Torture
 from tests.torture.mutations import chunked, resummed, spoilt

@@ -8,7 +8,7 @@ import pytest
 from replication import steps
 from replication.engine import worker as worker_module
 from replication.replica import runner as runner_module
-from replication.storage.replica_client import ReplicaClient
+from replication.storage.wal03.replica_client import ReplicaClient
 from tests.engine.by_hand import World
 from tests.engine.running import restored
 from tests.engine.test_lifecycle_orders import HANGING, OPERATIONS

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from replication.position import Position
-from replication.replica.keeping import Keeping
+from replication.replica.wal03.keeping import Keeping
 from replication.storage.codecs import DEFAULT_CODEC
 from replication.storage.memory import MemoryStorage
-from replication.storage.names import segment_name, snapshot_name
-from replication.storage.notes import SnapshotNote
-from replication.storage.replica_client import ReplicaClient
+from replication.storage.wal03.names import segment_name, snapshot_name
+from replication.storage.wal03.notes import SnapshotNote
+from replication.storage.wal03.replica_client import ReplicaClient
 
 BEGAN = datetime(2024, 5, 1, tzinfo=UTC)
 FRAME_BYTES, HEADER_BYTES, PAGE_BYTES = 536, 32, 512

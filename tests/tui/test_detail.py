@@ -10,13 +10,13 @@ from hypothesis import strategies as st
 
 from replication.config import Config, DatabaseConfig, ReplicaConfig
 from replication.position import Position
-from replication.restore.points import Stop, Survey
+from replication.restore.wal03.points import Stop, Survey
 from replication.status import Verification
 from replication.storage.file import FilePermissions, FileStorage
 from replication.storage.location import FileLocation
-from replication.storage.names import snapshot_name
 from replication.storage.note_fields import NoteFields
-from replication.storage.replica_client import ReplicaClient
+from replication.storage.wal03.names import snapshot_name
+from replication.storage.wal03.replica_client import ReplicaClient
 from tests.tui import fake, picture
 from tests.tui.driving import LARGE, Drive, app_of, drive
 from tui.generations import Listing, ends_of_runs

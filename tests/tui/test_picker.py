@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from replication.position import Position
-from replication.restore.catalog import Catalog, Snapshot
-from replication.restore.points import Commits, Extent, Survey, survey
-from replication.storage.names import SegmentInfo, SnapshotInfo
-from replication.storage.notes import SnapshotNote
+from replication.restore.wal03.catalog import Catalog, Snapshot
+from replication.restore.wal03.points import Commits, Extent, Survey, survey
+from replication.storage.wal03.names import SegmentInfo, SnapshotInfo
+from replication.storage.wal03.notes import SnapshotNote
 from tui.picker import Picker, asked_words, opened
 from tui.timeline import ASCII, ZOOM_SECONDS, axis, fitting, row, runs, showing, zoomed
 

@@ -5,7 +5,7 @@ Its promise: every line fits its width, and nothing from outside is taken for ma
 
 from rich.text import Text
 
-from replication.restore.listing import GenerationSummary
+from replication.restore.wal03.listing import GenerationSummary
 from replication.status import DatabaseStatus, ReplicaStatus
 from tui.blocks import error_lines, happened, state_text, upload_words, verified_text
 from tui.cells import cut_end, cut_start, fit

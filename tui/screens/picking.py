@@ -7,8 +7,8 @@ picker. How it looks is left to the screen, which is told by `draw` that somethi
 from textual import events
 
 from replication.position import Position
-from replication.restore.plan import Plan
-from replication.storage.names import SegmentInfo
+from replication.restore.wal03.plan import Plan
+from replication.storage.wal03.names import SegmentInfo
 from tui.picker import Picker, opened
 from tui.reader import Learned, Listed, Reader
 from tui.restore_lines import LABEL_CELLS

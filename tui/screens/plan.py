@@ -3,8 +3,8 @@
 from rich.text import Text
 from textual.app import ComposeResult
 
-from replication.restore.plan import Plan
-from replication.storage.names import generation_prefix
+from replication.restore.wal03.plan import Plan
+from replication.storage.wal03.names import generation_prefix
 from tui.blocks import rule
 from tui.cells import cut_end
 from tui.format import plain

@@ -13,10 +13,10 @@ from textual.widgets import Input
 
 from replication.config.location import output_path
 from replication.errors import UsageError
-from replication.restore.plan import Plan
 from replication.restore.restore import RestoreOptions
 from replication.restore.target import AtPosition
 from replication.restore.verdict import Check
+from replication.restore.wal03.plan import Plan
 from replication.sqlite.later import Look as DatabaseLook
 from replication.sqlite.later import look as look_at
 from tui.blocks import error_lines, rule

@@ -9,10 +9,10 @@ from rich.text import Text
 from textual.app import ComposeResult
 
 from replication.errors import PausedError, RestoreCancelledError
-from replication.restore.choose import Source
 from replication.restore.picked import restore_picked
 from replication.restore.replace import restore_over
 from replication.restore.restore import Progress, RestoreOptions, RestoreResult
+from replication.restore.wal03.choose import Source
 from replication.sqlite.later import Look as DatabaseLook
 from tui.blocks import rule
 from tui.look import Look

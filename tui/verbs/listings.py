@@ -12,8 +12,8 @@ from pathlib import Path
 
 from replication.config import DatabaseConfig
 from replication.errors import CorruptObjectError, StorageError
-from replication.storage.names import SegmentInfo, SnapshotInfo
-from replication.storage.notes import SnapshotNote
+from replication.storage.wal03.names import SegmentInfo, SnapshotInfo
+from replication.storage.wal03.notes import SnapshotNote
 from tui.console import complain, say
 from tui.format import go_duration, plain, rfc3339, table
 from tui.sources import NamedReplica, config_of, generation_of, resolve

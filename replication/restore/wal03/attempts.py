@@ -17,12 +17,12 @@ from replication.errors import (
     UnprovenSnapshotError,
 )
 from replication.position import Position
-from replication.restore.catalog import Snapshot, read_catalog
-from replication.restore.choose import Source, choose, refused
-from replication.restore.offers import Answer, Offer, Refusal
 from replication.restore.options import RestoreOptions
-from replication.restore.plan import OTHER_GENERATION, Plan, make_plan, may_be_newer
 from replication.restore.target import AtPosition, Target
+from replication.restore.wal03.catalog import Snapshot, read_catalog
+from replication.restore.wal03.choose import Source, choose, refused
+from replication.restore.wal03.offers import Answer, Offer, Refusal
+from replication.restore.wal03.plan import OTHER_GENERATION, Plan, make_plan, may_be_newer
 
 USELESS_SNAPSHOTS_MAX = 100
 """How many damaged snapshots a restore goes back past."""

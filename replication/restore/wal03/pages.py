@@ -11,16 +11,16 @@ from replication.errors import CorruptObjectError, ReplicaGapError
 from replication.position import Position
 from replication.restore.ahead import ahead
 from replication.restore.apply import DatabaseFile
-from replication.restore.fetch import Fetcher
 from replication.restore.layout import Written
 from replication.restore.meter import Meter
 from replication.restore.options import RestoreOptions
 from replication.restore.output import Output
-from replication.restore.plan import Plan, last_point_words
-from replication.restore.replay import Replay
-from replication.restore.witness import prove
+from replication.restore.wal03.fetch import Fetcher
+from replication.restore.wal03.plan import Plan, last_point_words
+from replication.restore.wal03.replay import Replay
+from replication.restore.wal03.witness import prove
 from replication.steps import reached
-from replication.storage.replica_client import ReplicaClient
+from replication.storage.wal03.replica_client import ReplicaClient
 
 SNAPSHOT_PIECES_AHEAD = 8
 """Pieces of a snapshot, of at most 1 MiB each, that are decompressed while others are written."""

@@ -8,7 +8,7 @@ not written since before our generation began looks like what an earlier life of
 from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 
-from replication.replica.holdings import Holdings
+from replication.replica.wal03.holdings import Holdings
 
 _NEVER = datetime.min.replace(tzinfo=UTC)
 

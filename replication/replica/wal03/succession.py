@@ -13,12 +13,12 @@ from collections.abc import Sequence
 
 from replication.errors import CorruptObjectError, ObjectNotFoundError
 from replication.position import Position
-from replication.replica.holdings import Holdings
+from replication.replica.wal03.holdings import Holdings
 from replication.storage.closing import closing_iterator
-from replication.storage.names import Place, SegmentInfo
-from replication.storage.notes import SegmentNote
-from replication.storage.numbers import Number
-from replication.storage.replica_client import ReplicaClient
+from replication.storage.wal03.names import Place, SegmentInfo
+from replication.storage.wal03.notes import SegmentNote
+from replication.storage.wal03.numbers import Number
+from replication.storage.wal03.replica_client import ReplicaClient
 
 READS_MAX = 32
 """Requests of one look."""

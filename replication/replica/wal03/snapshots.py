@@ -24,19 +24,19 @@ from replication.errors import (
 )
 from replication.permissions import mode_beside
 from replication.position import Position
-from replication.replica.anew import LeftBehind
-from replication.replica.compare import DivergedError, held_by
-from replication.replica.lineage import lineage
 from replication.replica.permit import Always, Permit
 from replication.replica.progress import Meter
-from replication.replica.recovery import recover
-from replication.replica.remembered import forget, remember
-from replication.replica.upload import local_files
+from replication.replica.wal03.anew import LeftBehind
+from replication.replica.wal03.compare import DivergedError, held_by
+from replication.replica.wal03.lineage import lineage
+from replication.replica.wal03.recovery import recover
+from replication.replica.wal03.remembered import forget, remember
+from replication.replica.wal03.upload import local_files
 from replication.steps import reached
-from replication.storage.names import generation_prefix, snapshot_name
-from replication.storage.notes import SnapshotNote
-from replication.storage.numbers import Number
-from replication.storage.replica_client import ReplicaClient
+from replication.storage.wal03.names import generation_prefix, snapshot_name
+from replication.storage.wal03.notes import SnapshotNote
+from replication.storage.wal03.numbers import Number
+from replication.storage.wal03.replica_client import ReplicaClient
 
 FIRST_BYTES_MAX = 1 << 20
 """A first snapshot up to this size is written by whoever sends segments: it takes no longer than one of them may."""

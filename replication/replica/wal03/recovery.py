@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from replication.database.database import Database
 from replication.errors import CorruptObjectError, DatabaseError, ObjectNotFoundError, StorageError
 from replication.position import Position
-from replication.replica.compare import DivergedError, Told, check_snapshot, compare, diverged
-from replication.replica.remembered import remembered
-from replication.storage.names import SegmentInfo, SnapshotInfo, segment_name, snapshot_name
-from replication.storage.notes import SegmentNote
-from replication.storage.numbers import Number
-from replication.storage.replica_client import ReplicaClient
+from replication.replica.wal03.compare import DivergedError, Told, check_snapshot, compare, diverged
+from replication.replica.wal03.remembered import remembered
+from replication.storage.wal03.names import SegmentInfo, SnapshotInfo, segment_name, snapshot_name
+from replication.storage.wal03.notes import SegmentNote
+from replication.storage.wal03.numbers import Number
+from replication.storage.wal03.replica_client import ReplicaClient
 
 PROBED_INDEXES = 2
 """Where nothing is listed of a generation, so many indexes are looked for by name, the oldest that are here."""

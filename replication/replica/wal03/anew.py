@@ -19,14 +19,14 @@ from dataclasses import replace
 from replication.database.database import Database, Emit
 from replication.errors import CorruptObjectError, ObjectExistsError, ObjectNotFoundError
 from replication.position import Position
-from replication.replica.compare import DivergedError, diverged
-from replication.replica.left import Left, Mark, kept_left, left_behind
 from replication.replica.permit import Permit
-from replication.replica.sender import Sender
+from replication.replica.wal03.compare import DivergedError, diverged
+from replication.replica.wal03.left import Left, Mark, kept_left, left_behind
+from replication.replica.wal03.sender import Sender
 from replication.sqlite.format import FRAME_HEADER_SIZE
 from replication.storage.closing import closing_iterator
-from replication.storage.names import segment_name, snapshot_name
-from replication.storage.replica_client import ReplicaClient
+from replication.storage.wal03.names import segment_name, snapshot_name
+from replication.storage.wal03.replica_client import ReplicaClient
 
 NOTED_SECONDS_MIN = 10.0
 """Where a replica stands is written down no more often than this."""

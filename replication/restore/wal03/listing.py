@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from replication.position import Position
-from replication.restore.catalog import Catalog, read_catalog
-from replication.restore.points import read_commits
+from replication.restore.wal03.catalog import Catalog, read_catalog
+from replication.restore.wal03.points import read_commits
 from replication.sqlite.wal import WALHeader
-from replication.storage.names import SegmentInfo
-from replication.storage.replica_client import ReplicaClient
+from replication.storage.wal03.names import SegmentInfo
+from replication.storage.wal03.replica_client import ReplicaClient
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,13 +15,13 @@ import numpy as np
 
 from replication.errors import CorruptObjectError
 from replication.position import Position
-from replication.restore.catalog import Catalog, Snapshot
-from replication.restore.plan import WRITTEN_AFTER_MIN, proven_later
+from replication.restore.wal03.catalog import Catalog, Snapshot
+from replication.restore.wal03.plan import WRITTEN_AFTER_MIN, proven_later
 from replication.sqlite.format import WAL_HEADER_SIZE
 from replication.sqlite.wal import WALHeader
 from replication.storage.closing import closing_iterator
-from replication.storage.names import SegmentInfo, segment_name
-from replication.storage.replica_client import ReplicaClient
+from replication.storage.wal03.names import SegmentInfo, segment_name
+from replication.storage.wal03.replica_client import ReplicaClient
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,15 +19,15 @@ from replication.errors import (
     StorageError,
 )
 from replication.position import Position
-from replication.restore.catalog import Catalog
-from replication.restore.plan import Plan, make_plan
-from replication.restore.points import read_commits
 from replication.restore.retry import Backoff, retrying
 from replication.restore.target import AtIndex, AtPosition, AtTime, Target
+from replication.restore.wal03.catalog import Catalog
+from replication.restore.wal03.plan import Plan, make_plan
+from replication.restore.wal03.points import read_commits
 from replication.sqlite.format import WAL_HEADER_SIZE
 from replication.storage.closing import closing_iterator
-from replication.storage.names import SegmentInfo, parse_snapshot
-from replication.storage.replica_client import ReplicaClient
+from replication.storage.wal03.names import SegmentInfo, parse_snapshot
+from replication.storage.wal03.replica_client import ReplicaClient
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,9 +15,9 @@ from replication.database.database import Database
 from replication.errors import CorruptObjectError, ObjectNotFoundError, StorageError
 from replication.position import Position
 from replication.storage.closing import closing_iterator
-from replication.storage.names import segment_name
-from replication.storage.notes import SegmentNote, SnapshotNote
-from replication.storage.replica_client import ReplicaClient
+from replication.storage.wal03.names import segment_name
+from replication.storage.wal03.notes import SegmentNote, SnapshotNote
+from replication.storage.wal03.replica_client import ReplicaClient
 from replication.storage.writer import Writer
 
 Told = Callable[[SegmentNote | None], None]

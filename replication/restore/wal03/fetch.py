@@ -19,15 +19,15 @@ from typing import IO, TypeVar, cast
 
 from replication.errors import CorruptObjectError, ReplicationError, StorageError
 from replication.position import OFFSET_LIMIT_BYTES
-from replication.restore.catalog import Snapshot
 from replication.restore.retry import Backoff, check, passes, pause, retrying
-from replication.restore.run import Run
+from replication.restore.wal03.catalog import Snapshot
+from replication.restore.wal03.run import Run
 from replication.storage.closing import closing_iterator
 from replication.storage.codec import WHOLE_BYTES_MAX, Opener
-from replication.storage.names import SegmentInfo
 from replication.storage.note_fields import NoteFields
-from replication.storage.notes import SegmentNote, believed, read_segment_note, read_snapshot_note
-from replication.storage.replica_client import ReplicaClient
+from replication.storage.wal03.names import SegmentInfo
+from replication.storage.wal03.notes import SegmentNote, believed, read_segment_note, read_snapshot_note
+from replication.storage.wal03.replica_client import ReplicaClient
 
 PART_BYTES = 4 << 20
 """A snapshot larger than this is fetched in parts of this size, several at a time."""

@@ -12,7 +12,7 @@ from typing import Any
 
 from replication.database.local_folder import REMEMBERED_NAME, LocalFolder
 from replication.position import Position
-from replication.storage.names import SnapshotInfo, snapshot_name
+from replication.storage.wal03.names import SnapshotInfo, snapshot_name
 
 _writing = threading.Lock()
 """The replicas of one database share a file."""

@@ -10,9 +10,9 @@ from datetime import datetime
 
 from replication.errors import CorruptObjectError, ObjectNotFoundError
 from replication.position import OFFSET_LIMIT_BYTES, Position
-from replication.storage.names import Place, SegmentInfo, SnapshotInfo
-from replication.storage.notes import SnapshotNote
-from replication.storage.replica_client import ReplicaClient
+from replication.storage.wal03.names import Place, SegmentInfo, SnapshotInfo
+from replication.storage.wal03.notes import SnapshotNote
+from replication.storage.wal03.replica_client import ReplicaClient
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,8 @@ import secrets
 from dataclasses import dataclass, replace
 
 from replication.position import OFFSET_LIMIT_BYTES
-from replication.storage.names import Place
 from replication.storage.note_fields import NoteFields
+from replication.storage.wal03.names import Place
 
 _NTH_LIMIT = 1 << 62
 _INDEX_LIMIT = 1 << 32

@@ -15,7 +15,8 @@ from replication.storage.base import ObjectInfo, Storage, is_object_name
 from replication.storage.closing import closing_iterator
 from replication.storage.codec import Codec, Opened
 from replication.storage.codecs import DEFAULT_CODEC
-from replication.storage.names import (
+from replication.storage.note_fields import NoteFields
+from replication.storage.wal03.names import (
     GENERATIONS,
     SegmentInfo,
     SnapshotInfo,
@@ -27,8 +28,7 @@ from replication.storage.names import (
     snapshot_name,
     snapshots_prefix,
 )
-from replication.storage.note_fields import NoteFields
-from replication.storage.notes import (
+from replication.storage.wal03.notes import (
     SegmentNote,
     SnapshotNote,
     Unbelieved,

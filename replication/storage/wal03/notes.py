@@ -15,9 +15,9 @@ from typing import TypeVar
 from replication.errors import CorruptObjectError
 from replication.position import OFFSET_LIMIT_BYTES, Position
 from replication.sqlite.format import PAGE_SIZES, WAL_HEADER_SIZE, align
-from replication.storage.names import snapshot_name
 from replication.storage.note_fields import NoteFields
-from replication.storage.numbers import Number
+from replication.storage.wal03.names import snapshot_name
+from replication.storage.wal03.numbers import Number
 from replication.storage.writer import Writer
 from replication.times import time_from
 

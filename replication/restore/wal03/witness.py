@@ -21,12 +21,12 @@ from numpy.typing import NDArray
 
 from replication.errors import CorruptObjectError, UnprovenSnapshotError
 from replication.restore.apply import DatabaseFile
-from replication.restore.fetch import Fetcher
-from replication.restore.plan import Plan
-from replication.restore.run import Run
+from replication.restore.wal03.fetch import Fetcher
+from replication.restore.wal03.plan import Plan
+from replication.restore.wal03.run import Run
 from replication.sqlite.checksum import FRAME_HEADER_SIZE, WAL_HEADER_SIZE, Sums
 from replication.sqlite.wal import Frames, WALHeader, frames_in
-from replication.storage.notes import PAGES_MAX
+from replication.storage.wal03.notes import PAGES_MAX
 
 SAMPLE_PAGES_MAX = 64
 """Pages of the first transaction after the target that are compared."""

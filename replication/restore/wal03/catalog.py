@@ -10,9 +10,9 @@ from functools import partial
 
 from replication.errors import CorruptObjectError, ObjectNotFoundError
 from replication.position import Position
-from replication.storage.names import SegmentInfo, SnapshotInfo
-from replication.storage.notes import SnapshotNote
-from replication.storage.replica_client import ReplicaClient
+from replication.storage.wal03.names import SegmentInfo, SnapshotInfo
+from replication.storage.wal03.notes import SnapshotNote
+from replication.storage.wal03.replica_client import ReplicaClient
 
 NOTE_READS_MAX = 8
 """Notes read from the store at the same time."""

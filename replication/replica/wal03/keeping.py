@@ -12,15 +12,15 @@ from datetime import UTC, datetime
 from replication.database.database import Emit
 from replication.errors import CorruptObjectError, NotListedError, ObjectNotFoundError
 from replication.position import Position
-from replication.replica.compare import diverged
 from replication.replica.destination import Standing
-from replication.replica.holdings import Holdings, HoldingsReader
-from replication.replica.proof import Expected, Proof, prove
-from replication.replica.retention import expired, lost_of_window, snapshot_needed
 from replication.replica.store_clock import StoreClock
-from replication.replica.succession import Succession
+from replication.replica.wal03.compare import diverged
+from replication.replica.wal03.holdings import Holdings, HoldingsReader
+from replication.replica.wal03.proof import Expected, Proof, prove
+from replication.replica.wal03.retention import expired, lost_of_window, snapshot_needed
+from replication.replica.wal03.succession import Succession
 from replication.steps import reached
-from replication.storage.replica_client import ReplicaClient
+from replication.storage.wal03.replica_client import ReplicaClient
 
 PROBES_MAX = 16
 """So many objects that a listing lacks are looked for by name."""

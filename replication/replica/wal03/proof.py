@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from replication.position import Position
-from replication.replica.holdings import Holdings
-from replication.storage.names import Place, segment_name, snapshot_name
+from replication.replica.wal03.holdings import Holdings
+from replication.storage.wal03.names import Place, segment_name, snapshot_name
 
 
 class Expected:

@@ -18,8 +18,8 @@ from datetime import UTC, datetime
 from replication.database.origin import EARLIER_MAX, Origin
 from replication.errors import CorruptObjectError, ObjectNotFoundError
 from replication.position import Position
-from replication.storage.names import SnapshotInfo
-from replication.storage.replica_client import ReplicaClient
+from replication.storage.wal03.names import SnapshotInfo
+from replication.storage.wal03.replica_client import ReplicaClient
 
 LEFT_MAX = 8
 """Generations of which a note says where they were left."""

@@ -10,10 +10,10 @@ from datetime import UTC, datetime, timedelta
 from replication.database.database import Database, Emit
 from replication.database.origin import Origin
 from replication.position import Position
-from replication.replica.compare import DivergedError
 from replication.replica.disowned import disown, disowned
-from replication.replica.holdings import Holdings
-from replication.replica.neighbours import Neighbours, alive_since
+from replication.replica.wal03.compare import DivergedError
+from replication.replica.wal03.holdings import Holdings
+from replication.replica.wal03.neighbours import Neighbours, alive_since
 from replication.storage.writer import Writer, writer_words
 
 OTHERS_SHOWN_MAX = 5

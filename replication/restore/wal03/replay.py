@@ -14,13 +14,13 @@ import numpy as np
 from replication.errors import CorruptObjectError, NoRestorePointError, ReplicaGapError
 from replication.position import Position
 from replication.restore.apply import DatabaseFile
-from replication.restore.plan import Plan, gap_words
-from replication.restore.run import Run
-from replication.restore.signs import check_mark, mark_of
+from replication.restore.wal03.plan import Plan, gap_words
+from replication.restore.wal03.run import Run
+from replication.restore.wal03.signs import check_mark, mark_of
 from replication.sqlite.checksum import WAL_HEADER_SIZE, Sums
 from replication.sqlite.wal import Frames, WALHeader, frames_in, salt_steps
-from replication.storage.names import SegmentInfo
-from replication.storage.notes import SegmentNote
+from replication.storage.wal03.names import SegmentInfo
+from replication.storage.wal03.notes import SegmentNote
 
 BLOCK_BYTES = 8 << 20
 """About how many bytes of frames are verified and written at a time."""

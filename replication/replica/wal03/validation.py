@@ -14,12 +14,12 @@ from replication.database.database import Database
 from replication.database.local_folder import VALIDATION_PREFIX
 from replication.errors import NoRoomError
 from replication.position import Position
-from replication.restore.choose import Source
 from replication.restore.restore import RestoreOptions, restore
 from replication.restore.scratch import scratch
 from replication.restore.target import AtIndex, AtPosition, Target
+from replication.restore.wal03.choose import Source
 from replication.sqlite.content import digest
-from replication.storage.replica_client import ReplicaClient
+from replication.storage.wal03.replica_client import ReplicaClient
 
 ELSEWHERE = ", or name a folder on another disk in TMPDIR; the replica was not looked at."
 _WHAT = "A verification"

@@ -11,20 +11,20 @@ from dataclasses import replace
 from replication.database.database import Database, Emit
 from replication.errors import CorruptObjectError, ObjectExistsError, PausedError
 from replication.position import Position
-from replication.replica.compare import DivergedError, compare, diverged
-from replication.replica.keeping import Keeping
-from replication.replica.left import Left
-from replication.replica.others import Others
 from replication.replica.permit import Permit
 from replication.replica.progress import Meter
-from replication.replica.proof import Expected
-from replication.replica.recovery import Recovered, recover
-from replication.replica.upload import cut, read_range
+from replication.replica.wal03.compare import DivergedError, compare, diverged
+from replication.replica.wal03.keeping import Keeping
+from replication.replica.wal03.left import Left
+from replication.replica.wal03.others import Others
+from replication.replica.wal03.proof import Expected
+from replication.replica.wal03.recovery import Recovered, recover
+from replication.replica.wal03.upload import cut, read_range
 from replication.steps import reached
-from replication.storage.names import segment_name
-from replication.storage.notes import SegmentNote
-from replication.storage.numbers import Number
-from replication.storage.replica_client import ReplicaClient
+from replication.storage.wal03.names import segment_name
+from replication.storage.wal03.notes import SegmentNote
+from replication.storage.wal03.numbers import Number
+from replication.storage.wal03.replica_client import ReplicaClient
 from replication.storage.writer import Writer
 
 

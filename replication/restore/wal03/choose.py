@@ -21,16 +21,16 @@ from replication.errors import (
     ReplicationError,
     StorageError,
 )
-from replication.restore.catalog import Catalog, Snapshot, read_catalog
-from replication.restore.offers import Answer, Offer, Refusal, answer_of, behind, listed_end, ranked, rival
-from replication.restore.offers import Source as Source
-from replication.restore.order import Candidate, Content, Span, heads, newest_generation
-from replication.restore.points import read_header
 from replication.restore.retry import Backoff, retrying
 from replication.restore.target import AtPosition, AtTime, Target
+from replication.restore.wal03.catalog import Catalog, Snapshot, read_catalog
+from replication.restore.wal03.offers import Answer, Offer, Refusal, answer_of, behind, listed_end, ranked, rival
+from replication.restore.wal03.offers import Source as Source
+from replication.restore.wal03.order import Candidate, Content, Span, heads, newest_generation
+from replication.restore.wal03.points import read_header
 from replication.sqlite.wal import WALHeader
-from replication.storage.names import SegmentInfo, snapshot_name
-from replication.storage.replica_client import ReplicaClient
+from replication.storage.wal03.names import SegmentInfo, snapshot_name
+from replication.storage.wal03.replica_client import ReplicaClient
 from replication.times import format_time
 
 LIST_BACKOFF = Backoff(tries_max=3)

@@ -15,10 +15,10 @@ from typing import Literal
 
 from replication.errors import CorruptObjectError, NoRestorePointError, ReplicaGapError, UnprovenSnapshotError
 from replication.position import Position
-from replication.restore.catalog import Catalog, Snapshot
 from replication.restore.target import AtIndex, AtPosition, AtTime, Latest, Target
+from replication.restore.wal03.catalog import Catalog, Snapshot
 from replication.sqlite.format import WAL_HEADER_SIZE
-from replication.storage.names import SegmentInfo, SnapshotInfo, segment_name
+from replication.storage.wal03.names import SegmentInfo, SnapshotInfo, segment_name
 from replication.times import format_time
 
 Proof = Literal["", "inside", "last", "same", "start"]

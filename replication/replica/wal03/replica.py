@@ -27,16 +27,16 @@ from replication.errors import (
     StorageError,
 )
 from replication.position import Position
-from replication.replica.compare import DivergedError
 from replication.replica.destination import Standing
-from replication.replica.holdings import Holdings
 from replication.replica.permit import Permit
 from replication.replica.progress import Progress, together
-from replication.replica.snapshots import MENDED, Snapshots
-from replication.replica.upload import local_files
-from replication.replica.validation import restored_digest, source_digest
+from replication.replica.wal03.compare import DivergedError
+from replication.replica.wal03.holdings import Holdings
+from replication.replica.wal03.snapshots import MENDED, Snapshots
+from replication.replica.wal03.upload import local_files
+from replication.replica.wal03.validation import restored_digest, source_digest
 from replication.status import Upload, Verification
-from replication.storage.replica_client import ReplicaClient
+from replication.storage.wal03.replica_client import ReplicaClient
 
 
 class Replica(Snapshots):

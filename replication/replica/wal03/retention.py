@@ -18,8 +18,8 @@ from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
 from replication.position import OFFSET_LIMIT_BYTES, Position
-from replication.replica.holdings import Holdings
-from replication.storage.names import Place
+from replication.replica.wal03.holdings import Holdings
+from replication.storage.wal03.names import Place
 
 WHOLE_SECONDS = timedelta(seconds=1)
 """Where all times of a store are in whole seconds, the window begins so much earlier."""

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import IO
 
 from replication.errors import ReplicationError
-from replication.storage.names import SegmentInfo
-from replication.storage.notes import SegmentNote
+from replication.storage.wal03.names import SegmentInfo
+from replication.storage.wal03.notes import SegmentNote
 
 
 @dataclass(frozen=True, slots=True)
