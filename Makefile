@@ -16,7 +16,7 @@ TEST_PROCESSES := 2
 
 CODE := replication tui tests docs $(if $(wildcard benchmarks/*.py),benchmarks)
 
-.PHONY: help install check quick test torture soak audit peers bench growth demo screenshots clean
+.PHONY: help install check quick test torture soak audit peers bench growth demo screenshots reference wheel clean
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 
@@ -96,6 +96,20 @@ demo: $(INSTALLED) $(if $(S3),$(PEERS)) ## show it with a database that changes;
 
 screenshots: $(INSTALLED) ## take the pictures in docs/images from the running program; a minute
 	$(BIN)/python docs/screenshots.py
+
+reference: $(INSTALLED) ## write the verbs and flags of docs/reference/commands.md from the program's own parser
+	$(BIN)/python -m docs.commands
+
+# setuptools adds what an earlier build left in build/, hence the clean start.
+wheel: $(INSTALLED) ## build the wheel into dist/, install it in a clean environment, and run it from there
+	rm -rf build/lib build/bdist.* build/wheel dist
+	"$(PYTHON)" -m venv build/wheel
+	build/wheel/bin/python -m pip install --quiet --disable-pip-version-check build twine
+	build/wheel/bin/python -m build --outdir dist
+	build/wheel/bin/twine check --strict dist/*
+	"$(PYTHON)" -m venv --clear build/wheel
+	build/wheel/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt dist/*.whl
+	cd build/wheel && bin/litestream-tui version && bin/litestream-tui demo -no-screen
 
 clean: ## remove everything that the other targets made
 	rm -rf $(VENV) .peers .demo build dist *.egg-info

@@ -1,11 +1,15 @@
 """Rules of the house that the import contracts cannot see."""
 
+import re
 import subprocess
 import sys
 import tomllib
 from pathlib import Path
 
 import pytest
+import yaml
+
+from tui.version import VERSION
 
 ROOT = Path(__file__).parent.parent
 
@@ -52,3 +56,25 @@ def test_every_dependency_is_pinned() -> None:
 def test_the_command_line_loads_no_screen() -> None:
     """Headless commands start without Textual; it is imported when a screen is opened."""
     assert not loaded_by("tui.cli") & {"textual", "rich", "boto3", "sqlite3"}
+
+
+def test_hosted_workflows_run_what_is_run_here_on_every_python() -> None:
+    """The matrix of each is what pyproject.toml says is supported; CI runs .ci/run and nothing beside it."""
+    classifiers = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["classifiers"]
+    supported = [name.rpartition(" ")[2] for name in classifiers if "Python :: 3." in name]
+    for name, job in (("ci", "run"), ("release", "check")):
+        document = yaml.safe_load((ROOT / f".github/workflows/{name}.yml").read_text())
+        assert document["jobs"][job]["strategy"]["matrix"]["python"] == supported
+        if name == "ci":
+            assert [step["run"] for step in document["jobs"][job]["steps"] if "run" in step] == [".ci/run"]
+
+
+def test_the_version_has_its_date_in_the_changelog() -> None:
+    headings = re.findall(r"^## (\S+) - \d{4}-\d{2}-\d{2}$", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert VERSION.removeprefix("v") in headings
+
+
+def test_hooks_run_commands_that_are_here() -> None:
+    hooks = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"][0]["hooks"]
+    assert [hook["entry"].split()[0] for hook in hooks] == ["make", ".venv/bin/pytest"]
+    assert all((ROOT / word).is_file() for hook in hooks for word in hook["entry"].split() if word.startswith("tests/"))

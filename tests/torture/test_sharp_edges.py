@@ -1,6 +1,6 @@
 """Known edges of Litestream 0.3.13 at which data is lost or replication stands still, one test each: not here.
 
-The numbers are those of the table in docs/RELIABILITY.md; edges of the command line, of URLs and of the
+The numbers are those of the table in docs/reports/litestream-edges.md; edges of the command line, of URLs and of the
 configuration are in test_sharp_edges_outside.py.
 """
 

@@ -1,6 +1,6 @@
 """Known edges of Litestream 0.3.13 in restores, URLs, configuration and commands, one test each: not here.
 
-The numbers are those of the table in docs/RELIABILITY.md; the others are in test_sharp_edges.py.
+The numbers are those of the table in docs/reports/litestream-edges.md; the others are in test_sharp_edges.py.
 """
 
 import socket
