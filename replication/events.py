@@ -11,6 +11,9 @@ EVENTS_MAX = 2000
 
 Value = str | int | float
 
+Emit = Callable[..., None]
+"""Called as emit(level, message, **attributes)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Event:

@@ -3,7 +3,9 @@
 Times are seconds since the epoch.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+from replication.sqlite.hold import CheckpointResult
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,3 +21,13 @@ class Health:
     """Checkpoints in a row that other readers or a writer kept from completing."""
     checkpoint_words: str = ""
     """What the last checkpoint did."""
+
+    def after_checkpoint(self, result: CheckpointResult, now: float, blocked: int, put_off: str) -> "Health":
+        """With what a checkpoint did; `put_off` is why, if images were in its way."""
+        words = f"{result.backfilled_frames} of {result.log_frames} frames backfilled"
+        if result.busy:
+            words = f"put off: {put_off or 'a writer or another checkpoint was busy'}"
+        elif not result.complete:
+            words += ", the rest is held by another reader"
+        done = now if result.complete else self.last_checkpoint
+        return replace(self, last_checkpoint=done, checkpoint_blocked=blocked, checkpoint_words=words)

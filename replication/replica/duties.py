@@ -14,8 +14,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from replication.database.database import Emit
 from replication.errors import NotListedError, PausedError, ReplicationError
+from replication.events import Emit
 from replication.replica.backoff import duty_delay
 from replication.replica.destination import Destination
 from replication.status import Verification

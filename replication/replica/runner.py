@@ -9,13 +9,14 @@ import threading
 import time
 from collections.abc import Callable
 
-from replication.database.database import Database, Emit
+from replication.database.database import Database
 from replication.errors import (
     AccessDeniedError,
     BucketNotFoundError,
     LocalFileError,
     StorageError,
 )
+from replication.events import Emit
 from replication.position import Position
 from replication.replica.backoff import RETRY_SECONDS_MIN, delay
 from replication.replica.destination import Destination

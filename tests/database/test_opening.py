@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from replication.database import continuity
-from replication.database import database as database_module
+from replication.database import opening as opening_module
 from replication.database.checkpoint import CheckpointPolicy
 from replication.database.database import Database
 from replication.replica.wal03.replica import Replica
@@ -57,7 +57,7 @@ def test_a_restart_between_the_pin_and_the_first_copy_begins_a_generation(
             app.execute("INSERT INTO t VALUES('restarts the WAL')")
             return decision
 
-        monkeypatch.setattr(database_module, "decide", decide_then_restart)
+        monkeypatch.setattr(opening_module, "decide", decide_then_restart)
         second, told = open_database(shell.path)
         second.sync()
         assert second.position is not None

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from replication.database.database import CANNOT_COPY
+from replication.database.room import CANNOT_COPY
 from replication.errors import LocalFileError
 from replication.space import Disk
 from tests.replica.bench import Bench

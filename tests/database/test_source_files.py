@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
-from replication.database import database as database_module
 from replication.database import follower as follower_module
+from replication.database import opening as opening_module
 from replication.database import source_files as source_files_module
 from replication.database.follower import Follower
 from replication.database.lock import EngineLock
@@ -212,7 +212,7 @@ def test_promise_2_an_application_that_goes_on_with_a_removed_shm_is_named_and_i
 
 def test_commits_that_no_shm_of_ours_counts_are_told_of(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """As where nothing tells of who uses a removed -shm: an application in another container."""
-    monkeypatch.setattr(database_module, "openers_of_removed", lambda path: [])
+    monkeypatch.setattr(opening_module, "openers_of_removed", lambda path: [])
     monkeypatch.setattr(follower_module, "PASSED_BY_SECONDS", 0.0)
     bench.commit(2000)
     Path(f"{bench.path}-shm").unlink()

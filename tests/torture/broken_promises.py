@@ -49,9 +49,9 @@ MUTATIONS = (
     ),
     Mutation(
         "a database is taken over as if somebody had read it meanwhile",
-        "replication/database/database.py",
-        "            handed = reader is not None and reader == self._engine_lock.handed_to\n",
-        "            handed = True\n",
+        "replication/database/custody.py",
+        "        return reader is not None and self.lock is not None and reader == self.lock.handed_to\n",
+        "        return True\n",
         ("tests/cli/test_take_over.py",),
     ),
     Mutation(
@@ -152,9 +152,9 @@ MUTATIONS = (
     ),
     Mutation(
         "a file written in place while the engine is stopped is not noticed",
-        "replication/database/database.py",
-        "            if isinstance(decision, Continue) and not held.files.were_left_alone(\n",
-        "            if False and not held.files.were_left_alone(\n",
+        "replication/database/opening.py",
+        "        if isinstance(decision, Continue) and not held.files.were_left_alone(\n",
+        "        if False and not held.files.were_left_alone(\n",
         ("tests/database/test_source_files.py",),
     ),
     Mutation(
@@ -605,9 +605,9 @@ MUTATIONS = (
     ),
     Mutation(
         "a wal that cannot be copied is held until the disk is full",
-        "replication/database/database.py",
-        "        if isinstance(error, LocalFileError):\n            with suppress(OSError):\n",
-        "        if False:\n            with suppress(OSError):\n",
+        "replication/database/room.py",
+        "    if isinstance(error, LocalFileError):\n        with suppress(OSError):\n",
+        "    if False:\n        with suppress(OSError):\n",
         ("tests/database/test_room.py",),
     ),
     Mutation(
@@ -914,9 +914,9 @@ MUTATIONS = (
     ),
     Mutation(
         "shadow WAL that an image reads is removed",
-        "replication/database/database.py",
-        "                positions += [image.position for image in self._held.images]\n",
-        "                pass\n",
+        "replication/database/upkeep.py",
+        "            positions += [image.position for image in held.images]\n",
+        "            pass\n",
         ("tests/replica/test_beside.py",),
     ),
     Mutation(
@@ -963,9 +963,9 @@ MUTATIONS = (
     ),
     Mutation(
         "root replicates what a user's link leads to",
-        "replication/database/database.py",
-        "            check_path(self.path)\n",
-        "            pass\n",
+        "replication/database/advice.py",
+        "        check_path(path)\n",
+        "        pass\n",
         ("tests/rooted/test_source.py",),
     ),
     Mutation(

@@ -156,7 +156,7 @@ class History(Files):
             if not cleanly and held is not None and held.follower is not None:
                 # A process that was killed made nothing durable on its way out.
                 held.follower.make_durable = lambda: None  # type: ignore[method-assign]
-                self.database._describe_files = lambda *ended: None  # type: ignore[method-assign]
+                self.database._opening.describe = lambda *ended: None  # type: ignore[method-assign]
             self.database.close()
             self.left_file = self._file()
             self.database = None
@@ -298,7 +298,7 @@ class History(Files):
         Not where a generation was asked for: to begin it the engine lets go, and nobody is left whose index knows that
         all in the WAL was copied back. Then SQLite would lay that over what the other name brings into the file.
         """
-        if self.database is not None and not (self.holding and self.database._wanted_generation):
+        if self.database is not None and not (self.holding and self.database._current.wanted):
             syncs = self.counts["syncs"]
             self.sync([])
             if self.counts["syncs"] > syncs:

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from replication.database import database as database_module
 from replication.database import follower as follower_module
 from replication.database import image as image_module
+from replication.database import opening as opening_module
 from replication.database import tail
 from replication.database.follower import Follower
 from replication.database.source_files import SourceFiles
@@ -105,7 +105,7 @@ def interleaved() -> Iterator[Between]:
         for module, name in (
             (hold_module, "_begin_reading"),
             (hold_module, "_passive"),
-            (database_module, "decide"),
+            (opening_module, "decide"),
             (follower_module, "copy_frames"),
         ):
             patch.setattr(module, name, around(between, getattr(module, name)))

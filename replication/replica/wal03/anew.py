@@ -16,8 +16,9 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 
-from replication.database.database import Database, Emit
+from replication.database.database import Database
 from replication.errors import CorruptObjectError, ObjectExistsError, ObjectNotFoundError
+from replication.events import Emit
 from replication.position import Position
 from replication.replica.permit import Permit
 from replication.replica.wal03.compare import DivergedError, diverged

@@ -9,8 +9,8 @@ import time
 from collections.abc import Callable, Collection, Sequence
 from datetime import UTC, datetime
 
-from replication.database.database import Emit
 from replication.errors import CorruptObjectError, NotListedError, ObjectNotFoundError
+from replication.events import Emit
 from replication.position import Position
 from replication.replica.destination import Standing
 from replication.replica.store_clock import StoreClock

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
-from replication.database.database import Database, Emit
+from replication.database.database import Database
 from replication.database.origin import Origin
+from replication.events import Emit
 from replication.position import Position
 from replication.replica.disowned import disown, disowned
 from replication.replica.wal03.compare import DivergedError

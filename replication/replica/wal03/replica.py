@@ -16,7 +16,7 @@ from datetime import datetime
 from typing import Literal
 
 from replication.database import soundness
-from replication.database.database import Database, Emit
+from replication.database.database import Database
 from replication.errors import (
     DatabaseError,
     LocalFileError,
@@ -26,6 +26,7 @@ from replication.errors import (
     RestoreError,
     StorageError,
 )
+from replication.events import Emit
 from replication.position import Position
 from replication.replica.destination import Standing
 from replication.replica.permit import Permit

@@ -8,8 +8,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import replace
 
-from replication.database.database import Database, Emit
+from replication.database.database import Database
 from replication.errors import CorruptObjectError, ObjectExistsError, PausedError
+from replication.events import Emit
 from replication.position import Position
 from replication.replica.permit import Permit
 from replication.replica.progress import Meter

@@ -13,7 +13,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from replication.database import soundness, unwritten
-from replication.database.database import Database, Emit
+from replication.database.database import Database
 from replication.database.image import Image
 from replication.database.origin import Origin
 from replication.errors import (
@@ -22,6 +22,7 @@ from replication.errors import (
     PlaceLostError,
     StorageError,
 )
+from replication.events import Emit
 from replication.permissions import mode_beside
 from replication.position import Position
 from replication.replica.permit import Always, Permit

@@ -1,0 +1,62 @@
+"""What is wrong with the files of one database, in words for people, with what to do."""
+
+import errno
+import os
+import stat
+from pathlib import Path
+
+from replication.database.held import Held
+from replication.errors import DatabaseError
+from replication.nofollow import check_path
+
+
+def status_of(path: Path) -> os.stat_result | str:
+    """The status of the database file; or why there is nothing to replicate yet. Raises DatabaseError."""
+    try:
+        status = path.stat()
+        # Whoever put a link there might make root replicate what only root may read.
+        check_path(path)
+    except FileNotFoundError:
+        return "does not exist"
+    except OSError as error:
+        raise DatabaseError(f"{path} cannot be read: {error.strerror}") from None
+    if not stat.S_ISREG(status.st_mode):
+        raise DatabaseError(f"{path} is not a plain file; name the file of a SQLite database")
+    return status if status.st_size else "is empty"
+
+
+def waiting(what: str, was_replicated: bool) -> str:
+    """What is waited for, while the file "does not exist" or "is empty"."""
+    if not was_replicated:
+        return f"{what} yet, waiting for it"
+    what = "was emptied" if what == "is empty" else "was removed"
+    return f"{what}; replication goes on with the next database at this path"
+
+
+def other_names(path: Path, held: Held) -> str:
+    """What to say if the file has more names than one; commits by this one are replicated all the same."""
+    if held.files.names == 1:
+        return ""
+    return (
+        f"{path} has {held.files.names} names (hard links). Each name has a -wal of its own, and commits that "
+        "an application makes by another name are not replicated: let all use this one, and remove the others"
+    )
+
+
+def passed_by(path: Path, held: Held) -> str:
+    """What to say if somebody commits without telling the -shm that is there."""
+    if held.follower is None or not held.follower.passed_by:
+        return ""
+    return (
+        f"{held.wal_path} gets commits that are not counted in {path.name}-shm: an application goes on with "
+        "one that was removed. Restart it; until then nobody else sees its commits, and they are not replicated"
+    )
+
+
+def unusable(error: OSError, path: Path) -> DatabaseError:
+    """An error of the system, with what to do."""
+    where = error.filename or path
+    remedy = "give this user access and replication goes on"
+    if error.errno in (errno.EMFILE, errno.ENFILE):
+        remedy = "raise the limit of this process (ulimit -n)"
+    return DatabaseError(f"{where} cannot be read: {error.strerror}; {remedy}")

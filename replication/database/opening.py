@@ -1,0 +1,171 @@
+"""Taking hold of one database, and finding out whether its generation goes on.
+
+It promises that what the WAL holds is never read over a file that it does not belong to, and that a generation goes on
+only where the files prove that nobody but SQLite wrote meanwhile. What was taken hold of stays so until `let_go`,
+whatever fails. Used under the lock of its database.
+"""
+
+import os
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+from replication.database.continuity import Begin, Continue, decide
+from replication.database.current import CurrentGeneration
+from replication.database.custody import Custody
+from replication.database.follower import ContinuityLostError, LeftWAL, WALTooLongError
+from replication.database.held import Held
+from replication.database.shadow_wal import ShadowWAL
+from replication.database.source_files import SHM_REMOVED, WRITTEN, Written
+from replication.errors import DatabaseError
+from replication.events import Emit
+from replication.permissions import Ownership
+from replication.sqlite.openers import openers_of_removed
+
+WRITTEN_MEANWHILE = f"{WRITTEN}, while not replicating"
+REPLACED_MEANWHILE = "database file replaced while not replicating"
+
+
+class Opening:
+    """Holds one database, again and again."""
+
+    def __init__(self, custody: Custody, current: CurrentGeneration, emit: Emit, clock: Callable[[], float]) -> None:
+        self.path = custody.path
+        self.held: Held | None = None
+        self.page_size = 0
+        """Of the file that was held last."""
+        self._custody = custody
+        self._current = current
+        self._emit = emit
+        self._clock = clock
+        self._left_wal: LeftWAL | None = None
+        """The WAL of a file that is no longer there."""
+        self._left_file: tuple[tuple[int, int], Written] | None = None
+        """That file, if it was seen to go: it may come back, as with a volume that is mounted again."""
+
+    def open(self, status: os.stat_result, lock: Callable[[], None]) -> None:
+        """Take hold of the database and go on with its generation, or begin one; `lock` takes what keeps others away.
+
+        Raises DatabaseError and LocalFileError, and WALTooLongError with the database still held.
+        """
+        try:
+            self._current.shadow = ShadowWAL(self._custody.meta_path, Ownership.of(self.path))
+            lock()
+            if self._custody.lock is None:
+                raise DatabaseError(f"{self.path} was removed while it was opened; trying again")
+            self._go_on_or_begin(status)
+        except ContinuityLostError as lost:
+            self.let_go()
+            raise DatabaseError(f"{self.path} changed while it was opened ({lost}); trying again") from None
+        except WALTooLongError:
+            # Whoever syncs lets go of it, after what the WAL needs to be restarted.
+            raise
+        except BaseException:
+            self.let_go()
+            raise
+        finally:
+            self._custody.end_standing_by()
+
+    def take_hold(self) -> Held:
+        """Pin the reader, unless SQLite would mix the file with the WAL of another."""
+        wal_path = Path(f"{os.path.realpath(self.path)}-wal")
+        if self._left_wal is not None and self._left_wal.is_at(wal_path) and not self._came_back():
+            raise DatabaseError(
+                f"{self.path} was replaced, but {wal_path.name} still belongs to the file before, and SQLite would mix "
+                f"the two; if a restored or copied file was put there, stop the application and remove "
+                f"{wal_path.name} and {wal_path.name[:-4]}-shm beside it"
+            )
+        self._left_wal = self._left_file = None
+        self._check_shm(wal_path)
+        self._custody.claim_file()
+        held = self.held = Held.take(self.path, self._clock())
+        if not held.files.hold_what_was_copied_back():
+            held = self._leave_foreign_wal(held)
+        self.page_size = held.page_size
+        if held.switched:
+            self._emit("info", "database switched to WAL mode")
+        return held
+
+    def leave(self, held: Held) -> None:
+        """Remember the file that is no longer at the path, and its WAL, which may still be there."""
+        if held.follower is not None:
+            self._left_wal = held.follower.left_wal()
+            self._left_file = (held.identity, held.files.written)
+
+    def describe(self, held: Held, end: str = "", handed_to: int | None = None) -> None:
+        """Write down what the next start compares the files with.
+
+        `end` is where copying has come to, at the end, and `handed_to` who reads since before that.
+        """
+        written, lock = (held.files.written.size, held.files.written.modified_ns), self._custody.lock
+        if held.follower is not None and lock is not None and (end or lock.previous_written != written):
+            # Without it the next start may begin a generation for nothing; nothing is lost by that.
+            with suppress(OSError):
+                lock.describe(held.identity[1], held.follower.wal_inode, written, end, handed_to)
+
+    def let_go(self) -> None:
+        if self.held is not None:
+            held, self.held = self.held, None
+            held.close()
+
+    def _go_on_or_begin(self, status: os.stat_result) -> None:
+        lock, current = self._custody.lock, self._current
+        assert lock is not None
+        previous_inode = lock.previous_inode
+        known, end = lock.previous_written, lock.previous_end
+        handed = self._custody.handed_over()
+        replaced = previous_inode not in (None, status.st_ino)
+        if replaced and self._left_wal is None:
+            self._left_wal = LeftWAL.of(current.shadow, lock.previous_wal_inode)
+        held = self.take_hold()
+        decision: Continue | Begin | None = decide(current.shadow, held.wal_path, self.page_size, handed)
+        if replaced:
+            decision = Begin(REPLACED_MEANWHILE)
+        if isinstance(decision, Continue) and not held.files.were_left_alone(
+            Written(*known) if known is not None else None,
+            decision.mark,
+            current.shadow.file(decision.generation, decision.index - 1),
+            exact=not handed and end == f"{decision.generation}/{decision.index:08x}:{decision.mark.offset}",
+        ):
+            decision = Begin(WRITTEN_MEANWHILE)
+        if current.wanted:
+            decision = Begin(current.wanted)
+        if isinstance(decision, Continue):
+            decision = current.go_on(decision, held, handed)
+        elif current.go_on_unwritten(held, handed and known is not None and Written(*known) == held.files.written):
+            decision = None
+        if isinstance(decision, Begin):
+            current.begin(decision.reason, held)
+
+    def _came_back(self) -> bool:
+        """True if the file at the path is the one that was there before it went: its WAL is its own."""
+        status = self.path.stat()
+        return self._left_file == ((status.st_dev, status.st_ino), Written.of(status))
+
+    def _check_shm(self, wal_path: Path) -> None:
+        """Raise DatabaseError while somebody goes by a -shm that was removed."""
+        if self._current.wanted == SHM_REMOVED and (users := openers_of_removed(Path(f"{str(wal_path)[:-4]}-shm"))):
+            # With a -shm of ours in its place what they have committed would not count, even once they are gone.
+            raise DatabaseError(
+                f"{self.path}-shm was removed, and {users[0]} still goes by it, so that nobody else sees its commits. "
+                "Restart it: then they count, and replication begins a new generation"
+            )
+
+    def _leave_foreign_wal(self, held: Held) -> Held:
+        """Another file was put under the WAL, and SQLite passes over the frames that were copied back: empty it.
+
+        Frames that were not copied back are read over that file by everybody; to write them into it is not for us.
+        """
+        wal_name = held.wal_path.name
+        self._current.wanted = self._current.wanted or WRITTEN
+        held.let_go_of_a_foreign_file()
+        self.let_go()
+        held = self.held = Held.take(self.path, self._clock())
+        if not held.files.hold_what_was_copied_back():
+            raise DatabaseError(
+                f"{self.path} was written to by another program than SQLite, as when a copy is put over it, and "
+                f"{wal_name} still holds commits of the file before, which SQLite mixes with it. Stop the "
+                f"application; to keep the file as it was put there, remove {wal_name} and "
+                f"{wal_name[:-4]}-shm. Replication then begins a new generation"
+            )
+        return held

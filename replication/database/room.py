@@ -1,0 +1,64 @@
+"""A WAL that cannot be copied for lack of space: how long it is held, and when it may be held again.
+
+While it is held and not copied nobody can restart it, and it grows on the disk of the application, which comes first.
+"""
+
+import os
+from contextlib import suppress
+from pathlib import Path
+
+from replication import space
+from replication.database.backlog import INDEXES_KEPT, Backlog
+from replication.database.current import CurrentGeneration
+from replication.database.follower import WALTooLongError
+from replication.database.held import Held
+from replication.database.opening import Opening
+from replication.errors import DatabaseError, LocalFileError
+from replication.space import Disk
+from replication.sqlite.hold import empty_wal
+
+CANNOT_COPY = "wal could not be copied for lack of space, and was let go of"
+ROOM_PAGES_MAX = 1000
+"""Room for indexes of so many pages, and no more, is waited for before a WAL is held again."""
+_PAGE_BYTES = 4096
+
+
+def ask_for_wal(path: Path, meta_path: Path, pages_min: int, page_size: int) -> None:
+    """Raise LocalFileError while a copy of the WAL has no room: to hold it only to find that out lets it grow."""
+    with suppress(FileNotFoundError):
+        size = os.stat(f"{os.path.realpath(path)}-wal").st_size  # noqa: PTH116
+        # Each index that is kept, and the one that comes: else it would be let go of again at once.
+        pages = (INDEXES_KEPT + 1) * min(pages_min, ROOM_PAGES_MAX)
+        lives = pages * (page_size or _PAGE_BYTES)
+        space.ask(meta_path, size + lives, f"The {CANNOT_COPY}. To replicate again", "")
+
+
+def is_held_too_long(held: Held, error: Exception, limit: int, current: CurrentGeneration) -> bool:
+    """True if the WAL must not be held any longer although it was not copied, and no image is in the way.
+
+    `limit` is how many bytes may wait; 0 is no limit but the disk's. Images for which too much waits are ended.
+    """
+    if isinstance(error, LocalFileError):
+        with suppress(OSError):
+            why = Backlog(held.wal_path.stat().st_size).too_much(limit, Disk.of(held.wal_path.parent))
+            if not why:
+                return False
+            for image in held.images:
+                image.ended = why
+            current.wanted = CANNOT_COPY
+    elif not isinstance(error, WALTooLongError):
+        return False
+    return not held.images
+
+
+def give_up_wal(held: Held, opening: Opening) -> None:
+    """Let the WAL be restarted although not all of it was copied."""
+    all_is_in_the_file = False
+    # The disk may be too full for that as well: then SQLite does it in its own time.
+    with suppress(DatabaseError):
+        all_is_in_the_file = held.backfill_what_is_not_copied()
+    opening.let_go()
+    if all_is_in_the_file:
+        # The next sync begins a generation; else the last commits would wait for another one.
+        with suppress(DatabaseError):
+            empty_wal(opening.path)

@@ -1,0 +1,94 @@
+"""What of the shadow WAL is still needed, by whom, and how much of it waits for each replica.
+
+It promises that nothing is removed that a replica or an image needs, and that what waits is measured by the files that
+are there. It leaves to the caller to say where the replicas stand. Used under the lock of its database, but for
+`is_due`.
+"""
+
+from collections.abc import Sequence
+
+from replication.database.backlog import INDEXES_KEPT, Backlog, ShadowSizes
+from replication.database.current import CurrentGeneration
+from replication.database.held import Held
+from replication.position import Position
+from replication.space import Disk
+
+CLEANED_BYTES = 1 << 20
+"""While an image is read, what it costs is looked at after so much WAL."""
+
+
+class Upkeep:
+    """Keeps the local folder of one database as small as its replicas allow."""
+
+    def __init__(self, current: CurrentGeneration) -> None:
+        self._current = current
+        self._sizes = ShadowSizes()
+        self._cleaned: Position | None = None
+        """Where copying stood when shadow WAL was removed last."""
+        self._lowest_kept: dict[str, int] = {}
+        """The lowest index that a replica needed then, of the generation in use: what is before it is gone."""
+
+    def is_due(self, held: Held | None) -> bool:
+        """True once there is something to remove since that was done last, whatever the replicas do."""
+        here, cleaned = self._current.position, self._cleaned
+        if here is None or cleaned is None:
+            return here is not None
+        if (here.generation, here.index) != (cleaned.generation, cleaned.index):
+            return True
+        return held is not None and bool(held.images) and here.offset >= cleaned.offset + CLEANED_BYTES
+
+    def backlogs(self, places: Sequence[Position | None], waits_for_room: bool) -> list[Backlog]:
+        """What of the shadow WAL waits for replicas that stand at these places; None: of which that is not known.
+
+        With `waits_for_room` what is here of the generation is of no more use once a replica has it.
+        """
+        here, names = self._current.position, self._current.names
+        if here is None:
+            return [Backlog(0) for _ in places]
+        self._sizes.update(self._current.shadow, names, here)
+        kept = 0 if waits_for_room else INDEXES_KEPT
+        return [self._sizes.backlog(place, names, here, kept) for place in places]
+
+    def end_images(self, held: Held, limit: int) -> None:
+        """End the images for which too much waits: no snapshot is worth the application's disk."""
+        here, names, shadow = self._current.position, self._current.names, self._current.shadow
+        if here is None or not held.images:
+            return
+        self._sizes.update(shadow, names, here)
+        for image in held.images:
+            size = self._sizes.backlog(image.position, names, here).size
+            # No checkpoint runs meanwhile: of the index in use there are two copies, the WAL and ours.
+            size += 2 * (here.offset - (image.position.offset if image.position.index == here.index else 0))
+            if why := Backlog(size).too_much(limit, Disk.of(shadow.meta_path)):
+                image.ended = why
+
+    def clean(self, replicas: Sequence[Position | None], held: Held | None, waits_for_room: bool) -> None:
+        """Remove shadow WAL that none of these replicas needs, nor an image, but for the index before the one in use.
+
+        Of a replica whose position is None nothing is known: it may need all that is there.
+        """
+        current = self._current
+        here, shadow = current.position, current.shadow
+        positions = [position for position in replicas if position is not None]
+        if here is None:
+            return
+        self._cleaned = here
+        if len(positions) < len(replicas):
+            return
+        current.arrivals.forget(positions)
+        if held is not None:
+            # Segments go on while an image is read, which has pages of its commit, and of all since, from here.
+            positions += [image.position for image in held.images]
+        needed = {position.generation for position in positions} | {here.generation}
+        while current.names and current.names[0] not in needed:
+            shadow.remove_generation(current.names[0])
+            current.names = current.names[1:]
+        if all(position.generation == here.generation for position in positions):
+            lowest = min([here.index, *(position.index for position in positions)])
+            if waits_for_room and all(position == here for position in positions):
+                # Every replica has it, and nothing more comes to it.
+                shadow.remove_below(here.generation, here.index + 1)
+            elif lowest > self._lowest_kept.get(here.generation, -1):
+                shadow.remove_below(here.generation, lowest - 1)
+                self._sizes.forget_below(here.generation, lowest - 1)
+                self._lowest_kept = {here.generation: lowest}
