@@ -20,7 +20,8 @@
         ├── OutputExistsError            9   the output path is taken
         ├── NoRestorePointError         10   no such generation, index, time or position
         │   ├── NoBackupError           10   nothing at all was ever replicated there
-        │   └── UnprovenSnapshotError   10   a snapshot of Litestream may hold more than was asked for
+        │   ├── UnprovenSnapshotError   10   a snapshot of Litestream may hold more than was asked for
+        │   └── MayBeOlderError         10   what can be restored may be older than a snapshot that cannot be used
         ├── ReplicaGapError             11   the replica lacks an object that the restore needs
         ├── CorruptObjectError          12   an object is truncated or damaged
         ├── IntegrityCheckError         13   SQLite's own check of the restored file failed
@@ -164,6 +165,14 @@ class NoBackupError(NoRestorePointError):
 
 class UnprovenSnapshotError(NoRestorePointError):
     """A snapshot of Litestream may hold later commits than was asked for, and nothing proves that it does not."""
+
+
+class MayBeOlderError(NoRestorePointError):
+    """A snapshot of Litestream in an index may hold later commits than all that can be restored."""
+
+    def __init__(self, message: str, index: int) -> None:
+        super().__init__(message)
+        self.index = index
 
 
 class ReplicaGapError(RestoreError):

@@ -12,6 +12,7 @@ import shutil
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 
 FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
@@ -27,13 +28,12 @@ def open_folder(path: Path) -> int:
         return os.open(path, FOLDER_FLAGS)
     # A disk that is mounted by its first use is not mounted by the steps of the walk.
     os.close(os.open(path, FOLDER_FLAGS))
-    at, strangers = _walk(path)
-    try:
-        folder = os.open(".", FOLDER_FLAGS, dir_fd=at)
-    except OSError as error:
-        raise OSError(error.errno, error.strerror, str(path)) from None
-    finally:
-        os.close(at)
+    with _walked(path) as end:
+        strangers = end.strangers
+        try:
+            folder = os.open(".", FOLDER_FLAGS, dir_fd=end.at)
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, str(path)) from None
     try:
         _check_strangers(strangers, os.fstat(folder).st_uid, path)
     except BaseException:
@@ -46,9 +46,21 @@ def check_path(path: Path) -> None:
     """As root: raise OSError if links of another user lead `path` to what is not that user's. It must be there."""
     if os.geteuid() != 0 or not hasattr(os, "O_PATH"):
         return
-    at, strangers = _walk(path)
-    with opened(at):
-        _check_strangers(strangers, os.fstat(at).st_uid, path)
+    with _walked(path) as end:
+        _check_strangers(end.strangers, os.fstat(end.at).st_uid, path)
+
+
+def open_beside(path: Path) -> tuple[int, str, os.stat_result]:
+    """The folder of the plain file that `path` leads to, the file's name in it, and its status. Linux only.
+
+    As `check_path`, whoever asks. Nothing of the file is opened: closing it would drop the locks of this process.
+    """
+    with _walked(path) as end:
+        status = os.fstat(end.at)
+        if not stat.S_ISREG(status.st_mode):
+            raise OSError(errno.EINVAL, f"{kind(status)} is no plain file", str(path))
+        _check_strangers(end.strangers, status.st_uid, path)
+        return os.open(".", FOLDER_FLAGS, dir_fd=end.folder), end.name, status
 
 
 def open_nearest(path: Path) -> tuple[int, list[str]]:
@@ -65,6 +77,18 @@ def open_nearest(path: Path) -> tuple[int, list[str]]:
                 raise
             missing.append(at.name)
             at = at.parent
+
+
+def without_links(path: Path) -> Path:
+    """As os.path.realpath, also while somebody exchanges a link on the way for a folder and back."""
+    for _ in range(_TRIES_MAX):
+        try:
+            return Path(os.path.realpath(path))
+        except OSError as error:
+            # It was a link when it was looked at, and none when it was read.
+            if error.errno != errno.EINVAL:
+                raise
+    raise OSError(errno.ELOOP, "somebody exchanges links on the way again and again", str(path))
 
 
 def step(folder: int, name: str) -> int:
@@ -237,45 +261,82 @@ def _device_of_processes() -> int:
         return -1
 
 
-def _walk(path: Path) -> tuple[int, list[tuple[int, Path]]]:
-    """Where a path leads, as a descriptor without rights, and the other users whose links lead there."""
+@dataclass(slots=True)
+class _Walk:
+    """A walk along a path, name by name, through its links."""
+
+    at: int
+    """Where it has come to: a descriptor without rights."""
+    folder: int
+    """The folder in which that is."""
+    name: str = ""
+    """And its name there."""
+    where: Path = Path("/")
+    strangers: list[tuple[int, Path]] = field(default_factory=list)
+    """The other users whose links lead there."""
+
+    @classmethod
+    def begin(cls) -> "_Walk":
+        at = os.open("/", _WALK_FLAGS | os.O_DIRECTORY)
+        try:
+            return cls(at, os.dup(at))
+        except BaseException:
+            os.close(at)
+            raise
+
+    def go(self, name: str, found: int, where: Path) -> None:
+        """On to what was found by a name."""
+        os.close(self.folder)
+        self.folder, self.at, self.name, self.where = self.at, found, name, where
+
+    def back_to_the_root(self) -> None:
+        self.go("", os.open("/", _WALK_FLAGS | os.O_DIRECTORY), Path("/"))
+
+    def end(self) -> None:
+        os.close(self.at)
+        os.close(self.folder)
+
+
+_WALK_FLAGS = (os.O_PATH if hasattr(os, "O_PATH") else 0) | os.O_CLOEXEC
+
+
+@contextmanager
+def _walked(path: Path) -> Iterator[_Walk]:
+    """Where a path leads, for the length of a block. Raises OSError that names the path."""
+    walk = _Walk.begin()
+    try:
+        try:
+            _go_along(walk, path)
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, str(path)) from None
+        yield walk
+    finally:
+        walk.end()
+
+
+def _go_along(walk: _Walk, path: Path) -> None:
     # The working directory may be gone, which is nothing to a path that is whole.
     whole = path if path.is_absolute() else Path.cwd() / path
     pending = list(reversed(whole.parts[1:]))
-    strangers: list[tuple[int, Path]] = []
-    links, where = 0, Path("/")
-    at = os.open("/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        while pending:
-            name = pending.pop()
-            found = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=at)
-            status = os.fstat(found)
-            if not stat.S_ISLNK(status.st_mode):
-                os.close(at)
-                at, where = found, where.parent if name == ".." else where / name
-                continue
+    links = 0
+    while pending:
+        name = pending.pop()
+        found = os.open(name, _WALK_FLAGS | os.O_NOFOLLOW, dir_fd=walk.at)
+        status = os.fstat(found)
+        if not stat.S_ISLNK(status.st_mode):
+            walk.go(name, found, walk.where.parent if name == ".." else walk.where / name)
+            continue
+        with opened(found):
             if status.st_size == 0 and status.st_dev == _device_of_processes():
                 # What the kernel calls a link in /proc leads where its text does not, as into another's root.
-                os.close(found)
-                found = os.open(name, os.O_PATH | os.O_CLOEXEC, dir_fd=at)
-                os.close(at)
-                at, where = found, where / name
+                walk.go(name, os.open(name, _WALK_FLAGS, dir_fd=walk.at), walk.where / name)
                 continue
-            with opened(found):
-                target = os.readlink("", dir_fd=found)
-            links += 1
-            if links > _LINKS_MAX:
-                raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(path))
-            if status.st_uid not in (0, os.geteuid()):
-                strangers.append((status.st_uid, where / name))
-            if target.startswith("/"):
-                os.close(at)
-                at, where = os.open("/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC), Path("/")
-            pending.extend(part for part in reversed(target.split("/")) if part not in ("", "."))
-        return at, strangers
-    except OSError as error:
-        os.close(at)
-        raise OSError(error.errno, error.strerror, str(path)) from None
-    except BaseException:
-        os.close(at)
-        raise
+            target = os.readlink("", dir_fd=found)
+        links += 1
+        if links > _LINKS_MAX:
+            raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(path))
+        if status.st_uid not in (0, os.geteuid()):
+            walk.strangers.append((status.st_uid, walk.where / name))
+        if target.startswith("/"):
+            walk.back_to_the_root()
+        pending.extend(part for part in reversed(target.split("/")) if part not in ("", "."))

@@ -5,6 +5,7 @@ the index is 8 hex digits, the offset is decimal (bytes of the uncompressed WAL,
 """
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 
 from replication.scrub import quoted
@@ -45,3 +46,12 @@ class Position:
 def is_generation(text: str) -> bool:
     """True for exactly 16 lowercase hex digits."""
     return GENERATION_PATTERN.fullmatch(text) is not None
+
+
+def positions_in(words: str) -> tuple[Position, ...]:
+    """Those of these words that are positions."""
+    found: list[Position] = []
+    for word in words.split():
+        with suppress(ValueError):
+            found.append(Position.parse(word))
+    return tuple(found)

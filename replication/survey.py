@@ -23,7 +23,6 @@ from replication.offline import DatabaseReport, Local, Reach, look, report
 from replication.position import Position
 from replication.restore.wal03.listing import describe
 from replication.storage.closing import closing_iterator
-from replication.storage.location import store_of
 from replication.storage.open import open_storage
 from replication.storage.wal03.replica_client import ReplicaClient
 
@@ -113,7 +112,7 @@ class _Survey:
 
     def _answer(self, settings: ReplicaConfig, generation: str | None) -> Reach:
         storage = open_storage(settings.location)
-        store = store_of(settings.location) if storage.type == "s3" else ""
+        store = settings.location.store if settings.location.is_on_a_server else ""
         if store in self._down:
             words, exit_code = self._down[store]
             return Reach(settings.name, storage.address, None, 0.0, f"not asked: {words}", exit_code, False)

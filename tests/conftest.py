@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from replication.storage.location import S3Location
+from replication.storage.s3.location import S3Location
 from tests import peers
 
 

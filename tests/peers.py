@@ -19,7 +19,7 @@ import boto3
 import botocore.config
 import botocore.exceptions
 
-from replication.storage.location import S3Location
+from replication.storage.s3.location import S3Location
 from tui.demo.seaweedfs import ADMIN_PORT_DISTANCE, die_with_parent, free_ports
 from tui.demo.seaweedfs import command as weed_command
 

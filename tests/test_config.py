@@ -18,9 +18,11 @@ from replication.config import (
     load_config,
 )
 from replication.config.keys import FOREIGN_KEYS, KEYS
+from replication.config.schema import Row, rows
 from replication.errors import ConfigError, UsageError
 from replication.scrub import scrub
-from replication.storage.location import FileLocation, S3Location
+from replication.storage.file.location import FileLocation
+from replication.storage.s3.location import S3Location
 from tests import peers
 
 EXAMPLE = Path(__file__).parent.parent / "litestream.yml.example"
@@ -299,6 +301,25 @@ def test_the_example_holds_every_key_at_its_default(tmp_path: Path, monkeypatch:
     everything = {key for level in KEYS.values() for key in level}
     assert keys == everything - set(FOREIGN_KEYS) - {"age"}
     assert all(key in EXAMPLE.read_text() for key in [*FOREIGN_KEYS, "age"])
+
+
+def words_of(text: str) -> str:
+    """The sentences in the comments of a text, on one line."""
+    return " ".join(" ".join(re.findall(r"(?m)^ *# (.*)$", text)).split())
+
+
+@pytest.mark.parametrize("row", rows(), ids=lambda row: f"{row.level} {row.key.name}")
+def test_the_example_shows_each_row(row: Row) -> None:
+    """With its sentences above it, and its default or the example of its row; set or as a comment."""
+    example, key = EXAMPLE.read_text(), row.key
+    shown = key.example or key.shown
+    if key.is_for_all and row.level == "top":
+        shown = f"${{MY_{key.name.upper().replace('-', '_')}}}"
+    mark = "" if key.is_set and not (key.is_for_all and row.level == "top") else "#"
+    lines = re.findall(rf"(?m)^ *(?:{mark}|- |{mark}- ){key.name}:(.*)$", example)
+    assert shown in [line.strip() for line in lines], f"# {key.why}\n{mark}{key.name}: {shown}"
+    if not key.is_for_all and key.name not in ("dbs", "logging", "type"):
+        assert key.why in words_of(example), f"{key.name}: {key.why}"
 
 
 @pytest.mark.server

@@ -4,11 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from replication.config import Config, load_config
+from replication.config import Config, config_for, load_config
 from replication.config.document import REFUSALS_MAX
 from replication.config.keys import IDLE_KEYS_OF_05, KEYS_OF_05
 from replication.errors import ConfigError
-from replication.storage.location import FileLocation, S3Location
+from replication.storage.file.location import FileLocation
+from replication.storage.s3.location import S3Location
 
 DATABASE = "dbs:\n  - path: /a\n    "
 REPLICA = DATABASE + "replicas:\n      - "
@@ -179,3 +180,21 @@ def test_anything_else_in_braces_is_refused_with_its_line_and_not_repeated(tmp_p
     assert all("the line has ${ with something else behind it than NAME}" in line for line in lines)
     assert "CANARY" not in "".join(lines)
     assert load(tmp_path, "exec: a\n# ${odd!}\n").exec_command == "a"
+
+
+def test_options_of_05_in_a_url_are_noted_or_refused_with_file_and_line(tmp_path: Path) -> None:
+    config = load(tmp_path, REPLICA + "url: s3://b/p?region=eu&signPayload=true&part-size=5MB\n")
+    assert config.databases[0].replicas[0].location == S3Location("b", "p", region="eu")
+    assert [note.partition("litestream.yml")[2].partition(", an option")[0] for note in config.notes] == [
+        ":4: dbs[0].replicas[0].url has sign-payload in its query",
+        ":4: dbs[0].replicas[0].url has part-size in its query",
+    ]
+    assert refused(tmp_path, REPLICA + "url: s3://b/p?storageClass=CANARY\n") == [
+        ":4: dbs[0].replicas[0].url cannot be used: the s3 replica URL has storage-class in its query, an option of "
+        "Litestream 0.5; remove it: objects are stored without it"
+    ]
+    config = config_for("/a", ["s3://b/p?concurrency=5"])
+    assert config.notes == (
+        "the replica URL has concurrency in its query, an option of Litestream 0.5 that changes nothing here: parts of "
+        "an upload go two at a time",
+    )

@@ -10,6 +10,7 @@ from replication.config import load_config
 from replication.config.keys import ALSO, IDLE_KEYS_OF_05, KEYS, KEYS_OF_05
 from replication.config.load import CONFIG_BYTES_MAX
 from replication.errors import ConfigError
+from replication.storage.kinds import TYPES
 
 REPLICA = "dbs:\n  - path: /a\n    replicas:\n      - "
 S3 = REPLICA + "type: s3\n        bucket: b\n        "
@@ -90,7 +91,7 @@ REFUSALS = {
     REPLICA + "type: s3": ":4: dbs[0].replicas[0] has no bucket: bucket required for s3 replica; "
     "add bucket: and its name",
     REPLICA + "name: x": ":4: dbs[0].replicas[0] has no path: file replica path required; add path: and a folder",
-    REPLICA + "type: tape": ":4: dbs[0].replicas[0].type is 'tape', an unknown replica type; use s3 or file",
+    REPLICA + "type: tape": f":4: dbs[0].replicas[0].type is 'tape', an unknown replica type; use {TYPES}",
     REPLICA + "type: gcs": ":4: dbs[0].replicas[0].type is gcs, which this program does not have; use type s3 with "
     "endpoint https://storage.googleapis.com and an HMAC key of the bucket's service account",
     REPLICA + "type: sftp\n        host: h": ":4: dbs[0].replicas[0].type is sftp, which this program does not "

@@ -8,16 +8,20 @@ import threading
 from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
 from replication.config import Config
 from replication.errors import CorruptObjectError, NoBackupError, ObjectNotFoundError, RestoreError, StorageError
+from replication.offline import look
 from replication.position import Position
 from replication.restore.target import AtPosition, Latest
 from replication.restore.wal03.catalog import Catalog
 from replication.restore.wal03.choose import Source, choose_among, in_order, read_all
+from replication.restore.wal03.holes import holes_of
 from replication.restore.wal03.offers import Answer, Refusal
 from replication.restore.wal03.plan import Plan, make_plan
 from replication.restore.wal03.points import Commits, Extent, Survey, read_commits, read_header, survey
@@ -30,6 +34,10 @@ SEGMENTS_KEPT_MAX = 200
 """Segments whose commits are kept."""
 COMMITS_KEPT_MAX = 2_000_000
 """Commits kept over all of them; the newest segment read always is."""
+
+
+HOLES_READS_MAX = 8
+"""Generations that are looked through for holes at the same time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +80,10 @@ class Reader:
         self._unreadable: frozenset[str] = frozenset()
         self._commits: OrderedDict[str, Commits] = OrderedDict()
         self._headers: dict[tuple[str, int], WALHeader] = {}
+        self._holes: dict[str, list[Position]] = {}
+        """By generation, where something is missing that no list shows."""
+        self.waiting = ""
+        """Which replica is waited for, in words; set by the thread that waits."""
 
     def close(self) -> None:
         """Let go of the replicas."""
@@ -91,7 +103,8 @@ class Reader:
         self.names()
         wanted = [source for source in self._sources if name in (None, source.name)]
         stop = threading.Event()
-        found, failures = read_all(wanted, None, stop)
+        found, failures = read_all(wanted, None, Latest(), stop, self._newest, self._tell)
+        self.waiting = ""
         passed_over = [f"{item.source.name}: {item.error}" for item in failures]
         held = {source.name: [catalog for one, catalog in found if one is source] for source in wanted}
         surveys = {name: _surveys(catalogs) for name, catalogs in held.items()}
@@ -154,6 +167,14 @@ class Reader:
             return False
         return plan.snapshot.note is None and not plan.segments
 
+    def _newest(self) -> Position | None:
+        """The last commit that was copied here."""
+        found = next((item for item in self._config.databases if str(item.path) == self._database), None)
+        return look(found).position if found is not None else None
+
+    def _tell(self, words: str) -> None:
+        self.waiting = words
+
     def _take(
         self,
         source: Source,
@@ -170,11 +191,17 @@ class Reader:
             self._headers.clear()
         self._source, self._unreadable = source, frozenset()
         self._catalogs = {catalog.generation: catalog for catalog in catalogs}
-        surveys = (survey(catalog, self._extents, self._damaged) for catalog in catalogs)
+        with ThreadPoolExecutor(HOLES_READS_MAX, thread_name_prefix="find-holes") as pool:
+            found_holes = list(pool.map(partial(holes_of, source.client), catalogs))
+        self._holes = {catalog.generation: holes for catalog, holes in zip(catalogs, found_holes, strict=True)}
+        surveys = map(self._survey, catalogs)
         found = [item for item in surveys if item.stops]
         found.sort(key=lambda item: order.index(item.generation))
         self._surveys = tuple(found)
         return Listed(source, self._surveys, len(catalogs) - len(found), passed_over, others)
+
+    def _survey(self, catalog: Catalog) -> Survey:
+        return survey(catalog, self._extents, self._damaged, self._holes.get(catalog.generation, ()))
 
     def _surprises(self, segment: SegmentInfo, extent: Extent) -> bool:
         """False if a segment ends where the next one of its index begins, so that no list changes by it."""
@@ -186,7 +213,7 @@ class Reader:
 
     def _resurvey(self, generation: str) -> tuple[Survey, ...] | None:
         """All surveys, with that of one generation made anew; None if it is as before."""
-        again = survey(self._catalogs[generation], self._extents, self._damaged)
+        again = self._survey(self._catalogs[generation])
         now = tuple(again if item.generation == generation else item for item in self._surveys)
         now = tuple(item for item in now if item.stops)
         if now == self._surveys or not now:

@@ -101,6 +101,9 @@ def point(picker: Picker, now: float, width: int, look: Look, reading: str) -> l
     if position is not None and position in picker.stop.held:
         words.append("a snapshot")
     lines.append(_line("", "; ".join(words), width))
+    if picker.stop.only_last:
+        doubt = "in doubt: nothing was written after Litestream's snapshot there; a restore refuses what nothing proves"
+        lines.append(_line("", doubt, width, "yellow"))
     if survey.reason:
         lines.append(_line("began", survey.reason, width))
     asked = picker.cursor.asked

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from rich.text import Text
 
-from replication.restore.restore import Phase, Progress, RestoreResult
+from replication.restore.meter import Phase, Progress
+from replication.restore.restore import RestoreResult
 from tui.blocks import error_lines
 from tui.cells import cut_end, cut_start
 from tui.format import age, counted, plain, size

@@ -52,7 +52,7 @@ def resolve(args: Namespace, what: str) -> Named:
             raise UsageError("cannot specify a replica URL and the -config flag; leave one of them out")
         if replica_name is not None:
             raise UsageError("-replica goes with a database path; a replica URL names its replica itself")
-        location = parse_replica_url(source)
+        location = parse_replica_url(source, lambda words: warn(f"the replica URL {words}"))
         return Named(None, [_open("", location)])
     config = config_of(args)
     return of_database(config, source, replica_name)

@@ -8,21 +8,22 @@ not line by line. It leaves to the caller which keys it needs.
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from replication.config.durations import format_duration, parse_duration
 from replication.config.keys import (
     HOLDER_PREFIX,
     IDLE_KEYS_OF_05,
     SECRET_KEYS,
-    Level,
     keys_of,
-    plain,
     shown_key,
     unknown_key,
 )
+from replication.config.schema import Level
 from replication.errors import ConfigError
+from replication.keys import Key
 from replication.scrub import quoted
+from replication.storage.url_parts import plain
 
 SHORTEST_DURATION_SECONDS = 0.001
 """A shorter duration is a number without its unit, which would mean nanoseconds."""
@@ -186,6 +187,23 @@ class Section:
     def text(self, key: str) -> str | None:
         """The text of `key`; None if it is not there or empty. A number or date is taken as it is written."""
         return self._or(None, lambda: self._text(key))
+
+    def read(self, key: Key) -> Any:
+        """The value of a key by its row; its default if it is not there or refused."""
+        default: Any = key.default
+        match key.reader:
+            case "flag":
+                return default if (flag := self.flag(key.name)) is None else flag
+            case "count":
+                return self.count(key.name, default, key.least)
+            case "duration":
+                return self.duration(key.name, default, key.never_zero or None)
+            case "size":
+                return default if (size := self.size(key.name)) is None else size
+            case "text":
+                return self.text(key.name) or default
+            case _:
+                raise AssertionError(f"{key.name} has no plain value")
 
     def flag(self, key: str) -> bool | None:
         """The truth of `key`; None if it is not there."""

@@ -7,50 +7,20 @@ neither where data goes nor how it is kept may stand here, and is named too.
 
 import difflib
 import re
-from typing import Literal
 
+from replication.config.schema import KIND_KEYS, ROWS, Level
 from replication.scrub import SECRET_CHARS_MIN, quoted
+from replication.storage.kinds import KINDS, MISSING
+from replication.storage.url_parts import plain
 
-Level = Literal["top", "logging", "dbs[]", "dbs[].replicas[]", "snapshot"]
+FOREIGN_KEYS = {key: name for name, store in MISSING.items() for key in store.keys}
+"""Keys of a replica that belong to a type which this program does not have."""
+
+_REFUSED = {"dbs[].replicas[]": (*FOREIGN_KEYS, "age")}
+"""Keys of Litestream 0.3.13 that are known to be refused."""
 
 KEYS: dict[Level, tuple[str, ...]] = {
-    "top": ("access-key-id", "addr", "dbs", "exec", "exec-inherit-keys", "logging", "secret-access-key"),
-    "logging": ("level", "stderr", "type"),
-    "dbs[]": (
-        "checkpoint-interval",
-        "max-backlog-size",
-        "max-checkpoint-page-count",
-        "meta-path",
-        "min-checkpoint-page-count",
-        "monitor-interval",
-        "path",
-        "replicas",
-    ),
-    "dbs[].replicas[]": (
-        "access-key-id",
-        "account-key",
-        "account-name",
-        "age",
-        "bucket",
-        "endpoint",
-        "force-path-style",
-        "host",
-        "key-path",
-        "name",
-        "password",
-        "path",
-        "region",
-        "retention",
-        "retention-check-interval",
-        "secret-access-key",
-        "skip-verify",
-        "snapshot-interval",
-        "sync-interval",
-        "type",
-        "url",
-        "user",
-        "validation-interval",
-    ),
+    level: tuple(sorted({key.name for key in rows} | set(_REFUSED.get(level, ())))) for level, rows in ROWS.items()
 }
 """Every key of Litestream 0.3.13, at its level, and exec-inherit-keys and max-backlog-size, which are ours."""
 
@@ -61,40 +31,23 @@ ALSO: dict[Level, tuple[str, ...]] = {
 }
 """Keys of Litestream 0.5 whose meaning is plain here as well."""
 
-S3_KEYS = (
-    "access-key-id",
-    "bucket",
-    "endpoint",
-    "force-path-style",
-    "region",
-    "secret-access-key",
-    "skip-verify",
+KEYS_FOR_ALL = tuple(key for keys in KIND_KEYS.values() for key in keys if key.is_for_all)
+"""Keys of a replica that may stand at the top, for every one that has none of its own."""
+
+SECRET_KEYS = frozenset(
+    {"account-key", "age", "password"} | {key.name for rows in ROWS.values() for key in rows if key.is_secret}
 )
-"""Keys of a replica that only type s3 reads."""
-
-FOREIGN_KEYS = {
-    "account-key": "abs",
-    "account-name": "abs",
-    "host": "sftp",
-    "key-path": "sftp",
-    "password": "sftp",
-    "user": "sftp",
-}
-"""Keys of a replica that belong to a type which this program does not have."""
-
-SECRET_KEYS = frozenset({"access-key-id", "account-key", "age", "password", "secret-access-key", "url"})
 """Keys whose values never appear in a message. A replica URL may hold a password."""
 
 HOLDER_PREFIX = "x-"
 """Keys at the top that begin so are not settings: they hold YAML anchors for others to refer to."""
 
-_NOT_KEPT_SO = "remove it: objects are stored without it"
 _OTHER_STORE = "it belongs to a store that this program does not have"
 
 IDLE_KEYS_OF_05 = {
+    **{key: why for kind in KINDS.values() for key, why in kind.idle_keys.items()},
     "auto-recover": "a new generation begins by itself where the old one cannot go on",
     "busy-timeout": "locks of others are tried again for as long as it takes",
-    "concurrency": "parts of an upload go two at a time",
     "heartbeat-interval": "no heartbeat is sent",
     "heartbeat-url": "no heartbeat is sent",
     "l0-retention": "segments are not compacted",
@@ -103,14 +56,10 @@ IDLE_KEYS_OF_05 = {
     "max-sync-ltx-files": "uploads are bounded by themselves",
     "max-sync-wal-bytes": "uploads are bounded by themselves",
     "mcp-addr": "there is no such server",
-    "part-size": "large objects go in parts of 8 MiB",
     "permissions": "there is no such socket",
     "persist-wal": "the WAL is always kept",
-    "require-content-md5": "it is always sent",
     "shutdown-sync-interval": "the last sync is tried until its time is over",
     "shutdown-sync-timeout": "the last sync has a time of its own",
-    "sign-accept-encoding": "it is not signed",
-    "sign-payload": "what is sent is proven by its MD5, which is signed",
     "socket": "there is no such socket",
     "source": "the log names no lines of the program",
     "truncate-page-n": "checkpoints go by min-checkpoint-page-count and max-checkpoint-page-count",
@@ -120,6 +69,7 @@ IDLE_KEYS_OF_05 = {
 """Keys that only Litestream 0.5 knows and that change nothing of what is kept here, each with why."""
 
 KEYS_OF_05 = {
+    **{key: why for kind in KINDS.values() for key, why in kind.refused_keys.items()},
     "client-cert": _OTHER_STORE,
     "client-key": _OTHER_STORE,
     "concurrent-writes": _OTHER_STORE,
@@ -138,11 +88,6 @@ KEYS_OF_05 = {
     "sas-token": _OTHER_STORE,
     "seed": _OTHER_STORE,
     "snapshots": "set snapshot-interval and retention of each replica",
-    "sse-customer-algorithm": _NOT_KEPT_SO,
-    "sse-customer-key": _NOT_KEPT_SO,
-    "sse-customer-key-path": _NOT_KEPT_SO,
-    "sse-kms-key-id": _NOT_KEPT_SO,
-    "storage-class": _NOT_KEPT_SO,
     "timeout": _OTHER_STORE,
     "tls": _OTHER_STORE,
     "token": _OTHER_STORE,
@@ -153,8 +98,6 @@ KEYS_OF_05 = {
     "webdav-username": _OTHER_STORE,
 }
 """The others that only Litestream 0.5 knows, each with what to do instead."""
-
-_HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 _OTHER_WORDS = ("databases", "database")
 """What people write besides, and is no secret."""
@@ -185,11 +128,6 @@ def unknown_key(level: Level, key: str) -> str:
 def keys_of(level: Level) -> tuple[str, ...]:
     """All that are understood at a level."""
     return KEYS.get(level, ()) + ALSO.get(level, ())
-
-
-def plain(key: str) -> str:
-    """A key as it is spelled here: `access_key_id`, `accessKeyId` and `ACCESS-KEY-ID` are `access-key-id`."""
-    return _HUMP.sub("-", key).lower().replace("_", "-")
 
 
 def shown_key(key: str) -> str:

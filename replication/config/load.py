@@ -15,14 +15,14 @@ import yaml
 from replication.config.document import Items, Mapped, Notes, Scalar, Value, refusal
 from replication.config.environment import expand_environment
 from replication.config.keys import shown_key
-from replication.config.location import local_path, location_identity, location_type
-from replication.config.sections import read_config
-from replication.config.values import (
+from replication.config.location import local_path
+from replication.config.schema import (
     Config,
     DatabaseConfig,
     ReplicaConfig,
     default_meta_path,
 )
+from replication.config.sections import read_config
 from replication.errors import ConfigError, UsageError
 from replication.scrub import scrub
 from replication.storage.url import parse_replica_url
@@ -86,16 +86,17 @@ def config_for(database_path: str | Path, replica_urls: Sequence[str]) -> Config
         raise UsageError(f"must specify at least one replica URL for {database_path}, such as s3://BUCKET/PATH")
     replicas: list[ReplicaConfig] = []
     places: set[tuple[str, ...]] = set()
+    notes: list[str] = []
     for url in replica_urls:
-        location = parse_replica_url(url)
-        if location_identity(location) in places:
+        location = parse_replica_url(url, lambda words: notes.append(f"the replica URL {words}"))
+        if location.identity in places:
             raise UsageError("two of the replica URLs name the same place; leave one out")
-        places.add(location_identity(location))
-        kind = location_type(location)
-        same = sum(location_type(replica.location) == kind for replica in replicas)
+        places.add(location.identity)
+        kind = location.kind
+        same = sum(replica.location.kind == kind for replica in replicas)
         replicas.append(ReplicaConfig(name=f"{kind}-{same + 1}" if same else kind, location=location))
     path = local_path(str(database_path))
-    return Config(None, (DatabaseConfig(path, default_meta_path(path), tuple(replicas)),))
+    return Config(None, (DatabaseConfig(path, default_meta_path(path), tuple(replicas)),), notes=tuple(notes))
 
 
 def _read(path: Path, file: str) -> str:

@@ -1,23 +1,50 @@
-"""One replica of the configuration, read into the place it names.
+"""One replica of the configuration, read into the place it names by the kind of store that it is of.
 
 Its promise: a type, key or encryption that this program does not have is refused, so that data never goes to
 another place, or in another form, than the file says.
 """
 
 import os
-import re
-from dataclasses import replace
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from replication.config.document import Section
-from replication.config.keys import FOREIGN_KEYS, S3_KEYS
 from replication.errors import ConfigError, UsageError
-from replication.scrub import quoted, register_secret
-from replication.storage.location import FileLocation, Location, S3Location
-from replication.storage.s3.host import check_bucket, parse_endpoint
-from replication.storage.url import NEAREST_WAY, clean_path, is_replica_url, parse_replica_url
+from replication.scrub import quoted
+from replication.storage.kind import Kind
+from replication.storage.kinds import DEFAULT_KIND, KINDS, MISSING, TYPES
+from replication.storage.location import Location
+from replication.storage.url import is_replica_url, parse_replica_url
 
-_REGION = re.compile(r"[a-zA-Z0-9-]{1,64}")
+
+class ReplicaSettings:
+    """What a kind of store may ask of a replica in the configuration; `for_all` is what the top of the file has."""
+
+    def __init__(self, replica: Section, for_all: Mapping[str, str | None]) -> None:
+        self._replica = replica
+        self._for_all = for_all
+
+    def has(self, key: str) -> bool:
+        return self._replica.has(key)
+
+    def text(self, key: str) -> str | None:
+        return self._replica.text(key) or self._for_all.get(key)
+
+    def pattern_free(self, key: str) -> str | None:
+        text = self.text(key)
+        check_pattern(self._replica, key, text or "")
+        return text
+
+    def local_path(self, key: str) -> Path | None:
+        text = self.pattern_free(key)
+        return local_path(text) if text is not None else None
+
+    def flag(self, key: str) -> bool | None:
+        return self._replica.flag(key)
+
+    def refusal(self, key: str | None, problem: str) -> ConfigError:
+        return self._replica.refusal(key, problem)
 
 
 def check_type(replica: Section) -> None:
@@ -25,14 +52,14 @@ def check_type(replica: Section) -> None:
     kind = replica.text("type") or ""
     if replica.has("url"):
         scheme = (replica.text("url") or "").partition("://")[0].lower()
-        if scheme in NEAREST_WAY:
-            raise replica.refusal(
-                "url", f"is of type {scheme}, which this program does not have; {NEAREST_WAY[scheme]}"
-            )
-    elif kind in NEAREST_WAY:
-        raise replica.refusal("type", f"is {kind}, which this program does not have; {NEAREST_WAY[kind]}")
-    elif kind and kind not in ("s3", "file"):
-        raise replica.refusal("type", f"is {quoted(kind)!r}, an unknown replica type; use s3 or file")
+        if scheme in MISSING:
+            way = MISSING[scheme].nearest_way
+            raise replica.refusal("url", f"is of type {scheme}, which this program does not have; {way}")
+    elif kind in MISSING:
+        way = MISSING[kind].nearest_way
+        raise replica.refusal("type", f"is {kind}, which this program does not have; {way}")
+    elif kind and kind not in KINDS:
+        raise replica.refusal("type", f"is {quoted(kind)!r}, an unknown replica type; use {TYPES}")
 
 
 def plain_path(section: Section, key: str, text: str) -> Path:
@@ -47,31 +74,20 @@ def check_pattern(section: Section, key: str, text: str) -> None:
         raise section.refusal(key, "holds a *, and patterns are not expanded; write one entry for each, by its name")
 
 
-def read_location(replica: Section, access_key_id: str | None, secret_access_key: str | None) -> Location:
-    """The place of `replica`; the key pair is that at the top of the file, for a replica that has none."""
+def read_location(replica: Section, for_all: Mapping[str, str | None]) -> Location:
+    """The place of `replica`. `for_all` has the keys at the top of the file, for a replica that has none of its own."""
     if replica.has("age"):
         raise replica.refusal(
             "age",
             "asks for encryption, which this program does not have: it would store the data readable. "
             "Go on with Litestream 0.3 for this database, or remove age",
         )
-    location = _from_url(replica) if replica.has("url") else _from_keys(replica)
-    _refuse_keys_of_other_types(replica, location)
-    if isinstance(location, FileLocation):
-        return location
-    return _with_s3_settings(replica, location, access_key_id, secret_access_key)
-
-
-def location_type(location: Location) -> str:
-    """The word of the configuration for a kind of place."""
-    return "file" if isinstance(location, FileLocation) else "s3"
-
-
-def location_identity(location: Location) -> tuple[str, ...]:
-    """Equal for two locations that are one place, whatever links or slashes they are written with."""
-    if isinstance(location, FileLocation):
-        return ("file", os.path.realpath(location.path))
-    return ("s3", (location.endpoint or "").lower(), location.bucket, clean_path(location.path))
+    settings = ReplicaSettings(replica, for_all)
+    location = _from_url(replica) if replica.has("url") else _from_keys(replica, settings)
+    kind = KINDS[location.kind]
+    _refuse_keys_of_other_types(replica, kind)
+    found: Location = kind.with_keys(location, settings)
+    return found
 
 
 def local_path(text: str) -> Path:
@@ -97,87 +113,42 @@ def output_path(text: str) -> Path:
 
 
 def _from_url(replica: Section) -> Location:
-    url = replica.text("url") or ""
     try:
-        location = parse_replica_url(url)
+        location = parse_replica_url(replica.text("url") or "", lambda words: replica.note("url", words))
     except ConfigError as error:
         raise replica.refusal("url", f"cannot be used: {error}") from None
-    check_pattern(replica, "url", str(location.path))
-    kind = location_type(location)
-    for key in ("path", "bucket"):
-        if replica.has(key) and (key == "path" or kind == "s3"):
-            raise replica.refusal(key, f"stands beside url: cannot specify url & {key} for {kind} replica")
+    check_pattern(replica, "url", location.address)
+    kind = KINDS[location.kind]
+    for key in ("path", *(key.name for key in kind.keys if key.is_place)):
+        if replica.has(key):
+            raise replica.refusal(key, f"stands beside url: cannot specify url & {key} for {kind.name} replica")
     return location
 
 
-def _from_keys(replica: Section) -> Location:
-    kind = replica.text("type") or "file"
+def _from_keys(replica: Section, settings: ReplicaSettings) -> Location:
+    kind = KINDS[replica.text("type") or DEFAULT_KIND]
     path = replica.text("path")
     if path is not None and is_replica_url(path):
         raise replica.refusal("path", "cannot be a URL; use the url key instead")
-    return _s3(replica, path) if kind == "s3" else _file(replica, path)
-
-
-def _file(replica: Section, path: str | None) -> FileLocation:
-    given = [key for key in S3_KEYS if replica.has(key)]
-    if given and not replica.has("type"):
-        raise replica.refusal(given[0], "belongs to type s3, and a replica without type is of type file; add type: s3")
-    if path is None:
-        raise replica.refusal(None, "has no path: file replica path required; add path: and a folder")
-    return FileLocation(plain_path(replica, "path", path))
-
-
-def _s3(replica: Section, path: str | None) -> S3Location:
-    bucket = replica.text("bucket")
-    if bucket is None:
-        raise replica.refusal(None, "has no bucket: bucket required for s3 replica; add bucket: and its name")
-    check_pattern(replica, "path", path or "")
-    return S3Location(bucket=_checked(replica, "bucket", bucket), path=clean_path(path or ""))
-
-
-def _refuse_keys_of_other_types(replica: Section, location: Location) -> None:
-    kind = location_type(location)
-    for key, home in FOREIGN_KEYS.items():
-        if replica.has(key):
-            raise replica.refusal(key, f"belongs to type {home}, and this replica is of type {kind}; remove it")
-    if kind == "file":
-        for key in S3_KEYS:
+    if not replica.has("type"):
+        for key, home in _keys_of_others(kind):
             if replica.has(key):
-                raise replica.refusal(key, "belongs to type s3, and this replica is of type file; remove it")
+                raise replica.refusal(
+                    key, f"belongs to type {home}, and a replica without type is of type {kind.name}; add type: {home}"
+                )
+    location: Location = kind.from_keys(settings)
+    return location
 
 
-def _with_s3_settings(
-    replica: Section, location: S3Location, access_key_id: str | None, secret_access_key: str | None
-) -> S3Location:
-    """`location` with the keys of the section, which win over what a URL says."""
-    access_key_id = replica.text("access-key-id") or access_key_id
-    secret_access_key = replica.text("secret-access-key") or secret_access_key
-    register_secret(access_key_id)
-    register_secret(secret_access_key)
-    if (access_key_id is None) != (secret_access_key is None):
-        here, missing = "access-key-id", "secret-access-key"
-        if access_key_id is None:
-            here, missing = missing, here
-        raise replica.refusal(
-            None, f"has {here} without {missing}; set both, or neither to take them from the environment"
-        )
-    endpoint, region = replica.text("endpoint"), replica.text("region")
-    if region is not None and _REGION.fullmatch(region) is None:
-        raise replica.refusal("region", f"is {quoted(region)!r}, which is no region; write one such as us-east-1")
-    force_path_style = replica.flag("force-path-style")
-    return replace(
-        location,
-        endpoint=_checked(replica, "endpoint", endpoint) if endpoint is not None else location.endpoint,
-        region=region or location.region,
-        access_key_id=access_key_id,
-        secret_access_key=secret_access_key,
-        force_path_style=location.force_path_style if force_path_style is None else force_path_style,
-        skip_verify=location.skip_verify if (skip := replica.flag("skip-verify")) is None else skip,
-    )
+def _refuse_keys_of_other_types(replica: Section, kind: Kind[Any]) -> None:
+    own = [key.name for key in kind.keys]
+    missing = [(key, name) for name, store in MISSING.items() for key in store.keys if key not in own]
+    for key, home in [*missing, *_keys_of_others(kind)]:
+        if replica.has(key):
+            raise replica.refusal(key, f"belongs to type {home}, and this replica is of type {kind.name}; remove it")
 
 
-def _checked(replica: Section, key: str, text: str) -> str:
-    try:
-        return check_bucket(text) if key == "bucket" else parse_endpoint(text)
-    except ConfigError as error:
-        raise replica.refusal(key, f"cannot be used: {error}") from None
+def _keys_of_others(kind: Kind[Any]) -> list[tuple[str, str]]:
+    """The keys that only other kinds read, each with the first that does."""
+    own = [key.name for key in kind.keys]
+    return [(key.name, other.name) for other in KINDS.values() for key in other.keys if key.name not in own]

@@ -6,33 +6,35 @@ in silence. It leaves to the caller where the sections come from.
 
 import os
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from replication.config.document import Notes, RefusedError, Section, Value
 from replication.config.durations import format_duration
-from replication.config.location import check_type, location_identity, location_type, plain_path, read_location
-from replication.config.values import (
-    CHECKPOINT_SECONDS,
-    MAX_CHECKPOINT_PAGE_COUNT,
-    MIN_CHECKPOINT_PAGE_COUNT,
-    MONITOR_SECONDS,
-    RETENTION_CHECK_SECONDS,
-    RETENTION_SECONDS,
-    SYNC_SECONDS,
+from replication.config.keys import KEYS_FOR_ALL
+from replication.config.location import check_type, plain_path, read_location
+from replication.config.schema import (
+    RETENTION_CHECKED_WITHOUT_PAUSE,
     Config,
     DatabaseConfig,
     LoggingConfig,
     ReplicaConfig,
     default_meta_path,
+    rows_of,
 )
 from replication.errors import ConfigError
+from replication.keys import PLAIN_READERS
 from replication.scrub import quoted, register_secret
 from replication.storage.location import Location
 
 _LOG_LEVELS = {"debug": "debug", "info": "info", "warn": "warn", "warning": "warn", "error": "error"}
 _LOG_TYPES = ("text", "json")
 _ADDR = re.compile(r"(?:[^\s:\[\]/@]*|\[[0-9a-fA-F:.%]+\]):([0-9]{1,5})")
+
+_ForAll = Mapping[str, str | None]
+"""Keys of replicas that the top of the file has, for all that have none of their own."""
 
 _Taken = dict[tuple[str, ...], tuple[str, int]]
 """What is in use already: the path in the document and the line that took it."""
@@ -60,18 +62,17 @@ def read_config(document: Value, path: Path, notes: Notes) -> Config:
     except RefusedError as error:
         raise ConfigError(str(error)) from None
     top.check_keys()
-    keys = (top.text("access-key-id"), top.text("secret-access-key"))
-    for secret in keys:
-        register_secret(secret)
+    for_all = {key.name: top.text(key.name) for key in KEYS_FOR_ALL}
+    for key in KEYS_FOR_ALL:
+        if key.is_secret:
+            register_secret(for_all[key.name])
     taken: _Taken = {}
     defaults = _snapshot(top, {})
-    databases = [_database(section, keys, taken, defaults) for section in top.sections("dbs", "dbs[]")]
+    databases = [_database(section, for_all, taken, defaults) for section in top.sections("dbs", "dbs[]")]
     config = Config(
         path=path,
         databases=tuple(database for database in databases if database is not None),
-        addr=_addr(top),
-        exec_command=top.text("exec"),
-        exec_inherits_keys=top.flag("exec-inherit-keys") is not False,
+        **_values(top, Config, addr=_addr(top)),
         logging=_logging(top.section("logging", "logging")),
         notes=tuple(notes.lines),
         information=tuple(notes.information),
@@ -106,11 +107,9 @@ def _otherwise(seconds: float, default: _Default) -> str:
     )
 
 
-def _database(
-    section: Section, keys: tuple[str | None, str | None], taken: _Taken, defaults: _Defaults
-) -> DatabaseConfig | None:
+def _database(section: Section, for_all: _ForAll, taken: _Taken, defaults: _Defaults) -> DatabaseConfig | None:
     section.check_keys()
-    replicas = _replicas(section, keys, taken, _snapshot(section, defaults))
+    replicas = _replicas(section, for_all, taken, _snapshot(section, defaults))
     text = section.text("path")
     if text is None:
         if not section.failed:
@@ -135,11 +134,7 @@ def _database(
     config = DatabaseConfig(
         path=path,
         meta_path=meta_path,
-        monitor_interval=section.duration("monitor-interval", MONITOR_SECONDS, "with 0 nothing would be replicated"),
-        checkpoint_interval=section.duration("checkpoint-interval", CHECKPOINT_SECONDS, None),
-        min_checkpoint_page_count=section.count("min-checkpoint-page-count", MIN_CHECKPOINT_PAGE_COUNT, least=1),
-        max_checkpoint_page_count=section.count("max-checkpoint-page-count", MAX_CHECKPOINT_PAGE_COUNT, least=0),
-        max_backlog_bytes=section.size("max-backlog-size"),
+        **_values(section, DatabaseConfig),
         replicas=replicas,
     )
     if not config.replicas:
@@ -147,19 +142,17 @@ def _database(
     return config
 
 
-def _replicas(
-    database: Section, keys: tuple[str | None, str | None], taken: _Taken, defaults: _Defaults
-) -> tuple[ReplicaConfig, ...]:
+def _replicas(database: Section, for_all: _ForAll, taken: _Taken, defaults: _Defaults) -> tuple[ReplicaConfig, ...]:
     replicas: list[ReplicaConfig] = []
     for section in _replica_sections(database):
-        replica = _replica(section, keys, defaults)
+        replica = _replica(section, for_all, defaults)
         if replica is None:
             continue
         try:
             _take(
                 section,
                 None,
-                location_identity(replica.location),
+                replica.location.identity,
                 taken,
                 "is the same place as {}; two histories in one place destroy each other: give each its own path",
             )
@@ -193,7 +186,7 @@ def _replica_sections(database: Section) -> list[Section]:
     return [single]
 
 
-def _replica(section: Section, keys: tuple[str | None, str | None], defaults: _Defaults) -> ReplicaConfig | None:
+def _replica(section: Section, for_all: _ForAll, defaults: _Defaults) -> ReplicaConfig | None:
     """One replica; None if it was refused."""
     try:
         check_type(section)
@@ -205,35 +198,39 @@ def _replica(section: Section, keys: tuple[str | None, str | None], defaults: _D
     location: Location | None = None
     was_whole = not section.failed
     try:
-        location = read_location(section, *keys)
+        location = read_location(section, for_all)
     except RefusedError as error:
         if was_whole or error.line != section.line:
             section.refuse(error)
-    retention = _setting(section, "retention", RETENTION_SECONDS, defaults)
+    retention = _setting(section, "retention", defaults)
     check = section.duration(
         "retention-check-interval",
-        RETENTION_CHECK_SECONDS,
-        "retention would be checked without pause" if retention else None,
+        rows_of(ReplicaConfig)["retention_check_interval"].default,
+        RETENTION_CHECKED_WITHOUT_PAUSE if retention else None,
     )
-    sync = section.duration("sync-interval", SYNC_SECONDS, "uploads would never pause")
-    snapshot = _setting(section, "snapshot-interval", 0.0, defaults)
-    validation = section.duration("validation-interval", 0.0, None)
-    if location is None:
-        return None
-    return ReplicaConfig(
-        name=section.text("name") or location_type(location),
-        location=location,
+    values = _values(
+        section,
+        ReplicaConfig,
+        name=section.text("name"),
         retention=retention,
         retention_check_interval=min(check, retention) if retention else check,
-        sync_interval=sync,
-        snapshot_interval=snapshot,
-        validation_interval=validation,
+        snapshot_interval=_setting(section, "snapshot-interval", defaults),
     )
+    if location is None:
+        return None
+    return ReplicaConfig(**{**values, "name": values["name"] or location.kind}, location=location)
 
 
-def _setting(section: Section, key: str, default: float, defaults: _Defaults) -> float:
+def _values(section: Section, config: type, **known: Any) -> dict[str, Any]:
+    """The fields of `config` whose rows have plain values, each read by its row but for those that are `known`."""
+    rows = {name: row for name, row in rows_of(config).items() if name not in known}
+    return known | {name: section.read(row) for name, row in rows.items() if row.reader in PLAIN_READERS}
+
+
+def _setting(section: Section, key: str, defaults: _Defaults) -> float:
     """The seconds of `key`, which one for all replicas may say as well, but not otherwise."""
     common = defaults.get(key)
+    default = next(row.default for row in rows_of(ReplicaConfig).values() if row.name == key)
     if common is None or not section.has(key):
         return section.duration(key, common.seconds if common is not None else default, None)
     seconds = section.duration(key, common.seconds, None)

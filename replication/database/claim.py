@@ -10,15 +10,17 @@ import errno
 import os
 import socket
 import sys
-from contextlib import suppress
 from pathlib import Path
 
+from replication.database.safe import Safe
 from replication.errors import DatabaseLockedError
 
 _CLAIM = "litestream-tui/database/{:x}-{:x}"
 _HOLDER = "litestream-tui/holder/{:x}-{:x}/"
 """With the process id behind it: a second name, which only says who has the first."""
 _SOCKETS = Path("/proc/net/unix")
+_SAFE = Safe()
+"""The sockets need no descriptor for as long as a database is claimed."""
 
 
 class Claim:
@@ -27,7 +29,9 @@ class Claim:
     def __init__(self, identity: tuple[int, int]) -> None:
         self.identity = identity
         self._names: list[int] = []
-        """Descriptors: what hangs at the end keeps its claim until the process ends, not until it is collected."""
+        """Descriptors of sockets, until they are in the safe."""
+        self._key: int | None = None
+        """What they are there under: what hangs at the end keeps its claim until the process ends."""
 
     @classmethod
     def take(cls, path: Path) -> "Claim":
@@ -40,7 +44,7 @@ class Claim:
         try:
             claim._bind(_CLAIM.format(*identity))
             claim._bind(f"{_HOLDER.format(*identity)}{os.getpid()}")
-            claim._enclose()
+            claim._key, claim._names = _SAFE.keep(claim._names), []
         except OSError as error:
             if error.errno != errno.EADDRINUSE:
                 return claim
@@ -53,15 +57,9 @@ class Claim:
         """Let go."""
         while self._names:
             os.close(self._names.pop())
-
-    def _enclose(self) -> None:
-        """Keep the second name without a descriptor: its socket waits in the first one, to be received by nobody."""
-        name, holder = self._names
-        with socket.socket(fileno=os.dup(holder)) as sender, suppress(OSError):
-            rights = (socket.SOL_SOCKET, socket.SCM_RIGHTS, holder.to_bytes(4, sys.byteorder))
-            sender.sendmsg([b"\0"], [rights], socket.MSG_DONTWAIT, f"\0{_CLAIM.format(*self.identity)}")
-            self._names = [name]
-            os.close(holder)
+        if self._key is not None:
+            key, self._key = self._key, None
+            _SAFE.let_go(key)
 
     def _bind(self, name: str) -> None:
         made = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)

@@ -53,14 +53,20 @@ class CopiedBack:
         return cls(pages, index.page_size) if count == min(frames_max, index.backfilled) else None
 
     @classmethod
-    def whole(cls, life: LocalFile, mark: Mark) -> "CopiedBack":
-        """What a life of the WAL has left in the file once all was copied back: the one in `life`, up to `mark`."""
+    def whole(cls, life: LocalFile, mark: Mark, frames_max: int = FRAMES_MAX) -> "CopiedBack":
+        """What the last frames of a life have left in the file once all was copied back: that in `life`, up to `mark`.
+
+        A page that was beyond the end of the database at a later commit says nothing, as above.
+        """
         pages: dict[int, bytes] = {}
-        size = mark.header.page_size
+        size, highest = mark.header.page_size, 0
         with life.opened() as file:
-            for _, frame in _frames(file, size, max(1, mark.frames + 1 - FRAMES_MAX), mark.frames):
+            for _, frame in _frames(file, size, max(1, mark.frames + 1 - frames_max), mark.frames):
                 pages[_page(frame)] = bytes(frame[FRAME_HEADER_SIZE:])
-        return cls({page: data for page, data in pages.items() if page <= mark.database_pages}, size)
+                highest = max(highest, _page(frame))
+                if highest > (end := _commit(frame)) > 0:
+                    pages, highest = {page: data for page, data in pages.items() if page <= end}, end
+        return cls(pages, size)
 
     def without_what_changed(self, wal: int, index: WALIndexHeader) -> "CopiedBack":
         """The same, of pages that no frame of the WAL holds, and that the database had after each of its commits."""

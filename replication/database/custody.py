@@ -4,7 +4,6 @@ Its promise: nothing is copied, and nothing of the local folder is written, by t
 caller what is done while it has the database. Used under the lock of its database, but for `announce_end`.
 """
 
-import os
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -14,6 +13,7 @@ from replication.database.handover import Successor
 from replication.database.lock import EngineLock
 from replication.database.place import Place
 from replication.database.shadow_wal import ShadowWAL
+from replication.nofollow import without_links
 from replication.permissions import Ownership
 from replication.sqlite.connection import check_is_database
 
@@ -91,7 +91,7 @@ class Custody:
 
     def stand_by(self) -> None:
         """Wait for the end of the engine that has the lock."""
-        self._successor = Successor(Path(os.path.realpath(self.path)), self.meta_path)
+        self._successor = Successor(without_links(self.path), self.meta_path)
 
     def may_take_over(self) -> bool:
         """True once the other engine lets go, or nobody is waited for any more."""

@@ -10,6 +10,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from replication.database.local_folder import LocalFile
 from replication.database.shadow_wal import ShadowLostError, ShadowWAL
 from replication.database.tail import Mark, OverwrittenError, commits_after, copy_frames, has_frame, last_commit
 from replication.errors import DatabaseError, LocalFileError
@@ -20,6 +21,7 @@ from replication.sqlite.wal import WALHeader
 from replication.sqlite.wal_index import WALIndex, WALIndexHeader
 from replication.steps import reached
 
+SHADOW_REMOVED = "shadow wal removed by another process"
 OVERTAKEN = "sqlite counts fewer frames than were copied"
 
 LOOK_AGAIN_SECONDS_MIN = 0.001
@@ -145,7 +147,7 @@ class Follower:
             counted = self._copy_counted(wal)
             self._plan_next_look(wal, counted, changed=before != self.seen)
         except ShadowLostError:
-            raise ContinuityLostError("shadow wal removed by another process") from None
+            raise ContinuityLostError(SHADOW_REMOVED) from None
         finally:
             os.close(wal)
 
@@ -183,6 +185,16 @@ class Follower:
         self.index, self.mark = place
         position = self.position
         self._shadow.seal(self.generation, position.index, position.offset)
+
+    def life_that_ended(self, salts: tuple[int, int]) -> tuple[LocalFile, Mark] | None:
+        """The shadow file of the life that was followed last, and its end, if the WAL is in another one by now.
+
+        By the hold's invariant all of it was copied. None if nothing came in it, or if it is the one with these salts.
+        """
+        mark = self.mark
+        if mark is None or not mark.frames or mark.header.salts == salts:
+            return None
+        return self._shadow.file(self.generation, self.index), mark
 
     def make_durable(self) -> None:
         """Make what was copied of the current life survive a power cut, before SQLite may forget it."""

@@ -43,11 +43,9 @@ class Held:
     @classmethod
     def take(cls, path: Path, now: float) -> "Held":
         """Pin a reader. SQLite follows links and keeps the WAL beside the file. Raises as Hold.take does."""
-        real = Path(os.path.realpath(path))
-        before = real.stat()
-        hold = Hold.take(real)
-        status = path.stat()
-        if (status.st_dev, status.st_ino) != (before.st_dev, before.st_ino):
+        hold = Hold.take(path)
+        real, status = hold.path, path.stat()
+        if (status.st_dev, status.st_ino) != hold.identity or not real.samefile(path):
             hold.close()
             raise DatabaseBusyError(f"{path} was replaced while it was opened; trying again")
         return cls(path, hold, real.with_name(real.name + "-wal"), status, now)
@@ -74,7 +72,7 @@ class Held:
     def check_files(self) -> None:
         """Raise ContinuityLostError if the files are no longer the ones that were followed."""
         try:
-            self.files.check()
+            self.files.check(self.follower)
         except ContinuityLostError as lost:
             self.lost_its_file = str(lost) in (REMOVED, REPLACED)
             raise

@@ -19,6 +19,7 @@ from replication.database.shadow_wal import ShadowWAL
 from replication.database.source_files import SHM_REMOVED, WRITTEN, Written
 from replication.errors import DatabaseError
 from replication.events import Emit
+from replication.nofollow import without_links
 from replication.permissions import Ownership
 from replication.sqlite.openers import openers_of_removed
 
@@ -68,7 +69,7 @@ class Opening:
 
     def take_hold(self) -> Held:
         """Pin the reader, unless SQLite would mix the file with the WAL of another."""
-        wal_path = Path(f"{os.path.realpath(self.path)}-wal")
+        wal_path = Path(f"{without_links(self.path)}-wal")
         if self._left_wal is not None and self._left_wal.is_at(wal_path) and not self._came_back():
             raise DatabaseError(
                 f"{self.path} was replaced, but {wal_path.name} still belongs to the file before, and SQLite would mix "

@@ -4,6 +4,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from replication.nofollow import without_links
+
 LINK_SWITCHED = "the path leads to another place now, by a link that was switched"
 VOLUME_EXCHANGED = "another volume is mounted in its place"
 FOLDER_REPLACED = "its folder was replaced by another one"
@@ -19,7 +21,7 @@ class Place:
     @classmethod
     def of(cls, path: Path) -> "Place":
         """Where `path` leads now; raises OSError if its folder is not there."""
-        real = os.path.realpath(path)
+        real = str(without_links(path))
         status = os.stat(os.path.dirname(real))  # noqa: PTH116, PTH120 (names only)
         return cls(real, (status.st_dev, status.st_ino))
 

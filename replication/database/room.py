@@ -14,6 +14,7 @@ from replication.database.follower import WALTooLongError
 from replication.database.held import Held
 from replication.database.opening import Opening
 from replication.errors import DatabaseError, LocalFileError
+from replication.nofollow import without_links
 from replication.space import Disk
 from replication.sqlite.hold import empty_wal
 
@@ -26,7 +27,7 @@ _PAGE_BYTES = 4096
 def ask_for_wal(path: Path, meta_path: Path, pages_min: int, page_size: int) -> None:
     """Raise LocalFileError while a copy of the WAL has no room: to hold it only to find that out lets it grow."""
     with suppress(FileNotFoundError):
-        size = os.stat(f"{os.path.realpath(path)}-wal").st_size  # noqa: PTH116
+        size = os.stat(f"{without_links(path)}-wal").st_size  # noqa: PTH116
         # Each index that is kept, and the one that comes: else it would be let go of again at once.
         pages = (INDEXES_KEPT + 1) * min(pages_min, ROOM_PAGES_MAX)
         lives = pages * (page_size or _PAGE_BYTES)

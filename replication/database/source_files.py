@@ -5,6 +5,8 @@ after it is copied. What proves it is who may write: while the pin is there, onl
 file, and one that copies anything back says so in the WAL index before it begins (nBackfillAttempted) and when it is
 done (nBackfill). A file whose size or time of writing changed while both stood still was written by somebody else.
 Where a checkpoint of others did run, the pages that it copied back are looked at (replication/database/copied_back.py).
+While the pin moves others may copy back the rest of a life and then restart the WAL, by which nothing tells how far
+they came: then the pages are those of the shadow WAL.
 It leaves to the caller what to do then.
 """
 
@@ -16,7 +18,7 @@ from pathlib import Path
 
 from replication.database.continuity import last_commit as last_commit_in
 from replication.database.copied_back import CopiedBack, commits_counted_after, is_of_this_life
-from replication.database.follower import ContinuityLostError
+from replication.database.follower import SHADOW_REMOVED, ContinuityLostError, Follower
 from replication.database.local_folder import LocalFile
 from replication.database.tail import Mark
 from replication.sqlite.errors import DatabaseBusyError
@@ -88,8 +90,8 @@ class SourceFiles:
         self._again: tuple[float, WALIndexHeader] | None = None
         """When, of time.monotonic, to look at what a checkpoint of ours copied back, where times are coarse."""
 
-    def check(self) -> None:
-        """Raise ContinuityLostError if the files are not the ones that were followed.
+    def check(self, follower: Follower | None) -> None:
+        """Raise ContinuityLostError if the files are not the ones that were followed, by `follower` if there is one.
 
         Raises DatabaseBusyError if that cannot be told just now.
         """
@@ -110,7 +112,7 @@ class SourceFiles:
             elif self._is_as_known(index, Written.of(status)):
                 return
             elif self._stood_still(index):
-                self._look(index, Written.of(status))
+                self._look(index, Written.of(status), follower)
                 return
         raise DatabaseBusyError(f"{self._path} is checkpointed without a pause; trying again")
 
@@ -118,7 +120,10 @@ class SourceFiles:
         known = self._settled
         return known is not None and (written, *_state(index)) == (known.written, *known.state)
 
-    def _look(self, index: WALIndexHeader, written: Written) -> None:
+    def _look(self, index: WALIndexHeader, written: Written, follower: Follower | None) -> None:
+        if written != self.written and self._holds_the_life_that_ended(index, follower):
+            # As it was left by that life, whatever SQLite has forgotten since.
+            self._settled, self.written = None, written
         if index.attempted > index.backfilled:
             self._look_while_unsettled(index, written)
         else:
@@ -248,6 +253,21 @@ class SourceFiles:
         if not self._is_of_this_life(index):
             raise ContinuityLostError(WRITTEN)
         self.written = written
+
+    def _holds_the_life_that_ended(self, index: WALIndexHeader, follower: Follower | None) -> bool:
+        """True if the WAL was restarted since it was copied, and the file is as the life that ended there left it."""
+        ended = follower.life_that_ended(index.salts) if follower is not None else None
+        if ended is None:
+            return False
+        shadow, mark = ended
+        known = self._settled
+        if known is not None and (known.salts, known.backfilled) == (mark.header.salts, mark.frames):
+            # All of it was in the file, as it was known, and nobody had anything to write to it since.
+            return False
+        try:
+            return CopiedBack.whole(shadow, mark, COMPARED_FRAMES_FIRST).is_in(self._hold.read)
+        except FileNotFoundError:
+            raise ContinuityLostError(SHADOW_REMOVED) from None
 
     def _recovered_since(self, known: _Settled, index: WALIndexHeader) -> bool:
         """True if SQLite has made its index anew: then it has counted fewer commits than came since."""

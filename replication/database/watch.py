@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from replication.events import EventLog
+from replication.nofollow import without_links
 
 SETTLE_SECONDS = 0.001
 """A commit is several writes: so soon after the first of them the last has been made, as a rule."""
@@ -52,8 +53,8 @@ class Watcher:
         """
         if self._inotify is None:
             return False
-        real = Path(os.path.realpath(database))
         try:
+            real = without_links(database)
             self._add(real.parent, (real.name, real.name + _SUFFIX), changed)
             if database != real:
                 # It may be a link, which may be made to lead elsewhere.

@@ -13,8 +13,7 @@ from replication.permissions import Ownership
 from replication.replica.duties import Intervals
 from replication.replica.runner import ReplicaRunner
 from replication.replica.wal03.replica import Replica
-from replication.storage.file import FilePermissions
-from replication.storage.location import store_of
+from replication.storage.location import DEFAULT_PERMISSIONS, FilePermissions
 from replication.storage.open import open_storage
 from replication.storage.wal03.replica_client import ReplicaClient
 
@@ -32,7 +31,7 @@ def make_worker(config: DatabaseConfig, shared: Shared) -> Worker:
         partial(shared.events.emit, database=path),
         max_backlog_bytes=config.max_backlog_bytes,
     )
-    permissions = None
+    permissions = DEFAULT_PERMISSIONS
     with suppress(OSError):
         # As Litestream does: who may read the database may read its file replica.
         own = Ownership.of(config.path)
@@ -50,7 +49,7 @@ def make_worker(config: DatabaseConfig, shared: Shared) -> Worker:
             settings.retention_check_interval,
             settings.validation_interval,
         )
-        crowd = partial(shared.outages.crowd, store_of(settings.location))
+        crowd = partial(shared.outages.crowd, settings.location.store)
         runners.append(ReplicaRunner(replica, database, intervals, emit, crowd))
     worker = Worker(config, database, runners, life, shared)
     life.when_idle(worker.idle)

@@ -26,7 +26,6 @@ from replication.replica.duties import ERROR_REPEAT_SECONDS
 from replication.replica.runner import ReplicaRunner
 from replication.replica.waiting import clean
 from replication.status import DatabaseStatus, Verification
-from replication.storage.location import store_of
 
 SYNC_GAP_SECONDS_MIN = 0.005
 SYNC_GAP_SECONDS_MAX = 0.05
@@ -81,7 +80,7 @@ class Worker:
             Uploads(
                 f"{name} {settings.name}",
                 runner,
-                store_of(settings.location),
+                settings.location.store,
                 shared.outages,
                 self._wake_upload,
                 life.working,

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from replication.position import Position
 from replication.restore.retry import Backoff
 from replication.restore.target import Latest, Target
 from replication.restore.verdict import Check
@@ -22,6 +23,8 @@ class RestoreOptions:
     `known` is asked where SQLite's check fails: given the restored file and what SQLite says, it says in words why the
     source is known to be so, or nothing. `keep_failed` keeps a file that fails it beside the output, if that is not
     known.
+    `newest` is asked for the last commit known here, of a database that is replicated here, if a replica is silent:
+    others that have it are enough then. `waiting` is told in words which replica is waited for.
     """
 
     target: Target = Latest()  # noqa: RUF009 (frozen)
@@ -36,3 +39,5 @@ class RestoreOptions:
     elsewhere: str = ", or restore to another disk (-o)."
     known: Callable[[Path, Sequence[str]], str] = lambda path, problems: ""
     keep_failed: bool = False
+    newest: Callable[[], Position | None] = lambda: None
+    waiting: Callable[[str], None] = lambda words: None

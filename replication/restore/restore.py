@@ -18,7 +18,6 @@ from replication.errors import (
     ObjectNotFoundError,
     ReplicaGapError,
     StorageError,
-    UnprovenSnapshotError,
 )
 from replication.position import Position
 from replication.restore.apply import DatabaseFile
@@ -32,6 +31,7 @@ from replication.restore.verdict import look_at
 from replication.restore.wal03.attempts import Attempts, instead
 from replication.restore.wal03.attempts import prepare as prepare
 from replication.restore.wal03.choose import Source
+from replication.restore.wal03.doubts import UndatedSnapshotError
 from replication.restore.wal03.offers import Refusal
 from replication.restore.wal03.pages import write_pages
 
@@ -99,7 +99,7 @@ def _follow(attempts: Attempts, output: Path, progress: Callable[[Progress], Non
     while True:
         try:
             return _run(attempts, output, progress, began)
-        except (ObjectNotFoundError, CorruptObjectError, ReplicaGapError, UnprovenSnapshotError) as error:
+        except (ObjectNotFoundError, CorruptObjectError, ReplicaGapError, UndatedSnapshotError) as error:
             attempts.plan_again(error)
 
 
@@ -114,7 +114,8 @@ def _run(attempts: Attempts, path: Path, progress: Callable[[Progress], None], b
     with Output(path) as output:
         file = DatabaseFile(output.descriptor, space.guard(output.path.parent, what, options.elsewhere))
         with local_errors(output.path):
-            written = write_pages(plan, prepared.source.client, output, file, options, meter, stop, attempts.need)
+            client, need, doubts = prepared.source.client, attempts.need, attempts.doubts
+            written = write_pages(plan, client, output, file, options, meter, stop, need, doubts)
         meter.begin("check", plan.objects)
         with output.syncing(written.mode if not options.private else None):
             verdict = look_at(output, options.integrity_check, stop)

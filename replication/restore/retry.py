@@ -41,6 +41,10 @@ class Backoff:
         return min(seconds, self.seconds_max) * (0.5 + chance / 2)
 
 
+LIST_BACKOFF = Backoff(tries_max=3)
+"""Listing gives up sooner than fetching: another replica may answer."""
+
+
 def passes(error: StorageError) -> bool:
     """True for a fault that may be gone at the next try."""
     return not isinstance(error, _LASTING)

@@ -11,11 +11,13 @@ from replication.nofollow import kind
 SUFFIXES = ("-journal", "-wal", "-shm")
 
 
-def check_beside(path: Path) -> None:
-    """Raise DatabaseError if SQLite would open what is no plain file beside a database: at a pipe it would wait."""
-    real = os.path.realpath(path)
+def check_beside(path: Path, name: str = "") -> None:
+    """Raise DatabaseError if SQLite would open what is no plain file beside a database: at a pipe it would wait.
+
+    `path` is no link, and `name` what SQLite opens it by, if that is another.
+    """
     for suffix in SUFFIXES:
         with suppress(FileNotFoundError, NotADirectoryError, PermissionError):
-            status = os.lstat(real + suffix)
+            status = os.lstat((name or str(path)) + suffix)
             if not stat.S_ISREG(status.st_mode):
-                raise DatabaseError(f"{real}{suffix} is {kind(status)}, and no file of SQLite's; remove it")
+                raise DatabaseError(f"{path}{suffix} is {kind(status)}, and no file of SQLite's; remove it")

@@ -12,8 +12,10 @@ from urllib.parse import quote
 import apsw
 
 from replication.errors import DatabaseError
+from replication.nofollow import without_links
 from replication.sqlite.beside import check_beside
 from replication.sqlite.errors import sqlite_errors
+from replication.sqlite.opening import Opening
 
 BUSY_TIMEOUT_MS = 1000
 """How long we wait for another connection's lock; the same as Litestream."""
@@ -21,10 +23,13 @@ BUSY_TIMEOUT_MS = 1000
 _CACHE_PAGES_MAX = 16
 
 
-def connect(path: Path) -> apsw.Connection:
-    """Open `path` for reading and writing; DatabaseError if it is missing or cannot be opened so."""
-    connection = connect_unread(path)
-    with sqlite_errors(path):
+def connect(at: Opening) -> apsw.Connection:
+    """Open a database for reading and writing; DatabaseError if it is missing or cannot be opened so.
+
+    It has read: in WAL mode no file of it is opened later on.
+    """
+    connection = connect_unread(at)
+    with sqlite_errors(at.path):
         try:
             connection.pragma("wal_autocheckpoint", 0)
             connection.pragma("cache_size", _CACHE_PAGES_MAX)
@@ -34,11 +39,12 @@ def connect(path: Path) -> apsw.Connection:
         return connection
 
 
-def connect_unread(path: Path) -> apsw.Connection:
+def connect_unread(at: Opening) -> apsw.Connection:
     """As `connect`, reading nothing: it opens a file as well that SQLite finds damaged."""
-    check_beside(path)
+    path = at.path
+    check_beside(path, at.name)
     with sqlite_errors(path):
-        connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
+        connection = apsw.Connection(at.name, flags=apsw.SQLITE_OPEN_READWRITE)
         try:
             if connection.readonly("main"):
                 # SQLite opens it for reading only then; without checkpoints the WAL would grow for ever.
@@ -63,7 +69,7 @@ def check_is_database(path: Path) -> None:
     """
     connection: apsw.Connection | None = None
     try:
-        uri = f"file:{quote(os.fsencode(path.absolute()))}?immutable=1"
+        uri = f"file:{quote(os.fsencode(without_links(path)))}?immutable=1"
         connection = apsw.Connection(uri, flags=apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI)
         connection.pragma("schema_version")
     except apsw.NotADBError:

@@ -32,6 +32,18 @@ def no_descriptor_is_left() -> bool:
     return False
 
 
+def cannot_be_opened(path: Path, error: OSError | None = None) -> DatabaseError:
+    """The error for a database that cannot be opened; `error` says why, where it is not SQLite that tried."""
+    if (error is not None and error.errno in (errno.EMFILE, errno.ENFILE)) or no_descriptor_is_left():
+        return DatabaseError(
+            f"{path} cannot be opened: too many open files in this process; raise its limit (ulimit -n)"
+        )
+    why = f": {error.strerror}" if error is not None and error.errno != errno.ENOENT else ""
+    return DatabaseError(
+        f"{path} cannot be opened{why}; check that it exists and that this user may write to it and its folder"
+    )
+
+
 @contextmanager
 def sqlite_errors(path: Path) -> Iterator[None]:
     """Run a block of SQLite work on the database at `path`; its apsw errors leave as DatabaseError."""
@@ -48,13 +60,7 @@ def sqlite_errors(path: Path) -> Iterator[None]:
             f"{path} is damaged ({error}); restore it from a replica, or repair it with sqlite3's .recover"
         ) from None
     except apsw.CantOpenError:
-        if no_descriptor_is_left():
-            raise DatabaseError(
-                f"{path} cannot be opened: too many open files in this process; raise its limit (ulimit -n)"
-            ) from None
-        raise DatabaseError(
-            f"{path} cannot be opened; check that it exists and that this user may write to it and its folder"
-        ) from None
+        raise cannot_be_opened(path) from None
     except (apsw.ReadOnlyError, apsw.PermissionsError):
         raise DatabaseError(
             f"{path} cannot be written; replication needs write permission on the database and its folder"

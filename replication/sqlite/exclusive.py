@@ -10,7 +10,7 @@ there then (replication/sqlite/openers.py finds them where it can).
 
 import ctypes
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from urllib.parse import quote
 
@@ -19,6 +19,7 @@ import apsw
 from replication.errors import DatabaseError, ReplicationError
 from replication.sqlite.connection import connect
 from replication.sqlite.errors import DatabaseBusyError, sqlite_errors
+from replication.sqlite.opening import opening
 from replication.steps import reached
 
 ALONE_BUSY_TIMEOUT_MS = 500
@@ -183,8 +184,9 @@ def in_use(path: Path, by: str = "") -> DatabaseInUseError:
 @contextmanager
 def _exclusive(path: Path) -> Iterator[apsw.Connection]:
     """A connection that is the only one. Closing it neither checkpoints nor removes a file."""
-    connection = connect(path)
-    try:
+    with opening(path) as at, ExitStack() as always:
+        connection = connect(at)
+        always.callback(connection.close, True)
         connection.set_busy_timeout(ALONE_BUSY_TIMEOUT_MS)
         try:
             with sqlite_errors(path):
@@ -196,8 +198,6 @@ def _exclusive(path: Path) -> Iterator[apsw.Connection]:
         except DatabaseBusyError:
             raise in_use(path) from None
         yield connection
-    finally:
-        connection.close(True)
 
 
 def _remove_dead_journal(journal: Path) -> None:

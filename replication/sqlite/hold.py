@@ -17,15 +17,16 @@ It leaves to the caller what "copy" is, and when to checkpoint. Not safe to use 
 import threading
 import time
 from collections.abc import Callable
-from contextlib import closing, suppress
+from contextlib import AbstractContextManager, closing, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import apsw
 
 from replication.errors import DatabaseError
-from replication.sqlite.connection import connect, connect_unread
+from replication.sqlite.connection import BUSY_TIMEOUT_MS, connect, connect_unread
 from replication.sqlite.errors import DatabaseBusyError, sqlite_errors
+from replication.sqlite.opening import Opening, opening
 from replication.sqlite.wal_index import WALIndex
 from replication.steps import reached
 
@@ -64,9 +65,18 @@ class Hold:
     """The pinned reader of one database, and the checkpoints that it permits."""
 
     def __init__(
-        self, path: Path, pin: apsw.Connection, wal_index: WALIndex, page_size: int, switched: bool = False
+        self,
+        path: Path,
+        identity: tuple[int, int],
+        pin: apsw.Connection,
+        wal_index: WALIndex,
+        page_size: int,
+        switched: bool = False,
     ) -> None:
         self.path = path
+        """Without links."""
+        self.identity = identity
+        """Device and inode of the database file."""
         self.wal_index = wal_index
         """What SQLite counts, as long as this is held."""
         self.page_size = page_size
@@ -80,13 +90,19 @@ class Hold:
     def take(cls, path: Path) -> "Hold":
         """Open the database, turn on WAL mode if it is off, and pin a reader.
 
-        Raises DatabaseError and, when somebody holds a lock, DatabaseBusyError.
+        Links are followed: the WAL is beside the file that they lead to. Raises DatabaseError and, when somebody holds
+        a lock, DatabaseBusyError.
         """
+        with opening(path) as at:
+            return cls._take(at.path, at)
+
+    @classmethod
+    def _take(cls, path: Path, at: Opening) -> "Hold":
         # Opened before SQLite opens it and found in its place afterwards, it is the one that SQLite has.
-        wal_index = _open_index(path)
+        wal_index = _open_index(path, at)
         connection: apsw.Connection | None = None
         try:
-            connection = connect(path)
+            connection = connect(at)
             with sqlite_errors(path):
                 mode = before = connection.pragma("journal_mode")
                 if mode != "wal":
@@ -96,10 +112,10 @@ class Hold:
                 page_size = connection.pragma("page_size")
                 _begin_reading(connection)
             if wal_index is None:
-                wal_index = WALIndex.open(path)
+                wal_index = WALIndex.open(path, at.name)
             if not wal_index.is_in_place():
                 raise DatabaseBusyError(f"{wal_index.path} was replaced while {path.name} was opened; trying again")
-            return cls(path, connection, wal_index, int(page_size), before != "wal")
+            return cls(path, at.identity, connection, wal_index, int(page_size), before != "wal")
         except BaseException:
             if connection is not None:
                 connection.close()
@@ -143,35 +159,32 @@ class Hold:
         commit that `copy` has not seen, and writers wait for a moment at each of its moves.
         When the pin itself is lost (an error inside SQLite), HoldLostError is raised.
         """
-        with (
-            closing(connect(self.path)) as helper,
-            closing(connect(self.path)) as barrier,
-            sqlite_errors(self.path),
-        ):
+        # One connection beside the pin, since SQLite keeps the descriptor of each as long as the pin has its lock.
+        with self._opening() as at, closing(connect(at)) as helper, sqlite_errors(self.path):
             for _ in range(BARRIER_TRIES):
-                large_part = self._large_part(helper, copy, barrier if exact else None, before, done)
-                if large_part is not None and _keep_writers_out(barrier):
+                large_part = self._large_part(helper, copy, exact, before, done)
+                if large_part is not None and _keep_writers_out(helper):
                     break
             else:
                 return replace(large_part or CheckpointResult(0, 0, 0.0), busy=True)
             started = time.monotonic()
             reached("checkpoint: writers kept out")
-            # The barrier's own read mark is the pin while the real one is moved.
+            # The helper's own read mark is the pin while the real one is moved.
             copy()
             reached("checkpoint: tail copied")
             before()
             with self._lost_on_error():
                 self._pin.execute("COMMIT")
                 reached("checkpoint: pin let go")
-                result = _passive(helper)
+                result = _passive(self._pin)
                 while result.busy and time.monotonic() < started + BARRIER_HELD_SECONDS_MAX:
                     time.sleep(_TRY_SECONDS)
-                    result = _passive(helper)
+                    result = _passive(self._pin)
                 reached("checkpoint: backfilled")
                 _begin_reading(self._pin)
             reached("checkpoint: pinned anew")
             done()
-            barrier.execute("ROLLBACK")
+            helper.execute("ROLLBACK")
             reached("checkpoint: writers let in")
             return replace(result, barrier_seconds=time.monotonic() - started)
 
@@ -181,8 +194,9 @@ class Hold:
         The pin is let go of. Nobody is waited for.
         """
         with (
-            closing(connect_unread(self.path)) as reader,
-            closing(connect_unread(self.path)) as helper,
+            self._opening() as at,
+            closing(connect_unread(at)) as reader,
+            closing(connect_unread(at)) as helper,
             sqlite_errors(self.path),
         ):
             # A reader that needs no frame keeps anybody from copying some back. Of a file that does not fit the count
@@ -204,7 +218,7 @@ class Hold:
 
     def mend_index(self) -> None:
         """Let SQLite read its WAL index: where a writer died in the middle of its header, it makes it anew."""
-        with closing(connect(self.path)) as connection, sqlite_errors(self.path):
+        with self._opening() as at, closing(connect(at)) as connection, sqlite_errors(self.path):
             _begin_reading(connection)
 
     def close(self) -> None:
@@ -217,19 +231,19 @@ class Hold:
         self,
         helper: apsw.Connection,
         copy: Callable[[], None],
-        barrier: apsw.Connection | None,
+        exact: bool,
         before_it: Callable[[], None],
         done: Callable[[], None],
     ) -> CheckpointResult | None:
         """Backfill while writers are free, again and again until what they add meanwhile is little.
 
-        With `barrier` they are kept out while the pin moves; None if they left no room for that.
+        With `exact` they are kept out while the pin moves; None if they left no room for that.
         """
         before, pending, result = 0, 0, None
         for _ in range(LARGE_PART_ROUNDS_MAX):
-            if barrier is None:
+            if not exact:
                 self._move_pin(helper, copy)
-            elif not self._move_pin_exactly(barrier, copy):
+            elif not self._move_pin_exactly(helper, copy):
                 break
             reached("checkpoint: pin moved")
             before_it()
@@ -254,17 +268,17 @@ class Hold:
         finally:
             helper.execute("COMMIT")
 
-    def _move_pin_exactly(self, barrier: apsw.Connection, copy: Callable[[], None]) -> bool:
+    def _move_pin_exactly(self, helper: apsw.Connection, copy: Callable[[], None]) -> bool:
         """Bring the pin up to a commit that `copy` has seen, with none after it; False if writers left no room.
 
-        Meanwhile `barrier` is the second reader. What there is much of is copied before.
+        Meanwhile `helper` is the second reader. What there is much of is copied before.
         """
         for _ in range(LARGE_PART_ROUNDS_MAX):
             before = self._frames()
             copy()
             if self._frames() - before <= TAIL_FRAMES:
                 break
-        if not _keep_writers_out(barrier):
+        if not _keep_writers_out(helper):
             return False
         try:
             copy()
@@ -272,12 +286,16 @@ class Hold:
                 self._pin.execute("COMMIT")
                 _begin_reading(self._pin)
         finally:
-            barrier.execute("ROLLBACK")
+            helper.execute("ROLLBACK")
         return True
 
     def _frames(self) -> int:
         index = self.wal_index.read()
         return index.frames if index is not None else 0
+
+    def _opening(self) -> AbstractContextManager[Opening]:
+        """For connections to the file that is pinned, and to no other."""
+        return opening(self.path, self.identity)
 
     def _lost_on_error(self) -> "_LostOnError":
         return _LostOnError(self.path)
@@ -285,19 +303,16 @@ class Hold:
 
 def empty_wal(path: Path) -> None:
     """Make the WAL of a database that is not held empty, if nobody uses it just now; nobody is waited for."""
-    connection = connect(path)
-    try:
+    with opening(path) as at, closing(connect(at)) as connection:
         connection.set_busy_timeout(0)
         with sqlite_errors(path), suppress(apsw.BusyError):
             connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
-    finally:
-        connection.close()
 
 
-def _open_index(path: Path) -> WALIndex | None:
+def _open_index(path: Path, at: Opening) -> WALIndex | None:
     """The WAL index, if there is one already."""
     try:
-        return WALIndex.open(path)
+        return WALIndex.open(path, at.name)
     except FileNotFoundError:
         return None
 
@@ -314,7 +329,8 @@ class Bridge:
     @classmethod
     def take(cls, path: Path) -> "Bridge":
         """Begin to read. Raises DatabaseError and, when somebody holds a lock, DatabaseBusyError."""
-        connection = connect(path)
+        with opening(path) as at:
+            connection = connect(at)
         try:
             with sqlite_errors(path):
                 if connection.pragma("journal_mode") != "wal":
@@ -368,6 +384,8 @@ def _keep_writers_out(connection: apsw.Connection) -> bool:
         connection.execute("BEGIN IMMEDIATE")
     except apsw.BusyError:
         return False
+    finally:
+        connection.set_busy_timeout(BUSY_TIMEOUT_MS)
     return True
 
 

@@ -19,6 +19,7 @@ import apsw
 
 from replication.errors import DatabaseError
 from replication.sqlite.errors import sqlite_errors
+from replication.sqlite.opening import opening
 
 TABLES_MAX = 1000
 COUNT_SECONDS_MAX = 2.0
@@ -158,11 +159,12 @@ class Preview:
     @contextmanager
     def _attached(self) -> Iterator[str]:
         """The live database as "today" for the length of the block; why it cannot be, in words, or nothing."""
-        uri = f"file:{quote(os.fsencode(self._live.absolute()))}?mode=ro"
         try:
-            self._connection.execute("ATTACH ? AS today", (uri,))
-            self._connection.pragma("schema_version", schema="today")
-        except apsw.Error as error:
+            with opening(self._live) as at:
+                uri = f"file:{quote(os.fsencode(at.name))}?mode=ro"
+                self._connection.execute("ATTACH ? AS today", (uri,))
+                self._connection.pragma("schema_version", schema="today")
+        except (apsw.Error, DatabaseError) as error:
             self._detach()
             yield f"today's {self._live.name} cannot be read: {error}"
             return

@@ -20,6 +20,7 @@ from replication.sqlite.beside import check_beside
 from replication.sqlite.checksum import FRAME_HEADER_SIZE, WAL_HEADER_SIZE
 from replication.sqlite.errors import DatabaseBusyError, sqlite_errors
 from replication.sqlite.integrity import Thoroughness, problems_of
+from replication.sqlite.opening import Opening, opening
 from replication.sqlite.wal_index import WALIndex, WALIndexHeader
 
 TRIES_MAX = 1000
@@ -65,16 +66,21 @@ class Still:
 @contextmanager
 def still(path: Path) -> Iterator[Still]:
     """Read `path` at its newest commit. Raises DatabaseError, also if it is not in WAL mode."""
-    real = Path(os.path.realpath(path))
+    with opening(path) as at:
+        yield from _still(path, at)
+
+
+def _still(path: Path, at: Opening) -> Iterator[Still]:
+    real = at.path
     wal_path = Path(f"{real}-wal")
     wal_index: WALIndex | None = None
     # SQLite would make a WAL where there is none, and leave it behind.
     is_held = wal_path.exists()
     how = "mode=ro" if is_held else "immutable=1"
-    check_beside(real)
+    check_beside(path, at.name)
     with sqlite_errors(path):
         connection = apsw.Connection(
-            f"file:{quote(os.fsencode(real))}?{how}", flags=apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI
+            f"file:{quote(os.fsencode(at.name))}?{how}", flags=apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI
         )
     try:
         if not is_held:
@@ -86,7 +92,7 @@ def still(path: Path) -> Iterator[Still]:
         if mode != "wal":
             raise DatabaseError(f"{path} is not in WAL mode, so that nobody replicates it")
         try:
-            wal_index = WALIndex.open(real)
+            wal_index = WALIndex.open(real, at.name)
         except FileNotFoundError:
             raise DatabaseError(f"{real}-shm was removed while {path} was opened; try again") from None
         index = _begin(path, connection, wal_index)

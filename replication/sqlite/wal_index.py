@@ -74,12 +74,15 @@ class WALIndex:
         """What was read last, and what it says."""
 
     @classmethod
-    def open(cls, database: Path) -> "WALIndex":
-        """Open the -shm beside `database` (no link). Raises FileNotFoundError, and DatabaseError in words."""
+    def open(cls, database: Path, name: str = "") -> "WALIndex":
+        """Open the -shm beside `database` (no link). Raises FileNotFoundError, and DatabaseError in words.
+
+        `name` is what SQLite opens the database by.
+        """
         path = Path(f"{database}-shm")
         try:
             # A pipe would be waited for.
-            descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+            descriptor = os.open(f"{name or database}-shm", os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):
                 os.close(descriptor)
                 check_beside(database)

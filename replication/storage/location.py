@@ -1,41 +1,55 @@
-"""Where a replica is: frozen values that name a store. Secrets are kept out of every `repr`."""
+"""Where a replica is: a frozen value that names one place in one store, whatever kind of store that is.
 
-from dataclasses import dataclass, field
-from pathlib import Path
+Its promise: nobody outside the folder of a kind asks which kind a location is of: whatever depends on it is asked of
+the location itself. Secrets are kept out of every `repr`, and out of what is for people.
+"""
 
-from replication.storage.mounts import mount_point
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import ClassVar
 
-
-@dataclass(frozen=True, slots=True)
-class FileLocation:
-    """A folder on this machine."""
-
-    path: Path
+from replication.storage.base import Storage
 
 
 @dataclass(frozen=True, slots=True)
-class S3Location:
-    """A bucket and a path in it, on AWS or an S3-compatible server.
+class FilePermissions:
+    """Mode and owner of what is written, under the umask; an owner that cannot be set is left as it is."""
 
-    `endpoint` is a whole URL with scheme, or None for AWS. `region` None means: ask. `force_path_style` None means:
-    path style with an endpoint, else as boto3 does. Without a key pair, boto3's own chain finds credentials.
-    """
-
-    bucket: str
-    path: str = ""
-    endpoint: str | None = None
-    region: str | None = None
-    access_key_id: str | None = field(default=None, repr=False)
-    secret_access_key: str | None = field(default=None, repr=False)
-    force_path_style: bool | None = None
-    skip_verify: bool = False
+    file_mode: int = 0o600
+    folder_mode: int = 0o700
+    uid: int = -1
+    gid: int = -1
 
 
-Location = FileLocation | S3Location
+DEFAULT_PERMISSIONS = FilePermissions()
 
 
-def store_of(location: Location) -> str:
-    """What fails together: one server, or one file system of this machine."""
-    if isinstance(location, S3Location):
-        return f"s3 {location.endpoint or 'aws'}"
-    return f"file {mount_point(location.path)}"
+class Location(ABC):
+    """A place for one replica. Equal locations are read the same; one place may be written as several of them."""
+
+    __slots__ = ()
+
+    kind: ClassVar[str]
+    """The kind of store: the word for `type` in the configuration, and the scheme of its URL."""
+
+    is_on_a_server: ClassVar[bool]
+    """Whether one answer that it cannot be reached holds for all that fail together with it."""
+
+    @property
+    @abstractmethod
+    def address(self) -> str:
+        """Where it is, for people: without any secret."""
+
+    @property
+    @abstractmethod
+    def identity(self) -> tuple[str, ...]:
+        """Equal for two locations that are one place, whatever links or slashes they are written with."""
+
+    @property
+    @abstractmethod
+    def store(self) -> str:
+        """What fails together: equal for all on one server, or on one file system of this machine."""
+
+    @abstractmethod
+    def open(self, permissions: FilePermissions) -> Storage:
+        """The store at this place; nothing is touched yet. `permissions` are for files of this machine."""

@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from replication.config import default_meta_path
-from replication.storage.location import FileLocation, Location
+from replication.storage.file.location import FileLocation
 from replication.storage.open import open_storage
+from replication.storage.s3.location import S3Location
 from replication.storage.wal03.replica_client import ReplicaClient
 from tests.cli.program import Replicating, refuses, run, succeeds
 from tests.engine.running import restore_points, restored, sha256, until
@@ -31,15 +32,15 @@ def another_host() -> None:
 
 
 @pytest.fixture(params=["file", "weed", "juicefs"])
-def location(request: pytest.FixtureRequest, tmp_path: Path) -> Location:
+def location(request: pytest.FixtureRequest, tmp_path: Path) -> FileLocation | S3Location:
     """A folder, a server that heeds If-None-Match, and one that ignores it."""
     if request.param == "file":
         return FileLocation(tmp_path / "replica")
-    made: Location = request.getfixturevalue(request.param).location()
+    made: S3Location = request.getfixturevalue(request.param).location()
     return made
 
 
-def configure(folder: Path, location: Location) -> Path:
+def configure(folder: Path, location: FileLocation | S3Location) -> Path:
     """The configuration of one host: both have the same, but for the path of the database."""
     if isinstance(location, FileLocation):
         place = f"type: file\n    path: {location.path}"
@@ -57,7 +58,7 @@ def configure(folder: Path, location: Location) -> Path:
 
 
 @pytest.fixture
-def client(location: Location) -> Iterator[ReplicaClient]:
+def client(location: FileLocation | S3Location) -> Iterator[ReplicaClient]:
     storage = open_storage(location)
     yield ReplicaClient(storage)
     storage.close()
@@ -83,7 +84,7 @@ def insert(app: ForeignConnection, client: ReplicaClient, output: Path, generati
 
 
 def test_promise_8_a_cloned_volume_parts_from_production(
-    location: Location, client: ReplicaClient, tmp_path: Path
+    location: FileLocation | S3Location, client: ReplicaClient, tmp_path: Path
 ) -> None:
     home, copy, output = tmp_path / "home", tmp_path / "copy", tmp_path / "out.db"
     home.mkdir()

@@ -8,7 +8,8 @@ from typing import Any
 
 from replication.config import Config, DatabaseConfig, ReplicaConfig, default_meta_path
 from replication.position import Position
-from replication.storage.location import FileLocation, S3Location
+from replication.storage.file.location import FileLocation
+from replication.storage.s3.location import S3Location
 from replication.survey import survey
 from tests.cli.program import Replicating, refuses, run, succeeds
 from tests.engine.running import client_of, restore_points

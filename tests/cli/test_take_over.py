@@ -60,6 +60,10 @@ def restored(tmp_path: Path) -> list[list[Any]]:
     return rows(output)
 
 
+def objects(replica: Path) -> set[Path]:
+    return {path for path in replica.rglob("*.lz4") if path.is_file()}
+
+
 def generations(replica: Path) -> int:
     return len(list((replica / "generations").iterdir()))
 
@@ -109,6 +113,47 @@ def test_a_database_that_nobody_writes_keeps_its_generation_with_the_first_commi
             assert second.end() == 0
     assert generations(replica) == 1
     assert restored(tmp_path) == [["anybody", 1]]
+
+
+@pytest.mark.parametrize("others", [0, 20])
+def test_the_first_commit_after_an_end_is_stored_within_a_second(
+    database: Path, replica: Path, tmp_path: Path, others: int
+) -> None:
+    """Of five deploys in a row, with an application that commits meanwhile; beside other databases that are at rest."""
+    config = tmp_path / "litestream.yml"
+    lines = ["dbs:", f"- {{path: {database}, replicas: [{{path: {replica}, sync-interval: 10ms}}]}}"]
+    for number in range(others):
+        path = tmp_path / f"other{number:02}.db"
+        Shell(path).run("PRAGMA journal_mode=WAL; CREATE TABLE t(a)")
+        lines.append(f"- {{path: {path}, replicas: [{{path: {tmp_path}/others/{number:02}}}]}}")
+    config.write_text("\n".join(lines))
+    waits = []
+    with ExitStack() as stack:
+        writer = stack.enter_context(Shell(database).open())
+        last = stack.enter_context(Replicating(tmp_path / "program0", "-config", config))
+        wait_until("all snapshots", lambda: last.said.count("snapshot written") == others + 1, lambda: last.said)
+        for number in range(1, 6):
+            log = tmp_path / f"program{number}"
+            following = stack.enter_context(Replicating(log, "-wait", "-config", config))
+            wait_until(
+                "it waits for all of them",
+                lambda following=following: (  # type: ignore[misc]
+                    following.said.count("replicated by another litestream-tui") == others + 1
+                ),
+            )
+            assert last.end() == 0
+            ended = time.monotonic()
+            before = objects(replica)
+            writer.execute(f"INSERT INTO t VALUES('writer', {number})")
+            wait_until("an object of the next one", lambda before=before: objects(replica) > before)  # type: ignore[misc]
+            waits.append(time.monotonic() - ended)
+            last = following
+        assert last.end() == 0
+        expected = rows(database)
+    print("seconds from end to stored:", [round(wait, 3) for wait in waits])
+    assert max(waits) < 1.0
+    assert generations(replica) == 1
+    assert restored(tmp_path) == expected
 
 
 def test_after_a_kill_it_takes_over_as_after_any_crash(database: Path, replica: Path, tmp_path: Path) -> None:

@@ -23,8 +23,9 @@ from replication.restore.wal03.listing import commits, snapshot_points
 from replication.sqlite.checksum import WAL_HEADER_SIZE
 from replication.sqlite.wal import WALHeader
 from replication.status import DatabaseStatus
-from replication.storage.file import FilePermissions, FileStorage
-from replication.storage.location import FileLocation
+from replication.storage.file.location import FileLocation
+from replication.storage.file.storage import FileStorage
+from replication.storage.location import FilePermissions
 from replication.storage.wal03.names import segment_name
 from replication.storage.wal03.replica_client import ReplicaClient
 

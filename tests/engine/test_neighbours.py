@@ -19,8 +19,10 @@ from replication.errors import AccessDeniedError, StorageError
 from replication.position import Position
 from replication.replica.wal03 import snapshots
 from replication.status import ReplicaStatus
-from replication.storage.location import FileLocation, Location, S3Location
+from replication.storage.file.location import FileLocation
+from replication.storage.location import Location
 from replication.storage.memory import MemoryStorage
+from replication.storage.s3.location import S3Location
 from replication.work import COMMITS_AT_ONCE, DUTIES_AT_ONCE, FIRST_SNAPSHOTS_AT_ONCE, RETRIES_AT_ONCE
 from tests.engine.running import config_of, running, until
 from tests.foreign import ForeignConnection, Shell
@@ -71,7 +73,8 @@ def stores(monkeypatch: pytest.MonkeyPatch) -> Stores:
     found: Stores = {}
 
     def open_memory(location: Location, permissions: object = None) -> TroubledStorage:
-        name = location.path.name if isinstance(location, FileLocation) else location.path
+        assert isinstance(location, FileLocation | S3Location)
+        name = Path(location.path).name
         store = found.setdefault(name, TroubledStorage())
         return store
 

@@ -15,7 +15,7 @@ from replication.errors import DatabaseLockedError
 from replication.position import Position
 from replication.scrub import register_secret
 from replication.status import DatabaseStatus, ReplicaStatus, Verification
-from replication.storage.location import S3Location
+from replication.storage.s3.location import S3Location
 from tests.engine.running import config_of, in_step, only, running, until
 from tests.foreign import Shell
 

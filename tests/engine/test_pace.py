@@ -15,7 +15,8 @@ from replication.errors import DatabaseError, StorageError
 from replication.replica.pace import BURST_UPLOADS
 from replication.sqlite.hold import Hold
 from replication.status import ReplicaStatus
-from replication.storage.location import FileLocation, Location
+from replication.storage.file.location import FileLocation
+from replication.storage.location import Location
 from replication.storage.memory import MemoryStorage
 from tests.engine.running import begun, config_of, in_step, only, running, until
 from tests.foreign import ForeignConnection, Shell

@@ -12,7 +12,8 @@ import pytest
 from replication.config import Config
 from replication.engine import making
 from replication.errors import PausedError
-from replication.storage.location import FileLocation, Location
+from replication.storage.file.location import FileLocation
+from replication.storage.location import Location
 from replication.storage.memory import MemoryStorage
 from replication.storage.wal03.replica_client import ReplicaClient
 from tests.engine.running import config_of, restored, running, until

@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 
-from replication.storage.location import FileLocation, S3Location
+from replication.storage.file.location import FileLocation
 from replication.storage.open import open_storage
+from replication.storage.s3.location import S3Location
 from replication.storage.wal03.names import SegmentInfo
 from replication.storage.wal03.replica_client import ReplicaClient
 from tests import peers

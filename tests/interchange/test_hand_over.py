@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from replication.storage.location import FileLocation, S3Location
+from replication.storage.file.location import FileLocation
+from replication.storage.s3.location import S3Location
 from replication.storage.wal03.names import snapshot_name
 from tests.foreign import ForeignConnection, Shell
 from tests.interchange.program import Running, litestream_tui, restore03, restore05

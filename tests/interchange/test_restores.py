@@ -10,7 +10,8 @@ from typing import TypeVar
 
 import pytest
 
-from replication.storage.location import FileLocation, S3Location
+from replication.storage.file.location import FileLocation
+from replication.storage.s3.location import S3Location
 from tests import peers
 from tests.foreign import Shell
 from tests.interchange.program import litestream_tui, restore03, restore05

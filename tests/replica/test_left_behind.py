@@ -85,6 +85,20 @@ def test_promise_6_what_waits_for_a_dead_replica_is_bounded_and_the_living_one_n
     two.check("a")
 
 
+def test_a_living_replica_that_is_too_slow_waits_for_no_answer_of_its_store(bench: Bench) -> None:
+    """Its store answers: it begins anew at its next turn, and nobody is sent to look for an outage."""
+    replica = bench.replica("a")
+    commits(bench, 3)
+    for _ in range(30):
+        bench.commit(5000)
+        bench.database.checkpoint()
+    clean(bench)
+    assert replica.lost.startswith("set to begin anew with a snapshot: ")
+    bench.settle()
+    assert replica.lost == ""
+    assert bench.restored("a") == bench.app.sha256()
+
+
 def test_promise_6_it_begins_anew_in_the_same_generation(two: Bench) -> None:
     last = where(two.replica("b"))
     before = two.points("a")

@@ -391,6 +391,36 @@ def test_promise_3_retention_goes_by_what_we_have_sent(
     assert original.restored("a", here) == newest
 
 
+@pytest.mark.parametrize("host", ["of the first", "of a third"])
+def test_promise_3_retention_keeps_what_another_went_on_with_where_nothing_marks_the_end(
+    bench: Bench, benches: list[Bench], monkeypatch: pytest.MonkeyPatch, host: str
+) -> None:
+    """The WAL was empty when the first left, and the store's clock was back for a while: its times tell nothing."""
+    times = SimpleNamespace(time=time.time, monotonic=lambda: bench.clock.now.timestamp())
+    monkeypatch.setattr("replication.replica.wal03.snapshots.time", times)
+    bench.replica()
+    bench.commit()
+    bench.restart(lambda: bench.app.execute("PRAGMA wal_checkpoint(TRUNCATE)"))
+    bench.settle()
+    clone = bench.clone(running=False)
+    benches.append(clone)
+    bench.database.request_generation("asked for")
+    go(bench, "cks")
+    bench.clock.now -= timedelta(hours=2)
+    go(clone, "ckcs")
+    newest, here = clone.app.sha256(), clone.database.position
+    assert here is not None
+    assert clone.reasons() == []
+    # Right again: what the other one has is its newest, and twenty minutes old at most.
+    bench.clock.now += timedelta(hours=2, minutes=20)
+    if host == "of a third":
+        bench.restart()
+        bench.settle()
+    go(bench, "kcs")
+    bench.replica().enforce_retention(600.0, bench.clock.now)
+    assert clone.restored("a", here) == newest
+
+
 def step(bench: Bench, chance: random.Random) -> None:
     """Anything that one of the two may do; a store that fails is met again."""
     what = chance.choice(["commit", "commit", "commit", "copy", "upload", "upload", "checkpoint", "snapshot", "lose"])

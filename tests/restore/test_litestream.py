@@ -18,7 +18,7 @@ from replication.restore.restore import RestoreOptions, RestoreResult, restore
 from replication.restore.target import AtIndex, AtTime
 from replication.restore.wal03.catalog import read_catalog
 from replication.restore.wal03.choose import Source
-from replication.storage.file import FileStorage
+from replication.storage.file.storage import FileStorage
 from replication.storage.wal03.replica_client import ReplicaClient
 from tests.foreign import ForeignConnection
 from tests.peers import clean_environment, die_with_parent, litestream03

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from replication.errors import PlaceLostError, StorageError
-from replication.storage.file import FilePermissions, FileStorage
+from replication.storage.file.storage import FileStorage
+from replication.storage.location import FilePermissions
 from tests.cli.program import Replicating, succeeds
 from tests.foreign import Shell
 from tests.interchange.program import wait_until

@@ -9,6 +9,7 @@ import pytest
 from replication.errors import DatabaseError
 from replication.sqlite.connection import check_sqlite_version, connect, sqlite_version
 from replication.sqlite.hold import Hold
+from replication.sqlite.opening import opening
 from replication.sqlite.wal import WALHeader
 from tests.foreign import Shell
 
@@ -194,5 +195,6 @@ def test_connections_never_make_or_remove_a_wal_on_close(shell: Shell) -> None:
         app.execute("INSERT INTO t VALUES(2)")
         wal = shell.path.with_name(shell.path.name + "-wal")
         size = wal.stat().st_size
-        connect(shell.path).close()
+        with opening(shell.path) as at:
+            connect(at).close()
         assert wal.stat().st_size == size

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-from replication.storage.location import S3Location
+from replication.storage.s3.location import S3Location
 
 CERTIFICATE = Path(__file__).with_name("self_signed.pem")
 """A certificate for localhost that no authority signed, with its key."""

@@ -11,7 +11,7 @@ import pytest
 from replication.errors import DatabaseError, ObjectExistsError, ObjectNotFoundError, StorageError
 from replication.storage.base import Storage
 from replication.storage.s3.parts import PART_BYTES
-from tests.storage.conftest import StoreMaker
+from tests.storage.stores import StoreMaker
 
 SEGMENTS = [f"generations/0123456789abcdef/wal/{index:08x}_{0:08x}.wal.lz4" for index in range(23)]
 SNAPSHOT = "generations/0123456789abcdef/snapshots/00000000.snapshot.lz4"

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from replication.errors import StorageError
-from replication.storage.file import FilePermissions, FileStorage
-from replication.storage.location import FileLocation
+from replication.storage.file.location import FileLocation
+from replication.storage.file.storage import FileStorage
+from replication.storage.location import FilePermissions
 from replication.storage.open import open_storage
 from replication.storage.wal03.replica_client import ReplicaClient
 from tests.peers import die_with_parent
@@ -116,7 +117,7 @@ def test_unfinished_writes_and_strange_files_are_not_listed(tmp_path: Path) -> N
 def test_a_killed_writer_leaves_a_leftover_that_the_next_removes(tmp_path: Path) -> None:
     script = (
         "import sys, time, pathlib\n"
-        "from replication.storage.file import FileStorage\n"
+        "from replication.storage.file.storage import FileStorage\n"
         "def chunks():\n"
         "    yield b'half'\n"
         "    print('written', flush=True)\n"
@@ -178,7 +179,7 @@ def test_a_full_disk(tmp_path: Path) -> None:
     script = (
         "import sys, resource, signal, pathlib\n"
         "from replication.errors import StorageError\n"
-        "from replication.storage.file import FileStorage\n"
+        "from replication.storage.file.storage import FileStorage\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))\n"
         "try:\n"

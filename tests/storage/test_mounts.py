@@ -2,7 +2,7 @@
 
 import pytest
 
-from replication.storage.mounts import MOUNTINFO, longest, mount_point, parse
+from replication.storage.file.mounts import MOUNTINFO, longest, mount_point, parse
 
 TEXT = """\
 22 1 253:0 / / rw,relatime - ext4 /dev/vda rw

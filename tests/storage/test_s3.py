@@ -14,11 +14,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from replication.errors import AccessDeniedError, StorageError
-from replication.storage.location import S3Location
 from replication.storage.open import open_storage
 from replication.storage.s3 import parts as s3_parts
 from replication.storage.s3 import shared as s3_shared
 from replication.storage.s3 import storage as s3_storage
+from replication.storage.s3.location import S3Location
 from replication.storage.s3.storage import S3Storage
 from tests import peers
 from tests.peers import S3Server
@@ -32,7 +32,7 @@ def test_boto3_is_not_loaded_for_a_server_and_keys_that_are_named(weed: S3Server
     """It costs more memory and time than all else: what is configured needs nothing that only it knows."""
     script = (
         "import sys\n"
-        "from replication.storage.location import S3Location\n"
+        "from replication.storage.s3.location import S3Location\n"
         "from replication.storage.open import open_storage\n"
         "store = open_storage(S3Location('tests', 'x', sys.argv[1], None, *sys.argv[2:]))\n"
         "assert 'http.client' not in sys.modules\n"
@@ -47,7 +47,7 @@ def test_boto3_is_not_loaded_for_a_server_and_keys_that_are_named(weed: S3Server
 def test_boto3_is_loaded_with_the_first_request_only() -> None:
     script = (
         "import sys\n"
-        "from replication.storage.location import S3Location\n"
+        "from replication.storage.s3.location import S3Location\n"
         "from replication.storage.open import open_storage\n"
         "open_storage(S3Location('b')).close()\n"
         "assert not {'boto3', 'botocore', 'urllib3'} & set(sys.modules)\n"

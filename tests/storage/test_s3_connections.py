@@ -16,9 +16,9 @@ from pathlib import Path
 import pytest
 
 from replication.errors import AccessDeniedError, StorageError
-from replication.storage.location import S3Location
 from replication.storage.s3 import aws as s3_aws
 from replication.storage.s3 import connections as s3_connections
+from replication.storage.s3.location import S3Location
 from replication.storage.s3.parts import PART_BYTES
 from replication.storage.s3.sign import Keys
 from replication.storage.s3.storage import S3Storage

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from replication.errors import StorageError
-from replication.storage.location import S3Location
+from replication.storage.s3.location import S3Location
 from replication.storage.s3.storage import S3Storage
 from tests.storage.stub import Answer, Request, Stub
 

@@ -7,15 +7,13 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from replication.errors import ConfigError
-from replication.storage.location import FileLocation, S3Location
+from replication.storage.file.location import FileLocation
+from replication.storage.kinds import MISSING
 from replication.storage.s3.host import is_local_host, parse_endpoint
-from replication.storage.url import (
-    NEAREST_WAY,
-    clean_path,
-    format_location,
-    is_replica_url,
-    parse_replica_url,
-)
+from replication.storage.s3.kind import S3Kind
+from replication.storage.s3.location import S3Location
+from replication.storage.url import is_replica_url, parse_replica_url
+from replication.storage.url_parts import clean_path
 
 EAST = "us-east-1"
 
@@ -98,6 +96,9 @@ def test_a_url_means_one_place(url: str, expected: S3Location | FileLocation) ->
         ("s3://b/p?forcePathStile=true", "did you mean force-path-style?"),
         ("s3://b/p?forcePathStyle=true&force-path-style=false", "force-path-style twice"),
         ("s3://b/p?xyzzy=1", "endpoint, region, force-path-style, skip-verify"),
+        ("s3://b/p?storage-class=GLACIER", "has storage-class in its query, an option of Litestream 0.5; remove it"),
+        ("s3://b/p?sseCustomerKey=CANARY", "has sse-customer-key in its query, an option of Litestream 0.5"),
+        ("s3://b/p?sign-payload=true&signPayload=false", "sign-payload twice"),
         ("s3://b/p?region=a&region=b", "region twice"),
         ("s3://b/p?region=", "region without a value"),
         ("s3://b/p?region=a/b", "is not a region"),
@@ -112,7 +113,7 @@ def test_a_url_means_one_place(url: str, expected: S3Location | FileLocation) ->
         ("file://", "path required"),
         ("file:///srv/x?y=1", "write %3F"),
         ("ftp://host/x", "unknown replica type ftp"),
-        *[(f"{kind}://x/y", f"replica type {kind} is not built yet") for kind in NEAREST_WAY],
+        *[(f"{kind}://x/y", f"replica type {kind} is not built yet") for kind in MISSING],
     ],
 )
 def test_what_is_no_place_is_refused_in_words(url: str, words: str) -> None:
@@ -143,6 +144,18 @@ def test_a_password_in_a_url_is_refused_and_not_repeated(url: str) -> None:
     assert "CANARY" not in str(caught.value)
 
 
+OPTIONS_OF_05 = "endpoint=localhost:9000&region=eu&forcePathStyle=true&skipVerify=true"
+
+
+@pytest.mark.parametrize("option", S3Kind.idle_keys)
+def test_options_of_litestream_05_that_change_nothing_are_noted(option: str) -> None:
+    notes: list[str] = []
+    location = parse_replica_url(f"s3://b/p?{OPTIONS_OF_05}&{option}=true", notes.append)
+    assert location == S3Location("b", "p", "http://localhost:9000", "eu", force_path_style=True, skip_verify=True)
+    [note] = notes
+    assert note.startswith(f"has {option} in its query, an option of Litestream 0.5 that changes nothing here: ")
+
+
 @given(st.text())
 def test_any_text_is_a_place_or_a_config_error(text: str) -> None:
     for url in (text, f"s3://{text}", f"file:///{text}", f"s3://b/p?{text}"):
@@ -155,6 +168,7 @@ def test_any_text_is_a_place_or_a_config_error(text: str) -> None:
             assert location.bucket
             assert location.path == clean_path(location.path)
         else:
+            assert isinstance(location, FileLocation)
             assert location.path.is_absolute()
 
 
@@ -165,7 +179,7 @@ def test_any_text_is_a_place_or_a_config_error(text: str) -> None:
 def test_an_address_without_a_server_reads_back(bucket: str, parts: list[str]) -> None:
     location = S3Location(bucket, clean_path("/".join(parts)))
     assume(not bucket.endswith(("amazonaws.com", "amazonaws.com.cn", "localhost")))
-    assert parse_replica_url(format_location(location)) == location
+    assert parse_replica_url(location.address) == location
 
 
 @given(st.text())
@@ -179,9 +193,9 @@ def test_a_clean_path_is_clean(path: str) -> None:
 
 def test_addresses_are_for_people_and_hold_no_secret() -> None:
     location = S3Location("b", "/p/", "http://minio:9000", access_key_id="CANARY", secret_access_key="CANARY")
-    assert format_location(location) == "s3://b/p at http://minio:9000"
-    assert format_location(S3Location("b")) == "s3://b"
-    assert format_location(FileLocation(Path("/srv/x"))) == "file:///srv/x"
+    assert location.address == "s3://b/p at http://minio:9000"
+    assert S3Location("b").address == "s3://b"
+    assert FileLocation(Path("/srv/x")).address == "file:///srv/x"
     assert "CANARY" not in repr(location)
 
 

@@ -146,7 +146,7 @@ MUTATIONS = (
     Mutation(
         "a database file written in place is not noticed",
         "replication/database/source_files.py",
-        "                self._look(index, Written.of(status))\n",
+        "                self._look(index, Written.of(status), follower)\n",
         "",
         ("tests/database/test_source_files.py",),
     ),
@@ -170,6 +170,20 @@ MUTATIONS = (
         "            contents[page] = hash(content) if there else None\n",
         "            contents[page] = hash(content)\n",
         ("tests/database/test_source_files.py",),
+    ),
+    Mutation(
+        "a life that others copied back and ended while the pin moved is taken for a foreign write",
+        "replication/database/source_files.py",
+        "        if written != self.written and self._holds_the_life_that_ended(index, follower):\n",
+        "        if False:\n",
+        ("tests/database/test_copied_back_by_others.py",),
+    ),
+    Mutation(
+        "whatever lies in the file after a life that others ended is taken for what that left there",
+        "replication/database/source_files.py",
+        "            return CopiedBack.whole(shadow, mark, COMPARED_FRAMES_FIRST).is_in(self._hold.read)\n",
+        "            return True\n",
+        ("tests/database/test_copied_back_by_others.py",),
     ),
     Mutation(
         "what was copied over a foreign file is not taken back",
@@ -261,8 +275,8 @@ MUTATIONS = (
     Mutation(
         "a replica is taken to end where its last segment begins",
         "replication/restore/wal03/offers.py",
-        "        answers = [_measured(item, target, backoff, stop) for item in answers]\n",
-        "        pass\n",
+        "    if len(answers) > 1 and not _one_commit(target):\n",
+        "    if False:\n",
         ("tests/cli/test_newest_commit.py",),
     ),
     Mutation(
@@ -336,7 +350,7 @@ MUTATIONS = (
     ),
     Mutation(
         "an object of a folder gets its name before it is durable",
-        "replication/storage/file.py",
+        "replication/storage/file/storage.py",
         "                    os.fsync(output.fileno())\n",
         "",
         ("tests/torture/test_power_loss.py",),
@@ -406,7 +420,7 @@ MUTATIONS = (
     ),
     Mutation(
         "a folder gives an object the name of another",
-        "replication/storage/links.py",
+        "replication/storage/file/links.py",
         "        os.link(temporary, name, src_dir_fd=folder, dst_dir_fd=folder, follow_symlinks=False)\n",
         "        os.rename(temporary, name, src_dir_fd=folder, dst_dir_fd=folder)\n",
         ("tests/storage/test_contract.py",),
@@ -688,6 +702,20 @@ MUTATIONS = (
         ("tests/storage/test_broken_listings.py",),
     ),
     Mutation(
+        "sqlite opens a database of another user by its path as root",
+        "replication/sqlite/opening.py",
+        '        yield Opening(real, f"{_DESCRIPTORS}/{folder}/{name}", found)\n',
+        "        yield Opening(real, str(real), found)\n",
+        ("tests/sqlite/test_opening.py",),
+    ),
+    Mutation(
+        "the helper of a checkpoint opens another file than the one that is pinned",
+        "replication/sqlite/hold.py",
+        "        return opening(self.path, self.identity)\n",
+        "        return opening(self.path)\n",
+        ("tests/sqlite/test_opening.py",),
+    ),
+    Mutation(
         "a link in the place of a folder is followed",
         "replication/nofollow.py",
         "return os.open(name, FOLDER_FLAGS | os.O_NOFOLLOW, dir_fd=folder)",
@@ -724,9 +752,9 @@ MUTATIONS = (
     ),
     Mutation(
         "a file replica is reached through a link of another user",
-        "replication/storage/file.py",
-        "        root = open_folder(self.root)\n",
-        "        root = os.open(self.root, FOLDER_FLAGS)\n",
+        "replication/storage/file/root.py",
+        "        root = open_folder(self.path)\n",
+        "        root = os.open(self.path, FOLDER_FLAGS)\n",
         ("tests/rooted/test_file_replica.py",),
     ),
     Mutation(
@@ -798,6 +826,13 @@ MUTATIONS = (
         "        text = _BARE_USER_INFO.sub(",
         "        text = text or _BARE_USER_INFO.sub(",
         ("tests/rooted/test_secrets.py",),
+    ),
+    Mutation(
+        "an option of a URL that asks for another form of what is stored is passed over",
+        "replication/storage/url_parts.py",
+        "            if key in refused:\n",
+        "            if key in refused:\n                continue\n            if key in refused:\n",
+        ("tests/storage/test_url.py",),
     ),
     Mutation(
         "a key of the configuration that is not known is repeated",
@@ -980,6 +1015,41 @@ MUTATIONS = (
         "replication/replica/wal03/keeping.py",
         "    return [held.until(position) if held.generation == position.generation else held for held in holdings]\n",
         "    return list(holdings)\n",
+        ("tests/replica/test_one_writer.py",),
+    ),
+    Mutation(
+        "an older state is given although a snapshot of Litestream may hold a later one",
+        "replication/restore/wal03/attempts.py",
+        "                if may_be_newer(snapshot, self.options.target):\n",
+        "                if False:\n",
+        ("tests/restore/test_unproven_snapshots.py",),
+    ),
+    Mutation(
+        "what another replica's snapshot of Litestream may hold is passed over",
+        "replication/restore/wal03/offers.py",
+        "        if alone is None and item.plan.proof:\n",
+        "        if False:\n",
+        ("tests/restore/test_unproven_snapshots.py",),
+    ),
+    Mutation(
+        "a replica that is silent is left out although it may have later commits",
+        "replication/restore/wal03/choose.py",
+        "best.end.generation == known.generation and best.end >= known\n",
+        "best.end.generation == known.generation\n",
+        ("tests/cli/test_silent_replica.py",),
+    ),
+    Mutation(
+        "the picker offers what lies behind a lost object",
+        "tui/reader.py",
+        "self._damaged, self._holes.get(catalog.generation, ()))\n",
+        "self._damaged)\n",
+        ("tests/cli/test_offered_points.py",),
+    ),
+    Mutation(
+        "retention takes a generation for old that another program went on with past its unmarked end",
+        "replication/replica/wal03/retention.py",
+        "    later = [other for other in later if not held.goes_past(other)]\n",
+        "",
         ("tests/replica/test_one_writer.py",),
     ),
 )

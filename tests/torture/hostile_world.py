@@ -27,7 +27,7 @@ from replication.restore.target import AtPosition, Latest, Target
 from replication.restore.wal03.catalog import read_catalog
 from replication.restore.wal03.choose import Source
 from replication.status import DatabaseStatus
-from replication.storage.location import S3Location
+from replication.storage.s3.location import S3Location
 from replication.storage.s3.storage import S3Storage
 from replication.storage.s3.timeouts import Timeouts
 from replication.storage.wal03.replica_client import ReplicaClient

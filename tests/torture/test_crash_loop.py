@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from replication.storage.location import S3Location
+from replication.storage.s3.location import S3Location
 from tests.peers import S3Server
 from tests.torture.conftest import Torture
 from tests.torture.crash_world import World

@@ -90,11 +90,6 @@ def ask(world: World, request: Request, folder: Path, torture: Torture) -> None:
         counts["a snapshot without a note by itself"] += 1
         assert number >= 0
         return
-    if number != verdict.newest and any("whose WAL never arrived" in words for words in result.warnings):
-        # Told, and not refused: a snapshot without a note that may be later, and nothing else can be had.
-        counts["an older state than a snapshot without a note may hold, and said so"] += 1
-        assert number >= 0
-        return
     if number != verdict.newest and number >= 0 and verdict.blind:
         counts["an order that nothing in a copy tells"] += 1
         return

@@ -19,7 +19,7 @@ from replication.restore.replace import restore_over
 from replication.restore.restore import RestoreOptions
 from replication.restore.wal03.choose import Source
 from replication.steps import STEPS
-from replication.storage.location import FileLocation
+from replication.storage.file.location import FileLocation
 from replication.storage.open import open_storage
 from replication.storage.wal03.replica_client import ReplicaClient
 from tests.engine.running import sha256, until

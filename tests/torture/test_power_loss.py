@@ -26,7 +26,7 @@ from replication.restore.restore import RestoreOptions, restore
 from replication.restore.target import AtPosition, Latest
 from replication.restore.wal03.choose import Source
 from replication.sqlite.checksum import WAL_HEADER_SIZE
-from replication.storage.file import FileStorage
+from replication.storage.file.storage import FileStorage
 from replication.storage.wal03.replica_client import ReplicaClient
 from tests.engine.running import sha256
 from tests.foreign import Shell

@@ -25,7 +25,7 @@ from replication.replica.wal03.replica import Replica
 from replication.restore.restore import RestoreOptions, restore
 from replication.restore.wal03.catalog import read_catalog
 from replication.restore.wal03.choose import Source
-from replication.storage.file import FileStorage
+from replication.storage.file.storage import FileStorage
 from replication.storage.wal03.names import parse_segment, segment_name, snapshot_name
 from replication.storage.wal03.replica_client import ReplicaClient
 from tests.engine.running import client_of, config_of, restored, running

@@ -25,9 +25,10 @@ from replication.restore.target import AtIndex, AtTime
 from replication.restore.wal03.choose import Source
 from replication.storage import container
 from replication.storage.base import ObjectInfo
-from replication.storage.location import FileLocation, S3Location
+from replication.storage.file.location import FileLocation
 from replication.storage.memory import MemoryStorage
 from replication.storage.open import open_storage
+from replication.storage.s3.location import S3Location
 from replication.storage.url import parse_replica_url
 from replication.storage.wal03.names import segment_name
 from replication.storage.wal03.replica_client import ReplicaClient

@@ -13,7 +13,8 @@ import pytest
 
 from replication.config import Config, DatabaseConfig, ReplicaConfig, default_meta_path
 from replication.engine import Engine
-from replication.storage.location import FileLocation, Location
+from replication.storage.file.location import FileLocation
+from replication.storage.location import Location
 from replication.storage.open import open_storage
 from replication.storage.wal03.replica_client import ReplicaClient
 from tests.cli.program import Replicating, contents, refuses, run

@@ -7,7 +7,8 @@ import pytest
 
 from replication.config import Config, DatabaseConfig, ReplicaConfig
 from replication.position import Position
-from replication.storage.location import FileLocation, Location
+from replication.storage.file.location import FileLocation
+from replication.storage.location import Location
 from replication.storage.memory import MemoryStorage
 from tests.restore.history import History, ReplicaBuilder, note_of, write_history
 from tests.tui import fake

@@ -12,8 +12,9 @@ from replication.config import Config, DatabaseConfig, ReplicaConfig
 from replication.position import Position
 from replication.restore.wal03.points import Stop, Survey
 from replication.status import Verification
-from replication.storage.file import FilePermissions, FileStorage
-from replication.storage.location import FileLocation
+from replication.storage.file.location import FileLocation
+from replication.storage.file.storage import FileStorage
+from replication.storage.location import FilePermissions
 from replication.storage.note_fields import NoteFields
 from replication.storage.wal03.names import snapshot_name
 from replication.storage.wal03.replica_client import ReplicaClient

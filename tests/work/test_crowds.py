@@ -18,7 +18,8 @@ from replication.database import glance as glance_module
 from replication.database.database import Database
 from replication.database.glance import PLACES_GLANCES, Glance
 from replication.engine import Engine, making
-from replication.storage.location import FileLocation, Location
+from replication.storage.file.location import FileLocation
+from replication.storage.location import Location
 from replication.storage.memory import MemoryStorage
 from tests.engine.running import config_of, running, until
 from tests.foreign import Shell
@@ -26,8 +27,8 @@ from tests.foreign import Shell
 ROUNDS = 60
 """Monitor intervals in a minute at the default of a second."""
 MONITOR_SECONDS = 0.05
-DESCRIPTORS_MAX = 6
-"""Of a database at rest: the file twice (SQLite keeps what it may not close), -wal, -shm, the lock file, the claim."""
+DESCRIPTORS_MAX = 5
+"""Of a database at rest: the file, -wal, -shm twice, the lock file. Claims share a few."""
 REQUESTS_MAX = 4
 """Of a start with something to ship: a listing, the last segment, the one that would follow, and what is shipped."""
 WAKES_PER_ROUND_MAX = 6

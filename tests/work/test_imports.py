@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from replication.storage.file import FileStorage
+from replication.storage.file.storage import FileStorage
 from replication.storage.memory import MemoryStorage
 from tests.restore.history import publish, write_history
 

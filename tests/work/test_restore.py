@@ -13,7 +13,7 @@ from replication.restore.restore import RestoreOptions, restore
 from replication.restore.wal03 import fetch
 from replication.restore.wal03.choose import Source
 from replication.storage.container import NOTE_SIZE_MAX
-from replication.storage.file import FileStorage
+from replication.storage.file.storage import FileStorage
 from replication.storage.memory import MemoryStorage
 from replication.storage.wal03.replica_client import ReplicaClient
 from tests.restore.history import GENERATION, History, ReplicaBuilder, note_of, write_history

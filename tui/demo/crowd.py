@@ -13,7 +13,8 @@ from types import TracebackType
 
 from replication.config import Config, DatabaseConfig, ReplicaConfig, default_meta_path
 from replication.errors import ReplicationError
-from replication.storage.location import FileLocation, Location
+from replication.storage.file.location import FileLocation
+from replication.storage.location import Location
 from tui.demo.application import Application
 from tui.demo.replication import CHECKPOINT_PAGES
 

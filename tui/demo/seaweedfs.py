@@ -20,8 +20,8 @@ from pathlib import Path
 from types import TracebackType
 
 from replication.errors import LocalFileError, ReplicationError, StorageError, UsageError
-from replication.storage.location import S3Location
 from replication.storage.open import open_storage
+from replication.storage.s3.location import S3Location
 
 FETCHED = Path(__file__).parents[2] / ".peers" / "servers" / "bin" / "weed"
 """Where `make peers` puts SeaweedFS."""

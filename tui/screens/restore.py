@@ -113,7 +113,8 @@ class RestoreScreen(PickingScreen):
             lines = rows(self.picker, self.window, self._seen(self.picker, timeline.size.height - 1), look)
         elif not self.error:
             then = f" then {utc(self.asked)} is looked for" if self.asked is not None else ""
-            lines = error_lines(f"reading what the replica holds…{then}", width, "")
+            waiting = f" {self._reader.waiting}" if self._reader is not None and self._reader.waiting else ""
+            lines = error_lines(f"reading what the replica holds…{then}{waiting}", width, "")
         if self.error:
             stop = "" if self.error.endswith((".", "?", "!")) else "."
             lines += error_lines(f"{self.error}{stop} g tries again, tab the next replica, esc goes back", width)

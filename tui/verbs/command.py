@@ -15,7 +15,7 @@ from contextlib import suppress
 
 from replication.errors import UsageError
 from replication.scrub import holds_secret
-from replication.storage.s3.shared import KEY_VARIABLES
+from replication.storage.kinds import KINDS
 from tui.process import descriptors_as_inherited
 from tui.signals import Signals
 
@@ -89,7 +89,8 @@ class Command:
 
 def _without_keys() -> dict[str, str]:
     """The environment but for the store's keys: those that are looked for, and whatever else holds one of them."""
-    return {name: value for name, value in os.environ.items() if name not in KEY_VARIABLES and not holds_secret(value)}
+    keys = {name for kind in KINDS.values() for name in kind.secret_variables}
+    return {name: value for name, value in os.environ.items() if name not in keys and not holds_secret(value)}
 
 
 def words_of(command: str) -> list[str]:

@@ -14,7 +14,8 @@ from types import FrameType
 
 from replication.errors import LocalFileError, UsageError
 from replication.restore.scratch import scratch, temporary_folder
-from replication.storage.location import FileLocation, Location
+from replication.storage.file.location import FileLocation
+from replication.storage.location import Location
 from tui.console import say
 from tui.demo.crowd import WORDS, Crowd
 from tui.demo.seaweedfs import SeaweedFS, find_weed

@@ -13,9 +13,10 @@ from replication.errors import ConfigError, UsageError
 from replication.events import Event
 from replication.logs import attrs, set_up_logging
 from replication.scrub import quoted
+from replication.storage.kinds import URL_FORMS
 from replication.storage.open import open_storage
 from replication.storage.url import is_replica_url
-from tui.console import complain
+from tui.console import complain, warn
 from tui.process import settle
 from tui.signals import Signals
 from tui.sources import config_of
@@ -70,11 +71,14 @@ def _config(args: Namespace) -> Config:
     for url in urls:
         if not is_replica_url(url) and "@" in url:
             # It may be a mangled URL that holds a password.
-            raise UsageError("replica url scheme required; write s3://BUCKET/PATH or file:///ABSOLUTE/PATH")
+            raise UsageError("replica url scheme required; write " + URL_FORMS)
         if not is_replica_url(url):
             folder = Path(url).absolute() if quoted(url) == url else "/ABSOLUTE/PATH"
             raise UsageError(f"replica url scheme required: {quoted(url)!r}; for a folder write file://{folder}")
-    return config_for(path, urls)
+    config = config_for(path, urls)
+    for note in config.notes:
+        warn(note)
+    return config
 
 
 def _announce(config: Config) -> None:

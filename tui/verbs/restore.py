@@ -15,6 +15,7 @@ from types import FrameType
 from replication.comparison import known_of_source
 from replication.config.location import output_path
 from replication.errors import NoBackupError, RestoreCancelledError, UsageError
+from replication.offline import look
 from replication.restore.restore import Progress, RestoreOptions, RestoreResult, prepare, restore
 from replication.restore.retry import CANCELLED
 from replication.restore.target import Latest, Target, parse_index, parse_position, parse_time
@@ -43,18 +44,30 @@ def run(args: Namespace) -> int:
         say(f"{output} exists already: nothing to do")
         return 0
     sources = [Source(replica.name, replica.client) for replica in named.replicas]
-    options = RestoreOptions(target, generation, args.parallelism, args.integrity_check, keep_failed=True)
+    options = RestoreOptions(target, generation, args.parallelism, args.integrity_check, keep_failed=True, waiting=warn)
+    if named.database is not None:
+        database = named.database
+        options = replace(options, newest=lambda: look(database).position)
     try:
         with cancelled_by_signals() as cancel:
             if named.database is not None and args.integrity_check != "none":
                 options = replace(options, known=known_of_source(named.database, args.integrity_check, cancel))
-            if args.dry_run:
-                return _dry_run(args, sources, options, cancel)
             bar = Bar()
+
+            def waiting(words: str) -> None:
+                bar.clear()
+                warn(words)
+
+            options = replace(options, waiting=waiting)
             try:
+                if args.dry_run:
+                    return _dry_run(args, sources, options, cancel)
                 result = restore(sources, output, options, bar.show, cancel)
             finally:
                 bar.clear()
+                # A thread that still waits for one that is silent would keep the process.
+                for source in sources:
+                    source.client.storage.interrupt()
     except NoBackupError as error:
         if args.if_replica_exists:
             say(f"no matching backups found: {error}")

@@ -89,8 +89,10 @@ class LeftBehind(Sender):
         left = self.left
         if left is None:
             return ""
+        # A living one was only slower than the application wrote.
+        when = " once its store answers" if self.failing else ""
         return (
-            f"set to begin anew with a snapshot once its store answers: {left.why}. It will have no restore point "
+            f"set to begin anew with a snapshot{when}: {left.why}. It will have no restore point "
             f"between {_last(left.position)} and then; other replicas are not concerned"
         )
 

@@ -20,8 +20,8 @@ class Holdings:
     """What a replica holds of one generation, snapshots by index, segments by (index, offset).
 
     `offsets` has, by index, where the commit of a snapshot ends, as its note tells. `before` are generations that the
-    notes name as older, `beside` those of them that somebody else may go on with. `damaged` are snapshots that nothing
-    can be restored from: their notes are wrong.
+    notes name as older, `beside` those of them that somebody else may go on with, and `lefts` says where some were left
+    that have no end mark. `damaged` are snapshots that nothing can be restored from: their notes are wrong.
     """
 
     generation: str
@@ -31,6 +31,7 @@ class Holdings:
     before: frozenset[str] = frozenset()
     damaged: Sequence[SnapshotInfo] = ()
     beside: frozenset[str] = frozenset()
+    lefts: frozenset[Position] = frozenset()
 
     @property
     def times(self) -> list[datetime]:
@@ -69,18 +70,26 @@ class Holdings:
             self.before,
             [item for item in self.damaged if item.name not in names],
             self.beside,
+            self.lefts,
         )
+
+    def goes_past(self, later: "Holdings") -> bool:
+        """True if WAL is here from where the program of a later generation had left this one, without end mark."""
+        lefts = [(left.index, left.offset) for left in later.lefts if left.generation == self.generation]
+        # Where several have left it, one went on after the other.
+        return bool(lefts) and any((item.index, item.offset) >= max(lefts) for item in self.segments)
 
 
 @dataclass(frozen=True, slots=True)
 class _Noted:
-    """What is remembered of a snapshot: its size and place, and the generations before and beside its own."""
+    """What is remembered of a snapshot: its size and place, the generations before and beside its own, and `lefts`."""
 
     size: int
     offset: int | None = None
     before: frozenset[str] = frozenset()
     beside: frozenset[str] = frozenset()
     damaged: bool = False
+    lefts: frozenset[Position] = frozenset()
 
 
 class HoldingsReader:
@@ -105,6 +114,7 @@ class HoldingsReader:
         offsets: dict[int, int] = {}
         before: set[str] = set()
         beside: set[str] = set()
+        lefts: set[Position] = set()
         for item in snapshots:
             noted = self._note(item)
             if noted is None:
@@ -112,10 +122,11 @@ class HoldingsReader:
             (damaged if noted.damaged else whole).append(item)
             before |= noted.before
             beside |= noted.beside
+            lefts |= noted.lefts
             if noted.offset is not None:
                 offsets[item.index] = noted.offset
-        known = frozenset(before - {generation})
-        return Holdings(generation, whole, segments, offsets, known, damaged, frozenset(beside - {generation}))
+        known, others = frozenset(before - {generation}), frozenset(beside - {generation})
+        return Holdings(generation, whole, segments, offsets, known, damaged, others, frozenset(lefts))
 
     def _note(self, info: SnapshotInfo) -> _Noted | None:
         """What the note of a snapshot says; None if the snapshot is gone by now."""
@@ -134,4 +145,10 @@ class HoldingsReader:
 def _read(info: SnapshotInfo, note: SnapshotNote | None) -> _Noted:
     if note is None:
         return _Noted(info.size)
-    return _Noted(info.size, note.position.offset, frozenset(note.before), frozenset(note.beside))
+    return _Noted(
+        info.size,
+        note.position.offset,
+        frozenset(note.before),
+        frozenset(note.beside),
+        lefts=frozenset(note.lefts),
+    )

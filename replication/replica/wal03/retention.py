@@ -178,8 +178,10 @@ def _is_over(held: Holdings, holdings: Sequence[Holdings], begin: datetime) -> b
     """True if another generation had taken the place of this one when the window began.
 
     Where two programs went on with it, each with a copy, both must have: to one of them it was the newest until then.
+    So it is where WAL lies past the place at which one of them had left it, whatever the times say.
     """
     later = [other for other in holdings if other.generation != held.generation and _follows(other, held)]
+    later = [other for other in later if not held.goes_past(other)]
     begun = [other for other in later if any(item.created <= begin for item in other.snapshots)]
     copies = {name for other in later if other not in begun for name in other.beside}
     return any(other.generation not in copies for other in begun)

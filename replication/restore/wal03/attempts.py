@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 from replication.errors import (
     CorruptObjectError,
+    MayBeOlderError,
     ObjectNotFoundError,
     ReplicaGapError,
     ReplicationError,
@@ -18,9 +19,10 @@ from replication.errors import (
 )
 from replication.position import Position
 from replication.restore.options import RestoreOptions
-from replication.restore.target import AtPosition, Target
+from replication.restore.target import AtPosition
 from replication.restore.wal03.catalog import Snapshot, read_catalog
 from replication.restore.wal03.choose import Source, choose, refused
+from replication.restore.wal03.doubts import Doubts, UndatedSnapshotError
 from replication.restore.wal03.offers import Answer, Offer, Refusal
 from replication.restore.wal03.plan import OTHER_GENERATION, Plan, make_plan, may_be_newer
 
@@ -48,7 +50,9 @@ def prepare(sources: Sequence[Source], options: RestoreOptions, cancel: threadin
     Raises StorageError, NoRestorePointError, ReplicaGapError, RestoreCancelledError.
     """
     stop = cancel or threading.Event()
-    chosen = choose(sources, options.target, options.generation, stop, options.thorough)
+    chosen = choose(
+        sources, options.target, options.generation, stop, options.thorough, options.newest, options.waiting
+    )
     return Prepared(chosen.source, chosen.best.plan, chosen.warnings, chosen.best, chosen.answers)
 
 
@@ -70,7 +74,7 @@ class Attempts:
     """The plans of one replica, one after the other.
 
     A snapshot that is damaged, or of which it cannot be proven what it holds, is left out: an older one with all WAL
-    since gives the same. What is restored then must reach `need`, if it is set.
+    since gives the same. What is restored then must reach `need`, if it is set, and leave no `doubts`.
     """
 
     def __init__(self, prepared: Prepared, options: RestoreOptions, stop: threading.Event) -> None:
@@ -78,6 +82,7 @@ class Attempts:
         self.options = options
         self.stop = stop
         self.need: Position | None = None
+        self.doubts = Doubts()
         self._useless: list[Snapshot] = []
         self._original: ReplicationError | None = None
         self._changes = 0
@@ -85,7 +90,7 @@ class Attempts:
     def plan_again(self, error: ReplicationError) -> None:
         """Another plan after this error. Raises what is to be said if there is none."""
         snapshot = self.prepared.plan.snapshot
-        if isinstance(error, UnprovenSnapshotError) or getattr(error, "name", "") == snapshot.info.name:
+        if isinstance(error, UndatedSnapshotError) or getattr(error, "name", "") == snapshot.info.name:
             self._useless.append(snapshot)
         again = _prepare_again(self.options, self.stop, self.prepared, self._useless)
         self._changes += snapshot not in self._useless
@@ -94,9 +99,13 @@ class Attempts:
         warnings = self.prepared.warnings
         if snapshot in self._useless:
             self._original = self._original or error
-            warnings += _left_out(snapshot, error, self.options.target)
-            if not isinstance(error, UnprovenSnapshotError) and not isinstance(self.options.target, AtPosition):
-                self.need = max(self.need or snapshot.position, snapshot.position)
+            if isinstance(error, UndatedSnapshotError):
+                if may_be_newer(snapshot, self.options.target):
+                    self.doubts.add(error)
+            else:
+                warnings += (_instead_of(error),)
+                if not isinstance(self.options.target, AtPosition):
+                    self.need = max(self.need or snapshot.position, snapshot.position)
         self.prepared = replace(again, warnings=warnings)
 
 
@@ -106,16 +115,14 @@ def _next_best(failed: Refusal, others: Sequence[Answer]) -> Offer | None:
     following = next(offers, None)
     if following is None or failed.known is None:
         return following
+    if isinstance(failed.error, MayBeOlderError) and following.end.index <= failed.error.index:
+        # Up to which commit of its index that snapshot goes nothing tells.
+        return None
     return following if following.end >= failed.known else None
 
 
-def _left_out(snapshot: Snapshot, error: ReplicationError, target: Target) -> tuple[str, ...]:
-    name = snapshot.info.name
-    if not isinstance(error, UnprovenSnapshotError):
-        return (f"{error}. An older snapshot was used instead, with the WAL since.".replace("..", "."),)
-    if not may_be_newer(snapshot, target):
-        return ()
-    return (f"{name}, which Litestream wrote, was left out: it may hold later commits, whose WAL never arrived.",)
+def _instead_of(error: ReplicationError) -> str:
+    return f"{error}. An older snapshot was used instead, with the WAL since.".replace("..", ".")
 
 
 def _prepare_again(
@@ -138,6 +145,8 @@ def _prepare_again(
 def _final(error: ReplicationError) -> ReplicationError:
     if isinstance(error, ObjectNotFoundError):
         return ReplicaGapError(f"{error}, and the restore needs it. It was listed a moment ago: try again.")
+    if isinstance(error, UndatedSnapshotError):
+        return UnprovenSnapshotError(str(error))
     if isinstance(error, CorruptObjectError) and not error.remedy:
         return CorruptObjectError(error.name, error.why, OTHER_GENERATION)
     return error

@@ -6,7 +6,7 @@ without a snapshot is never chosen.
 """
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,33 +14,43 @@ from itertools import pairwise
 
 from replication.errors import (
     CorruptObjectError,
+    MayBeOlderError,
     NoBackupError,
     NoRestorePointError,
     ObjectNotFoundError,
     ReplicaGapError,
     ReplicationError,
+    RestoreCancelledError,
     StorageError,
 )
-from replication.restore.retry import Backoff, retrying
-from replication.restore.target import AtPosition, AtTime, Target
-from replication.restore.wal03.catalog import Catalog, Snapshot, read_catalog
-from replication.restore.wal03.offers import Answer, Offer, Refusal, answer_of, behind, listed_end, ranked, rival
+from replication.position import Position
+from replication.restore.retry import LIST_BACKOFF, retrying
+from replication.restore.target import AtPosition, AtTime, Latest, Target
+from replication.restore.wal03.asking import Found, Waiting, ask
+from replication.restore.wal03.catalog import Catalog, read_catalog
+from replication.restore.wal03.contents import content_of
+from replication.restore.wal03.offers import (
+    Answer,
+    Offer,
+    Refusal,
+    answer_of,
+    behind,
+    is_exact,
+    listed_end,
+    measured,
+    ranked,
+    rival,
+)
 from replication.restore.wal03.offers import Source as Source
 from replication.restore.wal03.order import Candidate, Content, Span, heads, newest_generation
-from replication.restore.wal03.points import read_header
-from replication.sqlite.wal import WALHeader
-from replication.storage.wal03.names import SegmentInfo, snapshot_name
+from replication.storage.wal03.names import snapshot_name
 from replication.storage.wal03.replica_client import ReplicaClient
 from replication.times import format_time
 
-LIST_BACKOFF = Backoff(tries_max=3)
-"""Listing gives up sooner than fetching: another replica may answer."""
 GENERATION_READS_MAX = 8
 """Generations listed at the same time."""
-_CHANGE_COUNTER = slice(24, 28)
-_DATABASE_HEADER_SIZE = 100
 
-Found = tuple[Source, Catalog]
+Newest = Callable[[], Position | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,29 +75,57 @@ class Chosen:
 
 
 def choose(
-    sources: Sequence[Source], target: Target, generation: str | None, stop: threading.Event, thorough: bool = False
+    sources: Sequence[Source],
+    target: Target,
+    generation: str | None,
+    stop: threading.Event,
+    thorough: bool = False,
+    newest: Newest = lambda: None,
+    waiting: Callable[[str], None] = lambda words: None,
 ) -> Chosen:
     """Choose among all generations of all sources that answer.
 
+    `newest` is the last commit that is known here, and `waiting` is told in words who is waited for.
     Raises StorageError if none answers, NoRestorePointError if none has what is wanted or if it is unclear.
     """
-    found, failures = read_all(sources, generation or _named(target), stop)
+    found, failures = read_all(sources, generation, target, stop, newest, waiting)
     warnings = [f"Replica {item.source.name} could not be read and was left out: {item.error}" for item in failures]
     return choose_among(sources, found, failures, target, generation, stop, thorough, tuple(warnings))
 
 
 def read_all(
-    sources: Sequence[Source], generation: str | None, stop: threading.Event
+    sources: Sequence[Source],
+    generation: str | None,
+    target: Target,
+    stop: threading.Event,
+    newest: Newest = lambda: None,
+    waiting: Callable[[str], None] = lambda words: None,
 ) -> tuple[list[Found], list[Refusal]]:
-    """All generations of all replicas, or the one named, and why some could not be read."""
-    failures: list[Refusal] = []
-    found: list[Found] = []
-    for source in sources:
+    """All generations of all replicas, or the one named, and why some could not be read.
+
+    A replica that is silent is not waited for where those that answer have the very commit that was asked for, or, if
+    that is the newest, all that was ever copied here. Arguments as of `choose`.
+    """
+    named = generation or _named(target)
+
+    def is_enough(found: Sequence[Found], failures: Sequence[Refusal]) -> bool:
+        known = newest() if isinstance(target, Latest) else None
+        if known is None and not isinstance(target, AtPosition):
+            # At a time, another may have had later commits.
+            return False
         try:
-            found += [(source, catalog) for catalog in _catalogs(source.client, generation, stop)]
-        except StorageError as error:
-            failures.append(Refusal(source, error))
-    return found, failures
+            chosen = choose_among(sources, found, failures, target, generation, stop)
+        except RestoreCancelledError:
+            raise
+        except ReplicationError:
+            return False
+        best = measured(chosen.best, LIST_BACKOFF, stop)
+        if isinstance(target, AtPosition):
+            return is_exact(best.plan, target.position)
+        return known is not None and best.end.generation == known.generation and best.end >= known
+
+    waits = Waiting(is_enough, waiting)
+    return ask(sources, lambda source, stop: _catalogs(source.client, named, stop), stop, waits)
 
 
 def choose_among(
@@ -159,6 +197,8 @@ def with_words(error: ReplicationError, before: str, after: str) -> ReplicationE
     """An error of the same class whose message has something before and after it."""
     if isinstance(error, CorruptObjectError):
         return CorruptObjectError(error.name, error.why, f"{error.remedy} {after}".strip())
+    if isinstance(error, MayBeOlderError):
+        return MayBeOlderError(f"{before}{error} {after}", error.index)
     kind: type[ReplicationError] = StorageError if isinstance(error, ObjectNotFoundError) else type(error)
     return kind(f"{before}{error} {after}")
 
@@ -298,34 +338,6 @@ def _times_rise(catalog: Catalog) -> bool:
     # Nothing of a generation comes before the snapshot with which it begins.
     first = [item.info.created for item in catalog.snapshots if item.note and item.note.begins]
     return not any(time < began for time in created for began in first)
-
-
-def content_of(found: Sequence[Found], stop: threading.Event) -> Content:
-    """What is in a generation, read from the replica that got it first. Raises StorageError, CorruptObjectError."""
-    source, catalog = min(found, key=lambda item: item[1].oldest or datetime.max)
-    counter = change_counter(source.client, catalog.snapshots[-1], stop)
-    if not catalog.segments:
-        return Content(counter)
-    first = _header(source.client, catalog.segments[0], stop)
-    last = _header(source.client, catalog.segments[-1], stop)
-    return Content(counter, first, last)
-
-
-def _header(client: ReplicaClient, segment: SegmentInfo, stop: threading.Event) -> WALHeader | None:
-    """The header of a segment's index; None where it is not there, or damaged."""
-    try:
-        return retrying(lambda: read_header(client, segment), LIST_BACKOFF, stop)
-    except (CorruptObjectError, ObjectNotFoundError):
-        return None
-
-
-def change_counter(client: ReplicaClient, snapshot: Snapshot, stop: threading.Event) -> int:
-    """The file change counter in a snapshot's database header; raises CorruptObjectError if it has none."""
-    name = snapshot.info.name
-    head = retrying(lambda: client.read_head(name, _DATABASE_HEADER_SIZE), LIST_BACKOFF, stop)
-    if len(head) < _DATABASE_HEADER_SIZE:
-        raise CorruptObjectError(name, "it is shorter than a database header")
-    return int.from_bytes(head[_CHANGE_COUNTER], "big")
 
 
 def _catalogs(client: ReplicaClient, generation: str | None, stop: threading.Event) -> list[Catalog]:

@@ -107,7 +107,10 @@ def answer_of(
 def ranked(answers: Sequence[Answer], target: Target, backoff: Backoff, stop: threading.Event) -> list[Answer]:
     """Offers first, the furthest first; of those that end alike the surest, then in the order given."""
     if len(answers) > 1 and not _one_commit(target):
-        answers = [_measured(item, target, backoff, stop) for item in answers]
+        answers = [
+            measured(item, backoff, stop) if isinstance(item, Offer) else _measured_refusal(item, backoff, stop)
+            for item in answers
+        ]
     offers = [item for item in answers if isinstance(item, Offer)]
     offers.sort(key=lambda item: (item.end, not item.plan.proof, open_end(item) or _NEVER), reverse=True)
     return [*offers, *(item for item in answers if isinstance(item, Refusal))]
@@ -129,13 +132,19 @@ def open_end(offer: Offer) -> datetime | None:
 
 
 def rival(best: Offer, answers: Sequence[Answer]) -> Offer | None:
-    """A replica whose snapshot may hold later commits than the best offer ends at, though it ends at least there."""
+    """A replica whose snapshot may hold later commits than the best offer ends at, though it ends at least there.
+
+    Where the best one ends with such a snapshot as well, and no other goes further, that is left to its proof.
+    """
     for item in answers:
         if not isinstance(item, Offer) or item is best or item.plan.stop is not None:
             continue
-        written = open_end(item)
+        alone, alike = open_end(item), open_end(best) is not None
+        written = alone
+        if alone is None and item.plan.proof:
+            written, alike = item.plan.snapshot.info.created, alike or bool(best.plan.proof)
         index = item.plan.snapshot.info.index
-        if written is None or open_end(best) is not None or best.end.index > index:
+        if written is None or alike or best.end.index > index:
             continue
         if not any(segment.index >= index and segment.created > written for segment in best.plan.segments):
             return item
@@ -168,10 +177,8 @@ def _kept(catalog: Catalog, target: Target) -> Sequence[SegmentInfo]:
     return catalog.segments
 
 
-def _measured(answer: Answer, target: Target, backoff: Backoff, stop: threading.Event) -> Answer:
+def measured(answer: Offer, backoff: Backoff, stop: threading.Event) -> Offer:
     """The same with the commit that the last segment really ends at."""
-    if isinstance(answer, Refusal):
-        return _measured_refusal(answer, backoff, stop)
     last = answer.plan.segments[-1:]
     if not last or answer.end == answer.plan.stop:
         return answer

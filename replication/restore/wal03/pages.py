@@ -15,6 +15,7 @@ from replication.restore.layout import Written
 from replication.restore.meter import Meter
 from replication.restore.options import RestoreOptions
 from replication.restore.output import Output
+from replication.restore.wal03.doubts import Doubts
 from replication.restore.wal03.fetch import Fetcher
 from replication.restore.wal03.plan import Plan, last_point_words
 from replication.restore.wal03.replay import Replay
@@ -35,10 +36,11 @@ def write_pages(
     meter: Meter,
     stop: threading.Event,
     need: Position | None,
+    doubts: Doubts,
 ) -> Written:
-    """Follow a plan. Raises ReplicaGapError if it ends before `need`, and all that reading and proving raise."""
+    """Follow a plan. Raises ReplicaGapError if it ends before `need`, MayBeOlderError where a doubt remains."""
     fetcher = Fetcher(client, output.folder, stop, options.parallelism, meter.count, options.backoff)
-    replay = Replay(plan, file)
+    replay = Replay(plan, file, lambda index: doubts.at_start(index, file))
     note = plan.snapshot.note
     try:
         meter.begin("snapshot", 0)
@@ -51,6 +53,7 @@ def write_pages(
         _replay(plan, fetcher, replay, meter)
         replay.finish()
         _check_end(plan, fetcher, replay, need)
+        doubts.at_end(file, replay.reached)
         reached("output: written")
         return Written(
             position=replay.reached,

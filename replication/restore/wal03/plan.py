@@ -267,10 +267,11 @@ def _unnoted(catalog: Catalog, snapshot: Snapshot, target: Target, cut: _Cut) ->
         late = isinstance(target, AtPosition) or (isinstance(target, AtIndex) and index > target.index)
         return None if late else _Choice(snapshot)
     certain = proven_later(catalog, snapshot)
-    if cut.inside and certain < WRITTEN_AFTER_MIN and len(cut.kept) < len(catalog.segments):
-        return None
     # On a store with times in whole seconds much may be of the second in which the generation began.
     by_content: Proof = "start" if created == catalog.oldest else "same"
+    if cut.inside and certain < WRITTEN_AFTER_MIN and len(cut.kept) < len(catalog.segments):
+        # What it holds was there at that time, whatever came after it: if it is no more than the WAL, it serves.
+        return _Choice(snapshot, by_content) if may_be_newer(snapshot, target) else None
     if cut.inside:
         return _Choice(snapshot, "inside" if certain >= WRITTEN_AFTER_MIN else "last" if certain else by_content)
     later = any(item.index == index and item.created > created for item in cut.kept)
@@ -311,6 +312,11 @@ def _plan(catalog: Catalog, target: Target, cut: _Cut, choice: _Choice, thorough
         remarks += (
             f"{snapshot.info.name} was written by Litestream: it may hold more than the start of its index. This is "
             "that snapshot by itself.",
+        )
+    if stop is not None and used and choice.proof in ("same", "start"):
+        remarks += (
+            f"{snapshot.info.name} was written by Litestream, and nothing in the replica was written after it: it may "
+            f"hold commits after {stop} that changed none of the pages in the WAL before that.",
         )
     following = rest[0] if cut.sealed and rest else None
     if isinstance(target, AtIndex) and following and (following.index, following.offset) != (target.index + 1, 0):

@@ -6,7 +6,7 @@ the commits inside a segment are known only then, and so is a segment that is mi
 """
 
 from array import array
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
@@ -97,10 +97,16 @@ class Commits:
 
 
 def survey(
-    catalog: Catalog, extents: Mapping[str, Extent] | None = None, damaged: frozenset[str] = frozenset()
+    catalog: Catalog,
+    extents: Mapping[str, Extent] | None = None,
+    damaged: frozenset[str] = frozenset(),
+    holes: Collection[Position] = (),
 ) -> Survey:
-    """The points of a generation. `extents` are those of segments that were read, `damaged` cannot be, by name."""
-    stops, missing = _walk(catalog, extents or {}, damaged)
+    """The points of a generation. `extents` are those of segments that were read, `damaged` cannot be, by name.
+
+    `holes` are places of which something else tells that an object is missing there.
+    """
+    stops, missing = _walk(catalog, extents or {}, damaged, holes)
     note = next((item.note for item in catalog.snapshots if item.note), None)
     return Survey(
         generation=catalog.generation,
@@ -166,7 +172,9 @@ def read_header(client: ReplicaClient, segment: SegmentInfo) -> WALHeader:
     return _parse(first, client.read_head(first, WAL_HEADER_SIZE))
 
 
-def _walk(catalog: Catalog, extents: Mapping[str, Extent], damaged: frozenset[str]) -> tuple[list[Stop], list[Missing]]:
+def _walk(
+    catalog: Catalog, extents: Mapping[str, Extent], damaged: frozenset[str], holes: Collection[Position]
+) -> tuple[list[Stop], list[Missing]]:
     """Index by index: what a snapshot or a whole index before it makes reachable."""
     segments: dict[int, list[SegmentInfo]] = {}
     for item in catalog.segments:
@@ -176,6 +184,7 @@ def _walk(catalog: Catalog, extents: Mapping[str, Extent], damaged: frozenset[st
     missing: list[Missing] = []
     carried: int | None = None  # the index before, if all of it is in reach
     reached: int | None = None  # where that ends, if its last segment was read
+    first_holes = {item.index: item for item in sorted(holes, reverse=True)}
     for index in sorted(segments.keys() | snapshots.keys()):
         snapshot, items = snapshots.get(index), segments.get(index, [])
         root = snapshot.position if snapshot else None
@@ -186,6 +195,9 @@ def _walk(catalog: Catalog, extents: Mapping[str, Extent], damaged: frozenset[st
                 lost = Position(catalog.generation, carried + 1, 0)
             elif before is not None and reached not in (None, before.offset):
                 lost = Position(catalog.generation, carried, reached or 0)
+            elif carried in first_holes:
+                # After its last segment, or the rest of it would not be in reach.
+                lost = first_holes[carried]
             if lost is None:
                 root = Position(catalog.generation, index, 0)
             else:
@@ -195,8 +207,13 @@ def _walk(catalog: Catalog, extents: Mapping[str, Extent], damaged: frozenset[st
         carried = reached = None
         if root is None:
             continue
+        hole = first_holes.get(index)
         broken = _broken(items, extents, damaged)
-        if broken is not None:
+        after = next((n for n, item in enumerate(items) if hole and item.offset > hole.offset), None)
+        if hole is not None and after is not None and (broken is None or after <= broken):
+            broken = after
+            missing.append(Missing(items[after].created, segment_name(hole)))
+        elif broken is not None:
             expected = extents[items[broken - 1].name].end if broken and items[broken].name not in damaged else 0
             name = segment_name(Position(catalog.generation, index, expected))
             if items[broken].name in damaged:

@@ -6,7 +6,7 @@ overlaps or is damaged raises an error that names it. It leaves to the caller: w
 (plan.py), and their bytes.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -46,11 +46,15 @@ class _Index:
 
 
 class Replay:
-    """Feeds one plan's segments to a file. Not thread-safe."""
+    """Feeds one plan's segments to a file. Not thread-safe.
 
-    def __init__(self, plan: Plan, file: DatabaseFile) -> None:
+    `begins` is told each index while the file is what it was at the start of it.
+    """
+
+    def __init__(self, plan: Plan, file: DatabaseFile, begins: Callable[[int], None] = lambda index: None) -> None:
         self._plan = plan
         self._file = file
+        self._begins = begins
         self._index: _Index | None = None
         self._salts: set[tuple[int, int]] = set()
         """Of every index so far."""
@@ -164,6 +168,7 @@ class Replay:
         if self._index is not None:
             self._check_sealed(self._index, run)
             self._end_index(self._index)
+        self._begins(info.index)
         if info.offset:
             raise ReplicaGapError(gap_words(Position(info.generation, info.index, 0), self.reached))
         try:

@@ -19,8 +19,9 @@ from itertools import accumulate
 import numpy as np
 from numpy.typing import NDArray
 
-from replication.errors import CorruptObjectError, UnprovenSnapshotError
+from replication.errors import CorruptObjectError
 from replication.restore.apply import DatabaseFile
+from replication.restore.wal03.doubts import UndatedSnapshotError, digest_of
 from replication.restore.wal03.fetch import Fetcher
 from replication.restore.wal03.plan import Plan
 from replication.restore.wal03.run import Run
@@ -37,7 +38,7 @@ _BY_CONTENT = ("same", "start")
 def prove(plan: Plan, file: DatabaseFile, fetcher: Fetcher) -> None:
     """Compare the snapshot, which is all that `file` holds yet, with the WAL of its index.
 
-    Raises UnprovenSnapshotError unless the snapshot is proven to end at or before the target.
+    Raises UndatedSnapshotError unless the snapshot is proven to end at or before the target.
     """
     if not plan.proof:
         return
@@ -61,10 +62,12 @@ def prove(plan: Plan, file: DatabaseFile, fetcher: Fetcher) -> None:
     later = sample.holds_later if plan.proof == "inside" else sample.seen
     unlike = plan.proof in _BY_CONTENT and not (last.same or (plan.proof == "start" and last.was))
     if later or unlike:
-        raise UnprovenSnapshotError(
+        words = (
             f"{plan.snapshot.info.name} was written by Litestream and may hold later commits of its index, so the "
             f"target cannot be restored exactly. {_instead(plan)}"
         )
+        rest = digest_of(file, last.pages) if plan.proof in _BY_CONTENT and last.was else None
+        raise UndatedSnapshotError(words, plan.snapshot, digest_of(file), rest)
 
 
 def _instead(plan: Plan) -> str:
@@ -91,20 +94,25 @@ class _Last:
         self._equal: dict[int, bool] = {}
         self._waiting: dict[int, bool] = {}
         self._unlike: list[int] = []
-        self._pages: list[int] = []
+        self._sizes: list[int] = []
 
     @property
     def same(self) -> bool:
         """True if the snapshot is as the last commit left it."""
-        pages = self._pages[-1] if self._pages else 0
+        pages = self._sizes[-1] if self._sizes else 0
         # Pages that a later commit cut off are not copied back.
         kept = (equal for page, equal in self._equal.items() if page <= pages)
         return all(kept) and pages * self._file.page_size == self._file.size
 
     @property
+    def pages(self) -> frozenset[int]:
+        """The numbers of the pages that the WAL wrote."""
+        return frozenset(self._equal)
+
+    @property
     def was(self) -> bool:
         """True if it is as one of the commits left it."""
-        fitting = (pages * self._file.page_size == self._file.size for pages in self._pages)
+        fitting = (pages * self._file.page_size == self._file.size for pages in self._sizes)
         return any(fits and not unlike for fits, unlike in zip(fitting, accumulate(self._unlike), strict=True))
 
     def see(self, frames: Frames, end: int) -> None:
@@ -117,7 +125,7 @@ class _Last:
                 self._unlike.append(sum(not equal for equal in self._waiting.values()) - before)
                 self._equal |= self._waiting
                 self._waiting.clear()
-                self._pages.append(int(frames.commits[row]))
+                self._sizes.append(int(frames.commits[row]))
 
 
 class _Sample:

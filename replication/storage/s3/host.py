@@ -13,6 +13,7 @@ from replication.scrub import quoted
 DEFAULT_REGION = "us-east-1"
 """The region of every server that has none of its own."""
 
+_REGION = re.compile(r"[a-zA-Z0-9-]{1,64}")
 _BUCKET = re.compile(r"[a-zA-Z0-9._-]{1,255}")
 _HOST_AND_PORT = re.compile(r"(.*?)(?::([0-9]{1,5}))?", re.DOTALL)
 _SCHEME = re.compile(r"(https?)://(.+)", re.IGNORECASE | re.DOTALL)
@@ -92,6 +93,11 @@ def check_bucket(bucket: str) -> str:
     if _BUCKET.fullmatch(bucket) is None:
         raise ConfigError(f"{quoted(bucket)!r} is not a bucket name: it has letters, digits, dots, hyphens and _")
     return bucket
+
+
+def is_region(text: str) -> bool:
+    """True for what may be a region."""
+    return _REGION.fullmatch(text) is not None
 
 
 def is_local_host(host: str) -> bool:

@@ -11,9 +11,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from replication.errors import AccessDeniedError
-from replication.storage.location import S3Location
+from replication.storage.s3.location import S3Location
 from replication.storage.s3.timeouts import Timeouts
-from replication.storage.url import format_location
 
 if TYPE_CHECKING:
     from replication.storage.s3.client import S3Client
@@ -99,7 +98,7 @@ def find_credentials(location: S3Location) -> Credentials | None:
     if location.access_key_id or location.secret_access_key:
         if not (location.access_key_id and location.secret_access_key):
             missing = "secret-access-key" if location.access_key_id else "access-key-id"
-            raise AccessDeniedError(f"{missing} is missing beside its other half for {format_location(location)}")
+            raise AccessDeniedError(f"{missing} is missing beside its other half for {location.address}")
         return location.access_key_id, location.secret_access_key, None
     if _EXPIRY_VARIABLE in os.environ and "AWS_ACCESS_KEY_ID" in os.environ:
         return None

@@ -20,7 +20,6 @@ from replication.storage.base import (
     check_range,
     is_object_name,
 )
-from replication.storage.location import S3Location
 from replication.storage.s3.create import create_object
 from replication.storage.s3.errors import (
     Place,
@@ -31,6 +30,7 @@ from replication.storage.s3.errors import (
     storage_error,
 )
 from replication.storage.s3.host import DEFAULT_REGION
+from replication.storage.s3.location import S3Location
 from replication.storage.s3.parts import cut_parts
 from replication.storage.s3.shared import (
     Connection,
@@ -44,7 +44,7 @@ from replication.storage.s3.shared import (
 )
 from replication.storage.s3.timeouts import Timeouts
 from replication.storage.s3.upload import upload_parts
-from replication.storage.url import clean_path, format_location
+from replication.storage.url_parts import clean_path
 
 if TYPE_CHECKING:
     from replication.storage.s3.client import ListPage, S3Client
@@ -69,7 +69,7 @@ class S3Storage(Storage):
     def __init__(
         self, location: S3Location, *, timeouts: Timeouts = _TIMEOUTS, page_objects: int = LIST_PAGE_OBJECTS
     ) -> None:
-        self.address = format_location(location)
+        self.address = location.address
         self._location = location
         self._timeouts = timeouts
         self._page_objects = page_objects

@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import TypeVar
 
 from replication.errors import CorruptObjectError
-from replication.position import OFFSET_LIMIT_BYTES, Position
+from replication.position import OFFSET_LIMIT_BYTES, Position, positions_in
 from replication.sqlite.format import PAGE_SIZES, WAL_HEADER_SIZE, align
 from replication.storage.note_fields import NoteFields
 from replication.storage.wal03.names import snapshot_name
@@ -179,7 +179,7 @@ def read_snapshot_note(name: str, fields: NoteFields | None) -> SnapshotNote | U
         beside=tuple(_text(fields, "beside").split()),
         begins=bool(fields.get("begins")),
         problems=tuple(_text(fields, "check").splitlines()),
-        lefts=tuple(found for word in _text(fields, "lefts").split() if (found := _position(word)) is not None),
+        lefts=positions_in(_text(fields, "lefts")),
         frame=_text(fields, "frame") if "frame" in fields else None,
         writer=Writer.noted(fields),
     )

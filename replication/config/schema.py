@@ -1,0 +1,267 @@
+"""What litestream.yml may hold, a row for each key, as the frozen values that it is read into; defaults of 0.3.13.
+
+A field with a row is read by its row. Keys that say where a replica is have rows too: those of every replica here,
+those of a kind of store in its folder (storage/kinds.py). What callers need is in replication.config.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Literal, get_type_hints
+
+from replication.keys import Key, row
+from replication.storage.kinds import DEFAULT_KIND, KINDS, TYPES
+from replication.storage.location import Location
+
+Level = Literal["top", "logging", "dbs[]", "dbs[].replicas[]", "snapshot"]
+"""A section of the file: the path of its keys in the document."""
+
+RETENTION_CHECKED_WITHOUT_PAUSE = "retention would be checked without pause"
+
+
+@dataclass(frozen=True, slots=True)
+class LoggingConfig:
+    """How to log: `level` debug, info, warn or error; `type` text or json; to stderr, else to stdout."""
+
+    level: str = row("level", "debug, info, warn or error", "text", "info")
+    type: str = row("type", "text or json", "text", "text")
+    stderr: bool = row("stderr", "true writes to stderr, false to stdout", "flag", False)
+
+
+@dataclass(frozen=True, slots=True)
+class ReplicaConfig:
+    """One destination of one database. Times are seconds; retention, snapshot and validation are off at 0.
+
+    The retention check interval is at most the retention, unless that is off.
+    """
+
+    name: Annotated[
+        str,
+        Key(
+            name="name",
+            why="The name of the replica, for -replica and in the log. Default: its type. Unique within a database.",
+            reader="text",
+            otherwise="its type",
+            example="s3",
+        ),
+    ]
+    location: Location
+    retention: float = row(
+        "retention",
+        "How far back a restore can go: older snapshots and their WAL are removed. 0 keeps everything.",
+        "duration",
+        24 * 3600.0,
+    )
+    retention_check_interval: float = row(
+        "retention-check-interval",
+        "How often to look for what is older. Never longer than retention.",
+        "duration",
+        3600.0,
+    )
+    sync_interval: float = row(
+        "sync-interval",
+        "The mean time between two uploads of a busy database. Quiet time is saved up: after it up to ten go at once.",
+        "duration",
+        1.0,
+        never_zero="uploads would never pause",
+    )
+    snapshot_interval: float = row(
+        "snapshot-interval",
+        "A snapshot at least this often makes restores faster. 0: only at a new generation and for retention.",
+        "duration",
+        0.0,
+    )
+    validation_interval: float = row(
+        "validation-interval",
+        "Restore the replica and compare it with the database this often. 0: never.",
+        "duration",
+        0.0,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseConfig:
+    """One database. Times are seconds; a checkpoint interval or a maximum page count of 0 is off.
+
+    `max_backlog_bytes` is how much WAL may wait for one replica: None is the default, 0 no limit but the disk's.
+    """
+
+    path: Annotated[
+        Path,
+        Key(
+            name="path",
+            why="The database file, absolute or from the folder where the program starts; ~ is your home. "
+            "It may not exist yet.",
+            reader="path",
+            example="./fruits.db",
+            is_set=True,
+        ),
+    ]
+    meta_path: Annotated[
+        Path,
+        Key(
+            name="meta-path",
+            why="The local folder for the shadow WAL. Default: .NAME-litestream beside the database. "
+            "Never shared by two.",
+            reader="path",
+            otherwise=".NAME-litestream beside the database",
+            example="./.fruits.db-litestream",
+        ),
+    ]
+    replicas: Annotated[
+        tuple[ReplicaConfig, ...],
+        Key(
+            name="replicas",
+            why="Each replica is one full copy. Two may never have the same place.",
+            reader="list",
+            is_set=True,
+        ),
+    ]
+    monitor_interval: float = row(
+        "monitor-interval",
+        "How often to look for changes that no notification announced. More than 0.",
+        "duration",
+        1.0,
+        never_zero="with 0 nothing would be replicated",
+    )
+    checkpoint_interval: float = row(
+        "checkpoint-interval",
+        "The longest time without a checkpoint while there is something to copy back. 0 switches it off.",
+        "duration",
+        60.0,
+    )
+    min_checkpoint_page_count: int = row(
+        "min-checkpoint-page-count",
+        "Pages in the WAL after which a checkpoint is tried (1000 pages of 4 KiB are about 4 MB). At least 1.",
+        "count",
+        1_000,
+        unit="pages",
+        least=1,
+    )
+    max_checkpoint_page_count: int = row(
+        "max-checkpoint-page-count",
+        "Pages in the WAL after which a checkpoint is tried harder. 0 switches it off.",
+        "count",
+        10_000,
+        unit="pages",
+    )
+    max_backlog_bytes: int | None = row(
+        "max-backlog-size",
+        "How much WAL may wait in the local folder for one replica that does not answer: 512MB, 2GiB. Beyond it that "
+        "replica begins anew with a snapshot, and has no restore points between the two; the others notice nothing. "
+        "Default: the larger of 256MiB and four times the database. Nothing that waits takes the last tenth of the "
+        "disk; 0: only that.",
+        "size",
+        None,
+        otherwise="the larger of 256MiB and four times the database",
+        example="256MiB",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """A whole configuration. `path` is None when it came from the command line.
+
+    `notes` are sentences for the log: what is allowed, but most likely not meant. `information` is what was understood
+    although it is spelled in another way.
+    """
+
+    path: Path | None
+    databases: Annotated[tuple[DatabaseConfig, ...], Key(name="dbs", why="The databases.", reader="list", is_set=True)]
+    addr: str | None = row(
+        "addr",
+        "Where metrics would be served, HOST:PORT. It is read and checked; no server is started yet.",
+        "text",
+        None,
+        example="127.0.0.1:9090",
+    )
+    exec_command: str | None = row(
+        "exec",
+        "A command to run beside replication. It gets SIGINT and SIGTERM; when it ends, replication ends too.",
+        "text",
+        None,
+        example="/usr/local/bin/app -port 8080",
+    )
+    logging: LoggingConfig = field(
+        default=LoggingConfig(), metadata={"key": Key(name="logging", why="How to log.", reader="map")}
+    )
+    notes: tuple[str, ...] = ()
+    exec_inherits_keys: bool = row(
+        "exec-inherit-keys",
+        "Whether that command inherits the store's keys from the environment. With false it gets neither the variables "
+        "that are named above, nor any other that holds one of the keys used here.",
+        "flag",
+        True,
+    )
+    information: tuple[str, ...] = ()
+
+
+PLACE_KEYS = (
+    Key(name="type", why=f"The kind of store: {TYPES}.", default=DEFAULT_KIND, example="s3", is_set=True),
+    Key(
+        name="url",
+        why="Either of them as a URL, in place of type, bucket and path.",
+        example="s3://another-bucket.example.com:9000/fruits.db",
+        # It may hold a password.
+        is_secret=True,
+    ),
+    Key(
+        name="path",
+        why="The folder in the bucket; a slash in front means nothing.",
+        example="fruits.db",
+        is_set=True,
+    ),
+)
+"""Keys that say where any replica is."""
+
+KIND_KEYS: Mapping[str, tuple[Key, ...]] = {name: kind.keys for name, kind in KINDS.items()}
+"""Those that only one kind of store reads."""
+
+
+@cache
+def rows_of(config: type) -> Mapping[str, Key]:
+    """The rows of one of the classes above, by the names of the fields that they are read into."""
+    hints = get_type_hints(config, include_extras=True)
+    rows: dict[str, Key] = {}
+    for item in fields(config):
+        for found in (item.metadata.get("key"), *getattr(hints[item.name], "__metadata__", ())):
+            if isinstance(found, Key):
+                rows[item.name] = found
+    return rows
+
+
+_FOR_ALL = tuple(key for keys in KIND_KEYS.values() for key in keys if key.is_for_all)
+
+ROWS: Mapping[Level, tuple[Key, ...]] = {
+    "top": (*_FOR_ALL, *rows_of(Config).values()),
+    "logging": tuple(rows_of(LoggingConfig).values()),
+    "dbs[]": tuple(rows_of(DatabaseConfig).values()),
+    "dbs[].replicas[]": (
+        *PLACE_KEYS,
+        *(key for keys in KIND_KEYS.values() for key in keys),
+        *rows_of(ReplicaConfig).values(),
+    ),
+}
+"""Every key that is read, by its level: for the tables of keys, the example and the reference."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A row of the reference: where a key stands, who reads it, and the key."""
+
+    level: Level
+    kind: str
+    """The kind of store that reads it, or "" for every replica."""
+    key: Key
+
+
+def rows() -> tuple[Row, ...]:
+    """Every key that is read, in the order of the example: what the reference of the configuration has to tell."""
+    kinds = {key: name for name, keys in KIND_KEYS.items() for key in keys}
+    return tuple(Row(level, kinds.get(key, ""), key) for level, keys in ROWS.items() for key in keys)
+
+
+def default_meta_path(database_path: Path) -> Path:
+    """The local folder of a database: `.NAME-litestream` beside it."""
+    return database_path.parent / f".{database_path.name}-litestream"

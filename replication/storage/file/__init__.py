@@ -1,0 +1,1 @@
+"""Replicas in a folder of this machine."""
