@@ -99,16 +99,16 @@ def test_promise_7_a_damaged_note_is_damage(codec: Codec) -> None:
         codec.read_note("name", partial(storage.get, "name"))
 
 
-def test_the_default_asks_for_no_more_than_a_note_may_take() -> None:
+def test_plain_asks_for_no_more_than_a_note_may_take() -> None:
     storage = MemoryStorage()
-    storage.put("name", DEFAULT_CODEC.seal([CONTENTS[-1]], {"v": 1}))
+    storage.put("name", Plain().seal([CONTENTS[-1]], {"v": 1}))
     asked: list[tuple[int, int | None]] = []
 
     def read(offset: int, length: int | None) -> Iterator[bytes]:
         asked.append((offset, length))
         return storage.get("name", offset, length)
 
-    assert DEFAULT_CODEC.read_note("name", read) == {"v": 1}
+    assert Plain().read_note("name", read) == {"v": 1}
     assert asked == [(0, 4096)]
 
 
@@ -139,7 +139,7 @@ def test_a_restore_goes_through_the_codec(codec: Codec, tmp_path: Path, monkeypa
     plain, moved = MemoryStorage(), MemoryStorage()
     publish(history, plain, True)
     for name in plain.names():
-        opened = Plain().open(name, [plain.read(name)])
+        opened = DEFAULT_CODEC.open(name, [plain.read(name)])
         moved.put(name, codec.seal(opened, opened.note))
     source = Source("moved", ReplicaClient(moved, codec=codec))
     restore([source], tmp_path / "out.db", RestoreOptions())
