@@ -14,7 +14,7 @@ PEERS := .peers/litestream-0.3/.installed .peers/litestream-0.5/.installed .peer
 # Processes that run tests side by side.
 TEST_PROCESSES := 2
 
-CODE := replication tui tests docs $(if $(wildcard benchmarks/*.py),benchmarks)
+CODE := replication tui tests peers docs $(if $(wildcard benchmarks/*.py),benchmarks)
 
 .PHONY: help install check quick test torture soak audit peers bench growth demo screenshots reference wheel clean
 .DEFAULT_GOAL := help
@@ -44,7 +44,7 @@ check: $(INSTALLED) ## lint, format, types, import contracts
 	$(BIN)/mypy $(CODE)
 	$(BIN)/lint-imports
 
-quick: $(INSTALLED) ## the tests for while one works: no server, no torture, nothing long; three minutes
+quick: $(INSTALLED) ## the tests for while one works: no server, no torture, nothing long
 	NO_PEERS=1 $(BIN)/pytest -n $(TEST_PROCESSES) --dist worksteal -m "not server and not torture and not long" $(ARGS)
 
 test: $(INSTALLED) $(PEERS) ## all tests, against real Litestream and real S3 servers; the same cases each time

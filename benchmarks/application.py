@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.sought import Token
-from tests.peers import die_with_parent
+from peers import die_with_parent
 
 _SCRIPT = Path(__file__).with_name("committer.py")
 

@@ -14,7 +14,7 @@ from benchmarks.programs import Intervals, Running
 from benchmarks.sought import Sought, Token, token
 from benchmarks.stage import MEGABYTE, Figures, Stage
 from benchmarks.stores import S3Store, file_store, place
-from tests.peers import clean_environment
+from peers import clean_environment
 
 OFTEN = Intervals(sync="100ms", monitor="100ms")
 """All three upload so often that what is waited for is the trouble, and not the next tick."""

@@ -18,7 +18,7 @@ import yaml
 
 from benchmarks.meter import Finished, Meter, follow
 from benchmarks.stores import Store
-from tests.peers import die_with_parent, litestream03, litestream05
+from peers import die_with_parent, litestream03, litestream05
 
 STOP_SECONDS_MAX = 120.0
 TAIL_LETTERS = 300

@@ -24,8 +24,8 @@ from benchmarks.rows import BOTH, ROWS, Row
 from benchmarks.stage import Figures, Stage
 from benchmarks.stores import Store, file_store, s3_store
 from benchmarks.table import Result
-from tests.peers import S3Server, SeaweedServer
-from tests.peers import running as server_running
+from peers import S3Server, SeaweedServer
+from peers import running as server_running
 
 RUNS = 3
 PREFIX = "litestream-tui-bench-"

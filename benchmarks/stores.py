@@ -18,7 +18,7 @@ from inotify_simple import INotify, flags
 
 from benchmarks.proxy import CountingProxy
 from benchmarks.sought import PIECE_BYTES, Search, Sought
-from tests.peers import S3Server, clean_environment
+from peers import S3Server, clean_environment
 
 BUCKET = "tests"
 UPLOADS_AT_ONCE = 8

@@ -2,18 +2,23 @@
 
 import os
 import signal
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
+import peers
 from replication.storage.s3.location import S3Location
-from tests import peers
+from tests import scratch
 
 
 def pytest_configure() -> None:
     """Keep this machine's own settings, keys and proxies out of every test, and chance out of all but torture."""
+    memory = scratch.in_memory()
+    if memory is not None:
+        os.environ.setdefault(scratch.ROOT_VARIABLE, str(memory))
     # New cases are looked for by `make torture`; what fails in `make test` fails for everybody.
     # No test is failed for the time that it took: the machine may be busy.
     settings.register_profile("same", derandomize=True, deadline=None)
@@ -47,15 +52,37 @@ _PLACES = {
     "test_shell.py": "long",
     "test_terminal.py": "long",
     "test_walkthrough.py": "long",
-    # Each takes 3 to 12 seconds of a processor, a tenth of what `make quick` has.
+    # root and what a user does to it, mostly through the program.
+    "test_hostile_home.py": "long",
+    "test_screen_log.py": "long",
+    "test_secrets.py": "long",
+    "test_source.py": "long",
+    # A file that takes more than 3 seconds of a processor; others test the same room.
+    "test_any_order.py": "long",
+    "test_every_commit.py": "long",
     "test_interrupted_commit.py": "long",
     "test_kept_pages.py": "long",
+    "test_left_behind.py": "long",
     "test_one_writer.py": "long",
+    "test_picked.py": "long",
+    "test_picked_program.py": "long",
     "test_replace_inode.py": "long",
+    "test_restoring.py": "long",
     "test_slow_snapshot.py": "long",
+    "test_source_files.py": "long",
     "test_window.py": "long",
 }
 """What a folder or a file has only tests of."""
+
+
+_SHORT = {
+    "test_flags.py",
+    "test_lifecycle.py",
+    "test_lookout.py",
+    "test_notebook.py",
+    "test_refusals.py",
+}
+"""What `make quick` has of the folders that are long: each of them is tested by a little there."""
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
@@ -65,8 +92,23 @@ def pytest_itemcollected(item: pytest.Item) -> None:
     if names & _SERVERS:
         item.add_marker("server")
     for place in (item.path.parent.name, item.path.name):
-        if place in _PLACES:
-            item.add_marker(_PLACES[place])
+        mark = _PLACES.get(place)
+        if mark is not None and not (mark == "long" and item.path.name in _SHORT):
+            item.add_marker(mark)
+
+
+def pytest_report_header() -> str:
+    return f"temporary files: {os.environ.get(scratch.ROOT_VARIABLE, tempfile.gettempdir())}"
+
+
+@pytest.fixture
+def tmp_path(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]:
+    """As pytest's, but on a disk for tests that are about disks."""
+    if not {request.path.name, request.path.parent.name} & scratch.ON_DISK:
+        yield tmp_path
+        return
+    with tempfile.TemporaryDirectory(prefix="test-on-disk-", ignore_cleanup_errors=True) as folder:
+        yield Path(folder).resolve()
 
 
 @pytest.fixture(scope="session")

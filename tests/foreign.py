@@ -11,6 +11,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+_PYTHON = [sys.executable, "-I", "-S", "-c"]
+"""Without the packages that are installed: they take as long to find as the rest of the process takes to start."""
 _SERVER = r"""
 import hashlib, json, sqlite3, sys
 connection = sqlite3.connect(sys.argv[1], isolation_level=None, timeout=float(sys.argv[2]))
@@ -38,7 +40,7 @@ class ForeignConnection:
 
     def __init__(self, path: Path, timeout: float = 30.0, autocheckpoint: bool = True) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, "-c", _SERVER, str(path), str(timeout), "1" if autocheckpoint else "0"],
+            [*_PYTHON, _SERVER, str(path), str(timeout), "1" if autocheckpoint else "0"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -102,8 +104,7 @@ class Shell:
         """Open, run a script, close."""
         subprocess.run(
             [
-                sys.executable,
-                "-c",
+                *_PYTHON,
                 "import sqlite3, sys\n"
                 "connection = sqlite3.connect(sys.argv[1], timeout=30)\n"
                 "connection.executescript(sys.argv[2])\n"

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+import peers
 from replication.config import (
     Config,
     DatabaseConfig,
@@ -23,7 +24,6 @@ from replication.errors import ConfigError, UsageError
 from replication.scrub import scrub
 from replication.storage.file.location import FileLocation
 from replication.storage.s3.location import S3Location
-from tests import peers
 
 EXAMPLE = Path(__file__).parent.parent / "litestream.yml.example"
 

@@ -15,7 +15,7 @@ import pytest
 from docs import commands
 from replication import errors
 from replication.config import keys
-from tests.torture.broken_promises import MUTATIONS
+from tests.torture.broken import MUTATIONS
 from tui import cli
 
 ROOT = Path(__file__).parents[1]

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import peers
 from replication.config.durations import NANOSECONDS_MAX, format_duration, parse_duration, parse_nanoseconds
-from tests import peers
 
 HOUR = 3600 * 10**9
 

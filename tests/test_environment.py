@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import peers
 from replication.config.environment import Expansion, expand_environment
-from tests import peers
 
 ENVIRON = {"FOO": "value", "FOO_2": "second", "EMPTY": ""}
 

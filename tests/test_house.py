@@ -1,6 +1,7 @@
 """Rules of the house that the import contracts cannot see."""
 
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -56,6 +57,20 @@ def test_every_dependency_is_pinned() -> None:
 def test_the_command_line_loads_no_screen() -> None:
     """Headless commands start without Textual; it is imported when a screen is opened."""
     assert not loaded_by("tui.cli") & {"textual", "rich", "boto3", "sqlite3"}
+
+
+def test_make_check_finds_a_benchmark_that_needs_a_test_or_the_demo(tmp_path: Path) -> None:
+    for name in ("replication", "tui", "tests", "peers"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    shutil.copytree(ROOT / "benchmarks", tmp_path / "benchmarks")
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    (tmp_path / "benchmarks/forbidden.py").write_text("import tests.foreign\nimport tui.demo.steps\n")
+    lint = Path(sys.executable).with_name("lint-imports")
+    run = subprocess.run([lint, "--no-cache"], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+    assert run.returncode != 0
+    assert "Tests, benchmarks, peers, program BROKEN" in run.stdout
+    assert "Nobody builds on the demo BROKEN" in run.stdout
+    assert "2 broken" in run.stdout
 
 
 def test_hosted_workflows_run_what_is_run_here_on_every_python() -> None:

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from tests import peers
+import peers
 
 _START_AND_SLEEP = """
 import pathlib, sys, threading
-from tests import peers
+import peers
 server = peers.JuiceServer(pathlib.Path(sys.argv[1]))
 server.start()
 print(server._process.pid, flush=True)

@@ -15,9 +15,9 @@ from urllib.parse import quote, quote_plus
 
 import pytest
 
+import peers
 from replication.restore.output import Output
 from replication.restore.scratch import scratch
-from tests import peers
 from tests.cli.program import Replicating, refuses, run, succeeds
 from tests.foreign import ForeignConnection
 from tests.interchange.program import wait_until

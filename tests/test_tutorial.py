@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests import peers
+import peers
 from tests.interchange.program import DEADLINE_SECONDS, PROGRAM, Running, wait_until
 
 TUTORIAL = Path(__file__).parent.parent / "docs/tutorial.md"

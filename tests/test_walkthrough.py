@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests import peers
+import peers
 from tests.foreign import Shell
 from tests.interchange.program import PROGRAM, Running, litestream_tui, wait_until
 

@@ -102,7 +102,7 @@ def validation(disk: Path, other: Path) -> None:
 
 
 def tmpdir(folder: Path) -> dict[str, str]:
-    from tests import peers
+    import peers
 
     return {**peers.clean_environment(), "TMPDIR": str(folder)}
 

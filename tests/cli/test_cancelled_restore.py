@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests import peers
+import peers
 from tests.cli.program import Replicating, Result, contents, no_traceback, refuses, succeeds
 from tests.cli.slow_proxy import slow_proxy
 from tests.foreign import Shell

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from tests import peers
+import peers
 from tests.cli.program import Replicating, run, succeeds
 from tests.foreign import Shell
 

@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 
+import peers
 import tui.demo.seaweedfs
 import tui.demo.steps
 from replication.restore import restore as restoring
-from tests import peers
 from tui.cli import main
 
 PROGRAM = [sys.executable, "-m", "tui.cli"]

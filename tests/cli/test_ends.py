@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests import peers
+import peers
 from tests.cli.program import Replicating, succeeds
 from tests.foreign import Shell
 from tests.interchange.program import wait_until

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from tests import peers
+import peers
 from tests.cli.program import Replicating, refuses, run, succeeds
 from tests.foreign import Shell
 from tests.interchange.program import DEADLINE_SECONDS, PROGRAM, wait_until

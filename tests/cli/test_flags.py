@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+import peers
 from replication import errors
-from tests import peers
 from tests.cli.program import Result, no_traceback, refuses, run, succeeds
 from tui.cli import main
 from tui.verbs import version
@@ -123,6 +123,7 @@ def test_help_names_every_verb_and_exit_code(capfd: pytest.CaptureFixture[str]) 
     assert codes | {0, 130} <= numbers
 
 
+@pytest.mark.server
 def test_no_flag_of_litestream_is_missing() -> None:
     """What its own help advertises, but -v of restore, which it does not take either."""
     for verb, ours in FLAGS.items():

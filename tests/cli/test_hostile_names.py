@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests import peers
+import peers
 from tests.cli.conftest import Published
 from tests.cli.program import contents, succeeds
 from tests.foreign import Shell

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests import peers
+import peers
 from tests.cli.conftest import Published
 from tests.cli.program import Replicating, Result, refuses, run, succeeds
 from tests.interchange.program import PROGRAM

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests import peers
+import peers
 from tests.cli.program import Replicating, no_traceback, run, succeeds
 from tests.foreign import Shell
 

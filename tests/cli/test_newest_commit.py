@@ -16,8 +16,8 @@ from pathlib import Path
 
 import pytest
 
+import peers
 from replication.storage.codecs import DEFAULT_CODEC
-from tests import peers
 from tests.cli.conftest import ROUNDS, Published
 from tests.cli.program import Replicating, contents, refuses, run, succeeds
 from tests.foreign import ForeignConnection, Shell

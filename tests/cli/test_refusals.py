@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests import peers
+import peers
 from tests.cli.program import Replicating, Result, as_an_ordinary_user, contents, no_traceback, refuses, run
 from tests.foreign import Shell
 from tests.interchange.program import PROGRAM

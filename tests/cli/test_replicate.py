@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
+import peers
 from replication.engine import CLOSE_SECONDS_MAX
-from tests import peers
 from tests.cli.program import Replicating, contents, refuses, run, succeeds
 from tests.foreign import ForeignConnection, Shell
 from tests.interchange.program import PROGRAM, wait_until

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
+import peers
 from replication.storage.codecs import DEFAULT_CODEC
 from replication.storage.wal03.names import parse_snapshot
-from tests import peers
 from tests.cli.program import Replicating, succeeds
 from tests.cli.test_newest_commit import litestream
 from tests.foreign import ForeignConnection, Shell

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests import peers
+import peers
 from tests.cli.conftest import ROUNDS, Published
 from tests.cli.program import refuses, run, succeeds
 from tests.cli.test_listings import on_a_terminal

@@ -10,11 +10,11 @@ from urllib.parse import quote, quote_plus
 
 import pytest
 
+import peers
 from replication.config import load_config
 from replication.scrub import scrub
 from replication.storage.open import open_storage
 from replication.storage.s3.location import S3Location
-from tests import peers
 from tests.cli.program import Replicating, Result, refuses, run, succeeds
 from tests.foreign import Shell
 from tui import cli

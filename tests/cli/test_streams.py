@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests import peers
+import peers
 from tests.cli.program import Replicating, no_traceback, succeeds
 from tests.foreign import Shell
 from tests.interchange.program import DEADLINE_SECONDS, PROGRAM, wait_until

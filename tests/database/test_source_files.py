@@ -452,20 +452,27 @@ def test_promise_2_a_recovery_of_sqlite_s_after_which_the_same_is_copied_back_ag
     assert len(bench.reasons()) == 1
 
 
-@pytest.mark.usefixtures("killed")
-def test_promise_2_a_writer_that_dies_while_the_database_is_opened_costs_no_generation(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def torn_once_it_is_held(bench: Bench, monkeypatch: pytest.MonkeyPatch, *then: str) -> None:
+    """As soon as it is held somebody checkpoints and a writer dies; the application then makes these commits."""
     take = Hold.take
 
     def taken(path: Path) -> Hold:
         hold = take(path)
         bench.app.execute("PRAGMA wal_checkpoint(PASSIVE)")
         tear_index(path)
+        for sql in then:
+            bench.write(sql)
         return hold
 
-    bench.commit()
     monkeypatch.setattr(Hold, "take", taken)
+
+
+@pytest.mark.usefixtures("killed")
+def test_promise_2_a_writer_that_dies_while_the_database_is_opened_costs_no_generation(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.commit()
+    torn_once_it_is_held(bench, monkeypatch)
     bench.restart()
     bench.commit()
     assert len(bench.reasons()) == 1
@@ -478,20 +485,11 @@ def test_promise_2_pages_of_zeros_beyond_the_end_of_the_file_cost_no_generation(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Read beyond its end the file is all zeros, as the last page of a large blob may be that comes later."""
-    take = Hold.take
-
-    def taken(path: Path) -> Hold:
-        hold = take(path)
-        bench.app.execute("PRAGMA wal_checkpoint(PASSIVE)")
-        tear_index(path)
-        for sql in ("UPDATE t SET b = randomblob(300)", "INSERT INTO t(b) VALUES(zeroblob(3000))"):
-            bench.write(sql)
-        return hold
-
     rows(bench, 20)
     bench.database.checkpoint()
     bench.commit()
-    monkeypatch.setattr(Hold, "take", taken)
+    large = "INSERT INTO t(b) VALUES(zeroblob(3000))"
+    torn_once_it_is_held(bench, monkeypatch, "UPDATE t SET b = randomblob(300)", large)
     bench.restart()
     monkeypatch.undo()
     bench.commit()

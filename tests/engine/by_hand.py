@@ -15,10 +15,12 @@ from replication import steps
 from replication.control import BY_HAND
 from replication.engine import Engine, making
 from replication.engine import engine as engine_module
+from replication.engine import worker as worker_module
 from replication.engine.lookout import Resting
 from replication.engine.shared import Shared
 from replication.errors import StorageError
 from replication.pool import Job
+from replication.replica import runner as runner_module
 from replication.storage.memory import MemoryStorage
 from tests.engine.running import config_of, only
 from tests.foreign import Shell
@@ -30,6 +32,13 @@ HANG_SECONDS_MAX = 30.0
 BLOCKED_SECONDS = 0.03
 """A job that has neither ended nor come to a gate by then waits for one that hangs."""
 COPYING, LETTING_GO = "shadow: frames written", "shadow: durable at the end"
+
+
+def waits_for_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever would wait for a time does not: orders are counted, and no seconds."""
+    monkeypatch.setattr(worker_module, "SYNC_GAP_SECONDS_MIN", 0.0)
+    monkeypatch.setattr(worker_module, "SYNC_GAP_SECONDS_MAX", 0.0)
+    monkeypatch.setattr(runner_module, "delay", lambda *_: 0.0)
 
 
 class Gate(threading.Event):

@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -99,16 +99,25 @@ def test_what_it_held_is_shown_while_it_is_paused(engine: Engine) -> None:
     engine.resume(name_of(engine))
 
 
-def test_promise_2_a_pause_that_hangs_ends_with_its_lease(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    store, go_on, path = MemoryStorage(), threading.Event(), tmp_path / "app.db"
+@contextmanager
+def uploading_without_end(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[tuple[Engine, Path, threading.Event]]:
+    """An engine whose upload of a commit hangs until the event is set."""
+    store, go_on, path = MemoryStorage(), threading.Event(), folder / "app.db"
     monkeypatch.setattr(making, "open_storage", lambda *_: store)
     Shell(path).run("PRAGMA journal_mode=wal; CREATE TABLE t(a)")
-    with running(config_of(path, tmp_path / "replica")) as engine:
+    with running(config_of(path, folder / "replica")) as engine:
         until(lambda: in_step(engine))
         store.hang("put", go_on)
         puts = store.calls["put"]
         Shell(path).run("INSERT INTO t VALUES(1)")
         until(lambda: store.calls["put"] > puts)
+        yield engine, path, go_on
+
+
+def test_promise_2_a_pause_that_hangs_ends_with_its_lease(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with uploading_without_end(tmp_path, monkeypatch) as (engine, path, go_on):
         with pytest.raises(PausedError, match="asked to go on before it had been let go of"):
             engine.pause(str(path), CLIENT, SHORT)
         assert only(engine).state in ("ok", "starting")
@@ -161,15 +170,7 @@ def test_whoever_has_lost_its_lease_is_told_to_stop(engine: Engine) -> None:
 
 
 def test_a_pause_that_hangs_can_be_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    store, go_on, path = MemoryStorage(), threading.Event(), tmp_path / "app.db"
-    monkeypatch.setattr(making, "open_storage", lambda *_: store)
-    Shell(path).run("PRAGMA journal_mode=wal; CREATE TABLE t(a)")
-    with running(config_of(path, tmp_path / "replica")) as engine:
-        until(lambda: in_step(engine))
-        store.hang("put", go_on)
-        puts = store.calls["put"]
-        Shell(path).run("INSERT INTO t VALUES(1)")
-        until(lambda: store.calls["put"] > puts)
+    with uploading_without_end(tmp_path, monkeypatch) as (engine, path, go_on):
         control: Control = engine
         lease = PauseLease(control, str(path), "a restore", threading.Event())
         ended: list[str] = []

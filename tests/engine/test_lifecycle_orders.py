@@ -11,11 +11,9 @@ from pathlib import Path
 import pytest
 
 from replication import steps
-from replication.engine import worker as worker_module
 from replication.engine.lifecycle import Phase
-from replication.replica import runner as runner_module
 from replication.storage.wal03.replica_client import ReplicaClient
-from tests.engine.by_hand import World
+from tests.engine.by_hand import World, waits_for_nothing
 from tests.engine.running import restored
 
 HANGING = ("nothing", "upload", "sync", "let go")
@@ -40,10 +38,7 @@ OPERATIONS: dict[str, Callable[[World], bool]] = {
 
 @pytest.fixture(autouse=True)
 def no_waits(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Whatever would wait for a time does not: orders are counted, and no seconds."""
-    monkeypatch.setattr(worker_module, "SYNC_GAP_SECONDS_MIN", 0.0)
-    monkeypatch.setattr(worker_module, "SYNC_GAP_SECONDS_MAX", 0.0)
-    monkeypatch.setattr(runner_module, "delay", lambda *_: 0.0)
+    waits_for_nothing(monkeypatch)
     yield
     steps.hook = None
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 
-from tests import peers
+import peers
 
 PROGRAM = Path(sys.executable).parent / "litestream-tui"
 DEADLINE_SECONDS = 75.0

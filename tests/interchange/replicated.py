@@ -14,12 +14,12 @@ from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 
+import peers
 from replication.storage.file.location import FileLocation
 from replication.storage.open import open_storage
 from replication.storage.s3.location import S3Location
 from replication.storage.wal03.names import SegmentInfo
 from replication.storage.wal03.replica_client import ReplicaClient
-from tests import peers
 from tests.foreign import ForeignConnection, Shell
 from tests.interchange.program import PROGRAM, Running, wait_until
 

@@ -10,9 +10,9 @@ from typing import TypeVar
 
 import pytest
 
+import peers
 from replication.storage.file.location import FileLocation
 from replication.storage.s3.location import S3Location
-from tests import peers
 from tests.foreign import Shell
 from tests.interchange.program import litestream_tui, restore03, restore05
 from tests.interchange.replicated import OURS, THEIRS, Program, Replicated, sha

@@ -471,6 +471,24 @@ def test_promise_8_in_any_order(original: Bench, benches: list[Bench], seed: int
     assert told or clone.reasons()[0].startswith(("wal", WRITTEN)), clone.reasons()
 
 
+@pytest.fixture
+def clone(original: Bench, benches: list[Bench]) -> Bench:
+    """A copy of the volume as it is at first, which goes on by itself."""
+    clone = original.clone(False)
+    benches.append(clone)
+    named(clone, CLONE)
+    return clone
+
+
+def finds_the_other(clone: Bench) -> None:
+    """What the original has uploaded meanwhile is told, a new generation begins, and all of it can be restored."""
+    clone.settle()
+    assert "holds other WAL than this database" in str(clone.told)
+    go(clone, "c")
+    assert str(ORIGINAL) in clone.reasons()[-1]
+    assert clone.restored("a", clone.database.position) == clone.app.sha256()
+
+
 def test_promise_8_who_goes_on_where_the_other_left_the_history_is_told(original: Bench, benches: list[Bench]) -> None:
     """Both are at the end of an index; one begins a generation there, and the other the next index."""
     go(original, "ck")
@@ -494,12 +512,9 @@ def test_promise_8_who_goes_on_where_the_other_left_the_history_is_told(original
 
 @pytest.mark.parametrize("left", ["generation", "index"])
 def test_promise_8_an_end_mark_past_the_end_of_what_is_here_is_anothers(
-    original: Bench, benches: list[Bench], left: str
+    original: Bench, clone: Bench, left: str
 ) -> None:
     """A mark has no content that could differ: where it stands is what shows that another wrote up to it."""
-    clone = original.clone(False)
-    benches.append(clone)
-    named(clone, CLONE)
     go(original, "c")
     if left == "generation":
         original.database.request_generation("asked for")
@@ -511,11 +526,7 @@ def test_promise_8_an_end_mark_past_the_end_of_what_is_here_is_anothers(
         replica = original.replica()
         assert replica.position is not None
         replica._end_index(replica.position)
-    clone.settle()
-    assert "holds other WAL than this database" in str(clone.told)
-    go(clone, "c")
-    assert str(ORIGINAL) in clone.reasons()[-1]
-    assert clone.restored("a", clone.database.position) == clone.app.sha256()
+    finds_the_other(clone)
 
 
 @pytest.mark.parametrize("first", ["original", "clone"])
@@ -623,12 +634,9 @@ def test_wal_reaches_the_first_snapshot_also_where_the_rest_of_an_old_generation
 
 @pytest.mark.parametrize("left", ["generation", "index"])
 def test_promise_8_an_end_mark_where_both_end_proves_nothing_of_what_is_before_it(
-    original: Bench, benches: list[Bench], left: str
+    original: Bench, clone: Bench, left: str
 ) -> None:
     """Both made a commit of one size, the first sent its own and left; that the second one has sent nothing is seen."""
-    clone = original.clone(False)
-    benches.append(clone)
-    named(clone, CLONE)
     go(original, "c")
     end = original.database.position
     if left == "generation":
@@ -639,11 +647,7 @@ def test_promise_8_an_end_mark_where_both_end_proves_nothing_of_what_is_before_i
         original.replica()._end_index(end)
     clone.commit()
     assert clone.database.position == end, "so that the mark stands just where both end"
-    clone.settle()
-    assert "holds other WAL than this database" in str(clone.told)
-    go(clone, "c")
-    assert str(ORIGINAL) in clone.reasons()[-1]
-    assert clone.restored("a", clone.database.position) == clone.app.sha256()
+    finds_the_other(clone)
 
 
 def test_who_wrote_an_object_is_in_its_note(original: Bench) -> None:

@@ -1,8 +1,22 @@
-"""How segments are fetched must not show in what a restore does."""
+"""A history and a replica that has it; how segments are fetched must not show in what a restore does."""
 
 import pytest
 
 from replication.restore.wal03 import fetch
+from replication.storage.memory import MemoryStorage
+from tests.restore.history import History, publish, scripts, write_history
+
+
+@pytest.fixture(scope="module")
+def history(tmp_path_factory: pytest.TempPathFactory) -> History:
+    return write_history(tmp_path_factory.mktemp("history"), 4096, list(scripts()))
+
+
+@pytest.fixture
+def storage(history: History) -> MemoryStorage:
+    made = MemoryStorage()
+    publish(history, made, noted=True)
+    return made
 
 
 @pytest.fixture(params=["alone", "together"])

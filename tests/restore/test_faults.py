@@ -23,25 +23,12 @@ from tests.restore.history import (
     ReplicaBuilder,
     note_of,
     publish,
-    scripts,
     write_history,
 )
 from tests.restore.running import fails, name_at, run, segments
 from tests.restore.test_every_commit import sha
 
 pytestmark = pytest.mark.usefixtures("batches")
-
-
-@pytest.fixture(scope="module")
-def history(tmp_path_factory: pytest.TempPathFactory) -> History:
-    return write_history(tmp_path_factory.mktemp("history"), 4096, list(scripts()))
-
-
-@pytest.fixture
-def storage(history: History) -> MemoryStorage:
-    made = MemoryStorage()
-    publish(history, made, noted=True)
-    return made
 
 
 def test_any_missing_segment_is_named(history: History, storage: MemoryStorage, tmp_path: Path) -> None:

@@ -29,25 +29,12 @@ from tests.restore.history import (
     ReplicaBuilder,
     note_of,
     publish,
-    scripts,
     write_history,
 )
 from tests.restore.running import fails, run, segments
 from tests.restore.test_every_commit import sha
 
 pytestmark = pytest.mark.usefixtures("batches")
-
-
-@pytest.fixture(scope="module")
-def history(tmp_path_factory: pytest.TempPathFactory) -> History:
-    return write_history(tmp_path_factory.mktemp("history"), 4096, list(scripts()))
-
-
-@pytest.fixture
-def storage(history: History) -> MemoryStorage:
-    made = MemoryStorage()
-    publish(history, made, noted=True)
-    return made
 
 
 def test_dropped_streams_go_on_where_they_stopped(

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from peers import clean_environment, die_with_parent, litestream03
 from replication.errors import NoRestorePointError
 from replication.restore.restore import RestoreOptions, RestoreResult, restore
 from replication.restore.target import AtIndex, AtTime
@@ -21,7 +22,6 @@ from replication.restore.wal03.choose import Source
 from replication.storage.file.storage import FileStorage
 from replication.storage.wal03.replica_client import ReplicaClient
 from tests.foreign import ForeignConnection
-from tests.peers import clean_environment, die_with_parent, litestream03
 
 pytestmark = pytest.mark.usefixtures("batches")
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+import peers
 from replication.restore.kept import Keeping, fresh_path, sweep_beside
 from replication.restore.scratch import scratch, sweep_temporary
-from tests import peers
 from tests.cli.program import succeeds
 from tests.foreign import Shell
 from tests.interchange.program import PROGRAM

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
+import peers
 from replication.config import load_config
 from replication.errors import ConfigError
 from replication.scrub import quoted, scrub
-from tests import peers
 from tests.cli.program import run, succeeds
 from tests.foreign import Shell
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from urllib.parse import parse_qsl, urlsplit
 from xml.sax.saxutils import escape
 
-from tests.peers import S3Server
+from peers import S3Server
 from tests.storage.stub import Answer, Request, Stub
 
 _EMPTY = "<IsTruncated>false</IsTruncated>"

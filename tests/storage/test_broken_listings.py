@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+import peers
 from replication.replica.duties import Intervals
 from replication.replica.runner import ReplicaRunner
 from replication.replica.wal03.keeping import LATE_LOOKS_MAX
@@ -13,7 +14,6 @@ from replication.restore.restore import restore
 from replication.restore.wal03.choose import Source
 from replication.storage.s3.storage import S3Storage
 from replication.storage.wal03.replica_client import ReplicaClient
-from tests import peers
 from tests.replica.bench import Bench
 from tests.storage.broken_listings import (
     How,

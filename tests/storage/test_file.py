@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
+from peers import die_with_parent
 from replication.errors import StorageError
 from replication.storage.file.location import FileLocation
 from replication.storage.file.storage import FileStorage
 from replication.storage.location import FilePermissions
 from replication.storage.open import open_storage
 from replication.storage.wal03.replica_client import ReplicaClient
-from tests.peers import die_with_parent
 
 NAME = "generations/0123456789abcdef/wal/00000000_00000000.wal.lz4"
 

@@ -13,6 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import peers
+from peers import S3Server
 from replication.errors import AccessDeniedError, StorageError
 from replication.storage.open import open_storage
 from replication.storage.s3 import parts as s3_parts
@@ -20,8 +22,6 @@ from replication.storage.s3 import shared as s3_shared
 from replication.storage.s3 import storage as s3_storage
 from replication.storage.s3.location import S3Location
 from replication.storage.s3.storage import S3Storage
-from tests import peers
-from tests.peers import S3Server
 from tests.storage.stub import Answer, Request, Stub, error
 
 EMPTY_LIST = b"<ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>"

@@ -1,5 +1,6 @@
 """Requests go where boto3 sends them: host, path and query, for each style, scheme and shape of bucket."""
 
+from contextlib import closing
 from types import SimpleNamespace
 from typing import Any
 from urllib.parse import urlsplit
@@ -43,42 +44,55 @@ def no_keys_of_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
 
 
-def boto3_asks(endpoint: str | None, style: str, bucket: str) -> tuple[str, str]:
-    """Host header and path of a GET as boto3 sends it; nothing is sent."""
-    seen: list[Any] = []
+@pytest.fixture(scope="module")
+def session() -> boto3.session.Session:
+    """One for all clients: what it reads of AWS takes most of the time of a client."""
+    return boto3.session.Session("key", "secret")
 
-    def stop(request: Any, **_: Any) -> Any:
-        seen.append(request)
+
+class Asked:
+    """What a client of boto3 would send for an endpoint and a style; nothing is sent."""
+
+    def __init__(self, session: boto3.session.Session, endpoint: str | None, style: str) -> None:
+        self._seen: list[Any] = []
+        self._client: Any = session.client(
+            "s3",
+            endpoint_url=endpoint,
+            region_name="eu-west-3",
+            config=botocore.config.Config(
+                s3={"addressing_style": style},  # type: ignore[arg-type]
+                ignore_configured_endpoint_urls=True,  # type: ignore[call-arg]
+            ),
+        )
+        self._client.meta.events.register("before-send.s3", self._stop)
+
+    def of(self, bucket: str) -> tuple[str, str]:
+        """Host header and path of its request for the object."""
+        self._client.head_object(Bucket=bucket, Key=KEY)
+        parts = urlsplit(self._seen.pop().url)
+        return parts.netloc.removesuffix(":443") if parts.scheme == "https" else parts.netloc, parts.path
+
+    def close(self) -> None:
+        self._client.close()
+
+    def _stop(self, request: Any, **_: Any) -> Any:
+        self._seen.append(request)
         return SimpleNamespace(status_code=200, headers={}, content=b"", raw=None)
-
-    client: Any = boto3.session.Session("key", "secret").client(
-        "s3",
-        endpoint_url=endpoint,
-        region_name="eu-west-3",
-        config=botocore.config.Config(
-            s3={"addressing_style": style},  # type: ignore[arg-type]
-            ignore_configured_endpoint_urls=True,  # type: ignore[call-arg]
-        ),
-    )
-    client.meta.events.register("before-send.s3", stop)
-    client.head_object(Bucket=bucket, Key=KEY)
-    client.close()
-    parts = urlsplit(seen[0].url)
-    return parts.netloc.removesuffix(":443") if parts.scheme == "https" else parts.netloc, parts.path
 
 
 @pytest.mark.parametrize("path_style", [True, False])
 @pytest.mark.parametrize("endpoint", ENDPOINTS)
-def test_as_boto3_asks(endpoint: str | None, path_style: bool) -> None:
+def test_as_boto3_asks(session: boto3.session.Session, endpoint: str | None, path_style: bool) -> None:
     server = parse_server(endpoint or endpoint_of("eu-west-3"))
     style = "path" if path_style else "virtual" if endpoint else "auto"
-    for bucket in BUCKETS:
-        if "." in bucket and server.host.startswith(("127.", "[")) and not path_style:
-            # boto3 makes a name of the two that no resolver knows.
-            assert bucket_address(server, bucket, path_style) == (server.host, f"/{bucket}")
-            continue
-        host, before = bucket_address(server, bucket, path_style)
-        assert (host, spell_path(f"{before}/{KEY}")) == boto3_asks(endpoint, style, bucket), bucket
+    with closing(Asked(session, endpoint, style)) as asked:
+        for bucket in BUCKETS:
+            if "." in bucket and server.host.startswith(("127.", "[")) and not path_style:
+                # boto3 makes a name of the two that no resolver knows.
+                assert bucket_address(server, bucket, path_style) == (server.host, f"/{bucket}")
+                continue
+            host, before = bucket_address(server, bucket, path_style)
+            assert (host, spell_path(f"{before}/{KEY}")) == asked.of(bucket), bucket
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from peers import S3Server
 from replication.errors import AccessDeniedError, StorageError
 from replication.storage.s3 import aws as s3_aws
 from replication.storage.s3 import connections as s3_connections
@@ -23,7 +24,6 @@ from replication.storage.s3.parts import PART_BYTES
 from replication.storage.s3.sign import Keys
 from replication.storage.s3.storage import S3Storage
 from replication.storage.s3.upload import PARTS_IN_FLIGHT_MAX
-from tests.peers import S3Server
 from tests.storage.stub import CERTIFICATE, Answer, Request, Stub, error
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"

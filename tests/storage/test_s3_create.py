@@ -5,10 +5,10 @@ from contextlib import closing
 
 import pytest
 
+from peers import S3Server
 from replication.errors import ObjectExistsError, StorageError
 from replication.storage.s3.parts import PART_BYTES
 from replication.storage.s3.storage import S3Storage
-from tests.peers import S3Server
 from tests.storage.stub import Answer, Request, Stub, error
 
 

@@ -9,13 +9,13 @@ from dataclasses import replace
 
 import pytest
 
+from peers import S3Server, free_ports
 from replication.errors import AccessDeniedError, BucketNotFoundError, StorageError
 from replication.storage.base import Storage
 from replication.storage.s3.errors import scrub
 from replication.storage.s3.location import S3Location
 from replication.storage.s3.storage import S3Storage
 from replication.storage.s3.timeouts import Timeouts
-from tests.peers import S3Server, free_ports
 from tests.storage.stub import CERTIFICATE, Answer, Stub, error
 
 VERBS: dict[str, Callable[[Storage], object]] = {

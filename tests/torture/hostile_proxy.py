@@ -20,7 +20,7 @@ from io import BufferedReader
 from typing import NoReturn
 from urllib.parse import unquote
 
-from tests.peers import S3Server
+from peers import S3Server
 from tests.torture.exchange import Answer, Request, exchange, flipped, read_head, reset
 
 STALL_SECONDS_MAX = 60.0

@@ -17,6 +17,7 @@ from urllib.parse import quote
 
 import pytest
 
+from peers import S3Server
 from replication.config import Config, DatabaseConfig, ReplicaConfig, default_meta_path
 from replication.engine import Engine, making
 from replication.errors import ReplicationError
@@ -33,7 +34,6 @@ from replication.storage.s3.timeouts import Timeouts
 from replication.storage.wal03.replica_client import ReplicaClient
 from tests.engine.running import restore_points, sha256, until
 from tests.engine.writer import Writer
-from tests.peers import S3Server
 from tests.torture.hostile_proxy import HostileProxy
 
 TIMEOUTS = Timeouts(connect_seconds=1.0, read_seconds=1.0)

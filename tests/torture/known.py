@@ -10,6 +10,7 @@ from datetime import datetime
 from functools import partial
 from pathlib import Path
 
+from peers import litestream03
 from replication.engine import Engine
 from replication.position import Position
 from replication.restore.restore import RestoreOptions, RestoreResult, restore
@@ -33,7 +34,6 @@ from tests.engine.running import (
 from tests.engine.writer import Writer
 from tests.foreign import ForeignConnection
 from tests.interchange.program import Running
-from tests.peers import litestream03
 from tests.restore.test_litestream import DEADLINE_SECONDS, Replicated
 
 QUICK = Backoff(tries_max=2, base_seconds=0.0)

@@ -11,15 +11,17 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from tui.demo.seaweedfs import die_with_parent
+from tui.programs.processes import die_with_parent
 
 ROOT = Path(__file__).parents[2]
+VERBS = ("listings", "replicate", "restore", "status", "verify")
+"""What is loaded before the first life begins."""
 
 
 @dataclass
@@ -34,6 +36,11 @@ class Life:
         """End it as the kernel does, and wait for that."""
         self.signal(signal.SIGKILL)
         self.wait()
+
+    def kill_now(self) -> None:
+        """End it from another thread while this one waits: it is not reaped before that is over."""
+        if self.code is None:
+            os.kill(self.pid, signal.SIGKILL)
 
     def signal(self, number: int) -> None:
         os.kill(self.pid, number)
@@ -55,11 +62,11 @@ class Life:
 class Nursery:
     """Starts lives; all of them end with it."""
 
-    def __init__(self) -> None:
+    def __init__(self, environment: Mapping[str, str] = os.environ) -> None:
         self._process = subprocess.Popen(
             [sys.executable, "-m", "tests.torture.nursery"],
             cwd=ROOT,
-            env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},
+            env={**environment, "OPENBLAS_NUM_THREADS": "1"},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -80,6 +87,13 @@ class Nursery:
         """
         words = [str(item) for item in arguments]
         pid = self.ask(arguments=words, log=str(log), acks=str(acks), step=step, pass_by=pass_by, call=call)
+        return Life(pid, self)
+
+    def command(self, arguments: list[str], out: Path, err: Path, cwd: Path, environment: dict[str, str]) -> Life:
+        """Run the program as a shell would, with its two streams in files."""
+        os.umask(umask := os.umask(0o077))
+        place = {"out": str(out), "err": str(err), "cwd": str(cwd), "umask": umask, "environment": environment}
+        pid = self.ask(arguments=arguments, place=place, acks="", step="", pass_by=0, call="tui.cli:main")
         return Life(pid, self)
 
     def ask(self, **order: object) -> Any:
@@ -160,12 +174,21 @@ def _tell_acknowledged(path: str) -> None:
 def _live(order: dict[str, Any]) -> int:
     """The forked process: become the program."""
     die_with_parent()
-    log = os.open(order["log"], os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    place = order.get("place") or {"out": order["log"], "err": order["log"]}
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
-    os.dup2(log, 1)
-    os.dup2(log, 2)
-    _tell_acknowledged(order["acks"])
+    for name, number in (("out", 1), ("err", 2)):
+        log = os.open(place[name], os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        os.dup2(log, number)
+        os.close(log)
+    os.close(nothing)
+    if "cwd" in place:
+        os.chdir(place["cwd"])
+        os.umask(place["umask"])
+        os.environ.clear()
+        os.environ.update(place["environment"])
+    if order["acks"]:
+        _tell_acknowledged(order["acks"])
     if order["step"]:
         _die_at(order["step"], order["pass_by"])
     module, _, name = order["call"].partition(":")
@@ -192,7 +215,7 @@ def _serve() -> int:
     # Loaded once, for all that are forked.
     for name in ("replication.engine", "replication.restore.replace", "replication.storage.s3.storage", "tui.cli"):
         import_module(name)
-    for name in ("replicate", "restore"):
+    for name in VERBS:
         import_module(f"tui.verbs.{name}")
     gc.freeze()
     while line := sys.stdin.buffer.readline():

@@ -12,14 +12,22 @@ from pathlib import Path
 
 import pytest
 
-from tests.torture.broken_promises import MUTATIONS, Mutation
+from tests.torture.broken import FLOORS, MUTATIONS
+from tests.torture.broken.mutation import Mutation
 from tests.torture.conftest import Torture
 
 ROOT = Path(__file__).parents[2]
-COPIED = ("replication", "tui", "tests", "pyproject.toml")
+COPIED = ("replication", "tui", "tests", "peers", "pyproject.toml")
 RUN_SECONDS_MAX = 600
 FAILED = 1
 """What pytest ends with when tests failed, and not when they could not be run."""
+
+
+def test_each_broken_promise_stands_with_its_floor() -> None:
+    for place, mutations in FLOORS.items():
+        for mutation in mutations:
+            longest = max((floor for floor in FLOORS if mutation.file.startswith(floor)), key=len, default="")
+            assert longest == place, f"{mutation.name}: it changes {mutation.file}"
 
 
 @pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda item: item.name.replace(" ", "-"))

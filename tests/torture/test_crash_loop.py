@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from peers import S3Server
 from replication.storage.s3.location import S3Location
-from tests.peers import S3Server
 from tests.torture.conftest import Torture
 from tests.torture.crash_world import World
 from tests.torture.nursery import Nursery

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from peers import clean_environment, die_with_parent, litestream03
 from replication.errors import ReplicationError
 from replication.position import Position
 from replication.restore.restore import RestoreOptions, restore
@@ -24,7 +25,6 @@ from replication.storage.wal03.replica_client import ReplicaClient
 from tests.engine.running import client_of
 from tests.foreign import ForeignConnection, Shell
 from tests.interchange.program import PROGRAM, wait_until
-from tests.peers import clean_environment, die_with_parent, litestream03
 from tests.restore.reference import commits_of, unpack
 from tests.torture.conftest import Torture
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from peers import S3Server
 from tests.engine.running import until
-from tests.peers import S3Server
 from tests.torture.hostile_proxy import ERRORS, KINDS, hostile_proxy
 from tests.torture.hostile_world import hostile_world
 

@@ -12,10 +12,10 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
+from peers import S3Server
 from replication.errors import ReplicationError
 from replication.restore.target import Latest
 from tests.engine.running import until
-from tests.peers import S3Server
 from tests.torture.conftest import Torture
 from tests.torture.hostile_proxy import ERRORS, KINDS, HostileProxy, hostile_proxy
 from tests.torture.hostile_world import World, hostile_world

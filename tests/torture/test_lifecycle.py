@@ -6,10 +6,8 @@ from pathlib import Path
 import pytest
 
 from replication import steps
-from replication.engine import worker as worker_module
-from replication.replica import runner as runner_module
 from replication.storage.wal03.replica_client import ReplicaClient
-from tests.engine.by_hand import World
+from tests.engine.by_hand import World, waits_for_nothing
 from tests.engine.running import restored
 from tests.engine.test_lifecycle_orders import HANGING, OPERATIONS
 from tests.torture.conftest import Torture
@@ -20,9 +18,7 @@ LENGTH_MAX = 12
 
 @pytest.fixture(autouse=True)
 def no_waits(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(worker_module, "SYNC_GAP_SECONDS_MIN", 0.0)
-    monkeypatch.setattr(worker_module, "SYNC_GAP_SECONDS_MAX", 0.0)
-    monkeypatch.setattr(runner_module, "delay", lambda *_: 0.0)
+    waits_for_nothing(monkeypatch)
     yield
     steps.hook = None
 

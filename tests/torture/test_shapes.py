@@ -14,12 +14,12 @@ from types import TracebackType
 
 import pytest
 
+import peers
 from replication.config import Config, ReplicaConfig
 from replication.engine import Engine
 from replication.errors import DatabaseError
 from replication.storage.open import open_storage
 from replication.storage.wal03.replica_client import ReplicaClient
-from tests import peers
 from tests.engine.running import (
     begun,
     client_of,

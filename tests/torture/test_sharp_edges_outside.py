@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+import peers
 from replication.config import load_config
 from replication.errors import (
     ConfigError,
@@ -32,7 +33,6 @@ from replication.storage.s3.location import S3Location
 from replication.storage.url import parse_replica_url
 from replication.storage.wal03.names import segment_name
 from replication.storage.wal03.replica_client import ReplicaClient
-from tests import peers
 from tests.cli.program import Replicating, python
 from tests.engine.running import client_of
 from tests.foreign import Shell

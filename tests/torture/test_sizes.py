@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 
+import peers
 from replication.database import checkpoint, follower
 from replication.engine import Engine
-from tests import peers
 from tests.engine.running import begun, client_of, config_of, in_step, only, restored, running, sha256, until
 from tests.foreign import ForeignConnection
 from tests.torture.conftest import Torture

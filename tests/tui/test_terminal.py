@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
+import peers
 from replication.config import load_config
-from tests import peers
 from tests.cli.program import refuses, run
 from tests.foreign import Shell
 from tests.interchange.program import restore03

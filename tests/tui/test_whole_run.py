@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests import peers
+import peers
 from tests.foreign import Shell
 from tests.interchange.program import litestream_tui, restore03
 from tests.tui.window import Window

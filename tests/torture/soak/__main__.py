@@ -19,9 +19,9 @@ from pathlib import Path
 from statistics import median
 from types import SimpleNamespace
 
+from peers import SeaweedServer
+from peers import running as server_running
 from tests.cli.small_disk import OwnFileSystem
-from tests.peers import SeaweedServer
-from tests.peers import running as server_running
 from tests.torture.soak.oracle import Oracle
 from tests.torture.soak.process import disk_mb, measure
 

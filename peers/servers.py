@@ -1,9 +1,8 @@
-"""The real peers of the tests: S3 servers and Litestream, each a process of its own that never outlives us.
+"""Real S3 servers, each a process of its own that never outlives us.
 
 A server keeps its port and its data across `stop` and `start`, so that an outage can be played.
 """
 
-import os
 import shutil
 import signal
 import subprocess
@@ -12,6 +11,7 @@ import time
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,49 +19,18 @@ import boto3
 import botocore.config
 import botocore.exceptions
 
+from peers.binaries import clean_environment, peer
 from replication.storage.s3.location import S3Location
-from tui.demo.seaweedfs import ADMIN_PORT_DISTANCE, die_with_parent, free_ports
-from tui.demo.seaweedfs import command as weed_command
-
-__all__ = ["die_with_parent", "free_ports"]  # the demo's, for tests as well
+from tui.programs.processes import die_with_parent, free_ports
+from tui.programs.seaweedfs import ADMIN_PORT_DISTANCE
+from tui.programs.seaweedfs import PORTS as WEED_PORTS
+from tui.programs.seaweedfs import command as weed_command
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-PEERS = Path(__file__).parent.parent / ".peers"
 START_SECONDS_MAX = 30.0
 STOP_SECONDS_MAX = 15.0
-
-
-def peer(folder: str, name: str) -> Path:
-    """The path of a peer's binary; fails the test if `make peers` has not been run, and in `make quick`."""
-    if os.environ.get("NO_PEERS"):
-        raise AssertionError(f"{name} is asked for in a test that is not marked: use @pytest.mark.server")
-    path = PEERS / folder / "bin" / name
-    if not os.access(path, os.X_OK):
-        raise AssertionError(f"{path} is not there: run make peers")
-    return path
-
-
-def litestream03() -> Path:
-    """Litestream 0.3.13, whose layout is ours."""
-    return peer("litestream-0.3", "litestream")
-
-
-def litestream05() -> Path:
-    """Litestream 0.5, which restores what 0.3 wrote."""
-    return peer("litestream-0.5", "litestream")
-
-
-def clean_environment(**more: str) -> dict[str, str]:
-    """This process's environment without what would send a peer elsewhere, and `more`."""
-    unwanted = ("AWS_", "LITESTREAM_", "MINIO_")
-    kept = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith(unwanted) and not name.lower().endswith("_proxy")
-    }
-    return kept | more
 
 
 class S3Server:
@@ -121,7 +90,7 @@ class S3Server:
 
     def client(self) -> "S3Client":
         """A boto3 client of the tests' own, to look behind the program's back."""
-        return boto3.session.Session(self.access_key, self.secret_key).client(
+        return _session(self.access_key, self.secret_key).client(
             "s3",
             endpoint_url=self.endpoint,
             region_name="us-east-1",
@@ -190,7 +159,7 @@ class SeaweedServer(S3Server):
 
     def _prepare(self) -> None:
         self._binary = peer("servers", "weed")
-        self._ports = free_ports(10, pair_distance=ADMIN_PORT_DISTANCE)
+        self._ports = free_ports(WEED_PORTS, pair_distance=ADMIN_PORT_DISTANCE)
         self.port = self._ports[1]
 
     def _command(self) -> tuple[Sequence[str | Path], dict[str, str]]:
@@ -236,6 +205,12 @@ class JuiceServer(S3Server):
             "--no-usage-report",
             *("--cache-dir", str(self.folder / "cache")),
         ], {"MINIO_ROOT_USER": self.access_key, "MINIO_ROOT_PASSWORD": self.secret_key}
+
+
+@cache
+def _session(access_key: str, secret_key: str) -> boto3.session.Session:
+    """One for all clients: what it reads of AWS takes most of the time of a client."""
+    return boto3.session.Session(access_key, secret_key)
 
 
 @contextmanager

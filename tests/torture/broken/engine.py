@@ -1,0 +1,41 @@
+"""Promises broken on purpose in replication/engine/."""
+
+from tests.torture.broken.mutation import Mutation
+
+MUTATIONS = (
+    Mutation(
+        "what a killed restore left beside a live database stays",
+        "replication/engine/engine.py",
+        "            sweep_beside(worker.database.path)\n",
+        "            pass\n",
+        ("tests/rooted/test_left_behind.py",),
+    ),
+    Mutation(
+        "a lease lasts for ever",
+        "replication/engine/holds.py",
+        "        return Holds(tuple((who, end) for who, end in self.until if end > now))\n",
+        "        return self\n",
+        ("tests/engine/test_leases.py",),
+    ),
+    Mutation(
+        "a database is let go of under those who work on it",
+        "replication/engine/lifecycle.py",
+        "        if self.phase is not Phase.PAUSING or self.at_work:\n",
+        "        if self.phase is not Phase.PAUSING:\n",
+        ("tests/engine/test_lifecycle.py", "tests/engine/test_pause_in_flight.py"),
+    ),
+    Mutation(
+        "a resume while a database is being let go of is forgotten",
+        "replication/engine/lifecycle.py",
+        "    (_P.LEAVING, _S.RESUME): _P.RETURNING,\n",
+        "    (_P.LEAVING, _S.RESUME): _P.LEAVING,\n",
+        ("tests/engine/test_lifecycle_orders.py",),
+    ),
+    Mutation(
+        "a resume wakes nobody",
+        "replication/engine/worker.py",
+        "            if after.phase is Phase.STARTING:\n                self.hurry()\n",
+        "",
+        ("tests/engine/test_lifecycle_orders.py",),
+    ),
+)

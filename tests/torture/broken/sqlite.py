@@ -1,0 +1,83 @@
+"""Promises broken on purpose in replication/sqlite/."""
+
+from tests.torture.broken.mutation import Mutation
+
+MUTATIONS = (
+    Mutation(
+        "a pipe beside a database is waited for",
+        "replication/sqlite/beside.py",
+        "            if not stat.S_ISREG(status.st_mode):\n",
+        "            if False:\n",
+        ("tests/rooted/test_source.py",),
+    ),
+    Mutation(
+        "bytes that SQLite does not count are compared",
+        "replication/sqlite/content.py",
+        "        found.update(piece[: max(0, counted - at)] if counted else piece)\n",
+        "        found.update(piece)\n",
+        ("tests/sqlite/test_content.py",),
+    ),
+    Mutation(
+        "others may write while the old content is kept",
+        "replication/sqlite/exclusive.py",
+        '                connection.execute("PRAGMA locking_mode=EXCLUSIVE").fetchall()\n',
+        "",
+        ("tests/torture/test_requests.py", "tests/restore/test_replace.py"),
+    ),
+    Mutation(
+        "the tail is not copied under the barrier",
+        "replication/sqlite/hold.py",
+        "is the pin while the real one is moved.\n            copy()\n",
+        "is the pin while the real one is moved.\n",
+        ("tests/database/test_pin.py", "tests/engine/test_commit_oracle.py"),
+    ),
+    Mutation(
+        "no reader is pinned",
+        "replication/sqlite/hold.py",
+        '                page_size = connection.pragma("page_size")\n                _begin_reading(connection)\n',
+        '                page_size = connection.pragma("page_size")\n                connection.execute("BEGIN")\n',
+        ("tests/sqlite/test_hold.py",),
+    ),
+    Mutation(
+        "the pin is moved with no other reader beside it",
+        "replication/sqlite/hold.py",
+        "        _begin_reading(helper)\n        try:\n            copy()\n",
+        '        _begin_reading(helper)\n        helper.execute("COMMIT; BEGIN")\n        try:\n            copy()\n',
+        ("tests/database/test_pin.py",),
+    ),
+    Mutation(
+        "the helper of a checkpoint opens another file than the one that is pinned",
+        "replication/sqlite/hold.py",
+        "        return opening(self.path, self.identity)\n",
+        "        return opening(self.path)\n",
+        ("tests/sqlite/test_opening.py",),
+    ),
+    Mutation(
+        "a fault of another kind is taken for the one that is known",
+        "replication/sqlite/integrity.py",
+        "    return {_kind(line) for line in found} <= {_kind(line) for line in known}\n",
+        "    return bool({_kind(line) for line in known})\n",
+        ("tests/cli/test_unsound_sources.py",),
+    ),
+    Mutation(
+        "sqlite opens a database of another user by its path as root",
+        "replication/sqlite/opening.py",
+        '        yield Opening(real, f"{_DESCRIPTORS}/{folder}/{name}", found)\n',
+        "        yield Opening(real, str(real), found)\n",
+        ("tests/sqlite/test_opening.py",),
+    ),
+    Mutation(
+        "checksums of frames are not looked at",
+        "replication/sqlite/wal.py",
+        "count, sums_after = valid_frames(rows[:count], header.page_size, sums, header.big_endian)",
+        "sums_after = valid_frames(rows[:count], header.page_size, sums, header.big_endian)[1]",
+        ("tests/database/test_tail.py", "tests/restore/test_faults.py"),
+    ),
+    Mutation(
+        "salts of frames are not looked at",
+        "replication/sqlite/wal.py",
+        "    count = whole if salted.all() else int(np.argmin(salted))\n",
+        "    count = whole if salted.any() else int(np.argmin(salted))\n",
+        ("tests/database/test_tail.py", "tests/restore/test_faults.py"),
+    ),
+)
