@@ -211,7 +211,7 @@ class Snapshots(LeftBehind):
         origin = self._database.origin
         if origin.generation != position.generation:
             origin = Origin(position.generation, "", "", "")
-        before = lineage(self.client, origin, self._left_at)
+        before = lineage(self.client, origin, self._left_at, self._others.parted_from(origin))
         note = SnapshotNote(
             position=position,
             pages=image.pages,
@@ -221,10 +221,11 @@ class Snapshots(LeftBehind):
             reason=origin.reason,
             previous=before.previous,
             earlier=before.earlier,
-            beside=tuple(dict.fromkeys([*self._others.parted_from(origin), *before.beside])),
+            beside=before.beside,
             begins=before.begins,
             problems=tuple(soundness.noted(self._problems).splitlines()),
             lefts=before.lefts,
+            reached=before.reached,
             frame=self._database.shadow.frame_mark(
                 position.generation, position.index, position.offset, image.page_size
             ),
