@@ -165,7 +165,7 @@ def _evidence(mirror: Mirror, generation: str, kept: list[Kept], target: Target)
 
 
 def _places(item: _Evidence, evidence: list[_Evidence]) -> set[Position]:
-    """Who wrote to a generation past these is another: as noted in its replica, or else where others say it was left."""
+    """Who wrote to a generation past these is another: as noted in its replica, or else where it was left in others."""
     here = {place for other in evidence if other.replica == item.replica for place in other.lefts | other.reached}
     left = {place for other in evidence for place in other.lefts}
     return {place for place in here if place.generation == item.generation} or left
