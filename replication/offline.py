@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Literal
 
 from replication.config import DatabaseConfig
-from replication.database import soundness
-from replication.database.local_folder import LocalFile
 from replication.database.lock import holder
 from replication.database.notebook import NOTE_SECONDS_MIN, DatabaseNote, ReplicaNote, load
-from replication.database.origin import Origin
-from replication.database.shadow_wal import ShadowWAL
 from replication.errors import LocalFileError, ReplicationError
+from replication.local import soundness
+from replication.local.folder import LocalFile
+from replication.local.origin import Origin
+from replication.local.shadow_wal import ShadowWAL
 from replication.permissions import Ownership
 from replication.position import Position
 from replication.replica.disowned import warning

@@ -15,11 +15,11 @@ from replication.database.continuity import Begin, Continue, last_commit
 from replication.database.custody import Custody
 from replication.database.follower import ContinuityLostError, Follower
 from replication.database.held import Held
-from replication.database.origin import Origin
-from replication.database.shadow_wal import ShadowWAL
-from replication.database.unwritten import is_unchanged
 from replication.errors import LocalFileError
 from replication.events import Emit
+from replication.local.origin import Origin
+from replication.local.shadow_wal import ShadowWAL
+from replication.local.unwritten import is_unchanged
 from replication.permissions import Ownership
 from replication.position import Position
 from replication.steps import reached
@@ -78,8 +78,8 @@ class CurrentGeneration:
         if generation is None or self.shadow.indexes(generation) or self.wanted:
             return False
         follower = held.follower = Follower(self.shadow, held.wal_path, held.wal_index, generation)
-        same = handed or not follower.wal_holds_anything()
-        if not same or not (handed or is_unchanged(held.image(self.shadow), self._custody.path, self._meta_path)):
+        same = handed or (not follower.wal_holds_anything() and self._is_unchanged(held))
+        if not same:
             held.follower = None
             return False
         self.origin = Origin.load(self._meta_path, generation)
@@ -147,3 +147,7 @@ class CurrentGeneration:
         if indexes:
             mark = last_commit(self.shadow.file(generation, indexes[-1]))
             self.shadow.seal(generation, indexes[-1], mark.offset if mark is not None else 0)
+
+    def _is_unchanged(self, held: Held) -> bool:
+        image = held.image(self.shadow)
+        return is_unchanged(image.position, image.chunks(), self._custody.path, self._meta_path)

@@ -14,7 +14,6 @@ from dataclasses import replace
 from pathlib import Path
 
 from replication.database import advice, room
-from replication.database.backlog import Backlog, limit_of
 from replication.database.checkpoint import CheckpointPolicy
 from replication.database.follower import ContinuityLostError
 from replication.database.health import Health
@@ -26,6 +25,7 @@ from replication.database.standing import Standing
 from replication.database.upkeep import Upkeep
 from replication.errors import DatabaseError, DatabaseLockedError, LocalFileError, ReplicationError
 from replication.events import Emit
+from replication.local.backlog import Backlog, limit_of
 from replication.position import Position
 from replication.sqlite.errors import DatabaseBusyError
 from replication.sqlite.hold import CheckpointResult, HoldLostError

@@ -10,10 +10,10 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from replication.database.local_folder import LocalFile
-from replication.database.shadow_wal import ShadowLostError, ShadowWAL
 from replication.database.tail import Mark, OverwrittenError, commits_after, copy_frames, has_frame, last_commit
 from replication.errors import DatabaseError, LocalFileError
+from replication.local.folder import LocalFile
+from replication.local.shadow_wal import ShadowLostError, ShadowWAL
 from replication.position import INDEX_MAX, OFFSET_LIMIT_BYTES, Position
 from replication.space import Disk
 from replication.sqlite.checksum import WAL_HEADER_SIZE, Sums

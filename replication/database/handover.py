@@ -20,8 +20,9 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from replication.database.local_folder import LOCK_NAME, LocalFolder
 from replication.errors import ReplicationError
+from replication.local.files import LOCK_NAME
+from replication.local.folder import LocalFolder
 from replication.sqlite.hold import Bridge
 
 _FLOCK = struct.Struct("hhqqi4x")

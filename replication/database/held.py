@@ -14,9 +14,9 @@ from replication.database.checkpoint import CheckpointPolicy, CheckpointState, d
 from replication.database.follower import UNREADABLE_LOOKS_MAX, ContinuityLostError, Follower, WALTooLongError
 from replication.database.image import Image, Overlay
 from replication.database.kept_pages import CannotKeepError, KeptPages
-from replication.database.shadow_wal import ShadowWAL
 from replication.database.source_files import REMOVED, REPLACED, SHM_REMOVED, SourceFiles
 from replication.database.tail import Mark
+from replication.local.shadow_wal import ShadowWAL
 from replication.sqlite.errors import DatabaseBusyError
 from replication.sqlite.hold import CheckpointResult, Hold
 from replication.sqlite.wal_index import WALIndex

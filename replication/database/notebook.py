@@ -11,7 +11,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, get_args
 
-from replication.database.local_folder import NOTEBOOK_NAME, LocalFolder
+from replication.local.files import NOTEBOOK_NAME
+from replication.local.folder import LocalFolder
 from replication.position import Position
 from replication.scrub import scrub
 from replication.status import DatabaseStatus, Outcome, ReplicaStatus, Verification

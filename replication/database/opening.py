@@ -15,10 +15,10 @@ from replication.database.current import CurrentGeneration
 from replication.database.custody import Custody
 from replication.database.follower import ContinuityLostError, LeftWAL, WALTooLongError
 from replication.database.held import Held
-from replication.database.shadow_wal import ShadowWAL
 from replication.database.source_files import SHM_REMOVED, WRITTEN, Written
 from replication.errors import DatabaseError
 from replication.events import Emit
+from replication.local.shadow_wal import ShadowWAL
 from replication.nofollow import without_links
 from replication.permissions import Ownership
 from replication.sqlite.openers import openers_of_removed

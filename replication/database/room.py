@@ -8,12 +8,12 @@ from contextlib import suppress
 from pathlib import Path
 
 from replication import space
-from replication.database.backlog import INDEXES_KEPT, Backlog
 from replication.database.current import CurrentGeneration
 from replication.database.follower import WALTooLongError
 from replication.database.held import Held
 from replication.database.opening import Opening
 from replication.errors import DatabaseError, LocalFileError
+from replication.local.backlog import INDEXES_KEPT, Backlog
 from replication.nofollow import without_links
 from replication.space import Disk
 from replication.sqlite.hold import empty_wal

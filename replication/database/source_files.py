@@ -19,8 +19,8 @@ from pathlib import Path
 from replication.database.continuity import last_commit as last_commit_in
 from replication.database.copied_back import CopiedBack, commits_counted_after, is_of_this_life
 from replication.database.follower import SHADOW_REMOVED, ContinuityLostError, Follower
-from replication.database.local_folder import LocalFile
 from replication.database.tail import Mark
+from replication.local.folder import LocalFile
 from replication.sqlite.errors import DatabaseBusyError
 from replication.sqlite.hold import Hold
 from replication.sqlite.wal_index import WALIndexHeader

@@ -13,11 +13,11 @@ from replication.database.custody import Custody
 from replication.database.health import Health
 from replication.database.held import Held
 from replication.database.opening import Opening
-from replication.database.origin import Origin
-from replication.database.shadow_wal import ShadowWAL
 from replication.database.source_files import Written
 from replication.database.tail import Mark
 from replication.events import Emit
+from replication.local.origin import Origin
+from replication.local.shadow_wal import ShadowWAL
 from replication.position import Position
 
 

@@ -9,7 +9,6 @@ import time
 
 from replication.config import Config
 from replication.control import BY_HAND
-from replication.database.local_folder import VALIDATION_PREFIX
 from replication.engine.descriptors import too_few
 from replication.engine.drain import Drain
 from replication.engine.lifecycle import Phase
@@ -19,6 +18,7 @@ from replication.engine.standby import Standby
 from replication.engine.worker import Worker
 from replication.errors import DatabaseError, DatabaseLockedError, ReplicationError
 from replication.events import Event
+from replication.local.files import VALIDATION_PREFIX
 from replication.restore import preview
 from replication.restore.kept import sweep_beside
 from replication.restore.scratch import sweep, sweep_temporary

@@ -16,6 +16,7 @@ from replication.replica.wal03.replica import Replica
 from replication.storage.location import DEFAULT_PERMISSIONS, FilePermissions
 from replication.storage.open import open_storage
 from replication.storage.wal03.replica_client import ReplicaClient
+from replication.validation import restored_digest
 
 
 def make_worker(config: DatabaseConfig, shared: Shared) -> Worker:
@@ -41,7 +42,7 @@ def make_worker(config: DatabaseConfig, shared: Shared) -> Worker:
     for settings in config.replicas:
         emit = partial(shared.events.emit, database=path, replica=settings.name)
         client = ReplicaClient(open_storage(settings.location, permissions), partial(emit, "warning"))
-        replica = Replica(settings.name, client, database, emit, life)
+        replica = Replica(settings.name, client, database, emit, restored_digest, life)
         intervals = Intervals(
             settings.sync_interval,
             settings.snapshot_interval,

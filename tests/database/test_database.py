@@ -10,8 +10,8 @@ import pytest
 
 from replication.database import follower
 from replication.database.follower import WALTooLongError
-from replication.database.shadow_wal import ShadowWAL
 from replication.errors import DatabaseError, LocalFileError
+from replication.local.shadow_wal import ShadowWAL
 from replication.position import Position
 from replication.sqlite import hold
 from tests.foreign import Shell

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from replication.database.glance import SETTLE_SECONDS, WHOLE_SECONDS, Glance
-from replication.database.local_folder import LOCK_NAME
 from replication.errors import DatabaseError
+from replication.local.files import LOCK_NAME
 from tests.foreign import Shell
 from tests.replica.bench import Bench
 

@@ -15,6 +15,7 @@ from replication.replica.wal03.replica import Replica
 from replication.sqlite import hold as hold_module
 from replication.storage.memory import MemoryStorage
 from replication.storage.wal03.replica_client import ReplicaClient
+from replication.validation import restored_digest
 from tests.foreign import ForeignConnection, Shell
 from tests.replica.bench import Bench
 
@@ -75,7 +76,7 @@ def test_a_restart_in_the_middle_of_the_first_copy_begins_a_generation(
         first.sync()
         assert first.position is not None
         before = first.position
-        Replica("memory", ReplicaClient(storage), first, lambda *words, **values: None).sync()
+        Replica("memory", ReplicaClient(storage), first, lambda *words, **values: None, restored_digest).sync()
         first.close()
         app.execute("INSERT INTO t VALUES('copied')")
         app.execute("INSERT INTO t VALUES('never copied')")

@@ -7,7 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from replication.database.local_folder import (
+from replication.database.lock import EngineLock, holder
+from replication.database.notebook import load
+from replication.errors import LocalFileError
+from replication.local.files import (
     DISOWNED_NAME,
     LOCK_NAME,
     NOTEBOOK_NAME,
@@ -15,13 +18,10 @@ from replication.database.local_folder import (
     PRIVATE_NAMES,
     PROOF_NAME,
     REMEMBERED_NAME,
-    LocalFolder,
 )
-from replication.database.lock import EngineLock, holder
-from replication.database.notebook import load
-from replication.database.origin import Origin
-from replication.database.shadow_wal import ShadowWAL
-from replication.errors import LocalFileError
+from replication.local.folder import LocalFolder
+from replication.local.origin import Origin
+from replication.local.shadow_wal import ShadowWAL
 from replication.nofollow import open_folder
 from replication.permissions import Ownership
 from replication.position import Position

@@ -8,7 +8,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from replication.database.local_folder import LOCK_NAME
+from replication.local.files import LOCK_NAME
 from tests.torture.crew import Crew
 from tests.torture.history import History
 from tests.torture.mortal import NEVER

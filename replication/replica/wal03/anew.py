@@ -16,12 +16,12 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 
-from replication.database.database import Database
 from replication.errors import CorruptObjectError, ObjectExistsError, ObjectNotFoundError
 from replication.events import Emit
 from replication.position import Position
 from replication.replica.lag import EndedSizes
 from replication.replica.permit import Permit
+from replication.replica.source import SourceDatabase
 from replication.replica.wal03.compare import DivergedError, diverged
 from replication.replica.wal03.left import Left, Mark, kept_left, left_behind
 from replication.replica.wal03.sender import Sender
@@ -43,7 +43,7 @@ class LeftBehind(Sender):
         self,
         name: str,
         client: ReplicaClient,
-        database: Database,
+        database: SourceDatabase,
         emit: Emit,
         permit: Permit,
         monotonic: Callable[[], float],

@@ -13,8 +13,6 @@ import time
 from contextlib import suppress
 from datetime import datetime
 
-from replication.database import soundness
-from replication.database.database import Database
 from replication.errors import (
     DatabaseError,
     LocalFileError,
@@ -25,15 +23,18 @@ from replication.errors import (
     StorageError,
 )
 from replication.events import Emit
+from replication.local import soundness
 from replication.position import Position
 from replication.replica.destination import Standing
+from replication.replica.original import source_digest
 from replication.replica.permit import Permit
 from replication.replica.progress import Progress, together
+from replication.replica.source import SourceDatabase
 from replication.replica.wal03.compare import DivergedError
 from replication.replica.wal03.holdings import Holdings
+from replication.replica.wal03.restored import Restored
 from replication.replica.wal03.snapshots import MENDED, Snapshots
 from replication.replica.wal03.upload import local_files
-from replication.replica.wal03.validation import restored_digest, source_digest
 from replication.status import Outcome, Upload, Verification
 from replication.storage.wal03.replica_client import ReplicaClient
 
@@ -42,9 +43,16 @@ class Replica(Snapshots):
     """One thread sends while another has a duty; `position` and `progress` may be read by any."""
 
     def __init__(
-        self, name: str, client: ReplicaClient, database: Database, emit: Emit, permit: Permit | None = None
+        self,
+        name: str,
+        client: ReplicaClient,
+        database: SourceDatabase,
+        emit: Emit,
+        restored: Restored,
+        permit: Permit | None = None,
     ) -> None:
         super().__init__(name, client, database, emit, permit)
+        self._restored = restored
         self.verified: Verification | None = None
 
     @property
@@ -239,7 +247,7 @@ class Replica(Snapshots):
                 return position, "inconclusive", "a new generation began meanwhile"
         # No lock is held: what is sent meanwhile comes after the position.
         try:
-            restored, problems = restored_digest(self.client, original, self._database.meta_path, cancel)
+            restored, problems = self._restored(self.client, original, self._database.meta_path, cancel)
         except RestoreCancelledError:
             raise
         except RestoreError as error:

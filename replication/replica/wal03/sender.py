@@ -8,12 +8,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import replace
 
-from replication.database.database import Database
 from replication.errors import CorruptObjectError, ObjectExistsError, PausedError
 from replication.events import Emit
 from replication.position import Position
 from replication.replica.permit import Permit
 from replication.replica.progress import Meter
+from replication.replica.source import SourceDatabase
 from replication.replica.wal03.compare import DivergedError, compare, diverged
 from replication.replica.wal03.keeping import Keeping
 from replication.replica.wal03.left import Left
@@ -36,7 +36,7 @@ class Sender(ABC):
         self,
         name: str,
         client: ReplicaClient,
-        database: Database,
+        database: SourceDatabase,
         emit: Emit,
         permit: Permit,
         monotonic: Callable[[], float],

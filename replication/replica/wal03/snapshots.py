@@ -12,10 +12,6 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from replication.database import soundness, unwritten
-from replication.database.database import Database
-from replication.database.image import Image
-from replication.database.origin import Origin
 from replication.errors import (
     ObjectExistsError,
     PausedError,
@@ -23,10 +19,13 @@ from replication.errors import (
     StorageError,
 )
 from replication.events import Emit
+from replication.local import soundness, unwritten
+from replication.local.origin import Origin
 from replication.permissions import mode_beside
 from replication.position import Position
 from replication.replica.permit import Always, Permit
 from replication.replica.progress import Meter
+from replication.replica.source import Image, SourceDatabase
 from replication.replica.wal03.anew import LeftBehind
 from replication.replica.wal03.compare import DivergedError, held_by
 from replication.replica.wal03.lineage import lineage
@@ -54,7 +53,7 @@ class Snapshots(LeftBehind):
     """
 
     def __init__(
-        self, name: str, client: ReplicaClient, database: Database, emit: Emit, permit: Permit | None = None
+        self, name: str, client: ReplicaClient, database: SourceDatabase, emit: Emit, permit: Permit | None = None
     ) -> None:
         super().__init__(name, client, database, emit, permit or Always(), lambda: time.monotonic())
         self.unproven = False

@@ -306,7 +306,7 @@ MUTATIONS = (
     ),
     Mutation(
         "a verification does not say what it needs",
-        "replication/replica/wal03/validation.py",
+        "replication/replica/original.py",
         "    space.ask(meta_path, size, _WHAT, ELSEWHERE)\n    return meta_path\n",
         "    return meta_path\n",
         ("tests/replica/test_room.py",),
