@@ -17,7 +17,7 @@ from replication.database.notebook import NOTE_SECONDS_MIN, DatabaseNote, Replic
 from replication.errors import LocalFileError, ReplicationError
 from replication.local import soundness
 from replication.local.folder import LocalFile
-from replication.local.origin import Origin
+from replication.local.generation_info import Origin
 from replication.local.shadow_wal import ShadowWAL
 from replication.permissions import Ownership
 from replication.position import Position

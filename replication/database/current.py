@@ -17,7 +17,7 @@ from replication.database.follower import ContinuityLostError, Follower
 from replication.database.held import Held
 from replication.errors import LocalFileError
 from replication.events import Emit
-from replication.local.origin import Origin
+from replication.local.generation_info import Origin
 from replication.local.shadow_wal import ShadowWAL
 from replication.local.unwritten import is_unchanged
 from replication.permissions import Ownership

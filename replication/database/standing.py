@@ -16,7 +16,7 @@ from replication.database.opening import Opening
 from replication.database.source_files import Written
 from replication.database.tail import Mark
 from replication.events import Emit
-from replication.local.origin import Origin
+from replication.local.generation_info import Origin
 from replication.local.shadow_wal import ShadowWAL
 from replication.position import Position
 

@@ -17,6 +17,8 @@ REMEMBERED_NAME = "litestream-tui.snapshots.json"
 DISOWNED_NAME = "litestream-tui.others.json"
 PROBLEMS_NAME = "litestream-tui.check.json"
 LEFT_NAME = "litestream-tui.left.json"
+PAGES_PREFIX = "litestream-tui.pages-"
+"""Of what an image keeps; it has no name, or one for a moment only."""
 VALIDATION_PREFIX = "litestream-tui-validate-"
 """Of folders; what follows it is made by chance: see restore/scratch.py."""
 

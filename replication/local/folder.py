@@ -26,6 +26,7 @@ from replication.local.files import (
     GENERATION_NAME,
     GENERATIONS_NAME,
     NOTEBOOK_NAME,
+    PAGES_PREFIX,
     PRIVATE_NAMES,
     VALIDATION_PREFIX,
 )
@@ -54,7 +55,7 @@ _TEMPORARY = ".tmp"
 _TEMPORARIES = (f"{GENERATION_NAME}{_TEMPORARY}", *(f"{name}{_TEMPORARY}" for name in PRIVATE_NAMES))
 _BEFORE = (f"{NOTEBOOK_NAME}.new",)
 """Left by an earlier version."""
-_PAGES = re.compile(r"litestream-tui\.pages-[0-9a-f]{16}\.tmp")
+_PAGES = re.compile(re.escape(PAGES_PREFIX) + r"[0-9a-f]{16}\.tmp")
 _LITESTREAM = (GENERATION_NAME, GENERATIONS_NAME, "ltx")
 """By these a folder is Litestream's, of 0.3 or 0.5, which we go on with."""
 _NOT_ANYBODYS = re.compile(r"lost\+found|\.nfs[0-9a-f]+")
@@ -259,7 +260,7 @@ class LocalFolder:
                 with suppress(OSError):
                     return os.open(".", os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, _PRIVATE_MODE, dir_fd=folder)
             # Where it has a name for a moment, the next start removes what a kill leaves.
-            name = f"litestream-tui.pages-{secrets.token_hex(8)}{_TEMPORARY}"
+            name = f"{PAGES_PREFIX}{secrets.token_hex(8)}{_TEMPORARY}"
             file = open_plain(folder, name, os.O_RDWR | os.O_CREAT | os.O_EXCL, _PRIVATE_MODE)
             os.unlink(name, dir_fd=folder)
             return file

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Protocol
 
 from replication.local.backlog import Backlog
-from replication.local.origin import Origin
+from replication.local.generation_info import Origin
 from replication.local.shadow_wal import ShadowWAL
 from replication.position import Position
 

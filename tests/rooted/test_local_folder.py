@@ -20,7 +20,7 @@ from replication.local.files import (
     REMEMBERED_NAME,
 )
 from replication.local.folder import LocalFolder
-from replication.local.origin import Origin
+from replication.local.generation_info import Origin
 from replication.local.shadow_wal import ShadowWAL
 from replication.nofollow import open_folder
 from replication.permissions import Ownership

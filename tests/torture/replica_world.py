@@ -138,7 +138,7 @@ class World:
         return {
             "replication.replica.wal03.snapshots.time": SimpleNamespace(time=clock, monotonic=clock),
             "replication.replica.wal03.snapshots.datetime": Skewed,
-            "replication.local.origin.datetime": Skewed,
+            "replication.local.generation_info.datetime": Skewed,
         }
 
     # -- the application and the engine -----------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from replication.errors import CorruptObjectError, ObjectNotFoundError
-from replication.local.origin import EARLIER_MAX, Origin
+from replication.local.generation_info import EARLIER_MAX, Origin
 from replication.position import Position
 from replication.storage.wal03.names import SnapshotInfo
 from replication.storage.wal03.replica_client import ReplicaClient

@@ -8,7 +8,7 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 from replication.events import Emit
-from replication.local.origin import Origin
+from replication.local.generation_info import Origin
 from replication.position import Position
 from replication.replica.disowned import disown, disowned
 from replication.replica.source import SourceDatabase

@@ -20,7 +20,7 @@ from replication.errors import (
 )
 from replication.events import Emit
 from replication.local import soundness, unwritten
-from replication.local.origin import Origin
+from replication.local.generation_info import Origin
 from replication.permissions import mode_beside
 from replication.position import Position
 from replication.replica.permit import Always, Permit

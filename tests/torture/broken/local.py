@@ -45,4 +45,11 @@ MUTATIONS = (
         "        if False and not any(",
         ("tests/rooted/test_local_folder.py",),
     ),
+    Mutation(
+        "where a replica was left is forgotten by a loss of power",
+        "replication/local/folder.py",
+        "shared, durable = name == GENERATION_NAME, name in DURABLE_NAMES",
+        "shared, durable = name == GENERATION_NAME, name == GENERATION_NAME",
+        ("tests/local/test_files.py",),
+    ),
 )
