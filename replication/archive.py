@@ -23,7 +23,8 @@ from replication.position import Position
 from replication.restore.sources import sources_of
 from replication.restore.target import AtPosition, Latest
 from replication.restore.wal03.catalog import Catalog
-from replication.restore.wal03.choose import Source, choose_among, in_order, read_all
+from replication.restore.wal03.choose import Source, choose_among, read_all
+from replication.restore.wal03.generations import in_order
 from replication.restore.wal03.offers import Answer, Refusal
 from replication.restore.wal03.plan import Plan, make_plan
 from replication.restore.wal03.points import Commits, Extent, Stop, Survey, read_commits, read_header, survey

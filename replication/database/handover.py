@@ -23,7 +23,7 @@ from pathlib import Path
 from replication.errors import ReplicationError
 from replication.local.files import LOCK_NAME
 from replication.local.folder import LocalFolder
-from replication.sqlite.hold import Bridge
+from replication.sqlite.unheld import Bridge
 
 _FLOCK = struct.Struct("hhqqi4x")
 """struct flock on 64-bit Linux: type, whence, start, length, pid."""

@@ -16,7 +16,7 @@ from replication.errors import DatabaseError, LocalFileError
 from replication.local.backlog import INDEXES_KEPT, Backlog
 from replication.nofollow import without_links
 from replication.space import Disk
-from replication.sqlite.hold import empty_wal
+from replication.sqlite.unheld import empty_wal
 
 CANNOT_COPY = "wal could not be copied for lack of space, and was let go of"
 ROOM_PAGES_MAX = 1000

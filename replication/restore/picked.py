@@ -18,8 +18,9 @@ from replication.errors import (
 )
 from replication.restore.restore import Progress, RestoreOptions, RestoreResult, prepare, restore
 from replication.restore.target import AtPosition
-from replication.restore.wal03.choose import Source, with_words
+from replication.restore.wal03.choose import Source
 from replication.restore.wal03.offers import is_exact, open_end
+from replication.restore.wal03.refusals import with_words
 
 
 def restore_picked(

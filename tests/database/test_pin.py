@@ -13,6 +13,7 @@ from replication.database.database import Database
 from replication.database.tail import copy_frames
 from replication.replica.wal03.replica import Replica
 from replication.sqlite import hold as hold_module
+from replication.sqlite.connection import begin_reading
 from replication.storage.memory import MemoryStorage
 from replication.storage.wal03.replica_client import ReplicaClient
 from replication.validation import restored_digest
@@ -33,7 +34,7 @@ def test_others_write_checkpoint_and_restart_whenever_a_reader_begins(
     replica = bench.replica()
     bench.commit()
     replica.sync()
-    begin_reading, begun = hold_module._begin_reading, 0
+    begun = 0
 
     def others_first(connection: apsw.Connection) -> None:
         nonlocal begun
@@ -48,7 +49,7 @@ def test_others_write_checkpoint_and_restart_whenever_a_reader_begins(
                 bench.write("INSERT INTO t(b) VALUES(randomblob(100))")
         begin_reading(connection)
 
-    monkeypatch.setattr(hold_module, "_begin_reading", others_first)
+    monkeypatch.setattr(hold_module, "begin_reading", others_first)
     bench.database.checkpoint()
     assert begun == READERS_OF_ONE_CHECKPOINT
     monkeypatch.undo()

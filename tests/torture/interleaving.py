@@ -18,6 +18,7 @@ from replication.database import tail
 from replication.database.follower import Follower
 from replication.database.source_files import SourceFiles
 from replication.replica.wal03 import upload
+from replication.sqlite import barrier
 from replication.sqlite import connection as connection_module
 from replication.sqlite import hold as hold_module
 from replication.sqlite.hold import Hold
@@ -103,7 +104,7 @@ def interleaved() -> Iterator[Between]:
         for name in ("stat", "fstat"):
             patch.setattr(os, name, between.coarse(getattr(os, name)))
         for module, name in (
-            (hold_module, "_begin_reading"),
+            (hold_module, "begin_reading"),
             (hold_module, "_passive"),
             (opening_module, "decide"),
             (follower_module, "copy_frames"),
@@ -116,6 +117,6 @@ def interleaved() -> Iterator[Between]:
         patch.setattr(upload, "SEGMENT_BYTES_MAX", SEGMENT_BYTES)
         patch.setattr(tail, "READ_CHUNK_BYTES", READ_CHUNK_BYTES)
         patch.setattr(connection_module, "BUSY_TIMEOUT_MS", 2)
-        patch.setattr(hold_module, "BARRIER_WAIT_SECONDS_MAX", 0.002)
+        patch.setattr(barrier, "BARRIER_WAIT_SECONDS_MAX", 0.002)
         patch.setattr(hold_module, "BARRIER_HELD_SECONDS_MAX", 0.002)
         yield between
