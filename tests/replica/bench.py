@@ -16,6 +16,7 @@ from replication.database.database import Database
 from replication.local.files import LOCK_NAME
 from replication.position import Position
 from replication.replica.wal03.replica import Replica
+from replication.replica.wal03.send_state import SendState
 from replication.restore.restore import RestoreOptions, restore
 from replication.restore.target import AtPosition, Latest
 from replication.restore.wal03.catalog import read_catalog
@@ -101,7 +102,7 @@ class Bench:
         made.database = made.open()
         made.database.sync()
         for name, replica in self.replicas.items():
-            made.replica(name).position = replica.position if running else None
+            made.replica(name)._state = SendState(replica.position if running else None)
         return made
 
     def replica(self, name: str = "a") -> Replica:

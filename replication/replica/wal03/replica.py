@@ -158,7 +158,7 @@ class Replica(Snapshots):
     def let_go(self) -> None:
         """Nothing is under way here, and others may write from now on: where it stands is looked up anew after that."""
         with self._lock:
-            self.position, self.begins = None, ""
+            self._state, self.begins = self._state.unknown(), ""
 
     def end(self) -> None:
         """Begin no duty any more, and break off a snapshot that nothing waits for: the engine closes."""

@@ -9,7 +9,6 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import replace
 from datetime import UTC, datetime
 
 from replication.errors import (
@@ -35,7 +34,6 @@ from replication.replica.wal03.upload import local_files
 from replication.steps import reached
 from replication.storage.wal03.names import generation_prefix, snapshot_name
 from replication.storage.wal03.notes import SnapshotNote
-from replication.storage.wal03.numbers import Number
 from replication.storage.wal03.replica_client import ReplicaClient
 
 FIRST_BYTES_MAX = 1 << 20
@@ -173,7 +171,7 @@ class Snapshots(LeftBehind):
         if not anew and not self.client.snapshots(position.generation):
             # Emptied behind our back, or listed late: which of them, and what is to be done, is found by looking.
             with self._lock:
-                self.position = None
+                self._state = self._state.unknown()
             return "the replica has no snapshot of this generation any more; what it holds is looked up anew"
         with self._database.image() as image:
             here = image.position
@@ -284,9 +282,7 @@ class Snapshots(LeftBehind):
     def _begun(self, position: Position, stored: int, meter: Meter) -> None:
         """The first snapshot of a generation is stored: now its WAL may follow."""
         self._stored(position, stored, meter)
-        self.position = replace(position, offset=0)
-        self._floor = position.offset
-        self._number = Number.beginning()
+        self._state = self._state.begun(position)
         self.begins = ""
         self.unproven = True
         if self.left is not None:
@@ -323,13 +319,13 @@ class Snapshots(LeftBehind):
             self._restart(str(error))
         elif isinstance(error, PlaceLostError):
             # What is there by the next try is looked at anew: nothing but what we wrote proves it to be ours.
-            self.position = None
+            self._state = self._state.unknown()
             raise error
 
     def _restart(self, reason: str) -> None:
         """This generation cannot be continued here: the database begins another, and we start over with it."""
         self._emit("warning", "a new generation is needed", reason=reason)
-        self.position = None
+        self._state = self._state.unknown()
         self.begins = ""
         self._wanted_after = None
         self._database.request_generation(reason)
