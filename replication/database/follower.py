@@ -7,9 +7,9 @@ that SQLite counts end the generation.
 
 import os
 import time
-from dataclasses import dataclass
 from pathlib import Path
 
+from replication.database.left_wal import LeftWAL
 from replication.database.local_folder import LocalFile
 from replication.database.shadow_wal import ShadowLostError, ShadowWAL
 from replication.database.tail import Mark, OverwrittenError, commits_after, copy_frames, has_frame, last_commit
@@ -46,32 +46,6 @@ class ContinuityLostError(Exception):
 
 class WALTooLongError(DatabaseError):
     """One life of the WAL reached 4 GiB, beyond which the replica format has no names."""
-
-
-@dataclass(frozen=True, slots=True)
-class LeftWAL:
-    """A WAL with frames, known by its inode and header, whose database is gone: it must not get another one."""
-
-    inode: int
-    head: bytes
-
-    @classmethod
-    def of(cls, shadow: ShadowWAL, inode: int | None) -> "LeftWAL | None":
-        """The WAL with that inode, in the life that was copied last; None if that is not known."""
-        generation = shadow.current_generation()
-        indexes = shadow.indexes(generation) if generation is not None else []
-        if generation is None or inode is None or not indexes:
-            return None
-        with shadow.file(generation, indexes[-1]).opened() as file:
-            return cls(inode, os.pread(file, WAL_HEADER_SIZE, 0))
-
-    def is_at(self, path: Path) -> bool:
-        """True if `path` is this WAL, in the same life."""
-        try:
-            with path.open("rb") as wal:
-                return os.fstat(wal.fileno()).st_ino == self.inode and wal.read(WAL_HEADER_SIZE) == self.head
-        except FileNotFoundError:
-            return False
 
 
 class Follower:
@@ -208,7 +182,8 @@ class Follower:
 
     def left_wal(self) -> LeftWAL | None:
         """The WAL as it is followed, if it holds any frame."""
-        return LeftWAL(self.wal_inode, self.mark.header.pack()) if self.mark is not None and self.mark.frames else None
+        mark = self.mark
+        return LeftWAL(self.wal_inode, mark.header.pack()) if mark is not None and mark.frames else None
 
     def _copy_counted(self, wal: int) -> WALIndexHeader | None:
         """Copy what counts at some moment during the call; what counted then, None if that could not be read."""

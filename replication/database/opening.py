@@ -13,8 +13,9 @@ from pathlib import Path
 from replication.database.continuity import Begin, Continue, decide
 from replication.database.current import CurrentGeneration
 from replication.database.custody import Custody
-from replication.database.follower import ContinuityLostError, LeftWAL, WALTooLongError
+from replication.database.follower import ContinuityLostError, WALTooLongError
 from replication.database.held import Held
+from replication.database.left_wal import LeftWAL
 from replication.database.shadow_wal import ShadowWAL
 from replication.database.source_files import SHM_REMOVED, WRITTEN, Written
 from replication.errors import DatabaseError
