@@ -1,4 +1,4 @@
-"""A WAL that was left behind when its database file went, as it is known again."""
+"""A WAL whose database was removed or replaced, known again when it is met: it must not get another database."""
 
 import os
 from dataclasses import dataclass
