@@ -21,7 +21,7 @@ BREACHES = {
     "replication/replica/breach.py": ("replication.restore.restore", "Imports point down"),
     "replication/replica/breach_source.py": ("replication.database.database", "Imports point down"),
     "replication/replica/wal03/breach.py": ("replication.database.image", "Imports point down"),
-    "replication/restore/breach_local.py": ("replication.database.held", "Imports point down"),
+    "replication/restore/breach_local.py": ("replication.database.open_database", "Imports point down"),
     "replication/local/breach.py": ("replication.database.database", "Imports point down"),
     "replication/local/breach_replica.py": ("replication.replica.source", "Imports point down"),
     "replication/engine/breach.py": ("rich.text", "The engine knows no screen"),

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 GENERATION_NAME = "generation"
 GENERATIONS_NAME = "generations"
 LOCK_NAME = "litestream-tui.lock"
-NOTEBOOK_NAME = "litestream-tui.status.json"
-ORIGIN_NAME = "litestream-tui.json"
+STATUS_NAME = "litestream-tui.status.json"
+GENERATION_INFO_NAME = "litestream-tui.json"
 PROOF_NAME = "litestream-tui.digest"
 REMEMBERED_NAME = "litestream-tui.snapshots.json"
 DISOWNED_NAME = "litestream-tui.others.json"
@@ -40,7 +40,7 @@ PRIVATE_FILES = (
         "the next start decides by the files alone, as after a kill",
     ),
     PrivateFile(
-        ORIGIN_NAME,
+        GENERATION_INFO_NAME,
         "why the generation in use began, when, and after which",
         "words: snapshots have noted it",
     ),
@@ -72,7 +72,7 @@ PRIVATE_FILES = (
         "words, until the next verification",
     ),
     PrivateFile(
-        NOTEBOOK_NAME,
+        STATUS_NAME,
         "errors and verifications for `status`, written every 5 seconds at most",
         "words",
     ),

@@ -25,9 +25,9 @@ from replication.local.files import (
     DURABLE_NAMES,
     GENERATION_NAME,
     GENERATIONS_NAME,
-    NOTEBOOK_NAME,
     PAGES_PREFIX,
     PRIVATE_NAMES,
+    STATUS_NAME,
     VALIDATION_PREFIX,
 )
 from replication.nofollow import (
@@ -53,7 +53,7 @@ PRIVATE_BYTES_MAX = 1 << 20
 """A private file larger than this is none of ours."""
 _TEMPORARY = ".tmp"
 _TEMPORARIES = (f"{GENERATION_NAME}{_TEMPORARY}", *(f"{name}{_TEMPORARY}" for name in PRIVATE_NAMES))
-_BEFORE = (f"{NOTEBOOK_NAME}.new",)
+_BEFORE = (f"{STATUS_NAME}.new",)
 """Left by an earlier version."""
 _PAGES = re.compile(re.escape(PAGES_PREFIX) + r"[0-9a-f]{16}\.tmp")
 _LITESTREAM = (GENERATION_NAME, GENERATIONS_NAME, "ltx")

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from replication.local.files import ORIGIN_NAME
+from replication.local.files import GENERATION_INFO_NAME
 from replication.local.folder import LocalFolder
 
 EARLIER_MAX = 64
@@ -18,7 +18,7 @@ EARLIER_MAX = 64
 
 
 @dataclass(frozen=True, slots=True)
-class Origin:
+class GenerationInfo:
     """The birth of one generation. `began` is RFC 3339 in UTC; `previous` is empty for a first one.
 
     `earlier` names those before `previous`, the newest first.
@@ -31,7 +31,7 @@ class Origin:
     earlier: tuple[str, ...] = ()
 
     @classmethod
-    def now(cls, generation: str, reason: str, previous: "Origin") -> "Origin":
+    def now(cls, generation: str, reason: str, previous: "GenerationInfo") -> "GenerationInfo":
         """Of a generation that begins now, after that of `previous`."""
         earlier = (previous.previous, *previous.earlier)[:EARLIER_MAX] if previous.previous else ()
         began = datetime.now(UTC).isoformat(timespec="milliseconds")
@@ -40,13 +40,13 @@ class Origin:
     def save(self, meta_path: Path) -> None:
         """Write it down; a private file that Litestream leaves alone. Losing it loses words, no data."""
         with suppress(OSError):
-            LocalFolder(meta_path).write(ORIGIN_NAME, f"{json.dumps(asdict(self))}\n".encode())
+            LocalFolder(meta_path).write(GENERATION_INFO_NAME, f"{json.dumps(asdict(self))}\n".encode())
 
     @classmethod
-    def load(cls, meta_path: Path, generation: str) -> "Origin":
+    def load(cls, meta_path: Path, generation: str) -> "GenerationInfo":
         """What is known of `generation`: one that Litestream began has no reason here."""
         with suppress(OSError, ValueError, TypeError):
-            origin = cls(**json.loads(LocalFolder(meta_path).read(ORIGIN_NAME)))
+            origin = cls(**json.loads(LocalFolder(meta_path).read(GENERATION_INFO_NAME)))
             if origin.generation == generation:
                 return replace(origin, earlier=tuple(str(name) for name in origin.earlier)[:EARLIER_MAX])
         return cls(generation, "", "", "")

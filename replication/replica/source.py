@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Protocol
 
 from replication.local.backlog import Backlog
-from replication.local.generation_info import Origin
+from replication.local.generation_info import GenerationInfo
 from replication.local.shadow_wal import ShadowWAL
 from replication.position import Position
 
@@ -75,7 +75,7 @@ class SourceDatabase(Protocol):
         """The last commit copied; None until the database was opened."""
 
     @property
-    def origin(self) -> Origin:
+    def origin(self) -> GenerationInfo:
         """How the generation in use began."""
 
     @property

@@ -13,7 +13,7 @@ import pytest
 
 from replication import steps
 from replication.database.source_files import WRITTEN
-from replication.sqlite import hold as hold_module
+from replication.sqlite import pin as pin_module
 from replication.sqlite.connection import begin_reading
 from tests.database.shared_memory import tear_index
 from tests.database.test_source_files import put_in_place, rows, seen
@@ -96,7 +96,7 @@ class Instant:
                 restart()
                 self.done.append("ended")
 
-        monkeypatch.setattr(hold_module, "begin_reading", begun)
+        monkeypatch.setattr(pin_module, "begin_reading", begun)
         monkeypatch.setattr(steps, "hook", reached)
 
 

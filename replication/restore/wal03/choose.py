@@ -23,8 +23,8 @@ from replication.restore.wal03.asking import Found, Waiting, ask
 from replication.restore.wal03.catalog import Catalog, read_catalog
 from replication.restore.wal03.generations import newest_of
 from replication.restore.wal03.offers import (
-    Answer,
     Offer,
+    OfferOrRefusal,
     Refusal,
     answer_of,
     behind,
@@ -33,7 +33,7 @@ from replication.restore.wal03.offers import (
     ranked,
     rival,
 )
-from replication.restore.wal03.offers import Source as Source
+from replication.restore.wal03.offers import OpenReplica as OpenReplica
 from replication.restore.wal03.refusals import nothing, refused, unreadable
 from replication.storage.wal03.replica_client import ReplicaClient
 
@@ -48,11 +48,11 @@ class Chosen:
     """The answer: what each replica says of the generation, the best offer first, and what could not be looked at."""
 
     generation: str
-    answers: tuple[Answer, ...]
+    answers: tuple[OfferOrRefusal, ...]
     warnings: tuple[str, ...]
 
     @property
-    def source(self) -> Source:
+    def source(self) -> OpenReplica:
         """The replica that answers best."""
         return self.answers[0].source
 
@@ -65,7 +65,7 @@ class Chosen:
 
 
 def choose(
-    sources: Sequence[Source],
+    sources: Sequence[OpenReplica],
     target: Target,
     generation: str | None,
     stop: threading.Event,
@@ -84,7 +84,7 @@ def choose(
 
 
 def read_all(
-    sources: Sequence[Source],
+    sources: Sequence[OpenReplica],
     generation: str | None,
     target: Target,
     stop: threading.Event,
@@ -119,7 +119,7 @@ def read_all(
 
 
 def choose_among(
-    sources: Sequence[Source],
+    sources: Sequence[OpenReplica],
     found: Sequence[Found],
     failures: Sequence[Refusal],
     target: Target,

@@ -16,7 +16,7 @@ from replication.restore.target import AtTime, Target
 from replication.restore.wal03.asking import Found
 from replication.restore.wal03.catalog import Catalog
 from replication.restore.wal03.contents import content_of
-from replication.restore.wal03.offers import Source as Source
+from replication.restore.wal03.offers import OpenReplica as OpenReplica
 from replication.restore.wal03.offers import (
     listed_end,
 )

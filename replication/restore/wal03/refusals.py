@@ -14,11 +14,11 @@ from replication.errors import (
 )
 from replication.restore.wal03.catalog import Catalog
 from replication.restore.wal03.offers import (
-    Answer,
     Offer,
+    OfferOrRefusal,
     Refusal,
 )
-from replication.restore.wal03.offers import Source as Source
+from replication.restore.wal03.offers import OpenReplica as OpenReplica
 
 
 def unreadable(ahead: Offer, best: Offer) -> ReplicationError:
@@ -29,7 +29,7 @@ def unreadable(ahead: Offer, best: Offer) -> ReplicationError:
     return ReplicaGapError(f"Replica {ahead.source.name} has commits up to {ahead.known}. {instead}")
 
 
-def refused(answers: Sequence[Answer]) -> ReplicationError:
+def refused(answers: Sequence[OfferOrRefusal]) -> ReplicationError:
     """The first error, with what each of the other replicas says."""
     first = answers[0]
     assert isinstance(first, Refusal)
@@ -50,7 +50,7 @@ def with_words(error: ReplicationError, before: str, after: str) -> ReplicationE
 
 
 def nothing(
-    sources: Sequence[Source], found: Sequence[tuple[Source, Catalog]], generation: str | None
+    sources: Sequence[OpenReplica], found: Sequence[tuple[OpenReplica, Catalog]], generation: str | None
 ) -> NoRestorePointError:
     where = ", ".join(source.client.address for source in sources) or "no replica"
     if found:
@@ -65,7 +65,7 @@ def nothing(
     return NoBackupError(f"No backup in {where}: nothing has been replicated there yet, or the path is another one.")
 
 
-def _words(answer: Answer) -> str:
+def _words(answer: OfferOrRefusal) -> str:
     if isinstance(answer, Refusal):
         return str(answer.error)
     name = answer.source.name

@@ -1,6 +1,6 @@
 """How a WAL is held, so that nobody can restart it before every commit in it was copied.
 
-One reader is pinned at all times. Two facts of SQLite carry everything (tests/sqlite/test_hold.py shows them):
+One reader is pinned at all times. Two facts of SQLite carry everything (tests/sqlite/test_pin.py shows them):
 
 * A reader that began while frames were pending holds a read mark; until it ends no writer restarts the WAL,
   and every blocking checkpoint answers busy.
@@ -56,14 +56,14 @@ class CheckpointResult:
         return self.backfilled_frames >= self.log_frames and not self.busy
 
 
-class Hold:
+class Pin:
     """The pinned reader of one database, and the checkpoints that it permits."""
 
     def __init__(
         self,
         path: Path,
         identity: tuple[int, int],
-        pin: apsw.Connection,
+        reader: apsw.Connection,
         wal_index: WALIndex,
         page_size: int,
         switched: bool = False,
@@ -78,11 +78,11 @@ class Hold:
         """Bytes of one page."""
         self.switched = switched
         """True if the database was not in WAL mode before."""
-        self._pin = pin
+        self._reader = reader
         self._read_lock = threading.Lock()
 
     @classmethod
-    def take(cls, path: Path) -> "Hold":
+    def take(cls, path: Path) -> "Pin":
         """Open the database, turn on WAL mode if it is off, and pin a reader.
 
         Links are followed: the WAL is beside the file that they lead to. Raises DatabaseError and, when somebody holds
@@ -92,7 +92,7 @@ class Hold:
             return cls._take(at.path, at)
 
     @classmethod
-    def _take(cls, path: Path, at: Opening) -> "Hold":
+    def _take(cls, path: Path, at: Opening) -> "Pin":
         # Opened before SQLite opens it and found in its place afterwards, it is the one that SQLite has.
         wal_index = _open_index(path, at)
         connection: apsw.Connection | None = None
@@ -121,7 +121,7 @@ class Hold:
     def page_count(self) -> int:
         """Pages of the database as the pin sees it."""
         with self._read_lock, sqlite_errors(self.path):
-            return int(self._pin.pragma("page_count"))
+            return int(self._reader.pragma("page_count"))
 
     def read(self, offset: int, size: int) -> tuple[bool, bytes]:
         """Whether the database file has all `size` bytes from `offset`, and those, with zeros beyond its end.
@@ -131,7 +131,7 @@ class Hold:
         """
         with self._read_lock, sqlite_errors(self.path):
             try:
-                return self._pin.read("main", 0, offset, size)
+                return self._reader.read("main", 0, offset, size)
             except apsw.ConnectionClosedError:
                 raise DatabaseError(
                     f"{self.path} was let go of while a snapshot was read, as when a new generation begins; "
@@ -152,7 +152,7 @@ class Hold:
         in the second part while writers are still kept out.
         With `exact` nobody may copy a frame back that was not there when `copy` ran: so the pin never moves past a
         commit that `copy` has not seen, and writers wait for a moment at each of its moves.
-        When the pin itself is lost (an error inside SQLite), HoldLostError is raised.
+        When the pin itself is lost (an error inside SQLite), PinLostError is raised.
         """
         with (
             self._opening() as at,
@@ -173,14 +173,14 @@ class Hold:
             reached("checkpoint: tail copied")
             before()
             with self._lost_on_error():
-                self._pin.execute("COMMIT")
+                self._reader.execute("COMMIT")
                 reached("checkpoint: pin let go")
                 result = _passive(helper)
                 while result.busy and time.monotonic() < started + BARRIER_HELD_SECONDS_MAX:
                     time.sleep(TRY_SECONDS)
                     result = _passive(helper)
                 reached("checkpoint: backfilled")
-                begin_reading(self._pin)
+                begin_reading(self._reader)
             reached("checkpoint: pinned anew")
             done()
             barrier.execute("ROLLBACK")
@@ -205,8 +205,8 @@ class Hold:
             index = self.wal_index.read()
             if index is None or index.backfilled < index.frames:
                 return False
-            if self._pin.in_transaction:
-                self._pin.execute("COMMIT")
+            if self._reader.in_transaction:
+                self._reader.execute("COMMIT")
             helper.set_busy_timeout(0)
             with suppress(apsw.CorruptError):
                 helper.pragma("schema_version")
@@ -222,7 +222,7 @@ class Hold:
 
     def close(self) -> None:
         """Let go. SQLite neither checkpoints nor removes the WAL, so the next start can continue."""
-        self._pin.close()
+        self._reader.close()
         # In this order: see WALIndex.
         self.wal_index.close()
 
@@ -262,8 +262,8 @@ class Hold:
         try:
             copy()
             with self._lost_on_error():
-                self._pin.execute("COMMIT")
-                begin_reading(self._pin)
+                self._reader.execute("COMMIT")
+                begin_reading(self._reader)
         finally:
             helper.execute("COMMIT")
 
@@ -282,8 +282,8 @@ class Hold:
         try:
             copy()
             with self._lost_on_error():
-                self._pin.execute("COMMIT")
-                begin_reading(self._pin)
+                self._reader.execute("COMMIT")
+                begin_reading(self._reader)
         finally:
             barrier.execute("ROLLBACK")
         return True
@@ -308,12 +308,12 @@ def _open_index(path: Path, at: Opening) -> WALIndex | None:
         return None
 
 
-class HoldLostError(DatabaseError):
+class PinLostError(DatabaseError):
     """The pin may have been let go of: nothing that came after the last copy is proven."""
 
 
 class _LostOnError:
-    """Turns any error inside SQLite, while the pin changes, into HoldLostError."""
+    """Turns any error inside SQLite, while the pin changes, into PinLostError."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -323,7 +323,7 @@ class _LostOnError:
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         if isinstance(error, apsw.Error | DatabaseBusyError):
-            raise HoldLostError(f"{self._path}: the pinned reader was lost: {error}") from None
+            raise PinLostError(f"{self._path}: the pinned reader was lost: {error}") from None
 
 
 def _passive(connection: apsw.Connection) -> CheckpointResult:
