@@ -13,7 +13,7 @@ TOO_LONG = {
     "replication/restore/wal03/choose.py": 380,
     "replication/restore/wal03/plan.py": 390,
     "replication/restore/wal03/replay.py": 360,
-    "replication/sqlite/hold.py": 410,
+    "replication/sqlite/pin.py": 410,
     "replication/storage/s3/storage.py": 360,
 }
 
