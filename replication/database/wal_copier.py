@@ -189,11 +189,8 @@ class WALCopier:
 
     def left_wal(self) -> LeftWAL | None:
         """The WAL as it is followed, if it holds any frame."""
-        return (
-            LeftWAL(self.wal_inode, self.cursor.header.pack())
-            if self.cursor is not None and self.cursor.frames
-            else None
-        )
+        cursor = self.cursor
+        return LeftWAL(self.wal_inode, cursor.header.pack()) if cursor is not None and cursor.frames else None
 
     def _copy_counted(self, wal: int) -> WALIndexHeader | None:
         """Copy what counts at some moment during the call; what counted then, None if that could not be read."""

@@ -46,7 +46,7 @@ class GenerationInfo:
     def load(cls, meta_path: Path, generation: str) -> "GenerationInfo":
         """What is known of `generation`: one that Litestream began has no reason here."""
         with suppress(OSError, ValueError, TypeError):
-            origin = cls(**json.loads(LocalFolder(meta_path).read(GENERATION_INFO_NAME)))
-            if origin.generation == generation:
-                return replace(origin, earlier=tuple(str(name) for name in origin.earlier)[:EARLIER_MAX])
+            found = cls(**json.loads(LocalFolder(meta_path).read(GENERATION_INFO_NAME)))
+            if found.generation == generation:
+                return replace(found, earlier=tuple(str(name) for name in found.earlier)[:EARLIER_MAX])
         return cls(generation, "", "", "")

@@ -75,7 +75,7 @@ class SourceDatabase(Protocol):
         """The last commit copied; None until the database was opened."""
 
     @property
-    def origin(self) -> GenerationInfo:
+    def generation_info(self) -> GenerationInfo:
         """How the generation in use began."""
 
     @property
