@@ -81,6 +81,10 @@ class ShadowSizes:
             known[index] = _blocks(shadow.size(here.generation, index))
         self._next = here.index
 
+    def done_with(self, generation: str) -> int:
+        """Bytes of the files of a generation that are done with, and are there. May be asked without the lock."""
+        return sum(tuple(self._sizes.get(generation, {}).values()))
+
     def forget_below(self, generation: str, index: int) -> None:
         """Files below `index` were removed."""
         known = self._sizes.get(generation, {})

@@ -204,6 +204,11 @@ class Database(Standing):
         return limit_of(self.max_backlog_bytes, self.size)
 
     @property
+    def shadow_bytes(self) -> int:
+        """Bytes of the shadow WAL of the generation in use, as far as was looked at. Waits for nobody."""
+        return self._upkeep.shadow_bytes
+
+    @property
     def to_be_cleaned(self) -> bool:
         """True once there is something to `clean` since it was called last, whatever the replicas do."""
         return self._upkeep.is_due(self._held)
@@ -292,13 +297,18 @@ class Database(Standing):
                 raise
 
     def _run_checkpoint(self) -> CheckpointResult:
-        held = self._current_hold()
-        now = self._clock()
+        held, counts = self._current_hold(), self._current.counts
+        now, began = self._clock(), time.monotonic()
         try:
             result = held.checkpoint(now, lambda: self._current.copy(held))
-        except HoldLostError:
-            self._opening.let_go()
+        except Exception as error:
+            counts.add("checkpoint_errors")
+            if isinstance(error, HoldLostError):
+                self._opening.let_go()
             raise
+        finally:
+            counts.add("checkpoints")
+            counts.add("checkpoint_seconds", time.monotonic() - began)
         self.health = self.health.after_checkpoint(result, now, held.blocked_count, held.put_off)
         self._emit(
             "debug",

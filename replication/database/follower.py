@@ -92,6 +92,8 @@ class Follower:
         """None while nothing was committed to the WAL since the generation began."""
         self.wal_bytes = 0
         """Size of the WAL file when it was last looked at."""
+        self.copied_bytes = 0
+        """Bytes of frames copied that nobody has counted yet."""
         self.look_again_seconds: float | None = None
         """How soon to copy again though nobody tells of a change; None if all that the WAL holds is copied."""
         self.unreadable = 0
@@ -293,6 +295,7 @@ class Follower:
             after = copy_frames(wal, mark, end, sums, sink)
             if after.offset != mark.offset:
                 reached("shadow: frames written")
+        self.copied_bytes += after.offset - mark.offset
         self.mark = after
 
     def _leave_room(self, size: int) -> None:

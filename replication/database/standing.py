@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+from replication.counts import Counts
 from replication.database.arrivals import Arrivals
 from replication.database.current import CurrentGeneration
 from replication.database.custody import Custody
@@ -19,6 +20,7 @@ from replication.database.source_files import Written
 from replication.database.tail import Mark
 from replication.events import Emit
 from replication.position import Position
+from replication.status import DatabaseTotals
 
 
 class Standing:
@@ -28,6 +30,8 @@ class Standing:
         self.path = path
         self.meta_path = meta_path
         self.health = Health()
+        self.errors = Counts()
+        """How many errors of which class there were since the program began."""
         self._emit = emit
         self._clock = clock
         self._custody = Custody(path, meta_path)
@@ -52,6 +56,26 @@ class Standing:
     @property
     def arrivals(self) -> Arrivals:
         return self._current.arrivals
+
+    @property
+    def counts(self) -> Counts:
+        """What was done since the program began, by the fields of DatabaseTotals."""
+        return self._current.counts
+
+    @property
+    def totals(self) -> DatabaseTotals:
+        """The same, with the errors, as a value."""
+        get = self.counts.get
+        return DatabaseTotals(
+            wal_bytes=int(get("wal_bytes")),
+            syncs=int(get("syncs")),
+            sync_errors=int(get("sync_errors")),
+            sync_seconds=get("sync_seconds"),
+            checkpoints=int(get("checkpoints")),
+            checkpoint_errors=int(get("checkpoint_errors")),
+            checkpoint_seconds=get("checkpoint_seconds"),
+            errors=self.errors.all(),
+        )
 
     @property
     def shadow(self) -> ShadowWAL:

@@ -117,6 +117,7 @@ class Duties:
                     # No failure: they go on when the database does.
                     return None
                 except Exception as error:  # whatever it is: it shows, and the next try comes
+                    self._replica.errors.add(type(error).__name__)
                     duty.failed(error, self._emit)
                 else:
                     duty.succeeded(self._emit)

@@ -15,6 +15,7 @@ from contextlib import suppress
 from datetime import datetime
 from typing import Literal
 
+from replication.counts import Counts
 from replication.database import soundness
 from replication.database.database import Database
 from replication.errors import (
@@ -36,7 +37,7 @@ from replication.replica.progress import Progress, together
 from replication.replica.snapshots import MENDED, Snapshots
 from replication.replica.upload import local_files
 from replication.replica.validation import restored_digest, source_digest
-from replication.status import Upload, Verification
+from replication.status import ReplicaTotals, Upload, Verification
 from replication.storage.replica_client import ReplicaClient
 
 
@@ -48,6 +49,9 @@ class Replica(Snapshots):
     ) -> None:
         super().__init__(name, client, database, emit, permit)
         self.verified: Verification | None = None
+        self.errors = Counts()
+        """How many errors of which class there were since the program began."""
+        self._verifications = Counts()
 
     @property
     def warning(self) -> str:
@@ -58,6 +62,18 @@ class Replica(Snapshots):
     def progress(self) -> Progress:
         """What is under way and what was done; of two objects under way the snapshot."""
         return together(self._snapshots.progress, self._meter.progress)
+
+    @property
+    def totals(self) -> ReplicaTotals:
+        """What was done since the program began."""
+        requests = self.client.storage.requests
+        return ReplicaTotals(
+            wal_bytes=self._wal_bytes,
+            verifications=self._verifications.all(),
+            requests=requests.counts.all(),
+            request_bytes=requests.sizes.all(),
+            errors=self.errors.all(),
+        )
 
     @property
     def sending(self) -> str:
@@ -198,6 +214,7 @@ class Replica(Snapshots):
             words = str(error)
         result = Verification(self.name, outcome, words, position, time.monotonic() - began, time.time())
         self.verified = result
+        self._verifications.add(outcome)
         level = {"ok": "info", "failed": "error", "inconclusive": "warning"}[outcome]
         self._emit(level, "verified", outcome=outcome, result=words, position=str(position or ""))
         if outcome == "failed" and position is not None:

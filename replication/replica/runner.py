@@ -157,6 +157,7 @@ class ReplicaRunner:
             warning=replica.warning,
             uploading_also=replica.sending,
             duty_warning=duties.warning,
+            totals=replica.totals,
         )
 
     def _upload_time(self, now: float) -> float:
@@ -184,6 +185,7 @@ class ReplicaRunner:
         refused = isinstance(error, AccessDeniedError | BucketNotFoundError | LocalFileError)
         wait = delay(count, random.random(), throttled, refused, self._crowd())
         message = words(error)
+        self.replica.errors.add(type(error).__name__)
         now = time.monotonic()
         said, when = self._told
         if message != said or now >= when + ERROR_REPEAT_SECONDS:

@@ -55,6 +55,8 @@ class Sender(ABC):
         self._beginning: Position | None = None
         """The commit of the first snapshot, while that is written."""
         self._floor = 0
+        self._wal_bytes = 0
+        """Uncompressed bytes of the segments stored since the program began."""
         self._tried: tuple[Position | None, int] = (None, 0)
         """The segment that was tried last: where it begins, and the offset where it ends."""
         self._number: Number | None = None
@@ -291,6 +293,7 @@ class Sender(ABC):
             chunks = read_range(shadow, position.offset, stop, self._sent)
             stored = self.client.write_segment(position, chunks, note)
         reached("replica: segment stored")
+        self._wal_bytes += stop - position.offset
         self.position = Position(position.generation, position.index, stop)
         self._number = self._number_at(position).following
         self._floor = 0
