@@ -40,7 +40,7 @@ class Heartbeat:
         self._check_seconds = min(check_seconds, interval_seconds)
         self._answer_seconds = answer_seconds
         self._host = urlsplit(url).hostname or ""
-        self._told = ""
+        self._told: str | None = None
         self._requests: list[threading.Thread] = []
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
