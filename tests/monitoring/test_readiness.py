@@ -75,7 +75,7 @@ def test_a_replica_that_is_not(changes: dict[str, Any], words: str) -> None:
         ("starting", "", "it is starting"),
     ],
 )
-def test_a_database_that_is_not(state: str, error: str, words: str) -> None:
+def test_a_database_that_is_not(state: Any, error: str, words: str) -> None:
     assert missing(database("/a.db", state, error=error, replicas=(replica(**ok),))) == [f"/a.db: {words}"]
 
 

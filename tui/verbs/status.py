@@ -14,9 +14,9 @@ from replication.errors import UsageError
 from replication.offline import DatabaseReport, ReplicaReport
 from replication.status import Verification
 from replication.survey import survey
-from tui.console import complain, say
-from tui.format import go_duration, size, table
-from tui.sources import config_of
+from tui.text.format import go_duration, size, table
+from tui.verbs.console import complain, say
+from tui.verbs.sources import config_of
 
 _HEADER = ["database", "engine", "replica", "state", "position", "lag", "queue", "verified", "restorable", "error"]
 _ERROR_CHARS_MAX = 60
