@@ -21,6 +21,16 @@ HUNG_MAX = 2
 """Requests that did not end in time and are still there; no other begins beyond that."""
 
 
+class _NoRedirect(urllib.request.HTTPRedirectHandler):
+    """Nobody sends a key elsewhere."""
+
+    def redirect_request(self, *_: object) -> None:
+        return None
+
+
+_OPENER = urllib.request.build_opener(_NoRedirect)
+
+
 class Heartbeat:
     """One thread, and one for each request. `missing` says what is not restorable, in sentences."""
 
@@ -99,12 +109,13 @@ class Heartbeat:
 
     def _request(self) -> str:
         try:
-            with urllib.request.urlopen(_request(urlsplit(self._url)), timeout=self._answer_seconds):
+            with _OPENER.open(_request(urlsplit(self._url)), timeout=self._answer_seconds):
                 # What it says besides is of no interest.
                 return ""
         except urllib.error.HTTPError as error:
             with error:
-                return f"{self._host} answered with status {error.code}"
+                more = "; write the URL that it leads to" if 300 <= error.code < 400 else ""
+                return f"{self._host} answered with status {error.code}{more}"
         except urllib.error.URLError as error:
             why = error.reason.strerror if isinstance(error.reason, OSError) else None
             return f"{self._host} was not reached: {why or type(error.reason).__name__}"

@@ -47,7 +47,7 @@ class Answer:
     def encoded(self, with_body: bool) -> bytes:
         """The bytes that go over the connection, which ends with them."""
         lines = [
-            f"HTTP/1.1 {self.status} {_REASONS[self.status]}",
+            f"HTTP/1.1 {self.status} {_REASONS.get(self.status, '')}",
             f"Content-Type: {self.content_type}",
             f"Content-Length: {len(self.body)}",
             "Connection: close",

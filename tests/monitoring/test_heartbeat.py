@@ -95,6 +95,18 @@ def test_a_refusal_is_told_once_and_tried_again() -> None:
     assert messages(events) == ["no heartbeat 127.0.0.1 answered with status 503"]
 
 
+def test_a_redirect_is_not_followed() -> None:
+    with listener() as (other, followed):
+
+        def elsewhere(request: Request) -> Answer:
+            return Answer(302, b"", headers=(("Location", other),))
+
+        with listener(elsewhere) as (url, asked), beating(url, []) as events:
+            until(lambda: len(asked) >= 2)
+    assert messages(events) == ["no heartbeat 127.0.0.1 answered with status 302; write the URL that it leads to"]
+    assert followed == []
+
+
 def test_nobody_there() -> None:
     [port] = peers.free_ports(1)
     with beating(f"http://127.0.0.1:{port}{KEY}", []) as events:
