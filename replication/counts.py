@@ -4,6 +4,9 @@ Adding costs a lock that nobody holds for long. It leaves to the caller what the
 """
 
 import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 
@@ -18,6 +21,25 @@ class Counts:
         """So much more of it."""
         with self._lock:
             self._totals[name] = self._totals.get(name, 0) + amount
+
+    def done(self, what: str, seconds: float, failed: bool = False) -> None:
+        """It was done once more: `whats`, `what_seconds`, and `what_errors` if it failed."""
+        totals = self._totals
+        with self._lock:
+            totals[f"{what}s"] = totals.get(f"{what}s", 0) + 1
+            totals[f"{what}_seconds"] = totals.get(f"{what}_seconds", 0) + seconds
+            if failed:
+                totals[f"{what}_errors"] = totals.get(f"{what}_errors", 0) + 1
+
+    @contextmanager
+    def timed(self, what: str) -> Iterator[None]:
+        """A block that is `done` when it ends, and has failed if it raises."""
+        began, failed = time.monotonic(), True
+        try:
+            yield
+            failed = False
+        finally:
+            self.done(what, time.monotonic() - began, failed)
 
     def get(self, name: str) -> float:
         """How much of it there was."""

@@ -23,7 +23,6 @@ from replication.database.image import Image
 from replication.database.room import CANNOT_COPY
 from replication.database.source_files import REPLACED, WRITTEN
 from replication.database.standing import Standing
-from replication.database.upkeep import Upkeep
 from replication.errors import DatabaseError, DatabaseLockedError, LocalFileError, ReplicationError
 from replication.events import Emit
 from replication.position import Position
@@ -50,7 +49,6 @@ class Database(Standing):
         """How much WAL may wait for one replica, as it was configured."""
         self._policy = policy
         self._lock = threading.RLock()
-        self._upkeep = Upkeep(self._current)
 
     # -- who has it -------------------------------------------------------------------------------------------------
 
@@ -205,11 +203,6 @@ class Database(Standing):
         return limit_of(self.max_backlog_bytes, self.size)
 
     @property
-    def shadow_bytes(self) -> int:
-        """Bytes of the shadow WAL of the generation in use, as far as was looked at. Waits for nobody."""
-        return self._upkeep.shadow_bytes
-
-    @property
     def to_be_cleaned(self) -> bool:
         """True once there is something to `clean` since it was called last, whatever the replicas do."""
         return self._upkeep.is_due(self._held)
@@ -298,18 +291,14 @@ class Database(Standing):
                 raise
 
     def _run_checkpoint(self) -> CheckpointResult:
-        held, counts = self._current_hold(), self._current.counts
-        now, began = self._clock(), time.monotonic()
+        held = self._current_hold()
+        now = self._clock()
         try:
-            result = held.checkpoint(now, lambda: self._current.copy(held))
-        except Exception as error:
-            counts.add("checkpoint_errors")
-            if isinstance(error, HoldLostError):
-                self._opening.let_go()
+            with self.counts.timed("checkpoint"):
+                result = held.checkpoint(now, lambda: self._current.copy(held))
+        except HoldLostError:
+            self._opening.let_go()
             raise
-        finally:
-            counts.add("checkpoints")
-            counts.add("checkpoint_seconds", time.monotonic() - began)
         self.health = self.health.after_checkpoint(result, now, held.blocked_count, held.put_off)
         self._emit(
             "debug",

@@ -18,6 +18,7 @@ from replication.database.origin import Origin
 from replication.database.shadow_wal import ShadowWAL
 from replication.database.source_files import Written
 from replication.database.tail import Mark
+from replication.database.upkeep import Upkeep
 from replication.events import Emit
 from replication.position import Position
 from replication.status import DatabaseTotals
@@ -36,6 +37,7 @@ class Standing:
         self._clock = clock
         self._custody = Custody(path, meta_path)
         self._current = CurrentGeneration(self._custody, emit, clock)
+        self._upkeep = Upkeep(self._current)
         self._opening = Opening(self._custody, self._current, emit, clock)
 
     @property
@@ -65,17 +67,22 @@ class Standing:
     @property
     def totals(self) -> DatabaseTotals:
         """The same, with the errors, as a value."""
-        get = self.counts.get
+        get, errors = self.counts.get, self.errors.all()
         return DatabaseTotals(
             wal_bytes=int(get("wal_bytes")),
             syncs=int(get("syncs")),
-            sync_errors=int(get("sync_errors")),
+            sync_errors=int(sum(count for _, count in errors)),
             sync_seconds=get("sync_seconds"),
             checkpoints=int(get("checkpoints")),
             checkpoint_errors=int(get("checkpoint_errors")),
             checkpoint_seconds=get("checkpoint_seconds"),
-            errors=self.errors.all(),
+            errors=errors,
         )
+
+    @property
+    def shadow_bytes(self) -> int:
+        """Bytes of the shadow WAL of the generation in use, as far as was looked at."""
+        return self._upkeep.shadow_bytes
 
     @property
     def shadow(self) -> ShadowWAL:

@@ -220,7 +220,9 @@ class Worker:
         except Exception as error:  # whatever it is: it shows, and the next try comes
             return now + self._failed(error)
         finally:
-            self._count_sync(time.monotonic() - now)
+            # A file that is not there is not synced.
+            if self.database.position is not None:
+                self.database.counts.done("sync", time.monotonic() - now)
             gap = min((time.thread_time() - used) / SYNC_SHARE_MAX, SYNC_GAP_SECONDS_MAX, self._sync_interval)
             soon = self.database.look_again_seconds
             # A commit that is about to count is waited for at short intervals, and for as long as nothing else is.
@@ -244,12 +246,6 @@ class Worker:
             self._watched = False
         return self._next_look(look_again, now)
 
-    def _count_sync(self, seconds: float) -> None:
-        # A file that is not there yet is not synced.
-        if self.database.position is not None:
-            self.database.counts.add("syncs")
-            self.database.counts.add("sync_seconds", seconds)
-
     def _next_look(self, look_again: float | None, now: float) -> float | None:
         """When the next sync comes, of time.monotonic, if no event and no glance asks for one before."""
         rests = self._shared.rest(self)
@@ -264,7 +260,6 @@ class Worker:
         self._shared.disturb(self)
         failures = self.failures
         failures.count += 1
-        self.database.counts.add("sync_errors")
         self.database.errors.add(type(error).__name__)
         failures.error = error if isinstance(error, ReplicationError) else None
         self.life.looked(found=True)

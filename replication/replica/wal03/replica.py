@@ -74,7 +74,7 @@ class Replica(Snapshots):
         """What was done since the program began."""
         requests = self.client.storage.requests
         return ReplicaTotals(
-            wal_bytes=self._wal_bytes,
+            wal_bytes=self._meter.wal_bytes,
             verifications=self._verifications.all(),
             requests=requests.counts.all(),
             request_bytes=requests.sizes.all(),

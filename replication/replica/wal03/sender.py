@@ -54,8 +54,6 @@ class Sender(ABC):
         self._beginning: Position | None = None
         """The commit of the first snapshot, while that is written."""
         self._floor = 0
-        self._wal_bytes = 0
-        """Uncompressed bytes of the segments stored since the program began."""
         self._tried: tuple[Position | None, int] = (None, 0)
         """The segment that was tried last: where it begins, and the offset where it ends."""
         self._number: Number | None = None
@@ -293,11 +291,10 @@ class Sender(ABC):
             chunks = read_range(shadow, position.offset, stop, self._sent)
             stored = self.client.write_segment(position, chunks, note)
         reached("replica: segment stored")
-        self._wal_bytes += stop - position.offset
         self.position = Position(position.generation, position.index, stop)
         self._number = self._number_at(position).following
         self._floor = 0
-        self._finished(self._meter, stored)
+        self._finished(self._meter, stored, stop - position.offset)
         self._since.segment(position)
         self._emit("debug", "segment written", position=str(position), size=stop - position.offset, stored=stored)
 
@@ -346,8 +343,8 @@ class Sender(ABC):
         self._permit.check()
         self._meter.sent(size)
 
-    def _finished(self, meter: Meter, stored: int) -> None:
+    def _finished(self, meter: Meter, stored: int, wal_bytes: int = 0) -> None:
         name = meter.progress.object_name
         self._others.wrote(name)
         self._keeping.clock.wrote(name, self._monotonic())
-        meter.finished(stored)
+        meter.finished(stored, wal_bytes)

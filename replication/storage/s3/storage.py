@@ -86,7 +86,7 @@ class S3Storage(Storage):
             server=location.endpoint or "https://s3.amazonaws.com",
             endpoint=location.endpoint,
             secrets=known_secrets(location),
-            bucket_host=_bucket_host(location),
+            bucket_host=location.bucket_host,
         )
         # The logs and the screen hide them as well, wherever else they may come from.
         for secret in self._place.secrets:
@@ -324,16 +324,6 @@ class S3Storage(Storage):
         forget(shared)
         if mine:
             release(shared)
-
-
-def _bucket_host(location: S3Location) -> str:
-    """The name to which requests go, if the bucket is part of it."""
-    from replication.storage.s3.address import bucket_address, parse_server
-
-    if location.endpoint is None or location.force_path_style is not False:
-        return ""
-    host, before = bucket_address(parse_server(location.endpoint), location.bucket, path_style=False)
-    return "" if before else host
 
 
 def _make_client(connection: Connection) -> "S3Client":
