@@ -134,6 +134,6 @@ MUTATIONS = (
         "replication/monitoring/monitoring.py",
         "            except ReplicationError:\n                continue\n",
         "            except ReplicationError:\n                return\n",
-        ("tests/monitoring/test_program.py",),
+        ("tests/monitoring/test_monitoring.py",),
     ),
 )
