@@ -56,7 +56,6 @@ dbs:
             )
 
         wait_until("all that can be measured", complete, lambda: f"{scrape}\n{running.log}")
-        running.interrupt()
     return scrape, database
 
 
