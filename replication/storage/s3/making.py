@@ -2,7 +2,6 @@
 
 from typing import TYPE_CHECKING
 
-from replication.storage.s3.location import S3Location
 from replication.storage.s3.shared import Connection
 
 if TYPE_CHECKING:
@@ -35,13 +34,3 @@ def make_client(connection: Connection) -> "S3Client":
     tls = tls_context(connection.skip_verify) if server.tls else None
     connections = Connections(server, connection.timeouts, tls, find_proxy(server))
     return S3Client(server, connection.region, path_style is not False, keys, connections)
-
-
-def bucket_host(location: S3Location) -> str:
-    """The name to which requests go, if the bucket is part of it."""
-    from replication.storage.s3.address import bucket_address, parse_server
-
-    if location.endpoint is None or location.force_path_style is not False:
-        return ""
-    host, before = bucket_address(parse_server(location.endpoint), location.bucket, path_style=False)
-    return "" if before else host
