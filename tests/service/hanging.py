@@ -21,5 +21,5 @@ def hangs(database: Database) -> float | None:
     return sync(database)
 
 
-Database.sync = hangs  # type: ignore[method-assign]
+Database.sync = hangs  # type: ignore[assignment, method-assign]
 sys.exit(main(sys.argv[3:]))
