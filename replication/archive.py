@@ -17,21 +17,19 @@ from pathlib import Path
 
 from replication.config import Config
 from replication.errors import CorruptObjectError, NoBackupError, ObjectNotFoundError, RestoreError, StorageError
+from replication.holes import holes_of
 from replication.offline import look
 from replication.position import Position
-from replication.replica.holdings import Holdings
-from replication.replica.numbers import noted as numbered
-from replication.replica.succession import Succession
-from replication.restore.catalog import Catalog
-from replication.restore.choose import Source, choose_among, in_order, read_all
-from replication.restore.offers import Answer, Refusal
-from replication.restore.plan import Plan, make_plan
-from replication.restore.points import Commits, Extent, Stop, Survey, read_commits, read_header, survey
 from replication.restore.sources import sources_of
-from replication.restore.target import AtPosition, Latest, format_time
+from replication.restore.target import AtPosition, Latest
+from replication.restore.wal03.catalog import Catalog
+from replication.restore.wal03.choose import Source, choose_among, in_order, read_all
+from replication.restore.wal03.offers import Answer, Refusal
+from replication.restore.wal03.plan import Plan, make_plan
+from replication.restore.wal03.points import Commits, Extent, Stop, Survey, read_commits, read_header, survey
 from replication.sqlite.wal import WALHeader
-from replication.storage.names import SegmentInfo, generation_prefix
-from replication.storage.replica_client import ReplicaClient
+from replication.storage.wal03.names import SegmentInfo, generation_prefix
+from replication.times import format_time
 
 SEGMENTS_KEPT_MAX = 200
 """Segments whose commits are kept."""
@@ -210,7 +208,7 @@ class Reader:
         self._source, self._unreadable = source, frozenset()
         self._catalogs = {catalog.generation: catalog for catalog in catalogs}
         with ThreadPoolExecutor(HOLES_READS_MAX, thread_name_prefix="find-holes") as pool:
-            found_holes = list(pool.map(partial(_holes_of, source.client), catalogs))
+            found_holes = list(pool.map(partial(holes_of, source.client), catalogs))
         self._holes = {catalog.generation: holes for catalog, holes in zip(catalogs, found_holes, strict=True)}
         surveys = map(self._survey, catalogs)
         found = [item for item in surveys if item.stops]
@@ -255,21 +253,6 @@ def _fetch(plan: Plan) -> Fetch:
     # The first line names the generation; again before each object there would be no room for the rest.
     prefix = generation_prefix(plan.generation)
     return Fetch(words, plan.size, tuple(line.replace(prefix, "", 1) for line in plan.lines()))
-
-
-def _holes_of(client: ReplicaClient, catalog: Catalog) -> list[Position]:
-    """Where an object is missing between two, as their numbers tell in a few small reads.
-
-    Objects of Litestream have none: of these it is found when they are read.
-    """
-    try:
-        if not catalog.segments or numbered(client.read_note(catalog.segments[-1].name) or {}) is None:
-            return []
-        snapshots = [item.info for item in catalog.snapshots]
-        return Succession(client).look(Holdings(catalog.generation, snapshots, catalog.segments))
-    except (CorruptObjectError, StorageError):
-        # What cannot be looked at is told when it is read.
-        return []
 
 
 def _surveys(catalogs: Sequence[Catalog]) -> list[Survey]:

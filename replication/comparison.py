@@ -32,12 +32,12 @@ from replication.errors import (
 from replication.offline import Reach, look
 from replication.permissions import Ownership
 from replication.position import Position
-from replication.restore.choose import Source
 from replication.restore.preview import ELSEWHERE
 from replication.restore.restore import Progress, RestoreOptions, RestoreResult, restore
 from replication.restore.restored import digest_of, target_at
 from replication.restore.retry import check
 from replication.restore.target import Latest, Target
+from replication.restore.wal03.choose import Source
 from replication.sqlite import integrity
 from replication.sqlite.checksum import WAL_HEADER_SIZE
 from replication.sqlite.content import digest as digest_of_content
@@ -45,7 +45,7 @@ from replication.sqlite.integrity import Thoroughness
 from replication.sqlite.still import Still, still
 from replication.sqlite.wal import WALHeader
 from replication.status import Outcome
-from replication.storage.replica_client import ReplicaClient
+from replication.storage.wal03.replica_client import ReplicaClient
 from replication.survey import reach
 
 WAIT_SECONDS_MAX = 30.0

@@ -21,10 +21,10 @@ from replication.errors import (
 )
 from replication.offline import DatabaseReport, Local, Reach, look, report
 from replication.position import Position
-from replication.replica.recovery import noted_position
-from replication.restore.listing import describe
+from replication.restore.wal03.listing import describe
+from replication.storage.closing import closing_iterator
 from replication.storage.open import open_storage
-from replication.storage.replica_client import ReplicaClient, closing_iterator
+from replication.storage.wal03.replica_client import ReplicaClient
 
 THREADS_MAX = 16
 SILENCE_SECONDS_MAX = 10.0
@@ -90,7 +90,8 @@ def reach(client: ReplicaClient, name: str, generation: str | None) -> Reach:
         places.append(Position(generation, last.index, last.offset + length))
     if snapshots and (not segments or snapshots[-1].index > segments[-1].index):
         last_snapshot = snapshots[-1]
-        places.append(noted_position(client, last_snapshot.name) or Position(generation, last_snapshot.index, 0))
+        note = client.snapshot_note(last_snapshot.name)
+        places.append(note.position if note is not None else Position(generation, last_snapshot.index, 0))
     return Reach(name, client.address, max(places, default=None), max(times, default=0.0))
 
 

@@ -12,15 +12,15 @@ LINTER = Path(sys.executable).with_name("lint-imports")
 
 BREACHES = {
     # A module that does not exist yet, what it imports, and the contract that must refuse it.
-    "replication/database/breach.py": ("replication.restore.listing", "Imports point down"),
+    "replication/database/breach.py": ("replication.restore.wal03.listing", "Imports point down"),
     "replication/database/breach_up.py": ("replication.replica.runner", "Imports point down"),
     "replication/restore/breach.py": ("replication.database.database", "Imports point down"),
-    "replication/restore/breach_up.py": ("replication.replica.sender", "Imports point down"),
+    "replication/restore/breach_up.py": ("replication.replica.wal03.sender", "Imports point down"),
     "replication/storage/breach.py": ("replication.config", "Imports point down"),
     "replication/replica/breach.py": ("replication.restore.restore", "A replica restores only to validate"),
     "replication/engine/breach.py": ("rich.text", "The engine knows no screen"),
-    "tui/dashboard/breach.py": ("replication.storage.names", "No screen knows how a replica is laid out"),
-    "tui/restore/breach.py": ("replication.restore.catalog", "No screen knows how a replica is laid out"),
+    "tui/dashboard/breach.py": ("replication.storage.wal03.names", "No screen knows how a replica is laid out"),
+    "tui/restore/breach.py": ("replication.restore.wal03.catalog", "No screen knows how a replica is laid out"),
     "tui/text/breach.py": ("textual", "Textual only where a screen is drawn"),
     "replication/config/breach.py": ("apsw", "SQLite only in replication.sqlite"),
     "replication/storage/s3/breach.py": ("boto3", "boto3 only in storage.s3.aws"),

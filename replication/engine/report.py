@@ -9,7 +9,7 @@ from replication.config import DatabaseConfig
 from replication.database.database import Database
 from replication.database.notebook import Notebook
 from replication.engine.lifecycle import Lifecycle, Phase
-from replication.replica.keeping import Standing
+from replication.replica.destination import Standing
 from replication.replica.runner import ReplicaRunner
 from replication.status import DatabaseState, DatabaseStatus
 

@@ -22,9 +22,9 @@ from replication.engine.uploads import Uploads
 from replication.errors import DatabaseLockedError, LocalFileError, PausedError, ReplicationError
 from replication.pool import Job
 from replication.position import Position
-from replication.replica.anew import clean
 from replication.replica.duties import ERROR_REPEAT_SECONDS
 from replication.replica.runner import ReplicaRunner
+from replication.replica.waiting import clean
 from replication.status import DatabaseStatus, Verification
 
 SYNC_GAP_SECONDS_MIN = 0.005
@@ -186,7 +186,7 @@ class Worker:
     def interrupt(self) -> None:
         """Break off what hangs at a store: there is no more time."""
         for runner in self.runners:
-            runner.replica.client.storage.interrupt()
+            runner.replica.interrupt()
 
     def end(self) -> None:
         """Let go of it for good: nothing is under way any more."""
@@ -194,7 +194,7 @@ class Worker:
             self._report.note(ending=True)
             self.database.close()
             for runner in self.runners:
-                runner.replica.client.storage.close()
+                runner.replica.close()
         except Exception as error:  # the others are to be let go of as well
             self._emit("error", "it was not let go of in good order", error=_words(error))
         self.life.ended()

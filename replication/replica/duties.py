@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from replication.errors import NotListedError, PausedError, ReplicationError, without_frames
 from replication.events import Emit
 from replication.replica.backoff import duty_delay
-from replication.replica.replica import Replica
+from replication.replica.destination import Destination
 from replication.status import Verification
 
 ERROR_REPEAT_SECONDS = 30.0
@@ -96,7 +96,7 @@ class _Duty:
 class Duties:
     """Those of one replica. `run` and `validate` are called by one thread each; the rest may be asked by any."""
 
-    def __init__(self, replica: Replica, intervals: Intervals, emit: Emit, name: str) -> None:
+    def __init__(self, replica: Destination, intervals: Intervals, emit: Emit, name: str) -> None:
         """`name` is of the database: with the replica's it says at which part of each interval its turn comes."""
         self._replica = replica
         self._intervals = intervals

@@ -1,6 +1,6 @@
 """When a replica is written to: the gap between uploads, the waits after errors, and how it stands.
 
-It turns the plain calls of Replica into jobs of a pool: each run does what is due and says when to run next.
+It turns the plain calls of a destination into jobs of a pool: each run does what is due and says when to run next.
 An error is a value here, shown by the status until a run succeeds. What no commit waits for is in duties.py.
 """
 
@@ -21,10 +21,10 @@ from replication.errors import (
 from replication.events import Emit
 from replication.position import Position
 from replication.replica.backoff import RETRY_SECONDS_MIN, delay
+from replication.replica.destination import Destination
 from replication.replica.duties import ERROR_REPEAT_SECONDS, Duties, Failure, Intervals, words
-from replication.replica.lag import EndedSizes, is_behind
+from replication.replica.lag import is_behind
 from replication.replica.pace import Pace
-from replication.replica.replica import Replica
 from replication.status import ReplicaState, ReplicaStatus, Verification
 
 
@@ -33,7 +33,7 @@ class ReplicaRunner:
 
     def __init__(
         self,
-        replica: Replica,
+        replica: Destination,
         database: Database,
         intervals: Intervals,
         emit: Emit,
@@ -48,7 +48,6 @@ class ReplicaRunner:
         self._intervals = intervals
         self._emit = emit
         self._pace = Pace(intervals.sync, at=time.monotonic())
-        self._sizes = EndedSizes(database.shadow.size)
         self._not_before = 0.0
         """The wait after an error ends then."""
         self._hurried = False
@@ -116,13 +115,13 @@ class ReplicaRunner:
     def caught_up(self) -> bool:
         """True when the replica has everything that was copied, its first snapshot included."""
         here, position = self._database.position, self.replica.position
-        return here is None or (position is not None and self._pending(here, position) == 0)
+        return here is None or (position is not None and self.replica.pending(here, position) == 0)
 
     def status(self, now: float) -> ReplicaStatus:
         """How it stands at `now`, in seconds since the epoch."""
         replica, database, failure, duties = self.replica, self._database, self.failure, self.duties
         progress, position, here = replica.progress, replica.position, database.position
-        pending = self._pending(here, position) if here is not None else 0
+        pending = replica.pending(here, position) if here is not None else 0
         lag = self._lag(position, now) if pending else 0.0
         state: ReplicaState = "ok"
         standing = replica.standing
@@ -137,8 +136,8 @@ class ReplicaRunner:
             state = "behind" if is_behind(lag, self._intervals.sync) else "syncing"
         return ReplicaStatus(
             name=replica.name,
-            type=replica.client.storage.type,
-            address=replica.client.address,
+            type=replica.kind,
+            address=replica.address,
             state=state,
             position=position,
             pending_bytes=pending,
@@ -168,7 +167,7 @@ class ReplicaRunner:
         here, position = self._database.position, self.replica.position
         if here != self._seen:
             self._seen, self._changed = here, now
-        pending = self._pending(here, position) if here is not None and position is not None else 0
+        pending = self.replica.pending(here, position) if here is not None and position is not None else 0
         return self._pace.next_time(now, self._changed, pending) if pending else now
 
     def _next_time(self) -> float | None:
@@ -205,17 +204,6 @@ class ReplicaRunner:
             )
             self.failure = Failure()
             self._told = ("", 0.0)
-
-    def _pending(self, here: Position, position: Position | None) -> int:
-        """Bytes of WAL that the replica lacks; of older generations only what is certain to be sent."""
-        if position is None:
-            return here.offset
-        if self.replica.left is not None:
-            return max(1, here.offset)  # what it lacks is gone: a snapshot goes in its place
-        try:
-            return self._sizes.pending_bytes(here, position)
-        except OSError:
-            return max(1, here.offset)  # a status is told whatever may not be read just now
 
     def _lag(self, position: Position | None, now: float) -> float:
         missing = self._database.arrivals.first_missing(position)

@@ -8,7 +8,7 @@ from pathlib import Path
 from replication.position import Position
 from replication.restore.target import AtIndex, AtPosition, Target
 from replication.sqlite.content import digest
-from replication.storage.replica_client import ReplicaClient
+from replication.storage.wal03.replica_client import ReplicaClient
 
 _READ_BYTES = 1 << 20
 

@@ -7,11 +7,11 @@ from pathlib import Path
 
 from replication.config import Config, DatabaseConfig
 from replication.errors import UsageError
-from replication.restore.choose import Source
+from replication.restore.wal03.choose import Source
 from replication.scrub import quoted
 from replication.storage.location import Location
 from replication.storage.open import open_storage
-from replication.storage.replica_client import ReplicaClient
+from replication.storage.wal03.replica_client import ReplicaClient
 
 _logger = logging.getLogger(__name__)
 

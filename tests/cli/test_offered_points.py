@@ -6,11 +6,11 @@ import pytest
 
 from replication.archive import Reader
 from replication.config import load_config
-from replication.restore.choose import Source
-from replication.restore.points import points_of, read_commits
 from replication.restore.restore import RestoreOptions, restore
 from replication.restore.sources import open_source
 from replication.restore.target import AtPosition
+from replication.restore.wal03.choose import Source
+from replication.restore.wal03.points import points_of, read_commits
 from replication.storage.url import parse_replica_url
 from tests.cli.conftest import Published
 from tests.cli.test_newest_commit import content

@@ -12,12 +12,12 @@ import pytest
 from replication.archive import Reader
 from replication.config import load_config
 from replication.errors import RestoreCancelledError
-from replication.restore import asking
-from replication.restore.choose import Source, choose
 from replication.restore.target import AtTime, Latest, Target, parse_time
+from replication.restore.wal03 import asking
+from replication.restore.wal03.choose import Source, choose
 from replication.storage.open import open_storage
-from replication.storage.replica_client import ReplicaClient
 from replication.storage.s3.location import S3Location
+from replication.storage.wal03.replica_client import ReplicaClient
 from tests.cli.conftest import ROUNDS, Published
 from tests.cli.program import succeeds
 from tests.foreign import Shell

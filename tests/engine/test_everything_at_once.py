@@ -16,11 +16,11 @@ import pytest
 
 from replication.engine import Engine, making
 from replication.errors import ReplicationError, StorageError
-from replication.restore.catalog import read_catalog
+from replication.restore.wal03.catalog import read_catalog
 from replication.storage.file.location import FileLocation
 from replication.storage.location import Location
 from replication.storage.memory import MemoryStorage
-from replication.storage.replica_client import ReplicaClient
+from replication.storage.wal03.replica_client import ReplicaClient
 from tests.engine.running import config_of, in_step, restore_points, restored, restored_each, running, until
 from tests.engine.writer import Writer
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from replication.config import Config
 from replication.errors import ReplicationError
-from replication.restore.listing import HeldGeneration, held
 from replication.restore.sources import sources_of
+from replication.restore.wal03.listing import HeldGeneration, held
 
 READ_SECONDS = 60.0
 """A listing is read again after so long."""

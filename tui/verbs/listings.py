@@ -20,8 +20,8 @@ from tui.verbs.console import complain, say
 from tui.verbs.sources import config_of, generation_of, resolve
 
 if TYPE_CHECKING:
-    from replication.restore.choose import Source
-    from replication.restore.listing import HeldObject
+    from replication.restore.wal03.choose import Source
+    from replication.restore.wal03.listing import HeldObject
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -41,7 +41,7 @@ def databases(args: Namespace) -> int:
 def generations(args: Namespace) -> int:
     """The generations of each replica: how far behind, from when to when, and why each began."""
     # Imported here, as below: `databases` lists without what restores.
-    from replication.restore.listing import spans
+    from replication.restore.wal03.listing import spans
 
     named = resolve(args, "generations")
     updated = _updated(named.database)
@@ -66,7 +66,7 @@ def generations(args: Namespace) -> int:
 
 def snapshots(args: Namespace) -> int:
     """The snapshots of each replica."""
-    from replication.restore.listing import snapshots as held_snapshots
+    from replication.restore.wal03.listing import snapshots as held_snapshots
 
     def rows_of(replica: Source) -> list[Row]:
         return [_object_row(replica, item) for item in held_snapshots(replica.client)]
@@ -77,7 +77,7 @@ def snapshots(args: Namespace) -> int:
 
 def wal(args: Namespace) -> int:
     """The WAL segments of each replica."""
-    from replication.restore.listing import segments as held_segments
+    from replication.restore.wal03.listing import segments as held_segments
 
     generation = generation_of(args)
 

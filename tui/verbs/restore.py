@@ -16,10 +16,10 @@ from replication.comparison import known_of_source
 from replication.config.location import output_path
 from replication.errors import NoBackupError, RestoreCancelledError, UsageError
 from replication.offline import look
-from replication.restore.choose import Source
 from replication.restore.restore import Progress, RestoreOptions, RestoreResult, prepare, restore
 from replication.restore.retry import CANCELLED
 from replication.restore.target import Latest, Target, parse_index, parse_position, parse_time
+from replication.restore.wal03.choose import Source
 from tui.text.format import counted, size
 from tui.verbs.console import complain, leave, say, warn
 from tui.verbs.sources import generation_of, resolve

@@ -10,14 +10,15 @@ from hypothesis import strategies as st
 
 from replication.config import Config, DatabaseConfig, ReplicaConfig
 from replication.position import Position
-from replication.restore.listing import ends_of_runs
-from replication.restore.points import Stop, Survey
+from replication.restore.wal03.listing import ends_of_runs
+from replication.restore.wal03.points import Stop, Survey
 from replication.status import Verification
-from replication.storage.container import Note
 from replication.storage.file.location import FileLocation
 from replication.storage.file.storage import FileStorage
 from replication.storage.location import FilePermissions
-from replication.storage.replica_client import ReplicaClient
+from replication.storage.note_fields import NoteFields
+from replication.storage.wal03.names import snapshot_name
+from replication.storage.wal03.replica_client import ReplicaClient
 from tests.tui import fake, picture
 from tests.tui.driving import LARGE, Drive, app_of, drive
 from tui.detail.generations import Listing
@@ -35,8 +36,15 @@ def put(folder: Path, generation: str, index: int, offset: int | None, time: flo
     if offset is None:
         written = datetime.fromtimestamp(time, UTC).isoformat()
         position = str(Position(generation, index, 0))
-        note: Note = {"v": 1, "position": position, "pages": 2, "page_size": 4096, "time": written, "reason": reason}
-        client.write_snapshot(generation, index, [b"x" * 8192], note)
+        note: NoteFields = {
+            "v": 1,
+            "position": position,
+            "pages": 2,
+            "page_size": 4096,
+            "time": written,
+            "reason": reason,
+        }
+        client.storage.put(snapshot_name(generation, index), client.codec.seal([b"x" * 8192], note))
     else:
         client.write_segment(Position(generation, index, offset), [b"y" * 4152])
     [made] = set(folder.rglob("*.lz4")) - before

@@ -10,11 +10,11 @@ import pytest
 
 from replication.errors import StorageError
 from replication.position import Position
-from replication.restore.choose import Source
 from replication.restore.picked import restore_picked
 from replication.restore.restore import RestoreOptions
 from replication.restore.target import AtPosition
-from replication.storage.replica_client import ReplicaClient
+from replication.restore.wal03.choose import Source
+from replication.storage.wal03.replica_client import ReplicaClient
 from tests.foreign import Shell
 from tests.restore.history import History, ReplicaBuilder
 from tests.tui import fake, picture

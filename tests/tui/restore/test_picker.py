@@ -8,9 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from replication.position import Position
-from replication.restore.catalog import Catalog, Snapshot, SnapshotNote
-from replication.restore.points import Commits, Extent, Survey, survey
-from replication.storage.names import SegmentInfo, SnapshotInfo
+from replication.restore.wal03.catalog import Catalog, Snapshot
+from replication.restore.wal03.points import Commits, Extent, Survey, survey
+from replication.storage.wal03.names import SegmentInfo, SnapshotInfo
+from replication.storage.wal03.notes import SnapshotNote
 from tui.restore.picker.cursor import Picker, asked_words, opened
 from tui.text.timeline import ASCII, ZOOM_SECONDS, axis, fitting, row, runs, showing, zoomed
 

@@ -9,7 +9,7 @@ from textual import events
 from replication.archive import Fetch, Learned, Listed, Reader
 from replication.errors import ReplicationError
 from replication.position import Position
-from replication.restore.points import Stop
+from replication.restore.wal03.points import Stop
 from tui.restore.picker.cursor import Picker, opened
 from tui.restore.picker.lines import LABEL_CELLS
 from tui.text.timeline import Window, fitting, showing, zoomed

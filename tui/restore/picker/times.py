@@ -4,7 +4,7 @@ import re
 from datetime import UTC, datetime, timedelta
 
 from replication.errors import UsageError
-from replication.restore.target import time_from
+from replication.times import time_from
 
 _AGO = re.compile(r"-((?:[0-9]{1,6}[dhms])+)")
 _PART = re.compile(r"([0-9]+)([dhms])")

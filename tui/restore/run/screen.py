@@ -9,11 +9,11 @@ from rich.text import Text
 from textual.app import ComposeResult
 
 from replication.errors import PausedError, ReplicationError, RestoreCancelledError
-from replication.restore.choose import Source
 from replication.restore.picked import restore_picked
 from replication.restore.replace import restore_over
 from replication.restore.restore import Progress, RestoreOptions, RestoreResult
 from replication.restore.sources import sources_of
+from replication.restore.wal03.choose import Source
 from replication.sqlite.later import Look as DatabaseLook
 from tui.restore.run.lines import Run, done, failed, lines
 from tui.restore.run.pause_lease import PauseLease
