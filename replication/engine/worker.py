@@ -336,10 +336,11 @@ class Worker:
     def _wake_notes(self) -> None:
         self._shared.wake_sync(self._note_job, self._report.noted + NOTE_SECONDS_MIN)
 
-    def _note(self) -> None:
+    def _note(self) -> float | None:
         # Whoever lets go of it writes the last notes.
         with suppress(PausedError), self.life.working():
-            self._report.note()
+            return time.monotonic() + NOTE_SECONDS_MIN if self._report.note() else None
+        return None
 
 
 def _words(error: Exception) -> str:
