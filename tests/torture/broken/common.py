@@ -94,4 +94,11 @@ MUTATIONS = (
         "self._damaged)\n",
         ("tests/cli/test_offered_points.py",),
     ),
+    Mutation(
+        "a check of health calls an engine that hangs well",
+        "replication/wellness.py",
+        "        if time.monotonic() >= deadline:\n            return True\n",
+        "        if time.monotonic() >= deadline:\n            return False\n",
+        ("tests/cli/test_status_check.py",),
+    ),
 )
