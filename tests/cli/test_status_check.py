@@ -145,6 +145,7 @@ def test_frames_that_sqlite_does_not_count_are_no_commits_that_wait(tmp_path: Pa
     ):
         replicate.wait_for("snapshot written")
         application.execute("INSERT INTO t VALUES('second')")
+        wait_until("the second copied", lambda: check(config).code == 0)
         application.execute("PRAGMA cache_size=1")
         application.execute("PRAGMA cache_spill=1")
         application.execute("BEGIN")

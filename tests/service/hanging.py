@@ -1,6 +1,6 @@
-"""The program, in which the sync of databases whose path has a given text hangs from the moment a file appears.
+"""The program, in which the sync of databases whose path has a given text hangs while a file is there.
 
-It stands for a disk that never answers: the thread that copies does not come back.
+It stands for a disk that does not answer: the thread that copies does not come back.
 Usage: hanging.py TEXT FILE ARGUMENTS
 """
 
@@ -16,8 +16,8 @@ sync = Database.sync
 
 
 def hangs(database: Database) -> float | None:
-    if text in str(database.path) and when.exists():
-        threading.Event().wait()
+    while text in str(database.path) and when.exists():
+        threading.Event().wait(1.0)
     return sync(database)
 
 

@@ -85,7 +85,7 @@ def running(folder: Path, config: str, override: str = "") -> Iterator[Systemd]:
     drop_in.mkdir()
     # Its lines go where ours go.
     (drop_in / "test.conf").write_text(
-        f"[Service]\nStandardOutput=file:{folder}/log\nStandardError=file:{folder}/log\n"
+        f"[Service]\nStandardOutput=append:{folder}/log\nStandardError=append:{folder}/log\n"
     )
     (drop_in / "override.conf").write_text(override)
     (folder / "litestream.yml").write_text(config)

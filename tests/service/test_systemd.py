@@ -120,7 +120,7 @@ def test_a_hang_of_all_databases_ends_in_a_restart_by_the_watchdog(tmp_path: Pat
         wait_until("a snapshot", lambda: list(backup(machine).rglob("*.snapshot.lz4")) != [], lambda: machine.log)
         machine.run("touch", "/srv/app/hang")
         wait_until("the hang in the log", lambda: "nothing is copied any more" in machine.log, lambda: machine.log)
-        wait_until("the watchdog", lambda: "Watchdog timeout" in machine.journal, lambda: machine.journal)
+        # By itself it would hang on.
+        wait_until("a restart", lambda: int(machine.show("NRestarts")) > 0, lambda: machine.log)
         machine.run("rm", "/srv/app/hang")
-        machine.wait("NRestarts", "1")
         wait_until("the same generation", lambda: "generation continues" in machine.log, lambda: machine.log)
