@@ -80,7 +80,7 @@ def judge(config: DatabaseConfig, local: Local, limits: Limits, now: float) -> l
         return [Trouble(path, "", words)]
     if not _exists(config.path):
         return [Trouble(path, "", "it was removed; an engine waits for it")]
-    found = [Trouble(path, "", local.note.error)] if local.note.error else []
+    found = [Trouble(path, "", local.record.error)] if local.record.error else []
     if words := soundness.words(soundness.recall(config.meta_path)):
         found.append(Trouble(path, "", words))
     for settings in config.replicas:
@@ -109,7 +109,7 @@ def _without_engine(config: DatabaseConfig, local: Local) -> str:
 
 
 def _of_replica(config: DatabaseConfig, settings: ReplicaConfig, local: Local, limits: Limits, now: float) -> list[str]:
-    note, found = local.note.replica(settings.name), []
+    note, found = local.record.replica(settings.name), []
     if note.behind_since and now - note.behind_since > limits.lag:
         why = f": {note.error}" if note.error else ""
         found.append(f"commits have waited for {_long(now - note.behind_since)}, more than {_long(limits.lag)}{why}")
@@ -163,7 +163,7 @@ def _is_uncopied(path: Path, local: Local) -> bool:
 def _began(local: Local) -> float:
     """When its generation began; 0 if nobody knows."""
     with suppress(ValueError):
-        return datetime.fromisoformat(local.origin.began).timestamp()
+        return datetime.fromisoformat(local.generation_info.began).timestamp()
     return 0.0
 
 

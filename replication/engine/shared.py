@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from replication.database.watch import Watcher
-from replication.engine.lookout import Lookout, Resting
+from replication.engine.monitor import Monitor, Resting
 from replication.engine.pulse import Pulse
 from replication.engine.uploads import Uploads
 from replication.events import EventLog
@@ -28,7 +28,7 @@ class Shared:
         self.events = EventLog()
         self.outages: Outages[Uploads] = Outages()
         self._watcher: Watcher | None = None
-        self._lookout: Lookout | None = None
+        self._monitor: Monitor | None = None
         self._sync_pool: Pool | None = None
         self._upload_pool: Pool | None = None
         self._pulse: Pulse | None = None
@@ -42,7 +42,7 @@ class Shared:
         """Begin to watch, and to run what is woken."""
         self._watcher = Watcher(self.events)
         self._sync_pool = Pool("sync", min(SYNC_THREADS_MAX, max(1, databases)), self._crashed)
-        self._lookout = Lookout(self._sync_pool)
+        self._monitor = Monitor(self._sync_pool)
         self._upload_pool = Pool("upload", COMMITS_AT_ONCE, self._crashed)
 
     def wake_sync(self, job: Job, at: float = 0.0) -> None:
@@ -60,13 +60,13 @@ class Shared:
         return self._watcher is not None and self._watcher.add(database, changed)
 
     def rest(self, worker: Resting) -> bool:
-        """Glance at a database until something is found; False if it has more to do than wait for that."""
-        return self._lookout is not None and self._lookout.rest(worker)
+        """Check a database until something is found; False if it has more to do than wait for that."""
+        return self._monitor is not None and self._monitor.rest(worker)
 
     def disturb(self, worker: Resting) -> None:
-        """Glance at it no more."""
-        if self._lookout is not None:
-            self._lookout.leave(worker)
+        """Check it no more."""
+        if self._monitor is not None:
+            self._monitor.leave(worker)
 
     def feel(self) -> bool:
         """True if the threads that copy got somewhere since it was asked last; for one thread."""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from replication.database.local_folder import NOTEBOOK_NAME
+from replication.database.local_folder import STATUS_NAME
 from tests.cli.program import Replicating, Result, refuses, run, succeeds
 from tests.foreign import ForeignConnection, Shell
 from tests.interchange.program import wait_until
@@ -100,7 +100,7 @@ def test_a_failed_verification_is_not_well(tmp_path: Path) -> None:
     config = write_config(tmp_path, more="    validation-interval: 1h\n")
     with Replicating(tmp_path / "log", "-config", config) as replicate:
         replicate.wait_for("snapshot written")
-        path = tmp_path / ".app.db-litestream" / NOTEBOOK_NAME
+        path = tmp_path / ".app.db-litestream" / STATUS_NAME
         wait_until("notes", path.exists)
         values = json.loads(path.read_text())
         replicate.send(signal.SIGSTOP)

@@ -20,7 +20,7 @@ from replication.survey import survey
 from replication.wellness import LAG_SECONDS_MAX, Limits, examine
 from tui.text.format import counted, go_duration, size, table
 from tui.verbs.console import complain, say
-from tui.verbs.sources import config_of
+from tui.verbs.named import config_of
 
 _HEADER = ["database", "engine", "replica", "state", "position", "lag", "queue", "verified", "restorable", "error"]
 _ERROR_CHARS_MAX = 60
