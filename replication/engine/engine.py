@@ -100,6 +100,17 @@ class Engine:
         """Events after event `number`, oldest first."""
         return self.events.since(number)
 
+    def makes_progress(self) -> bool:
+        """True if commits of some database could be copied since it was asked last; for one thread.
+
+        False for a moment means nothing, false for long that every thread that copies hangs: `copying` names where.
+        """
+        return self._shared.feel()
+
+    def copying(self) -> list[str]:
+        """What the threads that copy are at just now, by name."""
+        return self._shared.copying()
+
     def sync_now(self, database: str | None = None) -> None:
         """Look at a database (None: at all) and try its replicas, waiting for no gap and no retry."""
         for worker in self._workers:

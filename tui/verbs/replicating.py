@@ -19,7 +19,9 @@ from replication.storage.url import is_replica_url
 from tui.verbs.command import ONLY_PASSED_ON, Command, words_of
 from tui.verbs.console import complain, warn
 from tui.verbs.named import config_of
+from tui.verbs.notify import Notifier
 from tui.verbs.process import settle
+from tui.verbs.service import Service
 from tui.verbs.signals import Signals
 from tui.version import version
 
@@ -35,6 +37,7 @@ logger = logging.getLogger(__name__)
 
 def replicate(args: Namespace) -> int:
     """Replicate; the exit code, which is the command's own with -exec. Signals are kept back by the caller."""
+    notifier = Notifier.from_environment()
     config = _config(args)
     command = config.exec_command if args.exec is None else args.exec
     if command is not None:
@@ -45,7 +48,7 @@ def replicate(args: Namespace) -> int:
         raise ConfigError(f"{config.path}: no databases specified in configuration; add one under dbs:")
     settle()
     engine = Engine(config)
-    run = _Run(engine, command, config.exec_inherits_keys)
+    run = _Run(engine, Service(engine, notifier), command, config.exec_inherits_keys)
     # Before the first line is logged, by a thread that must not take a signal either.
     with run.signals.taken():
         logger.info("litestream-tui", extra=attrs(version=version()))
@@ -97,8 +100,9 @@ def _announce(config: Config) -> None:
 class _Run:
     """Logs events, minds signals and the command, and brings the engine to its end."""
 
-    def __init__(self, engine: Engine, command: str | None, inherits_keys: bool) -> None:
+    def __init__(self, engine: Engine, service: Service, command: str | None, inherits_keys: bool) -> None:
         self._engine = engine
+        self._service = service
         self._seen = 0
         self._signal: int | None = None
         self._command = Command(command, self._command_ended, inherits_keys) if command is not None else None
@@ -114,8 +118,10 @@ class _Run:
                 self._command = None
             else:
                 self._command.start(self.signals)
+        news = True
         while not self._ended():
-            if self._log(_WAIT_SECONDS):
+            self._service.tick(news)
+            if news := self._log(_WAIT_SECONDS):
                 # What many databases tell is written in one go.
                 time.sleep(_BATCH_SECONDS)
         return self._close()
@@ -124,6 +130,7 @@ class _Run:
         return self._signal is not None if self._command is None else self._command.exit_code() is not None
 
     def _close(self) -> int:
+        self._service.stopping("ending: what is pending is uploaded")
         self._log(0.0)
         left = self._engine.close(CLOSE_SECONDS_MAX)
         self._log(0.0)
