@@ -4,18 +4,25 @@ A field with a row is read by its row. Keys that say where a replica is have row
 those of a kind of store in its folder (storage/kinds.py). What callers need is in replication.config.
 """
 
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Literal, get_type_hints
 
+from replication.config.pattern import matches
 from replication.keys import Key, row
 from replication.storage.kinds import DEFAULT_KIND, KINDS, TYPES
 from replication.storage.location import Location
 
 Level = Literal["top", "logging", "dbs[]", "dbs[].replicas[]", "snapshot"]
 """A section of the file: the path of its keys in the document."""
+
+BESIDE = ("-wal", "-shm", "-journal")
+"""How files end that SQLite keeps beside a database."""
+_OWN = re.compile(r"\.before-restore-[0-9]{8}T[0-9]{6}Z(-[0-9]+)?$|\.failed-check$")
+"""How copies end that a restore has kept: they are no databases of an application."""
 
 RETENTION_CHECKED_WITHOUT_PAUSE = "retention would be checked without pause"
 
@@ -160,6 +167,66 @@ class DatabaseConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class DirectoryConfig:
+    """A folder whose databases are replicated alike, each to a place of its own below that of `each`."""
+
+    path: Annotated[
+        Path,
+        Key(
+            name="dir",
+            why="In place of path: a folder. Every database in it is replicated, with what this entry says, to the "
+            "replica's path and the database's name in the folder below it. It may not exist yet. Links and names that begin "
+            "with a dot are left alone.",
+            reader="path",
+            example="./tenants",
+        ),
+    ]
+    each: DatabaseConfig
+    """What each has. Its path is the folder, and the places of its replicas are those that all lie below."""
+    pattern: str = row(
+        "pattern",
+        "With dir: which files, by their names: *, ?, [a-z], [^a-z]. What is no SQLite database is left alone.",
+        "text",
+        "",
+        example='"*.db"',
+    )
+    recursive: bool = row("recursive", "With dir: whether folders in it are looked through as well.", "flag", False)
+    watch: bool = row(
+        "watch",
+        "With dir: whether databases that appear later are replicated, and those that go are ended. With false the "
+        "folder is looked at once.",
+        "flag",
+        False,
+    )
+    meta_path: Annotated[
+        Path | None,
+        Key(
+            name="meta-dir",
+            why="With dir: where the local folders lie. Default: each beside its database.",
+            reader="path",
+            otherwise="each beside its database",
+            example="./tenants-litestream",
+        ),
+    ] = None
+
+    def database(self, name: str) -> DatabaseConfig:
+        """That of a database in the folder; `name` is its path from there."""
+        path = self.path / name
+        meta = default_meta_path(path if self.meta_path is None else self.meta_path / name)
+        replicas = tuple(replace(item, location=item.location.below(name)) for item in self.each.replicas)
+        return replace(self.each, path=path, meta_path=meta, replicas=replicas)
+
+    def takes(self, name: str) -> bool:
+        """Whether a path from the folder is one of those that are looked for; what lies there is another question."""
+        *folders, last = name.split("/")
+        if (folders and not self.recursive) or any(part.startswith(".") for part in folders):
+            return False
+        if last.startswith(".") and not self.pattern.startswith("."):
+            return False
+        return not last.endswith(BESIDE) and not _OWN.search(last) and matches(self.pattern, last)
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
     """A whole configuration. `path` is None when it came from the command line.
 
@@ -195,6 +262,17 @@ class Config:
         True,
     )
     information: tuple[str, ...] = ()
+    directories: tuple[DirectoryConfig, ...] = ()
+
+    def named(self, path: Path) -> DatabaseConfig | None:
+        """The database of that path, or what it is or was in one of the folders; None if it belongs to none."""
+        for database in self.databases:
+            if database.path == path:
+                return database
+        for directory in self.directories:
+            if directory.path in path.parents and directory.takes(name := path.relative_to(directory.path).as_posix()):
+                return directory.database(name)
+        return None
 
 
 PLACE_KEYS = (
@@ -236,7 +314,7 @@ _FOR_ALL = tuple(key for keys in KIND_KEYS.values() for key in keys if key.is_fo
 ROWS: Mapping[Level, tuple[Key, ...]] = {
     "top": (*_FOR_ALL, *rows_of(Config).values()),
     "logging": tuple(rows_of(LoggingConfig).values()),
-    "dbs[]": tuple(rows_of(DatabaseConfig).values()),
+    "dbs[]": (*rows_of(DatabaseConfig).values(), *rows_of(DirectoryConfig).values()),
     "dbs[].replicas[]": (
         *PLACE_KEYS,
         *(key for keys in KIND_KEYS.values() for key in keys),

@@ -7,21 +7,22 @@ is their safety net. Callers start it, ask for status and events as often as the
 import threading
 import time
 
-from replication.config import Config
+from replication.config import Config, DatabaseConfig
 from replication.control import BY_HAND
 from replication.database.local_folder import VALIDATION_PREFIX
 from replication.engine.descriptors import too_few
+from replication.engine.directories import Directories
 from replication.engine.drain import Drain
+from replication.engine.fleet import Fleet
 from replication.engine.lifecycle import Phase
-from replication.engine.making import make_worker
+from replication.engine.reload import Steps
 from replication.engine.shared import BREAK_OFF_SECONDS_MIN, Shared
 from replication.engine.standby import Standby
 from replication.engine.worker import Worker
 from replication.errors import DatabaseError, DatabaseLockedError, ReplicationError
 from replication.events import Event
 from replication.restore import preview
-from replication.restore.kept import sweep_beside
-from replication.restore.scratch import sweep, sweep_temporary
+from replication.restore.scratch import sweep_temporary
 from replication.sqlite.connection import check_sqlite_version, sqlite_version
 from replication.sqlite.errors import DatabaseBusyError
 from replication.status import EngineStatus, Verification
@@ -40,8 +41,17 @@ class Engine:
         self._shared = Shared()
         self.events = self._shared.events
         self._closed = False
-        self._workers = [make_worker(database, self._shared) for database in config.databases]
-        self._standby: Standby | None = None
+        self._config = config
+        self._standby = Standby()
+        self._fleet = Fleet(self._shared, self._standby)
+        self._fleet.hold(config.databases)
+        self._directories = Directories(self._shared, self._follow)
+        self._changing = threading.Lock()
+        """Held by whoever finds out what is wanted, until that is on its way."""
+
+    @property
+    def _workers(self) -> tuple[Worker, ...]:
+        return self._fleet.workers
 
     def start(self, wait: bool = False) -> None:
         """Begin. Raises DatabaseLockedError if another engine has one of the databases, DatabaseError for an unsafe
@@ -49,6 +59,10 @@ class Engine:
         the other engine ends.
         """
         check_sqlite_version(sqlite_version())
+        self._fleet.waits = wait
+        self._directories.use(self._config.directories)
+        if self._config.directories:
+            self._fleet.hold(self._wanted())
         if words := too_few(len(self._workers)):
             self.events.emit("warning", words)
         waiting = []
@@ -65,15 +79,31 @@ class Engine:
             except ReplicationError:
                 pass  # the first sync meets it again, and shows it
         for worker in self._workers:
-            sweep(worker.config.meta_path, VALIDATION_PREFIX)
-            sweep_beside(worker.database.path)
+            self._fleet.clean(worker)
         for prefix in (preview.SCRATCH_PREFIX, VALIDATION_PREFIX):
             sweep_temporary(prefix)
         self._shared.start(len(self._workers))
         for worker in self._workers:
             worker.begin()
-        if waiting:
-            self._standby = Standby(waiting)
+        for worker in waiting:
+            self._standby.add(worker)
+        self._directories.start()
+
+    def reload(self, config: Config) -> Steps:
+        """Replicate what this configuration says, and touch nothing that is the same in it; what changed.
+
+        Returns once what is to end has ended, or its time is over. What is not a matter of databases stays as it is.
+        """
+        with self._changing:
+            self._directories.use(config.directories)
+            self._directories.start()
+            self._config = config
+            batch = self._fleet.apply(self._wanted())
+        self.events.emit("info", f"configuration read anew: {batch.steps.words}")
+        if words := too_few(len(self._workers)):
+            self.events.emit("warning", words)
+        batch.done.wait(CLOSE_SECONDS_MAX * 2)
+        return batch.steps
 
     def check(self, timeout_seconds: float = FIRST_LOOK_SECONDS_MAX) -> None:
         """Wait for the first look at every database; raise its error if not one of them can be replicated."""
@@ -140,26 +170,37 @@ class Engine:
             return []
         self._closed = True
         deadline = time.monotonic() + timeout_seconds
-        alive = self._standby.close(WATCHER_SECONDS_MAX) if self._standby is not None else []
-        for worker in self._workers:
+        alive = self._fleet.close(WATCHER_SECONDS_MAX)
+        alive += self._standby.close(WATCHER_SECONDS_MAX)
+        workers = (*self._fleet.workers, *self._fleet.leaving)
+        for worker in workers:
             worker.database.announce_end()
         alive += self._shared.stop_watching(WATCHER_SECONDS_MAX)
-        last = [worker for worker in self._workers if worker.life.close() is Phase.CLOSING]
+        last = [worker for worker in workers if worker.life.close() is Phase.CLOSING and worker.begun]
         if self._shared.runs:
-            Drain(last, self._shared, deadline).run()
-        for worker in self._workers:
+            Drain([(worker, worker.uploads) for worker in last], self._shared, deadline).run()
+        for worker in workers:
             worker.life.drained()
         if not self._shared.uploads_end(BREAK_OFF_SECONDS_MIN / 4):
-            for worker in self._workers:
+            for worker in workers:
                 worker.interrupt()
         alive += self._shared.close(deadline)
         deadline = max(deadline, time.monotonic() + BREAK_OFF_SECONDS_MIN)
-        for worker in self._workers:
+        for worker in workers:
             if worker.life.wait(lambda state: not state.at_work, deadline - time.monotonic()):
                 worker.end()
             elif not alive:
                 alive.append(f"work on {worker.database.path}")
         return alive
+
+    def _wanted(self) -> list[DatabaseConfig]:
+        named = self._config.databases
+        return [*named, *self._directories.found(named)]
+
+    def _follow(self) -> None:
+        """A folder has other databases than before."""
+        with self._changing:
+            self._fleet.apply(self._wanted())
 
     def _named(self, database: str) -> Worker:
         for worker in self._workers:

@@ -4,26 +4,25 @@ Whether a job may do its work the lifecycle says, and nothing else does. Every c
 followed by a wake of all that had to stand still, so that no database is left unreplicated.
 """
 
-import re
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import partial
 
-from replication.config import DatabaseConfig
+from replication.config import DatabaseConfig, ReplicaConfig
 from replication.database.database import Database
 from replication.database.glance import Glance
 from replication.database.notebook import NOTE_SECONDS_MIN
+from replication.engine.failures import Failures, words
 from replication.engine.lifecycle import Lifecycle, Phase, State, Step
 from replication.engine.report import Report
 from replication.engine.shared import Shared
 from replication.engine.uploads import Uploads
-from replication.errors import DatabaseLockedError, LocalFileError, PausedError, ReplicationError
+from replication.errors import DatabaseLockedError, LocalFileError, PausedError
 from replication.pool import Job
 from replication.position import Position
 from replication.replica.anew import clean
-from replication.replica.duties import ERROR_REPEAT_SECONDS
 from replication.replica.runner import ReplicaRunner
 from replication.status import DatabaseStatus, Verification
 
@@ -32,21 +31,7 @@ SYNC_GAP_SECONDS_MAX = 0.05
 SYNC_SHARE_MAX = 0.02
 """Of a processor: the more time a sync of a database takes, the longer the gap until the next, within these bounds, and
 no longer than its shortest sync-interval."""
-DATABASE_RETRY_SECONDS_MAX = 15.0
-DATABASE_RETRY_STEPS_MAX = 64
-"""More errors in a row than this make the wait no longer."""
 LET_GO_RETRY_SECONDS = 1.0
-_NUMBER = re.compile(r"\d+(\.\d+)?")
-
-
-@dataclass(slots=True)
-class Failures:
-    """Errors of syncs in a row: how many, the last one, and which was told when (of time.time)."""
-
-    count: int = 0
-    error: ReplicationError | None = None
-    told: str = ""
-    told_at: float = 0.0
 
 
 class Worker:
@@ -62,7 +47,12 @@ class Worker:
         self.failures = Failures()
         self.glance = Glance(database)
         self.place: tuple[float, int] | None = None
+        self.wanted = config
+        """The configuration that it is to have; `config` is the one that it has."""
         self._shared = shared
+        self.begun = False
+        """False for as long as others have to end before."""
+        self._end_lock = threading.Lock()
         self._emit = partial(shared.events.emit, database=str(database.path))
         self._watched = False
         """Whether the kernel tells of its changes."""
@@ -70,24 +60,13 @@ class Worker:
         """When the last sync began, of time.monotonic."""
         self._gap = 0.0
         """Seconds until the next may begin."""
-        self._sync_interval = min((replica.sync_interval for replica in config.replicas), default=float("inf"))
+        self._sync_interval = _shortest(config)
         self._announced: Position | None = None
         """What the replicas were last woken for."""
         self._report = Report(config, database, runners, life)
         name = str(database.path)
         self._sync_job = Job(f"sync {name}", self._sync)
-        self.uploads = [
-            Uploads(
-                f"{name} {settings.name}",
-                runner,
-                settings.location.store,
-                shared.outages,
-                self._wake_upload,
-                life.working,
-                self._uploaded,
-            )
-            for runner, settings in zip(runners, config.replicas, strict=True)
-        ]
+        self.uploads = [self._make_uploads(*pair) for pair in zip(runners, config.replicas, strict=True)]
         self._let_go_job = Job(f"let go of {name}", self._let_go)
         self._lapse_job = Job(f"leases of {name}", self._lapse)
         self._note_job = Job(f"note {name}", self._note)
@@ -96,6 +75,7 @@ class Worker:
 
     def begin(self) -> None:
         """Sync for the first time, and validate from time to time."""
+        self.begun = True
         self._shared.wake_sync(self._sync_job)
         if self.life.phase is Phase.PAUSING:
             # What was asked before there were threads.
@@ -106,12 +86,13 @@ class Worker:
 
     def wake(self) -> None:
         """Sync as soon as its gap is over."""
-        self._shared.wake_sync(self._sync_job, self._began + self._gap)
+        if self.begun:
+            self._shared.wake_sync(self._sync_job, self._began + self._gap)
 
     def hurry(self) -> None:
         """Sync, and try all replicas, waiting for no retry."""
         self.wake()
-        for uploads in self.uploads:
+        for uploads in self.uploads if self.begun else ():
             uploads.hurry()
 
     def saw_nothing(self, when: float) -> None:
@@ -173,6 +154,38 @@ class Worker:
                 return True
         return False
 
+    # -- another configuration --------------------------------------------------------------------------------------
+
+    @property
+    def unwanted(self) -> list[Uploads]:
+        """Those of its replicas that are to end: gone from the wanted configuration, or another there."""
+        pairs = zip(self.uploads, self.config.replicas, strict=True)
+        return [uploads for uploads, settings in pairs if settings not in self.wanted.replicas]
+
+    def change(self, make_runner: Callable[[ReplicaConfig], ReplicaRunner]) -> None:
+        """Go on with the wanted configuration; what is the same in it is not touched, and is copied all the while."""
+        before, config = self.config, self.wanted
+        going = {settings: uploads for uploads, settings in zip(self.uploads, before.replicas, strict=True)}
+        uploads, new = [], []
+        for settings in config.replicas:
+            if (known := going.get(settings)) is None:
+                runner = make_runner(settings)
+                if any((old.name, old.location) == (settings.name, settings.location) for old in before.replicas):
+                    self._report.recall(runner)
+                known = self._make_uploads(runner, settings)
+                new.append(known)
+            uploads.append(known)
+        self.config, self.uploads, self.runners = config, uploads, [item.runner for item in uploads]
+        self._report.runners = self.runners
+        self._sync_interval = _shortest(config)
+        for item in new:
+            item.start()
+            item.hurry()
+        # At rest it is looked at in the interval that it had.
+        self._shared.disturb(self)
+        self.wake()
+        self._wake_notes()
+
     # -- the end ----------------------------------------------------------------------------------------------------
 
     def last_sync(self) -> None:
@@ -189,14 +202,33 @@ class Worker:
             runner.replica.client.storage.interrupt()
 
     def end(self) -> None:
-        """Let go of it for good: nothing is under way any more."""
+        """Let go of it for good, once: nothing is under way any more."""
+        with self._end_lock:
+            if self.life.phase is not Phase.CLOSED:
+                self._end()
+
+    @property
+    def jobs(self) -> list[Job]:
+        """All that it ever wakes."""
+        own = [self._sync_job, self._let_go_job, self._lapse_job, self._note_job]
+        return own + [job for uploads in self.uploads for job in uploads.jobs]
+
+    def forget(self) -> None:
+        """Let nothing that all share refer to it any more."""
+        self._shared.unwatch(self.wake)
+        self._shared.disturb(self)
+        self._shared.forget(self.jobs, 0.0)
+        for uploads in self.uploads:
+            self._shared.outages.forget(uploads)
+
+    def _end(self) -> None:
         try:
             self._report.note(ending=True)
             self.database.close()
             for runner in self.runners:
                 runner.replica.client.storage.close()
         except Exception as error:  # the others are to be let go of as well
-            self._emit("error", "it was not let go of in good order", error=_words(error))
+            self._emit("error", "it was not let go of in good order", error=words(error))
         self.life.ended()
 
     # -- jobs -------------------------------------------------------------------------------------------------------
@@ -255,20 +287,10 @@ class Worker:
 
     def _failed(self, error: Exception) -> float:
         self._shared.disturb(self)
-        failures = self.failures
-        failures.count += 1
-        failures.error = error if isinstance(error, ReplicationError) else None
         self.life.looked(found=True)
         self._wake_notes()
-        growth = 1.5 ** min(failures.count - 1, DATABASE_RETRY_STEPS_MAX)
-        wait = min(DATABASE_RETRY_SECONDS_MAX, self.config.monitor_interval * growth)
-        message = _words(error)
-        # Bytes that are needed, and the like, are others each time.
-        if (
-            _NUMBER.sub("", message) != _NUMBER.sub("", failures.told)
-            or time.time() >= failures.told_at + ERROR_REPEAT_SECONDS
-        ):
-            failures.told, failures.told_at = message, time.time()
+        wait = self.failures.add(error, self.config.monitor_interval)
+        if message := self.failures.to_be_told(error):
             self._emit("error", "sync failed", error=message, next_try_in=f"{wait:.1f}s")
         return wait
 
@@ -284,7 +306,7 @@ class Worker:
 
     def _let_go(self) -> float | None:
         """Let others have it, if that is wanted and nothing is under way."""
-        if not self.life.leave():
+        if not self.begun or not self.life.leave():
             return None
         try:
             self._shared.disturb(self)
@@ -296,7 +318,7 @@ class Worker:
             self._announced, self._watched, self._gap = None, False, 0.0
         except Exception as error:  # whatever it is: nobody may believe that it was let go of
             phase = self.life.left(Step.STAYED)
-            self._emit("error", "it could not be let go of", error=_words(error))
+            self._emit("error", "it could not be let go of", error=words(error))
         else:
             phase = self.life.left(Step.LEFT)
             if phase is Phase.PAUSED:
@@ -326,6 +348,17 @@ class Worker:
         if until < float("inf"):
             self._shared.wake_sync(self._lapse_job, until)
 
+    def _make_uploads(self, runner: ReplicaRunner, settings: ReplicaConfig) -> Uploads:
+        return Uploads(
+            f"{self.database.path} {settings.name}",
+            runner,
+            settings.location.store,
+            self._shared.outages,
+            self._wake_upload,
+            self.life.working,
+            self._uploaded,
+        )
+
     def _wake_upload(self, job: Job, at: float) -> None:
         self._shared.wake_upload(job, at)
 
@@ -342,5 +375,5 @@ class Worker:
             self._report.note()
 
 
-def _words(error: Exception) -> str:
-    return str(error) if isinstance(error, ReplicationError) else f"{type(error).__name__}: {error}"
+def _shortest(config: DatabaseConfig) -> float:
+    return min((replica.sync_interval for replica in config.replicas), default=float("inf"))
