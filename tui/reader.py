@@ -13,6 +13,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
+from pathlib import Path
 
 from replication.config import Config
 from replication.errors import CorruptObjectError, NoBackupError, ObjectNotFoundError, RestoreError, StorageError
@@ -171,7 +172,7 @@ class Reader:
 
     def _newest(self) -> Position | None:
         """The last commit that was copied here."""
-        found = next((item for item in self._config.databases if str(item.path) == self._database), None)
+        found = self._config.named(Path(self._database))
         return look(found).position if found is not None else None
 
     def _tell(self, words: str) -> None:

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from replication.config import Config
 from replication.errors import UsageError
@@ -16,7 +17,7 @@ _logger = logging.getLogger(__name__)
 @contextmanager
 def sources_of(config: Config, database: str) -> Iterator[list[Source]]:
     """The replicas of a database, by its path, closed at the end; for a thread that may wait for the store."""
-    found = next((item for item in config.databases if str(item.path) == database), None)
+    found = config.named(Path(database))
     if found is None:
         raise UsageError(f"{database} is not in the configuration")
     sources: list[Source] = []

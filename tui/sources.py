@@ -2,6 +2,7 @@
 
 from argparse import Namespace
 from dataclasses import dataclass
+from pathlib import Path
 
 from replication.config import Config, DatabaseConfig, load_config
 from replication.config.location import local_path
@@ -61,15 +62,21 @@ def resolve(args: Namespace, what: str) -> Named:
 def of_database(config: Config, source: str, replica_name: str | None = None) -> Named:
     """The replicas of a configured database, or the one of that name. Raises UsageError."""
     path = local_path(source)
-    database = next((item for item in config.databases if item.path == path), None)
+    database = config.named(path)
     if database is None:
-        known = ", ".join(str(item.path) for item in config.databases) or "none"
-        raise UsageError(f"database not found in config: {path}; it has: {known}")
+        raise not_in(config, path)
     chosen = [item for item in database.replicas if replica_name in (None, item.name)]
     if not chosen:
         names = ", ".join(item.name for item in database.replicas) or "none"
         raise UsageError(f"{path} has no replica called {quoted(replica_name or '')!r}; it has: {names}")
     return Named(database, [_open(item.name, item.location) for item in chosen])
+
+
+def not_in(config: Config, path: Path) -> UsageError:
+    """What to say of a path that a configuration does not have."""
+    known = [str(item.path) for item in config.databases]
+    known += [f"those in {item.path} that are called {item.pattern}" for item in config.directories]
+    return UsageError(f"database not found in config: {path}; it has: {', '.join(known) or 'none'}")
 
 
 def _open(name: str, location: Location) -> NamedReplica:

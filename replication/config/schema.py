@@ -174,9 +174,9 @@ class DirectoryConfig:
         Path,
         Key(
             name="dir",
-            why="In place of path: a folder. Every database in it is replicated, with what this entry says, to the "
-            "replica's path and the database's name in the folder below it. It may not exist yet. Links and names that begin "
-            "with a dot are left alone.",
+            why="In place of path: a folder. Each database in it is replicated as this entry says, to the replica's "
+            "path with the database's own path in the folder behind it. The folder may not exist yet. Links and names "
+            "that begin with a dot are left alone.",
             reader="path",
             example="./tenants",
         ),

@@ -73,9 +73,10 @@ class Look:
                                 continue
                             if is_folder and self._config.recursive and not name.startswith("."):
                                 waiting.append(path)
-                            elif not is_folder and self._config.takes(path):
-                                if path in before or self._is_database(folder, name, path, others):
-                                    names.add(path)
+                            elif is_folder or not self._config.takes(path):
+                                continue
+                            elif path in before or self._is_database(folder, name, path, others):
+                                names.add(path)
                 except FileNotFoundError:
                     continue  # it went meanwhile
                 except OSError as error:

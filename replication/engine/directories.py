@@ -6,11 +6,11 @@ one place are told of, and the one that comes first has it.
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 
 from replication.config import DatabaseConfig, DirectoryConfig
 from replication.database.directory import Found, Look
-from replication.engine.reload import Place, places
+from replication.database.together import together
 from replication.engine.shared import Shared
 from replication.pool import Job, Lane
 
@@ -56,40 +56,17 @@ class Directories:
         for one in self._at:
             one.start()
 
-    def found(self, named: Iterable[DatabaseConfig]) -> list[DatabaseConfig]:
-        """The databases in all folders, but for those that are `named` by path as well."""
-        named = list(named)
+    def with_found(self, named: Sequence[DatabaseConfig]) -> list[DatabaseConfig]:
+        """Those that are named by path, and behind them those in all folders."""
         if not self._at:
-            return []
-        paths = {database.path for database in named}
-        taken: dict[Place, str] = {place: str(database.path) for database in named for place in places(database)}
-        found: list[DatabaseConfig] = []
-        told = set[str]()
-        for one in self._at:
-            for database in one.databases():
-                if database.path in paths:
-                    continue
-                mine = places(database)
-                other = next((taken[place] for place in mine if place in taken), None)
-                if other is None:
-                    found.append(database)
-                    taken.update(dict.fromkeys(mine, str(database.path)))
-                    continue
-                told.add(str(database.path))
-                if str(database.path) not in self._told:
-                    self._tell(database, other)
-        self._told = told
-        return found
-
-    def _tell(self, database: DatabaseConfig, other: str) -> None:
-        path = str(database.path)
-        words = (
-            "it is found by two entries with dir, and replicated as the first of them says"
-            if path == other
-            else f"it is not replicated: it would have the place of a replica, or the local folder, that {other} has. "
-            "Two histories in one place destroy each other. Give one of the two entries another path"
-        )
-        self._shared.events.emit("warning" if path == other else "error", words, database=path)
+            return list(named)
+        kept, clashes = together(named, (database for one in self._at for database in one.databases()))
+        for clash in clashes:
+            if str(clash.database.path) not in self._told:
+                level = "warning" if clash.is_harmless else "error"
+                self._shared.events.emit(level, clash.words, database=str(clash.database.path))
+        self._told = {str(clash.database.path) for clash in clashes}
+        return kept
 
 
 class _Directory:

@@ -61,8 +61,7 @@ class Engine:
         check_sqlite_version(sqlite_version())
         self._fleet.waits = wait
         self._directories.use(self._config.directories)
-        if self._config.directories:
-            self._fleet.hold(self._wanted())
+        self._fleet.hold(self._wanted()[len(self._workers) :])
         if words := too_few(len(self._workers)):
             self.events.emit("warning", words)
         waiting = []
@@ -194,8 +193,7 @@ class Engine:
         return alive
 
     def _wanted(self) -> list[DatabaseConfig]:
-        named = self._config.databases
-        return [*named, *self._directories.found(named)]
+        return self._directories.with_found(self._config.databases)
 
     def _follow(self) -> None:
         """A folder has other databases than before."""

@@ -14,10 +14,11 @@ from pathlib import Path
 
 from replication.config import DatabaseConfig
 from replication.database.local_folder import VALIDATION_PREFIX
+from replication.database.together import Place, places
 from replication.engine.drain import Drain
 from replication.engine.lifecycle import Phase
 from replication.engine.making import change_worker, make_worker
-from replication.engine.reload import Place, Steps, compare, places
+from replication.engine.reload import Steps, compare
 from replication.engine.shared import BREAK_OFF_SECONDS_MIN, Shared
 from replication.engine.standby import Standby
 from replication.engine.uploads import Uploads
@@ -66,8 +67,8 @@ class Fleet:
         self._thread: threading.Thread | None = None
 
     def hold(self, configs: Sequence[DatabaseConfig]) -> None:
-        """Have these, before anything begins."""
-        self.workers = tuple(make_worker(config, self._shared) for config in configs)
+        """Have these too, before anything begins."""
+        self.workers += tuple(make_worker(config, self._shared) for config in configs)
 
     def begin(self, worker: Worker) -> None:
         """Begin to replicate it; one that another engine has is waited for, or shows that as its error."""

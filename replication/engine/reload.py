@@ -5,9 +5,7 @@ from dataclasses import dataclass, fields
 
 from replication.config import DatabaseConfig, ReplicaConfig
 from replication.config.schema import rows_of
-
-Place = tuple[str, ...]
-"""What only one may use at a time: a database file, a local folder, the place of a replica."""
+from replication.database.together import Place
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,14 +74,9 @@ def compare(before: Sequence[DatabaseConfig], after: Sequence[DatabaseConfig]) -
     )
 
 
-def places(database: DatabaseConfig) -> frozenset[Place]:
-    """Everything that no other may use while it does."""
-    own = {("database", str(database.path)), ("meta", str(database.meta_path))}
-    return frozenset(own | {replica.location.identity for replica in database.replicas})
-
-
 def _keys(before: DatabaseConfig | ReplicaConfig, after: DatabaseConfig | ReplicaConfig) -> list[str]:
-    rows = rows_of(type(before))
+    kind: type = type(before)
+    rows = rows_of(kind)
     return [
         rows[item.name].name
         for item in fields(before)

@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from replication.config import DatabaseConfig
+from replication.database.together import all_databases
 from replication.errors import CorruptObjectError, StorageError
 from replication.restore.catalog import SnapshotNote, read_snapshot_note
 from replication.storage.names import SegmentInfo, SnapshotInfo
@@ -27,7 +28,7 @@ def databases(args: Namespace) -> int:
     """The databases of the configuration and the names of their replicas."""
     rows: list[Row] = [
         {"path": str(item.path), "replicas": ",".join(replica.name for replica in item.replicas)}
-        for item in config_of(args).databases
+        for item in all_databases(config_of(args))
     ]
     _show(args, ["path", "replicas"], rows)
     return 0

@@ -10,13 +10,13 @@ from dataclasses import asdict
 from typing import Any
 
 from replication.config.location import local_path
-from replication.errors import UsageError
+from replication.database.together import all_databases
 from replication.offline import DatabaseReport, ReplicaReport
 from replication.status import Verification
 from replication.survey import survey
 from tui.console import complain, say
 from tui.format import go_duration, size, table
-from tui.sources import config_of
+from tui.sources import config_of, not_in
 
 _HEADER = ["database", "engine", "replica", "state", "position", "lag", "queue", "verified", "restorable", "error"]
 _ERROR_CHARS_MAX = 60
@@ -26,13 +26,12 @@ _ERROR_CHARS_MAX = 60
 def run(args: Namespace) -> int:
     """Print how things stand; the exit code of the last error met, 0 without one."""
     config = config_of(args)
-    databases = config.databases
-    if args.source is not None:
-        path = local_path(args.source)
-        databases = tuple(item for item in databases if item.path == path)
-        if not databases:
-            known = ", ".join(str(item.path) for item in config.databases) or "none"
-            raise UsageError(f"database not found in config: {path}; it has: {known}")
+    if args.source is None:
+        databases = tuple(all_databases(config))
+    elif (named := config.named(path := local_path(args.source))) is not None:
+        databases = (named,)
+    else:
+        raise not_in(config, path)
     answer = survey(databases)
     for words in answer.complaints:
         complain(words)
