@@ -4,6 +4,7 @@ Two pools do the work, one that copies WAL and one that uploads; a watcher wakes
 is their safety net. Callers start it, ask for status and events as often as they like, and close it.
 """
 
+import os
 import threading
 import time
 
@@ -61,14 +62,17 @@ class Engine:
         check_sqlite_version(sqlite_version())
         self._fleet.waits = wait
         self._directories.use(self._config.directories)
-        self._fleet.hold(self._wanted()[len(self._workers) :])
+        named = len(self._workers)
+        self._fleet.hold(self._wanted()[named:])
         if words := too_few(len(self._workers)):
             self.events.emit("warning", words)
         waiting = []
-        for worker in self._workers:
+        for number, worker in enumerate(self._workers):
             try:
                 worker.database.lock()
             except DatabaseLockedError as error:
+                if number >= named and error.holder == str(os.getpid()):
+                    continue  # in a folder there may be a second name of one of ours, which its status shows
                 if not wait:
                     for other in self._workers:
                         other.database.close()

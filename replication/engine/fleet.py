@@ -74,7 +74,9 @@ class Fleet:
         """Begin to replicate it; one that another engine has is waited for, or shows that as its error."""
         waited_for = False
         try:
-            worker.database.lock()
+            # While it is paused it is somebody else's.
+            if not worker.life.state.holds:
+                worker.database.lock()
         except DatabaseLockedError as error:
             if self.waits:
                 worker.stand_by(error)

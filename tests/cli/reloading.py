@@ -56,6 +56,7 @@ class Service(Replicating):
 
     def reload(self, *entries: str) -> str:
         """Let it read another configuration; the line that says what changed."""
+        self.wait_for("msg=litestream-tui")
         self.write(*entries)
         self._asked += 1
         self.send(signal.SIGHUP)
