@@ -21,7 +21,7 @@ from functools import partial
 from pathlib import Path
 
 from benchmarks.terminal import DEADLINE_SECONDS, PROGRAM, Rows, Terminal
-from replication.storage.container import decompress
+from replication.storage.codecs import DEFAULT_CODEC
 
 FOUR = ("analytics", "app", "auth", "jobs")
 SETTLE_SECONDS = 5.0
@@ -317,7 +317,7 @@ def _caught_up(folder: Path, name: str) -> bool:
         wal.seek(end + 8)
         if salts != _salts(shadow) or wal.read(8) == salts:
             return False
-    content = sum(map(len, decompress(segment.name, [segment.read_bytes()])))
+    content = sum(map(len, DEFAULT_CODEC.open(segment.name, [segment.read_bytes()])))
     return int(offset, 16) + content == end
 
 

@@ -17,9 +17,9 @@ from pathlib import Path
 from textual.pilot import Pilot
 
 from tui.app import LitestreamApp
-from tui.crashlog import open_log
 from tui.demo.crowd import Crowd
-from tui.late_engine import LateEngine
+from tui.session.crashlog import open_log
+from tui.session.late_engine import LateEngine
 from tui.view import Options
 
 IMAGES = Path(__file__).parent / "images"

@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from replication.config import DatabaseConfig
 from replication.database import soundness
@@ -33,18 +32,20 @@ from replication.errors import (
 from replication.offline import Reach, look
 from replication.permissions import Ownership
 from replication.position import Position
-from replication.restore.choose import Source
 from replication.restore.preview import ELSEWHERE
 from replication.restore.restore import Progress, RestoreOptions, RestoreResult, restore
+from replication.restore.restored import digest_of, target_at
 from replication.restore.retry import check
-from replication.restore.target import AtIndex, AtPosition, Latest, Target
+from replication.restore.target import Latest, Target
+from replication.restore.wal03.choose import Source
 from replication.sqlite import integrity
 from replication.sqlite.checksum import WAL_HEADER_SIZE
 from replication.sqlite.content import digest as digest_of_content
 from replication.sqlite.integrity import Thoroughness
 from replication.sqlite.still import Still, still
 from replication.sqlite.wal import WALHeader
-from replication.storage.replica_client import ReplicaClient
+from replication.status import Outcome
+from replication.storage.wal03.replica_client import ReplicaClient
 from replication.survey import reach
 
 WAIT_SECONDS_MAX = 30.0
@@ -53,9 +54,7 @@ VIEWS_MAX = 3
 """Commits of the source that are tried, where the replica has only later ones."""
 COMPARED_LATER = "it is compared with its source"
 _LOOK_SECONDS = 0.25
-_READ_BYTES = 1 << 20
 
-Outcome = Literal["ok", "failed", "inconclusive"]
 Show = Callable[[Progress], None]
 
 
@@ -128,12 +127,12 @@ def _verify(
             why_not = f"{there}, and the newest commit of {database.path} is {position}"
             break
         with suppress(NoRestorePointError):
-            result = _restore(name, client, output, _target(client, position), position.generation, show, stop)
+            result = _restore(name, client, output, target_at(client, position), position.generation, show, stop)
             return _compared(database, view, position, result, output)
         # Its first snapshot came later than this commit; a later commit has more luck.
         why_not = f"the replica holds later commits than {position} only"
     result = _restore(name, client, output, Latest(), None, show, stop)
-    if view.digest and _digest_of(output) == view.digest:
+    if view.digest and digest_of(output) == view.digest:
         return _equal(result)
     if (unsound := _unsound(result)) is not None:
         return unsound
@@ -144,7 +143,7 @@ def _verify(
 def _compared(
     database: DatabaseConfig, view: _View, position: Position, result: RestoreResult, output: Path
 ) -> Compared:
-    if _digest_of(output) == view.digest:
+    if digest_of(output) == view.digest:
         return _equal(result)
     differs = ReplicaDiffersError(
         f"what was restored differs from {database.path} at the same commit, {position}; keep the replica for a look, "
@@ -212,7 +211,7 @@ def known_of_source(
             if not database.path.exists():
                 return ""
             with still(database.path) as source:
-                if _digest_still(source, stop) == _digest_of(restored):
+                if _digest_still(source, stop) == digest_of(restored):
                     return f"it equals {database.path}, page for page"
                 if integrity.are_among(problems, source.problems(thoroughness, stop.is_set)):
                     return f"{database.path} itself fails it so"
@@ -311,23 +310,6 @@ def _wait_for(
             return found.position
         check(stop)
         stop.wait(_LOOK_SECONDS)
-
-
-def _target(client: ReplicaClient, position: Position) -> Target:
-    """What restores the commit at `position`; the start of an index may have no object: it is the end before it."""
-    if position.offset or not position.index:
-        return AtPosition(position)
-    if any(item.index == position.index for item in client.snapshots(position.generation)):
-        return AtPosition(position)
-    return AtIndex(position.index - 1)
-
-
-# -- digests ----------------------------------------------------------------------------------------------------------
-
-
-def _digest_of(path: Path) -> str:
-    with path.open("rb") as file:
-        return digest_of_content(iter(lambda: file.read(_READ_BYTES), b""))
 
 
 def _until_cancelled(pieces: Iterable[bytes], stop: threading.Event) -> Iterable[bytes]:

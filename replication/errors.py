@@ -33,13 +33,21 @@ Messages are whole sentences for a person: what is wrong, where, and what to do 
 """
 
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, TypeVar
+
+E = TypeVar("E", bound=BaseException)
 
 
 class ReplicationError(Exception):
     """The root: everything raised on purpose is one of these."""
 
     exit_code: ClassVar[int] = 1
+
+
+def without_frames(error: E) -> E:
+    """The error, to be kept: without the frames that it came through, and what those hold in memory."""
+    error.__cause__ = error.__context__ = error.__traceback__ = None
+    return error
 
 
 class UsageError(ReplicationError):

@@ -7,7 +7,9 @@ out is an error in the report. What an engine knows better, its own status says;
 import os
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Literal
 
 from replication.config import DatabaseConfig
 from replication.database import soundness
@@ -16,13 +18,19 @@ from replication.database.lock import holder
 from replication.database.notebook import NOTE_SECONDS_MIN, DatabaseNote, ReplicaNote, load
 from replication.database.origin import Origin
 from replication.database.shadow_wal import ShadowWAL
-from replication.errors import LocalFileError
+from replication.errors import LocalFileError, ReplicationError
 from replication.permissions import Ownership
 from replication.position import Position
 from replication.replica.disowned import warning
+from replication.replica.lag import is_behind, pending_bytes
 from replication.sqlite.checksum import FRAME_HEADER_SIZE, WAL_HEADER_SIZE
 from replication.sqlite.wal import WALHeader, align
-from replication.status import Verification
+from replication.status import ReplicaState, Verification
+
+ReplicaOutside = ReplicaState | Literal["shared", "unknown"]
+"""How a replica stands, found out from outside: shared is ok, but that another program writes to the same place."""
+DatabaseOutside = Literal["ok", "error", "paused", "stopped", "missing", "unknown"]
+"""How a database stands, found out from outside; no engine has one that is "stopped"."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,23 +44,27 @@ class Reach:
     address: str
     position: Position | None = None
     newest: float = 0.0
-    error: str = ""
-    exit_code: int = 0
-    asked: bool = True
-    """False if it did not come to it, or no answer was waited for."""
+    error: ReplicationError | None = None
+    answer: Literal["came", "late", "not asked"] = "came"
+    """Late if it was waited for no longer; not asked if its store had failed with that error."""
+
+    @property
+    def error_words(self) -> str:
+        """Why it is not known, for people; "" if it is."""
+        if self.error is None:
+            return ""
+        return f"not asked: {self.error}" if self.answer == "not asked" else str(self.error)
 
 
 @dataclass(frozen=True, slots=True)
 class ReplicaReport:
-    """One replica. `state` is ok, shared, syncing, behind, error, or unknown; what is not known is None.
-
-    "shared" is ok, but that another program writes to the same place, as `warning` says in words. `last_error` is what
+    """One replica; what is not known is None. `warning` says in words what "shared" means. `last_error` is what
     was wrong last, maybe long ago; `error` is wrong now. Times are since the epoch.
     """
 
     name: str
     address: str
-    state: str
+    state: ReplicaOutside
     position: Position | None
     pending_bytes: int | None
     lag_seconds: float | None
@@ -72,13 +84,10 @@ class ReplicaReport:
 
 @dataclass(frozen=True, slots=True)
 class DatabaseReport:
-    """One database. `state` is ok, error, paused, stopped (no engine has it), missing, or unknown.
-
-    `uncopied` is true when the WAL holds commits that were not copied yet, None when only an engine could tell.
-    """
+    """One database. `uncopied` is true when the WAL holds commits that were not copied yet; None if it is not known."""
 
     path: str
-    state: str
+    state: DatabaseOutside
     pid: int | None
     error: str
     position: Position | None
@@ -110,6 +119,10 @@ class Local:
     def generation(self) -> str | None:
         """The generation in use, or None."""
         return self.position.generation if self.position is not None else None
+
+    def sync_seconds(self, replica: str) -> float:
+        """The sync interval of a replica."""
+        return next((item.sync_interval for item in self.config.replicas if item.name == replica), 0.0)
 
 
 def look(config: DatabaseConfig) -> Local:
@@ -150,7 +163,7 @@ def report(local: Local, reaches: tuple[Reach, ...], now: float) -> DatabaseRepo
     )
 
 
-def _state(local: Local) -> str:
+def _state(local: Local) -> DatabaseOutside:
     if local.error:
         return "unknown"
     if local.pid is not None:
@@ -164,17 +177,17 @@ def _replica(local: Local, reach: Reach, now: float) -> ReplicaReport:
     note = local.note.replica(reach.name)
     pending = _pending(local, reach)
     lag = _lag(local, note, pending, now) if pending is not None else None
-    state = "behind"
-    if reach.error or (local.pid is not None and note.error):
+    running = local.pid is not None
+    state: ReplicaOutside = "behind"
+    if reach.error or (running and note.error):
         state = "error"
     elif pending is None or lag is None:
         state = "unknown"
     elif pending == 0 and lag == 0.0:
         state = "ok"
-    elif local.pid is not None and lag < NOTE_SECONDS_MIN:
+    elif running and not is_behind(lag, local.sync_seconds(reach.name)):
         state = "syncing"
-    running = local.pid is not None
-    error = reach.error or (note.error if running else "")
+    error = reach.error_words or (note.error if running else "")
     if running and note.lost and note.error.startswith(note.lost):
         # What its being away costs says more than that it is away.
         error = note.error
@@ -203,15 +216,11 @@ def _replica(local: Local, reach: Reach, now: float) -> ReplicaReport:
 
 def _pending(local: Local, reach: Reach) -> int | None:
     """Bytes of WAL that were copied and that the replica lacks; None if that is not known."""
-    here, there = local.position, reach.position
+    here = local.position
     if reach.error or here is None:
         return None
-    if there is None or there.generation != here.generation:
-        return max(1, here.offset)
     shadow = ShadowWAL(local.config.meta_path, Ownership())
-    whole = sum(shadow.size(here.generation, index) for index in range(there.index, here.index))
-    # A replica that was asked after the meta folder may be ahead of what was read there.
-    return max(0, whole + here.offset - there.offset) if there.index <= here.index else 0
+    return pending_bytes(here, reach.position, partial(shadow.size, here.generation))
 
 
 def _lag(local: Local, note: ReplicaNote, pending: int, now: float) -> float | None:

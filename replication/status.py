@@ -7,6 +7,11 @@ from replication.position import Position
 
 UPLOADS_MAX = 200
 
+DatabaseState = Literal["starting", "waiting", "ok", "busy", "error", "pausing", "paused"]
+"""How a database stands; "pausing" is not yet let go of."""
+ReplicaState = Literal["starting", "ok", "syncing", "behind", "error"]
+Outcome = Literal["ok", "failed", "inconclusive"]
+
 
 @dataclass(frozen=True, slots=True)
 class Upload:
@@ -28,7 +33,7 @@ class Verification:
     """
 
     replica: str
-    outcome: Literal["ok", "failed", "inconclusive"]
+    outcome: Outcome
     words: str
     position: Position | None
     seconds: float
@@ -37,12 +42,12 @@ class Verification:
 
 @dataclass(frozen=True, slots=True)
 class ReplicaStatus:
-    """One replica. `state` is ok, syncing, behind, error, or starting."""
+    """One replica."""
 
     name: str
     type: str
     address: str
-    state: str
+    state: ReplicaState
     position: Position | None
     pending_bytes: int
     """Bytes of WAL that the shadow WAL has and the replica lacks, uncompressed."""
@@ -81,10 +86,10 @@ class ReplicaStatus:
 
 @dataclass(frozen=True, slots=True)
 class DatabaseStatus:
-    """One database. `state` is ok, starting, waiting, busy, error, pausing (it is not yet let go of), or paused."""
+    """One database."""
 
     path: str
-    state: str
+    state: DatabaseState
     error: str
     position: Position | None
     generation_reason: str

@@ -21,10 +21,10 @@ from replication.errors import (
 )
 from replication.offline import DatabaseReport, Local, Reach, look, report
 from replication.position import Position
-from replication.replica.recovery import noted_position
-from replication.restore.listing import describe
+from replication.restore.wal03.listing import describe
+from replication.storage.closing import closing_iterator
 from replication.storage.open import open_storage
-from replication.storage.replica_client import ReplicaClient, closing_iterator
+from replication.storage.wal03.replica_client import ReplicaClient
 
 THREADS_MAX = 16
 SILENCE_SECONDS_MAX = 10.0
@@ -54,16 +54,18 @@ def survey(databases: Sequence[DatabaseConfig], silence_seconds: float = SILENCE
     for number, local in enumerate(found):
         reaches: list[Reach] = []
         for place, settings in enumerate(local.config.replicas):
-            given_up = Reach(settings.name, "", None, 0.0, _silent(silence_seconds), StorageError.exit_code, False)
+            given_up = Reach(settings.name, "", error=_silent(silence_seconds), answer="late")
             reaches.append(answers.get((number, place), given_up))
         if local.error:
             exit_code = LocalFileError.exit_code
             complaints.append(f"{local.config.path}: {local.error}")
         for item in reaches:
-            if item.exit_code:
-                exit_code = item.exit_code
-                passed_over += not item.asked
-            if item.exit_code and item.asked:
+            if item.error is None:
+                continue
+            exit_code = item.error.exit_code
+            if item.answer != "came":
+                passed_over += 1
+            else:
                 complaints.append(f"{local.config.path} replica {item.name}: {item.error}")
         reports.append(report(local, tuple(reaches), now))
     if passed_over:
@@ -88,7 +90,8 @@ def reach(client: ReplicaClient, name: str, generation: str | None) -> Reach:
         places.append(Position(generation, last.index, last.offset + length))
     if snapshots and (not segments or snapshots[-1].index > segments[-1].index):
         last_snapshot = snapshots[-1]
-        places.append(noted_position(client, last_snapshot.name) or Position(generation, last_snapshot.index, 0))
+        note = client.snapshot_note(last_snapshot.name)
+        places.append(note.position if note is not None else Position(generation, last_snapshot.index, 0))
     return Reach(name, client.address, max(places, default=None), max(times, default=0.0))
 
 
@@ -98,8 +101,8 @@ class _Survey:
     def __init__(self) -> None:
         self.questions: SimpleQueue[_Question] = SimpleQueue()
         self.answers: SimpleQueue[tuple[tuple[int, int], Reach]] = SimpleQueue()
-        self._down: dict[str, tuple[str, int]] = {}
-        """Stores that did not answer: what they were told of with, and its exit code."""
+        self._down: dict[str, StorageError] = {}
+        """Stores that did not answer, and what they were told of with."""
 
     def work(self) -> None:
         while True:
@@ -113,19 +116,16 @@ class _Survey:
         storage = open_storage(settings.location)
         store = settings.location.store if settings.location.is_on_a_server else ""
         if store in self._down:
-            words, exit_code = self._down[store]
-            return Reach(settings.name, storage.address, None, 0.0, f"not asked: {words}", exit_code, False)
+            return Reach(settings.name, storage.address, error=self._down[store], answer="not asked")
         try:
             return reach(ReplicaClient(storage), settings.name, generation)
         except ReplicationError as error:
-            of_the_store = isinstance(error, StorageError) and not isinstance(
-                error, AccessDeniedError | BucketNotFoundError | ObjectNotFoundError
-            )
-            if store and of_the_store:
-                self._down[store] = (str(error), error.exit_code)
-            return Reach(settings.name, storage.address, error=str(error), exit_code=error.exit_code)
+            of_it_alone = isinstance(error, AccessDeniedError | BucketNotFoundError | ObjectNotFoundError)
+            if store and isinstance(error, StorageError) and not of_it_alone:
+                self._down[store] = error
+            return Reach(settings.name, storage.address, error=error)
         except Exception as error:  # a defect in one answer must not take the others with it
-            return Reach(settings.name, storage.address, error=f"{type(error).__name__}: {error}", exit_code=1)
+            return Reach(settings.name, storage.address, error=ReplicationError(f"{type(error).__name__}: {error}"))
         finally:
             storage.close()
 
@@ -151,5 +151,5 @@ def _ask(locals_: Sequence[Local], silence_seconds: float) -> dict[tuple[int, in
     return answers
 
 
-def _silent(seconds: float) -> str:
-    return f"no replica answered for {seconds:g} seconds; look at the network, or at the store's address"
+def _silent(seconds: float) -> StorageError:
+    return StorageError(f"no replica answered for {seconds:g} seconds; look at the network, or at the store's address")

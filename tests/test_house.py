@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests.file_lengths import LINES_MAX, TOO_LONG, lengths, problems
 from tui.version import VERSION
 
 ROOT = Path(__file__).parent.parent
@@ -57,6 +58,21 @@ def test_every_dependency_is_pinned() -> None:
 def test_the_command_line_loads_no_screen() -> None:
     """Headless commands start without Textual; it is imported when a screen is opened."""
     assert not loaded_by("tui.cli") & {"textual", "rich", "boto3", "sqlite3"}
+
+
+def test_no_file_of_the_product_is_too_long() -> None:
+    assert problems(lengths(ROOT), TOO_LONG) == []
+
+
+def test_a_file_that_grows_is_told_and_one_that_was_split_leaves_the_list() -> None:
+    assert problems({"a.py": LINES_MAX, "b.py": 400}, {"b.py": 400}) == []
+    [grown] = problems({"a.py": LINES_MAX + 1}, {})
+    assert "a.py has 351 lines" in grown
+    [grown] = problems({"b.py": 401}, {"b.py": 400})
+    assert "b.py has 401 lines, and may have 400" in grown
+    [split, gone] = problems({"b.py": 300}, {"b.py": 400, "gone.py": 400})
+    assert "b.py is not too long" in split
+    assert "gone.py is not too long" in gone
 
 
 def test_make_check_finds_a_benchmark_that_needs_a_test_or_the_demo(tmp_path: Path) -> None:

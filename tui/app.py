@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
+from pathlib import PurePath
 from typing import Any, ClassVar, TypeVar, cast
 
 from textual.app import App
@@ -17,19 +18,19 @@ from textual.screen import Screen
 
 from replication.config import Config
 from replication.control import Control
-from replication.errors import ReplicationError
+from replication.errors import ReplicationError, without_frames
 from replication.events import EVENTS_MAX, Event
 from replication.scrub import scrub
 from replication.status import EngineStatus
-from tui import crashlog
 from tui.actions import Action
-from tui.cells import cut_end
-from tui.changes import Trouble, news, trouble_of
-from tui.format import plain
-from tui.screens.base import ShellScreen
-from tui.screens.dashboard import DashboardScreen
-from tui.states import left_to_upload, stopped
+from tui.dashboard.screen import DashboardScreen
+from tui.session import crashlog
+from tui.session.toasts import Trouble, news, trouble_of
+from tui.text.cells import cut_end
+from tui.text.format import plain
+from tui.text.states import left_to_upload, stopped
 from tui.view import Options, View
+from tui.widgets.screen import ShellScreen
 
 __all__ = ["LitestreamApp", "Options", "View"]
 
@@ -47,11 +48,8 @@ class LitestreamApp(App[int]):
 
     TITLE = "litestream-tui"
     ENABLE_COMMAND_PALETTE: ClassVar[bool] = False
-    CSS = """
-    Screen { background: ansi_default; color: ansi_default; }
-    Toast { width: 60; max-width: 90%; padding: 0 1; margin: 0; }
-    LitestreamApp.-ascii Toast { border-left: ascii $primary; }
-    """
+    # Textual reads the files of screens that are pushed; the first one is not.
+    CSS_PATH: ClassVar[list[str | PurePath]] = ["app.tcss", "dashboard/screen.tcss"]
 
     @dataclass
     class Finished(Message):
@@ -186,15 +184,15 @@ class LitestreamApp(App[int]):
         self,
         work: Callable[[], T],
         done: Callable[[T], None] | None = None,
-        failed: Callable[[str], None] | None = None,
+        failed: Callable[[ReplicationError], None] | None = None,
     ) -> None:
-        """Do `work` in a thread of its own; one message brings back its result, or why it failed in a sentence.
+        """Do `work` in a thread of its own; one message brings back its result, or why it failed.
 
         The thread is a daemon: a store that never answers must not keep the program from ending.
         """
-        fail = failed or (lambda words: self.tell(words, "error"))
+        fail = failed or (lambda error: self.tell(str(error), "error"))
         if self.jobs >= JOBS_MAX:
-            fail(f"{JOBS_MAX} things are under way already; wait for one to end")
+            fail(ReplicationError(f"{JOBS_MAX} things are under way already; wait for one to end"))
             return
         self.jobs += 1
 
@@ -202,11 +200,11 @@ class LitestreamApp(App[int]):
             try:
                 result = work()
             except ReplicationError as error:
-                words = str(error)
-                self.post_message(self.Finished(lambda: fail(words)))
+                known = without_frames(error)
+                self.post_message(self.Finished(lambda: fail(known)))
             except Exception as error:
-                words = crashlog.record(error, "a background job")
-                self.post_message(self.Finished(lambda: fail(words)))
+                unforeseen = ReplicationError(crashlog.record(error, "a background job"))
+                self.post_message(self.Finished(lambda: fail(unforeseen)))
             else:
                 self.post_message(self.Finished(lambda: done(result) if done is not None else None))
 
@@ -219,16 +217,16 @@ class LitestreamApp(App[int]):
         self._safely(message.call, "the end of a background job")
 
     def open_detail(self, database: str) -> None:
-        self._open("tui.screens.detail", "DetailScreen", database)
+        self._open("tui.detail.screen", "DetailScreen", database)
 
     def open_restore(self, database: str) -> None:
-        self._open("tui.screens.restore", "RestoreScreen", database)
+        self._open("tui.restore.picker.screen", "RestoreScreen", database)
 
     def open_uploads(self) -> None:
-        self._open("tui.screens.uploads", "UploadsScreen")
+        self._open("tui.uploads.screen", "UploadsScreen")
 
     def open_log(self) -> None:
-        self._open("tui.screens.log", "LogScreen")
+        self._open("tui.log.screen", "LogScreen")
 
     def _open(self, module: str, name: str, *arguments: str) -> None:
         # Imported when first opened: the first paint does not wait for screens that nobody looks at.
@@ -244,14 +242,14 @@ class LitestreamApp(App[int]):
         self.frozen = False
         self.poll()
         if left_to_upload(self.view.status) or stopped(self.view.status):
-            self.push_screen(import_module("tui.screens.quit").QuitScreen())
+            self.push_screen(import_module("tui.session.quit").QuitScreen())
         else:
             self.leave()
 
     def action_help(self) -> None:
         where = self._where()
         if where != "help":
-            self.push_screen(import_module("tui.screens.help").HelpScreen(where))
+            self.push_screen(import_module("tui.keys.help").HelpScreen(where))
 
     def action_palette(self) -> None:
         screen, where = self.screen, self._where()
@@ -262,7 +260,7 @@ class LitestreamApp(App[int]):
             call = action.id if hasattr(screen, f"action_{action.id}") else f"app.{action.id}"
             self.call_later(self.run_action, call, screen)
 
-        self.push_screen(import_module("tui.screens.palette").PaletteScreen(where, chosen))
+        self.push_screen(import_module("tui.keys.palette").PaletteScreen(where, chosen))
 
     def _where(self) -> str:
         return self.screen.PLACE if isinstance(self.screen, ShellScreen) else ""

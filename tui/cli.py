@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 
 from replication.errors import ConfigError, ReplicationError, UsageError
 from replication.scrub import quoted
-from tui.console import (
+from tui.verbs.console import (
     complain,
     escape_what_cannot_be_written,
     open_standard_descriptors,

@@ -12,6 +12,7 @@ from typing import Protocol, TypeVar
 
 from replication.config import Config
 from replication.control import Control
+from replication.errors import ReplicationError
 from replication.events import Event
 from replication.status import DatabaseStatus, EngineStatus
 
@@ -73,9 +74,9 @@ class Shell(Protocol):
         self,
         work: Callable[[], T],
         done: Callable[[T], None] | None = None,
-        failed: Callable[[str], None] | None = None,
+        failed: Callable[[ReplicationError], None] | None = None,
     ) -> None:
-        """Do `work` in a thread; then, on the screen's thread, `done` with its result or `failed` with a sentence."""
+        """Do `work` in a thread; then, on the screen's thread, `done` with its result or `failed` with why not."""
 
     def tell(self, words: str, severity: str = "information") -> None:
         """Answer a key press: a toast. `severity` is information, warning or error."""

@@ -1,11 +1,11 @@
 """When commits arrived here, for the lag of replicas: one entry a copy, until every replica has it.
 
 Bounded: beyond ARRIVALS_MAX every second entry goes, the oldest never, so that the lag of a long outage stays right
-and only the times between become coarser. Any thread may read.
+and only the times between become coarser. Safe from any thread.
 """
 
-from collections import deque
-from collections.abc import Iterable
+import threading
+from collections.abc import Iterable, Sequence
 
 from replication.position import Position
 
@@ -17,31 +17,34 @@ class Arrivals:
     """Positions with the time, in seconds since the epoch, at which everything up to there had been copied."""
 
     def __init__(self) -> None:
-        self._entries: deque[tuple[Position, float]] = deque()
+        self._entries: list[tuple[Position, float]] = []
+        self._lock = threading.Lock()
 
     def __len__(self) -> int:
-        return len(self._entries)
+        with self._lock:
+            return len(self._entries)
 
     def add(self, position: Position, time: float) -> None:
         """Everything up to `position` has been copied."""
-        if len(self._entries) >= ARRIVALS_MAX:
-            self._entries = deque(tuple(self._entries)[::2])
-        self._entries.append((position, time))
+        with self._lock:
+            if len(self._entries) >= ARRIVALS_MAX:
+                del self._entries[1::2]
+            self._entries.append((position, time))
 
     def forget(self, replicas: Iterable[Position]) -> None:
         """Drop what all of these replicas have."""
-        entries = tuple(self._entries)
-        first = min((_missing_from(entries, position) for position in replicas), default=0)
-        self._entries = deque(entries[first:])
+        positions = tuple(replicas)
+        with self._lock:
+            del self._entries[: min((_missing_from(self._entries, position) for position in positions), default=0)]
 
     def first_missing(self, replica: Position | None) -> float | None:
         """The time of the first entry that a replica lacks; None if it lacks none. Without a position it lacks all."""
-        entries = tuple(self._entries)
-        first = _missing_from(entries, replica) if replica is not None else 0
-        return entries[first][1] if first < len(entries) else None
+        with self._lock:
+            first = _missing_from(self._entries, replica) if replica is not None else 0
+            return self._entries[first][1] if first < len(self._entries) else None
 
 
-def _missing_from(entries: tuple[tuple[Position, float], ...], replica: Position) -> int:
+def _missing_from(entries: Sequence[tuple[Position, float]], replica: Position) -> int:
     """The number of the first entry that a replica at that position lacks."""
     # Positions of two generations have no order, but entries have: what comes before one that is there is there.
     for number in range(len(entries) - 1, -1, -1):

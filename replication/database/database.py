@@ -29,6 +29,7 @@ from replication.events import Emit
 from replication.position import Position
 from replication.sqlite.errors import DatabaseBusyError
 from replication.sqlite.hold import CheckpointResult, HoldLostError
+from replication.status import DatabaseState
 from replication.steps import reached
 
 
@@ -147,7 +148,7 @@ class Database(Standing):
                 failing = self._held
                 if failing is not None and room.is_held_too_long(failing, error, self.backlog_limit, self._current):
                     room.give_up_wal(failing, self._opening)
-                state = "busy" if isinstance(error, DatabaseBusyError) else "error"
+                state: DatabaseState = "busy" if isinstance(error, DatabaseBusyError) else "error"
                 self.health = replace(self.health, state=state, error=str(error), wal_bytes=wal_bytes)
                 raise error from None
             held, now = self._held, self._clock()

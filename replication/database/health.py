@@ -6,13 +6,14 @@ Times are seconds since the epoch.
 from dataclasses import dataclass, replace
 
 from replication.sqlite.hold import CheckpointResult
+from replication.status import DatabaseState
 
 
 @dataclass(frozen=True, slots=True)
 class Health:
     """How a database is: replaced as a whole, so that any thread may read it. Times are seconds since the epoch."""
 
-    state: str = "starting"
+    state: DatabaseState = "starting"
     error: str = ""
     wal_bytes: int = 0
     last_sync: float = 0.0

@@ -9,16 +9,16 @@ import json
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from replication.database.local_folder import NOTEBOOK_NAME, LocalFolder
 from replication.position import Position
 from replication.scrub import scrub
-from replication.status import DatabaseStatus, ReplicaStatus, Verification
+from replication.status import DatabaseStatus, Outcome, ReplicaStatus, Verification
 
 NOTE_SECONDS_MIN = 5.0
 """One database's notes are written no more often than this."""
-_OUTCOMES = ("ok", "failed", "inconclusive")
+_OUTCOMES = get_args(Outcome)
 
 
 @dataclass(frozen=True, slots=True)

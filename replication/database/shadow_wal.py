@@ -9,6 +9,7 @@ and is written over. It knows nothing of SQLite's locks or of replicas.
 
 import errno
 import os
+import re
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -22,7 +23,8 @@ from replication.position import is_generation
 from replication.sqlite.format import FRAME_HEADER_SIZE, WAL_HEADER_SIZE
 from replication.sqlite.wal import WALHeader
 from replication.steps import reached
-from replication.storage.names import parse_shadow
+
+_SHADOW = re.compile(r"([0-9a-f]{8})\.wal")
 
 
 class ShadowLostError(Exception):
@@ -207,3 +209,9 @@ def _local_errors(path: Path | LocalFile) -> Iterator[None]:
 
 def _folder(generation: str) -> tuple[str, str, str]:
     return GENERATIONS_NAME, generation, "wal"
+
+
+def parse_shadow(base: str) -> int | None:
+    """The index in the base name of a local shadow WAL file, or None if it is not one."""
+    match = _SHADOW.fullmatch(base)
+    return int(match[1], 16) if match else None

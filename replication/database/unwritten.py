@@ -11,7 +11,7 @@ from pathlib import Path
 from replication.database.image import Image
 from replication.database.local_folder import PROOF_NAME, LocalFolder
 from replication.position import Position
-from replication.storage import container
+from replication.storage.codec import content_checksum
 
 
 def remember(meta_path: Path, position: Position, path: Path, checksum: str) -> None:
@@ -32,7 +32,7 @@ def is_unchanged(image: Image, path: Path, meta_path: Path) -> bool:
             return False
     except (OSError, ValueError):
         return False
-    return container.content_checksum(image.chunks()) == kept
+    return content_checksum(image.chunks()) == kept
 
 
 def _mark(path: Path) -> str:

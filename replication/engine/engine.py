@@ -157,7 +157,7 @@ class Engine:
 
     def snapshot(self, database: str, replica: str | None = None) -> list[str]:
         """Write a snapshot now, in the caller's thread; what became of each, in words. Raises ReplicationError."""
-        return self._named(database).snapshot(replica)
+        return self._named(database).replicas.snapshot(replica)
 
     def verify(self, database: str, cancel: threading.Event) -> list[Verification]:
         """Restore the newest commit from each replica and compare, in the caller's thread."""
@@ -181,12 +181,12 @@ class Engine:
         alive += self._shared.stop_watching(WATCHER_SECONDS_MAX)
         last = [worker for worker in workers if worker.life.close() is Phase.CLOSING and worker.begun]
         if self._shared.runs:
-            Drain([(worker, worker.uploads) for worker in last], self._shared, deadline).run()
+            Drain([(worker, worker.replicas.uploads) for worker in last], self._shared, deadline).run()
         for worker in workers:
             worker.life.drained()
         if not self._shared.uploads_end(BREAK_OFF_SECONDS_MIN / 4):
             for worker in workers:
-                worker.interrupt()
+                worker.replicas.interrupt()
         alive += self._shared.close(deadline)
         deadline = max(deadline, time.monotonic() + BREAK_OFF_SECONDS_MIN)
         for worker in workers:

@@ -205,7 +205,7 @@ class Fleet:
             worker.database.announce_end()
         gone = {worker: worker.unwanted for worker in batch.changing}
         ends: list[tuple[Worker, Sequence[Uploads]]] = [
-            (worker, worker.uploads) for worker in batch.leaving if worker.life.close() is Phase.CLOSING
+            (worker, worker.replicas.uploads) for worker in batch.leaving if worker.life.close() is Phase.CLOSING
         ]
         ends += [(worker, ending) for worker, ending in gone.items() if ending]
         self._drain = Drain(ends, self._shared, deadline)
@@ -274,5 +274,5 @@ class Gone:
             return False
         for uploads in self._ending:
             self._shared.outages.forget(uploads)
-            uploads.runner.replica.client.storage.close()
+            uploads.runner.replica.close()
         return True

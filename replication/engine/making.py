@@ -11,11 +11,11 @@ from replication.engine.shared import Shared
 from replication.engine.worker import Worker
 from replication.permissions import Ownership
 from replication.replica.duties import Intervals
-from replication.replica.replica import Replica
 from replication.replica.runner import ReplicaRunner
+from replication.replica.wal03.replica import Replica
 from replication.storage.location import DEFAULT_PERMISSIONS, FilePermissions
 from replication.storage.open import open_storage
-from replication.storage.replica_client import ReplicaClient
+from replication.storage.wal03.replica_client import ReplicaClient
 
 
 def make_worker(config: DatabaseConfig, shared: Shared) -> Worker:

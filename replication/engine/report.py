@@ -9,11 +9,11 @@ from replication.config import DatabaseConfig
 from replication.database.database import Database
 from replication.database.notebook import Notebook
 from replication.engine.lifecycle import Lifecycle, Phase
-from replication.replica.keeping import Standing
+from replication.replica.destination import Standing
 from replication.replica.runner import ReplicaRunner
-from replication.status import DatabaseStatus
+from replication.status import DatabaseState, DatabaseStatus
 
-_SHOWN = {
+_SHOWN: dict[Phase, DatabaseState] = {
     Phase.STARTING: "starting",
     Phase.RETURNING: "starting",
     Phase.WAITING: "waiting",

@@ -6,7 +6,6 @@ followed by a wake of all that had to stand still, so that no database is left u
 
 import threading
 import time
-from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 
@@ -16,14 +15,15 @@ from replication.database.glance import Glance
 from replication.database.notebook import NOTE_SECONDS_MIN
 from replication.engine.failures import Failures, words
 from replication.engine.lifecycle import Lifecycle, Phase, State, Step
+from replication.engine.replicas import MakeRunner, Replicas
 from replication.engine.report import Report
 from replication.engine.shared import Shared
 from replication.engine.uploads import Uploads
 from replication.errors import DatabaseLockedError, LocalFileError, PausedError
 from replication.pool import Job
 from replication.position import Position
-from replication.replica.anew import clean
 from replication.replica.runner import ReplicaRunner
+from replication.replica.waiting import clean
 from replication.status import DatabaseStatus, Verification
 
 SYNC_GAP_SECONDS_MIN = 0.005
@@ -42,7 +42,6 @@ class Worker:
     ) -> None:
         self.config = config
         self.database = database
-        self.runners = runners
         self.life = life
         self.failures = Failures()
         self.glance = Glance(database)
@@ -50,6 +49,7 @@ class Worker:
         self.wanted = config
         """The configuration that it is to have; `config` is the one that it has."""
         self._shared = shared
+        self.replicas = Replicas(config.replicas, runners, self._make_uploads)
         self.begun = False
         """False for as long as others have to end before."""
         self._end_lock = threading.Lock()
@@ -60,13 +60,11 @@ class Worker:
         """When the last sync began, of time.monotonic."""
         self._gap = 0.0
         """Seconds until the next may begin."""
-        self._sync_interval = _shortest(config)
         self._announced: Position | None = None
         """What the replicas were last woken for."""
         self._report = Report(config, database, runners, life)
         name = str(database.path)
         self._sync_job = Job(f"sync {name}", self._sync)
-        self.uploads = [self._make_uploads(*pair) for pair in zip(runners, config.replicas, strict=True)]
         self._let_go_job = Job(f"let go of {name}", self._let_go)
         self._lapse_job = Job(f"leases of {name}", self._lapse)
         self._note_job = Job(f"note {name}", self._note)
@@ -81,7 +79,7 @@ class Worker:
             # What was asked before there were threads.
             self.idle()
             self._watch_lease(self.life.state.holds.first_end)
-        for uploads in self.uploads:
+        for uploads in self.replicas.uploads:
             uploads.start()
 
     def wake(self) -> None:
@@ -92,8 +90,8 @@ class Worker:
     def hurry(self) -> None:
         """Sync, and try all replicas, waiting for no retry."""
         self.wake()
-        for uploads in self.uploads if self.begun else ():
-            uploads.hurry()
+        if self.begun:
+            self.replicas.hurry()
 
     def saw_nothing(self, when: float) -> None:
         """A glance found nothing new then, in seconds since the epoch."""
@@ -119,18 +117,10 @@ class Worker:
         self._after_holds(before, after, holder)
         return after.holds.holders
 
-    def snapshot(self, replica: str | None) -> list[str]:
-        """Write a snapshot now; what became of each, in words."""
-        return [
-            f"{runner.replica.name}: {runner.replica.snapshot()}"
-            for runner in self.runners
-            if replica in (None, runner.replica.name)
-        ]
-
     def verify(self, cancel: threading.Event) -> list[Verification]:
         """Restore the newest commit from each replica and compare."""
         try:
-            return [runner.verify(cancel) for runner in self.runners]
+            return self.replicas.verify(cancel)
         finally:
             self._wake_notes()
 
@@ -159,28 +149,18 @@ class Worker:
     @property
     def unwanted(self) -> list[Uploads]:
         """Those of its replicas that are to end: gone from the wanted configuration, or another there."""
-        pairs = zip(self.uploads, self.config.replicas, strict=True)
-        return [uploads for uploads, settings in pairs if settings not in self.wanted.replicas]
+        return self.replicas.not_in(self.wanted.replicas)
 
-    def change(self, make_runner: Callable[[ReplicaConfig], ReplicaRunner]) -> None:
+    def change(self, make_runner: MakeRunner) -> None:
         """Go on with the wanted configuration; what is the same in it is not touched, and is copied all the while."""
-        before, config = self.config, self.wanted
-        going = {settings: uploads for uploads, settings in zip(self.uploads, before.replicas, strict=True)}
-        uploads, new = [], []
-        for settings in config.replicas:
-            if (known := going.get(settings)) is None:
-                runner = make_runner(settings)
-                if any((old.name, old.location) == (settings.name, settings.location) for old in before.replicas):
-                    self._report.recall(runner)
-                known = self._make_uploads(runner, settings)
-                new.append(known)
-            uploads.append(known)
-        self.config, self.uploads, self.runners = config, uploads, [item.runner for item in uploads]
-        self._report.runners = self.runners
-        self._sync_interval = _shortest(config)
-        for item in new:
-            item.start()
-            item.hurry()
+        self.config = self.wanted
+        new = self.replicas.exchange(self.config.replicas, make_runner)
+        self._report.runners = self.replicas.runners
+        for uploads, had_its_place in new:
+            if had_its_place:
+                self._report.recall(uploads.runner)
+            uploads.start()
+            uploads.hurry()
         # At rest it is looked at in the interval that it had.
         self._shared.disturb(self)
         self.wake()
@@ -196,11 +176,6 @@ class Worker:
             except Exception as error:  # whatever it is: raised from a job it would be tried, and told, a second time
                 self._failed(error)
 
-    def interrupt(self) -> None:
-        """Break off what hangs at a store: there is no more time."""
-        for runner in self.runners:
-            runner.replica.client.storage.interrupt()
-
     def end(self) -> None:
         """Let go of it for good, once: nothing is under way any more."""
         with self._end_lock:
@@ -210,23 +185,19 @@ class Worker:
     @property
     def jobs(self) -> list[Job]:
         """All that it ever wakes."""
-        own = [self._sync_job, self._let_go_job, self._lapse_job, self._note_job]
-        return own + [job for uploads in self.uploads for job in uploads.jobs]
+        return [self._sync_job, self._let_go_job, self._lapse_job, self._note_job, *self.replicas.jobs]
 
     def forget(self) -> None:
         """Let nothing that all share refer to it any more."""
         self._shared.unwatch(self.wake)
         self._shared.disturb(self)
         self._shared.forget(self.jobs, 0.0)
-        for uploads in self.uploads:
-            self._shared.outages.forget(uploads)
 
     def _end(self) -> None:
         try:
             self._report.note(ending=True)
             self.database.close()
-            for runner in self.runners:
-                runner.replica.client.storage.close()
+            self.replicas.close(self._shared)
         except Exception as error:  # the others are to be let go of as well
             self._emit("error", "it was not let go of in good order", error=words(error))
         self.life.ended()
@@ -252,7 +223,7 @@ class Worker:
         except Exception as error:  # whatever it is: it shows, and the next try comes
             return now + self._failed(error)
         finally:
-            gap = min((time.thread_time() - used) / SYNC_SHARE_MAX, SYNC_GAP_SECONDS_MAX, self._sync_interval)
+            gap = min((time.thread_time() - used) / SYNC_SHARE_MAX, SYNC_GAP_SECONDS_MAX, self.replicas.sync_interval)
             soon = self.database.look_again_seconds
             # A commit that is about to count is waited for at short intervals, and for as long as nothing else is.
             self._gap = max(gap, SYNC_GAP_SECONDS_MIN) if soon is None else min(soon, SYNC_GAP_SECONDS_MAX)
@@ -302,7 +273,7 @@ class Worker:
     def _clean(self) -> None:
         # A folder that cannot be written shows at the next sync, and nothing is lost by files that stay.
         with suppress(LocalFileError):
-            clean(self.database, [runner.replica for runner in self.runners])
+            clean(self.database, [runner.replica for runner in self.replicas.runners])
 
     def _let_go(self) -> float | None:
         """Let others have it, if that is wanted and nothing is under way."""
@@ -312,7 +283,7 @@ class Worker:
             self._shared.disturb(self)
             self._report.leaving()
             # Whoever has it meanwhile writes to its replicas, too.
-            for runner in self.runners:
+            for runner in self.replicas.runners:
                 runner.replica.let_go()
             self.database.let_go()
             self._announced, self._watched, self._gap = None, False, 0.0
@@ -348,7 +319,7 @@ class Worker:
         if until < float("inf"):
             self._shared.wake_sync(self._lapse_job, until)
 
-    def _make_uploads(self, runner: ReplicaRunner, settings: ReplicaConfig) -> Uploads:
+    def _make_uploads(self, settings: ReplicaConfig, runner: ReplicaRunner) -> Uploads:
         return Uploads(
             f"{self.database.path} {settings.name}",
             runner,
@@ -363,7 +334,7 @@ class Worker:
         self._shared.wake_upload(job, at)
 
     def _wake_uploads(self) -> None:
-        for uploads in self.uploads:
+        for uploads in self.replicas.uploads:
             uploads.wake()
 
     def _wake_notes(self) -> None:
@@ -373,7 +344,3 @@ class Worker:
         # Whoever lets go of it writes the last notes.
         with suppress(PausedError), self.life.working():
             self._report.note()
-
-
-def _shortest(config: DatabaseConfig) -> float:
-    return min((replica.sync_interval for replica in config.replicas), default=float("inf"))

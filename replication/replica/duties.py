@@ -14,10 +14,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from replication.errors import NotListedError, PausedError, ReplicationError
+from replication.errors import NotListedError, PausedError, ReplicationError, without_frames
 from replication.events import Emit
 from replication.replica.backoff import duty_delay
-from replication.replica.replica import Replica
+from replication.replica.destination import Destination
 from replication.status import Verification
 
 ERROR_REPEAT_SECONDS = 30.0
@@ -42,11 +42,21 @@ class Intervals:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Errors in a row: how many, the last one's words, and when the next try comes (seconds since the epoch)."""
+    """Errors in a row: how many, the last one, and when the next try comes (seconds since the epoch)."""
 
     count: int = 0
-    message: str = ""
+    error: Exception | None = None
     next_try: float = 0.0
+
+    @property
+    def message(self) -> str:
+        """The last one for people; "" without any."""
+        return words(self.error) if self.error is not None else ""
+
+    @property
+    def shows_a_loss(self) -> bool:
+        """It says that what has arrived cannot be restored (promise 9)."""
+        return isinstance(self.error, NotListedError)
 
 
 class _Duty:
@@ -60,8 +70,6 @@ class _Duty:
         self.failure = Failure()
         self.not_before = 0.0
         """After an error, or while something is waited for."""
-        self.shows_a_loss = False
-        """The error says that what has arrived cannot be restored."""
         self._told: tuple[str, float] = ("", NEVER)
 
     @property
@@ -72,24 +80,23 @@ class _Duty:
         count = self.failure.count + 1
         wait = duty_delay(count, random.random(), self.interval)
         message, now = words(error), time.monotonic()
-        self.failure, self.not_before = Failure(count, message, time.time() + wait), now + wait
-        self.shows_a_loss = isinstance(error, NotListedError)
+        self.failure, self.not_before = Failure(count, without_frames(error), time.time() + wait), now + wait
         said, when = self._told
         if message != said or now >= when + ERROR_REPEAT_SECONDS:
             self._told = (message, now)
-            level = "error" if self.shows_a_loss else "warning"
+            level = "error" if self.failure.shows_a_loss else "warning"
             emit(level, f"{self.name} failed", error=message, tries=count, next_try_in=f"{wait:.1f}s")
 
     def succeeded(self, emit: Emit) -> None:
         if self.failure.count:
             emit("info", f"{self.name} goes on", after_tries=self.failure.count)
-            self.failure, self._told, self.shows_a_loss = Failure(), ("", NEVER), False
+            self.failure, self._told = Failure(), ("", NEVER)
 
 
 class Duties:
     """Those of one replica. `run` and `validate` are called by one thread each; the rest may be asked by any."""
 
-    def __init__(self, replica: Replica, intervals: Intervals, emit: Emit, name: str) -> None:
+    def __init__(self, replica: Destination, intervals: Intervals, emit: Emit, name: str) -> None:
         """`name` is of the database: with the replica's it says at which part of each interval its turn comes."""
         self._replica = replica
         self._intervals = intervals
@@ -161,13 +168,13 @@ class Duties:
     @property
     def warning(self) -> str:
         """What could not be done, in words; empty while all goes well."""
-        failing = [duty for duty in self._duties if duty.failure.count and not duty.shows_a_loss]
+        failing = [duty for duty in self._duties if duty.failure.count and not duty.failure.shows_a_loss]
         return "; ".join(f"{duty.name} failed, commits go on: {duty.failure.message}" for duty in failing)
 
     @property
     def loss(self) -> Failure:
         """The failure that says that what has arrived cannot be restored (promise 9); else one of no errors."""
-        return next((duty.failure for duty in self._duties if duty.shows_a_loss), Failure())
+        return next((duty.failure for duty in self._duties if duty.failure.shows_a_loss), Failure())
 
     @property
     def next_snapshot(self) -> float:

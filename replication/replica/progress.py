@@ -1,5 +1,6 @@
 """What is under way to a replica and what was done, for whoever looks on."""
 
+import threading
 import time
 from collections import deque
 from dataclasses import dataclass, replace
@@ -19,14 +20,31 @@ class Progress:
     last_upload: float = 0.0
 
 
+class LastUploads:
+    """The last objects written, at most UPLOADS_MAX. Safe from any thread."""
+
+    def __init__(self) -> None:
+        self._uploads: deque[Upload] = deque(maxlen=UPLOADS_MAX)
+        self._lock = threading.Lock()
+
+    def add(self, upload: Upload) -> None:
+        """One more, in place of the oldest if need be."""
+        with self._lock:
+            self._uploads.append(upload)
+
+    def all(self) -> tuple[Upload, ...]:
+        """Oldest first."""
+        with self._lock:
+            return tuple(self._uploads)
+
+
 class Meter:
     """Counts what one thread at a time writes; `progress` and `uploads` may be read by any."""
 
-    def __init__(self, uploads: deque[Upload] | None = None) -> None:
+    def __init__(self, uploads: LastUploads | None = None) -> None:
         """`uploads` takes what is written; several meters may share it."""
         self.progress = Progress()
-        self.uploads: deque[Upload] = deque(maxlen=UPLOADS_MAX) if uploads is None else uploads
-        """The last objects written."""
+        self.uploads = uploads or LastUploads()
         self._began = 0.0
 
     def started(self, name: str, total: int) -> None:
@@ -46,7 +64,7 @@ class Meter:
         """It is stored, in so many bytes."""
         progress, now = self.progress, time.time()
         took = time.monotonic() - self._began
-        self.uploads.append(Upload(progress.object_name, progress.object_total_bytes, stored, now, took))
+        self.uploads.add(Upload(progress.object_name, progress.object_total_bytes, stored, now, took))
         # Not by `replace`, which a commit would pay for.
         self.progress = Progress(
             objects_written=progress.objects_written + 1,

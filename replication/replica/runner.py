@@ -1,6 +1,6 @@
 """When a replica is written to: the gap between uploads, the waits after errors, and how it stands.
 
-It turns the plain calls of Replica into jobs of a pool: each run does what is due and says when to run next.
+It turns the plain calls of a destination into jobs of a pool: each run does what is due and says when to run next.
 An error is a value here, shown by the status until a run succeeds. What no commit waits for is in duties.py.
 """
 
@@ -14,15 +14,18 @@ from replication.errors import (
     AccessDeniedError,
     BucketNotFoundError,
     LocalFileError,
+    NotListedError,
     StorageError,
+    without_frames,
 )
 from replication.events import Emit
 from replication.position import Position
 from replication.replica.backoff import RETRY_SECONDS_MIN, delay
+from replication.replica.destination import Destination
 from replication.replica.duties import ERROR_REPEAT_SECONDS, Duties, Failure, Intervals, words
+from replication.replica.lag import is_behind
 from replication.replica.pace import Pace
-from replication.replica.replica import Replica
-from replication.status import ReplicaStatus, Verification
+from replication.status import ReplicaState, ReplicaStatus, Verification
 
 
 class ReplicaRunner:
@@ -30,7 +33,7 @@ class ReplicaRunner:
 
     def __init__(
         self,
-        replica: Replica,
+        replica: Destination,
         database: Database,
         intervals: Intervals,
         emit: Emit,
@@ -112,29 +115,29 @@ class ReplicaRunner:
     def caught_up(self) -> bool:
         """True when the replica has everything that was copied, its first snapshot included."""
         here, position = self._database.position, self.replica.position
-        return here is None or (position is not None and self._pending(here, position) == 0)
+        return here is None or (position is not None and self.replica.pending(here, position) == 0)
 
     def status(self, now: float) -> ReplicaStatus:
         """How it stands at `now`, in seconds since the epoch."""
         replica, database, failure, duties = self.replica, self._database, self.failure, self.duties
         progress, position, here = replica.progress, replica.position, database.position
-        pending = self._pending(here, position) if here is not None else 0
+        pending = replica.pending(here, position) if here is not None else 0
         lag = self._lag(position, now) if pending else 0.0
-        state = "ok"
+        state: ReplicaState = "ok"
         standing = replica.standing
         failure = failure if failure.count else duties.loss
         if not failure.count and standing.broken:
-            failure = Failure(1, standing.broken, 0.0)
+            failure = Failure(1, NotListedError(standing.broken))
         if failure.count:
             state = "error"
         elif here is None or position is None:
             state = "starting"
         elif pending:
-            state = "syncing" if lag < max(5.0, 5 * self._intervals.sync) else "behind"
+            state = "behind" if is_behind(lag, self._intervals.sync) else "syncing"
         return ReplicaStatus(
             name=replica.name,
-            type=replica.client.storage.type,
-            address=replica.client.address,
+            type=replica.kind,
+            address=replica.address,
             state=state,
             position=position,
             pending_bytes=pending,
@@ -153,7 +156,7 @@ class ReplicaRunner:
             proven=standing.proven,
             lost=replica.lost or standing.lost,
             verified=replica.verified,
-            uploads=tuple(replica.uploads),
+            uploads=replica.uploads,
             warning=replica.warning,
             uploading_also=replica.sending,
             duty_warning=duties.warning,
@@ -164,7 +167,7 @@ class ReplicaRunner:
         here, position = self._database.position, self.replica.position
         if here != self._seen:
             self._seen, self._changed = here, now
-        pending = self._pending(here, position) if here is not None and position is not None else 0
+        pending = self.replica.pending(here, position) if here is not None and position is not None else 0
         return self._pace.next_time(now, self._changed, pending) if pending else now
 
     def _next_time(self) -> float | None:
@@ -189,7 +192,7 @@ class ReplicaRunner:
         if message != said or now >= when + ERROR_REPEAT_SECONDS:
             self._told = (message, now)
             self._emit("error", "sync failed", error=message, tries=count, next_try_in=f"{wait:.1f}s")
-        return Failure(count, message, time.time() + wait), now + wait
+        return Failure(count, without_frames(error), time.time() + wait), now + wait
 
     def _succeeded(self) -> None:
         if self.failure.count:
@@ -201,23 +204,6 @@ class ReplicaRunner:
             )
             self.failure = Failure()
             self._told = ("", 0.0)
-
-    def _pending(self, here: Position, position: Position | None) -> int:
-        """Bytes of WAL that the replica lacks; of older generations only what is certain to be sent."""
-        if position is None:
-            return here.offset
-        if self.replica.left is not None:
-            return max(1, here.offset)  # what it lacks is gone: a snapshot goes in its place
-        database = self._database
-        if position.generation != here.generation:
-            return max(1, here.offset)
-        pending = -position.offset
-        try:
-            for index in range(position.index, here.index):
-                pending += database.shadow.size(here.generation, index)
-        except OSError:
-            return max(1, here.offset)  # a status is told whatever may not be read just now
-        return pending + here.offset
 
     def _lag(self, position: Position | None, now: float) -> float:
         missing = self._database.arrivals.first_missing(position)

@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from replication.errors import CorruptObjectError
-from replication.restore.catalog import Snapshot
 from replication.sqlite.checksum import FRAME_HEADER_SIZE
 from replication.sqlite.wal import PAGE_SIZES
 
@@ -36,15 +35,14 @@ class DatabaseFile:
         """Bytes in the file now."""
         return os.fstat(self._descriptor).st_size
 
-    def write_snapshot(self, snapshot: Snapshot, pieces: Iterable[bytes]) -> None:
-        """Write a snapshot from the start of the file.
+    def write_snapshot(self, name: str, pieces: Iterable[bytes], noted: tuple[int, int] | None) -> None:
+        """Write a snapshot from the start of the file; `noted` is how many pages of which size its note says it has.
 
-        Raises CorruptObjectError if it is no database, or not the size that its note says.
+        Raises CorruptObjectError if it is no database, or not of that size.
         """
-        name, note = snapshot.info.name, snapshot.note
         at = 0
         head = b""
-        size = note.pages * note.page_size if note is not None else None
+        size = noted[0] * noted[1] if noted is not None else None
         for piece in pieces:
             if size is not None and at > size:
                 # However much may follow: a few bytes can be expanded to very many.
@@ -55,11 +53,11 @@ class DatabaseFile:
             self._written(len(piece))
             at += len(piece)
         self.page_size = page_size_of(name, head)
-        if note is not None and size is not None and (self.page_size != note.page_size or at != size):
+        if noted is not None and size is not None and (self.page_size != noted[1] or at != size):
             raise CorruptObjectError(
                 name,
                 f"it holds {'at least ' if at > size else ''}{at} bytes with pages of {self.page_size}, "
-                f"and its note says {note.pages} pages of {note.page_size}",
+                f"and its note says {noted[0]} pages of {noted[1]}",
             )
 
     def write_frames(self, rows: NDArray[np.uint8], pages: NDArray[np.uint32]) -> None:

@@ -1,11 +1,9 @@
-"""How far a restore is: counted in any thread, told in that of the restore."""
+"""How far a restore is, counted by whoever reads and told from its own thread."""
 
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
-
-from replication.restore.plan import Plan
 
 Phase = Literal["plan", "snapshot", "wal", "check", "done"]
 
@@ -24,10 +22,9 @@ class Progress:
 class Meter:
     """Counts stored bytes, from any thread, and tells them from the thread of the restore."""
 
-    def __init__(self, plan: Plan, progress: Callable[[Progress], None]) -> None:
-        # Added up once: a plan may have very many segments, and each of them tells.
-        self._bytes_total = plan.size
-        self._objects_total = plan.objects
+    def __init__(self, bytes_total: int, objects_total: int, progress: Callable[[Progress], None]) -> None:
+        self._bytes_total = bytes_total
+        self._objects_total = objects_total
         self._progress = progress
         self._lock = threading.Lock()
         self._phase: Phase = "snapshot"
@@ -35,20 +32,24 @@ class Meter:
         self.bytes_done = 0
 
     def count(self, size: int) -> None:
+        """So many stored bytes have come."""
         with self._lock:
             self.bytes_done += size
 
     def pieces(self, pieces: Iterable[bytes]) -> Iterator[bytes]:
+        """These pieces of a database, with a word after each."""
         for piece in pieces:
             yield piece
             self._tell()
 
     def begin(self, phase: Phase, objects: int) -> None:
+        """The next phase, and how many objects are done."""
         self._phase = phase
         self._objects = objects
         self._tell()
 
     def objects_done(self, count: int) -> None:
+        """So many more objects are done."""
         self._objects += count
         self._tell()
 

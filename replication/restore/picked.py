@@ -16,10 +16,10 @@ from replication.errors import (
     ReplicationError,
     StorageError,
 )
-from replication.restore.choose import Source, with_words
-from replication.restore.offers import is_exact, open_end
 from replication.restore.restore import Progress, RestoreOptions, RestoreResult, prepare, restore
 from replication.restore.target import AtPosition
+from replication.restore.wal03.choose import Source, with_words
+from replication.restore.wal03.offers import is_exact, open_end
 
 
 def restore_picked(

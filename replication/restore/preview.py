@@ -5,11 +5,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from replication.restore.choose import Source
 from replication.restore.output import local_errors
 from replication.restore.picked import restore_picked
 from replication.restore.restore import Progress, RestoreOptions
 from replication.restore.scratch import scratch, temporary_folder
+from replication.restore.wal03.choose import Source
 from replication.sqlite.preview import Preview
 
 SCRATCH_PREFIX = "litestream-tui-look-"

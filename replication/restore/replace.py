@@ -18,12 +18,12 @@ from pathlib import Path
 from replication import space
 from replication.errors import DatabaseError, RestoreError
 from replication.nofollow import check_path
-from replication.restore.choose import Source
 from replication.restore.kept import Keeping, check_free_name, check_names, fresh_path
 from replication.restore.output import local_errors
 from replication.restore.picked import restore_picked
 from replication.restore.restore import Progress, RestoreOptions, RestoreResult
 from replication.restore.retry import check
+from replication.restore.wal03.choose import Source
 from replication.sqlite.exclusive import (
     ALONE_BUSY_TIMEOUT_MS,
     Alone,

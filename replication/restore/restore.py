@@ -8,91 +8,32 @@ meanwhile.
 import threading
 import time
 from collections.abc import Callable, Sequence
-from contextlib import closing
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from replication import space
 from replication.errors import (
     CorruptObjectError,
-    MayBeOlderError,
     NoRestorePointError,
     ObjectNotFoundError,
     ReplicaGapError,
-    ReplicationError,
-    RestoreCancelledError,
     StorageError,
-    UnprovenSnapshotError,
 )
 from replication.position import Position
-from replication.restore.ahead import ahead
 from replication.restore.apply import DatabaseFile
-from replication.restore.catalog import Snapshot, read_catalog
-from replication.restore.choose import Source, choose, refused
-from replication.restore.doubts import Doubts, UndatedSnapshotError
-from replication.restore.fetch import Fetcher
 from replication.restore.meter import Meter
+from replication.restore.meter import Phase as Phase
 from replication.restore.meter import Progress as Progress
-from replication.restore.offers import Answer, Offer, Refusal
+from replication.restore.options import RestoreOptions as RestoreOptions
 from replication.restore.output import Output, check_free, local_errors
-from replication.restore.plan import OTHER_GENERATION, Plan, last_point_words, make_plan, may_be_newer
-from replication.restore.replay import Replay
-from replication.restore.retry import Backoff, check
-from replication.restore.target import AtPosition, Latest, Target
-from replication.restore.verdict import Check, look_at
-from replication.restore.witness import prove
-from replication.steps import reached
-
-PARALLELISM_DEFAULT = 8
-SNAPSHOT_PIECES_AHEAD = 8
-"""Pieces of a snapshot, of at most 1 MiB each, that are decompressed while others are written."""
-USELESS_SNAPSHOTS_MAX = 100
-"""How many damaged snapshots a restore goes back past."""
-REPLANS_MAX = 3
-"""How often a restore begins anew because the replica changed under it, by retention or a new snapshot."""
-
-
-@dataclass(frozen=True, slots=True)
-class RestoreOptions:
-    """What to restore and how carefully; `generation` None means that it is chosen.
-
-    `thorough` reads the WAL up to the target even where a snapshot holds that very commit, as for any later one.
-    `private` gives the file to its owner alone, whatever the replica notes of the database's permissions.
-    The disk must have room for the file, `size` bytes at least, and for what `beside` says of a file of some size,
-    and keep the reserve of the application; `elsewhere` says where there may be room, after "free some space".
-    `known` is asked where SQLite's check fails: given the restored file and what SQLite says, it says in words why the
-    source is known to be so, or nothing. `keep_failed` keeps a file that fails it beside the output, if that is not
-    known.
-    `newest` is asked for the last commit known here, of a database that is replicated here, if a replica is silent:
-    others that have it are enough then. `waiting` is told in words which replica is waited for.
-    """
-
-    target: Target = Latest()  # noqa: RUF009 (frozen)
-    generation: str | None = None
-    parallelism: int = PARALLELISM_DEFAULT
-    integrity_check: Check = "quick"
-    backoff: Backoff = Backoff()  # noqa: RUF009 (frozen)
-    thorough: bool = False
-    private: bool = False
-    size: int = 0
-    beside: Callable[[int], int] = lambda size: 0
-    elsewhere: str = ", or restore to another disk (-o)."
-    known: Callable[[Path, Sequence[str]], str] = lambda path, problems: ""
-    keep_failed: bool = False
-    newest: Callable[[], Position | None] = lambda: None
-    waiting: Callable[[str], None] = lambda words: None
-
-
-@dataclass(frozen=True, slots=True)
-class Prepared:
-    """What a restore would do: for -dry-run and for the question before it begins."""
-
-    source: Source
-    plan: Plan
-    warnings: tuple[str, ...]
-    offer: Offer
-    answers: tuple[Answer, ...]
-    """What each replica says, this one first."""
+from replication.restore.retry import check
+from replication.restore.verdict import look_at
+from replication.restore.wal03.attempts import Attempts, instead
+from replication.restore.wal03.attempts import prepare as prepare
+from replication.restore.wal03.choose import Source
+from replication.restore.wal03.doubts import UndatedSnapshotError
+from replication.restore.wal03.offers import Refusal
+from replication.restore.wal03.pages import write_pages
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,22 +65,10 @@ class RestoreResult:
         return self.position.generation
 
 
-def prepare(sources: Sequence[Source], options: RestoreOptions, cancel: threading.Event | None = None) -> Prepared:
-    """Choose the replica and generation, and plan. Nothing is written.
-
-    Raises StorageError, NoRestorePointError, ReplicaGapError, RestoreCancelledError.
-    """
-    stop = cancel or threading.Event()
-    chosen = choose(
-        sources, options.target, options.generation, stop, options.thorough, options.newest, options.waiting
-    )
-    return Prepared(chosen.source, chosen.best.plan, chosen.warnings, chosen.best, chosen.answers)
-
-
 def restore(
     sources: Sequence[Source],
     output: Path,
-    options: RestoreOptions = RestoreOptions(),
+    options: RestoreOptions = RestoreOptions(),  # noqa: B008 (frozen)
     progress: Callable[[Progress], None] = lambda progress: None,
     cancel: threading.Event | None = None,
 ) -> RestoreResult:
@@ -157,202 +86,61 @@ def restore(
     prepared = prepare(sources, options, stop)
     failed: list[Refusal] = []
     while True:
+        attempts = Attempts(prepared, options, stop)
         try:
-            return _follow(prepared, output, options, progress, stop, began)
+            return _follow(attempts, output, progress, began)
         except (StorageError, CorruptObjectError, ReplicaGapError, NoRestorePointError) as error:
-            failed.append(Refusal(prepared.source, error, prepared.offer.end))
-            others = [item for item in prepared.answers if item.source is not prepared.source]
-            following = _next_best(failed[0], others)
-            if following is None:
-                raise refused([*failed, *others]) from None
-            warning = f"Replica {prepared.source.name} could not be restored from: {error}"
-            prepared = Prepared(
-                following.source, following.plan, (*prepared.warnings, warning), following, tuple(others)
-            )
+            # Raises what all of them said, if none is left that reaches as far.
+            prepared = instead(attempts.first, error, failed)
 
 
-def _next_best(failed: Refusal, others: Sequence[Answer]) -> Offer | None:
-    """The next offer, if it reaches what the best one promised: an older commit would not be what was asked for."""
-    offers = (item for item in others if isinstance(item, Offer))
-    following = next(offers, None)
-    if following is None or failed.known is None:
-        return following
-    if isinstance(failed.error, MayBeOlderError) and following.end.index <= failed.error.index:
-        # Up to which commit of its index that snapshot goes nothing tells.
-        return None
-    return following if following.end >= failed.known else None
-
-
-def _follow(
-    prepared: Prepared,
-    output: Path,
-    options: RestoreOptions,
-    progress: Callable[[Progress], None],
-    stop: threading.Event,
-    began: float,
-) -> RestoreResult:
-    """Follow a plan, and make it anew while retention or a new snapshot changes the replica under it.
-
-    A snapshot that is damaged, or of which it cannot be proven what it holds, is left out: an older one with all WAL
-    since gives the same.
-    """
-    useless: list[Snapshot] = []
-    doubts = Doubts()
-    need: Position | None = None
-    original: ReplicationError | None = None
-    changes = 0
+def _follow(attempts: Attempts, output: Path, progress: Callable[[Progress], None], began: float) -> RestoreResult:
+    """Follow a plan, and make it anew while retention or a new snapshot changes the replica under it."""
     while True:
         try:
-            return _run(prepared, output, options, progress, stop, began, need, doubts)
+            return _run(attempts, output, progress, began)
         except (ObjectNotFoundError, CorruptObjectError, ReplicaGapError, UndatedSnapshotError) as error:
-            snapshot = prepared.plan.snapshot
-            if isinstance(error, UndatedSnapshotError) or getattr(error, "name", "") == snapshot.info.name:
-                useless.append(snapshot)
-            again = _prepare_again(options, stop, prepared, useless)
-            changes += snapshot not in useless
-            if again is None or changes > REPLANS_MAX or len(useless) > USELESS_SNAPSHOTS_MAX:
-                raise _final(original or error) from None
-            warnings = prepared.warnings
-            if snapshot in useless:
-                original = original or error
-                if isinstance(error, UndatedSnapshotError):
-                    if may_be_newer(snapshot, options.target):
-                        doubts.add(error)
-                else:
-                    warnings += (_instead_of(error),)
-                    if not isinstance(options.target, AtPosition):
-                        need = max(need or snapshot.position, snapshot.position)
-            prepared = replace(again, warnings=warnings)
+            attempts.plan_again(error)
 
 
-def _instead_of(error: ReplicationError) -> str:
-    return f"{error}. An older snapshot was used instead, with the WAL since.".replace("..", ".")
-
-
-def _prepare_again(
-    options: RestoreOptions, stop: threading.Event, before: Prepared, useless: Sequence[Snapshot]
-) -> Prepared | None:
-    """A new plan for the same generation without these snapshots, if there is one."""
-    try:
-        found = read_catalog(before.source.client, before.plan.generation)
-        catalog = replace(found, snapshots=tuple(item for item in found.snapshots if item not in useless))
-        if not catalog.snapshots:
-            return None
-        plan = make_plan(catalog, options.target, options.thorough)
-    except RestoreCancelledError:
-        raise
-    except ReplicationError:
-        return None
-    return replace(before, plan=plan) if plan != before.plan else None
-
-
-def _final(error: ReplicationError) -> ReplicationError:
-    if isinstance(error, ObjectNotFoundError):
-        return ReplicaGapError(f"{error}, and the restore needs it. It was listed a moment ago: try again.")
-    if isinstance(error, UndatedSnapshotError):
-        return UnprovenSnapshotError(str(error))
-    if isinstance(error, CorruptObjectError) and not error.remedy:
-        return CorruptObjectError(error.name, error.why, OTHER_GENERATION)
-    return error
-
-
-def _run(
-    prepared: Prepared,
-    path: Path,
-    options: RestoreOptions,
-    progress: Callable[[Progress], None],
-    stop: threading.Event,
-    began: float,
-    need: Position | None,
-    doubts: Doubts,
-) -> RestoreResult:
-    """Follow one plan. Raises ReplicaGapError if it ends before `need`, MayBeOlderError where a doubt remains."""
+def _run(attempts: Attempts, path: Path, progress: Callable[[Progress], None], began: float) -> RestoreResult:
+    """Follow one plan."""
+    prepared, options, stop = attempts.prepared, attempts.options, attempts.stop
     plan = prepared.plan
-    meter = Meter(plan, progress)
+    meter = Meter(plan.size, plan.objects, progress)
     needed = max(plan.file_size, options.size)
     folder, what = path.absolute().parent, f"A restore to {path}"
     space.ask(folder, needed + options.beside(needed), what, options.elsewhere)
     with Output(path) as output:
-        fetcher = Fetcher(
-            prepared.source.client,
-            output.folder,
-            stop,
-            options.parallelism,
-            meter.count,
-            options.backoff,
-        )
         file = DatabaseFile(output.descriptor, space.guard(output.path.parent, what, options.elsewhere))
-        replay = Replay(plan, file, lambda index: doubts.at_start(index, file))
-        try:
-            with local_errors(output.path):
-                meter.begin("snapshot", 0)
-                with closing(ahead(fetcher.snapshot(plan.snapshot), SNAPSHOT_PIECES_AHEAD)) as pieces:
-                    file.write_snapshot(plan.snapshot, meter.pieces(pieces))
-                reached("output: snapshot written")
-                prove(plan, file, fetcher)
-                meter.begin("wal", 1 + len(plan.witnesses))
-                _replay(plan, fetcher, replay, meter)
-                replay.finish()
-                _check_end(plan, fetcher, replay, need)
-                doubts.at_end(file, replay.reached)
-                reached("output: written")
-                size = file.size
-        finally:
-            replay.close()
-        note = plan.snapshot.note
+        with local_errors(output.path):
+            client, need, doubts = prepared.source.client, attempts.need, attempts.doubts
+            written = write_pages(plan, client, output, file, options, meter, stop, need, doubts)
         meter.begin("check", plan.objects)
-        with output.syncing(note.mode if note and not options.private else None):
+        with output.syncing(written.mode if not options.private else None):
             verdict = look_at(output, options.integrity_check, stop)
         check(stop)
-        warnings = (*prepared.warnings, *plan.remarks, *replay.remarks)
+        warnings = (*prepared.warnings, *plan.remarks, *written.remarks)
         if verdict.problems:
-            known = "" if verdict.is_noted_in(note) else options.known(output.temporary, verdict.problems)
-            warnings += (verdict.accepted(output, note, known, options.keep_failed),)
+            known = "" if verdict.is_noted_in(written.problems) else options.known(output.temporary, verdict.problems)
+            warnings += (verdict.accepted(output, written.problems, known, options.keep_failed),)
         output.put_in_place()
     meter.begin("done", plan.objects)
-    if replay.unfinished:
+    if written.is_unfinished:
         warnings += ("The replica ends inside a transaction, which was left out: it had not been committed there.",)
     return RestoreResult(
         output=output.path,
         replica=prepared.source.name,
-        position=replay.reached,
-        snapshot=plan.snapshot.info.name,
-        segments=replay.segments,
+        position=written.position,
+        snapshot=written.base,
+        segments=written.changes,
         bytes_fetched=meter.bytes_done,
-        pages=size // file.page_size,
-        page_size=file.page_size,
-        size=size,
+        pages=written.size // written.page_size,
+        page_size=written.page_size,
+        size=written.size,
         seconds=time.monotonic() - began,
         check=verdict.word,
         warnings=warnings,
         problems=verdict.problems,
-        is_as_noted=verdict.is_noted_in(note),
+        is_as_noted=verdict.is_noted_in(written.problems),
     )
-
-
-def _replay(plan: Plan, fetcher: Fetcher, replay: Replay, meter: "Meter") -> None:
-    """Feed all segments; where one is damaged, the error names the last point before it."""
-    try:
-        with closing(fetcher.segments(plan.segments)) as runs:
-            for run in runs:
-                replay.add(run)
-                meter.objects_done(len(run.infos))
-    except CorruptObjectError as error:
-        if replay.settled == plan.start and plan.snapshot.note is None:
-            # Which commit the snapshot holds, only the segments tell.
-            raise
-        raise CorruptObjectError(error.name, error.why, last_point_words(replay.settled)) from None
-
-
-def _check_end(plan: Plan, fetcher: Fetcher, replay: Replay, need: Position | None) -> None:
-    """Raise ReplicaGapError if something is missing between what was used and what is known to be after it."""
-    following = plan.following
-    if following is not None:
-        try:
-            note = fetcher.note(following.name) if following.offset == 0 else None
-        except CorruptObjectError as error:
-            note = None
-            replay.remarks.append(f"{error}, so nothing says that the index before it is whole.")
-        replay.check_following(note)
-    if need is not None and replay.reached < need:
-        raise ReplicaGapError(f"The WAL in the replica ends at {replay.reached}, before {need}.")

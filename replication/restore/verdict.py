@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 from replication.errors import IntegrityCheckError
-from replication.restore.catalog import SnapshotNote
 from replication.restore.output import Output
 from replication.restore.retry import check
 from replication.sqlite import integrity
@@ -27,17 +26,17 @@ class Verdict:
     word: str
     problems: tuple[str, ...] = ()
 
-    def is_noted_in(self, note: SnapshotNote | None) -> bool:
+    def is_noted_in(self, noted: Sequence[str]) -> bool:
         """True if a snapshot says that its source was found to be so."""
-        return bool(self.problems) and note is not None and integrity.are_among(self.problems, note.problems)
+        return bool(self.problems) and integrity.are_among(self.problems, noted)
 
-    def accepted(self, output: Output, note: SnapshotNote | None, known: str, keep: bool) -> str:
+    def accepted(self, output: Output, noted: Sequence[str], known: str, keep: bool) -> str:
         """The warning with which `output` is put in place, `known` being why its source is known to be so.
 
         Raises IntegrityCheckError if it is not known, after the file was kept beside the output if `keep` says so.
         """
         said = f"SQLite's {self.thoroughness} check of the restored database says: {'; '.join(self.problems)}."
-        if self.is_noted_in(note):
+        if self.is_noted_in(noted):
             known = "the database itself failed it so before the snapshot was taken"
         if known:
             return f"{said} It is put in place all the same, for {known}. The application, or REINDEX, can mend it."

@@ -1,6 +1,6 @@
 """The contract of a store: named, immutable-once-written objects below one root.
 
-It leaves to the caller: what the names mean (names.py), compression (container.py), and retrying.
+It leaves to the caller: what the names mean (wal03/names.py), what the bytes mean (codec.py), and retrying.
 Every back end passes one suite, tests/storage/.
 """
 

@@ -10,13 +10,14 @@ Format: https://github.com/lz4/lz4/blob/dev/doc/lz4_Frame_format.md
 import json
 import struct
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from itertools import chain
 
 import lz4.frame
 
 from replication.errors import CorruptObjectError
+from replication.storage.note_fields import NoteFields
 
 _NOTE_MAGIC = 0x184D2A5E
 _SKIPPABLE_MAGICS = range(0x184D2A50, 0x184D2A60)
@@ -34,10 +35,8 @@ CHECKSUM_SIZE = 4
 
 _OUTPUT_CHUNK_BYTES = 1 << 20
 
-Note = Mapping[str, str | int]
 
-
-def compress(chunks: Iterable[bytes | memoryview], note: Note | None = None) -> Iterator[bytes]:
+def compress(chunks: Iterable[bytes | memoryview], note: NoteFields | None = None) -> Iterator[bytes]:
     """Yield the object that holds `chunks` joined, in pieces of bounded size; a small object in one."""
     source = iter(chunks)
     first = next(source, b"")
@@ -128,7 +127,7 @@ class Unpacker:
         return content if self._context.eof and not self._context.unused_data else None
 
 
-def encode_note(note: Note) -> bytes:
+def encode_note(note: NoteFields) -> bytes:
     """The skippable frame that holds `note`."""
     return _encoded(tuple(note.items()))
 
@@ -144,7 +143,7 @@ def _encoded(items: tuple[tuple[str, str | int], ...]) -> bytes:
     return struct.pack("<II", _NOTE_MAGIC, len(payload)) + payload
 
 
-def decode_note(head: bytes) -> Note | None:
+def decode_note(head: bytes) -> NoteFields | None:
     """The note at the start of an object, from its first NOTE_SIZE_MAX bytes; None if it has none.
 
     Raises ValueError, in words, for a note that is damaged: what it says may decide which frames count.

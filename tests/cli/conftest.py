@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from replication.storage.container import decompress
+from replication.storage.codecs import DEFAULT_CODEC
 from tests.cli.program import Replicating
 from tests.foreign import ForeignConnection
 from tests.interchange.program import wait_until
@@ -41,7 +41,7 @@ class Published:
     @property
     def segments(self) -> list[Path]:
         """Its segments in order, without the marks at the ends of indexes."""
-        return [path for path in self.wal if any(decompress("", [path.read_bytes()]))]
+        return [path for path in self.wal if any(DEFAULT_CODEC.open("", [path.read_bytes()]))]
 
     @property
     def wal(self) -> list[Path]:

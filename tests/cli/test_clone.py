@@ -14,8 +14,8 @@ import pytest
 from replication.config import default_meta_path
 from replication.storage.file.location import FileLocation
 from replication.storage.open import open_storage
-from replication.storage.replica_client import ReplicaClient
 from replication.storage.s3.location import S3Location
+from replication.storage.wal03.replica_client import ReplicaClient
 from tests.cli.program import Replicating, refuses, run, succeeds
 from tests.engine.running import restore_points, restored, sha256, until
 from tests.foreign import ForeignConnection, Shell

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 import peers
-from replication.storage import container
+from replication.storage.codecs import DEFAULT_CODEC
 from tests.cli.conftest import ROUNDS, Published
 from tests.cli.program import Replicating, contents, refuses, run, succeeds
 from tests.foreign import ForeignConnection, Shell
@@ -60,15 +60,15 @@ def spread(root: Path, start: float = 0.0) -> list[Path]:
 def rewritten(path: Path, change: Callable[[dict[str, str | int]], None]) -> None:
     """Change the note of an object, and nothing else of it."""
     data, times = path.read_bytes(), path.stat()
-    note = dict(container.decode_note(data) or {})
+    opened = DEFAULT_CODEC.open("object", [data])
+    note = dict(opened.note or {})
     change(note)
-    rest = data[8 + int.from_bytes(data[4:8], "little") :]
-    path.write_bytes(container.encode_note(note) + rest)
+    path.write_bytes(b"".join(DEFAULT_CODEC.seal(opened, note)))
     os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
 
 
 def content(path: Path) -> bytes:
-    return b"".join(container.decompress(path.name, [path.read_bytes()]))
+    return b"".join(DEFAULT_CODEC.open(path.name, [path.read_bytes()]))
 
 
 def two_replicas(published: Published, folder: Path, *more: str) -> tuple[Path, Path, list[str]]:
@@ -123,7 +123,7 @@ def test_promise_3_a_new_host_whose_clock_is_behind(tmp_path: Path, linked: str)
         [new] = [item for item in (root / "generations").iterdir() if item != old]
         [snapshot] = list(new.rglob("*.snapshot.lz4"))
         if linked == "as it is":
-            assert (container.decode_note(snapshot.read_bytes()) or {})["previous"] == old.name
+            assert (DEFAULT_CODEC.open("object", [snapshot.read_bytes()]).note or {})["previous"] == old.name
         else:
             rewritten(snapshot, lambda note: note.update(previous="", earlier=""))
     if linked == "as it is":
@@ -180,10 +180,10 @@ def test_promise_3_one_long_segment_reaches_further_than_what_begins_later(
     index = [name for name in names if names.count(name) > 1][-1]
     group = sorted(first.rglob(f"{index}_*"))
     whole = b"".join(content(path) for path in group)
-    note = container.decode_note(group[0].read_bytes())
+    note = DEFAULT_CODEC.open("object", [group[0].read_bytes()]).note
     for path in group[1:]:
         path.unlink()
-    group[0].write_bytes(b"".join(container.compress([whole], note)))
+    group[0].write_bytes(b"".join(DEFAULT_CODEC.seal([whole], note)))
     for root in (first, second):
         for path in root.rglob("*.wal.lz4"):
             if path.name[:8] > index:
@@ -200,7 +200,7 @@ def test_promise_3_one_long_segment_reaches_further_than_what_begins_later(
     assert middle < end
     for begin, stop in ((0, middle), (middle, end)):
         path = second / group[0].parent.relative_to(first) / f"{index}_{begin:08x}.wal.lz4"
-        path.write_bytes(b"".join(container.compress([whole[begin:stop]], None if begin else note)))
+        path.write_bytes(b"".join(DEFAULT_CODEC.seal([whole[begin:stop]], None if begin else note)))
     expected = sum(path.name[:8] <= index for path in segments)
     found, values = restored(tmp_path, *named)
     assert (found, values["replica"]) == (expected, "r0")
@@ -263,7 +263,7 @@ def add_snapshot(published: Published, index: int, folder: Path) -> Path:
         "reason": "",
         "previous": "",
     }
-    path.write_bytes(b"".join(container.compress([output.read_bytes()], note)))
+    path.write_bytes(b"".join(DEFAULT_CODEC.seal([output.read_bytes()], note)))
     output.unlink()
     return path
 

@@ -4,14 +4,16 @@ from pathlib import Path
 
 import pytest
 
+from replication.archive import Reader
 from replication.config import load_config
-from replication.restore.choose import Source
-from replication.restore.points import points_of, read_commits
 from replication.restore.restore import RestoreOptions, restore
+from replication.restore.sources import open_source
 from replication.restore.target import AtPosition
+from replication.restore.wal03.choose import Source
+from replication.restore.wal03.points import points_of, read_commits
+from replication.storage.url import parse_replica_url
 from tests.cli.conftest import Published
 from tests.cli.test_newest_commit import content
-from tui.reader import Reader
 
 
 @pytest.mark.parametrize("lost", ["inside an index", "at the end of an index"])
@@ -34,7 +36,7 @@ def test_promise_3_what_the_picker_offers_can_be_restored(published: Published, 
     listed = reader.list()
     [survey] = listed.surveys
     assert gone.name in {item.name.rpartition("/")[2] for item in survey.missing}
-    client = listed.source.client
+    client = open_source(parse_replica_url(published.root.as_uri())).client
     source = Source("r", client)
     offered = 0
     for stop in survey.stops:

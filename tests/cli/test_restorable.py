@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 import peers
-from replication.storage.container import decompress
-from replication.storage.names import parse_snapshot
+from replication.storage.codecs import DEFAULT_CODEC
+from replication.storage.wal03.names import parse_snapshot
 from tests.cli.program import Replicating, succeeds
 from tests.cli.test_newest_commit import litestream
 from tests.foreign import ForeignConnection, Shell
@@ -156,7 +156,7 @@ def test_promise_3_a_year_of_a_wrong_clock_costs_no_restore_point(tmp_path: Path
         def wal() -> int:
             """Segments with content: an end mark is no commit."""
             paths = map(Path, _segments(tmp_path))
-            return sum(any(decompress("", [path.read_bytes()])) for path in paths)
+            return sum(any(DEFAULT_CODEC.open("", [path.read_bytes()])) for path in paths)
 
         for environment in (peers.clean_environment(), wrong, peers.clean_environment()):
             with Replicating(tmp_path / f"log{len(times)}", "-config", config, environment=environment) as replicate:

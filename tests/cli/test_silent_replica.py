@@ -9,18 +9,18 @@ from pathlib import Path
 
 import pytest
 
+from replication.archive import Reader
 from replication.config import load_config
 from replication.errors import RestoreCancelledError
-from replication.restore import asking
-from replication.restore.choose import Source, choose
 from replication.restore.target import AtTime, Latest, Target, parse_time
+from replication.restore.wal03 import asking
+from replication.restore.wal03.choose import Source, choose
 from replication.storage.open import open_storage
-from replication.storage.replica_client import ReplicaClient
 from replication.storage.s3.location import S3Location
+from replication.storage.wal03.replica_client import ReplicaClient
 from tests.cli.conftest import ROUNDS, Published
 from tests.cli.program import succeeds
 from tests.foreign import Shell
-from tui.reader import Reader
 
 QUICKLY_SECONDS = asking.ENOUGH_SECONDS_MIN + 7
 """A few seconds, on a busy machine."""
@@ -77,7 +77,7 @@ def test_promise_3_the_picker_shows_the_replica_that_answers(published_once: Pub
     began = time.monotonic()
     listed = reader.list()
     assert time.monotonic() - began < QUICKLY_SECONDS
-    assert listed.source.name == "near"
+    assert listed.replica == "near"
     assert any(words.startswith("silent: ") and "has not answered" in words for words in listed.passed_over)
     reader.close()
 

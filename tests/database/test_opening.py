@@ -10,9 +10,9 @@ from replication.database import continuity
 from replication.database import opening as opening_module
 from replication.database.checkpoint import CheckpointPolicy
 from replication.database.database import Database
-from replication.replica.replica import Replica
+from replication.replica.wal03.replica import Replica
 from replication.storage.memory import MemoryStorage
-from replication.storage.replica_client import ReplicaClient
+from replication.storage.wal03.replica_client import ReplicaClient
 from tests.foreign import Shell
 
 POLICY = CheckpointPolicy(1000, 10000, 60)

@@ -11,10 +11,10 @@ from replication.database import follower as follower_module
 from replication.database.checkpoint import CheckpointPolicy
 from replication.database.database import Database
 from replication.database.tail import copy_frames
-from replication.replica.replica import Replica
+from replication.replica.wal03.replica import Replica
 from replication.sqlite import hold as hold_module
 from replication.storage.memory import MemoryStorage
-from replication.storage.replica_client import ReplicaClient
+from replication.storage.wal03.replica_client import ReplicaClient
 from tests.foreign import ForeignConnection, Shell
 from tests.replica.bench import Bench
 

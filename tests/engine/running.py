@@ -15,19 +15,19 @@ from tempfile import TemporaryDirectory
 from replication.config import Config, DatabaseConfig, ReplicaConfig, default_meta_path
 from replication.engine import Engine
 from replication.position import Position
-from replication.restore.catalog import read_catalog
-from replication.restore.choose import Source
-from replication.restore.listing import commits, snapshot_points
 from replication.restore.restore import RestoreOptions, restore
 from replication.restore.target import AtPosition, Latest
+from replication.restore.wal03.catalog import read_catalog
+from replication.restore.wal03.choose import Source
+from replication.restore.wal03.listing import commits, snapshot_points
 from replication.sqlite.checksum import WAL_HEADER_SIZE
 from replication.sqlite.wal import WALHeader
 from replication.status import DatabaseStatus
 from replication.storage.file.location import FileLocation
 from replication.storage.file.storage import FileStorage
 from replication.storage.location import FilePermissions
-from replication.storage.names import segment_name
-from replication.storage.replica_client import ReplicaClient
+from replication.storage.wal03.names import segment_name
+from replication.storage.wal03.replica_client import ReplicaClient
 
 DEADLINE_SECONDS = 30.0
 RESTORES_AT_ONCE = 4

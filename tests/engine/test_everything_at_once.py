@@ -16,11 +16,11 @@ import pytest
 
 from replication.engine import Engine, making
 from replication.errors import ReplicationError, StorageError
-from replication.restore.catalog import read_catalog
+from replication.restore.wal03.catalog import read_catalog
 from replication.storage.file.location import FileLocation
 from replication.storage.location import Location
 from replication.storage.memory import MemoryStorage
-from replication.storage.replica_client import ReplicaClient
+from replication.storage.wal03.replica_client import ReplicaClient
 from tests.engine.running import config_of, in_step, restore_points, restored, restored_each, running, until
 from tests.engine.writer import Writer
 
@@ -61,7 +61,7 @@ def act(engine: Engine, path: Path, stores: dict[str, MemoryStorage], chance: ra
         case "read":
             store.fail(chance.choice(["list", "get"]), DOWN, 2)
         case "verify":
-            result = engine._workers[0].runners[0].verify(threading.Event())
+            result = engine._workers[0].replicas.runners[0].verify(threading.Event())
             assert result.outcome != "failed", result.words
         case _:
             engine.sync_now()

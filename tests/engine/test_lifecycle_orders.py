@@ -12,7 +12,7 @@ import pytest
 
 from replication import steps
 from replication.engine.lifecycle import Phase
-from replication.storage.replica_client import ReplicaClient
+from replication.storage.wal03.replica_client import ReplicaClient
 from tests.engine.by_hand import World, waits_for_nothing
 from tests.engine.running import restored
 

@@ -17,7 +17,7 @@ from replication.engine import making
 from replication.engine.engine import Engine
 from replication.errors import AccessDeniedError, StorageError
 from replication.position import Position
-from replication.replica import snapshots
+from replication.replica.wal03 import snapshots
 from replication.status import ReplicaStatus
 from replication.storage.file.location import FileLocation
 from replication.storage.location import Location

@@ -14,7 +14,7 @@ from replication.database.notebook import DatabaseNote, Notebook, load
 from replication.errors import DatabaseLockedError
 from replication.position import Position
 from replication.scrub import register_secret
-from replication.status import DatabaseStatus, ReplicaStatus, Verification
+from replication.status import DatabaseState, DatabaseStatus, ReplicaStatus, Verification
 from replication.storage.s3.location import S3Location
 from tests.engine.running import config_of, in_step, only, running, until
 from tests.foreign import Shell
@@ -46,7 +46,7 @@ def replica(error: str = "", count: int = 0, lag: float = 0.0, verified: Verific
     )
 
 
-def database(*replicas: ReplicaStatus, state: str = "ok") -> DatabaseStatus:
+def database(*replicas: ReplicaStatus, state: DatabaseState = "ok") -> DatabaseStatus:
     return DatabaseStatus("/srv/app.db", state, "", None, "", 4096, 0, 0.0, 0.0, 0, replicas)
 
 

@@ -12,9 +12,9 @@ import time
 from itertools import pairwise
 from pathlib import Path
 
-from replication.restore.choose import Source
 from replication.restore.restore import RestoreOptions, restore
 from replication.restore.target import AtPosition
+from replication.restore.wal03.choose import Source
 from tests.engine.running import (
     begun,
     client_of,

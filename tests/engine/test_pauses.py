@@ -15,7 +15,7 @@ from replication.errors import PausedError
 from replication.storage.file.location import FileLocation
 from replication.storage.location import Location
 from replication.storage.memory import MemoryStorage
-from replication.storage.replica_client import ReplicaClient
+from replication.storage.wal03.replica_client import ReplicaClient
 from tests.engine.running import config_of, restored, running, until
 from tests.foreign import ForeignConnection, Shell
 

@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 
 from replication.config import Config, DatabaseConfig, ReplicaConfig, default_meta_path
+from replication.engine.fleet import Fleet
 from replication.engine.reload import compare
+from replication.engine.worker import Worker
 from replication.errors import PausedError
 from replication.storage.file.location import FileLocation
 from replication.storage.s3.location import S3Location
@@ -114,6 +116,33 @@ def test_one_that_is_removed_while_it_is_paused_is_left_alone(path: Path, tmp_pa
         engine.reload(config_of(path, tmp_path / "a"))
         until(lambda: in_step(engine))
         assert begun(engine) == ["no generation exists"]
+
+
+@pytest.mark.parametrize("place", ["a", "b"])
+def test_who_needs_the_place_of_another_begins_after_that_has_ended(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    other = tmp_path / "other.db"
+    Shell(other).run("PRAGMA journal_mode=wal; CREATE TABLE t(a)")
+    steps: list[str] = []
+    begin, end = Fleet.begin, Worker.end
+
+    def begins(fleet: Fleet, worker: Worker) -> None:
+        steps.append(f"begins {worker.database.path.name}")
+        begin(fleet, worker)
+
+    def ends(worker: Worker) -> None:
+        end(worker)
+        steps.append(f"has ended {worker.database.path.name}")
+
+    with running(config_of(path, tmp_path / "a")) as engine:
+        until(lambda: in_step(engine))
+        monkeypatch.setattr(Fleet, "begin", begins)
+        monkeypatch.setattr(Worker, "end", ends)
+        assert engine.reload(config_of(other, tmp_path / place)).words == "1 added, 1 removed"
+        until(lambda: in_step(engine))
+        assert steps == ["has ended app.db", "begins other.db"] if place == "a" else steps[0] == "begins other.db"
+        monkeypatch.undo()
 
 
 def test_an_engine_that_closes_changes_nothing_any_more(path: Path, tmp_path: Path) -> None:

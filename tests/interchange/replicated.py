@@ -16,10 +16,10 @@ from pathlib import Path
 
 import peers
 from replication.storage.file.location import FileLocation
-from replication.storage.names import SegmentInfo
 from replication.storage.open import open_storage
-from replication.storage.replica_client import ReplicaClient
 from replication.storage.s3.location import S3Location
+from replication.storage.wal03.names import SegmentInfo
+from replication.storage.wal03.replica_client import ReplicaClient
 from tests.foreign import ForeignConnection, Shell
 from tests.interchange.program import PROGRAM, Running, wait_until
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from replication.storage.file.location import FileLocation
-from replication.storage.names import snapshot_name
 from replication.storage.s3.location import S3Location
+from replication.storage.wal03.names import snapshot_name
 from tests.foreign import ForeignConnection, Shell
 from tests.interchange.program import Running, litestream_tui, restore03, restore05
 from tests.interchange.replicated import OURS, THEIRS, Program, Replicated, sha
@@ -55,7 +55,7 @@ def take_turns(made: Replicated, first: Program, stays: bool, folder: Path) -> N
             assert made.generation == generation
             assert made.client.generations() == [generation]
             assert [item.index for item in made.client.snapshots(generation)] == [0]
-            assert (made.client.read_note(snapshot_name(generation, 0)) is not None) == (first is OURS)
+            assert (made.client.snapshot_note(snapshot_name(generation, 0)) is not None) == (first is OURS)
             begins = "generation begins" if program is OURS else "sync: new generation"
             assert (begins in running.log) == (turn == 0)
             assert "clearing generation" not in running.log
@@ -83,8 +83,9 @@ def write_into_new_index(made: Replicated, app: ForeignConnection, running: Runn
         assert len(rows) < ROWS_IN_TURN_MAX, running.log[-4000:]
     if program is OURS:
         last = made.last_segment
-        note = made.client.read_note(last.name)
+        note = made.client.segment_note(last.name)
         assert last.offset == 0
         assert note is not None
-        assert str(note["previous"]).startswith(f"{last.generation}/{last.index - 1:08x}:")
+        assert note.previous is not None
+        assert (note.previous.generation, note.previous.index) == (last.generation, last.index - 1)
     return rows

@@ -15,13 +15,13 @@ from replication.database.checkpoint import CheckpointPolicy
 from replication.database.database import Database
 from replication.database.local_folder import LOCK_NAME
 from replication.position import Position
-from replication.replica.replica import Replica
-from replication.restore.catalog import read_catalog
-from replication.restore.choose import Source
+from replication.replica.wal03.replica import Replica
 from replication.restore.restore import RestoreOptions, restore
 from replication.restore.target import AtPosition, Latest
+from replication.restore.wal03.catalog import read_catalog
+from replication.restore.wal03.choose import Source
 from replication.storage.memory import MemoryStorage
-from replication.storage.replica_client import ReplicaClient
+from replication.storage.wal03.replica_client import ReplicaClient
 from tests.engine.running import restore_points
 from tests.foreign import Shell
 

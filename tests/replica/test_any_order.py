@@ -14,7 +14,7 @@ import pytest
 
 from replication.errors import StorageError
 from replication.position import Position
-from replication.storage import container
+from replication.storage.codecs import DEFAULT_CODEC
 from replication.storage.memory import MemoryStorage
 from tests.foreign import ForeignError
 from tests.replica.bench import Bench
@@ -196,7 +196,7 @@ def firsts(storage: MemoryStorage) -> dict[str, Position]:
     found: dict[str, Position] = {}
     for name in storage.names():
         if "/snapshots/" in name:
-            note = container.decode_note(storage.read(name))
+            note = DEFAULT_CODEC.open("object", [storage.read(name)]).note
             assert note is not None
             position = Position.parse(str(note["position"]))
             found[position.generation] = min(position, found.get(position.generation, position))

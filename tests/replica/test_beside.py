@@ -12,10 +12,10 @@ import pytest
 
 from replication.database import image
 from replication.errors import DatabaseError, PausedError, StorageError
-from replication.replica import snapshots
-from replication.replica.replica import Replica
+from replication.replica.wal03 import snapshots
+from replication.replica.wal03.replica import Replica
 from replication.storage.memory import MemoryStorage
-from replication.storage.replica_client import ReplicaClient
+from replication.storage.wal03.replica_client import ReplicaClient
 from tests.replica.bench import Bench, Timed
 
 DEADLINE_SECONDS = 20.0

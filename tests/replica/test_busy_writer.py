@@ -5,9 +5,9 @@ from pathlib import Path
 
 from replication.database.checkpoint import CheckpointPolicy
 from replication.database.database import Database
-from replication.replica.replica import Replica
+from replication.replica.wal03.replica import Replica
 from replication.storage.memory import MemoryStorage
-from replication.storage.replica_client import ReplicaClient
+from replication.storage.wal03.replica_client import ReplicaClient
 from tests.foreign import ForeignConnection, Shell
 
 COMMITS_MAX = 50

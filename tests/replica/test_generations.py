@@ -221,7 +221,7 @@ def test_a_clock_set_back_does_not_make_an_old_generation_the_newest(
             real = datetime.now(tz) - timedelta(days=1)
             return cls.fromtimestamp(real.timestamp(), tz)
 
-    monkeypatch.setattr("replication.replica.snapshots.datetime", Back)
+    monkeypatch.setattr("replication.replica.wal03.snapshots.datetime", Back)
     bench.database.request_generation("the last")
     bench.commit()
     bench.settle()

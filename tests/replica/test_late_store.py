@@ -7,10 +7,10 @@ from contextlib import suppress
 import pytest
 
 from replication.errors import StorageError
-from replication.restore.catalog import read_catalog
+from replication.restore.wal03.catalog import read_catalog
 from replication.storage.base import ObjectInfo
 from replication.storage.memory import MemoryStorage
-from replication.storage.replica_client import ReplicaClient
+from replication.storage.wal03.replica_client import ReplicaClient
 from tests.replica.bench import Bench
 
 STEPS = 40

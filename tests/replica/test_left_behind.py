@@ -8,16 +8,16 @@ import pytest
 
 from replication.errors import NoRestorePointError, ReplicaGapError, ReplicationError, StorageError
 from replication.position import Position
-from replication.replica import anew
-from replication.replica.left import kept_left
-from replication.replica.replica import Replica
-from replication.restore.catalog import read_catalog
-from replication.restore.choose import Source
-from replication.restore.points import points_of, read_commits, survey
+from replication.replica import waiting
+from replication.replica.wal03.left import kept_left
+from replication.replica.wal03.replica import Replica
 from replication.restore.restore import RestoreOptions, restore
 from replication.restore.target import AtIndex, AtPosition, AtTime
+from replication.restore.wal03.catalog import read_catalog
+from replication.restore.wal03.choose import Source
+from replication.restore.wal03.points import points_of, read_commits, survey
 from replication.space import Disk
-from replication.storage.replica_client import ReplicaClient
+from replication.storage.wal03.replica_client import ReplicaClient
 from tests.engine.running import restore_points
 from tests.replica.bench import Bench
 
@@ -27,7 +27,7 @@ LIMIT_BYTES = 30_000
 
 def clean(bench: Bench, limit: int = LIMIT_BYTES) -> None:
     bench.database.max_backlog_bytes = limit
-    anew.clean(bench.database, list(bench.replicas.values()))
+    waiting.clean(bench.database, list(bench.replicas.values()))
 
 
 def commits(bench: Bench, count: int, alive: tuple[str, ...] = ("a",), limit: int = LIMIT_BYTES) -> None:
@@ -165,7 +165,7 @@ def test_promise_3_what_a_picker_offers_of_it_can_be_restored(two: Bench) -> Non
 
 def test_promise_9_it_is_proven_and_retention_keeps_the_window(two: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     now = SimpleNamespace(time=time.time, monotonic=lambda: two.clock.now.timestamp())
-    monkeypatch.setattr("replication.replica.snapshots.time", now)
+    monkeypatch.setattr("replication.replica.wal03.snapshots.time", now)
     commits(two, 30)
     two.settle()
     replica = two.replica("b")

@@ -7,14 +7,14 @@ import pytest
 
 from replication.errors import AccessDeniedError, StorageError
 from replication.position import Position
-from replication.replica import snapshots
 from replication.replica.duties import Intervals
-from replication.replica.holdings import Holdings
-from replication.replica.keeping import PROBES_MAX
-from replication.replica.proof import Expected, prove
 from replication.replica.runner import ReplicaRunner
+from replication.replica.wal03 import snapshots
+from replication.replica.wal03.holdings import Holdings
+from replication.replica.wal03.keeping import PROBES_MAX
+from replication.replica.wal03.proof import Expected, prove
 from replication.storage.memory import MemoryStorage
-from replication.storage.names import SegmentInfo, SnapshotInfo
+from replication.storage.wal03.names import SegmentInfo, SnapshotInfo
 from tests.replica.bench import Bench, Timed
 from tests.replica.test_late_store import LateStorage
 

@@ -9,12 +9,13 @@ from hypothesis import strategies as st
 
 from replication.errors import NoRestorePointError, ReplicaGapError
 from replication.position import Position
-from replication.replica.holdings import Holdings
-from replication.replica.retention import Removal, expired, lost_of_window, snapshot_needed
-from replication.restore.catalog import Catalog, Snapshot, SnapshotNote
-from replication.restore.plan import make_plan
+from replication.replica.wal03.holdings import Holdings
+from replication.replica.wal03.retention import Removal, expired, lost_of_window, snapshot_needed
 from replication.restore.target import AtTime
-from replication.storage.names import SegmentInfo, SnapshotInfo
+from replication.restore.wal03.catalog import Catalog, Snapshot
+from replication.restore.wal03.plan import make_plan
+from replication.storage.wal03.names import SegmentInfo, SnapshotInfo
+from replication.storage.wal03.notes import SnapshotNote
 
 GENERATION, OTHER = "00112233445566aa", "ffeeddccbbaa9988"
 BEGAN = datetime(2024, 5, 1, tzinfo=UTC)

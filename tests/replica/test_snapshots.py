@@ -9,8 +9,8 @@ import pytest
 
 from replication.database.image import Image
 from replication.errors import StorageError
-from replication.replica import upload
-from replication.storage import container
+from replication.replica.wal03 import upload
+from replication.storage.codecs import DEFAULT_CODEC
 from tests.replica.bench import Bench
 
 
@@ -57,7 +57,7 @@ def test_promise_3_a_snapshot_in_a_new_index_is_written_at_once_and_never_over_o
 
 def test_a_snapshot_says_which_commit_it_holds_and_why_its_generation_began(settled: Bench) -> None:
     [name] = snapshots(settled)
-    note = container.decode_note(settled.storages["a"].read(name))
+    note = DEFAULT_CODEC.open("object", [settled.storages["a"].read(name)]).note
     assert note is not None
     assert note["reason"] == "no generation exists"
     assert note["previous"] == ""
@@ -66,7 +66,7 @@ def test_a_snapshot_says_which_commit_it_holds_and_why_its_generation_began(sett
     settled.database.sync()
     settled.settle()
     newer = next(item for item in snapshots(settled) if item != name)
-    note = container.decode_note(settled.storages["a"].read(newer))
+    note = DEFAULT_CODEC.open("object", [settled.storages["a"].read(newer)]).note
     assert note is not None
     assert note["reason"] == "test"
     assert note["previous"] == name.split("/")[1]

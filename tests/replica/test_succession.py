@@ -6,11 +6,11 @@ from dataclasses import replace
 import pytest
 
 from replication.position import Position
-from replication.replica.numbers import Number, noted
-from replication.replica.succession import READS_MAX, Succession
-from replication.storage.container import compress, decode_note, decompress
+from replication.replica.wal03.succession import READS_MAX, Succession
+from replication.storage.codecs import DEFAULT_CODEC
 from replication.storage.memory import MemoryStorage
-from replication.storage.names import parse_segment, segment_name
+from replication.storage.wal03.names import parse_segment, segment_name
+from replication.storage.wal03.numbers import Number
 from tests.replica.bench import Bench
 
 COMMITS_EACH = 6
@@ -47,8 +47,9 @@ def without_numbers(storage: MemoryStorage, names: list[str]) -> None:
     """As an earlier version or Litestream wrote them."""
     for name in names:
         data = b"".join(storage.get(name))
-        note = {key: value for key, value in (decode_note(data) or {}).items() if not key.startswith("nth")}
-        storage.put(name, list(compress(decompress(name, [data]), note)))
+        opened = DEFAULT_CODEC.open(name, [data])
+        note = {key: value for key, value in (opened.note or {}).items() if not key.startswith("nth")}
+        storage.put(name, list(DEFAULT_CODEC.seal(opened, note)))
 
 
 def gets_of(bench: Bench, what: Callable[[], object]) -> int:
@@ -147,8 +148,8 @@ def test_counting_goes_on_after_a_start_and_begins_anew_after_what_has_no_number
     client = bench.replica().client
 
     def number(name: str) -> Number | None:
-        found = noted(client.read_note(name))
-        return found and replace(found, run="")
+        note = client.segment_note(name)
+        return replace(note.number, run="") if note is not None and note.number is not None else None
 
     wal = [name for name in bench.storages["a"].names() if "/wal/" in name]
     assert [number(name) for name in wal] == [Number(nth) for nth in range(len(wal))]
@@ -199,7 +200,7 @@ def test_promise_9_an_end_mark_that_is_lost_loses_nothing(bench: Bench) -> None:
 
 def test_a_look_that_is_spent_goes_on_with_the_next(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """However little one of them may ask."""
-    monkeypatch.setattr("replication.replica.succession.READS_MAX", 2)
+    monkeypatch.setattr("replication.replica.wal03.succession.READS_MAX", 2)
     names = segments(bench)
     lost = [names[2], names[9], names[10], names[-3]]
     bench.storages["a"].delete(lost)

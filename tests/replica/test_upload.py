@@ -7,7 +7,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from replication.database.local_folder import LocalFile
-from replication.replica import upload
 from replication.replica.backoff import (
     REFUSED_SECONDS_MAX,
     RETRY_SECONDS_MAX,
@@ -15,7 +14,8 @@ from replication.replica.backoff import (
     THROTTLED_SECONDS_MAX,
     delay,
 )
-from replication.replica.upload import cut, read_range
+from replication.replica.wal03 import upload
+from replication.replica.wal03.upload import cut, read_range
 from replication.sqlite.wal import WALHeader
 
 PAGE = 512

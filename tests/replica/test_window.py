@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from replication.replica import snapshots as snapshots_module
+from replication.replica.wal03 import snapshots as snapshots_module
 from tests.replica.bench import Bench, Timed
 
 WINDOW_SECONDS = 20.0

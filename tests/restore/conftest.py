@@ -2,7 +2,7 @@
 
 import pytest
 
-from replication.restore import fetch
+from replication.restore.wal03 import fetch
 from replication.storage.memory import MemoryStorage
 from tests.restore.history import History, publish, scripts, write_history
 

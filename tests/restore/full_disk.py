@@ -11,10 +11,10 @@ from pathlib import Path
 
 from replication import steps
 from replication.errors import DatabaseError, LocalFileError, ReplicationError
-from replication.restore.choose import Source
 from replication.restore.kept import kept_path
 from replication.restore.replace import restore_over
 from replication.restore.restore import RestoreOptions
+from replication.restore.wal03.choose import Source
 from replication.sqlite import integrity
 from tests.cli.small_disk import OwnFileSystem
 from tests.engine.running import client_of

@@ -21,9 +21,9 @@ import numpy as np
 from replication.position import Position
 from replication.sqlite.checksum import FRAME_HEADER_SIZE, WAL_HEADER_SIZE, chain
 from replication.sqlite.wal import WALHeader, frames_in
-from replication.storage import container
+from replication.storage.codecs import DEFAULT_CODEC
 from replication.storage.memory import MemoryStorage
-from replication.storage.names import segment_name, snapshot_name
+from replication.storage.wal03.names import segment_name, snapshot_name
 
 GENERATION = "00112233445566aa"
 BEGAN = datetime(2024, 5, 1, 12, 0, 0, tzinfo=UTC)
@@ -166,7 +166,7 @@ class ReplicaBuilder:
     def put(self, name: str, data: bytes, note: Mapping[str, str | int] | None = None) -> datetime:
         """Store one object and return its time."""
         self.now += timedelta(seconds=1)
-        self.storage.replace(name, b"".join(container.compress([data], note)), self.now)
+        self.storage.replace(name, b"".join(DEFAULT_CODEC.seal([data], note)), self.now)
         return self.now
 
     def snapshot(self, index: int, content: bytes, note: Mapping[str, str | int] | None = None) -> datetime:

@@ -10,13 +10,13 @@ from replication.errors import (
     ReplicationError,
 )
 from replication.position import Position
-from replication.restore.choose import Source
 from replication.restore.restore import Progress, RestoreOptions, RestoreResult, restore
 from replication.restore.retry import Backoff
 from replication.restore.target import Target
+from replication.restore.wal03.choose import Source
 from replication.storage.memory import MemoryStorage
-from replication.storage.names import segment_name
-from replication.storage.replica_client import ReplicaClient
+from replication.storage.wal03.names import segment_name
+from replication.storage.wal03.replica_client import ReplicaClient
 from tests.restore.history import (
     GENERATION,
 )

@@ -15,15 +15,15 @@ from replication.errors import (
     StorageError,
 )
 from replication.position import Position
-from replication.restore.choose import Source, choose
 from replication.restore.restore import RestoreOptions, restore
 from replication.restore.retry import Backoff
 from replication.restore.target import AtIndex, AtPosition, AtTime, Latest, Target
+from replication.restore.wal03.choose import Source, choose
 from replication.sqlite.wal import WALHeader
-from replication.storage import container
+from replication.storage.codecs import DEFAULT_CODEC
 from replication.storage.memory import MemoryStorage
-from replication.storage.names import segment_name, snapshot_name
-from replication.storage.replica_client import ReplicaClient
+from replication.storage.wal03.names import segment_name, snapshot_name
+from replication.storage.wal03.replica_client import ReplicaClient
 from tests.restore.history import BEGAN, GENERATION, History, ReplicaBuilder, note_of, publish, scripts, write_history
 from tests.restore.test_every_commit import sha
 
@@ -117,7 +117,7 @@ def test_promise_3_of_two_copies_that_name_each_other_salts_and_counters_prove_n
         for number in range(2):
             name = segment_name(Position(generation, number, 0))
             wal = WALHeader(False, 4096, 1, salt + number, salt, (0, 0)).pack()
-            storage.replace(name, b"".join(container.compress([wal])), times[name])
+            storage.replace(name, b"".join(DEFAULT_CODEC.seal([wal])), times[name])
     assert chosen(storage) == NEW
     for name in storage.names():
         storage.replace(name, storage.read(name), BEGAN)
@@ -145,7 +145,7 @@ def test_promise_3_a_copy_without_times_goes_by_the_salts_and_by_nothing_else() 
         wal = WALHeader(False, 4096, 1, salt, salt, (0, 0)).pack()
         for number in range(2):
             name = segment_name(Position(generation, number, 0))
-            storage.replace(name, b"".join(container.compress([wal])), BEGAN)
+            storage.replace(name, b"".join(DEFAULT_CODEC.seal([wal])), BEGAN)
     assert chosen(storage) == NEW
 
 

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from replication.restore.choose import Source
 from replication.restore.restore import RestoreOptions, restore
 from replication.restore.target import AtIndex, AtPosition, AtTime, Latest
+from replication.restore.wal03.choose import Source
 from replication.storage.memory import MemoryStorage
-from replication.storage.replica_client import ReplicaClient
+from replication.storage.wal03.replica_client import ReplicaClient
 from tests.restore.history import History, publish, scripts, write_history
 
 pytestmark = pytest.mark.usefixtures("batches")

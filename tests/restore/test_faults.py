@@ -14,9 +14,9 @@ from replication.errors import (
 )
 from replication.position import Position
 from replication.restore.target import AtIndex, AtPosition, AtTime
-from replication.storage import container
+from replication.storage.codecs import DEFAULT_CODEC
 from replication.storage.memory import MemoryStorage
-from replication.storage.names import segments_prefix, snapshot_name
+from replication.storage.wal03.names import segments_prefix, snapshot_name
 from tests.restore.history import (
     GENERATION,
     History,
@@ -101,13 +101,13 @@ def test_damage_is_named(storage: MemoryStorage, tmp_path: Path, damage: str) ->
 
 def test_a_wrong_bit_in_any_frame_is_found_under_a_right_lz4_checksum(storage: MemoryStorage, tmp_path: Path) -> None:
     name = segments(storage, 0)[0]
-    content = b"".join(container.decompress(name, [storage.read(name)]))
+    content = b"".join(DEFAULT_CODEC.open(name, [storage.read(name)]))
     # The header, the frame header's fields, the page.
     for place in (9, 17, 32 + 1, 32 + 9, 32 + 17, 32 + 100, len(content) - 1):
         wrong = content[:place] + bytes([content[place] ^ 0x10]) + content[place + 1 :]
-        storage.replace(name, b"".join(container.compress([wrong])))
+        storage.replace(name, b"".join(DEFAULT_CODEC.seal([wrong])))
         assert name in fails(storage, tmp_path, CorruptObjectError)
-    storage.replace(name, b"".join(container.compress([content[:-100]])))
+    storage.replace(name, b"".join(DEFAULT_CODEC.seal([content[:-100]])))
     assert "whole frames" in fails(storage, tmp_path, CorruptObjectError)
 
 
@@ -115,14 +115,14 @@ def test_frames_of_another_page_size_or_overlapping(history: History, tmp_path: 
     storage = MemoryStorage()
     publish(history, storage, noted=True)
     names = segments(storage, 0)
-    overlap = b"".join(container.decompress(names[0], [storage.read(names[0])]))
+    overlap = b"".join(DEFAULT_CODEC.open(names[0], [storage.read(names[0])]))
     frame = 24 + history.page_size
-    storage.replace(names[0], b"".join(container.compress([overlap + overlap[-frame:]])))
+    storage.replace(names[0], b"".join(DEFAULT_CODEC.seal([overlap + overlap[-frame:]])))
     assert names[0] in fails(storage, tmp_path, CorruptObjectError)
     other = write_history(tmp_path, 512, [["CREATE TABLE t(a)"]])
     for path in tmp_path.iterdir():
         path.unlink()
-    storage.replace(names[0], b"".join(container.compress([other.wals[0]])))
+    storage.replace(names[0], b"".join(DEFAULT_CODEC.seal([other.wals[0]])))
     assert "page size" in fails(storage, tmp_path, CorruptObjectError)
 
 

@@ -15,14 +15,14 @@ from replication.errors import (
     StorageError,
 )
 from replication.position import Position
-from replication.restore import fetch, replay
-from replication.restore.choose import Source
 from replication.restore.restore import Progress, RestoreOptions, restore
 from replication.restore.retry import Backoff
 from replication.restore.target import AtPosition
+from replication.restore.wal03 import fetch, replay
+from replication.restore.wal03.choose import Source
 from replication.storage.memory import MemoryStorage
-from replication.storage.names import snapshot_name
-from replication.storage.replica_client import ReplicaClient
+from replication.storage.wal03.names import snapshot_name
+from replication.storage.wal03.replica_client import ReplicaClient
 from tests.restore.history import (
     GENERATION,
     History,

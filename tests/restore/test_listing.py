@@ -9,13 +9,13 @@ import pytest
 
 from replication.errors import CorruptObjectError
 from replication.position import Position
-from replication.restore.catalog import read_catalog
-from replication.restore.listing import CommitPoint, commits, describe, snapshot_points
+from replication.restore.wal03.catalog import read_catalog
+from replication.restore.wal03.listing import CommitPoint, commits, describe, snapshot_points
 from replication.sqlite import integrity
 from replication.sqlite.checksum import WAL_HEADER_SIZE
-from replication.storage import container
+from replication.storage.codecs import DEFAULT_CODEC
 from replication.storage.memory import MemoryStorage
-from replication.storage.replica_client import ReplicaClient
+from replication.storage.wal03.replica_client import ReplicaClient
 from tests.foreign import Shell
 from tests.restore.history import GENERATION, History, ReplicaBuilder, publish, scripts, write_history
 
@@ -38,9 +38,9 @@ def test_commits_of_a_damaged_segment(history: History) -> None:
     publish(history, storage, noted=True)
     client = ReplicaClient(storage)
     segment = client.segments(GENERATION)[1]
-    content = b"".join(container.decompress(segment.name, [storage.read(segment.name)]))
+    content = b"".join(DEFAULT_CODEC.open(segment.name, [storage.read(segment.name)]))
     for wrong in (content[:-1], bytes(len(content))):
-        storage.replace(segment.name, b"".join(container.compress([wrong])))
+        storage.replace(segment.name, b"".join(DEFAULT_CODEC.seal([wrong])))
         with pytest.raises(CorruptObjectError, match=segment.name):
             list(commits(client, segment))
 

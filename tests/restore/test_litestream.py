@@ -15,12 +15,12 @@ import pytest
 
 from peers import clean_environment, die_with_parent, litestream03
 from replication.errors import NoRestorePointError
-from replication.restore.catalog import read_catalog
-from replication.restore.choose import Source
 from replication.restore.restore import RestoreOptions, RestoreResult, restore
 from replication.restore.target import AtIndex, AtTime
+from replication.restore.wal03.catalog import read_catalog
+from replication.restore.wal03.choose import Source
 from replication.storage.file.storage import FileStorage
-from replication.storage.replica_client import ReplicaClient
+from replication.storage.wal03.replica_client import ReplicaClient
 from tests.foreign import ForeignConnection
 
 pytestmark = pytest.mark.usefixtures("batches")

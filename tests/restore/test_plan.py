@@ -9,8 +9,6 @@ from hypothesis import strategies as st
 
 from replication.errors import CorruptObjectError, NoRestorePointError, ReplicaGapError, UsageError
 from replication.position import Position
-from replication.restore.catalog import Catalog, Snapshot, SnapshotNote, parse_note
-from replication.restore.plan import Plan, make_plan
 from replication.restore.retry import Backoff
 from replication.restore.target import (
     AtIndex,
@@ -18,13 +16,16 @@ from replication.restore.target import (
     AtTime,
     Latest,
     Target,
-    format_time,
     parse_index,
     parse_position,
     parse_time,
-    time_from,
 )
-from replication.storage.names import SegmentInfo, SnapshotInfo
+from replication.restore.wal03.catalog import Catalog, Snapshot
+from replication.restore.wal03.plan import Plan, make_plan
+from replication.storage.note_fields import NoteFields
+from replication.storage.wal03.names import SegmentInfo, SnapshotInfo
+from replication.storage.wal03.notes import SnapshotNote, believed, read_snapshot_note
+from replication.times import format_time, time_from
 from tests.restore.history import BEGAN, GENERATION, note_of
 
 FRAME = 24 + 512
@@ -227,7 +228,11 @@ def test_indexes_and_positions() -> None:
 def test_notes_that_are_not_believed() -> None:
     info = SnapshotInfo(GENERATION, 3, 10, BEGAN)
     good = note_of(Position(GENERATION, 3, 32 + 4120), 5, 4096)
-    note = parse_note(good, info)
+
+    def read(fields: NoteFields | None) -> SnapshotNote | None:
+        return believed(read_snapshot_note(info.name, fields))
+
+    note = read(good)
     assert note is not None
     assert (note.position.offset, note.mode, note.time) == (4152, 0o640, BEGAN)
     for wrong in (
@@ -238,9 +243,9 @@ def test_notes_that_are_not_believed() -> None:
         {"pages": "5"},
         {"page_size": 5},
     ):
-        assert parse_note({**good, **wrong}, info) is None
-    assert parse_note({**good, "mode": 0o7777}, info).mode == 0o777  # type: ignore[union-attr]
-    assert parse_note(None, info) is None
+        assert read({**good, **wrong}) is None
+    assert read({**good, "mode": 0o7777}).mode == 0o777  # type: ignore[union-attr]
+    assert read(None) is None
 
 
 def test_a_note_of_another_snapshot_is_damage() -> None:
@@ -248,7 +253,7 @@ def test_a_note_of_another_snapshot_is_damage() -> None:
     for position in (f"{GENERATION}/00000004:4152", f"{'f' * 16}/00000003:4152"):
         other = {**note_of(Position(GENERATION, 3, 4152), 5, 4096), "position": position}
         with pytest.raises(CorruptObjectError, match=position):
-            parse_note(other, info)
+            read_snapshot_note(info.name, other)
 
 
 @given(st.integers(1, 10**6), st.booleans(), st.floats(0, 1))

@@ -9,13 +9,13 @@ from hypothesis import strategies as st
 
 from replication.errors import CorruptObjectError, ReplicationError
 from replication.position import Position
-from replication.restore.catalog import read_catalog
-from replication.restore.choose import Source
-from replication.restore.points import Extent, Survey, points_of, read_commits, survey
 from replication.restore.restore import RestoreOptions, restore
 from replication.restore.target import AtPosition
+from replication.restore.wal03.catalog import read_catalog
+from replication.restore.wal03.choose import Source
+from replication.restore.wal03.points import Extent, Survey, points_of, read_commits, survey
 from replication.storage.memory import MemoryStorage
-from replication.storage.replica_client import ReplicaClient
+from replication.storage.wal03.replica_client import ReplicaClient
 from tests.restore.history import GENERATION, History, ReplicaBuilder, publish, scripts, write_history
 from tests.restore.running import QUICK, name_at
 

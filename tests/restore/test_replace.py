@@ -16,11 +16,11 @@ from replication.errors import (
     RestoreCancelledError,
     RestoreError,
 )
-from replication.restore.choose import Source
 from replication.restore.kept import kept_path
 from replication.restore.replace import Replaced, restore_over
 from replication.restore.restore import Progress, RestoreOptions
 from replication.restore.target import AtPosition, Latest
+from replication.restore.wal03.choose import Source
 from replication.sqlite.exclusive import DatabaseInUseError
 from tests.engine.running import begun, client_of, config_of, in_step, only, restore_points, restored, running, until
 from tests.foreign import ForeignConnection, Shell

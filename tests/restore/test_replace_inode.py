@@ -14,10 +14,10 @@ import pytest
 
 from replication.errors import NoRoomError, OutputExistsError, ReplicationError, RestoreCancelledError, RestoreError
 from replication.permissions import ACL
-from replication.restore.choose import Source
 from replication.restore.kept import kept_path
 from replication.restore.replace import Replaced, restore_over
 from replication.restore.restore import RestoreOptions
+from replication.restore.wal03.choose import Source
 from replication.sqlite import integrity
 from replication.sqlite.later import look
 from tests.engine.running import client_of, config_of, in_step, running, sha256, until

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from peers import S3Server
-from replication.restore import fetch
-from replication.restore.choose import Source
 from replication.restore.restore import Progress, RestoreOptions, restore
+from replication.restore.wal03 import fetch
+from replication.restore.wal03.choose import Source
 from replication.storage.memory import MemoryStorage
-from replication.storage.replica_client import ReplicaClient
 from replication.storage.s3.storage import S3Storage
+from replication.storage.wal03.replica_client import ReplicaClient
 from tests.restore.history import History, publish, scripts, write_history
 from tests.restore.test_every_commit import sha
 

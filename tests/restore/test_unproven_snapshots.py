@@ -11,11 +11,11 @@ import pytest
 
 from replication.errors import NoRestorePointError
 from replication.position import Position
-from replication.restore.choose import Source
 from replication.restore.restore import RestoreOptions, RestoreResult, restore
 from replication.restore.target import AtIndex, AtPosition, AtTime, Latest, Target
+from replication.restore.wal03.choose import Source
 from replication.storage.memory import MemoryStorage
-from replication.storage.replica_client import ReplicaClient
+from replication.storage.wal03.replica_client import ReplicaClient
 from tests.restore.history import GENERATION, History, ReplicaBuilder, note_of, write_history
 from tests.restore.running import QUICK
 

@@ -26,7 +26,7 @@ from replication.nofollow import open_folder
 from replication.permissions import Ownership
 from replication.position import Position
 from replication.replica.disowned import disown, disowned
-from replication.replica.remembered import remember
+from replication.replica.wal03.remembered import remember
 
 GENERATION = "0123456789abcdef"
 

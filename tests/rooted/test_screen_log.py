@@ -10,7 +10,7 @@ import pytest
 from tests.rooted.conftest import Home
 from tests.rooted.test_hostile_home import users
 from tests.tui.terminal import Terminal
-from tui import crashlog
+from tui.session import crashlog
 
 
 @pytest.fixture(autouse=True)

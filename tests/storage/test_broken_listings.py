@@ -8,12 +8,12 @@ import pytest
 
 import peers
 from replication.replica.duties import Intervals
-from replication.replica.keeping import LATE_LOOKS_MAX
 from replication.replica.runner import ReplicaRunner
-from replication.restore.choose import Source
+from replication.replica.wal03.keeping import LATE_LOOKS_MAX
 from replication.restore.restore import restore
-from replication.storage.replica_client import ReplicaClient
+from replication.restore.wal03.choose import Source
 from replication.storage.s3.storage import S3Storage
+from replication.storage.wal03.replica_client import ReplicaClient
 from tests.replica.bench import Bench
 from tests.storage.broken_listings import (
     How,

@@ -16,7 +16,7 @@ from replication.storage.file.location import FileLocation
 from replication.storage.file.storage import FileStorage
 from replication.storage.location import FilePermissions
 from replication.storage.open import open_storage
-from replication.storage.replica_client import ReplicaClient
+from replication.storage.wal03.replica_client import ReplicaClient
 
 NAME = "generations/0123456789abcdef/wal/00000000_00000000.wal.lz4"
 

@@ -14,13 +14,13 @@ from pathlib import Path
 from replication.config import default_meta_path
 from replication.errors import ReplicationError
 from replication.position import Position
-from replication.restore.choose import Source
 from replication.restore.restore import RestoreOptions, restore
 from replication.restore.target import AtPosition, Latest, Target
+from replication.restore.wal03.choose import Source
 from replication.storage.file.location import FileLocation
 from replication.storage.open import open_storage
-from replication.storage.replica_client import ReplicaClient
 from replication.storage.s3.location import S3Location
+from replication.storage.wal03.replica_client import ReplicaClient
 from tests.engine.running import sha256, until
 from tests.torture.killable import Application
 from tests.torture.nursery import Life, Nursery

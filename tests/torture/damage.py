@@ -11,8 +11,8 @@ from random import Random
 
 from replication.errors import CorruptObjectError
 from replication.position import Position
-from replication.storage import container
-from replication.storage.names import segment_name, snapshot_name
+from replication.storage.codecs import DEFAULT_CODEC
+from replication.storage.wal03.names import segment_name, snapshot_name
 from tests.torture.known import Objects, Stored
 
 BOMB_BYTES = 24 << 20
@@ -91,7 +91,7 @@ def _flip(objects: Objects, foreign: Objects, chance: Random) -> Damaged:
 def _inner(objects: Objects, foreign: Objects, chance: Random) -> Damaged:
     """Wrong bits, cut or repeated bytes, under a right LZ4 checksum."""
     name = chance.choice([name for name in sorted(objects) if "/wal/" in name])
-    data = bytearray(b"".join(container.decompress(name, [objects[name].data])))
+    data = bytearray(b"".join(DEFAULT_CODEC.open(name, [objects[name].data])))
     # An end mark has no content.
     data = data or bytearray(64)
     place = chance.randrange(len(data))
@@ -104,8 +104,8 @@ def _inner(objects: Objects, foreign: Objects, chance: Random) -> Damaged:
             data[place:place] = data[place : place + chance.choice([1, 24, 536, 4120])]
         case _:
             data[place : place + 64] = bytes(len(data[place : place + 64]))
-    note = container.decode_note(objects[name].data[: container.NOTE_SIZE_MAX])
-    return _put(objects, name, b"".join(container.compress([bytes(data)], note)), f"other content at {place}")
+    note = DEFAULT_CODEC.open("object", [objects[name].data]).note
+    return _put(objects, name, b"".join(DEFAULT_CODEC.seal([bytes(data)], note)), f"other content at {place}")
 
 
 def _trailing(objects: Objects, foreign: Objects, chance: Random) -> Damaged:
@@ -120,9 +120,9 @@ def bomb(objects: Objects, foreign: Objects, chance: Random) -> Damaged:
     data = objects[name].data
     if chance.random() < 0.3:
         return _put(objects, name, struct.pack("<II", 0x184D2A50, 0) * 50_000 + data[:-1], "frames to skip")
-    head = next(container.decompress(name, [data]), b"")[:4096]
-    note = container.decode_note(data[: container.NOTE_SIZE_MAX])
-    return _put(objects, name, b"".join(container.compress([head, bytes(BOMB_BYTES)], note)), "bomb")
+    head = next(iter(DEFAULT_CODEC.open(name, [data])), b"")[:4096]
+    note = DEFAULT_CODEC.open("object", [data]).note
+    return _put(objects, name, b"".join(DEFAULT_CODEC.seal([head, bytes(BOMB_BYTES)], note)), "bomb")
 
 
 def _swap(objects: Objects, foreign: Objects, chance: Random) -> Damaged:

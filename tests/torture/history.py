@@ -16,8 +16,8 @@ from replication.database.local_folder import PROOF_NAME
 from replication.database.source_files import WRITTEN
 from replication.database.tail import Mark
 from replication.errors import DatabaseError, StorageError
-from replication.replica.replica import Replica
-from replication.storage.replica_client import ReplicaClient
+from replication.replica.wal03.replica import Replica
+from replication.storage.wal03.replica_client import ReplicaClient
 from tests.torture.causes import JUSTIFIED, known_reason
 from tests.torture.crew import Crew
 from tests.torture.files import Files

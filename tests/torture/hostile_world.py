@@ -22,16 +22,16 @@ from replication.config import Config, DatabaseConfig, ReplicaConfig, default_me
 from replication.engine import Engine, making
 from replication.errors import ReplicationError
 from replication.position import Position
-from replication.restore.catalog import read_catalog
-from replication.restore.choose import Source
 from replication.restore.restore import RestoreOptions, restore
 from replication.restore.retry import Backoff
 from replication.restore.target import AtPosition, Latest, Target
+from replication.restore.wal03.catalog import read_catalog
+from replication.restore.wal03.choose import Source
 from replication.status import DatabaseStatus
-from replication.storage.replica_client import ReplicaClient
 from replication.storage.s3.location import S3Location
 from replication.storage.s3.storage import S3Storage
 from replication.storage.s3.timeouts import Timeouts
+from replication.storage.wal03.replica_client import ReplicaClient
 from tests.engine.running import restore_points, sha256, until
 from tests.engine.writer import Writer
 from tests.torture.hostile_proxy import HostileProxy

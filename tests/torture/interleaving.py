@@ -17,7 +17,7 @@ from replication.database import opening as opening_module
 from replication.database import tail
 from replication.database.follower import Follower
 from replication.database.source_files import SourceFiles
-from replication.replica import upload
+from replication.replica.wal03 import upload
 from replication.sqlite import connection as connection_module
 from replication.sqlite import hold as hold_module
 from replication.sqlite.hold import Hold

@@ -13,13 +13,13 @@ from pathlib import Path
 from peers import litestream03
 from replication.engine import Engine
 from replication.position import Position
-from replication.restore.catalog import read_catalog
-from replication.restore.choose import Source
 from replication.restore.restore import RestoreOptions, RestoreResult, restore
 from replication.restore.retry import Backoff
 from replication.restore.target import AtIndex, AtPosition, AtTime, Latest, Target
+from replication.restore.wal03.catalog import read_catalog
+from replication.restore.wal03.choose import Source
 from replication.storage.memory import MemoryStorage
-from replication.storage.replica_client import ReplicaClient
+from replication.storage.wal03.replica_client import ReplicaClient
 from tests.engine.running import (
     begun,
     client_of,

@@ -11,8 +11,8 @@ from datetime import datetime
 from replication.position import Position
 from replication.sqlite.checksum import FRAME_HEADER_SIZE, WAL_HEADER_SIZE, Sums
 from replication.sqlite.wal import WALHeader, frames_in
-from replication.storage import container
-from replication.storage.names import parse_segment
+from replication.storage.codecs import DEFAULT_CODEC
+from replication.storage.wal03.names import parse_segment
 from tests.restore.reference import commits_of
 from tests.torture.oracle import Oracle
 from tests.torture.place import Arrived, Store
@@ -104,7 +104,7 @@ class Mirror:
         written, self.store.written = self.store.written, []
         before = len(self.points)
         for item in written:
-            data = b"".join(container.decompress(item.name, iter([item.data])))
+            data = b"".join(DEFAULT_CODEC.open(item.name, iter([item.data])))
             _, generation, kind, base = item.name.split("/")
             if generation in self.histories and item.alone:
                 self._begin_anew(generation)
@@ -117,7 +117,7 @@ class Mirror:
         return len(self.points) - before
 
     def _snapshot(self, item: Arrived, generation: str, data: bytes) -> None:
-        note = container.decode_note(item.data)
+        note = DEFAULT_CODEC.open("object", [item.data]).note
         assert note is not None
         position = Position.parse(str(note["position"]))
         number = self._oracle.number(data)
@@ -197,7 +197,7 @@ class Mirror:
         if history.header is None:
             return (start.index, start.offset) == (history.position.index, 0)
         # Of two sides each may have its own end of the index before.
-        note = container.decode_note(stored) or {}
+        note = DEFAULT_CODEC.open("object", [stored]).note or {}
         end = f"{start.generation}/{history.index:08x}:{history.end}"
         mark = struct.pack(">IIII", *history.header.salts, *history.sums).hex()
         said = (note.get("previous", end), note.get("frame", mark))

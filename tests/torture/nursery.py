@@ -11,7 +11,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
@@ -116,10 +116,10 @@ class Nursery:
 def _tell_acknowledged(path: str) -> None:
     """Write to `path` the position up to which the replica has everything, each time the store has said so."""
     from replication.position import Position
-    from replication.replica.recovery import Recovered
-    from replication.replica.replica import Replica
-    from replication.storage.container import Note
-    from replication.storage.replica_client import ReplicaClient
+    from replication.replica.wal03.recovery import Recovered
+    from replication.replica.wal03.replica import Replica
+    from replication.storage.wal03.notes import SegmentNote, SnapshotNote
+    from replication.storage.wal03.replica_client import ReplicaClient
 
     descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
     write_segment, write_snapshot = ReplicaClient.write_segment, ReplicaClient.write_snapshot
@@ -128,7 +128,7 @@ def _tell_acknowledged(path: str) -> None:
         self: ReplicaClient,
         position: Position,
         chunks: Iterable[bytes],
-        note: Note | None = None,
+        note: SegmentNote | None = None,
         *,
         create: bool = False,
     ) -> int:
@@ -149,12 +149,13 @@ def _tell_acknowledged(path: str) -> None:
         generation: str,
         index: int,
         chunks: Iterable[bytes],
-        note: Note,
+        note: SnapshotNote,
         *,
         create: bool = False,
+        summed: Callable[[str], None] | None = None,
     ) -> int:
-        stored = write_snapshot(self, generation, index, chunks, note, create=create)
-        os.write(descriptor, f"{note['position']}\n".encode())
+        stored = write_snapshot(self, generation, index, chunks, note, create=create, summed=summed)
+        os.write(descriptor, f"{note.position}\n".encode())
         return stored
 
     found = Replica._found

@@ -47,8 +47,8 @@ def skewed(clock: Clock) -> dict[str, Any]:
             return cls.fromtimestamp(clock(), tz)
 
     return {
-        "replication.replica.snapshots.time": SimpleNamespace(time=clock, monotonic=clock.monotonic),
-        "replication.replica.snapshots.datetime": Skewed,
+        "replication.replica.wal03.snapshots.time": SimpleNamespace(time=clock, monotonic=clock.monotonic),
+        "replication.replica.wal03.snapshots.datetime": Skewed,
         "replication.database.origin.datetime": Skewed,
     }
 

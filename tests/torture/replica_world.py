@@ -17,13 +17,13 @@ from replication.database.checkpoint import CheckpointPolicy
 from replication.database.database import Database
 from replication.errors import AccessDeniedError, ReplicationError, StorageError
 from replication.position import Position
-from replication.replica.replica import Replica
-from replication.restore.choose import Source
+from replication.replica.wal03.replica import Replica
 from replication.restore.restore import RestoreOptions, restore
-from replication.storage import container
+from replication.restore.wal03.choose import Source
+from replication.storage.codecs import DEFAULT_CODEC
 from replication.storage.memory import MemoryStorage
-from replication.storage.names import parse_segment, parse_snapshot
-from replication.storage.replica_client import ReplicaClient
+from replication.storage.wal03.names import parse_segment, parse_snapshot
+from replication.storage.wal03.replica_client import ReplicaClient
 from tests.foreign import ForeignConnection, Shell
 from tests.restore.reference import Place, commits_of, states, unpack
 
@@ -70,7 +70,7 @@ class Store(MemoryStorage):
 
     def put(self, name: str, chunks: Iterable[bytes], *, create: bool = False) -> int:
         data = b"".join(chunks)
-        note = container.decode_note(data) or {}
+        note = DEFAULT_CODEC.open("object", [data]).note or {}
         if self.world.without_notes:
             data = data[8 + int.from_bytes(data[4:8], "little") :] if note else data
         self.world.tick()
@@ -135,8 +135,8 @@ class World:
                 return cls.fromtimestamp(clock(), tz)
 
         return {
-            "replication.replica.snapshots.time": SimpleNamespace(time=clock, monotonic=clock),
-            "replication.replica.snapshots.datetime": Skewed,
+            "replication.replica.wal03.snapshots.time": SimpleNamespace(time=clock, monotonic=clock),
+            "replication.replica.wal03.snapshots.datetime": Skewed,
             "replication.database.origin.datetime": Skewed,
         }
 
@@ -339,7 +339,7 @@ class World:
             modified = store_time(store.ever[name].time)
             self.log.append(f"{store.address} has torn {name}")
             data = store.read(name)
-            if self.chance.random() < 0.3 and container.decode_note(data) is not None:
+            if self.chance.random() < 0.3 and DEFAULT_CODEC.open("object", [data]).note is not None:
                 data = data[:40] + bytes([data[40] ^ 1]) + data[41:]
             else:
                 data = data[:-3]

@@ -2,7 +2,7 @@
 
 from replication.position import Position
 from replication.restore.target import AtPosition, Latest
-from replication.storage.replica_client import ReplicaClient
+from replication.storage.wal03.replica_client import ReplicaClient
 from tests.engine.running import restore_points
 from tests.torture.differential import Request
 from tests.torture.history import History

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from replication.restore.catalog import read_catalog
-from replication.storage.replica_client import ReplicaClient
+from replication.restore.wal03.catalog import read_catalog
+from replication.storage.wal03.replica_client import ReplicaClient
 from tests.engine.running import restore_points, restored_each, until
 
 COMMIT_SECONDS_MAX = 5.0

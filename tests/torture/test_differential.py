@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 
 from replication.errors import ReplicationError
-from replication.restore.choose import Source
 from replication.restore.restore import RestoreOptions, restore
 from replication.restore.retry import Backoff
 from replication.restore.target import AtPosition
-from replication.storage.replica_client import ReplicaClient
+from replication.restore.wal03.choose import Source
+from replication.storage.wal03.replica_client import ReplicaClient
 from tests.torture.conftest import Torture
 from tests.torture.differential import Request, judge, requests, retention, told
 from tests.torture.replica_world import World

@@ -18,10 +18,10 @@ from pathlib import Path
 from peers import clean_environment, die_with_parent, litestream03
 from replication.errors import ReplicationError
 from replication.position import Position
-from replication.restore.choose import Source
 from replication.restore.restore import RestoreOptions, restore
 from replication.restore.target import AtIndex, AtPosition, AtTime, Latest, Target
-from replication.storage.replica_client import ReplicaClient
+from replication.restore.wal03.choose import Source
+from replication.storage.wal03.replica_client import ReplicaClient
 from tests.engine.running import client_of
 from tests.foreign import ForeignConnection, Shell
 from tests.interchange.program import PROGRAM, wait_until

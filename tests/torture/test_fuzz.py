@@ -23,23 +23,24 @@ from hypothesis import strategies as st
 
 from replication.config import load_config
 from replication.config.durations import parse_duration
+from replication.database.shadow_wal import parse_shadow
 from replication.errors import ConfigError, CorruptObjectError, ObjectNotFoundError, ReplicationError, UsageError
 from replication.position import Position
-from replication.restore.catalog import parse_note
-from replication.restore.choose import Source
-from replication.restore.listing import describe
-from replication.restore.points import read_commits
 from replication.restore.restore import RestoreOptions, restore
 from replication.restore.retry import Backoff
 from replication.restore.target import parse_index, parse_position, parse_time
+from replication.restore.wal03.choose import Source
+from replication.restore.wal03.listing import describe
+from replication.restore.wal03.points import read_commits
 from replication.sqlite.checksum import WAL_HEADER_SIZE
 from replication.sqlite.wal import WALHeader, frames_in
 from replication.storage import container
 from replication.storage.base import is_object_name
 from replication.storage.memory import MemoryStorage
-from replication.storage.names import SnapshotInfo, parse_segment, parse_shadow, parse_snapshot, segment_name
-from replication.storage.replica_client import ReplicaClient
 from replication.storage.url import parse_replica_url
+from replication.storage.wal03.names import SnapshotInfo, parse_segment, parse_snapshot, segment_name
+from replication.storage.wal03.notes import read_segment_note, read_snapshot_note
+from replication.storage.wal03.replica_client import ReplicaClient
 from tests.restore.history import BEGAN, GENERATION, History, ReplicaBuilder, note_of, publish, write_history
 from tests.torture.conftest import Torture
 from tests.torture.mutations import chunked, resummed, spoilt
@@ -135,7 +136,8 @@ def test_containers_and_notes(torture: Torture, samples: list[bytes], steady: St
             payload = b"litestream-tui\0" + struct.pack("<I", zlib.crc32(text)) + text
             for head in (data[: container.NOTE_SIZE_MAX], struct.pack("<II", 0x184D2A5E, len(payload)) + payload):
                 note = fed(torture, "notes", ValueError, container.decode_note, head)
-                fed(torture, "notes", CorruptObjectError, parse_note, note, info)
+                fed(torture, "notes", CorruptObjectError, read_snapshot_note, info.name, note)
+                fed(torture, "notes", CorruptObjectError, read_segment_note, note)
         steady.look()
 
 

@@ -27,11 +27,11 @@ from replication.errors import (
     StorageError,
 )
 from replication.position import Position, is_generation
-from replication.restore.listing import describe
 from replication.restore.restore import RestoreResult
 from replication.restore.target import AtIndex, AtPosition, Latest, Target
-from replication.storage.names import parse_segment, parse_snapshot
-from replication.storage.replica_client import ReplicaClient
+from replication.restore.wal03.listing import describe
+from replication.storage.wal03.names import parse_segment, parse_snapshot
+from replication.storage.wal03.replica_client import ReplicaClient
 from tests.cli.program import contents, run
 from tests.engine.running import sha256
 from tests.torture.conftest import Torture

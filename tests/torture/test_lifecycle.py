@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from replication import steps
-from replication.storage.replica_client import ReplicaClient
+from replication.storage.wal03.replica_client import ReplicaClient
 from tests.engine.by_hand import World, waits_for_nothing
 from tests.engine.running import restored
 from tests.engine.test_lifecycle_orders import HANGING, OPERATIONS

@@ -14,14 +14,14 @@ from pathlib import Path
 
 import pytest
 
-from replication.restore.choose import Source
 from replication.restore.kept import kept_path
 from replication.restore.replace import restore_over
 from replication.restore.restore import RestoreOptions
+from replication.restore.wal03.choose import Source
 from replication.steps import STEPS
 from replication.storage.file.location import FileLocation
 from replication.storage.open import open_storage
-from replication.storage.replica_client import ReplicaClient
+from replication.storage.wal03.replica_client import ReplicaClient
 from tests.engine.running import sha256, until
 from tests.restore.content import content
 from tests.torture.conftest import Torture

@@ -19,15 +19,15 @@ from replication.database.checkpoint import CheckpointPolicy
 from replication.database.database import Database
 from replication.errors import NoBackupError, NoRestorePointError
 from replication.position import Position
-from replication.replica.replica import Replica
-from replication.restore.choose import Source
+from replication.replica.wal03.replica import Replica
 from replication.restore.kept import kept_path
 from replication.restore.replace import restore_over
 from replication.restore.restore import RestoreOptions, restore
 from replication.restore.target import AtPosition, Latest
+from replication.restore.wal03.choose import Source
 from replication.sqlite.checksum import WAL_HEADER_SIZE
 from replication.storage.file.storage import FileStorage
-from replication.storage.replica_client import ReplicaClient
+from replication.storage.wal03.replica_client import ReplicaClient
 from tests.engine.running import sha256
 from tests.foreign import Shell
 from tests.torture.conftest import Torture

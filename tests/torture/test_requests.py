@@ -14,10 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from replication.restore.choose import Source
 from replication.restore.kept import kept_path
 from replication.restore.replace import restore_over
 from replication.restore.restore import RestoreOptions
+from replication.restore.wal03.choose import Source
 from replication.sqlite.exclusive import DatabaseInUseError
 from replication.steps import STEPS
 from tests.engine.running import client_of, config_of, in_step, running, until

@@ -19,7 +19,7 @@ from replication.config import Config, ReplicaConfig
 from replication.engine import Engine
 from replication.errors import DatabaseError
 from replication.storage.open import open_storage
-from replication.storage.replica_client import ReplicaClient
+from replication.storage.wal03.replica_client import ReplicaClient
 from tests.engine.running import (
     begun,
     client_of,

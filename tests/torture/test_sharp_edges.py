@@ -21,13 +21,13 @@ from replication.errors import (
     StorageError,
 )
 from replication.position import OFFSET_LIMIT_BYTES, Position
-from replication.replica.replica import Replica
-from replication.restore.catalog import read_catalog
-from replication.restore.choose import Source
+from replication.replica.wal03.replica import Replica
 from replication.restore.restore import RestoreOptions, restore
+from replication.restore.wal03.catalog import read_catalog
+from replication.restore.wal03.choose import Source
 from replication.storage.file.storage import FileStorage
-from replication.storage.names import parse_segment, segment_name, snapshot_name
-from replication.storage.replica_client import ReplicaClient
+from replication.storage.wal03.names import parse_segment, segment_name, snapshot_name
+from replication.storage.wal03.replica_client import ReplicaClient
 from tests.engine.running import client_of, config_of, restored, running
 from tests.foreign import Shell
 from tests.replica.bench import Bench

@@ -21,18 +21,18 @@ from replication.errors import (
     ReplicaGapError,
     StorageError,
 )
-from replication.restore.choose import Source
 from replication.restore.restore import restore
 from replication.restore.target import AtIndex, AtTime
+from replication.restore.wal03.choose import Source
 from replication.storage import container
 from replication.storage.base import ObjectInfo
 from replication.storage.file.location import FileLocation
 from replication.storage.memory import MemoryStorage
-from replication.storage.names import segment_name
 from replication.storage.open import open_storage
-from replication.storage.replica_client import ReplicaClient
 from replication.storage.s3.location import S3Location
 from replication.storage.url import parse_replica_url
+from replication.storage.wal03.names import segment_name
+from replication.storage.wal03.replica_client import ReplicaClient
 from tests.cli.program import Replicating, python
 from tests.engine.running import client_of
 from tests.foreign import Shell

@@ -32,7 +32,7 @@ LARGE_SECONDS_MAX = 600.0
 _ENGINE = r"""
 import json, sys
 from pathlib import Path
-from replication.restore.choose import Source
+from replication.restore.wal03.choose import Source
 from replication.restore.restore import RestoreOptions, restore
 from tests.engine.running import client_of, config_of, in_step, only, running, until
 

@@ -16,7 +16,7 @@ from replication.engine import Engine
 from replication.storage.file.location import FileLocation
 from replication.storage.location import Location
 from replication.storage.open import open_storage
-from replication.storage.replica_client import ReplicaClient
+from replication.storage.wal03.replica_client import ReplicaClient
 from tests.cli.program import Replicating, contents, refuses, run
 from tests.engine.running import begun, client_of, in_step, only, restored, running, until
 from tests.replica.bench import copy_volume

@@ -10,14 +10,15 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from replication.position import Position
-from replication.replica.keeping import Keeping
-from replication.storage import container
+from replication.replica.wal03.keeping import Keeping
+from replication.storage.codecs import DEFAULT_CODEC
 from replication.storage.memory import MemoryStorage
-from replication.storage.names import segment_name, snapshot_name
-from replication.storage.replica_client import ReplicaClient
+from replication.storage.wal03.names import segment_name, snapshot_name
+from replication.storage.wal03.notes import SnapshotNote
+from replication.storage.wal03.replica_client import ReplicaClient
 
 BEGAN = datetime(2024, 5, 1, tzinfo=UTC)
-FRAME_BYTES, HEADER_BYTES = 536, 32
+FRAME_BYTES, HEADER_BYTES, PAGE_BYTES = 536, 32, 512
 CLOCKS = (0.0, 0.0, -2.0, 60.0, -60.0, 86_400.0, -86_400.0, 31_536_000.0, -94_608_000.0)
 WINDOWS = (5.0, 60.0, 600.0)
 RULES_MAX = 64
@@ -97,16 +98,19 @@ class Rounds:
             return
         position = Position(self.generation, self.index, self.offset)
         before = self.line[::-1][:RULES_MAX]
-        note: container.Note = {
-            "v": 1,
-            "position": str(position),
-            "time": self.host_time().isoformat(),
-            "previous": before[0] if before else "",
-            "earlier": " ".join(before[1:]),
-        }
-        self.client.write_snapshot(self.generation, self.index, [b"x"], note if self.noted else {})
+        note = SnapshotNote(
+            position=position,
+            pages=1,
+            page_size=PAGE_BYTES,
+            mode=None,
+            time=self.host_time(),
+            reason="",
+            previous=before[0] if before else "",
+            earlier=tuple(before[1:]),
+        )
+        self.client.write_snapshot(self.generation, self.index, [b"x"], note)
         if not self.noted:
-            self.store.replace(name, b"".join(container.compress([b"x"])))
+            self.store.replace(name, b"".join(DEFAULT_CODEC.seal([b"x"])))
         self.keeping.clock.wrote(name, self.now)
         self.keeping.expected.snapshot(position)
         self.images.append(Image(name, self.generation, self.index, self.offset))

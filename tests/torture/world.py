@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from replication.errors import ReplicationError
-from replication.restore.choose import Source
 from replication.restore.restore import RestoreOptions, restore
 from replication.restore.retry import Backoff
 from replication.restore.target import AtIndex, AtPosition, AtTime, Latest, Target
-from replication.storage.replica_client import ReplicaClient
+from replication.restore.wal03.choose import Source
+from replication.storage.wal03.replica_client import ReplicaClient
 from tests.torture.answers import judge, restorable
 from tests.torture.differential import Request
 from tests.torture.mirror import Kept, Mirror

@@ -7,7 +7,15 @@ from replication.config import Config
 from replication.control import BY_HAND
 from replication.events import Event
 from replication.position import Position
-from replication.status import DatabaseStatus, EngineStatus, ReplicaStatus, Upload, Verification
+from replication.status import (
+    DatabaseState,
+    DatabaseStatus,
+    EngineStatus,
+    ReplicaState,
+    ReplicaStatus,
+    Upload,
+    Verification,
+)
 
 NOW = 1_792_497_871.0
 """The still clock of the tests: 2026-10-20 12:04:31Z."""
@@ -21,7 +29,7 @@ def clock() -> float:
     return NOW
 
 
-def replica(name: str = "s3", state: str = "ok", **changes: object) -> ReplicaStatus:
+def replica(name: str = "s3", state: ReplicaState = "ok", **changes: object) -> ReplicaStatus:
     """A replica in step, unless `changes` say otherwise."""
     made = ReplicaStatus(
         name=name,
@@ -45,7 +53,7 @@ def replica(name: str = "s3", state: str = "ok", **changes: object) -> ReplicaSt
     return replace(made, **changes)  # type: ignore[arg-type]
 
 
-def database(path: str = "/srv/app.db", state: str = "ok", **changes: object) -> DatabaseStatus:
+def database(path: str = "/srv/app.db", state: DatabaseState = "ok", **changes: object) -> DatabaseStatus:
     """A database with one replica in step, unless `changes` say otherwise."""
     made = DatabaseStatus(
         path=path,

@@ -1,20 +1,23 @@
 """The table of actions: keys, footer, help and palette say the same, and every key does what the table says."""
 
 import inspect
+import pkgutil
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 
 import pytest
 
+import tui
 from replication.errors import ConfigError
+from replication.status import DatabaseState
 from tests.tui import fake, picture
 from tests.tui.driving import STILL, Drive, app_of, drive
 from tui.actions import ACTIONS, EVERYWHERE, FOOTER_KEYS_MAX, actions_of, footer_of, shown_key
 from tui.app import LitestreamApp
-from tui.keyfile import key_path, parse_keys, read_keys
-from tui.screens.base import ShellScreen
-from tui.states import STATES
+from tui.keys.keyfile import key_path, parse_keys, read_keys
+from tui.text.states import STATES
+from tui.widgets.screen import ShellScreen
 
 PLACES = sorted({place for action in ACTIONS for place in action.where} - {EVERYWHERE})
 
@@ -22,9 +25,10 @@ PLACES = sorted({place for action in ACTIONS for place in action.where} - {EVERY
 def screens() -> dict[str, type[ShellScreen]]:
     """Every screen there is, by its place."""
     found: dict[str, type[ShellScreen]] = {}
-    for file in (Path(__file__).parents[2] / "tui/screens").glob("*.py"):
-        module = import_module(f"tui.screens.{file.stem}")
-        for item in vars(module).values():
+    for info in pkgutil.walk_packages(tui.__path__, "tui."):
+        if info.name.startswith(("tui.demo", "tui.verbs")):
+            continue
+        for item in vars(import_module(info.name)).values():
             if inspect.isclass(item) and issubclass(item, ShellScreen) and item.PLACE:
                 found[item.PLACE] = item
     return found
@@ -185,7 +189,7 @@ def test_quit_does_not_ask_for_what_a_healthy_replica_is_about_to_get() -> None:
 
 
 @pytest.mark.parametrize("state", ["pausing", "paused"])
-def test_promise_2_quit_asks_while_a_database_is_paused(state: str) -> None:
+def test_promise_2_quit_asks_while_a_database_is_paused(state: DatabaseState) -> None:
     """What is committed to it goes nowhere, and nothing waits that would tell of it."""
     engine = fake.FakeControl(fake.database("/srv/app.db", state=state, position=None), fake.database("/srv/b.db"))
 

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,7 +18,7 @@ import peers
 from replication.config import load_config
 from tests.cli.program import refuses, run
 from tests.foreign import Shell
-from tests.interchange.program import restore03
+from tests.interchange.program import DEADLINE_SECONDS, restore03
 from tests.tui.terminal import Terminal
 from tui.verbs.screen import SMALLEST_CONFIG
 
@@ -123,7 +124,11 @@ def test_link_budget_with_four_busy_databases(config: Path, tmp_path: Path) -> N
 
 def test_nothing_is_sent_on_a_slow_line_while_nothing_changes(config: Path, tmp_path: Path) -> None:
     with Terminal("-config", config, "-slow", home=tmp_path) as terminal:
-        terminal.listen(SETTLE_SECONDS)
+        terminal.wait_for("generation begins")
+        # However busy the machine is: it is at rest once it has said nothing for so long.
+        end = time.monotonic() + DEADLINE_SECONDS
+        while terminal.listen(SETTLE_SECONDS):
+            assert time.monotonic() < end, terminal.text
         assert terminal.listen(LISTEN_SECONDS) == b""
 
 

@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 
 from replication.position import Position
-from replication.restore import fetch
-from replication.restore.choose import Source
 from replication.restore.restore import RestoreOptions, restore
+from replication.restore.wal03 import fetch
+from replication.restore.wal03.choose import Source
 from replication.storage.container import NOTE_SIZE_MAX
 from replication.storage.file.storage import FileStorage
 from replication.storage.memory import MemoryStorage
-from replication.storage.replica_client import ReplicaClient
+from replication.storage.wal03.replica_client import ReplicaClient
 from tests.restore.history import GENERATION, History, ReplicaBuilder, note_of, write_history
 from tests.restore.test_every_commit import sha
 

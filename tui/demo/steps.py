@@ -11,16 +11,16 @@ from pathlib import Path
 from replication.engine import CLOSE_SECONDS_MAX, Engine
 from replication.errors import ReplicationError
 from replication.position import Position
-from replication.restore.choose import Source
 from replication.restore.restore import RestoreOptions, RestoreResult, restore
 from replication.restore.target import AtPosition, Latest, Target
+from replication.restore.wal03.choose import Source
 from replication.sqlite.connection import sqlite_version
 from replication.storage.location import Location
 from replication.storage.open import open_storage
-from replication.storage.replica_client import ReplicaClient
+from replication.storage.wal03.replica_client import ReplicaClient
 from tui.demo.application import Application, Content
 from tui.demo.replication import CHECKPOINT_PAGES, SYNC_SECONDS, config_of, settled
-from tui.format import counted, size
+from tui.text.format import counted, size
 
 COMMITS = 300
 COMMIT_SECONDS = 2.0

@@ -16,8 +16,8 @@ from contextlib import suppress
 from replication.errors import UsageError
 from replication.scrub import holds_secret
 from replication.storage.kinds import KINDS
-from tui.process import descriptors_as_inherited
-from tui.signals import Signals
+from tui.verbs.process import descriptors_as_inherited
+from tui.verbs.signals import Signals
 
 ONLY_PASSED_ON = (signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2, signal.SIGWINCH)
 """What these mean is the command's business: many reload at the first. Whether that is an end shows by its end."""

@@ -16,10 +16,10 @@ from replication.errors import LocalFileError, UsageError
 from replication.restore.scratch import scratch, temporary_folder
 from replication.storage.file.location import FileLocation
 from replication.storage.location import Location
-from tui.console import say
 from tui.demo.crowd import WORDS, Crowd
 from tui.demo.seaweedfs import SeaweedFS, find_weed
 from tui.demo.steps import DATABASE_NAME, Moment, play
+from tui.verbs.console import say
 from tui.verbs.screen import options_of, show, terminal_problem
 
 SCRATCH_PREFIX = "litestream-tui-demo-"

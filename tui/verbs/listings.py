@@ -3,21 +3,26 @@
 A replica that cannot be read is told on stderr, the others are still listed, and the exit code says so.
 """
 
+from __future__ import annotations
+
 import json
 from argparse import Namespace
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from replication.config import DatabaseConfig
 from replication.database.together import all_databases
 from replication.errors import CorruptObjectError, StorageError
-from replication.restore.catalog import SnapshotNote, read_snapshot_note
-from replication.storage.names import SegmentInfo, SnapshotInfo
-from tui.console import complain, say
-from tui.format import go_duration, plain, rfc3339, table
-from tui.sources import NamedReplica, config_of, generation_of, resolve
+from tui.text.format import go_duration, plain, rfc3339, table
+from tui.verbs.console import complain, say
+from tui.verbs.sources import config_of, generation_of, resolve
+
+if TYPE_CHECKING:
+    from replication.restore.wal03.choose import Source
+    from replication.restore.wal03.listing import HeldObject
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -36,27 +41,25 @@ def databases(args: Namespace) -> int:
 
 def generations(args: Namespace) -> int:
     """The generations of each replica: how far behind, from when to when, and why each began."""
+    # Imported here, as below: `databases` lists without what restores.
+    from replication.restore.wal03.listing import spans
+
     named = resolve(args, "generations")
     updated = _updated(named.database)
 
-    def rows_of(replica: NamedReplica) -> list[Row]:
-        rows: list[Row] = []
-        for name in replica.client.generations():
-            snapshots, segments = replica.client.snapshots(name), replica.client.segments(name)
-            times = [item.created for item in snapshots] + [item.created for item in segments]
-            if times:
-                note = _newest_note(replica, snapshots)
-                rows.append(
-                    {
-                        "name": replica.name,
-                        "generation": name,
-                        # Of two clocks, or of an upload that came after the last write: nothing is behind then.
-                        "lag": go_duration(max(0.0, (updated - max(times)) / timedelta(seconds=1))),
-                        "start": rfc3339(min(times)),
-                        "end": rfc3339(max(times)),
-                        "reason": plain(note.reason) if note else "",
-                    }
-                )
+    def rows_of(replica: Source) -> list[Row]:
+        rows: list[Row] = [
+            {
+                "name": replica.name,
+                "generation": item.generation,
+                # Of two clocks, or of an upload that came after the last write: nothing is behind then.
+                "lag": go_duration(max(0.0, (updated - item.end) / timedelta(seconds=1))),
+                "start": rfc3339(item.start),
+                "end": rfc3339(item.end),
+                "reason": plain(item.reason),
+            }
+            for item in spans(replica.client)
+        ]
         return sorted(rows, key=lambda row: str(row["start"]))
 
     return _list(args, named.replicas, ["name", "generation", "lag", "start", "end", "reason"], rows_of)
@@ -64,10 +67,10 @@ def generations(args: Namespace) -> int:
 
 def snapshots(args: Namespace) -> int:
     """The snapshots of each replica."""
+    from replication.restore.wal03.listing import snapshots as held_snapshots
 
-    def rows_of(replica: NamedReplica) -> list[Row]:
-        items = [item for name in replica.client.generations() for item in replica.client.snapshots(name)]
-        return [_object_row(replica, item) for item in items]
+    def rows_of(replica: Source) -> list[Row]:
+        return [_object_row(replica, item) for item in held_snapshots(replica.client)]
 
     header = ["replica", "generation", "index", "size", "created"]
     return _list(args, resolve(args, "snapshots").replicas, header, rows_of)
@@ -75,29 +78,27 @@ def snapshots(args: Namespace) -> int:
 
 def wal(args: Namespace) -> int:
     """The WAL segments of each replica."""
+    from replication.restore.wal03.listing import segments as held_segments
+
     generation = generation_of(args)
 
-    def rows_of(replica: NamedReplica) -> list[Row]:
-        names = [generation] if generation is not None else replica.client.generations()
-        items = [item for name in names for item in replica.client.segments(name)]
-        return [_object_row(replica, item) for item in items]
+    def rows_of(replica: Source) -> list[Row]:
+        return [_object_row(replica, item) for item in held_segments(replica.client, generation)]
 
     header = ["replica", "generation", "index", "offset", "size", "created"]
     return _list(args, resolve(args, "wal").replicas, header, rows_of)
 
 
-def _object_row(replica: NamedReplica, item: SnapshotInfo | SegmentInfo) -> Row:
+def _object_row(replica: Source, item: HeldObject) -> Row:
     row: Row = {"replica": replica.name, "generation": item.generation, "index": item.index}
-    if isinstance(item, SegmentInfo):
+    if item.offset is not None:
         row["offset"] = item.offset
     row["size"] = item.size
     row["created"] = rfc3339(item.created)
     return row
 
 
-def _list(
-    args: Namespace, replicas: list[NamedReplica], header: list[str], rows_of: Callable[[NamedReplica], list[Row]]
-) -> int:
+def _list(args: Namespace, replicas: list[Source], header: list[str], rows_of: Callable[[Source], list[Row]]) -> int:
     rows: list[Row] = []
     exit_code = 0
     for replica in replicas:
@@ -115,10 +116,6 @@ def _show(args: Namespace, header: list[str], rows: list[Row]) -> None:
         say(json.dumps(rows, indent=2))
     else:
         say(table(header, [[str(row[column]) for column in header] for row in rows]))
-
-
-def _newest_note(replica: NamedReplica, items: list[SnapshotInfo]) -> SnapshotNote | None:
-    return read_snapshot_note(replica.client, items[-1]) if items else None
 
 
 def _updated(database: DatabaseConfig | None) -> datetime:

@@ -5,7 +5,7 @@ Signals are kept back until all is loaded: numpy starts threads of its own, whic
 
 from argparse import Namespace
 
-from tui.signals import kept_back
+from tui.verbs.signals import kept_back
 
 
 def run(args: Namespace) -> int:

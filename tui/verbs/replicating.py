@@ -16,12 +16,12 @@ from replication.scrub import quoted
 from replication.storage.kinds import URL_FORMS
 from replication.storage.open import open_storage
 from replication.storage.url import is_replica_url
-from tui.console import complain, warn
-from tui.process import settle
-from tui.signals import Signals
-from tui.sources import config_of
 from tui.verbs.command import ONLY_PASSED_ON, Command, words_of
+from tui.verbs.console import complain, warn
+from tui.verbs.process import settle
 from tui.verbs.rereading import Rereading, has_terminal
+from tui.verbs.signals import Signals
+from tui.verbs.sources import config_of
 from tui.version import version
 
 _WAIT_SECONDS = 0.5

@@ -16,13 +16,13 @@ from replication.comparison import known_of_source
 from replication.config.location import output_path
 from replication.errors import NoBackupError, RestoreCancelledError, UsageError
 from replication.offline import look
-from replication.restore.choose import Source
 from replication.restore.restore import Progress, RestoreOptions, RestoreResult, prepare, restore
 from replication.restore.retry import CANCELLED
 from replication.restore.target import Latest, Target, parse_index, parse_position, parse_time
-from tui.console import complain, leave, say, warn
-from tui.format import counted, size
-from tui.sources import generation_of, resolve
+from replication.restore.wal03.choose import Source
+from tui.text.format import counted, size
+from tui.verbs.console import complain, leave, say, warn
+from tui.verbs.sources import generation_of, resolve
 
 _PROGRESS_SECONDS = 0.1
 _STORE_WAIT_SECONDS_MAX = 1.0
@@ -43,7 +43,7 @@ def run(args: Namespace) -> int:
     if args.if_db_not_exists and os.path.exists(output):  # noqa: PTH110 (false where Path.exists raises)
         say(f"{output} exists already: nothing to do")
         return 0
-    sources = [Source(replica.name, replica.client) for replica in named.replicas]
+    sources = named.replicas
     options = RestoreOptions(target, generation, args.parallelism, args.integrity_check, keep_failed=True, waiting=warn)
     if named.database is not None:
         database = named.database

@@ -9,13 +9,13 @@ from dataclasses import dataclass
 
 from replication.config import Config, default_config_path
 from replication.errors import ConfigError, UsageError
-from tui.console import say, warn
-from tui.crashlog import log_path, open_log
-from tui.ending import Ending, end_process
-from tui.keyfile import key_path, read_keys
-from tui.late_engine import LateEngine
-from tui.process import settle
-from tui.sources import config_of
+from tui.keys.keyfile import key_path, read_keys
+from tui.session.crashlog import log_path, open_log
+from tui.session.ending import Ending, end_process
+from tui.session.late_engine import LateEngine
+from tui.verbs.console import say, warn
+from tui.verbs.process import settle
+from tui.verbs.sources import config_of
 from tui.view import Options
 
 CLOSE_SECONDS_MAX = 6.0

@@ -12,11 +12,12 @@ from typing import Any
 from replication.config.location import local_path
 from replication.database.together import all_databases
 from replication.offline import DatabaseReport, ReplicaReport
+from replication.restore.sources import configured
 from replication.status import Verification
 from replication.survey import survey
-from tui.console import complain, say
-from tui.format import go_duration, size, table
-from tui.sources import config_of, not_in
+from tui.text.format import go_duration, size, table
+from tui.verbs.console import complain, say
+from tui.verbs.sources import config_of
 
 _HEADER = ["database", "engine", "replica", "state", "position", "lag", "queue", "verified", "restorable", "error"]
 _ERROR_CHARS_MAX = 60
@@ -26,12 +27,7 @@ _ERROR_CHARS_MAX = 60
 def run(args: Namespace) -> int:
     """Print how things stand; the exit code of the last error met, 0 without one."""
     config = config_of(args)
-    if args.source is None:
-        databases = tuple(all_databases(config))
-    elif (named := config.named(path := local_path(args.source))) is not None:
-        databases = (named,)
-    else:
-        raise not_in(config, path)
+    databases = all_databases(config) if args.source is None else [configured(config, local_path(args.source))]
     answer = survey(databases)
     for words in answer.complaints:
         complain(words)

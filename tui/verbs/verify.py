@@ -16,22 +16,22 @@ from replication.database.together import all_databases
 from replication.errors import UsageError
 from replication.restore.output import local_errors
 from replication.restore.scratch import scratch, temporary_folder
-from tui.console import complain, say, warn
-from tui.format import counted, size
-from tui.sources import Named, config_of, of_database, resolve
+from tui.text.format import counted, size
+from tui.verbs.console import complain, say, warn
 from tui.verbs.restore import Bar, cancelled_by_signals
+from tui.verbs.sources import Named, config_of, named, resolve
 
 SCRATCH_PREFIX = "litestream-tui-verify-"
 
 
 def run(args: Namespace) -> int:
     """Verify each replica; 0 if all are ok, else the exit code of the last that failed, or was inconclusive."""
-    named = _named(args)
+    found = _named(args)
     rows: list[dict[str, object]] = []
     codes = {"failed": 0, "inconclusive": 0}
     place = temporary_folder()
     with cancelled_by_signals() as cancel, local_errors(place), scratch(place, SCRATCH_PREFIX) as folder:
-        for item in named:
+        for item in found:
             for row, outcome, code in _verify(item, args, folder, cancel):
                 rows.append(row)
                 if outcome in codes:
@@ -46,7 +46,7 @@ def _named(args: Namespace) -> list[Named]:
     if args.source:
         return [resolve(args, "verify")]
     config = config_of(args)
-    found = [of_database(config, str(item.path), args.replica) for item in all_databases(config) if item.replicas]
+    found = [named(item, args.replica) for item in all_databases(config) if item.replicas]
     if not found:
         raise UsageError("the configuration names no database with a replica, so that there is nothing to verify")
     return found

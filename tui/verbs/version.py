@@ -2,7 +2,7 @@
 
 from argparse import Namespace
 
-from tui.console import say
+from tui.verbs.console import say
 from tui.version import version
 
 

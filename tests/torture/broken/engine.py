@@ -38,4 +38,25 @@ MUTATIONS = (
         "",
         ("tests/engine/test_lifecycle_orders.py",),
     ),
+    Mutation(
+        "a database that is removed ends without a last upload",
+        "replication/engine/fleet.py",
+        "        if ends:\n            self._drain.run()\n",
+        "",
+        ("tests/cli/test_reload.py",),
+    ),
+    Mutation(
+        "who is new begins before another has left the place",
+        "replication/engine/fleet.py",
+        "if freed and freed & places(pair[0].config)]",
+        "if False]",
+        ("tests/engine/test_reload.py",),
+    ),
+    Mutation(
+        "jobs of a database that is gone are kept",
+        "replication/pool.py",
+        "                job._forgotten, job._due, job._entry = True, None, -1\n",
+        "                pass\n",
+        ("tests/test_pool.py",),
+    ),
 )

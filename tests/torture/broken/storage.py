@@ -4,6 +4,20 @@ from tests.torture.broken.mutation import Mutation
 
 MUTATIONS = (
     Mutation(
+        "an object is read past its codec",
+        "replication/storage/codec.py",
+        "closing_iterator(self.uncover(name, iter(stored)))",
+        "closing_iterator(iter(stored))",
+        ("tests/storage/test_codec.py",),
+    ),
+    Mutation(
+        "a note that makes no sense is believed",
+        "replication/storage/wal03/notes.py",
+        "    if not isinstance(pages, int) or not 0 < pages <= PAGES_MAX or page_size not in PAGE_SIZES:\n",
+        "    if not isinstance(pages, int) or page_size not in PAGE_SIZES:\n",
+        ("tests/storage/test_notes.py", "tests/restore/test_plan.py"),
+    ),
+    Mutation(
         "an object that was cut off is taken as whole",
         "replication/storage/container.py",
         '    if not decompressor.eof:\n        raise CorruptObjectError(name, "it ends in the middle',

@@ -19,24 +19,17 @@ MUTATIONS = (
     ),
     Mutation(
         "the log of the screen is renamed by its path",
-        "tui/crashlog.py",
+        "tui/session/crashlog.py",
         'os.rename(name, f"{name}.1", src_dir_fd=self._folder, dst_dir_fd=self._folder)',
         'os.rename(self.baseFilename, f"{self.baseFilename}.1")',
         ("tests/rooted/test_screen_log.py",),
     ),
     Mutation(
         "the log of the screen is opened by its path",
-        "tui/crashlog.py",
+        "tui/session/crashlog.py",
         "file = open_plain(self._folder, Path(self.baseFilename).name, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)",
         "file = os.open(self.baseFilename, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)",
         ("tests/rooted/test_screen_log.py",),
-    ),
-    Mutation(
-        "the picker offers what lies behind a lost object",
-        "tui/reader.py",
-        "self._damaged, self._holes.get(catalog.generation, ()))\n",
-        "self._damaged)\n",
-        ("tests/cli/test_offered_points.py",),
     ),
     Mutation(
         "the command gets the store's keys although it should not",

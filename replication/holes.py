@@ -1,0 +1,21 @@
+"""Where an object is missing between two others, as their numbers tell in a few small reads, without reading them."""
+
+from replication.errors import CorruptObjectError, StorageError
+from replication.position import Position
+from replication.replica.wal03.holdings import Holdings
+from replication.replica.wal03.succession import Succession
+from replication.restore.wal03.catalog import Catalog
+from replication.storage.wal03.replica_client import ReplicaClient
+
+
+def holes_of(client: ReplicaClient, catalog: Catalog) -> list[Position]:
+    """The holes of one generation. Objects of Litestream have no numbers: of these it is found when they are read."""
+    try:
+        note = client.segment_note(catalog.segments[-1].name) if catalog.segments else None
+        if note is None or note.number is None:
+            return []
+        snapshots = [item.info for item in catalog.snapshots]
+        return Succession(client).look(Holdings(catalog.generation, snapshots, catalog.segments))
+    except (CorruptObjectError, StorageError):
+        # What cannot be looked at is told when it is read.
+        return []

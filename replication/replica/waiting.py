@@ -1,0 +1,27 @@
+"""What waits on the local disk for the destinations of a database, and what happens if it is too much (promise 6)."""
+
+from collections.abc import Sequence
+
+from replication.database.database import Database
+from replication.replica.destination import Waiting
+from replication.space import Disk
+
+NOTED_SHARE = 8
+"""Where a replica stands is written down once one part in so many of what may wait for it does."""
+
+
+def clean(database: Database, replicas: Sequence[Waiting]) -> None:
+    """Remove shadow WAL that no replica needs, and let go of those for which too much waits. Raises LocalFileError."""
+    waiting = [replica for replica in replicas if not replica.is_left_behind]
+    limit = database.backlog_limit
+    backlogs = database.backlogs([replica.place for replica in waiting])
+    disk = Disk.of(database.meta_path) if any(item.size for item in backlogs) else None
+    for replica, backlog in zip(waiting, backlogs, strict=True):
+        if why := backlog.too_much(limit, disk, living=not replica.failing):
+            replica.leave_behind(why)
+        elif backlog.size and backlog.size >= limit // NOTED_SHARE:
+            replica.note_place()
+        elif not backlog.size:
+            replica.forget_place()
+    database.end_images()
+    database.clean([replica.place for replica in replicas if not replica.is_left_behind])

@@ -1,0 +1,190 @@
+"""Where a replica stands, read from the replica itself: nothing about it is kept on disk.
+
+The last segment's bytes are compared with the shadow WAL, so that a replica that went on without us (the
+database was set back to an older copy, or something else wrote here) is never appended to. Listings are not
+relied on alone: some stores list late, so what would be written next is first looked for by its name.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from replication.database.database import Database
+from replication.errors import CorruptObjectError, DatabaseError, ObjectNotFoundError, StorageError
+from replication.position import Position
+from replication.replica.wal03.compare import DivergedError, Told, check_snapshot, compare, diverged
+from replication.replica.wal03.remembered import remembered
+from replication.storage.wal03.names import SegmentInfo, SnapshotInfo, segment_name, snapshot_name
+from replication.storage.wal03.notes import SegmentNote
+from replication.storage.wal03.numbers import Number
+from replication.storage.wal03.replica_client import ReplicaClient
+
+PROBED_INDEXES = 2
+"""Where nothing is listed of a generation, so many indexes are looked for by name, the oldest that are here."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recovered:
+    """The replica goes on from `position`; the first segment of that index must reach `floor` at least.
+
+    `number` is that of the object to be written there; None if counting begins with it.
+    """
+
+    position: Position
+    floor: int
+    snapshot_time: float
+    number: Number | None = None
+
+
+def recover(client: ReplicaClient, database: Database, name: str, generation: str) -> Recovered | None:
+    """Where the replica called `name` stands in `generation`; None if it has no snapshot of it.
+
+    Raises DivergedError, StorageError, and DatabaseError if the database was let go of meanwhile.
+    """
+    here = database.position
+    if here is None:
+        raise DatabaseError(f"{database.path} is not open")
+    snapshots, segments = client.contents(generation)
+    if not snapshots:
+        _refuse_late_listing(client, database, generation, bool(segments))
+        if segments:
+            raise DivergedError(f"replica {name} has WAL but no snapshot")
+        return None
+    snapshot = snapshots[-1]
+    snapshot_time = snapshot.created.timestamp()
+    last = segments[-1] if segments else None
+    seen: list[SegmentNote | None] = []
+    """The notes of the segments that were read, the last one's at the end."""
+    if last is not None and last.index < snapshot.index and not database.end(here, generation, last.index):
+        # It has begun anew with this snapshot, and what is between the two is nowhere.
+        floor = _floor(client, database, name, snapshot)
+        if floor:
+            _check_history(client, database, name, here, snapshot, floor)
+            return Recovered(Position(generation, snapshot.index, 0), floor, snapshot_time)
+    # WAL of a later index was cut with no regard to it.
+    floor = _floor(client, database, name, snapshot) if last is None or last.index <= snapshot.index else 0
+    if last is None or last.index < snapshots[0].index:
+        position = Position(generation, snapshot.index, 0)
+    else:
+        offset = compare(client, database, name, here, last.position, seen.append)
+        if offset is None:
+            # A torn upload: the segment is written again from its start.
+            if last.index == snapshot.index and last.offset == 0:
+                _check_history(client, database, name, here, snapshot, floor)
+            floor = floor if last.index == snapshot.index else 0
+            return Recovered(last.position, floor, snapshot_time, _number(seen))
+        if offset == last.offset:
+            _check_before_mark(client, database, name, here, segments)
+        position = Position(generation, last.index, offset)
+    newest, position = _past_unlisted(
+        client, database, name, here, last.position if last else None, position, seen.append
+    )
+    number = _number(seen)
+    if number is not None and newest != position:
+        number = number.following
+    if position.index == snapshot.index:
+        if position.offset == 0:
+            _check_history(client, database, name, here, snapshot, floor)
+            return Recovered(position, floor, snapshot_time, number)
+        if position.offset < floor:
+            raise DivergedError(f"replica {name} lacks WAL that its newest snapshot holds")
+    if position.index + 1 < snapshot.index:
+        raise DivergedError(f"replica {name} lacks WAL before its newest snapshot")
+    return Recovered(position, 0, snapshot_time, number)
+
+
+def _check_before_mark(
+    client: ReplicaClient, database: Database, name: str, here: Position, segments: Sequence[SegmentInfo]
+) -> None:
+    """Raise DivergedError unless the segment that an end mark, the last of these, stands behind is ours.
+
+    The mark itself has no bytes to be compared, and another's WAL may end at the same offset.
+    """
+    mark = segments[-1]
+    before = next((item for item in reversed(segments[:-1]) if item.index == mark.index), None)
+    if before is None or compare(client, database, name, here, before.position, lambda _: None) != mark.offset:
+        raise diverged(client, mark.name, f"replica {name} has nothing that proves whose the end of an index is")
+
+
+def _floor(client: ReplicaClient, database: Database, name: str, snapshot: SnapshotInfo) -> int:
+    """The offset that WAL of the snapshot's index must reach, which is that of the commit in its image."""
+    try:
+        held = remembered(database.meta_path, name, snapshot)
+        if held is None and (note := client.snapshot_note(snapshot.name)) is not None:
+            held = note.position
+    except CorruptObjectError as error:
+        raise DivergedError(f"the newest snapshot of replica {name} is damaged: {error.why}") from None
+    return held.offset if held is not None else 0
+
+
+def _check_history(
+    client: ReplicaClient, database: Database, name: str, here: Position, snapshot: SnapshotInfo, floor: int
+) -> None:
+    """Raise DivergedError unless the WAL here is that of which the snapshot holds `floor` bytes.
+
+    No segment is there to be compared, and what is here may be another history: one that a loss of power set back.
+    """
+    if not floor:
+        return
+    try:
+        note = client.snapshot_note(snapshot.name)
+    except CorruptObjectError as error:
+        raise DivergedError(f"the newest snapshot of replica {name} is damaged: {error.why}") from None
+    if note is not None and database.end(here, snapshot.generation, snapshot.index) >= floor:
+        position = check_snapshot(client, database, name, snapshot.name, note)
+        if position is not None and position.offset == floor:
+            return
+    raise diverged(
+        client, snapshot.name, f"replica {name} holds a snapshot of commits that this database does not have"
+    )
+
+
+def _number(seen: Sequence[SegmentNote | None]) -> Number | None:
+    """The number of the object whose note was seen last."""
+    last = seen[-1] if seen else None
+    return last.number if last is not None else None
+
+
+def _refuse_late_listing(client: ReplicaClient, database: Database, generation: str, any_segments: bool) -> None:
+    """Raise StorageError if a generation of which no snapshot is listed has one, or WAL that is not listed either."""
+    for index in database.shadow.indexes(generation)[:PROBED_INDEXES]:
+        names = [snapshot_name(generation, index), segment_name(Position(generation, index, 0))]
+        for name in names[:1] if any_segments else names:
+            try:
+                client.read_head(name, 1)
+            except ObjectNotFoundError:
+                continue
+            except CorruptObjectError:
+                pass
+            raise StorageError(
+                f"{client.address} does not list {name}, which is there: its listings are late, and are waited for"
+            )
+
+
+def _past_unlisted(
+    client: ReplicaClient,
+    database: Database,
+    name: str,
+    here: Position,
+    newest: Position | None,
+    position: Position,
+    told: Told,
+) -> tuple[Position | None, Position]:
+    """The newest object, and where it ends, of those that follow `position` in the replica though they were not listed.
+
+    To begin one of them anew, and longer, would leave those after it in the way of every restore.
+    """
+    while True:
+        following = position
+        end = database.end(here, position.generation, position.index)
+        if not end:
+            # Nothing is here that could be written there.
+            return newest, position
+        if position.offset >= end and database.end(here, position.generation, position.index + 1):
+            following = Position(position.generation, position.index + 1, 0)
+        try:
+            offset = compare(client, database, name, here, following, told)
+        except ObjectNotFoundError:
+            return newest, position
+        if offset is None or offset == following.offset:
+            return following, following
+        newest, position = following, Position(following.generation, following.index, offset)

@@ -1,0 +1,332 @@
+"""One destination of one database: it carries snapshots and WAL there, at its own pace.
+
+It promises that what the replica holds is at any moment restorable to a commit: the snapshot of a generation
+goes first, then segments in order without a gap, and what an old generation still has to send goes before a new
+one begins. And that it writes over nothing of another program that goes on with the same history (promise 8): an
+object is created, and where one is already its bytes must be ours. What takes long (snapshots, proofs, retention,
+verification) keeps no segment waiting but those of a generation whose first snapshot is not stored yet.
+It leaves to the caller when to run, and what to do about errors: all of them are raised.
+"""
+
+import threading
+import time
+from contextlib import suppress
+from datetime import datetime
+
+from replication.database import soundness
+from replication.database.database import Database
+from replication.errors import (
+    DatabaseError,
+    LocalFileError,
+    PausedError,
+    PlaceLostError,
+    RestoreCancelledError,
+    RestoreError,
+    StorageError,
+)
+from replication.events import Emit
+from replication.position import Position
+from replication.replica.destination import Standing
+from replication.replica.permit import Permit
+from replication.replica.progress import Progress, together
+from replication.replica.wal03.compare import DivergedError
+from replication.replica.wal03.holdings import Holdings
+from replication.replica.wal03.snapshots import MENDED, Snapshots
+from replication.replica.wal03.upload import local_files
+from replication.replica.wal03.validation import restored_digest, source_digest
+from replication.status import Outcome, Upload, Verification
+from replication.storage.wal03.replica_client import ReplicaClient
+
+
+class Replica(Snapshots):
+    """One thread sends while another has a duty; `position` and `progress` may be read by any."""
+
+    def __init__(
+        self, name: str, client: ReplicaClient, database: Database, emit: Emit, permit: Permit | None = None
+    ) -> None:
+        super().__init__(name, client, database, emit, permit)
+        self.verified: Verification | None = None
+
+    @property
+    def kind(self) -> str:
+        """The kind of its store."""
+        return self.client.storage.type
+
+    @property
+    def address(self) -> str:
+        """Where it is, for people, without secrets."""
+        return self.client.address
+
+    @property
+    def warning(self) -> str:
+        """What a person should know of others who write here, or of the database itself; or nothing."""
+        return self._others.warning or soundness.words(self._problems)
+
+    @property
+    def progress(self) -> Progress:
+        """What is under way and what was done; of two objects under way the snapshot."""
+        return together(self._snapshots.progress, self._meter.progress)
+
+    @property
+    def sending(self) -> str:
+        """The segment that is under way beside a snapshot, or nothing."""
+        return self._meter.progress.object_name if self._snapshots.progress.object_name else ""
+
+    @property
+    def uploads(self) -> tuple[Upload, ...]:
+        """The last objects written."""
+        return self._meter.uploads.all()
+
+    @property
+    def standing(self) -> Standing:
+        """Whether the newest position is restorable, and when that was shown last."""
+        return self._keeping.standing
+
+    def remember(self, standing: Standing) -> None:
+        """What an earlier run has found out."""
+        self._keeping.standing = standing
+
+    def sync(self) -> bool:
+        """Send everything that is pending, whatever it takes; True if anything was written. Raises as `send` does."""
+        wrote = self.send()
+        if self.begins and self.begin():
+            self.send()
+            wrote = True
+        if self.snapshot_wanted:
+            self.snapshot()
+            wrote = True
+        return wrote
+
+    def send(self) -> bool:
+        """Send what is committed, but no large first snapshot, which `begins` tells of; True if anything was written.
+
+        Raises StorageError, and whatever the database or the shadow WAL raise; the next call goes on.
+        """
+        before = self._meter.progress.objects_written
+        with suppress(PausedError), self._turn():
+            try:
+                self._look_for_unfinished()
+                self._send()
+                if self._unfinished and self._duty.acquire(blocking=False):
+                    try:
+                        self._sweep_uploads()
+                    finally:
+                        self._duty.release()
+            except PausedError:
+                self._meter.gave_up()
+            except MENDED as error:
+                self.failing = isinstance(error, PlaceLostError)
+                self._mend(error)
+            except StorageError:
+                self.failing = True
+                raise
+            else:
+                # Whether the store takes a large snapshot, `begin` finds out.
+                self.failing = self.failing and bool(self.begins)
+        return self._meter.progress.objects_written > before
+
+    def begin(self) -> bool:
+        """Write the large first snapshot that `send` has left, if it has; True if it is stored. Raises as `send` does.
+
+        None of this generation's WAL is sent meanwhile. It is the only one of all duties that segments wait for.
+        """
+        with suppress(PausedError), self._duty_turn():
+            if not self.begins:
+                return False
+            try:
+                self._begin()
+            except MENDED as error:
+                self.failing = isinstance(error, PlaceLostError)
+                with self._lock:
+                    self._mend(error)
+                return False
+            except StorageError:
+                self.failing = True
+                raise
+            self.failing = False
+            return True
+        return False
+
+    def let_go(self) -> None:
+        """Nothing is under way here, and others may write from now on: where it stands is looked up anew after that."""
+        with self._lock:
+            self.position, self.begins = None, ""
+
+    def end(self) -> None:
+        """Begin no duty any more, and break off a snapshot that nothing waits for: the engine closes."""
+        self._ending.set()
+
+    def interrupt(self) -> None:
+        """Break off what hangs at the store: there is no more time."""
+        self.client.storage.interrupt()
+
+    def close(self) -> None:
+        """Let go of the store."""
+        self.client.storage.close()
+
+    def snapshot(self) -> str:
+        """Write a snapshot of the newest commit; in words, what became of it. Raises as `send` does."""
+        with self._duty_turn():
+            try:
+                self._send_all()
+                return self._snapshot()
+            except MENDED as error:
+                with self._lock:
+                    self._mend(error)
+                return "a new generation begins with a snapshot"
+
+    def prove(self) -> None:
+        """List what a generation that has just begun has here; it must be restorable. Raises as `send` does."""
+        with self._duty_turn():
+            try:
+                position, holdings = self._listed(whole=False)
+                if position is not None:
+                    self._prove(position, holdings, removed_by_rule=False)
+            except MENDED as error:
+                with self._lock:
+                    self._mend(error)
+
+    def enforce_retention(self, retention_seconds: float, now: datetime) -> int:
+        """Prove that the newest position is restorable, then remove what the retention window does not need.
+
+        `now` is what the host believes, which is asked only where the store cannot tell. Without a retention nothing is
+        removed. Returns the number of objects removed. Raises StorageError.
+        """
+        with self._duty_turn():
+            try:
+                return self._enforce_retention(retention_seconds, now)
+            except MENDED as error:
+                with self._lock:
+                    self._mend(error)
+                return 0
+
+    def verify(self, cancel: threading.Event) -> Verification:
+        """Restore the newest commit from the replica and compare; after a difference a new generation begins.
+
+        A verification that could not be done is an outcome too: nothing is raised but defects.
+        """
+        began = time.monotonic()
+        position: Position | None = None
+        outcome: Outcome = "inconclusive"
+        try:
+            position, outcome, words = self._compare(cancel)
+        except (StorageError, DatabaseError, LocalFileError, RestoreCancelledError) as error:
+            words = str(error)
+        result = Verification(self.name, outcome, words, position, time.monotonic() - began, time.time())
+        self.verified = result
+        level = {"ok": "info", "failed": "error", "inconclusive": "warning"}[outcome]
+        self._emit(level, "verified", outcome=outcome, result=words, position=str(position or ""))
+        if outcome == "failed" and position is not None:
+            # One that is let go of may have been changed by others, which the next verification tells.
+            with suppress(PausedError), self._permit.working():
+                self._restart_from(position.generation, f"verification of replica {self.name} failed")
+        return result
+
+    def _compare(self, cancel: threading.Event) -> tuple[Position | None, Outcome, str]:
+        with self._permit.working(), local_files():
+            try:
+                # First its snapshot, if it has none of this generation: that would be of a later commit.
+                with self._duty:
+                    self._send_all()
+                original = source_digest(self._database)
+                position = original.position
+                has_it = self._send_up_to(position)
+            except DivergedError as diverged:
+                with self._lock:
+                    self._mend(diverged)
+                return None, "inconclusive", f"a new generation is needed: {diverged}"
+            if not has_it:
+                return position, "inconclusive", "a new generation began meanwhile"
+        # No lock is held: what is sent meanwhile comes after the position.
+        try:
+            restored, problems = restored_digest(self.client, original, self._database.meta_path, cancel)
+        except RestoreCancelledError:
+            raise
+        except RestoreError as error:
+            return position, "failed", str(error)
+        if restored != original.digest:
+            return position, "failed", "what was restored differs from the database at the same commit"
+        self._problems = problems
+        soundness.remember(self._database.meta_path, problems)
+        if problems:
+            # Another generation would mend nothing: the application's own database is so.
+            words = f"restored, and equal to the database, which itself fails SQLite's check: {'; '.join(problems)}"
+            return position, "ok", words
+        return position, "ok", "restored, checked, and equal to the database"
+
+    # -- duties: `_duty` is held in all that follows, `_lock` is not ----------------------------------------------
+
+    def _enforce_retention(self, retention_seconds: float, now: datetime) -> int:
+        keeping = self._keeping
+        position, holdings = self._listed()
+        # Others may have written and removed here meanwhile: the next sync looks.
+        if position is None or not self._prove(position, holdings, removed_by_rule=retention_seconds <= 0):
+            return 0
+        others = self._look_at_others(holdings)
+        if keeping.newest_is_old(holdings, position, retention_seconds, now):
+            self._send_all()
+            self._snapshot()
+            # What goes is decided on a listing of all that was written.
+            position, holdings = self._listed()
+            if position is None or not self._prove(position, holdings, removed_by_rule=False):
+                return 0
+            others |= self._look_at_others(holdings)
+        return keeping.forget(holdings, position, retention_seconds, others, now)
+
+    def _listed(self, whole: bool = True) -> tuple[Position | None, list[Holdings]]:
+        """Where the replica stood, and a listing made after that: of all of it, or of its generation alone.
+
+        Segments go on meanwhile, so that the listing may show more than the position, and never less.
+        """
+        with self._lock:
+            position = self.position
+            if position is None:
+                return None, []
+            self._expect_what_was_stored()
+            self._keeping.clock.about_to_look()
+        return position, self._keeping.look("" if whole else position.generation)
+
+    def _expect_what_was_stored(self) -> None:
+        """A listing made from now on must show it. `_lock` is held."""
+        since, expected = self._since, self._keeping.expected
+        if self._looked_up:
+            self._looked_up = False
+            self._keeping.look_anew()
+        for index in since.snapshots:
+            expected.snapshot(Position(since.generation, index, 0))
+        for place in since.segments:
+            expected.segment(Position(since.generation, *place))
+        since.forget()
+
+    def _look_at_others(self, holdings: list[Holdings]) -> set[str]:
+        with self._lock:
+            return self._others.look(holdings)
+
+    def _prove(self, position: Position, holdings: list[Holdings], removed_by_rule: bool) -> list[Holdings]:
+        """These holdings if they show the position to be restorable; else nothing, and it is mended.
+
+        Whatever made it unrestorable, a snapshot of what is here now does, or else a generation that begins with one.
+        """
+        keeping = self._keeping
+        proof = keeping.prove(holdings, position, removed_by_rule)
+        if proof is None:
+            return []
+        with self._lock:
+            if self.position is not None and self.position.generation == position.generation:
+                self.unproven = False
+        if proof.restorable:
+            return holdings
+        if self._database.generations[-1:] != (position.generation,):
+            # Another one has begun already: its first snapshot comes now.
+            self._send_all()
+            return []
+        if proof.by_snapshot:
+            self._send_all()
+            self._snapshot(anew=True)
+            now_at, again = self._listed(whole=False)
+            if now_at is not None:
+                mended = keeping.prove(again, now_at)
+                if mended is None or mended.restorable:
+                    return []
+        self._restart_from(position.generation, f"replica {self.name} {proof.reason}")
+        return []

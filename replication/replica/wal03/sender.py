@@ -1,0 +1,350 @@
+"""Sending what is committed: segments in order without a gap, across indexes and generations.
+
+It promises to write over nothing of another program that goes on with the same history (promise 8): an object is
+created, and where one is already its bytes must be ours. It knows neither locks nor snapshots; replica.py has both.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import replace
+
+from replication.database.database import Database
+from replication.errors import CorruptObjectError, ObjectExistsError, PausedError
+from replication.events import Emit
+from replication.position import Position
+from replication.replica.permit import Permit
+from replication.replica.progress import Meter
+from replication.replica.wal03.compare import DivergedError, compare, diverged
+from replication.replica.wal03.keeping import Keeping
+from replication.replica.wal03.left import Left
+from replication.replica.wal03.others import Others
+from replication.replica.wal03.proof import Expected
+from replication.replica.wal03.recovery import Recovered, recover
+from replication.replica.wal03.upload import cut, read_range
+from replication.steps import reached
+from replication.storage.wal03.names import segment_name
+from replication.storage.wal03.notes import SegmentNote
+from replication.storage.wal03.numbers import Number
+from replication.storage.wal03.replica_client import ReplicaClient
+from replication.storage.writer import Writer
+
+
+class Sender(ABC):
+    """Used by one thread at a time, which whoever extends it sees to; `position` may be read by any."""
+
+    def __init__(
+        self,
+        name: str,
+        client: ReplicaClient,
+        database: Database,
+        emit: Emit,
+        permit: Permit,
+        monotonic: Callable[[], float],
+    ) -> None:
+        self.name = name
+        self.client = client
+        self.position: Position | None = None
+        """Everything before it is in the replica; None until it was looked up there."""
+        self._database = database
+        self._emit = emit
+        self._permit = permit
+        self._monotonic = monotonic
+        self.left: Left | None = None
+        """Set once too much waited for it, until it has begun anew."""
+        self._beginning: Position | None = None
+        """The commit of the first snapshot, while that is written."""
+        self._floor = 0
+        self._tried: tuple[Position | None, int] = (None, 0)
+        """The segment that was tried last: where it begins, and the offset where it ends."""
+        self._number: Number | None = None
+        """That of the object that begins at `position`; None if counting begins with it."""
+        self._met: SegmentNote | None = None
+        """The note of what was there already, under a name that was to be written."""
+        self._left_at: Position | None = None
+        """Where an older generation was left here last, whole."""
+        self.begins = ""
+        """A generation that begins here with a large snapshot, which is left to whoever has the time: until it is
+        stored none of its WAL is sent."""
+        self._writer = Writer.here()
+        self._meter = Meter()
+        self._others = Others(name, client.address, database, self._writer, emit)
+        self._keeping = Keeping(name, client, emit, monotonic)
+        self._since = Expected()
+        """What was stored since a listing was last asked for; its own, so that nothing is missed in one made before."""
+        self._looked_up = False
+        """The position was looked up since then: others may have written and removed."""
+
+    @abstractmethod
+    def _begin_generation(self) -> None:
+        """Write the first snapshot of the newest generation, and go on from it; or set `begins`, if it is large."""
+
+    @abstractmethod
+    def _begin_anew(self) -> None:
+        """What this replica lacks is gone: go on with a snapshot."""
+
+    @abstractmethod
+    def _snapshot_is_from(self, when: float) -> None:
+        """The newest snapshot was found to be of that time, in seconds since the epoch."""
+
+    def _send(self, until: Position | None = None) -> None:
+        """Send what is committed, across indexes and generations, or up to a position of the current one.
+
+        What is committed meanwhile is left for the next time, lest a busy writer be followed commit by commit.
+        """
+        database = self._database
+        here = self._end(until)
+        while here is not None:
+            self._permit.check()
+            if self.begins:
+                return
+            if self.position is None or self.left is not None:
+                if self._end(None) is None:
+                    return
+                if self.left is not None:
+                    self._begin_anew()
+                else:
+                    self._look_up()
+                here = self._end(until)
+                continue
+            position = self.position
+            end = database.end(here, position.generation, position.index)
+            if position.generation != here.generation and self._send_of_old(position, end):
+                # If the rest of the old one was left, the next has begun with a snapshot that is later than before.
+                here = self._end(until)
+                continue
+            if position.offset < end:
+                self._send_segment(position, end)
+            elif position.generation == here.generation:
+                if position.index >= here.index:
+                    return
+                if not end:
+                    raise DivergedError(
+                        f"replica {self.name} is at index {position.index:08x}, of which no shadow wal is left"
+                    )
+                self._enter_index(position)
+            elif until is not None:
+                return
+            else:
+                self._enter_generation(position)
+                # The segment to come must reach what the new snapshot holds, which is later than before.
+                here = self._end(None)
+
+    def _send_of_old(self, position: Position, end: int) -> bool:
+        """Send something of an old generation; False once only its end is left.
+
+        What another program went on with stays as it is.
+        """
+        try:
+            if position.offset < end:
+                self._send_segment(position, end)
+            elif end and self._database.shadow.size(position.generation, position.index + 1):
+                self._enter_index(position)
+            else:
+                return False
+        except DivergedError as found:
+            self._leave_rest(position.generation, found)
+        return True
+
+    def _leave_rest(self, generation: str, found: DivergedError) -> None:
+        self._others.tell(found, self.position)
+        self._emit("warning", "rest of an old generation not sent", generation=generation, reason=str(found))
+        self.position = None
+        self._look_up(generation)
+
+    def _end(self, until: Position | None) -> Position | None:
+        """How far to send now: as far as was copied, unless it is said; None while the database is let go of."""
+        return until or self._database.position
+
+    def _look_up(self, after: str = "") -> None:
+        """Find where the replica stands, in the oldest generation later than `after` that it has begun."""
+        database = self._database
+        older = database.generations[:-1]
+        for generation in older[older.index(after) + 1 :] if after in older else older:
+            try:
+                found = recover(self.client, database, self.name, generation)
+            except DivergedError as diverged:
+                self._others.tell(diverged, self.position)
+                self._emit("warning", "rest of an old generation not sent", generation=generation, reason=str(diverged))
+                continue
+            if found is not None:
+                self._found(found)
+                return
+        self._go_on_with(database.generations[-1])
+
+    def _enter_index(self, position: Position) -> None:
+        self._end_index(position)
+        self.position = Position(position.generation, position.index + 1, 0)
+        self._floor = 0
+
+    def _enter_generation(self, end: Position) -> None:
+        """All of an old generation is sent: go on with a later one that was begun here, or with the newest.
+
+        Only of the newest can a snapshot be taken.
+        """
+        old = end.generation
+        try:
+            self._end_index(end, self._database.generations[-1])
+        except DivergedError as found:
+            # Another one begins here as it is.
+            self._others.tell(found, self.position)
+        # What its snapshot holds more than this was there, and is gone.
+        self._left_at = end if not self._floor else None
+        self._emit("info", "old generation is whole in the replica", generation=old)
+        reached("replica: old generation whole")
+        self.position = None
+        self._look_up(old)
+
+    def _end_index(self, position: Position, left_for: str = "") -> None:
+        """Nothing of ours follows `position` in its index: put an end mark there, an object without content.
+
+        Another program that goes on in this index would write under that very name, and one that did so before is
+        found by it. So no two can part where an index or a generation ends: the mark says whether the generation was
+        left there, for another one.
+        """
+        if position.offset:
+            note = replace(self._note(position), left=left_for)
+            try:
+                stored = self.client.write_segment(position, (), note, create=True)
+            except ObjectExistsError:
+                if self._meet_mark(position, left_for):
+                    self._number = self._number_after_met()
+                    return
+                # What is torn is no object of anybody's.
+                stored = self.client.write_segment(position, (), note)
+            reached("replica: index ended")
+            self._number = self._number_at(position).following
+            self._meter.also(stored)
+
+    def _meet_mark(self, position: Position, left_for: str) -> bool:
+        """False if what is there in the place of an end mark is torn.
+
+        Raises DivergedError if whoever put it there went another way from there than we do.
+        """
+        there = self._meet(position)
+        if there != position.offset:
+            return there is not None
+        name = segment_name(position)
+        try:
+            note = self.client.segment_note(name)
+        except CorruptObjectError:
+            return False
+        left = note is not None and note.left
+        if left and not left_for:
+            raise diverged(self.client, name, f"replica {self.name} says that this generation was left here")
+        if left_for and not left:
+            raise diverged(self.client, name, f"replica {self.name} says that this generation goes on from here")
+        return True
+
+    def _meet(self, position: Position) -> int | None:
+        """Where what is there under the name of the segment at `position` ends; None if it is torn.
+
+        Raises DivergedError if it is not of our history.
+        """
+        here = self._database.position
+        if here is None:
+            raise PausedError(f"{self._database.path} was paused while {segment_name(position)} was written")
+        self._met = None
+
+        def met(note: SegmentNote | None) -> None:
+            self._met = note
+
+        return compare(self.client, self._database, self.name, here, position, met)
+
+    def _go_on_with(self, generation: str) -> None:
+        """Continue the newest generation where the replica stands in it, or begin it there."""
+        found = recover(self.client, self._database, self.name, generation)
+        if found is None:
+            self._begin_generation()
+        else:
+            self._found(found)
+
+    def _found(self, found: Recovered) -> None:
+        self.client.storage.accept_place()
+        self.position, self._floor, self._number = found.position, found.floor, found.number
+        # Others may have written and removed since the last look.
+        self._since.forget()
+        self._looked_up = True
+        self._snapshot_is_from(found.snapshot_time)
+        self._emit("info", "replica position", position=str(found.position))
+
+    def _send_segment(self, position: Position, end: int) -> None:
+        database = self._database
+        shadow = database.shadow.file(position.generation, position.index)
+        tried, stop = self._tried
+        if tried != position or not self._floor <= stop <= end:
+            stop = cut(shadow, position.offset, end, self._floor)
+        # A store may carry out an upload long after its answer was lost, and after its retry. So a segment is
+        # tried again just as it was, though more may have been committed since.
+        self._tried = (position, stop)
+        self._others.writing(name := segment_name(position))
+        self._meter.started(name, stop - position.offset)
+        note = self._note(position)
+        try:
+            chunks = read_range(shadow, position.offset, stop, self._sent)
+            stored = self.client.write_segment(position, chunks, note, create=True)
+        except ObjectExistsError:
+            there = self._meet(position)
+            if there is not None:
+                self._arrived(position, there)
+                return
+            # What is torn is no object of anybody's.
+            chunks = read_range(shadow, position.offset, stop, self._sent)
+            stored = self.client.write_segment(position, chunks, note)
+        reached("replica: segment stored")
+        self.position = Position(position.generation, position.index, stop)
+        self._number = self._number_at(position).following
+        self._floor = 0
+        self._finished(self._meter, stored)
+        self._since.segment(position)
+        self._emit("debug", "segment written", position=str(position), size=stop - position.offset, stored=stored)
+
+    def _arrived(self, position: Position, end: int) -> None:
+        """The segment at `position` was there: one of ours whose answer was lost, or what we had before a clone."""
+        if end < self._floor:
+            raise DivergedError(f"replica {self.name} lacks WAL that its newest snapshot holds")
+        self._number = self._number_after_met()
+        self.position = Position(position.generation, position.index, end)
+        self._floor = 0
+        self._meter.gave_up()
+        self._since.segment(position)
+        self._emit("debug", "segment was there already", position=str(position), size=end - position.offset)
+
+    def _note(self, position: Position) -> SegmentNote:
+        """What a segment says of itself."""
+        note = SegmentNote(self._writer, self._number_at(position))
+        if position.offset:
+            return note
+        # Only so can a reader tell that an object is in its place, and that the end of an index is missing.
+        note = replace(note, position=position)
+        shadow, generation, index = self._database.shadow, position.generation, position.index - 1
+        before = shadow.size(generation, index) if position.index else 0
+        if not before:
+            return note
+        # The WAL of a copy may end there as well.
+        mark = shadow.frame_mark(generation, index, before)
+        return replace(note, previous=Position(generation, index, before), frame=mark)
+
+    # -- numbers: what tells that an object is missing between two others ------------------------------------------
+
+    def _number_at(self, position: Position) -> Number:
+        """The number of what is to be written at `position`."""
+        if self._number is None:
+            self._number = Number.beginning((position.index, position.offset))
+        return self._number
+
+    def _number_after_met(self) -> Number | None:
+        number = self._met.number if self._met is not None else None
+        return number.following if number is not None else None
+
+    # -- progress -------------------------------------------------------------------------------------------------
+
+    def _sent(self, size: int) -> None:
+        # Later it could take the place of what somebody else has written under that name.
+        self._permit.check()
+        self._meter.sent(size)
+
+    def _finished(self, meter: Meter, stored: int) -> None:
+        name = meter.progress.object_name
+        self._others.wrote(name)
+        self._keeping.clock.wrote(name, self._monotonic())
+        meter.finished(stored)

@@ -1,0 +1,61 @@
+"""What a restore needs of a layout, and gets from each in the same words: a plan, and the pages that it leads to.
+
+wal03/ is one layout; another is a folder beside it.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from replication.position import Position
+
+
+class Plan(Protocol):
+    """What is to be read, in a layout's own way, and what anybody may ask of it."""
+
+    @property
+    def generation(self) -> str:
+        """The unbroken history that it is of."""
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What a person should know."""
+
+    @property
+    def size(self) -> int:
+        """Stored bytes to fetch."""
+
+    @property
+    def objects(self) -> int:
+        """Objects to fetch."""
+
+    @property
+    def file_size(self) -> int:
+        """Bytes of the restored file, as far as is known before."""
+
+    def lines(self) -> Iterator[str]:
+        """The plan for people, one object a line."""
+
+    def values(self) -> Mapping[str, object]:
+        """The plan in plain JSON values."""
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What the pages of a plan came to.
+
+    `base` names the object that held a whole database, `changes` counts those that were applied to it. `mode` has the
+    permission bits of the source, if they are known, and `problems` what SQLite's check was known to find in it.
+    `remarks` are what a person should know. With `is_unfinished` the replica ends inside a transaction, which was left
+    out.
+    """
+
+    position: Position
+    base: str
+    changes: int
+    size: int
+    page_size: int
+    mode: int | None
+    problems: tuple[str, ...]
+    remarks: tuple[str, ...]
+    is_unfinished: bool

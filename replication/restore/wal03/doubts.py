@@ -1,0 +1,76 @@
+"""Snapshots of Litestream that were left out, since nothing proved which commit they hold: they may be the newest.
+
+Its promise: what is restored without one is never older than it, or is refused with the position to ask for. It is
+compared by digests, so that no second file is needed.
+"""
+
+import hashlib
+from dataclasses import dataclass
+
+from replication.errors import MayBeOlderError, UnprovenSnapshotError
+from replication.position import Position
+from replication.restore.apply import DatabaseFile
+from replication.restore.wal03.catalog import Snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class Digest:
+    """What the first `pages` pages of a file are but for those `without`."""
+
+    without: frozenset[int]
+    pages: int
+    digest: bytes
+
+
+class UndatedSnapshotError(UnprovenSnapshotError):
+    """Which commit a snapshot holds is not known yet; what it is as a `whole` is.
+
+    If it has what the WAL of its index wrote as one of the commits there left it, `rest` is all that it has besides.
+    """
+
+    def __init__(self, message: str, snapshot: Snapshot, whole: Digest, rest: Digest | None) -> None:
+        super().__init__(message)
+        self.snapshot = snapshot
+        self.whole = whole
+        self.rest = rest
+
+
+def digest_of(file: DatabaseFile, without: frozenset[int] = frozenset(), pages: int | None = None) -> Digest:
+    """The digest of so many pages of a file, or of all."""
+    count = file.size // file.page_size if pages is None else pages
+    digest = hashlib.sha256()
+    for number in range(1, count + 1):
+        if number not in without:
+            digest.update(file.read_page(number))
+    return Digest(without, count, digest.digest())
+
+
+class Doubts:
+    """Snapshots that were left out and may hold later commits, while a restore goes on without them.
+
+    Such a snapshot holds no more than what is restored if it is as an older one with all WAL is at the start of its
+    index, or, in the pages that the WAL of its index wrote, at one of its commits and in all others at the end.
+    """
+
+    def __init__(self) -> None:
+        self._left: list[UndatedSnapshotError] = []
+
+    def add(self, left_out: UndatedSnapshotError) -> None:
+        """A snapshot is left out."""
+        self._left.append(left_out)
+
+    def at_start(self, index: int, file: DatabaseFile) -> None:
+        """A file is as it was at the start of an index."""
+        self._left = [item for item in self._left if item.snapshot.info.index != index or digest_of(file) != item.whole]
+
+    def at_end(self, file: DatabaseFile, reached: Position) -> None:
+        """A file is as it will be given. Raises MayBeOlderError for what is still in doubt."""
+        for item in self._left:
+            rest = item.rest
+            if rest is None or digest_of(file, rest.without, rest.pages) != rest:
+                raise MayBeOlderError(
+                    f"{item.snapshot.info.name}, which Litestream wrote, may hold later commits than the WAL in the "
+                    f"replica, which ends at {reached} for what was asked for: nothing was written after it that "
+                    f"tells, so WAL may be missing. An older state is given only to who names it: -position {reached}.",
+                    item.snapshot.info.index,
+                )

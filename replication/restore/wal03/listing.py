@@ -1,0 +1,162 @@
+"""What a replica holds, as plain values for whoever lists or shows it: generations, objects, commits.
+
+Everything but `commits` costs listings and at most one small read a snapshot. `commits` reads one segment.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from replication.position import Position
+from replication.restore.wal03.catalog import Catalog, read_catalog
+from replication.restore.wal03.points import Survey, read_commits, survey
+from replication.sqlite.wal import WALHeader
+from replication.storage.wal03.names import SegmentInfo, SnapshotInfo
+from replication.storage.wal03.replica_client import ReplicaClient
+
+
+@dataclass(frozen=True, slots=True)
+class GenerationSummary:
+    """One generation. `first` and `last` are where its oldest snapshot and its newest object begin.
+
+    `size` is stored bytes; `reason` says why it began and `previous` which one came before, if its snapshot
+    has a note; `restorable` is false without a snapshot, and then `first` is None.
+    """
+
+    generation: str
+    start: datetime
+    end: datetime
+    snapshots: int
+    segments: int
+    size: int
+    first: Position | None
+    last: Position
+    reason: str
+    previous: str
+
+    @property
+    def restorable(self) -> bool:
+        return self.first is not None
+
+
+@dataclass(frozen=True, slots=True)
+class HeldGeneration:
+    """One generation: what it holds in numbers, and what a timeline of it needs."""
+
+    summary: GenerationSummary
+    survey: Survey
+
+
+@dataclass(frozen=True, slots=True)
+class GenerationSpan:
+    """From when to when a generation was written to, and why it began, as its newest snapshot says; else ""."""
+
+    generation: str
+    start: datetime
+    end: datetime
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class HeldObject:
+    """One object: where it begins, its stored bytes, and when it was written. A snapshot has no offset."""
+
+    generation: str
+    index: int
+    offset: int | None
+    size: int
+    created: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class CommitPoint:
+    """A commit in a segment: the position right after it, and the size of the database then, in pages."""
+
+    position: Position
+    pages: int
+
+
+def describe(client: ReplicaClient) -> tuple[GenerationSummary, ...]:
+    """All generations that hold anything, oldest first by object time. Raises StorageError."""
+    found = (summary(read_catalog(client, generation)) for generation in client.generations())
+    return tuple(sorted((item for item in found if item is not None), key=lambda item: (item.start, item.end)))
+
+
+def held(client: ReplicaClient) -> tuple[HeldGeneration, ...]:
+    """The same with what a timeline needs, newest first. Raises StorageError."""
+    found = []
+    for generation in client.generations():
+        catalog = read_catalog(client, generation)
+        if (item := summary(catalog)) is not None:
+            found.append(HeldGeneration(item, ends_of_runs(survey(catalog))))
+    return tuple(sorted(found, key=lambda item: (item.summary.end, item.summary.start), reverse=True))
+
+
+def ends_of_runs(survey: Survey) -> Survey:
+    """The same for a timeline, without the stops that only go on: there may be a hundred thousand of them."""
+    stops = survey.stops
+    ends = (0, len(stops) - 1)
+    kept = [n for n in range(len(stops)) if n in ends or not (stops[n].joined and stops[n + 1].joined)]
+    return replace(survey, stops=tuple(stops[n] for n in kept))
+
+
+def spans(client: ReplicaClient) -> Iterator[GenerationSpan]:
+    """The generations that hold anything, for one small read each. Raises StorageError, CorruptObjectError."""
+    for generation in client.generations():
+        snapshots, segments = client.snapshots(generation), client.segments(generation)
+        times = [item.created for item in snapshots] + [item.created for item in segments]
+        if times:
+            note = client.snapshot_note(snapshots[-1].name) if snapshots else None
+            yield GenerationSpan(generation, min(times), max(times), note.reason if note else "")
+
+
+def snapshots(client: ReplicaClient) -> list[HeldObject]:
+    """All snapshots, by generation and index. Raises StorageError."""
+    return [_held(item) for generation in client.generations() for item in client.snapshots(generation)]
+
+
+def segments(client: ReplicaClient, generation: str | None = None) -> list[HeldObject]:
+    """All WAL segments, or those of one generation, by index and offset. Raises StorageError."""
+    names = [generation] if generation is not None else client.generations()
+    return [_held(item) for name in names for item in client.segments(name)]
+
+
+def _held(item: SnapshotInfo | SegmentInfo) -> HeldObject:
+    offset = item.offset if isinstance(item, SegmentInfo) else None
+    return HeldObject(item.generation, item.index, offset, item.size, item.created)
+
+
+def summary(catalog: Catalog) -> GenerationSummary | None:
+    """One generation as a summary, or None if it is empty."""
+    oldest, newest = catalog.oldest, catalog.newest
+    if oldest is None or newest is None:
+        return None
+    note = next((item.note for item in catalog.snapshots if item.note), None)
+    return GenerationSummary(
+        generation=catalog.generation,
+        start=oldest,
+        end=newest,
+        snapshots=len(catalog.snapshots),
+        segments=len(catalog.segments),
+        size=sum(item.info.size for item in catalog.snapshots) + sum(item.size for item in catalog.segments),
+        first=catalog.snapshots[0].position if catalog.snapshots else None,
+        last=Position(catalog.generation, *catalog.reach),
+        reason=note.reason if note else "",
+        previous=note.previous if note else "",
+    )
+
+
+def commits(client: ReplicaClient, segment: SegmentInfo, header: WALHeader | None = None) -> Iterator[CommitPoint]:
+    """The commits that end in a segment, in order: what can be restored with AtPosition.
+
+    `header` is that of the segment's index; without it, the index's first segment is opened for it. Salts are
+    checked, checksums are left to the restore. Raises CorruptObjectError, ObjectNotFoundError, StorageError.
+    """
+    found = read_commits(client, segment, header)
+    for end, pages in zip(found.ends, found.pages, strict=True):
+        yield CommitPoint(Position(segment.generation, segment.index, end), pages)
+
+
+def snapshot_points(catalog: Catalog) -> tuple[CommitPoint, ...]:
+    """The commits that noted snapshots hold: restore points that need no segment."""
+    return tuple(CommitPoint(item.note.position, item.note.pages) for item in catalog.snapshots if item.note)

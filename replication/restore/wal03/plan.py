@@ -1,0 +1,389 @@
+"""Which snapshot and which segments bring a target back: pure, from the listing of one generation.
+
+Its promise: a plan never mixes a snapshot with frames that are older than what it holds, and leaves no index
+out. Offsets inside an index can only be checked against real lengths: replay.py does that while it reads.
+
+A snapshot with a note holds exactly one commit. One without (Litestream's) holds the end of the index before
+it and perhaps some frames of its own index, never of a later one. So it is safe below a target in a later
+index. In its own it may hold commits whose WAL never arrived: there something that was written after it must be in
+the replica, and inside its index the rest of that index must prove it as well (witness.py).
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from replication.errors import CorruptObjectError, NoRestorePointError, ReplicaGapError, UnprovenSnapshotError
+from replication.position import Position
+from replication.restore.target import AtIndex, AtPosition, AtTime, Latest, Target
+from replication.restore.wal03.catalog import Catalog, Snapshot
+from replication.sqlite.format import WAL_HEADER_SIZE
+from replication.storage.wal03.names import SegmentInfo, SnapshotInfo, segment_name
+from replication.times import format_time
+
+Proof = Literal["", "inside", "last", "same", "start"]
+"""What must be shown of a snapshot without a note, beside the replay: nothing; that it ends before what follows the
+target; that nothing follows the target; that, besides, it holds what the WAL of its index last wrote, or, of the
+snapshot with which a generation began, what that WAL wrote up to one of its commits."""
+WRITTEN_AFTER_MIN = 2
+"""So many segments stored after a snapshot: the second was read when the first was stored, so after the snapshot."""
+OTHER_GENERATION = "Its generation has no other snapshot; the generations verb lists others, -generation chooses one."
+"""What can be done about a snapshot that nothing stands in for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a restore reads, in order.
+
+    `start` is the commit that the snapshot is known to hold; frames before it are verified but not written.
+    `stop` is the exact commit asked for, or None for everything in `segments`.
+    `witnesses` are read only to prove that a snapshot without a note holds no frame past the target.
+    `following` is the object after those: what is used must reach just up to it.
+    `remarks` say in words what a person should know.
+    """
+
+    generation: str
+    snapshot: Snapshot
+    start: Position
+    segments: tuple[SegmentInfo, ...]
+    stop: Position | None
+    witnesses: tuple[SegmentInfo, ...]
+    remarks: tuple[str, ...]
+    proof: Proof = ""
+    following: SegmentInfo | None = None
+
+    @property
+    def size(self) -> int:
+        """Bytes to fetch."""
+        return self.snapshot.info.size + sum(item.size for item in (*self.segments, *self.witnesses))
+
+    @property
+    def file_size(self) -> int:
+        """Bytes of the restored file, as far as is known before: what its snapshot holds, which WAL may add to.
+
+        A snapshot of Litestream does not tell, and is never smaller than it is stored.
+        """
+        note = self.snapshot.note
+        return note.pages * note.page_size if note is not None else self.snapshot.info.size
+
+    @property
+    def objects(self) -> int:
+        """Objects to fetch."""
+        return 1 + len(self.segments) + len(self.witnesses)
+
+    def lines(self) -> Iterator[str]:
+        """The plan for people, one object a line: stored bytes, time, name."""
+        objects = "1 object" if self.objects == 1 else f"{self.objects} objects"
+        yield f"generation {self.generation}, {objects}, {self.size} bytes"
+        yield _line(self.snapshot.info)
+        yield from map(_line, self.segments)
+        yield from (f"{_line(item)}  (only to check the snapshot)" for item in self.witnesses)
+        if self.stop is not None:
+            yield f"stop at {self.stop}"
+        yield from self.remarks
+
+    def values(self) -> dict[str, object]:
+        """The plan in plain JSON values."""
+        return {
+            "generation": self.generation,
+            "start": str(self.start),
+            "stop": None if self.stop is None else str(self.stop),
+            "bytes": self.size,
+            "objects": [
+                _values(self.snapshot.info),
+                *map(_values, self.segments),
+                *map(_values, self.witnesses),
+            ],
+            "remarks": list(self.remarks),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class _Cut:
+    """The part of a generation that a target covers.
+
+    `kept` is a prefix of all segments; `last_index` is the index in which the restore ends.
+    `inside` is true if frames of that index past the target may exist. `sealed` is true where the segment after
+    those must begin just where they end.
+    """
+
+    kept: tuple[SegmentInfo, ...]
+    last_index: int
+    inside: bool
+    remarks: tuple[str, ...] = ()
+    sealed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Choice:
+    """A snapshot that can serve, and what must be shown of it."""
+
+    snapshot: Snapshot
+    proof: Proof = ""
+
+
+def make_plan(catalog: Catalog, target: Target, thorough: bool = False) -> Plan:
+    """The plan for a target in one generation; `thorough` reads WAL up to it even where a snapshot holds that commit.
+
+    Raises NoRestorePointError, saying what there is, and ReplicaGapError, naming the object that is missing.
+    """
+    if not catalog.snapshots and catalog.damaged:
+        raise CorruptObjectError(catalog.damaged[0], "its note is wrong", OTHER_GENERATION)
+    if not catalog.snapshots:
+        raise NoRestorePointError(
+            f"Generation {catalog.generation} has no snapshot, so nothing can be restored from it. "
+            "Choose another with -generation."
+        )
+    cut = _cut(catalog, target)
+    choices = sorted(
+        _choices(catalog, target, cut),
+        key=lambda item: (not item.proof or may_be_newer(item.snapshot, target), item.snapshot.position),
+        reverse=True,
+    )
+    if not choices:
+        raise _nothing_before(catalog, target, cut)
+    gap: ReplicaGapError | None = None
+    for choice in choices:
+        try:
+            return _plan(catalog, target, cut, choice, thorough)
+        except ReplicaGapError as error:
+            # An older or newer snapshot may have an unbroken run of segments; if none has, the first one
+            # counts.
+            gap = gap or error
+    assert gap is not None
+    raise gap
+
+
+def may_be_newer(snapshot: Snapshot, target: Target) -> bool:
+    """True if a snapshot that needs a proof may hold commits before the target that are nowhere else."""
+    if isinstance(target, AtTime):
+        return snapshot.info.created <= target.time
+    return not isinstance(target, AtPosition)
+
+
+def _cut(catalog: Catalog, target: Target) -> _Cut:
+    segments = catalog.segments
+    highest = max(segments[-1].index if segments else -1, catalog.snapshots[-1].info.index)
+    if isinstance(target, Latest):
+        return _Cut(segments, segments[-1].index if segments else -1, inside=False)
+    if isinstance(target, AtIndex):
+        return _cut_index(catalog, target, highest)
+    if isinstance(target, AtTime):
+        return _cut_time(catalog, target)
+    return _cut_position(catalog, target.position)
+
+
+def _cut_index(catalog: Catalog, target: AtIndex, highest: int) -> _Cut:
+    segments = catalog.segments
+    if target.index > highest:
+        raise NoRestorePointError(
+            f"Generation {catalog.generation} has no index {target.index:08x}: "
+            f"its indexes go from {catalog.snapshots[0].info.index:08x} to {highest:08x}."
+        )
+    kept = tuple(item for item in segments if item.index <= target.index)
+    if kept and kept[-1].index == target.index:
+        return _Cut(kept, target.index, inside=False, sealed=True)
+    if not any(item.info.index == target.index for item in catalog.snapshots):
+        missing = Position(catalog.generation, target.index, 0)
+        raise ReplicaGapError(gap_words(missing, "What comes before it can be restored: give a lower -index."))
+    # Of this index there is a snapshot alone.
+    return _Cut(kept, kept[-1].index if kept else -1, inside=False, sealed=True)
+
+
+def _cut_time(catalog: Catalog, target: AtTime) -> _Cut:
+    late = next((n for n, item in enumerate(catalog.segments) if item.created > target.time), len(catalog.segments))
+    kept, rest = catalog.segments[:late], catalog.segments[late:]
+    last = kept[-1].index if kept else -1
+    newest = catalog.newest
+    remarks: tuple[str, ...] = ()
+    if newest is not None and newest < target.time and not rest:
+        remarks = (
+            f"The newest object is from {format_time(newest)}, before the time asked for: this is the latest state.",
+        )
+    return _Cut(kept, last, inside=bool(rest) and rest[0].index == last, remarks=remarks, sealed=True)
+
+
+def _cut_position(catalog: Catalog, position: Position) -> _Cut:
+    if position.generation != catalog.generation:
+        raise NoRestorePointError(f"{position} is not in generation {catalog.generation}.")
+    begins = position.offset <= WAL_HEADER_SIZE
+    kept = tuple(
+        item
+        for item in catalog.segments
+        if (item.index, item.offset) < (position.index, position.offset)
+        # The first segment of the index is read too, for its note says where the index before it ended.
+        or (begins and (item.index, item.offset) == (position.index, 0))
+    )
+    known = any(item.index == position.index for item in kept) or any(
+        item.position == position for item in catalog.snapshots
+    )
+    before = [item.index for item in catalog.segments] + [item.info.index for item in catalog.snapshots]
+    if not known and begins and max(before) == position.index - 1:
+        words = f"Nothing of index {position.index:08x} is in the replica: this is all it has of the index before."
+        last_index = kept[-1].index if kept and kept[-1].index == position.index - 1 else -1
+        return _Cut(kept, last_index, inside=False, remarks=(words,))
+    if not known:
+        last = catalog.segments[-1].name if catalog.segments else catalog.snapshots[-1].info.name
+        raise NoRestorePointError(
+            f"The replica has no index {position.index:08x} up to {position}. "
+            f"The last object of generation {catalog.generation} is {last}."
+        )
+    return _Cut(kept, position.index, inside=True)
+
+
+def _choices(catalog: Catalog, target: Target, cut: _Cut) -> Iterator[_Choice]:
+    """Every snapshot that can serve."""
+    for snapshot in catalog.snapshots:
+        choice = _noted(snapshot, target, cut) if snapshot.note else _unnoted(catalog, snapshot, target, cut)
+        if choice is not None:
+            yield choice
+
+
+def _noted(snapshot: Snapshot, target: Target, cut: _Cut) -> _Choice | None:
+    """A snapshot of an exact commit serves if that commit is not past the target."""
+    at = (snapshot.position.index, snapshot.position.offset)
+    if isinstance(target, AtIndex):
+        serves = at[0] <= target.index
+    elif isinstance(target, AtPosition):
+        serves = at <= (target.position.index, target.position.offset)
+    elif isinstance(target, AtTime):
+        # The target lies at or past the start of the last segment kept.
+        floor = max(((item.index, item.offset) for item in cut.kept[-1:]), default=(-1, 0))
+        serves = snapshot.info.created <= target.time or at <= floor
+    else:
+        serves = True
+    return _Choice(snapshot) if serves else None
+
+
+def _unnoted(catalog: Catalog, snapshot: Snapshot, target: Target, cut: _Cut) -> _Choice | None:
+    """A snapshot of Litestream serves below the target's index; in that index it depends."""
+    index, created = snapshot.info.index, snapshot.info.created
+    if index < cut.last_index:
+        return _Choice(snapshot)
+    if index > cut.last_index:
+        # By itself, up to whatever commit it holds.
+        if isinstance(target, AtTime):
+            return _Choice(snapshot) if created <= target.time else None
+        late = isinstance(target, AtPosition) or (isinstance(target, AtIndex) and index > target.index)
+        return None if late else _Choice(snapshot)
+    certain = proven_later(catalog, snapshot)
+    # On a store with times in whole seconds much may be of the second in which the generation began.
+    by_content: Proof = "start" if created == catalog.oldest else "same"
+    if cut.inside and certain < WRITTEN_AFTER_MIN and len(cut.kept) < len(catalog.segments):
+        # What it holds was there at that time, whatever came after it: if it is no more than the WAL, it serves.
+        return _Choice(snapshot, by_content) if may_be_newer(snapshot, target) else None
+    if cut.inside:
+        return _Choice(snapshot, "inside" if certain >= WRITTEN_AFTER_MIN else "last" if certain else by_content)
+    later = any(item.index == index and item.created > created for item in cut.kept)
+    return _Choice(snapshot, "" if later or certain > WRITTEN_AFTER_MIN else by_content)
+
+
+def proven_later(catalog: Catalog, snapshot: Snapshot) -> int:
+    """How many segments of a snapshot's index were certainly stored after it; more than enough if a later index was.
+
+    The WAL of an index is whole in the replica before that of the next one comes.
+    """
+    index = snapshot.info.index
+    if catalog.segments and catalog.segments[-1].index > index:
+        return WRITTEN_AFTER_MIN + 1
+    return sum(item.index == index and item.created > snapshot.info.created for item in catalog.segments)
+
+
+def _plan(catalog: Catalog, target: Target, cut: _Cut, choice: _Choice, thorough: bool) -> Plan:
+    snapshot = choice.snapshot
+    start = snapshot.position
+    stop = target.position if isinstance(target, AtPosition) else None
+    used = tuple(item for item in cut.kept if item.index >= snapshot.info.index)
+    if stop == start and (not used or (snapshot.note and not thorough)):
+        used = ()
+    elif snapshot.info.index <= cut.last_index:
+        _check_indexes(snapshot, used, cut.last_index)
+    rest = catalog.segments[len(cut.kept) :]
+    witnesses: tuple[SegmentInfo, ...] = ()
+    if not used:
+        choice = _Choice(snapshot)
+    elif choice.proof in ("same", "start"):
+        witnesses = used
+    elif choice.proof:
+        # The last segment kept is read again: the checksums of those after it continue from its own.
+        witnesses = (*used[-1:], *(item for item in rest if item.index == cut.last_index))
+    remarks = tuple(f"{name} is damaged and was left out." for name in catalog.damaged) + cut.remarks
+    if stop is not None and not used and snapshot.note is None:
+        remarks += (
+            f"{snapshot.info.name} was written by Litestream: it may hold more than the start of its index. This is "
+            "that snapshot by itself.",
+        )
+    if stop is not None and used and choice.proof in ("same", "start"):
+        remarks += (
+            f"{snapshot.info.name} was written by Litestream, and nothing in the replica was written after it: it may "
+            f"hold commits after {stop} that changed none of the pages in the WAL before that.",
+        )
+    following = rest[0] if cut.sealed and rest else None
+    if isinstance(target, AtIndex) and following and (following.index, following.offset) != (target.index + 1, 0):
+        following = None
+        remarks += (
+            f"The beginning of the next index is not in the replica, so nothing says where index {target.index:08x} "
+            "ended: this is all that is there of it.",
+        )
+    return Plan(catalog.generation, snapshot, start, used, stop, witnesses, remarks, choice.proof, following)
+
+
+def _check_indexes(snapshot: Snapshot, used: Sequence[SegmentInfo], last_index: int) -> None:
+    """Every index from the snapshot's to the last must be there, from its offset 0."""
+    generation, expected = snapshot.info.generation, snapshot.info.index
+    for item in used:
+        if item.index == expected - 1:
+            continue
+        if (item.index, item.offset) != (expected, 0):
+            break
+        expected += 1
+    if expected > last_index:
+        return
+    raise ReplicaGapError(gap_words(Position(generation, expected, 0), _before(snapshot, expected)))
+
+
+def _line(item: SnapshotInfo | SegmentInfo) -> str:
+    return f"{item.size:>12}  {format_time(item.created)}  {item.name}"
+
+
+def _values(item: SnapshotInfo | SegmentInfo) -> dict[str, object]:
+    return {"name": item.name, "size": item.size, "created": format_time(item.created)}
+
+
+def gap_words(expected: Position, last: Position | str) -> str:
+    """The message for a segment that should be at `expected`; `last` is what can be restored instead."""
+    if isinstance(last, Position):
+        last = last_point_words(last)
+    return f"{segment_name(expected)} is not in the replica, and the restore needs it. {last}"
+
+
+def last_point_words(last: Position) -> str:
+    """What can be done when what follows the commit `last` is missing or damaged."""
+    return f"The last restore point before it is {last}: restore that with -position."
+
+
+def _before(snapshot: Snapshot, expected: int) -> Position | str:
+    if expected > snapshot.info.index:
+        where = f"-generation {snapshot.info.generation} -index {expected - 1:x}"
+        return f"What comes before it can be restored: give {where}."
+    if snapshot.note:
+        return snapshot.position
+    return f"Without it {snapshot.info.name} cannot be brought to the target."
+
+
+def _nothing_before(catalog: Catalog, target: Target, cut: _Cut) -> NoRestorePointError:
+    first = catalog.snapshots[0]
+    oldest = min(item.info.created for item in catalog.snapshots)
+    newest = catalog.newest
+    words = (
+        f"Generation {catalog.generation} has no restore point for {target}: its first is {first.position}, "
+        f"its oldest snapshot from {format_time(oldest)}"
+        f"{f', its newest object from {format_time(newest)}' if newest else ''}."
+    )
+    unproven = next((s for s in catalog.snapshots if s.note is None and s.info.index == cut.last_index), None)
+    if unproven is None or not cut.inside:
+        return NoRestorePointError(words)
+    return UnprovenSnapshotError(
+        f"{words} {unproven.info.name} was written by Litestream and may hold later commits of its index, and too "
+        "little was written after it to tell. What can be had is the newest commit, without -position and -timestamp."
+    )

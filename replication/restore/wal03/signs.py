@@ -1,0 +1,31 @@
+"""Is what follows of the same history? Told by the mark of a frame: its salts and checksum prove all WAL before it.
+
+Two copies of one database may both have written to a place, each WAL as long as the other's, and somebody may have
+removed there what told them apart. Names and offsets then fit together, and the frames that would be applied are those
+of one database over the pages of another. Notes of ours carry the mark of the last frame before; those of earlier
+versions and of Litestream do not, and prove nothing.
+"""
+
+from replication.errors import CorruptObjectError
+from replication.sqlite.wal import Frames
+
+_MARKED = slice(8, 24)
+"""Salts and checksum in the header of a frame."""
+
+
+def mark_of(frames: Frames, row: int) -> str:
+    """The mark of one of these frames."""
+    return bytes(frames.rows[row, _MARKED]).hex()
+
+
+def check_mark(name: str, noted: str | None, here: str) -> None:
+    """Raise CorruptObjectError if an object goes on from another frame than the one that is here.
+
+    Where either is not known, it cannot be told.
+    """
+    if noted and here and noted != here:
+        raise CorruptObjectError(
+            name,
+            "its note says that it goes on from other WAL than what is there; two programs have written this replica, "
+            "each with a copy of the database",
+        )

@@ -1,0 +1,165 @@
+"""The one door between what an object holds and the bytes that a store has of it.
+
+`seal` turns content, with its note, into stored bytes, and `open` turns them back; nobody else makes or reads any.
+What is sealed is an LZ4 frame with the note before it (container.py), and a codec is what lies over that: nothing, as
+Litestream 0.3.13 writes it, or, say, encryption. A replica has one codec for all its objects. It leaves to the caller:
+which bytes of the store it is given, and to close what it takes them from.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator
+from itertools import chain
+
+from replication.errors import CorruptObjectError
+from replication.storage import container
+from replication.storage.closing import closing_iterator
+from replication.storage.note_fields import NoteFields
+
+WHOLE_BYTES_MAX = 64 << 10
+"""An object of at most this size is opened in one go by an `Opener`."""
+
+ReadRange = Callable[[int, int | None], Iterator[bytes]]
+"""Stored bytes of one object: so many from an offset on, all without a number, none after its end."""
+
+
+class Codec(ABC):
+    """What lies over the LZ4 frames of one replica. Keeps nothing, and is safe to use from any thread."""
+
+    name: str
+
+    @abstractmethod
+    def cover(self, chunks: Iterator[bytes]) -> Iterator[bytes]:
+        """The stored bytes of an object whose LZ4 frame, with its note, these are."""
+
+    @abstractmethod
+    def uncover(self, name: str, chunks: Iterator[bytes]) -> Iterator[bytes]:
+        """What `cover` was given, from all that is stored. Raises CorruptObjectError for what it never made."""
+
+    def prefix(self, name: str, read: ReadRange, size: int) -> bytes:
+        """The first `size` bytes of what `uncover` would yield.
+
+        This reads the object from its start until there are so many. Only a codec that knows where they are stored
+        can ask for them alone.
+        """
+        head = b""
+        with closing_iterator(read(0, None)) as stored, closing_iterator(self.uncover(name, iter(stored))) as chunks:
+            for chunk in chunks:
+                head += chunk
+                if len(head) >= size:
+                    break
+        return head[:size]
+
+    def seal(
+        self,
+        content: Iterable[bytes | memoryview],
+        note: NoteFields | None = None,
+        summed: Callable[[str], None] | None = None,
+    ) -> Iterator[bytes]:
+        """Yield the stored bytes of an object in pieces of bounded size, a small object in one.
+
+        `summed` is told what `content_checksum` would say of the content, when all of it was taken.
+        """
+        plain = container.compress(content, note)
+        return self.cover(plain if summed is None else _summing(plain, summed))
+
+    def open(self, name: str, stored: Iterable[bytes]) -> "Opened":
+        """The object of which all stored bytes are given; `name` is for errors."""
+        return Opened(name, self.uncover(name, iter(stored)), None)
+
+    def opener(self) -> "Opener":
+        """Opens many small objects, one after the other, for less."""
+        return Opener(self)
+
+    def read_note(self, name: str, read: ReadRange) -> NoteFields | None:
+        """The note of an object, from as little of it as will do. Raises CorruptObjectError if it is damaged."""
+        return _note(name, self.prefix(name, read, container.NOTE_SIZE_MAX))
+
+
+class Plain(Codec):
+    """Nothing lies over the LZ4 frames: what Litestream 0.3.13 reads and writes."""
+
+    name = "lz4"
+
+    def cover(self, chunks: Iterator[bytes]) -> Iterator[bytes]:
+        return chunks
+
+    def uncover(self, name: str, chunks: Iterator[bytes]) -> Iterator[bytes]:
+        return chunks
+
+    def prefix(self, name: str, read: ReadRange, size: int) -> bytes:
+        with closing_iterator(read(0, size)) as chunks:
+            return b"".join(chunks)
+
+
+class Opened:
+    """One object that is being opened: iterate it once for its content, in pieces of at most 1 MiB.
+
+    Iterating raises CorruptObjectError for anything but one whole LZ4 frame, notes before it aside.
+    """
+
+    def __init__(self, name: str, plain: Iterator[bytes], unpacker: "container.Unpacker | None") -> None:
+        self._name = name
+        self._plain = plain
+        self._unpacker = unpacker
+        self._head = b""
+        self._begun = False
+
+    @property
+    def note(self) -> NoteFields | None:
+        """Its note, or None if it has none, as Litestream's. Raises CorruptObjectError if it is damaged."""
+        if not self._begun:
+            self._read_until(container.NOTE_SIZE_MAX)
+        return _note(self._name, self._head[: container.NOTE_SIZE_MAX])
+
+    def __iter__(self) -> Iterator[bytes]:
+        small = self._unpacker is not None
+        self._read_until(WHOLE_BYTES_MAX + 1 if small else container.NOTE_SIZE_MAX)
+        head, self._begun = self._head, True
+        # Of large chunks no more is kept than the note may need.
+        self._head = head[: container.NOTE_SIZE_MAX]
+        if self._unpacker is not None and len(head) <= WHOLE_BYTES_MAX:
+            whole = self._unpacker.content(head)
+            if whole is not None:
+                yield whole
+                return
+        yield from container.decompress(self._name, chain([head], self._plain))
+
+    def _read_until(self, size: int) -> None:
+        while len(self._head) < size and (chunk := next(self._plain, None)) is not None:
+            self._head += chunk
+
+
+class Opener:
+    """Opens objects one after the other, for a lower price for small ones. Not safe to use from two threads."""
+
+    def __init__(self, codec: Codec) -> None:
+        self._codec = codec
+        self._unpacker = container.Unpacker()
+
+    def open(self, name: str, stored: Iterable[bytes]) -> Opened:
+        """As `Codec.open`; what was opened before is not iterated any more."""
+        return Opened(name, self._codec.uncover(name, iter(stored)), self._unpacker)
+
+
+def content_checksum(chunks: Iterable[bytes | memoryview]) -> str:
+    """What `seal` tells of this content; only by compressing can it be had from LZ4."""
+    found: list[str] = []
+    for _ in _summing(container.compress(chunks), found.append):
+        pass
+    return found[0]
+
+
+def _summing(pieces: Iterator[bytes], summed: Callable[[str], None]) -> Iterator[bytes]:
+    """An object on its way, whose checksum is told at its end."""
+    last = b""
+    for piece in pieces:
+        last = (last + piece[-container.CHECKSUM_SIZE :])[-container.CHECKSUM_SIZE :]
+        yield piece
+    summed(last.hex())
+
+
+def _note(name: str, head: bytes) -> NoteFields | None:
+    try:
+        return container.decode_note(head)
+    except ValueError as error:
+        raise CorruptObjectError(name, str(error)) from None

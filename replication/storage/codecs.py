@@ -1,0 +1,6 @@
+"""The codecs that a replica can have, a line each; a new one is a module of its own and a line here."""
+
+from replication.storage.codec import Codec, Plain
+
+DEFAULT_CODEC: Codec = Plain()
+"""That of every replica for which no other is asked."""

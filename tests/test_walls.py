@@ -1,0 +1,59 @@
+"""The import contracts refuse what they are there for: each wall is broken once, in a copy of the sources."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+LINTER = Path(sys.executable).with_name("lint-imports")
+
+BREACHES = {
+    # A module that does not exist yet, what it imports, and the contract that must refuse it.
+    "replication/database/breach.py": ("replication.restore.wal03.listing", "Imports point down"),
+    "replication/database/breach_up.py": ("replication.replica.runner", "Imports point down"),
+    "replication/restore/breach.py": ("replication.database.database", "Imports point down"),
+    "replication/restore/breach_up.py": ("replication.replica.wal03.sender", "Imports point down"),
+    "replication/storage/breach.py": ("replication.config", "Imports point down"),
+    "replication/replica/breach.py": ("replication.restore.restore", "A replica restores only to validate"),
+    "replication/engine/breach.py": ("rich.text", "The engine knows no screen"),
+    "tui/dashboard/breach.py": ("replication.storage.wal03.names", "No screen knows how a replica is laid out"),
+    "tui/restore/breach.py": ("replication.restore.wal03.catalog", "No screen knows how a replica is laid out"),
+    "tui/text/breach.py": ("textual", "Textual only where a screen is drawn"),
+    "replication/config/breach.py": ("apsw", "SQLite only in replication.sqlite"),
+    "replication/storage/s3/breach.py": ("boto3", "boto3 only in storage.s3.aws"),
+    "replication/storage/s3/breach_http.py": ("http.client", "HTTP only in the connections of a kind of store"),
+    "replication/events_breach.py": ("yaml", "YAML only in config"),
+}
+
+
+def linted(place: Path) -> subprocess.CompletedProcess[str]:
+    command = [str(LINTER), "--no-cache", "--config", str(place / "pyproject.toml")]
+    return subprocess.run(command, cwd=place, capture_output=True, text=True, timeout=100, check=False)
+
+
+@pytest.fixture(scope="module")
+def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    place = tmp_path_factory.mktemp("walls")
+    for package in ("replication", "tui"):
+        shutil.copytree(ROOT / package, place / package, ignore=shutil.ignore_patterns("__pycache__"))
+    for package in ("tests", "benchmarks", "peers"):
+        (place / package).symlink_to(ROOT / package)
+    shutil.copy(ROOT / "pyproject.toml", place)
+    return place
+
+
+@pytest.mark.long
+def test_every_contract_refuses_the_import_that_it_is_there_for(copy: Path) -> None:
+    for path, (imported, _) in BREACHES.items():
+        (copy / path).write_text(f"import {imported}\n")
+    run = linted(copy)
+    assert run.returncode != 0, run.stdout + run.stderr
+    # Each broken contract has a section of its own, with the imports that break it.
+    told = " ".join(run.stdout.partition("Broken contracts")[2].split())
+    for path, (imported, contract) in BREACHES.items():
+        module = path.removesuffix(".py").replace("/", ".")
+        section = told.partition(f"{contract} ---")[2]
+        assert f"- {module} -> {imported.partition('.')[0]}" in section, f"{path} may import {imported}: {told}"

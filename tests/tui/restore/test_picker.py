@@ -1,0 +1,249 @@
+"""The picker's cursor and the timeline, as pure functions of what a replica holds."""
+
+from array import array
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from replication.position import Position
+from replication.restore.wal03.catalog import Catalog, Snapshot
+from replication.restore.wal03.points import Commits, Extent, Survey, survey
+from replication.storage.wal03.names import SegmentInfo, SnapshotInfo
+from replication.storage.wal03.notes import SnapshotNote
+from tui.restore.picker.cursor import Picker, asked_words, opened
+from tui.text.timeline import ASCII, ZOOM_SECONDS, axis, fitting, row, runs, showing, zoomed
+
+GENERATION = "00112233445566aa"
+OTHER = "ffeeddccbbaa0011"
+BEGAN = datetime(2026, 10, 20, 12, 0, 0, tzinfo=UTC)
+FRAME = 24 + 512
+
+
+class Replica:
+    """A generation whose segments hold the commits asked for; what a store would answer when they are read."""
+
+    def __init__(self, generation: str = GENERATION, began: datetime = BEGAN) -> None:
+        self.generation = generation
+        self.now = began
+        self.snapshots: list[Snapshot] = []
+        self.segments: list[SegmentInfo] = []
+        self.contents: dict[str, Commits] = {}
+        self.points: list[tuple[Position, float]] = []
+        self.index, self.offset = 0, 0
+
+    def snapshot(self, seconds: float = 1) -> "Replica":
+        self.now += timedelta(seconds=seconds)
+        position = Position(self.generation, self.index, self.offset)
+        note = SnapshotNote(position, 5, 512, None, None, "test", "")
+        self.snapshots.append(Snapshot(SnapshotInfo(self.generation, self.index, 100, self.now), note))
+        if not self.points or self.points[-1][0] != position:
+            self.points.append((position, self.now.timestamp()))
+        return self
+
+    def segment(self, commits: int, frames: int = 0, seconds: float = 1) -> "Replica":
+        """A segment of so many commits of one frame, after frames that no commit ends."""
+        self.now += timedelta(seconds=seconds)
+        info = SegmentInfo(self.generation, self.index, self.offset, 100, self.now)
+        at = max(32, self.offset) + (frames or not commits) * FRAME
+        ends = array("Q", [at + (n + 1) * FRAME for n in range(commits)])
+        self.offset = at + commits * FRAME
+        self.segments.append(info)
+        self.contents[info.name] = Commits(ends, array("I", [5] * commits), Extent(self.offset, None))
+        self.points += [(Position(self.generation, self.index, end), self.now.timestamp()) for end in ends]
+        return self
+
+    @property
+    def at_commit(self) -> bool:
+        """True if a commit of this index was the last thing that came."""
+        return self.offset > 0 and self.points[-1][0] == Position(self.generation, self.index, self.offset)
+
+    def __repr__(self) -> str:
+        segments = [f"{item.index}:{item.offset}+{len(self.contents[item.name].ends)}" for item in self.segments]
+        return f"Replica(snapshots={[item.info.index for item in self.snapshots]}, segments={segments})"
+
+    def restart(self) -> "Replica":
+        self.index, self.offset = self.index + 1, 0
+        return self
+
+    def lose(self, number: int) -> "Replica":
+        del self.segments[number]
+        return self
+
+    def survey(self) -> Survey:
+        return survey(Catalog(self.generation, tuple(self.snapshots), tuple(self.segments)))
+
+
+def read(picker: Picker, *replicas: Replica) -> Picker:
+    """Read everything that the picker wants, as a screen does."""
+    contents = {name: item for replica in replicas for name, item in replica.contents.items()}
+    while wanted := picker.wanted():
+        known = dict(picker.commits)
+        known[wanted[0].object] = contents[wanted[0].object]
+        picker = picker.knowing(known)
+    return picker
+
+
+@st.composite
+def replicas(draw: st.DrawFn) -> Replica:
+    replica = Replica().snapshot()
+    for _ in range(draw(st.integers(0, 12))):
+        what = draw(st.integers(0, 5))
+        seconds = draw(st.sampled_from([0.0, 0.25, 1.0, 70.0, 4000.0]))
+        # An index ends with a commit, and a snapshot is of one.
+        if what == 0 and replica.at_commit:
+            replica.restart()
+        elif what == 1 and (not replica.snapshots or replica.snapshots[-1].info.index != replica.index):
+            if replica.at_commit:
+                replica.snapshot(seconds)
+        else:
+            replica.segment(draw(st.integers(0, 4)), draw(st.integers(0, 1)), seconds)
+    return replica
+
+
+@given(replicas())
+def test_every_point_is_reached_step_by_step_both_ways(replica: Replica) -> None:
+    picker = read(opened((replica.survey(),)), replica)
+    seen = [picker.position]
+    while (moved := read(picker.stepped(-1), replica)).position != seen[-1]:
+        picker = moved
+        seen.append(picker.position)
+    assert seen[::-1] == [position for position, _ in replica.points]
+    back = [picker.position]
+    while (moved := read(picker.stepped(1), replica)).position != back[-1]:
+        picker = moved
+        back.append(picker.position)
+    assert back == seen[::-1]
+    assert read(picker.to_end(-1), replica).position == seen[-1]
+    assert read(picker.to_end(1), replica).position == seen[0]
+
+
+@given(replicas(), st.floats(-100, 20_000))
+def test_a_time_finds_the_newest_point_at_or_before_it(replica: Replica, seconds: float) -> None:
+    asked = BEGAN.timestamp() + seconds
+    picker = read(opened((replica.survey(),)).at_time(asked), replica)
+    before = [position for position, time in replica.points if time <= asked]
+    assert picker.position == (before[-1] if before else replica.points[0][0])
+    assert picker.cursor.asked == asked
+
+
+@given(replicas(), st.floats(-100, 20_000), st.integers(0, len(ZOOM_SECONDS) - 1), st.integers(1, 200))
+def test_a_row_shows_each_thing_in_the_cell_of_its_time(
+    replica: Replica, seconds: float, zoom: int, columns: int
+) -> None:
+    seen = replica.survey()
+    window = showing(fitting(BEGAN.timestamp(), BEGAN.timestamp() + 1, columns), BEGAN.timestamp() + seconds)
+    while window.zoom != zoom:
+        window = zoomed(window, BEGAN.timestamp() + seconds, 1 if window.zoom < zoom else -1)
+    drawn = row(seen, window, BEGAN.timestamp() + seconds)
+    assert len(drawn) == len(axis(window)) == columns
+    cursor = window.column(BEGAN.timestamp() + seconds)
+    assert drawn.count("▲") == (0 if cursor is None else 1)
+    for stop in seen.stops:
+        column = window.column(stop.time.timestamp())
+        assert column is None or drawn[column] != " "
+    for item in seen.snapshots:
+        column = window.column(item.timestamp())
+        assert column is None or column == cursor or drawn[column] in "S×"
+
+
+@given(replicas())
+def test_all_of_a_generation_fits_into_the_first_window(replica: Replica) -> None:
+    seen = replica.survey()
+    first, last = seen.stops[0].time.timestamp(), seen.stops[-1].time.timestamp()
+    window = fitting(first, last, 60)
+    assert window.column(first) is not None
+    assert window.column(last) is not None
+
+
+def gap() -> Replica:
+    """Two runs: indexes 0 and 1, of which 1 was lost, and index 2 with a snapshot of its own."""
+    replica = Replica().snapshot().segment(2, seconds=9).restart().segment(3, seconds=10).restart()
+    return replica.segment(1, seconds=10).snapshot(seconds=10).segment(2, seconds=10).lose(1)
+
+
+def test_a_missing_segment_is_a_gap_with_its_mark() -> None:
+    seen = gap().survey()
+    began = BEGAN.timestamp()
+    assert runs(seen) == [(began + 1, began + 10), (began + 30, began + 50)]
+    window = fitting(began, began + 50, 51)
+    assert row(seen, window, began + 50) == " S─────────                   ×─────────S─────────▲"
+    assert row(seen, window, None, ASCII).isascii()
+
+
+def test_a_time_in_a_gap_snaps_to_the_earlier_point_and_says_so() -> None:
+    replica = gap()
+    began = BEGAN.timestamp()
+    picker = read(opened((replica.survey(),)).at_time(began + 25), replica)
+    assert picker.time == began + 10
+    assert asked_words(picker, began + 50) == "nearest earlier point, 15 s not covered"
+    picker = read(picker.by_seconds(4), replica)
+    assert (picker.cursor.asked, picker.time) == (began + 29, began + 10)
+    assert "19 s not covered" in asked_words(picker, began + 50)
+    inside = read(picker.at_time(began + 6), replica)
+    assert asked_words(inside, began + 50) == "the newest commit then, written 5 s before"
+    early = read(picker.at_time(began - 60), replica)
+    assert asked_words(early, began + 50) == "nothing is as old: the first point there is, 1 min 1 s later"
+    late = read(picker.at_time(began + 200), replica)
+    assert asked_words(late, began + 300) == "the newest point there is, 2 min 30 s before"
+    assert asked_words(late.stepped(-1), began + 300) == ""
+
+
+def test_snapshots_are_jumped_to_and_known_without_reading() -> None:
+    replica = gap()
+    picker = opened((replica.survey(),)).to_snapshot(-1)
+    assert picker.position == Position(GENERATION, 2, 32 + FRAME)
+    assert picker.to_snapshot(-1).position == Position(GENERATION, 0, 0)
+    assert picker.to_snapshot(-1).to_snapshot(-1).position == Position(GENERATION, 0, 0)
+    assert picker.to_snapshot(-1).to_snapshot(1).position == picker.position
+
+
+def test_generations_are_changed_at_about_the_same_time() -> None:
+    old = Replica(OTHER, BEGAN - timedelta(hours=2)).snapshot().segment(2).segment(1)
+    new = Replica().snapshot().segment(1)
+    picker = read(opened((new.survey(), old.survey())), new, old)
+    older = read(picker.to_generation(1), new, old)
+    assert older.position == old.points[-1][0]
+    assert older.to_generation(1) is older
+    assert read(older.to_generation(-1), new, old).position == new.points[0][0]
+    assert read(picker.by_seconds(-3600), new, old).position == old.points[-1][0]
+    assert read(picker.by_seconds(-3600).by_seconds(3600), new, old).position == new.points[-1][0]
+
+
+def test_a_segment_that_the_store_does_not_give_is_passed_over() -> None:
+    replica = Replica().snapshot().segment(2).segment(2)
+    picker = read(opened((replica.survey(),)), replica)
+    lost = replica.segments[1].name
+    commits = {name: item for name, item in replica.contents.items() if name != lost}
+    picker = picker.knowing(commits, frozenset({lost}))
+    assert picker.position == Position(GENERATION, 0, 32 + 2 * FRAME)
+
+
+def test_in_an_unread_segment_a_step_waits() -> None:
+    replica = Replica().snapshot().segment(2)
+    picker = opened((replica.survey(),))
+    assert (picker.position, picker.number) == (None, None)
+    assert picker.stepped(-1) is picker
+    assert read(picker, replica).number == (2, 2)
+
+
+def test_the_cursor_stays_at_its_point_when_the_replica_was_listed_anew() -> None:
+    replica = Replica().snapshot().segment(2).segment(3)
+    picker = read(opened((replica.survey(),)).stepped(-1), replica).stepped(-1)
+    at = picker.position
+    replica.segment(4)
+    again = picker.resurveyed((replica.survey(),))
+    assert again.position == at
+    replica.lose(1)
+    moved = read(again.resurveyed((replica.survey(),)), replica)
+    assert moved.position is not None
+    other = Replica(OTHER).snapshot()
+    assert again.resurveyed((other.survey(),)).position == other.points[-1][0]
+
+
+@pytest.mark.parametrize(("span", "labels"), [(60, "12:00:00"), (7200, "12:00"), (86400 * 30, "10-20")])
+def test_the_axis_says_times_that_suit_the_zoom(span: float, labels: str) -> None:
+    drawn = axis(fitting(BEGAN.timestamp(), BEGAN.timestamp() + span, 80))
+    assert labels in drawn or "10-2" in drawn
+    assert len(drawn.split()) >= 3

@@ -1,0 +1,120 @@
+"""The list of databases as text: which columns fit, in what order the rows stand, and each row. Pure."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from rich.text import Text
+
+from replication.status import DatabaseStatus
+from tui.text.cells import cut_path, fit
+from tui.text.format import age, clock_time, plain, short_position, size
+from tui.text.look import Look, verified_of, verified_words
+from tui.text.states import (
+    BEHIND,
+    ERROR,
+    STALE_SECONDS,
+    STARTING,
+    database_state,
+    lag_seconds,
+    pending_bytes,
+)
+
+STATE_WIDTH = 10
+NAME_WIDTH_MIN = 17
+"""A path gets what the other columns leave, and at least this."""
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column with its text for a database. It is there if all columns of a lower `rank` are and it fits."""
+
+    title: str
+    width: int
+    rank: int
+    cell: Callable[[DatabaseStatus, Look], str]
+
+
+def _queue(database: DatabaseStatus, look: Look) -> str:
+    pending = pending_bytes(database)
+    return size(pending) if pending else "0"
+
+
+def _lag(database: DatabaseStatus, look: Look) -> str:
+    if database_state(database) is STARTING:
+        return "-"
+    return age(lag_seconds(database))
+
+
+def _uploaded(database: DatabaseStatus, look: Look) -> str:
+    newest = max((replica.last_upload for replica in database.replicas), default=0.0)
+    return clock_time(newest) if newest else "-"
+
+
+COLUMNS = (
+    Column("POSITION", 26, 3, lambda database, look: short_position(database.position)),
+    Column("LAG", 5, 1, _lag),
+    Column("QUEUE", 7, 4, _queue),
+    Column("UPLOADED", 8, 5, _uploaded),
+    Column("VERIFIED", 8, 2, lambda database, look: verified_words(verified_of(database), look)),
+)
+
+
+def columns_for(width: int) -> tuple[Column, ...]:
+    """The columns that fit beside cursor, state and name."""
+    left = width - (1 + STATE_WIDTH + 1 + NAME_WIDTH_MIN)
+    chosen = set()
+    for column in sorted(COLUMNS, key=lambda item: item.rank):
+        if column.width + 1 > left:
+            break
+        left -= column.width + 1
+        chosen.add(column)
+    return tuple(column for column in COLUMNS if column in chosen)
+
+
+def header(width: int, sorted_note: str = "") -> Text:
+    """The titles."""
+    columns = columns_for(width)
+    name = _name_width(width, columns)
+    titles = [fit("STATE", STATE_WIDTH), fit(f"DATABASE{sorted_note}", name)]
+    titles += [fit(column.title, column.width) for column in columns]
+    return Text(fit(" " + " ".join(titles), width), style="bold")
+
+
+def row(database: DatabaseStatus, width: int, look: Look, cursor: bool = False) -> Text:
+    """One database in one line of exactly `width` cells."""
+    columns = columns_for(width)
+    state = database_state(database)
+    shown = look.state(state)
+    stale = look.now - database.last_sync
+    if database.last_sync and stale > STALE_SECONDS and database.state == "ok":
+        # A green word would lie: nobody has looked for so long.
+        shown = f"{look.mark(state.mark, state.ascii_mark)} {look.since(database.last_sync)} old"
+    name = _name_width(width, columns)
+    cells = [fit(column.cell(database, look), column.width) for column in columns]
+    line = Text(">" if cursor else " ")
+    line.append(fit(shown, STATE_WIDTH), style=state.style if state.style != "default" else "")
+    line.append(" " + " ".join([fit(cut_path(plain(database.path), name), name), *cells]))
+    if cursor:
+        line.stylize("reverse")
+    return line
+
+
+def in_order(databases: Iterable[DatabaseStatus]) -> list[DatabaseStatus]:
+    """Errors first, then what is behind, the longest first; the rest as configured, so that it stands still."""
+
+    def urgency(database: DatabaseStatus) -> tuple[int, int]:
+        state = database_state(database)
+        if state is ERROR:
+            return (-2, 0)
+        return (-1, -int(lag_seconds(database))) if state is BEHIND else (0, 0)
+
+    return sorted(databases, key=urgency)
+
+
+def matches(database: DatabaseStatus, letters: str) -> bool:
+    """True if path or state hold the letters, in any case."""
+    return not letters or letters.lower() in f"{database.path} {database_state(database).word}".lower()
+
+
+def _name_width(width: int, columns: tuple[Column, ...]) -> int:
+    return max(1, width - (1 + STATE_WIDTH + 1 + sum(column.width + 1 for column in columns)))

@@ -1,0 +1,95 @@
+"""The list of databases: a window of rows, of which only those in sight cost anything.
+
+The cursor is a database, not a row: it stays with it when the order changes. The screen decides which databases
+there are and in what order.
+"""
+
+from collections.abc import Sequence
+
+from rich.text import Text
+from textual import events
+from textual.message import Message
+
+from replication.status import DatabaseStatus
+from tui.dashboard.columns import header, row
+from tui.text.look import Look
+from tui.widgets.lines import Lines
+
+
+class DatabaseList(Lines, can_focus=True):
+    """Titles, and below them as many databases as fit."""
+
+    DEFAULT_CSS = "DatabaseList { height: 1fr; }"
+
+    class Moved(Message):
+        """The cursor is on another database."""
+
+    def __init__(self, id: str | None = None) -> None:
+        super().__init__(id=id, fixed=True)
+        self._databases: Sequence[DatabaseStatus] = ()
+        self._places: dict[str, int] = {}
+        self._look = Look(False, False, 0.0)
+        self._top = 0
+        self._empty = Text()
+        self.cursor: str | None = None
+        """Path of the database that keys act on."""
+
+    def show(self, databases: Sequence[DatabaseStatus], look: Look, empty: str = "") -> None:
+        """Show these, in this order; `empty` says why there are none."""
+        place = self._place
+        self._databases, self._look, self._empty = databases, look, Text(f" {empty}")
+        self._places = {item.path: number for number, item in enumerate(databases)}
+        if self.cursor not in self._places:
+            # It has gone, or nothing was chosen yet: what stands in its place now.
+            self.cursor = databases[min(place, len(databases) - 1)].path if databases else None
+            self.post_message(self.Moved())
+        self._paint()
+
+    @property
+    def _place(self) -> int:
+        return self._places.get(self.cursor or "", 0)
+
+    @property
+    def rows_max(self) -> int:
+        """How many databases fit."""
+        return max(1, self.size.height - 1)
+
+    def move(self, by: int) -> None:
+        """Move the cursor so many rows, as far as there are any."""
+        if self._databases:
+            place = min(max(0, self._place + by), len(self._databases) - 1)
+            self._go(self._databases[place].path)
+
+    def _go(self, path: str) -> None:
+        if path != self.cursor:
+            self.cursor = path
+            self._paint()
+            self.post_message(self.Moved())
+
+    def _paint(self) -> None:
+        width, rows, count = self.size.width, self.rows_max, len(self._databases)
+        if not width:
+            return
+        place = self._place
+        self._top = max(0, min(self._top, place, count - rows))
+        if place >= self._top + rows:
+            self._top = place - rows + 1
+        note = f" {self._top + 1}-{min(count, self._top + rows)} of {count}" if count > rows else ""
+        lines = [header(width, note)]
+        for item in self._databases[self._top : self._top + rows]:
+            lines.append(row(item, width, self._look, item.path == self.cursor))
+        self.set_lines(lines if count else [*lines, self._empty])
+
+    def on_resize(self, event: events.Resize) -> None:
+        self._paint()
+
+    def on_click(self, event: events.Click) -> None:
+        place = self._top + event.y - 1
+        if event.y >= 1 and place < len(self._databases):
+            self._go(self._databases[place].path)
+
+    def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
+        self.move(1)
+
+    def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
+        self.move(-1)

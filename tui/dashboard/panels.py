@@ -1,0 +1,252 @@
+"""The dashboard's panels as lines of text: summary, one database, upload queue, events. Pure.
+
+Its promise: what comes from outside stands there as it is, without markup and without control characters.
+"""
+
+import re
+from collections.abc import Iterable
+from textwrap import wrap
+
+from rich.cells import cell_len
+from rich.text import Text
+
+from replication.events import Event
+from replication.scrub import scrub
+from replication.status import DatabaseStatus, EngineStatus, ReplicaStatus
+from tui.text.cells import cut_end, cut_start, fit_start
+from tui.text.format import age, clock_time, plain, short_object, size
+from tui.text.look import Look, verified_of
+from tui.text.states import (
+    BEHIND,
+    ERROR,
+    OK,
+    PAUSED,
+    PAUSING,
+    STARTING,
+    SYNCING,
+    database_state,
+    error_of,
+    lag_seconds,
+    pending_bytes,
+    replica_state,
+)
+
+NAME_CELLS_MAX = 16
+"""Cells for the name of a database beside an event."""
+SPARK_MINUTES = 10
+NUMBER_CELLS_MAX = 20
+"""Up to this a fact is a name and a number; a longer one is words, which can be cut."""
+FACT_LINES_MAX = 6
+"""Lines that one fact may take beside the list."""
+_MINUTE_SECONDS = 60.0
+_SHORT = re.compile(r"\b([0-9a-f]{8})[0-9a-f]{8}\b")
+"""The name of a generation, of which its first half tells enough in a line."""
+_LEVELS = {"debug": "DEBUG", "info": "INFO ", "warning": "WARN ", "error": "ERROR"}
+_LEVEL_STYLES = {"warning": "yellow", "error": "red"}
+
+
+def summary(status: EngineStatus, width: int, look: Look, frozen: bool) -> Text:
+    """How all databases stand, in one line; the clock at its end unless the line is slow."""
+    databases = status.databases
+    states = [database_state(database) for database in databases]
+    line = Text(f" {len(databases)} database{'s' if len(databases) != 1 else ''} ")
+    for state in (OK, SYNCING, BEHIND, ERROR, PAUSED, PAUSING, STARTING):
+        count = states.count(state)
+        if count or state is ERROR:
+            mark = look.mark(state.mark, state.ascii_mark)
+            line.append(f" {mark} {count} {state.word}", style=state.style if count else "")
+    lag = max(map(lag_seconds, databases), default=0.0)
+    queued = sum(map(pending_bytes, databases))
+    rest = f"  max lag {age(lag)}  queued {size(queued)}"
+    if line.cell_len + len(rest) + 11 > width:
+        rest = f"  lag {age(lag)}  {size(queued)}"
+    line.append(rest)
+    end = "FROZEN" if frozen else "" if look.slow else f"{clock_time(look.now)}Z"
+    if end and line.cell_len + len(end) + 1 <= width:
+        line.append(" " * (width - 1 - line.cell_len - len(end)))
+        line.append(end, style="bold" if frozen else "")
+    line.truncate(width)
+    return line
+
+
+def facts(database: DatabaseStatus, look: Look) -> list[list[Text]]:
+    """What there is to know of a database, in groups: a wide panel has a group in a line, a narrow one a fact."""
+    position = database.position
+    first = [_fact("generation", position.generation if position else "-")]
+    began = _began(database)
+    if began:
+        first.append(_fact("since", began))
+    if database.generation_reason:
+        first.append(_fact("because", database.generation_reason))
+    several = len(database.replicas) > 1
+    groups = [first, *(_replica_facts(database, replica, look, several) for replica in database.replicas)]
+    # What is wrong stands first, where no edge cuts it off.
+    return [*([words] for words in _now(database, look)), *groups, _rates(database, look)]
+
+
+def wide(groups: list[list[Text]], width: int) -> list[Text]:
+    """A line a group, cut at the edge; a short fact is left out instead, since half a number is worse than none."""
+    lines = []
+    for first, *others in groups:
+        line = Text(" ") + first
+        for fact in others:
+            if line.cell_len + 3 + fact.cell_len <= width or fact.cell_len > NUMBER_CELLS_MAX:
+                line += Text("   ") + fact
+        line.truncate(width, overflow="ellipsis")
+        lines.append(line)
+    return lines
+
+
+def narrow(groups: list[list[Text]], width: int) -> list[Text]:
+    """A line a fact; a long one goes on in the next lines."""
+    lines: list[Text] = []
+    for fact in (fact for group in groups for fact in group):
+        pieces = wrap(fact.plain, max(10, width - 3), max_lines=FACT_LINES_MAX, placeholder="…", break_on_hyphens=False)
+        style = str(fact.spans[0].style) if fact.spans else str(fact.style)
+        lines += [Text(f"{'  ' if number else ' '}{piece}", style=style) for number, piece in enumerate(pieces)]
+    return lines
+
+
+def queue(databases: Iterable[DatabaseStatus], width: int, rows_max: int, look: Look) -> list[Text]:
+    """What waits for an upload, a line a replica, what is in flight first."""
+    waiting = [
+        (database, replica)
+        for database in databases
+        for replica in database.replicas
+        if replica.uploading or replica.pending_bytes
+    ]
+    waiting.sort(key=lambda item: (not item[1].uploading, -item[1].pending_bytes))
+    lines = []
+    for database, replica in waiting[:rows_max]:
+        state = replica_state(replica)
+        mark = look.mark(state.mark, state.ascii_mark)
+        name = cut_start(_name(database.path), 24)
+        words = f" {mark} {name:24} {cut_end(replica.name, 10):10} {size(replica.pending_bytes):>8}  "
+        lines.append(Text(cut_end(words + _flight(replica, look), width)))
+    if len(waiting) > rows_max:
+        lines[-1] = Text(cut_end(f"   … and {len(waiting) - rows_max + 1} more: u shows all", width))
+    return lines or [Text(" everything is uploaded")]
+
+
+def name_cells(events: Iterable[Event]) -> int:
+    """Cells for the names of databases beside these events: what they need, up to NAME_CELLS_MAX."""
+    return max((min(NAME_CELLS_MAX, cell_len(_name(event.database))) for event in events), default=0)
+
+
+def event_line(event: Event, width: int, name_cells: int) -> Text:
+    """One event: time, level, database in so many cells, what, and its values."""
+    line = Text(f" {clock_time(event.time)} ")
+    line.append(_LEVELS.get(event.level, event.level.upper()), style=_LEVEL_STYLES.get(event.level, ""))
+    line.append(f" {fit_start(_name(event.database), name_cells)} {event_words(event)}")
+    line.truncate(width, overflow="ellipsis")
+    return line
+
+
+def event_words(event: Event) -> str:
+    """An event's message and values, on one line."""
+    text = event.message
+    for key, value in event.attributes:
+        if value != "":
+            label = "" if key in ("error", "result", "reason") else f"{key.replace('_', ' ')} "
+            text += f", {label}{shorter(str(value))}"
+    where = f"{event.replica}: " if event.replica else ""
+    return plain(scrub(where + text))
+
+
+def shorter(text: str) -> str:
+    """A text with the names of generations cut to their first half."""
+    return _SHORT.sub(r"\1", text)
+
+
+def per_minute(times: Iterable[float], now: float) -> list[int]:
+    """How many of `times` fell into each of the last SPARK_MINUTES minutes, the newest last."""
+    counts = [0] * SPARK_MINUTES
+    for time in times:
+        back = int((now - time) // _MINUTE_SECONDS)
+        if 0 <= back < SPARK_MINUTES:
+            counts[SPARK_MINUTES - 1 - back] += 1
+    return counts
+
+
+def _replica_facts(database: DatabaseStatus, replica: ReplicaStatus, look: Look, several: bool) -> list[Text]:
+    local, there = database.position, replica.position
+    behind = size(replica.pending_bytes) + (f" ({age(replica.lag_seconds)})" if replica.lag_seconds else "")
+    same = local is not None and there is not None and local.generation == there.generation
+    there_words = "-" if there is None else f"{there.index:08x}:{there.offset}" if same else str(there)
+    if several:
+        return [_fact(f"replica {replica.name}", there_words), _fact("behind", behind)]
+    local_words = f"{local.index:08x}:{local.offset}" if local is not None else "-"
+    found = [_fact("local", local_words), _fact("replica", there_words), _fact("behind", behind)]
+    return [*found, _fact("wal", size(database.wal_bytes))]
+
+
+def _rates(database: DatabaseStatus, look: Look) -> list[Text]:
+    found = [_verified(database, look), _fact("retries", str(sum(item.errors_in_a_row for item in database.replicas)))]
+    if not look.slow:
+        # Bars move on by themselves, minute by minute.
+        counts = per_minute((upload.time for item in database.replicas for upload in item.uploads), look.now)
+        found.append(_fact("uploads/min", f"{look.bars(counts)} {counts[-1]}"))
+    planned = [item.next_snapshot for item in database.replicas if item.next_snapshot]
+    if planned:
+        found.append(_fact("next snapshot", f"{clock_time(min(planned))[:5]}Z"))
+    return found
+
+
+def _now(database: DatabaseStatus, look: Look) -> list[Text]:
+    """What is wrong or under way."""
+    lines = []
+    error = error_of(database)
+    if error:
+        failed = next((replica for replica in database.replicas if replica.errors_in_a_row), None)
+        when = f"try {failed.errors_in_a_row + 1} {look.until(failed.next_try)}: " if failed is not None else ""
+        # What is waited for is nothing that failed: the mark is that of the state in the list.
+        state = ERROR if failed is not None or database_state(database) is ERROR else STARTING
+        style = "red" if state is ERROR else "yellow"
+        lines.append(Text(f"{look.mark(state.mark, state.ascii_mark)} {when}{plain(scrub(error))}", style=style))
+    for replica in database.replicas:
+        # What failed is told above, with its next try.
+        if replica.uploading and not (error and replica.errors_in_a_row):
+            lines.append(Text(f"{look.mark('↑', '^')} {_flight(replica, look)}"))
+    lines += [
+        Text(f"{look.mark('!', '!')} {plain(scrub(replica.duty_warning))}", style="yellow")
+        for replica in database.replicas
+        if replica.duty_warning
+    ]
+    if database.checkpoint_blocked:
+        lines.append(Text(f"a reader keeps the WAL from being copied back: {database.checkpoint_blocked} tries"))
+    return lines
+
+
+def _flight(replica: ReplicaStatus, look: Look) -> str:
+    if replica.errors_in_a_row:
+        return f"try {replica.errors_in_a_row + 1} {look.until(replica.next_try)}: {plain(scrub(replica.last_error))}"
+    if replica.uploading:
+        done, total = replica.uploading_bytes, replica.uploading_total_bytes
+        share = f" {min(100, 100 * done // total)}% of {size(total)}" if total else ""
+        return f"uploading {short_object(replica.uploading)}{share}"
+    return "waiting"
+
+
+def _verified(database: DatabaseStatus, look: Look) -> Text:
+    item = verified_of(database)
+    if item is None:
+        return _fact("verified", "not yet")
+    words = {"ok": f"{look.mark('✓', 'ok')} {look.ago(item.time)}", "failed": "FAILED:", "inconclusive": "unclear:"}
+    text = _fact("verified", words[item.outcome])
+    if item.outcome != "ok":
+        text.append(f" {plain(scrub(item.words))}")
+    text.stylize({"ok": "green", "failed": "red"}.get(item.outcome, ""))
+    return text
+
+
+def _began(database: DatabaseStatus) -> str:
+    text = database.generation_began
+    return f"{text[5:10]} {text[11:16]}Z" if len(text) >= 16 else ""
+
+
+def _name(path: str) -> str:
+    return plain(path).rpartition("/")[2]
+
+
+def _fact(name: str, value: str) -> Text:
+    return Text(f"{name} {plain(value)}")

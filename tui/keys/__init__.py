@@ -1,0 +1,1 @@
+"""The keys: help, the palette, and the user's own."""

@@ -1,0 +1,1 @@
+"""Look before you restore: the tables of another moment beside today's."""

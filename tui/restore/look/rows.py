@@ -1,0 +1,81 @@
+"""The rows of one table that differ between the chosen point and today; a bounded number of them."""
+
+import threading
+
+from rich.text import Text
+from textual.app import ComposeResult
+
+from replication.errors import ReplicationError
+from replication.sqlite.preview import Differences, Preview
+from tui.restore.look.lines import difference_lines
+from tui.text.blocks import error_lines, rule
+from tui.text.look import Look
+from tui.view import View
+from tui.widgets.lines import Lines
+from tui.widgets.scrolling import ListArea, ScrollingScreen
+
+
+class DifferencesScreen(ScrollingScreen):
+    """Opened with an open preview, which stays its owner's, and the name of a table."""
+
+    PLACE = "differences"
+
+    def __init__(self, preview: Preview, table: str, when: str, cancel: threading.Event) -> None:
+        super().__init__()
+        self._preview = preview
+        self._table = table
+        self._when = when
+        self._cancel = cancel
+        self._found: Differences | None = None
+        self._lines: list[Text] = []
+        self._error: ReplicationError | None = None
+
+    def compose(self) -> ComposeResult:
+        yield Lines(id="head")
+        yield ListArea()
+        yield Lines(id="words")
+        yield self.footer()
+
+    def on_mount(self) -> None:
+        self.shell.in_background(
+            lambda: self._preview.differences(self._table, self._cancel), self._compared, self._failed
+        )
+
+    def _compared(self, found: Differences) -> None:
+        self._found = found
+        if self.is_attached:
+            self._lines = difference_lines(found, self.size.width)
+            self.draw()
+
+    def _failed(self, error: ReplicationError) -> None:
+        self._error = error
+        if self.is_attached:
+            self.draw()
+
+    def show(self, view: View) -> None:
+        if self._found is not None:
+            self._lines = difference_lines(self._found, self.size.width)
+        self.draw()
+
+    def count(self) -> int:
+        return max(0, len(self._lines) - 1)
+
+    def paint(self) -> None:
+        options, width = self.shell.options, self.size.width
+        look = Look(options.ascii, options.slow, self.shell.now())
+        head = [rule(f"{self._table}: {self._when} and today", width, look)]
+        found, lines, words = self._found, [Text(" comparing; esc goes back")], []
+        if self._error:
+            lines = error_lines(str(self._error), width)
+        elif found is not None:
+            head.append(Text(" - gone since then   + added since then   ~ changed: then, and today", style="dim"))
+            head += self._lines[:1]
+            rows = self._lines[1:]
+            words = error_lines(found.words, width, "")
+            seen = self.scroll.keep(len(rows), self.list_area.size.height)
+            lines = [rows[number] for number in seen]
+            if not rows and found.columns:
+                lines = [Text(" No row differs.")]
+        self.query_one("#head", Lines).set_lines(head)
+        self.list_area.set_lines(lines)
+        self.query_one("#words", Lines).set_lines(words)

@@ -1,0 +1,246 @@
+"""What the restore picker knows, and how it learns more: the store is asked in threads, one question at a time.
+
+The cursor is in cursor.py, the questions are in replication/archive.py. Here keys become moves, and answers
+become a new picker. How it looks is left to the screen, which is told by `draw` that something changed.
+"""
+
+from pathlib import Path
+
+from textual import events
+
+from replication.archive import Fetch, Learned, Listed, Reader
+from replication.errors import ReplicationError
+from replication.position import Position
+from replication.restore.wal03.points import Stop
+from tui.restore.picker.cursor import Picker, opened
+from tui.restore.picker.lines import LABEL_CELLS
+from tui.text.timeline import Window, fitting, showing, zoomed
+from tui.widgets.screen import ShellScreen
+
+PLAN_DELAY_SECONDS = 0.2
+"""A plan is made when the cursor has rested for so long."""
+_MINUTE, _HOUR, _DAY = 60.0, 3600.0, 86400.0
+
+
+class PickingScreen(ShellScreen):
+    """A screen with a cursor among the restore points of one database."""
+
+    def __init__(self, database: str) -> None:
+        super().__init__()
+        self.database = database
+        self.picker: Picker | None = None
+        self.listed: Listed | None = None
+        self.window: Window | None = None
+        self.words = ""
+        """What went wrong with a part, while the rest can be used."""
+        self.error: ReplicationError | None = None
+        """Why there is nothing to choose from."""
+        self.planned: tuple[Position | None, Fetch | ReplicationError | None] = (None, None)
+        """The last point a plan was asked for; the plan, why there is none, or None while it is made."""
+        self.asked: float | None = None
+        """A time that was asked for before anything was known: the cursor goes there as soon as it can."""
+        self.busy = True
+        self._fit = True
+        self._reader: Reader | None = None
+
+    def draw(self) -> None:
+        """Paint what is known now."""
+        raise NotImplementedError
+
+    def on_mount(self) -> None:
+        self._reader = Reader(self.shell.config, self.database)
+        self._list(None)
+
+    def on_unmount(self) -> None:
+        if self._reader is not None and not self.busy:
+            self._reader.close()
+
+    def on_resize(self, event: events.Resize) -> None:
+        self.call_after_refresh(self.moved)
+
+    def moved(self) -> None:
+        """The cursor may be elsewhere, or more is known."""
+        picker = self.picker
+        if picker is not None and self.ready:
+            columns = max(10, self.size.width - LABEL_CELLS - 1)
+            if self._fit or self.window is None:
+                self.window, self._fit = fitting(picker.oldest, picker.newest, columns), False
+            self.window = showing(Window(self.window.start, self.window.zoom, columns), picker.time)
+            if picker.position is not None and picker.position != self.planned[0]:
+                position = picker.position
+                self.set_timer(PLAN_DELAY_SECONDS, lambda: self._plan(position))
+            self._read_near()
+        self.draw()
+
+    # -- what the store is asked ------------------------------------------------------------------------------------
+
+    def _list(self, name: str | None) -> None:
+        """List a replica, the one that answers best if none is named."""
+        reader = self._reader
+        assert reader is not None
+        self.busy, self.error = True, None
+
+        def listed(found: Listed) -> None:
+            self.busy = False
+            if self._gone():
+                return
+            same = self.listed is not None and self.listed.replica == found.replica
+            self.listed, self.error = found, None
+            self.words = "; ".join(found.passed_over)
+            if self.picker is not None and same:
+                self.picker = self.picker.resurveyed(found.surveys)
+            else:
+                self.picker, self._fit = opened(found.surveys), True
+            if self.asked is not None:
+                self.picker, self.asked = self.picker.at_time(self.asked), None
+            self.moved()
+
+        def failed(error: ReplicationError) -> None:
+            self.busy = False
+            if not self._gone():
+                self.error = error
+                self.draw()
+
+        self.shell.in_background(lambda: reader.list(name), listed, failed)
+        self.draw()
+
+    def _read_near(self) -> None:
+        """Read the nearest segment that is not known; one after the other, so that the nearest always comes first."""
+        picker, reader = self.picker, self._reader
+        wanted = picker.wanted() if picker is not None else []
+        if self.busy or not wanted or reader is None:
+            return
+        self.busy = True
+        self._read(reader, wanted[0])
+
+    def _read(self, reader: Reader, stop: Stop) -> None:
+        def learned(found: Learned) -> None:
+            self.busy = False
+            if self._gone() or self.picker is None:
+                return
+            if found.surveys is not None:
+                self.picker = self.picker.resurveyed(found.surveys)
+            self.picker = self.picker.knowing(found.commits, found.unreadable)
+            self.words = found.words or self.words
+            self.moved()
+
+        def failed(error: ReplicationError) -> None:
+            self.busy = False
+            self.words = str(error)
+            self.draw()
+
+        self.shell.in_background(lambda: reader.read(stop), learned, failed)
+
+    def _gone(self) -> bool:
+        """True if the screen was left while the store was asked: then the reader has nobody left."""
+        if self.is_mounted and self.is_attached:
+            return False
+        if self._reader is not None:
+            self._reader.close()
+        return True
+
+    def _plan(self, position: Position) -> None:
+        """Make the plan for a point on which the cursor rests."""
+        picker, reader = self.picker, self._reader
+        if reader is None or picker is None or picker.position != position or self.planned[0] == position:
+            return
+        self.planned = (position, None)
+
+        def planned(plan: Fetch | ReplicationError) -> None:
+            if self.planned[0] == position and self.is_attached:
+                self.planned = (position, plan)
+                self.draw()
+
+        self.shell.in_background(lambda: reader.plan(position), planned, planned)
+
+    def is_by_itself(self, position: Position) -> bool:
+        """True for a snapshot of Litestream's alone: which commit it holds nothing tells."""
+        # Only such a one can be the answer at the very start of an index.
+        return not position.offset and self._reader is not None and self._reader.is_by_itself(position)
+
+    # -- keys: moving -----------------------------------------------------------------------------------------------
+
+    def go(self, moved: Picker | None) -> None:
+        if moved is None or self.picker is None:
+            self.shell.tell("The replica is still being read" if not self.error else "There is nothing to choose from")
+            return
+        if moved is self.picker and not self.picker.wanted():
+            self.shell.tell("That is as far as it goes")
+        self.picker = moved
+        self.moved()
+
+    def action_point_before(self) -> None:
+        self.go(self.picker and self.picker.stepped(-1))
+
+    def action_point_after(self) -> None:
+        self.go(self.picker and self.picker.stepped(1))
+
+    def action_snapshot_before(self) -> None:
+        self.go(self.picker and self.picker.to_snapshot(-1))
+
+    def action_snapshot_after(self) -> None:
+        self.go(self.picker and self.picker.to_snapshot(1))
+
+    def action_minute_before(self) -> None:
+        self.go(self.picker and self.picker.by_seconds(-_MINUTE))
+
+    def action_minute_after(self) -> None:
+        self.go(self.picker and self.picker.by_seconds(_MINUTE))
+
+    def action_hour_before(self) -> None:
+        self.go(self.picker and self.picker.by_seconds(-_HOUR))
+
+    def action_hour_after(self) -> None:
+        self.go(self.picker and self.picker.by_seconds(_HOUR))
+
+    def action_day_before(self) -> None:
+        self.go(self.picker and self.picker.by_seconds(-_DAY))
+
+    def action_day_after(self) -> None:
+        self.go(self.picker and self.picker.by_seconds(_DAY))
+
+    def action_generation_newer(self) -> None:
+        self.go(self.picker and self.picker.to_generation(-1))
+
+    def action_generation_older(self) -> None:
+        self.go(self.picker and self.picker.to_generation(1))
+
+    def action_oldest(self) -> None:
+        self.go(self.picker and self.picker.to_end(-1))
+
+    def action_newest(self) -> None:
+        self.go(self.picker and self.picker.to_end(1))
+
+    def action_zoom_in(self) -> None:
+        self._zoom(-1)
+
+    def action_zoom_out(self) -> None:
+        self._zoom(1)
+
+    def _zoom(self, step: int) -> None:
+        if self.picker is not None and self.window is not None:
+            self.window = zoomed(self.window, self.picker.time, step)
+            self.moved()
+
+    def action_next_panel(self) -> None:
+        """The next replica."""
+        names = self._replicas()
+        if len(names) < 2:
+            self.shell.tell("There is one replica" if names else "There is no replica")
+        elif self.busy:
+            self.shell.tell("The replica is still being read")
+        else:
+            now = self.listed.replica if self.listed is not None else names[-1]
+            self.picker = self.listed = None
+            self._list(names[(names.index(now) + 1) % len(names)] if now in names else names[0])
+
+    def action_reload(self) -> None:
+        if not self.busy:
+            # What is new lies to the right of what is in sight.
+            self._fit = True
+            self._list(self.listed.replica if self.listed is not None else None)
+
+    def _replicas(self) -> list[str]:
+        """The names of the database's replicas."""
+        found = self.shell.config.named(Path(self.database))
+        return [replica.name for replica in found.replicas] if found is not None else []

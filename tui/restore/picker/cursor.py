@@ -1,0 +1,262 @@
+"""Where the cursor of the restore picker is, among the points of all generations of one replica. Pure.
+
+Its promise: every restore point can be reached, step by step or by time, and the point under the cursor is one
+that the replica holds. It leaves to the caller to read the segments that `wanted` names: until then the points
+inside them are not known, and `position` is None.
+"""
+
+from bisect import bisect_right
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from replication.position import Position
+from replication.restore.wal03.points import Commits, Stop, Survey, points_of
+
+NEAR_STOPS = 2
+"""How far around the cursor segments are read ahead."""
+LAST = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """A point: its generation and stop by number, and which of the stop's points.
+
+    `place` counts the points of the stop from its first, or is LAST, or names one by its position. `asked` is
+    the time that was asked for, if the point was found by time. `forward` says which way to go on from a segment
+    that turns out to hold no point.
+    """
+
+    generation: int
+    stop: int
+    place: int | Position
+    asked: float | None = None
+    forward: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Picker:
+    """All generations, newest first, each with at least one stop; the segments read so far by name; the cursor.
+
+    Segments in `unreadable` are passed over: the store does not give them.
+    """
+
+    surveys: tuple[Survey, ...]
+    cursor: Cursor
+    commits: Mapping[str, Commits] = field(default_factory=dict)
+    unreadable: frozenset[str] = frozenset()
+
+    # -- what is under the cursor -----------------------------------------------------------------------------------
+
+    @property
+    def survey(self) -> Survey:
+        """The generation of the cursor."""
+        return self.surveys[self.cursor.generation]
+
+    @property
+    def stop(self) -> Stop:
+        """The stop of the cursor."""
+        return self.survey.stops[self.cursor.stop]
+
+    @property
+    def time(self) -> float:
+        """When the object with the point was written, in seconds since the epoch."""
+        return self.stop.time.timestamp()
+
+    @property
+    def position(self) -> Position | None:
+        """The point, or None until its segment was read."""
+        place = self.cursor.place
+        if isinstance(place, Position):
+            return place
+        points = self._points(self.stop)
+        if not points or self._unread(self.stop):
+            return None
+        return points[max(-len(points), min(place, len(points) - 1))]
+
+    @property
+    def number(self) -> tuple[int, int] | None:
+        """Which point of how many in its object, counted from 1, if that is known."""
+        points, position = self._points(self.stop), self.position
+        if self._unread(self.stop) or position not in points:
+            return None
+        return points.index(position) + 1, len(points)
+
+    @property
+    def oldest(self) -> float:
+        """The time of the oldest point of all."""
+        return min(survey.stops[0].time.timestamp() for survey in self.surveys)
+
+    @property
+    def newest(self) -> float:
+        """The time of the newest point of all."""
+        return max(survey.stops[-1].time.timestamp() for survey in self.surveys)
+
+    def wanted(self) -> list[Stop]:
+        """Stops whose objects to read next, the nearest to the cursor first."""
+        stops, here = self.survey.stops, self.cursor.stop
+        near = sorted(range(here - NEAR_STOPS, here + NEAR_STOPS + 1), key=lambda number: abs(number - here))
+        found = [stops[number] for number in near if 0 <= number < len(stops)]
+        return [stop for stop in found if self._unread(stop)]
+
+    # -- moving -----------------------------------------------------------------------------------------------------
+
+    def stepped(self, step: int) -> "Picker":
+        """One point later (1) or earlier (-1), as far as there are any in this generation.
+
+        In a segment that is still to be read it stays: a step would leave out what is not known yet.
+        """
+        points, position = self._points(self.stop), self.position
+        if self._unread(self.stop):
+            return self
+        if position in points:
+            place = points.index(position) + step
+            if 0 <= place < len(points):
+                return self._at(self.cursor.stop, place, step > 0)
+        return self._to_stop(self.cursor.stop + step, step)
+
+    def to_snapshot(self, step: int) -> "Picker":
+        """The next snapshot later (1) or earlier (-1)."""
+        stops = self.survey.stops
+        number = self.cursor.stop
+        held = self.stop.held[:1]
+        if step < 0 and held and self.position is not None and self.position > held[0]:
+            return self._at(number, held[0], False)
+        if step > 0 and held and self.position is not None and self.position < held[0]:
+            return self._at(number, held[0], True)
+        number += step
+        while 0 <= number < len(stops):
+            if stops[number].snapshot:
+                return self._at(number, stops[number].held[0] if stops[number].held else 0, step > 0)
+            number += step
+        return self
+
+    def by_seconds(self, seconds: float) -> "Picker":
+        """So much later or earlier than what was asked, or than the point."""
+        asked = self.cursor.asked if self.cursor.asked is not None else self.time
+        # Beyond both ends there is nothing to ask for, and the way back would be long.
+        return self.at_time(max(min(self.oldest, self.time), min(asked + seconds, max(self.newest, asked))))
+
+    def at_time(self, asked: float) -> "Picker":
+        """The newest point at or before a time, in whichever generation has it; else the oldest of all."""
+        best: tuple[float, bool, int, int] | None = None
+        for number, survey in enumerate(self.surveys):
+            stop = bisect_right(survey.stops, asked, key=_time) - 1
+            if stop >= 0:
+                rank = (_time(survey.stops[stop]), number == self.cursor.generation, -number, stop)
+                best = max(best, rank) if best is not None else rank
+        if best is None:
+            number = min(range(len(self.surveys)), key=lambda item: self.surveys[item].stops[0].time)
+            return replace(self, cursor=Cursor(number, 0, 0, asked, True))._settled()
+        return replace(self, cursor=Cursor(-best[2], best[3], LAST, asked))._settled()
+
+    def to_generation(self, step: int) -> "Picker":
+        """The generation below (1) or above (-1), at about the same time."""
+        number = self.cursor.generation + step
+        if not 0 <= number < len(self.surveys):
+            return self
+        stop = bisect_right(self.surveys[number].stops, self.time, key=_time) - 1
+        return replace(self, cursor=Cursor(number, max(0, stop), 0 if stop < 0 else LAST, forward=stop < 0))._settled()
+
+    def to_end(self, step: int) -> "Picker":
+        """The last (1) or the first (-1) point of the generation."""
+        last = len(self.survey.stops) - 1
+        cursor = Cursor(self.cursor.generation, last if step > 0 else 0, LAST if step > 0 else 0, forward=step < 0)
+        return replace(self, cursor=cursor)._settled()
+
+    # -- learning ---------------------------------------------------------------------------------------------------
+
+    def knowing(self, commits: Mapping[str, Commits], unreadable: frozenset[str] = frozenset()) -> "Picker":
+        """With the content of these segments, and without that of those, in place of what was known before."""
+        return replace(self, commits=dict(commits), unreadable=unreadable)._settled()
+
+    def resurveyed(self, surveys: tuple[Survey, ...]) -> "Picker":
+        """With what was listed anew; the cursor stays at its point, or at the nearest before it."""
+        position, stop, survey = self.position, self.stop, self.survey
+        number = next((n for n, item in enumerate(surveys) if item.generation == survey.generation), None)
+        if number is None:
+            return opened(surveys, self.commits)
+        stops = surveys[number].stops
+        same = stop.object
+        for n, item in enumerate(stops):
+            if item.object == same and (same or item.held == stop.held):
+                place = position if position in self._points(item) else self.cursor.place
+                if isinstance(place, Position) and place not in self._points(item):
+                    place = LAST
+                return replace(
+                    self, surveys=surveys, cursor=replace(self.cursor, generation=number, stop=n, place=place)
+                )
+        nearest = max(0, bisect_right(stops, self.time, key=_time) - 1)
+        return replace(self, surveys=surveys, cursor=Cursor(number, nearest, LAST, self.cursor.asked))._settled()
+
+    # -- inside -----------------------------------------------------------------------------------------------------
+
+    def _points(self, stop: Stop) -> tuple[Position, ...]:
+        return points_of(stop, self.commits.get(stop.object))
+
+    def _unread(self, stop: Stop) -> bool:
+        name = stop.object
+        return bool(name) and name not in self.commits and name not in self.unreadable
+
+    def _at(self, stop: int, place: int | Position, forward: bool) -> "Picker":
+        return replace(self, cursor=Cursor(self.cursor.generation, stop, place, forward=forward))
+
+    def _to_stop(self, number: int, step: int) -> "Picker":
+        """The first or last point of another stop; past those that were read and hold none."""
+        stops = self.survey.stops
+        while 0 <= number < len(stops):
+            if self._unread(stops[number]) or self._points(stops[number]):
+                return self._at(number, 0 if step > 0 else LAST, step > 0)
+            number += step
+        return self
+
+    def _settled(self) -> "Picker":
+        """At a point, or at a segment that is still to be read: one way, and if there is none the other."""
+        if self._unread(self.stop) or self._points(self.stop):
+            return self
+        step = 1 if self.cursor.forward else -1
+        for direction in (step, -step):
+            moved = self._to_stop(self.cursor.stop + direction, direction)
+            if moved is not self:
+                return replace(moved, cursor=replace(moved.cursor, asked=self.cursor.asked))
+        return self
+
+
+def opened(surveys: tuple[Survey, ...], commits: Mapping[str, Commits] | None = None) -> Picker:
+    """At the newest point of the first generation. `surveys` are newest first, none without a stop."""
+    cursor = Cursor(0, len(surveys[0].stops) - 1, LAST)
+    return Picker(surveys, cursor, dict(commits or {}))._settled()
+
+
+def asked_words(picker: Picker, now: float) -> str:
+    """What became of the time asked for, in words; empty if the point was not found by time."""
+    asked, time = picker.cursor.asked, picker.time
+    if asked is None:
+        return ""
+    if time > asked:
+        return f"nothing is as old: the first point there is, {_long(time - asked)} later"
+    behind = asked - time
+    covered = any(begin <= asked <= end for begin, end in picker.survey.runs)
+    if covered or behind < 1:
+        return "the newest commit then" + (f", written {_long(behind)} before" if behind >= 1 else "")
+    if not lost_after(picker) and all(_time(survey.stops[-1]) <= asked for survey in picker.surveys):
+        return f"the newest point there is, {_long(behind)} before"
+    return f"nearest earlier point, {_long(behind)} not covered"
+
+
+def lost_after(picker: Picker) -> str:
+    """The object that is missing or damaged between the point and the time asked for; empty if none is."""
+    asked, time = picker.cursor.asked, picker.time
+    lost = (item.name for item in picker.survey.missing if asked is not None and time <= item.time.timestamp() <= asked)
+    return next(lost, "")
+
+
+def _long(seconds: float) -> str:
+    """A length of time in its two largest units: 8 s, 3 min 20 s, 2 h 5 min, 4 d 1 h."""
+    whole = int(seconds)
+    parts = [(whole // 86400, "d"), (whole // 3600 % 24, "h"), (whole // 60 % 60, "min"), (whole % 60, "s")]
+    first = next((n for n, (count, _) in enumerate(parts) if count), len(parts) - 1)
+    return " ".join(f"{count} {unit}" for count, unit in parts[first : first + 2] if count) or "0 s"
+
+
+def _time(stop: Stop) -> float:
+    return stop.time.timestamp()

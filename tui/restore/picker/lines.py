@@ -1,0 +1,168 @@
+"""The restore picker as lines of text. Pure: what is known goes in, rows for the screen come out.
+
+Its promise: nothing is told by colour alone, and the generation of the point is always named in full.
+"""
+
+import textwrap
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from rich.text import Text
+
+from replication.archive import Fetch
+from replication.errors import ReplicationError
+from replication.restore.verdict import Check
+from tui.actions import Keys, actions_of, keys_of, shown_key
+from tui.restore.picker.cursor import Picker, asked_words, lost_after
+from tui.text.cells import cut_end, cut_start, fit
+from tui.text.format import day_time, plain, size
+from tui.text.look import Look
+from tui.text.timeline import ASCII, SIGNS, Window, axis, row
+
+LABEL_CELLS = 10
+"""What stands left of a row: the cursor's mark and half of a generation's name."""
+_KEY_CELLS = 10
+_WIDE = 100
+_NOW_SECONDS = 120.0
+"""A newest point of that age is as good as now, for a database that is written to."""
+
+
+KEY_LINES_MAX = 2
+OTHERS_MAX = 3
+"""Other replicas of which something is said."""
+_KEY_GROUPS: tuple[tuple[tuple[str, ...], str], ...] = (
+    (("snapshot_before", "snapshot_after"), "snapshot"),
+    (("minute_before", "minute_after"), "minute"),
+    (("hour_before", "hour_after"), "hour"),
+    (("day_before", "day_after"), "day"),
+    (("generation_newer", "generation_older"), "generation"),
+    (("zoom_in", "zoom_out"), "zoom"),
+    (("output",), "output"),
+    (("over",), "over the live file"),
+    (("check",), "check"),
+    (("plan",), "plan"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What was chosen beside the point. `taken` says why the output cannot be, `over` that it is the live file."""
+
+    output: str
+    over: bool
+    taken: str
+    check: Check
+
+
+def title(database: str, address: str, picker: Picker | None, width: int, look: Look) -> Text:
+    """What is restored, from where, and the time that can be reached."""
+    line = Text(" Restore ", style="bold")
+    reach = ""
+    if picker is not None:
+        now = look.now - picker.newest < _NOW_SECONDS and not look.slow
+        newest = "now" if now else day_time(picker.newest)
+        reach = f"{'restorable ' if width >= _WIDE else ''}{day_time(picker.oldest)} {look.mark('→', 'to')} {newest}"
+    source = f"from {plain(address)}" if address else ""
+    room = width - len(line) - len(reach) - 5
+    path = cut_start(plain(database), max(12, room - len(source), room // 2))
+    line.append(path, style="bold")
+    line.append(f"  {cut_end(source, max(0, room - len(path)))}")
+    line.append(" " * max(1, width - line.cell_len - len(reach) - 1) + reach)
+    return line
+
+
+def rows(picker: Picker, window: Window, seen: range, look: Look) -> list[Text]:
+    """The axis, and a row for each generation in sight; the chosen one has the cursor."""
+    marks = ASCII if look.ascii else SIGNS
+    lines = [Text(" " * LABEL_CELLS + axis(window), style="dim")]
+    for number in seen:
+        survey, chosen = picker.surveys[number], number == picker.cursor.generation
+        line = Text(f"{'>' if chosen else ' '}{survey.generation[:8]} ", style="bold" if chosen else "")
+        line.append(row(survey, window, picker.time if chosen else None, marks), style="")
+        for at, sign in enumerate(line.plain):
+            if at >= LABEL_CELLS and sign in (marks.missing, marks.cursor):
+                line.stylize("red" if sign == marks.missing else "bold reverse", at, at + 1)
+        lines.append(line)
+    return lines
+
+
+def point(picker: Picker, now: float, width: int, look: Look, reading: str) -> list[Text]:
+    """The point under the cursor: when, where exactly, and what it is; then what became of a time asked for."""
+    position, survey = picker.position, picker.survey
+    ago = f"{look.ago(picker.time)}" if picker.time <= now else ""
+    where = str(position) if position is not None else f"{survey.generation}/{look.mark('…', '...')}"
+    lines = [_line("point", f"{utc(picker.time)}  {where}  {ago}", width, "bold")]
+    words = []
+    if picker.number is not None and picker.stop.object:
+        number, count = picker.number
+        words.append(f"commit {number} of {count} in {picker.stop.label}")
+    elif position is None:
+        words.append(reading or f"reading {picker.stop.label or 'a snapshot'}")
+    if position is not None and position in picker.stop.held:
+        words.append("a snapshot")
+    lines.append(_line("", "; ".join(words), width))
+    if picker.stop.only_last:
+        doubt = "in doubt: nothing was written after Litestream's snapshot there; a restore refuses what nothing proves"
+        lines.append(_line("", doubt, width, "yellow"))
+    if survey.reason:
+        lines.append(_line("began", survey.reason, width))
+    asked = picker.cursor.asked
+    if asked is None:
+        lines.append(_line("", "written to the replica at that time; the commit may be a little older", width, "dim"))
+    else:
+        found = asked_words(picker, now)
+        style = "yellow" if "not covered" in found or "as old" in found else ""
+        lines.append(_line("asked", f"{utc(asked)}  {look.mark('→', '>')} {found}", width, style))
+        if lost := lost_after(picker):
+            name = lost.rpartition("/")[2]
+            lines.append(_line("", f"{name} is missing from the replica, or damaged", width, "yellow"))
+    return lines
+
+
+def choice(chosen: Choice, plan: Fetch | ReplicationError | None, width: int, look: Look) -> list[Text]:
+    """The output, what would be fetched, and the check."""
+    note = "new file"
+    style = ""
+    if chosen.over:
+        note, style = "IN PLACE OF THE LIVE DATABASE; the old file is kept", "bold yellow"
+    elif chosen.taken:
+        note, style = chosen.taken, "red"
+    path = cut_start(plain(chosen.output), max(20, width - _KEY_CELLS - len(note) - 5))
+    lines = [_line("output", f"{path}  ({plain(note)})", width, style)]
+    if isinstance(plan, Fetch):
+        lines.append(_line("fetch", f"{plan.words}, {size(plan.size)}     check  {chosen.check}", width))
+    else:
+        words = str(plan) if plan is not None else look.mark("…", "...")
+        lines.append(_line("fetch", f"{words}     check  {chosen.check}", width, "red" if plan else ""))
+    return lines
+
+
+def replicas(name: str, others: Sequence[str], width: int) -> list[Text]:
+    """Which replica was chosen, and what the others have."""
+    lines = [_line("replica", f"{name}, which answers best" if others else name, width)]
+    return lines + [_line("", f"also {other}", width, "dim") for other in others[:OTHERS_MAX]]
+
+
+def key_lines(where: str, keys: Keys, read_only: bool, width: int, look: Look) -> list[Text]:
+    """The keys that the footer has no room for, on one or two lines."""
+    actions = {action.id: action for action in actions_of(where, read_only)}
+    groups = []
+    for ids, words in _KEY_GROUPS:
+        given = [keys_of(actions[id], keys)[:1] for id in ids if id in actions]
+        shown = [shown_key(key[0], look.ascii) for key in given if key]
+        if shown:
+            groups.append(f"{' '.join(shown)} {words}")
+    lines = textwrap.wrap("   ".join(group.replace(" ", "\0") for group in groups), max(20, width - 2))
+    return [Text(f" {line}".replace("\0", " "), style="dim") for line in lines[:KEY_LINES_MAX]]
+
+
+def utc(time: float) -> str:
+    """Day and second: 2026-10-20 12:04:02Z."""
+    return datetime.fromtimestamp(time, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
+
+
+def _line(key: str, words: str, width: int, style: str = "") -> Text:
+    line = Text(fit(f" {key}", _KEY_CELLS), style="")
+    line.append(cut_end(plain(words), max(0, width - _KEY_CELLS)), style=style)
+    return line

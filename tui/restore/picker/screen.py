@@ -1,0 +1,251 @@
+"""The restore picker: a timeline of what a replica holds, a cursor that reaches every commit of it, and an output.
+
+Nothing is written by this screen: the point is restored, or looked at, by the screens that it opens.
+"""
+
+import os
+from pathlib import Path
+from typing import cast, get_args
+
+from textual import on
+from textual.app import ComposeResult
+from textual.widgets import Input
+
+from replication.archive import Fetch
+from replication.config.location import output_path
+from replication.errors import UsageError
+from replication.restore.restore import RestoreOptions
+from replication.restore.target import AtPosition
+from replication.restore.verdict import Check
+from replication.sqlite.later import Look as DatabaseLook
+from replication.sqlite.later import look as look_at
+from tui.commands import new_output
+from tui.restore.look.screen import PreviewScreen
+from tui.restore.picker.asking import PickingScreen
+from tui.restore.picker.cursor import Picker
+from tui.restore.picker.lines import Choice, choice, key_lines, point, replicas, rows, title, utc
+from tui.restore.picker.plan import PlanScreen
+from tui.restore.picker.times import EXAMPLES, parse_asked
+from tui.restore.run.over_live import OverScreen
+from tui.restore.run.screen import Request, RestoringScreen
+from tui.text.blocks import error_lines, rule
+from tui.text.look import Look
+from tui.view import View
+from tui.widgets.lines import Lines
+
+CHECKS = cast(tuple[Check, ...], get_args(Check))
+_ROWS_FOR_KEYS = 20
+"""A terminal of so many rows has room for a list of keys."""
+_TIME, _OUTPUT = "time, UTC", "output: path of a file that is not there yet"
+
+
+class RestoreScreen(PickingScreen):
+    """Opened with the path of the database."""
+
+    PLACE = "restore"
+    AUTO_FOCUS = ""
+    CSS_PATH = "screen.tcss"
+
+    def __init__(self, database: str) -> None:
+        super().__init__(database)
+        self._check: Check = "quick"
+        self._output: Path | None = None
+        self._asking = ""
+        self._top = 0
+        self._since: DatabaseLook | None = None
+        """The live database when this was opened: what came later is told if it is restored over."""
+
+    def compose(self) -> ComposeResult:
+        yield Lines(id="title", fixed=True)
+        yield Lines(id="timeline", fixed=True)
+        yield Lines(id="point")
+        yield Input(id="prompt")
+        yield self.footer()
+
+    def on_mount(self) -> None:
+        def looked(found: DatabaseLook) -> None:
+            self._since = found
+
+        path = Path(os.path.realpath(self.database))
+        self.shell.in_background(lambda: look_at(path), looked)
+
+    # -- showing ----------------------------------------------------------------------------------------------------
+
+    def show(self, view: View) -> None:
+        if self.window is None:
+            self.moved()
+        else:
+            self.draw()
+
+    def draw(self) -> None:
+        if not self.ready:
+            return
+        options, width, now = self.shell.options, self.size.width, self.shell.now()
+        look = Look(options.ascii, options.slow, now)
+        address = self.listed.address if self.listed is not None else ""
+        self.query_one("#title", Lines).set_lines([title(self.database, address, self.picker, width, look)])
+        self._draw_timeline(look, width)
+        picker = self.picker
+        below = []
+        if picker is not None:
+            below.append(rule("point", width, look))
+            below += point(picker, now, width, look, "" if self.busy else self.words)
+            plan = self.planned[1] if self.planned[0] == picker.position else None
+            below += choice(self._choice(picker), plan, width, look)
+            if self.listed is not None and (self.listed.others or self.listed.passed_over):
+                below += replicas(self.listed.replica, self.listed.others, width)
+        if self.words:
+            below += error_lines(self.words, width, "yellow")
+        if picker is not None and self.size.height >= _ROWS_FOR_KEYS and not self._asking:
+            below += key_lines(self.PLACE, options.keys, options.read_only, width, look)
+        if self._asking:
+            below.append(rule(f"{self._asking}   esc keeps it as it is", width, look))
+        self.query_one("#point", Lines).set_lines(below)
+
+    def _draw_timeline(self, look: Look, width: int) -> None:
+        timeline, lines = self.query_one("#timeline", Lines), []
+        if self.picker is not None and self.window is not None:
+            lines = rows(self.picker, self.window, self._seen(self.picker, timeline.size.height - 1), look)
+        elif not self.error:
+            then = f" then {utc(self.asked)} is looked for" if self.asked is not None else ""
+            waiting = f" {self._reader.waiting}" if self._reader is not None and self._reader.waiting else ""
+            lines = error_lines(f"reading what the replica holds…{then}{waiting}", width, "")
+        if self.error:
+            stop = "" if str(self.error).endswith((".", "?", "!")) else "."
+            lines += error_lines(f"{self.error}{stop} g tries again, tab the next replica, esc goes back", width)
+        timeline.set_lines(lines)
+
+    def _seen(self, picker: Picker, height: int) -> range:
+        """Which generations are in sight, the chosen one always."""
+        height, cursor = max(1, height), picker.cursor.generation
+        self._top = max(cursor - height + 1, min(self._top, cursor))
+        return range(self._top, min(len(picker.surveys), self._top + height))
+
+    def _choice(self, picker: Picker) -> Choice:
+        output = self._path(picker)
+        over = output == Path(self.database) or _same_file(output, Path(self.database))
+        taken = ""
+        if over and self.shell.options.read_only:
+            over, taken = False, "the live database, which -read-only leaves alone"
+        elif over and not os.path.lexists(output):
+            over = False
+        elif not over and os.path.lexists(output):
+            taken = "exists, and is never overwritten: e names another"
+        return Choice(str(output), over, taken, self._check)
+
+    def _path(self, picker: Picker) -> Path:
+        return self._output if self._output is not None else new_output(self.database, picker.time)
+
+    # -- keys: what to restore to, and how --------------------------------------------------------------------------
+
+    def action_type_time(self) -> None:
+        self._ask(_TIME, "", EXAMPLES)
+
+    def action_output(self) -> None:
+        if self.picker is not None:
+            self._ask(_OUTPUT, str(self._path(self.picker)), "")
+
+    def action_over(self) -> None:
+        """In place of the live database, or to a new file again."""
+        live = Path(self.database)
+        self._output = None if self._output == live else live
+        self.draw()
+
+    def action_check(self) -> None:
+        self._check = CHECKS[(CHECKS.index(self._check) + 1) % len(CHECKS)]
+        self.draw()
+
+    def action_back(self) -> None:
+        if self._asking:
+            self._answered()
+        else:
+            self.app.pop_screen()
+
+    def _ask(self, what: str, value: str, example: str) -> None:
+        box = self.query_one("#prompt", Input)
+        self._asking = what
+        box.value, box.placeholder, box.cursor_position = value, example, len(value)
+        box.add_class("shown")
+        box.focus()
+        self.draw()
+
+    def _answered(self) -> None:
+        self._asking = ""
+        self.query_one("#prompt", Input).remove_class("shown")
+        self.set_focus(None)
+        self.draw()
+
+    @on(Input.Submitted, "#prompt")
+    def _typed(self, event: Input.Submitted) -> None:
+        event.stop()
+        text = event.value.strip()
+        try:
+            if self._asking == _OUTPUT:
+                self._output = output_path(text) if text else None
+            elif text and self.picker is not None:
+                self.go(self.picker.at_time(parse_asked(text, self.shell.now())))
+            elif text:
+                self.asked = parse_asked(text, self.shell.now())
+        except UsageError as error:
+            self.shell.tell(str(error), "warning")
+            return
+        self._answered()
+
+    # -- keys: what opens other screens -----------------------------------------------------------------------------
+
+    def action_run(self) -> None:
+        """Restore the point: at once to a new file, after a question over the live one."""
+        request = self._request()
+        if request is None or self.picker is None:
+            return
+        chosen = self._choice(self.picker)
+        if chosen.taken:
+            self.shell.tell(f"{chosen.output} {chosen.taken}", "warning")
+        elif request.over:
+            self.app.push_screen(OverScreen(request))
+        else:
+            self.app.push_screen(RestoringScreen(request))
+
+    def action_look(self) -> None:
+        """Open the database of this moment and look at its tables."""
+        request = self._request()
+        if request is not None:
+            self.app.push_screen(PreviewScreen(request))
+
+    def action_plan(self) -> None:
+        plan = self.planned[1]
+        if self.picker is None or self.planned[0] != self.picker.position or not isinstance(plan, Fetch):
+            self.shell.tell("There is no plan for this point yet")
+        else:
+            self.app.push_screen(PlanScreen(plan, self.listed.address if self.listed else ""))
+
+    def _request(self) -> Request | None:
+        """What is chosen now; None, and a word why, while the point is not known."""
+        picker, listed = self.picker, self.listed
+        position = picker.position if picker is not None else None
+        if picker is None or listed is None or position is None:
+            self.shell.tell("There is no point to restore yet", "warning")
+            return None
+        options = RestoreOptions(
+            AtPosition(position), position.generation, integrity_check=self._check, keep_failed=True
+        )
+        chosen = self._choice(picker)
+        when = utc(picker.time)
+        return Request(
+            self.database,
+            listed.replica,
+            options,
+            Path(chosen.output),
+            chosen.over,
+            when,
+            since=self._since,
+            by_itself=self.is_by_itself(position),
+        )
+
+
+def _same_file(one: Path, other: Path) -> bool:
+    """True for two names of one file: a link to the live database is the live database."""
+    try:
+        return one.samefile(other)
+    except OSError:
+        return False

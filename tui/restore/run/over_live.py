@@ -1,0 +1,88 @@
+"""The question before a restore over the live database: what will happen, and its name to be typed."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from rich.text import Text
+from textual import on
+from textual.app import ComposeResult
+from textual.widgets import Button, Input
+
+from replication.errors import ReplicationError
+from replication.restore.kept import kept_path
+from tui.restore.run.screen import Request, RestoringScreen
+from tui.text.blocks import error_lines, rule
+from tui.text.cells import cut_end
+from tui.text.format import plain
+from tui.text.look import Look
+from tui.view import View
+from tui.widgets.lines import Lines
+from tui.widgets.screen import ShellScreen
+
+
+class OverScreen(ShellScreen):
+    """Opened with a request whose output is the live database. Cancel has the focus; only the name goes on."""
+
+    PLACE = "over"
+    AUTO_FOCUS = "#cancel"
+    CSS_PATH = "over_live.tcss"
+
+    def __init__(self, request: Request) -> None:
+        super().__init__()
+        self._request = request
+        self._file_name = Path(request.database).name
+        self._kept: Path | None = None
+        """Where the old content will be: chosen once, so that it is what the user was told."""
+
+    def compose(self) -> ComposeResult:
+        yield Lines(id="text")
+        yield Button("Cancel", id="cancel", compact=True)
+        yield Lines(id="ask")
+        yield Input(id="name", placeholder="tab, then the name, then enter")
+        yield self.footer()
+
+    def show(self, view: View) -> None:
+        options, width = self.shell.options, self.size.width
+        look = Look(options.ascii, options.slow, self.shell.now())
+        lines = [rule("restore over the live database?", width, look), Text()]
+        try:
+            if self._kept is None:
+                self._kept = kept_path(Path(self._request.database), datetime.fromtimestamp(self.shell.now(), UTC))
+        except ReplicationError as error:
+            self.query_one("#text", Lines).set_lines([*lines, *error_lines(str(error), width)])
+            return
+        words = [
+            f"The live database {self._request.database}",
+            f"gets the content that it had at {self._request.when},",
+            f"{self._request.options.target}.",
+            "",
+            "Stop the application first: while it has the database open, nothing is done.",
+            "Replication of this database is paused meanwhile, and goes on by itself.",
+            "What it holds now is kept beside it, in a file of its own:",
+            f"{self._kept.name}",
+            "A new generation begins; what the replica holds stays restorable.",
+        ]
+        lines += [
+            Text(cut_end(f" {plain(line)}", width), style="bold" if n == 0 else "") for n, line in enumerate(words)
+        ]
+        self.query_one("#text", Lines).set_lines(lines)
+        self.query_one("#ask", Lines).set_lines([Text(f" Or type its name, {plain(self._file_name)}, and enter:")])
+
+    @on(Button.Pressed, "#cancel")
+    def _cancelled(self, event: Button.Pressed) -> None:
+        event.stop()
+        self.app.pop_screen()
+
+    @on(Input.Submitted, "#name")
+    def _typed(self, event: Input.Submitted) -> None:
+        event.stop()
+        if self._kept is None:
+            self.shell.tell("It cannot be restored over. Nothing was done", "warning")
+        elif event.value == self._file_name:
+            self.app.switch_screen(RestoringScreen(replace(self._request, kept=self._kept)))
+        else:
+            self.shell.tell(f"That is not {self._file_name}. Nothing was done", "warning")
+
+    def action_next_panel(self) -> None:
+        self.focus_next()

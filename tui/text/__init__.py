@@ -1,0 +1,1 @@
+"""Values as text: cells, formats, states and their marks, time in cells. Pure."""

@@ -1,0 +1,143 @@
+"""The six words for how a database or a replica stands, and their marks. Pure.
+
+Its promise: a state is told by its word and mark; colour only repeats them.
+"""
+
+from dataclasses import dataclass
+
+from replication.status import DatabaseState, DatabaseStatus, EngineStatus, ReplicaState, ReplicaStatus
+
+STALE_SECONDS = 15.0
+"""A database that nobody has looked at for so long shows that age in place of "ok"."""
+
+
+ANSWER_SECONDS_MAX = 5.0
+"""A replica that has not said for so long where it stands is taken to lack all that it may lack."""
+QUICK_BYTES_MAX = 4_000_000
+"""So much of a healthy replica is uploaded at the end without a question."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class State:
+    """One state. `urgency` sorts: higher comes first. `style` is a colour of the terminal's own sixteen.
+
+    There is one object of each, compared by identity: thousands are at every poll.
+    """
+
+    word: str
+    mark: str
+    ascii_mark: str
+    style: str
+    urgency: int
+
+    def shown(self, ascii: bool) -> str:
+        """Mark and word."""
+        return f"{self.ascii_mark if ascii else self.mark} {self.word}"
+
+
+OK = State("ok", "●", "o", "green", 0)
+SYNCING = State("syncing", "◐", "~", "cyan", 1)
+STARTING = State("starting", "?", "?", "default", 2)
+PAUSING = State("pausing", "◌", "-", "magenta", 3)
+PAUSED = State("paused", "◌", "-", "magenta", 4)
+SHARED = State("shared", "◆", "#", "yellow", 5)
+BEHIND = State("behind", "▲", "!", "yellow", 6)
+ERROR = State("error", "✖", "x", "red", 7)
+
+STATES = (OK, SYNCING, STARTING, PAUSING, PAUSED, SHARED, BEHIND, ERROR)
+"""From well to worst."""
+
+LEGEND: dict[State, str] = {
+    OK: "the replica has every commit",
+    SYNCING: "commits are on their way to the replica",
+    STARTING: "not looked at yet, there is no file yet, or another litestream-tui still has it",
+    PAUSING: "nothing begins any more; what is being uploaded is waited for",
+    PAUSED: "paused by P or for a restore: nothing is copied or uploaded",
+    SHARED: "every commit is there, and another program writes to the same place: Enter says which",
+    BEHIND: "commits have waited for longer than a few seconds",
+    ERROR: "the last try failed; the next one comes by itself",
+}
+
+STOPPED = (PAUSING, PAUSED)
+"""Nothing is copied: whatever is committed now is in no replica."""
+
+_DATABASE: dict[DatabaseState, State] = {
+    "starting": STARTING,
+    "waiting": STARTING,
+    "ok": OK,
+    "busy": SYNCING,
+    "error": ERROR,
+    "pausing": PAUSING,
+    "paused": PAUSED,
+}
+_REPLICA: dict[ReplicaState, State] = {
+    "starting": STARTING,
+    "ok": OK,
+    "syncing": SYNCING,
+    "behind": BEHIND,
+    "error": ERROR,
+}
+
+
+def replica_state(replica: ReplicaStatus) -> State:
+    """How one replica stands; one that another program writes to as well is never simply ok."""
+    state = _REPLICA[replica.state]
+    return SHARED if replica.warning and state in (OK, SYNCING) else state
+
+
+def database_state(database: DatabaseStatus) -> State:
+    """How a database stands: the worst of itself and its replicas; paused is paused, and pausing is not yet."""
+    worst = _DATABASE[database.state]
+    if worst in STOPPED:
+        return worst
+    if worst is STARTING and database.position is not None and database.error:
+        # It was there in this run, and is gone.
+        return ERROR
+    for replica in database.replicas:
+        state = replica_state(replica)
+        if state.urgency > worst.urgency:
+            worst = state
+    return worst
+
+
+def lag_seconds(database: DatabaseStatus) -> float:
+    """Age of the oldest commit that some replica lacks."""
+    return max((replica.lag_seconds for replica in database.replicas), default=0.0)
+
+
+def pending_bytes(database: DatabaseStatus) -> int:
+    """Bytes of WAL not uploaded yet, over all replicas."""
+    return sum(replica.pending_bytes for replica in database.replicas)
+
+
+def left_to_upload(status: EngineStatus) -> int:
+    """Bytes whose upload the end of the program would not just do on its way: those of databases that are not paused
+    and replicas that fail, are behind, are at their first snapshot, or have much to send.
+    """
+    return sum(
+        replica.pending_bytes
+        for database in status.databases
+        if database_state(database) not in STOPPED
+        for replica in database.replicas
+        if not _soon_done(replica)
+    )
+
+
+def stopped(status: EngineStatus) -> list[str]:
+    """The paths of databases whose commits of now are in no replica, because they are paused or about to be."""
+    return [database.path for database in status.databases if database_state(database) in STOPPED]
+
+
+def _soon_done(replica: ReplicaStatus) -> bool:
+    state = _REPLICA[replica.state]
+    if state is STARTING:
+        # What a replica lacks is not known before it has answered, unless its first snapshot is on its way.
+        return not replica.uploading and replica.lag_seconds < ANSWER_SECONDS_MAX
+    return state is SYNCING and replica.pending_bytes <= QUICK_BYTES_MAX
+
+
+def error_of(database: DatabaseStatus) -> str:
+    """What is wrong now, in the engine's words, or nothing."""
+    if database.error:
+        return database.error
+    return next((replica.last_error for replica in database.replicas if replica.errors_in_a_row), "")
