@@ -19,8 +19,8 @@ class Failures:
 
     count: int = 0
     error: ReplicationError | None = None
-    told: str = ""
-    told_at: float = 0.0
+    last_reported: str = ""
+    last_reported_at: float = 0.0
 
     def add(self, error: Exception, interval_seconds: float) -> float:
         """Count one more; the seconds to the next try, where syncs come in such an interval."""
@@ -33,10 +33,10 @@ class Failures:
         """The error in words, if it is another one than was told, or that was long ago; else ""."""
         message = words(error)
         # Bytes that are needed, and the like, are others each time.
-        same = _NUMBER.sub("", message) == _NUMBER.sub("", self.told)
-        if same and time.time() < self.told_at + ERROR_REPEAT_SECONDS:
+        same = _NUMBER.sub("", message) == _NUMBER.sub("", self.last_reported)
+        if same and time.time() < self.last_reported_at + ERROR_REPEAT_SECONDS:
             return ""
-        self.told, self.told_at = message, time.time()
+        self.last_reported, self.last_reported_at = message, time.time()
         return message
 
 

@@ -75,7 +75,7 @@ class Fleet:
         waited_for = False
         try:
             # While it is paused it is somebody else's.
-            if not worker.life.state.holds:
+            if not worker.life.state.leases:
                 worker.database.lock()
         except DatabaseLockedError as error:
             if self.waits:
@@ -199,7 +199,7 @@ class Fleet:
     def _end(self, batch: Batch) -> None:
         """End what is to end, then begin what waited for that."""
         deadline = time.monotonic() + END_SECONDS_MAX
-        pauses = {worker: worker.life.state.holds for worker in batch.leaving}
+        pauses = {worker: worker.life.state.leases for worker in batch.leaving}
         for worker in batch.leaving:
             self._standby.remove(worker)
             worker.database.announce_end()

@@ -11,8 +11,8 @@ from functools import partial
 
 from replication.config import DatabaseConfig, ReplicaConfig
 from replication.database.database import Database
-from replication.database.glance import Glance
-from replication.database.notebook import NOTE_SECONDS_MIN
+from replication.database.status_file import SAVE_SECONDS_MIN
+from replication.database.wal_stat import WALStat
 from replication.engine.failures import Failures, words
 from replication.engine.lifecycle import Lifecycle, Phase, State, Step
 from replication.engine.replicas import MakeRunner, Replicas
@@ -44,7 +44,7 @@ class Worker:
         self.database = database
         self.life = life
         self.failures = Failures()
-        self.glance = Glance(database)
+        self.wal_stat = WALStat(database)
         self.place: tuple[float, int] | None = None
         self.wanted = config
         """The configuration that it is to have; `config` is the one that it has."""
@@ -60,14 +60,14 @@ class Worker:
         """When the last sync began, of time.monotonic."""
         self._gap = 0.0
         """Seconds until the next may begin."""
-        self._announced: Position | None = None
+        self._last_woken: Position | None = None
         """What the replicas were last woken for."""
         self._report = Report(config, database, runners, life)
         name = str(database.path)
         self._sync_job = Job(f"sync {name}", self._sync)
         self._let_go_job = Job(f"let go of {name}", self._let_go)
         self._lapse_job = Job(f"leases of {name}", self._lapse)
-        self._note_job = Job(f"note {name}", self._note)
+        self._save_job = Job(f"note {name}", self._save)
 
     # -- what is asked of it ----------------------------------------------------------------------------------------
 
@@ -78,7 +78,7 @@ class Worker:
         if self.life.phase is Phase.PAUSING:
             # What was asked before there were threads.
             self.idle()
-            self._watch_lease(self.life.state.holds.first_end)
+            self._watch_lease(self.life.state.leases.first_end)
         for uploads in self.replicas.uploads:
             uploads.start()
 
@@ -94,8 +94,8 @@ class Worker:
             self.replicas.hurry()
 
     def saw_nothing(self, when: float) -> None:
-        """A glance found nothing new then, in seconds since the epoch."""
-        self._report.glanced = when
+        """A check found nothing new then, in seconds since the epoch."""
+        self._report.last_idle_check = when
 
     def idle(self) -> None:
         """The last work under way has ended, and a pause waits for that."""
@@ -115,14 +115,14 @@ class Worker:
         """`holder` does not need the pause any more; who still does."""
         before, after = self.life.release(holder)
         self._after_holds(before, after, holder)
-        return after.holds.holders
+        return after.leases.holders
 
     def verify(self, cancel: threading.Event) -> list[Verification]:
         """Restore the newest commit from each replica and compare."""
         try:
             return self.replicas.verify(cancel)
         finally:
-            self._wake_notes()
+            self._wake_save()
 
     def status(self, now: float) -> DatabaseStatus:
         """How it stands at `now`, in seconds since the epoch: nothing is asked of disk or store."""
@@ -164,7 +164,7 @@ class Worker:
         # At rest it is looked at in the interval that it had.
         self._shared.disturb(self)
         self.wake()
-        self._wake_notes()
+        self._wake_save()
 
     # -- the end ----------------------------------------------------------------------------------------------------
 
@@ -185,7 +185,7 @@ class Worker:
     @property
     def jobs(self) -> list[Job]:
         """All that it ever wakes."""
-        return [self._sync_job, self._let_go_job, self._lapse_job, self._note_job, *self.replicas.jobs]
+        return [self._sync_job, self._let_go_job, self._lapse_job, self._save_job, *self.replicas.jobs]
 
     def forget(self) -> None:
         """Let nothing that all share refer to it any more."""
@@ -195,7 +195,7 @@ class Worker:
 
     def _end(self) -> None:
         try:
-            self._report.note(ending=True)
+            self._report.save(ending=True)
             self.database.close()
             self.replicas.close(self._shared)
         except Exception as error:  # the others are to be let go of as well
@@ -217,7 +217,7 @@ class Worker:
         self._began, used = now, time.thread_time()
         if not self._watched and self.life.phase is not Phase.CLOSING:
             self._watched = self._shared.watch(self.database.path, self.wake)
-        generation = self.database.origin.generation
+        generation = self.database.generation_info.generation
         try:
             look_again = self.database.sync()
         except Exception as error:  # whatever it is: it shows, and the next try comes
@@ -228,20 +228,20 @@ class Worker:
             # A commit that is about to count is waited for at short intervals, and for as long as nothing else is.
             self._gap = max(gap, SYNC_GAP_SECONDS_MIN) if soon is None else min(soon, SYNC_GAP_SECONDS_MAX)
             # What was copied before something failed is on its way all the same.
-            if self.database.position != self._announced:
+            if self.database.position != self._last_woken:
                 # Since the last sync an image may have copied commits too, for one replica.
-                self._announced = self.database.position
+                self._last_woken = self.database.position
                 self._wake_uploads()
-                self._wake_notes()
+                self._wake_save()
         if self.failures.count:
             self._emit("info", "database is well again")
-            self._wake_notes()
+            self._wake_save()
         self.failures = Failures()
-        self.life.looked(found=self.database.health.state != "waiting")
+        self.life.synced(found=self.database.health.state != "waiting")
         if self.database.to_be_cleaned:
             # With replicas it is done after an upload as well, but they may all be away.
             self._clean()
-        if self.database.health.state != "ok" or self.database.origin.generation != generation:
+        if self.database.health.state != "ok" or self.database.generation_info.generation != generation:
             # The folder may be another one, and the events still those of the old one.
             self._watched = False
         return self._next_look(look_again, now)
@@ -258,8 +258,8 @@ class Worker:
 
     def _failed(self, error: Exception) -> float:
         self._shared.disturb(self)
-        self.life.looked(found=True)
-        self._wake_notes()
+        self.life.synced(found=True)
+        self._wake_save()
         wait = self.failures.add(error, self.config.monitor_interval)
         if message := self.failures.to_be_told(error):
             self._emit("error", "sync failed", error=message, next_try_in=f"{wait:.1f}s")
@@ -267,7 +267,7 @@ class Worker:
 
     def _uploaded(self) -> None:
         """Something was done for one of its replicas, or was tried."""
-        self._wake_notes()
+        self._wake_save()
         self._clean()
 
     def _clean(self) -> None:
@@ -286,14 +286,14 @@ class Worker:
             for runner in self.replicas.runners:
                 runner.replica.let_go()
             self.database.let_go()
-            self._announced, self._watched, self._gap = None, False, 0.0
+            self._last_woken, self._watched, self._gap = None, False, 0.0
         except Exception as error:  # whatever it is: nobody may believe that it was let go of
             phase = self.life.left(Step.STAYED)
             self._emit("error", "it could not be let go of", error=words(error))
         else:
             phase = self.life.left(Step.LEFT)
             if phase is Phase.PAUSED:
-                self._emit("info", "paused", by=", ".join(self.life.state.holds))
+                self._emit("info", "paused", by=", ".join(self.life.state.leases))
         if phase is Phase.STARTING:
             self.hurry()
         return time.monotonic() + LET_GO_RETRY_SECONDS if phase is Phase.PAUSING else None
@@ -301,16 +301,16 @@ class Worker:
     def _lapse(self) -> float | None:
         """Go on without whoever has not renewed a pause in time."""
         before, after = self.life.lapse()
-        for holder in before.holds:
-            if holder not in after.holds:
+        for holder in before.leases:
+            if holder not in after.leases:
                 self._emit("warning", "a pause was not renewed in time and has ended", by=holder)
                 self._after_holds(before, after, holder)
-        until = after.holds.first_end
+        until = after.leases.first_end
         return until if until < float("inf") else None
 
     def _after_holds(self, before: State, after: State, holder: str) -> None:
         """Go on, if nobody wants the pause any more."""
-        if before.holds and not after.holds:
+        if before.leases and not after.leases:
             self._emit("info", "resumed", by=holder)
             if after.phase is Phase.STARTING:
                 self.hurry()
@@ -337,10 +337,10 @@ class Worker:
         for uploads in self.replicas.uploads:
             uploads.wake()
 
-    def _wake_notes(self) -> None:
-        self._shared.wake_sync(self._note_job, self._report.noted + NOTE_SECONDS_MIN)
+    def _wake_save(self) -> None:
+        self._shared.wake_sync(self._save_job, self._report.last_saved + SAVE_SECONDS_MIN)
 
-    def _note(self) -> None:
+    def _save(self) -> None:
         # Whoever lets go of it writes the last notes.
         with suppress(PausedError), self.life.working():
-            self._report.note()
+            self._report.save()

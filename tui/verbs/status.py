@@ -12,12 +12,12 @@ from typing import Any
 from replication.config.location import local_path
 from replication.database.together import all_databases
 from replication.offline import DatabaseReport, ReplicaReport
-from replication.restore.sources import configured
+from replication.restore.open_replicas import configured
 from replication.status import Verification
 from replication.survey import survey
 from tui.text.format import go_duration, size, table
 from tui.verbs.console import complain, say
-from tui.verbs.sources import config_of
+from tui.verbs.named import config_of
 
 _HEADER = ["database", "engine", "replica", "state", "position", "lag", "queue", "verified", "restorable", "error"]
 _ERROR_CHARS_MAX = 60
