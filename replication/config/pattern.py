@@ -3,6 +3,16 @@
 import re
 from functools import cache
 
+BESIDE = ("-wal", "-shm", "-journal")
+"""How files end that SQLite keeps beside a database."""
+_KEPT = re.compile(r"\.before-restore-[0-9]{8}T[0-9]{6}Z(-[0-9]+)?$|\.failed-check$")
+"""How copies end that a restore has kept."""
+
+
+def is_kept_beside(name: str) -> bool:
+    """True for a file that SQLite or a restore keeps beside a database, and that is none of an application."""
+    return name.endswith(BESIDE) or _KEPT.search(name) is not None
+
 
 def matches(pattern: str, name: str) -> bool:
     """True if the whole of `name`, which has no slash, is as the pattern says; ValueError for one that is none."""

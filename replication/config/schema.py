@@ -4,25 +4,19 @@ A field with a row is read by its row. Keys that say where a replica is have row
 those of a kind of store in its folder (storage/kinds.py). What callers need is in replication.config.
 """
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Literal, get_type_hints
 
-from replication.config.pattern import matches
+from replication.config.pattern import is_kept_beside, matches
 from replication.keys import Key, row
 from replication.storage.kinds import DEFAULT_KIND, KINDS, TYPES
 from replication.storage.location import Location
 
 Level = Literal["top", "logging", "dbs[]", "dbs[].replicas[]", "snapshot"]
 """A section of the file: the path of its keys in the document."""
-
-BESIDE = ("-wal", "-shm", "-journal")
-"""How files end that SQLite keeps beside a database."""
-_OWN = re.compile(r"\.before-restore-[0-9]{8}T[0-9]{6}Z(-[0-9]+)?$|\.failed-check$")
-"""How copies end that a restore has kept: they are no databases of an application."""
 
 RETENTION_CHECKED_WITHOUT_PAUSE = "retention would be checked without pause"
 
@@ -219,11 +213,10 @@ class DirectoryConfig:
     def takes(self, name: str) -> bool:
         """Whether a path from the folder is one of those that are looked for; what lies there is another question."""
         *folders, last = name.split("/")
-        if (folders and not self.recursive) or any(part.startswith(".") for part in folders):
+        hidden = last.startswith(".") and not self.pattern.startswith(".")
+        if hidden or (folders and not self.recursive) or any(part.startswith(".") for part in folders):
             return False
-        if last.startswith(".") and not self.pattern.startswith("."):
-            return False
-        return not last.endswith(BESIDE) and not _OWN.search(last) and matches(self.pattern, last)
+        return not is_kept_beside(last) and matches(self.pattern, last)
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,7 +231,8 @@ class Config:
     databases: Annotated[tuple[DatabaseConfig, ...], Key(name="dbs", why="The databases.", reader="list", is_set=True)]
     addr: str | None = row(
         "addr",
-        "Where metrics would be served, HOST:PORT. It is read and checked; no server is started yet.",
+        "Where /metrics, /healthz and /readyz are served, HOST:PORT. Without a host it is every interface: whoever "
+        "reaches the port can read the paths of the databases.",
         "text",
         None,
         example="127.0.0.1:9090",
@@ -262,6 +256,17 @@ class Config:
         True,
     )
     information: tuple[str, ...] = ()
+    heartbeat_url: str | None = row(
+        "heartbeat-url",
+        "Asked for every heartbeat-interval while every database is restorable to what was committed, so that whoever "
+        "watches it is alarmed when no request comes: http:// or https://.",
+        "text",
+        None,
+        example="https://heartbeat.example.com/KEY",
+        # Most of them hold a key.
+        is_secret=True,
+    )
+    heartbeat_interval: float = row("heartbeat-interval", "How often. At least 1m.", "duration", 300.0)
     directories: tuple[DirectoryConfig, ...] = ()
 
     def named(self, path: Path) -> DatabaseConfig | None:

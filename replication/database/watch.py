@@ -14,7 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from replication.config.schema import BESIDE
+from replication.config.pattern import BESIDE
 from replication.events import EventLog
 from replication.nofollow import without_links
 

@@ -22,6 +22,7 @@ from replication.engine.standby import Standby
 from replication.engine.worker import Worker
 from replication.errors import DatabaseError, DatabaseLockedError, ReplicationError
 from replication.events import Event
+from replication.monitoring.monitoring import Monitoring
 from replication.restore import preview
 from replication.restore.scratch import sweep_temporary
 from replication.sqlite.connection import check_sqlite_version, sqlite_version
@@ -32,6 +33,7 @@ CLOSE_SECONDS_MAX = 6.0
 """How long a close waits for the last sync and upload. With what else ends then, all is over in 8 seconds: docker stop
 waits for 10 before it kills."""
 WATCHER_SECONDS_MAX = 0.5
+MONITORING_SECONDS_MAX = 0.5
 FIRST_LOOK_SECONDS_MAX = 5.0
 
 
@@ -49,6 +51,8 @@ class Engine:
         self._directories = Directories(self._shared, self._follow)
         self._changing = threading.Lock()
         """Held by whoever finds out what is wanted, until that is on its way."""
+
+        self._monitoring = Monitoring(config, self.status, self.events.emit)
 
     @property
     def _workers(self) -> tuple[Worker, ...]:
@@ -91,6 +95,7 @@ class Engine:
         for worker in waiting:
             self._standby.add(worker)
         self._directories.start()
+        self._monitoring.start()
 
     def reload(self, config: Config) -> Steps:
         """Replicate what this configuration says, and touch nothing that is the same in it; what changed.
@@ -175,6 +180,7 @@ class Engine:
         deadline = time.monotonic() + timeout_seconds
         alive = self._fleet.close(WATCHER_SECONDS_MAX)
         alive += self._standby.close(WATCHER_SECONDS_MAX)
+        alive += self._monitoring.close(MONITORING_SECONDS_MAX)
         workers = (*self._fleet.workers, *self._fleet.leaving)
         for worker in workers:
             worker.database.announce_end()
