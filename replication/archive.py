@@ -186,7 +186,7 @@ class Reader:
 
     def _newest(self) -> Position | None:
         """The last commit that was copied here."""
-        found = next((item for item in self._config.databases if item.path == self._path), None)
+        found = self._config.named(self._path)
         return look(found).position if found is not None else None
 
     def _tell(self, words: str) -> None:

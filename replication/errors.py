@@ -149,6 +149,12 @@ class InconclusiveError(ReplicationError):
     exit_code = 18
 
 
+class NotWellError(ReplicationError):
+    """A check of health found trouble; the message says what is not well."""
+
+    exit_code = 19
+
+
 class RestoreError(ReplicationError):
     """A restore that could not be done; nothing was put in place."""
 

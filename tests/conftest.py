@@ -46,6 +46,7 @@ _PLACES = {
     # A process of the program, an engine under way, or a terminal, for each of them.
     "cli": "long",
     "engine": "long",
+    "service": "long",
     "work": "long",
     "test_benchmarks.py": "long",
     "test_security.py": "long",

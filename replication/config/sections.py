@@ -16,10 +16,12 @@ from replication.config.document import Findings, RefusedError, Section, Value
 from replication.config.durations import format_duration
 from replication.config.keys import KEYS_FOR_ALL
 from replication.config.location import check_type, plain_path, read_location
+from replication.config.pattern import matches
 from replication.config.schema import (
     RETENTION_CHECKED_WITHOUT_PAUSE,
     Config,
     DatabaseConfig,
+    DirectoryConfig,
     LoggingConfig,
     ReplicaConfig,
     default_meta_path,
@@ -33,6 +35,8 @@ from replication.storage.location import Location
 _LOG_LEVELS = {"debug": "debug", "info": "info", "warn": "warn", "warning": "warn", "error": "error"}
 _LOG_TYPES = ("text", "json")
 _ADDR = re.compile(r"(?:[^\s:\[\]/@]*|\[[0-9a-fA-F:.%]+\]):([0-9]{1,5})")
+
+_PATTERN = 'write pattern: and which files, such as "*.db"'
 
 _ForAll = Mapping[str, str | None]
 """Keys of replicas that the top of the file has, for all that have none of their own."""
@@ -71,10 +75,11 @@ def read_config(document: Value, path: Path, findings: Findings) -> Config:
             register_secret(for_all[key.name])
     taken: _Taken = {}
     defaults = _snapshot(top, {})
-    databases = [_database(section, for_all, taken, defaults) for section in top.sections("dbs", "dbs[]")]
+    entries = [_entry(section, for_all, taken, defaults) for section in top.sections("dbs", "dbs[]")]
     config = Config(
         path=path,
-        databases=tuple(database for database in databases if database is not None),
+        databases=tuple(entry for entry in entries if isinstance(entry, DatabaseConfig)),
+        directories=tuple(entry for entry in entries if isinstance(entry, DirectoryConfig)),
         **_values(
             top,
             Config,
@@ -116,13 +121,51 @@ def _otherwise(seconds: float, default: _Default) -> str:
     )
 
 
-def _database(section: Section, for_all: _ForAll, taken: _Taken, defaults: _Defaults) -> DatabaseConfig | None:
+def _entry(
+    section: Section, for_all: _ForAll, taken: _Taken, defaults: _Defaults
+) -> DatabaseConfig | DirectoryConfig | None:
+    """A database, or a folder of databases."""
     section.check_keys()
     replicas = _replicas(section, for_all, taken, _snapshot(section, defaults))
+    if section.has("dir"):
+        return _directory(section, replicas)
+    for key in rows_of(DirectoryConfig).values():
+        if section.has(key.name):
+            section.refuse(section.refusal(key.name, "goes with dir, and there is none; remove it"))
+    return _database(section, replicas, taken)
+
+
+def _directory(section: Section, replicas: tuple[ReplicaConfig, ...]) -> DirectoryConfig | None:
+    for key, instead in (("path", "keep one of them"), ("meta-path", "write meta-dir, for the folders of all of them")):
+        if section.has(key):
+            section.refuse(section.refusal(key, f"stands beside dir; {instead}"))
+    pattern = section.text("pattern") or ""
+    try:
+        if not pattern:
+            raise section.refusal("pattern" if section.has("pattern") else None, "has no pattern; " + _PATTERN)
+        if "/" in pattern:
+            raise section.refusal("pattern", f"holds a /, and is for the name of the file alone; {_PATTERN}")
+        try:
+            matches(pattern, "")
+        except ValueError as error:
+            raise section.refusal("pattern", f"is no pattern: {error}; {_PATTERN}") from None
+        path = plain_path(section, "dir", section.text("dir") or "")
+        meta = section.text("meta-dir")
+        meta_path = plain_path(section, "meta-dir", meta) if meta is not None else None
+    except RefusedError as error:
+        section.refuse(error)
+        return None
+    each = DatabaseConfig(path=path, meta_path=path, **_values(section, DatabaseConfig), replicas=replicas)
+    if not replicas:
+        section.note("dir", "has no replicas, so nothing of it is replicated")
+    return DirectoryConfig(path=path, each=each, meta_path=meta_path, **_values(section, DirectoryConfig))
+
+
+def _database(section: Section, replicas: tuple[ReplicaConfig, ...], taken: _Taken) -> DatabaseConfig | None:
     text = section.text("path")
     if text is None:
         if not section.failed:
-            section.refuse(section.refusal(None, "has no path; add path: and the database file"))
+            section.refuse(section.refusal(None, "has no path; add path: and the database file, or dir: and a folder"))
         return None
     try:
         path = plain_path(section, "path", text)

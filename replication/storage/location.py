@@ -51,5 +51,9 @@ class Location(ABC):
         """What fails together: equal for all on one server, or on one file system of this machine."""
 
     @abstractmethod
+    def below(self, name: str) -> "Location":
+        """The place of that name below it; `name` may have slashes, and has no empty part, nor one of dots."""
+
+    @abstractmethod
     def open(self, permissions: FilePermissions) -> Storage:
         """The store at this place; nothing is touched yet. `permissions` are for files of this machine."""

@@ -32,5 +32,8 @@ class FileLocation(Location):
     def store(self) -> str:
         return f"{self.kind} {mount_point(self.path)}"
 
+    def below(self, name: str) -> "FileLocation":
+        return FileLocation(self.path / name)
+
     def open(self, permissions: FilePermissions) -> Storage:
         return FileStorage(self.path, permissions)

@@ -136,4 +136,18 @@ MUTATIONS = (
         "            except ReplicationError:\n                return\n",
         ("tests/monitoring/test_monitoring.py",),
     ),
+    Mutation(
+        "a check of health calls an engine that hangs well",
+        "replication/wellness.py",
+        "        if time.monotonic() >= deadline:\n            return True\n",
+        "        if time.monotonic() >= deadline:\n            return False\n",
+        ("tests/cli/test_status_check.py",),
+    ),
+    Mutation(
+        "jobs of a database that is gone are kept",
+        "replication/pool.py",
+        "                job._forgotten, job._due, job._entry = True, None, -1\n",
+        "                pass\n",
+        ("tests/test_pool.py",),
+    ),
 )

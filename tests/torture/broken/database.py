@@ -197,4 +197,11 @@ MUTATIONS = (
         "            pass\n",
         ("tests/replica/test_beside.py",),
     ),
+    Mutation(
+        "a file in a folder is looked into although it is one of ours by another name",
+        "replication/database/directory.py",
+        "found = not free or _begins",
+        "found = _begins",
+        ("tests/database/test_directory.py",),
+    ),
 )
