@@ -30,8 +30,8 @@ from replication.status import DatabaseStatus, Verification
 SYNC_GAP_SECONDS_MIN = 0.005
 SYNC_GAP_SECONDS_MAX = 0.05
 SYNC_SHARE_MAX = 0.02
-"""Of a processor: the more time a sync of a database takes, the longer the gap until the next, within these bounds, and
-no longer than its shortest sync-interval."""
+"""Share of one CPU that syncing a database may use: a sync that takes longer is followed by a longer gap, within these
+bounds, and no longer than its shortest sync-interval."""
 DATABASE_RETRY_SECONDS_MAX = 15.0
 DATABASE_RETRY_STEPS_MAX = 64
 """More errors in a row than this make the wait no longer."""
@@ -196,7 +196,11 @@ class Worker:
             for runner in self.runners:
                 runner.replica.close()
         except Exception as error:  # the others are to be let go of as well
-            self._emit("error", "it was not let go of in good order", error=_words(error))
+            self._emit(
+                "error",
+                "closing it failed; the next start checks what was copied",
+                error=_words(error),
+            )
         self.life.ended()
 
     # -- jobs -------------------------------------------------------------------------------------------------------
@@ -231,7 +235,7 @@ class Worker:
                 self._wake_uploads()
                 self._wake_save()
         if self.failures.count:
-            self._emit("info", "database is well again")
+            self._emit("info", "sync recovered")
             self._wake_save()
         self.failures = Failures()
         self.life.synced(found=self.database.health.state != "waiting")
@@ -296,7 +300,7 @@ class Worker:
             self._last_woken, self._watched, self._gap = None, False, 0.0
         except Exception as error:  # whatever it is: nobody may believe that it was let go of
             phase = self.life.left(Step.STAYED)
-            self._emit("error", "it could not be let go of", error=_words(error))
+            self._emit("error", "pausing failed: the database is not released", error=_words(error))
         else:
             phase = self.life.left(Step.LEFT)
             if phase is Phase.PAUSED:
