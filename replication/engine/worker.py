@@ -196,11 +196,7 @@ class Worker:
             for runner in self.runners:
                 runner.replica.close()
         except Exception as error:  # the others are to be let go of as well
-            self._emit(
-                "error",
-                "closing it failed; the next start checks what was copied",
-                error=_words(error),
-            )
+            self._emit("error", "closing failed: the next start checks the copy", error=_words(error))
         self.life.ended()
 
     # -- jobs -------------------------------------------------------------------------------------------------------
