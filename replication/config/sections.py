@@ -6,12 +6,12 @@ in silence. It leaves to the caller where the sections come from.
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from replication.config.document import Findings, RefusedError, Section, Value
+from replication.config.document import Findings, RefusedError, Section, Value, refusal
 from replication.config.durations import format_duration
 from replication.config.keys import KEYS_FOR_ALL
 from replication.config.location import check_type, plain_path, read_location
@@ -69,6 +69,7 @@ def read_config(document: Value, path: Path, findings: Findings) -> Config:
     taken: _Taken = {}
     defaults = _snapshot(top, {})
     databases = [_database(section, for_all, taken, defaults) for section in top.sections("dbs", "dbs[]")]
+    _refuse_among_local_files([item for item in databases if item is not None], taken, findings)
     config = Config(
         path=path,
         databases=tuple(database for database in databases if database is not None),
@@ -116,11 +117,13 @@ def _database(section: Section, for_all: _ForAll, taken: _Taken, defaults: _Defa
             section.refuse(section.refusal(None, "has no path; add path: and the database file"))
         return None
     try:
-        path = plain_path(section, "path", text)
+        path = plain_path(section, "path", text, "the file itself, such as /srv/app.db")
         real = os.path.realpath(path)
         _take(section, "path", ("database", real), taken, "is the same database as {}; remove one of them")
         meta = section.text("meta-path")
-        meta_path = plain_path(section, "meta-path", meta) if meta is not None else default_meta_path(path)
+        meta_path = default_meta_path(path)
+        if meta is not None:
+            meta_path = plain_path(section, "meta-path", meta, "the folder itself")
         _take(
             section,
             "meta-path" if meta is not None else "path",
@@ -140,6 +143,20 @@ def _database(section: Section, for_all: _ForAll, taken: _Taken, defaults: _Defa
     if not config.replicas:
         section.note("path", "has no replicas, so nothing of it is replicated")
     return config
+
+
+def _refuse_among_local_files(databases: Sequence[DatabaseConfig], taken: _Taken, findings: Findings) -> None:
+    """A replica in a local folder has the names of the shadow WAL, and is removed with an old generation of that."""
+    local = {what[1]: place for what, place in taken.items() if what[0] == "meta"}
+    for location in (replica.location for database in databases for replica in database.replicas):
+        for folder, (owner, line) in local.items():
+            if location.is_within(Path(folder)):
+                where, here = taken[location.identity]
+                problem = (
+                    f"lies in the local folder of {owner} on line {line}, where old generations are removed: give it a "
+                    "folder of its own"
+                )
+                findings.refusals.append(refusal(findings.file, here, where, problem))
 
 
 def _replicas(database: Section, for_all: _ForAll, taken: _Taken, defaults: _Defaults) -> tuple[ReplicaConfig, ...]:

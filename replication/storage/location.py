@@ -6,6 +6,7 @@ the location itself. Secrets are kept out of every `repr`, and out of what is fo
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from pathlib import Path
 from typing import ClassVar
 
 from replication.storage.base import Storage
@@ -49,6 +50,10 @@ class Location(ABC):
     @abstractmethod
     def store(self) -> str:
         """What fails together: equal for all on one server, or on one file system of this machine."""
+
+    def is_within(self, folder: Path) -> bool:
+        """True if it is this folder of the machine or lies somewhere below it, whatever links it is written with."""
+        return False
 
     @abstractmethod
     def open(self, permissions: FilePermissions) -> Storage:

@@ -1,4 +1,4 @@
-"""Where a file replica is. It tells without touching the folder, which may hang, but for `identity`."""
+"""Where a file replica is. It tells without touching the folder, which may hang, but for `identity` and `is_within`."""
 
 import os
 from dataclasses import dataclass
@@ -31,6 +31,9 @@ class FileLocation(Location):
     @property
     def store(self) -> str:
         return f"{self.kind} {mount_point(self.path)}"
+
+    def is_within(self, folder: Path) -> bool:
+        return Path(os.path.realpath(self.path)).is_relative_to(os.path.realpath(folder))
 
     def open(self, permissions: FilePermissions) -> Storage:
         return FileStorage(self.path, permissions)
