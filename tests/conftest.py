@@ -57,6 +57,7 @@ _PLACES = {
     "test_screen_log.py": "long",
     "test_secrets.py": "long",
     "test_source.py": "long",
+    "test_program.py": "long",
     # A file that takes more than 3 seconds of a processor; others test the same room.
     "test_any_order.py": "long",
     "test_every_commit.py": "long",

@@ -71,6 +71,9 @@ class Report:
             wal_frames=mark.frames if mark is not None else 0,
             wal_salt=f"{mark.header.salt1:08x}{mark.header.salt2:08x}" if mark is not None else "",
             checkpoint_words=health.checkpoint_words,
+            size_bytes=database.size,
+            shadow_bytes=database.shadow_bytes,
+            totals=database.totals,
         )
 
     def leaving(self) -> None:

@@ -220,6 +220,9 @@ class Worker:
         except Exception as error:  # whatever it is: it shows, and the next try comes
             return now + self._failed(error)
         finally:
+            # A file that is not there is not synced.
+            if self.database.position is not None:
+                self.database.counts.done("sync", time.monotonic() - now)
             gap = min((time.thread_time() - used) / SYNC_SHARE_MAX, SYNC_GAP_SECONDS_MAX, self._sync_interval)
             soon = self.database.look_again_seconds
             # A commit that is about to count is waited for at short intervals, and for as long as nothing else is.
@@ -257,6 +260,7 @@ class Worker:
         self._shared.disturb(self)
         failures = self.failures
         failures.count += 1
+        self.database.errors.add(type(error).__name__)
         failures.error = error if isinstance(error, ReplicationError) else None
         self.life.synced(found=True)
         self._wake_save()

@@ -8,6 +8,7 @@ import random
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 from replication.database.database import Database
 from replication.errors import (
@@ -160,6 +161,7 @@ class ReplicaRunner:
             warning=replica.warning,
             uploading_also=replica.sending,
             duty_warning=duties.warning,
+            totals=replace(replica.totals, errors=duties.errors.all()),
         )
 
     def _upload_time(self, now: float) -> float:
@@ -187,6 +189,7 @@ class ReplicaRunner:
         refused = isinstance(error, AccessDeniedError | BucketNotFoundError | LocalFileError)
         wait = delay(count, random.random(), throttled, refused, self._crowd())
         message = words(error)
+        self.duties.errors.add(type(error).__name__)
         now = time.monotonic()
         said, when = self._last_reported
         if message != said or now >= when + ERROR_REPEAT_SECONDS:

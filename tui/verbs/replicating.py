@@ -92,8 +92,6 @@ def _announce(config: Config) -> None:
                 name=replica.name, type=storage.type, sync_interval=f"{replica.sync_interval:g}s", to=storage.address
             )
             logger.info("replicating to", extra=values)
-    if config.addr:
-        logger.warning("addr is set, but the metrics server is not built yet: nothing listens there")
 
 
 class _Run:
