@@ -159,6 +159,16 @@ REFUSALS = {
         ":3: dbs[1].replicas[0] is the same place as dbs[0].replicas[0] on line 2; two histories in one place "
         "destroy each other: give each its own path"
     ),
+    # Places on this machine
+    "dbs:\n- path: file:///srv/app.db": ":2: dbs[0].path is a URL; write the path of the file itself, such as /srv/app.db",
+    "dbs:\n- path: sqlite:////srv/app.db\n- path: /b\n  meta-path: file:///m": ":2: dbs[0].path is a URL; write the path "
+    "of the file itself, such as /srv/app.db\n{file}:4: dbs[1].meta-path is a URL; write the path of the folder itself",
+    REPLICA + "path: /.a-litestream": ":4: dbs[0].replicas[0] lies in the local folder of dbs[0] on line 2, where old "
+    "generations are removed: give it a folder of its own",
+    "dbs:\n- {path: /a, replicas: [{url: 'file:///m/b'}]}\n- {path: /c, meta-path: /x/../m}": (
+        ":2: dbs[0].replicas[0] lies in the local folder of dbs[1] on line 3, where old generations are removed: give "
+        "it a folder of its own"
+    ),
 }
 
 
@@ -168,7 +178,7 @@ def test_refusals(tmp_path: Path, text: str, words: str) -> None:
     path.write_text(text)
     with pytest.raises(ConfigError) as caught:
         load_config(path)
-    assert str(caught.value) == f"{path}{words}"
+    assert str(caught.value) == f"{path}{words}".replace("{file}", str(path))
     assert "CANARY" not in str(caught.value)
     assert caught.value.__cause__ is None
 

@@ -17,6 +17,7 @@ from replication.config.durations import format_duration
 from replication.config.keys import KEYS_FOR_ALL
 from replication.config.location import check_type, plain_path, read_location
 from replication.config.pattern import matches
+from replication.config.places import Taken, refuse_among_local_files, take
 from replication.config.schema import (
     RETENTION_CHECKED_WITHOUT_PAUSE,
     Config,
@@ -43,7 +44,6 @@ _ForAll = Mapping[str, str | None]
 
 HEARTBEAT_SECONDS_MIN = 60.0
 
-_Taken = dict[tuple[str, ...], tuple[str, int]]
 """What is in use already: the path in the document and the line that took it."""
 
 
@@ -73,9 +73,10 @@ def read_config(document: Value, path: Path, findings: Findings) -> Config:
     for key in KEYS_FOR_ALL:
         if key.is_secret:
             register_secret(for_all[key.name])
-    taken: _Taken = {}
+    taken: Taken = {}
     defaults = _snapshot(top, {})
     entries = [_entry(section, for_all, taken, defaults) for section in top.sections("dbs", "dbs[]")]
+    refuse_among_local_files([item for item in entries if isinstance(item, DatabaseConfig)], taken, findings)
     config = Config(
         path=path,
         databases=tuple(entry for entry in entries if isinstance(entry, DatabaseConfig)),
@@ -122,7 +123,7 @@ def _otherwise(seconds: float, default: _Default) -> str:
 
 
 def _entry(
-    section: Section, for_all: _ForAll, taken: _Taken, defaults: _Defaults
+    section: Section, for_all: _ForAll, taken: Taken, defaults: _Defaults
 ) -> DatabaseConfig | DirectoryConfig | None:
     """A database, or a folder of databases."""
     section.check_keys()
@@ -149,9 +150,9 @@ def _directory(section: Section, replicas: tuple[ReplicaConfig, ...]) -> Directo
             matches(pattern, "")
         except ValueError as error:
             raise section.refusal("pattern", f"is no pattern: {error}; {_PATTERN}") from None
-        path = plain_path(section, "dir", section.text("dir") or "")
+        path = plain_path(section, "dir", section.text("dir") or "", "the folder of the databases")
         meta = section.text("meta-dir")
-        meta_path = plain_path(section, "meta-dir", meta) if meta is not None else None
+        meta_path = plain_path(section, "meta-dir", meta, "a folder of this machine") if meta is not None else None
     except RefusedError as error:
         section.refuse(error)
         return None
@@ -161,19 +162,21 @@ def _directory(section: Section, replicas: tuple[ReplicaConfig, ...]) -> Directo
     return DirectoryConfig(path=path, each=each, meta_path=meta_path, **_values(section, DirectoryConfig))
 
 
-def _database(section: Section, replicas: tuple[ReplicaConfig, ...], taken: _Taken) -> DatabaseConfig | None:
+def _database(section: Section, replicas: tuple[ReplicaConfig, ...], taken: Taken) -> DatabaseConfig | None:
     text = section.text("path")
     if text is None:
         if not section.failed:
             section.refuse(section.refusal(None, "has no path; add path: and the database file, or dir: and a folder"))
         return None
     try:
-        path = plain_path(section, "path", text)
+        path = plain_path(section, "path", text, "the file itself, such as /srv/app.db")
         real = os.path.realpath(path)
-        _take(section, "path", ("database", real), taken, "is the same database as {}; remove one of them")
+        take(section, "path", ("database", real), taken, "is the same database as {}; remove one of them")
         meta = section.text("meta-path")
-        meta_path = plain_path(section, "meta-path", meta) if meta is not None else default_meta_path(path)
-        _take(
+        meta_path = default_meta_path(path)
+        if meta is not None:
+            meta_path = plain_path(section, "meta-path", meta, "the folder itself")
+        take(
             section,
             "meta-path" if meta is not None else "path",
             ("meta", os.path.realpath(meta_path)),
@@ -194,14 +197,14 @@ def _database(section: Section, replicas: tuple[ReplicaConfig, ...], taken: _Tak
     return config
 
 
-def _replicas(database: Section, for_all: _ForAll, taken: _Taken, defaults: _Defaults) -> tuple[ReplicaConfig, ...]:
+def _replicas(database: Section, for_all: _ForAll, taken: Taken, defaults: _Defaults) -> tuple[ReplicaConfig, ...]:
     replicas: list[ReplicaConfig] = []
     for section in _replica_sections(database):
         replica = _replica(section, for_all, defaults)
         if replica is None:
             continue
         try:
-            _take(
+            take(
                 section,
                 None,
                 replica.location.identity,
@@ -339,11 +342,3 @@ def _heartbeat_interval(top: Section) -> float:
     if seconds < HEARTBEAT_SECONDS_MIN:
         top.refuse(top.refusal(key, "must be at least 1m, or whoever gets the requests may take them for an attack"))
     return seconds
-
-
-def _take(section: Section, key: str | None, what: tuple[str, ...], taken: _Taken, problem: str) -> None:
-    """Claim `what` for this section; raise RefusedError with who has it."""
-    if what in taken:
-        where, line = taken[what]
-        raise section.refusal(key, problem.format(f"{where} on line {line}"))
-    taken[what] = (section.where, section.line)

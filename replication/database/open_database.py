@@ -89,7 +89,7 @@ class OpenDatabase:
             except WALTooLongError:
                 if self.images and self.put_off:
                     raise WALTooLongError(
-                        f"{self.wal_path} has passed 4 GiB in one life: {self.put_off}; when the snapshot is done "
+                        f"{self.wal_path} has passed 4 GiB in one index: {self.put_off}; when the snapshot is done "
                         "replication begins a new generation"
                     ) from None
                 raise

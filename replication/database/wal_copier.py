@@ -238,7 +238,7 @@ class WALCopier:
             last = last_commit(wal, cursor, OFFSET_LIMIT_BYTES - 1)
             self._append(wal, cursor, last.offset, last.sums)
             raise WALTooLongError(
-                f"{self._wal_path} has passed 4 GiB in one life because a reader keeps it from being checkpointed; "
+                f"{self._wal_path} has passed 4 GiB in one index because a reader keeps it from being checkpointed; "
                 "end that reader, and replication begins a new generation"
             )
         self._append(wal, cursor, counted.end, counted.sums)

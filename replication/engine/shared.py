@@ -117,7 +117,12 @@ class Shared:
         return [name for pool in pools for name in pool.close(max(BREAK_OFF_SECONDS_MIN, deadline - time.monotonic()))]
 
     def _crashed(self, job: Job, error: BaseException) -> None:
-        self.events.emit("error", "a job failed unexpectedly", job=job.name, error=f"{type(error).__name__}: {error}")
+        self.events.emit(
+            "error",
+            "internal error; this is a bug, please report it with this log",
+            job=job.name,
+            error=f"{type(error).__name__}: {error}",
+        )
 
 
 def _sync_threads(databases: int) -> int:

@@ -29,8 +29,8 @@ from replication.status import DatabaseStatus, Verification
 SYNC_GAP_SECONDS_MIN = 0.005
 SYNC_GAP_SECONDS_MAX = 0.05
 SYNC_SHARE_MAX = 0.02
-"""Of a processor: the more time a sync of a database takes, the longer the gap until the next, within these bounds, and
-no longer than its shortest sync-interval."""
+"""Share of one CPU that syncing a database may use: a sync that takes longer is followed by a longer gap, within these
+bounds, and no longer than its shortest sync-interval."""
 LET_GO_RETRY_SECONDS = 1.0
 
 
@@ -198,7 +198,7 @@ class Worker:
             self.database.close()
             self.replicas.close(self._shared)
         except Exception as error:  # the others are to be let go of as well
-            self._emit("error", "it was not let go of in good order", error=words(error))
+            self._emit("error", "closing failed: the next start checks the copy", error=words(error))
         self.life.ended()
 
     # -- jobs -------------------------------------------------------------------------------------------------------
@@ -236,7 +236,7 @@ class Worker:
                 self._wake_uploads()
                 self._wake_save()
         if self.failures.count:
-            self._emit("info", "database is well again")
+            self._emit("info", "sync recovered")
             self._wake_save()
         self.failures = Failures()
         self.life.synced(found=self.database.health.state != "waiting")
@@ -292,7 +292,7 @@ class Worker:
             self._last_woken, self._watched, self._gap = None, False, 0.0
         except Exception as error:  # whatever it is: nobody may believe that it was let go of
             phase = self.life.left(Step.STAYED)
-            self._emit("error", "it could not be let go of", error=words(error))
+            self._emit("error", "pausing failed: the database is not released", error=words(error))
         else:
             phase = self.life.left(Step.LEFT)
             if phase is Phase.PAUSED:

@@ -35,5 +35,9 @@ class FileLocation(Location):
     def below(self, name: str) -> "FileLocation":
         return FileLocation(self.path / name)
 
+    @property
+    def folder(self) -> Path:
+        return self.path
+
     def open(self, permissions: FilePermissions) -> Storage:
         return FileStorage(self.path, permissions)
