@@ -124,7 +124,7 @@ dbs:
     )
     assert (by_url.name, by_file.name) == ("s3", "file")
     assert by_file.location == FileLocation(Path("/mnt/a b"))
-    assert config.notes == ()
+    assert config.warnings == ()
 
 
 def test_secrets_are_in_no_repr_and_are_scrubbed(write: Write) -> None:
@@ -180,7 +180,7 @@ def test_environment(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_an_unset_variable_is_noted_without_its_name(write: Write) -> None:
     config = write("# $UNSET\ndbs:\n- path: /a\n  replicas: [{path: /b, name: 'pw$CANARY'}]\n")
-    assert config.notes == (
+    assert config.warnings == (
         f"{write.path}:4: an environment variable is not set, and nothing stands in its place; "
         "where $ is meant as it is, use -no-expand-env",
     )
@@ -198,7 +198,7 @@ dbs:
 def test_a_bare_number_is_nanoseconds_and_noted(write: Write) -> None:
     config = write("dbs:\n- path: /a\n  monitor-interval: 2000000000\n  replicas: [{path: /b}]\n")
     assert config.databases[0].monitor_interval == 2
-    assert config.notes == (
+    assert config.warnings == (
         f"{write.path}:3: dbs[0].monitor-interval has no unit: 2000000000 nanoseconds are 2s; "
         "write a number and a unit, such as 300ms, 15s, 1h30m or 24h",
     )
@@ -216,7 +216,7 @@ def test_nothing_in_a_section_is_the_default(write: Write) -> None:
 def test_a_database_without_replicas_is_noted(write: Write) -> None:
     config = write("dbs:\n  - path: /a\n")
     assert config.databases[0].replicas == ()
-    assert config.notes == (f"{write.path}:2: dbs[0].path has no replicas, so nothing of it is replicated",)
+    assert config.warnings == (f"{write.path}:2: dbs[0].path has no replicas, so nothing of it is replicated",)
 
 
 def test_anchors_and_merges(write: Write) -> None:
@@ -265,7 +265,7 @@ def turn_on(example: str) -> str:
 def test_the_example_is_a_configuration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     config = load_config(EXAMPLE)
-    assert config.notes == ()
+    assert config.warnings == ()
     assert [database.path for database in config.databases] == [tmp_path / "fruits.db"]
     location = config.databases[0].replicas[0].location
     assert location == S3Location(
@@ -281,7 +281,7 @@ def test_the_example_holds_every_key_at_its_default(tmp_path: Path, monkeypatch:
     path = tmp_path / "litestream.yml"
     path.write_text(text)
     config = load_config(path)
-    assert config.notes == ()
+    assert config.warnings == ()
     assert config.logging == LoggingConfig()
     first, plain = config.databases[0], load_config(EXAMPLE).databases[0]
     assert [type(replica.location) for replica in first.replicas] == [
@@ -325,7 +325,10 @@ def test_the_example_shows_each_row(row: Row) -> None:
 @pytest.mark.server
 def test_litestream_itself_reads_the_example(tmp_path: Path) -> None:
     """With every key turned on, it names the same database and replicas."""
-    (tmp_path / "litestream.yml").write_text(turn_on(EXAMPLE.read_text()))
+    # It has no folders of databases.
+    text = turn_on(re.sub(r"(?ms)^  # In place of path:.*?^(?=# )", "", EXAMPLE.read_text()))
+    assert "tenants" not in text
+    (tmp_path / "litestream.yml").write_text(text)
     printed = subprocess.run(
         [peers.litestream03(), "databases", "-config", "litestream.yml"],
         cwd=tmp_path,
@@ -364,6 +367,19 @@ def test_command_line_refusals() -> None:
         config_for("app.db", ["s3://b/p", "s3://b/p/"])
     with pytest.raises(ConfigError, match="replica url scheme required"):
         config_for("app.db", ["/mnt/x"])
+    with pytest.raises(UsageError, match="the database is given as a URL; write the path of the file itself"):
+        config_for("file:///srv/app.db", ["s3://b/p"])
+
+
+@pytest.mark.parametrize("below", ["", "/replica"])
+def test_replica_in_the_local_folder(tmp_path: Path, below: str) -> None:
+    """It would go with old generations of the shadow WAL, and with the folder: it is refused, through links too."""
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to("real")
+    with pytest.raises(UsageError, match=r"lies in the local folder .*\.app\.db-litestream.* a folder of its own"):
+        config_for(tmp_path / "real/app.db", [f"file://{tmp_path}/link/.app.db-litestream{below}"])
+    beside = config_for(tmp_path / "real/app.db", [f"file://{tmp_path}/link/.app.db-litestream-replica", "s3://b/p"])
+    assert [replica.name for replica in beside.databases[0].replicas] == ["file", "s3"]
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150, deadline=None)

@@ -17,7 +17,13 @@ BREACHES = {
     "replication/restore/breach.py": ("replication.database.database", "Imports point down"),
     "replication/restore/breach_up.py": ("replication.replica.wal03.sender", "Imports point down"),
     "replication/storage/breach.py": ("replication.config", "Imports point down"),
-    "replication/replica/breach.py": ("replication.restore.restore", "A replica restores only to validate"),
+    "replication/database/breach_above.py": ("replication.validation", "Imports point down"),
+    "replication/replica/breach.py": ("replication.restore.restore", "Imports point down"),
+    "replication/replica/breach_source.py": ("replication.database.database", "Imports point down"),
+    "replication/replica/wal03/breach.py": ("replication.database.image", "Imports point down"),
+    "replication/restore/breach_local.py": ("replication.database.open_database", "Imports point down"),
+    "replication/local/breach.py": ("replication.database.database", "Imports point down"),
+    "replication/local/breach_replica.py": ("replication.replica.source", "Imports point down"),
     "replication/engine/breach.py": ("rich.text", "The engine knows no screen"),
     "tui/dashboard/breach.py": ("replication.storage.wal03.names", "No screen knows how a replica is laid out"),
     "tui/restore/breach.py": ("replication.restore.wal03.catalog", "No screen knows how a replica is laid out"),
@@ -25,6 +31,7 @@ BREACHES = {
     "replication/config/breach.py": ("apsw", "SQLite only in replication.sqlite"),
     "replication/storage/s3/breach.py": ("boto3", "boto3 only in storage.s3.aws"),
     "replication/storage/s3/breach_http.py": ("http.client", "HTTP only in the connections of a kind of store"),
+    "replication/monitoring/breach.py": ("prometheus_client", "prometheus_client only in metrics"),
     "replication/events_breach.py": ("yaml", "YAML only in config"),
 }
 

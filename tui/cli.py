@@ -8,6 +8,7 @@ import argparse
 import re
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib import import_module
 from typing import Any, NoReturn
 
@@ -32,7 +33,7 @@ _EPILOG = """\
 exit codes: 0 done, 1 other, 2 usage, 3 configuration, 4 database, 5 replicated already, 6 store unreachable,
 7 access denied, 8 no bucket, 9 output exists, 10 no such restore point, 11 object missing, 12 object damaged,
 13 integrity check failed, 14 local file, 15 other restore error, 16 restore cancelled, 17 replica differs,
-18 inconclusive, 130 interrupted
+18 inconclusive, 19 not well, 130 interrupted
 
 Try it without any set-up: litestream-tui demo
 """
@@ -87,7 +88,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         silence(sys.stdout)
         return 0
     except Exception as error:
-        complain(f"{type(error).__name__} in {_place(error)}: {error}; nobody foresaw this, please report it")
+        complain(f"{type(error).__name__} in {_place(error)}: {error}; this is a bug; please report it with this line")
         return ReplicationError.exit_code
 
 
@@ -268,10 +269,26 @@ def _add_status(verbs: "argparse._SubParsersAction[_Parser]") -> None:
         "status",
         "run",
         "how each database stands: position, lag, queue, errors, last verified; with or without an engine",
-        "litestream-tui status -config ./litestream.yml",
+        "litestream-tui status -config ./litestream.yml\n         litestream-tui status -check -max-lag 1m",
     )
     _config_flags(parser)
     _flag(parser, "json", "print JSON")
+    _flag(parser, "check", "only say whether all is well, by the exit code too; no store is asked")
+    _flag(parser, "max-lag", "-check: no commit waits for longer (default 5m)", "DURATION", type=_duration)
+    _flag(
+        parser,
+        "max-proof-age",
+        "-check: each replica was shown to be restorable in that time (default: twice its retention-check-interval)",
+        "DURATION",
+        type=_duration,
+    )
+    _flag(
+        parser,
+        "max-verified-age",
+        "-check: and was verified in that time (default: it need not be)",
+        "DURATION",
+        type=_duration,
+    )
     parser.add_argument("source", nargs="?", metavar="DB_PATH", help="only this database")
 
 
@@ -310,6 +327,15 @@ def _seconds(text: str) -> float:
     if not 0.1 <= value <= 3600:
         raise argparse.ArgumentTypeError(f"{quoted(text)!r} is not a number of seconds from 0.1 to 3600")
     return value
+
+
+def _duration(text: str) -> float:
+    from replication.config.durations import parse_duration
+
+    with suppress(ValueError):
+        if (value := parse_duration(text)) > 0:
+            return value
+    raise argparse.ArgumentTypeError(f"{quoted(text)!r} is not a duration, such as 90s, 5m or 1h30m")
 
 
 def _count(text: str) -> int:

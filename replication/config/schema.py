@@ -5,11 +5,12 @@ those of a kind of store in its folder (storage/kinds.py). What callers need is 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Literal, get_type_hints
 
+from replication.config.pattern import is_kept_beside, matches
 from replication.keys import Key, row
 from replication.storage.kinds import DEFAULT_KIND, KINDS, TYPES
 from replication.storage.location import Location
@@ -160,18 +161,78 @@ class DatabaseConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class DirectoryConfig:
+    """A folder whose databases are replicated alike, each to a place of its own below that of `each`."""
+
+    path: Annotated[
+        Path,
+        Key(
+            name="dir",
+            why="In place of path: a folder. Each database in it is replicated as this entry says, to the replica's "
+            "path with the database's own path in the folder behind it. The folder may not exist yet. Links and names "
+            "that begin with a dot are left alone.",
+            reader="path",
+            example="./tenants",
+        ),
+    ]
+    each: DatabaseConfig
+    """What each has. Its path is the folder, and the places of its replicas are those that all lie below."""
+    pattern: str = row(
+        "pattern",
+        "With dir: which files, by their names: *, ?, [a-z], [^a-z]. What is no SQLite database is left alone.",
+        "text",
+        "",
+        example='"*.db"',
+    )
+    recursive: bool = row("recursive", "With dir: whether folders in it are looked through as well.", "flag", False)
+    watch: bool = row(
+        "watch",
+        "With dir: whether databases that appear later are replicated, and those that go are ended. With false the "
+        "folder is looked at once.",
+        "flag",
+        False,
+    )
+    meta_path: Annotated[
+        Path | None,
+        Key(
+            name="meta-dir",
+            why="With dir: where the local folders lie. Default: each beside its database.",
+            reader="path",
+            otherwise="each beside its database",
+            example="./tenants-litestream",
+        ),
+    ] = None
+
+    def database(self, name: str) -> DatabaseConfig:
+        """That of a database in the folder; `name` is its path from there."""
+        path = self.path / name
+        meta = default_meta_path(path if self.meta_path is None else self.meta_path / name)
+        replicas = tuple(replace(item, location=item.location.below(name)) for item in self.each.replicas)
+        return replace(self.each, path=path, meta_path=meta, replicas=replicas)
+
+    def takes(self, name: str) -> bool:
+        """Whether a path from the folder is one of those that are looked for; what lies there is another question."""
+        *folders, last = name.split("/")
+        hidden = last.startswith(".") and not self.pattern.startswith(".")
+        if hidden or (folders and not self.recursive) or any(part.startswith(".") for part in folders):
+            return False
+        return not is_kept_beside(last) and matches(self.pattern, last)
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
     """A whole configuration. `path` is None when it came from the command line.
 
-    `notes` are sentences for the log: what is allowed, but most likely not meant. `information` is what was understood
-    although it is spelled in another way.
+    `warnings` are sentences for the log: what is allowed, but most likely not meant. `information` is what was
+    understood although it is spelled in another way.
     """
 
     path: Path | None
     databases: Annotated[tuple[DatabaseConfig, ...], Key(name="dbs", why="The databases.", reader="list", is_set=True)]
     addr: str | None = row(
         "addr",
-        "Where metrics would be served, HOST:PORT. It is read and checked; no server is started yet.",
+        "Where /metrics, /healthz and /readyz are served, HOST:PORT. Without a host it is every interface: whoever "
+        "reaches the port can read the paths of the databases.",
         "text",
         None,
         example="127.0.0.1:9090",
@@ -186,7 +247,7 @@ class Config:
     logging: LoggingConfig = field(
         default=LoggingConfig(), metadata={"key": Key(name="logging", why="How to log.", reader="map")}
     )
-    notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
     exec_inherits_keys: bool = row(
         "exec-inherit-keys",
         "Whether that command inherits the store's keys from the environment. With false it gets neither the variables "
@@ -195,6 +256,28 @@ class Config:
         True,
     )
     information: tuple[str, ...] = ()
+    heartbeat_url: str | None = row(
+        "heartbeat-url",
+        "Asked for every heartbeat-interval while every database is restorable to what was committed, so that whoever "
+        "watches it is alarmed when no request comes: http:// or https://.",
+        "text",
+        None,
+        example="https://heartbeat.example.com/KEY",
+        # Most of them hold a key.
+        is_secret=True,
+    )
+    heartbeat_interval: float = row("heartbeat-interval", "How often. At least 1m.", "duration", 300.0)
+    directories: tuple[DirectoryConfig, ...] = ()
+
+    def named(self, path: Path) -> DatabaseConfig | None:
+        """The database of that path, or what it is or was in one of the folders; None if it belongs to none."""
+        for database in self.databases:
+            if database.path == path:
+                return database
+        for directory in self.directories:
+            if directory.path in path.parents and directory.takes(name := path.relative_to(directory.path).as_posix()):
+                return directory.database(name)
+        return None
 
 
 PLACE_KEYS = (
@@ -236,7 +319,7 @@ _FOR_ALL = tuple(key for keys in KIND_KEYS.values() for key in keys if key.is_fo
 ROWS: Mapping[Level, tuple[Key, ...]] = {
     "top": (*_FOR_ALL, *rows_of(Config).values()),
     "logging": tuple(rows_of(LoggingConfig).values()),
-    "dbs[]": tuple(rows_of(DatabaseConfig).values()),
+    "dbs[]": (*rows_of(DatabaseConfig).values(), *rows_of(DirectoryConfig).values()),
     "dbs[].replicas[]": (
         *PLACE_KEYS,
         *(key for keys in KIND_KEYS.values() for key in keys),

@@ -10,15 +10,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
-from replication.config.document import Notes, RefusedError, Section, Value
+from replication.config.document import Findings, RefusedError, Section, Value
 from replication.config.durations import format_duration
 from replication.config.keys import KEYS_FOR_ALL
 from replication.config.location import check_type, plain_path, read_location
+from replication.config.pattern import matches
+from replication.config.places import Taken, refuse_among_local_files, take
 from replication.config.schema import (
     RETENTION_CHECKED_WITHOUT_PAUSE,
     Config,
     DatabaseConfig,
+    DirectoryConfig,
     LoggingConfig,
     ReplicaConfig,
     default_meta_path,
@@ -33,10 +37,13 @@ _LOG_LEVELS = {"debug": "debug", "info": "info", "warn": "warn", "warning": "war
 _LOG_TYPES = ("text", "json")
 _ADDR = re.compile(r"(?:[^\s:\[\]/@]*|\[[0-9a-fA-F:.%]+\]):([0-9]{1,5})")
 
+_PATTERN = 'write pattern: and which files, such as "*.db"'
+
 _ForAll = Mapping[str, str | None]
 """Keys of replicas that the top of the file has, for all that have none of their own."""
 
-_Taken = dict[tuple[str, ...], tuple[str, int]]
+HEARTBEAT_SECONDS_MIN = 60.0
+
 """What is in use already: the path in the document and the line that took it."""
 
 
@@ -55,10 +62,10 @@ _Defaults = dict[str, _Default]
 _OF_SNAPSHOT = {"interval": "snapshot-interval", "retention": "retention"}
 
 
-def read_config(document: Value, path: Path, notes: Notes) -> Config:
+def read_config(document: Value, path: Path, findings: Findings) -> Config:
     """The configuration in `document`; ConfigError, with all that is wrong, if it cannot be used."""
     try:
-        top = Section(document, "", "top", notes)
+        top = Section(document, "", "top", findings)
     except RefusedError as error:
         raise ConfigError(str(error)) from None
     top.check_keys()
@@ -66,18 +73,26 @@ def read_config(document: Value, path: Path, notes: Notes) -> Config:
     for key in KEYS_FOR_ALL:
         if key.is_secret:
             register_secret(for_all[key.name])
-    taken: _Taken = {}
+    taken: Taken = {}
     defaults = _snapshot(top, {})
-    databases = [_database(section, for_all, taken, defaults) for section in top.sections("dbs", "dbs[]")]
+    entries = [_entry(section, for_all, taken, defaults) for section in top.sections("dbs", "dbs[]")]
+    refuse_among_local_files([item for item in entries if isinstance(item, DatabaseConfig)], taken, findings)
     config = Config(
         path=path,
-        databases=tuple(database for database in databases if database is not None),
-        **_values(top, Config, addr=_addr(top)),
+        databases=tuple(entry for entry in entries if isinstance(entry, DatabaseConfig)),
+        directories=tuple(entry for entry in entries if isinstance(entry, DirectoryConfig)),
+        **_values(
+            top,
+            Config,
+            addr=_addr(top),
+            heartbeat_url=_heartbeat_url(top),
+            heartbeat_interval=_heartbeat_interval(top),
+        ),
         logging=_logging(top.section("logging", "logging")),
-        notes=tuple(notes.lines),
-        information=tuple(notes.information),
+        warnings=tuple(findings.lines),
+        information=tuple(findings.information),
     )
-    notes.check()
+    findings.check()
     return config
 
 
@@ -96,7 +111,7 @@ def _snapshot(section: Section, above: _Defaults) -> _Defaults:
         before = found.setdefault(meant, _Default(seconds, snapshot.path(key), line))
         if before.seconds != seconds:
             snapshot.refuse(snapshot.refusal(key, _otherwise(seconds, before)))
-        section.notes.inform(line, f"{snapshot.path(key)} is read as {meant} of each replica")
+        section.findings.inform(line, f"{snapshot.path(key)} is read as {meant} of each replica")
     return found
 
 
@@ -107,21 +122,61 @@ def _otherwise(seconds: float, default: _Default) -> str:
     )
 
 
-def _database(section: Section, for_all: _ForAll, taken: _Taken, defaults: _Defaults) -> DatabaseConfig | None:
+def _entry(
+    section: Section, for_all: _ForAll, taken: Taken, defaults: _Defaults
+) -> DatabaseConfig | DirectoryConfig | None:
+    """A database, or a folder of databases."""
     section.check_keys()
     replicas = _replicas(section, for_all, taken, _snapshot(section, defaults))
+    if section.has("dir"):
+        return _directory(section, replicas)
+    for key in rows_of(DirectoryConfig).values():
+        if section.has(key.name):
+            section.refuse(section.refusal(key.name, "goes with dir, and there is none; remove it"))
+    return _database(section, replicas, taken)
+
+
+def _directory(section: Section, replicas: tuple[ReplicaConfig, ...]) -> DirectoryConfig | None:
+    for key, instead in (("path", "keep one of them"), ("meta-path", "write meta-dir, for the folders of all of them")):
+        if section.has(key):
+            section.refuse(section.refusal(key, f"stands beside dir; {instead}"))
+    pattern = section.text("pattern") or ""
+    try:
+        if not pattern:
+            raise section.refusal("pattern" if section.has("pattern") else None, "has no pattern; " + _PATTERN)
+        if "/" in pattern:
+            raise section.refusal("pattern", f"holds a /, and is for the name of the file alone; {_PATTERN}")
+        try:
+            matches(pattern, "")
+        except ValueError as error:
+            raise section.refusal("pattern", f"is no pattern: {error}; {_PATTERN}") from None
+        path = plain_path(section, "dir", section.text("dir") or "", "the folder of the databases")
+        meta = section.text("meta-dir")
+        meta_path = plain_path(section, "meta-dir", meta, "a folder of this machine") if meta is not None else None
+    except RefusedError as error:
+        section.refuse(error)
+        return None
+    each = DatabaseConfig(path=path, meta_path=path, **_values(section, DatabaseConfig), replicas=replicas)
+    if not replicas:
+        section.note("dir", "has no replicas, so nothing of it is replicated")
+    return DirectoryConfig(path=path, each=each, meta_path=meta_path, **_values(section, DirectoryConfig))
+
+
+def _database(section: Section, replicas: tuple[ReplicaConfig, ...], taken: Taken) -> DatabaseConfig | None:
     text = section.text("path")
     if text is None:
         if not section.failed:
-            section.refuse(section.refusal(None, "has no path; add path: and the database file"))
+            section.refuse(section.refusal(None, "has no path; add path: and the database file, or dir: and a folder"))
         return None
     try:
-        path = plain_path(section, "path", text)
+        path = plain_path(section, "path", text, "the file itself, such as /srv/app.db")
         real = os.path.realpath(path)
-        _take(section, "path", ("database", real), taken, "is the same database as {}; remove one of them")
+        take(section, "path", ("database", real), taken, "is the same database as {}; remove one of them")
         meta = section.text("meta-path")
-        meta_path = plain_path(section, "meta-path", meta) if meta is not None else default_meta_path(path)
-        _take(
+        meta_path = default_meta_path(path)
+        if meta is not None:
+            meta_path = plain_path(section, "meta-path", meta, "the folder itself")
+        take(
             section,
             "meta-path" if meta is not None else "path",
             ("meta", os.path.realpath(meta_path)),
@@ -142,14 +197,14 @@ def _database(section: Section, for_all: _ForAll, taken: _Taken, defaults: _Defa
     return config
 
 
-def _replicas(database: Section, for_all: _ForAll, taken: _Taken, defaults: _Defaults) -> tuple[ReplicaConfig, ...]:
+def _replicas(database: Section, for_all: _ForAll, taken: Taken, defaults: _Defaults) -> tuple[ReplicaConfig, ...]:
     replicas: list[ReplicaConfig] = []
     for section in _replica_sections(database):
         replica = _replica(section, for_all, defaults)
         if replica is None:
             continue
         try:
-            _take(
+            take(
                 section,
                 None,
                 replica.location.identity,
@@ -180,7 +235,7 @@ def _replica_sections(database: Section) -> list[Section]:
     single = database.section("replica", "dbs[].replicas[]")
     if single is None:
         return listed
-    database.notes.inform(
+    database.findings.inform(
         database.line_of("replica"), f"{database.path('replica')} is read as the only one of replicas"
     )
     return [single]
@@ -263,9 +318,27 @@ def _addr(top: Section) -> str | None:
     return addr
 
 
-def _take(section: Section, key: str | None, what: tuple[str, ...], taken: _Taken, problem: str) -> None:
-    """Claim `what` for this section; raise RefusedError with who has it."""
-    if what in taken:
-        where, line = taken[what]
-        raise section.refusal(key, problem.format(f"{where} on line {line}"))
-    taken[what] = (section.where, section.line)
+def _heartbeat_url(top: Section) -> str | None:
+    url = top.text("heartbeat-url")
+    if url is None:
+        return None
+    register_secret(url)
+    try:
+        parts = urlsplit(url)
+        is_right = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        is_right = False
+    if not is_right or not url.isascii() or any(char.isspace() for char in url):
+        top.refuse(top.refusal("heartbeat-url", "must be a URL such as https://heartbeat.example.com/KEY"))
+        return None
+    for secret in (parts.path.strip("/"), parts.query, parts.password):
+        register_secret(secret)
+    return url
+
+
+def _heartbeat_interval(top: Section) -> float:
+    key = "heartbeat-interval"
+    seconds = top.duration(key, rows_of(Config)["heartbeat_interval"].default, None)
+    if seconds < HEARTBEAT_SECONDS_MIN:
+        top.refuse(top.refusal(key, "must be at least 1m, or whoever gets the requests may take them for an attack"))
+    return seconds

@@ -4,11 +4,12 @@ There are threads only between `start` and `close`; what is woken before or afte
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 from replication.database.watch import Watcher
-from replication.engine.lookout import Lookout, Resting
+from replication.engine.monitor import Monitor, Resting
+from replication.engine.pulse import Pulse
 from replication.engine.uploads import Uploads
 from replication.events import EventLog
 from replication.pool import Job, Pool
@@ -27,9 +28,10 @@ class Shared:
         self.events = EventLog()
         self.outages: Outages[Uploads] = Outages()
         self._watcher: Watcher | None = None
-        self._lookout: Lookout | None = None
+        self._monitor: Monitor | None = None
         self._sync_pool: Pool | None = None
         self._upload_pool: Pool | None = None
+        self._pulse: Pulse | None = None
 
     @property
     def runs(self) -> bool:
@@ -39,9 +41,14 @@ class Shared:
     def start(self, databases: int) -> None:
         """Begin to watch, and to run what is woken."""
         self._watcher = Watcher(self.events)
-        self._sync_pool = Pool("sync", min(SYNC_THREADS_MAX, max(1, databases)), self._crashed)
-        self._lookout = Lookout(self._sync_pool)
+        self._sync_pool = Pool("sync", _sync_threads(databases), self._crashed)
+        self._monitor = Monitor(self._sync_pool)
         self._upload_pool = Pool("upload", COMMITS_AT_ONCE, self._crashed)
+
+    def allow(self, databases: int) -> None:
+        """There are so many databases now."""
+        if self._sync_pool is not None:
+            self._sync_pool.allow(_sync_threads(databases))
 
     def wake_sync(self, job: Job, at: float = 0.0) -> None:
         """Run a job that copies, or that nothing but the local disk can hold up; `at` as in Pool.wake."""
@@ -57,14 +64,40 @@ class Shared:
         """Let the kernel tell of changes; False if it cannot."""
         return self._watcher is not None and self._watcher.add(database, changed)
 
+    def watch_folder(self, folder: int, path: Path, changed: Callable[[], None]) -> bool:
+        """Let the kernel tell of files that appear in an open folder, or go; False if it cannot."""
+        return self._watcher is not None and self._watcher.add_folder(folder, path, changed)
+
+    def unwatch(self, changed: Callable[[], None]) -> None:
+        """Let the kernel tell `changed` of nothing any more."""
+        if self._watcher is not None:
+            self._watcher.remove(changed)
+
+    def forget(self, jobs: Collection[Job], timeout_seconds: float) -> bool:
+        """Run these no more; False if one of them is under way and did not end in time."""
+        pools = [pool for pool in (self._sync_pool, self._upload_pool) if pool is not None]
+        for pool in pools:
+            pool.forget(jobs)
+        return all(pool.wait_for(jobs, timeout_seconds) for pool in pools)
+
     def rest(self, worker: Resting) -> bool:
-        """Glance at a database until something is found; False if it has more to do than wait for that."""
-        return self._lookout is not None and self._lookout.rest(worker)
+        """Check a database until something is found; False if it has more to do than wait for that."""
+        return self._monitor is not None and self._monitor.rest(worker)
 
     def disturb(self, worker: Resting) -> None:
-        """Glance at it no more."""
-        if self._lookout is not None:
-            self._lookout.leave(worker)
+        """Check it no more."""
+        if self._monitor is not None:
+            self._monitor.leave(worker)
+
+    def feel(self) -> bool:
+        """True if the threads that copy got somewhere since it was asked last; for one thread."""
+        if self._pulse is None and self._sync_pool is not None:
+            self._pulse = Pulse(self._sync_pool)
+        return self._pulse is not None and self._pulse.felt()
+
+    def copying(self) -> list[str]:
+        """The names of the jobs that those threads are at."""
+        return self._sync_pool.at_work() if self._sync_pool is not None else []
 
     def stop_watching(self, timeout_seconds: float) -> list[str]:
         """Nothing wakes anybody any more but those who know; the names of what did not end in time."""
@@ -84,4 +117,13 @@ class Shared:
         return [name for pool in pools for name in pool.close(max(BREAK_OFF_SECONDS_MIN, deadline - time.monotonic()))]
 
     def _crashed(self, job: Job, error: BaseException) -> None:
-        self.events.emit("error", "a job failed unexpectedly", job=job.name, error=f"{type(error).__name__}: {error}")
+        self.events.emit(
+            "error",
+            "internal error; this is a bug, please report it with this log",
+            job=job.name,
+            error=f"{type(error).__name__}: {error}",
+        )
+
+
+def _sync_threads(databases: int) -> int:
+    return min(SYNC_THREADS_MAX, max(1, databases))

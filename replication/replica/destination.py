@@ -12,8 +12,8 @@ from datetime import datetime
 from typing import Protocol
 
 from replication.position import Position
-from replication.replica.progress import Progress
-from replication.status import Upload, Verification
+from replication.replica.upload_meter import UploadProgress
+from replication.status import ReplicaTotals, Upload, Verification
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class Waiting(Protocol):
     def leave_behind(self, why: str) -> None:
         """Nothing of the shadow WAL is kept for it from now on."""
 
-    def note_place(self) -> None:
+    def save_place(self) -> None:
         """Write down where it stands, for a later run that may have to let go of it without having reached it."""
 
     def forget_place(self) -> None:
@@ -99,7 +99,7 @@ class Destination(Waiting, Protocol):
         """The same, of time.monotonic."""
 
     @property
-    def progress(self) -> Progress:
+    def progress(self) -> UploadProgress:
         """What is under way and what was done."""
 
     @property
@@ -113,6 +113,10 @@ class Destination(Waiting, Protocol):
     @property
     def standing(self) -> Standing:
         """Whether the newest position is restorable, and when that was shown last."""
+
+    @property
+    def totals(self) -> ReplicaTotals:
+        """What was done since the program began; its errors are counted by whoever runs it."""
 
     @property
     def lost(self) -> str:

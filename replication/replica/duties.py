@@ -14,6 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from replication.counts import Counts
 from replication.errors import NotListedError, PausedError, ReplicationError, without_frames
 from replication.events import Emit
 from replication.replica.backoff import duty_delay
@@ -70,7 +71,7 @@ class _Duty:
         self.failure = Failure()
         self.not_before = 0.0
         """After an error, or while something is waited for."""
-        self._told: tuple[str, float] = ("", NEVER)
+        self._last_reported: tuple[str, float] = ("", NEVER)
 
     @property
     def time(self) -> float:
@@ -81,16 +82,16 @@ class _Duty:
         wait = duty_delay(count, random.random(), self.interval)
         message, now = words(error), time.monotonic()
         self.failure, self.not_before = Failure(count, without_frames(error), time.time() + wait), now + wait
-        said, when = self._told
+        said, when = self._last_reported
         if message != said or now >= when + ERROR_REPEAT_SECONDS:
-            self._told = (message, now)
+            self._last_reported = (message, now)
             level = "error" if self.failure.shows_a_loss else "warning"
             emit(level, f"{self.name} failed", error=message, tries=count, next_try_in=f"{wait:.1f}s")
 
     def succeeded(self, emit: Emit) -> None:
         if self.failure.count:
             emit("info", f"{self.name} goes on", after_tries=self.failure.count)
-            self.failure, self._told = Failure(), ("", NEVER)
+            self.failure, self._last_reported = Failure(), ("", NEVER)
 
 
 class Duties:
@@ -98,6 +99,8 @@ class Duties:
 
     def __init__(self, replica: Destination, intervals: Intervals, emit: Emit, name: str) -> None:
         """`name` is of the database: with the replica's it says at which part of each interval its turn comes."""
+        self.errors = Counts()
+        """How many errors of which class there were since the program began, of duties and of what is sent."""
         self._replica = replica
         self._intervals = intervals
         self._emit = emit
@@ -124,6 +127,7 @@ class Duties:
                     # No failure: they go on when the database does.
                     return None
                 except Exception as error:  # whatever it is: it shows, and the next try comes
+                    self.errors.add(type(error).__name__)
                     duty.failed(error, self._emit)
                 else:
                     duty.succeeded(self._emit)

@@ -8,8 +8,8 @@ import random
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
-from replication.database.database import Database
 from replication.errors import (
     AccessDeniedError,
     BucketNotFoundError,
@@ -25,6 +25,7 @@ from replication.replica.destination import Destination
 from replication.replica.duties import ERROR_REPEAT_SECONDS, Duties, Failure, Intervals, words
 from replication.replica.lag import is_behind
 from replication.replica.pace import Pace
+from replication.replica.source import SourceDatabase
 from replication.status import ReplicaState, ReplicaStatus, Verification
 
 
@@ -34,7 +35,7 @@ class ReplicaRunner:
     def __init__(
         self,
         replica: Destination,
-        database: Database,
+        database: SourceDatabase,
         intervals: Intervals,
         emit: Emit,
         crowd: Callable[[], int] = lambda: 1,
@@ -54,7 +55,7 @@ class ReplicaRunner:
         self._seen: Position | None = None
         self._changed = 0.0
         """When the database was first seen at its position, of time.monotonic."""
-        self._told: tuple[str, float] = ("", 0.0)
+        self._last_reported: tuple[str, float] = ("", 0.0)
 
     def run(self) -> float | None:
         """Send what is committed, if it is time; the time of time.monotonic to run again."""
@@ -160,6 +161,7 @@ class ReplicaRunner:
             warning=replica.warning,
             uploading_also=replica.sending,
             duty_warning=duties.warning,
+            totals=replace(replica.totals, errors=duties.errors.all()),
         )
 
     def _upload_time(self, now: float) -> float:
@@ -187,10 +189,11 @@ class ReplicaRunner:
         refused = isinstance(error, AccessDeniedError | BucketNotFoundError | LocalFileError)
         wait = delay(count, random.random(), throttled, refused, self._crowd())
         message = words(error)
+        self.duties.errors.add(type(error).__name__)
         now = time.monotonic()
-        said, when = self._told
+        said, when = self._last_reported
         if message != said or now >= when + ERROR_REPEAT_SECONDS:
-            self._told = (message, now)
+            self._last_reported = (message, now)
             self._emit("error", "sync failed", error=message, tries=count, next_try_in=f"{wait:.1f}s")
         return Failure(count, without_frames(error), time.time() + wait), now + wait
 
@@ -203,7 +206,7 @@ class ReplicaRunner:
                 position=str(self.replica.position or ""),
             )
             self.failure = Failure()
-            self._told = ("", 0.0)
+            self._last_reported = ("", 0.0)
 
     def _lag(self, position: Position | None, now: float) -> float:
         missing = self._database.arrivals.first_missing(position)

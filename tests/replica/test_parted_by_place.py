@@ -12,7 +12,7 @@ from replication.errors import NoRestorePointError
 from replication.restore.options import RestoreOptions
 from replication.restore.restore import restore
 from replication.restore.target import Latest
-from replication.restore.wal03.choose import Source
+from replication.restore.wal03.choose import OpenReplica
 from replication.storage.wal03.replica_client import ReplicaClient
 from tests.replica.bench import Bench
 from tests.replica.test_one_writer import go
@@ -44,7 +44,7 @@ def remove_all(bench: Bench, part: str = "") -> None:
 
 def restored_from_both(bench: Bench) -> str:
     output = bench.folder / "both.db"
-    sources = [Source(name, ReplicaClient(bench.storages[name])) for name in ("a", "b")]
+    sources = [OpenReplica(name, ReplicaClient(bench.storages[name])) for name in ("a", "b")]
     restore(sources, output, RestoreOptions(target=Latest(), integrity_check="none"))
     return hashlib.sha256(output.read_bytes()).hexdigest()
 

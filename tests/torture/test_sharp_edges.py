@@ -24,10 +24,11 @@ from replication.position import OFFSET_LIMIT_BYTES, Position
 from replication.replica.wal03.replica import Replica
 from replication.restore.restore import RestoreOptions, restore
 from replication.restore.wal03.catalog import read_catalog
-from replication.restore.wal03.choose import Source
+from replication.restore.wal03.choose import OpenReplica
 from replication.storage.file.storage import FileStorage
 from replication.storage.wal03.names import parse_segment, segment_name, snapshot_name
 from replication.storage.wal03.replica_client import ReplicaClient
+from replication.validation import restored_digest
 from tests.engine.running import client_of, config_of, restored, running
 from tests.foreign import Shell
 from tests.replica.bench import Bench
@@ -64,7 +65,7 @@ def settled(bench: Bench, commits: int = 4, checkpoints: int = 2) -> list[str]:
 
 def test_e01_an_upload_that_fails_before_its_body_was_read_hangs_nothing(bench: Bench, tmp_path: Path) -> None:
     root = tmp_path / "replica"
-    replica = Replica("file", ReplicaClient(FileStorage(root)), bench.database, bench.emit)
+    replica = Replica("file", ReplicaClient(FileStorage(root)), bench.database, bench.emit, restored_digest)
     bench.commit()
     replica.sync()
     wal = root / "generations" / here(bench).generation / "wal"
@@ -126,8 +127,8 @@ def test_e07_a_newest_generation_without_a_snapshot_does_not_hide_an_older_one(b
     bench.storages["a"].delete([snapshot_name(generation, 0)])
     # An older state is not what was asked for: the person is told, and names it.
     with pytest.raises(NoRestorePointError, match=f"{generation} is newer.*no snapshot.*{older}"):
-        restore([Source("a", bench.replica().client)], tmp_path / "out.db")
-    restore([Source("a", bench.replica().client)], tmp_path / "out.db", RestoreOptions(generation=older))
+        restore([OpenReplica("a", bench.replica().client)], tmp_path / "out.db")
+    restore([OpenReplica("a", bench.replica().client)], tmp_path / "out.db", RestoreOptions(generation=older))
     assert hashlib.sha256((tmp_path / "out.db").read_bytes()).hexdigest() == before
 
 

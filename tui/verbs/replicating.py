@@ -18,9 +18,12 @@ from replication.storage.open import open_storage
 from replication.storage.url import is_replica_url
 from tui.verbs.command import ONLY_PASSED_ON, Command, words_of
 from tui.verbs.console import complain, warn
+from tui.verbs.named import config_of
+from tui.verbs.notify import Notifier
 from tui.verbs.process import settle
+from tui.verbs.rereading import Rereading, has_terminal
+from tui.verbs.service import Service
 from tui.verbs.signals import Signals
-from tui.verbs.sources import config_of
 from tui.version import version
 
 _WAIT_SECONDS = 0.5
@@ -35,17 +38,19 @@ logger = logging.getLogger(__name__)
 
 def replicate(args: Namespace) -> int:
     """Replicate; the exit code, which is the command's own with -exec. Signals are kept back by the caller."""
+    notifier = Notifier.from_environment()
     config = _config(args)
     command = config.exec_command if args.exec is None else args.exec
     if command is not None:
         words_of(command)
     logging_to = config.logging
     set_up_logging(logging_to.level, logging_to.type, logging_to.stderr or config.path is None)
-    if not config.databases:
+    if not config.databases and not config.directories:
         raise ConfigError(f"{config.path}: no databases specified in configuration; add one under dbs:")
     settle()
     engine = Engine(config)
-    run = _Run(engine, command, config.exec_inherits_keys)
+    service = Service(engine, notifier)
+    run = _Run(engine, service, command, Rereading(engine, config, lambda: _config(args), service.reloading))
     # Before the first line is logged, by a thread that must not take a signal either.
     with run.signals.taken():
         logger.info("litestream-tui", extra=attrs(version=version()))
@@ -76,7 +81,7 @@ def _config(args: Namespace) -> Config:
             folder = Path(url).absolute() if quoted(url) == url else "/ABSOLUTE/PATH"
             raise UsageError(f"replica url scheme required: {quoted(url)!r}; for a folder write file://{folder}")
     config = config_for(path, urls)
-    for note in config.notes:
+    for note in config.warnings:
         warn(note)
     return config
 
@@ -84,6 +89,9 @@ def _config(args: Namespace) -> Config:
 def _announce(config: Config) -> None:
     for words in config.information:
         logger.info(words)
+    for directory in config.directories:
+        values = attrs(path=directory.path, pattern=directory.pattern, watch=directory.watch)
+        logger.info("initialized dir", extra=values)
     for database in config.databases:
         logger.info("initialized db", extra=attrs(path=database.path))
         for replica in database.replicas:
@@ -92,18 +100,22 @@ def _announce(config: Config) -> None:
                 name=replica.name, type=storage.type, sync_interval=f"{replica.sync_interval:g}s", to=storage.address
             )
             logger.info("replicating to", extra=values)
-    if config.addr:
-        logger.warning("addr is set, but the metrics server is not built yet: nothing listens there")
 
 
 class _Run:
     """Logs events, minds signals and the command, and brings the engine to its end."""
 
-    def __init__(self, engine: Engine, command: str | None, inherits_keys: bool) -> None:
+    def __init__(self, engine: Engine, service: Service, command: str | None, rereading: Rereading) -> None:
         self._engine = engine
+        self._service = service
+        self._rereading = rereading
+        self._has_terminal = has_terminal()
+        """Once it has hung up we would seem to have had none."""
         self._seen = 0
         self._signal: int | None = None
-        self._command = Command(command, self._command_ended, inherits_keys) if command is not None else None
+        self._command = (
+            Command(command, self._command_ended, rereading.config.exec_inherits_keys) if command is not None else None
+        )
         more = ONLY_PASSED_ON if self._command is not None else ()
         self.signals = Signals(dict.fromkeys((*_SIGNALS, *more)), self._signalled)
         """Those that end the run in good order, from the first moment that there is one."""
@@ -116,8 +128,11 @@ class _Run:
                 self._command = None
             else:
                 self._command.start(self.signals)
+        self._rereading.start()
+        news = True
         while not self._ended():
-            if self._log(_WAIT_SECONDS):
+            self._service.tick(news)
+            if news := self._log(_WAIT_SECONDS):
                 # What many databases tell is written in one go.
                 time.sleep(_BATCH_SECONDS)
         return self._close()
@@ -126,6 +141,7 @@ class _Run:
         return self._signal is not None if self._command is None else self._command.exit_code() is not None
 
     def _close(self) -> int:
+        self._service.stopping("ending: what is pending is uploaded")
         self._log(0.0)
         left = self._engine.close(CLOSE_SECONDS_MAX)
         self._log(0.0)
@@ -148,6 +164,10 @@ class _Run:
 
     def _signalled(self, number: int, from_terminal: bool) -> None:
         command = self._command
+        if number == signal.SIGHUP and not self._has_terminal:
+            self._rereading.ask()
+            if command is None:
+                return
         if command is not None and number in ONLY_PASSED_ON:
             command.signal(number, from_terminal)
             return

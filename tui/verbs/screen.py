@@ -14,8 +14,8 @@ from tui.session.crashlog import log_path, open_log
 from tui.session.ending import Ending, end_process
 from tui.session.late_engine import LateEngine
 from tui.verbs.console import say, warn
+from tui.verbs.named import config_of
 from tui.verbs.process import settle
-from tui.verbs.sources import config_of
 from tui.view import Options
 
 CLOSE_SECONDS_MAX = 6.0
@@ -38,7 +38,7 @@ def run(args: Namespace) -> int:
     if problem := terminal_problem():
         raise UsageError(problem)
     config = _config(args)
-    if not config.databases:
+    if not config.databases and not config.directories:
         raise ConfigError(f"{config.path}: no databases specified in configuration; add one under dbs:")
     shown = show(config, options_of(args))
     return shown.end()

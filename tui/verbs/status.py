@@ -1,22 +1,28 @@
 """status: how each database stands, with or without an engine, from the meta folders and the replicas.
 
-A replica that cannot be asked is told in its row and on stderr, and the exit code says so.
+A replica that cannot be asked is told in its row and on stderr, and the exit code says so. With -check nothing is
+asked, and only what is not well is told.
 """
 
 import json
 import time
 from argparse import Namespace
-from dataclasses import asdict
+from collections.abc import Sequence
+from dataclasses import asdict, replace
 from typing import Any
 
+from replication.config import DatabaseConfig
 from replication.config.location import local_path
-from replication.errors import UsageError
+from replication.database.together import all_databases
+from replication.errors import NotWellError, UsageError
 from replication.offline import DatabaseReport, ReplicaReport
+from replication.restore.open_replicas import configured
 from replication.status import Verification
 from replication.survey import survey
-from tui.text.format import go_duration, size, table
+from replication.wellness import LAG_SECONDS_MAX, Limits, examine
+from tui.text.format import counted, go_duration, size, table
 from tui.verbs.console import complain, say
-from tui.verbs.sources import config_of
+from tui.verbs.named import config_of
 
 _HEADER = ["database", "engine", "replica", "state", "position", "lag", "queue", "verified", "restorable", "error"]
 _ERROR_CHARS_MAX = 60
@@ -26,13 +32,12 @@ _ERROR_CHARS_MAX = 60
 def run(args: Namespace) -> int:
     """Print how things stand; the exit code of the last error met, 0 without one."""
     config = config_of(args)
-    databases = config.databases
-    if args.source is not None:
-        path = local_path(args.source)
-        databases = tuple(item for item in databases if item.path == path)
-        if not databases:
-            known = ", ".join(str(item.path) for item in config.databases) or "none"
-            raise UsageError(f"database not found in config: {path}; it has: {known}")
+    databases = all_databases(config) if args.source is None else [configured(config, local_path(args.source))]
+    if args.check:
+        limits = Limits(LAG_SECONDS_MAX if args.max_lag is None else args.max_lag)
+        return _check(databases, replace(limits, proof=args.max_proof_age, verified=args.max_verified_age), args.json)
+    if args.max_lag or args.max_proof_age or args.max_verified_age:
+        raise UsageError("-max-lag, -max-proof-age and -max-verified-age go with -check")
     answer = survey(databases)
     for words in answer.complaints:
         complain(words)
@@ -42,6 +47,22 @@ def run(args: Namespace) -> int:
         now = time.time()
         say(table(_HEADER, [row for report in answer.reports for row in _rows(report, now)]))
     return answer.exit_code
+
+
+def _check(databases: Sequence[DatabaseConfig], limits: Limits, as_json: bool) -> int:
+    """Say whether all is well; the exit code."""
+    if not databases:
+        raise NotWellError("no database is configured, so that nothing is replicated; add one under dbs:")
+    finding = examine(databases, limits)
+    if as_json:
+        values = {"ok": not finding.troubles, "troubles": [asdict(trouble) for trouble in finding.troubles]}
+        say(json.dumps(values, indent=2))
+    elif not finding.troubles:
+        more = f", of which {finding.to_come} not there yet" if finding.to_come else ""
+        say(f"ok: {counted(len(databases), 'database')}{more}")
+    for trouble in finding.troubles:
+        complain(str(trouble))
+    return NotWellError.exit_code if finding.troubles else 0
 
 
 def _rows(report: DatabaseReport, now: float) -> list[list[str]]:

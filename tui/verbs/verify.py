@@ -12,13 +12,14 @@ from contextlib import closing
 from pathlib import Path
 
 from replication.comparison import Compared, verify
+from replication.database.together import all_databases
 from replication.errors import UsageError
 from replication.restore.output import local_errors
 from replication.restore.scratch import scratch, temporary_folder
 from tui.text.format import counted, size
 from tui.verbs.console import complain, say, warn
+from tui.verbs.named import Named, config_of, named, resolve
 from tui.verbs.restore import Bar, cancelled_by_signals
-from tui.verbs.sources import Named, config_of, named, resolve
 
 SCRATCH_PREFIX = "litestream-tui-verify-"
 
@@ -45,7 +46,7 @@ def _named(args: Namespace) -> list[Named]:
     if args.source:
         return [resolve(args, "verify")]
     config = config_of(args)
-    found = [named(item, args.replica) for item in config.databases if item.replicas]
+    found = [named(item, args.replica) for item in all_databases(config) if item.replicas]
     if not found:
         raise UsageError("the configuration names no database with a replica, so that there is nothing to verify")
     return found

@@ -11,7 +11,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from replication.database.local_folder import LEFT_NAME, LocalFolder
+from replication.local.files import LEFT_NAME
+from replication.local.folder import LocalFolder
 from replication.position import Position
 
 _writing = threading.Lock()
@@ -19,7 +20,7 @@ _writing = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True)
-class Mark:
+class SegmentEnd:
     """The end of a segment in its index; salts and checksum of its last frame, in hex, which prove all before it."""
 
     offset: int
@@ -37,7 +38,7 @@ class Left:
     since: float
     why: str = ""
     position: Position | None = None
-    arrived: Mark | None = None
+    arrived: SegmentEnd | None = None
     token: str = ""
 
 
@@ -62,7 +63,7 @@ def kept_left(meta_path: Path, replica: str) -> Left | None:
             since=float(found["since"]),
             why=str(found["why"]),
             position=Position.parse(position) if position else None,
-            arrived=Mark(int(arrived["offset"]), str(arrived["checksum"])) if arrived else None,
+            arrived=SegmentEnd(int(arrived["offset"]), str(arrived["checksum"])) if arrived else None,
             token=str(found["token"]),
         )
     return None

@@ -16,8 +16,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from replication.database.origin import EARLIER_MAX, Origin
 from replication.errors import CorruptObjectError, ObjectNotFoundError
+from replication.local.generation_info import EARLIER_MAX, GenerationInfo
 from replication.position import Position
 from replication.storage.wal03.names import SnapshotInfo
 from replication.storage.wal03.notes import SnapshotNote
@@ -44,26 +44,30 @@ class Lineage:
     begins: bool
 
 
-def lineage(client: ReplicaClient, origin: Origin, left: Position | None, parted: Sequence[str]) -> Lineage:
-    """What is to be noted for `origin`. Raises StorageError.
+def lineage(
+    client: ReplicaClient, generation_info: GenerationInfo, left: Position | None, parted: Sequence[str]
+) -> Lineage:
+    """What is to be noted for `generation_info`. Raises StorageError.
 
     `left` is where an older generation ended here, `parted` are those before that another program goes on with.
     """
-    existing = client.snapshots(origin.generation)
+    existing = client.snapshots(generation_info.generation)
     last = _noted(client, existing)
-    begins = not existing and not client.segments(origin.generation)
+    begins = not existing and not client.segments(generation_info.generation)
     lefts = [_nothing_after(left)] if left is not None else []
     if last is not None:
         noted, beside = [last.previous, *last.earlier], [*parted, *last.beside]
         lefts, reached = [*lefts, *last.lefts], [*last.reached]
     else:
-        noted = _at_the_place(client, origin)
-        beside = [*parted, *_parted(client, origin, noted)]
-        before = _noted(client, client.snapshots(origin.previous)) if origin.previous else None
+        noted = _at_the_place(client, generation_info)
+        beside = [*parted, *_parted(client, generation_info, noted)]
+        before = _noted(client, client.snapshots(generation_info.previous)) if generation_info.previous else None
         lefts += before.lefts if before is not None else ()
-        reached = _reached(client, origin, noted, beside, [*lefts, *(before.reached if before is not None else ())])
-    known = [origin.previous, *origin.earlier, *noted]
-    ordered = [name for name in dict.fromkeys(known) if name and name != origin.generation]
+        reached = _reached(
+            client, generation_info, noted, beside, [*lefts, *(before.reached if before is not None else ())]
+        )
+    known = [generation_info.previous, *generation_info.earlier, *noted]
+    ordered = [name for name in dict.fromkeys(known) if name and name != generation_info.generation]
     return Lineage(
         previous=ordered[0] if ordered else "",
         earlier=tuple(ordered[1 : 1 + EARLIER_MAX]),
@@ -80,13 +84,17 @@ def _nothing_after(left: Position) -> Position:
 
 
 def _reached(
-    client: ReplicaClient, origin: Origin, at_the_place: Sequence[str], beside: Sequence[str], known: Sequence[Position]
+    client: ReplicaClient,
+    generation_info: GenerationInfo,
+    at_the_place: Sequence[str],
+    beside: Sequence[str],
+    known: Sequence[Position],
 ) -> list[Position]:
     """The first places where generations of our line, and of those that parted from it, have nothing here so far.
 
     Where one of our line ended is `known` if it was left whole. What others had come to is looked up anew each time.
     """
-    line = {origin.previous, *origin.earlier} - {*beside}
+    line = {generation_info.previous, *generation_info.earlier} - {*beside}
     found = [item for item in known if item.generation in line and item.generation in at_the_place]
     asked = {*beside, *line} - {item.generation for item in found}
     for name in [name for name in at_the_place if name in asked][:REACHED_MAX]:
@@ -111,10 +119,10 @@ def _noted(client: ReplicaClient, snapshots: Sequence[SnapshotInfo]) -> Snapshot
     return None
 
 
-def _parted(client: ReplicaClient, origin: Origin, at_the_place: Sequence[str]) -> list[str]:
+def _parted(client: ReplicaClient, generation_info: GenerationInfo, at_the_place: Sequence[str]) -> list[str]:
     """Generations at the place that came from one of our line, and are not of it."""
-    line = {origin.generation, origin.previous, *origin.earlier} - {""}
-    if len(origin.earlier) >= EARLIER_MAX:
+    line = {generation_info.generation, generation_info.previous, *generation_info.earlier} - {""}
+    if len(generation_info.earlier) >= EARLIER_MAX:
         # Nobody here knows them all.
         return []
     others = [name for name in at_the_place if name not in line]
@@ -122,10 +130,10 @@ def _parted(client: ReplicaClient, origin: Origin, at_the_place: Sequence[str]) 
     return [name for name, note in notes.items() if note is not None and line & note.before][:BESIDE_MAX]
 
 
-def _at_the_place(client: ReplicaClient, origin: Origin) -> list[str]:
+def _at_the_place(client: ReplicaClient, generation_info: GenerationInfo) -> list[str]:
     """All generations that are there, the newest first by the times of the store, where the order matters."""
-    found = [name for name in client.generations() if name != origin.generation]
-    if len(found) < 2 or (origin.previous and len(found) <= EARLIER_MAX):
+    found = [name for name in client.generations() if name != generation_info.generation]
+    if len(found) < 2 or (generation_info.previous and len(found) <= EARLIER_MAX):
         return found
 
     def newest(name: str) -> datetime:

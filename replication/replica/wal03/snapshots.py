@@ -9,13 +9,8 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import replace
 from datetime import UTC, datetime
 
-from replication.database import soundness, unwritten
-from replication.database.database import Database
-from replication.database.image import Image
-from replication.database.origin import Origin
 from replication.errors import (
     ObjectExistsError,
     PausedError,
@@ -23,10 +18,13 @@ from replication.errors import (
     StorageError,
 )
 from replication.events import Emit
+from replication.local import soundness, unwritten
+from replication.local.generation_info import GenerationInfo
 from replication.permissions import mode_beside
 from replication.position import Position
 from replication.replica.permit import Always, Permit
-from replication.replica.progress import Meter
+from replication.replica.source import Image, SourceDatabase
+from replication.replica.upload_meter import UploadMeter
 from replication.replica.wal03.anew import LeftBehind
 from replication.replica.wal03.compare import DivergedError, held_by
 from replication.replica.wal03.lineage import lineage
@@ -36,7 +34,6 @@ from replication.replica.wal03.upload import local_files
 from replication.steps import reached
 from replication.storage.wal03.names import generation_prefix, snapshot_name
 from replication.storage.wal03.notes import SnapshotNote
-from replication.storage.wal03.numbers import Number
 from replication.storage.wal03.replica_client import ReplicaClient
 
 FIRST_BYTES_MAX = 1 << 20
@@ -54,7 +51,7 @@ class Snapshots(LeftBehind):
     """
 
     def __init__(
-        self, name: str, client: ReplicaClient, database: Database, emit: Emit, permit: Permit | None = None
+        self, name: str, client: ReplicaClient, database: SourceDatabase, emit: Emit, permit: Permit | None = None
     ) -> None:
         super().__init__(name, client, database, emit, permit or Always(), lambda: time.monotonic())
         self.unproven = False
@@ -68,7 +65,7 @@ class Snapshots(LeftBehind):
         self._duty = threading.Lock()
         self._lock = threading.Lock()
         self._ending = threading.Event()
-        self._snapshots = Meter(self._meter.uploads)
+        self._snapshots = UploadMeter(self._meter.uploads)
         self._wanted_after: int | None = None
         """A snapshot waits for an index after this one."""
         self._unfinished: tuple[str, ...] | None = None
@@ -174,7 +171,7 @@ class Snapshots(LeftBehind):
         if not anew and not self.client.snapshots(position.generation):
             # Emptied behind our back, or listed late: which of them, and what is to be done, is found by looking.
             with self._lock:
-                self.position = None
+                self._state = self._state.unknown()
             return "the replica has no snapshot of this generation any more; what it holds is looked up anew"
         with self._database.image() as image:
             here = image.position
@@ -201,24 +198,24 @@ class Snapshots(LeftBehind):
         self._database.checkpoint()
         return "a snapshot will be written with the next commit, which begins a new index"
 
-    def _store_snapshot(self, image: Image, meter: Meter, breaks_off: bool = False) -> int:
+    def _store_snapshot(self, image: Image, meter: UploadMeter, breaks_off: bool = False) -> int:
         """Write an image; the bytes stored. With `breaks_off` nothing waits for it, and the end of the engine ends it.
 
         `_lock` need not be held, and what is told of it is `_stored`.
         """
         position = image.position
         # A generation may have begun since the image was made.
-        origin = self._database.origin
-        if origin.generation != position.generation:
-            origin = Origin(position.generation, "", "", "")
-        before = lineage(self.client, origin, self._left_at, self._others.parted_from(origin))
+        generation_info = self._database.generation_info
+        if generation_info.generation != position.generation:
+            generation_info = GenerationInfo(position.generation, "", "", "")
+        before = lineage(self.client, generation_info, self._left_at, self._others.parted_from(generation_info))
         note = SnapshotNote(
             position=position,
             pages=image.pages,
             page_size=image.page_size,
             mode=mode_beside(self._database.path) & 0o777,
             time=datetime.now(UTC),
-            reason=origin.reason,
+            reason=generation_info.reason,
             previous=before.previous,
             earlier=before.earlier,
             beside=before.beside,
@@ -259,7 +256,7 @@ class Snapshots(LeftBehind):
         )
         return stored
 
-    def _counted(self, chunks: Iterator[bytes], meter: Meter, breaks_off: bool) -> Iterator[bytes]:
+    def _counted(self, chunks: Iterator[bytes], meter: UploadMeter, breaks_off: bool) -> Iterator[bytes]:
         for chunk in chunks:
             self._permit.check()
             if breaks_off and self._ending.is_set():
@@ -283,19 +280,17 @@ class Snapshots(LeftBehind):
                     return
                 self._begun(image.position, stored, self._meter)
 
-    def _begun(self, position: Position, stored: int, meter: Meter) -> None:
+    def _begun(self, position: Position, stored: int, meter: UploadMeter) -> None:
         """The first snapshot of a generation is stored: now its WAL may follow."""
         self._stored(position, stored, meter)
-        self.position = replace(position, offset=0)
-        self._floor = position.offset
-        self._number = Number.beginning()
+        self._state = self._state.begun(position)
         self.begins = ""
         self.unproven = True
         if self.left is not None:
             # Before the image lets go of the WAL, which is kept for this replica from now on.
             self._has_begun(self.left)
 
-    def _stored(self, position: Position, stored: int, meter: Meter) -> None:
+    def _stored(self, position: Position, stored: int, meter: UploadMeter) -> None:
         """The snapshot of `position` is in the replica."""
         self._finished(meter, stored)
         if self.position is None or self.position.generation == position.generation:
@@ -325,13 +320,13 @@ class Snapshots(LeftBehind):
             self._restart(str(error))
         elif isinstance(error, PlaceLostError):
             # What is there by the next try is looked at anew: nothing but what we wrote proves it to be ours.
-            self.position = None
+            self._state = self._state.unknown()
             raise error
 
     def _restart(self, reason: str) -> None:
         """This generation cannot be continued here: the database begins another, and we start over with it."""
         self._emit("warning", "a new generation is needed", reason=reason)
-        self.position = None
+        self._state = self._state.unknown()
         self.begins = ""
         self._wanted_after = None
         self._database.request_generation(reason)
@@ -339,5 +334,5 @@ class Snapshots(LeftBehind):
     def _restart_from(self, generation: str, reason: str) -> None:
         """The same for what a duty found, unless another generation has begun meanwhile. `_lock` is not held."""
         with self._lock:
-            if self._database.origin.generation == generation:
+            if self._database.generation_info.generation == generation:
                 self._restart(reason)

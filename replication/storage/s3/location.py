@@ -1,6 +1,6 @@
 """Where an S3 replica is. What speaks the protocol is not loaded for it."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 from replication.storage.base import Storage
@@ -41,6 +41,20 @@ class S3Location(Location):
     @property
     def store(self) -> str:
         return f"{self.kind} {self.endpoint or 'aws'}"
+
+    @property
+    def bucket_host(self) -> str:
+        """The name to which requests go, if the bucket is part of it; else nothing."""
+        from replication.storage.s3.address import bucket_address, parse_server
+
+        if self.endpoint is None or self.force_path_style is not False:
+            return ""
+        host, before = bucket_address(parse_server(self.endpoint), self.bucket, path_style=False)
+        return "" if before else host
+
+    def below(self, name: str) -> "S3Location":
+        path = clean_path(self.path)
+        return replace(self, path=f"{path}/{name}" if path else name)
 
     def open(self, permissions: FilePermissions) -> Storage:
         # A folder needs nothing of what an S3 store takes to load.

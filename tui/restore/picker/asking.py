@@ -4,6 +4,8 @@ The cursor is in cursor.py, the questions are in replication/archive.py. Here ke
 become a new picker. How it looks is left to the screen, which is told by `draw` that something changed.
 """
 
+from pathlib import Path
+
 from textual import events
 
 from replication.archive import Fetch, Learned, Listed, Reader
@@ -86,9 +88,9 @@ class PickingScreen(ShellScreen):
             self.listed, self.error = found, None
             self.words = "; ".join(found.passed_over)
             if self.picker is not None and same:
-                self.picker = self.picker.resurveyed(found.surveys)
+                self.picker = self.picker.changed_maps(found.point_maps)
             else:
-                self.picker, self._fit = opened(found.surveys), True
+                self.picker, self._fit = opened(found.point_maps), True
             if self.asked is not None:
                 self.picker, self.asked = self.picker.at_time(self.asked), None
             self.moved()
@@ -116,8 +118,8 @@ class PickingScreen(ShellScreen):
             self.busy = False
             if self._gone() or self.picker is None:
                 return
-            if found.surveys is not None:
-                self.picker = self.picker.resurveyed(found.surveys)
+            if found.point_maps is not None:
+                self.picker = self.picker.changed_maps(found.point_maps)
             self.picker = self.picker.knowing(found.commits, found.unreadable)
             self.words = found.words or self.words
             self.moved()
@@ -240,5 +242,5 @@ class PickingScreen(ShellScreen):
 
     def _replicas(self) -> list[str]:
         """The names of the database's replicas."""
-        found = (item for item in self.shell.config.databases if str(item.path) == self.database)
-        return next(([replica.name for replica in item.replicas] for item in found), [])
+        found = self.shell.config.named(Path(self.database))
+        return [replica.name for replica in found.replicas] if found is not None else []

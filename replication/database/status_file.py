@@ -1,0 +1,161 @@
+"""What nobody can derive from a meta folder or a replica, kept beside the shadow WAL: errors and verifications.
+
+A small private JSON file at the top of the meta folder, where Litestream leaves files it does not know alone.
+It promises to be whole whenever it is read. Losing it loses words, no data, so nothing here raises and nothing
+is synced to disk. It leaves to the caller when to write, and that only the holder of the engine lock does.
+"""
+
+import json
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, get_args
+
+from replication.local.files import STATUS_NAME
+from replication.local.folder import LocalFolder
+from replication.position import Position
+from replication.scrub import scrub
+from replication.status import DatabaseStatus, Outcome, ReplicaStatus, Verification
+
+SAVE_SECONDS_MIN = 5.0
+"""One database's notes are written no more often than this."""
+_OUTCOMES = get_args(Outcome)
+
+
+@dataclass(frozen=True, slots=True)
+class ReplicaRecord:
+    """One replica. `error` is what is wrong now, `last_error` what was wrong last; times are since the epoch."""
+
+    name: str
+    error: str = ""
+    errors_in_a_row: int = 0
+    next_try: float = 0.0
+    last_error: str = ""
+    last_error_time: float = 0.0
+    behind_since: float = 0.0
+    """When the oldest commit that the replica lacks was copied; 0 while it lacks none, or only for a moment."""
+    verified: Verification | None = None
+    proven: float = 0.0
+    """When a listing last showed the newest position to be restorable; 0 if never."""
+    lost: str = ""
+    """Which restore points were lost last, in words."""
+    duty_warning: str = ""
+    """Which of snapshots, proofs and retention fail although commits arrive, in words."""
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseRecord:
+    """One database, by the engine with process id `pid`, at `time`; `pid` is 0 after an orderly end."""
+
+    pid: int = 0
+    time: float = 0.0
+    paused: bool = False
+    error: str = ""
+    replicas: tuple[ReplicaRecord, ...] = ()
+
+    def replica(self, name: str) -> ReplicaRecord:
+        """The note of one replica, empty if there is none."""
+        return next((item for item in self.replicas if item.name == name), ReplicaRecord(name))
+
+
+class StatusFile:
+    """The notes of one database. Used by one thread at a time."""
+
+    def __init__(self, meta_path: Path) -> None:
+        self._folder = LocalFolder(meta_path)
+        self.latest = load(meta_path)
+        """As it was last written, by this engine or the one before."""
+
+    def write(self, status: DatabaseStatus, now: float, pid: int) -> bool:
+        """Write down how a database is, if that is news; True if it was written."""
+        fresh = _record(status, self.latest, now, pid)
+        if replace(fresh, time=self.latest.time) == self.latest:
+            return False
+        with suppress(OSError):
+            self._folder.write(STATUS_NAME, f"{json.dumps(asdict(fresh))}\n".encode(), "notes: written")
+            self.latest = fresh
+            return True
+        return False
+
+
+def load(meta_path: Path) -> DatabaseRecord:
+    """The notes in a meta folder; empty if there are none, or none that can be believed."""
+    with suppress(OSError, ValueError, TypeError, KeyError, AttributeError):
+        return _database(json.loads(LocalFolder(meta_path).read(STATUS_NAME)))
+    return DatabaseRecord()
+
+
+def _record(status: DatabaseStatus, before: DatabaseRecord, now: float, pid: int) -> DatabaseRecord:
+    records = tuple(_replica_record(item, before.replica(item.name), now) for item in status.replicas)
+    return DatabaseRecord(pid, now, status.state == "paused", scrub(status.error), records)
+
+
+def _replica_record(status: ReplicaStatus, before: ReplicaRecord, now: float) -> ReplicaRecord:
+    error = scrub(status.last_error) if status.errors_in_a_row else ""
+    is_news = status.errors_in_a_row != before.errors_in_a_row or error != before.error
+    verified = status.verified
+    if verified is not None:
+        verified = replace(verified, words=scrub(verified.words))
+    return ReplicaRecord(
+        name=status.name,
+        error=error,
+        errors_in_a_row=status.errors_in_a_row,
+        next_try=status.next_try,
+        last_error=error or before.last_error,
+        last_error_time=now if error and is_news else before.last_error_time,
+        behind_since=_behind_since(status, before, now),
+        verified=verified,
+        proven=status.proven,
+        lost=scrub(status.lost),
+        duty_warning=scrub(status.duty_warning),
+    )
+
+
+def _behind_since(status: ReplicaStatus, before: ReplicaRecord, now: float) -> float:
+    if status.lag_seconds < SAVE_SECONDS_MIN:
+        return 0.0
+    since = now - status.lag_seconds
+    # The same moment, computed twice, differs by a little; that is no news.
+    return before.behind_since if abs(since - before.behind_since) < 1.0 else since
+
+
+def _database(values: dict[str, Any]) -> DatabaseRecord:
+    return DatabaseRecord(
+        pid=int(values["pid"]),
+        time=float(values["time"]),
+        paused=bool(values["paused"]),
+        error=str(values["error"]),
+        replicas=tuple(_replica(item) for item in values["replicas"]),
+    )
+
+
+def _replica(values: dict[str, Any]) -> ReplicaRecord:
+    return ReplicaRecord(
+        name=str(values["name"]),
+        error=str(values["error"]),
+        errors_in_a_row=int(values["errors_in_a_row"]),
+        next_try=float(values["next_try"]),
+        last_error=str(values["last_error"]),
+        last_error_time=float(values["last_error_time"]),
+        behind_since=float(values["behind_since"]),
+        verified=_verification(values["verified"]),
+        proven=float(values.get("proven", 0.0)),
+        lost=str(values.get("lost", "")),
+        duty_warning=str(values.get("duty_warning", "")),
+    )
+
+
+def _verification(values: dict[str, Any] | None) -> Verification | None:
+    if values is None:
+        return None
+    if values["outcome"] not in _OUTCOMES:
+        raise ValueError("no outcome of a verification")
+    place = values["position"]
+    return Verification(
+        replica=str(values["replica"]),
+        outcome=values["outcome"],
+        words=str(values["words"]),
+        position=Position(str(place["generation"]), int(place["index"]), int(place["offset"])) if place else None,
+        seconds=float(values["seconds"]),
+        time=float(values["time"]),
+    )

@@ -1,0 +1,48 @@
+"""Who wants a database paused, and for how long. Pure.
+
+A hold with a time is a lease: whoever has it renews it, and one that was not renewed in time is gone. So a client that
+died, or a restore that hangs, leaves no database paused for ever.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Leases:
+    """Holders with the time, of time.monotonic, until which each has it; infinite without a lease."""
+
+    until: tuple[tuple[str, float], ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.until)
+
+    def __contains__(self, holder: str) -> bool:
+        return holder in self.holders
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.holders)
+
+    @property
+    def holders(self) -> tuple[str, ...]:
+        """Their names, in the order in which they came."""
+        return tuple(holder for holder, _ in self.until)
+
+    @property
+    def first_end(self) -> float:
+        """When the first of them is over if nobody renews it."""
+        return min((until for _, until in self.until), default=float("inf"))
+
+    def with_lease(self, holder: str, until: float) -> "Leases":
+        """With that of `holder` until then; one that is there already gets the new time."""
+        if holder in self:
+            return Leases(tuple((who, until if who == holder else end) for who, end in self.until))
+        return Leases((*self.until, (holder, until)))
+
+    def without(self, holder: str) -> "Leases":
+        """Without that of `holder`, if there is one."""
+        return Leases(tuple((who, end) for who, end in self.until if who != holder))
+
+    def at(self, now: float) -> "Leases":
+        """Those that are not over at `now`."""
+        return Leases(tuple((who, end) for who, end in self.until if end > now))

@@ -1,0 +1,73 @@
+"""What a command line names: a configuration, a database in it, or the URL of a replica."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from replication.config import Config, DatabaseConfig, load_config
+from replication.config.location import local_path
+from replication.errors import UsageError
+from replication.position import is_generation
+from replication.scrub import quoted
+from replication.storage.url import is_replica_url, parse_replica_url
+from tui.verbs.console import warn
+
+if TYPE_CHECKING:
+    from replication.restore.wal03.choose import OpenReplica
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """The positional argument resolved: its replicas, and the database if one was named by path."""
+
+    database: DatabaseConfig | None
+    replicas: list[OpenReplica]
+
+
+def config_of(args: Namespace) -> Config:
+    """The configuration that the flags name; its notes are told. Raises ConfigError."""
+    if args.config == "":
+        raise UsageError("-config needs a path; leave the flag out for $LITESTREAM_CONFIG or /etc/litestream.yml")
+    config = load_config(args.config, expand_env=not args.no_expand_env)
+    for note in config.warnings:
+        warn(note)
+    return config
+
+
+def resolve(args: Namespace, what: str) -> Named:
+    """The replicas of `args.source`, a database path or a replica URL. Raises ConfigError, UsageError."""
+    # Imported here, as in `named`: a configuration is read without what restores.
+    from replication.restore.open_replicas import configured, open_replica
+
+    source = args.source
+    if not source:
+        raise UsageError(f"database path or replica URL required, such as: litestream-tui {what} /srv/app.db")
+    replica_name = getattr(args, "replica", None)
+    if is_replica_url(source):
+        if args.config is not None:
+            raise UsageError("cannot specify a replica URL and the -config flag; leave one of them out")
+        if replica_name is not None:
+            raise UsageError("-replica goes with a database path; a replica URL names its replica itself")
+        location = parse_replica_url(source, lambda words: warn(f"the replica URL {words}"))
+        return Named(None, [open_replica(location, warn)])
+    return named(configured(config_of(args), local_path(source)), replica_name)
+
+
+def named(database: DatabaseConfig, replica_name: str | None = None) -> Named:
+    """The replicas of a database, or the one of that name. Raises UsageError if there is none."""
+    from replication.restore.open_replicas import open_replicas
+
+    sources = open_replicas(database, warn, replica_name)
+    if not sources:
+        raise UsageError(f"{database.path} has no replica in the configuration; add one under its replicas:")
+    return Named(database, sources)
+
+
+def generation_of(args: Namespace) -> str | None:
+    """The generation that -generation names, or None; raises UsageError for what cannot be one."""
+    name: str | None = args.generation
+    if name is not None and not is_generation(name):
+        raise UsageError(f"{quoted(name)!r} is not a generation: it has 16 hex digits, as `generations` lists them")
+    return name
