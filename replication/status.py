@@ -6,6 +6,8 @@ from typing import Literal
 from replication.position import Position
 
 UPLOADS_MAX = 200
+BY_HAND = "P"
+"""Who holds what a person has paused with that key."""
 
 DatabaseState = Literal["starting", "waiting", "ok", "busy", "error", "pausing", "paused"]
 """How a database stands; "pausing" is not yet let go of."""

@@ -8,7 +8,6 @@ import threading
 import time
 
 from replication.config import Config
-from replication.control import BY_HAND
 from replication.database.local_folder import VALIDATION_PREFIX
 from replication.engine.descriptors import too_few
 from replication.engine.drain import Drain
@@ -24,7 +23,7 @@ from replication.restore.kept import sweep_beside
 from replication.restore.scratch import sweep, sweep_temporary
 from replication.sqlite.connection import check_sqlite_version, sqlite_version
 from replication.sqlite.errors import DatabaseBusyError
-from replication.status import EngineStatus, Verification
+from replication.status import BY_HAND, EngineStatus, Verification
 
 CLOSE_SECONDS_MAX = 6.0
 """How long a close waits for the last sync and upload. With what else ends then, all is over in 8 seconds: docker stop

@@ -16,7 +16,7 @@ from replication.restore.sources import sources_of
 from replication.restore.wal03.choose import Source
 from replication.sqlite.later import Look as DatabaseLook
 from tui.restore.run.lines import Run, done, failed, lines
-from tui.restore.run.pause_lease import PauseLease
+from replication.control.pause_lease import PauseLease
 from tui.text.blocks import rule
 from tui.text.look import Look
 from tui.view import Shell, View
