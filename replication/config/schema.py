@@ -14,7 +14,7 @@ from replication.keys import Key, row
 from replication.storage.kinds import DEFAULT_KIND, KINDS, TYPES
 from replication.storage.location import Location
 
-Level = Literal["top", "logging", "dbs[]", "dbs[].replicas[]", "snapshot"]
+Level = Literal["top", "logging", "socket", "dbs[]", "dbs[].replicas[]", "snapshot"]
 """A section of the file: the path of its keys in the document."""
 
 RETENTION_CHECKED_WITHOUT_PAUSE = "retention would be checked without pause"
@@ -27,6 +27,34 @@ class LoggingConfig:
     level: str = row("level", "debug, info, warn or error", "text", "info")
     type: str = row("type", "text or json", "text", "text")
     stderr: bool = row("stderr", "true writes to stderr, false to stdout", "flag", False)
+
+
+@dataclass(frozen=True, slots=True)
+class SocketConfig:
+    """The control socket; without a path it is where replication.control.place says. `permissions` as chmod has them."""
+
+    enabled: bool = row("enabled", "Whether a running engine can be asked and told by others, over a socket.", "flag", True)
+    path: Annotated[
+        Path | None,
+        Key(
+            name="path",
+            why="Where the socket is, absolute or from the folder where the program starts. Default: a name from the "
+            "path of this file, in /run/litestream-tui for root, else in $XDG_RUNTIME_DIR/litestream-tui.",
+            reader="path",
+            otherwise="from the path of this file",
+            example="/var/run/litestream.sock",
+        ),
+    ] = None
+    permissions: Annotated[
+        int,
+        Key(
+            name="permissions",
+            why="Who may connect, in octal digits. Others than the user who replicates, and root, can read how things "
+            "stand, sync and stop, and cannot restore or look into a database.",
+            reader="text",
+            default="0600",
+        ),
+    ] = 0o600
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +214,9 @@ class Config:
     logging: LoggingConfig = field(
         default=LoggingConfig(), metadata={"key": Key(name="logging", why="How to log.", reader="map")}
     )
+    socket: SocketConfig = field(
+        default=SocketConfig(), metadata={"key": Key(name="socket", why="The control socket.", reader="map")}
+    )
     notes: tuple[str, ...] = ()
     exec_inherits_keys: bool = row(
         "exec-inherit-keys",
@@ -236,6 +267,7 @@ _FOR_ALL = tuple(key for keys in KIND_KEYS.values() for key in keys if key.is_fo
 ROWS: Mapping[Level, tuple[Key, ...]] = {
     "top": (*_FOR_ALL, *rows_of(Config).values()),
     "logging": tuple(rows_of(LoggingConfig).values()),
+    "socket": tuple(rows_of(SocketConfig).values()),
     "dbs[]": tuple(rows_of(DatabaseConfig).values()),
     "dbs[].replicas[]": (
         *PLACE_KEYS,

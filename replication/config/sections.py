@@ -21,6 +21,7 @@ from replication.config.schema import (
     DatabaseConfig,
     LoggingConfig,
     ReplicaConfig,
+    SocketConfig,
     default_meta_path,
     rows_of,
 )
@@ -31,6 +32,8 @@ from replication.storage.location import Location
 
 _LOG_LEVELS = {"debug": "debug", "info": "info", "warn": "warn", "warning": "warn", "error": "error"}
 _LOG_TYPES = ("text", "json")
+SOCKET_PATH_BYTES_MAX = 107
+_PERMISSIONS = re.compile(r"0?o?([0-7]{3})")
 _ADDR = re.compile(r"(?:[^\s:\[\]/@]*|\[[0-9a-fA-F:.%]+\]):([0-9]{1,5})")
 
 _ForAll = Mapping[str, str | None]
@@ -74,6 +77,7 @@ def read_config(document: Value, path: Path, notes: Notes) -> Config:
         databases=tuple(database for database in databases if database is not None),
         **_values(top, Config, addr=_addr(top)),
         logging=_logging(top.section("logging", "logging")),
+        socket=_socket(top.section("socket", "socket")),
         notes=tuple(notes.lines),
         information=tuple(notes.information),
     )
@@ -250,6 +254,28 @@ def _logging(section: Section | None) -> LoggingConfig:
     if kind not in _LOG_TYPES:
         section.refuse(section.refusal("type", f"is {quoted(kind)!r}; write text or json"))
     return LoggingConfig(_LOG_LEVELS.get(level.lower(), "info"), kind, section.flag("stderr") or False)
+
+
+def _socket(section: Section | None) -> SocketConfig:
+    if section is None:
+        return SocketConfig()
+    section.check_keys()
+    path = None
+    if (text := section.text("path")) is not None:
+        try:
+            path = plain_path(section, "path", text)
+            if len(os.fsencode(path)) > SOCKET_PATH_BYTES_MAX:
+                problem = f"is longer than the {SOCKET_PATH_BYTES_MAX} bytes that a socket may have; name a shorter path"
+                section.refuse(section.refusal("path", problem))
+        except RefusedError as error:
+            section.refuse(error)
+    permissions = section.text("permissions") or "0600"
+    match = _PERMISSIONS.fullmatch(permissions)
+    if match is None or not int(match[1], 8) & 0o600 == 0o600:
+        problem = f"is {quoted(permissions)!r}; write octal digits that let the owner in, such as 0600 or 0660"
+        section.refuse(section.refusal("permissions", problem))
+    mode = int(match[1], 8) if match else 0o600
+    return SocketConfig(**_values(section, SocketConfig, path=path, permissions=mode))
 
 
 def _addr(top: Section) -> str | None:

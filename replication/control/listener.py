@@ -66,6 +66,8 @@ class Listener:
             found = self.path.lstat()
             if (found.st_dev, found.st_ino) == self._identity:
                 self.path.unlink()
+                # While it is held, so that nobody holds one that has no name.
+                Path(f"{self.path}{_LOCK_SUFFIX}").unlink()
         os.close(self._lock)
 
 
@@ -87,13 +89,20 @@ def _folder_of(path: Path) -> int:
 
 def _lock(folder: int, path: Path) -> int:
     """Hold the place, for as long as this process lives. Raises TakenError."""
-    lock = open_plain(folder, f"{path.name}{_LOCK_SUFFIX}", os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
+    name = f"{path.name}{_LOCK_SUFFIX}"
+    while True:
+        lock = open_plain(folder, name, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(lock)
+            raise TakenError(f"another engine listens at {path}, so this one has no control socket") from None
+        with suppress(FileNotFoundError):
+            found, ours = os.stat(name, dir_fd=folder, follow_symlinks=False), os.fstat(lock)
+            if (found.st_dev, found.st_ino) == (ours.st_dev, ours.st_ino):
+                return lock
+        # Whoever had it has removed it since it was opened here.
         os.close(lock)
-        raise TakenError(f"another engine listens at {path}, so this one has no control socket") from None
-    return lock
 
 
 def _listen(folder: int, path: Path, permissions: int) -> socket.socket:

@@ -56,8 +56,8 @@ class Server:
 
     def start(self) -> None:
         """Listen. Raises TakenError or LocalFileError, and then there is no socket of ours."""
-        self._listener = Listener(self.path, self._permissions)
-        threading.Thread(target=self._accept, args=(self._listener,), name="control", daemon=True).start()
+        listener = self._listener = Listener(self.path, self._permissions)
+        threading.Thread(target=self._accept, args=(listener,), name="control", daemon=True).start()
 
     def close(self) -> None:
         """Listen no more, and let go of all clients; answers under way are not waited for."""

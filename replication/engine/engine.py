@@ -42,6 +42,11 @@ class Engine:
         self._workers = [make_worker(database, self._shared) for database in config.databases]
         self._standby: Standby | None = None
 
+    def name_control(self, path: str) -> None:
+        """Where this engine can be asked: the lock of each database says so. Before `start`."""
+        for worker in self._workers:
+            worker.database.name_control(path)
+
     def start(self, wait: bool = False) -> None:
         """Begin. Raises DatabaseLockedError if another engine has one of the databases, DatabaseError for an unsafe
         SQLite; any other trouble of one database shows in its status. With `wait` such a database is taken over when

@@ -8,6 +8,7 @@ from pathlib import Path
 from rich.text import Text
 from textual.app import ComposeResult
 
+from replication.control.pause_lease import PauseLease
 from replication.errors import PausedError, ReplicationError, RestoreCancelledError
 from replication.restore.picked import restore_picked
 from replication.restore.replace import restore_over
@@ -16,7 +17,6 @@ from replication.restore.sources import sources_of
 from replication.restore.wal03.choose import Source
 from replication.sqlite.later import Look as DatabaseLook
 from tui.restore.run.lines import Run, done, failed, lines
-from replication.control.pause_lease import PauseLease
 from tui.text.blocks import rule
 from tui.text.look import Look
 from tui.view import Shell, View
