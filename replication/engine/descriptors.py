@@ -5,8 +5,8 @@ A process that has none left gets errors wherever it opens a file: it is said on
 
 import resource
 
-DESCRIPTORS_PER_DATABASE = 6
-"""The file twice (after a checkpoint SQLite keeps what it may not close), -wal, -shm twice, lock."""
+DESCRIPTORS_PER_DATABASE = 7
+"""The file three times (after a checkpoint SQLite keeps what it may not close), -wal, -shm twice, lock."""
 DESCRIPTORS_BESIDE = 100
 """Standard streams, inotify, claims, and what is open for a moment: connections, shadow WAL, scratch files."""
 

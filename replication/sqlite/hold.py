@@ -24,7 +24,7 @@ from pathlib import Path
 import apsw
 
 from replication.errors import DatabaseError
-from replication.sqlite.connection import BUSY_TIMEOUT_MS, connect, connect_unread
+from replication.sqlite.connection import connect, connect_unread
 from replication.sqlite.errors import DatabaseBusyError, sqlite_errors
 from replication.sqlite.opening import Opening, opening
 from replication.sqlite.wal_index import WALIndex
@@ -159,32 +159,36 @@ class Hold:
         commit that `copy` has not seen, and writers wait for a moment at each of its moves.
         When the pin itself is lost (an error inside SQLite), HoldLostError is raised.
         """
-        # One connection beside the pin, since SQLite keeps the descriptor of each as long as the pin has its lock.
-        with self._opening() as at, closing(connect(at)) as helper, sqlite_errors(self.path):
+        with (
+            self._opening() as at,
+            closing(connect(at)) as helper,
+            closing(connect(at)) as barrier,
+            sqlite_errors(self.path),
+        ):
             for _ in range(BARRIER_TRIES):
-                large_part = self._large_part(helper, copy, exact, before, done)
-                if large_part is not None and _keep_writers_out(helper):
+                large_part = self._large_part(helper, copy, barrier if exact else None, before, done)
+                if large_part is not None and _keep_writers_out(barrier):
                     break
             else:
                 return replace(large_part or CheckpointResult(0, 0, 0.0), busy=True)
             started = time.monotonic()
             reached("checkpoint: writers kept out")
-            # The helper's own read mark is the pin while the real one is moved.
+            # The barrier's own read mark is the pin while the real one is moved.
             copy()
             reached("checkpoint: tail copied")
             before()
             with self._lost_on_error():
                 self._pin.execute("COMMIT")
                 reached("checkpoint: pin let go")
-                result = _passive(self._pin)
+                result = _passive(helper)
                 while result.busy and time.monotonic() < started + BARRIER_HELD_SECONDS_MAX:
                     time.sleep(_TRY_SECONDS)
-                    result = _passive(self._pin)
+                    result = _passive(helper)
                 reached("checkpoint: backfilled")
                 _begin_reading(self._pin)
             reached("checkpoint: pinned anew")
             done()
-            helper.execute("ROLLBACK")
+            barrier.execute("ROLLBACK")
             reached("checkpoint: writers let in")
             return replace(result, barrier_seconds=time.monotonic() - started)
 
@@ -231,19 +235,19 @@ class Hold:
         self,
         helper: apsw.Connection,
         copy: Callable[[], None],
-        exact: bool,
+        barrier: apsw.Connection | None,
         before_it: Callable[[], None],
         done: Callable[[], None],
     ) -> CheckpointResult | None:
         """Backfill while writers are free, again and again until what they add meanwhile is little.
 
-        With `exact` they are kept out while the pin moves; None if they left no room for that.
+        With `barrier` they are kept out while the pin moves; None if they left no room for that.
         """
         before, pending, result = 0, 0, None
         for _ in range(LARGE_PART_ROUNDS_MAX):
-            if not exact:
+            if barrier is None:
                 self._move_pin(helper, copy)
-            elif not self._move_pin_exactly(helper, copy):
+            elif not self._move_pin_exactly(barrier, copy):
                 break
             reached("checkpoint: pin moved")
             before_it()
@@ -268,17 +272,17 @@ class Hold:
         finally:
             helper.execute("COMMIT")
 
-    def _move_pin_exactly(self, helper: apsw.Connection, copy: Callable[[], None]) -> bool:
+    def _move_pin_exactly(self, barrier: apsw.Connection, copy: Callable[[], None]) -> bool:
         """Bring the pin up to a commit that `copy` has seen, with none after it; False if writers left no room.
 
-        Meanwhile `helper` is the second reader. What there is much of is copied before.
+        Meanwhile `barrier` is the second reader. What there is much of is copied before.
         """
         for _ in range(LARGE_PART_ROUNDS_MAX):
             before = self._frames()
             copy()
             if self._frames() - before <= TAIL_FRAMES:
                 break
-        if not _keep_writers_out(helper):
+        if not _keep_writers_out(barrier):
             return False
         try:
             copy()
@@ -286,7 +290,7 @@ class Hold:
                 self._pin.execute("COMMIT")
                 _begin_reading(self._pin)
         finally:
-            helper.execute("ROLLBACK")
+            barrier.execute("ROLLBACK")
         return True
 
     def _frames(self) -> int:
@@ -384,8 +388,6 @@ def _keep_writers_out(connection: apsw.Connection) -> bool:
         connection.execute("BEGIN IMMEDIATE")
     except apsw.BusyError:
         return False
-    finally:
-        connection.set_busy_timeout(BUSY_TIMEOUT_MS)
     return True
 
 

@@ -45,7 +45,7 @@ def test_all_are_replicated_under_a_soft_limit_that_is_too_low(tmp_path: Path) -
 def test_a_hard_limit_that_is_too_low_is_told_once_with_the_number_needed(tmp_path: Path) -> None:
     config = configured(tmp_path, 12)
     with Replicating(tmp_path / "log", "-config", config, before=limited(60, 60)) as replicate:
-        line = replicate.wait_for("level=WARN", "12 databases need 172 descriptors", "may have 60", "nofile=172")
+        line = replicate.wait_for("level=WARN", "12 databases need 184 descriptors", "may have 60", "nofile=184")
         wait_until("some of them", lambda: snapshots(tmp_path) > 0, lambda: replicate.said[-3000:])
         assert replicate.end() == 0
         assert replicate.said.count(line.partition("msg=")[2]) == 1

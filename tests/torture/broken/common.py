@@ -87,4 +87,11 @@ MUTATIONS = (
         "        if False:\n",
         ("tests/test_space.py",),
     ),
+    Mutation(
+        "the picker offers what lies behind a lost object",
+        "replication/archive.py",
+        "self._damaged, self._holes.get(catalog.generation, ()))\n",
+        "self._damaged)\n",
+        ("tests/cli/test_offered_points.py",),
+    ),
 )

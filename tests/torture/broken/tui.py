@@ -32,13 +32,6 @@ MUTATIONS = (
         ("tests/rooted/test_screen_log.py",),
     ),
     Mutation(
-        "the picker offers what lies behind a lost object",
-        "replication/archive.py",
-        "self._damaged, self._holes.get(catalog.generation, ()))\n",
-        "self._damaged)\n",
-        ("tests/cli/test_offered_points.py",),
-    ),
-    Mutation(
         "the command gets the store's keys although it should not",
         "tui/verbs/command.py",
         "env=None if self._inherits_keys else _without_keys()",
