@@ -16,11 +16,11 @@
     ├── LocalFileError                  14   disk full, read-only folder, no permission here
     │   └── NoRoomError                 14   it would take what the disk must keep free for the application
     ├── InconclusiveError               18   a verification that could not be brought to its end
-    ├── EngineError                     19   a running engine was asked, and did not do it
-    │   ├── NoEngineError               19   none answers there
-    │   ├── NotAllowedError             19   it does not do that for whoever asked
-    │   ├── BusyError                   19   it does as much as it can at once already
-    │   └── NoJobError                  19   it has no job of that id
+    ├── EngineError                     20   a running engine was asked, and did not do it
+    │   ├── NoEngineError               20   none answers there
+    │   ├── NotAllowedError             20   it does not do that for whoever asked
+    │   ├── BusyError                   20   it does as much as it can at once already
+    │   └── NoJobError                  20   it has no job of that id
     └── RestoreError                    15   a restore that could not be done
         ├── OutputExistsError            9   the output path is taken
         ├── NoRestorePointError         10   no such generation, index, time or position
@@ -157,7 +157,7 @@ class InconclusiveError(ReplicationError):
 class EngineError(ReplicationError):
     """A running engine was asked for something, and its answer cannot be used."""
 
-    exit_code = 19
+    exit_code = 20
 
 
 class NoEngineError(EngineError):

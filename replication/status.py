@@ -84,6 +84,8 @@ class ReplicaStatus:
     """When a listing last showed the newest position to be restorable; 0 if never."""
     lost: str = ""
     """Which restore points were lost last, in words; empty if none."""
+    error_code: int = 0
+    """The exit code of a command that meets the last error; 0 while there is none."""
 
 
 @dataclass(frozen=True, slots=True)

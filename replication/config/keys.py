@@ -22,7 +22,7 @@ _REFUSED = {"dbs[].replicas[]": (*FOREIGN_KEYS, "age")}
 KEYS: dict[Level, tuple[str, ...]] = {
     level: tuple(sorted({key.name for key in rows} | set(_REFUSED.get(level, ())))) for level, rows in ROWS.items()
 }
-"""Every key of Litestream 0.3.13, at its level, the socket of 0.5, and exec-inherit-keys and max-backlog-size of ours."""
+"""Every key of Litestream 0.3.13, at its level, socket of 0.5, and exec-inherit-keys and max-backlog-size of ours."""
 
 ALSO: dict[Level, tuple[str, ...]] = {
     "top": ("snapshot",),

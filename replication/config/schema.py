@@ -31,9 +31,11 @@ class LoggingConfig:
 
 @dataclass(frozen=True, slots=True)
 class SocketConfig:
-    """The control socket; without a path it is where replication.control.place says. `permissions` as chmod has them."""
+    """The control socket; without a path it is where control/place.py says. `permissions` as chmod has them."""
 
-    enabled: bool = row("enabled", "Whether a running engine can be asked and told by others, over a socket.", "flag", True)
+    enabled: bool = row(
+        "enabled", "Whether a running engine can be asked and told by others, over a socket.", "flag", True
+    )
     path: Annotated[
         Path | None,
         Key(

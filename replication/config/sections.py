@@ -265,13 +265,15 @@ def _socket(section: Section | None) -> SocketConfig:
         try:
             path = plain_path(section, "path", text)
             if len(os.fsencode(path)) > SOCKET_PATH_BYTES_MAX:
-                problem = f"is longer than the {SOCKET_PATH_BYTES_MAX} bytes that a socket may have; name a shorter path"
+                problem = (
+                    f"is longer than the {SOCKET_PATH_BYTES_MAX} bytes that a socket may have; name a shorter path"
+                )
                 section.refuse(section.refusal("path", problem))
         except RefusedError as error:
             section.refuse(error)
     permissions = section.text("permissions") or "0600"
     match = _PERMISSIONS.fullmatch(permissions)
-    if match is None or not int(match[1], 8) & 0o600 == 0o600:
+    if match is None or int(match[1], 8) & 0o600 != 0o600:
         problem = f"is {quoted(permissions)!r}; write octal digits that let the owner in, such as 0600 or 0660"
         section.refuse(section.refusal("permissions", problem))
     mode = int(match[1], 8) if match else 0o600

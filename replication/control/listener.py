@@ -17,6 +17,7 @@ from replication.errors import LocalFileError
 from replication.nofollow import kind, make_folder, open_nearest, open_plain
 
 PERMISSIONS_DEFAULT = 0o600
+PATH_BYTES_MAX = 107
 BACKLOG = 512
 _LOCK_SUFFIX = ".lock"
 _FOLDER_MODE = 0o755
@@ -32,6 +33,11 @@ class Listener:
     def __init__(self, path: Path, permissions: int = PERMISSIONS_DEFAULT) -> None:
         """Raises TakenError, or LocalFileError in words."""
         self.path = path
+        if len(os.fsencode(path)) > PATH_BYTES_MAX:
+            raise LocalFileError(
+                f"there is no control socket: {path} is longer than the {PATH_BYTES_MAX} bytes that a socket's may "
+                "have; name a shorter one with socket: path"
+            )
         folder = -1
         try:
             folder = _folder_of(path)

@@ -89,4 +89,6 @@ def _connect(made: socket.socket, path: str, deadline: float) -> None:
 def _no_permission(path: Path, error: OSError) -> NoEngineError:
     if isinstance(error, TimeoutError | BlockingIOError):
         return NoEngineError(f"the engine at {path} takes no connection; it may hang: look at its log")
-    return NoEngineError(f"the engine at {path} cannot be reached: {error.strerror}; ask as the user who replicates")
+    return NoEngineError(
+        f"the engine at {path} cannot be reached: {error.strerror or error}; ask as the user who replicates"
+    )

@@ -62,8 +62,9 @@ class Server:
     def close(self) -> None:
         """Listen no more, and let go of all clients; answers under way are not waited for."""
         self._closed = True
-        if self._listener is not None:
-            self._listener.close()
+        listener, self._listener = self._listener, None
+        if listener is not None:
+            listener.close()
         with self._changed:
             for client in self._clients:
                 _shut(client.connected)

@@ -160,6 +160,7 @@ class ReplicaRunner:
             warning=replica.warning,
             uploading_also=replica.sending,
             duty_warning=duties.warning,
+            error_code=failure.exit_code,
         )
 
     def _upload_time(self, now: float) -> float:

@@ -8,6 +8,7 @@ from argparse import Namespace
 from pathlib import Path
 
 from replication.config import Config, config_for
+from replication.control.service import Service
 from replication.engine import CLOSE_SECONDS_MAX, Engine
 from replication.errors import ConfigError, UsageError
 from replication.events import Event
@@ -45,17 +46,20 @@ def replicate(args: Namespace) -> int:
         raise ConfigError(f"{config.path}: no databases specified in configuration; add one under dbs:")
     settle()
     engine = Engine(config)
-    run = _Run(engine, command, config.exec_inherits_keys)
+    service = Service(engine, config, version())
+    run = _Run(engine, service, command, config.exec_inherits_keys)
     # Before the first line is logged, by a thread that must not take a signal either.
     with run.signals.taken():
         logger.info("litestream-tui", extra=attrs(version=version()))
         _announce(config)
         engine.start(wait=args.wait or command is not None)
         try:
+            service.start()
             engine.check()
             return run.until_the_end()
         finally:
             engine.close(0.5)
+            service.close()
 
 
 def _config(args: Namespace) -> Config:
@@ -99,8 +103,9 @@ def _announce(config: Config) -> None:
 class _Run:
     """Logs events, minds signals and the command, and brings the engine to its end."""
 
-    def __init__(self, engine: Engine, command: str | None, inherits_keys: bool) -> None:
+    def __init__(self, engine: Engine, service: Service, command: str | None, inherits_keys: bool) -> None:
         self._engine = engine
+        self._service = service
         self._seen = 0
         self._signal: int | None = None
         self._command = Command(command, self._command_ended, inherits_keys) if command is not None else None
@@ -127,7 +132,9 @@ class _Run:
 
     def _close(self) -> int:
         self._log(0.0)
-        left = self._engine.close(CLOSE_SECONDS_MAX)
+        left = self._service.control.close()
+        left += self._engine.close(CLOSE_SECONDS_MAX)
+        self._service.close()
         self._log(0.0)
         for name in left:
             logger.error("did not end in time", extra=attrs(thread=name))
