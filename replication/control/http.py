@@ -61,7 +61,7 @@ class Wire:
                 raise HTTPError(str(error), error.error_status_hint) from None
             if event is h11.NEED_DATA:
                 if self._state.they_are_waiting_for_100_continue:
-                    self._write(h11.InformationalResponse(status_code=100, headers=[]), deadline)
+                    self._write(self._state.send(h11.InformationalResponse(status_code=100, headers=[])), deadline)
                 self._state.receive_data(self._read(deadline))
             elif isinstance(event, h11.Request | h11.Response):
                 head = event
@@ -76,11 +76,9 @@ class Wire:
 
     def send(self, head: h11.Request | h11.Response, body: bytes, seconds: float) -> None:
         """Send a message; TimeoutError if the other end does not take it within so many seconds."""
-        deadline = time.monotonic() + seconds
-        self._write(head, deadline)
-        if body:
-            self._write(h11.Data(data=body), deadline)
-        self._write(h11.EndOfMessage(), deadline)
+        events = (head, *((h11.Data(data=body),) if body else ()), h11.EndOfMessage())
+        # In one piece, for whoever reads it.
+        self._write(b"".join(self._state.send(event) or b"" for event in events), time.monotonic() + seconds)
 
     def next(self) -> bool:
         """Make ready for the next exchange; False if the connection ends with this one."""
@@ -93,8 +91,7 @@ class Wire:
         self._socket.settimeout(_left(deadline))
         return self._socket.recv(READ_BYTES)
 
-    def _write(self, event: h11.Event, deadline: float) -> None:
-        data = self._state.send(event)
+    def _write(self, data: bytes | None, deadline: float) -> None:
         if data:
             self._socket.settimeout(_left(deadline))
             self._socket.sendall(data)

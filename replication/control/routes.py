@@ -22,6 +22,7 @@ from replication.wire import Plain, WireError, dumps, loads, plain, value_of
 WAIT_SECONDS_MAX = 30.0
 """No question waits longer for news."""
 KEY_CHARS_MAX = 64
+_END = 1 << 53
 JSON, TEXT = "application/json", "text/plain; charset=utf-8"
 
 
@@ -188,7 +189,8 @@ def _events(control: JobControl, call: Call) -> Plain:
 def _job(control: JobControl, call: Call) -> Plain:
     if not call.rest:
         return {"jobs": [plain(job) for job in control.jobs()]}
-    version = int(call.number("version", 0, 1e15)) if "version" in call.query else -1
+    # Who names no version waits for the end.
+    version = int(call.number("version", _END if call.wait else -1, _END))
     job = control.job(call.rest, version, call.wait)
     if job.do in FOR_THE_OWNER:
         call.owner_only(f"the result of {job.do}")
