@@ -20,14 +20,14 @@ from replication.errors import CorruptObjectError, NoBackupError, ObjectNotFound
 from replication.holes import holes_of
 from replication.offline import look
 from replication.position import Position
-from replication.restore.sources import sources_of
+from replication.restore.open_replicas import replicas_of
 from replication.restore.target import AtPosition, Latest
 from replication.restore.wal03.attempts import Prepared
 from replication.restore.wal03.catalog import Catalog
-from replication.restore.wal03.choose import Source, choose_among, in_order, read_all
-from replication.restore.wal03.offers import Answer, Refusal
+from replication.restore.wal03.choose import OpenReplica, choose_among, in_order, read_all
+from replication.restore.wal03.offers import OfferOrRefusal, Refusal
 from replication.restore.wal03.plan import Plan, make_plan
-from replication.restore.wal03.points import Commits, Extent, Stop, Survey, read_commits, read_header, survey
+from replication.restore.wal03.points import Commits, Extent, PointMap, Stop, point_map, read_commits, read_header
 from replication.sqlite.wal import WALHeader
 from replication.storage.wal03.names import SegmentInfo, generation_prefix
 from replication.times import format_time
@@ -51,7 +51,7 @@ class Listed:
 
     replica: str
     address: str
-    surveys: tuple[Survey, ...]
+    point_maps: tuple[PointMap, ...]
     without_points: int
     passed_over: tuple[str, ...] = ()
     others: tuple[str, ...] = ()
@@ -61,7 +61,7 @@ class Listed:
 class Learned:
     """What reading a segment told: everything to give to the picker anew."""
 
-    surveys: tuple[Survey, ...] | None
+    point_maps: tuple[PointMap, ...] | None
     commits: Mapping[str, Commits]
     unreadable: frozenset[str]
     words: str = ""
@@ -83,10 +83,10 @@ class Reader:
         self._config = config
         self._path = Path(database)
         self._stack = ExitStack()
-        self._sources: list[Source] = []
-        self._source: Source | None = None
+        self._sources: list[OpenReplica] = []
+        self._source: OpenReplica | None = None
         self._catalogs: dict[str, Catalog] = {}
-        self._surveys: tuple[Survey, ...] = ()
+        self._point_maps: tuple[PointMap, ...] = ()
         self._extents: dict[str, Extent] = {}
         self._damaged: frozenset[str] = frozenset()
         self._unreadable: frozenset[str] = frozenset()
@@ -104,7 +104,7 @@ class Reader:
     def names(self) -> list[str]:
         """The names of the replicas, in the order of the configuration."""
         if not self._sources:
-            self._sources = self._stack.enter_context(sources_of(self._config, self._path))
+            self._sources = self._stack.enter_context(replicas_of(self._config, self._path))
         return [source.name for source in self._sources]
 
     def list(self, name: str | None = None) -> Listed:
@@ -119,8 +119,8 @@ class Reader:
         self.waiting = ""
         passed_over = [f"{item.source.name}: {item.error}" for item in failures]
         held = {source.name: [catalog for one, catalog in found if one is source] for source in wanted}
-        surveys = {name: _surveys(catalogs) for name, catalogs in held.items()}
-        usable = [source for source in wanted if surveys[source.name]]
+        point_maps = {name: _point_maps(catalogs) for name, catalogs in held.items()}
+        usable = [source for source in wanted if point_maps[source.name]]
         if usable:
             source = usable[0]
             others: tuple[str, ...] = ()
@@ -130,7 +130,7 @@ class Reader:
                 others = tuple(_other(item) for item in chosen.answers if item.source is not source)
             except (RestoreError, StorageError) as error:
                 # The points can be looked at all the same; which is the newest is for a person to say.
-                source = max(usable, key=lambda item: _newest(surveys[item.name]))
+                source = max(usable, key=lambda item: _newest(point_maps[item.name]))
                 passed_over.append(str(error))
             order = in_order([(source, catalog) for catalog in held[source.name]])
             return self._take(source, held[source.name], order, tuple(passed_over), others)
@@ -166,8 +166,8 @@ class Reader:
             changed = segment.name not in self._extents and self._surprises(segment, commits.extent)
             self._extents[segment.name] = commits.extent
             self._keep(segment.name, commits)
-        resurveyed = self._resurvey(segment.generation) if changed else None
-        return Learned(resurveyed, dict(self._commits), self._unreadable, words)
+        changed_maps = self._mapped_again(segment.generation) if changed else None
+        return Learned(changed_maps, dict(self._commits), self._unreadable, words)
 
     def plan(self, position: Position) -> Fetch:
         """What restoring a point would fetch, by the list as it was. Raises RestoreError."""
@@ -194,7 +194,7 @@ class Reader:
 
     def _take(
         self,
-        source: Source,
+        source: OpenReplica,
         catalogs: Sequence[Catalog],
         order: Sequence[str],
         passed_over: tuple[str, ...],
@@ -211,15 +211,15 @@ class Reader:
         with ThreadPoolExecutor(HOLES_READS_MAX, thread_name_prefix="find-holes") as pool:
             found_holes = list(pool.map(partial(holes_of, source.client), catalogs))
         self._holes = {catalog.generation: holes for catalog, holes in zip(catalogs, found_holes, strict=True)}
-        surveys = map(self._survey, catalogs)
-        found = [item for item in surveys if item.stops]
+        point_maps = map(self._point_map, catalogs)
+        found = [item for item in point_maps if item.stops]
         found.sort(key=lambda item: order.index(item.generation))
-        self._surveys = tuple(found)
+        self._point_maps = tuple(found)
         without = len(catalogs) - len(found)
-        return Listed(source.name, source.client.address, self._surveys, without, passed_over, others)
+        return Listed(source.name, source.client.address, self._point_maps, without, passed_over, others)
 
-    def _survey(self, catalog: Catalog) -> Survey:
-        return survey(catalog, self._extents, self._damaged, self._holes.get(catalog.generation, ()))
+    def _point_map(self, catalog: Catalog) -> PointMap:
+        return point_map(catalog, self._extents, self._damaged, self._holes.get(catalog.generation, ()))
 
     def _surprises(self, segment: SegmentInfo, extent: Extent) -> bool:
         """False if a segment ends where the next one of its index begins, so that no list changes by it."""
@@ -229,14 +229,14 @@ class Reader:
         joined = following is not None and (following.index, following.offset) == (segment.index, extent.end)
         return not joined or extent.previous is not None
 
-    def _resurvey(self, generation: str) -> tuple[Survey, ...] | None:
+    def _mapped_again(self, generation: str) -> tuple[PointMap, ...] | None:
         """All surveys, with that of one generation made anew; None if it is as before."""
-        again = self._survey(self._catalogs[generation])
-        now = tuple(again if item.generation == generation else item for item in self._surveys)
+        again = self._point_map(self._catalogs[generation])
+        now = tuple(again if item.generation == generation else item for item in self._point_maps)
         now = tuple(item for item in now if item.stops)
-        if now == self._surveys or not now:
+        if now == self._point_maps or not now:
             return None
-        self._surveys = now
+        self._point_maps = now
         return now
 
     def _keep(self, name: str, commits: Commits) -> None:
@@ -261,15 +261,15 @@ def _fetch(plan: Plan) -> Fetch:
     return Fetch(words, plan.size, tuple(line.replace(prefix, "", 1) for line in plan.lines()))
 
 
-def _surveys(catalogs: Sequence[Catalog]) -> list[Survey]:
-    return [item for item in map(survey, catalogs) if item.stops]
+def _point_maps(catalogs: Sequence[Catalog]) -> list[PointMap]:
+    return [item for item in map(point_map, catalogs) if item.stops]
 
 
-def _newest(surveys: Sequence[Survey]) -> datetime:
-    return max(item.stops[-1].time for item in surveys)
+def _newest(point_maps: Sequence[PointMap]) -> datetime:
+    return max(item.stops[-1].time for item in point_maps)
 
 
-def _other(answer: Answer) -> str:
+def _other(answer: OfferOrRefusal) -> str:
     """What another replica has of the newest generation, in words."""
     if isinstance(answer, Refusal):
         return f"{answer.source.name}: {answer.error}"

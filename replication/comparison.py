@@ -33,11 +33,11 @@ from replication.offline import Reach, look
 from replication.permissions import Ownership
 from replication.position import Position
 from replication.restore.preview import ELSEWHERE
-from replication.restore.restore import Progress, RestoreOptions, RestoreResult, restore
+from replication.restore.restore import RestoreOptions, RestoreProgress, RestoreResult, restore
 from replication.restore.restored import digest_of, target_at
 from replication.restore.retry import check
 from replication.restore.target import Latest, Target
-from replication.restore.wal03.choose import Source
+from replication.restore.wal03.choose import OpenReplica
 from replication.sqlite import integrity
 from replication.sqlite.checksum import WAL_HEADER_SIZE
 from replication.sqlite.content import digest as digest_of_content
@@ -55,7 +55,7 @@ VIEWS_MAX = 3
 COMPARED_LATER = "it is compared with its source"
 _LOOK_SECONDS = 0.25
 
-Show = Callable[[Progress], None]
+Show = Callable[[RestoreProgress], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +186,7 @@ def _restore(
         known=_compared_later,
         elsewhere=ELSEWHERE,
     )
-    result = restore([Source(name, client)], output, options, show, stop)
+    result = restore([OpenReplica(name, client)], output, options, show, stop)
     if result.check != "ok" and not result.problems:
         raise InconclusiveError(f"restorable to {result.position}, but SQLite could not check it: {result.check}")
     return result

@@ -13,11 +13,11 @@ from typing import Literal
 
 from replication.config import DatabaseConfig
 from replication.database import soundness
+from replication.database.generation_info import GenerationInfo
 from replication.database.local_folder import LocalFile
 from replication.database.lock import holder
-from replication.database.notebook import NOTE_SECONDS_MIN, DatabaseNote, ReplicaNote, load
-from replication.database.origin import Origin
 from replication.database.shadow_wal import ShadowWAL
+from replication.database.status_file import SAVE_SECONDS_MIN, DatabaseRecord, ReplicaRecord, load
 from replication.errors import LocalFileError, ReplicationError
 from replication.permissions import Ownership
 from replication.position import Position
@@ -97,8 +97,8 @@ class DatabaseReport:
     replicas: tuple[ReplicaReport, ...]
 
 
-_NO_ORIGIN = Origin("", "", "", "")
-_NO_NOTE = DatabaseNote()
+_NO_ORIGIN = GenerationInfo("", "", "", "")
+_NO_RECORD = DatabaseRecord()
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,11 +107,11 @@ class Local:
 
     config: DatabaseConfig
     pid: int | None = None
-    note: DatabaseNote = _NO_NOTE
+    record: DatabaseRecord = _NO_RECORD
     position: Position | None = None
     copied: float = 0.0
     """When the last commit was copied."""
-    origin: Origin = _NO_ORIGIN
+    generation_info: GenerationInfo = _NO_ORIGIN
     uncopied: bool | None = None
     error: str = ""
 
@@ -141,7 +141,7 @@ def look(config: DatabaseConfig) -> Local:
         end, copied, header = _end(file)
         position = Position(generation, indexes[-1] if indexes else 0, end)
         uncopied = _is_ahead(_wal_of(config.path), header, end)
-        return Local(config, pid, load(meta), position, copied, Origin.load(meta, generation), uncopied)
+        return Local(config, pid, load(meta), position, copied, GenerationInfo.load(meta, generation), uncopied)
     except (LocalFileError, OSError) as error:
         words = str(error) if isinstance(error, LocalFileError) else f"{meta} cannot be read: {error.strerror}"
         return Local(config, error=words)
@@ -154,10 +154,10 @@ def report(local: Local, reaches: tuple[Reach, ...], now: float) -> DatabaseRepo
         path=str(local.config.path),
         state=state,
         pid=local.pid,
-        error=local.error or (local.note.error if state == "error" else ""),
+        error=local.error or (local.record.error if state == "error" else ""),
         position=local.position,
-        generation_reason=local.origin.reason,
-        generation_began=local.origin.began,
+        generation_reason=local.generation_info.reason,
+        generation_began=local.generation_info.began,
         uncopied=local.uncopied,
         replicas=tuple(_replica(local, reach, now) for reach in reaches),
     )
@@ -167,19 +167,19 @@ def _state(local: Local) -> DatabaseOutside:
     if local.error:
         return "unknown"
     if local.pid is not None:
-        return "error" if local.note.error else "ok"
-    if local.note.paused and _alive(local.note.pid):
+        return "error" if local.record.error else "ok"
+    if local.record.paused and _alive(local.record.pid):
         return "paused"
     return "stopped" if os.path.exists(local.config.path) else "missing"  # noqa: PTH110 (false where no look is allowed)
 
 
 def _replica(local: Local, reach: Reach, now: float) -> ReplicaReport:
-    note = local.note.replica(reach.name)
+    record = local.record.replica(reach.name)
     pending = _pending(local, reach)
-    lag = _lag(local, note, pending, now) if pending is not None else None
+    lag = _lag(local, record, pending, now) if pending is not None else None
     running = local.pid is not None
     state: ReplicaOutside = "behind"
-    if reach.error or (running and note.error):
+    if reach.error or (running and record.error):
         state = "error"
     elif pending is None or lag is None:
         state = "unknown"
@@ -187,10 +187,10 @@ def _replica(local: Local, reach: Reach, now: float) -> ReplicaReport:
         state = "ok"
     elif running and not is_behind(lag, local.sync_seconds(reach.name)):
         state = "syncing"
-    error = reach.error_words or (note.error if running else "")
-    if running and note.lost and note.error.startswith(note.lost):
+    error = reach.error_words or (record.error if running else "")
+    if running and record.lost and record.error.startswith(record.lost):
         # What its being away costs says more than that it is away.
-        error = note.error
+        error = record.error
     shared = warning(local.config.meta_path, reach.name, local.pid)
     if shared and state == "ok":
         state = "shared"
@@ -202,15 +202,15 @@ def _replica(local: Local, reach: Reach, now: float) -> ReplicaReport:
         pending_bytes=pending,
         lag_seconds=lag,
         error=error,
-        errors_in_a_row=note.errors_in_a_row if running else 0,
-        next_try=note.next_try if running else 0.0,
-        last_error=note.last_error,
-        last_error_time=note.last_error_time,
-        verified=note.verified,
+        errors_in_a_row=record.errors_in_a_row if running else 0,
+        next_try=record.next_try if running else 0.0,
+        last_error=record.last_error,
+        last_error_time=record.last_error_time,
+        verified=record.verified,
         warning=shared or soundness.words(soundness.recall(local.config.meta_path)),
-        proven=note.proven,
-        lost=note.lost,
-        duty_warning=note.duty_warning if running else "",
+        proven=record.proven,
+        lost=record.lost,
+        duty_warning=record.duty_warning if running else "",
     )
 
 
@@ -223,15 +223,15 @@ def _pending(local: Local, reach: Reach) -> int | None:
     return pending_bytes(here, reach.position, partial(shadow.size, here.generation))
 
 
-def _lag(local: Local, note: ReplicaNote, pending: int, now: float) -> float | None:
+def _lag(local: Local, record: ReplicaRecord, pending: int, now: float) -> float | None:
     """The age of the oldest commit that the replica lacks, at most; None if only an engine could tell."""
     if pending:
         # An engine notes no lag of a few seconds.
-        since = note.behind_since or max(local.copied, now - NOTE_SECONDS_MIN if local.pid is not None else 0.0)
+        since = record.behind_since or max(local.copied, now - SAVE_SECONDS_MIN if local.pid is not None else 0.0)
         return max(0.0, now - since)
     if local.pid is not None or local.uncopied is False:
         return 0.0
-    return max(0.0, now - max(local.copied, local.note.time)) if local.uncopied else None
+    return max(0.0, now - max(local.copied, local.record.time)) if local.uncopied else None
 
 
 def _end(file: LocalFile) -> tuple[int, float, WALHeader | None]:

@@ -35,7 +35,7 @@ _Question = tuple[int, int, ReplicaConfig, str | None]
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class SurveyResult:
     """The reports, in the order of the databases; what could not be found out, in words, and its exit code, else 0."""
 
     reports: tuple[DatabaseReport, ...]
@@ -43,7 +43,7 @@ class Answer:
     exit_code: int
 
 
-def survey(databases: Sequence[DatabaseConfig], silence_seconds: float = SILENCE_SECONDS_MAX) -> Answer:
+def survey(databases: Sequence[DatabaseConfig], silence_seconds: float = SILENCE_SECONDS_MAX) -> SurveyResult:
     """Look at every meta folder, then ask every replica."""
     reports: list[DatabaseReport] = []
     complaints: list[str] = []
@@ -70,7 +70,7 @@ def survey(databases: Sequence[DatabaseConfig], silence_seconds: float = SILENCE
         reports.append(report(local, tuple(reaches), now))
     if passed_over:
         complaints.append(f"{passed_over} more replicas did not answer, or were not asked as their store had failed")
-    return Answer(tuple(reports), tuple(complaints), exit_code)
+    return SurveyResult(tuple(reports), tuple(complaints), exit_code)
 
 
 def reach(client: ReplicaClient, name: str, generation: str | None) -> Reach:
@@ -95,7 +95,7 @@ def reach(client: ReplicaClient, name: str, generation: str | None) -> Reach:
     return Reach(name, client.address, max(places, default=None), max(times, default=0.0))
 
 
-class _Survey:
+class _Round:
     """One round of questions, for threads that may be left behind when a store hangs."""
 
     def __init__(self) -> None:
@@ -132,7 +132,7 @@ class _Survey:
 
 def _ask(locals_: Sequence[Local], silence_seconds: float) -> dict[tuple[int, int], Reach]:
     """The answers by database and replica; those that did not come in time are not in it."""
-    asked = _Survey()
+    asked = _Round()
     count = 0
     for number, local in enumerate(locals_):
         for place, settings in enumerate(local.config.replicas):

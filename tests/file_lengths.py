@@ -10,11 +10,10 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 LINES_MAX = 350
 TOO_LONG = {
-    "replication/database/follower.py": 370,
     "replication/restore/wal03/choose.py": 380,
     "replication/restore/wal03/plan.py": 390,
     "replication/restore/wal03/replay.py": 360,
-    "replication/sqlite/hold.py": 410,
+    "replication/sqlite/pin.py": 410,
     "replication/storage/s3/storage.py": 360,
 }
 

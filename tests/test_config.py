@@ -124,7 +124,7 @@ dbs:
     )
     assert (by_url.name, by_file.name) == ("s3", "file")
     assert by_file.location == FileLocation(Path("/mnt/a b"))
-    assert config.notes == ()
+    assert config.warnings == ()
 
 
 def test_secrets_are_in_no_repr_and_are_scrubbed(write: Write) -> None:
@@ -180,7 +180,7 @@ def test_environment(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_an_unset_variable_is_noted_without_its_name(write: Write) -> None:
     config = write("# $UNSET\ndbs:\n- path: /a\n  replicas: [{path: /b, name: 'pw$CANARY'}]\n")
-    assert config.notes == (
+    assert config.warnings == (
         f"{write.path}:4: an environment variable is not set, and nothing stands in its place; "
         "where $ is meant as it is, use -no-expand-env",
     )
@@ -198,7 +198,7 @@ dbs:
 def test_a_bare_number_is_nanoseconds_and_noted(write: Write) -> None:
     config = write("dbs:\n- path: /a\n  monitor-interval: 2000000000\n  replicas: [{path: /b}]\n")
     assert config.databases[0].monitor_interval == 2
-    assert config.notes == (
+    assert config.warnings == (
         f"{write.path}:3: dbs[0].monitor-interval has no unit: 2000000000 nanoseconds are 2s; "
         "write a number and a unit, such as 300ms, 15s, 1h30m or 24h",
     )
@@ -216,7 +216,7 @@ def test_nothing_in_a_section_is_the_default(write: Write) -> None:
 def test_a_database_without_replicas_is_noted(write: Write) -> None:
     config = write("dbs:\n  - path: /a\n")
     assert config.databases[0].replicas == ()
-    assert config.notes == (f"{write.path}:2: dbs[0].path has no replicas, so nothing of it is replicated",)
+    assert config.warnings == (f"{write.path}:2: dbs[0].path has no replicas, so nothing of it is replicated",)
 
 
 def test_anchors_and_merges(write: Write) -> None:
@@ -265,7 +265,7 @@ def turn_on(example: str) -> str:
 def test_the_example_is_a_configuration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     config = load_config(EXAMPLE)
-    assert config.notes == ()
+    assert config.warnings == ()
     assert [database.path for database in config.databases] == [tmp_path / "fruits.db"]
     location = config.databases[0].replicas[0].location
     assert location == S3Location(
@@ -281,7 +281,7 @@ def test_the_example_holds_every_key_at_its_default(tmp_path: Path, monkeypatch:
     path = tmp_path / "litestream.yml"
     path.write_text(text)
     config = load_config(path)
-    assert config.notes == ()
+    assert config.warnings == ()
     assert config.logging == LoggingConfig()
     first, plain = config.databases[0], load_config(EXAMPLE).databases[0]
     assert [type(replica.location) for replica in first.replicas] == [

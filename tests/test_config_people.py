@@ -36,7 +36,7 @@ def test_one_replica_as_a_map(tmp_path: Path) -> None:
     config = load(tmp_path, DATABASE + "replica:\n      type: s3\n      bucket: b\n      path: p\n")
     assert config.databases[0].replicas[0].location == S3Location("b", "p")
     assert informed(config) == [":3: dbs[0].replica is read as the only one of replicas"]
-    assert config.notes == ()
+    assert config.warnings == ()
 
 
 def test_one_replica_beside_a_list_is_refused_with_both_lines(tmp_path: Path) -> None:
@@ -112,7 +112,7 @@ def test_spellings_that_are_plain(tmp_path: Path) -> None:
 @pytest.mark.parametrize("before", ["", DATABASE, REPLICA + "path: /b\n        "])
 def test_keys_of_05_that_change_nothing_are_a_warning(tmp_path: Path, key: str, before: str) -> None:
     config = load(tmp_path, before + f"{key}: {{enabled: true}}\n")
-    found = [line for line in config.notes if key in line]
+    found = [line for line in config.warnings if key in line]
     assert len(found) == 1
     assert f"{key} is a key of Litestream 0.5 that changes nothing here: " in found[0]
     assert config.information == ()
@@ -171,7 +171,7 @@ def test_defaults_from_the_environment(tmp_path: Path, monkeypatch: pytest.Monke
     text = "dbs: [{path: /a, replicas: [{path: '/b/${NAME:-app}/${EMPTY-x}y'}]}]"
     config = load(tmp_path, text)
     assert config.databases[0].replicas[0].location == FileLocation(Path("/b/app/y"))
-    assert config.notes == ()
+    assert config.warnings == ()
 
 
 def test_anything_else_in_braces_is_refused_with_its_line_and_not_repeated(tmp_path: Path) -> None:
@@ -185,7 +185,7 @@ def test_anything_else_in_braces_is_refused_with_its_line_and_not_repeated(tmp_p
 def test_options_of_05_in_a_url_are_noted_or_refused_with_file_and_line(tmp_path: Path) -> None:
     config = load(tmp_path, REPLICA + "url: s3://b/p?region=eu&signPayload=true&part-size=5MB\n")
     assert config.databases[0].replicas[0].location == S3Location("b", "p", region="eu")
-    assert [note.partition("litestream.yml")[2].partition(", an option")[0] for note in config.notes] == [
+    assert [note.partition("litestream.yml")[2].partition(", an option")[0] for note in config.warnings] == [
         ":4: dbs[0].replicas[0].url has sign-payload in its query",
         ":4: dbs[0].replicas[0].url has part-size in its query",
     ]
@@ -194,7 +194,7 @@ def test_options_of_05_in_a_url_are_noted_or_refused_with_file_and_line(tmp_path
         "Litestream 0.5; remove it: objects are stored without it"
     ]
     config = config_for("/a", ["s3://b/p?concurrency=5"])
-    assert config.notes == (
+    assert config.warnings == (
         "the replica URL has concurrency in its query, an option of Litestream 0.5 that changes nothing here: parts of "
         "an upload go two at a time",
     )

@@ -85,7 +85,7 @@ class RefusedError(ConfigError):
 
 
 @dataclass(slots=True)
-class Notes:
+class Findings:
     """What is gathered while a file is read.
 
     `lines` are allowed but most likely not meant, `information` is what was understood although it is spelled in
@@ -116,13 +116,13 @@ class Notes:
 class Section:
     """One mapping of the document. A value that is refused is as one that is not there."""
 
-    def __init__(self, value: Value, where: str, level: Level, notes: Notes) -> None:
+    def __init__(self, value: Value, where: str, level: Level, findings: Findings) -> None:
         """Raises RefusedError if it is no mapping."""
-        self.where, self.level, self.notes = where, level, notes
+        self.where, self.level, self.findings = where, level, findings
         self.failed = False
         """Something in it was refused, so that what it lacks may be no more than misspelt."""
         if not isinstance(value, Mapped):
-            raise refusal(notes.file, value.line, where or "the document", "must be a mapping of keys to values")
+            raise refusal(findings.file, value.line, where or "the document", "must be a mapping of keys to values")
         self.line = value.line
         self._lines = dict(value.lines)
         self._values = dict(value.values)
@@ -146,26 +146,26 @@ class Section:
         """Take `key` for the known key that it spells in another way."""
         line, value = self._lines[key], self._values.pop(key)
         if meant not in self._values:
-            self.notes.inform(line, f"{self.path(key)} is read as {meant}, which is how that key is spelled")
+            self.findings.inform(line, f"{self.path(key)} is read as {meant}, which is how that key is spelled")
             self._values[meant], self._lines[meant] = value, line
         elif _as_written(value) != _as_written(self._values[meant]):
             problem = (
                 f"is {meant} in another spelling, which line {self._lines[meant]} has with another value; remove one"
             )
-            self.refuse(refusal(self.notes.file, line, self.path(key), problem))
+            self.refuse(refusal(self.findings.file, line, self.path(key), problem))
         else:
-            self.notes.inform(line, f"{self.path(key)} says the same as {meant} on line {self._lines[meant]}")
+            self.findings.inform(line, f"{self.path(key)} says the same as {meant} on line {self._lines[meant]}")
 
     def refuse(self, error: RefusedError) -> None:
         """Keep a refusal; all of them are told at the end."""
         self.failed = True
-        self.notes.refusals.append(error)
+        self.findings.refusals.append(error)
 
     def refusal(self, key: str | None, problem: str) -> RefusedError:
         """The refusal of `key`, or of the section as a whole."""
         if key is None:
-            return refusal(self.notes.file, self.line, self.where or "the document", problem)
-        return refusal(self.notes.file, self.line_of(key), self.path(key), problem)
+            return refusal(self.findings.file, self.line, self.where or "the document", problem)
+        return refusal(self.findings.file, self.line_of(key), self.path(key), problem)
 
     def line_of(self, key: str) -> int:
         """Where `key` stands."""
@@ -177,7 +177,7 @@ class Section:
 
     def note(self, key: str, text: str) -> None:
         """Keep a remark about `key` that does not stop the program."""
-        self.notes.add(self.line_of(key), f"{self.path(key)} {text}")
+        self.findings.add(self.line_of(key), f"{self.path(key)} {text}")
 
     def has(self, key: str) -> bool:
         """True if `key` is there with a value other than nothing."""
@@ -286,7 +286,7 @@ class Section:
         value = self._values.get(key)
         if value is None or (isinstance(value, Scalar) and value.kind == "null"):
             return None
-        return self._or(None, lambda: Section(value, self.path(key), level, self.notes))
+        return self._or(None, lambda: Section(value, self.path(key), level, self.findings))
 
     def sections(self, key: str, level: Level) -> "list[Section]":
         """The mappings in the list below `key`; none if it is not there or empty."""
@@ -299,7 +299,7 @@ class Section:
         found = []
         for number, item in enumerate(value.values):
             where = f"{self.path(key)}[{number}]"
-            made = self._or(None, lambda item=item, where=where: Section(item, where, level, self.notes))  # type: ignore[misc]
+            made = self._or(None, lambda item=item, where=where: Section(item, where, level, self.findings))  # type: ignore[misc]
             found += [made] if made is not None else []
         return found
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import yaml
 
-from replication.config.document import Items, Mapped, Notes, Scalar, Value, refusal
+from replication.config.document import Findings, Items, Mapped, Scalar, Value, refusal
 from replication.config.environment import expand_environment
 from replication.config.keys import shown_key
 from replication.config.location import local_path
@@ -54,7 +54,7 @@ def load_config(path: str | Path | None = None, expand_env: bool = True) -> Conf
     # A replica URL with keys in it may have slipped there.
     file = scrub(file)
     text = _read(where, file)
-    notes = Notes(file, [])
+    findings = Findings(file, [])
     if expand_env:
         expansion = expand_environment(text, os.environ)
         text = expansion.text
@@ -64,17 +64,17 @@ def load_config(path: str | Path | None = None, expand_env: bool = True) -> Conf
                 "has ${ with something else behind it than NAME}, NAME:-default} or NAME-default}; Litestream puts "
                 "nothing in its place. Write one of these, or use -no-expand-env where $ is meant as it is"
             )
-            notes.refusals.append(refusal(file, line, "the line", problem))
+            findings.refusals.append(refusal(file, line, "the line", problem))
         # Whatever else is wrong may come of it.
-        notes.check()
+        findings.check()
         for line in expansion.unset_lines:
             # Neither the name nor the value: a $ inside a password looks like a variable too.
-            notes.add(
+            findings.add(
                 line,
                 "an environment variable is not set, and nothing stands in its place; "
                 "where $ is meant as it is, use -no-expand-env",
             )
-    return read_config(_document(text, file), where, notes)
+    return read_config(_document(text, file), where, findings)
 
 
 def config_for(database_path: str | Path, replica_urls: Sequence[str]) -> Config:
@@ -86,9 +86,9 @@ def config_for(database_path: str | Path, replica_urls: Sequence[str]) -> Config
         raise UsageError(f"must specify at least one replica URL for {database_path}, such as s3://BUCKET/PATH")
     replicas: list[ReplicaConfig] = []
     places: set[tuple[str, ...]] = set()
-    notes: list[str] = []
+    findings: list[str] = []
     for url in replica_urls:
-        location = parse_replica_url(url, lambda words: notes.append(f"the replica URL {words}"))
+        location = parse_replica_url(url, lambda words: findings.append(f"the replica URL {words}"))
         if location.identity in places:
             raise UsageError("two of the replica URLs name the same place; leave one out")
         places.add(location.identity)
@@ -96,7 +96,7 @@ def config_for(database_path: str | Path, replica_urls: Sequence[str]) -> Config
         same = sum(replica.location.kind == kind for replica in replicas)
         replicas.append(ReplicaConfig(name=f"{kind}-{same + 1}" if same else kind, location=location))
     path = local_path(str(database_path))
-    return Config(None, (DatabaseConfig(path, default_meta_path(path), tuple(replicas)),), notes=tuple(notes))
+    return Config(None, (DatabaseConfig(path, default_meta_path(path), tuple(replicas)),), warnings=tuple(findings))
 
 
 def _read(path: Path, file: str) -> str:

@@ -193,8 +193,8 @@ class DatabaseConfig:
 class Config:
     """A whole configuration. `path` is None when it came from the command line.
 
-    `notes` are sentences for the log: what is allowed, but most likely not meant. `information` is what was understood
-    although it is spelled in another way.
+    `warnings` are sentences for the log: what is allowed, but most likely not meant. `information` is what was
+    understood although it is spelled in another way.
     """
 
     path: Path | None
@@ -216,10 +216,7 @@ class Config:
     logging: LoggingConfig = field(
         default=LoggingConfig(), metadata={"key": Key(name="logging", why="How to log.", reader="map")}
     )
-    socket: SocketConfig = field(
-        default=SocketConfig(), metadata={"key": Key(name="socket", why="The control socket.", reader="map")}
-    )
-    notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
     exec_inherits_keys: bool = row(
         "exec-inherit-keys",
         "Whether that command inherits the store's keys from the environment. With false it gets neither the variables "
@@ -228,6 +225,9 @@ class Config:
         True,
     )
     information: tuple[str, ...] = ()
+    socket: SocketConfig = field(
+        default=SocketConfig(), metadata={"key": Key(name="socket", why="The control socket.", reader="map")}
+    )
 
 
 PLACE_KEYS = (

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from replication.config.document import Notes, RefusedError, Section, Value
+from replication.config.document import Findings, RefusedError, Section, Value
 from replication.config.durations import format_duration
 from replication.config.keys import KEYS_FOR_ALL
 from replication.config.location import check_type, plain_path, read_location
@@ -58,10 +58,10 @@ _Defaults = dict[str, _Default]
 _OF_SNAPSHOT = {"interval": "snapshot-interval", "retention": "retention"}
 
 
-def read_config(document: Value, path: Path, notes: Notes) -> Config:
+def read_config(document: Value, path: Path, findings: Findings) -> Config:
     """The configuration in `document`; ConfigError, with all that is wrong, if it cannot be used."""
     try:
-        top = Section(document, "", "top", notes)
+        top = Section(document, "", "top", findings)
     except RefusedError as error:
         raise ConfigError(str(error)) from None
     top.check_keys()
@@ -78,10 +78,10 @@ def read_config(document: Value, path: Path, notes: Notes) -> Config:
         **_values(top, Config, addr=_addr(top)),
         logging=_logging(top.section("logging", "logging")),
         socket=_socket(top.section("socket", "socket")),
-        notes=tuple(notes.lines),
-        information=tuple(notes.information),
+        warnings=tuple(findings.lines),
+        information=tuple(findings.information),
     )
-    notes.check()
+    findings.check()
     return config
 
 
@@ -100,7 +100,7 @@ def _snapshot(section: Section, above: _Defaults) -> _Defaults:
         before = found.setdefault(meant, _Default(seconds, snapshot.path(key), line))
         if before.seconds != seconds:
             snapshot.refuse(snapshot.refusal(key, _otherwise(seconds, before)))
-        section.notes.inform(line, f"{snapshot.path(key)} is read as {meant} of each replica")
+        section.findings.inform(line, f"{snapshot.path(key)} is read as {meant} of each replica")
     return found
 
 
@@ -184,7 +184,7 @@ def _replica_sections(database: Section) -> list[Section]:
     single = database.section("replica", "dbs[].replicas[]")
     if single is None:
         return listed
-    database.notes.inform(
+    database.findings.inform(
         database.line_of("replica"), f"{database.path('replica')} is read as the only one of replicas"
     )
     return [single]

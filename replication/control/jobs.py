@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 from replication.control.values import JobState, JobStatus, failure_of
 from replication.errors import BusyError, NoJobError, PausedError, ReplicationError, RestoreCancelledError
-from replication.restore.meter import Progress
+from replication.restore.meter import RestoreProgress
 
 JOBS_AT_ONCE_MAX = 16
 JOBS_KEPT_MAX = 100
@@ -62,7 +62,7 @@ class Run:
         for break_off in self._breaks.copy():
             break_off()
 
-    def progress(self, progress: Progress) -> None:
+    def progress(self, progress: RestoreProgress) -> None:
         """So far it is."""
         self._jobs.change(self._id, progress=progress)
 

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 
 from replication.config import DatabaseConfig
 from replication.control.values import Info
-from replication.database.notebook import DatabaseNote, ReplicaNote, load
+from replication.database.status_file import DatabaseRecord, ReplicaRecord, load
 from replication.offline import DatabaseOutside, DatabaseReport, ReplicaOutside, ReplicaReport
 from replication.status import DatabaseState, DatabaseStatus, EngineStatus, ReplicaStatus
-from replication.survey import Answer
+from replication.survey import SurveyResult
 
 _STATES: dict[DatabaseState, DatabaseOutside] = {
     "starting": "ok",
@@ -23,7 +23,7 @@ _STATES: dict[DatabaseState, DatabaseOutside] = {
 }
 
 
-def answer(databases: Sequence[DatabaseConfig], info: Info, status: EngineStatus) -> Answer | None:
+def answer(databases: Sequence[DatabaseConfig], info: Info, status: EngineStatus) -> SurveyResult | None:
     """Reports in the order of `databases`; None if the engine does not have one of them."""
     known = {item.path: item for item in status.databases}
     if any(str(config.path) not in known for config in databases):
@@ -36,10 +36,10 @@ def answer(databases: Sequence[DatabaseConfig], info: Info, status: EngineStatus
             if replica.errors_in_a_row:
                 exit_code = replica.error_code or 1
                 complaints.append(f"{item.path} replica {replica.name}: {replica.last_error}")
-    return Answer(tuple(reports), tuple(complaints), exit_code)
+    return SurveyResult(tuple(reports), tuple(complaints), exit_code)
 
 
-def _report(status: DatabaseStatus, note: DatabaseNote, info: Info) -> DatabaseReport:
+def _report(status: DatabaseStatus, note: DatabaseRecord, info: Info) -> DatabaseReport:
     paused = status.state == "paused"
     return DatabaseReport(
         path=status.path,
@@ -55,7 +55,7 @@ def _report(status: DatabaseStatus, note: DatabaseNote, info: Info) -> DatabaseR
     )
 
 
-def _replica(status: ReplicaStatus, note: ReplicaNote) -> ReplicaReport:
+def _replica(status: ReplicaStatus, note: ReplicaRecord) -> ReplicaReport:
     state: ReplicaOutside = "unknown" if status.state == "starting" else status.state
     known = status.position is not None
     failing = status.errors_in_a_row > 0

@@ -7,7 +7,7 @@ from replication.archive import Fetch, Learned, Listed
 from replication.control.values import JobStatus, Synced
 from replication.restore.replace import Replaced
 from replication.restore.restore import RestoreResult
-from replication.sqlite.preview import Differences, TableCount
+from replication.sqlite.diff import Differences, TableCount
 from replication.status import Verification
 from replication.wire import Plain, value_of, values_of
 

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from replication import errors
 from replication.errors import ReplicationError
-from replication.restore.meter import Progress
+from replication.restore.meter import RestoreProgress
 
 API = 1
 """Raised by what an older client cannot understand; new fields and new requests are none of that."""
@@ -53,7 +53,7 @@ class JobStatus:
     began: float
     version: int = 0
     ended: float = 0.0
-    progress: Progress | None = None
+    progress: RestoreProgress | None = None
     words: str = ""
     """What it waits for, or has to tell while it goes on."""
     failure: Failure | None = None

@@ -25,16 +25,16 @@ from replication.errors import NoRestorePointError, PausedError, RestoreCancelle
 from replication.offline import look
 from replication.position import Position
 from replication.restore.kept import kept_path
+from replication.restore.open_replicas import configured, replicas_of
 from replication.restore.picked import restore_picked
 from replication.restore.preview import open_preview
 from replication.restore.replace import Replaced, restore_over
 from replication.restore.restore import RestoreOptions, RestoreResult, prepare
 from replication.restore.retry import CANCELLED
-from replication.restore.sources import configured, sources_of
-from replication.restore.wal03.choose import Source
+from replication.restore.wal03.choose import OpenReplica
 from replication.restore.wal03.points import Stop
 from replication.scrub import quoted
-from replication.sqlite.preview import Differences, TableCount
+from replication.sqlite.diff import Differences, TableCount
 from replication.status import DatabaseStatus, Verification
 
 _LOOK_AGAIN_SECONDS = 0.01
@@ -223,9 +223,9 @@ class Work:
             self._jobs.release(id)
 
     @contextmanager
-    def _sources(self, request: ask.Moment, run: Run) -> Iterator[list[Source]]:
+    def _sources(self, request: ask.Moment, run: Run) -> Iterator[list[OpenReplica]]:
         """The replicas that may give it; what waits for a silent one is broken off when the job is cancelled."""
-        with sources_of(self._config, Path(request.database)) as sources:
+        with replicas_of(self._config, Path(request.database)) as sources:
             for source in sources:
                 run.when_cancelled(source.client.storage.interrupt)
             yield [item for item in sources if item.name == request.replica] if request.only else sources
@@ -254,7 +254,7 @@ class _Lister(Reader):
 
     def list(self, name: str | None = None) -> Listed:
         listed = super().list(name)
-        self._stops = {stop.object: stop for survey in listed.surveys for stop in survey.stops if stop.object}
+        self._stops = {stop.object: stop for point_map in listed.point_maps for stop in point_map.stops if stop.object}
         return listed
 
     def learn(self, name: str) -> Learned:
@@ -264,8 +264,8 @@ class _Lister(Reader):
             if stop is None:
                 raise NoRestorePointError(f"{quoted(name)!r} is not in this list; list the replica again")
             learned = self.read(stop)
-            for survey in learned.surveys or ():
-                self._stops |= {stop.object: stop for stop in survey.stops if stop.object}
+            for point_map in learned.point_maps or ():
+                self._stops |= {stop.object: stop for stop in point_map.stops if stop.object}
             own = {key: value for key, value in learned.commits.items() if key == name}
             return replace(learned, commits=own)
 

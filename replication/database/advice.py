@@ -5,7 +5,7 @@ import os
 import stat
 from pathlib import Path
 
-from replication.database.held import Held
+from replication.database.open_database import OpenDatabase
 from replication.errors import DatabaseError
 from replication.nofollow import check_path
 
@@ -33,22 +33,22 @@ def waiting(what: str, was_replicated: bool) -> str:
     return f"{what}; replication goes on with the next database at this path"
 
 
-def other_names(path: Path, held: Held) -> str:
+def other_names(path: Path, opened: OpenDatabase) -> str:
     """What to say if the file has more names than one; commits by this one are replicated all the same."""
-    if held.files.names == 1:
+    if opened.files.names == 1:
         return ""
     return (
-        f"{path} has {held.files.names} names (hard links). Each name has a -wal of its own, and commits that "
+        f"{path} has {opened.files.names} names (hard links). Each name has a -wal of its own, and commits that "
         "an application makes by another name are not replicated: let all use this one, and remove the others"
     )
 
 
-def passed_by(path: Path, held: Held) -> str:
+def passed_by(path: Path, opened: OpenDatabase) -> str:
     """What to say if somebody commits without telling the -shm that is there."""
-    if held.follower is None or not held.follower.passed_by:
+    if opened.copier is None or not opened.copier.passed_by:
         return ""
     return (
-        f"{held.wal_path} gets commits that are not counted in {path.name}-shm: an application goes on with "
+        f"{opened.wal_path} gets commits that are not counted in {path.name}-shm: an application goes on with "
         "one that was removed. Restart it; until then nobody else sees its commits, and they are not replicated"
     )
 

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from replication.database.local_folder import LocalFile
 from replication.database.shadow_wal import ShadowWAL
-from replication.database.tail import Mark
-from replication.database.tail import last_commit as find_last_commit
+from replication.database.wal_scanner import WALCursor
+from replication.database.wal_scanner import last_commit as find_last_commit
 from replication.position import INDEX_MAX, OFFSET_LIMIT_BYTES
 from replication.sqlite.checksum import WAL_HEADER_SIZE
 from replication.sqlite.wal import WALHeader
@@ -23,11 +23,11 @@ _COMPARE_CHUNK_BYTES = 4 << 20
 
 @dataclass(frozen=True, slots=True)
 class Continue:
-    """The generation goes on at `index`, from `mark`."""
+    """The generation goes on at `index`, from `cursor`."""
 
     generation: str
     index: int
-    mark: Mark
+    cursor: WALCursor
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,25 +52,25 @@ def decide(shadow: ShadowWAL, wal_path: Path, page_size: int, held: bool = False
     index = indexes[-1]
     if index >= INDEX_MAX:
         return Begin("max index exceeded")
-    mark = last_commit(shadow.file(generation, index))
-    if mark is None:
+    cursor = last_commit(shadow.file(generation, index))
+    if cursor is None:
         return Begin("short shadow wal")
-    reason = None if held else _difference(shadow.file(generation, index), wal_path, mark, page_size)
-    return Begin(reason) if reason else Continue(generation, index, mark)
+    reason = None if held else _difference(shadow.file(generation, index), wal_path, cursor, page_size)
+    return Begin(reason) if reason else Continue(generation, index, cursor)
 
 
-def last_commit(file: LocalFile) -> Mark | None:
+def last_commit(file: LocalFile) -> WALCursor | None:
     """The last whole commit in a shadow file, None without it or a header; what a crash tore off does not count."""
     with suppress(FileNotFoundError), file.opened() as descriptor:
         try:
             header = WALHeader.parse(os.pread(descriptor, WAL_HEADER_SIZE, 0))
         except ValueError:
             return None
-        return find_last_commit(descriptor, Mark.start(header), OFFSET_LIMIT_BYTES)
+        return find_last_commit(descriptor, WALCursor.start(header), OFFSET_LIMIT_BYTES)
     return None
 
 
-def _difference(copied: LocalFile, wal_path: Path, mark: Mark, page_size: int) -> str | None:
+def _difference(copied: LocalFile, wal_path: Path, cursor: WALCursor, page_size: int) -> str | None:
     """Why the WAL is not the shadow's continuation, or None if it is."""
     try:
         wal = os.open(wal_path, os.O_RDONLY | os.O_CLOEXEC)
@@ -80,13 +80,13 @@ def _difference(copied: LocalFile, wal_path: Path, mark: Mark, page_size: int) -
         head = os.pread(wal, WAL_HEADER_SIZE, 0)
         if len(head) < WAL_HEADER_SIZE:
             return "wal empty: it was checkpointed while not replicating"
-        if head != mark.header.pack():
+        if head != cursor.header.pack():
             return "wal header mismatch: it was restarted while not replicating"
-        if mark.header.page_size != page_size:
+        if cursor.header.page_size != page_size:
             return "page size changed"
-        if os.fstat(wal).st_size < mark.offset:
+        if os.fstat(wal).st_size < cursor.offset:
             return "wal truncated by another process"
-        if not _same_start(copied, wal, mark.offset):
+        if not _same_start(copied, wal, cursor.offset):
             return "wal overwritten by another process"
         return None
     finally:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from replication.database.local_folder import LocalFile
-from replication.database.tail import Mark
+from replication.database.wal_scanner import WALCursor
 from replication.sqlite.checksum import FRAME_HEADER_SIZE, WAL_HEADER_SIZE
 from replication.sqlite.wal_index import WALIndexHeader
 
@@ -53,15 +53,15 @@ class CopiedBack:
         return cls(pages, index.page_size) if count == min(frames_max, index.backfilled) else None
 
     @classmethod
-    def whole(cls, life: LocalFile, mark: Mark, frames_max: int = FRAMES_MAX) -> "CopiedBack":
-        """What the last frames of a life have left in the file once all was copied back: that in `life`, up to `mark`.
+    def whole(cls, life: LocalFile, cursor: WALCursor, frames_max: int = FRAMES_MAX) -> "CopiedBack":
+        """What the last frames of a life have left in the file once all was copied back: `life`, up to `cursor`.
 
         A page that was beyond the end of the database at a later commit says nothing, as above.
         """
         pages: dict[int, bytes] = {}
-        size, highest = mark.header.page_size, 0
+        size, highest = cursor.header.page_size, 0
         with life.opened() as file:
-            for _, frame in _frames(file, size, max(1, mark.frames + 1 - frames_max), mark.frames):
+            for _, frame in _frames(file, size, max(1, cursor.frames + 1 - frames_max), cursor.frames):
                 pages[_page(frame)] = bytes(frame[FRAME_HEADER_SIZE:])
                 highest = max(highest, _page(frame))
                 if highest > (end := _commit(frame)) > 0:

@@ -13,11 +13,11 @@ from pathlib import Path
 from replication.database.arrivals import Arrivals
 from replication.database.continuity import Begin, Continue, last_commit
 from replication.database.custody import Custody
-from replication.database.follower import ContinuityLostError, Follower
-from replication.database.held import Held
-from replication.database.origin import Origin
+from replication.database.generation_info import GenerationInfo
+from replication.database.open_database import OpenDatabase
 from replication.database.shadow_wal import ShadowWAL
 from replication.database.unwritten import is_unchanged
+from replication.database.wal_copier import ContinuityLostError, WALCopier
 from replication.errors import LocalFileError
 from replication.events import Emit
 from replication.permissions import Ownership
@@ -32,7 +32,7 @@ class CurrentGeneration:
         self.shadow = ShadowWAL(custody.meta_path, Ownership())
         self.position: Position | None = None
         """The last commit copied; None until the database was opened."""
-        self.origin = Origin("", "", "", "")
+        self.generation_info = GenerationInfo("", "", "", "")
         self.names: tuple[str, ...] = ()
         """Generations with local WAL, oldest first, the current one last."""
         self.arrivals = Arrivals()
@@ -46,30 +46,30 @@ class CurrentGeneration:
     def _meta_path(self) -> Path:
         return self._custody.meta_path
 
-    def go_on(self, decision: Continue, held: Held, handed: bool) -> Begin | None:
+    def go_on(self, decision: Continue, opened: OpenDatabase, handed: bool) -> Begin | None:
         """Continue a generation; if that turns out not to be possible, why a new one must begin.
 
         With `handed` a reader of ours was there before the last copy: all of a life that ends has been copied.
         """
-        self.origin = Origin.load(self._meta_path, decision.generation)
-        follower = Follower(
-            self.shadow, held.wal_path, held.wal_index, decision.generation, decision.index, decision.mark
+        self.generation_info = GenerationInfo.load(self._meta_path, decision.generation)
+        copier = WALCopier(
+            self.shadow, opened.wal_path, opened.wal_index, decision.generation, decision.index, decision.cursor
         )
         try:
             if handed:
-                follower.copy()
+                copier.copy()
             else:
-                follower.copy_one_life()
-            held.check_files()
+                copier.copy_one_life()
+            opened.check_files()
         except ContinuityLostError as lost:
             # What came with this copy is proven no more than the file it belongs to.
-            self.shadow.seal(decision.generation, decision.index, decision.mark.offset)
+            self.shadow.seal(decision.generation, decision.index, decision.cursor.offset)
             return Begin(str(lost))
-        self._follow(held, follower)
+        self._follow(opened, copier)
         self._emit("info", "generation continues", position=str(self.position))
         return None
 
-    def go_on_unwritten(self, held: Held, handed: bool) -> bool:
+    def go_on_unwritten(self, opened: OpenDatabase, handed: bool) -> bool:
         """Continue a generation in which nothing was ever committed, if the database's content is still the same.
 
         With `handed` a reader of ours was there when that was so, and the file is the same: what the WAL holds is new.
@@ -77,17 +77,17 @@ class CurrentGeneration:
         generation = self.shadow.current_generation()
         if generation is None or self.shadow.indexes(generation) or self.wanted:
             return False
-        follower = held.follower = Follower(self.shadow, held.wal_path, held.wal_index, generation)
-        same = handed or not follower.wal_holds_anything()
-        if not same or not (handed or is_unchanged(held.image(self.shadow), self._custody.path, self._meta_path)):
-            held.follower = None
+        copier = opened.copier = WALCopier(self.shadow, opened.wal_path, opened.wal_index, generation)
+        same = handed or not copier.wal_holds_anything()
+        if not same or not (handed or is_unchanged(opened.image(self.shadow), self._custody.path, self._meta_path)):
+            opened.copier = None
             return False
-        self.origin = Origin.load(self._meta_path, generation)
-        self._follow(held, follower)
+        self.generation_info = GenerationInfo.load(self._meta_path, generation)
+        self._follow(opened, copier)
         self._emit("info", "generation continues", position=str(self.position))
         return True
 
-    def begin(self, reason: str, held: Held) -> None:
+    def begin(self, reason: str, opened: OpenDatabase) -> None:
         """Start a generation at index 0 with what the WAL holds; its snapshots are the replicas' business."""
         previous = self.shadow.current_generation() or ""
         if previous:
@@ -98,9 +98,9 @@ class CurrentGeneration:
         self.shadow.make_generation(generation)
         reached("generation: folder made")
         try:
-            follower = Follower(self.shadow, held.wal_path, held.wal_index, generation)
-            follower.copy()
-            held.check_files()
+            copier = WALCopier(self.shadow, opened.wal_path, opened.wal_index, generation)
+            copier.copy()
+            opened.check_files()
             reached("generation: first frames copied")
             self.shadow.use_generation(generation)
             reached("generation: in use")
@@ -108,34 +108,34 @@ class CurrentGeneration:
             with suppress(LocalFileError):
                 self.shadow.remove_generation(generation)
             raise
-        self.origin = Origin.now(generation, reason, Origin.load(self._meta_path, previous))
-        self.origin.save(self._meta_path)
+        self.generation_info = GenerationInfo.now(generation, reason, GenerationInfo.load(self._meta_path, previous))
+        self.generation_info.save(self._meta_path)
         reached("generation: origin saved")
         self.wanted = ""
-        self._follow(held, follower)
+        self._follow(opened, copier)
         self._emit("info", "generation begins", generation=generation, reason=reason)
 
-    def copy(self, held: Held) -> None:
+    def copy(self, opened: OpenDatabase) -> None:
         """Copy what was committed; what was copied before something failed counts."""
-        follower = held.follower
-        if follower is None:
+        copier = opened.copier
+        if copier is None:
             return
-        before = follower.position
+        before = copier.position
         try:
-            held.copy()
+            opened.copy()
         finally:
-            if follower.position != before:
-                self._publish(follower.position)
+            if copier.position != before:
+                self._publish(copier.position)
 
-    def _follow(self, held: Held, follower: Follower) -> None:
-        held.follower = follower
+    def _follow(self, opened: OpenDatabase, copier: WALCopier) -> None:
+        opened.copier = copier
         assert self._custody.lock is not None
-        written = held.files.written
-        self._custody.lock.describe(held.identity[1], follower.wal_inode, (written.size, written.modified_ns))
-        older = (name for name in self.shadow.generations() if name != follower.generation)
-        self.names = (*older, follower.generation)
-        self._publish(follower.position)
-        self.copy(held)
+        written = opened.files.written
+        self._custody.lock.describe(opened.identity[1], copier.wal_inode, (written.size, written.modified_ns))
+        older = (name for name in self.shadow.generations() if name != copier.generation)
+        self.names = (*older, copier.generation)
+        self._publish(copier.position)
+        self.copy(opened)
 
     def _publish(self, position: Position) -> None:
         self.position = position
@@ -145,5 +145,5 @@ class CurrentGeneration:
         """Cut what a crash tore off the last file of an older generation, so that its size can be trusted."""
         indexes = self.shadow.indexes(generation)
         if indexes:
-            mark = last_commit(self.shadow.file(generation, indexes[-1]))
-            self.shadow.seal(generation, indexes[-1], mark.offset if mark is not None else 0)
+            cursor = last_commit(self.shadow.file(generation, indexes[-1]))
+            self.shadow.seal(generation, indexes[-1], cursor.offset if cursor is not None else 0)

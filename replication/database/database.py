@@ -16,19 +16,19 @@ from pathlib import Path
 from replication.database import advice, room
 from replication.database.backlog import Backlog, limit_of
 from replication.database.checkpoint import CheckpointPolicy
-from replication.database.follower import ContinuityLostError
 from replication.database.health import Health
-from replication.database.held import Held
 from replication.database.image import Image
+from replication.database.open_database import OpenDatabase
 from replication.database.room import CANNOT_COPY
 from replication.database.source_files import REPLACED, WRITTEN
 from replication.database.standing import Standing
 from replication.database.upkeep import Upkeep
+from replication.database.wal_copier import ContinuityLostError
 from replication.errors import DatabaseError, DatabaseLockedError, LocalFileError, ReplicationError
 from replication.events import Emit
 from replication.position import Position
 from replication.sqlite.errors import DatabaseBusyError
-from replication.sqlite.hold import CheckpointResult, HoldLostError
+from replication.sqlite.pin import CheckpointResult, PinLostError
 from replication.status import DatabaseState
 from replication.steps import reached
 
@@ -109,12 +109,12 @@ class Database(Standing):
             always.callback(self._custody.release_lock)
             always.callback(self._opening.let_go)
             always.callback(self._custody.end_standing_by)
-            handed_to = self._copy_for_successor() if self._held is not None else None
-            if self._held is not None and self._held.follower is not None:
+            handed_to = self._copy_for_successor() if self._opened is not None else None
+            if self._opened is not None and self._opened.copier is not None:
                 with suppress(LocalFileError):
-                    self._held.follower.make_durable()
+                    self._opened.copier.make_durable()
                     reached("shadow: durable at the end")
-                self._opening.describe(self._held, str(self._held.follower.position), handed_to)
+                self._opening.describe(self._opened, str(self._opened.copier.position), handed_to)
 
     # -- copying ----------------------------------------------------------------------------------------------------
 
@@ -129,43 +129,43 @@ class Database(Standing):
                 return None
             try:
                 self._check_lock()
-                if self._held is None and not self._open():
+                if self._opened is None and not self._open():
                     return None
                 with self._continuity():
-                    held = self._current_hold()
-                    held.check_files()
+                    opened = self._current_hold()
+                    opened.check_files()
                     if self._current.wanted:
                         raise ContinuityLostError(self._current.wanted)
-                    self._current.copy(held)
-                    if held.due(self._policy, self._clock()):
+                    self._current.copy(opened)
+                    if opened.due(self._policy, self._clock()):
                         self._run_checkpoint()
-                if self._held is None:
+                if self._opened is None:
                     return None
-                self._opening.describe(self._held)
+                self._opening.describe(self._opened)
             except (DatabaseError, LocalFileError, OSError) as failed:
                 error = failed if not isinstance(failed, OSError) else advice.unusable(failed, self.path)
                 wal_bytes = self._wal_bytes
-                failing = self._held
+                failing = self._opened
                 if failing is not None and room.is_held_too_long(failing, error, self.backlog_limit, self._current):
                     room.give_up_wal(failing, self._opening)
                 state: DatabaseState = "busy" if isinstance(error, DatabaseBusyError) else "error"
                 self.health = replace(self.health, state=state, error=str(error), wal_bytes=wal_bytes)
                 raise error from None
-            held, now = self._held, self._clock()
-            words = self._other_names(held) or advice.passed_by(self.path, held)
+            opened, now = self._opened, self._clock()
+            words = self._other_names(opened) or advice.passed_by(self.path, opened)
             state = "error" if words else "ok"
             self.health = replace(self.health, state=state, error=words, last_sync=now, wal_bytes=self._wal_bytes)
-            return held.next_time(self._policy, now)
+            return opened.next_time(self._policy, now)
 
     def checkpoint(self) -> CheckpointResult | None:
         """Checkpoint now, whatever the policy says; None while an image is open or nothing is held."""
         with self._lock:
             result = None
-            if self._held is not None and not self._held.images:
+            if self._opened is not None and not self._opened.images:
                 with self._continuity():
                     # Beside another WAL, or another file, what SQLite sees may be a damaged database, which it is not.
-                    self._held.check_files()
-                    self._current.copy(self._held)
+                    self._opened.check_files()
+                    self._current.copy(self._opened)
                     result = self._run_checkpoint()
             return result
 
@@ -177,18 +177,18 @@ class Database(Standing):
     def image(self) -> Iterator[Image]:
         """The exact database at its newest commit; until the block ends checkpoints of ours wait, if they can."""
         with self._lock:
-            held = self._current_hold()
+            opened = self._current_hold()
             with self._continuity():
-                held.check_files()
-                self._current.copy(held)
-            held = self._current_hold()
-            image = held.image(self.shadow, lambda: self._check_image(held))
-            held.images.append(image)
+                opened.check_files()
+                self._current.copy(opened)
+            opened = self._current_hold()
+            image = opened.image(self.shadow, lambda: self._check_image(opened))
+            opened.images.append(image)
         try:
             yield image
         finally:
             with self._lock:
-                held.images.remove(image)
+                opened.images.remove(image)
                 image.close()
 
     # -- what is kept of it -----------------------------------------------------------------------------------------
@@ -207,7 +207,7 @@ class Database(Standing):
     @property
     def to_be_cleaned(self) -> bool:
         """True once there is something to `clean` since it was called last, whatever the replicas do."""
-        return self._upkeep.is_due(self._held)
+        return self._upkeep.is_due(self._opened)
 
     def backlogs(self, places: Sequence[Position | None]) -> list[Backlog]:
         """What of the shadow WAL waits for replicas that stand at these places; None: of which that is not known."""
@@ -217,8 +217,8 @@ class Database(Standing):
     def end_images(self) -> None:
         """End the images for which too much waits: no snapshot is worth the application's disk."""
         with self._lock:
-            if self._held is not None:
-                self._upkeep.end_images(self._held, self.backlog_limit)
+            if self._opened is not None:
+                self._upkeep.end_images(self._opened, self.backlog_limit)
 
     def clean(self, replicas: Sequence[Position | None]) -> None:
         """Remove shadow WAL that none of these replicas needs, nor an image, but for the index before the one in use.
@@ -226,7 +226,7 @@ class Database(Standing):
         Of a replica whose position is None nothing is known: it may need all that is there.
         """
         with self._lock:
-            self._upkeep.clean(replicas, self._held, self._waits_for_room)
+            self._upkeep.clean(replicas, self._opened, self._waits_for_room)
 
     # -- the lock is held in all that follows -----------------------------------------------------------------------
 
@@ -259,10 +259,10 @@ class Database(Standing):
             what = self._custody.what_became_of_the_place() or "local folder removed"
             self._current.wanted = f"{what}, while replicating"
 
-    def _current_hold(self) -> Held:
-        if self._held is None:
+    def _current_hold(self) -> OpenDatabase:
+        if self._opened is None:
             raise DatabaseError(f"{self.path} is not open")
-        return self._held
+        return self._opened
 
     @contextmanager
     def _continuity(self) -> Iterator[None]:
@@ -273,13 +273,13 @@ class Database(Standing):
             # Kept until a generation has begun: what was found now may not show at the next try.
             reason = (self._custody.what_became_of_the_place() if str(lost) == REPLACED else "") or str(lost)
             self._current.wanted = reason
-            held = self._held
-            if held is not None and held.follower is not None:
-                held.follower.end_generation()
-                if held.lost_its_file:
-                    self._opening.leave(held)
+            opened = self._opened
+            if opened is not None and opened.copier is not None:
+                opened.copier.end_generation()
+                if opened.lost_its_file:
+                    self._opening.leave(opened)
                 elif str(lost) == WRITTEN:
-                    held.let_go_of_a_foreign_file()
+                    opened.let_go_of_a_foreign_file()
             self._opening.let_go()
             if self._status() is None:
                 return
@@ -293,14 +293,14 @@ class Database(Standing):
                 raise
 
     def _run_checkpoint(self) -> CheckpointResult:
-        held = self._current_hold()
+        opened = self._current_hold()
         now = self._clock()
         try:
-            result = held.checkpoint(now, lambda: self._current.copy(held))
-        except HoldLostError:
+            result = opened.checkpoint(now, lambda: self._current.copy(opened))
+        except PinLostError:
             self._opening.let_go()
             raise
-        self.health = self.health.after_checkpoint(result, now, held.blocked_count, held.put_off)
+        self.health = self.health.after_checkpoint(result, now, opened.blocked_count, opened.put_off)
         self._emit(
             "debug",
             "checkpoint",
@@ -310,13 +310,13 @@ class Database(Standing):
         )
         return result
 
-    def _check_image(self, held: Held) -> None:
+    def _check_image(self, opened: OpenDatabase) -> None:
         """At the end of an image: what was read is right if the files still are the ones that were followed."""
         with self._lock:
-            if self._held is not held:
+            if self._opened is not opened:
                 raise DatabaseError(f"{self.path} was let go of while a snapshot was read; the snapshot is taken again")
             try:
-                held.check_files()
+                opened.check_files()
             except ContinuityLostError as lost:
                 self._current.wanted = str(lost)
                 raise DatabaseError(
@@ -328,22 +328,22 @@ class Database(Standing):
         token = self._custody.wait_for_reader()
         if token is not None:
             try:
-                held = self._current_hold()
-                held.check_files()
-                self._current.copy(held)
+                opened = self._current_hold()
+                opened.check_files()
+                self._current.copy(opened)
             except (ContinuityLostError, DatabaseError, LocalFileError, OSError):
                 # It finds out by itself what became of the files, as after any other end.
                 return None
             reached("handover: copied")
         return token
 
-    def _other_names(self, held: Held) -> str:
-        words = advice.other_names(self.path, held)
+    def _other_names(self, opened: OpenDatabase) -> str:
+        words = advice.other_names(self.path, opened)
         if words and self.health.error != words:
-            self._emit("warning", "the database file has other names", names=held.files.names)
+            self._emit("warning", "the database file has other names", names=opened.files.names)
         return words
 
     @property
     def _waits_for_room(self) -> bool:
         """True while the WAL was let go of for lack of space: what is here of the generation is of no more use."""
-        return self._held is None and self._current.wanted == CANNOT_COPY
+        return self._opened is None and self._current.wanted == CANNOT_COPY

@@ -22,7 +22,7 @@ from pathlib import Path
 
 from replication.database.local_folder import LOCK_NAME, LocalFolder
 from replication.errors import ReplicationError
-from replication.sqlite.hold import Bridge
+from replication.sqlite.pin import Bridge
 
 _FLOCK = struct.Struct("hhqqi4x")
 """struct flock on 64-bit Linux: type, whence, start, length, pid."""

@@ -5,7 +5,7 @@ Times are seconds since the epoch.
 
 from dataclasses import dataclass, replace
 
-from replication.sqlite.hold import CheckpointResult
+from replication.sqlite.pin import CheckpointResult
 from replication.status import DatabaseState
 
 

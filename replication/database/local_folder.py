@@ -43,8 +43,8 @@ from replication.steps import reached
 GENERATION_NAME = "generation"
 GENERATIONS_NAME = "generations"
 LOCK_NAME = "litestream-tui.lock"
-NOTEBOOK_NAME = "litestream-tui.status.json"
-ORIGIN_NAME = "litestream-tui.json"
+STATUS_NAME = "litestream-tui.status.json"
+GENERATION_INFO_NAME = "litestream-tui.json"
 PROOF_NAME = "litestream-tui.digest"
 REMEMBERED_NAME = "litestream-tui.snapshots.json"
 DISOWNED_NAME = "litestream-tui.others.json"
@@ -55,8 +55,8 @@ VALIDATION_PREFIX = "litestream-tui-validate-"
 
 PRIVATE_NAMES = (
     LOCK_NAME,
-    NOTEBOOK_NAME,
-    ORIGIN_NAME,
+    STATUS_NAME,
+    GENERATION_INFO_NAME,
     PROOF_NAME,
     REMEMBERED_NAME,
     DISOWNED_NAME,
@@ -67,7 +67,7 @@ PRIVATE_BYTES_MAX = 1 << 20
 """A private file larger than this is none of ours."""
 _TEMPORARY = ".tmp"
 _TEMPORARIES = (f"{GENERATION_NAME}{_TEMPORARY}", *(f"{name}{_TEMPORARY}" for name in PRIVATE_NAMES))
-_BEFORE = (f"{NOTEBOOK_NAME}.new",)
+_BEFORE = (f"{STATUS_NAME}.new",)
 """Left by an earlier version."""
 _PAGES = re.compile(r"litestream-tui\.pages-[0-9a-f]{16}\.tmp")
 _LITESTREAM = (GENERATION_NAME, GENERATIONS_NAME, "ltx")

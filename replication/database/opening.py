@@ -13,10 +13,11 @@ from pathlib import Path
 from replication.database.continuity import Begin, Continue, decide
 from replication.database.current import CurrentGeneration
 from replication.database.custody import Custody
-from replication.database.follower import ContinuityLostError, LeftWAL, WALTooLongError
-from replication.database.held import Held
+from replication.database.left_wal import LeftWAL
+from replication.database.open_database import OpenDatabase
 from replication.database.shadow_wal import ShadowWAL
 from replication.database.source_files import SHM_REMOVED, WRITTEN, Written
+from replication.database.wal_copier import ContinuityLostError, WALTooLongError
 from replication.errors import DatabaseError
 from replication.events import Emit
 from replication.nofollow import without_links
@@ -32,7 +33,7 @@ class Opening:
 
     def __init__(self, custody: Custody, current: CurrentGeneration, emit: Emit, clock: Callable[[], float]) -> None:
         self.path = custody.path
-        self.held: Held | None = None
+        self.opened: OpenDatabase | None = None
         self.page_size = 0
         """Of the file that was held last."""
         self._custody = custody
@@ -67,7 +68,7 @@ class Opening:
         finally:
             self._custody.end_standing_by()
 
-    def take_hold(self) -> Held:
+    def take_hold(self) -> OpenDatabase:
         """Pin the reader, unless SQLite would mix the file with the WAL of another."""
         wal_path = Path(f"{without_links(self.path)}-wal")
         if self._left_wal is not None and self._left_wal.is_at(wal_path) and not self._came_back():
@@ -79,35 +80,35 @@ class Opening:
         self._left_wal = self._left_file = None
         self._check_shm(wal_path)
         self._custody.claim_file()
-        held = self.held = Held.take(self.path, self._clock())
-        if not held.files.hold_what_was_copied_back():
-            held = self._leave_foreign_wal(held)
-        self.page_size = held.page_size
-        if held.switched:
+        opened = self.opened = OpenDatabase.take(self.path, self._clock())
+        if not opened.files.hold_what_was_copied_back():
+            opened = self._leave_foreign_wal(opened)
+        self.page_size = opened.page_size
+        if opened.switched:
             self._emit("info", "database switched to WAL mode")
-        return held
+        return opened
 
-    def leave(self, held: Held) -> None:
+    def leave(self, opened: OpenDatabase) -> None:
         """Remember the file that is no longer at the path, and its WAL, which may still be there."""
-        if held.follower is not None:
-            self._left_wal = held.follower.left_wal()
-            self._left_file = (held.identity, held.files.written)
+        if opened.copier is not None:
+            self._left_wal = opened.copier.left_wal()
+            self._left_file = (opened.identity, opened.files.written)
 
-    def describe(self, held: Held, end: str = "", handed_to: int | None = None) -> None:
+    def describe(self, opened: OpenDatabase, end: str = "", handed_to: int | None = None) -> None:
         """Write down what the next start compares the files with.
 
         `end` is where copying has come to, at the end, and `handed_to` who reads since before that.
         """
-        written, lock = (held.files.written.size, held.files.written.modified_ns), self._custody.lock
-        if held.follower is not None and lock is not None and (end or lock.previous_written != written):
+        written, lock = (opened.files.written.size, opened.files.written.modified_ns), self._custody.lock
+        if opened.copier is not None and lock is not None and (end or lock.previous_written != written):
             # Without it the next start may begin a generation for nothing; nothing is lost by that.
             with suppress(OSError):
-                lock.describe(held.identity[1], held.follower.wal_inode, written, end, handed_to)
+                lock.describe(opened.identity[1], opened.copier.wal_inode, written, end, handed_to)
 
     def let_go(self) -> None:
-        if self.held is not None:
-            held, self.held = self.held, None
-            held.close()
+        if self.opened is not None:
+            opened, self.opened = self.opened, None
+            opened.close()
 
     def _go_on_or_begin(self, status: os.stat_result) -> None:
         lock, current = self._custody.lock, self._current
@@ -118,25 +119,25 @@ class Opening:
         replaced = previous_inode not in (None, status.st_ino)
         if replaced and self._left_wal is None:
             self._left_wal = LeftWAL.of(current.shadow, lock.previous_wal_inode)
-        held = self.take_hold()
-        decision: Continue | Begin | None = decide(current.shadow, held.wal_path, self.page_size, handed)
+        opened = self.take_hold()
+        decision: Continue | Begin | None = decide(current.shadow, opened.wal_path, self.page_size, handed)
         if replaced:
             decision = Begin(REPLACED_MEANWHILE)
-        if isinstance(decision, Continue) and not held.files.were_left_alone(
+        if isinstance(decision, Continue) and not opened.files.were_left_alone(
             Written(*known) if known is not None else None,
-            decision.mark,
+            decision.cursor,
             current.shadow.file(decision.generation, decision.index - 1),
-            exact=not handed and end == f"{decision.generation}/{decision.index:08x}:{decision.mark.offset}",
+            exact=not handed and end == f"{decision.generation}/{decision.index:08x}:{decision.cursor.offset}",
         ):
             decision = Begin(WRITTEN_MEANWHILE)
         if current.wanted:
             decision = Begin(current.wanted)
         if isinstance(decision, Continue):
-            decision = current.go_on(decision, held, handed)
-        elif current.go_on_unwritten(held, handed and known is not None and Written(*known) == held.files.written):
+            decision = current.go_on(decision, opened, handed)
+        elif current.go_on_unwritten(opened, handed and known is not None and Written(*known) == opened.files.written):
             decision = None
         if isinstance(decision, Begin):
-            current.begin(decision.reason, held)
+            current.begin(decision.reason, opened)
 
     def _came_back(self) -> bool:
         """True if the file at the path is the one that was there before it went: its WAL is its own."""
@@ -152,21 +153,21 @@ class Opening:
                 "Restart it: then they count, and replication begins a new generation"
             )
 
-    def _leave_foreign_wal(self, held: Held) -> Held:
+    def _leave_foreign_wal(self, opened: OpenDatabase) -> OpenDatabase:
         """Another file was put under the WAL, and SQLite passes over the frames that were copied back: empty it.
 
         Frames that were not copied back are read over that file by everybody; to write them into it is not for us.
         """
-        wal_name = held.wal_path.name
+        wal_name = opened.wal_path.name
         self._current.wanted = self._current.wanted or WRITTEN
-        held.let_go_of_a_foreign_file()
+        opened.let_go_of_a_foreign_file()
         self.let_go()
-        held = self.held = Held.take(self.path, self._clock())
-        if not held.files.hold_what_was_copied_back():
+        opened = self.opened = OpenDatabase.take(self.path, self._clock())
+        if not opened.files.hold_what_was_copied_back():
             raise DatabaseError(
                 f"{self.path} was written to by another program than SQLite, as when a copy is put over it, and "
                 f"{wal_name} still holds commits of the file before, which SQLite mixes with it. Stop the "
                 f"application; to keep the file as it was put there, remove {wal_name} and "
                 f"{wal_name[:-4]}-shm. Replication then begins a new generation"
             )
-        return held
+        return opened

@@ -10,13 +10,13 @@ from pathlib import Path
 from replication import space
 from replication.database.backlog import INDEXES_KEPT, Backlog
 from replication.database.current import CurrentGeneration
-from replication.database.follower import WALTooLongError
-from replication.database.held import Held
+from replication.database.open_database import OpenDatabase
 from replication.database.opening import Opening
+from replication.database.wal_copier import WALTooLongError
 from replication.errors import DatabaseError, LocalFileError
 from replication.nofollow import without_links
 from replication.space import Disk
-from replication.sqlite.hold import empty_wal
+from replication.sqlite.pin import empty_wal
 
 CANNOT_COPY = "wal could not be copied for lack of space, and was let go of"
 ROOM_PAGES_MAX = 1000
@@ -34,30 +34,30 @@ def ask_for_wal(path: Path, meta_path: Path, pages_min: int, page_size: int) -> 
         space.ask(meta_path, size + lives, f"The {CANNOT_COPY}. To replicate again", "")
 
 
-def is_held_too_long(held: Held, error: Exception, limit: int, current: CurrentGeneration) -> bool:
+def is_held_too_long(opened: OpenDatabase, error: Exception, limit: int, current: CurrentGeneration) -> bool:
     """True if the WAL must not be held any longer although it was not copied, and no image is in the way.
 
     `limit` is how many bytes may wait; 0 is no limit but the disk's. Images for which too much waits are ended.
     """
     if isinstance(error, LocalFileError):
         with suppress(OSError):
-            why = Backlog(held.wal_path.stat().st_size).too_much(limit, Disk.of(held.wal_path.parent))
+            why = Backlog(opened.wal_path.stat().st_size).too_much(limit, Disk.of(opened.wal_path.parent))
             if not why:
                 return False
-            for image in held.images:
+            for image in opened.images:
                 image.ended = why
             current.wanted = CANNOT_COPY
     elif not isinstance(error, WALTooLongError):
         return False
-    return not held.images
+    return not opened.images
 
 
-def give_up_wal(held: Held, opening: Opening) -> None:
+def give_up_wal(opened: OpenDatabase, opening: Opening) -> None:
     """Let the WAL be restarted although not all of it was copied."""
     all_is_in_the_file = False
     # The disk may be too full for that as well: then SQLite does it in its own time.
     with suppress(DatabaseError):
-        all_is_in_the_file = held.backfill_what_is_not_copied()
+        all_is_in_the_file = opened.backfill_what_is_not_copied()
     opening.let_go()
     if all_is_in_the_file:
         # The next sync begins a generation; else the last commits would wait for another one.

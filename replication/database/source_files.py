@@ -18,11 +18,11 @@ from pathlib import Path
 
 from replication.database.continuity import last_commit as last_commit_in
 from replication.database.copied_back import CopiedBack, commits_counted_after, is_of_this_life
-from replication.database.follower import SHADOW_REMOVED, ContinuityLostError, Follower
 from replication.database.local_folder import LocalFile
-from replication.database.tail import Mark
+from replication.database.wal_copier import SHADOW_REMOVED, ContinuityLostError, WALCopier
+from replication.database.wal_scanner import WALCursor
 from replication.sqlite.errors import DatabaseBusyError
-from replication.sqlite.hold import Hold
+from replication.sqlite.pin import Pin
 from replication.sqlite.wal_index import WALIndexHeader
 
 REMOVED = "database file removed"
@@ -75,7 +75,7 @@ class _Settled:
 class SourceFiles:
     """Watches the files of one hold. Used under the lock of its database; `names` and `written` may be read by any."""
 
-    def __init__(self, path: Path, wal_path: Path, status: os.stat_result, hold: Hold) -> None:
+    def __init__(self, path: Path, wal_path: Path, status: os.stat_result, pin: Pin) -> None:
         """`status` is the database file's, from after it was held."""
         self.identity = (status.st_dev, status.st_ino)
         self.names = status.st_nlink
@@ -84,35 +84,35 @@ class SourceFiles:
         """The file as it was last found right."""
         self._path = path
         self._wal_path = wal_path
-        self._hold = hold
+        self._pin = pin
         self._settled: _Settled | None = None
         self._after_ours: WALIndexHeader | None = None
         self._again: tuple[float, WALIndexHeader] | None = None
         """When, of time.monotonic, to look at what a checkpoint of ours copied back, where times are coarse."""
 
-    def check(self, follower: Follower | None) -> None:
-        """Raise ContinuityLostError if the files are not the ones that were followed, by `follower` if there is one.
+    def check(self, copier: WALCopier | None) -> None:
+        """Raise ContinuityLostError if the files are not the ones that were followed, by `copier` if there is one.
 
         Raises DatabaseBusyError if that cannot be told just now.
         """
         for _ in range(CHECK_TRIES_MAX):
-            index = self._hold.wal_index.read()
+            index = self._pin.wal_index.read()
             try:
                 status = os.stat(self._path)  # noqa: PTH116 (links are followed, as SQLite does)
             except FileNotFoundError:
                 raise ContinuityLostError(REMOVED) from None
             if (status.st_dev, status.st_ino) != self.identity:
                 raise ContinuityLostError(REPLACED)
-            if not self._hold.wal_index.is_in_place():
+            if not self._pin.wal_index.is_in_place():
                 raise ContinuityLostError(SHM_REMOVED)
             self.names = status.st_nlink
             self._look_again_at_coarse_times()
             if index is None:
-                self._hold.mend_index()
+                self._pin.mend_index()
             elif self._is_as_known(index, Written.of(status)):
                 return
             elif self._stood_still(index):
-                self._look(index, Written.of(status), follower)
+                self._look(index, Written.of(status), copier)
                 return
         raise DatabaseBusyError(f"{self._path} is checkpointed without a pause; trying again")
 
@@ -120,8 +120,8 @@ class SourceFiles:
         known = self._settled
         return known is not None and (written, *_state(index)) == (known.written, *known.state)
 
-    def _look(self, index: WALIndexHeader, written: Written, follower: Follower | None) -> None:
-        if written != self.written and self._holds_the_life_that_ended(index, follower):
+    def _look(self, index: WALIndexHeader, written: Written, copier: WALCopier | None) -> None:
+        if written != self.written and self._holds_the_life_that_ended(index, copier):
             # As it was left by that life, whatever SQLite has forgotten since.
             self._settled, self.written = None, written
         if index.attempted > index.backfilled:
@@ -142,7 +142,7 @@ class SourceFiles:
 
     def checkpointed(self) -> None:
         """A checkpoint of ours has written to the file, and writers are still kept out: as it is now it is right."""
-        index = self._hold.wal_index.read()
+        index = self._pin.wal_index.read()
         self._settled = self._after_ours = None
         if index is None or index.attempted > index.backfilled:
             return
@@ -167,8 +167,8 @@ class SourceFiles:
             return True
         return self._holds(index, COMPARED_FRAMES_FIRST)
 
-    def were_left_alone(self, known: Written | None, mark: Mark, life_before: LocalFile, exact: bool) -> bool:
-        """True if only SQLite wrote to the file since it was `known`; `mark` is where the life that goes on ends.
+    def were_left_alone(self, known: Written | None, cursor: WALCursor, life_before: LocalFile, exact: bool) -> bool:
+        """True if only SQLite wrote to the file since it was `known`; `cursor` is where the life that goes on ends.
 
         `life_before` is the shadow file of the life before that one, if it is still there. With `exact` the file was
         `known` so at that very mark, after which nobody replicated: then any other file proves nothing, for what lies
@@ -177,18 +177,18 @@ class SourceFiles:
         if known == self.written:
             return True
         index = self._read_index()
-        if exact and (not index.frames or index.salts == mark.header.salts):
+        if exact and (not index.frames or index.salts == cursor.header.salts):
             return False
         for _ in range(CHECK_TRIES_MAX):
             index = self._read_index()
-            if self._looks_left_alone(index, mark, life_before):
+            if self._looks_left_alone(index, cursor, life_before):
                 return True
             if self._stood_still(index):
                 return False
         raise DatabaseBusyError(f"{self._path} is checkpointed without a pause; trying again")
 
-    def _looks_left_alone(self, index: WALIndexHeader, mark: Mark, life_before: LocalFile) -> bool:
-        if index.frames and index.salts != mark.header.salts:
+    def _looks_left_alone(self, index: WALIndexHeader, cursor: WALCursor, life_before: LocalFile) -> bool:
+        if index.frames and index.salts != cursor.header.salts:
             # Another life, which the copy tells.
             return True
         if index.attempted == index.backfilled > 0:
@@ -196,32 +196,32 @@ class SourceFiles:
         with suppress(FileNotFoundError), self._wal_path.open("rb") as wal:
             if not index.frames:
                 # A restart was published, so all of the life that the WAL still holds had been copied back.
-                return CopiedBack.whole(LocalFile.at(self._wal_path), mark).is_in(self._hold.read)
+                return CopiedBack.whole(LocalFile.at(self._wal_path), cursor).is_in(self._pin.read)
             if (end := last_commit_in(life_before)) is not None and end.frames:
                 whole = left = CopiedBack.whole(life_before, end)
                 if index.attempted > index.backfilled:
                     # Some of this life may have been copied back too; those pages are read from the WAL.
                     left = whole.without_what_changed(wal.fileno(), index)
                 if left.pages:
-                    return left.is_in(self._hold.read)
-                if whole.pages and whole.is_in(self._hold.read):
+                    return left.is_in(self._pin.read)
+                if whole.pages and whole.is_in(self._pin.read):
                     # Each of its pages was written again in this life, of which nothing was copied back.
                     return True
-            return is_of_this_life(wal.fileno(), index, self._hold.read)
+            return is_of_this_life(wal.fileno(), index, self._pin.read)
         return True  # without its WAL nothing goes on
 
     def _read_index(self) -> WALIndexHeader:
         """The WAL index, made anew if its writer died in the middle. Raises DatabaseBusyError."""
         for _ in range(CHECK_TRIES_MAX):
-            index = self._hold.wal_index.read()
+            index = self._pin.wal_index.read()
             if index is not None:
                 return index
-            self._hold.mend_index()
+            self._pin.mend_index()
         raise DatabaseBusyError(f"{self._path} is written to without a pause; trying again")
 
     def _stood_still(self, before: WALIndexHeader) -> bool:
         """True if the file was not written to by a checkpoint, nor the WAL restarted, since `before` was read."""
-        after = self._hold.wal_index.read()
+        after = self._pin.wal_index.read()
         return after is not None and _state(after) == _state(before)
 
     def _look_when_settled(self, index: WALIndexHeader, written: Written) -> None:
@@ -248,24 +248,24 @@ class SourceFiles:
         """A checkpoint of somebody's runs, or one ended in the middle, or SQLite forgot how far the last one came."""
         # The next one may copy back what the file holds, and come as far as the last.
         self._settled = None
-        if written == self.written or self._hold.wal_index.checkpoint_runs():
+        if written == self.written or self._pin.wal_index.checkpoint_runs():
             return
         if not self._is_of_this_life(index):
             raise ContinuityLostError(WRITTEN)
         self.written = written
 
-    def _holds_the_life_that_ended(self, index: WALIndexHeader, follower: Follower | None) -> bool:
+    def _holds_the_life_that_ended(self, index: WALIndexHeader, copier: WALCopier | None) -> bool:
         """True if the WAL was restarted since it was copied, and the file is as the life that ended there left it."""
-        ended = follower.life_that_ended(index.salts) if follower is not None else None
+        ended = copier.life_that_ended(index.salts) if copier is not None else None
         if ended is None:
             return False
-        shadow, mark = ended
+        shadow, cursor = ended
         known = self._settled
-        if known is not None and (known.salts, known.backfilled) == (mark.header.salts, mark.frames):
+        if known is not None and (known.salts, known.backfilled) == (cursor.header.salts, cursor.frames):
             # All of it was in the file, as it was known, and nobody had anything to write to it since.
             return False
         try:
-            return CopiedBack.whole(shadow, mark, COMPARED_FRAMES_FIRST).is_in(self._hold.read)
+            return CopiedBack.whole(shadow, cursor, COMPARED_FRAMES_FIRST).is_in(self._pin.read)
         except FileNotFoundError:
             raise ContinuityLostError(SHADOW_REMOVED) from None
 
@@ -285,12 +285,12 @@ class SourceFiles:
                 copied_back = CopiedBack.read(wal.fileno(), index, frames_max)
         except FileNotFoundError:
             return True  # the next copy tells
-        return copied_back is None or copied_back.is_in(self._hold.read)
+        return copied_back is None or copied_back.is_in(self._pin.read)
 
     def _is_of_this_life(self, index: WALIndexHeader) -> bool:
         try:
             with self._wal_path.open("rb") as wal:
-                return is_of_this_life(wal.fileno(), index, self._hold.read)
+                return is_of_this_life(wal.fileno(), index, self._pin.read)
         except FileNotFoundError:
             return True
 

@@ -10,13 +10,13 @@ from pathlib import Path
 from replication.database.arrivals import Arrivals
 from replication.database.current import CurrentGeneration
 from replication.database.custody import Custody
+from replication.database.generation_info import GenerationInfo
 from replication.database.health import Health
-from replication.database.held import Held
+from replication.database.open_database import OpenDatabase
 from replication.database.opening import Opening
-from replication.database.origin import Origin
 from replication.database.shadow_wal import ShadowWAL
 from replication.database.source_files import Written
-from replication.database.tail import Mark
+from replication.database.wal_scanner import WALCursor
 from replication.events import Emit
 from replication.position import Position
 
@@ -44,9 +44,9 @@ class Standing:
         return self._current.position
 
     @property
-    def origin(self) -> Origin:
+    def generation_info(self) -> GenerationInfo:
         """How the generation in use began."""
-        return self._current.origin
+        return self._current.generation_info
 
     @property
     def generations(self) -> tuple[str, ...]:
@@ -82,25 +82,25 @@ class Standing:
         return self._custody.lock is not None
 
     @property
-    def mark(self) -> Mark | None:
+    def cursor(self) -> WALCursor | None:
         """How far the current life of the WAL was followed; None before the first commit, or while not open."""
-        held = self._held
-        return held.follower.mark if held is not None and held.follower is not None else None
+        opened = self._opened
+        return opened.copier.cursor if opened is not None and opened.copier is not None else None
 
     @property
     def last_look(self) -> tuple[Path, tuple[int, int, int]] | None:
-        """The WAL, and how the last sync saw it (Follower.seen); None if the next has more to do than to copy."""
-        held = self._held
-        if held is None or held.follower is None or not self.is_quiet or held.images:
+        """The WAL, and how the last sync saw it (WALCopier.seen); None if the next has more to do than to copy."""
+        opened = self._opened
+        if opened is None or opened.copier is None or not self.is_quiet or opened.images:
             return None
-        seen = held.follower.seen
-        return (held.wal_path, seen) if seen is not None else None
+        seen = opened.copier.seen
+        return (opened.wal_path, seen) if seen is not None else None
 
     @property
     def look_again_seconds(self) -> float | None:
         """How soon to sync again since frames were found that may come to count; None if there were none."""
-        held = self._held
-        return held.follower.look_again_seconds if held is not None and held.follower is not None else None
+        opened = self._opened
+        return opened.copier.look_again_seconds if opened is not None and opened.copier is not None else None
 
     @property
     def is_quiet(self) -> bool:
@@ -110,30 +110,30 @@ class Standing:
     @property
     def size(self) -> int:
         """Bytes of the database file as the last sync saw it; 0 while it is not held."""
-        held = self._held
-        return held.files.written.size if held is not None else 0
+        opened = self._opened
+        return opened.files.written.size if opened is not None else 0
 
     @property
     def device(self) -> int:
         """The file system of the file that is held, 0 if none is."""
-        held = self._held
-        return held.identity[0] if held is not None else 0
+        opened = self._opened
+        return opened.identity[0] if opened is not None else 0
 
     @property
     def is_in_place(self) -> bool:
         """True while the files are as the last sync saw them, and the lock file keeps others away. Waits for nobody."""
-        held, lock = self._held, self._custody.lock
-        if held is None or lock is None or not lock.is_in_place:
+        opened, lock = self._opened, self._custody.lock
+        if opened is None or lock is None or not lock.is_in_place:
             return False
         status = os.stat(self.path)  # noqa: PTH116 (links are followed, as SQLite does)
-        same = (status.st_dev, status.st_ino) == held.identity and Written.of(status) == held.files.written
-        return same and status.st_nlink == held.files.names and held.wal_index.is_in_place()
+        same = (status.st_dev, status.st_ino) == opened.identity and Written.of(status) == opened.files.written
+        return same and status.st_nlink == opened.files.names and opened.wal_index.is_in_place()
 
     @property
-    def _held(self) -> Held | None:
-        return self._opening.held
+    def _opened(self) -> OpenDatabase | None:
+        return self._opening.opened
 
     @property
     def _wal_bytes(self) -> int:
-        held = self._held
-        return held.follower.wal_bytes if held is not None and held.follower is not None else self.health.wal_bytes
+        opened = self._opened
+        return opened.copier.wal_bytes if opened is not None and opened.copier is not None else self.health.wal_bytes

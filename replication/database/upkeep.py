@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from replication.database.backlog import INDEXES_KEPT, Backlog, ShadowSizes
 from replication.database.current import CurrentGeneration
-from replication.database.held import Held
+from replication.database.open_database import OpenDatabase
 from replication.position import Position
 from replication.space import Disk
 
@@ -28,14 +28,14 @@ class Upkeep:
         self._lowest_kept: dict[str, int] = {}
         """The lowest index that a replica needed then, of the generation in use: what is before it is gone."""
 
-    def is_due(self, held: Held | None) -> bool:
+    def is_due(self, opened: OpenDatabase | None) -> bool:
         """True once there is something to remove since that was done last, whatever the replicas do."""
         here, cleaned = self._current.position, self._cleaned
         if here is None or cleaned is None:
             return here is not None
         if (here.generation, here.index) != (cleaned.generation, cleaned.index):
             return True
-        return held is not None and bool(held.images) and here.offset >= cleaned.offset + CLEANED_BYTES
+        return opened is not None and bool(opened.images) and here.offset >= cleaned.offset + CLEANED_BYTES
 
     def backlogs(self, places: Sequence[Position | None], waits_for_room: bool) -> list[Backlog]:
         """What of the shadow WAL waits for replicas that stand at these places; None: of which that is not known.
@@ -49,20 +49,20 @@ class Upkeep:
         kept = 0 if waits_for_room else INDEXES_KEPT
         return [self._sizes.backlog(place, names, here, kept) for place in places]
 
-    def end_images(self, held: Held, limit: int) -> None:
+    def end_images(self, opened: OpenDatabase, limit: int) -> None:
         """End the images for which too much waits: no snapshot is worth the application's disk."""
         here, names, shadow = self._current.position, self._current.names, self._current.shadow
-        if here is None or not held.images:
+        if here is None or not opened.images:
             return
         self._sizes.update(shadow, names, here)
-        for image in held.images:
+        for image in opened.images:
             size = self._sizes.backlog(image.position, names, here).size
             # No checkpoint runs meanwhile: of the index in use there are two copies, the WAL and ours.
             size += 2 * (here.offset - (image.position.offset if image.position.index == here.index else 0))
             if why := Backlog(size).too_much(limit, Disk.of(shadow.meta_path)):
                 image.ended = why
 
-    def clean(self, replicas: Sequence[Position | None], held: Held | None, waits_for_room: bool) -> None:
+    def clean(self, replicas: Sequence[Position | None], opened: OpenDatabase | None, waits_for_room: bool) -> None:
         """Remove shadow WAL that none of these replicas needs, nor an image, but for the index before the one in use.
 
         Of a replica whose position is None nothing is known: it may need all that is there.
@@ -76,9 +76,9 @@ class Upkeep:
         if len(positions) < len(replicas):
             return
         current.arrivals.forget(positions)
-        if held is not None:
+        if opened is not None:
             # Segments go on while an image is read, which has pages of its commit, and of all since, from here.
-            positions += [image.position for image in held.images]
+            positions += [image.position for image in opened.images]
         needed = {position.generation for position in positions} | {here.generation}
         while current.names and current.names[0] not in needed:
             shadow.remove_generation(current.names[0])

@@ -33,7 +33,7 @@ class Watcher:
         self._names: dict[int, dict[str, Callable[[], None]]] = {}
         self._lock = threading.Lock()
         self._stop = threading.Event()
-        self._told: set[tuple[int, Path | None]] = set()
+        self._reported: set[tuple[int, Path | None]] = set()
         """What was said of errors: which, and of which database, None for all."""
         self._inotify, self._wake = self._open()
         self._thread: threading.Thread | None = None
@@ -90,8 +90,8 @@ class Watcher:
 
     def _tell(self, error: OSError, words: str, database: Path | None = None) -> None:
         """Say it once."""
-        if (error.errno or 0, database) not in self._told:
-            self._told.add((error.errno or 0, database))
+        if (error.errno or 0, database) not in self._reported:
+            self._reported.add((error.errno or 0, database))
             self._events.emit("warning", words, database=str(database or ""), error=f"inotify: {error.strerror}")
 
     def close(self, timeout_seconds: float) -> bool:

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from enum import Enum
 
-from replication.engine.holds import Holds
+from replication.engine.leases import Leases
 from replication.errors import DatabaseError, PausedError
 
 
@@ -101,7 +101,7 @@ class State:
     phase: Phase = Phase.STARTING
     at_work: int = 0
     """Letting go is work as well."""
-    holds: Holds = field(default_factory=Holds)
+    leases: Leases = field(default_factory=Leases)
 
     def after(self, step: Step) -> "State":
         """What becomes of it by a step that concerns nothing but the phase."""
@@ -110,24 +110,24 @@ class State:
     def begun(self) -> "State | None":
         """With one more at work; None if nothing may begin."""
         # At every sync and upload, twice: `replace` costs several times as much.
-        return State(self.phase, self.at_work + 1, self.holds) if self.phase in ADMITS else None
+        return State(self.phase, self.at_work + 1, self.leases) if self.phase in ADMITS else None
 
     def ended(self) -> "State":
         """With one less at work."""
-        return State(self.phase, self.at_work - 1, self.holds)
+        return State(self.phase, self.at_work - 1, self.leases)
 
     def held(self, holder: str, until: float) -> "State":
         """Somebody wants it paused, until then, or goes on wanting it."""
-        held = self if self.holds else self.after(Step.PAUSE)
-        return replace(held, holds=self.holds.with_hold(holder, until))
+        held = self if self.leases else self.after(Step.PAUSE)
+        return replace(held, leases=self.leases.with_lease(holder, until))
 
     def released(self, holder: str) -> "State":
         """Somebody does not want it paused any more."""
-        return self._with(self.holds.without(holder))
+        return self._with(self.leases.without(holder))
 
     def lapsed(self, now: float) -> "State":
         """Without those who have not renewed their hold in time."""
-        return self._with(self.holds.at(now))
+        return self._with(self.leases.at(now))
 
     def leaving(self) -> "State | None":
         """While it is let go of; None if something is under way, or nobody wants that."""
@@ -141,15 +141,15 @@ class State:
 
     def closing(self) -> "State":
         """The engine closes; again and again, if it is asked to."""
-        return replace(self.after(Step.CLOSE), holds=Holds()) if self.phase not in ENDS else self
+        return replace(self.after(Step.CLOSE), leases=Leases()) if self.phase not in ENDS else self
 
     def ending(self) -> "State":
         """No more time for last uploads."""
         return self.after(Step.DRAINED) if self.phase is Phase.CLOSING else self
 
-    def _with(self, holds: Holds) -> "State":
-        after = self.after(Step.RESUME) if self.holds and not holds else self
-        return replace(after, holds=holds)
+    def _with(self, leases: Leases) -> "State":
+        after = self.after(Step.RESUME) if self.leases and not leases else self
+        return replace(after, leases=leases)
 
 
 class Lifecycle:
@@ -198,7 +198,7 @@ class Lifecycle:
         if self._state.phase not in ADMITS:
             raise self._refusal()
 
-    def looked(self, found: bool) -> None:
+    def synced(self, found: bool) -> None:
         """A sync has ended; called while it is counted as work."""
         with self._changed:
             self._become(self._state.after(Step.FOUND if found else Step.MISSING))
@@ -221,7 +221,7 @@ class Lifecycle:
         """Go on wanting it paused for so long from now on; raises PausedError if `holder` no longer has it."""
         until = self._monotonic() + lease_seconds
         with self._changed:
-            if holder not in self._state.holds:
+            if holder not in self._state.leases:
                 raise PausedError(f"{self._name} is no longer paused for {holder}: that was not renewed in time")
             self._become(self._state.held(holder, until))
         return until
@@ -241,8 +241,8 @@ class Lifecycle:
     def wait_paused(self, holder: str) -> None:
         """Wait until it is paused. Raises PausedError if `holder` lets go of it before, or loses it."""
         with self._changed:
-            self._changed.wait_for(lambda: self.phase is Phase.PAUSED or holder not in self._state.holds)
-            if holder not in self._state.holds:
+            self._changed.wait_for(lambda: self.phase is Phase.PAUSED or holder not in self._state.leases)
+            if holder not in self._state.leases:
                 raise PausedError(f"{self._name} was not paused: it was asked to go on before it had been let go of")
 
     def leave(self) -> bool:
@@ -291,6 +291,6 @@ class Lifecycle:
     def _refusal(self) -> PausedError:
         if self._state.phase in ENDS:
             return PausedError(f"{self._name} is not replicated any more: the program is ending")
-        who = ", ".join(self._state.holds.holders)
+        who = ", ".join(self._state.leases.holders)
         by = f" by {who}" if who else ""
         return PausedError(f"{self._name} is paused{by}: nothing is copied or uploaded until it goes on")

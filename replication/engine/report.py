@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from replication.config import DatabaseConfig
 from replication.database.database import Database
-from replication.database.notebook import Notebook
+from replication.database.status_file import StatusFile
 from replication.engine.lifecycle import Lifecycle, Phase
 from replication.replica.destination import Standing
 from replication.replica.runner import ReplicaRunner
@@ -30,18 +30,18 @@ class Report:
     def __init__(
         self, config: DatabaseConfig, database: Database, runners: list[ReplicaRunner], life: Lifecycle
     ) -> None:
-        self.glanced = 0.0
+        self.last_idle_check = 0.0
         """When the last glance found nothing new, in seconds since the epoch."""
-        self.noted = 0.0
+        self.last_saved = 0.0
         """When notes were looked after last, of time.monotonic."""
         self._database = database
         self._runners = runners
         self._life = life
         self._left: DatabaseStatus | None = None
-        self._notebook = Notebook(config.meta_path)
+        self._status_file = StatusFile(config.meta_path)
         self._lock = threading.Lock()
         for runner in runners:
-            known = self._notebook.latest.replica(runner.replica.name)
+            known = self._status_file.latest.replica(runner.replica.name)
             runner.replica.verified = known.verified
             runner.replica.remember(Standing(known.proven, "", known.lost))
 
@@ -54,20 +54,20 @@ class Report:
         if phase is Phase.PAUSED and left is not None:
             return left
         database, health = self._database, self._database.health
-        mark = database.mark
+        mark = database.cursor
         return DatabaseStatus(
             path=str(database.path),
             state=_SHOWN.get(phase, health.state),
             error=health.error,
             position=database.position,
-            generation_reason=database.origin.reason,
+            generation_reason=database.generation_info.reason,
             page_size=database.page_size,
             wal_bytes=health.wal_bytes,
-            last_sync=max(health.last_sync, self.glanced),
+            last_sync=max(health.last_sync, self.last_idle_check),
             last_checkpoint=health.last_checkpoint,
             checkpoint_blocked=health.checkpoint_blocked,
             replicas=tuple(runner.status(now) for runner in self._runners),
-            generation_began=database.origin.began,
+            generation_began=database.generation_info.began,
             wal_frames=mark.frames if mark is not None else 0,
             wal_salt=f"{mark.header.salt1:08x}{mark.header.salt2:08x}" if mark is not None else "",
             checkpoint_words=health.checkpoint_words,
@@ -79,13 +79,13 @@ class Report:
         self._left = replace(self.status(time.time()), state="paused")
         self._write(self._left, os.getpid())
 
-    def note(self, ending: bool = False) -> None:
+    def save(self, ending: bool = False) -> None:
         """Write down what others cannot find out by looking."""
         self._write(self.status(time.time()), 0 if ending else os.getpid())
 
     def _write(self, status: DatabaseStatus, pid: int) -> None:
-        self.noted = time.monotonic()
+        self.last_saved = time.monotonic()
         with self._lock:
             # Without the engine lock another engine may have the database, and the notes are its own.
             if self._database.locked:
-                self._notebook.write(status, time.time(), pid)
+                self._status_file.write(status, time.time(), pid)

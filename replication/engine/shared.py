@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from replication.database.watch import Watcher
-from replication.engine.lookout import Lookout, Resting
+from replication.engine.monitor import Monitor, Resting
 from replication.engine.uploads import Uploads
 from replication.events import EventLog
 from replication.pool import Job, Pool
@@ -27,7 +27,7 @@ class Shared:
         self.events = EventLog()
         self.outages: Outages[Uploads] = Outages()
         self._watcher: Watcher | None = None
-        self._lookout: Lookout | None = None
+        self._monitor: Monitor | None = None
         self._sync_pool: Pool | None = None
         self._upload_pool: Pool | None = None
 
@@ -40,7 +40,7 @@ class Shared:
         """Begin to watch, and to run what is woken."""
         self._watcher = Watcher(self.events)
         self._sync_pool = Pool("sync", min(SYNC_THREADS_MAX, max(1, databases)), self._crashed)
-        self._lookout = Lookout(self._sync_pool)
+        self._monitor = Monitor(self._sync_pool)
         self._upload_pool = Pool("upload", COMMITS_AT_ONCE, self._crashed)
 
     def wake_sync(self, job: Job, at: float = 0.0) -> None:
@@ -58,13 +58,13 @@ class Shared:
         return self._watcher is not None and self._watcher.add(database, changed)
 
     def rest(self, worker: Resting) -> bool:
-        """Glance at a database until something is found; False if it has more to do than wait for that."""
-        return self._lookout is not None and self._lookout.rest(worker)
+        """Check a database until something is found; False if it has more to do than wait for that."""
+        return self._monitor is not None and self._monitor.rest(worker)
 
     def disturb(self, worker: Resting) -> None:
-        """Glance at it no more."""
-        if self._lookout is not None:
-            self._lookout.leave(worker)
+        """Check it no more."""
+        if self._monitor is not None:
+            self._monitor.leave(worker)
 
     def stop_watching(self, timeout_seconds: float) -> list[str]:
         """Nothing wakes anybody any more but those who know; the names of what did not end in time."""

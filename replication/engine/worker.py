@@ -13,8 +13,8 @@ from functools import partial
 
 from replication.config import DatabaseConfig
 from replication.database.database import Database
-from replication.database.glance import Glance
-from replication.database.notebook import NOTE_SECONDS_MIN
+from replication.database.status_file import SAVE_SECONDS_MIN
+from replication.database.wal_stat import WALStat
 from replication.engine.lifecycle import Lifecycle, Phase, State, Step
 from replication.engine.report import Report
 from replication.engine.shared import Shared
@@ -45,8 +45,8 @@ class Failures:
 
     count: int = 0
     error: ReplicationError | None = None
-    told: str = ""
-    told_at: float = 0.0
+    last_reported: str = ""
+    last_reported_at: float = 0.0
 
 
 class Worker:
@@ -60,7 +60,7 @@ class Worker:
         self.runners = runners
         self.life = life
         self.failures = Failures()
-        self.glance = Glance(database)
+        self.wal_stat = WALStat(database)
         self.place: tuple[float, int] | None = None
         self._shared = shared
         self._emit = partial(shared.events.emit, database=str(database.path))
@@ -71,7 +71,7 @@ class Worker:
         self._gap = 0.0
         """Seconds until the next may begin."""
         self._sync_interval = min((replica.sync_interval for replica in config.replicas), default=float("inf"))
-        self._announced: Position | None = None
+        self._last_woken: Position | None = None
         """What the replicas were last woken for."""
         self._report = Report(config, database, runners, life)
         name = str(database.path)
@@ -90,7 +90,7 @@ class Worker:
         ]
         self._let_go_job = Job(f"let go of {name}", self._let_go)
         self._lapse_job = Job(f"leases of {name}", self._lapse)
-        self._note_job = Job(f"note {name}", self._note)
+        self._save_job = Job(f"note {name}", self._save)
 
     # -- what is asked of it ----------------------------------------------------------------------------------------
 
@@ -100,7 +100,7 @@ class Worker:
         if self.life.phase is Phase.PAUSING:
             # What was asked before there were threads.
             self.idle()
-            self._watch_lease(self.life.state.holds.first_end)
+            self._watch_lease(self.life.state.leases.first_end)
         for uploads in self.uploads:
             uploads.start()
 
@@ -116,7 +116,7 @@ class Worker:
 
     def saw_nothing(self, when: float) -> None:
         """A glance found nothing new then, in seconds since the epoch."""
-        self._report.glanced = when
+        self._report.last_idle_check = when
 
     def idle(self) -> None:
         """The last work under way has ended, and a pause waits for that."""
@@ -136,7 +136,7 @@ class Worker:
         """`holder` does not need the pause any more; who still does."""
         before, after = self.life.release(holder)
         self._after_holds(before, after, holder)
-        return after.holds.holders
+        return after.leases.holders
 
     def snapshot(self, replica: str | None) -> list[str]:
         """Write a snapshot now; what became of each, in words."""
@@ -151,7 +151,7 @@ class Worker:
         try:
             return [runner.verify(cancel) for runner in self.runners]
         finally:
-            self._wake_notes()
+            self._wake_save()
 
     def status(self, now: float) -> DatabaseStatus:
         """How it stands at `now`, in seconds since the epoch: nothing is asked of disk or store."""
@@ -191,7 +191,7 @@ class Worker:
     def end(self) -> None:
         """Let go of it for good: nothing is under way any more."""
         try:
-            self._report.note(ending=True)
+            self._report.save(ending=True)
             self.database.close()
             for runner in self.runners:
                 runner.replica.close()
@@ -214,7 +214,7 @@ class Worker:
         self._began, used = now, time.thread_time()
         if not self._watched and self.life.phase is not Phase.CLOSING:
             self._watched = self._shared.watch(self.database.path, self.wake)
-        generation = self.database.origin.generation
+        generation = self.database.generation_info.generation
         try:
             look_again = self.database.sync()
         except Exception as error:  # whatever it is: it shows, and the next try comes
@@ -225,20 +225,20 @@ class Worker:
             # A commit that is about to count is waited for at short intervals, and for as long as nothing else is.
             self._gap = max(gap, SYNC_GAP_SECONDS_MIN) if soon is None else min(soon, SYNC_GAP_SECONDS_MAX)
             # What was copied before something failed is on its way all the same.
-            if self.database.position != self._announced:
+            if self.database.position != self._last_woken:
                 # Since the last sync an image may have copied commits too, for one replica.
-                self._announced = self.database.position
+                self._last_woken = self.database.position
                 self._wake_uploads()
-                self._wake_notes()
+                self._wake_save()
         if self.failures.count:
             self._emit("info", "database is well again")
-            self._wake_notes()
+            self._wake_save()
         self.failures = Failures()
-        self.life.looked(found=self.database.health.state != "waiting")
+        self.life.synced(found=self.database.health.state != "waiting")
         if self.database.to_be_cleaned:
             # With replicas it is done after an upload as well, but they may all be away.
             self._clean()
-        if self.database.health.state != "ok" or self.database.origin.generation != generation:
+        if self.database.health.state != "ok" or self.database.generation_info.generation != generation:
             # The folder may be another one, and the events still those of the old one.
             self._watched = False
         return self._next_look(look_again, now)
@@ -258,23 +258,23 @@ class Worker:
         failures = self.failures
         failures.count += 1
         failures.error = error if isinstance(error, ReplicationError) else None
-        self.life.looked(found=True)
-        self._wake_notes()
+        self.life.synced(found=True)
+        self._wake_save()
         growth = 1.5 ** min(failures.count - 1, DATABASE_RETRY_STEPS_MAX)
         wait = min(DATABASE_RETRY_SECONDS_MAX, self.config.monitor_interval * growth)
         message = _words(error)
         # Bytes that are needed, and the like, are others each time.
         if (
-            _NUMBER.sub("", message) != _NUMBER.sub("", failures.told)
-            or time.time() >= failures.told_at + ERROR_REPEAT_SECONDS
+            _NUMBER.sub("", message) != _NUMBER.sub("", failures.last_reported)
+            or time.time() >= failures.last_reported_at + ERROR_REPEAT_SECONDS
         ):
-            failures.told, failures.told_at = message, time.time()
+            failures.last_reported, failures.last_reported_at = message, time.time()
             self._emit("error", "sync failed", error=message, next_try_in=f"{wait:.1f}s")
         return wait
 
     def _uploaded(self) -> None:
         """Something was done for one of its replicas, or was tried."""
-        self._wake_notes()
+        self._wake_save()
         self._clean()
 
     def _clean(self) -> None:
@@ -293,14 +293,14 @@ class Worker:
             for runner in self.runners:
                 runner.replica.let_go()
             self.database.let_go()
-            self._announced, self._watched, self._gap = None, False, 0.0
+            self._last_woken, self._watched, self._gap = None, False, 0.0
         except Exception as error:  # whatever it is: nobody may believe that it was let go of
             phase = self.life.left(Step.STAYED)
             self._emit("error", "it could not be let go of", error=_words(error))
         else:
             phase = self.life.left(Step.LEFT)
             if phase is Phase.PAUSED:
-                self._emit("info", "paused", by=", ".join(self.life.state.holds))
+                self._emit("info", "paused", by=", ".join(self.life.state.leases))
         if phase is Phase.STARTING:
             self.hurry()
         return time.monotonic() + LET_GO_RETRY_SECONDS if phase is Phase.PAUSING else None
@@ -308,16 +308,16 @@ class Worker:
     def _lapse(self) -> float | None:
         """Go on without whoever has not renewed a pause in time."""
         before, after = self.life.lapse()
-        for holder in before.holds:
-            if holder not in after.holds:
+        for holder in before.leases:
+            if holder not in after.leases:
                 self._emit("warning", "a pause was not renewed in time and has ended", by=holder)
                 self._after_holds(before, after, holder)
-        until = after.holds.first_end
+        until = after.leases.first_end
         return until if until < float("inf") else None
 
     def _after_holds(self, before: State, after: State, holder: str) -> None:
         """Go on, if nobody wants the pause any more."""
-        if before.holds and not after.holds:
+        if before.leases and not after.leases:
             self._emit("info", "resumed", by=holder)
             if after.phase is Phase.STARTING:
                 self.hurry()
@@ -333,13 +333,13 @@ class Worker:
         for uploads in self.uploads:
             uploads.wake()
 
-    def _wake_notes(self) -> None:
-        self._shared.wake_sync(self._note_job, self._report.noted + NOTE_SECONDS_MIN)
+    def _wake_save(self) -> None:
+        self._shared.wake_sync(self._save_job, self._report.last_saved + SAVE_SECONDS_MIN)
 
-    def _note(self) -> None:
+    def _save(self) -> None:
         # Whoever lets go of it writes the last notes.
         with suppress(PausedError), self.life.working():
-            self._report.note()
+            self._report.save()
 
 
 def _words(error: Exception) -> str:

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Protocol
 
 from replication.position import Position
-from replication.replica.progress import Progress
+from replication.replica.upload_meter import UploadProgress
 from replication.status import Upload, Verification
 
 
@@ -47,7 +47,7 @@ class Waiting(Protocol):
     def leave_behind(self, why: str) -> None:
         """Nothing of the shadow WAL is kept for it from now on."""
 
-    def note_place(self) -> None:
+    def save_place(self) -> None:
         """Write down where it stands, for a later run that may have to let go of it without having reached it."""
 
     def forget_place(self) -> None:
@@ -99,7 +99,7 @@ class Destination(Waiting, Protocol):
         """The same, of time.monotonic."""
 
     @property
-    def progress(self) -> Progress:
+    def progress(self) -> UploadProgress:
         """What is under way and what was done."""
 
     @property

@@ -77,7 +77,7 @@ class _Duty:
         self.failure = Failure()
         self.not_before = 0.0
         """After an error, or while something is waited for."""
-        self._told: tuple[str, float] = ("", NEVER)
+        self._last_reported: tuple[str, float] = ("", NEVER)
 
     @property
     def time(self) -> float:
@@ -88,16 +88,16 @@ class _Duty:
         wait = duty_delay(count, random.random(), self.interval)
         message, now = words(error), time.monotonic()
         self.failure, self.not_before = Failure(count, without_frames(error), time.time() + wait), now + wait
-        said, when = self._told
+        said, when = self._last_reported
         if message != said or now >= when + ERROR_REPEAT_SECONDS:
-            self._told = (message, now)
+            self._last_reported = (message, now)
             level = "error" if self.failure.shows_a_loss else "warning"
             emit(level, f"{self.name} failed", error=message, tries=count, next_try_in=f"{wait:.1f}s")
 
     def succeeded(self, emit: Emit) -> None:
         if self.failure.count:
             emit("info", f"{self.name} goes on", after_tries=self.failure.count)
-            self.failure, self._told = Failure(), ("", NEVER)
+            self.failure, self._last_reported = Failure(), ("", NEVER)
 
 
 class Duties:

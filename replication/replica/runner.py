@@ -54,7 +54,7 @@ class ReplicaRunner:
         self._seen: Position | None = None
         self._changed = 0.0
         """When the database was first seen at its position, of time.monotonic."""
-        self._told: tuple[str, float] = ("", 0.0)
+        self._last_reported: tuple[str, float] = ("", 0.0)
 
     def run(self) -> float | None:
         """Send what is committed, if it is time; the time of time.monotonic to run again."""
@@ -189,9 +189,9 @@ class ReplicaRunner:
         wait = delay(count, random.random(), throttled, refused, self._crowd())
         message = words(error)
         now = time.monotonic()
-        said, when = self._told
+        said, when = self._last_reported
         if message != said or now >= when + ERROR_REPEAT_SECONDS:
-            self._told = (message, now)
+            self._last_reported = (message, now)
             self._emit("error", "sync failed", error=message, tries=count, next_try_in=f"{wait:.1f}s")
         return Failure(count, without_frames(error), time.time() + wait), now + wait
 
@@ -204,7 +204,7 @@ class ReplicaRunner:
                 position=str(self.replica.position or ""),
             )
             self.failure = Failure()
-            self._told = ("", 0.0)
+            self._last_reported = ("", 0.0)
 
     def _lag(self, position: Position | None, now: float) -> float:
         missing = self._database.arrivals.first_missing(position)

@@ -36,7 +36,7 @@ class StoreClock:
         self._last: _Anchor | None = None
         self._newest: _Anchor | None = None
         """Written since the last look: no listing made before can show it."""
-        self._looked: tuple[float, datetime] | None = None
+        self._last_asked: tuple[float, datetime] | None = None
 
     def wrote(self, name: str, monotonic: float) -> None:
         """An object was stored just now."""
@@ -58,8 +58,8 @@ class StoreClock:
 
     def _now(self, times: Mapping[str, datetime], monotonic: float, host: datetime) -> datetime | None:
         newest = max(times.values(), default=None)
-        if newest is not None and self._looked is None:
-            self._looked = (monotonic, newest)
+        if newest is not None and self._last_asked is None:
+            self._last_asked = (monotonic, newest)
         self._first = self._first.seen(times) if self._first else None
         if self._last is None:
             self._last, self._newest = self._newest, None
@@ -69,7 +69,7 @@ class StoreClock:
             self._first = self._last
         answers = [anchor.now(monotonic) for anchor in (self._first, self._last) if anchor is not None]
         known = [answer for answer in answers if answer is not None]
-        if not known and self._looked is not None:
-            began, time = self._looked
+        if not known and self._last_asked is not None:
+            began, time = self._last_asked
             known = [time + timedelta(seconds=max(0.0, monotonic - began)), host]
         return min(known, default=None)

@@ -20,7 +20,7 @@ def clean(database: Database, replicas: Sequence[Waiting]) -> None:
         if why := backlog.too_much(limit, disk, living=not replica.failing):
             replica.leave_behind(why)
         elif backlog.size and backlog.size >= limit // NOTED_SHARE:
-            replica.note_place()
+            replica.save_place()
         elif not backlog.size:
             replica.forget_place()
     database.end_images()

@@ -9,7 +9,7 @@ Phase = Literal["plan", "snapshot", "wal", "check", "done"]
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
+class RestoreProgress:
     """How far a restore is: stored bytes and objects, of how many."""
 
     phase: Phase
@@ -19,10 +19,10 @@ class Progress:
     objects_total: int
 
 
-class Meter:
+class RestoreMeter:
     """Counts stored bytes, from any thread, and tells them from the thread of the restore."""
 
-    def __init__(self, bytes_total: int, objects_total: int, progress: Callable[[Progress], None]) -> None:
+    def __init__(self, bytes_total: int, objects_total: int, progress: Callable[[RestoreProgress], None]) -> None:
         self._bytes_total = bytes_total
         self._objects_total = objects_total
         self._progress = progress
@@ -56,4 +56,4 @@ class Meter:
     def _tell(self) -> None:
         total = self._bytes_total
         done = min(self.bytes_done, total)
-        self._progress(Progress(self._phase, done, total, self._objects, self._objects_total))
+        self._progress(RestoreProgress(self._phase, done, total, self._objects, self._objects_total))

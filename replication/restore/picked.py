@@ -16,18 +16,18 @@ from replication.errors import (
     ReplicationError,
     StorageError,
 )
-from replication.restore.restore import Progress, RestoreOptions, RestoreResult, prepare, restore
+from replication.restore.restore import RestoreOptions, RestoreProgress, RestoreResult, prepare, restore
 from replication.restore.target import AtPosition
-from replication.restore.wal03.choose import Source, with_words
+from replication.restore.wal03.choose import OpenReplica, with_words
 from replication.restore.wal03.offers import is_exact, open_end
 
 
 def restore_picked(
-    sources: Sequence[Source],
+    sources: Sequence[OpenReplica],
     picked: str,
     output: Path,
     options: RestoreOptions,
-    progress: Callable[[Progress], None] = lambda progress: None,
+    progress: Callable[[RestoreProgress], None] = lambda progress: None,
     cancel: threading.Event | None = None,
 ) -> RestoreResult:
     """As `restore`, first from the replica named `picked` alone; without a name, from the one that answers best.
@@ -57,7 +57,7 @@ def restore_picked(
     return replace(result, warnings=(words, *result.warnings))
 
 
-def _check_same(sources: Sequence[Source], options: RestoreOptions, cancel: threading.Event | None) -> None:
+def _check_same(sources: Sequence[OpenReplica], options: RestoreOptions, cancel: threading.Event | None) -> None:
     """Raise NoRestorePointError if what they would restore may be another state than the one that was picked."""
     target = options.target
     assert isinstance(target, AtPosition)

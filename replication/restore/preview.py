@@ -7,23 +7,23 @@ from pathlib import Path
 
 from replication.restore.output import local_errors
 from replication.restore.picked import restore_picked
-from replication.restore.restore import Progress, RestoreOptions
+from replication.restore.restore import RestoreOptions, RestoreProgress
 from replication.restore.scratch import scratch, temporary_folder
-from replication.restore.wal03.choose import Source
-from replication.sqlite.preview import Preview
+from replication.restore.wal03.choose import OpenReplica
+from replication.sqlite.diff import DatabaseDiff
 
 SCRATCH_PREFIX = "litestream-tui-look-"
 ELSEWHERE = ", or name a folder on another disk in TMPDIR."
 
 
 def open_preview(
-    sources: Sequence[Source],
+    sources: Sequence[OpenReplica],
     picked: str,
     live: Path,
     options: RestoreOptions,
-    progress: Callable[[Progress], None] = lambda progress: None,
+    progress: Callable[[RestoreProgress], None] = lambda progress: None,
     cancel: threading.Event | None = None,
-) -> Preview:
+) -> DatabaseDiff:
     """Restore what was picked in a replica to a private temporary folder, and open the file.
 
     Its name is removed; closing gives the space back. Raises all that `restore` raises, and
@@ -35,4 +35,4 @@ def open_preview(
         options = replace(options, elsewhere=ELSEWHERE)
         restore_picked(sources, picked, restored, options, progress, cancel)
         # What is open can still be read, and goes with the last who has it open, however that one ends.
-        return Preview(restored, live)
+        return DatabaseDiff(restored, live)

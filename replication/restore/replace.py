@@ -21,9 +21,9 @@ from replication.nofollow import check_path
 from replication.restore.kept import Keeping, check_free_name, check_names, fresh_path
 from replication.restore.output import local_errors
 from replication.restore.picked import restore_picked
-from replication.restore.restore import Progress, RestoreOptions, RestoreResult
+from replication.restore.restore import RestoreOptions, RestoreProgress, RestoreResult
 from replication.restore.retry import check
-from replication.restore.wal03.choose import Source
+from replication.restore.wal03.choose import OpenReplica
 from replication.sqlite.exclusive import (
     ALONE_BUSY_TIMEOUT_MS,
     Alone,
@@ -50,13 +50,13 @@ class Replaced:
 
 
 def restore_over(
-    sources: Sequence[Source],
+    sources: Sequence[OpenReplica],
     live: Path,
     options: RestoreOptions,
     kept: Path,
     pause: Callable[[], None] = lambda: None,
     resume: Callable[[], object] = lambda: None,
-    progress: Callable[[Progress], None] = lambda progress: None,
+    progress: Callable[[RestoreProgress], None] = lambda progress: None,
     cancel: threading.Event | None = None,
     since: Look | None = None,
     picked: str = "",

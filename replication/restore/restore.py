@@ -21,16 +21,16 @@ from replication.errors import (
 )
 from replication.position import Position
 from replication.restore.apply import DatabaseFile
-from replication.restore.meter import Meter
 from replication.restore.meter import Phase as Phase
-from replication.restore.meter import Progress as Progress
+from replication.restore.meter import RestoreMeter
+from replication.restore.meter import RestoreProgress as RestoreProgress
 from replication.restore.options import RestoreOptions as RestoreOptions
 from replication.restore.output import Output, check_free, local_errors
 from replication.restore.retry import check
 from replication.restore.verdict import look_at
 from replication.restore.wal03.attempts import Attempts, instead
 from replication.restore.wal03.attempts import prepare as prepare
-from replication.restore.wal03.choose import Source
+from replication.restore.wal03.choose import OpenReplica
 from replication.restore.wal03.doubts import UndatedSnapshotError
 from replication.restore.wal03.offers import Refusal
 from replication.restore.wal03.pages import write_pages
@@ -66,10 +66,10 @@ class RestoreResult:
 
 
 def restore(
-    sources: Sequence[Source],
+    sources: Sequence[OpenReplica],
     output: Path,
     options: RestoreOptions = RestoreOptions(),  # noqa: B008 (frozen)
-    progress: Callable[[Progress], None] = lambda progress: None,
+    progress: Callable[[RestoreProgress], None] = lambda progress: None,
     cancel: threading.Event | None = None,
 ) -> RestoreResult:
     """Restore into `output`, which must not exist.
@@ -82,7 +82,7 @@ def restore(
     stop = cancel or threading.Event()
     # Refused before the store is asked for anything.
     check_free(output.absolute())
-    progress(Progress("plan", 0, 0, 0, 0))
+    progress(RestoreProgress("plan", 0, 0, 0, 0))
     prepared = prepare(sources, options, stop)
     failed: list[Refusal] = []
     while True:
@@ -94,7 +94,9 @@ def restore(
             prepared = instead(attempts.first, error, failed)
 
 
-def _follow(attempts: Attempts, output: Path, progress: Callable[[Progress], None], began: float) -> RestoreResult:
+def _follow(
+    attempts: Attempts, output: Path, progress: Callable[[RestoreProgress], None], began: float
+) -> RestoreResult:
     """Follow a plan, and make it anew while retention or a new snapshot changes the replica under it."""
     while True:
         try:
@@ -103,11 +105,11 @@ def _follow(attempts: Attempts, output: Path, progress: Callable[[Progress], Non
             attempts.plan_again(error)
 
 
-def _run(attempts: Attempts, path: Path, progress: Callable[[Progress], None], began: float) -> RestoreResult:
+def _run(attempts: Attempts, path: Path, progress: Callable[[RestoreProgress], None], began: float) -> RestoreResult:
     """Follow one plan."""
     prepared, options, stop = attempts.prepared, attempts.options, attempts.stop
     plan = prepared.plan
-    meter = Meter(plan.size, plan.objects, progress)
+    meter = RestoreMeter(plan.size, plan.objects, progress)
     needed = max(plan.file_size, options.size)
     folder, what = path.absolute().parent, f"A restore to {path}"
     space.ask(folder, needed + options.beside(needed), what, options.elsewhere)

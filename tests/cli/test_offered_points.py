@@ -6,10 +6,10 @@ import pytest
 
 from replication.archive import Reader
 from replication.config import load_config
+from replication.restore.open_replicas import open_replica
 from replication.restore.restore import RestoreOptions, restore
-from replication.restore.sources import open_source
 from replication.restore.target import AtPosition
-from replication.restore.wal03.choose import Source
+from replication.restore.wal03.choose import OpenReplica
 from replication.restore.wal03.points import points_of, read_commits
 from replication.storage.url import parse_replica_url
 from tests.cli.conftest import Published
@@ -34,12 +34,12 @@ def test_promise_3_what_the_picker_offers_can_be_restored(published: Published, 
     config.write_text(f"dbs: [{{path: {published.database}, replicas: [{{path: {published.root}}}]}}]")
     reader = Reader(load_config(config), str(published.database))
     listed = reader.list()
-    [survey] = listed.surveys
-    assert gone.name in {item.name.rpartition("/")[2] for item in survey.missing}
-    client = open_source(parse_replica_url(published.root.as_uri())).client
-    source = Source("r", client)
+    [point_map] = listed.point_maps
+    assert gone.name in {item.name.rpartition("/")[2] for item in point_map.missing}
+    client = open_replica(parse_replica_url(published.root.as_uri())).client
+    source = OpenReplica("r", client)
     offered = 0
-    for stop in survey.stops:
+    for stop in point_map.stops:
         commits = read_commits(client, stop.segment) if stop.segment is not None else None
         for position in points_of(stop, commits)[-1:]:
             output = tmp_path / f"{offered}.db"

@@ -14,7 +14,7 @@ from replication.config import load_config
 from replication.errors import RestoreCancelledError
 from replication.restore.target import AtTime, Latest, Target, parse_time
 from replication.restore.wal03 import asking
-from replication.restore.wal03.choose import Source, choose
+from replication.restore.wal03.choose import OpenReplica, choose
 from replication.storage.open import open_storage
 from replication.storage.s3.location import S3Location
 from replication.storage.wal03.replica_client import ReplicaClient
@@ -46,12 +46,12 @@ def config(published_once: Published, endpoint: str, tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def sources(published_once: Published, endpoint: str) -> list[Source]:
+def sources(published_once: Published, endpoint: str) -> list[OpenReplica]:
     far = S3Location("b", "x", endpoint, access_key_id="k" * 8, secret_access_key="s" * 8)
     near = load_config(published_once.config).databases[0].replicas[0].location
     return [
-        Source("silent", ReplicaClient(open_storage(far))),
-        Source("near", ReplicaClient(open_storage(near))),
+        OpenReplica("silent", ReplicaClient(open_storage(far))),
+        OpenReplica("near", ReplicaClient(open_storage(near))),
     ]
 
 
@@ -84,7 +84,7 @@ def test_promise_3_the_picker_shows_the_replica_that_answers(published_once: Pub
 
 @pytest.mark.parametrize("target", [Latest(), parse_time("2100-01-01T00:00:00Z")])
 def test_promise_3_where_another_may_have_more_one_time_out_is_waited_for(
-    sources: list[Source], target: Target, monkeypatch: pytest.MonkeyPatch
+    sources: list[OpenReplica], target: Target, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Of the newest commit nothing is known here; at a time the other may have had later ones whatever is known."""
     monkeypatch.setattr(asking, "ENOUGH_SECONDS_MIN", 0.2)
@@ -108,7 +108,7 @@ def test_promise_3_where_another_may_have_more_one_time_out_is_waited_for(
 
 
 def test_promise_3_what_was_copied_here_and_is_not_in_the_other_is_waited_for(
-    sources: list[Source], monkeypatch: pytest.MonkeyPatch
+    sources: list[OpenReplica], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(asking, "ENOUGH_SECONDS_MIN", 0.2)
     monkeypatch.setattr(asking, "SILENCE_SECONDS_MAX", 1.0)
@@ -121,7 +121,7 @@ def test_promise_3_what_was_copied_here_and_is_not_in_the_other_is_waited_for(
     assert told
 
 
-def test_a_cancel_ends_the_wait(sources: list[Source]) -> None:
+def test_a_cancel_ends_the_wait(sources: list[OpenReplica]) -> None:
     stop = threading.Event()
     threading.Timer(0.5, stop.set).start()
     began = time.monotonic()

@@ -131,8 +131,8 @@ def test_points_commits_and_plans_are_read_of_one_list(at: Served) -> None:
     until(lambda: in_step(at.engine))
     points = ended(at, at.control.begin(ask.Points(database=at.name)))
     listed = points.result
-    assert (listed.replica, len(listed.surveys)) == ("replica", 1)
-    stop = listed.surveys[0].stops[-1]
+    assert (listed.replica, len(listed.point_maps)) == ("replica", 1)
+    stop = listed.point_maps[0].stops[-1]
     learned = carry_out(at.control, ask.Commits(points=points.id, object=stop.object))
     position = only(at.engine).position
     assert position is not None

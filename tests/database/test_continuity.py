@@ -56,8 +56,8 @@ def scene(tmp_path: Path) -> Scene:
 def test_it_goes_on_where_the_shadow_wal_ends(scene: Scene) -> None:
     decision = scene.decide()
     assert isinstance(decision, Continue)
-    assert (decision.generation, decision.index, decision.mark.offset) == (GENERATION, 3, scene.copied)
-    assert decision.mark.database_pages > 0
+    assert (decision.generation, decision.index, decision.cursor.offset) == (GENERATION, 3, scene.copied)
+    assert decision.cursor.database_pages > 0
 
 
 def test_a_shadow_wal_that_a_crash_tore_goes_on_from_its_last_commit(scene: Scene) -> None:
@@ -65,7 +65,7 @@ def test_a_shadow_wal_that_a_crash_tore_goes_on_from_its_last_commit(scene: Scen
         scene.write_shadow(torn)
         decision = scene.decide()
         assert isinstance(decision, Continue)
-        assert decision.mark.offset == scene.copied
+        assert decision.cursor.offset == scene.copied
 
 
 def cut_wal(scene: Scene) -> None:
@@ -135,10 +135,10 @@ def test_a_shadow_wal_with_a_header_alone_goes_on(scene: Scene) -> None:
     scene.write_shadow(scene.content[:32])
     decision = scene.decide()
     assert isinstance(decision, Continue)
-    assert decision.mark.frames == 0
+    assert decision.cursor.frames == 0
 
 
 def test_the_last_commit_of_a_file(scene: Scene, tmp_path: Path) -> None:
-    mark = last_commit(scene.shadow.file(GENERATION, 3))
-    assert mark is not None
-    assert mark.offset == scene.copied
+    cursor = last_commit(scene.shadow.file(GENERATION, 3))
+    assert cursor is not None
+    assert cursor.offset == scene.copied

@@ -13,7 +13,7 @@ import pytest
 
 from replication import steps
 from replication.database.source_files import WRITTEN
-from replication.sqlite import hold as hold_module
+from replication.sqlite import pin as pin_module
 from tests.database.shared_memory import tear_index
 from tests.database.test_source_files import put_in_place, rows, seen
 from tests.replica.bench import Bench
@@ -79,7 +79,7 @@ class Instant:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, bench: Bench, restart: Callable[[], object]) -> None:
         self.done: list[str] = []
-        begin = hold_module._begin_reading
+        begin = pin_module._begin_reading
         beginning: list[apsw.Connection] = []
 
         def begun(connection: apsw.Connection) -> None:
@@ -96,7 +96,7 @@ class Instant:
                 restart()
                 self.done.append("ended")
 
-        monkeypatch.setattr(hold_module, "_begin_reading", begun)
+        monkeypatch.setattr(pin_module, "_begin_reading", begun)
         monkeypatch.setattr(steps, "hook", reached)
 
 

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from replication.database import follower
-from replication.database.follower import WALTooLongError
+from replication.database import wal_copier
 from replication.database.shadow_wal import ShadowWAL
+from replication.database.wal_copier import WALTooLongError
 from replication.errors import DatabaseError, LocalFileError
 from replication.position import Position
-from replication.sqlite import hold
+from replication.sqlite import pin
 from tests.foreign import Shell
 from tests.replica.bench import Bench
 
@@ -84,7 +84,7 @@ def test_promise_4_a_checkpoint_never_brings_a_wal_into_the_file_that_took_the_p
     if moment == "before":
         other.path.rename(bench.path)
     else:
-        passive = hold._passive
+        passive = pin._passive
 
         def replaced(helper: Any) -> Any:
             # After the large part, before the connection that keeps writers out.
@@ -93,7 +93,7 @@ def test_promise_4_a_checkpoint_never_brings_a_wal_into_the_file_that_took_the_p
                 other.path.rename(bench.path)
             return result
 
-        monkeypatch.setattr(hold, "_passive", replaced)
+        monkeypatch.setattr(pin, "_passive", replaced)
     with pytest.raises(DatabaseError, match="still belongs to the file before"):
         bench.database.checkpoint()
     said = subprocess.run(["sha256sum", bench.path], check=True, capture_output=True, text=True).stdout
@@ -152,7 +152,7 @@ def test_a_wal_that_grew_too_long_is_left_and_a_generation_begins(
     bench.replica()
     bench.commit()
     bench.settle()
-    monkeypatch.setattr(follower, "OFFSET_LIMIT_BYTES", 100_000)
+    monkeypatch.setattr(wal_copier, "OFFSET_LIMIT_BYTES", 100_000)
     with Shell(bench.path).open() as reader:
         reader.execute("BEGIN")
         reader.execute("SELECT count(*) FROM t")

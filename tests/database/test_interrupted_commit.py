@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from replication.database.follower import LOOK_AGAIN_SECONDS_MAX, LOOK_AGAIN_SECONDS_MIN
+from replication.database.wal_copier import LOOK_AGAIN_SECONDS_MAX, LOOK_AGAIN_SECONDS_MIN
 from replication.sqlite.checksum import checksum
 from tests.database.shared_memory import index_header, tear_index
 from tests.foreign import ForeignConnection, Shell

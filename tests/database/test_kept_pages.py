@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from replication import steps
-from replication.database import checkpoint, follower, image, kept_pages
+from replication.database import checkpoint, image, kept_pages, wal_copier
 from replication.database.database import Database
-from replication.database.follower import WALTooLongError
-from replication.sqlite import hold
+from replication.database.wal_copier import WALTooLongError
+from replication.sqlite import pin
 from tests.foreign import ForeignError, Shell
 from tests.replica.bench import Bench
 
@@ -137,10 +137,10 @@ def test_promise_3_what_was_kept_is_looked_at_after_the_file_was_read(
     urgent: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A checkpoint of ours right before the file is read, or right after: the page is the image's in either case."""
-    reading, at_work = hold.Hold.read, True
+    reading, at_work = pin.Pin.read, True
     ran = 0
 
-    def checkpoint_around(self: hold.Hold, offset: int, size: int) -> tuple[bool, bytes]:
+    def checkpoint_around(self: pin.Pin, offset: int, size: int) -> tuple[bool, bytes]:
         nonlocal at_work, ran
         if at_work:
             return reading(self, offset, size)
@@ -158,7 +158,7 @@ def test_promise_3_what_was_kept_is_looked_at_after_the_file_was_read(
 
     urgent.database.sync()
     truth = urgent.app.sha256()
-    monkeypatch.setattr(hold.Hold, "read", checkpoint_around)
+    monkeypatch.setattr(pin.Pin, "read", checkpoint_around)
     with urgent.database.image() as opened:
         at_work = False
         content = b"".join(opened.chunks())
@@ -243,7 +243,7 @@ def test_promise_6_where_pages_cannot_be_kept_no_checkpoint_runs_and_the_reason_
         "no room": "there is no room in",
         "a failing disk": "Input/output error in",
     }.get(what, "more than 0 MiB of pages have changed")
-    monkeypatch.setattr(follower, "OFFSET_LIMIT_BYTES", 500_000)
+    monkeypatch.setattr(wal_copier, "OFFSET_LIMIT_BYTES", 500_000)
     before, errors = len(checkpoints(urgent)), []
 
     def meanwhile(number: int) -> None:
@@ -290,7 +290,7 @@ def test_two_images_at_different_commits_are_both_exact(urgent: Bench) -> None:
 
 
 def test_a_writer_that_never_lets_go_puts_such_a_checkpoint_off(urgent: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hold, "BARRIER_WAIT_SECONDS_MAX", 0.001)
+    monkeypatch.setattr(pin, "BARRIER_WAIT_SECONDS_MAX", 0.001)
     with urgent.database.image() as opened, Shell(urgent.path).open() as writer:
         truth = urgent.app.sha256()
         urgent.write(UPDATE)

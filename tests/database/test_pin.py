@@ -7,12 +7,12 @@ from typing import Any
 import apsw
 import pytest
 
-from replication.database import follower as follower_module
+from replication.database import wal_copier as copier_module
 from replication.database.checkpoint import CheckpointPolicy
 from replication.database.database import Database
-from replication.database.tail import copy_frames
+from replication.database.wal_scanner import copy_frames
 from replication.replica.wal03.replica import Replica
-from replication.sqlite import hold as hold_module
+from replication.sqlite import pin as pin_module
 from replication.storage.memory import MemoryStorage
 from replication.storage.wal03.replica_client import ReplicaClient
 from tests.foreign import ForeignConnection, Shell
@@ -32,7 +32,7 @@ def test_others_write_checkpoint_and_restart_whenever_a_reader_begins(
     replica = bench.replica()
     bench.commit()
     replica.sync()
-    begin_reading, begun = hold_module._begin_reading, 0
+    begin_reading, begun = pin_module._begin_reading, 0
 
     def others_first(connection: apsw.Connection) -> None:
         nonlocal begun
@@ -47,7 +47,7 @@ def test_others_write_checkpoint_and_restart_whenever_a_reader_begins(
                 bench.write("INSERT INTO t(b) VALUES(randomblob(100))")
         begin_reading(connection)
 
-    monkeypatch.setattr(hold_module, "_begin_reading", others_first)
+    monkeypatch.setattr(pin_module, "_begin_reading", others_first)
     bench.database.checkpoint()
     assert begun == READERS_OF_ONE_CHECKPOINT
     monkeypatch.undo()
@@ -81,14 +81,14 @@ def test_a_restart_in_the_middle_of_the_first_copy_begins_a_generation(
         app.execute("INSERT INTO t VALUES('never copied')")
         app.execute("PRAGMA wal_checkpoint(PASSIVE)")
 
-        def copy_a_part(wal: int, mark: Any, end: int, sums: Any, sink: Any) -> Any:
+        def copy_a_part(wal: int, cursor: Any, end: int, sums: Any, sink: Any) -> Any:
             monkeypatch.undo()
             # One frame further; then the WAL is another life.
-            sink(mark.offset, memoryview(os.pread(wal, mark.header.frame_size, mark.offset)))
+            sink(cursor.offset, memoryview(os.pread(wal, cursor.header.frame_size, cursor.offset)))
             app.execute("INSERT INTO t VALUES('restarts the WAL')")
-            return copy_frames(wal, mark, end, sums, sink)
+            return copy_frames(wal, cursor, end, sums, sink)
 
-        monkeypatch.setattr(follower_module, "copy_frames", copy_a_part)
+        monkeypatch.setattr(copier_module, "copy_frames", copy_a_part)
         second = open_database(shell.path)
         second.sync()
         assert second.position is not None

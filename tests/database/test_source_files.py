@@ -14,14 +14,14 @@ from typing import Any
 
 import pytest
 
-from replication.database import follower as follower_module
 from replication.database import opening as opening_module
 from replication.database import source_files as source_files_module
-from replication.database.follower import Follower
+from replication.database import wal_copier as copier_module
 from replication.database.lock import EngineLock
 from replication.database.source_files import SHM_REMOVED, WRITTEN, SourceFiles
+from replication.database.wal_copier import WALCopier
 from replication.errors import DatabaseError
-from replication.sqlite.hold import Hold
+from replication.sqlite.pin import Pin
 from replication.sqlite.wal_index import WALIndexHeader
 from tests.database.shared_memory import tear_index
 from tests.foreign import Shell
@@ -136,17 +136,17 @@ def test_promise_2_what_was_copied_before_another_program_is_noticed_is_taken_ba
     bench: Bench, copy: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The file changes hands, and a commit comes over it, between our look at the files and the copy of the WAL."""
-    copied = Follower.copy
+    copied = WALCopier.copy
 
-    def after_all_that(follower: Follower) -> None:
+    def after_all_that(copier: WALCopier) -> None:
         monkeypatch.undo()
         put_in_place(copy, bench.path)
         Shell(bench.path).run("INSERT INTO t(b) VALUES('over the copy')")
-        copied(follower)
+        copied(copier)
 
     before = bench.database.position
     assert before is not None
-    monkeypatch.setattr(Follower, "copy", after_all_that)
+    monkeypatch.setattr(WALCopier, "copy", after_all_that)
     bench.settle()
     assert bench.reasons()[1:] == [WRITTEN]
     assert bench.restored() == seen(bench)
@@ -213,7 +213,7 @@ def test_promise_2_an_application_that_goes_on_with_a_removed_shm_is_named_and_i
 def test_commits_that_no_shm_of_ours_counts_are_told_of(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """As where nothing tells of who uses a removed -shm: an application in another container."""
     monkeypatch.setattr(opening_module, "openers_of_removed", lambda path: [])
-    monkeypatch.setattr(follower_module, "PASSED_BY_SECONDS", 0.0)
+    monkeypatch.setattr(copier_module, "PASSED_BY_SECONDS", 0.0)
     bench.commit(2000)
     Path(f"{bench.path}-shm").unlink()
     bench.database.sync()
@@ -456,17 +456,17 @@ def test_promise_2_a_recovery_of_sqlite_s_after_which_the_same_is_copied_back_ag
 
 def torn_once_it_is_held(bench: Bench, monkeypatch: pytest.MonkeyPatch, *then: str) -> None:
     """As soon as it is held somebody checkpoints and a writer dies; the application then makes these commits."""
-    take = Hold.take
+    take = Pin.take
 
-    def taken(path: Path) -> Hold:
-        hold = take(path)
+    def taken(path: Path) -> Pin:
+        pin = take(path)
         bench.app.execute("PRAGMA wal_checkpoint(PASSIVE)")
         tear_index(path)
         for sql in then:
             bench.write(sql)
-        return hold
+        return pin
 
-    monkeypatch.setattr(Hold, "take", taken)
+    monkeypatch.setattr(Pin, "take", taken)
 
 
 @pytest.mark.usefixtures("killed")

@@ -16,7 +16,7 @@ from replication.control import BY_HAND
 from replication.engine import Engine, making
 from replication.engine import engine as engine_module
 from replication.engine import worker as worker_module
-from replication.engine.lookout import Resting
+from replication.engine.monitor import Resting
 from replication.engine.shared import Shared
 from replication.errors import StorageError
 from replication.pool import Job
@@ -172,7 +172,7 @@ class World:
         return self._hold(CLIENT, 0.0)
 
     def resume(self) -> bool:
-        held = BY_HAND in self.worker.life.state.holds
+        held = BY_HAND in self.worker.life.state.leases
         self.worker.resume(BY_HAND)
         return held
 
@@ -212,7 +212,7 @@ class World:
         return True
 
     def _hold(self, holder: str, lease_seconds: float | None) -> bool:
-        held = holder in self.worker.life.state.holds
+        held = holder in self.worker.life.state.leases
         self.worker.hold(holder, lease_seconds)
         return not held
 
@@ -292,7 +292,7 @@ class World:
             raise AssertionError(f"it is not replicated: {self.words}")
         assert self.shared.crashes == []
         state = self.worker.life.state
-        assert (state.at_work, state.holds.holders) == (0, ())
+        assert (state.at_work, state.leases.holders) == (0, ())
 
     def end(self) -> None:
         """Close the engine while jobs run as they come."""

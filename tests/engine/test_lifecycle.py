@@ -80,7 +80,7 @@ def test_what_is_promised_of_every_state() -> None:
         state = node.state
         assert state.at_work == node.workers + node.letting_go
         # Somebody wants it paused: that and nothing else makes it so.
-        assert bool(state.holds) == (state.phase in HELD), state
+        assert bool(state.leases) == (state.phase in HELD), state
         if state.phase in (Phase.PAUSED, Phase.CLOSED):
             assert not state.at_work, state
         if node.letting_go:
@@ -114,10 +114,10 @@ def test_promise_2_whatever_was_asked_for_comes_true_once_nothing_hangs() -> Non
     }
     for node in NODES:
         state = node.state
-        goal = "closed" if state.phase in ENDS else "paused" if state.holds else "replicated"
+        goal = "closed" if state.phase in ENDS else "paused" if state.leases else "replicated"
         for seen in reached_from(node):
             # It stays what was asked for,
-            wanted = "closed" if seen.state.phase in ENDS else "paused" if seen.state.holds else "replicated"
+            wanted = "closed" if seen.state.phase in ENDS else "paused" if seen.state.leases else "replicated"
             assert wanted == goal, (state, seen.state)
         # and it comes true, from wherever progress has led to, if those at work come to their end.
         assert goals[goal](settled(node).state), (state, settled(node).state)
@@ -161,6 +161,6 @@ def test_a_database_that_may_be_worked_on_is_never_one_that_others_may_have() ->
 def test_a_hold_is_renewed_and_lapses_alone() -> None:
     state = State().held("a person", FOREVER).held("a client", LEASE_END)
     assert state.lapsed(0.5) == state
-    assert state.held("a client", 3.0).lapsed(AFTER_IT).holds.holders == ("a person", "a client")
-    assert state.lapsed(AFTER_IT).holds.holders == ("a person",)
+    assert state.held("a client", 3.0).lapsed(AFTER_IT).leases.holders == ("a person", "a client")
+    assert state.lapsed(AFTER_IT).leases.holders == ("a person",)
     assert state.released("a person").lapsed(AFTER_IT) == State()

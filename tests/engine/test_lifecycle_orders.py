@@ -81,7 +81,7 @@ def test_promise_2_whatever_is_under_way_a_close_lets_go_and_leaves_nothing_behi
         if hanging != "nothing":
             world.hang(hanging)
         operation(world)
-        truth, was_held, is_away = world.app.sha256(), bool(world.worker.life.state.holds), world.is_away
+        truth, was_held, is_away = world.app.sha256(), bool(world.worker.life.state.leases), world.is_away
         world.end()
         assert world.worker.life.phase is Phase.CLOSED, name
         assert not world.worker.database.locked, name

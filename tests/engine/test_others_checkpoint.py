@@ -14,7 +14,7 @@ from pathlib import Path
 
 from replication.restore.restore import RestoreOptions, restore
 from replication.restore.target import AtPosition
-from replication.restore.wal03.choose import Source
+from replication.restore.wal03.choose import OpenReplica
 from tests.engine.running import (
     begun,
     client_of,
@@ -147,5 +147,5 @@ def test_promise_2_nothing_is_lost_while_others_write_checkpoint_vacuum_and_read
 
     for number, position in enumerate(random.Random(1).sample(points, SAMPLES)):
         output = tmp_path / f"sample-{number}.db"
-        restore([Source("test", client)], output, RestoreOptions(AtPosition(position), integrity_check="none"))
+        restore([OpenReplica("test", client)], output, RestoreOptions(AtPosition(position), integrity_check="none"))
         assert tables_agree(output), position

@@ -13,7 +13,7 @@ import pytest
 from replication.engine import Engine, making
 from replication.errors import DatabaseError, StorageError
 from replication.replica.pace import BURST_UPLOADS
-from replication.sqlite.hold import Hold
+from replication.sqlite.pin import Pin
 from replication.status import ReplicaStatus
 from replication.storage.file.location import FileLocation
 from replication.storage.location import Location
@@ -183,12 +183,12 @@ def commit_and_index(app: ForeignConnection, engine: Engine) -> int:
 def test_what_was_copied_is_uploaded_although_no_checkpoint_succeeds(
     path: Path, app: ForeignConnection, stores: dict[str, TimedStorage], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fails(self: Hold, *given: object, **named: object) -> None:
+    def fails(self: Pin, *given: object, **named: object) -> None:
         raise DatabaseError("disk I/O error")
 
     with running(config_of(path, Path("r"), pages_min=1)) as engine:
         until(lambda: in_step(engine))
-        monkeypatch.setattr(Hold, "checkpoint", fails)
+        monkeypatch.setattr(Pin, "checkpoint", fails)
         commit(app, engine)
         until(lambda: only(engine).state == "error" and has_all(engine, "r"), seconds=5)
 

@@ -19,7 +19,7 @@ from replication.replica.wal03.replica import Replica
 from replication.restore.restore import RestoreOptions, restore
 from replication.restore.target import AtPosition, Latest
 from replication.restore.wal03.catalog import read_catalog
-from replication.restore.wal03.choose import Source
+from replication.restore.wal03.choose import OpenReplica
 from replication.storage.memory import MemoryStorage
 from replication.storage.wal03.replica_client import ReplicaClient
 from tests.engine.running import restore_points
@@ -153,7 +153,7 @@ class Bench:
         output = self.folder / "restored.db"
         target = AtPosition(position) if position else Latest()
         client = ReplicaClient(self.storages[name])
-        restore([Source(name, client)], output, RestoreOptions(target=target, integrity_check="none"))
+        restore([OpenReplica(name, client)], output, RestoreOptions(target=target, integrity_check="none"))
         found = hashlib.sha256(output.read_bytes()).hexdigest()
         output.unlink()
         return found

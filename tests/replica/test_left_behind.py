@@ -14,8 +14,8 @@ from replication.replica.wal03.replica import Replica
 from replication.restore.restore import RestoreOptions, restore
 from replication.restore.target import AtIndex, AtPosition, AtTime
 from replication.restore.wal03.catalog import read_catalog
-from replication.restore.wal03.choose import Source
-from replication.restore.wal03.points import points_of, read_commits, survey
+from replication.restore.wal03.choose import OpenReplica
+from replication.restore.wal03.points import point_map, points_of, read_commits
 from replication.space import Disk
 from replication.storage.wal03.replica_client import ReplicaClient
 from tests.engine.running import restore_points
@@ -144,7 +144,7 @@ def test_promise_3_positions_in_the_hole_are_refused(two: Bench, tmp_path: Path)
     assert refused > 20
     for index in range(last.index + 1, catalog.snapshots[-1].info.index):
         with pytest.raises((NoRestorePointError, ReplicaGapError)):
-            restore([Source("b", client)], tmp_path / "out.db", RestoreOptions(AtIndex(index)))
+            restore([OpenReplica("b", client)], tmp_path / "out.db", RestoreOptions(AtIndex(index)))
 
 
 def test_promise_3_what_a_picker_offers_of_it_can_be_restored(two: Bench) -> None:
@@ -154,7 +154,7 @@ def test_promise_3_what_a_picker_offers_of_it_can_be_restored(two: Bench) -> Non
     two.settle()
     client = ReplicaClient(two.storages["b"])
     generation = where(two.replica("b")).generation
-    found = survey(read_catalog(client, generation))
+    found = point_map(read_catalog(client, generation))
     assert found.missing, "nothing says that there is a hole"
     offered: list[Position] = []
     for stop in found.stops:
@@ -194,7 +194,7 @@ def test_promise_9_it_is_proven_and_retention_keeps_the_window(two: Bench, monke
 def test_promise_8_a_restart_at_any_time_costs_the_living_one_nothing(two: Bench, when: str) -> None:
     commits(two, 4)
     if when == "while it is dead":
-        two.replica("b").note_place()
+        two.replica("b").save_place()
         two.restart()
     commits(two, 26)
     if when == "after it was let go of":
@@ -413,7 +413,7 @@ def test_promise_3_a_time_in_the_hole_gives_what_the_replica_had_then(two: Bench
     moment = two.clock()
     two.settle()
     client = ReplicaClient(two.storages["b"])
-    result = restore([Source("b", client)], tmp_path / "out.db", RestoreOptions(AtTime(moment)))
+    result = restore([OpenReplica("b", client)], tmp_path / "out.db", RestoreOptions(AtTime(moment)))
     assert result.position == last
     assert two.restored("b", last) == state
     with pytest.raises((NoRestorePointError, ReplicaGapError)):

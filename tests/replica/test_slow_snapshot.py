@@ -5,9 +5,9 @@ from contextlib import suppress
 
 import pytest
 
-from replication.database import checkpoint, follower, image
-from replication.database.follower import WALTooLongError
+from replication.database import checkpoint, image, wal_copier
 from replication.database.image import Image
+from replication.database.wal_copier import WALTooLongError
 from tests.replica.bench import Bench
 
 WAL_BYTES_MAX = 200_000
@@ -18,7 +18,7 @@ ROWS = 300
 @pytest.fixture
 def slow(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Bench:
     """A bench with low bounds, and a database of many small chunks, most of it in the file alone."""
-    monkeypatch.setattr(follower, "OFFSET_LIMIT_BYTES", WAL_BYTES_MAX)
+    monkeypatch.setattr(wal_copier, "OFFSET_LIMIT_BYTES", WAL_BYTES_MAX)
     monkeypatch.setattr(checkpoint, "WAL_OFFSET_URGENT_BYTES", WAL_BYTES_MAX // 4)
     monkeypatch.setattr(image, "CHUNK_BYTES", 8 * 1024)
     for _ in range(ROWS // 50):

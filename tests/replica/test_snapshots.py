@@ -52,7 +52,7 @@ def test_promise_3_a_snapshot_in_a_new_index_is_written_at_once_and_never_over_o
     settled.settle()
     assert len(snapshots(settled)) == 3
     settled.check()
-    assert settled.numbers("a", settled.database.origin.generation)[0] == 1
+    assert settled.numbers("a", settled.database.generation_info.generation)[0] == 1
 
 
 def test_a_snapshot_says_which_commit_it_holds_and_why_its_generation_began(settled: Bench) -> None:

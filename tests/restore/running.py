@@ -10,10 +10,10 @@ from replication.errors import (
     ReplicationError,
 )
 from replication.position import Position
-from replication.restore.restore import Progress, RestoreOptions, RestoreResult, restore
+from replication.restore.restore import RestoreOptions, RestoreProgress, RestoreResult, restore
 from replication.restore.retry import Backoff
 from replication.restore.target import Target
-from replication.restore.wal03.choose import Source
+from replication.restore.wal03.choose import OpenReplica
 from replication.storage.memory import MemoryStorage
 from replication.storage.wal03.names import segment_name
 from replication.storage.wal03.replica_client import ReplicaClient
@@ -29,11 +29,11 @@ def run(
     output: Path,
     target: Target | None = None,
     cancel: threading.Event | None = None,
-    progress: Callable[[Progress], None] = lambda progress: None,
+    progress: Callable[[RestoreProgress], None] = lambda progress: None,
     **more: object,
 ) -> RestoreResult:
     options = RestoreOptions(backoff=QUICK, **({"target": target} if target else {}), **more)  # type: ignore[arg-type]
-    return restore([Source("test", ReplicaClient(storage))], output, options, progress, cancel)
+    return restore([OpenReplica("test", ReplicaClient(storage))], output, options, progress, cancel)
 
 
 def fails(storage: MemoryStorage, folder: Path, kind: type[ReplicationError], target: Target | None = None) -> str:

@@ -9,7 +9,7 @@ import pytest
 
 from replication.restore.restore import RestoreOptions, restore
 from replication.restore.target import AtIndex, AtPosition, AtTime, Latest
-from replication.restore.wal03.choose import Source
+from replication.restore.wal03.choose import OpenReplica
 from replication.storage.memory import MemoryStorage
 from replication.storage.wal03.replica_client import ReplicaClient
 from tests.restore.history import History, publish, scripts, write_history
@@ -26,8 +26,8 @@ def sha(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def source(storage: MemoryStorage) -> list[Source]:
-    return [Source("test", ReplicaClient(storage))]
+def source(storage: MemoryStorage) -> list[OpenReplica]:
+    return [OpenReplica("test", ReplicaClient(storage))]
 
 
 @pytest.mark.parametrize("swap", [False, True], ids=["little-endian", "big-endian"])

@@ -15,11 +15,11 @@ from replication.errors import (
     StorageError,
 )
 from replication.position import Position
-from replication.restore.restore import Progress, RestoreOptions, restore
+from replication.restore.restore import RestoreOptions, RestoreProgress, restore
 from replication.restore.retry import Backoff
 from replication.restore.target import AtPosition
 from replication.restore.wal03 import fetch, replay
-from replication.restore.wal03.choose import Source
+from replication.restore.wal03.choose import OpenReplica
 from replication.storage.memory import MemoryStorage
 from replication.storage.wal03.names import snapshot_name
 from replication.storage.wal03.replica_client import ReplicaClient
@@ -43,7 +43,7 @@ def test_dropped_streams_go_on_where_they_stopped(
     monkeypatch.setattr(fetch, "PART_BYTES", 1000)
     storage.fail("list", StorageError("the store is out"), times=2)
 
-    def progress(now: Progress) -> None:
+    def progress(now: RestoreProgress) -> None:
         if now.phase == "snapshot" and now.bytes_done == 0:
             storage.cut(100, times=40)
 
@@ -69,7 +69,7 @@ def test_cancel_is_immediate_even_in_a_long_wait(storage: MemoryStorage, tmp_pat
     threading.Timer(0.2, cancel.set).start()
     began = time.monotonic()
     with pytest.raises(RestoreCancelledError):
-        restore([Source("test", ReplicaClient(storage))], tmp_path / "out", options, cancel=cancel)
+        restore([OpenReplica("test", ReplicaClient(storage))], tmp_path / "out", options, cancel=cancel)
     assert time.monotonic() - began < 10
     assert list(tmp_path.iterdir()) == []
 
@@ -79,7 +79,7 @@ def test_cancel_is_immediate_even_in_a_long_wait(storage: MemoryStorage, tmp_pat
 def test_stopping_anywhere_leaves_nothing(storage: MemoryStorage, tmp_path: Path, phase: str, way: str) -> None:
     cancel = threading.Event()
 
-    def progress(now: Progress) -> None:
+    def progress(now: RestoreProgress) -> None:
         if now.phase == phase:
             if way == "keyboard":
                 raise KeyboardInterrupt
@@ -91,7 +91,7 @@ def test_stopping_anywhere_leaves_nothing(storage: MemoryStorage, tmp_path: Path
 
 
 def test_progress_rises_to_the_whole(storage: MemoryStorage, tmp_path: Path) -> None:
-    seen: list[Progress] = []
+    seen: list[RestoreProgress] = []
     run(storage, tmp_path / "out", progress=seen.append)
     assert [now.bytes_done for now in seen] == sorted(now.bytes_done for now in seen)
     assert (seen[-1].phase, seen[-1].bytes_done) == ("done", seen[-1].bytes_total)
@@ -102,7 +102,7 @@ def test_retention_during_a_restore_makes_a_new_plan(history: History, storage: 
     builder = ReplicaBuilder(storage)
     last = [commit for commit in history.commits if commit.index == 1][-1]
 
-    def progress(now: Progress) -> None:
+    def progress(now: RestoreProgress) -> None:
         if now.phase == "snapshot" and segments(storage, 0):
             builder.snapshot(2, history.bases[2], note_of(Position(GENERATION, 2, 0), last.pages, 4096))
             storage.delete([snapshot_name(GENERATION, 0), *segments(storage, 0), *segments(storage, 1)])
@@ -144,7 +144,7 @@ def test_a_snapshot_that_is_written_anew_after_it_was_planned_is_not_taken_for_t
     builder = ReplicaBuilder(storage)
     builder.noted_snapshot(early, 4096)
 
-    def progress(now: Progress) -> None:
+    def progress(now: RestoreProgress) -> None:
         if now.phase == "snapshot" and now.bytes_done == 0:
             builder.noted_snapshot(late, 4096)
 

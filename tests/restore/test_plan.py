@@ -108,9 +108,9 @@ def test_promise_3_rules_of_every_plan(catalog: Catalog, target: Target) -> None
     if plan.snapshot.note is None and places and places[-1][0] == index and not isinstance(target, AtIndex):
         whole = not isinstance(target, AtPosition) and plan.segments[-1] == inside[-1]
         if plan.proof in ("same", "start"):
-            assert plan.witnesses == plan.segments
+            assert plan.proof_segments == plan.segments
         else:
-            assert whole or plan.witnesses == tuple(inside[inside.index(plan.segments[-1]) :])
+            assert whole or plan.proof_segments == tuple(inside[inside.index(plan.segments[-1]) :])
     json.dumps(plan.values())
     assert sum(line.startswith(" ") for line in plan.lines()) == plan.objects
 
@@ -152,7 +152,7 @@ def test_promise_3_a_snapshot_of_litestream_needs_something_written_after_it() -
     # Nothing was written after it: it must be proven to hold what the WAL holds.
     catalog = Catalog(GENERATION, (snapshot(0, 0), snapshot(1, 9)), (first, second))
     plan = make_plan(catalog, Latest())
-    assert (plan.snapshot.info.index, plan.proof, plan.witnesses) == (1, "same", (second,))
+    assert (plan.snapshot.info.index, plan.proof, plan.proof_segments) == (1, "same", (second,))
     # A segment after it, and more than one for a point inside its index.
     catalog = Catalog(GENERATION, (snapshot(0, 0), snapshot(1, 2)), (first, segment(1, 0, 3)))
     assert (make_plan(catalog, Latest()).snapshot.info.index, make_plan(catalog, Latest()).proof) == (1, "")

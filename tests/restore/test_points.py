@@ -12,8 +12,8 @@ from replication.position import Position
 from replication.restore.restore import RestoreOptions, restore
 from replication.restore.target import AtPosition
 from replication.restore.wal03.catalog import read_catalog
-from replication.restore.wal03.choose import Source
-from replication.restore.wal03.points import Extent, Survey, points_of, read_commits, survey
+from replication.restore.wal03.choose import OpenReplica
+from replication.restore.wal03.points import Extent, PointMap, point_map, points_of, read_commits
 from replication.storage.memory import MemoryStorage
 from replication.storage.wal03.replica_client import ReplicaClient
 from tests.restore.history import GENERATION, History, ReplicaBuilder, publish, scripts, write_history
@@ -25,7 +25,7 @@ def history(tmp_path_factory: pytest.TempPathFactory) -> History:
     return write_history(tmp_path_factory.mktemp("history"), 512, [list(item)[:4] for item in scripts()])
 
 
-def surveyed(storage: MemoryStorage) -> tuple[Survey, list[Position]]:
+def surveyed(storage: MemoryStorage) -> tuple[PointMap, list[Position]]:
     """Everything a picker that has read every segment knows."""
     client = ReplicaClient(storage)
     catalog = read_catalog(client, GENERATION)
@@ -37,7 +37,7 @@ def surveyed(storage: MemoryStorage) -> tuple[Survey, list[Position]]:
         except ReplicationError:
             continue
         extents[segment.name] = found[segment.name].extent
-    seen = survey(catalog, extents)
+    seen = point_map(catalog, extents)
     points = [
         point
         for stop in seen.stops
@@ -51,7 +51,7 @@ def restorable(storage: MemoryStorage, folder: Path, position: Position) -> str 
     output = folder / "out.db"
     options = RestoreOptions(AtPosition(position), position.generation, integrity_check="none", backoff=QUICK)
     try:
-        restore([Source("test", ReplicaClient(storage))], output, options)
+        restore([OpenReplica("test", ReplicaClient(storage))], output, options)
     except ReplicationError:
         return None
     try:
@@ -130,6 +130,6 @@ def test_a_segment_that_cannot_be_read_cuts_off_as_a_missing_one_does(history: H
     storage = MemoryStorage()
     publish(history, storage, noted=True)
     catalog = read_catalog(ReplicaClient(storage), GENERATION)
-    seen = survey(catalog, damaged=frozenset({name_at(1, 0)}))
+    seen = point_map(catalog, damaged=frozenset({name_at(1, 0)}))
     assert [item.name for item in seen.missing] == [name_at(1, 0)]
     assert {stop.segment.index for stop in seen.stops if stop.segment} == {0}

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from peers import S3Server
-from replication.restore.restore import Progress, RestoreOptions, restore
+from replication.restore.restore import RestoreOptions, RestoreProgress, restore
 from replication.restore.wal03 import fetch
-from replication.restore.wal03.choose import Source
+from replication.restore.wal03.choose import OpenReplica
 from replication.storage.memory import MemoryStorage
 from replication.storage.s3.storage import S3Storage
 from replication.storage.wal03.replica_client import ReplicaClient
@@ -38,7 +38,7 @@ def test_parts_by_range(
     server: S3Server = request.getfixturevalue(kind)
     with closing(S3Storage(server.location())) as store:
         upload(history, store)
-        restore([Source(kind, ReplicaClient(store))], tmp_path / "out")
+        restore([OpenReplica(kind, ReplicaClient(store))], tmp_path / "out")
     assert sha(tmp_path / "out") == history.commits[-1].sha
 
 
@@ -51,7 +51,7 @@ def test_a_server_that_goes_away_and_comes_back(outage_server: S3Server, history
         # The server lives as long as the thread that started it.
         over.wait()
 
-    def progress(now: Progress) -> None:
+    def progress(now: RestoreProgress) -> None:
         if now.phase == "snapshot" and not away.is_set():
             outage_server.stop()
             away.set()
@@ -61,7 +61,7 @@ def test_a_server_that_goes_away_and_comes_back(outage_server: S3Server, history
         upload(history, store)
         helper.start()
         try:
-            restore([Source("s3", ReplicaClient(store))], tmp_path / "out", RestoreOptions(), progress)
+            restore([OpenReplica("s3", ReplicaClient(store))], tmp_path / "out", RestoreOptions(), progress)
         finally:
             away.set()
             over.set()

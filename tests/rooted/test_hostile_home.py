@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from replication.database.local_folder import LOCK_NAME, NOTEBOOK_NAME
+from replication.database.local_folder import LOCK_NAME, STATUS_NAME
 from tests.cli.program import Replicating, refuses, run, succeeds
 from tests.foreign import Shell
 from tests.interchange.program import wait_until
@@ -111,12 +111,12 @@ def test_the_users_own_link_to_the_users_own_folder_works(home: Home) -> None:
 
 def test_a_pipe_in_the_place_of_a_file_is_named_and_waits_for_nobody(home: Home, tmp_path: Path) -> None:
     succeeds("replicate", "-config", home.config, "-exec", "true")
-    users((home.meta / NOTEBOOK_NAME).unlink)
-    users(lambda: os.mkfifo(home.meta / NOTEBOOK_NAME))
+    users((home.meta / STATUS_NAME).unlink)
+    users(lambda: os.mkfifo(home.meta / STATUS_NAME))
     with Replicating(tmp_path / "log", "-config", home.config) as replicate:
         wait_until("words", lambda: "is a pipe where" in replicate.said or not replicate.running)
         replicate.end()
-    assert f"{NOTEBOOK_NAME} is a pipe where a plain file of litestream-tui should be" in replicate.said
+    assert f"{STATUS_NAME} is a pipe where a plain file of litestream-tui should be" in replicate.said
     # Nor does a command that only looks.
     assert json.loads(succeeds("status", "-json", "-config", home.config).out)
 

@@ -7,20 +7,20 @@ from pathlib import Path
 
 import pytest
 
+from replication.database.generation_info import GenerationInfo
 from replication.database.local_folder import (
     DISOWNED_NAME,
+    GENERATION_INFO_NAME,
     LOCK_NAME,
-    NOTEBOOK_NAME,
-    ORIGIN_NAME,
     PRIVATE_NAMES,
     PROOF_NAME,
     REMEMBERED_NAME,
+    STATUS_NAME,
     LocalFolder,
 )
 from replication.database.lock import EngineLock, holder
-from replication.database.notebook import load
-from replication.database.origin import Origin
 from replication.database.shadow_wal import ShadowWAL
+from replication.database.status_file import load
 from replication.errors import LocalFileError
 from replication.nofollow import open_folder
 from replication.permissions import Ownership
@@ -88,12 +88,12 @@ def test_nothing_of_it_is_waited_for_or_followed(
     """Put there while we run: reading finds nothing, and writing fails or replaces the name, never what it leads to."""
     monkeypatch.chdir(shadow.meta_path)
     meta = shadow.meta_path
-    for name in ("generation", "litestream-tui.lock", *PRIVATE_NAMES, "generation.tmp", f"{NOTEBOOK_NAME}.tmp"):
+    for name in ("generation", "litestream-tui.lock", *PRIVATE_NAMES, "generation.tmp", f"{STATUS_NAME}.tmp"):
         if not os.path.lexists(meta / name):
             put(meta / name)
     assert load(meta).replicas == ()
     assert disowned(meta) == {}
-    assert Origin.load(meta, GENERATION).reason == ""
+    assert GenerationInfo.load(meta, GENERATION).reason == ""
     with pytest.raises(LocalFileError):
         EngineLock.take(meta, meta / "app.db")
     with pytest.raises(LocalFileError):
@@ -102,7 +102,7 @@ def test_nothing_of_it_is_waited_for_or_followed(
         shadow.current_generation()
     remember(meta, "r", Position(GENERATION, 0, 0), 1)
     disown(meta, "r", GENERATION, "words", certain=True)
-    Origin(GENERATION, "reason", "", "").save(meta)
+    GenerationInfo(GENERATION, "reason", "", "").save(meta)
     with pytest.raises(LocalFileError) if put is folder else _nothing():
         shadow.use_generation(GENERATION)
     assert secret.read_text() == "precious"
@@ -184,7 +184,9 @@ def test_a_file_with_another_name_is_not_written_through(shadow: ShadowWAL, secr
     assert secret.read_text() == "precious"
 
 
-@pytest.mark.parametrize("name", ["generation", NOTEBOOK_NAME, ORIGIN_NAME, PROOF_NAME, REMEMBERED_NAME, DISOWNED_NAME])
+@pytest.mark.parametrize(
+    "name", ["generation", STATUS_NAME, GENERATION_INFO_NAME, PROOF_NAME, REMEMBERED_NAME, DISOWNED_NAME]
+)
 def test_a_file_that_is_replaced_leaves_its_other_name_alone(shadow: ShadowWAL, secret: Path, name: str) -> None:
     for taken in (name, f"{name}.tmp"):
         (shadow.meta_path / taken).hardlink_to(secret)
@@ -218,19 +220,19 @@ def test_only_exact_names_of_ours_are_swept(shadow: ShadowWAL) -> None:
     meta = shadow.meta_path
     ours = [
         "generation.tmp",
-        f"{NOTEBOOK_NAME}.tmp",
-        f"{NOTEBOOK_NAME}.new",
+        f"{STATUS_NAME}.tmp",
+        f"{STATUS_NAME}.new",
         f"litestream-tui.pages-{GENERATION}.tmp",
     ]
     theirs = ["mine.tmp", "generations/deep/mine.tmp", "generation.tmp.tmp", "litestream-tui.pages-mine.tmp", ".tmp"]
     (meta / "generations" / "deep").mkdir(parents=True)
     for name in (*ours, *theirs):
         (meta / name).write_text("x")
-    (meta / f"{ORIGIN_NAME}.tmp").mkdir()
+    (meta / f"{GENERATION_INFO_NAME}.tmp").mkdir()
     shadow.sweep()
     assert not any((meta / name).exists() for name in ours)
     assert all((meta / name).exists() for name in theirs)
-    assert (meta / f"{ORIGIN_NAME}.tmp").is_dir()
+    assert (meta / f"{GENERATION_INFO_NAME}.tmp").is_dir()
 
 
 @pytest.mark.parametrize(

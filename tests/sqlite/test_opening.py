@@ -9,8 +9,8 @@ import pytest
 from replication.errors import DatabaseError
 from replication.sqlite.connection import connect
 from replication.sqlite.errors import DatabaseBusyError
-from replication.sqlite.hold import Hold
 from replication.sqlite.opening import opening
+from replication.sqlite.pin import Pin
 from tests.foreign import Shell
 
 USER = 12345
@@ -76,19 +76,19 @@ def test_promise_10_a_file_that_becomes_a_link_is_not_opened(home: Path) -> None
 def test_promise_10_a_link_of_another_user_to_what_is_not_theirs_is_refused(home: Path) -> None:
     exchange_for_link(home, home.with_name("vault"))
     with pytest.raises(DatabaseError, match="symbolic link"):
-        Hold.take(home / "app.db")
+        Pin.take(home / "app.db")
     assert names(home.with_name("vault")) == ["app.db"]
 
 
 def test_a_checkpoint_is_of_the_file_that_is_pinned_and_of_no_other(home: Path) -> None:
-    hold = Hold.take(home / "app.db")
+    pin = Pin.take(home / "app.db")
     try:
         exchange_for_link(home, home.with_name("vault"), owner=0)
         with pytest.raises(DatabaseBusyError, match="replaced while it was opened"):
-            hold.checkpoint(lambda: None)
+            pin.checkpoint(lambda: None)
         assert names(home.with_name("vault")) == ["app.db"]
     finally:
-        hold.close()
+        pin.close()
 
 
 @pytest.mark.parametrize("what", ["folder", "file"])
@@ -98,20 +98,20 @@ def test_links_that_may_be_followed_lead_to_the_wal_beside_the_file(home: Path, 
     link.symlink_to(home if what == "folder" else home / "app.db")
     path = link / "app.db" if what == "folder" else link
     before = names(home.parent)
-    hold = Hold.take(path)
+    pin = Pin.take(path)
     try:
-        assert hold.path == home / "app.db"
+        assert pin.path == home / "app.db"
         with Shell(home / "app.db").open() as application:
             application.execute("INSERT INTO t VALUES(1)")
-            assert hold.checkpoint(lambda: None).log_frames == 1
+            assert pin.checkpoint(lambda: None).log_frames == 1
     finally:
-        hold.close()
+        pin.close()
     assert names(home.parent) == before
 
 
 def test_a_connection_leaves_no_descriptor_of_the_folder(home: Path) -> None:
-    hold = Hold.take(home / "app.db")
+    pin = Pin.take(home / "app.db")
     try:
         assert str(home) not in {os.path.realpath(link) for link in Path("/proc/self/fd").iterdir()}
     finally:
-        hold.close()
+        pin.close()

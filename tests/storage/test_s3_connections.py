@@ -233,7 +233,7 @@ def test_a_body_that_is_damaged_on_its_way_is_refused(
         headers: dict[str, str],
         body: bytes,
         last: bool,
-    ) -> s3_connections.Answer:
+    ) -> s3_connections.Response:
         return send(self, method, host, target, headers, body[:-1] + b"?" if method == "PUT" else body, last)
 
     with closing(S3Storage(peer.location())) as store:

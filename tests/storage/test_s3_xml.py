@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from replication.storage.s3 import xml as s3_xml
-from replication.storage.s3.faults import AnswerFormatError
+from replication.storage.s3.faults import ResponseFormatError
 from replication.storage.s3.xml import completion, deletion, read_document
 
 
@@ -46,7 +46,7 @@ BOMB = "".join(f"<!ENTITY e{n} '{f'&e{n - 1};' * 10 if n else 'ha'}'>" for n in 
 def test_what_is_refused(text: str) -> None:
     tracemalloc.start()
     try:
-        with pytest.raises(AnswerFormatError):
+        with pytest.raises(ResponseFormatError):
             read_document(text.encode())
         assert tracemalloc.get_traced_memory()[1] < 100_000_000
     finally:
@@ -55,13 +55,13 @@ def test_what_is_refused(text: str) -> None:
 
 def test_too_long(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(s3_xml, "ANSWER_BYTES_MAX", 10)
-    with pytest.raises(AnswerFormatError):
+    with pytest.raises(ResponseFormatError):
         read_document(b"<a>01234567</a>")
 
 
 @given(st.binary())
 def test_any_bytes_are_read_or_refused(data: bytes) -> None:
-    with suppress(AnswerFormatError):
+    with suppress(ResponseFormatError):
         read_document(data)
 
 

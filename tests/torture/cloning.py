@@ -32,7 +32,7 @@ def clone(first: History, folder: Path, crews: dict[str, Crew], with_memory: boo
         shutil.rmtree(folder)
         return None
     made.oracle = first.oracle.fork()
-    made.last_mark, made.unseen = first.last_mark, first.unseen
+    made.last_cursor, made.unseen = first.last_cursor, first.unseen
     first.cloned = made.cloned = True
     first.causes.add("cloned")
     made.causes = {*first.causes}

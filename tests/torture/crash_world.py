@@ -16,7 +16,7 @@ from replication.errors import ReplicationError
 from replication.position import Position
 from replication.restore.restore import RestoreOptions, restore
 from replication.restore.target import AtPosition, Latest, Target
-from replication.restore.wal03.choose import Source
+from replication.restore.wal03.choose import OpenReplica
 from replication.storage.file.location import FileLocation
 from replication.storage.open import open_storage
 from replication.storage.s3.location import S3Location
@@ -188,7 +188,9 @@ class World:
     def restored(self, target: Target) -> tuple[int | None, Position]:
         """The number of the state that a restore makes, None if there was no such state; and its position."""
         output = self.folder / "restored"
-        result = restore([Source("test", self.client)], output, RestoreOptions(target=target, integrity_check="none"))
+        result = restore(
+            [OpenReplica("test", self.client)], output, RestoreOptions(target=target, integrity_check="none")
+        )
         states = {sha: number for number, sha in enumerate(self.application.states())}
         found = states.get(sha256(output))
         output.unlink()

@@ -14,7 +14,7 @@ from replication.database.checkpoint import CheckpointPolicy
 from replication.database.database import Database
 from replication.database.local_folder import PROOF_NAME
 from replication.database.source_files import WRITTEN
-from replication.database.tail import Mark
+from replication.database.wal_scanner import WALCursor
 from replication.errors import DatabaseError, StorageError
 from replication.replica.wal03.replica import Replica
 from replication.storage.wal03.replica_client import ReplicaClient
@@ -48,7 +48,7 @@ class History(Files):
         super().__init__(folder, crews, mortal, counts, settings)
         self.between, self.world, self.clock, self.policy = between, world, world.clock, policy
         self.oracle = world.oracle
-        self.last_mark: Mark | None = None
+        self.last_cursor: WALCursor | None = None
         """How far the engine had come when it ended."""
         self.left_file = (0, 0)
         """The database file as the engine left it."""
@@ -76,18 +76,18 @@ class History(Files):
 
     @property
     def holding(self) -> bool:
-        return self.database is not None and self.database._held is not None and not self.opening
+        return self.database is not None and self.database._opened is not None and not self.opening
 
     @property
     def shares_its_index(self) -> bool:
-        held = self.database._held if self.database is not None else None
+        held = self.database._opened if self.database is not None else None
         return held is None or held.wal_index.is_in_place()
 
     @property
     def followed(self) -> bytes | None:
-        held = self.database is not None and self.database._held is not None
-        mark = self.database.mark if self.database is not None and held else self.last_mark
-        return mark.header.pack() if mark is not None and mark.frames else None
+        held = self.database is not None and self.database._opened is not None
+        cursor = self.database.cursor if self.database is not None and held else self.last_cursor
+        return cursor.header.pack() if cursor is not None and cursor.frames else None
 
     def emit(self, level: str, message: str, **values: object) -> None:
         self.said.append(f"{self.folder.name}: {message} {values}")
@@ -124,7 +124,7 @@ class History(Files):
 
     def _was_in_a_replica(self) -> bool:
         """True if a replica confirmed the first snapshot of the generation before, of a WAL with nothing in it."""
-        previous = self.database.origin.previous if self.database is not None else ""
+        previous = self.database.generation_info.previous if self.database is not None else ""
         digest = self.folder / "meta" / PROOF_NAME
         return bool(previous) and digest.exists() and digest.read_text().startswith(previous)
 
@@ -151,11 +151,11 @@ class History(Files):
                 self.sync_to_the_end()
             if self.unseen:
                 self.causes.add("commit unseen")
-            held = self.database._held
-            self.last_mark = self.database.mark if held is not None else self.last_mark
-            if not cleanly and held is not None and held.follower is not None:
+            held = self.database._opened
+            self.last_cursor = self.database.cursor if held is not None else self.last_cursor
+            if not cleanly and held is not None and held.copier is not None:
                 # A process that was killed made nothing durable on its way out.
-                held.follower.make_durable = lambda: None  # type: ignore[method-assign]
+                held.copier.make_durable = lambda: None  # type: ignore[method-assign]
                 self.database._opening.describe = lambda *ended: None  # type: ignore[method-assign]
             self.database.close()
             self.left_file = self._file()
@@ -170,13 +170,13 @@ class History(Files):
     def sync(self, planned: list[str]) -> None:
         database = self.database
         if database is not None:
-            self.opening = database._held is None
+            self.opening = database._opened is None
             self.unseen = self.unseen if self.opening else False
             try:
                 if self._ours(planned, database.sync):
                     self.counts["syncs"] += 1
             finally:
-                if database._held is None and self.unseen:
+                if database._opened is None and self.unseen:
                     self.causes.add("commit unseen")
                 self.opening = False
 

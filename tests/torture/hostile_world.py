@@ -26,7 +26,7 @@ from replication.restore.restore import RestoreOptions, restore
 from replication.restore.retry import Backoff
 from replication.restore.target import AtPosition, Latest, Target
 from replication.restore.wal03.catalog import read_catalog
-from replication.restore.wal03.choose import Source
+from replication.restore.wal03.choose import OpenReplica
 from replication.status import DatabaseStatus
 from replication.storage.s3.location import S3Location
 from replication.storage.s3.storage import S3Storage
@@ -194,7 +194,7 @@ class World:
         backoff = HOSTILE_BACKOFF if hostile else Backoff()
         try:
             with self.client(number, hostile) as client:
-                restore([Source("s3", client)], output, RestoreOptions(target=target, backoff=backoff))
+                restore([OpenReplica("s3", client)], output, RestoreOptions(target=target, backoff=backoff))
             found = sha256(output)
             output.unlink()
             return found

@@ -11,16 +11,16 @@ from typing import Any
 
 import pytest
 
-from replication.database import follower as follower_module
 from replication.database import image as image_module
 from replication.database import opening as opening_module
-from replication.database import tail
-from replication.database.follower import Follower
+from replication.database import wal_copier as copier_module
+from replication.database import wal_scanner
 from replication.database.source_files import SourceFiles
+from replication.database.wal_copier import WALCopier
 from replication.replica.wal03 import upload
 from replication.sqlite import connection as connection_module
-from replication.sqlite import hold as hold_module
-from replication.sqlite.hold import Hold
+from replication.sqlite import pin as pin_module
+from replication.sqlite.pin import Pin
 from replication.sqlite.wal_index import WALIndex
 
 IMAGE_CHUNK_BYTES = 4096
@@ -103,19 +103,19 @@ def interleaved() -> Iterator[Between]:
         for name in ("stat", "fstat"):
             patch.setattr(os, name, between.coarse(getattr(os, name)))
         for module, name in (
-            (hold_module, "_begin_reading"),
-            (hold_module, "_passive"),
+            (pin_module, "_begin_reading"),
+            (pin_module, "_passive"),
             (opening_module, "decide"),
-            (follower_module, "copy_frames"),
+            (copier_module, "copy_frames"),
         ):
             patch.setattr(module, name, around(between, getattr(module, name)))
-        for kind, name in ((Follower, "copy"), (Hold, "read"), (Hold, "page_count"), (WALIndex, "read")):
+        for kind, name in ((WALCopier, "copy"), (Pin, "read"), (Pin, "page_count"), (WALIndex, "read")):
             patch.setattr(kind, name, around(between, getattr(kind, name)))
         patch.setattr(SourceFiles, "_recovered_since", telling(between, SourceFiles._recovered_since))
         patch.setattr(image_module, "CHUNK_BYTES", IMAGE_CHUNK_BYTES)
         patch.setattr(upload, "SEGMENT_BYTES_MAX", SEGMENT_BYTES)
-        patch.setattr(tail, "READ_CHUNK_BYTES", READ_CHUNK_BYTES)
+        patch.setattr(wal_scanner, "READ_CHUNK_BYTES", READ_CHUNK_BYTES)
         patch.setattr(connection_module, "BUSY_TIMEOUT_MS", 2)
-        patch.setattr(hold_module, "BARRIER_WAIT_SECONDS_MAX", 0.002)
-        patch.setattr(hold_module, "BARRIER_HELD_SECONDS_MAX", 0.002)
+        patch.setattr(pin_module, "BARRIER_WAIT_SECONDS_MAX", 0.002)
+        patch.setattr(pin_module, "BARRIER_HELD_SECONDS_MAX", 0.002)
         yield between

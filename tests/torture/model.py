@@ -1,6 +1,6 @@
 """A model of how SQLite's WAL is held, small enough that every order of steps can be tried. Pure.
 
-SQLite's half is model_wal.py. Our half has one step for each step in replication/sqlite/hold.py and
+SQLite's half is model_wal.py. Our half has one step for each step in replication/sqlite/pin.py and
 replication/database/. Lives of the WAL, and deaths of ours and of others, are without number, frames in one life are
 bounded; so the states are finite, and `explore` meets all of them. A state is wrong when a generation goes on although
 a counted frame was never copied, when it holds one that was never counted, or when the database file changes under an
@@ -73,7 +73,7 @@ NO_COPY: dict[str, Any] = {"seen": NONE, "stale": False}
 
 
 def copies(state: State, after: int, variant: str) -> Iterator[tuple[str, State]]:
-    """Follower.copy: first the count, then so many frames; between the two the WAL may be restarted."""
+    """WALCopier.copy: first the count, then so many frames; between the two the WAL may be restarted."""
     if state.seen == NONE:
         if variant == Variant.ALL_IN_THE_FILE:
             count = (state.old or state.frames) + state.loose
@@ -104,12 +104,12 @@ def lost(state: State) -> State:
 
 
 def opens(state: State, variant: str) -> Iterator[tuple[str, State]]:
-    """Database._open: Hold.take, decide, then Follower.copy_one_life or Database._begin."""
+    """Database._open: Pin.take, decide, then WALCopier.copy_one_life or Database._begin."""
     step = state.step
     if step == Step.CLOSED:
         if (whole := ready(state)) is not None:
             pin = NONE if variant == Variant.NEVER_PINNED else mark(whole)
-            yield "we pin (Hold.take)", whole._replace(pin=pin, step=Step.PINNED)
+            yield "we pin (Pin.take)", whole._replace(pin=pin, step=Step.PINNED)
     elif step == Step.PINNED:
         if state.followed:
             yield "we go on", state._replace(step=Step.GOING_ON)
@@ -132,7 +132,7 @@ def opens(state: State, variant: str) -> Iterator[tuple[str, State]]:
 
 
 def pins(state: State, step: int, variant: str) -> tuple[str, State]:
-    """Take the pin anew; where that fails all is let go of (HoldLostError)."""
+    """Take the pin anew; where that fails all is let go of (PinLostError)."""
     whole = ready(state)
     if whole is None:
         return "our pin is lost", crashed(state)
@@ -176,7 +176,7 @@ def exact_moves(state: State, variant: str) -> Iterator[tuple[str, State]]:
 
 
 def moves(state: State, variant: str) -> Iterator[tuple[str, State]]:
-    """Hold._move_pin: a second reader, a copy, the new pin, and the second reader ends."""
+    """Pin._move_pin: a second reader, a copy, the new pin, and the second reader ends."""
     step = state.step
     if step == Step.MOVING:
         if variant in (Variant.MOVED_WITHOUT_COPY, Variant.COPIED_AFTER_MOVE):

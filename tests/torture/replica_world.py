@@ -19,7 +19,7 @@ from replication.errors import AccessDeniedError, ReplicationError, StorageError
 from replication.position import Position
 from replication.replica.wal03.replica import Replica
 from replication.restore.restore import RestoreOptions, restore
-from replication.restore.wal03.choose import Source
+from replication.restore.wal03.choose import OpenReplica
 from replication.storage.codecs import DEFAULT_CODEC
 from replication.storage.memory import MemoryStorage
 from replication.storage.wal03.names import parse_segment, parse_snapshot
@@ -137,7 +137,7 @@ class World:
         return {
             "replication.replica.wal03.snapshots.time": SimpleNamespace(time=clock, monotonic=clock),
             "replication.replica.wal03.snapshots.datetime": Skewed,
-            "replication.database.origin.datetime": Skewed,
+            "replication.database.generation_info.datetime": Skewed,
         }
 
     # -- the application and the engine -----------------------------------------------------------------------------
@@ -266,7 +266,9 @@ class World:
         source = self.chance.choice(sorted(self.stores))
         path = self.folder / f"app-{self.hosts + 1}.db"
         try:
-            restore([Source(source, ReplicaClient(self.stores[source]))], path, RestoreOptions(integrity_check="none"))
+            restore(
+                [OpenReplica(source, ReplicaClient(self.stores[source]))], path, RestoreOptions(integrity_check="none")
+            )
         except ReplicationError:
             return
         self.close()

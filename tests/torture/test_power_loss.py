@@ -24,7 +24,7 @@ from replication.restore.kept import kept_path
 from replication.restore.replace import restore_over
 from replication.restore.restore import RestoreOptions, restore
 from replication.restore.target import AtPosition, Latest
-from replication.restore.wal03.choose import Source
+from replication.restore.wal03.choose import OpenReplica
 from replication.sqlite.checksum import WAL_HEADER_SIZE
 from replication.storage.file.storage import FileStorage
 from replication.storage.wal03.replica_client import ReplicaClient
@@ -156,11 +156,11 @@ class Played:
         """Remember what is true from here on."""
         recording = self.recording
         recording.mark("committed", len(self.states) - 1)
-        if database.mark is not None and database.position is not None and database.mark.frames:
+        if database.cursor is not None and database.position is not None and database.cursor.frames:
             # An act without a sync has copied nothing: the position is that of an earlier state, told before.
             known = {item.value[0] for item in recording.operations if isinstance(item, Marked) and item.what == "at"}
             if database.position not in known:
-                recording.mark("at", (database.position, len(self.states) - 1, database.mark.header.pack()))
+                recording.mark("at", (database.position, len(self.states) - 1, database.cursor.header.pack()))
         if replica.position is not None:
             recording.mark("acknowledged", replica.position)
         self._look()
@@ -215,7 +215,7 @@ class Left:
     def restored(self, position: Position | None = None) -> int:
         """The number of the state that the replica restores."""
         target = AtPosition(position) if position else Latest()
-        restore([Source("file", self.client)], self.output, RestoreOptions(target=target, integrity_check="none"))
+        restore([OpenReplica("file", self.client)], self.output, RestoreOptions(target=target, integrity_check="none"))
         found = hashlib.sha256(self.output.read_bytes()).hexdigest()
         self.output.unlink()
         assert found in self.played.states, f"{position or 'the latest'} restores to a state that never was"
@@ -284,7 +284,7 @@ def test_the_power_goes_while_restoring(tmp_path: Path, torture: Torture) -> Non
         root = tmp_path / f"{number}-output"
         root.mkdir()
         recording = Recording(root)
-        source = Source("file", ReplicaClient(FileStorage(replica)))
+        source = OpenReplica("file", ReplicaClient(FileStorage(replica)))
         with recorded(recording):
             restore([source], root / "new" / "out.db", RestoreOptions(integrity_check="none"))
             recording.mark("done", True)
@@ -332,7 +332,7 @@ def test_the_power_goes_while_a_database_is_replaced(
             recording.operations.append(Synced(0))
             began = len(recording.operations)
             monkeypatch.setattr("replication.steps.hook", reached)
-            restore_over([Source("file", client)], live, RestoreOptions(), kept)
+            restore_over([OpenReplica("file", client)], live, RestoreOptions(), kept)
             monkeypatch.undo()
         done = next(at for at, item in enumerate(recording.operations, 1) if isinstance(item, Marked))
         for count in range(began, len(recording.operations) + 1):

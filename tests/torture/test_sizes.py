@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 import peers
-from replication.database import checkpoint, follower
+from replication.database import checkpoint, wal_copier
 from replication.engine import Engine
 from tests.engine.running import begun, client_of, config_of, in_step, only, restored, running, sha256, until
 from tests.foreign import ForeignConnection
@@ -205,7 +205,7 @@ def test_a_life_of_the_wal_that_reaches_its_bounds(
         pytest.skip("4 GiB: make torture")
     limit_mib = 4096 if real else 24
     if not real:
-        monkeypatch.setattr(follower, "OFFSET_LIMIT_BYTES", limit_mib * MIB)
+        monkeypatch.setattr(wal_copier, "OFFSET_LIMIT_BYTES", limit_mib * MIB)
         monkeypatch.setattr(checkpoint, "WAL_OFFSET_URGENT_BYTES", limit_mib // 4 * MIB)
     for chance in [random.Random(torture.seed)] if real else torture.rounds(short=2):
         folder = tmp_path / str(torture.counts["rounds"])

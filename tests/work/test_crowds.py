@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 
 from replication.config import Config
-from replication.database import glance as glance_module
+from replication.database import wal_stat as wal_stat_module
 from replication.database.database import Database
-from replication.database.glance import PLACES_GLANCES, Glance
+from replication.database.wal_stat import PLACES_CHECKS, WALStat
 from replication.engine import Engine, making
 from replication.storage.file.location import FileLocation
 from replication.storage.location import Location
@@ -84,17 +84,17 @@ class Rounds:
     """Counts glances, and everything else that is done meanwhile."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.glances = 0
+        self.checks = 0
         self.found = 0
         self.syncs = 0
         self.calls: Counter[str] = Counter()
-        monkeypatch.setattr(glance_module, "SETTLE_SECONDS", 4 * MONITOR_SECONDS)
-        glance, sync = Glance.finds_something, Database.sync
+        monkeypatch.setattr(wal_stat_module, "SETTLE_SECONDS", 4 * MONITOR_SECONDS)
+        wal_stat, sync = WALStat.finds_something, Database.sync
         testing = threading.get_ident()
 
-        def glanced(self_: Glance, now: float, places: bool) -> bool:
-            self.glances += 1
-            found = glance(self_, now, places)
+        def last_idle_check(self_: WALStat, now: float, places: bool) -> bool:
+            self.checks += 1
+            found = wal_stat(self_, now, places)
             self.found += found
             return found
 
@@ -102,7 +102,7 @@ class Rounds:
             self.syncs += 1
             return sync(self_)
 
-        monkeypatch.setattr(Glance, "finds_something", glanced)
+        monkeypatch.setattr(WALStat, "finds_something", last_idle_check)
         monkeypatch.setattr(Database, "sync", synced)
         for name in ROUND_CALLS:
             call = getattr(os, name)
@@ -117,12 +117,12 @@ class Rounds:
     def settle(self, databases: int) -> None:
         """Until a whole second's rounds found nothing: what follows a change is over."""
         until(lambda: self.found >= databases)
-        self.pass_by(databases, PLACES_GLANCES)
+        self.pass_by(databases, PLACES_CHECKS)
 
     def pass_by(self, databases: int, rounds: int) -> None:
         """Let so many rounds go by."""
-        end = self.glances + databases * rounds
-        until(lambda: self.glances >= end)
+        end = self.checks + databases * rounds
+        until(lambda: self.checks >= end)
 
 
 @pytest.mark.parametrize("databases", [1, 20])
@@ -132,15 +132,15 @@ def test_an_idle_minute_asks_for_nothing_and_looks_at_each_wal_once_a_round(
     rounds, made = Rounds(monkeypatch), crowd(databases)
     with made.at_rest():
         rounds.settle(databases)
-        requests, syncs, glances = made.requests(), rounds.syncs, rounds.glances
+        requests, syncs, checks = made.requests(), rounds.syncs, rounds.checks
         rounds.calls.clear()
         rounds.pass_by(databases, ROUNDS)
-        glances = rounds.glances - glances
+        checks = rounds.checks - checks
         assert made.requests() == requests
         assert rounds.syncs == syncs
         # One for each WAL, and now and then three more for the file, its -shm and its lock; nothing is opened.
         assert set(rounds.calls) == {"stat"}
-        assert rounds.calls["stat"] <= glances * (1 + 3 / PLACES_GLANCES) + 3 * databases
+        assert rounds.calls["stat"] <= checks * (1 + 3 / PLACES_CHECKS) + 3 * databases
 
 
 def wakes(threads: list[int | None]) -> int:
@@ -157,9 +157,9 @@ def test_wake_ups_do_not_grow_with_the_databases(
     with crowd(databases).at_rest():
         threads = [thread.native_id for thread in threading.enumerate() if thread.native_id not in before]
         rounds.settle(databases)
-        woken, glances = wakes(threads), rounds.glances
+        woken, checks = wakes(threads), rounds.checks
         rounds.pass_by(databases, ROUNDS)
-        passed = (rounds.glances - glances) / databases
+        passed = (rounds.checks - checks) / databases
         assert wakes(threads) - woken <= (passed + 1) * WAKES_PER_ROUND_MAX
 
 

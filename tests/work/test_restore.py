@@ -11,7 +11,7 @@ import pytest
 from replication.position import Position
 from replication.restore.restore import RestoreOptions, restore
 from replication.restore.wal03 import fetch
-from replication.restore.wal03.choose import Source
+from replication.restore.wal03.choose import OpenReplica
 from replication.storage.container import NOTE_SIZE_MAX
 from replication.storage.file.storage import FileStorage
 from replication.storage.memory import MemoryStorage
@@ -87,7 +87,7 @@ def test_work(history: History, replica: FileStorage, tmp_path: Path, done: Coun
     """Each object is read once, each page written about once, and no file is made for a small segment."""
     stored = sum(item.size for item in replica.list(""))
     done.clear()
-    result = restore([Source("test", ReplicaClient(replica))], tmp_path / "out.db", RestoreOptions())
+    result = restore([OpenReplica("test", ReplicaClient(replica))], tmp_path / "out.db", RestoreOptions())
     counts = Counter(done)
     assert sha(tmp_path / "out.db") == history.commits[-1].sha
     assert result.segments == COMMITS + 1

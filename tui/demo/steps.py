@@ -13,7 +13,7 @@ from replication.errors import ReplicationError
 from replication.position import Position
 from replication.restore.restore import RestoreOptions, RestoreResult, restore
 from replication.restore.target import AtPosition, Latest, Target
-from replication.restore.wal03.choose import Source
+from replication.restore.wal03.choose import OpenReplica
 from replication.sqlite.connection import sqlite_version
 from replication.storage.location import Location
 from replication.storage.open import open_storage
@@ -109,7 +109,7 @@ def _restore(
     storage = open_storage(location)
     try:
         options = RestoreOptions(target, integrity_check="full")
-        result = restore([Source("demo", ReplicaClient(storage))], output, options)
+        result = restore([OpenReplica("demo", ReplicaClient(storage))], output, options)
     finally:
         storage.close()
     content = application.content_of(output)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from replication.config import Config
 from replication.errors import ReplicationError
-from replication.restore.sources import sources_of
+from replication.restore.open_replicas import replicas_of
 from replication.restore.wal03.listing import HeldGeneration, held
 
 READ_SECONDS = 60.0
@@ -38,7 +38,7 @@ class Listing:
 def read_listing(config: Config, database: str, replica: str, now: float) -> Listing:
     """Ask a replica for its generations; `now` is noted as the time of reading. Raises ReplicationError."""
     began = time.monotonic()
-    with sources_of(config, Path(database), replica) as sources:
+    with replicas_of(config, Path(database), replica) as sources:
         client = sources[0].client
         return Listing(replica, client.address, held(client), now, time.monotonic() - began)
 

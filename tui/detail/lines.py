@@ -154,7 +154,7 @@ def generation(item: HeldGeneration, cursor: bool, window: Window, width: int, l
     line.append(f"  {day_time(made.start.timestamp())}  {day_time(made.end.timestamp())}")
     line.append(f"  {made.snapshots:>4,}  {made.segments:>6,}  {size(made.size):>7}")
     why = Text(_reason(made)) if made.restorable else Text("no snapshot: it cannot be restored", style="red")
-    timeline = Text(_INDENT + row(item.survey, window, marks=ASCII if look.ascii else SIGNS), style="cyan")
+    timeline = Text(_INDENT + row(item.point_map, window, marks=ASCII if look.ascii else SIGNS), style="cyan")
     lines = [Text.assemble(line, "  ", why), timeline] if wide else [line, Text.assemble(_INDENT, why), timeline]
     for text in lines:
         text.truncate(width, overflow="ellipsis")
@@ -168,13 +168,13 @@ def generation_words(item: HeldGeneration, width: int, look: Look) -> list[Text]
     if made.previous:
         words += f"; before it {made.previous[:8]}"
     lines = [Text(cut_end(words, width), style="dim")]
-    lost = [missing.name for missing in item.survey.missing]
+    lost = [missing.name for missing in item.point_map.missing]
     if lost:
         more = f" and {len(lost) - 1} more" if len(lost) > 1 else ""
         sign = (ASCII if look.ascii else SIGNS).missing
         lines.append(Text(cut_end(f" {sign} missing: {plain(lost[0])}{more}", width), style="red"))
-    if item.survey.damaged:
-        words = f" damaged, left out: {plain(', '.join(item.survey.damaged))}"
+    if item.point_map.damaged:
+        words = f" damaged, left out: {plain(', '.join(item.point_map.damaged))}"
         lines.append(Text(cut_end(words, width), style="red"))
     return lines
 

@@ -7,7 +7,7 @@ be told without colour. It leaves to the caller which generations there are, and
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from replication.restore.wal03.points import Survey
+from replication.restore.wal03.points import PointMap
 
 _SHORT_SECONDS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30)
 _LONG_SECONDS = (60, 120, 300, 600, 1200, 1800, 3600, 7200, 14400, 21600, 43200, 86400, 172800, 604800, 2592000)
@@ -84,28 +84,28 @@ def showing(window: Window, time: float) -> Window:
     return _aligned(time - window.columns // 2 * window.seconds, window.zoom, window.columns)
 
 
-def row(survey: Survey, window: Window, cursor: float | None = None, marks: Marks = SIGNS) -> str:
+def row(point_map: PointMap, window: Window, cursor: float | None = None, marks: Marks = SIGNS) -> str:
     """One generation in the window's cells; `cursor` is the time to mark, if any.
 
     Where several things fall into one cell, the cursor goes before a missing object, that before a snapshot.
     """
     cells = [" "] * window.columns
-    for begin, end in survey.runs:
+    for begin, end in point_map.runs:
         if end >= window.start and begin < window.end:
             for column in range(window.clamped(begin), window.clamped(end) + 1):
                 cells[column] = marks.covered
-    for time in survey.snapshots:
+    for time in point_map.snapshots:
         _put(cells, window, time.timestamp(), marks.snapshot)
-    for item in survey.missing:
+    for item in point_map.missing:
         _put(cells, window, item.time.timestamp(), marks.missing)
     if cursor is not None:
         _put(cells, window, cursor, marks.cursor)
     return "".join(cells)
 
 
-def runs(survey: Survey) -> list[tuple[float, float]]:
+def runs(point_map: PointMap) -> list[tuple[float, float]]:
     """The stretches of time within which every moment has a restore point, first and last object of each."""
-    return list(survey.runs)
+    return list(point_map.runs)
 
 
 def axis(window: Window) -> str:

@@ -24,7 +24,7 @@ from replication.status import BY_HAND
 from replication.wire import plain
 from tui.text.format import go_duration
 from tui.verbs.console import say
-from tui.verbs.sources import config_of
+from tui.verbs.named import config_of
 
 HOLDER = "litestream-tui pause"
 """Who holds what was paused by the verb."""

@@ -19,11 +19,13 @@ _AGAIN_SECONDS = 1.0
 
 def run(args: Namespace) -> int:
     """Print the events; the exit code."""
+    if args.follow:
+        # A service that follows is ended so, and has told all that it has read.
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
     with closing(client_of(args)) as client:
         seen = _tell(client.events_since(args.after), args.json)
         if not args.follow:
             return 0
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
         seen = max(seen, args.after)
         while True:
             seen = max(seen, _tell(_next(client, seen), args.json))

@@ -17,10 +17,10 @@ from replication.config import DatabaseConfig
 from replication.errors import CorruptObjectError, StorageError
 from tui.text.format import go_duration, plain, rfc3339, table
 from tui.verbs.console import complain, say
-from tui.verbs.sources import config_of, generation_of, resolve
+from tui.verbs.named import config_of, generation_of, resolve
 
 if TYPE_CHECKING:
-    from replication.restore.wal03.choose import Source
+    from replication.restore.wal03.choose import OpenReplica
     from replication.restore.wal03.listing import HeldObject
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -46,7 +46,7 @@ def generations(args: Namespace) -> int:
     named = resolve(args, "generations")
     updated = _updated(named.database)
 
-    def rows_of(replica: Source) -> list[Row]:
+    def rows_of(replica: OpenReplica) -> list[Row]:
         rows: list[Row] = [
             {
                 "name": replica.name,
@@ -68,7 +68,7 @@ def snapshots(args: Namespace) -> int:
     """The snapshots of each replica."""
     from replication.restore.wal03.listing import snapshots as held_snapshots
 
-    def rows_of(replica: Source) -> list[Row]:
+    def rows_of(replica: OpenReplica) -> list[Row]:
         return [_object_row(replica, item) for item in held_snapshots(replica.client)]
 
     header = ["replica", "generation", "index", "size", "created"]
@@ -81,14 +81,14 @@ def wal(args: Namespace) -> int:
 
     generation = generation_of(args)
 
-    def rows_of(replica: Source) -> list[Row]:
+    def rows_of(replica: OpenReplica) -> list[Row]:
         return [_object_row(replica, item) for item in held_segments(replica.client, generation)]
 
     header = ["replica", "generation", "index", "offset", "size", "created"]
     return _list(args, resolve(args, "wal").replicas, header, rows_of)
 
 
-def _object_row(replica: Source, item: HeldObject) -> Row:
+def _object_row(replica: OpenReplica, item: HeldObject) -> Row:
     row: Row = {"replica": replica.name, "generation": item.generation, "index": item.index}
     if item.offset is not None:
         row["offset"] = item.offset
@@ -97,7 +97,9 @@ def _object_row(replica: Source, item: HeldObject) -> Row:
     return row
 
 
-def _list(args: Namespace, replicas: list[Source], header: list[str], rows_of: Callable[[Source], list[Row]]) -> int:
+def _list(
+    args: Namespace, replicas: list[OpenReplica], header: list[str], rows_of: Callable[[OpenReplica], list[Row]]
+) -> int:
     rows: list[Row] = []
     exit_code = 0
     for replica in replicas:

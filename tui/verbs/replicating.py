@@ -19,9 +19,9 @@ from replication.storage.open import open_storage
 from replication.storage.url import is_replica_url
 from tui.verbs.command import ONLY_PASSED_ON, Command, words_of
 from tui.verbs.console import complain, warn
+from tui.verbs.named import config_of
 from tui.verbs.process import settle
 from tui.verbs.signals import Signals
-from tui.verbs.sources import config_of
 from tui.version import version
 
 _WAIT_SECONDS = 0.5
@@ -80,7 +80,7 @@ def _config(args: Namespace) -> Config:
             folder = Path(url).absolute() if quoted(url) == url else "/ABSOLUTE/PATH"
             raise UsageError(f"replica url scheme required: {quoted(url)!r}; for a folder write file://{folder}")
     config = config_for(path, urls)
-    for note in config.notes:
+    for note in config.warnings:
         warn(note)
     return config
 

@@ -16,13 +16,13 @@ from replication.comparison import known_of_source
 from replication.config.location import output_path
 from replication.errors import NoBackupError, RestoreCancelledError, UsageError
 from replication.offline import look
-from replication.restore.restore import Progress, RestoreOptions, RestoreResult, prepare, restore
+from replication.restore.restore import RestoreOptions, RestoreProgress, RestoreResult, prepare, restore
 from replication.restore.retry import CANCELLED
 from replication.restore.target import Latest, Target, parse_index, parse_position, parse_time
-from replication.restore.wal03.choose import Source
+from replication.restore.wal03.choose import OpenReplica
 from tui.text.format import counted, size
 from tui.verbs.console import complain, leave, say, warn
-from tui.verbs.sources import generation_of, resolve
+from tui.verbs.named import generation_of, resolve
 
 _PROGRESS_SECONDS = 0.1
 _STORE_WAIT_SECONDS_MAX = 1.0
@@ -116,7 +116,7 @@ def _target(args: Namespace) -> Target:
     return Latest()
 
 
-def _dry_run(args: Namespace, sources: list[Source], options: RestoreOptions, cancel: threading.Event) -> int:
+def _dry_run(args: Namespace, sources: list[OpenReplica], options: RestoreOptions, cancel: threading.Event) -> int:
     prepared = prepare(sources, options, cancel)
     for text in prepared.warnings:
         warn(text)
@@ -152,7 +152,7 @@ class Bar:
         self._began = time.monotonic()
         self._shown = 0.0
 
-    def show(self, progress: Progress) -> None:
+    def show(self, progress: RestoreProgress) -> None:
         now = time.monotonic()
         if not self._on or now < self._shown + _PROGRESS_SECONDS:
             return

@@ -14,8 +14,8 @@ from tui.session.crashlog import log_path, open_log
 from tui.session.ending import Ending, end_process
 from tui.session.late_engine import LateEngine
 from tui.verbs.console import say, warn
+from tui.verbs.named import config_of
 from tui.verbs.process import settle
-from tui.verbs.sources import config_of
 from tui.view import Options
 
 CLOSE_SECONDS_MAX = 6.0

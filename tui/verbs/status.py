@@ -16,12 +16,12 @@ from replication.control.report import answer as engine_answer
 from replication.errors import EngineError, UsageError
 from replication.offline import DatabaseReport, ReplicaReport
 from replication.status import Verification
-from replication.survey import Answer, survey
+from replication.survey import SurveyResult, survey
 from replication.wire import plain
 from tui.text.format import go_duration, size, table
 from tui.verbs.asking import running_client
 from tui.verbs.console import complain, say, warn
-from tui.verbs.sources import config_of
+from tui.verbs.named import config_of
 
 _HEADER = ["database", "engine", "replica", "state", "position", "lag", "queue", "verified", "restorable", "error"]
 _ERROR_CHARS_MAX = 60
@@ -49,7 +49,7 @@ def run(args: Namespace) -> int:
     return answer.exit_code
 
 
-def _of_engine(args: Namespace, config: Config, databases: Sequence[DatabaseConfig]) -> Answer | None:
+def _of_engine(args: Namespace, config: Config, databases: Sequence[DatabaseConfig]) -> SurveyResult | None:
     """What the engine says that has these databases; None without one, or if it cannot say."""
     client = running_client(args, config)
     if client is None:

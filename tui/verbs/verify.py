@@ -17,8 +17,8 @@ from replication.restore.output import local_errors
 from replication.restore.scratch import scratch, temporary_folder
 from tui.text.format import counted, size
 from tui.verbs.console import complain, say, warn
+from tui.verbs.named import Named, config_of, named, resolve
 from tui.verbs.restore import Bar, cancelled_by_signals
-from tui.verbs.sources import Named, config_of, named, resolve
 
 SCRATCH_PREFIX = "litestream-tui-verify-"
 

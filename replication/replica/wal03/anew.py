@@ -23,21 +23,21 @@ from replication.position import Position
 from replication.replica.lag import EndedSizes
 from replication.replica.permit import Permit
 from replication.replica.wal03.compare import DivergedError, diverged
-from replication.replica.wal03.left import Left, Mark, kept_left, left_behind
+from replication.replica.wal03.left import Left, SegmentEnd, kept_left, left_behind
 from replication.replica.wal03.sender import Sender
 from replication.sqlite.format import FRAME_HEADER_SIZE
 from replication.storage.closing import closing_iterator
 from replication.storage.wal03.names import segment_name, snapshot_name
 from replication.storage.wal03.replica_client import ReplicaClient
 
-NOTED_SECONDS_MIN = 10.0
+SAVED_SECONDS_MIN = 10.0
 """Where a replica stands is written down no more often than this."""
 END_TRIES = 2
 """An upload whose answer was lost may arrive between a look and a write."""
 
 
 class LeftBehind(Sender):
-    """A sender that can be left behind. `leave_behind` and `note_place` may be called from any thread."""
+    """A sender that can be left behind. `leave_behind` and `save_place` may be called from any thread."""
 
     def __init__(
         self,
@@ -49,19 +49,19 @@ class LeftBehind(Sender):
         monotonic: Callable[[], float],
     ) -> None:
         super().__init__(name, client, database, emit, permit, monotonic)
-        noted = kept_left(database.meta_path, name)
-        self.left = noted if noted is not None and noted.since else None
+        saved = kept_left(database.meta_path, name)
+        self.left = saved if saved is not None and saved.since else None
         self._sizes = EndedSizes(database.shadow.size)
         self.failing = False
         """The last try ended with an error of the store."""
-        self._noted = noted
+        self._saved = saved
         """What is written down of where it stands; `since` is 0 while nothing was let go of."""
-        self._noted_at = 0.0
+        self._saved_at = 0.0
 
     @property
     def place(self) -> Position | None:
         """From where on it needs the shadow WAL, as far as that is known."""
-        return self.position or self._beginning or (self._noted.position if self._noted is not None else None)
+        return self.position or self._beginning or (self._saved.position if self._saved is not None else None)
 
     @property
     def is_left_behind(self) -> bool:
@@ -92,44 +92,44 @@ class LeftBehind(Sender):
             f"between {_last(left.position)} and then; other replicas are not concerned"
         )
 
-    def note_place(self) -> None:
+    def save_place(self) -> None:
         """Write down where it stands, for a later run that may have to let go of it without having reached it."""
-        now, known = self._monotonic(), self._noted
+        now, known = self._monotonic(), self._saved
         if self.position is None or (known is not None and known.position == self.position):
             return
-        if not self._noted_at or now > self._noted_at + NOTED_SECONDS_MIN:
-            self._noted_at = now
-            self._note_left(self._standing("", 0.0))
+        if not self._saved_at or now > self._saved_at + SAVED_SECONDS_MIN:
+            self._saved_at = now
+            self._save_left(self._standing("", 0.0))
 
     def forget_place(self) -> None:
         """It lacks nothing: what was written down is of before."""
-        if self._noted is not None and self.position is not None:
-            self._note_left(None)
+        if self._saved is not None and self.position is not None:
+            self._save_left(None)
 
     def leave_behind(self, why: str) -> None:
         """Nothing of the shadow WAL is kept for it from now on: it is to begin anew."""
         left = self._standing(why, time.time())
-        self._note_left(left)
+        self._save_left(left)
         self.left = left
         self._emit("warning", "replica is set to begin anew", lost=self.lost, last_restore_point=_last(left.position))
 
     def _standing(self, why: str, since: float) -> Left:
         position, (begin, stop) = self.position, self._tried
         if position is None:
-            known = self._noted
+            known = self._saved
             return Left(since, why, known.position, known.arrived) if known is not None else Left(since, why)
         arrived = None
         if begin == position:
             # Its answer may have been lost, so that it is there all the same.
             checksum = self._frame(replace(position, offset=stop))
-            arrived = Mark(stop, checksum) if checksum else None
+            arrived = SegmentEnd(stop, checksum) if checksum else None
         return Left(since, why, position, arrived)
 
     def _frame(self, end: Position) -> str:
         return self._database.shadow.frame_mark(end.generation, end.index, end.offset, self._database.page_size)
 
-    def _note_left(self, left: Left | None) -> None:
-        self._noted = left
+    def _save_left(self, left: Left | None) -> None:
+        self._saved = left
         left_behind(self._database.meta_path, self.name, left)
 
     # -- beginning anew: the lock is held in all that follows -----------------------------------------------------
@@ -140,7 +140,7 @@ class LeftBehind(Sender):
         if self.position is not None and self.position != left.position:
             # What was under way when it was let go of has arrived.
             left = self.left = replace(self._standing(left.why, left.since), token=left.token)
-            self._note_left(left)
+            self._save_left(left)
         position = left.position
         newest = database.generations[-1]
         if position is not None and self._is_still_here(position):
@@ -163,7 +163,7 @@ class LeftBehind(Sender):
 
     def _forget_left(self) -> None:
         self.left = None
-        self._note_left(None)
+        self._save_left(None)
 
     def _is_still_here(self, position: Position) -> bool:
         """True if all WAL from `position` on is there."""
@@ -213,7 +213,7 @@ class LeftBehind(Sender):
         """Put an end mark where the replica ends, of which only we know the sign, so that nobody goes on there."""
         if not left.token:
             left = self.left = replace(left, token=secrets.token_hex(8))
-            self._note_left(left)
+            self._save_left(left)
         for _ in range(END_TRIES):
             if left.arrived is not None and self._has_arrived(position, left.arrived):
                 position = replace(position, offset=left.arrived.offset)
@@ -237,7 +237,7 @@ class LeftBehind(Sender):
             return note is not None and note.anew == token
         return False
 
-    def _has_arrived(self, start: Position, arrived: Mark) -> bool:
+    def _has_arrived(self, start: Position, arrived: SegmentEnd) -> bool:
         """True if the segment at `start` is the one that was tried last. Raises DivergedError if it is another."""
         size = self._database.page_size + FRAME_HEADER_SIZE
         end, tail = start.offset, b""

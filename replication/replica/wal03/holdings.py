@@ -81,7 +81,7 @@ class Holdings:
 
 
 @dataclass(frozen=True, slots=True)
-class _Noted:
+class _Remembered:
     """What is remembered of a snapshot: its size and place, the generations before and beside its own, and `lefts`."""
 
     size: int
@@ -97,13 +97,13 @@ class HoldingsReader:
 
     def __init__(self, client: ReplicaClient) -> None:
         self._client = client
-        self._noted: dict[str, _Noted] = {}
+        self._remembered: dict[str, _Remembered] = {}
 
     def all(self) -> list[Holdings]:
         """What is there of every generation. Raises StorageError."""
         found = [self.of(generation) for generation in self._client.generations()]
         listed = {item.name for held in found for item in (*held.snapshots, *held.damaged)}
-        self._noted = {name: noted for name, noted in self._noted.items() if name in listed}
+        self._remembered = {name: remembered for name, remembered in self._remembered.items() if name in listed}
         return found
 
     def of(self, generation: str) -> Holdings:
@@ -116,36 +116,36 @@ class HoldingsReader:
         beside: set[str] = set()
         lefts: set[Position] = set()
         for item in snapshots:
-            noted = self._note(item)
-            if noted is None:
+            remembered = self._note(item)
+            if remembered is None:
                 continue
-            (damaged if noted.damaged else whole).append(item)
-            before |= noted.before
-            beside |= noted.beside
-            lefts |= noted.lefts
-            if noted.offset is not None:
-                offsets[item.index] = noted.offset
+            (damaged if remembered.damaged else whole).append(item)
+            before |= remembered.before
+            beside |= remembered.beside
+            lefts |= remembered.lefts
+            if remembered.offset is not None:
+                offsets[item.index] = remembered.offset
         known, others = frozenset(before - {generation}), frozenset(beside - {generation})
         return Holdings(generation, whole, segments, offsets, known, damaged, others, frozenset(lefts))
 
-    def _note(self, info: SnapshotInfo) -> _Noted | None:
+    def _note(self, info: SnapshotInfo) -> _Remembered | None:
         """What the note of a snapshot says; None if the snapshot is gone by now."""
-        known = self._noted.get(info.name)
+        known = self._remembered.get(info.name)
         if known is None or known.size != info.size:
             try:
                 known = _read(info, self._client.snapshot_note(info.name))
             except CorruptObjectError:
-                known = _Noted(info.size, damaged=True)
+                known = _Remembered(info.size, damaged=True)
             except ObjectNotFoundError:
                 return None
-            self._noted[info.name] = known
+            self._remembered[info.name] = known
         return known
 
 
-def _read(info: SnapshotInfo, note: SnapshotNote | None) -> _Noted:
+def _read(info: SnapshotInfo, note: SnapshotNote | None) -> _Remembered:
     if note is None:
-        return _Noted(info.size)
-    return _Noted(
+        return _Remembered(info.size)
+    return _Remembered(
         info.size,
         note.position.offset,
         frozenset(note.before),

@@ -19,7 +19,7 @@ _writing = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True)
-class Mark:
+class SegmentEnd:
     """The end of a segment in its index; salts and checksum of its last frame, in hex, which prove all before it."""
 
     offset: int
@@ -37,7 +37,7 @@ class Left:
     since: float
     why: str = ""
     position: Position | None = None
-    arrived: Mark | None = None
+    arrived: SegmentEnd | None = None
     token: str = ""
 
 
@@ -62,7 +62,7 @@ def kept_left(meta_path: Path, replica: str) -> Left | None:
             since=float(found["since"]),
             why=str(found["why"]),
             position=Position.parse(position) if position else None,
-            arrived=Mark(int(arrived["offset"]), str(arrived["checksum"])) if arrived else None,
+            arrived=SegmentEnd(int(arrived["offset"]), str(arrived["checksum"])) if arrived else None,
             token=str(found["token"]),
         )
     return None

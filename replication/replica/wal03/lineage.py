@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from replication.database.origin import EARLIER_MAX, Origin
+from replication.database.generation_info import EARLIER_MAX, GenerationInfo
 from replication.errors import CorruptObjectError, ObjectNotFoundError
 from replication.position import Position
 from replication.storage.wal03.names import SnapshotInfo
@@ -39,19 +39,19 @@ class Lineage:
     begins: bool
 
 
-def lineage(client: ReplicaClient, origin: Origin, left: Position | None) -> Lineage:
-    """What is to be noted for `origin`; `left` is where an older generation was left here. Raises StorageError."""
-    existing = client.snapshots(origin.generation)
+def lineage(client: ReplicaClient, generation_info: GenerationInfo, left: Position | None) -> Lineage:
+    """What is to be noted of it; `left` is where an older generation was left here. Raises StorageError."""
+    existing = client.snapshots(generation_info.generation)
     noted, beside, lefts = _noted(client, existing)
-    begins = not existing and not client.segments(origin.generation)
+    begins = not existing and not client.segments(generation_info.generation)
     if noted is None:
-        noted = _at_the_place(client, origin)
-        beside = _parted(client, origin, noted)
-        lefts = _noted(client, client.snapshots(origin.previous))[2] if origin.previous else []
+        noted = _at_the_place(client, generation_info)
+        beside = _parted(client, generation_info, noted)
+        lefts = _noted(client, client.snapshots(generation_info.previous))[2] if generation_info.previous else []
     if left is not None and not left.offset:
         lefts = [left, *lefts]
-    known = [origin.previous, *origin.earlier, *noted]
-    ordered = [name for name in dict.fromkeys(known) if name and name != origin.generation]
+    known = [generation_info.previous, *generation_info.earlier, *noted]
+    ordered = [name for name in dict.fromkeys(known) if name and name != generation_info.generation]
     return Lineage(
         previous=ordered[0] if ordered else "",
         earlier=tuple(ordered[1 : 1 + EARLIER_MAX]),
@@ -75,20 +75,20 @@ def _noted(
     return None, [], []
 
 
-def _parted(client: ReplicaClient, origin: Origin, at_the_place: Sequence[str]) -> list[str]:
+def _parted(client: ReplicaClient, generation_info: GenerationInfo, at_the_place: Sequence[str]) -> list[str]:
     """Generations at the place that came from one of our line, and are not of it."""
-    line = {origin.generation, origin.previous, *origin.earlier} - {""}
-    if len(origin.earlier) >= EARLIER_MAX:
+    line = {generation_info.generation, generation_info.previous, *generation_info.earlier} - {""}
+    if len(generation_info.earlier) >= EARLIER_MAX:
         # Nobody here knows them all.
         return []
     others = [name for name in at_the_place if name not in line]
     return [name for name in others if line & {*(_noted(client, client.snapshots(name))[0] or ())}][:BESIDE_MAX]
 
 
-def _at_the_place(client: ReplicaClient, origin: Origin) -> list[str]:
+def _at_the_place(client: ReplicaClient, generation_info: GenerationInfo) -> list[str]:
     """All generations that are there, the newest first by the times of the store, where the order matters."""
-    found = [name for name in client.generations() if name != origin.generation]
-    if len(found) < 2 or (origin.previous and len(found) <= EARLIER_MAX):
+    found = [name for name in client.generations() if name != generation_info.generation]
+    if len(found) < 2 or (generation_info.previous and len(found) <= EARLIER_MAX):
         return found
 
     def newest(name: str) -> datetime:

@@ -8,7 +8,7 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 from replication.database.database import Database
-from replication.database.origin import Origin
+from replication.database.generation_info import GenerationInfo
 from replication.events import Emit
 from replication.position import Position
 from replication.replica.disowned import disown, disowned
@@ -73,11 +73,17 @@ class Others:
 
     def look(self, holdings: Sequence[Holdings]) -> set[str]:
         """Tell of somebody else who writes here, once for each change; the generations that are theirs."""
-        origin = self._database.origin
-        ours = {origin.generation, origin.previous, *origin.earlier, *self._database.generations, *self._written}
+        generation_info = self._database.generation_info
+        ours = {
+            generation_info.generation,
+            generation_info.previous,
+            *generation_info.earlier,
+            *self._database.generations,
+            *self._written,
+        }
         theirs = disowned(self._database.meta_path)
         ours -= theirs.keys()
-        ours -= _went_on(holdings, origin.generation)
+        ours -= _went_on(holdings, generation_info.generation)
         if self._neighbours.look(holdings, ours, self._first_object):
             names = ", ".join(self._neighbours.found[:OTHERS_SHOWN_MAX])
             self._beside = names and (
@@ -87,9 +93,11 @@ class Others:
             self._emit("warning", "others write to this replica", generations=names or "none any more")
         others = {*self._neighbours.found, *(name for name, certain in theirs.items() if certain)}
         with suppress(ValueError):
-            began = datetime.fromisoformat(origin.began)
+            began = datetime.fromisoformat(generation_info.began)
             # The host's clock may have been ahead when the generation began: the store has its first object.
-            stored = [min(held.times, default=_FAR) for held in holdings if held.generation == origin.generation]
+            stored = [
+                min(held.times, default=_FAR) for held in holdings if held.generation == generation_info.generation
+            ]
             others |= alive_since(holdings, ours, min([began, *stored]))
         return others
 
@@ -121,7 +129,7 @@ class Others:
             words = "another program writes the same history" if certain else "the replica holds another history"
             self._emit("error" if certain else "warning", words, object=found.foreign, warning=self._alarm)
 
-    def parted_from(self, origin: Origin) -> list[str]:
+    def parted_from(self, generation_info: GenerationInfo) -> list[str]:
         """The generations before this one that another program goes on with, so that this is not simply the newer."""
         theirs = disowned(self._database.meta_path)
-        return [name for name in (origin.previous, *origin.earlier) if name in theirs]
+        return [name for name in (generation_info.previous, *generation_info.earlier) if name in theirs]

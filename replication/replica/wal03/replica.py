@@ -28,7 +28,7 @@ from replication.events import Emit
 from replication.position import Position
 from replication.replica.destination import Standing
 from replication.replica.permit import Permit
-from replication.replica.progress import Progress, together
+from replication.replica.upload_meter import UploadProgress, together
 from replication.replica.wal03.compare import DivergedError
 from replication.replica.wal03.holdings import Holdings
 from replication.replica.wal03.snapshots import MENDED, Snapshots
@@ -63,7 +63,7 @@ class Replica(Snapshots):
         return self._others.warning or soundness.words(self._problems)
 
     @property
-    def progress(self) -> Progress:
+    def progress(self) -> UploadProgress:
         """What is under way and what was done; of two objects under way the snapshot."""
         return together(self._snapshots.progress, self._meter.progress)
 

@@ -13,7 +13,7 @@ from replication.errors import CorruptObjectError, ObjectExistsError, PausedErro
 from replication.events import Emit
 from replication.position import Position
 from replication.replica.permit import Permit
-from replication.replica.progress import Meter
+from replication.replica.upload_meter import UploadMeter
 from replication.replica.wal03.compare import DivergedError, compare, diverged
 from replication.replica.wal03.keeping import Keeping
 from replication.replica.wal03.left import Left
@@ -66,7 +66,7 @@ class Sender(ABC):
         """A generation that begins here with a large snapshot, which is left to whoever has the time: until it is
         stored none of its WAL is sent."""
         self._writer = Writer.here()
-        self._meter = Meter()
+        self._meter = UploadMeter()
         self._others = Others(name, client.address, database, self._writer, emit)
         self._keeping = Keeping(name, client, emit, monotonic)
         self._since = Expected()
@@ -343,7 +343,7 @@ class Sender(ABC):
         self._permit.check()
         self._meter.sent(size)
 
-    def _finished(self, meter: Meter, stored: int) -> None:
+    def _finished(self, meter: UploadMeter, stored: int) -> None:
         name = meter.progress.object_name
         self._others.wrote(name)
         self._keeping.clock.wrote(name, self._monotonic())

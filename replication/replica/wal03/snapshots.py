@@ -14,8 +14,8 @@ from datetime import UTC, datetime
 
 from replication.database import soundness, unwritten
 from replication.database.database import Database
+from replication.database.generation_info import GenerationInfo
 from replication.database.image import Image
-from replication.database.origin import Origin
 from replication.errors import (
     ObjectExistsError,
     PausedError,
@@ -26,7 +26,7 @@ from replication.events import Emit
 from replication.permissions import mode_beside
 from replication.position import Position
 from replication.replica.permit import Always, Permit
-from replication.replica.progress import Meter
+from replication.replica.upload_meter import UploadMeter
 from replication.replica.wal03.anew import LeftBehind
 from replication.replica.wal03.compare import DivergedError, held_by
 from replication.replica.wal03.lineage import lineage
@@ -68,7 +68,7 @@ class Snapshots(LeftBehind):
         self._duty = threading.Lock()
         self._lock = threading.Lock()
         self._ending = threading.Event()
-        self._snapshots = Meter(self._meter.uploads)
+        self._snapshots = UploadMeter(self._meter.uploads)
         self._wanted_after: int | None = None
         """A snapshot waits for an index after this one."""
         self._unfinished: tuple[str, ...] | None = None
@@ -201,27 +201,27 @@ class Snapshots(LeftBehind):
         self._database.checkpoint()
         return "a snapshot will be written with the next commit, which begins a new index"
 
-    def _store_snapshot(self, image: Image, meter: Meter, breaks_off: bool = False) -> int:
+    def _store_snapshot(self, image: Image, meter: UploadMeter, breaks_off: bool = False) -> int:
         """Write an image; the bytes stored. With `breaks_off` nothing waits for it, and the end of the engine ends it.
 
         `_lock` need not be held, and what is told of it is `_stored`.
         """
         position = image.position
         # A generation may have begun since the image was made.
-        origin = self._database.origin
-        if origin.generation != position.generation:
-            origin = Origin(position.generation, "", "", "")
-        before = lineage(self.client, origin, self._left_at)
+        generation_info = self._database.generation_info
+        if generation_info.generation != position.generation:
+            generation_info = GenerationInfo(position.generation, "", "", "")
+        before = lineage(self.client, generation_info, self._left_at)
         note = SnapshotNote(
             position=position,
             pages=image.pages,
             page_size=image.page_size,
             mode=mode_beside(self._database.path) & 0o777,
             time=datetime.now(UTC),
-            reason=origin.reason,
+            reason=generation_info.reason,
             previous=before.previous,
             earlier=before.earlier,
-            beside=tuple(dict.fromkeys([*self._others.parted_from(origin), *before.beside])),
+            beside=tuple(dict.fromkeys([*self._others.parted_from(generation_info), *before.beside])),
             begins=before.begins,
             problems=tuple(soundness.noted(self._problems).splitlines()),
             lefts=before.lefts,
@@ -258,7 +258,7 @@ class Snapshots(LeftBehind):
         )
         return stored
 
-    def _counted(self, chunks: Iterator[bytes], meter: Meter, breaks_off: bool) -> Iterator[bytes]:
+    def _counted(self, chunks: Iterator[bytes], meter: UploadMeter, breaks_off: bool) -> Iterator[bytes]:
         for chunk in chunks:
             self._permit.check()
             if breaks_off and self._ending.is_set():
@@ -282,7 +282,7 @@ class Snapshots(LeftBehind):
                     return
                 self._begun(image.position, stored, self._meter)
 
-    def _begun(self, position: Position, stored: int, meter: Meter) -> None:
+    def _begun(self, position: Position, stored: int, meter: UploadMeter) -> None:
         """The first snapshot of a generation is stored: now its WAL may follow."""
         self._stored(position, stored, meter)
         self.position = replace(position, offset=0)
@@ -294,7 +294,7 @@ class Snapshots(LeftBehind):
             # Before the image lets go of the WAL, which is kept for this replica from now on.
             self._has_begun(self.left)
 
-    def _stored(self, position: Position, stored: int, meter: Meter) -> None:
+    def _stored(self, position: Position, stored: int, meter: UploadMeter) -> None:
         """The snapshot of `position` is in the replica."""
         self._finished(meter, stored)
         if self.position is None or self.position.generation == position.generation:
@@ -338,5 +338,5 @@ class Snapshots(LeftBehind):
     def _restart_from(self, generation: str, reason: str) -> None:
         """The same for what a duty found, unless another generation has begun meanwhile. `_lock` is not held."""
         with self._lock:
-            if self._database.origin.generation == generation:
+            if self._database.generation_info.generation == generation:
                 self._restart(reason)

@@ -47,7 +47,7 @@ class Succession:
         self._notes: dict[str, SegmentNote] = {}
         self._lengths: dict[str, int] = {}
         """Both are of objects that the next look would ask for again."""
-        self._told: set[Position] = set()
+        self._reported: set[Position] = set()
         self._snapshots: set[int] = set()
         self._reads = self._bytes = 0
         self.foreign = ""
@@ -77,7 +77,7 @@ class Succession:
                 self._whole_from = _place(row[here])
                 self._notes = {name: note for name, note in self._notes.items() if name == row[here].name}
                 self._lengths.clear()
-                self._told.clear()
+                self._reported.clear()
         except _SpentError:
             return found
         self._done = True
@@ -135,8 +135,8 @@ class Succession:
             if reached >= end:
                 return
             lost = Position(before.generation, before.index, reached)
-        if lost not in self._told:
-            self._told.add(lost)
+        if lost not in self._reported:
+            self._reported.add(lost)
             found.append(lost)
 
     def _end_noted(self, index: int, after: SegmentInfo) -> int:

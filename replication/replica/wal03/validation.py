@@ -17,7 +17,7 @@ from replication.position import Position
 from replication.restore.restore import RestoreOptions, restore
 from replication.restore.restored import digest_of, target_at
 from replication.restore.scratch import scratch
-from replication.restore.wal03.choose import Source
+from replication.restore.wal03.choose import OpenReplica
 from replication.sqlite.content import digest
 from replication.storage.wal03.replica_client import ReplicaClient
 
@@ -81,5 +81,5 @@ def restored_digest(
             # A source that fails the check itself is told by its pages.
             known=lambda path, problems: "it is compared with the source",
         )
-        result = restore([Source("replica", client)], output, options, cancel=cancel)
+        result = restore([OpenReplica("replica", client)], output, options, cancel=cancel)
         return digest_of(output), result.problems

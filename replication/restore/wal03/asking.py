@@ -14,7 +14,7 @@ from queue import Empty, SimpleQueue
 from replication.errors import StorageError
 from replication.restore.retry import check
 from replication.restore.wal03.catalog import Catalog
-from replication.restore.wal03.offers import Refusal, Source
+from replication.restore.wal03.offers import OpenReplica, Refusal
 
 ENOUGH_SECONDS_MIN = 3.0
 """After so long it is asked whether what has come is enough."""
@@ -22,8 +22,8 @@ SILENCE_SECONDS_MAX = 30.0
 """One time-out of a store (s3/timeouts.py)."""
 _LOOK_SECONDS = 0.1
 
-Found = tuple[Source, Catalog]
-Question = Callable[[Source, threading.Event], Sequence[Catalog]]
+Found = tuple[OpenReplica, Catalog]
+Question = Callable[[OpenReplica, threading.Event], Sequence[Catalog]]
 _Answer = tuple[int, Sequence[Catalog] | BaseException]
 
 
@@ -36,7 +36,7 @@ class Waiting:
 
 
 def ask(
-    sources: Sequence[Source], question: Question, stop: threading.Event, waiting: Waiting
+    sources: Sequence[OpenReplica], question: Question, stop: threading.Event, waiting: Waiting
 ) -> tuple[list[Found], list[Refusal]]:
     """What each replica holds, in the order given, and why some could not be asked. Raises RestoreCancelledError."""
     if len(sources) == 1:
@@ -60,7 +60,7 @@ def ask(
 
 
 def _wait(
-    sources: Sequence[Source], came: "SimpleQueue[_Answer]", stop: threading.Event, waiting: Waiting
+    sources: Sequence[OpenReplica], came: "SimpleQueue[_Answer]", stop: threading.Event, waiting: Waiting
 ) -> tuple[list[Found], list[Refusal]]:
     began = time.monotonic()
     answers: dict[int, Sequence[Catalog] | StorageError] = {}
@@ -97,7 +97,7 @@ def _wait(
     return _sorted(sources, answers, time.monotonic() - began)
 
 
-def _answer(source: Source, question: Question, stop: threading.Event) -> Sequence[Catalog] | StorageError:
+def _answer(source: OpenReplica, question: Question, stop: threading.Event) -> Sequence[Catalog] | StorageError:
     try:
         return question(source, stop)
     except StorageError as error:
@@ -105,7 +105,7 @@ def _answer(source: Source, question: Question, stop: threading.Event) -> Sequen
 
 
 def _sorted(
-    sources: Sequence[Source], answers: dict[int, Sequence[Catalog] | StorageError], seconds: float
+    sources: Sequence[OpenReplica], answers: dict[int, Sequence[Catalog] | StorageError], seconds: float
 ) -> tuple[list[Found], list[Refusal]]:
     found: list[Found] = []
     failures: list[Refusal] = []
@@ -118,7 +118,7 @@ def _sorted(
     return found, failures
 
 
-def _silent(source: Source, seconds: float) -> StorageError:
+def _silent(source: OpenReplica, seconds: float) -> StorageError:
     return StorageError(
         f"{source.client.address} has not answered for {seconds:.0f} seconds, and was not waited for any longer. "
         "Look at the network, or at the store's address"

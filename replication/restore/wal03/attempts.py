@@ -21,9 +21,9 @@ from replication.position import Position
 from replication.restore.options import RestoreOptions
 from replication.restore.target import AtPosition
 from replication.restore.wal03.catalog import Snapshot, read_catalog
-from replication.restore.wal03.choose import Source, choose, refused
+from replication.restore.wal03.choose import OpenReplica, choose, refused
 from replication.restore.wal03.doubts import Doubts, UndatedSnapshotError
-from replication.restore.wal03.offers import Answer, Offer, Refusal
+from replication.restore.wal03.offers import Offer, OfferOrRefusal, Refusal
 from replication.restore.wal03.plan import OTHER_GENERATION, Plan, make_plan, may_be_newer
 
 USELESS_SNAPSHOTS_MAX = 100
@@ -36,15 +36,15 @@ REPLANS_MAX = 3
 class Prepared:
     """What a restore would do: for -dry-run and for the question before it begins."""
 
-    source: Source
+    source: OpenReplica
     plan: Plan
     warnings: tuple[str, ...]
     offer: Offer
-    answers: tuple[Answer, ...]
+    answers: tuple[OfferOrRefusal, ...]
     """What each replica says, this one first."""
 
 
-def prepare(sources: Sequence[Source], options: RestoreOptions, cancel: threading.Event | None = None) -> Prepared:
+def prepare(sources: Sequence[OpenReplica], options: RestoreOptions, cancel: threading.Event | None = None) -> Prepared:
     """Choose the replica and generation, and plan. Nothing is written.
 
     Raises StorageError, NoRestorePointError, ReplicaGapError, RestoreCancelledError.
@@ -109,7 +109,7 @@ class Attempts:
         self.prepared = replace(again, warnings=warnings)
 
 
-def _next_best(failed: Refusal, others: Sequence[Answer]) -> Offer | None:
+def _next_best(failed: Refusal, others: Sequence[OfferOrRefusal]) -> Offer | None:
     """The next offer, if it reaches what the best one promised: an older commit would not be what was asked for."""
     offers = (item for item in others if isinstance(item, Offer))
     following = next(offers, None)

@@ -30,8 +30,8 @@ from replication.restore.wal03.asking import Found, Waiting, ask
 from replication.restore.wal03.catalog import Catalog, read_catalog
 from replication.restore.wal03.contents import content_of
 from replication.restore.wal03.offers import (
-    Answer,
     Offer,
+    OfferOrRefusal,
     Refusal,
     answer_of,
     behind,
@@ -41,7 +41,7 @@ from replication.restore.wal03.offers import (
     ranked,
     rival,
 )
-from replication.restore.wal03.offers import Source as Source
+from replication.restore.wal03.offers import OpenReplica as OpenReplica
 from replication.restore.wal03.order import Candidate, Content, Span, heads, newest_generation
 from replication.storage.wal03.names import snapshot_name
 from replication.storage.wal03.replica_client import ReplicaClient
@@ -58,11 +58,11 @@ class Chosen:
     """The answer: what each replica says of the generation, the best offer first, and what could not be looked at."""
 
     generation: str
-    answers: tuple[Answer, ...]
+    answers: tuple[OfferOrRefusal, ...]
     warnings: tuple[str, ...]
 
     @property
-    def source(self) -> Source:
+    def source(self) -> OpenReplica:
         """The replica that answers best."""
         return self.answers[0].source
 
@@ -75,7 +75,7 @@ class Chosen:
 
 
 def choose(
-    sources: Sequence[Source],
+    sources: Sequence[OpenReplica],
     target: Target,
     generation: str | None,
     stop: threading.Event,
@@ -94,7 +94,7 @@ def choose(
 
 
 def read_all(
-    sources: Sequence[Source],
+    sources: Sequence[OpenReplica],
     generation: str | None,
     target: Target,
     stop: threading.Event,
@@ -129,7 +129,7 @@ def read_all(
 
 
 def choose_among(
-    sources: Sequence[Source],
+    sources: Sequence[OpenReplica],
     found: Sequence[Found],
     failures: Sequence[Refusal],
     target: Target,
@@ -183,7 +183,7 @@ def _unreadable(ahead: Offer, best: Offer) -> ReplicationError:
     return ReplicaGapError(f"Replica {ahead.source.name} has commits up to {ahead.known}. {instead}")
 
 
-def refused(answers: Sequence[Answer]) -> ReplicationError:
+def refused(answers: Sequence[OfferOrRefusal]) -> ReplicationError:
     """The first error, with what each of the other replicas says."""
     first = answers[0]
     assert isinstance(first, Refusal)
@@ -203,7 +203,7 @@ def with_words(error: ReplicationError, before: str, after: str) -> ReplicationE
     return kind(f"{before}{error} {after}")
 
 
-def _words(answer: Answer) -> str:
+def _words(answer: OfferOrRefusal) -> str:
     if isinstance(answer, Refusal):
         return str(answer.error)
     name = answer.source.name
@@ -359,7 +359,7 @@ def _nothing_yet(found: Sequence[Found], time: datetime) -> NoRestorePointError:
 
 
 def _nothing(
-    sources: Sequence[Source], found: Sequence[tuple[Source, Catalog]], generation: str | None
+    sources: Sequence[OpenReplica], found: Sequence[tuple[OpenReplica, Catalog]], generation: str | None
 ) -> NoRestorePointError:
     where = ", ".join(source.client.address for source in sources) or "no replica"
     if found:

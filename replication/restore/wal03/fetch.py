@@ -21,7 +21,7 @@ from replication.errors import CorruptObjectError, ReplicationError, StorageErro
 from replication.position import OFFSET_LIMIT_BYTES
 from replication.restore.retry import Backoff, check, passes, pause, retrying
 from replication.restore.wal03.catalog import Snapshot
-from replication.restore.wal03.run import Run
+from replication.restore.wal03.segment_run import SegmentRun
 from replication.storage.closing import closing_iterator
 from replication.storage.codec import WHOLE_BYTES_MAX, Opener
 from replication.storage.note_fields import NoteFields
@@ -90,7 +90,7 @@ class Fetcher:
             # It may hold later commits than the plan counts on.
             raise CorruptObjectError(info.name, "it was written anew while it was read")
 
-    def segments(self, infos: Sequence[SegmentInfo]) -> Generator[Run, None, None]:
+    def segments(self, infos: Sequence[SegmentInfo]) -> Generator[SegmentRun, None, None]:
         """The segments, in order; the caller closes each run, and the generator. Raises as `snapshot`.
 
         What could be read before one that could not comes first.
@@ -126,7 +126,7 @@ class Fetcher:
         if batch:
             yield batch
 
-    def _load(self, infos: Sequence[SegmentInfo]) -> Run:
+    def _load(self, infos: Sequence[SegmentInfo]) -> SegmentRun:
         """A batch; if one of it cannot be read, those before it, if any."""
         opener = self._client.codec.opener()
         lengths: list[int] = []
@@ -144,7 +144,7 @@ class Fetcher:
                 content.close()
                 raise
             failure = error
-        return Run(infos[: len(lengths)], lengths, content, believed(read_segment_note(note)), failure=failure)
+        return SegmentRun(infos[: len(lengths)], lengths, content, believed(read_segment_note(note)), failure=failure)
 
     def _unpack(self, info: SegmentInfo, opener: Opener, content: IO[bytes]) -> tuple[int, NoteFields | None]:
         """Append what a segment holds to `content`; how long it is, and its note."""
@@ -236,5 +236,5 @@ class Fetcher:
 
 def _discard(future: "Future[_T]") -> None:
     """Close what nobody will take."""
-    if not future.cancelled() and future.exception() is None and isinstance(answer := future.result(), Run):
+    if not future.cancelled() and future.exception() is None and isinstance(answer := future.result(), SegmentRun):
         answer.close()

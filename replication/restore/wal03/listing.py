@@ -9,7 +9,7 @@ from datetime import datetime
 
 from replication.position import Position
 from replication.restore.wal03.catalog import Catalog, read_catalog
-from replication.restore.wal03.points import Survey, read_commits, survey
+from replication.restore.wal03.points import PointMap, point_map, read_commits
 from replication.sqlite.wal import WALHeader
 from replication.storage.wal03.names import SegmentInfo, SnapshotInfo
 from replication.storage.wal03.replica_client import ReplicaClient
@@ -44,7 +44,7 @@ class HeldGeneration:
     """One generation: what it holds in numbers, and what a timeline of it needs."""
 
     summary: GenerationSummary
-    survey: Survey
+    point_map: PointMap
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,16 +88,16 @@ def held(client: ReplicaClient) -> tuple[HeldGeneration, ...]:
     for generation in client.generations():
         catalog = read_catalog(client, generation)
         if (item := summary(catalog)) is not None:
-            found.append(HeldGeneration(item, ends_of_runs(survey(catalog))))
+            found.append(HeldGeneration(item, ends_of_runs(point_map(catalog))))
     return tuple(sorted(found, key=lambda item: (item.summary.end, item.summary.start), reverse=True))
 
 
-def ends_of_runs(survey: Survey) -> Survey:
+def ends_of_runs(point_map: PointMap) -> PointMap:
     """The same for a timeline, without the stops that only go on: there may be a hundred thousand of them."""
-    stops = survey.stops
+    stops = point_map.stops
     ends = (0, len(stops) - 1)
     kept = [n for n in range(len(stops)) if n in ends or not (stops[n].joined and stops[n + 1].joined)]
-    return replace(survey, stops=tuple(stops[n] for n in kept))
+    return replace(point_map, stops=tuple(stops[n] for n in kept))
 
 
 def spans(client: ReplicaClient) -> Iterator[GenerationSpan]:

@@ -31,7 +31,7 @@ from replication.storage.wal03.replica_client import ReplicaClient
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class OpenReplica:
     """One replica to restore from, with its name in the configuration."""
 
     name: str
@@ -46,7 +46,7 @@ class Offer:
     segment if that cannot be read.
     """
 
-    source: Source
+    source: OpenReplica
     catalog: Catalog
     plan: Plan
     end: Position
@@ -58,17 +58,17 @@ class Offer:
 class Refusal:
     """Why a replica offers nothing, and the commit that it is evidence of all the same."""
 
-    source: Source
+    source: OpenReplica
     error: ReplicationError
     known: Position | None = None
     last: SegmentInfo | None = None
 
 
-Answer = Offer | Refusal
+OfferOrRefusal = Offer | Refusal
 _NEVER = datetime.min.replace(tzinfo=UTC)
 
 
-def offer_of(source: Source, catalog: Catalog, target: Target, thorough: bool) -> Answer:
+def offer_of(source: OpenReplica, catalog: Catalog, target: Target, thorough: bool) -> OfferOrRefusal:
     """What one replica says, from its listing alone."""
     known = listed_end(catalog, target)
     try:
@@ -80,8 +80,8 @@ def offer_of(source: Source, catalog: Catalog, target: Target, thorough: bool) -
 
 
 def answer_of(
-    source: Source, catalog: Catalog, target: Target, thorough: bool, backoff: Backoff, stop: threading.Event
-) -> Answer:
+    source: OpenReplica, catalog: Catalog, target: Target, thorough: bool, backoff: Backoff, stop: threading.Event
+) -> OfferOrRefusal:
     """What one replica says. WAL that is lost is not needed where a snapshot holds all that is there of its index.
 
     A listing does not tell where the last segment ends, which may be an end mark, so it is read.
@@ -104,7 +104,9 @@ def answer_of(
     return offer_of(source, replace(catalog, segments=rest), target, thorough)
 
 
-def ranked(answers: Sequence[Answer], target: Target, backoff: Backoff, stop: threading.Event) -> list[Answer]:
+def ranked(
+    answers: Sequence[OfferOrRefusal], target: Target, backoff: Backoff, stop: threading.Event
+) -> list[OfferOrRefusal]:
     """Offers first, the furthest first; of those that end alike the surest, then in the order given."""
     if len(answers) > 1 and not _one_commit(target):
         answers = [
@@ -116,7 +118,7 @@ def ranked(answers: Sequence[Answer], target: Target, backoff: Backoff, stop: th
     return [*offers, *(item for item in answers if isinstance(item, Refusal))]
 
 
-def behind(offer: Offer, answers: Sequence[Answer], target: Target) -> Answer | None:
+def behind(offer: Offer, answers: Sequence[OfferOrRefusal], target: Target) -> OfferOrRefusal | None:
     """The replica that is known to hold a later commit than an offer ends at, or None."""
     if _one_commit(target):
         return None
@@ -131,7 +133,7 @@ def open_end(offer: Offer) -> datetime | None:
     return snapshot.info.created if snapshot.note is None and not offer.plan.segments else None
 
 
-def rival(best: Offer, answers: Sequence[Answer]) -> Offer | None:
+def rival(best: Offer, answers: Sequence[OfferOrRefusal]) -> Offer | None:
     """A replica whose snapshot may hold later commits than the best offer ends at, though it ends at least there.
 
     Where the best one ends with such a snapshot as well, and no other goes further, that is left to its proof.

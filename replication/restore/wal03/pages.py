@@ -12,14 +12,14 @@ from replication.position import Position
 from replication.restore.ahead import ahead
 from replication.restore.apply import DatabaseFile
 from replication.restore.layout import Written
-from replication.restore.meter import Meter
+from replication.restore.meter import RestoreMeter
 from replication.restore.options import RestoreOptions
 from replication.restore.output import Output
 from replication.restore.wal03.doubts import Doubts
 from replication.restore.wal03.fetch import Fetcher
 from replication.restore.wal03.plan import Plan, last_point_words
 from replication.restore.wal03.replay import Replay
-from replication.restore.wal03.witness import prove
+from replication.restore.wal03.snapshot_proof import prove_snapshot
 from replication.steps import reached
 from replication.storage.wal03.replica_client import ReplicaClient
 
@@ -33,7 +33,7 @@ def write_pages(
     output: Output,
     file: DatabaseFile,
     options: RestoreOptions,
-    meter: Meter,
+    meter: RestoreMeter,
     stop: threading.Event,
     need: Position | None,
     doubts: Doubts,
@@ -48,8 +48,8 @@ def write_pages(
             noted = (note.pages, note.page_size) if note is not None else None
             file.write_snapshot(plan.snapshot.info.name, meter.pieces(pieces), noted)
         reached("output: snapshot written")
-        prove(plan, file, fetcher)
-        meter.begin("wal", 1 + len(plan.witnesses))
+        prove_snapshot(plan, file, fetcher)
+        meter.begin("wal", 1 + len(plan.proof_segments))
         _replay(plan, fetcher, replay, meter)
         replay.finish()
         _check_end(plan, fetcher, replay, need)
@@ -70,7 +70,7 @@ def write_pages(
         replay.close()
 
 
-def _replay(plan: Plan, fetcher: Fetcher, replay: Replay, meter: Meter) -> None:
+def _replay(plan: Plan, fetcher: Fetcher, replay: Replay, meter: RestoreMeter) -> None:
     """Feed all segments; where one is damaged, the error names the last point before it."""
     try:
         with closing(fetcher.segments(plan.segments)) as runs:

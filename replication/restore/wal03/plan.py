@@ -37,7 +37,7 @@ class Plan:
 
     `start` is the commit that the snapshot is known to hold; frames before it are verified but not written.
     `stop` is the exact commit asked for, or None for everything in `segments`.
-    `witnesses` are read only to prove that a snapshot without a note holds no frame past the target.
+    `proof_segments` are read only to prove that a snapshot without a note holds no frame past the target.
     `following` is the object after those: what is used must reach just up to it.
     `remarks` say in words what a person should know.
     """
@@ -47,7 +47,7 @@ class Plan:
     start: Position
     segments: tuple[SegmentInfo, ...]
     stop: Position | None
-    witnesses: tuple[SegmentInfo, ...]
+    proof_segments: tuple[SegmentInfo, ...]
     remarks: tuple[str, ...]
     proof: Proof = ""
     following: SegmentInfo | None = None
@@ -55,7 +55,7 @@ class Plan:
     @property
     def size(self) -> int:
         """Bytes to fetch."""
-        return self.snapshot.info.size + sum(item.size for item in (*self.segments, *self.witnesses))
+        return self.snapshot.info.size + sum(item.size for item in (*self.segments, *self.proof_segments))
 
     @property
     def file_size(self) -> int:
@@ -69,7 +69,7 @@ class Plan:
     @property
     def objects(self) -> int:
         """Objects to fetch."""
-        return 1 + len(self.segments) + len(self.witnesses)
+        return 1 + len(self.segments) + len(self.proof_segments)
 
     def lines(self) -> Iterator[str]:
         """The plan for people, one object a line: stored bytes, time, name."""
@@ -77,7 +77,7 @@ class Plan:
         yield f"generation {self.generation}, {objects}, {self.size} bytes"
         yield _line(self.snapshot.info)
         yield from map(_line, self.segments)
-        yield from (f"{_line(item)}  (only to check the snapshot)" for item in self.witnesses)
+        yield from (f"{_line(item)}  (only to check the snapshot)" for item in self.proof_segments)
         if self.stop is not None:
             yield f"stop at {self.stop}"
         yield from self.remarks
@@ -92,7 +92,7 @@ class Plan:
             "objects": [
                 _values(self.snapshot.info),
                 *map(_values, self.segments),
-                *map(_values, self.witnesses),
+                *map(_values, self.proof_segments),
             ],
             "remarks": list(self.remarks),
         }
@@ -299,14 +299,14 @@ def _plan(catalog: Catalog, target: Target, cut: _Cut, choice: _Choice, thorough
     elif snapshot.info.index <= cut.last_index:
         _check_indexes(snapshot, used, cut.last_index)
     rest = catalog.segments[len(cut.kept) :]
-    witnesses: tuple[SegmentInfo, ...] = ()
+    proof_segments: tuple[SegmentInfo, ...] = ()
     if not used:
         choice = _Choice(snapshot)
     elif choice.proof in ("same", "start"):
-        witnesses = used
+        proof_segments = used
     elif choice.proof:
         # The last segment kept is read again: the checksums of those after it continue from its own.
-        witnesses = (*used[-1:], *(item for item in rest if item.index == cut.last_index))
+        proof_segments = (*used[-1:], *(item for item in rest if item.index == cut.last_index))
     remarks = tuple(f"{name} is damaged and was left out." for name in catalog.damaged) + cut.remarks
     if stop is not None and not used and snapshot.note is None:
         remarks += (
@@ -325,7 +325,7 @@ def _plan(catalog: Catalog, target: Target, cut: _Cut, choice: _Choice, thorough
             f"The beginning of the next index is not in the replica, so nothing says where index {target.index:08x} "
             "ended: this is all that is there of it.",
         )
-    return Plan(catalog.generation, snapshot, start, used, stop, witnesses, remarks, choice.proof, following)
+    return Plan(catalog.generation, snapshot, start, used, stop, proof_segments, remarks, choice.proof, following)
 
 
 def _check_indexes(snapshot: Snapshot, used: Sequence[SegmentInfo], last_index: int) -> None:

@@ -1,6 +1,6 @@
 """The restore points of one generation, as far as its listing tells: where they are, and where none can be.
 
-Its promise: what `survey` lists can be planned; what a missing object cuts off is left out and the object named.
+Its promise: what `point_map` lists can be planned; what a missing object cuts off is left out and the object named.
 Pure but for `read_commits`, which reads one segment. It leaves to the caller which segments to read, and when:
 the commits inside a segment are known only then, and so is a segment that is missing in the middle of an index.
 """
@@ -62,7 +62,7 @@ class Missing:
 
 
 @dataclass(frozen=True)
-class Survey:
+class PointMap:
     """One generation: its stops in the order of their positions, the times of its snapshots, what is missing.
 
     `reason` says why the generation began and `previous` which came before, where its snapshot has a note.
@@ -106,19 +106,19 @@ class Commits:
     extent: Extent
 
 
-def survey(
+def point_map(
     catalog: Catalog,
     extents: Mapping[str, Extent] | None = None,
     damaged: frozenset[str] = frozenset(),
     holes: Collection[Position] = (),
-) -> Survey:
+) -> PointMap:
     """The points of a generation. `extents` are those of segments that were read, `damaged` cannot be, by name.
 
     `holes` are places of which something else tells that an object is missing there.
     """
     stops, missing = _walk(catalog, extents or {}, damaged, holes)
     note = next((item.note for item in catalog.snapshots if item.note), None)
-    return Survey(
+    return PointMap(
         generation=catalog.generation,
         stops=_in_time(stops),
         snapshots=tuple(sorted(item.info.created for item in catalog.snapshots)),

@@ -15,7 +15,7 @@ from replication.errors import CorruptObjectError, NoRestorePointError, ReplicaG
 from replication.position import Position
 from replication.restore.apply import DatabaseFile
 from replication.restore.wal03.plan import Plan, gap_words
-from replication.restore.wal03.run import Run
+from replication.restore.wal03.segment_run import SegmentRun
 from replication.restore.wal03.signs import check_mark, mark_of
 from replication.sqlite.checksum import WAL_HEADER_SIZE, Sums
 from replication.sqlite.wal import Frames, WALHeader, frames_in, salt_steps
@@ -42,7 +42,7 @@ class _Index:
     written: int = WAL_HEADER_SIZE
     pages: int = 0
     mark: str = ""
-    waiting: list[Run] = field(default_factory=list)
+    waiting: list[SegmentRun] = field(default_factory=list)
 
 
 class Replay:
@@ -67,7 +67,7 @@ class Replay:
         self.remarks: list[str] = []
         """What a person should know of the replica, in words."""
 
-    def add(self, run: Run) -> None:
+    def add(self, run: SegmentRun) -> None:
         """Verify segments; what they complete is written when there is a block of it, or their index ends.
 
         Most commits write the same few pages again: of those in a block only the last version is written.
@@ -137,7 +137,7 @@ class Replay:
         index = self._index
         return index is not None and index.end > max(index.committed, WAL_HEADER_SIZE) and self._plan.stop is None
 
-    def _read(self, run: Run) -> None:
+    def _read(self, run: SegmentRun) -> None:
         """Verify segments that continue each other, and write a block if there is one.
 
         If there are several, they are no longer than a block together, and nothing has changed when it raises.
@@ -154,7 +154,7 @@ class Replay:
             self._write(index)
         self.segments += len(run.infos)
 
-    def _place(self, run: Run) -> _Index:
+    def _place(self, run: SegmentRun) -> _Index:
         """The index that segments belong to, which they must continue."""
         if self._index is None or run.info.index != self._index.number:
             self._begin_index(run)
@@ -162,7 +162,7 @@ class Replay:
         self._check_place(self._index, run)
         return self._index
 
-    def _begin_index(self, run: Run) -> None:
+    def _begin_index(self, run: SegmentRun) -> None:
         info = run.info
         _check_note(info, run.note)
         if self._index is not None:
@@ -188,7 +188,7 @@ class Replay:
             # What the snapshot holds is newer than, or the same as, every frame up to there.
             self._index.written = max(start.offset, WAL_HEADER_SIZE)
 
-    def _check_place(self, index: _Index, run: Run) -> None:
+    def _check_place(self, index: _Index, run: SegmentRun) -> None:
         info = run.info
         if info.offset > index.end:
             raise ReplicaGapError(gap_words(Position(info.generation, index.number, index.end), self.reached))
@@ -203,7 +203,7 @@ class Replay:
             if length < header or (length - header) % index.header.frame_size:
                 raise CorruptObjectError(part.name, f"{length} bytes are not whole frames")
 
-    def _check_sealed(self, index: _Index, following: Run) -> None:
+    def _check_sealed(self, index: _Index, following: SegmentRun) -> None:
         """The end of an index must be a commit, and where the note of the next index says."""
         generation = following.info.generation
         expected = following.note.previous if following.note is not None else None
@@ -228,7 +228,7 @@ class Replay:
         if note is not None and held.index == index.number and 0 <= row < frames.count:
             check_mark(self._plan.snapshot.info.name, note.frame, mark_of(frames, row))
 
-    def _check_salts(self, before: WALHeader, header: WALHeader, run: Run) -> None:
+    def _check_salts(self, before: WALHeader, header: WALHeader, run: SegmentRun) -> None:
         """The WAL must come after that of the index before: else it belongs to another place, or another database.
 
         Where a note says what it follows, the salts prove nothing more: an application may have emptied the WAL any
@@ -315,7 +315,7 @@ def _check_note(info: SegmentInfo, note: SegmentNote | None) -> None:
         raise CorruptObjectError(info.name, f"its note says that it follows {before}")
 
 
-def _blocks(run: Run, index: _Index) -> Iterator[tuple[int, Frames]]:
+def _blocks(run: SegmentRun, index: _Index) -> Iterator[tuple[int, Frames]]:
     """The verified frames of segments that continue the index, in blocks, with the offset of each.
 
     Raises CorruptObjectError at the first frame that does not continue the chain.

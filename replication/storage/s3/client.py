@@ -1,6 +1,6 @@
 """The requests of the S3 protocol that a replica needs, each signed and sent once.
 
-Its promises: an answer that is an error raises S3AnswerError, also where the status is 200; a body that is damaged
+Its promises: an answer that is an error raises S3ResponseError, also where the status is 200; a body that is damaged
 on its way is refused by the server, for its checksum is in the signature. It leaves words to s3/errors.py.
 """
 
@@ -15,9 +15,9 @@ from datetime import UTC, datetime
 from urllib.parse import unquote_plus
 
 from replication.storage.s3.address import Server, bucket_address
-from replication.storage.s3.connections import Answer, Connections
+from replication.storage.s3.connections import Connections, Response
 from replication.storage.s3.errors import bucket_region, error_status
-from replication.storage.s3.faults import AnswerFormatError, RequestFormatError, S3AnswerError, S3FaultError
+from replication.storage.s3.faults import RequestFormatError, ResponseFormatError, S3FaultError, S3ResponseError
 from replication.storage.s3.sign import UNSIGNED_PAYLOAD, Keys, Signer, spell_path, spell_query
 from replication.storage.s3.xml import Document, completion, deletion, read_document
 
@@ -75,7 +75,7 @@ class S3Client:
         """Store an object; with `create` only where there is none, for all servers that know the header."""
         self._store(bucket, key, {}, body, _CREATE if create else {})
 
-    def get_object(self, bucket: str, key: str, byte_range: str | None = None) -> Answer:
+    def get_object(self, bucket: str, key: str, byte_range: str | None = None) -> Response:
         """The answer, whose body is still to be read and whose `close` is the caller's."""
         headers = {"range": byte_range} if byte_range else {}
         return self._send("GET", bucket, key, headers=headers)
@@ -110,7 +110,7 @@ class S3Client:
         """The id of the upload."""
         upload = self._ask("POST", bucket, key, query={"uploads": ""}).fields.get("UploadId")
         if not upload:
-            raise AnswerFormatError("no id of an upload")
+            raise ResponseFormatError("no id of an upload")
         return upload
 
     def upload_part(self, bucket: str, key: str, upload: str, number: int, body: bytes | bytearray) -> str:
@@ -118,7 +118,7 @@ class S3Client:
         headers = self._store(bucket, key, {"partNumber": str(number), "uploadId": upload}, body)
         etag = headers.get("etag")
         if not etag:
-            raise AnswerFormatError("no ETag of a part")
+            raise ResponseFormatError("no ETag of a part")
         return etag
 
     def complete_multipart_upload(
@@ -126,7 +126,7 @@ class S3Client:
     ) -> None:
         headers = _CREATE if create else {}
         if not self._ask("POST", bucket, key, {"uploadId": upload}, headers, completion(etags)).name:
-            raise AnswerFormatError("nothing said of the object")
+            raise ResponseFormatError("nothing said of the object")
 
     def abort_multipart_upload(self, bucket: str, key: str, upload: str) -> None:
         with closing(self._send("DELETE", bucket, key, {"uploadId": upload}, last=True)) as answer:
@@ -190,7 +190,7 @@ class S3Client:
         body: bytes | bytearray = b"",
         payload: str | None = None,
         last: bool = False,
-    ) -> Answer:
+    ) -> Response:
         """The answer to a request, if it is no error. One that is refused for its region is sent for the other.
 
         One of the `last` is made although all was interrupted.
@@ -198,7 +198,7 @@ class S3Client:
         asked = self._region
         try:
             return self._send_once(method, bucket, key, query, headers, body, payload, last)
-        except S3AnswerError as error:
+        except S3ResponseError as error:
             told = bucket_region(error.response) or ""
             if error_status(error) not in _WRONG_REGION_STATUSES or told == asked or not _REGION.fullmatch(told):
                 raise
@@ -218,7 +218,7 @@ class S3Client:
         body: bytes | bytearray = b"",
         payload: str | None = None,
         last: bool = False,
-    ) -> Answer:
+    ) -> Response:
         host, before = bucket_address(self._server, bucket, self._path_style)
         signer = self._signer_of(self._keys())
         try:
@@ -238,7 +238,7 @@ class S3Client:
         if 200 <= answer.status < 300:
             return answer
         with closing(answer):
-            raise S3AnswerError(answer.status, answer.headers, _error_fields(answer))
+            raise S3ResponseError(answer.status, answer.headers, _error_fields(answer))
 
     def _signer_of(self, keys: Keys) -> Signer:
         kept = self._signer
@@ -252,7 +252,7 @@ def content_md5(data: bytes | bytearray) -> str:
     return base64.b64encode(hashlib.md5(data, usedforsecurity=False).digest()).decode()
 
 
-def _document(answer: Answer) -> Document:
+def _document(answer: Response) -> Document:
     """What an answer says, if anything; an error under a good status is raised as one."""
     body = answer.read_whole()
     if not body:
@@ -260,11 +260,11 @@ def _document(answer: Answer) -> Document:
     document = read_document(body)
     if document.name == "Error":
         # S3 answers 200 before it knows how a long request ends.
-        raise S3AnswerError(500, answer.headers, document.fields)
+        raise S3ResponseError(500, answer.headers, document.fields)
     return document
 
 
-def _error_fields(answer: Answer) -> dict[str, str]:
+def _error_fields(answer: Response) -> dict[str, str]:
     """What an error says of itself; nothing if it is a page of some proxy, or cut: its status is known all the same."""
     try:
         document = read_document(answer.read_whole())
@@ -275,7 +275,7 @@ def _error_fields(answer: Answer) -> dict[str, str]:
 
 def _list_page(document: Document) -> ListPage:
     if document.name != "ListBucketResult":
-        raise AnswerFormatError("not a listing")
+        raise ResponseFormatError("not a listing")
     fields = document.fields
     spelled = fields.get("EncodingType") == "url"
 
@@ -289,7 +289,7 @@ def _list_page(document: Document) -> ListPage:
             if kind == "Contents"
         ]
     except (KeyError, ValueError, OverflowError):
-        raise AnswerFormatError("not a listing") from None
+        raise ResponseFormatError("not a listing") from None
     prefixes = [name(item.get("Prefix", "")) for kind, item in document.records if kind == "CommonPrefixes"]
     return ListPage(
         objects, prefixes, fields.get("IsTruncated", "").lower() == "true", fields.get("NextContinuationToken") or None

@@ -17,12 +17,12 @@ from typing import Any
 
 from replication.storage.s3.address import Server
 from replication.storage.s3.faults import (
-    AnswerCutError,
-    AnswerFormatError,
     ConnectionClosedError,
     ConnectTimeoutError,
     ProxyConnectionError,
     ReadTimeoutError,
+    ResponseCutError,
+    ResponseFormatError,
 )
 from replication.storage.s3.network import Proxy
 from replication.storage.s3.timeouts import Timeouts
@@ -99,7 +99,7 @@ class Connections:
         headers: Mapping[str, str],
         body: bytes | bytearray,
         last: bool = False,
-    ) -> "Answer":
+    ) -> "Response":
         """Send a request, and return its answer once it has begun. Once interrupted, only one of the `last` is sent."""
         if self._proxy is not None and not self._server.tls:
             target, headers = f"http://{host}{target}", {**headers, **self._proxy.headers}
@@ -111,7 +111,7 @@ class Connections:
             if self._interrupted and not last:
                 _break_off(connection)
         try:
-            return Answer(self, host, connection, connection.exchange(method, target, body, headers))
+            return Response(self, host, connection, connection.exchange(method, target, body, headers))
         except TimeoutError as error:
             self._drop(connection)
             raise ReadTimeoutError from error
@@ -218,7 +218,7 @@ class Connections:
             connection.close()
 
 
-class Answer:
+class Response:
     """An answer whose body is read piece by piece. It belongs to one thread at a time, and wants a `close`."""
 
     def __init__(
@@ -247,17 +247,17 @@ class Answer:
         except TimeoutError as error:
             raise ReadTimeoutError from error
         except (OSError, ValueError, http.client.HTTPException) as error:
-            raise AnswerCutError from error
+            raise ResponseCutError from error
 
     def read_whole(self) -> bytes:
-        """The whole body, which is an answer in words; AnswerFormatError if it is longer than any is."""
+        """The whole body, which is an answer in words; ResponseFormatError if it is longer than any is."""
         if self._response.isclosed():
             return b""
         data = self.read(ANSWER_BYTES_MAX + 1)
         if len(data) > ANSWER_BYTES_MAX:
-            raise AnswerFormatError("too long")
+            raise ResponseFormatError("too long")
         if self._response.length:
-            raise AnswerCutError
+            raise ResponseCutError
         return data
 
     def close(self) -> None:

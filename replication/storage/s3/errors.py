@@ -176,14 +176,14 @@ def _not_answered(error: Exception, place: Place) -> StorageError:
         return AccessDeniedError(
             f"the credentials for {place.address} could not be fetched ({kind}); {_NO_CREDENTIALS}"
         )
-    if kind == "AnswerFormatError":
+    if kind == "ResponseFormatError":
         return _no_s3_server(place)
     if kind == "RequestFormatError":
         return StorageError(
             f"the request to {server} cannot be written; look for line ends and odd characters in access-key-id, "
             "secret-access-key, session token and path"
         )
-    if kind in ("AnswerCutError", "IncompleteReadError", "ResponseStreamingError", "ProtocolError"):
+    if kind in ("ResponseCutError", "IncompleteReadError", "ResponseStreamingError", "ProtocolError"):
         return StorageError(f"{server} closed the connection in the middle of an answer")
     if kind == "ProxyConnectionError":
         return StorageError(f"cannot reach {server}: the proxy in HTTP_PROXY or HTTPS_PROXY did not connect")

@@ -1,9 +1,9 @@
 """What may go wrong with a request to S3, before s3/errors.py says it in words.
 
     S3FaultError
-    ├── S3AnswerError           the server answered with an error
-    ├── AnswerFormatError       the answer is none of an S3 server
-    ├── AnswerCutError          the connection ended within the answer
+    ├── S3ResponseError           the server answered with an error
+    ├── ResponseFormatError       the answer is none of an S3 server
+    ├── ResponseCutError          the connection ended within the answer
     ├── ConnectionClosedError   it ended before the answer
     ├── ConnectTimeoutError     no connection in time
     ├── ReadTimeoutError        no answer, or no more of it, in time
@@ -24,7 +24,7 @@ class S3FaultError(Exception):
     """The root. No message of these is shown to anybody."""
 
 
-class S3AnswerError(S3FaultError):
+class S3ResponseError(S3FaultError):
     """The server answered with an error; `response` has what it said, in the form that botocore gives it."""
 
     def __init__(self, status: int, headers: Mapping[str, str], fields: Mapping[str, str]) -> None:
@@ -36,11 +36,11 @@ class S3AnswerError(S3FaultError):
         }
 
 
-class AnswerFormatError(S3FaultError):
+class ResponseFormatError(S3FaultError):
     """The answer is not what S3 answers to such a request."""
 
 
-class AnswerCutError(S3FaultError):
+class ResponseCutError(S3FaultError):
     """The connection ended in the middle of an answer."""
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from xml.parsers import expat
 from xml.sax.saxutils import escape
 
-from replication.storage.s3.faults import AnswerFormatError
+from replication.storage.s3.faults import ResponseFormatError
 
 ANSWER_BYTES_MAX = 16 * 1024 * 1024
 """The longest answer that is read; a listing of 1,000 of the longest names, all escaped, has 10 MB."""
@@ -32,9 +32,9 @@ class Document:
 
 
 def read_document(data: bytes) -> Document:
-    """Read an answer; raise AnswerFormatError for what is not XML, or XML as no S3 server writes it."""
+    """Read an answer; raise ResponseFormatError for what is not XML, or XML as no S3 server writes it."""
     if len(data) > ANSWER_BYTES_MAX:
-        raise AnswerFormatError("too long")
+        raise ResponseFormatError("too long")
     reader = _Reader()
     # S3 writes UTF-8: what encoding a document names is not looked up.
     parser = expat.ParserCreate("utf-8")
@@ -46,7 +46,7 @@ def read_document(data: bytes) -> Document:
     try:
         parser.Parse(data, True)
     except expat.ExpatError as error:
-        raise AnswerFormatError(str(error)) from None
+        raise ResponseFormatError(str(error)) from None
     return Document(reader.name, reader.fields, reader.records)
 
 
@@ -84,7 +84,7 @@ class _Reader:
         self._depth += 1
         self._elements += 1
         if self._depth > DEPTH_MAX or self._elements > ELEMENTS_MAX:
-            raise AnswerFormatError("too deep or too many elements")
+            raise ResponseFormatError("too deep or too many elements")
         self.text.clear()
         if self._depth == 1:
             self.name = name
@@ -103,7 +103,7 @@ class _Reader:
 
 
 def _refuse_doctype(*_: object) -> None:
-    raise AnswerFormatError("it has a document type")
+    raise ResponseFormatError("it has a document type")
 
 
 def _escape(text: str) -> str:

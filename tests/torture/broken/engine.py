@@ -12,8 +12,8 @@ MUTATIONS = (
     ),
     Mutation(
         "a lease lasts for ever",
-        "replication/engine/holds.py",
-        "        return Holds(tuple((who, end) for who, end in self.until if end > now))\n",
+        "replication/engine/leases.py",
+        "        return Leases(tuple((who, end) for who, end in self.until if end > now))\n",
         "        return self\n",
         ("tests/engine/test_leases.py",),
     ),

@@ -104,14 +104,14 @@ MUTATIONS = (
     Mutation(
         "who begins at a place does not name what is there",
         "replication/replica/wal03/lineage.py",
-        "        noted = _at_the_place(client, origin)\n",
+        "        noted = _at_the_place(client, generation_info)\n",
         "        noted = []\n",
         ("tests/cli/test_newest_commit.py",),
     ),
     Mutation(
         "a generation that parted from ours is taken for one before it",
         "replication/replica/wal03/lineage.py",
-        "        beside = _parted(client, origin, noted)\n",
+        "        beside = _parted(client, generation_info, noted)\n",
         "",
         ("tests/replica/test_one_writer.py",),
     ),
@@ -279,7 +279,7 @@ MUTATIONS = (
     Mutation(
         "a loss in an old generation asks for a new one although the next had begun",
         "replication/replica/wal03/snapshots.py",
-        "            if self._database.origin.generation == generation:\n",
+        "            if self._database.generation_info.generation == generation:\n",
         "            if True:\n",
         ("tests/replica/test_beside.py",),
     ),

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from replication.config import Config, DatabaseConfig, ReplicaConfig
 from replication.position import Position
 from replication.restore.wal03.listing import ends_of_runs
-from replication.restore.wal03.points import Stop, Survey
+from replication.restore.wal03.points import PointMap, Stop
 from replication.status import Verification
 from replication.storage.file.location import FileLocation
 from replication.storage.file.storage import FileStorage
@@ -217,7 +217,7 @@ def test_the_ends_of_runs_draw_the_same_timeline(joined: list[bool]) -> None:
         Stop(start + timedelta(seconds=number), None, (), Position(OLDER, 0, 0), False, flag)
         for number, flag in enumerate(joined)
     )
-    whole = Survey(OLDER, stops, (), (), (), "", "")
+    whole = PointMap(OLDER, stops, (), (), (), "", "")
     less = ends_of_runs(whole)
     assert runs(less) == runs(whole)
     assert len(less.stops) <= 2 * len(runs(whole))

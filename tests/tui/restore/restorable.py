@@ -100,7 +100,7 @@ class Store:
 def store_of(history: History, path: Path, monkeypatch: pytest.MonkeyPatch, *names: str) -> Store:
     """A store whose replicas the screens open."""
     store = Store(history, path, *names)
-    monkeypatch.setattr("replication.restore.sources.open_storage", store.open)
+    monkeypatch.setattr("replication.restore.open_replicas.open_storage", store.open)
     return store
 
 

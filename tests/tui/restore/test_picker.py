@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from replication.position import Position
 from replication.restore.wal03.catalog import Catalog, Snapshot
-from replication.restore.wal03.points import Commits, Extent, Survey, survey
+from replication.restore.wal03.points import Commits, Extent, PointMap, point_map
 from replication.storage.wal03.names import SegmentInfo, SnapshotInfo
 from replication.storage.wal03.notes import SnapshotNote
 from tui.restore.picker.cursor import Picker, asked_words, opened
@@ -71,8 +71,8 @@ class Replica:
         del self.segments[number]
         return self
 
-    def survey(self) -> Survey:
-        return survey(Catalog(self.generation, tuple(self.snapshots), tuple(self.segments)))
+    def point_map(self) -> PointMap:
+        return point_map(Catalog(self.generation, tuple(self.snapshots), tuple(self.segments)))
 
 
 def read(picker: Picker, *replicas: Replica) -> Picker:
@@ -104,7 +104,7 @@ def replicas(draw: st.DrawFn) -> Replica:
 
 @given(replicas())
 def test_every_point_is_reached_step_by_step_both_ways(replica: Replica) -> None:
-    picker = read(opened((replica.survey(),)), replica)
+    picker = read(opened((replica.point_map(),)), replica)
     seen = [picker.position]
     while (moved := read(picker.stepped(-1), replica)).position != seen[-1]:
         picker = moved
@@ -122,7 +122,7 @@ def test_every_point_is_reached_step_by_step_both_ways(replica: Replica) -> None
 @given(replicas(), st.floats(-100, 20_000))
 def test_a_time_finds_the_newest_point_at_or_before_it(replica: Replica, seconds: float) -> None:
     asked = BEGAN.timestamp() + seconds
-    picker = read(opened((replica.survey(),)).at_time(asked), replica)
+    picker = read(opened((replica.point_map(),)).at_time(asked), replica)
     before = [position for position, time in replica.points if time <= asked]
     assert picker.position == (before[-1] if before else replica.points[0][0])
     assert picker.cursor.asked == asked
@@ -132,7 +132,7 @@ def test_a_time_finds_the_newest_point_at_or_before_it(replica: Replica, seconds
 def test_a_row_shows_each_thing_in_the_cell_of_its_time(
     replica: Replica, seconds: float, zoom: int, columns: int
 ) -> None:
-    seen = replica.survey()
+    seen = replica.point_map()
     window = showing(fitting(BEGAN.timestamp(), BEGAN.timestamp() + 1, columns), BEGAN.timestamp() + seconds)
     while window.zoom != zoom:
         window = zoomed(window, BEGAN.timestamp() + seconds, 1 if window.zoom < zoom else -1)
@@ -150,7 +150,7 @@ def test_a_row_shows_each_thing_in_the_cell_of_its_time(
 
 @given(replicas())
 def test_all_of_a_generation_fits_into_the_first_window(replica: Replica) -> None:
-    seen = replica.survey()
+    seen = replica.point_map()
     first, last = seen.stops[0].time.timestamp(), seen.stops[-1].time.timestamp()
     window = fitting(first, last, 60)
     assert window.column(first) is not None
@@ -164,7 +164,7 @@ def gap() -> Replica:
 
 
 def test_a_missing_segment_is_a_gap_with_its_mark() -> None:
-    seen = gap().survey()
+    seen = gap().point_map()
     began = BEGAN.timestamp()
     assert runs(seen) == [(began + 1, began + 10), (began + 30, began + 50)]
     window = fitting(began, began + 50, 51)
@@ -175,7 +175,7 @@ def test_a_missing_segment_is_a_gap_with_its_mark() -> None:
 def test_a_time_in_a_gap_snaps_to_the_earlier_point_and_says_so() -> None:
     replica = gap()
     began = BEGAN.timestamp()
-    picker = read(opened((replica.survey(),)).at_time(began + 25), replica)
+    picker = read(opened((replica.point_map(),)).at_time(began + 25), replica)
     assert picker.time == began + 10
     assert asked_words(picker, began + 50) == "nearest earlier point, 15 s not covered"
     picker = read(picker.by_seconds(4), replica)
@@ -192,7 +192,7 @@ def test_a_time_in_a_gap_snaps_to_the_earlier_point_and_says_so() -> None:
 
 def test_snapshots_are_jumped_to_and_known_without_reading() -> None:
     replica = gap()
-    picker = opened((replica.survey(),)).to_snapshot(-1)
+    picker = opened((replica.point_map(),)).to_snapshot(-1)
     assert picker.position == Position(GENERATION, 2, 32 + FRAME)
     assert picker.to_snapshot(-1).position == Position(GENERATION, 0, 0)
     assert picker.to_snapshot(-1).to_snapshot(-1).position == Position(GENERATION, 0, 0)
@@ -202,7 +202,7 @@ def test_snapshots_are_jumped_to_and_known_without_reading() -> None:
 def test_generations_are_changed_at_about_the_same_time() -> None:
     old = Replica(OTHER, BEGAN - timedelta(hours=2)).snapshot().segment(2).segment(1)
     new = Replica().snapshot().segment(1)
-    picker = read(opened((new.survey(), old.survey())), new, old)
+    picker = read(opened((new.point_map(), old.point_map())), new, old)
     older = read(picker.to_generation(1), new, old)
     assert older.position == old.points[-1][0]
     assert older.to_generation(1) is older
@@ -213,7 +213,7 @@ def test_generations_are_changed_at_about_the_same_time() -> None:
 
 def test_a_segment_that_the_store_does_not_give_is_passed_over() -> None:
     replica = Replica().snapshot().segment(2).segment(2)
-    picker = read(opened((replica.survey(),)), replica)
+    picker = read(opened((replica.point_map(),)), replica)
     lost = replica.segments[1].name
     commits = {name: item for name, item in replica.contents.items() if name != lost}
     picker = picker.knowing(commits, frozenset({lost}))
@@ -222,7 +222,7 @@ def test_a_segment_that_the_store_does_not_give_is_passed_over() -> None:
 
 def test_in_an_unread_segment_a_step_waits() -> None:
     replica = Replica().snapshot().segment(2)
-    picker = opened((replica.survey(),))
+    picker = opened((replica.point_map(),))
     assert (picker.position, picker.number) == (None, None)
     assert picker.stepped(-1) is picker
     assert read(picker, replica).number == (2, 2)
@@ -230,16 +230,16 @@ def test_in_an_unread_segment_a_step_waits() -> None:
 
 def test_the_cursor_stays_at_its_point_when_the_replica_was_listed_anew() -> None:
     replica = Replica().snapshot().segment(2).segment(3)
-    picker = read(opened((replica.survey(),)).stepped(-1), replica).stepped(-1)
+    picker = read(opened((replica.point_map(),)).stepped(-1), replica).stepped(-1)
     at = picker.position
     replica.segment(4)
-    again = picker.resurveyed((replica.survey(),))
+    again = picker.changed_maps((replica.point_map(),))
     assert again.position == at
     replica.lose(1)
-    moved = read(again.resurveyed((replica.survey(),)), replica)
+    moved = read(again.changed_maps((replica.point_map(),)), replica)
     assert moved.position is not None
     other = Replica(OTHER).snapshot()
-    assert again.resurveyed((other.survey(),)).position == other.points[-1][0]
+    assert again.changed_maps((other.point_map(),)).position == other.points[-1][0]
 
 
 @pytest.mark.parametrize(("span", "labels"), [(60, "12:00:00"), (7200, "12:00"), (86400 * 30, "10-20")])

@@ -2,7 +2,7 @@
 
 from rich.text import Text
 
-from replication.sqlite.preview import Differences, RowDifference, TableCount
+from replication.sqlite.diff import Differences, RowDifference, TableCount
 from tui.text.cells import cut_end, fit
 from tui.text.format import plain
 from tui.text.look import Look

@@ -6,7 +6,7 @@ from rich.text import Text
 from textual.app import ComposeResult
 
 from replication.errors import ReplicationError
-from replication.sqlite.preview import Differences, Preview
+from replication.sqlite.diff import DatabaseDiff, Differences
 from tui.restore.look.lines import difference_lines
 from tui.text.blocks import error_lines, rule
 from tui.text.look import Look
@@ -20,7 +20,7 @@ class DifferencesScreen(ScrollingScreen):
 
     PLACE = "differences"
 
-    def __init__(self, preview: Preview, table: str, when: str, cancel: threading.Event) -> None:
+    def __init__(self, preview: DatabaseDiff, table: str, when: str, cancel: threading.Event) -> None:
         super().__init__()
         self._preview = preview
         self._table = table

@@ -10,10 +10,10 @@ from rich.text import Text
 from textual.app import ComposeResult
 
 from replication.errors import ReplicationError, RestoreCancelledError
+from replication.restore.open_replicas import replicas_of
 from replication.restore.preview import open_preview
-from replication.restore.restore import Progress
-from replication.restore.sources import sources_of
-from replication.sqlite.preview import Preview, TableCount
+from replication.restore.restore import RestoreProgress
+from replication.sqlite.diff import DatabaseDiff, TableCount
 from tui.restore.look.lines import table_head, table_row
 from tui.restore.look.rows import DifferencesScreen
 from tui.restore.run.screen import DRAW_SECONDS, Request
@@ -34,8 +34,8 @@ class PreviewScreen(ScrollingScreen):
         super().__init__()
         self._request = request
         self._cancel = threading.Event()
-        self._progress: Progress | None = None
-        self._preview: Preview | None = None
+        self._progress: RestoreProgress | None = None
+        self._preview: DatabaseDiff | None = None
         self._tables: list[TableCount] | None = None
         self._error: ReplicationError | None = None
 
@@ -57,11 +57,11 @@ class PreviewScreen(ScrollingScreen):
             # It may be busy with an answer, which ends soon as it is cancelled; the screen does not wait for it.
             self.shell.in_background(preview.close)
 
-    def _open(self, shell: Shell) -> tuple[Preview, list[TableCount]] | None:
+    def _open(self, shell: Shell) -> tuple[DatabaseDiff, list[TableCount]] | None:
         """Restore, open and count; None if the screen was left meanwhile."""
         request = self._request
         try:
-            with sources_of(shell.config, Path(request.database)) as sources:
+            with replicas_of(shell.config, Path(request.database)) as sources:
                 preview = open_preview(
                     request.among(sources),
                     request.replica,
@@ -78,7 +78,7 @@ class PreviewScreen(ScrollingScreen):
             preview.close()
             raise
 
-    def _opened(self, found: tuple[Preview, list[TableCount]] | None) -> None:
+    def _opened(self, found: tuple[DatabaseDiff, list[TableCount]] | None) -> None:
         if found is None:
             return
         if not self.is_attached:
@@ -92,7 +92,7 @@ class PreviewScreen(ScrollingScreen):
         if self.is_attached:
             self.draw()
 
-    def _told(self, progress: Progress) -> None:
+    def _told(self, progress: RestoreProgress) -> None:
         self._progress = progress
 
     # -- showing ----------------------------------------------------------------------------------------------------

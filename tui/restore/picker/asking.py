@@ -86,9 +86,9 @@ class PickingScreen(ShellScreen):
             self.listed, self.error = found, None
             self.words = "; ".join(found.passed_over)
             if self.picker is not None and same:
-                self.picker = self.picker.resurveyed(found.surveys)
+                self.picker = self.picker.changed_maps(found.point_maps)
             else:
-                self.picker, self._fit = opened(found.surveys), True
+                self.picker, self._fit = opened(found.point_maps), True
             if self.asked is not None:
                 self.picker, self.asked = self.picker.at_time(self.asked), None
             self.moved()
@@ -116,8 +116,8 @@ class PickingScreen(ShellScreen):
             self.busy = False
             if self._gone() or self.picker is None:
                 return
-            if found.surveys is not None:
-                self.picker = self.picker.resurveyed(found.surveys)
+            if found.point_maps is not None:
+                self.picker = self.picker.changed_maps(found.point_maps)
             self.picker = self.picker.knowing(found.commits, found.unreadable)
             self.words = found.words or self.words
             self.moved()

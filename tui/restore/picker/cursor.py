@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from replication.position import Position
-from replication.restore.wal03.points import Commits, Stop, Survey, points_of
+from replication.restore.wal03.points import Commits, PointMap, Stop, points_of
 
 NEAR_STOPS = 2
 """How far around the cursor segments are read ahead."""
@@ -40,7 +40,7 @@ class Picker:
     Segments in `unreadable` are passed over: the store does not give them.
     """
 
-    surveys: tuple[Survey, ...]
+    point_maps: tuple[PointMap, ...]
     cursor: Cursor
     commits: Mapping[str, Commits] = field(default_factory=dict)
     unreadable: frozenset[str] = frozenset()
@@ -48,14 +48,14 @@ class Picker:
     # -- what is under the cursor -----------------------------------------------------------------------------------
 
     @property
-    def survey(self) -> Survey:
+    def point_map(self) -> PointMap:
         """The generation of the cursor."""
-        return self.surveys[self.cursor.generation]
+        return self.point_maps[self.cursor.generation]
 
     @property
     def stop(self) -> Stop:
         """The stop of the cursor."""
-        return self.survey.stops[self.cursor.stop]
+        return self.point_map.stops[self.cursor.stop]
 
     @property
     def time(self) -> float:
@@ -84,16 +84,16 @@ class Picker:
     @property
     def oldest(self) -> float:
         """The time of the oldest point of all."""
-        return min(survey.stops[0].time.timestamp() for survey in self.surveys)
+        return min(point_map.stops[0].time.timestamp() for point_map in self.point_maps)
 
     @property
     def newest(self) -> float:
         """The time of the newest point of all."""
-        return max(survey.stops[-1].time.timestamp() for survey in self.surveys)
+        return max(point_map.stops[-1].time.timestamp() for point_map in self.point_maps)
 
     def wanted(self) -> list[Stop]:
         """Stops whose objects to read next, the nearest to the cursor first."""
-        stops, here = self.survey.stops, self.cursor.stop
+        stops, here = self.point_map.stops, self.cursor.stop
         near = sorted(range(here - NEAR_STOPS, here + NEAR_STOPS + 1), key=lambda number: abs(number - here))
         found = [stops[number] for number in near if 0 <= number < len(stops)]
         return [stop for stop in found if self._unread(stop)]
@@ -116,7 +116,7 @@ class Picker:
 
     def to_snapshot(self, step: int) -> "Picker":
         """The next snapshot later (1) or earlier (-1)."""
-        stops = self.survey.stops
+        stops = self.point_map.stops
         number = self.cursor.stop
         held = self.stop.held[:1]
         if step < 0 and held and self.position is not None and self.position > held[0]:
@@ -139,27 +139,27 @@ class Picker:
     def at_time(self, asked: float) -> "Picker":
         """The newest point at or before a time, in whichever generation has it; else the oldest of all."""
         best: tuple[float, bool, int, int] | None = None
-        for number, survey in enumerate(self.surveys):
-            stop = bisect_right(survey.stops, asked, key=_time) - 1
+        for number, point_map in enumerate(self.point_maps):
+            stop = bisect_right(point_map.stops, asked, key=_time) - 1
             if stop >= 0:
-                rank = (_time(survey.stops[stop]), number == self.cursor.generation, -number, stop)
+                rank = (_time(point_map.stops[stop]), number == self.cursor.generation, -number, stop)
                 best = max(best, rank) if best is not None else rank
         if best is None:
-            number = min(range(len(self.surveys)), key=lambda item: self.surveys[item].stops[0].time)
+            number = min(range(len(self.point_maps)), key=lambda item: self.point_maps[item].stops[0].time)
             return replace(self, cursor=Cursor(number, 0, 0, asked, True))._settled()
         return replace(self, cursor=Cursor(-best[2], best[3], LAST, asked))._settled()
 
     def to_generation(self, step: int) -> "Picker":
         """The generation below (1) or above (-1), at about the same time."""
         number = self.cursor.generation + step
-        if not 0 <= number < len(self.surveys):
+        if not 0 <= number < len(self.point_maps):
             return self
-        stop = bisect_right(self.surveys[number].stops, self.time, key=_time) - 1
+        stop = bisect_right(self.point_maps[number].stops, self.time, key=_time) - 1
         return replace(self, cursor=Cursor(number, max(0, stop), 0 if stop < 0 else LAST, forward=stop < 0))._settled()
 
     def to_end(self, step: int) -> "Picker":
         """The last (1) or the first (-1) point of the generation."""
-        last = len(self.survey.stops) - 1
+        last = len(self.point_map.stops) - 1
         cursor = Cursor(self.cursor.generation, last if step > 0 else 0, LAST if step > 0 else 0, forward=step < 0)
         return replace(self, cursor=cursor)._settled()
 
@@ -169,13 +169,13 @@ class Picker:
         """With the content of these segments, and without that of those, in place of what was known before."""
         return replace(self, commits=dict(commits), unreadable=unreadable)._settled()
 
-    def resurveyed(self, surveys: tuple[Survey, ...]) -> "Picker":
+    def changed_maps(self, point_maps: tuple[PointMap, ...]) -> "Picker":
         """With what was listed anew; the cursor stays at its point, or at the nearest before it."""
-        position, stop, survey = self.position, self.stop, self.survey
-        number = next((n for n, item in enumerate(surveys) if item.generation == survey.generation), None)
+        position, stop, point_map = self.position, self.stop, self.point_map
+        number = next((n for n, item in enumerate(point_maps) if item.generation == point_map.generation), None)
         if number is None:
-            return opened(surveys, self.commits)
-        stops = surveys[number].stops
+            return opened(point_maps, self.commits)
+        stops = point_maps[number].stops
         same = stop.object
         for n, item in enumerate(stops):
             if item.object == same and (same or item.held == stop.held):
@@ -183,10 +183,10 @@ class Picker:
                 if isinstance(place, Position) and place not in self._points(item):
                     place = LAST
                 return replace(
-                    self, surveys=surveys, cursor=replace(self.cursor, generation=number, stop=n, place=place)
+                    self, point_maps=point_maps, cursor=replace(self.cursor, generation=number, stop=n, place=place)
                 )
         nearest = max(0, bisect_right(stops, self.time, key=_time) - 1)
-        return replace(self, surveys=surveys, cursor=Cursor(number, nearest, LAST, self.cursor.asked))._settled()
+        return replace(self, point_maps=point_maps, cursor=Cursor(number, nearest, LAST, self.cursor.asked))._settled()
 
     # -- inside -----------------------------------------------------------------------------------------------------
 
@@ -202,7 +202,7 @@ class Picker:
 
     def _to_stop(self, number: int, step: int) -> "Picker":
         """The first or last point of another stop; past those that were read and hold none."""
-        stops = self.survey.stops
+        stops = self.point_map.stops
         while 0 <= number < len(stops):
             if self._unread(stops[number]) or self._points(stops[number]):
                 return self._at(number, 0 if step > 0 else LAST, step > 0)
@@ -221,10 +221,10 @@ class Picker:
         return self
 
 
-def opened(surveys: tuple[Survey, ...], commits: Mapping[str, Commits] | None = None) -> Picker:
-    """At the newest point of the first generation. `surveys` are newest first, none without a stop."""
-    cursor = Cursor(0, len(surveys[0].stops) - 1, LAST)
-    return Picker(surveys, cursor, dict(commits or {}))._settled()
+def opened(point_maps: tuple[PointMap, ...], commits: Mapping[str, Commits] | None = None) -> Picker:
+    """At the newest point of the first generation. `point_maps` are newest first, none without a stop."""
+    cursor = Cursor(0, len(point_maps[0].stops) - 1, LAST)
+    return Picker(point_maps, cursor, dict(commits or {}))._settled()
 
 
 def asked_words(picker: Picker, now: float) -> str:
@@ -235,10 +235,10 @@ def asked_words(picker: Picker, now: float) -> str:
     if time > asked:
         return f"nothing is as old: the first point there is, {_long(time - asked)} later"
     behind = asked - time
-    covered = any(begin <= asked <= end for begin, end in picker.survey.runs)
+    covered = any(begin <= asked <= end for begin, end in picker.point_map.runs)
     if covered or behind < 1:
         return "the newest commit then" + (f", written {_long(behind)} before" if behind >= 1 else "")
-    if not lost_after(picker) and all(_time(survey.stops[-1]) <= asked for survey in picker.surveys):
+    if not lost_after(picker) and all(_time(point_map.stops[-1]) <= asked for point_map in picker.point_maps):
         return f"the newest point there is, {_long(behind)} before"
     return f"nearest earlier point, {_long(behind)} not covered"
 
@@ -246,7 +246,9 @@ def asked_words(picker: Picker, now: float) -> str:
 def lost_after(picker: Picker) -> str:
     """The object that is missing or damaged between the point and the time asked for; empty if none is."""
     asked, time = picker.cursor.asked, picker.time
-    lost = (item.name for item in picker.survey.missing if asked is not None and time <= item.time.timestamp() <= asked)
+    lost = (
+        item.name for item in picker.point_map.missing if asked is not None and time <= item.time.timestamp() <= asked
+    )
     return next(lost, "")
 
 

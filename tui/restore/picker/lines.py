@@ -77,9 +77,9 @@ def rows(picker: Picker, window: Window, seen: range, look: Look) -> list[Text]:
     marks = ASCII if look.ascii else SIGNS
     lines = [Text(" " * LABEL_CELLS + axis(window), style="dim")]
     for number in seen:
-        survey, chosen = picker.surveys[number], number == picker.cursor.generation
-        line = Text(f"{'>' if chosen else ' '}{survey.generation[:8]} ", style="bold" if chosen else "")
-        line.append(row(survey, window, picker.time if chosen else None, marks), style="")
+        point_map, chosen = picker.point_maps[number], number == picker.cursor.generation
+        line = Text(f"{'>' if chosen else ' '}{point_map.generation[:8]} ", style="bold" if chosen else "")
+        line.append(row(point_map, window, picker.time if chosen else None, marks), style="")
         for at, sign in enumerate(line.plain):
             if at >= LABEL_CELLS and sign in (marks.missing, marks.cursor):
                 line.stylize("red" if sign == marks.missing else "bold reverse", at, at + 1)
@@ -89,9 +89,9 @@ def rows(picker: Picker, window: Window, seen: range, look: Look) -> list[Text]:
 
 def point(picker: Picker, now: float, width: int, look: Look, reading: str) -> list[Text]:
     """The point under the cursor: when, where exactly, and what it is; then what became of a time asked for."""
-    position, survey = picker.position, picker.survey
+    position, point_map = picker.position, picker.point_map
     ago = f"{look.ago(picker.time)}" if picker.time <= now else ""
-    where = str(position) if position is not None else f"{survey.generation}/{look.mark('…', '...')}"
+    where = str(position) if position is not None else f"{point_map.generation}/{look.mark('…', '...')}"
     lines = [_line("point", f"{utc(picker.time)}  {where}  {ago}", width, "bold")]
     words = []
     if picker.number is not None and picker.stop.object:
@@ -105,8 +105,8 @@ def point(picker: Picker, now: float, width: int, look: Look, reading: str) -> l
     if picker.stop.only_last:
         doubt = "in doubt: nothing was written after Litestream's snapshot there; a restore refuses what nothing proves"
         lines.append(_line("", doubt, width, "yellow"))
-    if survey.reason:
-        lines.append(_line("began", survey.reason, width))
+    if point_map.reason:
+        lines.append(_line("began", point_map.reason, width))
     asked = picker.cursor.asked
     if asked is None:
         lines.append(_line("", "written to the replica at that time; the commit may be a little older", width, "dim"))

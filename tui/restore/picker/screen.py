@@ -119,7 +119,7 @@ class RestoreScreen(PickingScreen):
         """Which generations are in sight, the chosen one always."""
         height, cursor = max(1, height), picker.cursor.generation
         self._top = max(cursor - height + 1, min(self._top, cursor))
-        return range(self._top, min(len(picker.surveys), self._top + height))
+        return range(self._top, min(len(picker.point_maps), self._top + height))
 
     def _choice(self, picker: Picker) -> Choice:
         output = self._path(picker)

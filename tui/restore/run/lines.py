@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from rich.text import Text
 
-from replication.restore.meter import Phase, Progress
+from replication.restore.meter import Phase, RestoreProgress
 from replication.restore.restore import RestoreResult
 from tui.text.blocks import error_lines
 from tui.text.cells import cut_end, cut_start
@@ -33,7 +33,7 @@ _PHASES: dict[Phase, str] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class RunningRestore:
     """A restore under way: `paused` once replication is, `progress` once the restore began, `seconds` since then.
 
     `over` is true for one in the place of the live database.
@@ -41,18 +41,18 @@ class Run:
 
     over: bool
     paused: bool
-    progress: Progress | None
+    progress: RestoreProgress | None
     seconds: float
     cancelling: bool = False
 
 
-def steps(run: Run) -> list[str]:
+def steps(run: RunningRestore) -> list[str]:
     """All steps, in order."""
     phases = [words for phase, words in _PHASES.items() if not (run.over and phase == "done")]
     return [PAUSE, *phases, RESUME] if run.over else phases
 
 
-def at_step(run: Run) -> int:
+def at_step(run: RunningRestore) -> int:
     """The number of the step that is being done."""
     if run.progress is None:
         return 0
@@ -60,7 +60,7 @@ def at_step(run: Run) -> int:
     return number + 1 if run.over else number
 
 
-def lines(run: Run, width: int, look: Look) -> list[Text]:
+def lines(run: RunningRestore, width: int, look: Look) -> list[Text]:
     """The steps with ticks, and how far it is."""
     here, made = at_step(run), []
     for number, words in enumerate(steps(run)):

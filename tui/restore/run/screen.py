@@ -10,13 +10,13 @@ from textual.app import ComposeResult
 
 from replication.control.pause_lease import PauseLease
 from replication.errors import PausedError, ReplicationError, RestoreCancelledError
+from replication.restore.open_replicas import replicas_of
 from replication.restore.picked import restore_picked
 from replication.restore.replace import restore_over
-from replication.restore.restore import Progress, RestoreOptions, RestoreResult
-from replication.restore.sources import sources_of
-from replication.restore.wal03.choose import Source
+from replication.restore.restore import RestoreOptions, RestoreProgress, RestoreResult
+from replication.restore.wal03.choose import OpenReplica
 from replication.sqlite.later import Look as DatabaseLook
-from tui.restore.run.lines import Run, done, failed, lines
+from tui.restore.run.lines import RunningRestore, done, failed, lines
 from tui.text.blocks import rule
 from tui.text.look import Look
 from tui.view import Shell, View
@@ -46,7 +46,7 @@ class Request:
     since: DatabaseLook | None = None
     by_itself: bool = False
 
-    def among(self, sources: list[Source]) -> list[Source]:
+    def among(self, sources: list[OpenReplica]) -> list[OpenReplica]:
         """The replicas that may give it."""
         return [item for item in sources if item.name == self.replica] if self.by_itself else sources
 
@@ -74,7 +74,7 @@ class RestoringScreen(ShellScreen):
         self._lease: PauseLease | None = None
         """On replication, while this restores over the live database."""
         # Written by the thread of the restore, one value at a time, and read by the one that draws.
-        self._progress: Progress | None = None
+        self._progress: RestoreProgress | None = None
         self._began = time.monotonic()
         self._outcome: Outcome | None = None
 
@@ -130,7 +130,7 @@ class RestoringScreen(ShellScreen):
     def _restore(self, shell: Shell) -> Outcome:
         request = self._request
         try:
-            with sources_of(shell.config, Path(request.database)) as sources:
+            with replicas_of(shell.config, Path(request.database)) as sources:
                 return self._restore_from(request.among(sources))
         except (RestoreCancelledError, PausedError) as error:
             lost = self._lease.lost if self._lease is not None else ""
@@ -138,7 +138,7 @@ class RestoringScreen(ShellScreen):
                 raise
             return Outcome(cancelled=not lost, error=PausedError(lost) if lost else None)
 
-    def _restore_from(self, sources: list[Source]) -> Outcome:
+    def _restore_from(self, sources: list[OpenReplica]) -> Outcome:
         request, lease = self._request, self._lease
         if lease is None:
             return Outcome(
@@ -159,7 +159,7 @@ class RestoringScreen(ShellScreen):
         )
         return Outcome(replaced.result, str(replaced.kept))
 
-    def _told(self, progress: Progress) -> None:
+    def _told(self, progress: RestoreProgress) -> None:
         if self._progress is None or self._progress.phase == "plan":
             self._began = time.monotonic()
         self._progress = progress
@@ -179,7 +179,7 @@ class RestoringScreen(ShellScreen):
         if outcome is None:
             seconds = time.monotonic() - self._began
             paused = self._lease is not None and self._lease.paused
-            run = Run(request.over, paused, self._progress, seconds, self._cancel.is_set())
+            run = RunningRestore(request.over, paused, self._progress, seconds, self._cancel.is_set())
             made += [*lines(run, width, look), Text(), Text(" esc cancels and leaves nothing", style="dim")]
         elif outcome.result is not None:
             made += done(outcome.result, outcome.kept, request.options.integrity_check, stays, width, look)

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from replication.config import Config, default_meta_path
-from replication.database.local_folder import NOTEBOOK_NAME
+from replication.database.local_folder import STATUS_NAME
 from replication.database.lock import EngineLock, holder
-from replication.database.notebook import DatabaseNote, Notebook, load
+from replication.database.status_file import DatabaseRecord, StatusFile, load
 from replication.errors import DatabaseLockedError
 from replication.position import Position
 from replication.scrub import register_secret
@@ -51,34 +51,34 @@ def database(*replicas: ReplicaStatus, state: DatabaseState = "ok") -> DatabaseS
 
 
 def test_what_is_written_is_what_is_read(tmp_path: Path) -> None:
-    notebook = Notebook(tmp_path)
-    assert notebook.latest == DatabaseNote()
-    assert notebook.write(database(replica("no route", 3, 60.0, VERIFIED)), 2000.0, 77)
-    note = load(tmp_path)
-    assert note == notebook.latest
-    assert (note.pid, note.time, note.paused) == (77, 2000.0, False)
-    [kept] = note.replicas
+    status_file = StatusFile(tmp_path)
+    assert status_file.latest == DatabaseRecord()
+    assert status_file.write(database(replica("no route", 3, 60.0, VERIFIED)), 2000.0, 77)
+    record = load(tmp_path)
+    assert record == status_file.latest
+    assert (record.pid, record.time, record.paused) == (77, 2000.0, False)
+    [kept] = record.replicas
     assert (kept.error, kept.last_error, kept.last_error_time) == ("no route", "no route", 2000.0)
     assert (kept.errors_in_a_row, kept.behind_since, kept.verified) == (3, 1940.0, VERIFIED)
-    assert [path.name for path in tmp_path.iterdir()] == [NOTEBOOK_NAME]
-    assert (tmp_path / NOTEBOOK_NAME).stat().st_mode & 0o777 == 0o600
+    assert [path.name for path in tmp_path.iterdir()] == [STATUS_NAME]
+    assert (tmp_path / STATUS_NAME).stat().st_mode & 0o777 == 0o600
 
 
 def test_only_news_is_written(tmp_path: Path) -> None:
-    notebook = Notebook(tmp_path)
-    assert notebook.write(database(replica()), 1.0, 77)
-    before = (tmp_path / NOTEBOOK_NAME).stat().st_ino
-    assert not notebook.write(database(replica()), 100.0, 77)
-    assert not notebook.write(database(replica(lag=0.5)), 100.0, 77)
-    assert (tmp_path / NOTEBOOK_NAME).stat().st_ino == before
-    assert notebook.write(database(replica(lag=50.0)), 100.0, 77)
-    assert not notebook.write(database(replica(lag=60.01)), 110.0, 77), "the same moment is no news"
+    status_file = StatusFile(tmp_path)
+    assert status_file.write(database(replica()), 1.0, 77)
+    before = (tmp_path / STATUS_NAME).stat().st_ino
+    assert not status_file.write(database(replica()), 100.0, 77)
+    assert not status_file.write(database(replica(lag=0.5)), 100.0, 77)
+    assert (tmp_path / STATUS_NAME).stat().st_ino == before
+    assert status_file.write(database(replica(lag=50.0)), 100.0, 77)
+    assert not status_file.write(database(replica(lag=60.01)), 110.0, 77), "the same moment is no news"
 
 
 def test_an_error_that_is_over_is_remembered(tmp_path: Path) -> None:
-    notebook = Notebook(tmp_path)
-    notebook.write(database(replica("no route", 1)), 10.0, 77)
-    notebook.write(database(replica()), 20.0, 77)
+    status_file = StatusFile(tmp_path)
+    status_file.write(database(replica("no route", 1)), 10.0, 77)
+    status_file.write(database(replica()), 20.0, 77)
     [kept] = load(tmp_path).replicas
     assert (kept.error, kept.last_error, kept.last_error_time) == ("", "no route", 10.0)
 
@@ -86,25 +86,25 @@ def test_an_error_that_is_over_is_remembered(tmp_path: Path) -> None:
 def test_no_secret_is_written(tmp_path: Path) -> None:
     register_secret("verysecretword")
     verified = replace(VERIFIED, words="key verysecretword")
-    Notebook(tmp_path).write(database(replica("key verysecretword", 1, 0.0, verified)), 10.0, 77)
-    assert "verysecretword" not in (tmp_path / NOTEBOOK_NAME).read_text()
+    StatusFile(tmp_path).write(database(replica("key verysecretword", 1, 0.0, verified)), 10.0, 77)
+    assert "verysecretword" not in (tmp_path / STATUS_NAME).read_text()
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "null", '{"pid": 1}', '{"pid": "x"}', "\xff", "1" * (1 << 21)])
 def test_what_cannot_be_believed_is_empty(tmp_path: Path, text: str) -> None:
-    (tmp_path / NOTEBOOK_NAME).write_text(text, encoding="latin-1")
-    assert load(tmp_path) == DatabaseNote()
+    (tmp_path / STATUS_NAME).write_text(text, encoding="latin-1")
+    assert load(tmp_path) == DatabaseRecord()
 
 
 def test_an_odd_outcome_is_not_believed(tmp_path: Path) -> None:
-    Notebook(tmp_path).write(database(replica(verified=VERIFIED)), 10.0, 77)
-    path = tmp_path / NOTEBOOK_NAME
+    StatusFile(tmp_path).write(database(replica(verified=VERIFIED)), 10.0, 77)
+    path = tmp_path / STATUS_NAME
     path.write_text(path.read_text().replace('"outcome": "ok"', '"outcome": "fine"'))
-    assert load(tmp_path) == DatabaseNote()
+    assert load(tmp_path) == DatabaseRecord()
 
 
 def test_a_folder_that_is_not_there_stays_so(tmp_path: Path) -> None:
-    assert not Notebook(tmp_path / "none").write(database(replica()), 1.0, 77)
+    assert not StatusFile(tmp_path / "none").write(database(replica()), 1.0, 77)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -162,6 +162,6 @@ def test_one_who_looks_for_the_holder_does_not_keep_an_engine_from_starting(tmp_
 
 
 def test_the_notes_are_json_of_plain_parts(tmp_path: Path) -> None:
-    Notebook(tmp_path).write(database(replica(verified=VERIFIED)), 10.0, 77)
-    values = json.loads((tmp_path / NOTEBOOK_NAME).read_text())
+    StatusFile(tmp_path).write(database(replica(verified=VERIFIED)), 10.0, 77)
+    values = json.loads((tmp_path / STATUS_NAME).read_text())
     assert values["replicas"][0]["verified"]["position"] == f"{GENERATION}/00000003:4152"

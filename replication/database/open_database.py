@@ -11,44 +11,44 @@ from dataclasses import replace
 from pathlib import Path
 
 from replication.database.checkpoint import CheckpointPolicy, CheckpointState, due, next_time, urgent
-from replication.database.follower import UNREADABLE_LOOKS_MAX, ContinuityLostError, Follower, WALTooLongError
 from replication.database.image import Image, Overlay
 from replication.database.kept_pages import CannotKeepError, KeptPages
 from replication.database.shadow_wal import ShadowWAL
 from replication.database.source_files import REMOVED, REPLACED, SHM_REMOVED, SourceFiles
-from replication.database.tail import Mark
+from replication.database.wal_copier import UNREADABLE_LOOKS_MAX, ContinuityLostError, WALCopier, WALTooLongError
+from replication.database.wal_scanner import WALCursor
 from replication.sqlite.errors import DatabaseBusyError
-from replication.sqlite.hold import CheckpointResult, Hold
+from replication.sqlite.pin import CheckpointResult, Pin
 from replication.sqlite.wal_index import WALIndex
 from replication.steps import reached
 
 
-class Held:
+class OpenDatabase:
     """A hold, its follower, and the state that the checkpoint policy looks at. Times are of one clock, in seconds."""
 
-    def __init__(self, path: Path, hold: Hold, wal_path: Path, status: os.stat_result, now: float) -> None:
+    def __init__(self, path: Path, pin: Pin, wal_path: Path, status: os.stat_result, now: float) -> None:
         self.path = path
         self.wal_path = wal_path
-        self.files = SourceFiles(path, wal_path, status, hold)
-        self.follower: Follower | None = None
+        self.files = SourceFiles(path, wal_path, status, pin)
+        self.copier: WALCopier | None = None
         self.lost_its_file = False
         """The path was found to lead to another file, or to none."""
         self.images: list[Image] = []
         """Those that are being read: only a checkpoint that keeps pages for them may run, and only if it must."""
         self.put_off = ""
         """Why the last checkpoint could not be, if images were in its way."""
-        self._hold = hold
+        self._pin = pin
         self._checkpoint = CheckpointState(0, 0, now)
 
     @classmethod
-    def take(cls, path: Path, now: float) -> "Held":
-        """Pin a reader. SQLite follows links and keeps the WAL beside the file. Raises as Hold.take does."""
-        hold = Hold.take(path)
-        real, status = hold.path, path.stat()
-        if (status.st_dev, status.st_ino) != hold.identity or not real.samefile(path):
-            hold.close()
+    def take(cls, path: Path, now: float) -> "OpenDatabase":
+        """Pin a reader. SQLite follows links and keeps the WAL beside the file. Raises as Pin.take does."""
+        pin = Pin.take(path)
+        real, status = pin.path, path.stat()
+        if (status.st_dev, status.st_ino) != pin.identity or not real.samefile(path):
+            pin.close()
             raise DatabaseBusyError(f"{path} was replaced while it was opened; trying again")
-        return cls(path, hold, real.with_name(real.name + "-wal"), status, now)
+        return cls(path, pin, real.with_name(real.name + "-wal"), status, now)
 
     @property
     def identity(self) -> tuple[int, int]:
@@ -57,35 +57,35 @@ class Held:
 
     @property
     def page_size(self) -> int:
-        return self._hold.page_size
+        return self._pin.page_size
 
     @property
     def wal_index(self) -> WALIndex:
         """What SQLite counts."""
-        return self._hold.wal_index
+        return self._pin.wal_index
 
     @property
     def switched(self) -> bool:
         """True if the database was not in WAL mode before it was held."""
-        return self._hold.switched
+        return self._pin.switched
 
     def check_files(self) -> None:
         """Raise ContinuityLostError if the files are no longer the ones that were followed."""
         try:
-            self.files.check(self.follower)
+            self.files.check(self.copier)
         except ContinuityLostError as lost:
             self.lost_its_file = str(lost) in (REMOVED, REPLACED)
             raise
 
     def copy(self) -> None:
-        """Bring every commit into the shadow WAL; raises as Follower.copy does, and then what was copied counts."""
-        follower = self.follower
-        if follower is None:
+        """Bring every commit into the shadow WAL; raises as WALCopier.copy does, and then what was copied counts."""
+        copier = self.copier
+        if copier is None:
             return
-        index, place = follower.index, follower.place
+        index, place = copier.index, copier.place
         try:
             try:
-                follower.copy()
+                copier.copy()
             except WALTooLongError:
                 if self.images and self.put_off:
                     raise WALTooLongError(
@@ -93,22 +93,22 @@ class Held:
                         "replication begins a new generation"
                     ) from None
                 raise
-            if follower.place != place:
-                self._check_what_was_copied(follower, place)
-            if follower.unreadable > UNREADABLE_LOOKS_MAX:
-                self._hold.mend_index()
+            if copier.place != place:
+                self._check_what_was_copied(copier, place)
+            if copier.unreadable > UNREADABLE_LOOKS_MAX:
+                self._pin.mend_index()
         finally:
-            if follower.index != index or follower.mark is None:
+            if copier.index != index or copier.cursor is None:
                 self._checkpoint = replace(self._checkpoint, done_offset=0, blocked_count=0)
-            self._checkpoint = replace(self._checkpoint, offset=follower.position.offset)
+            self._checkpoint = replace(self._checkpoint, offset=copier.position.offset)
 
-    def _check_what_was_copied(self, follower: Follower, place: tuple[int, Mark | None]) -> None:
+    def _check_what_was_copied(self, copier: WALCopier, place: tuple[int, WALCursor | None]) -> None:
         """Commits that came over a file of somebody else's are none of the database that was followed."""
         try:
             self.check_files()
         except ContinuityLostError as lost:
             if str(lost) != SHM_REMOVED:
-                follower.go_back(place)
+                copier.go_back(place)
             raise
 
     def let_go_of_a_foreign_file(self) -> None:
@@ -117,41 +117,41 @@ class Held:
         They would, once nobody has the database open: SQLite then takes all that its WAL holds. So where all was copied
         back the WAL is made empty, which writes nothing to the file.
         """
-        self._hold.empty_wal()
+        self._pin.empty_wal()
 
     def checkpoint(self, now: float, copy_all: Callable[[], None]) -> CheckpointResult:
         """Checkpoint, and prove that every frame it counted had been copied, by `copy_all`, which calls `copy`.
 
-        Raises ContinuityLostError without that proof, and HoldLostError.
+        Raises ContinuityLostError without that proof, and PinLostError.
         """
-        follower = self.follower
-        assert follower is not None
+        copier = self.copier
+        assert copier is not None
 
         def copy() -> None:
             # A checkpoint opens connections by the path. Were another file there by now, with the WAL of this one
             # beside it, they would copy that WAL into it.
             self.check_files()
             copy_all()
-            follower.make_durable()
+            copier.make_durable()
             reached("shadow: durable")
             for image in self.images:
-                image.keep(follower.position)
+                image.keep(copier.position)
 
         self.put_off = ""
         try:
-            result = self._hold.checkpoint(copy, self.files.checkpointed, self.check_files, exact=bool(self.images))
+            result = self._pin.checkpoint(copy, self.files.checkpointed, self.check_files, exact=bool(self.images))
         except CannotKeepError as error:
             self.put_off = (
                 f"a snapshot is being read, and what a checkpoint would write over cannot be kept for it ({error})"
             )
             return CheckpointResult(0, 0, 0.0, busy=True)
-        if not result.busy and result.log_frames > follower.frames:
+        if not result.busy and result.log_frames > copier.frames:
             raise ContinuityLostError(
-                f"a checkpoint counted {result.log_frames} frames, of which {follower.frames} had been copied"
+                f"a checkpoint counted {result.log_frames} frames, of which {copier.frames} had been copied"
             )
         self.files.check_after_checkpoint()
         if result.complete:
-            done = follower.position.offset
+            done = copier.position.offset
             self._checkpoint = replace(self._checkpoint, done_offset=done, last_time=now, blocked_count=0)
         else:
             blocked = self._checkpoint.blocked_count + 1
@@ -169,7 +169,7 @@ class Held:
         True if all of it is in the database file now.
         """
         try:
-            return self._hold.checkpoint(self.check_files, self.files.checkpointed, self.check_files).complete
+            return self._pin.checkpoint(self.check_files, self.files.checkpointed, self.check_files).complete
         except ContinuityLostError:
             # The path leads elsewhere, which the next sync tells.
             return False
@@ -182,7 +182,7 @@ class Held:
 
     def next_time(self, policy: CheckpointPolicy, now: float) -> float | None:
         """When to sync again unasked: for a checkpoint, or for frames that may come to count. None if not at all."""
-        soon = self.follower.look_again_seconds if self.follower is not None else None
+        soon = self.copier.look_again_seconds if self.copier is not None else None
         again = self.files.look_again_seconds()
         times = [next_time(self._checkpoint, policy)]
         times += [now + wait for wait in (soon, again) if wait is not None]
@@ -193,14 +193,14 @@ class Held:
 
         `check` is called at its end: see Image.
         """
-        follower = self.follower
-        assert follower is not None
-        position, mark, hold = follower.position, follower.mark, self._hold
-        overlay = Overlay.read(shadow.file(position.generation, position.index), position.offset, hold.page_size)
-        pages = mark.database_pages if mark is not None and mark.frames else hold.page_count()
-        kept = KeptPages(shadow, position, hold.page_size, pages)
-        return Image(position, pages, hold.page_size, overlay, hold.read, self.files.written.size, check, kept)
+        copier = self.copier
+        assert copier is not None
+        position, cursor, pin = copier.position, copier.cursor, self._pin
+        overlay = Overlay.read(shadow.file(position.generation, position.index), position.offset, pin.page_size)
+        pages = cursor.database_pages if cursor is not None and cursor.frames else pin.page_count()
+        kept = KeptPages(shadow, position, pin.page_size, pages)
+        return Image(position, pages, pin.page_size, overlay, pin.read, self.files.written.size, check, kept)
 
     def close(self) -> None:
         """Let go."""
-        self._hold.close()
+        self._pin.close()

@@ -15,7 +15,7 @@ from replication.storage.url import is_replica_url, parse_replica_url
 from tui.verbs.console import warn
 
 if TYPE_CHECKING:
-    from replication.restore.wal03.choose import Source
+    from replication.restore.wal03.choose import OpenReplica
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,7 @@ class Named:
     """The positional argument resolved: its replicas, and the database if one was named by path."""
 
     database: DatabaseConfig | None
-    replicas: list[Source]
+    replicas: list[OpenReplica]
 
 
 def config_of(args: Namespace) -> Config:
@@ -31,7 +31,7 @@ def config_of(args: Namespace) -> Config:
     if args.config == "":
         raise UsageError("-config needs a path; leave the flag out for $LITESTREAM_CONFIG or /etc/litestream.yml")
     config = load_config(args.config, expand_env=not args.no_expand_env)
-    for note in config.notes:
+    for note in config.warnings:
         warn(note)
     return config
 
@@ -39,7 +39,7 @@ def config_of(args: Namespace) -> Config:
 def resolve(args: Namespace, what: str) -> Named:
     """The replicas of `args.source`, a database path or a replica URL. Raises ConfigError, UsageError."""
     # Imported here, as in `named`: a configuration is read without what restores.
-    from replication.restore.sources import configured, open_source
+    from replication.restore.open_replicas import configured, open_replica
 
     source = args.source
     if not source:
@@ -51,15 +51,15 @@ def resolve(args: Namespace, what: str) -> Named:
         if replica_name is not None:
             raise UsageError("-replica goes with a database path; a replica URL names its replica itself")
         location = parse_replica_url(source, lambda words: warn(f"the replica URL {words}"))
-        return Named(None, [open_source(location, warn)])
+        return Named(None, [open_replica(location, warn)])
     return named(configured(config_of(args), local_path(source)), replica_name)
 
 
 def named(database: DatabaseConfig, replica_name: str | None = None) -> Named:
     """The replicas of a database, or the one of that name. Raises UsageError if there is none."""
-    from replication.restore.sources import open_sources
+    from replication.restore.open_replicas import open_replicas
 
-    sources = open_sources(database, warn, replica_name)
+    sources = open_replicas(database, warn, replica_name)
     if not sources:
         raise UsageError(f"{database.path} has no replica in the configuration; add one under its replicas:")
     return Named(database, sources)

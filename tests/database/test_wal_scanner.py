@@ -16,8 +16,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from replication.database import tail
-from replication.database.tail import Mark, OverwrittenError, copy_frames, has_frame, last_commit
+from replication.database import wal_scanner
+from replication.database.wal_scanner import OverwrittenError, WALCursor, copy_frames, has_frame, last_commit
 from replication.sqlite.wal import WALHeader
 from replication.sqlite.wal_index import WALIndex, WALIndexHeader
 from tests.foreign import ForeignConnection, Shell
@@ -102,15 +102,15 @@ def header_of(wal: bytes) -> WALHeader:
     return WALHeader.parse(wal[:HEADER])
 
 
-def scanned(path: Path, mark: Mark | None = None, limit: int = 1 << 40) -> Mark:
+def scanned(path: Path, cursor: WALCursor | None = None, limit: int = 1 << 40) -> WALCursor:
     with opened(path) as wal:
-        return last_commit(wal, mark or Mark.start(header_of(path.read_bytes())), limit)
+        return last_commit(wal, cursor or WALCursor.start(header_of(path.read_bytes())), limit)
 
 
-def copied(path: Path, mark: Mark, upto: Mark, copy: Copy) -> Mark:
-    """Copy from `mark` up to a mark that SQLite counts."""
+def copied(path: Path, cursor: WALCursor, upto: WALCursor, copy: Copy) -> WALCursor:
+    """Copy from `cursor` up to a mark that SQLite counts."""
     with opened(path) as wal:
-        return copy_frames(wal, mark, upto.offset, upto.sums, copy.sink)
+        return copy_frames(wal, cursor, upto.offset, upto.sums, copy.sink)
 
 
 damages = st.lists(
@@ -153,7 +153,7 @@ def test_promise_1_what_sqlite_counts_is_handed_on_whole_or_refused(
     whole, wal = real_wal(), damaged(damage)
     path = tmp_path_factory.mktemp("damaged") / "wal"
     path.write_bytes(whole)
-    commits = [Mark.start(header_of(whole))]
+    commits = [WALCursor.start(header_of(whole))]
     while (following := scanned(path, commits[-1], next_commit(whole, commits[-1].offset))) != commits[-1]:
         commits.append(following)
     start, end = sorted((min(start, len(commits) - 1), min(end, len(commits) - 1)))
@@ -162,12 +162,12 @@ def test_promise_1_what_sqlite_counts_is_handed_on_whole_or_refused(
     path.write_bytes(wal)
     copy = Copy(commits[start].offset)
     try:
-        mark = copied(path, commits[start], commits[end], copy)
+        cursor = copied(path, commits[start], commits[end], copy)
     except OverwrittenError:
         assert wal[HEADER : commits[end].offset] != whole[HEADER : commits[end].offset]
     else:
-        assert mark == commits[end]
-        assert copy.data == whole[commits[start].offset : mark.offset]
+        assert cursor == commits[end]
+        assert copy.data == whole[commits[start].offset : cursor.offset]
 
 
 def next_commit(wal: bytes, offset: int) -> int:
@@ -182,11 +182,11 @@ def next_commit(wal: bytes, offset: int) -> int:
 def test_frames_are_handed_on_in_order_whatever_is_read_at_a_time(
     scratch: Path, monkeypatch: pytest.MonkeyPatch, chunk_frames: int
 ) -> None:
-    monkeypatch.setattr(tail, "READ_CHUNK_BYTES", chunk_frames * (FRAME_HEADER + 512))
+    monkeypatch.setattr(wal_scanner, "READ_CHUNK_BYTES", chunk_frames * (FRAME_HEADER + 512))
     wal = real_wal()
     scratch.write_bytes(wal)
     copy = Copy()
-    start = Mark.start(header_of(wal))
+    start = WALCursor.start(header_of(wal))
     end = scanned(scratch)
     assert copied(scratch, start, end, copy) == end
     assert end.frames == committed_frames(wal)
@@ -199,10 +199,10 @@ def test_other_frames_than_sqlite_counts_are_refused(scratch: Path) -> None:
     scratch.write_bytes(wal)
     end = scanned(scratch)
     with pytest.raises(OverwrittenError, match="other frames"):
-        copied(scratch, Mark.start(header_of(wal)), replace(end, sums=(1, 2)), Copy())
+        copied(scratch, WALCursor.start(header_of(wal)), replace(end, sums=(1, 2)), Copy())
     inside = replace(end, offset=end.offset - FRAME_HEADER - 512)
     with pytest.raises(OverwrittenError):
-        copied(scratch, Mark.start(header_of(wal)), inside, Copy())
+        copied(scratch, WALCursor.start(header_of(wal)), inside, Copy())
 
 
 @pytest.fixture
@@ -239,42 +239,42 @@ def test_what_is_published_is_what_the_wal_holds(app: ForeignConnection, tmp_pat
         if number == 15:
             app.execute("PRAGMA wal_checkpoint(RESTART)")
         app.execute(f"INSERT INTO t(b) VALUES(randomblob({number * 100 + 1}))")
-        index, mark = published(tmp_path), scanned(wal)
-        assert (index.end, index.sums, index.pages) == (mark.offset, mark.sums, mark.database_pages)
-        assert (index.salts, index.page_size) == (mark.header.salts, 1024)
+        index, cursor = published(tmp_path), scanned(wal)
+        assert (index.end, index.sums, index.pages) == (cursor.offset, cursor.sums, cursor.database_pages)
+        assert (index.salts, index.page_size) == (cursor.header.salts, 1024)
 
 
 def test_frames_of_a_rolled_back_transaction_do_not_count(app: ForeignConnection, tmp_path: Path) -> None:
     wal = tmp_path / "app.db-wal"
-    mark, before = scanned(wal), published(tmp_path)
+    cursor, before = scanned(wal), published(tmp_path)
     spill(app, 60)
-    assert wal.stat().st_size > mark.offset + 50 * mark.header.frame_size
+    assert wal.stat().st_size > cursor.offset + 50 * cursor.header.frame_size
     assert published(tmp_path).raw == before.raw
     with opened(wal) as descriptor:
-        assert has_frame(descriptor, mark.header, mark.offset, mark.sums)
+        assert has_frame(descriptor, cursor.header, cursor.offset, cursor.sums)
     app.execute("ROLLBACK")
     assert published(tmp_path).raw == before.raw
     # The next commit takes the place of only the first of them.
     app.execute("INSERT INTO t(b) VALUES('the one that counts')")
-    index, copy = published(tmp_path), Copy(mark.offset)
+    index, copy = published(tmp_path), Copy(cursor.offset)
     with opened(wal) as descriptor:
-        mark = copy_frames(descriptor, mark, index.end, index.sums, copy.sink)
-        assert not has_frame(descriptor, mark.header, mark.offset, mark.sums)
+        cursor = copy_frames(descriptor, cursor, index.end, index.sums, copy.sink)
+        assert not has_frame(descriptor, cursor.header, cursor.offset, cursor.sums)
     assert b"the one that counts" in copy.data
 
 
 def test_what_was_copied_and_is_no_longer_there_is_told(app: ForeignConnection, tmp_path: Path) -> None:
     wal = tmp_path / "app.db-wal"
-    mark = scanned(wal)
+    cursor = scanned(wal)
     torn = bytearray(wal.read_bytes())
-    torn[mark.offset - mark.header.frame_size + 16] ^= 1
+    torn[cursor.offset - cursor.header.frame_size + 16] ^= 1
     other = tmp_path / "other"
     other.write_bytes(torn)
     with pytest.raises(OverwrittenError, match="no longer in the WAL"):
-        copied(other, mark, mark, Copy())
-    other.write_bytes(wal.read_bytes()[: mark.offset - mark.header.frame_size + 10])
+        copied(other, cursor, cursor, Copy())
+    other.write_bytes(wal.read_bytes()[: cursor.offset - cursor.header.frame_size + 10])
     with pytest.raises(OverwrittenError):
-        copied(other, mark, mark, Copy())
+        copied(other, cursor, cursor, Copy())
 
 
 def test_a_limit_ends_the_scan_at_a_whole_commit(app: ForeignConnection, tmp_path: Path) -> None:

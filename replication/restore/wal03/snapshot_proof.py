@@ -24,7 +24,7 @@ from replication.restore.apply import DatabaseFile
 from replication.restore.wal03.doubts import UndatedSnapshotError, digest_of
 from replication.restore.wal03.fetch import Fetcher
 from replication.restore.wal03.plan import Plan
-from replication.restore.wal03.run import Run
+from replication.restore.wal03.segment_run import SegmentRun
 from replication.sqlite.checksum import FRAME_HEADER_SIZE, WAL_HEADER_SIZE, Sums
 from replication.sqlite.wal import Frames, WALHeader, frames_in
 from replication.storage.wal03.notes import PAGES_MAX
@@ -35,7 +35,7 @@ _BLOCK_BYTES = 4 << 20
 _BY_CONTENT = ("same", "start")
 
 
-def prove(plan: Plan, file: DatabaseFile, fetcher: Fetcher) -> None:
+def prove_snapshot(plan: Plan, file: DatabaseFile, fetcher: Fetcher) -> None:
     """Compare the snapshot, which is all that `file` holds yet, with the WAL of its index.
 
     Raises UndatedSnapshotError unless the snapshot is proven to end at or before the target.
@@ -51,7 +51,7 @@ def prove(plan: Plan, file: DatabaseFile, fetcher: Fetcher) -> None:
     last = _Last(file)
     sums: Sums | None = None
     target = plan.stop.offset if plan.stop is not None else None
-    with closing(fetcher.segments(plan.witnesses)) as runs:
+    with closing(fetcher.segments(plan.proof_segments)) as runs:
         for run in runs:
             with closing(run):
                 for segment in run.singles():
@@ -192,7 +192,7 @@ class _Sample:
 
 
 def _look(
-    segment: Run, header: WALHeader, sums: Sums | None, target: int | None, sample: _Sample, last: _Last | None
+    segment: SegmentRun, header: WALHeader, sums: Sums | None, target: int | None, sample: _Sample, last: _Last | None
 ) -> Sums | None:
     """Show the frames of a segment that lie after `target` to `sample`, and those before it to `last`.
 

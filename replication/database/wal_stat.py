@@ -10,13 +10,13 @@ from replication.database.database import Database
 
 SETTLE_SECONDS = 2.0
 """The coarsest that a file system keeps times: what is written later than this after a change has another time."""
-PLACES_GLANCES = 10
+PLACES_CHECKS = 10
 """Every so many glances the file and the lock are looked for in their places as well, if no event told of them."""
 WHOLE_SECONDS = 300.0
 """After so long a sync is asked for whatever the kernel tells."""
 
 
-class Glance:
+class WALStat:
     """Glances at one database. Used by one thread at a time, none of which waits for the database."""
 
     def __init__(self, database: Database) -> None:
@@ -29,7 +29,7 @@ class Glance:
         self._whole_at = 0.0
 
     def begin(self, path: str, seen: tuple[int, int, int]) -> None:
-        """A sync has seen the WAL at `path` so (Follower.seen), and left nothing else to do."""
+        """A sync has seen the WAL at `path` so (WALCopier.seen), and left nothing else to do."""
         self._path, self._seen = path, seen
 
     def finds_something(self, now: float, places: bool) -> bool:

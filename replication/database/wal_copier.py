@@ -7,12 +7,19 @@ that SQLite counts end the generation.
 
 import os
 import time
-from dataclasses import dataclass
 from pathlib import Path
 
+from replication.database.left_wal import LeftWAL
 from replication.database.local_folder import LocalFile
 from replication.database.shadow_wal import ShadowLostError, ShadowWAL
-from replication.database.tail import Mark, OverwrittenError, commits_after, copy_frames, has_frame, last_commit
+from replication.database.wal_scanner import (
+    OverwrittenError,
+    WALCursor,
+    commits_after,
+    copy_frames,
+    has_frame,
+    last_commit,
+)
 from replication.errors import DatabaseError, LocalFileError
 from replication.position import INDEX_MAX, OFFSET_LIMIT_BYTES, Position
 from replication.space import Disk
@@ -48,33 +55,7 @@ class WALTooLongError(DatabaseError):
     """One life of the WAL reached 4 GiB, beyond which the replica format has no names."""
 
 
-@dataclass(frozen=True, slots=True)
-class LeftWAL:
-    """A WAL with frames, known by its inode and header, whose database is gone: it must not get another one."""
-
-    inode: int
-    head: bytes
-
-    @classmethod
-    def of(cls, shadow: ShadowWAL, inode: int | None) -> "LeftWAL | None":
-        """The WAL with that inode, in the life that was copied last; None if that is not known."""
-        generation = shadow.current_generation()
-        indexes = shadow.indexes(generation) if generation is not None else []
-        if generation is None or inode is None or not indexes:
-            return None
-        with shadow.file(generation, indexes[-1]).opened() as file:
-            return cls(inode, os.pread(file, WAL_HEADER_SIZE, 0))
-
-    def is_at(self, path: Path) -> bool:
-        """True if `path` is this WAL, in the same life."""
-        try:
-            with path.open("rb") as wal:
-                return os.fstat(wal.fileno()).st_ino == self.inode and wal.read(WAL_HEADER_SIZE) == self.head
-        except FileNotFoundError:
-            return False
-
-
-class Follower:
+class WALCopier:
     """Where copying stands in one generation. Used by one thread at a time."""
 
     def __init__(
@@ -84,11 +65,11 @@ class Follower:
         wal_index: WALIndex,
         generation: str,
         index: int = 0,
-        mark: Mark | None = None,
+        cursor: WALCursor | None = None,
     ) -> None:
         self.generation = generation
         self.index = index
-        self.mark = mark
+        self.cursor = cursor
         """None while nothing was committed to the WAL since the generation began."""
         self.wal_bytes = 0
         """Size of the WAL file when it was last looked at."""
@@ -115,7 +96,7 @@ class Follower:
     @property
     def position(self) -> Position:
         """The end of the last commit copied."""
-        offset = self.mark.offset if self.mark is not None and self.mark.frames else 0
+        offset = self.cursor.offset if self.cursor is not None and self.cursor.frames else 0
         return Position(self.generation, self.index, offset)
 
     @property
@@ -126,7 +107,7 @@ class Follower:
     @property
     def frames(self) -> int:
         """Frames copied of the current life."""
-        return self.mark.frames if self.mark is not None else 0
+        return self.cursor.frames if self.cursor is not None else 0
 
     def copy(self) -> None:
         """Bring every commit that SQLite counts into the shadow WAL, and nothing else.
@@ -163,38 +144,38 @@ class Follower:
 
         A pin taken while all was backfilled lets the WAL be restarted at once, before its frames were copied here.
         """
-        mark = self.mark
-        assert mark is not None
+        cursor = self.cursor
+        assert cursor is not None
         self._may_restart = False
         self.copy()
         counted = self._wal_index.read()
-        if counted is None or (counted.salts != mark.header.salts and not self._was_whole(counted)):
+        if counted is None or (counted.salts != cursor.header.salts and not self._was_whole(counted)):
             raise ContinuityLostError("wal restarted while it was opened")
         self._may_restart = True
 
     @property
-    def place(self) -> tuple[int, Mark | None]:
+    def place(self) -> tuple[int, WALCursor | None]:
         """Where copying stands, to go back to."""
-        return (self.index, self.mark)
+        return (self.index, self.cursor)
 
-    def go_back(self, place: tuple[int, Mark | None]) -> None:
+    def go_back(self, place: tuple[int, WALCursor | None]) -> None:
         """Take back what was copied since: it was committed over a file that is not the one that was followed."""
         while self.index > place[0]:
             self._shadow.remove_index(self.generation, self.index)
             self.index -= 1
-        self.index, self.mark = place
+        self.index, self.cursor = place
         position = self.position
         self._shadow.seal(self.generation, position.index, position.offset)
 
-    def life_that_ended(self, salts: tuple[int, int]) -> tuple[LocalFile, Mark] | None:
+    def life_that_ended(self, salts: tuple[int, int]) -> tuple[LocalFile, WALCursor] | None:
         """The shadow file of the life that was followed last, and its end, if the WAL is in another one by now.
 
         By the hold's invariant all of it was copied. None if nothing came in it, or if it is the one with these salts.
         """
-        mark = self.mark
-        if mark is None or not mark.frames or mark.header.salts == salts:
+        cursor = self.cursor
+        if cursor is None or not cursor.frames or cursor.header.salts == salts:
             return None
-        return self._shadow.file(self.generation, self.index), mark
+        return self._shadow.file(self.generation, self.index), cursor
 
     def make_durable(self) -> None:
         """Make what was copied of the current life survive a power cut, before SQLite may forget it."""
@@ -208,7 +189,8 @@ class Follower:
 
     def left_wal(self) -> LeftWAL | None:
         """The WAL as it is followed, if it holds any frame."""
-        return LeftWAL(self.wal_inode, self.mark.header.pack()) if self.mark is not None and self.mark.frames else None
+        cursor = self.cursor
+        return LeftWAL(self.wal_inode, cursor.header.pack()) if cursor is not None and cursor.frames else None
 
     def _copy_counted(self, wal: int) -> WALIndexHeader | None:
         """Copy what counts at some moment during the call; what counted then, None if that could not be read."""
@@ -217,7 +199,7 @@ class Follower:
             self.unreadable = self.unreadable + 1 if counted is None else 0
             if counted is None or not counted.frames:
                 # Between two lives: by the hold's invariant all of the one that ended had been copied.
-                if counted is not None and self.mark is None:
+                if counted is not None and self.cursor is None:
                     self._pass_over(_parse(wal), counted)
                 return counted
             try:
@@ -244,56 +226,56 @@ class Follower:
 
     def _copy_life(self, wal: int, counted: WALIndexHeader) -> None:
         """Copy up to what counts of the life that the WAL is in."""
-        mark = self.mark
-        if mark is None or counted.salts != mark.header.salts:
-            mark = self._enter_life(_header(wal, counted))
-        elif os.pread(wal, WAL_HEADER_SIZE, 0) != mark.header.pack():
+        cursor = self.cursor
+        if cursor is None or counted.salts != cursor.header.salts:
+            cursor = self._enter_life(_header(wal, counted))
+        elif os.pread(wal, WAL_HEADER_SIZE, 0) != cursor.header.pack():
             raise OverwrittenError("the header is not that of the life that was copied")
-        if counted.end < mark.offset:
+        if counted.end < cursor.offset:
             raise ContinuityLostError(OVERTAKEN)
         if counted.end > OFFSET_LIMIT_BYTES - 1:
-            last = last_commit(wal, mark, OFFSET_LIMIT_BYTES - 1)
-            self._append(wal, mark, last.offset, last.sums)
+            last = last_commit(wal, cursor, OFFSET_LIMIT_BYTES - 1)
+            self._append(wal, cursor, last.offset, last.sums)
             raise WALTooLongError(
                 f"{self._wal_path} has passed 4 GiB in one life because a reader keeps it from being checkpointed; "
                 "end that reader, and replication begins a new generation"
             )
-        self._append(wal, mark, counted.end, counted.sums)
+        self._append(wal, cursor, counted.end, counted.sums)
 
-    def _enter_life(self, header: WALHeader) -> Mark:
+    def _enter_life(self, header: WALHeader) -> WALCursor:
         """The WAL was restarted: go on in the next index, unless nothing was ever copied into this one."""
-        mark = self.mark
+        cursor = self.cursor
         if not self._may_restart:
             raise ContinuityLostError("wal restarted while it was opened")
         if header == self._passed_over:
             # SQLite's recovery, after a death in the middle of emptying the WAL.
             raise ContinuityLostError("wal of before the generation counts again")
-        if mark is not None:
-            if header.page_size != mark.header.page_size:
+        if cursor is not None:
+            if header.page_size != cursor.header.page_size:
                 raise ContinuityLostError("page size changed")
-            if mark.frames:
+            if cursor.frames:
                 if self.index + 1 >= INDEX_MAX:
                     raise ContinuityLostError("max index exceeded")
-                self._shadow.seal(self.generation, self.index, mark.offset)
+                self._shadow.seal(self.generation, self.index, cursor.offset)
                 reached("shadow: index sealed")
                 self.index += 1
-        self.mark = Mark.start(header)
-        return self.mark
+        self.cursor = WALCursor.start(header)
+        return self.cursor
 
-    def _append(self, wal: int, mark: Mark, end: int, sums: Sums) -> None:
-        self._leave_room(end - mark.offset)
+    def _append(self, wal: int, cursor: WALCursor, end: int, sums: Sums) -> None:
+        self._leave_room(end - cursor.offset)
         with self._shadow.append(self.generation, self.index) as shadow:
 
             def sink(offset: int, frames: memoryview) -> None:
                 if offset == WAL_HEADER_SIZE:
-                    shadow.write(0, mark.header.pack())
+                    shadow.write(0, cursor.header.pack())
                     reached("shadow: header written")
                 shadow.write(offset, frames)
 
-            after = copy_frames(wal, mark, end, sums, sink)
-            if after.offset != mark.offset:
+            after = copy_frames(wal, cursor, end, sums, sink)
+            if after.offset != cursor.offset:
                 reached("shadow: frames written")
-        self.mark = after
+        self.cursor = after
 
     def _leave_room(self, size: int) -> None:
         """Raise LocalFileError if a copy of so many bytes would take the end of the disk, which others need."""
@@ -310,14 +292,14 @@ class Follower:
 
         So it is when a restart was published and no frame was written yet: the WAL still holds the life before.
         """
-        mark = self.mark
-        assert mark is not None
+        cursor = self.cursor
+        assert cursor is not None
         if counted.frames:
             return False
         with self._wal_path.open("rb") as wal:
-            more = has_frame(wal.fileno(), mark.header, mark.offset, mark.sums)
+            more = has_frame(wal.fileno(), cursor.header, cursor.offset, cursor.sums)
             # In this order: whoever writes a frame of another life has written its header before.
-            return not more and os.pread(wal.fileno(), WAL_HEADER_SIZE, 0) == mark.header.pack()
+            return not more and os.pread(wal.fileno(), WAL_HEADER_SIZE, 0) == cursor.header.pack()
 
     def _plan_next_look(self, wal: int, counted: WALIndexHeader | None, changed: bool) -> None:
         """Nobody tells when frames begin to count: look soon, and more and more rarely while nothing changes."""
@@ -336,17 +318,17 @@ class Follower:
         if counted is None or self._more_since is None or (counted.salts, counted.frames) != self._more_than:
             self._more_since, self.passed_by = now, False
             self._more_than = (counted.salts, counted.frames) if counted is not None else None
-        elif now - self._more_since > PASSED_BY_SECONDS and self.mark is not None and not self.passed_by:
+        elif now - self._more_since > PASSED_BY_SECONDS and self.cursor is not None and not self.passed_by:
             self._more_since = now
-            self.passed_by = commits_after(wal, self.mark, self.mark.offset + PASSED_BY_BYTES_MAX) > 1
+            self.passed_by = commits_after(wal, self.cursor, self.cursor.offset + PASSED_BY_BYTES_MAX) > 1
 
     def _holds_more(self, wal: int, counted: WALIndexHeader) -> bool:
         """True if the WAL holds a frame that may come to count."""
         if counted.frames:
-            mark = self.mark
-            return mark is not None and has_frame(wal, mark.header, mark.offset, mark.sums)
+            cursor = self.cursor
+            return cursor is not None and has_frame(wal, cursor.header, cursor.offset, cursor.sums)
         header = _parse(wal)
-        ended = self.mark.header if self.mark is not None else self._passed_over
+        ended = self.cursor.header if self.cursor is not None else self._passed_over
         return header not in (None, ended) and has_frame(wal, header, WAL_HEADER_SIZE, header.sums)
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Holds:
+class Leases:
     """Holders with the time, of time.monotonic, until which each has it; infinite without a lease."""
 
     until: tuple[tuple[str, float], ...] = ()
@@ -33,16 +33,16 @@ class Holds:
         """When the first of them is over if nobody renews it."""
         return min((until for _, until in self.until), default=float("inf"))
 
-    def with_hold(self, holder: str, until: float) -> "Holds":
+    def with_lease(self, holder: str, until: float) -> "Leases":
         """With that of `holder` until then; one that is there already gets the new time."""
         if holder in self:
-            return Holds(tuple((who, until if who == holder else end) for who, end in self.until))
-        return Holds((*self.until, (holder, until)))
+            return Leases(tuple((who, until if who == holder else end) for who, end in self.until))
+        return Leases((*self.until, (holder, until)))
 
-    def without(self, holder: str) -> "Holds":
+    def without(self, holder: str) -> "Leases":
         """Without that of `holder`, if there is one."""
-        return Holds(tuple((who, end) for who, end in self.until if who != holder))
+        return Leases(tuple((who, end) for who, end in self.until if who != holder))
 
-    def at(self, now: float) -> "Holds":
+    def at(self, now: float) -> "Leases":
         """Those that are not over at `now`."""
-        return Holds(tuple((who, end) for who, end in self.until if end > now))
+        return Leases(tuple((who, end) for who, end in self.until if end > now))

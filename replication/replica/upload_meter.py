@@ -9,7 +9,7 @@ from replication.status import UPLOADS_MAX, Upload
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
+class UploadProgress:
     """Replaced as a whole, so that any thread may read it."""
 
     object_name: str = ""
@@ -38,12 +38,12 @@ class LastUploads:
             return tuple(self._uploads)
 
 
-class Meter:
+class UploadMeter:
     """Counts what one thread at a time writes; `progress` and `uploads` may be read by any."""
 
     def __init__(self, uploads: LastUploads | None = None) -> None:
         """`uploads` takes what is written; several meters may share it."""
-        self.progress = Progress()
+        self.progress = UploadProgress()
         self.uploads = uploads or LastUploads()
         self._began = 0.0
 
@@ -66,7 +66,7 @@ class Meter:
         took = time.monotonic() - self._began
         self.uploads.add(Upload(progress.object_name, progress.object_total_bytes, stored, now, took))
         # Not by `replace`, which a commit would pay for.
-        self.progress = Progress(
+        self.progress = UploadProgress(
             objects_written=progress.objects_written + 1,
             bytes_written=progress.bytes_written + stored,
             last_upload=now,
@@ -80,10 +80,10 @@ class Meter:
         )
 
 
-def together(one: Progress, other: Progress) -> Progress:
+def together(one: UploadProgress, other: UploadProgress) -> UploadProgress:
     """What two threads do for one replica; of two objects under way the one of `one`."""
     shown = one if one.object_name else other
-    return Progress(
+    return UploadProgress(
         shown.object_name,
         shown.object_bytes,
         shown.object_total_bytes,

@@ -66,7 +66,7 @@ class Differences:
     words: str
 
 
-class Preview:
+class DatabaseDiff:
     """Two databases, asked by one thread at a time."""
 
     def __init__(self, restored: Path, live: Path) -> None:

@@ -10,7 +10,7 @@ from typing import Protocol
 
 from replication.config import DatabaseConfig
 from replication.database.database import Database
-from replication.database.glance import PLACES_GLANCES, Glance
+from replication.database.wal_stat import PLACES_CHECKS, WALStat
 from replication.pool import Job, Pool
 
 
@@ -19,7 +19,7 @@ class Resting(Protocol):
 
     config: DatabaseConfig
     database: Database
-    glance: Glance
+    wal_stat: WALStat
     place: tuple[float, int] | None
     """Among which databases it rests: those of one interval and device."""
 
@@ -30,7 +30,7 @@ class Resting(Protocol):
         """A glance found nothing new then, in seconds since the epoch."""
 
 
-class Lookout:
+class Monitor:
     """Wakes every database at rest that may need a sync."""
 
     def __init__(self, pool: Pool) -> None:
@@ -39,11 +39,11 @@ class Lookout:
         self._rounds: dict[tuple[float, int], _Round] = {}
 
     def rest(self, worker: Resting) -> bool:
-        """Glance at `worker` until something is found; False if it has more to do than wait for that."""
+        """Check `worker` until something is found; False if it has more to do than wait for that."""
         last, interval = worker.database.last_look, worker.config.monitor_interval
         if last is None:
             return False
-        worker.glance.begin(str(last[0]), last[1])
+        worker.wal_stat.begin(str(last[0]), last[1])
         place = (interval, worker.database.device)
         with self._lock:
             if worker.place not in (None, place):
@@ -57,7 +57,7 @@ class Lookout:
         return True
 
     def leave(self, worker: Resting) -> None:
-        """Glance at `worker` no more: it is not at rest."""
+        """Check `worker` no more: it is not at rest."""
         with self._lock:
             if worker.place is not None:
                 self._rounds[worker.place].leave(worker)
@@ -88,7 +88,7 @@ class _Round:
             workers = list(self._resting)
         # Not all have their places looked at in one go.
         for number, worker in enumerate(workers, self._number):
-            if worker.glance.finds_something(now, number % PLACES_GLANCES == 0):
+            if worker.wal_stat.finds_something(now, number % PLACES_CHECKS == 0):
                 # The sync lets it rest again; one that is paused or fails is looked at in its own time.
                 self.leave(worker)
                 worker.wake()

@@ -24,7 +24,7 @@ class OverwrittenError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Mark:
+class WALCursor:
     """How far one life of the WAL was copied: the end of a commit frame, its checksum, and the database's size in pages
     after it (0 before the first).
     """
@@ -35,8 +35,8 @@ class Mark:
     database_pages: int = 0
 
     @classmethod
-    def start(cls, header: WALHeader) -> "Mark":
-        """The mark of a life of which nothing was copied."""
+    def start(cls, header: WALHeader) -> "WALCursor":
+        """The cursor of a life of which nothing was copied."""
         return cls(header, WAL_HEADER_SIZE, header.sums)
 
     @property
@@ -45,18 +45,18 @@ class Mark:
         return (self.offset - WAL_HEADER_SIZE) // self.header.frame_size
 
 
-def copy_frames(descriptor: int, mark: Mark, end: int, sums: Sums, sink: Sink) -> Mark:
-    """Hand the frames from `mark` to `end` to `sink`, in order, and return the mark at `end`.
+def copy_frames(descriptor: int, cursor: WALCursor, end: int, sums: Sums, sink: Sink) -> WALCursor:
+    """Hand the frames from `cursor` to `end` to `sink`, in order, and return the cursor at `end`.
 
     `sums` is what the last of them must have. Raises OverwrittenError if these are not there, or if the last frame
-    before `mark` is no longer; what `sink` got then is to be forgotten. What `sink` raises passes through.
+    before `cursor` is no longer; what `sink` got then is to be forgotten. What `sink` raises passes through.
     """
-    header = mark.header
-    if not _holds(descriptor, header, mark.offset, mark.sums):
+    header = cursor.header
+    if not _holds(descriptor, header, cursor.offset, cursor.sums):
         raise OverwrittenError("the last copied frame is no longer in the WAL")
     chunk_size = _chunk_size(header)
-    pages = mark.database_pages
-    offset, running = mark.offset, mark.sums
+    pages = cursor.database_pages
+    offset, running = cursor.offset, cursor.sums
     while offset < end:
         data = os.pread(descriptor, min(chunk_size, end - offset), offset)
         frames = frames_in(data, header, running)
@@ -67,34 +67,34 @@ def copy_frames(descriptor: int, mark: Mark, end: int, sums: Sums, sink: Sink) -
         pages = int(frames.commits[-1])
     if running != sums or not pages:
         raise OverwrittenError("the WAL holds other frames than SQLite counts")
-    return Mark(header, end, sums, pages)
+    return WALCursor(header, end, sums, pages)
 
 
-def last_commit(descriptor: int, mark: Mark, limit: int) -> Mark:
-    """The last commit after `mark` that ends before `limit`, as far as the chain of checksums reaches; else `mark`.
+def last_commit(descriptor: int, cursor: WALCursor, limit: int) -> WALCursor:
+    """The last commit after `cursor` that ends before `limit`, as far as the chain of checksums reaches; else `cursor`.
 
     For files of which nobody says how much counts: those of the shadow WAL, and a WAL that is too long.
     """
-    header = mark.header
+    header = cursor.header
     chunk_size = _chunk_size(header)
     end = min(align(os.fstat(descriptor).st_size, header.page_size), align(limit, header.page_size))
-    offset, running = mark.offset, mark.sums
+    offset, running = cursor.offset, cursor.sums
     while offset < end:
         data = os.pread(descriptor, min(chunk_size, end - offset), offset)
         frames = frames_in(data, header, running)
         if frames.committed:
             place = offset + frames.committed * header.frame_size
-            mark = Mark(header, place, frames.committed_sums, frames.database_pages)
+            cursor = WALCursor(header, place, frames.committed_sums, frames.database_pages)
         offset, running = offset + len(data), frames.sums
         if frames.count * header.frame_size < len(data) or not data:
             break
-    return mark
+    return cursor
 
 
-def commits_after(descriptor: int, mark: Mark, limit: int) -> int:
-    """Commits that stand in the WAL after `mark` and before `limit`, whether or not SQLite counts them."""
+def commits_after(descriptor: int, cursor: WALCursor, limit: int) -> int:
+    """Commits that stand in the WAL after `cursor` and before `limit`, whether or not SQLite counts them."""
     count = 0
-    header, offset, running = mark.header, mark.offset, mark.sums
+    header, offset, running = cursor.header, cursor.offset, cursor.sums
     end = min(align(os.fstat(descriptor).st_size, header.page_size), align(limit, header.page_size))
     while offset < end:
         data = os.pread(descriptor, min(_chunk_size(header), end - offset), offset)

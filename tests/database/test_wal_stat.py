@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from replication.database.glance import SETTLE_SECONDS, WHOLE_SECONDS, Glance
 from replication.database.local_folder import LOCK_NAME
+from replication.database.wal_stat import SETTLE_SECONDS, WHOLE_SECONDS, WALStat
 from replication.errors import DatabaseError
 from tests.foreign import Shell
 from tests.replica.bench import Bench
@@ -16,21 +16,21 @@ from tests.replica.bench import Bench
 LONG_AGO_NS = 1_000_000_000
 
 
-def at_rest(bench: Bench) -> Glance:
+def at_rest(bench: Bench) -> WALStat:
     """A glance at the bench's database that finds nothing at time 100, nor long after that."""
     bench.database.sync()
-    glance = begin(bench, Glance(bench.database))
-    assert not glance.finds_something(100.0, places=True)
-    assert glance.finds_something(100.0 + SETTLE_SECONDS, places=True)
-    assert not glance.finds_something(100.0 + SETTLE_SECONDS + 1, places=True)
-    return glance
+    wal_stat = begin(bench, WALStat(bench.database))
+    assert not wal_stat.finds_something(100.0, places=True)
+    assert wal_stat.finds_something(100.0 + SETTLE_SECONDS, places=True)
+    assert not wal_stat.finds_something(100.0 + SETTLE_SECONDS + 1, places=True)
+    return wal_stat
 
 
-def begin(bench: Bench, glance: Glance) -> Glance:
+def begin(bench: Bench, wal_stat: WALStat) -> WALStat:
     last = bench.database.last_look
     assert last is not None
-    glance.begin(str(last[0]), last[1])
-    return glance
+    wal_stat.begin(str(last[0]), last[1])
+    return wal_stat
 
 
 def set_back(path: Path) -> None:
@@ -40,19 +40,19 @@ def set_back(path: Path) -> None:
 
 def test_a_database_at_rest_is_left_in_peace(bench: Bench) -> None:
     bench.commit()
-    glance = at_rest(bench)
-    assert not any(glance.finds_something(110.0 + number, places=True) for number in range(100))
-    assert glance.finds_something(110.0 + WHOLE_SECONDS, places=False)
+    wal_stat = at_rest(bench)
+    assert not any(wal_stat.finds_something(110.0 + number, places=True) for number in range(100))
+    assert wal_stat.finds_something(110.0 + WHOLE_SECONDS, places=False)
 
 
 def test_a_commit_is_seen_until_it_is_copied(bench: Bench) -> None:
-    glance = at_rest(bench)
+    wal_stat = at_rest(bench)
     bench.write("INSERT INTO t(b) VALUES(randomblob(100))")
-    assert glance.finds_something(110.0, places=False)
-    assert glance.finds_something(111.0, places=False)
+    assert wal_stat.finds_something(110.0, places=False)
+    assert wal_stat.finds_something(111.0, places=False)
     bench.database.sync()
-    begin(bench, glance)
-    assert not glance.finds_something(111.5, places=False)
+    begin(bench, wal_stat)
+    assert not wal_stat.finds_something(111.5, places=False)
 
 
 def test_after_a_change_a_sync_is_asked_for_once_more_since_times_are_coarse(bench: Bench) -> None:
@@ -64,13 +64,13 @@ def test_after_a_change_a_sync_is_asked_for_once_more_since_times_are_coarse(ben
     bench.write("INSERT INTO t(b) VALUES(randomblob(10))")
     set_back(wal)
     bench.database.sync()
-    glance = begin(bench, Glance(bench.database))
-    assert not glance.finds_something(100.0, places=True)
+    wal_stat = begin(bench, WALStat(bench.database))
+    assert not wal_stat.finds_something(100.0, places=True)
     bench.write("INSERT INTO t(b) VALUES(randomblob(10))")
     set_back(wal)
     before = bench.database.position
-    assert not glance.finds_something(101.0, places=True)
-    assert glance.finds_something(100.0 + SETTLE_SECONDS, places=True)
+    assert not wal_stat.finds_something(101.0, places=True)
+    assert wal_stat.finds_something(100.0 + SETTLE_SECONDS, places=True)
     bench.database.sync()
     assert bench.database.position != before
 
@@ -103,9 +103,9 @@ def test_after_a_change_a_sync_is_asked_for_once_more_since_times_are_coarse(ben
 def test_whatever_a_sync_would_find_is_seen(bench: Bench, change: Callable[[Bench], object]) -> None:
     bench.commit()
     bench.database.checkpoint()
-    glance = at_rest(bench)
+    wal_stat = at_rest(bench)
     change(bench)
-    assert glance.finds_something(110.0, places=True)
+    assert wal_stat.finds_something(110.0, places=True)
 
 
 def test_what_a_sync_has_to_do_beside_copying_keeps_it_from_resting(bench: Bench) -> None:

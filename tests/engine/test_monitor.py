@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from replication.config import Config
-from replication.database import glance, watch
+from replication.database import wal_stat, watch
 from replication.database.local_folder import LOCK_NAME
 from replication.database.place import FOLDER_REPLACED, LINK_SWITCHED, VOLUME_EXCHANGED, Place
 from tests.engine.running import begun, client_of, config_of, in_step, only, restored, running, until
@@ -22,7 +22,7 @@ def told_by(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
         monkeypatch.setattr(watch, "_open_inotify", lambda: None)
     else:
         # So seldom that it would not be in time.
-        monkeypatch.setattr(glance, "WHOLE_SECONDS", 1e9)
+        monkeypatch.setattr(wal_stat, "WHOLE_SECONDS", 1e9)
     return str(request.param)
 
 

@@ -10,14 +10,14 @@ from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from replication.database.local_folder import ORIGIN_NAME, LocalFolder
+from replication.database.local_folder import GENERATION_INFO_NAME, LocalFolder
 
 EARLIER_MAX = 64
 """Generations named besides the one before; each takes 17 bytes of a note."""
 
 
 @dataclass(frozen=True, slots=True)
-class Origin:
+class GenerationInfo:
     """The birth of one generation. `began` is RFC 3339 in UTC; `previous` is empty for a first one.
 
     `earlier` names those before `previous`, the newest first.
@@ -30,7 +30,7 @@ class Origin:
     earlier: tuple[str, ...] = ()
 
     @classmethod
-    def now(cls, generation: str, reason: str, previous: "Origin") -> "Origin":
+    def now(cls, generation: str, reason: str, previous: "GenerationInfo") -> "GenerationInfo":
         """Of a generation that begins now, after that of `previous`."""
         earlier = (previous.previous, *previous.earlier)[:EARLIER_MAX] if previous.previous else ()
         began = datetime.now(UTC).isoformat(timespec="milliseconds")
@@ -39,13 +39,13 @@ class Origin:
     def save(self, meta_path: Path) -> None:
         """Write it down; a private file that Litestream leaves alone. Losing it loses words, no data."""
         with suppress(OSError):
-            LocalFolder(meta_path).write(ORIGIN_NAME, f"{json.dumps(asdict(self))}\n".encode())
+            LocalFolder(meta_path).write(GENERATION_INFO_NAME, f"{json.dumps(asdict(self))}\n".encode())
 
     @classmethod
-    def load(cls, meta_path: Path, generation: str) -> "Origin":
+    def load(cls, meta_path: Path, generation: str) -> "GenerationInfo":
         """What is known of `generation`: one that Litestream began has no reason here."""
         with suppress(OSError, ValueError, TypeError):
-            origin = cls(**json.loads(LocalFolder(meta_path).read(ORIGIN_NAME)))
-            if origin.generation == generation:
-                return replace(origin, earlier=tuple(str(name) for name in origin.earlier)[:EARLIER_MAX])
+            found = cls(**json.loads(LocalFolder(meta_path).read(GENERATION_INFO_NAME)))
+            if found.generation == generation:
+                return replace(found, earlier=tuple(str(name) for name in found.earlier)[:EARLIER_MAX])
         return cls(generation, "", "", "")

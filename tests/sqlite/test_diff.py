@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from replication.errors import DatabaseError
-from replication.sqlite import preview as module
-from replication.sqlite.hold import Hold
-from replication.sqlite.preview import Differences, Preview, RowDifference, TableCount
+from replication.sqlite import diff as module
+from replication.sqlite.diff import DatabaseDiff, Differences, RowDifference, TableCount
+from replication.sqlite.pin import Pin
 from tests.foreign import ForeignConnection, Shell
 
 GO_ON = threading.Event()
@@ -50,14 +50,14 @@ def live(tmp_path: Path) -> Iterator[ForeignConnection]:
 
 
 @pytest.fixture
-def preview(live: ForeignConnection, tmp_path: Path) -> Iterator[Preview]:
-    found = Preview(tmp_path / "then.db", tmp_path / "app.db")
+def diff(live: ForeignConnection, tmp_path: Path) -> Iterator[DatabaseDiff]:
+    found = DatabaseDiff(tmp_path / "then.db", tmp_path / "app.db")
     yield found
     found.close()
 
 
-def test_tables_of_then_and_today_with_their_rows(preview: Preview) -> None:
-    assert preview.tables(GO_ON) == [
+def test_tables_of_then_and_today_with_their_rows(diff: DatabaseDiff) -> None:
+    assert diff.tables(GO_ON) == [
         TableCount("fruit", 4, 4),
         TableCount("later", None, 0),
         TableCount("lost", 2, None),
@@ -67,8 +67,8 @@ def test_tables_of_then_and_today_with_their_rows(preview: Preview) -> None:
     ]
 
 
-def test_rows_that_differ(preview: Preview) -> None:
-    found = preview.differences("fruit", GO_ON)
+def test_rows_that_differ(diff: DatabaseDiff) -> None:
+    found = diff.differences("fruit", GO_ON)
     assert found.columns == ("name", "n", "note")
     assert found.rows == (
         RowDifference("gone", ("pear", "2", "blob of 2 bytes"), ()),
@@ -76,55 +76,55 @@ def test_rows_that_differ(preview: Preview) -> None:
         RowDifference("added", (), ("kiwi", "9", "new")),
     )
     assert found.words == "Rows are compared by name."
-    assert preview.differences("twice", GO_ON).rows == (RowDifference("changed", ("1", "2", "b"), ("1", "2", "B")),)
-    assert preview.differences('odd "[red]" name', GO_ON).words == "Rows are compared by _rowid_."
+    assert diff.differences("twice", GO_ON).rows == (RowDifference("changed", ("1", "2", "b"), ("1", "2", "B")),)
+    assert diff.differences('odd "[red]" name', GO_ON).words == "Rows are compared by _rowid_."
 
 
-def test_a_table_of_one_time_only_is_said(preview: Preview) -> None:
-    assert preview.differences("lost", GO_ON).words == "There is no table lost today."
-    assert preview.differences("later", GO_ON).words == "There is no table later then."
+def test_a_table_of_one_time_only_is_said(diff: DatabaseDiff) -> None:
+    assert diff.differences("lost", GO_ON).words == "There is no table lost today."
+    assert diff.differences("later", GO_ON).words == "There is no table later then."
 
 
-def test_columns_that_are_not_in_both_are_left_out_and_named(preview: Preview, live: ForeignConnection) -> None:
+def test_columns_that_are_not_in_both_are_left_out_and_named(diff: DatabaseDiff, live: ForeignConnection) -> None:
     live.execute("ALTER TABLE fruit ADD COLUMN colour")
-    found = preview.differences("fruit", GO_ON)
+    found = diff.differences("fruit", GO_ON)
     assert found.columns == ("name", "n", "note")
     assert "only one of the two are left out: colour" in found.words
     live.execute("ALTER TABLE fruit RENAME COLUMN name TO fruit")
-    assert preview.differences("fruit", GO_ON).words == "The key of this table is another one today."
+    assert diff.differences("fruit", GO_ON).words == "The key of this table is another one today."
 
 
 def test_rows_values_and_time_are_bounded(
-    preview: Preview, live: ForeignConnection, monkeypatch: pytest.MonkeyPatch
+    diff: DatabaseDiff, live: ForeignConnection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     live.execute(f"INSERT INTO fruit {series(3000)} SELECT 'f' || n, 1, printf('%.5000c', 'y') FROM s")
-    found = preview.differences("fruit", GO_ON)
+    found = diff.differences("fruit", GO_ON)
     added = [row for row in found.rows if row.kind == "added"]
     assert len(added) == module.ROWS_MAX
     assert max(len(text) for row in added for text in row.today) == module.TEXT_SIZE_MAX
     assert f"more than {module.ROWS_MAX} rows that are added" in found.words
     live.execute(f"INSERT INTO fruit {series(10_000)} SELECT 'g' || n, 1, '' FROM s")
     monkeypatch.setattr(module, "COUNT_SECONDS_MAX", -1.0)
-    counted = {table.name: table for table in preview.tables(GO_ON)}["fruit"]
+    counted = {table.name: table for table in diff.tables(GO_ON)}["fruit"]
     assert (counted.then, counted.today, counted.words) == (4, None, "too many rows to count quickly")
     monkeypatch.setattr(module, "DIFFERENCE_SECONDS_MAX", 0.0)
-    assert "There was no time to look at all rows that are gone" in preview.differences("same", GO_ON).words
+    assert "There was no time to look at all rows that are gone" in diff.differences("same", GO_ON).words
 
 
-def test_it_ends_when_told(preview: Preview, live: ForeignConnection) -> None:
+def test_it_ends_when_told(diff: DatabaseDiff, live: ForeignConnection) -> None:
     stop = threading.Event()
     stop.set()
-    assert isinstance(preview.differences("fruit", stop), Differences)
-    assert all(table.then is None for table in preview.tables(stop))
+    assert isinstance(diff.differences("fruit", stop), Differences)
+    assert all(table.then is None for table in diff.tables(stop))
 
 
 def test_the_live_database_is_left_alone_and_nothing_of_it_is_held(
-    preview: Preview, live: ForeignConnection, tmp_path: Path
+    diff: DatabaseDiff, live: ForeignConnection, tmp_path: Path
 ) -> None:
     before = live.sha256()
     wal = (tmp_path / "app.db-wal").read_bytes()
-    preview.tables(GO_ON)
-    preview.differences("fruit", GO_ON)
+    diff.tables(GO_ON)
+    diff.differences("fruit", GO_ON)
     assert live.sha256() == before
     assert (tmp_path / "app.db-wal").read_bytes() == wal
     # A reader that were still there would keep the WAL from being emptied.
@@ -132,18 +132,18 @@ def test_the_live_database_is_left_alone_and_nothing_of_it_is_held(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["app.db", "app.db-shm", "app.db-wal", "then.db"]
 
 
-def test_beside_an_engine_that_holds_the_database(preview: Preview, live: ForeignConnection, tmp_path: Path) -> None:
+def test_beside_an_engine_that_holds_the_database(diff: DatabaseDiff, live: ForeignConnection, tmp_path: Path) -> None:
     """The engine's locks are those of this process: reading beside it must not drop them."""
-    hold = Hold.take(tmp_path / "app.db")
+    pin = Pin.take(tmp_path / "app.db")
     live.execute("INSERT INTO fruit VALUES('fig', 1, 1)")
-    assert [row for row in preview.differences("fruit", GO_ON).rows if row.today[:1] == ("fig",)]
+    assert [row for row in diff.differences("fruit", GO_ON).rows if row.today[:1] == ("fig",)]
     with Shell(tmp_path / "app.db").open(timeout=0.1) as other:
         assert other.execute("PRAGMA wal_checkpoint(TRUNCATE)")[0][0] == 1
-    hold.close()
+    pin.close()
 
 
 def test_without_a_live_database_then_is_still_shown(live: ForeignConnection, tmp_path: Path) -> None:
-    found = Preview(tmp_path / "then.db", tmp_path / "missing.db")
+    found = DatabaseDiff(tmp_path / "then.db", tmp_path / "missing.db")
     try:
         tables = {table.name: table for table in found.tables(GO_ON)}
         assert (tables["fruit"].then, tables["fruit"].today) == (4, None)

@@ -9,19 +9,19 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from replication.database.local_folder import NOTEBOOK_NAME, LocalFolder
+from replication.database.local_folder import STATUS_NAME, LocalFolder
 from replication.scrub import scrub
 from replication.status import DatabaseStatus, ReplicaStatus, Verification
 from replication.wire import WireError, dumps, loads, value_of
 
 _ALWAYS = frozenset({"pid", "time", "paused", "error", "replicas"})
 """What each version has written; without it, it is no such file."""
-NOTE_SECONDS_MIN = 5.0
+SAVE_SECONDS_MIN = 5.0
 """One database's notes are written no more often than this."""
 
 
 @dataclass(frozen=True, slots=True)
-class ReplicaNote:
+class ReplicaRecord:
     """One replica. `error` is what is wrong now, `last_error` what was wrong last; times are since the epoch."""
 
     name: str
@@ -42,21 +42,21 @@ class ReplicaNote:
 
 
 @dataclass(frozen=True, slots=True)
-class DatabaseNote:
+class DatabaseRecord:
     """One database, by the engine with process id `pid`, at `time`; `pid` is 0 after an orderly end."""
 
     pid: int = 0
     time: float = 0.0
     paused: bool = False
     error: str = ""
-    replicas: tuple[ReplicaNote, ...] = ()
+    replicas: tuple[ReplicaRecord, ...] = ()
 
-    def replica(self, name: str) -> ReplicaNote:
+    def replica(self, name: str) -> ReplicaRecord:
         """The note of one replica, empty if there is none."""
-        return next((item for item in self.replicas if item.name == name), ReplicaNote(name))
+        return next((item for item in self.replicas if item.name == name), ReplicaRecord(name))
 
 
-class Notebook:
+class StatusFile:
     """The notes of one database. Used by one thread at a time."""
 
     def __init__(self, meta_path: Path) -> None:
@@ -66,37 +66,37 @@ class Notebook:
 
     def write(self, status: DatabaseStatus, now: float, pid: int) -> bool:
         """Write down how a database is, if that is news; True if it was written."""
-        fresh = _note(status, self.latest, now, pid)
+        fresh = _record(status, self.latest, now, pid)
         if replace(fresh, time=self.latest.time) == self.latest:
             return False
         with suppress(OSError):
-            self._folder.write(NOTEBOOK_NAME, f"{dumps(fresh)}\n".encode(), "notes: written")
+            self._folder.write(STATUS_NAME, f"{dumps(fresh)}\n".encode(), "notes: written")
             self.latest = fresh
             return True
         return False
 
 
-def load(meta_path: Path) -> DatabaseNote:
+def load(meta_path: Path) -> DatabaseRecord:
     """The notes in a meta folder; empty if there are none, or none that can be believed."""
     with suppress(OSError, WireError):
-        values = loads(LocalFolder(meta_path).read(NOTEBOOK_NAME))
-        if isinstance(values, dict) and _ALWAYS <= values.keys():
-            return value_of(DatabaseNote, values)
-    return DatabaseNote()
+        values = loads(LocalFolder(meta_path).read(STATUS_NAME))
+        if isinstance(values, dict) and values.keys() >= _ALWAYS:
+            return value_of(DatabaseRecord, values)
+    return DatabaseRecord()
 
 
-def _note(status: DatabaseStatus, before: DatabaseNote, now: float, pid: int) -> DatabaseNote:
-    notes = tuple(_replica_note(item, before.replica(item.name), now) for item in status.replicas)
-    return DatabaseNote(pid, now, status.state == "paused", scrub(status.error), notes)
+def _record(status: DatabaseStatus, before: DatabaseRecord, now: float, pid: int) -> DatabaseRecord:
+    records = tuple(_replica_record(item, before.replica(item.name), now) for item in status.replicas)
+    return DatabaseRecord(pid, now, status.state == "paused", scrub(status.error), records)
 
 
-def _replica_note(status: ReplicaStatus, before: ReplicaNote, now: float) -> ReplicaNote:
+def _replica_record(status: ReplicaStatus, before: ReplicaRecord, now: float) -> ReplicaRecord:
     error = scrub(status.last_error) if status.errors_in_a_row else ""
     is_news = status.errors_in_a_row != before.errors_in_a_row or error != before.error
     verified = status.verified
     if verified is not None:
         verified = replace(verified, words=scrub(verified.words))
-    return ReplicaNote(
+    return ReplicaRecord(
         name=status.name,
         error=error,
         errors_in_a_row=status.errors_in_a_row,
@@ -111,8 +111,8 @@ def _replica_note(status: ReplicaStatus, before: ReplicaNote, now: float) -> Rep
     )
 
 
-def _behind_since(status: ReplicaStatus, before: ReplicaNote, now: float) -> float:
-    if status.lag_seconds < NOTE_SECONDS_MIN:
+def _behind_since(status: ReplicaStatus, before: ReplicaRecord, now: float) -> float:
+    if status.lag_seconds < SAVE_SECONDS_MIN:
         return 0.0
     since = now - status.lag_seconds
     # The same moment, computed twice, differs by a little; that is no news.

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from replication.config import Config, DatabaseConfig
 from replication.errors import UsageError
-from replication.restore.wal03.choose import Source
+from replication.restore.wal03.choose import OpenReplica
 from replication.scrub import quoted
 from replication.storage.location import Location
 from replication.storage.open import open_storage
@@ -33,38 +33,38 @@ def configured(config: Config, path: Path) -> DatabaseConfig:
     return found
 
 
-def open_sources(database: DatabaseConfig, warn: Warn = log, replica: str | None = None) -> list[Source]:
+def open_replicas(database: DatabaseConfig, warn: Warn = log, replica: str | None = None) -> list[OpenReplica]:
     """All its replicas, or the one of that name, to be closed by the caller. Raises UsageError if that is missing."""
     chosen = [item for item in database.replicas if replica in (None, item.name)]
     if not chosen and replica is not None:
         names = ", ".join(item.name for item in database.replicas) or "none"
         raise UsageError(f"{database.path} has no replica called {quoted(replica)!r}; it has: {names}")
-    sources: list[Source] = []
+    sources: list[OpenReplica] = []
     try:
         for item in chosen:
-            sources.append(open_source(item.location, warn, item.name))
+            sources.append(open_replica(item.location, warn, item.name))
     except BaseException:
         _close(sources)
         raise
     return sources
 
 
-def open_source(location: Location, warn: Warn = log, name: str = "") -> Source:
+def open_replica(location: Location, warn: Warn = log, name: str = "") -> OpenReplica:
     """One replica; without a name it is called by the type of its store."""
     storage = open_storage(location)
-    return Source(name or storage.type, ReplicaClient(storage, warn))
+    return OpenReplica(name or storage.type, ReplicaClient(storage, warn))
 
 
 @contextmanager
-def sources_of(config: Config, path: Path, replica: str | None = None) -> Iterator[list[Source]]:
+def replicas_of(config: Config, path: Path, replica: str | None = None) -> Iterator[list[OpenReplica]]:
     """The replicas of the database of that path, closed at the end; for a thread that may wait for the store."""
-    sources = open_sources(configured(config, path), log, replica)
+    sources = open_replicas(configured(config, path), log, replica)
     try:
         yield sources
     finally:
         _close(sources)
 
 
-def _close(sources: list[Source]) -> None:
+def _close(sources: list[OpenReplica]) -> None:
     for source in sources:
         source.client.storage.close()

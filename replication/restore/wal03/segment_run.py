@@ -14,7 +14,7 @@ from replication.storage.wal03.notes import SegmentNote
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class SegmentRun:
     """At least one segment, in the order of their offsets; the LZ4 checksum of each was right.
 
     `lengths` are those of the contents, which lie in `content` from `at` on. `note` is that of the first segment.
@@ -48,7 +48,7 @@ class Run:
         self.content.seek(self.at + offset)
         return self.content.read(min(length, self.length - offset))
 
-    def groups(self, size_max: int) -> Iterator["Run"]:
+    def groups(self, size_max: int) -> Iterator["SegmentRun"]:
         """Parts of it, of segments that continue each other by their offsets: as many as fit, or a larger one alone."""
         begin = at = size = 0
         for number, (info, length) in enumerate(zip(self.infos, self.lengths, strict=True)):
@@ -58,7 +58,7 @@ class Run:
             size += length
         yield self._part(begin, len(self.infos), at)
 
-    def singles(self) -> Iterator["Run"]:
+    def singles(self) -> Iterator["SegmentRun"]:
         """Each segment alone."""
         at = 0
         for number, length in enumerate(self.lengths):
@@ -69,6 +69,6 @@ class Run:
         """Let go of the content; parts share that of the whole."""
         self.content.close()
 
-    def _part(self, begin: int, end: int, at: int) -> "Run":
+    def _part(self, begin: int, end: int, at: int) -> "SegmentRun":
         note = self.note if begin == 0 else None
-        return Run(self.infos[begin:end], self.lengths[begin:end], self.content, note, self.at + at)
+        return SegmentRun(self.infos[begin:end], self.lengths[begin:end], self.content, note, self.at + at)

@@ -1,6 +1,6 @@
 """How a WAL is held, so that nobody can restart it before every commit in it was copied.
 
-One reader is pinned at all times. Two facts of SQLite carry everything (tests/sqlite/test_hold.py shows them):
+One reader is pinned at all times. Two facts of SQLite carry everything (tests/sqlite/test_pin.py shows them):
 
 * A reader that began while frames were pending holds a read mark; until it ends no writer restarts the WAL,
   and every blocking checkpoint answers busy.
@@ -61,14 +61,14 @@ class CheckpointResult:
         return self.backfilled_frames >= self.log_frames and not self.busy
 
 
-class Hold:
+class Pin:
     """The pinned reader of one database, and the checkpoints that it permits."""
 
     def __init__(
         self,
         path: Path,
         identity: tuple[int, int],
-        pin: apsw.Connection,
+        reader: apsw.Connection,
         wal_index: WALIndex,
         page_size: int,
         switched: bool = False,
@@ -83,11 +83,11 @@ class Hold:
         """Bytes of one page."""
         self.switched = switched
         """True if the database was not in WAL mode before."""
-        self._pin = pin
+        self._reader = reader
         self._read_lock = threading.Lock()
 
     @classmethod
-    def take(cls, path: Path) -> "Hold":
+    def take(cls, path: Path) -> "Pin":
         """Open the database, turn on WAL mode if it is off, and pin a reader.
 
         Links are followed: the WAL is beside the file that they lead to. Raises DatabaseError and, when somebody holds
@@ -97,7 +97,7 @@ class Hold:
             return cls._take(at.path, at)
 
     @classmethod
-    def _take(cls, path: Path, at: Opening) -> "Hold":
+    def _take(cls, path: Path, at: Opening) -> "Pin":
         # Opened before SQLite opens it and found in its place afterwards, it is the one that SQLite has.
         wal_index = _open_index(path, at)
         connection: apsw.Connection | None = None
@@ -126,7 +126,7 @@ class Hold:
     def page_count(self) -> int:
         """Pages of the database as the pin sees it."""
         with self._read_lock, sqlite_errors(self.path):
-            return int(self._pin.pragma("page_count"))
+            return int(self._reader.pragma("page_count"))
 
     def read(self, offset: int, size: int) -> tuple[bool, bytes]:
         """Whether the database file has all `size` bytes from `offset`, and those, with zeros beyond its end.
@@ -136,7 +136,7 @@ class Hold:
         """
         with self._read_lock, sqlite_errors(self.path):
             try:
-                return self._pin.read("main", 0, offset, size)
+                return self._reader.read("main", 0, offset, size)
             except apsw.ConnectionClosedError:
                 raise DatabaseError(
                     f"{self.path} was let go of while a snapshot was read, as when a new generation begins; "
@@ -157,7 +157,7 @@ class Hold:
         in the second part while writers are still kept out.
         With `exact` nobody may copy a frame back that was not there when `copy` ran: so the pin never moves past a
         commit that `copy` has not seen, and writers wait for a moment at each of its moves.
-        When the pin itself is lost (an error inside SQLite), HoldLostError is raised.
+        When the pin itself is lost (an error inside SQLite), PinLostError is raised.
         """
         with (
             self._opening() as at,
@@ -178,14 +178,14 @@ class Hold:
             reached("checkpoint: tail copied")
             before()
             with self._lost_on_error():
-                self._pin.execute("COMMIT")
+                self._reader.execute("COMMIT")
                 reached("checkpoint: pin let go")
                 result = _passive(helper)
                 while result.busy and time.monotonic() < started + BARRIER_HELD_SECONDS_MAX:
                     time.sleep(_TRY_SECONDS)
                     result = _passive(helper)
                 reached("checkpoint: backfilled")
-                _begin_reading(self._pin)
+                _begin_reading(self._reader)
             reached("checkpoint: pinned anew")
             done()
             barrier.execute("ROLLBACK")
@@ -210,8 +210,8 @@ class Hold:
             index = self.wal_index.read()
             if index is None or index.backfilled < index.frames:
                 return False
-            if self._pin.in_transaction:
-                self._pin.execute("COMMIT")
+            if self._reader.in_transaction:
+                self._reader.execute("COMMIT")
             helper.set_busy_timeout(0)
             with suppress(apsw.CorruptError):
                 helper.pragma("schema_version")
@@ -227,7 +227,7 @@ class Hold:
 
     def close(self) -> None:
         """Let go. SQLite neither checkpoints nor removes the WAL, so the next start can continue."""
-        self._pin.close()
+        self._reader.close()
         # In this order: see WALIndex.
         self.wal_index.close()
 
@@ -267,8 +267,8 @@ class Hold:
         try:
             copy()
             with self._lost_on_error():
-                self._pin.execute("COMMIT")
-                _begin_reading(self._pin)
+                self._reader.execute("COMMIT")
+                _begin_reading(self._reader)
         finally:
             helper.execute("COMMIT")
 
@@ -287,8 +287,8 @@ class Hold:
         try:
             copy()
             with self._lost_on_error():
-                self._pin.execute("COMMIT")
-                _begin_reading(self._pin)
+                self._reader.execute("COMMIT")
+                _begin_reading(self._reader)
         finally:
             barrier.execute("ROLLBACK")
         return True
@@ -350,12 +350,12 @@ class Bridge:
         self._connection.close()
 
 
-class HoldLostError(DatabaseError):
+class PinLostError(DatabaseError):
     """The pin may have been let go of: nothing that came after the last copy is proven."""
 
 
 class _LostOnError:
-    """Turns any error inside SQLite, while the pin changes, into HoldLostError."""
+    """Turns any error inside SQLite, while the pin changes, into PinLostError."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -365,7 +365,7 @@ class _LostOnError:
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         if isinstance(error, apsw.Error | DatabaseBusyError):
-            raise HoldLostError(f"{self._path}: the pinned reader was lost: {error}") from None
+            raise PinLostError(f"{self._path}: the pinned reader was lost: {error}") from None
 
 
 def _try_until(deadline: float) -> Callable[[int], bool]:

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from replication.database import follower
+from replication.database import wal_copier
 from replication.database.checkpoint import CheckpointPolicy
 from replication.database.database import Database
-from replication.database.tail import copy_frames
+from replication.database.wal_scanner import copy_frames
 from tests.foreign import ForeignConnection, Shell
 
 
@@ -36,11 +36,11 @@ def before_the_next_pass(monkeypatch: pytest.MonkeyPatch, what: Callable[[], obj
     """Let `what` happen after the next look at the WAL's header and before its frames are read."""
 
     def first(*values: Any) -> Any:
-        monkeypatch.setattr(follower, "copy_frames", copy_frames)
+        monkeypatch.setattr(wal_copier, "copy_frames", copy_frames)
         what()
         return copy_frames(*values)
 
-    monkeypatch.setattr(follower, "copy_frames", first)
+    monkeypatch.setattr(wal_copier, "copy_frames", first)
 
 
 def test_a_restart_between_header_and_frames_is_an_ordinary_one(
