@@ -12,7 +12,8 @@ from replication.restore.target import Latest, Target, parse_index, parse_positi
 from replication.sqlite.later import Look as DatabaseLook
 
 IntegrityCheck = Literal["none", "quick", "full"]
-JOBS_SECONDS_MAX = 3600.0
+SECONDS_MAX = 30 * 24 * 3600.0
+"""No lease is longer, and no wait."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from replication.control import litestream
 from replication.control.control import JobControl
-from replication.control.requests import CHANGES, FOR_THE_OWNER, REQUESTS
+from replication.control.requests import CHANGES, FOR_THE_OWNER, REQUESTS, SECONDS_MAX
 from replication.control.values import failure_of
 from replication.errors import BusyError, NoEngineError, NoJobError, NotAllowedError, ReplicationError, UsageError
 from replication.scrub import quoted
@@ -240,6 +240,8 @@ def _renew(control: JobControl, call: Call) -> Plain:
     call.changes()
     call.owner_only("renewing a pause")
     values = value_of(_Renewal, call.values)
+    if not 0 < values.lease_seconds <= SECONDS_MAX:
+        raise UsageError(f"lease_seconds must be seconds from 0 to {SECONDS_MAX:.0f}")
     control.renew(values.database, values.holder, values.lease_seconds)
     return {}
 

@@ -86,6 +86,9 @@ class Work:
                 )
         if not 1 <= getattr(request, "parallelism", 1) <= PARALLELISM_MAX:
             raise UsageError(f"parallelism must be from 1 to {PARALLELISM_MAX}")
+        for name in ("timeout", "lease_seconds"):
+            if not 0 <= getattr(request, name, 0.0) <= ask.SECONDS_MAX:
+                raise UsageError(f"{name} must be seconds from 0 to {ask.SECONDS_MAX:.0f}")
         todo = self._todo[type(request)]
         return lambda run: todo(request, run)
 

@@ -250,6 +250,8 @@ def test_what_cannot_be_meant_is_refused_at_once(at: Served) -> None:
         (ask.Restore(database=at.name, output="/x", index="1", timestamp="x"), "give one of them"),
         (ask.Restore(database=at.name, output="/x", replica="gone"), "has no replica called"),
         (ask.Restore(database=at.name, output="/x", parallelism=0), "parallelism must be"),
+        (ask.Pause(database=at.name, holder="x", lease_seconds=-1.0), "lease_seconds must be"),
+        (ask.Sync(wait=True, timeout=1e12), "timeout must be"),
     ):
         with pytest.raises(UsageError, match=words):
             at.control.begin(request)
