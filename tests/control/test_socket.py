@@ -20,6 +20,7 @@ from replication.control.client import Client
 from replication.control.commands import carry_out
 from replication.control.listener import Listener, TakenError
 from replication.control.peer import Peer
+from replication.control.routes import Asked, answer
 from replication.control.server import CLIENTS_MAX, REQUEST_BYTES_MAX, Server
 from replication.errors import EngineError, LocalFileError, NoEngineError, NotAllowedError
 from tests.control.serving import Served, served
@@ -199,6 +200,27 @@ def test_another_user_whom_the_permissions_let_in_writes_and_sees_nothing(reacha
     code += "".join(f"print(a(b'POST', b'/v1/jobs', {json.dumps(body).encode()!r}))\n" for body in bodies.values())
     said = as_nobody(at.server.path, code)
     assert said.split() == ["200", "403", "403", "403", "403", "403"]
+    assert at.control.jobs() == ()
+
+
+def test_what_is_for_the_owner_is_for_nobody_else(at: Served) -> None:
+    for body in (
+        {"do": "restore", "database": at.name, "output": "/x"},
+        {"do": "restore-over", "database": at.name},
+        {"do": "look", "database": at.name},
+    ):
+        answered = answer(at.local, Asked("POST", "/v1/jobs", json.dumps(body).encode(), owner=False))
+        assert (answered.status, "for the user who runs the engine" in answered.body) == (403, True)
+    assert answer(at.local, Asked("POST", "/v1/stop", owner=False)).status == 403
+    assert answer(at.local, Asked("GET", "/v1/status", owner=False)).status == 200
+    assert at.control.jobs() == ()
+
+
+def test_a_misspelt_field_of_a_command_is_refused(at: Served) -> None:
+    # Passed over, it would restore the latest commit where another was meant.
+    body = {"do": "plan", "database": at.name, "timestmap": "2026-01-01T00:00:00Z"}
+    answered = answer(at.local, Asked("POST", "/v1/jobs", json.dumps(body).encode()))
+    assert (answered.status, "knows nothing of" in answered.body) == (400, True)
     assert at.control.jobs() == ()
 
 

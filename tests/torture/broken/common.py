@@ -94,4 +94,11 @@ MUTATIONS = (
         "self._damaged)\n",
         ("tests/cli/test_offered_points.py",),
     ),
+    Mutation(
+        "secrets cross the control socket",
+        "replication/wire.py",
+        "    return scrub(json.dumps(plain(value), indent=indent, allow_nan=False))\n",
+        "    return json.dumps(plain(value), indent=indent, allow_nan=False)\n",
+        ("tests/test_wire.py",),
+    ),
 )
