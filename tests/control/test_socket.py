@@ -391,6 +391,23 @@ def test_a_client_is_told_in_words_of_an_engine_that_has_ended_and_finds_the_nex
         again.close()
 
 
+def test_connections_of_the_engine_before_are_not_asked_one_after_the_other(tmp_path: Path) -> None:
+    with served(tmp_path) as at, closing(Client(at.server.path)) as client:
+        with ThreadPoolExecutor(8) as pool:
+            last = client.events_since(0)[-1].number
+            waits = [pool.submit(client.wait_events, last, 10.0) for _ in range(8)]
+            until(lambda: places(at) >= 4)
+            at.engine.events.emit("info", "news of the day")
+            assert [len(wait.result()) for wait in waits] == [1] * 8
+        # Several are kept, of which none is known to have ended.
+        assert len(client._idle) > 1
+        at.server.close()
+        again = Server(at.local, at.server.path)
+        again.start()
+        assert client.info().pid == os.getpid()
+        again.close()
+
+
 def test_an_engine_that_hangs_is_told_in_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("replication.control.client.ANSWER_SECONDS_MAX", 0.2)
     with socket.socket(socket.AF_UNIX) as hanging:
