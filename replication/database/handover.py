@@ -20,9 +20,10 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from replication.database.local_folder import LOCK_NAME, LocalFolder
 from replication.errors import ReplicationError
-from replication.sqlite.pin import Bridge
+from replication.local.files import LOCK_NAME
+from replication.local.folder import LocalFolder
+from replication.sqlite.unheld import Bridge
 
 _FLOCK = struct.Struct("hhqqi4x")
 """struct flock on 64-bit Linux: type, whence, start, length, pid."""

@@ -18,9 +18,9 @@ from pathlib import Path
 
 from replication.database.continuity import last_commit as last_commit_in
 from replication.database.copied_back import CopiedBack, commits_counted_after, is_of_this_life
-from replication.database.local_folder import LocalFile
 from replication.database.wal_copier import SHADOW_REMOVED, ContinuityLostError, WALCopier
 from replication.database.wal_scanner import WALCursor
+from replication.local.folder import LocalFile
 from replication.sqlite.errors import DatabaseBusyError
 from replication.sqlite.pin import Pin
 from replication.sqlite.wal_index import WALIndexHeader

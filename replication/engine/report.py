@@ -35,15 +35,20 @@ class Report:
         self.last_saved = 0.0
         """When notes were looked after last, of time.monotonic."""
         self._database = database
-        self._runners = runners
+        self.runners = runners
+        """Those that it is told of."""
         self._life = life
         self._left: DatabaseStatus | None = None
         self._status_file = StatusFile(config.meta_path)
         self._lock = threading.Lock()
         for runner in runners:
-            known = self._status_file.latest.replica(runner.replica.name)
-            runner.replica.verified = known.verified
-            runner.replica.remember(Standing(known.proven, "", known.lost))
+            self.recall(runner)
+
+    def recall(self, runner: ReplicaRunner) -> None:
+        """Tell a replica what was noted of it."""
+        known = self._status_file.latest.replica(runner.replica.name)
+        runner.replica.verified = known.verified
+        runner.replica.remember(Standing(known.proven, "", known.lost))
 
     def status(self, now: float) -> DatabaseStatus:
         """How it stands at `now`, in seconds since the epoch: nothing is asked of disk or store.
@@ -66,7 +71,7 @@ class Report:
             last_sync=max(health.last_sync, self.last_idle_check),
             last_checkpoint=health.last_checkpoint,
             checkpoint_blocked=health.checkpoint_blocked,
-            replicas=tuple(runner.status(now) for runner in self._runners),
+            replicas=tuple(runner.status(now) for runner in self.runners),
             generation_began=database.generation_info.began,
             wal_frames=mark.frames if mark is not None else 0,
             wal_salt=f"{mark.header.salt1:08x}{mark.header.salt2:08x}" if mark is not None else "",

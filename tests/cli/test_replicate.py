@@ -42,7 +42,7 @@ def restored(tmp_path: Path) -> list[list[Any]]:
     return Shell(output).rows("SELECT a FROM t ORDER BY rowid")
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_it_with_everything_uploaded(
     config: Path, database: Path, tmp_path: Path, number: signal.Signals
 ) -> None:

@@ -38,7 +38,7 @@ def run(args: Namespace) -> int:
     if problem := terminal_problem():
         raise UsageError(problem)
     config = _config(args)
-    if not config.databases:
+    if not config.databases and not config.directories:
         raise ConfigError(f"{config.path}: no databases specified in configuration; add one under dbs:")
     shown = show(config, options_of(args))
     return shown.end()

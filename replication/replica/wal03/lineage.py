@@ -15,8 +15,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from replication.database.generation_info import EARLIER_MAX, GenerationInfo
 from replication.errors import CorruptObjectError, ObjectNotFoundError
+from replication.local.generation_info import EARLIER_MAX, GenerationInfo
 from replication.position import Position
 from replication.storage.wal03.names import SnapshotInfo
 from replication.storage.wal03.replica_client import ReplicaClient

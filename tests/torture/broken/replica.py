@@ -191,7 +191,7 @@ MUTATIONS = (
         "            chunks = read_range(shadow, position.offset, stop, self._sent)\n"
         "            stored = self.client.write_segment(position, chunks, note, create=True)\n",
         "            chunks = read_range(shadow, position.offset, stop, self._sent)\n"
-        "            self.position = replace(position, offset=stop)\n"
+        "            self._state = self._state.reached(replace(position, offset=stop), None)\n"
         "            stored = self.client.write_segment(position, chunks, note, create=True)\n",
         ("tests/replica/test_upload.py", "tests/replica/test_any_order.py"),
     ),
@@ -205,8 +205,8 @@ MUTATIONS = (
     Mutation(
         "an index ends without a mark",
         "replication/replica/wal03/sender.py",
-        "        self._end_index(position)\n        self.position = Position",
-        "        self.position = Position",
+        "        self._end_index(position)\n        self._state",
+        "        self._state",
         ("tests/replica/test_one_writer.py",),
     ),
     Mutation(
@@ -239,9 +239,9 @@ MUTATIONS = (
     ),
     Mutation(
         "the first segment need not reach what the snapshot holds",
-        "replication/replica/wal03/snapshots.py",
-        "        self._floor = position.offset\n",
-        "        self._floor = 0\n",
+        "replication/replica/wal03/send_state.py",
+        "floor=commit.offset, number",
+        "floor=0, number",
         ("tests/replica/test_snapshots.py",),
     ),
     Mutation(
@@ -273,7 +273,7 @@ MUTATIONS = (
         "WAL is sent before the large first snapshot of its generation",
         "replication/replica/wal03/snapshots.py",
         "                self.begins = image.position.generation\n",
-        "                self.position = replace(image.position, offset=0)\n",
+        "                self._state = self._state.begun(image.position)\n",
         ("tests/replica/test_beside.py",),
     ),
     Mutation(
@@ -306,7 +306,7 @@ MUTATIONS = (
     ),
     Mutation(
         "a verification does not say what it needs",
-        "replication/replica/wal03/validation.py",
+        "replication/replica/original.py",
         "    space.ask(meta_path, size, _WHAT, ELSEWHERE)\n    return meta_path\n",
         "    return meta_path\n",
         ("tests/replica/test_room.py",),

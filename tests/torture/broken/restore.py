@@ -5,14 +5,14 @@ from tests.torture.broken.mutation import Mutation
 MUTATIONS = (
     Mutation(
         "a generation that went on in the same second is called older",
-        "replication/restore/wal03/choose.py",
+        "replication/restore/wal03/generations.py",
         "    if not times or late or max(times) < chosen.newest:\n",
         "    if not times or late or max(times) <= chosen.newest:\n",
         ("tests/restore/test_choose.py",),
     ),
     Mutation(
         "who goes on where another left a generation with an empty WAL is not seen",
-        "replication/restore/wal03/choose.py",
+        "replication/restore/wal03/generations.py",
         "    _refuse_gone_on_with(candidates[wanted], by_name, target)\n",
         "",
         ("tests/replica/test_one_writer.py",),
@@ -95,7 +95,7 @@ MUTATIONS = (
     ),
     Mutation(
         "a lost index is taken for the one before it",
-        "replication/restore/wal03/plan.py",
+        "replication/restore/wal03/cut.py",
         "    if not any(item.info.index == target.index for item in catalog.snapshots):\n",
         "    if False:\n",
         ("tests/cli/test_newest_commit.py",),

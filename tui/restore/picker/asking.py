@@ -4,6 +4,8 @@ The cursor is in cursor.py, the questions are in replication/archive.py. Here ke
 become a new picker. How it looks is left to the screen, which is told by `draw` that something changed.
 """
 
+from pathlib import Path
+
 from textual import events
 
 from replication.archive import Fetch, Learned, Listed, Reader
@@ -240,5 +242,5 @@ class PickingScreen(ShellScreen):
 
     def _replicas(self) -> list[str]:
         """The names of the database's replicas."""
-        found = (item for item in self.shell.config.databases if str(item.path) == self.database)
-        return next(([replica.name for replica in item.replicas] for item in found), [])
+        found = self.shell.config.named(Path(self.database))
+        return [replica.name for replica in found.replicas] if found is not None else []
