@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Annotated, Literal, get_type_hints
 
 from replication.config.pattern import is_kept_beside, matches
-from replication.config.socket import SocketConfig as SocketConfig
+from replication.config.program import LoggingConfig as LoggingConfig
+from replication.config.program import SocketConfig as SocketConfig
 from replication.keys import Key, row
 from replication.storage.kinds import DEFAULT_KIND, KINDS, TYPES
 from replication.storage.location import Location
@@ -20,15 +21,6 @@ Level = Literal["top", "logging", "socket", "dbs[]", "dbs[].replicas[]", "snapsh
 """A section of the file: the path of its keys in the document."""
 
 RETENTION_CHECKED_WITHOUT_PAUSE = "retention would be checked without pause"
-
-
-@dataclass(frozen=True, slots=True)
-class LoggingConfig:
-    """How to log: `level` debug, info, warn or error; `type` text or json; to stderr, else to stdout."""
-
-    level: str = row("level", "debug, info, warn or error", "text", "info")
-    type: str = row("type", "text or json", "text", "text")
-    stderr: bool = row("stderr", "true writes to stderr, false to stdout", "flag", False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ import re
 
 from replication.config.document import RefusedError, Section
 from replication.config.location import plain_path
-from replication.config.socket import SocketConfig
+from replication.config.program import SocketConfig
 from replication.scrub import quoted
 
 SOCKET_PATH_BYTES_MAX = 107

@@ -1,10 +1,19 @@
-"""Where the control socket is and whom it lets in, as it is configured: the keys of Litestream 0.5."""
+"""How the program itself runs, as it is configured: its log, and where others can ask it."""
 
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 from replication.keys import Key, row
+
+
+@dataclass(frozen=True, slots=True)
+class LoggingConfig:
+    """How to log: `level` debug, info, warn or error; `type` text or json; to stderr, else to stdout."""
+
+    level: str = row("level", "debug, info, warn or error", "text", "info")
+    type: str = row("type", "text or json", "text", "text")
+    stderr: bool = row("stderr", "true writes to stderr, false to stdout", "flag", False)
 
 
 @dataclass(frozen=True, slots=True)
