@@ -126,6 +126,7 @@ class Opening:
         if isinstance(decision, Continue) and not opened.files.were_left_alone(
             Written(*known) if known is not None else None,
             decision.cursor,
+            current.shadow.file(decision.generation, decision.index),
             current.shadow.file(decision.generation, decision.index - 1),
             exact=not handed and end == f"{decision.generation}/{decision.index:08x}:{decision.cursor.offset}",
         ):

@@ -39,6 +39,8 @@ class Report:
         """Those that it is told of."""
         self._life = life
         self._left: DatabaseStatus | None = None
+        self._left_at = 0.0
+        """When that was, in seconds since the epoch."""
         self._status_file = StatusFile(config.meta_path)
         self._lock = threading.Lock()
         for runner in runners:
@@ -53,11 +55,11 @@ class Report:
     def status(self, now: float) -> DatabaseStatus:
         """How it stands at `now`, in seconds since the epoch: nothing is asked of disk or store.
 
-        While it is paused, how it stood when it was let go of.
+        While it is paused, how it stood when it was let go of; what waited then waits on.
         """
         phase, left = self._life.phase, self._left
         if phase is Phase.PAUSED and left is not None:
-            return left
+            return _waiting_on(left, now - self._left_at)
         database, health = self._database, self._database.health
         mark = database.cursor
         return DatabaseStatus(
@@ -84,7 +86,8 @@ class Report:
     def leaving(self) -> None:
         """It is about to be let go of: remember and note how it stands, while the engine lock is ours."""
         # It will be paused once the lock is free, and nobody believes the notes before.
-        self._left = replace(self.status(time.time()), state="paused")
+        self._left_at = time.time()
+        self._left = replace(self.status(self._left_at), state="paused")
         self._write(self._left, os.getpid())
 
     def save(self, ending: bool = False) -> bool:
@@ -102,3 +105,12 @@ class Report:
             # Without the engine lock another engine may have the database, and the notes are its own.
             if self._database.locked:
                 self._status_file.write(status, time.time(), pid)
+
+
+def _waiting_on(left: DatabaseStatus, seconds: float) -> DatabaseStatus:
+    """So many seconds later: whoever forgets a pause must see the lag grow."""
+    replicas = tuple(
+        replace(item, lag_seconds=item.lag_seconds + max(0.0, seconds)) if item.lag_seconds else item
+        for item in left.replicas
+    )
+    return replace(left, replicas=replicas)

@@ -24,7 +24,7 @@ from tui.verbs.notify import Notifier
 from tui.verbs.process import settle
 from tui.verbs.rereading import Rereading, has_terminal
 from tui.verbs.service import Service
-from tui.verbs.signals import Signals
+from tui.verbs.signals import Signals, Wish, Wishes
 from tui.version import version
 
 _WAIT_SECONDS = 0.5
@@ -120,7 +120,7 @@ class _Run:
         self._has_terminal = has_terminal()
         """Once it has hung up we would seem to have had none."""
         self._seen = 0
-        self._signal: int | None = None
+        self._wishes = Wishes()
         self._command = (
             Command(command, self._command_ended, rereading.config.exec_inherits_keys) if command is not None else None
         )
@@ -131,7 +131,7 @@ class _Run:
     def until_the_end(self) -> int:
         """Wait for a signal or the end of the command; the exit code."""
         if self._command is not None:
-            if self._signal is not None:
+            if self._wishes.any:
                 # It came before there was anything to pass it on to.
                 self._command = None
             else:
@@ -146,7 +146,7 @@ class _Run:
         return self._close()
 
     def _ended(self) -> bool:
-        return self._signal is not None if self._command is None else self._command.exit_code() is not None
+        return self._wishes.any if self._command is None else self._command.exit_code() is not None
 
     def _close(self) -> int:
         self._service.stopping("ending: what is pending is uploaded")
@@ -181,12 +181,14 @@ class _Run:
         if command is not None and number in ONLY_PASSED_ON:
             command.signal(number, from_terminal)
             return
-        if self._signal is not None:
+        wish = self._wishes.add(number)
+        if wish is Wish.AT_ONCE:
             complain("second signal: ending at once", SECOND_SIGNAL_SECONDS_MAX)
             if command is not None:
                 command.kill()
             os._exit(128 + number)
-        self._signal = number
+        if wish is Wish.SAME:
+            return
         self._engine.events.emit("info", "signal received, litestream-tui shutting down")
         if command is not None:
             command.signal(number, from_terminal)

@@ -180,18 +180,18 @@ class Sender(ABC):
 
         Only of the newest can a snapshot be taken.
         """
-        old = end.generation
+        # What its snapshot holds more than this was there, and is gone.
+        self._left_at = end if not self._state.floor else None
         try:
             self._end_index(end, self._database.generations[-1])
         except DivergedError as found:
             # Another one begins here as it is.
+            self._left_at = None
             self._others.tell(found, self.position)
-        # What its snapshot holds more than this was there, and is gone.
-        self._left_at = end if not self._state.floor else None
-        self._emit("info", "old generation is whole in the replica", generation=old)
+        self._emit("info", "old generation is whole in the replica", generation=end.generation)
         reached("replica: old generation whole")
         self._state = self._state.unknown()
-        self._look_up(old)
+        self._look_up(end.generation)
 
     def _end_index(self, position: Position, left_for: str = "") -> None:
         """Nothing of ours follows `position` in its index: put an end mark there, an object without content.

@@ -208,7 +208,7 @@ class Snapshots(LeftBehind):
         generation_info = self._database.generation_info
         if generation_info.generation != position.generation:
             generation_info = GenerationInfo(position.generation, "", "", "")
-        before = lineage(self.client, generation_info, self._left_at)
+        before = lineage(self.client, generation_info, self._left_at, self._others.parted_from(generation_info))
         note = SnapshotNote(
             position=position,
             pages=image.pages,
@@ -218,10 +218,11 @@ class Snapshots(LeftBehind):
             reason=generation_info.reason,
             previous=before.previous,
             earlier=before.earlier,
-            beside=tuple(dict.fromkeys([*self._others.parted_from(generation_info), *before.beside])),
+            beside=before.beside,
             begins=before.begins,
             problems=tuple(soundness.noted(self._problems).splitlines()),
             lefts=before.lefts,
+            reached=before.reached,
             frame=self._database.shadow.frame_mark(
                 position.generation, position.index, position.offset, image.page_size
             ),

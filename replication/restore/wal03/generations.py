@@ -16,6 +16,7 @@ from replication.restore.target import AtTime, Target
 from replication.restore.wal03.asking import Found
 from replication.restore.wal03.catalog import Catalog
 from replication.restore.wal03.contents import content_of
+from replication.restore.wal03.gone_on import refuse_gone_on_with
 from replication.restore.wal03.offers import OpenReplica as OpenReplica
 from replication.restore.wal03.offers import (
     listed_end,
@@ -41,7 +42,7 @@ def newest_of(found: Sequence[Found], usable: Sequence[Found], target: Target, s
         return content_of([(source, catalog) for source, catalog in by_name[name] if catalog.snapshots], stop)
 
     wanted = newest_generation(list(begun.values()), content)
-    _refuse_gone_on_with(candidates[wanted], by_name, target)
+    refuse_gone_on_with(candidates[wanted], by_name, target)
     earlier = {name for item in begun.values() for name in item.before}
     for name in by_name.keys() - restorable - earlier:
         _refuse_headless(by_name[name], candidates[wanted], target)
@@ -80,20 +81,6 @@ def in_order(found: Sequence[Found]) -> list[str]:
 def _began(found: Sequence[Found], target: Target) -> bool:
     """True if anything of a generation counts up to the target: in a copy a later object may have an earlier time."""
     return not isinstance(target, AtTime) or any(listed_end(catalog, target) is not None for _, catalog in found)
-
-
-def _refuse_gone_on_with(chosen: Candidate, by_name: dict[str, list[Found]], target: Target) -> None:
-    """Raise if an older generation holds WAL past where the program of the chosen one had left it, without end mark."""
-    notes = [item.note for _, catalog in by_name[chosen.generation] for item in catalog.snapshots if item.note]
-    for left in {left for note in notes for left in note.lefts}:
-        for _, catalog in by_name.get(left.generation, []):
-            times = [item.created for item in catalog.segments if item.position >= left]
-            if times and not (isinstance(target, AtTime) and min(times) > target.time):
-                raise NoRestorePointError(
-                    f"Two programs went on with generation {left.generation}, each with a copy of the database, so "
-                    f"that none is the newest. Name the one you want with -generation: {left.generation} (up to "
-                    f"{format_time(max(times))}), {chosen.generation} (up to {format_time(chosen.newest)})."
-                )
 
 
 def _refuse_headless(found: Sequence[Found], chosen: Candidate, target: Target) -> None:

@@ -149,6 +149,13 @@ MUTATIONS = (
         ("tests/database/test_source_files.py",),
     ),
     Mutation(
+        "what wrote over a life in the WAL is taken for that life",
+        "replication/database/source_files.py",
+        "                return CopiedBack.whole(life, cursor).is_in(self._pin.read)\n",
+        "                return CopiedBack.whole(LocalFile.at(self._wal_path), cursor).is_in(self._pin.read)\n",
+        ("tests/database/test_source_files.py",),
+    ),
+    Mutation(
         "a file as the life before left it is taken for a foreign one",
         "replication/database/source_files.py",
         "                if whole.pages and whole.is_in(self._pin.read):\n",

@@ -46,6 +46,20 @@ MUTATIONS = (
         ("tests/replica/test_one_writer.py",),
     ),
     Mutation(
+        "where a generation was left is noted only where it has no end mark",
+        "replication/replica/wal03/lineage.py",
+        "    lefts = [_nothing_after(left)] if left is not None else []\n",
+        "    lefts = [left] if left is not None and not left.offset else []\n",
+        ("tests/replica/test_parted_by_place.py",),
+    ),
+    Mutation(
+        "how far another had come when a generation began is not noted",
+        "replication/replica/wal03/snapshots.py",
+        "            reached=before.reached,\n",
+        "",
+        ("tests/replica/test_parted_by_place.py",),
+    ),
+    Mutation(
         "a generation of which nothing is here is taken for one that ended",
         "replication/replica/wal03/compare.py",
         "        if not indexes or start.index > indexes[-1]:\n",

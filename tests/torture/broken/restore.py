@@ -13,9 +13,16 @@ MUTATIONS = (
     Mutation(
         "who goes on where another left a generation with an empty WAL is not seen",
         "replication/restore/wal03/generations.py",
-        "    _refuse_gone_on_with(candidates[wanted], by_name, target)\n",
+        "    refuse_gone_on_with(candidates[wanted], by_name, target)\n",
         "",
         ("tests/replica/test_one_writer.py",),
+    ),
+    Mutation(
+        "what one replica had seen of a generation is held against another",
+        "replication/restore/wal03/gone_on.py",
+        "            places = here or {place for place in lefts if place.generation == name}\n",
+        "            places = {place for one in known.values() for place in one if place.generation == name}\n",
+        ("tests/replica/test_parted_by_place.py",),
     ),
     Mutation(
         "a replica that is silent is left out although it may have later commits",
