@@ -22,6 +22,7 @@ from replication.offline import look
 from replication.position import Position
 from replication.restore.open_replicas import replicas_of
 from replication.restore.target import AtPosition, Latest
+from replication.restore.wal03.attempts import Prepared
 from replication.restore.wal03.catalog import Catalog
 from replication.restore.wal03.choose import OpenReplica, choose_among, read_all
 from replication.restore.wal03.generations import in_order
@@ -245,6 +246,11 @@ class Reader:
         total = sum(len(item.ends) for item in self._commits.values())
         while len(self._commits) > 1 and (len(self._commits) > SEGMENTS_KEPT_MAX or total > COMMITS_KEPT_MAX):
             total -= len(self._commits.popitem(last=False)[1].ends)
+
+
+def fetch_of(prepared: Prepared) -> Fetch:
+    """What a restore that was prepared would fetch."""
+    return _fetch(prepared.plan)
 
 
 def _fetch(plan: Plan) -> Fetch:

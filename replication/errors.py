@@ -16,6 +16,11 @@
     ├── LocalFileError                  14   disk full, read-only folder, no permission here
     │   └── NoRoomError                 14   it would take what the disk must keep free for the application
     ├── InconclusiveError               18   a verification that could not be brought to its end
+    ├── EngineError                     20   a running engine was asked, and did not do it
+    │   ├── NoEngineError               20   none answers there
+    │   ├── NotAllowedError             20   it does not do that for whoever asked
+    │   ├── BusyError                   20   it does as much as it can at once already
+    │   └── NoJobError                  20   it has no job of that id
     └── RestoreError                    15   a restore that could not be done
         ├── OutputExistsError            9   the output path is taken
         ├── NoRestorePointError         10   no such generation, index, time or position
@@ -153,6 +158,28 @@ class NotWellError(ReplicationError):
     """A check of health found trouble; the message says what is not well."""
 
     exit_code = 19
+
+
+class EngineError(ReplicationError):
+    """A running engine was asked for something, and its answer cannot be used."""
+
+    exit_code = 20
+
+
+class NoEngineError(EngineError):
+    """No engine answers there: none runs, or it has ended."""
+
+
+class NotAllowedError(EngineError):
+    """The engine does not do that for whoever asked."""
+
+
+class BusyError(EngineError):
+    """The engine does as much as it can at once already."""
+
+
+class NoJobError(EngineError):
+    """The engine has no job of that id, or keeps it no longer."""
 
 
 class RestoreError(ReplicationError):

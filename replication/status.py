@@ -6,6 +6,8 @@ from typing import Literal
 from replication.position import Position
 
 UPLOADS_MAX = 200
+BY_HAND = "P"
+"""Who holds what a person has paused with that key."""
 
 DatabaseState = Literal["starting", "waiting", "ok", "busy", "error", "pausing", "paused"]
 """How a database stands; "pausing" is not yet let go of."""
@@ -114,6 +116,8 @@ class ReplicaStatus:
     """When a listing last showed the newest position to be restorable; 0 if never."""
     lost: str = ""
     """Which restore points were lost last, in words; empty if none."""
+    error_code: int = 0
+    """The exit code of a command that meets the last error; 0 while there is none."""
     totals: ReplicaTotals = ReplicaTotals()
 
 

@@ -1,6 +1,7 @@
 """Fixtures for all tests: real servers, started once for each test process when first asked for."""
 
 import os
+import shutil
 import signal
 import tempfile
 from collections.abc import Iterator
@@ -27,6 +28,11 @@ def pytest_configure() -> None:
     for name in list(os.environ):
         if name.startswith(("AWS_", "LITESTREAM_", "MINIO_")) or name.lower().endswith("_proxy"):
             del os.environ[name]
+    if _RUNTIME_VARIABLE not in os.environ or not os.environ[_RUNTIME_VARIABLE].startswith(_RUNTIME_PREFIX):
+        # Control sockets, whose paths must be short, for programs of every user that a test may run.
+        os.environ[_RUNTIME_VARIABLE] = folder = tempfile.mkdtemp(prefix="lt-", dir="/tmp")
+        Path(folder).chmod(0o1777)
+        _made.append(folder)
     os.environ["AWS_CONFIG_FILE"] = os.environ["AWS_SHARED_CREDENTIALS_FILE"] = os.devnull
     os.environ["AWS_EC2_METADATA_DISABLED"] = "true"
     # Started in the background or under nohup we were told to ignore these, and every program we start would be too.
@@ -35,6 +41,14 @@ def pytest_configure() -> None:
             signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
 
 
+def pytest_unconfigure() -> None:
+    """Leave nothing behind."""
+    for folder in _made:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+_RUNTIME_VARIABLE, _RUNTIME_PREFIX = "RUNTIME_DIRECTORY", "/tmp/lt-"
+_made: list[str] = []
 _SERVERS = {"weed", "juicefs", "outage_server", "s3_location", "litestream03", "litestream05"}
 """Fixtures that are a real program of .peers."""
 _PLACES = {

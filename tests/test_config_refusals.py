@@ -45,10 +45,11 @@ REFUSALS = {
     "a: b\nc: \x07": ":2: a character that YAML does not allow; remove it",
     # Keys
     "databases: []": ":1: databases is not a known key; here may be "
-    "access-key-id, addr, dbs, exec, exec-inherit-keys, heartbeat-interval, heartbeat-url, logging, secret-access-key",
+    "access-key-id, addr, dbs, exec, exec-inherit-keys, heartbeat-interval, heartbeat-url, logging, secret-access-key, "
+    "socket",
     "db: []": ":1: db is not a known key; did you mean dbs?",
     "retention: 24h": ":1: retention does not belong here; it is a key of dbs[].replicas[]",
-    "path: /a": ":1: path does not belong here; it is a key of dbs[] and dbs[].replicas[]",
+    "path: /a": ":1: path does not belong here; it is a key of socket and dbs[] and dbs[].replicas[]",
     "logging: {addr: x}": ":1: logging.addr does not belong here; it is a key of the top level",
     "dbs:\n- dir: /a": """:2: dbs[0] has no pattern; write pattern: and which files, such as "*.db\"""",
     "dbs:\n- dir: /a\n  path: /b\n  pattern: a": ":3: dbs[0].path stands beside dir; keep one of them",
@@ -74,7 +75,8 @@ REFUSALS = {
     '"exec\\e[31m": 1': ":1: exec\N{REPLACEMENT CHARACTER}[31m is not a known key; did you mean exec?",
     # It may be a secret that slipped there.
     '"a\\e[31m": 1': ":1: (a key that is not shown) is not a known key; here may be "
-    "access-key-id, addr, dbs, exec, exec-inherit-keys, heartbeat-interval, heartbeat-url, logging, secret-access-key",
+    "access-key-id, addr, dbs, exec, exec-inherit-keys, heartbeat-interval, heartbeat-url, logging, secret-access-key, "
+    "socket",
     # Settings of the whole
     "addr: 127.0.0.1": ":1: addr must be HOST:PORT or :PORT, such as 127.0.0.1:9090, not '127.0.0.1'",
     "addr: ':70000'": ":1: addr must be HOST:PORT or :PORT, such as 127.0.0.1:9090, not ':70000'",

@@ -10,10 +10,17 @@ import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from importlib import import_module
-from typing import Any, NoReturn
 
 from replication.errors import ConfigError, ReplicationError, UsageError
 from replication.scrub import quoted
+from tui.flags import Parser as _Parser
+from tui.flags import add as _add
+from tui.flags import config_flags as _config_flags
+from tui.flags import count as _count
+from tui.flags import flag as _flag
+from tui.flags import seconds as _seconds
+from tui.flags import socket_flag as _socket_flag
+from tui.flags_asking import add_asking
 from tui.verbs.console import (
     complain,
     escape_what_cannot_be_written,
@@ -33,36 +40,13 @@ _EPILOG = """\
 exit codes: 0 done, 1 other, 2 usage, 3 configuration, 4 database, 5 replicated already, 6 store unreachable,
 7 access denied, 8 no bucket, 9 output exists, 10 no such restore point, 11 object missing, 12 object damaged,
 13 integrity check failed, 14 local file, 15 other restore error, 16 restore cancelled, 17 replica differs,
-18 inconclusive, 19 not well, 130 interrupted
+18 inconclusive, 19 not well, 20 no running engine or its refusal, 130 interrupted
 
 Try it without any set-up: litestream-tui demo
 """
 
 
-_HELP_FLAGS = ("-h", "-help", "--help")
 _SWITCH_WITH_VALUE = re.compile(r"(--?[a-z0-9-]+)=(1|t|true|0|f|false)", re.IGNORECASE)
-_VALUE_OF_A_FLAG = re.compile(r"(?<=\s)(--?[A-Za-z][\w-]*)=\S+")
-
-
-class _Parser(argparse.ArgumentParser):
-    """Argument errors become UsageError, so that all errors leave by one door."""
-
-    def __init__(self, **options: Any) -> None:
-        super().__init__(
-            formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False, add_help=False, **options
-        )
-        self.switches: set[str] = set()
-        """Flags without a value, as they are written."""
-        self.add_argument(*_HELP_FLAGS, action="help", help="show this text")
-
-    def error(self, message: str) -> NoReturn:
-        # What follows a flag that is not known may be anything, a key as well.
-        message = _VALUE_OF_A_FLAG.sub(r"\1=...", message)
-        raise UsageError(f"{message}; see {self.prog} -h")
-
-    def _get_option_tuples(self, option_string: str) -> list[Any]:
-        # No flag is guessed from its beginning: -output would be -o with the path "utput".
-        return []
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -142,6 +126,7 @@ def _parser() -> tuple[_Parser, dict[str, _Parser]]:
     _add_listings(verbs)
     _add_status(verbs)
     _add_verify(verbs)
+    add_asking(verbs)
     _add_demo(verbs)
     version = _add(verbs, "version", "version", "run", "print the version", "litestream-tui version")
     version.set_defaults(json=False)
@@ -161,34 +146,6 @@ def _display_flags(parser: _Parser) -> None:
     _flag(parser, "slow", "for a thin line: no clock, nothing is sent while nothing changes")
     _flag(parser, "ascii", "plain letters in place of marks and lines")
     _flag(parser, "no-mouse", "leave the mouse to the terminal")
-
-
-def _add(
-    verbs: "argparse._SubParsersAction[_Parser]", verb: str, module: str, function: str, words: str, example: str
-) -> _Parser:
-    parser = verbs.add_parser(
-        verb,
-        help=words,
-        description=words[0].upper() + words[1:] + ".",
-        epilog=f"example: {example}",
-    )
-    parser.set_defaults(module=module, function=function)
-    return parser
-
-
-def _flag(parser: _Parser, name: str, words: str, metavar: str = "", **options: object) -> None:
-    """A flag in both spellings; without `metavar` it takes no value."""
-    if metavar:
-        options["metavar"] = metavar
-    else:
-        options["action"] = "store_true"
-        parser.switches.update((f"-{name}", f"--{name}"))
-    parser.add_argument(f"-{name}", f"--{name}", help=words, **options)  # type: ignore[arg-type]
-
-
-def _config_flags(parser: _Parser) -> None:
-    _flag(parser, "config", "configuration file (default $LITESTREAM_CONFIG, else /etc/litestream.yml)", "PATH")
-    _flag(parser, "no-expand-env", "leave $NAME in the configuration as it is")
 
 
 def _add_replicate(verbs: "argparse._SubParsersAction[_Parser]") -> None:
@@ -272,6 +229,7 @@ def _add_status(verbs: "argparse._SubParsersAction[_Parser]") -> None:
         "litestream-tui status -config ./litestream.yml\n         litestream-tui status -check -max-lag 1m",
     )
     _config_flags(parser)
+    _socket_flag(parser)
     _flag(parser, "json", "print JSON")
     _flag(parser, "check", "only say whether all is well, by the exit code too; no store is asked")
     _flag(parser, "max-lag", "-check: no commit waits for longer (default 5m)", "DURATION", type=_duration)
@@ -322,13 +280,6 @@ def _add_demo(verbs: "argparse._SubParsersAction[_Parser]") -> None:
     _flag(parser, "dir", "work in this folder and leave it (default: a temporary one, removed)", "PATH")
 
 
-def _seconds(text: str) -> float:
-    value = float(text) if re.fullmatch(r"[0-9]{1,4}(\.[0-9]{1,3})?", text, re.ASCII) else 0.0
-    if not 0.1 <= value <= 3600:
-        raise argparse.ArgumentTypeError(f"{quoted(text)!r} is not a number of seconds from 0.1 to 3600")
-    return value
-
-
 def _duration(text: str) -> float:
     from replication.config.durations import parse_duration
 
@@ -336,12 +287,6 @@ def _duration(text: str) -> float:
         if (value := parse_duration(text)) > 0:
             return value
     raise argparse.ArgumentTypeError(f"{quoted(text)!r} is not a duration, such as 90s, 5m or 1h30m")
-
-
-def _count(text: str) -> int:
-    if not re.fullmatch(r"0*[1-9][0-9]{0,5}", text, re.ASCII):
-        raise argparse.ArgumentTypeError(f"{quoted(text)!r} is not a number from 1 up")
-    return int(text)
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ _REFUSED = {"dbs[].replicas[]": (*FOREIGN_KEYS, "age")}
 KEYS: dict[Level, tuple[str, ...]] = {
     level: tuple(sorted({key.name for key in rows} | set(_REFUSED.get(level, ())))) for level, rows in ROWS.items()
 }
-"""Every key of Litestream 0.3.13, at its level; heartbeats and `dir` with its keys, which are of 0.5; and ours."""
+"""Every key of Litestream 0.3.13, at its level; heartbeats, socket and `dir` with its keys, of 0.5; and ours."""
 
 ALSO: dict[Level, tuple[str, ...]] = {
     "top": ("snapshot",),
@@ -54,11 +54,9 @@ IDLE_KEYS_OF_05 = {
     "max-sync-ltx-files": "uploads are bounded by themselves",
     "max-sync-wal-bytes": "uploads are bounded by themselves",
     "mcp-addr": "there is no such server",
-    "permissions": "there is no such socket",
     "persist-wal": "the WAL is always kept",
     "shutdown-sync-interval": "the last sync is tried until its time is over",
     "shutdown-sync-timeout": "the last sync has a time of its own",
-    "socket": "there is no such socket",
     "source": "the log names no lines of the program",
     "truncate-page-n": "checkpoints go by min-checkpoint-page-count and max-checkpoint-page-count",
     "validation": "set validation-interval of each replica to have it verified",

@@ -11,23 +11,16 @@ from pathlib import Path
 from typing import Annotated, Literal, get_type_hints
 
 from replication.config.pattern import is_kept_beside, matches
+from replication.config.program import LoggingConfig as LoggingConfig
+from replication.config.program import SocketConfig as SocketConfig
 from replication.keys import Key, row
 from replication.storage.kinds import DEFAULT_KIND, KINDS, TYPES
 from replication.storage.location import Location
 
-Level = Literal["top", "logging", "dbs[]", "dbs[].replicas[]", "snapshot"]
+Level = Literal["top", "logging", "socket", "dbs[]", "dbs[].replicas[]", "snapshot"]
 """A section of the file: the path of its keys in the document."""
 
 RETENTION_CHECKED_WITHOUT_PAUSE = "retention would be checked without pause"
-
-
-@dataclass(frozen=True, slots=True)
-class LoggingConfig:
-    """How to log: `level` debug, info, warn or error; `type` text or json; to stderr, else to stdout."""
-
-    level: str = row("level", "debug, info, warn or error", "text", "info")
-    type: str = row("type", "text or json", "text", "text")
-    stderr: bool = row("stderr", "true writes to stderr, false to stdout", "flag", False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,6 +260,9 @@ class Config:
         is_secret=True,
     )
     heartbeat_interval: float = row("heartbeat-interval", "How often. At least 1m.", "duration", 300.0)
+    socket: SocketConfig = field(
+        default=SocketConfig(), metadata={"key": Key(name="socket", why="The control socket.", reader="map")}
+    )
     directories: tuple[DirectoryConfig, ...] = ()
 
     def named(self, path: Path) -> DatabaseConfig | None:
@@ -319,6 +315,7 @@ _FOR_ALL = tuple(key for keys in KIND_KEYS.values() for key in keys if key.is_fo
 ROWS: Mapping[Level, tuple[Key, ...]] = {
     "top": (*_FOR_ALL, *rows_of(Config).values()),
     "logging": tuple(rows_of(LoggingConfig).values()),
+    "socket": tuple(rows_of(SocketConfig).values()),
     "dbs[]": (*rows_of(DatabaseConfig).values(), *rows_of(DirectoryConfig).values()),
     "dbs[].replicas[]": (
         *PLACE_KEYS,

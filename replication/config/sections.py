@@ -28,6 +28,7 @@ from replication.config.schema import (
     default_meta_path,
     rows_of,
 )
+from replication.config.socket_section import read_socket
 from replication.errors import ConfigError
 from replication.keys import PLAIN_READERS
 from replication.scrub import quoted, register_secret
@@ -89,6 +90,7 @@ def read_config(document: Value, path: Path, findings: Findings) -> Config:
             heartbeat_interval=_heartbeat_interval(top),
         ),
         logging=_logging(top.section("logging", "logging")),
+        socket=read_socket(top.section("socket", "socket")),
         warnings=tuple(findings.lines),
         information=tuple(findings.information),
     )

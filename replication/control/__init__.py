@@ -1,4 +1,10 @@
-"""What a screen or a program may ask of an engine: one interface, in its process or as a client of a running one."""
+"""What a screen or a program may ask of an engine: one interface, in its process or as a client of a running one.
 
-from replication.control.control import BY_HAND as BY_HAND
+control.py    the interface; values.py and requests.py what passes it
+local.py      in the engine's process; jobs.py its jobs, work.py what they do
+server.py     the same over a Unix socket, place.py where that is; client.py the other end of it
+"""
+
 from replication.control.control import Control as Control
+from replication.control.control import JobControl as JobControl
+from replication.status import BY_HAND as BY_HAND

@@ -1,21 +1,21 @@
-"""What a screen or a program may ask of an engine, as one small interface: status, events, commands.
+"""What a screen or a program may ask of an engine, as one small interface: status, events, commands, jobs.
 
-The in-process Engine implements it; a client of a running daemon can do so too, as every value that passes is
-frozen and made of plain parts. Databases are named by their path as `status` shows it.
+`local.py` implements it in the engine's process, `client.py` as a client of one that runs elsewhere: every value that
+passes is frozen and made of plain parts. Databases are named by their path as `status` shows it. All raise
+ReplicationError, of the class that it had in the engine.
 """
 
 import threading
 from typing import Protocol
 
+from replication.control.requests import Request
+from replication.control.values import Info, JobStatus
 from replication.events import Event
-from replication.status import EngineStatus, Verification
-
-BY_HAND = "P"
-"""Who holds what a person has paused with that key."""
+from replication.status import BY_HAND, EngineStatus, Verification
 
 
 class Control(Protocol):
-    """Commands that take long block, and are called from a thread of their own. All raise ReplicationError."""
+    """Commands that take long block, and are called from a thread of their own."""
 
     def status(self) -> EngineStatus:
         """How everything stands now."""
@@ -53,3 +53,37 @@ class Control(Protocol):
 
     def verify(self, database: str, cancel: threading.Event) -> list[Verification]:
         """Restore the newest commit from each replica and compare. Blocks; `cancel` ends it early."""
+
+
+class JobControl(Control, Protocol):
+    """The same, and jobs: what takes long, goes on without who began it, and is known by an id.
+
+    A job outlives the connection; the engine keeps what came of it for as long as JOBS_KEPT_MAX others are not newer.
+    """
+
+    def info(self) -> Info:
+        """Which engine it is."""
+
+    def wait_events(self, number: int, seconds: float) -> list[Event]:
+        """As `events_since`, but wait so long for a first one."""
+
+    def begin(self, request: Request, key: str = "") -> JobStatus:
+        """Begin a job, and return at once. Asked again with the same `key`, it is the same job.
+
+        So whoever does not know whether a request arrived can ask again.
+        """
+
+    def job(self, id: str, version: int = -1, seconds: float = 0.0) -> JobStatus:
+        """How a job stands; wait so long for it to be newer than `version`. Raises NoJobError if it is not kept."""
+
+    def jobs(self) -> tuple[JobStatus, ...]:
+        """All jobs that are kept, oldest first; results are asked of each by its id."""
+
+    def cancel(self, id: str) -> JobStatus:
+        """Want a job no longer: it ends soon, and what it wrote is removed. One that is over stays as it is."""
+
+    def forget(self, id: str) -> None:
+        """Cancel a job, and let go of what it keeps, such as the temporary file of a look."""
+
+    def stop(self) -> None:
+        """End the engine in good order, as a signal does. Returns when that has begun."""

@@ -27,6 +27,8 @@ class Custody:
     def __init__(self, path: Path, meta_path: Path) -> None:
         self.path = path
         self.meta_path = meta_path
+        self.control = ""
+        """Where its engine can be asked: named in the lock, so that others find it by the database."""
         self.lock: EngineLock | None = None
         self.was_killed = False
         """True if whoever had the lock before did not let go in good order."""
@@ -52,7 +54,7 @@ class Custody:
                 check_is_database(self.path)
             shadow = ShadowWAL(self.meta_path, Ownership.of(self.path))
             shadow.make()
-            taken = self.lock = EngineLock.take(self.meta_path, self.path)
+            taken = self.lock = EngineLock.take(self.meta_path, self.path, self.control)
             self.was_killed = taken.previous_inode is not None and not taken.previous_end
         except BaseException:
             self.release_claim()

@@ -18,7 +18,7 @@ from replication.steps import reached
 
 LOOK_SECONDS_MAX = 0.1
 """How long one who only asks for the holder may have the lock, at the very most."""
-_TEXT_SIZE_MAX = 400
+_TEXT_SIZE_MAX = 800
 _READER_LOOK_SECONDS = 0.005
 """Between two looks whether who takes over has begun to read."""
 
@@ -42,10 +42,15 @@ class EngineLock:
         """Which reader was there before the last holder copied for the last time; None if it handed over to none."""
         self.ends = False
         """True once it was said that this holder is about to let go."""
+        self._control = ""
+        """Where this holder can be asked; "" if it cannot."""
 
     @classmethod
-    def take(cls, meta_path: Path, database_path: Path) -> "EngineLock":
-        """Lock `meta_path`, which exists; raise DatabaseLockedError, naming the holder, if it is taken."""
+    def take(cls, meta_path: Path, database_path: Path, control: str = "") -> "EngineLock":
+        """Lock `meta_path`, which exists; raise DatabaseLockedError, naming the holder, if it is taken.
+
+        `control` is the path of the socket where its holder can be asked.
+        """
         path = meta_path / LOCK_NAME
         try:
             descriptor = LocalFolder(meta_path).open_private(LOCK_NAME, os.O_RDWR | os.O_CREAT)
@@ -59,6 +64,7 @@ class EngineLock:
             os.close(descriptor)
             raise DatabaseLockedError(database_path, fields.get("pid", "unknown"))
         lock = cls(path, descriptor, _read(descriptor))
+        lock._control = control if "\n" not in control else ""
         lock._write()
         return lock
 
@@ -114,6 +120,8 @@ class EngineLock:
             lines.append(f"end {self.previous_end}\n")
         if handed_to is not None:
             lines.append(f"handed {handed_to}\n")
+        if self._control:
+            lines.append(f"control {self._control}\n")
         text = "".join(lines).encode()
         os.pwrite(self._descriptor, text, 0)
         reached("lock: written")
@@ -125,6 +133,24 @@ def holder(meta_path: Path) -> int | None:
 
     Raises LocalFileError if that cannot be found out.
     """
+    fields = _held(meta_path)
+    if fields is None:
+        return None
+    pid = fields.get("pid", "")
+    return int(pid) if pid.isdigit() else 0
+
+
+def socket_of(meta_path: Path) -> Path | None:
+    """Where the engine that replicates the database of a meta folder can be asked; None without one, or if it cannot.
+
+    Raises LocalFileError if that cannot be found out.
+    """
+    control = (_held(meta_path) or {}).get("control", "")
+    return Path(control) if control.startswith("/") else None
+
+
+def _held(meta_path: Path) -> dict[str, str] | None:
+    """What the holder of a lock has written into it; None if nobody holds it. Raises LocalFileError."""
     path = meta_path / LOCK_NAME
     try:
         descriptor = LocalFolder(meta_path).open_private(LOCK_NAME, os.O_RDONLY)
@@ -137,8 +163,7 @@ def holder(meta_path: Path) -> int | None:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except OSError:
-        pid = _read(descriptor).get("pid", "")
-        return int(pid) if pid.isdigit() else 0
+        return _read(descriptor)
     finally:
         os.close(descriptor)
     return None

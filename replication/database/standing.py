@@ -40,6 +40,10 @@ class Standing:
         self._upkeep = Upkeep(self._current)
         self._opening = Opening(self._custody, self._current, emit, clock)
 
+    def name_control(self, path: str) -> None:
+        """Where its engine can be asked, for whoever finds the lock; before that is taken."""
+        self._custody.control = path
+
     @property
     def position(self) -> Position | None:
         """The last commit copied; None until the database was opened."""

@@ -5,21 +5,20 @@ It promises to be whole whenever it is read. Losing it loses words, no data, so 
 is synced to disk. It leaves to the caller when to write, and that only the holder of the engine lock does.
 """
 
-import json
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, get_args
 
 from replication.local.files import STATUS_NAME
 from replication.local.folder import LocalFolder
-from replication.position import Position
 from replication.scrub import scrub
-from replication.status import DatabaseStatus, Outcome, ReplicaStatus, Verification
+from replication.status import DatabaseStatus, ReplicaStatus, Verification
+from replication.wire import WireError, dumps, loads, value_of
 
+_ALWAYS = frozenset({"pid", "time", "paused", "error", "replicas"})
+"""What each version has written; without it, it is no such file."""
 SAVE_SECONDS_MIN = 5.0
 """One database's notes are written no more often than this."""
-_OUTCOMES = get_args(Outcome)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +71,7 @@ class StatusFile:
         if replace(fresh, time=self.latest.time) == self.latest:
             return False
         with suppress(OSError):
-            self._folder.write(STATUS_NAME, f"{json.dumps(asdict(fresh))}\n".encode(), "notes: written")
+            self._folder.write(STATUS_NAME, f"{dumps(fresh)}\n".encode(), "notes: written")
             self.latest = fresh
             return True
         return False
@@ -80,8 +79,10 @@ class StatusFile:
 
 def load(meta_path: Path) -> DatabaseRecord:
     """The notes in a meta folder; empty if there are none, or none that can be believed."""
-    with suppress(OSError, ValueError, TypeError, KeyError, AttributeError):
-        return _database(json.loads(LocalFolder(meta_path).read(STATUS_NAME)))
+    with suppress(OSError, WireError):
+        values = loads(LocalFolder(meta_path).read(STATUS_NAME))
+        if isinstance(values, dict) and values.keys() >= _ALWAYS:
+            return value_of(DatabaseRecord, values)
     return DatabaseRecord()
 
 
@@ -117,45 +118,3 @@ def _behind_since(status: ReplicaStatus, before: ReplicaRecord, now: float) -> f
     since = now - status.lag_seconds
     # The same moment, computed twice, differs by a little; that is no news.
     return before.behind_since if abs(since - before.behind_since) < 1.0 else since
-
-
-def _database(values: dict[str, Any]) -> DatabaseRecord:
-    return DatabaseRecord(
-        pid=int(values["pid"]),
-        time=float(values["time"]),
-        paused=bool(values["paused"]),
-        error=str(values["error"]),
-        replicas=tuple(_replica(item) for item in values["replicas"]),
-    )
-
-
-def _replica(values: dict[str, Any]) -> ReplicaRecord:
-    return ReplicaRecord(
-        name=str(values["name"]),
-        error=str(values["error"]),
-        errors_in_a_row=int(values["errors_in_a_row"]),
-        next_try=float(values["next_try"]),
-        last_error=str(values["last_error"]),
-        last_error_time=float(values["last_error_time"]),
-        behind_since=float(values["behind_since"]),
-        verified=_verification(values["verified"]),
-        proven=float(values.get("proven", 0.0)),
-        lost=str(values.get("lost", "")),
-        duty_warning=str(values.get("duty_warning", "")),
-    )
-
-
-def _verification(values: dict[str, Any] | None) -> Verification | None:
-    if values is None:
-        return None
-    if values["outcome"] not in _OUTCOMES:
-        raise ValueError("no outcome of a verification")
-    place = values["position"]
-    return Verification(
-        replica=str(values["replica"]),
-        outcome=values["outcome"],
-        words=str(values["words"]),
-        position=Position(str(place["generation"]), int(place["index"]), int(place["offset"])) if place else None,
-        seconds=float(values["seconds"]),
-        time=float(values["time"]),
-    )

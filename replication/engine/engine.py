@@ -9,7 +9,6 @@ import threading
 import time
 
 from replication.config import Config, DatabaseConfig
-from replication.control import BY_HAND
 from replication.engine.descriptors import too_few
 from replication.engine.directories import Directories
 from replication.engine.drain import Drain
@@ -27,7 +26,7 @@ from replication.restore import preview
 from replication.restore.scratch import sweep_temporary
 from replication.sqlite.connection import check_sqlite_version, sqlite_version
 from replication.sqlite.errors import DatabaseBusyError
-from replication.status import EngineStatus, Verification
+from replication.status import BY_HAND, EngineStatus, Verification
 
 CLOSE_SECONDS_MAX = 6.0
 """How long a close waits for the last sync and upload. With what else ends then, all is over in 8 seconds: docker stop
@@ -53,6 +52,17 @@ class Engine:
         """Held by whoever finds out what is wanted, until that is on its way."""
 
         self._monitoring = Monitoring(config, self.status, self.events.emit)
+
+    @property
+    def config(self) -> Config:
+        """What it replicates now: another one after each reload."""
+        return self._config
+
+    def name_control(self, path: str) -> None:
+        """Where this engine can be asked: the lock of each database says so. Before `start`."""
+        self._shared.control = path
+        for worker in self._workers:
+            worker.database.name_control(path)
 
     @property
     def _workers(self) -> tuple[Worker, ...]:

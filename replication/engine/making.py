@@ -29,6 +29,7 @@ def make_worker(config: DatabaseConfig, shared: Shared) -> Worker:
         partial(shared.events.emit, database=path),
         max_backlog_bytes=config.max_backlog_bytes,
     )
+    database.name_control(shared.control)
     life = Lifecycle(path)
     runners = [make_runner(settings, database, life, shared) for settings in config.replicas]
     worker = Worker(config, database, runners, life, shared)

@@ -26,6 +26,8 @@ class Shared:
 
     def __init__(self) -> None:
         self.events = EventLog()
+        self.control = ""
+        """Where this engine can be asked: the lock of each database says so."""
         self.outages: Outages[Uploads] = Outages()
         self._watcher: Watcher | None = None
         self._monitor: Monitor | None = None

@@ -55,6 +55,13 @@ class Failure:
         return words(self.error) if self.error is not None else ""
 
     @property
+    def exit_code(self) -> int:
+        """That of a command which ends with the last one; 0 without any."""
+        if self.error is None:
+            return 0
+        return self.error.exit_code if isinstance(self.error, ReplicationError) else ReplicationError.exit_code
+
+    @property
     def shows_a_loss(self) -> bool:
         """It says that what has arrived cannot be restored (promise 9)."""
         return isinstance(self.error, NotListedError)

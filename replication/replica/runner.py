@@ -161,6 +161,7 @@ class ReplicaRunner:
             warning=replica.warning,
             uploading_also=replica.sending,
             duty_warning=duties.warning,
+            error_code=failure.exit_code,
             totals=replace(replica.totals, errors=duties.errors.all()),
         )
 

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from replication.control import BY_HAND, Control
+from replication.control.pause_lease import PauseLease
 from replication.engine import Engine, making
 from replication.errors import DatabaseError, PausedError
 from replication.storage.memory import MemoryStorage
 from tests.engine.running import config_of, in_step, only, running, until
 from tests.foreign import Shell
-from tui.restore.run.pause_lease import PauseLease
 
 CLIENT = "a client"
 SHORT, LONG = 0.05, 3600.0

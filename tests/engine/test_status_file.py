@@ -164,4 +164,4 @@ def test_one_who_looks_for_the_holder_does_not_keep_an_engine_from_starting(tmp_
 def test_the_notes_are_json_of_plain_parts(tmp_path: Path) -> None:
     StatusFile(tmp_path).write(database(replica(verified=VERIFIED)), 10.0, 77)
     values = json.loads((tmp_path / STATUS_NAME).read_text())
-    assert values["replicas"][0]["verified"]["position"] == {"generation": GENERATION, "index": 3, "offset": 4152}
+    assert values["replicas"][0]["verified"]["position"] == f"{GENERATION}/00000003:4152"

@@ -14,8 +14,10 @@ from replication.control import BY_HAND
 from replication.errors import ReplicationError
 from replication.events import Event
 from replication.status import DatabaseStatus, EngineStatus, Verification
+from tui.version import version
 
 if TYPE_CHECKING:
+    from replication.control.service import ControlService
     from replication.engine import Engine
 
 
@@ -28,6 +30,7 @@ class LateEngine:
         self.refused = refused
         self._config = config
         self._engine: Engine | None = None
+        self._service: ControlService | None = None
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
@@ -37,14 +40,18 @@ class LateEngine:
 
     def _start(self) -> None:
         try:
+            from replication.control.service import ControlService
             from replication.engine import Engine
 
             engine = Engine(self._config)
+            service = ControlService(engine, self._config, version(), "screen")
             engine.start()
+            service.start()
         except BaseException as error:  # it is the caller's to tell, whatever it is
             self.error = error
             self.refused()
             return
+        self._service = service
         self._engine = engine
 
     def close(self, timeout_seconds: float) -> list[str]:
@@ -53,7 +60,11 @@ class LateEngine:
             self._thread.join(timeout_seconds)
             if self._thread.is_alive():
                 return [self._thread.name]
-        return self._engine.close(timeout_seconds) if self._engine is not None else []
+        if self._engine is None or self._service is None:
+            return []
+        left = self._service.control.close() + self._engine.close(timeout_seconds)
+        self._service.close()
+        return left
 
     def status(self) -> EngineStatus:
         if self._engine is not None:

@@ -8,6 +8,7 @@ from argparse import Namespace
 from pathlib import Path
 
 from replication.config import Config, config_for
+from replication.control.service import ControlService
 from replication.engine import CLOSE_SECONDS_MAX, Engine
 from replication.errors import ConfigError, UsageError
 from replication.events import Event
@@ -49,18 +50,22 @@ def replicate(args: Namespace) -> int:
         raise ConfigError(f"{config.path}: no databases specified in configuration; add one under dbs:")
     settle()
     engine = Engine(config)
+    control = ControlService(engine, config, version())
     service = Service(engine, notifier)
-    run = _Run(engine, service, command, Rereading(engine, config, lambda: _config(args), service.reloading))
+    rereading = Rereading(engine, config, lambda: _config(args), service.reloading)
+    run = _Run(engine, service, control, command, rereading)
     # Before the first line is logged, by a thread that must not take a signal either.
     with run.signals.taken():
         logger.info("litestream-tui", extra=attrs(version=version()))
         _announce(config)
         engine.start(wait=args.wait or command is not None)
         try:
+            control.start()
             engine.check()
             return run.until_the_end()
         finally:
             engine.close(0.5)
+            control.close()
 
 
 def _config(args: Namespace) -> Config:
@@ -105,9 +110,12 @@ def _announce(config: Config) -> None:
 class _Run:
     """Logs events, minds signals and the command, and brings the engine to its end."""
 
-    def __init__(self, engine: Engine, service: Service, command: str | None, rereading: Rereading) -> None:
+    def __init__(
+        self, engine: Engine, service: Service, control: ControlService, command: str | None, rereading: Rereading
+    ) -> None:
         self._engine = engine
         self._service = service
+        self._control = control
         self._rereading = rereading
         self._has_terminal = has_terminal()
         """Once it has hung up we would seem to have had none."""
@@ -143,7 +151,9 @@ class _Run:
     def _close(self) -> int:
         self._service.stopping("ending: what is pending is uploaded")
         self._log(0.0)
-        left = self._engine.close(CLOSE_SECONDS_MAX)
+        left = self._control.control.close()
+        left += self._engine.close(CLOSE_SECONDS_MAX)
+        self._control.close()
         self._log(0.0)
         for name in left:
             logger.error("did not end in time", extra=attrs(thread=name))

@@ -1,6 +1,6 @@
-"""status: how each database stands, with or without an engine, from the meta folders and the replicas.
+"""status: how each database stands. An engine that runs is asked; without one, the meta folders and the replicas are.
 
-A replica that cannot be asked is told in its row and on stderr, and the exit code says so. With -check nothing is
+A replica that cannot be reached is told in its row and on stderr, and the exit code says so. With -check nothing is
 asked, and only what is not well is told.
 """
 
@@ -8,20 +8,24 @@ import json
 import time
 from argparse import Namespace
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import asdict, replace
 from typing import Any
 
-from replication.config import DatabaseConfig
+from replication.config import Config, DatabaseConfig
 from replication.config.location import local_path
+from replication.control.report import answer as engine_answer
 from replication.database.together import all_databases
-from replication.errors import NotWellError, UsageError
+from replication.errors import EngineError, NotWellError, UsageError
 from replication.offline import DatabaseReport, ReplicaReport
 from replication.restore.open_replicas import configured
 from replication.status import Verification
-from replication.survey import survey
+from replication.survey import SurveyResult, survey
 from replication.wellness import LAG_SECONDS_MAX, Limits, examine
+from replication.wire import plain
 from tui.text.format import counted, go_duration, size, table
-from tui.verbs.console import complain, say
+from tui.verbs.asking import running_client
+from tui.verbs.console import complain, say, warn
 from tui.verbs.named import config_of
 
 _HEADER = ["database", "engine", "replica", "state", "position", "lag", "queue", "verified", "restorable", "error"]
@@ -38,7 +42,7 @@ def run(args: Namespace) -> int:
         return _check(databases, replace(limits, proof=args.max_proof_age, verified=args.max_verified_age), args.json)
     if args.max_lag or args.max_proof_age or args.max_verified_age:
         raise UsageError("-max-lag, -max-proof-age and -max-verified-age go with -check")
-    answer = survey(databases)
+    answer = _of_engine(args, config, databases) or survey(databases)
     for words in answer.complaints:
         complain(words)
     if args.json:
@@ -47,6 +51,24 @@ def run(args: Namespace) -> int:
         now = time.time()
         say(table(_HEADER, [row for report in answer.reports for row in _rows(report, now)]))
     return answer.exit_code
+
+
+def _of_engine(args: Namespace, config: Config, databases: Sequence[DatabaseConfig]) -> SurveyResult | None:
+    """What the engine says that has these databases; None without one, or if it cannot say."""
+    client = running_client(args, config)
+    if client is None:
+        return None
+    with closing(client):
+        try:
+            found = engine_answer(databases, client.info(), client.status())
+        except EngineError as error:
+            if args.socket is not None:
+                raise
+            warn(f"{error}; found out without it")
+            return None
+    if found is None and args.socket is not None:
+        raise EngineError(f"the engine at {client.path} does not have all databases of the configuration")
+    return found
 
 
 def _check(databases: Sequence[DatabaseConfig], limits: Limits, as_json: bool) -> int:
@@ -122,13 +144,5 @@ def _short(text: str) -> str:
 
 
 def _values(report: DatabaseReport) -> dict[str, Any]:
-    """Everything known of a database, positions as text."""
-    values = asdict(report)
-    values["position"] = str(report.position) if report.position else None
-    values["engine_running"] = report.pid is not None
-    for shown, replica in zip(values["replicas"], report.replicas, strict=True):
-        shown["position"] = str(replica.position) if replica.position else None
-        if replica.verified is not None:
-            place = replica.verified.position
-            shown["verified"]["position"] = str(place) if place else None
-    return values
+    """Everything known of a database."""
+    return {**plain(report), "engine_running": report.pid is not None}

@@ -95,6 +95,13 @@ MUTATIONS = (
         ("tests/cli/test_offered_points.py",),
     ),
     Mutation(
+        "secrets cross the control socket",
+        "replication/wire.py",
+        "    return scrub(json.dumps(plain(value), indent=indent, allow_nan=False))\n",
+        "    return json.dumps(plain(value), indent=indent, allow_nan=False)\n",
+        ("tests/test_wire.py",),
+    ),
+    Mutation(
         "a proof that is too old counts as one",
         "replication/monitoring/readiness.py",
         "    if now - replica.proven > limits.proof:\n",

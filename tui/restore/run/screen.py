@@ -8,6 +8,7 @@ from pathlib import Path
 from rich.text import Text
 from textual.app import ComposeResult
 
+from replication.control.pause_lease import PauseLease
 from replication.errors import PausedError, ReplicationError, RestoreCancelledError
 from replication.restore.open_replicas import replicas_of
 from replication.restore.picked import restore_picked
@@ -16,7 +17,6 @@ from replication.restore.restore import RestoreOptions, RestoreProgress, Restore
 from replication.restore.wal03.choose import OpenReplica
 from replication.sqlite.later import Look as DatabaseLook
 from tui.restore.run.lines import RunningRestore, done, failed, lines
-from tui.restore.run.pause_lease import PauseLease
 from tui.text.blocks import rule
 from tui.text.look import Look
 from tui.view import Shell, View

@@ -1,0 +1,96 @@
+"""Where the control socket of a configuration is, and finding that of the engine that has its databases.
+
+The configuration says so, or it is a name made of the path of its file, in the first of these folders that there is:
+what systemd gave the service (RuntimeDirectory=), /run/litestream-tui for root, $XDG_RUNTIME_DIR/litestream-tui, and
+without that, as for a service of another user, /tmp/litestream-tui-UID. Whoever looks for it is in another environment,
+perhaps, so the lock file of each database says where it is.
+"""
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from replication.config import Config
+from replication.control.peer import connect
+from replication.database.lock import socket_of
+from replication.errors import NoEngineError, ReplicationError
+
+SUFFIX = ".sock"
+_NAME_BYTES_MAX = 64
+_FOLDER = "litestream-tui"
+
+
+def default_path(config: Config, environ: Mapping[str, str] = os.environ) -> Path:
+    """Where an engine of this configuration listens if that does not say where."""
+    return _folder(environ) / f"{_name(config)}{SUFFIX}"
+
+
+def path_of(config: Config, environ: Mapping[str, str] = os.environ) -> Path | None:
+    """Where an engine of this configuration listens; None if it is not to."""
+    if not config.socket.enabled:
+        return None
+    return config.socket.path or default_path(config, environ)
+
+
+def find(config: Config, environ: Mapping[str, str] = os.environ) -> Path | None:
+    """The socket of the engine that has databases of this configuration, if one answers; None if none runs."""
+    for path in _candidates(config, environ):
+        try:
+            connect(path).close()
+        except NoEngineError:
+            continue
+        return path
+    return None
+
+
+def found(config: Config, environ: Mapping[str, str] = os.environ) -> Path:
+    """As `find`; raises NoEngineError, which says where was looked."""
+    path = find(config, environ)
+    if path is None:
+        where = path_of(config, environ)
+        looked = f"nobody listens at {where}" if where else "its control socket is switched off in the configuration"
+        raise NoEngineError(
+            f"no running engine of {config.path or 'this configuration'} was found: {looked}; start one with "
+            "litestream-tui replicate, and ask as the user who started it"
+        )
+    return path
+
+
+def _candidates(config: Config, environ: Mapping[str, str]) -> Iterator[Path]:
+    """Where it may be, the likeliest first."""
+    own = path_of(config, environ)
+    if own is not None and os.path.lexists(own):
+        yield own
+    seen = {own}
+    for database in config.databases:
+        try:
+            path = socket_of(database.meta_path)
+        except ReplicationError:
+            continue
+        if path is not None and path not in seen:
+            seen.add(path)
+            yield path
+
+
+def _folder(environ: Mapping[str, str]) -> Path:
+    given = environ.get("RUNTIME_DIRECTORY", "").split(":")[0]
+    if given.startswith("/"):
+        return Path(given)
+    if os.geteuid() == 0:
+        return Path("/run") / _FOLDER
+    runtime = environ.get("XDG_RUNTIME_DIR", "")
+    if runtime.startswith("/"):
+        return Path(runtime) / _FOLDER
+    return Path(tempfile.gettempdir()) / f"{_FOLDER}-{os.geteuid()}"
+
+
+def _name(config: Config) -> str:
+    """/etc/litestream.yml is etc-litestream.yml; a long path is cut, and told from others by a digest."""
+    path = config.path or (config.databases[0].path if config.databases else Path("none"))
+    text = str(path.absolute()).lstrip("/").replace("%", "%25").replace("-", "%2d").replace("/", "-")
+    if len(os.fsencode(text)) <= _NAME_BYTES_MAX:
+        return text
+    digest = hashlib.sha256(os.fsencode(text)).hexdigest()[:12]
+    return f"{digest}-{os.fsdecode(os.fsencode(path.name)[:40])}"

@@ -1,0 +1,182 @@
+"""What may be asked for as a job: frozen values, named in words as the command line names them.
+
+A database is named by its path as the status shows it, a replica by its name; "" leaves it open. Paths are absolute,
+for the engine is somewhere else than who asks.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from replication.errors import UsageError
+from replication.restore.target import Latest, Target, parse_index, parse_position, parse_time
+from replication.sqlite.later import Look as DatabaseLook
+
+IntegrityCheck = Literal["none", "quick", "full"]
+SECONDS_MAX = 30 * 24 * 3600.0
+"""No lease is longer, and no wait."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sync:
+    """Look at a database ("": at all) and try its replicas now; with `wait` until they have what is copied then."""
+
+    DO: ClassVar = "sync"
+    database: str = ""
+    wait: bool = False
+    timeout: float = 30.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WriteSnapshot:
+    """Write a snapshot now, to one replica or to all."""
+
+    DO: ClassVar = "snapshot"
+    database: str
+    replica: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verify:
+    """Restore the newest commit from each replica to a temporary file, and compare it with the database."""
+
+    DO: ClassVar = "verify"
+    database: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pause:
+    """Let go of a database for `holder`, who has to renew it in time; 0 seconds is no lease. Done once it is."""
+
+    DO: ClassVar = "pause"
+    database: str
+    holder: str
+    lease_seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moment:
+    """Which commit: `position`, `timestamp` or `index`, one of them, or the newest. As the flags of `restore`.
+
+    `replica` is where it was picked: others that have the very same commit stand in if that one fails, unless `only`.
+    """
+
+    database: str
+    replica: str = ""
+    only: bool = False
+    generation: str = ""
+    position: str = ""
+    timestamp: str = ""
+    index: str = ""
+
+    @property
+    def target(self) -> Target:
+        """Where to stop. Raises UsageError."""
+        given = [name for name in ("index", "timestamp", "position") if getattr(self, name)]
+        if len(given) > 1:
+            raise UsageError(f"cannot specify {' & '.join(given)} to restore; give one of them")
+        if self.index:
+            return parse_index(self.index)
+        if self.timestamp:
+            return parse_time(self.timestamp)
+        return parse_position(self.position) if self.position else Latest()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Restore(Moment):
+    """Restore to a new file, `output`, which must not exist."""
+
+    DO: ClassVar = "restore"
+    output: str
+    integrity_check: IntegrityCheck = "quick"
+    parallelism: int = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RestoreOver(Moment):
+    """Restore into the live database, whose content is kept as `kept`: the path that the user was told, or chosen.
+
+    Replication is paused meanwhile. Commits after the look `since` are told as a warning.
+    """
+
+    DO: ClassVar = "restore-over"
+    kept: str = ""
+    since: DatabaseLook | None = None
+    integrity_check: IntegrityCheck = "quick"
+    parallelism: int = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan(Moment):
+    """What restoring would fetch."""
+
+    DO: ClassVar = "plan"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look(Moment):
+    """Restore to a temporary file of the engine's and say what tables are in it; rows by `Rows`, until forgotten."""
+
+    DO: ClassVar = "look"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rows:
+    """The rows of a table that differ, of a look by the id of its job."""
+
+    DO: ClassVar = "rows"
+    look: str
+    table: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Points:
+    """List a replica, or the one that answers best; more by `Commits` and `PlanPoint`, until forgotten."""
+
+    DO: ClassVar = "points"
+    database: str
+    replica: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Commits:
+    """Read the commits at one stop of a list: `points` is the id of its job, `object` the name of the stop's object."""
+
+    DO: ClassVar = "commits"
+    points: str
+    object: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanPoint:
+    """What restoring a position of a list would fetch, and whether it is a snapshot by itself."""
+
+    DO: ClassVar = "plan-point"
+    points: str
+    position: str
+
+
+Request = (
+    Sync | WriteSnapshot | Verify | Pause | Restore | RestoreOver | Plan | Look | Rows | Points | Commits | PlanPoint
+)
+REQUESTS: dict[str, type[Request]] = {
+    str(one.DO): one
+    for one in (
+        Sync,
+        WriteSnapshot,
+        Verify,
+        Pause,
+        Restore,
+        RestoreOver,
+        Plan,
+        Look,
+        Rows,
+        Points,
+        Commits,
+        PlanPoint,
+    )
+}
+"""All of them, by what they do."""
+CHANGES = frozenset({"sync", "snapshot", "verify", "pause", "restore", "restore-over"})
+"""Those that a client which may only read does not get; others leave nothing but a temporary file of the engine's."""
+FOR_THE_OWNER = frozenset({"pause", "restore", "restore-over", "look", "rows"})
+"""Those that write to a path or show what a database holds: for who runs the engine, and root."""

@@ -1,0 +1,46 @@
+"""Of which class the result of each job is. Loaded when one is needed: the classes bring all that restores."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from replication.archive import Fetch, Learned, Listed
+from replication.control.values import JobStatus, Synced
+from replication.restore.replace import Replaced
+from replication.restore.restore import RestoreResult
+from replication.sqlite.diff import Differences, TableCount
+from replication.status import Verification
+from replication.wire import Plain, value_of, values_of
+
+
+@dataclass(frozen=True, slots=True)
+class PointPlan:
+    """What restoring a point would fetch; `by_itself` if it would take a snapshot of Litestream's as it is."""
+
+    fetch: Fetch
+    by_itself: bool
+
+
+_ONE: dict[str, type[Any]] = {
+    "sync": Synced,
+    "restore": RestoreResult,
+    "restore-over": Replaced,
+    "plan": Fetch,
+    "rows": Differences,
+    "points": Listed,
+    "commits": Learned,
+    "plan-point": PointPlan,
+}
+_SEVERAL: dict[str, type[Any]] = {"snapshot": str, "verify": Verification, "look": TableCount}
+
+
+def job_of(data: Plain) -> JobStatus:
+    """A job as its engine tells it, with the result of its class. Raises WireError."""
+    from dataclasses import replace
+
+    job = value_of(JobStatus, data)
+    if job.result is None:
+        return job
+    if job.do in _SEVERAL:
+        return replace(job, result=values_of(_SEVERAL[job.do], job.result))
+    # What a newer engine can do, and this one cannot name, stays as it came.
+    return replace(job, result=value_of(_ONE[job.do], job.result)) if job.do in _ONE else job

@@ -1,0 +1,308 @@
+"""What each job does, in the engine's process: the one place that knows how a request is carried out.
+
+Nothing is done for a database that is not in the configuration, and nothing is written but to the path that the request
+names, or to a temporary file.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from replication.archive import Fetch, Learned, Listed, Reader, fetch_of
+from replication.config import Config
+from replication.control import requests as ask
+from replication.control.control import Control
+from replication.control.jobs import Jobs, Run
+from replication.control.pause_lease import PauseLease
+from replication.control.results import PointPlan
+from replication.control.values import Synced
+from replication.errors import NoRestorePointError, PausedError, RestoreCancelledError, StorageError, UsageError
+from replication.offline import look
+from replication.position import Position
+from replication.restore.kept import kept_path
+from replication.restore.open_replicas import configured, replicas_of
+from replication.restore.picked import restore_picked
+from replication.restore.preview import open_preview
+from replication.restore.replace import Replaced, restore_over
+from replication.restore.restore import RestoreOptions, RestoreResult, prepare
+from replication.restore.retry import CANCELLED
+from replication.restore.wal03.choose import OpenReplica
+from replication.restore.wal03.points import Stop
+from replication.scrub import quoted
+from replication.sqlite.diff import Differences, TableCount
+from replication.status import DatabaseStatus, Verification
+
+_LOOK_AGAIN_SECONDS = 0.01
+PARALLELISM_MAX = 64
+
+
+class Work:
+    """Carries out requests with the engine of this process; `of` makes a request into what a job does."""
+
+    def __init__(self, engine: Control, config: Callable[[], Config], jobs: Jobs) -> None:
+        self._engine = engine
+        self._config = config
+        self._jobs = jobs
+        self._todo: dict[type, Callable[[Any, Run], Any]] = {
+            ask.Sync: self._sync,
+            ask.WriteSnapshot: self._snapshot,
+            ask.Verify: self._verify,
+            ask.Pause: self._pause,
+            ask.Restore: self._restore,
+            ask.RestoreOver: self._restore_over,
+            ask.Plan: self._plan,
+            ask.Look: self._look,
+            ask.Rows: self._rows,
+            ask.Points: self._points,
+            ask.Commits: self._commits,
+            ask.PlanPoint: self._plan_point,
+        }
+
+    def of(self, request: ask.Request) -> Callable[[Run], Any]:
+        """What a job of this request does. Raises UsageError for what can be refused at once."""
+        database = getattr(request, "database", "")
+        if database:
+            configured(self._config(), Path(database))
+        replica = getattr(request, "replica", "")
+        if replica:
+            names = [item.name for item in configured(self._config(), Path(database)).replicas]
+            if replica not in names:
+                known = ", ".join(names) or "none"
+                raise UsageError(f"{database} has no replica called {quoted(replica)!r}; it has: {known}")
+        if isinstance(request, ask.Moment):
+            _ = request.target
+        if isinstance(request, ask.Restore) and not request.output:
+            raise UsageError("output must be an absolute path, and is empty")
+        for name in ("output", "kept"):
+            path = getattr(request, name, "")
+            if path and (not path.startswith("/") or "\0" in path):
+                raise UsageError(
+                    f"{name} must be an absolute path, for the engine is in another folder: {quoted(path)!r}"
+                )
+        if not 1 <= getattr(request, "parallelism", 1) <= PARALLELISM_MAX:
+            raise UsageError(f"parallelism must be from 1 to {PARALLELISM_MAX}")
+        for name in ("timeout", "lease_seconds"):
+            if not 0 <= getattr(request, name, 0.0) <= ask.SECONDS_MAX:
+                raise UsageError(f"{name} must be seconds from 0 to {ask.SECONDS_MAX:.0f}")
+        todo = self._todo[type(request)]
+        return lambda run: todo(request, run)
+
+    # -- what the engine does ---------------------------------------------------------------------------------------
+
+    def _sync(self, request: ask.Sync, run: Run) -> Synced:
+        began, deadline = time.time(), time.monotonic() + request.timeout
+        self._engine.sync_now(request.database or None)
+        while True:
+            found = [item for item in self._engine.status().databases if request.database in ("", item.path)]
+            lacking = [name for item in found for name in _lacking(item, began)]
+            if not request.wait or not lacking:
+                break
+            for item in found:
+                _check_goes_on(item)
+            if time.monotonic() >= deadline:
+                raise StorageError(
+                    f"not all was replicated within {request.timeout:g} seconds: {', '.join(lacking)} lack what was "
+                    "copied; it goes on, see status"
+                )
+            if run.cancel.wait(_LOOK_AGAIN_SECONDS):
+                raise RestoreCancelledError("The sync was waited for no longer; it goes on.")
+        names = [item.name for one in found for item in one.replicas]
+        position = str(found[0].position or "") if len(found) == 1 else ""
+        return Synced(position, tuple(name for name in names if name not in lacking), tuple(lacking))
+
+    def _snapshot(self, request: ask.WriteSnapshot, run: Run) -> tuple[str, ...]:
+        return tuple(self._engine.snapshot(request.database, request.replica or None))
+
+    def _verify(self, request: ask.Verify, run: Run) -> tuple[Verification, ...]:
+        return tuple(self._engine.verify(request.database, run.cancel))
+
+    def _pause(self, request: ask.Pause, run: Run) -> None:
+        run.when_cancelled(lambda: self._engine.resume(request.database, request.holder))
+        self._engine.pause(request.database, request.holder, request.lease_seconds or None)
+
+    # -- restoring --------------------------------------------------------------------------------------------------
+
+    def _restore(self, request: ask.Restore, run: Run) -> RestoreResult:
+        with self._sources(request, run) as sources:
+            options = self._options(request, run)
+            return restore_picked(sources, request.replica, Path(request.output), options, run.progress, run.cancel)
+
+    def _restore_over(self, request: ask.RestoreOver, run: Run) -> Replaced:
+        live = Path(request.database)
+        lease = PauseLease(self._engine, request.database, "a restore", run.cancel)
+        run.when_cancelled(lease.give_up)
+        kept = Path(request.kept) if request.kept else kept_path(live, datetime.now(UTC))
+        with self._sources(request, run) as sources:
+            options = self._options(request, run)
+            try:
+                return restore_over(
+                    sources,
+                    live,
+                    options,
+                    kept,
+                    lease.begin,
+                    lease.end,
+                    run.progress,
+                    run.cancel,
+                    request.since,
+                    request.replica,
+                )
+            except RestoreCancelledError:
+                if lease.lost:
+                    raise PausedError(lease.lost) from None
+                raise
+
+    def _plan(self, request: ask.Plan, run: Run) -> Fetch:
+        with self._sources(request, run) as sources:
+            chosen = [item for item in sources if request.replica in ("", item.name)]
+            return fetch_of(prepare(chosen, self._options(request, run), run.cancel))
+
+    # -- looking ----------------------------------------------------------------------------------------------------
+
+    def _look(self, request: ask.Look, run: Run) -> tuple[TableCount, ...]:
+        with self._sources(request, run) as sources:
+            preview = open_preview(
+                sources,
+                request.replica,
+                Path(request.database),
+                replace(self._options(request, run), integrity_check="none"),
+                run.progress,
+                run.cancel,
+            )
+        try:
+            tables = preview.tables(run.cancel)
+            if run.cancel.is_set():
+                raise RestoreCancelledError(CANCELLED)
+        except BaseException:
+            preview.close()
+            raise
+        run.keep(preview)
+        return tuple(tables)
+
+    def _rows(self, request: ask.Rows, run: Run) -> Differences:
+        with self._held(request.look, "look") as preview:
+            found: Differences = preview.differences(request.table, run.cancel)
+            return found
+
+    def _points(self, request: ask.Points, run: Run) -> Listed:
+        reader = _Lister(self._config(), request.database, run.say)
+        try:
+            listed = reader.list(request.replica or None)
+            if run.cancel.is_set():
+                raise RestoreCancelledError(CANCELLED)
+        except BaseException:
+            reader.close()
+            raise
+        run.keep(reader)
+        return listed
+
+    def _commits(self, request: ask.Commits, run: Run) -> Learned:
+        with self._held(request.points, "points") as reader:
+            learned: Learned = reader.learn(request.object)
+            return learned
+
+    def _plan_point(self, request: ask.PlanPoint, run: Run) -> PointPlan:
+        try:
+            position = Position.parse(request.position)
+        except ValueError as error:
+            raise UsageError(f"{error}.") from None
+        with self._held(request.points, "points") as reader:
+            planned: PointPlan = reader.planned(position)
+            return planned
+
+    # -- inside -----------------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def _held(self, id: str, do: str) -> Iterator[Any]:
+        held = self._jobs.held(id, do)
+        try:
+            yield held
+        finally:
+            self._jobs.release(id)
+
+    @contextmanager
+    def _sources(self, request: ask.Moment, run: Run) -> Iterator[list[OpenReplica]]:
+        """The replicas that may give it; what waits for a silent one is broken off when the job is cancelled."""
+        with replicas_of(self._config(), Path(request.database)) as sources:
+            for source in sources:
+                run.when_cancelled(source.client.storage.interrupt)
+            yield [item for item in sources if item.name == request.replica] if request.only else sources
+
+    def _options(self, request: ask.Moment, run: Run) -> RestoreOptions:
+        database = configured(self._config(), Path(request.database))
+        options = RestoreOptions(
+            target=request.target,
+            generation=request.generation or None,
+            newest=lambda: look(database).position,
+            waiting=run.say,
+        )
+        if isinstance(request, ask.Restore | ask.RestoreOver):
+            options = replace(options, parallelism=request.parallelism, integrity_check=request.integrity_check)
+        return options
+
+
+class _Lister(Reader):
+    """The reader of one list, for several who ask at once; `close` waits for the one that reads."""
+
+    def __init__(self, config: Config, database: str, say: Callable[[str], None]) -> None:
+        super().__init__(config, database)
+        self._say = say
+        self._turn = threading.Lock()
+        self._stops: dict[str, Stop] = {}
+
+    def list(self, name: str | None = None) -> Listed:
+        listed = super().list(name)
+        self._stops = {stop.object: stop for point_map in listed.point_maps for stop in point_map.stops if stop.object}
+        return listed
+
+    def learn(self, name: str) -> Learned:
+        """What reading the object of a stop tells: of the commits, those of that object alone."""
+        with self._turn:
+            stop = self._stops.get(name)
+            if stop is None:
+                raise NoRestorePointError(f"{quoted(name)!r} is not in this list; list the replica again")
+            learned = self.read(stop)
+            for point_map in learned.point_maps or ():
+                self._stops |= {stop.object: stop for stop in point_map.stops if stop.object}
+            own = {key: value for key, value in learned.commits.items() if key == name}
+            return replace(learned, commits=own)
+
+    def planned(self, position: Position) -> PointPlan:
+        """What restoring a point would fetch."""
+        with self._turn:
+            try:
+                return PointPlan(self.plan(position), self.is_by_itself(position))
+            except KeyError:
+                raise NoRestorePointError(f"generation {position.generation} is not in this list") from None
+
+    def close(self) -> None:
+        with self._turn:
+            super().close()
+
+    def _tell(self, words: str) -> None:
+        super()._tell(words)
+        self._say(words)
+
+
+def _lacking(database: DatabaseStatus, since: float) -> list[str]:
+    """The replicas that lack what is copied now; all of them before the database was looked at."""
+    looked = database.last_sync >= since
+    return [
+        item.name
+        for item in database.replicas
+        if not looked or item.pending_bytes or item.position is None or item.errors_in_a_row
+    ]
+
+
+def _check_goes_on(database: DatabaseStatus) -> None:
+    """Raise what keeps it from being replicated, so that nobody waits for it in vain."""
+    if database.state in ("paused", "pausing"):
+        raise PausedError(f"{database.path} is paused: nothing is copied or uploaded until it is resumed")
+    for item in database.replicas:
+        if item.errors_in_a_row > 1:
+            raise StorageError(f"replica {item.name} fails: {item.last_error}")

@@ -1,0 +1,149 @@
+"""Verbs for an engine that runs: sync, snapshot, pause, resume, stop. Each asks it over its socket.
+
+Without one they end with exit code 20 and say where was looked; an error of the engine's has the exit code that it has
+everywhere.
+"""
+
+import json
+import os
+import time
+from argparse import Namespace
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from replication.config import Config
+from replication.config.location import local_path
+from replication.control.client import Client
+from replication.control.commands import carry_out
+from replication.control.place import find, found
+from replication.control.requests import Pause, Sync, WriteSnapshot
+from replication.errors import EngineError, UsageError
+from replication.scrub import quoted
+from replication.status import BY_HAND
+from replication.wire import plain
+from tui.text.format import go_duration
+from tui.verbs.console import say
+from tui.verbs.named import config_of
+
+HOLDER = "litestream-tui pause"
+"""Who holds what was paused by the verb."""
+STOP_SECONDS_MAX = 30.0
+"""How long `stop` waits for the end of the engine, which takes 8 seconds at most where nothing hangs."""
+_LOOK_SECONDS = 0.05
+
+
+def client_of(args: Namespace) -> Client:
+    """The engine that the flags name: by its socket, or by its configuration. Raises NoEngineError."""
+    if args.socket is not None:
+        if not args.socket:
+            raise UsageError("-socket needs a path; leave it out to look for the engine of the configuration")
+        return Client(local_path(args.socket))
+    return Client(found(config_of(args)))
+
+
+def running_client(args: Namespace, config: Config) -> Client | None:
+    """The engine of a configuration if one runs, for who can do without."""
+    if args.socket is not None:
+        return client_of(args)
+    path = find(config)
+    return Client(path) if path is not None else None
+
+
+def database_of(args: Namespace, client: Client) -> str:
+    """The database that was named, as the engine knows it; the only one it has, if none was. Raises UsageError."""
+    known = client.info().databases
+    if args.source is None:
+        if len(known) == 1:
+            return known[0]
+        raise UsageError(f"which database? The engine has {', '.join(known) or 'none'}")
+    for name in (args.source, str(local_path(args.source))):
+        if name in known:
+            return name
+    raise UsageError(f"the engine does not have {quoted(args.source)!r}; it has: {', '.join(known) or 'none'}")
+
+
+def sync(args: Namespace) -> int:
+    """Sync now; with -wait return when the replicas have it."""
+    with closing(client_of(args)) as client:
+        name = database_of(args, client) if args.source is not None else ""
+        result = carry_out(client, Sync(database=name, wait=args.wait, timeout=args.timeout))
+    words = f"{', '.join(result.replicas) or 'no replica'} up to date"
+    if result.lacking:
+        words = "looking and uploading now" if not result.replicas else f"{words}, {', '.join(result.lacking)} not yet"
+    _say(args, plain(result), f"{name or 'all databases'}: {words}")
+    return 0
+
+
+def snapshot(args: Namespace) -> int:
+    """Write a snapshot now."""
+    with closing(client_of(args)) as client:
+        name = database_of(args, client)
+        words = carry_out(client, WriteSnapshot(database=name, replica=args.replica or ""))
+    _say(args, {"database": name, "replicas": list(words)}, "\n".join(f"{name} {line}" for line in words))
+    return 0
+
+
+def pause(args: Namespace) -> int:
+    """Let go of a database, until `resume`, or for as long as -for says."""
+    with closing(client_of(args)) as client:
+        name = database_of(args, client)
+        carry_out(client, Pause(database=name, holder=HOLDER, lease_seconds=args.seconds or 0.0))
+    until = f"for {go_duration(args.seconds)}, or until" if args.seconds else "until"
+    values = {"database": name, "state": "paused", "seconds": args.seconds}
+    _say(args, values, f"{name} is paused: nothing is copied or uploaded {until} litestream-tui resume")
+    return 0
+
+
+def resume(args: Namespace) -> int:
+    """Go on, where nobody else holds it."""
+    with closing(client_of(args)) as client:
+        name = database_of(args, client)
+        # A person's, by whichever way.
+        client.resume(name, BY_HAND)
+        holders = client.resume(name, HOLDER)
+    words = f"stays paused for {', '.join(holders)}" if holders else "is replicated again"
+    _say(args, {"database": name, "holders": list(holders)}, f"{name} {words}")
+    return 0
+
+
+def stop(args: Namespace) -> int:
+    """End the engine in good order, and wait for its end."""
+    with closing(client_of(args)) as client:
+        info = client.info()
+        client.stop()
+        path = client.path
+    deadline = time.monotonic() + STOP_SECONDS_MAX
+    while _lives(info.pid, path):
+        if time.monotonic() >= deadline:
+            raise EngineError(
+                f"pid {info.pid} was told to end, and has not within {STOP_SECONDS_MAX:.0f} seconds; look at its log"
+            )
+        time.sleep(_LOOK_SECONDS)
+    _say(args, {"pid": info.pid, "ended": True}, f"the engine, pid {info.pid}, has ended")
+    return 0
+
+
+def _lives(pid: int, path: Path) -> bool:
+    """True while the engine goes on; in another container its process cannot be seen, and its socket tells."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return path.exists()
+    except OSError:
+        pass
+    else:
+        return not _is_over(pid)
+    return path.exists()
+
+
+def _is_over(pid: int) -> bool:
+    """True for one that has ended and was not waited for by whoever started it."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()[0] == "Z"
+    except (OSError, IndexError):
+        return False
+
+
+def _say(args: Namespace, values: Any, words: str) -> None:
+    say(json.dumps(values, indent=2) if args.json else words)
