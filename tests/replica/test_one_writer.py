@@ -374,6 +374,29 @@ def test_promise_3_retention_keeps_what_was_ours_when_the_window_began(original:
 
 
 @pytest.mark.parametrize("ahead", ["kcs", "kckcs", "ckcs"])
+def test_promise_3_retention_keeps_what_was_ours_where_a_copy_went_on_with_the_generation(
+    original: Bench, benches: list[Bench], monkeypatch: pytest.MonkeyPatch, ahead: str
+) -> None:
+    """The copy took snapshots in it long before the window, while we had nothing to send: none of them is ours."""
+    times = SimpleNamespace(time=time.time, monotonic=lambda: original.clock.now.timestamp())
+    monkeypatch.setattr("replication.replica.wal03.snapshots.time", times)
+    clone = original.clone(running=False)
+    benches.append(clone)
+    shared, before = original.database.position, clone.app.sha256()
+    assert shared is not None
+    go(original, ahead)
+    original.clock.now += timedelta(hours=1)
+    go(clone, "c")
+    clone.replica().enforce_retention(1800.0, original.clock.now)
+    assert clone.restored("a", shared) == before, "it was the newest of this database for half of the window"
+    # Once our own generation is as old as the window, what we had before is over.
+    clone.restart(lambda: setattr(original.clock, "now", original.clock.now + timedelta(hours=1)))
+    go(clone, "c")
+    clone.replica().enforce_retention(1800.0, original.clock.now)
+    assert not any(shared.generation in name for name in original.storages["a"].names())
+
+
+@pytest.mark.parametrize("ahead", ["kcs", "kckcs", "ckcs"])
 def test_promise_3_retention_goes_by_what_we_have_sent(
     original: Bench, benches: list[Bench], monkeypatch: pytest.MonkeyPatch, ahead: str
 ) -> None:

@@ -210,6 +210,29 @@ def test_promise_3_a_copy_that_parted_before_the_window_ends_nothing_of_ours() -
     assert sorted(generations(expired([old, theirs, ours, last], OTHER, now, 100))) == [shared, copy]
 
 
+@pytest.mark.parametrize("told", ["beside", "past the end"])
+def test_promise_3_a_copy_that_goes_on_with_the_generation_makes_nothing_in_it_old(told: str) -> None:
+    """Its snapshot is from before the window, and of a history that is not ours: we parted within the window."""
+    shared, later = "3" * 16, "5" * 16
+    snapshots = [snapshot_at(shared, 0, 10), snapshot_at(shared, 1, 21)]
+    old = Holdings(shared, snapshots, [segment_at(shared, 0, 0, 11), segment_at(shared, 1, 0, 20)], {0: 0, 1: 4152})
+    known = {"beside": {shared}} if told == "beside" else {"lefts": {Position(shared, 0, 4153)}}
+    frozen = {key: frozenset(value) for key, value in known.items()}
+    ours = Holdings(later, [snapshot_at(later, 0, 450)], [], before=frozenset({shared}), **frozen)  # type: ignore[arg-type]
+    below = [snapshots[0].name, old.segments[0].name]
+    now = BEGAN + timedelta(seconds=510)
+    for current in (shared, later):
+        assert expired([old, ours], current, now, 100) == []
+    assert lost_of_window([old, ours], below, now, 100) == Position(shared, 0, 0)
+    # Once we have been apart for as long as the window, nothing of ours is in there any more.
+    now += timedelta(seconds=100)
+    assert objects(expired([old, ours], shared, now, 100)) == {*below}
+    assert lost_of_window([old, ours], below, now, 100) is None
+    # Nor does one that we began after that keep it.
+    last = Holdings(OTHER, [snapshot_at(OTHER, 0, 600)], [], before=frozenset({shared, later}), **frozen)  # type: ignore[arg-type]
+    assert objects(expired([old, ours, last], shared, now, 100)) == {*below}
+
+
 def test_promise_3_notes_that_name_each_other_cost_nothing() -> None:
     """In a ring each of them is said to be older than the next: then none is over."""
     names = ["3" * 16, "9" * 16]

@@ -8,7 +8,8 @@ had written to it for a while. The generation in use is never removed.
 
 Times are those of the store. Within a generation they never go back: what comes later in the WAL was written later.
 Which generation came after which is told by notes, and by times only where no note tells and they leave no doubt.
-One that a copy of the database went on with took the place of none of ours.
+One that a copy of the database went on with took the place of none of ours, and where it goes on in the generation of
+both, nothing in there is old until we have been apart for as long as the window.
 """
 
 from bisect import bisect_right
@@ -62,7 +63,7 @@ def expired(
         newest = held.newest
         if held.generation != current and newest is not None and newest < begin and _is_over(held, holdings, begin):
             found.append(Removal(held.generation, tuple(held.names), whole=True))
-        elif names := _before_window(held, begin):
+        elif names := _before_window(held, _begin_in(held, holdings, begin)):
             found.append(Removal(held.generation, tuple(names), whole=False))
     return found
 
@@ -84,7 +85,7 @@ def lost_of_window(
     names = set(removed)
     rest = [held.without(names) for held in holdings]
     for held, left in zip(holdings, rest, strict=True):
-        place = _lost(held, left, begin, is_over=_is_over(held, rest, begin))
+        place = _lost(held, left, _begin_in(held, rest, begin), is_over=_is_over(held, rest, begin))
         if place is not None:
             return Position(held.generation, *place)
     return None
@@ -185,6 +186,18 @@ def _is_over(held: Holdings, holdings: Sequence[Holdings], begin: datetime) -> b
     begun = [other for other in later if any(item.created <= begin for item in other.snapshots)]
     copies = {name for other in later if other not in begun for name in other.beside}
     return any(other.generation not in copies for other in begun)
+
+
+def _begin_in(held: Holdings, holdings: Sequence[Holdings], begin: datetime) -> datetime:
+    """When the window begins in this generation: with it, if a copy of the database goes on there, and we parted since.
+
+    Nothing tells which commit of it was ours when the window began: a snapshot from before may be the other's.
+    """
+    parted = [other for other in holdings if held.generation in other.beside or held.goes_past(other)]
+    parted = [other for other in parted if other.generation != held.generation and other.snapshots]
+    if parted and not any(item.created <= begin for other in parted for item in other.snapshots):
+        return _NEVER
+    return begin
 
 
 def _follows(late: Holdings, early: Holdings) -> bool:

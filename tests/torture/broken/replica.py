@@ -193,6 +193,20 @@ MUTATIONS = (
         ("tests/replica/test_retention.py", "tests/replica/test_one_writer.py"),
     ),
     Mutation(
+        "a snapshot that a copy took in the generation of both makes old what was ours until now",
+        "replication/replica/wal03/retention.py",
+        "        elif names := _before_window(held, _begin_in(held, holdings, begin)):\n",
+        "        elif names := _before_window(held, begin):\n",
+        ("tests/replica/test_retention.py", "tests/replica/test_one_writer.py"),
+    ),
+    Mutation(
+        "the check on paper takes what a copy wrote in the generation of both for ours",
+        "replication/replica/wal03/retention.py",
+        "        place = _lost(held, left, _begin_in(held, rest, begin), is_over=_is_over(held, rest, begin))\n",
+        "        place = _lost(held, left, begin, is_over=_is_over(held, rest, begin))\n",
+        ("tests/replica/test_retention.py",),
+    ),
+    Mutation(
         "retention takes a generation for old that another program went on with past its unmarked end",
         "replication/replica/wal03/retention.py",
         "    later = [other for other in later if not held.goes_past(other)]\n",
