@@ -136,10 +136,10 @@ class Application(ABC):
         else:
             self.tell(sha)
 
-    def tell(self, sha: str) -> None:
+    def tell(self, sha: str, by_another_name: bool = False) -> None:
         """A commit may have been made."""
         if self.oracle.states[-1:] != [sha]:
-            self.oracle.add(sha)
+            self.oracle.add(sha, by_another_name)
             self.counts["commits"] += 1
             self.unseen = True
             self.loose = self.stale = False

@@ -142,7 +142,7 @@ class Files(Application):
         # The one before may lie ahead, by the last time that a step like this one made it newer.
         self._make_it_newer(max(before, self.path.stat().st_mtime_ns))
         self.counts["databases used by another name"] += 1
-        self.tell(sha)
+        self.tell(sha, by_another_name=True)
         self.stale = True
         self.open_application()
 

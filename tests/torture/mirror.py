@@ -78,6 +78,8 @@ class Mirror:
         """Indexes from the end of which the next one goes on."""
         self.shared = False
         """There is, or was, another side."""
+        self.passed_by = 0
+        """Commits by another name of the database that no restore point has; the next commit holds what they did."""
         self._page_sizes: dict[str, int] = {}
         self._orphans: dict[Position, tuple[Arrived, bytes]] = {}
         """Segments that nothing leads to, since all before them was removed."""
@@ -229,7 +231,9 @@ class Mirror:
             del content[pages * size :]
             number = self._oracle.number(content)
             assert number >= 0, f"{name}: {position} is a state that never was"
-            assert self._oracle.follows(history.number, number), f"{name}: {OUT_OF_ORDER}: {history.number}, {number}"
+            passed_by = self._oracle.between(history.number, number)
+            assert passed_by is not None, f"{name}: {OUT_OF_ORDER}: {history.number}, {number}"
+            self.passed_by += passed_by
             assert self.points.setdefault(position, number) == number
             history.position, history.number = position, number
         history.waiting.clear()

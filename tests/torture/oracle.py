@@ -18,12 +18,14 @@ class Oracle:
         """Of all lines."""
         self._before: list[int] = []
         """Of all lines: the state before each, -1 for none."""
+        self._by_another_name: set[int] = set()
+        """Of all lines: commits that came into the file from another WAL than that of its name."""
 
     def fork(self) -> "Oracle":
         """A second line, which has been the same until now."""
         made = Oracle()
         made.states, made._line, made._members = [*self.states], [*self._line], {*self._members}
-        made._numbers, made._before = self._numbers, self._before
+        made._numbers, made._before, made._by_another_name = self._numbers, self._before, self._by_another_name
         return made
 
     @property
@@ -34,12 +36,13 @@ class Oracle:
     def __contains__(self, number: object) -> bool:
         return number in self._members
 
-    def add(self, sha256: str) -> None:
+    def add(self, sha256: str, by_another_name: bool = False) -> None:
         """A commit, unless it changed nothing."""
         if self.states[-1:] != [sha256]:
             assert sha256 not in self._numbers, "two states are alike, so that the oracle cannot tell them apart"
             number = self._numbers[sha256] = len(self._before)
             self._before.append(self._line[-1] if self._line else -1)
+            self._by_another_name |= {number} if by_another_name else set()
             self.states.append(sha256)
             self._line.append(number)
             self._members.add(number)
@@ -48,9 +51,18 @@ class Oracle:
         """Which state this is, of any line; -1 if there never was such a one."""
         return self._numbers.get(hashlib.sha256(content).hexdigest(), -1)
 
-    def follows(self, early: int, late: int) -> bool:
-        """True if `late` was committed right after `early`."""
-        return self._before[late] == early
+    def between(self, early: int, late: int) -> int | None:
+        """How many commits by another name are between two states; None if `late` does not come right after those.
+
+        They are in no WAL that is followed. If a commit by our name changed the same pages again, and all of that was
+        copied back before anybody looked, nothing is left in the file by which one of them could be told.
+        """
+        for count, number in enumerate(self.earlier(late)):
+            if number == early:
+                return count
+            if number not in self._by_another_name:
+                break
+        return None
 
     def earlier(self, number: int) -> Iterator[int]:
         """All states from which this one came."""

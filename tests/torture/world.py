@@ -111,7 +111,10 @@ class World:
     def look(self) -> None:
         """Replay what was written; every restore point that came is a state that was."""
         for mirror in self.mirrors.values():
+            before = mirror.passed_by
             self.counts["restore points checked"] += mirror.look()
+            if mirror.passed_by > before:
+                self.counts["commits by another name passed by"] += mirror.passed_by - before
 
     # -- requests -------------------------------------------------------------------------------------------------
 
