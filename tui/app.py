@@ -17,7 +17,7 @@ from textual.message import Message
 from textual.screen import Screen
 
 from replication.config import Config
-from replication.control import Control
+from replication.control import JobControl
 from replication.errors import ReplicationError, without_frames
 from replication.events import EVENTS_MAX, Event
 from replication.scrub import scrub
@@ -59,7 +59,7 @@ class LitestreamApp(App[int]):
         counts: bool = True
         """False if it was none of the counted jobs."""
 
-    def __init__(self, control: Control, config: Config, options: Options) -> None:
+    def __init__(self, control: JobControl, config: Config, options: Options) -> None:
         super().__init__(ansi_color=True)
         self.theme = "ansi-dark"
         self.control = control

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 from replication.config import Config
-from replication.control import Control
+from replication.control import JobControl
 from replication.errors import ReplicationError
 from replication.events import Event
 from replication.status import DatabaseStatus, EngineStatus
@@ -56,7 +56,7 @@ class View:
 class Shell(Protocol):
     """The application, as a screen sees it."""
 
-    control: Control
+    control: JobControl
     config: Config
     options: Options
     view: View
