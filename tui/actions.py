@@ -84,12 +84,13 @@ ACTIONS: tuple[Action, ...] = (
     # A restore under way, and the tables of another moment.
     Action("close", ("enter",), "Close", "back, when it has ended", ("restoring",), 1),
     Action("rows", ("enter",), "Rows", "the rows of this table that differ from today's", ("preview",), 1),
-    # Quit, while something is not uploaded.
-    Action("wait_and_quit", ("w",), "Wait and quit", "upload what is left, then end", ("quit",), 1),
-    Action("quit_now", ("n",), "Quit now", "end at once; what is left goes with the next start", ("quit",), 2),
+    # Quit.
+    Action("leave_running", ("b",), "Background", "leave replication running, without a screen", ("quit",), 1),
+    Action("wait_and_quit", ("w",), "Wait and quit", "upload what is left, then end", ("quit",), 2),
+    Action("quit_now", ("n",), "End now", "end at once; what is left goes with the next start", ("quit",), 3),
     # Everywhere.
     Action("help", ("?",), "Help", "the keys of this screen, and the marks"),
-    Action("quit", ("q",), "Quit", "end; asks while something is not uploaded, or paused"),
+    Action("quit", ("q",), "Quit", "end, or leave it running; attached, only detach"),
     Action("back", ("escape",), "Back", "to the screen before"),
     Action("palette", ("ctrl+p", ":"), "Palette", "all actions of this screen, by name"),
     Action("next_panel", ("tab",), "Next panel", "to the next panel"),

@@ -15,6 +15,7 @@ from replication.control import JobControl
 from replication.errors import ReplicationError
 from replication.events import Event
 from replication.status import DatabaseStatus, EngineStatus
+from tui.session.place import HERE, Place
 
 REFRESH_SECONDS = 1.0
 T = TypeVar("T")
@@ -47,6 +48,8 @@ class View:
 
     status: EngineStatus
     events: tuple[Event, ...] = ()
+    place: Place = HERE
+    """Where the engine lives."""
 
     def database(self, path: str) -> DatabaseStatus | None:
         """The status of one database, by its path."""
@@ -95,6 +98,12 @@ class Shell(Protocol):
 
     def leave(self, code: int = 0, hurried: bool = False) -> None:
         """End the program; `hurried` without waiting for uploads."""
+
+    def can_leave_running(self) -> bool:
+        """True if the engine of this screen can go on without it."""
+
+    def leave_running(self) -> None:
+        """Let the engine go on in the background, and end the program; says so if it cannot."""
 
     def show_again(self) -> None:
         """Let the screen in front show the view as it is."""
