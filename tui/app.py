@@ -178,9 +178,24 @@ class LitestreamApp(App[int]):
         told = gone_news(self.view.place, place) or (() if place.gone else news(before, self._trouble, status))
         for words, severity in told:
             self.tell(words, severity)
+        new_engine = place.pid and place.pid != self.view.place.pid
         self.view = View(status, events, place)
+        if new_engine:
+            self._ask_for_jobs()
         if not self.frozen:
             self.show_again()
+
+    def _ask_for_jobs(self) -> None:
+        """Tell who attaches what is under way, or how the last restore ended."""
+
+        def tell(words: str) -> None:
+            if words:
+                self.tell(words)
+
+        control = self.control
+        self.in_background(
+            lambda: import_module("tui.jobs.lines").attach_news(control.jobs()), tell, lambda error: None
+        )
 
     def show_again(self) -> None:
         """Let the screen in front show the view as it is."""
@@ -260,6 +275,9 @@ class LitestreamApp(App[int]):
 
     def open_uploads(self) -> None:
         self._open("tui.uploads.screen", "UploadsScreen")
+
+    def open_jobs(self) -> None:
+        self._open("tui.jobs.screen", "JobsScreen")
 
     def open_log(self) -> None:
         self._open("tui.log.screen", "LogScreen")

@@ -93,6 +93,9 @@ class Shell(Protocol):
     def open_uploads(self) -> None:
         """What is and was uploaded."""
 
+    def open_jobs(self) -> None:
+        """The jobs of the engine."""
+
     def open_log(self) -> None:
         """The events."""
 

@@ -55,7 +55,9 @@ def place_words(place: Place, look: Look) -> str:
 def gone_news(before: Place, after: Place) -> tuple[tuple[str, str], ...]:
     """What to tell when the engine goes away or is back, with how grave that is."""
     if after.gone and not before.gone:
-        return (("The engine is gone; shown is what it said last. This screen attaches again when it is back", "error"),)
+        return (
+            ("The engine is gone; shown is what it said last. This screen attaches again when it is back", "error"),
+        )
     if before.gone and not after.gone:
         same = before.pid in (0, after.pid)
         return ((f"The engine is back{'' if same else ', another one than before'}: pid {after.pid}", "information"),)
