@@ -192,10 +192,11 @@ class LitestreamApp(App[int]):
             if words:
                 self.tell(words)
 
-        control = self.control
-        self.in_background(
-            lambda: import_module("tui.jobs.lines").attach_news(control.jobs()), tell, lambda error: None
-        )
+        def asked() -> str:
+            words: str = import_module("tui.jobs.lines").attach_news(self.control.jobs())
+            return words
+
+        self.in_background(asked, tell, lambda error: None)
 
     def show_again(self) -> None:
         """Let the screen in front show the view as it is."""

@@ -60,13 +60,13 @@ def words(job: JobStatus) -> str:
 def attach_news(jobs: Iterable[JobStatus]) -> str:
     """What a screen that attaches should be told of: what is under way, or else the last restore that ended."""
     found = shown(jobs)
-    for job in (*(item for item in found if not item.over), *(item for item in found if item.do.startswith("restore"))):
-        name = plain(job.database).rpartition("/")[2]
-        state = (
-            f"{job.state} since {clock_time(job.began)}Z" if not job.over else f"{job.state} {clock_time(job.ended)}Z"
-        )
-        return f"{SHOWN[job.do]} of {name}: {state}. J shows the jobs"
-    return ""
+    under_way = [job for job in found if not job.over]
+    job = next(iter(under_way or [job for job in found if job.do.startswith("restore")]), None)
+    if job is None:
+        return ""
+    name = plain(job.database).rpartition("/")[2]
+    when = f"at {clock_time(job.ended)}Z" if job.over else f"since {clock_time(job.began)}Z"
+    return f"{SHOWN[job.do]} of {name}: {job.state} {when}. J shows the jobs"
 
 
 def _result(job: JobStatus) -> str:

@@ -85,7 +85,9 @@ class QuitScreen(ShellScreen):
             self.shell.poll()
 
     def action_quit_now(self) -> None:
-        self.shell.leave(hurried=True)
+        # What is on its way is uploaded by the end; nobody waits for more than that, who was told of it.
+        status = self.shell.view.status
+        self.shell.leave(hurried=bool(left_to_upload(status) or stopped(status)))
 
     def action_quit(self) -> None:
         """q again is not an answer: it could be a key held too long."""
