@@ -154,6 +154,12 @@ class InconclusiveError(ReplicationError):
     exit_code = 18
 
 
+class NotWellError(ReplicationError):
+    """A check of health found trouble; the message says what is not well."""
+
+    exit_code = 19
+
+
 class EngineError(ReplicationError):
     """A running engine was asked for something, and its answer cannot be used."""
 

@@ -114,6 +114,8 @@ class Local:
     generation_info: GenerationInfo = _NO_ORIGIN
     uncopied: bool | None = None
     error: str = ""
+    salts: tuple[int, int] | None = None
+    """Of the life of the WAL that was copied last."""
 
     @property
     def generation(self) -> str | None:
@@ -141,7 +143,8 @@ def look(config: DatabaseConfig) -> Local:
         end, copied, header = _end(file)
         position = Position(generation, indexes[-1] if indexes else 0, end)
         uncopied = _is_ahead(_wal_of(config.path), header, end)
-        return Local(config, pid, load(meta), position, copied, GenerationInfo.load(meta, generation), uncopied)
+        info, salts = GenerationInfo.load(meta, generation), header.salts if header is not None else None
+        return Local(config, pid, load(meta), position, copied, info, uncopied, salts=salts)
     except (LocalFileError, OSError) as error:
         words = str(error) if isinstance(error, LocalFileError) else f"{meta} cannot be read: {error.strerror}"
         return Local(config, error=words)
@@ -168,7 +171,7 @@ def _state(local: Local) -> DatabaseOutside:
         return "unknown"
     if local.pid is not None:
         return "error" if local.record.error else "ok"
-    if local.record.paused and _alive(local.record.pid):
+    if paused_by_engine(local):
         return "paused"
     return "stopped" if os.path.exists(local.config.path) else "missing"  # noqa: PTH110 (false where no look is allowed)
 
@@ -263,6 +266,11 @@ def _is_ahead(wal: Path, copied: WALHeader | None, end: int) -> bool | None:
 def _wal_of(database: Path) -> Path:
     # SQLite follows links, and keeps the WAL beside the file.
     return Path(f"{os.path.realpath(database)}-wal")
+
+
+def paused_by_engine(local: Local) -> bool:
+    """True if an engine runs that has let go of it for a while."""
+    return local.record.paused and _alive(local.record.pid)
 
 
 def _alive(pid: int) -> bool:

@@ -77,6 +77,7 @@ class Pool:
         self._threads: list[threading.Thread] = []
         self._idle = 0
         """Threads that wait for a job, or are about to."""
+        self._at_work: set[Job] = set()
 
     def wake(self, job: Job, at: float = 0.0) -> None:
         """Run `job` at time `at` (of time.monotonic; 0 is at once), or earlier if it was to run earlier.
@@ -99,6 +100,18 @@ class Pool:
         for thread in threads:
             thread.join(max(0.0, deadline - time.monotonic()))
         return [thread.name for thread in threads if thread.is_alive()]
+
+    def at_work(self) -> list[str]:
+        """The names of the jobs that run now."""
+        with self._changed:
+            return sorted(job.name for job in self._at_work)
+
+    def processor_seconds(self) -> float:
+        """What its threads have used of a processor since they began, all together; 0 once it closes."""
+        with self._changed:
+            # A thread ends only after it has seen under this lock that the pool closes: all that are named live.
+            idents = [thread.ident for thread in self._threads if thread.ident is not None and not self._closing]
+            return sum(time.clock_gettime(time.pthread_getcpuclockid(ident)) for ident in idents)
 
     # -- the lock is held in all that follows, but for _work ------------------------------------------------------
 
@@ -164,12 +177,14 @@ class Pool:
     def _begin(self, job: Job, lane: _Traffic) -> Job:
         job._due, job._entry, job._running = None, -1, lane
         lane.running += 1
+        self._at_work.add(job)
         return job
 
     def _end(self, job: Job, again: float | None) -> None:
         lane, job._running = job._running, None
         assert lane is not None
         lane.running -= 1
+        self._at_work.discard(job)
         times = [at for at in (again, job._again) if at is not None]
         job._again = None
         if lane.waiting:

@@ -43,6 +43,38 @@ class Verification:
 
 
 @dataclass(frozen=True, slots=True)
+class ReplicaTotals:
+    """What was done for a replica since the program began."""
+
+    wal_bytes: int = 0
+    """Uncompressed bytes of the segments stored, the headers of the WAL included."""
+    verifications: tuple[tuple[str, float], ...] = ()
+    """How many had which outcome."""
+    requests: tuple[tuple[str, float], ...] = ()
+    """How many the store was asked, by LIST, GET, PUT and DELETE; none of a store that is a folder."""
+    request_bytes: tuple[tuple[str, float], ...] = ()
+    """Stored bytes that went with GET and PUT."""
+    errors: tuple[tuple[str, float], ...] = ()
+    """How many errors of which class there were."""
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseTotals:
+    """What was done for a database since the program began."""
+
+    wal_bytes: int = 0
+    """Bytes of frames that were copied, without headers of the WAL."""
+    syncs: int = 0
+    sync_errors: int = 0
+    sync_seconds: float = 0.0
+    checkpoints: int = 0
+    checkpoint_errors: int = 0
+    checkpoint_seconds: float = 0.0
+    errors: tuple[tuple[str, float], ...] = ()
+    """How many errors of which class there were."""
+
+
+@dataclass(frozen=True, slots=True)
 class ReplicaStatus:
     """One replica."""
 
@@ -86,6 +118,7 @@ class ReplicaStatus:
     """Which restore points were lost last, in words; empty if none."""
     error_code: int = 0
     """The exit code of a command that meets the last error; 0 while there is none."""
+    totals: ReplicaTotals = ReplicaTotals()
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +144,11 @@ class DatabaseStatus:
     """The salts of that life, as 16 hex digits."""
     checkpoint_words: str = ""
     """What the last checkpoint did."""
+    size_bytes: int = 0
+    """Of the database file as the last sync saw it; 0 while it is not held."""
+    shadow_bytes: int = 0
+    """Of the shadow WAL of the generation in use, as far as was looked at."""
+    totals: DatabaseTotals = DatabaseTotals()
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,6 +60,7 @@ _PLACES = {
     # A process of the program, an engine under way, or a terminal, for each of them.
     "cli": "long",
     "engine": "long",
+    "service": "long",
     "work": "long",
     "test_benchmarks.py": "long",
     "test_security.py": "long",
@@ -71,6 +72,7 @@ _PLACES = {
     "test_screen_log.py": "long",
     "test_secrets.py": "long",
     "test_source.py": "long",
+    "test_program.py": "long",
     # A file that takes more than 3 seconds of a processor; others test the same room.
     "test_any_order.py": "long",
     "test_every_commit.py": "long",

@@ -45,7 +45,8 @@ REFUSALS = {
     "a: b\nc: \x07": ":2: a character that YAML does not allow; remove it",
     # Keys
     "databases: []": ":1: databases is not a known key; here may be "
-    "access-key-id, addr, dbs, exec, exec-inherit-keys, logging, secret-access-key, socket",
+    "access-key-id, addr, dbs, exec, exec-inherit-keys, heartbeat-interval, heartbeat-url, logging, secret-access-key, "
+    "socket",
     "db: []": ":1: db is not a known key; did you mean dbs?",
     "retention: 24h": ":1: retention does not belong here; it is a key of dbs[].replicas[]",
     "path: /a": ":1: path does not belong here; it is a key of socket and dbs[] and dbs[].replicas[]",
@@ -64,10 +65,17 @@ REFUSALS = {
     '"exec\\e[31m": 1': ":1: exec\N{REPLACEMENT CHARACTER}[31m is not a known key; did you mean exec?",
     # It may be a secret that slipped there.
     '"a\\e[31m": 1': ":1: (a key that is not shown) is not a known key; here may be "
-    "access-key-id, addr, dbs, exec, exec-inherit-keys, logging, secret-access-key, socket",
+    "access-key-id, addr, dbs, exec, exec-inherit-keys, heartbeat-interval, heartbeat-url, logging, secret-access-key, "
+    "socket",
     # Settings of the whole
     "addr: 127.0.0.1": ":1: addr must be HOST:PORT or :PORT, such as 127.0.0.1:9090, not '127.0.0.1'",
     "addr: ':70000'": ":1: addr must be HOST:PORT or :PORT, such as 127.0.0.1:9090, not ':70000'",
+    "heartbeat-url: ftp://CANARY": ":1: heartbeat-url must be a URL such as https://heartbeat.example.com/KEY",
+    "heartbeat-url: https://:80/CANARY": ":1: heartbeat-url must be a URL such as https://heartbeat.example.com/KEY",
+    "heartbeat-url: https://[CANARY/": ":1: heartbeat-url must be a URL such as https://heartbeat.example.com/KEY",
+    "heartbeat-url: https://h:CANARY/": ":1: heartbeat-url must be a URL such as https://heartbeat.example.com/KEY",
+    "heartbeat-interval: 59s": ":1: heartbeat-interval must be at least 1m, or whoever gets the requests may take them "
+    "for an attack",
     "logging: {level: verbose}": ":1: logging.level is 'verbose'; write debug, info, warn or error",
     "logging: {type: pretty}": ":1: logging.type is 'pretty'; write text or json",
     "logging: {stderr: 'true'}": ":1: logging.stderr must be true or false, without quotes, not 'true'",

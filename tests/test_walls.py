@@ -25,6 +25,7 @@ BREACHES = {
     "replication/config/breach.py": ("apsw", "SQLite only in replication.sqlite"),
     "replication/storage/s3/breach.py": ("boto3", "boto3 only in storage.s3.aws"),
     "replication/storage/s3/breach_http.py": ("http.client", "HTTP only in the connections of a kind of store"),
+    "replication/monitoring/breach.py": ("prometheus_client", "prometheus_client only in metrics"),
     "replication/events_breach.py": ("yaml", "YAML only in config"),
 }
 

@@ -8,6 +8,7 @@ import argparse
 import re
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib import import_module
 
 from replication.errors import ConfigError, ReplicationError, UsageError
@@ -39,7 +40,7 @@ _EPILOG = """\
 exit codes: 0 done, 1 other, 2 usage, 3 configuration, 4 database, 5 replicated already, 6 store unreachable,
 7 access denied, 8 no bucket, 9 output exists, 10 no such restore point, 11 object missing, 12 object damaged,
 13 integrity check failed, 14 local file, 15 other restore error, 16 restore cancelled, 17 replica differs,
-18 inconclusive, 20 no running engine or its refusal, 130 interrupted
+18 inconclusive, 19 not well, 20 no running engine or its refusal, 130 interrupted
 
 Try it without any set-up: litestream-tui demo
 """
@@ -240,11 +241,27 @@ def _add_status(verbs: "argparse._SubParsersAction[_Parser]") -> None:
         "status",
         "run",
         "how each database stands: position, lag, queue, errors, last verified; with or without an engine",
-        "litestream-tui status -config ./litestream.yml",
+        "litestream-tui status -config ./litestream.yml\n         litestream-tui status -check -max-lag 1m",
     )
     _config_flags(parser)
     _socket_flag(parser)
     _flag(parser, "json", "print JSON")
+    _flag(parser, "check", "only say whether all is well, by the exit code too; no store is asked")
+    _flag(parser, "max-lag", "-check: no commit waits for longer (default 5m)", "DURATION", type=_duration)
+    _flag(
+        parser,
+        "max-proof-age",
+        "-check: each replica was shown to be restorable in that time (default: twice its retention-check-interval)",
+        "DURATION",
+        type=_duration,
+    )
+    _flag(
+        parser,
+        "max-verified-age",
+        "-check: and was verified in that time (default: it need not be)",
+        "DURATION",
+        type=_duration,
+    )
     parser.add_argument("source", nargs="?", metavar="DB_PATH", help="only this database")
 
 
@@ -276,6 +293,15 @@ def _add_demo(verbs: "argparse._SubParsersAction[_Parser]") -> None:
     _flag(parser, "no-screen", "in words, on a terminal too: replicate, restore, compare, and say what happened")
     _display_flags(parser)
     _flag(parser, "dir", "work in this folder and leave it (default: a temporary one, removed)", "PATH")
+
+
+def _duration(text: str) -> float:
+    from replication.config.durations import parse_duration
+
+    with suppress(ValueError):
+        if (value := parse_duration(text)) > 0:
+            return value
+    raise argparse.ArgumentTypeError(f"{quoted(text)!r} is not a duration, such as 90s, 5m or 1h30m")
 
 
 if __name__ == "__main__":

@@ -22,7 +22,8 @@ _REFUSED = {"dbs[].replicas[]": (*FOREIGN_KEYS, "age")}
 KEYS: dict[Level, tuple[str, ...]] = {
     level: tuple(sorted({key.name for key in rows} | set(_REFUSED.get(level, ())))) for level, rows in ROWS.items()
 }
-"""Every key of Litestream 0.3.13, at its level, socket of 0.5, and exec-inherit-keys and max-backlog-size of ours."""
+"""Every key of Litestream 0.3.13, at its level; heartbeat-url, heartbeat-interval and socket, which are of 0.5; and
+exec-inherit-keys and max-backlog-size, which are ours."""
 
 ALSO: dict[Level, tuple[str, ...]] = {
     "top": ("snapshot",),
@@ -48,8 +49,6 @@ IDLE_KEYS_OF_05 = {
     **{key: why for kind in KINDS.values() for key, why in kind.idle_keys.items()},
     "auto-recover": "a new generation begins by itself where the old one cannot go on",
     "busy-timeout": "locks of others are tried again for as long as it takes",
-    "heartbeat-interval": "no heartbeat is sent",
-    "heartbeat-url": "no heartbeat is sent",
     "l0-retention": "segments are not compacted",
     "l0-retention-check-interval": "segments are not compacted",
     "levels": "segments are not compacted",

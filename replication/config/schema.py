@@ -201,7 +201,8 @@ class Config:
     databases: Annotated[tuple[DatabaseConfig, ...], Key(name="dbs", why="The databases.", reader="list", is_set=True)]
     addr: str | None = row(
         "addr",
-        "Where metrics would be served, HOST:PORT. It is read and checked; no server is started yet.",
+        "Where /metrics, /healthz and /readyz are served, HOST:PORT. Without a host it is every interface: whoever "
+        "reaches the port can read the paths of the databases.",
         "text",
         None,
         example="127.0.0.1:9090",
@@ -225,6 +226,17 @@ class Config:
         True,
     )
     information: tuple[str, ...] = ()
+    heartbeat_url: str | None = row(
+        "heartbeat-url",
+        "Asked for every heartbeat-interval while every database is restorable to what was committed, so that whoever "
+        "watches it is alarmed when no request comes: http:// or https://.",
+        "text",
+        None,
+        example="https://heartbeat.example.com/KEY",
+        # Most of them hold a key.
+        is_secret=True,
+    )
+    heartbeat_interval: float = row("heartbeat-interval", "How often. At least 1m.", "duration", 300.0)
     socket: SocketConfig = field(
         default=SocketConfig(), metadata={"key": Key(name="socket", why="The control socket.", reader="map")}
     )

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from replication.config.document import Findings, RefusedError, Section, Value
 from replication.config.durations import format_duration
@@ -38,6 +39,8 @@ _ADDR = re.compile(r"(?:[^\s:\[\]/@]*|\[[0-9a-fA-F:.%]+\]):([0-9]{1,5})")
 
 _ForAll = Mapping[str, str | None]
 """Keys of replicas that the top of the file has, for all that have none of their own."""
+
+HEARTBEAT_SECONDS_MIN = 60.0
 
 _Taken = dict[tuple[str, ...], tuple[str, int]]
 """What is in use already: the path in the document and the line that took it."""
@@ -75,7 +78,13 @@ def read_config(document: Value, path: Path, findings: Findings) -> Config:
     config = Config(
         path=path,
         databases=tuple(database for database in databases if database is not None),
-        **_values(top, Config, addr=_addr(top)),
+        **_values(
+            top,
+            Config,
+            addr=_addr(top),
+            heartbeat_url=_heartbeat_url(top),
+            heartbeat_interval=_heartbeat_interval(top),
+        ),
         logging=_logging(top.section("logging", "logging")),
         socket=_socket(top.section("socket", "socket")),
         warnings=tuple(findings.lines),
@@ -289,6 +298,32 @@ def _addr(top: Section) -> str | None:
         problem = f"must be HOST:PORT or :PORT, such as 127.0.0.1:9090, not {quoted(addr)!r}"
         top.refuse(top.refusal("addr", problem))
     return addr
+
+
+def _heartbeat_url(top: Section) -> str | None:
+    url = top.text("heartbeat-url")
+    if url is None:
+        return None
+    register_secret(url)
+    try:
+        parts = urlsplit(url)
+        is_right = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        is_right = False
+    if not is_right or not url.isascii() or any(char.isspace() for char in url):
+        top.refuse(top.refusal("heartbeat-url", "must be a URL such as https://heartbeat.example.com/KEY"))
+        return None
+    for secret in (parts.path.strip("/"), parts.query, parts.password):
+        register_secret(secret)
+    return url
+
+
+def _heartbeat_interval(top: Section) -> float:
+    key = "heartbeat-interval"
+    seconds = top.duration(key, rows_of(Config)["heartbeat_interval"].default, None)
+    if seconds < HEARTBEAT_SECONDS_MIN:
+        top.refuse(top.refusal(key, "must be at least 1m, or whoever gets the requests may take them for an attack"))
+    return seconds
 
 
 def _take(section: Section, key: str | None, what: tuple[str, ...], taken: _Taken, problem: str) -> None:

@@ -159,9 +159,10 @@ class Client(Commands):
             headers += [("Content-Type", "application/json"), ("Content-Length", str(len(sent)))]
         request = h11.Request(method=method, target=target, headers=headers)
         failed: Exception = OSError("it ended while it was asked")
-        for _ in range(2 if again else 1):
-            # The engine lets go of one that was idle for long, and nobody knows before asking.
-            wire, connected = self._connection(fresh=not again)
+        for fresh in (False, True) if again else (True,):
+            # The engine lets go of one that was idle for long, and nobody knows before asking; so does one that ends,
+            # of all at once.
+            wire, connected = self._connection(fresh)
             try:
                 wire.send(request, sent, ANSWER_SECONDS_MAX)
                 message = wire.receive(seconds)

@@ -118,7 +118,10 @@ class Jobs:
             run = Run(self, id)
             job = _Job(JobStatus(id, do, database, "running", time.time()), key, run)
             self._jobs[id] = job
-        threading.Thread(target=self._work, args=(job, work), name=f"job {id} {do}", daemon=True).start()
+        try:
+            threading.Thread(target=self._work, args=(job, work), name=f"job {id} {do}", daemon=True).start()
+        except RuntimeError as error:
+            self._end(job, "failed", failure=failure_of(BusyError(f"{do} was not begun: {error}")))
         return job.status
 
     def status(self, id: str, version: int = -1, seconds: float = 0.0) -> JobStatus:

@@ -26,7 +26,7 @@ def end_by_signal() -> None:
     os.kill(os.getpid(), signal.SIGTERM)
 
 
-class Service:
+class ControlService:
     """`control` is for the screen of this process; others ask over the socket, from `start` to `close`."""
 
     def __init__(

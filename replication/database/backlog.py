@@ -56,7 +56,7 @@ def limit_of(configured: int | None, database_bytes: int) -> int:
 
 
 class ShadowSizes:
-    """The bytes that each file of the shadow WAL takes, by generation and index. Used under the database's lock."""
+    """The bytes of each file of the shadow WAL, by generation and index. Used under the database's lock."""
 
     def __init__(self) -> None:
         self._sizes: dict[str, dict[int, int]] = {}
@@ -74,12 +74,16 @@ class ShadowSizes:
         for generation in generations:
             if generation not in self._sizes:
                 indexes = shadow.indexes(generation)
-                self._sizes[generation] = {index: _blocks(shadow.size(generation, index)) for index in indexes}
+                self._sizes[generation] = {index: shadow.size(generation, index) for index in indexes}
         known = self._sizes.setdefault(here.generation, {})
         known.pop(here.index, None)
         for index in range(self._next, here.index):
-            known[index] = _blocks(shadow.size(here.generation, index))
+            known[index] = shadow.size(here.generation, index)
         self._next = here.index
+
+    def done_with(self, generation: str) -> int:
+        """Bytes of the files of a generation that are done with, and are there. May be asked without the lock."""
+        return sum(tuple(self._sizes.get(generation, {}).values()))
 
     def forget_below(self, generation: str, index: int) -> None:
         """Files below `index` were removed."""
@@ -104,7 +108,7 @@ class ShadowSizes:
                 continue
             end = here.index - kept + 1 if generation == here.generation else None
             total += sum(
-                size
+                _blocks(size)
                 for index, size in self._sizes.get(generation, {}).items()
                 if index >= first and (end is None or index < end)
             )

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+from replication.counts import Counts
 from replication.database.arrivals import Arrivals
 from replication.database.continuity import Begin, Continue, last_commit
 from replication.database.custody import Custody
@@ -36,6 +37,8 @@ class CurrentGeneration:
         self.names: tuple[str, ...] = ()
         """Generations with local WAL, oldest first, the current one last."""
         self.arrivals = Arrivals()
+        self.counts = Counts()
+        """Of this database since the program began: the fields of DatabaseTotals, but for the errors."""
         self.wanted = ""
         """Why a new one must begin; "" while none must."""
         self._custody = custody
@@ -125,7 +128,7 @@ class CurrentGeneration:
             opened.copy()
         finally:
             if copier.position != before:
-                self._publish(copier.position)
+                self._publish(copier)
 
     def _follow(self, opened: OpenDatabase, copier: WALCopier) -> None:
         opened.copier = copier
@@ -134,12 +137,14 @@ class CurrentGeneration:
         self._custody.lock.describe(opened.identity[1], copier.wal_inode, (written.size, written.modified_ns))
         older = (name for name in self.shadow.generations() if name != copier.generation)
         self.names = (*older, copier.generation)
-        self._publish(copier.position)
+        self._publish(copier)
         self.copy(opened)
 
-    def _publish(self, position: Position) -> None:
-        self.position = position
-        self.arrivals.add(position, self._clock())
+    def _publish(self, copier: WALCopier) -> None:
+        self.position = copier.position
+        self.arrivals.add(self.position, self._clock())
+        self.counts.add("wal_bytes", copier.copied_bytes)
+        copier.copied_bytes = 0
 
     def _trim(self, generation: str) -> None:
         """Cut what a crash tore off the last file of an older generation, so that its size can be trusted."""

@@ -22,7 +22,6 @@ from replication.database.open_database import OpenDatabase
 from replication.database.room import CANNOT_COPY
 from replication.database.source_files import REPLACED, WRITTEN
 from replication.database.standing import Standing
-from replication.database.upkeep import Upkeep
 from replication.database.wal_copier import ContinuityLostError
 from replication.errors import DatabaseError, DatabaseLockedError, LocalFileError, ReplicationError
 from replication.events import Emit
@@ -50,7 +49,6 @@ class Database(Standing):
         """How much WAL may wait for one replica, as it was configured."""
         self._policy = policy
         self._lock = threading.RLock()
-        self._upkeep = Upkeep(self._current)
 
     # -- who has it -------------------------------------------------------------------------------------------------
 
@@ -296,7 +294,8 @@ class Database(Standing):
         opened = self._current_hold()
         now = self._clock()
         try:
-            result = opened.checkpoint(now, lambda: self._current.copy(opened))
+            with self.counts.timed("checkpoint"):
+                result = opened.checkpoint(now, lambda: self._current.copy(opened))
         except PinLostError:
             self._opening.let_go()
             raise

@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+from replication.counts import Counts
 from replication.database.arrivals import Arrivals
 from replication.database.current import CurrentGeneration
 from replication.database.custody import Custody
@@ -16,9 +17,11 @@ from replication.database.open_database import OpenDatabase
 from replication.database.opening import Opening
 from replication.database.shadow_wal import ShadowWAL
 from replication.database.source_files import Written
+from replication.database.upkeep import Upkeep
 from replication.database.wal_scanner import WALCursor
 from replication.events import Emit
 from replication.position import Position
+from replication.status import DatabaseTotals
 
 
 class Standing:
@@ -28,10 +31,13 @@ class Standing:
         self.path = path
         self.meta_path = meta_path
         self.health = Health()
+        self.errors = Counts()
+        """How many errors of which class there were since the program began."""
         self._emit = emit
         self._clock = clock
         self._custody = Custody(path, meta_path)
         self._current = CurrentGeneration(self._custody, emit, clock)
+        self._upkeep = Upkeep(self._current)
         self._opening = Opening(self._custody, self._current, emit, clock)
 
     def name_control(self, path: str) -> None:
@@ -56,6 +62,31 @@ class Standing:
     @property
     def arrivals(self) -> Arrivals:
         return self._current.arrivals
+
+    @property
+    def counts(self) -> Counts:
+        """What was done since the program began, by the fields of DatabaseTotals."""
+        return self._current.counts
+
+    @property
+    def totals(self) -> DatabaseTotals:
+        """The same, with the errors, as a value."""
+        get, errors = self.counts.get, self.errors.all()
+        return DatabaseTotals(
+            wal_bytes=int(get("wal_bytes")),
+            syncs=int(get("syncs")),
+            sync_errors=int(sum(count for _, count in errors)),
+            sync_seconds=get("sync_seconds"),
+            checkpoints=int(get("checkpoints")),
+            checkpoint_errors=int(get("checkpoint_errors")),
+            checkpoint_seconds=get("checkpoint_seconds"),
+            errors=errors,
+        )
+
+    @property
+    def shadow_bytes(self) -> int:
+        """Bytes of the shadow WAL of the generation in use, as far as was looked at."""
+        return self._upkeep.shadow_bytes
 
     @property
     def shadow(self) -> ShadowWAL:

@@ -28,6 +28,12 @@ class Upkeep:
         self._lowest_kept: dict[str, int] = {}
         """The lowest index that a replica needed then, of the generation in use: what is before it is gone."""
 
+    @property
+    def shadow_bytes(self) -> int:
+        """Bytes of the shadow WAL of the generation in use, as far as was looked at. Waits for nobody."""
+        here = self._current.position
+        return 0 if here is None else here.offset + self._sizes.done_with(here.generation)
+
     def is_due(self, opened: OpenDatabase | None) -> bool:
         """True once there is something to remove since that was done last, whatever the replicas do."""
         here, cleaned = self._current.position, self._cleaned

@@ -73,6 +73,7 @@ class WALCopier:
         """None while nothing was committed to the WAL since the generation began."""
         self.wal_bytes = 0
         """Size of the WAL file when it was last looked at."""
+        self.copied_bytes = 0  # Of frames, and not counted yet by whoever reads it.
         self.look_again_seconds: float | None = None
         """How soon to copy again though nobody tells of a change; None if all that the WAL holds is copied."""
         self.unreadable = 0
@@ -275,6 +276,7 @@ class WALCopier:
             after = copy_frames(wal, cursor, end, sums, sink)
             if after.offset != cursor.offset:
                 reached("shadow: frames written")
+        self.copied_bytes += after.offset - cursor.offset
         self.cursor = after
 
     def _leave_room(self, size: int) -> None:

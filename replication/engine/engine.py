@@ -18,6 +18,7 @@ from replication.engine.standby import Standby
 from replication.engine.worker import Worker
 from replication.errors import DatabaseError, DatabaseLockedError, ReplicationError
 from replication.events import Event
+from replication.monitoring.monitoring import Monitoring
 from replication.restore import preview
 from replication.restore.kept import sweep_beside
 from replication.restore.scratch import sweep, sweep_temporary
@@ -29,6 +30,7 @@ CLOSE_SECONDS_MAX = 6.0
 """How long a close waits for the last sync and upload. With what else ends then, all is over in 8 seconds: docker stop
 waits for 10 before it kills."""
 WATCHER_SECONDS_MAX = 0.5
+MONITORING_SECONDS_MAX = 0.5
 FIRST_LOOK_SECONDS_MAX = 5.0
 
 
@@ -41,6 +43,7 @@ class Engine:
         self._closed = False
         self._workers = [make_worker(database, self._shared) for database in config.databases]
         self._standby: Standby | None = None
+        self._monitoring = Monitoring(config, self.status, self.events.emit)
 
     def name_control(self, path: str) -> None:
         """Where this engine can be asked: the lock of each database says so. Before `start`."""
@@ -78,6 +81,7 @@ class Engine:
             worker.begin()
         if waiting:
             self._standby = Standby(waiting)
+        self._monitoring.start()
 
     def check(self, timeout_seconds: float = FIRST_LOOK_SECONDS_MAX) -> None:
         """Wait for the first look at every database; raise its error if not one of them can be replicated."""
@@ -99,6 +103,17 @@ class Engine:
     def events_since(self, number: int) -> list[Event]:
         """Events after event `number`, oldest first."""
         return self.events.since(number)
+
+    def makes_progress(self) -> bool:
+        """True if commits of some database could be copied since it was asked last; for one thread.
+
+        False for a moment means nothing, false for long that every thread that copies hangs: `copying` names where.
+        """
+        return self._shared.feel()
+
+    def copying(self) -> list[str]:
+        """What the threads that copy are at just now, by name."""
+        return self._shared.copying()
 
     def sync_now(self, database: str | None = None) -> None:
         """Look at a database (None: at all) and try its replicas, waiting for no gap and no retry."""
@@ -145,6 +160,7 @@ class Engine:
         self._closed = True
         deadline = time.monotonic() + timeout_seconds
         alive = self._standby.close(WATCHER_SECONDS_MAX) if self._standby is not None else []
+        alive += self._monitoring.close(MONITORING_SECONDS_MAX)
         for worker in self._workers:
             worker.database.announce_end()
         alive += self._shared.stop_watching(WATCHER_SECONDS_MAX)

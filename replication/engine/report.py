@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from replication.config import DatabaseConfig
 from replication.database.database import Database
-from replication.database.status_file import StatusFile
+from replication.database.status_file import SAVE_SECONDS_MIN, StatusFile
 from replication.engine.lifecycle import Lifecycle, Phase
 from replication.replica.destination import Standing
 from replication.replica.runner import ReplicaRunner
@@ -71,6 +71,9 @@ class Report:
             wal_frames=mark.frames if mark is not None else 0,
             wal_salt=f"{mark.header.salt1:08x}{mark.header.salt2:08x}" if mark is not None else "",
             checkpoint_words=health.checkpoint_words,
+            size_bytes=database.size,
+            shadow_bytes=database.shadow_bytes,
+            totals=database.totals,
         )
 
     def leaving(self) -> None:
@@ -79,9 +82,14 @@ class Report:
         self._left = replace(self.status(time.time()), state="paused")
         self._write(self._left, os.getpid())
 
-    def save(self, ending: bool = False) -> None:
-        """Write down what others cannot find out by looking."""
-        self._write(self.status(time.time()), 0 if ending else os.getpid())
+    def save(self, ending: bool = False) -> bool:
+        """Write down what others cannot find out by looking; True if more has to be written soon.
+
+        A replica that lacks something for longer than a moment is told of, also while an upload hangs.
+        """
+        status = self.status(time.time())
+        self._write(status, 0 if ending else os.getpid())
+        return any(item.pending_bytes and item.lag_seconds < SAVE_SECONDS_MIN for item in status.replicas)
 
     def _write(self, status: DatabaseStatus, pid: int) -> None:
         self.last_saved = time.monotonic()

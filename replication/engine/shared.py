@@ -9,6 +9,7 @@ from pathlib import Path
 
 from replication.database.watch import Watcher
 from replication.engine.monitor import Monitor, Resting
+from replication.engine.pulse import Pulse
 from replication.engine.uploads import Uploads
 from replication.events import EventLog
 from replication.pool import Job, Pool
@@ -30,6 +31,7 @@ class Shared:
         self._monitor: Monitor | None = None
         self._sync_pool: Pool | None = None
         self._upload_pool: Pool | None = None
+        self._pulse: Pulse | None = None
 
     @property
     def runs(self) -> bool:
@@ -65,6 +67,16 @@ class Shared:
         """Check it no more."""
         if self._monitor is not None:
             self._monitor.leave(worker)
+
+    def feel(self) -> bool:
+        """True if the threads that copy got somewhere since it was asked last; for one thread."""
+        if self._pulse is None and self._sync_pool is not None:
+            self._pulse = Pulse(self._sync_pool)
+        return self._pulse is not None and self._pulse.felt()
+
+    def copying(self) -> list[str]:
+        """The names of the jobs that those threads are at."""
+        return self._sync_pool.at_work() if self._sync_pool is not None else []
 
     def stop_watching(self, timeout_seconds: float) -> list[str]:
         """Nothing wakes anybody any more but those who know; the names of what did not end in time."""

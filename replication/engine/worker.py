@@ -4,11 +4,9 @@ Whether a job may do its work the lifecycle says, and nothing else does. Every c
 followed by a wake of all that had to stand still, so that no database is left unreplicated.
 """
 
-import re
 import threading
 import time
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import partial
 
 from replication.config import DatabaseConfig
@@ -18,11 +16,12 @@ from replication.database.wal_stat import WALStat
 from replication.engine.lifecycle import Lifecycle, Phase, State, Step
 from replication.engine.report import Report
 from replication.engine.shared import Shared
+from replication.engine.sync_failures import SyncFailures
 from replication.engine.uploads import Uploads
-from replication.errors import DatabaseLockedError, LocalFileError, PausedError, ReplicationError
+from replication.errors import DatabaseLockedError, LocalFileError, PausedError
 from replication.pool import Job
 from replication.position import Position
-from replication.replica.duties import ERROR_REPEAT_SECONDS
+from replication.replica.duties import words
 from replication.replica.runner import ReplicaRunner
 from replication.replica.waiting import clean
 from replication.status import DatabaseStatus, Verification
@@ -32,21 +31,7 @@ SYNC_GAP_SECONDS_MAX = 0.05
 SYNC_SHARE_MAX = 0.02
 """Of a processor: the more time a sync of a database takes, the longer the gap until the next, within these bounds, and
 no longer than its shortest sync-interval."""
-DATABASE_RETRY_SECONDS_MAX = 15.0
-DATABASE_RETRY_STEPS_MAX = 64
-"""More errors in a row than this make the wait no longer."""
 LET_GO_RETRY_SECONDS = 1.0
-_NUMBER = re.compile(r"\d+(\.\d+)?")
-
-
-@dataclass(slots=True)
-class Failures:
-    """Errors of syncs in a row: how many, the last one, and which was told when (of time.time)."""
-
-    count: int = 0
-    error: ReplicationError | None = None
-    last_reported: str = ""
-    last_reported_at: float = 0.0
 
 
 class Worker:
@@ -59,7 +44,7 @@ class Worker:
         self.database = database
         self.runners = runners
         self.life = life
-        self.failures = Failures()
+        self.failures = SyncFailures()
         self.wal_stat = WALStat(database)
         self.place: tuple[float, int] | None = None
         self._shared = shared
@@ -196,7 +181,7 @@ class Worker:
             for runner in self.runners:
                 runner.replica.close()
         except Exception as error:  # the others are to be let go of as well
-            self._emit("error", "it was not let go of in good order", error=_words(error))
+            self._emit("error", "it was not let go of in good order", error=words(error))
         self.life.ended()
 
     # -- jobs -------------------------------------------------------------------------------------------------------
@@ -220,6 +205,9 @@ class Worker:
         except Exception as error:  # whatever it is: it shows, and the next try comes
             return now + self._failed(error)
         finally:
+            # A file that is not there is not synced.
+            if self.database.position is not None:
+                self.database.counts.done("sync", time.monotonic() - now)
             gap = min((time.thread_time() - used) / SYNC_SHARE_MAX, SYNC_GAP_SECONDS_MAX, self._sync_interval)
             soon = self.database.look_again_seconds
             # A commit that is about to count is waited for at short intervals, and for as long as nothing else is.
@@ -233,7 +221,7 @@ class Worker:
         if self.failures.count:
             self._emit("info", "database is well again")
             self._wake_save()
-        self.failures = Failures()
+        self.failures = SyncFailures()
         self.life.synced(found=self.database.health.state != "waiting")
         if self.database.to_be_cleaned:
             # With replicas it is done after an upload as well, but they may all be away.
@@ -255,20 +243,12 @@ class Worker:
 
     def _failed(self, error: Exception) -> float:
         self._shared.disturb(self)
-        failures = self.failures
-        failures.count += 1
-        failures.error = error if isinstance(error, ReplicationError) else None
+        wait = self.failures.add(error, self.config.monitor_interval)
+        self.database.errors.add(type(error).__name__)
         self.life.synced(found=True)
         self._wake_save()
-        growth = 1.5 ** min(failures.count - 1, DATABASE_RETRY_STEPS_MAX)
-        wait = min(DATABASE_RETRY_SECONDS_MAX, self.config.monitor_interval * growth)
-        message = _words(error)
-        # Bytes that are needed, and the like, are others each time.
-        if (
-            _NUMBER.sub("", message) != _NUMBER.sub("", failures.last_reported)
-            or time.time() >= failures.last_reported_at + ERROR_REPEAT_SECONDS
-        ):
-            failures.last_reported, failures.last_reported_at = message, time.time()
+        message = words(error)
+        if self.failures.is_to_be_told(message):
             self._emit("error", "sync failed", error=message, next_try_in=f"{wait:.1f}s")
         return wait
 
@@ -296,7 +276,7 @@ class Worker:
             self._last_woken, self._watched, self._gap = None, False, 0.0
         except Exception as error:  # whatever it is: nobody may believe that it was let go of
             phase = self.life.left(Step.STAYED)
-            self._emit("error", "it could not be let go of", error=_words(error))
+            self._emit("error", "it could not be let go of", error=words(error))
         else:
             phase = self.life.left(Step.LEFT)
             if phase is Phase.PAUSED:
@@ -336,11 +316,8 @@ class Worker:
     def _wake_save(self) -> None:
         self._shared.wake_sync(self._save_job, self._report.last_saved + SAVE_SECONDS_MIN)
 
-    def _save(self) -> None:
+    def _save(self) -> float | None:
         # Whoever lets go of it writes the last notes.
         with suppress(PausedError), self.life.working():
-            self._report.save()
-
-
-def _words(error: Exception) -> str:
-    return str(error) if isinstance(error, ReplicationError) else f"{type(error).__name__}: {error}"
+            return time.monotonic() + SAVE_SECONDS_MIN if self._report.save() else None
+        return None

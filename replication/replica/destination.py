@@ -13,7 +13,7 @@ from typing import Protocol
 
 from replication.position import Position
 from replication.replica.upload_meter import UploadProgress
-from replication.status import Upload, Verification
+from replication.status import ReplicaTotals, Upload, Verification
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +113,10 @@ class Destination(Waiting, Protocol):
     @property
     def standing(self) -> Standing:
         """Whether the newest position is restorable, and when that was shown last."""
+
+    @property
+    def totals(self) -> ReplicaTotals:
+        """What was done since the program began; its errors are counted by whoever runs it."""
 
     @property
     def lost(self) -> str:

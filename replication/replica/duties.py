@@ -14,6 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from replication.counts import Counts
 from replication.errors import NotListedError, PausedError, ReplicationError, without_frames
 from replication.events import Emit
 from replication.replica.backoff import duty_delay
@@ -105,6 +106,8 @@ class Duties:
 
     def __init__(self, replica: Destination, intervals: Intervals, emit: Emit, name: str) -> None:
         """`name` is of the database: with the replica's it says at which part of each interval its turn comes."""
+        self.errors = Counts()
+        """How many errors of which class there were since the program began, of duties and of what is sent."""
         self._replica = replica
         self._intervals = intervals
         self._emit = emit
@@ -131,6 +134,7 @@ class Duties:
                     # No failure: they go on when the database does.
                     return None
                 except Exception as error:  # whatever it is: it shows, and the next try comes
+                    self.errors.add(type(error).__name__)
                     duty.failed(error, self._emit)
                 else:
                     duty.succeeded(self._emit)

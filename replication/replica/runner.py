@@ -8,6 +8,7 @@ import random
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 from replication.database.database import Database
 from replication.errors import (
@@ -161,6 +162,7 @@ class ReplicaRunner:
             uploading_also=replica.sending,
             duty_warning=duties.warning,
             error_code=failure.exit_code,
+            totals=replace(replica.totals, errors=duties.errors.all()),
         )
 
     def _upload_time(self, now: float) -> float:
@@ -188,6 +190,7 @@ class ReplicaRunner:
         refused = isinstance(error, AccessDeniedError | BucketNotFoundError | LocalFileError)
         wait = delay(count, random.random(), throttled, refused, self._crowd())
         message = words(error)
+        self.duties.errors.add(type(error).__name__)
         now = time.monotonic()
         said, when = self._last_reported
         if message != said or now >= when + ERROR_REPEAT_SECONDS:

@@ -45,6 +45,8 @@ class UploadMeter:
         """`uploads` takes what is written; several meters may share it."""
         self.progress = UploadProgress()
         self.uploads = uploads or LastUploads()
+        self.wal_bytes = 0
+        """Uncompressed bytes of WAL in all that was stored."""
         self._began = 0.0
 
     def started(self, name: str, total: int) -> None:
@@ -60,8 +62,9 @@ class UploadMeter:
         """It is not written after all."""
         self.progress = replace(self.progress, object_name="", object_bytes=0, object_total_bytes=0)
 
-    def finished(self, stored: int) -> None:
-        """It is stored, in so many bytes."""
+    def finished(self, stored: int, wal_bytes: int = 0) -> None:
+        """It is stored, in so many bytes; `wal_bytes` of its content were WAL."""
+        self.wal_bytes += wal_bytes
         progress, now = self.progress, time.time()
         took = time.monotonic() - self._began
         self.uploads.add(Upload(progress.object_name, progress.object_total_bytes, stored, now, took))

@@ -10,6 +10,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
+from replication.counts import Requests
+
 
 @dataclass(frozen=True, slots=True)
 class ObjectInfo:
@@ -34,6 +36,9 @@ class Storage(ABC):
 
     address: str
     """Where it is, for people, without any secret: s3://bucket/path at http://host:9000, file:///srv/x."""
+
+    requests = Requests()
+    """What it was asked over a network; a store that sends requests has one of its own, others add nothing."""
 
     @abstractmethod
     def list(self, prefix: str) -> Iterator[ObjectInfo]:

@@ -67,9 +67,9 @@ def test_events_come_by_number_and_a_new_one_ends_a_wait(at: Served) -> None:
 
     waiting = threading.Thread(target=wait)
     waiting.start()
-    at.engine.events.emit("info", "something happened")
+    at.engine.events.emit("info", "news of the day")
     waiting.join(10.0)
-    assert found == ["something happened"]
+    assert found == ["news of the day"]
     assert at.control.wait_events(first[-1].number + 1, 0.01) == []
 
 

@@ -20,6 +20,7 @@ from replication.control.client import Client
 from replication.control.commands import carry_out
 from replication.control.listener import Listener, TakenError
 from replication.control.peer import Peer
+from replication.control.routes import Asked, answer
 from replication.control.server import CLIENTS_MAX, REQUEST_BYTES_MAX, Server
 from replication.errors import EngineError, LocalFileError, NoEngineError, NotAllowedError
 from tests.control.serving import Served, served
@@ -202,6 +203,27 @@ def test_another_user_whom_the_permissions_let_in_writes_and_sees_nothing(reacha
     assert at.control.jobs() == ()
 
 
+def test_what_is_for_the_owner_is_for_nobody_else(at: Served) -> None:
+    for body in (
+        {"do": "restore", "database": at.name, "output": "/x"},
+        {"do": "restore-over", "database": at.name},
+        {"do": "look", "database": at.name},
+    ):
+        answered = answer(at.local, Asked("POST", "/v1/jobs", json.dumps(body).encode(), owner=False))
+        assert (answered.status, "for the user who runs the engine" in answered.body) == (403, True)
+    assert answer(at.local, Asked("POST", "/v1/stop", owner=False)).status == 403
+    assert answer(at.local, Asked("GET", "/v1/status", owner=False)).status == 200
+    assert at.control.jobs() == ()
+
+
+def test_a_misspelt_field_of_a_command_is_refused(at: Served) -> None:
+    # Passed over, it would restore the latest commit where another was meant.
+    body = {"do": "plan", "database": at.name, "timestmap": "2026-01-01T00:00:00Z"}
+    answered = answer(at.local, Asked("POST", "/v1/jobs", json.dumps(body).encode()))
+    assert (answered.status, "knows nothing of" in answered.body) == (400, True)
+    assert at.control.jobs() == ()
+
+
 @ROOT_ONLY
 def test_a_strangers_engine_is_not_believed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with served(tmp_path) as at:
@@ -366,6 +388,23 @@ def test_a_client_is_told_in_words_of_an_engine_that_has_ended_and_finds_the_nex
         assert events[0].number == seen + 1
         assert client.events_since(events[-1].number) == []
         client.close()
+        again.close()
+
+
+def test_connections_of_the_engine_before_are_not_asked_one_after_the_other(tmp_path: Path) -> None:
+    with served(tmp_path) as at, closing(Client(at.server.path)) as client:
+        with ThreadPoolExecutor(8) as pool:
+            last = client.events_since(0)[-1].number
+            waits = [pool.submit(client.wait_events, last, 10.0) for _ in range(8)]
+            until(lambda: places(at) >= 4)
+            at.engine.events.emit("info", "news of the day")
+            assert [len(wait.result()) for wait in waits] == [1] * 8
+        # Several are kept, of which none is known to have ended.
+        assert len(client._idle) > 1
+        at.server.close()
+        again = Server(at.local, at.server.path)
+        again.start()
+        assert client.info().pid == os.getpid()
         again.close()
 
 

@@ -3,7 +3,6 @@
 The numbers are those of the table in docs/reports/litestream-edges.md; the others are in test_sharp_edges.py.
 """
 
-import socket
 import struct
 import threading
 from collections.abc import Iterator
@@ -36,6 +35,7 @@ from replication.storage.wal03.replica_client import ReplicaClient
 from tests.cli.program import Replicating, python
 from tests.engine.running import client_of
 from tests.foreign import Shell
+from tests.monitoring.scraped import ask
 from tests.replica.bench import Bench
 from tests.restore.history import GENERATION, History, ReplicaBuilder, publish, scripts, write_history
 from tests.restore.running import fails, run
@@ -261,17 +261,17 @@ def test_e34_a_listing_for_a_moment_is_read_to_its_end(history: History, tmp_pat
     assert storage.unfinished == 0
 
 
-def test_e37_nothing_listens_on_the_address_of_the_configuration(tmp_path: Path) -> None:
+def test_e37_no_profiler_listens_on_the_address_of_the_configuration(tmp_path: Path) -> None:
     path = tmp_path / "app.db"
     Shell(path).run("PRAGMA journal_mode=wal; CREATE TABLE t(a)")
     [port] = peers.free_ports(1)
     config = tmp_path / "litestream.yml"
     config.write_text(f"addr: 127.0.0.1:{port}\ndbs:\n- path: {path}\n  replicas:\n  - path: {tmp_path / 'replica'}\n")
     with Replicating(tmp_path / "log", "-config", config) as replicate:
-        replicate.wait_for("metrics server")
-        replicate.wait_for("generation begins")
-        with socket.socket() as client:
-            assert client.connect_ex(("127.0.0.1", port)) != 0
+        replicate.wait_for("serving metrics")
+        assert ask(port, "/metrics").status == 200
+        for page in ("/debug/pprof/", "/debug/pprof/profile", "/debug/vars"):
+            assert ask(port, page).status == 404
         assert replicate.end() == 0
 
 

@@ -19,7 +19,7 @@ from replication.status import DatabaseStatus, EngineStatus, Verification
 from tui.version import version
 
 if TYPE_CHECKING:
-    from replication.control.service import Service
+    from replication.control.service import ControlService
     from replication.engine import Engine
 
 
@@ -32,7 +32,7 @@ class LateEngine:
         self.refused = refused
         self._config = config
         self._engine: Engine | None = None
-        self._service: Service | None = None
+        self._service: ControlService | None = None
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
@@ -42,11 +42,11 @@ class LateEngine:
 
     def _start(self) -> None:
         try:
-            from replication.control.service import Service
+            from replication.control.service import ControlService
             from replication.engine import Engine
 
             engine = Engine(self._config)
-            service = Service(engine, self._config, version(), "screen")
+            service = ControlService(engine, self._config, version(), "screen")
             engine.start()
             service.start()
         except BaseException as error:  # it is the caller's to tell, whatever it is

@@ -8,7 +8,7 @@ from argparse import Namespace
 from pathlib import Path
 
 from replication.config import Config, config_for
-from replication.control.service import Service
+from replication.control.service import ControlService
 from replication.engine import CLOSE_SECONDS_MAX, Engine
 from replication.errors import ConfigError, UsageError
 from replication.events import Event
@@ -20,7 +20,9 @@ from replication.storage.url import is_replica_url
 from tui.verbs.command import ONLY_PASSED_ON, Command, words_of
 from tui.verbs.console import complain, warn
 from tui.verbs.named import config_of
+from tui.verbs.notify import Notifier
 from tui.verbs.process import settle
+from tui.verbs.service import Service
 from tui.verbs.signals import Signals
 from tui.version import version
 
@@ -36,6 +38,7 @@ logger = logging.getLogger(__name__)
 
 def replicate(args: Namespace) -> int:
     """Replicate; the exit code, which is the command's own with -exec. Signals are kept back by the caller."""
+    notifier = Notifier.from_environment()
     config = _config(args)
     command = config.exec_command if args.exec is None else args.exec
     if command is not None:
@@ -46,20 +49,20 @@ def replicate(args: Namespace) -> int:
         raise ConfigError(f"{config.path}: no databases specified in configuration; add one under dbs:")
     settle()
     engine = Engine(config)
-    service = Service(engine, config, version())
-    run = _Run(engine, service, command, config.exec_inherits_keys)
+    control = ControlService(engine, config, version())
+    run = _Run(engine, Service(engine, notifier), control, command, config.exec_inherits_keys)
     # Before the first line is logged, by a thread that must not take a signal either.
     with run.signals.taken():
         logger.info("litestream-tui", extra=attrs(version=version()))
         _announce(config)
         engine.start(wait=args.wait or command is not None)
         try:
-            service.start()
+            control.start()
             engine.check()
             return run.until_the_end()
         finally:
             engine.close(0.5)
-            service.close()
+            control.close()
 
 
 def _config(args: Namespace) -> Config:
@@ -96,16 +99,17 @@ def _announce(config: Config) -> None:
                 name=replica.name, type=storage.type, sync_interval=f"{replica.sync_interval:g}s", to=storage.address
             )
             logger.info("replicating to", extra=values)
-    if config.addr:
-        logger.warning("addr is set, but the metrics server is not built yet: nothing listens there")
 
 
 class _Run:
     """Logs events, minds signals and the command, and brings the engine to its end."""
 
-    def __init__(self, engine: Engine, service: Service, command: str | None, inherits_keys: bool) -> None:
+    def __init__(
+        self, engine: Engine, service: Service, control: ControlService, command: str | None, inherits_keys: bool
+    ) -> None:
         self._engine = engine
         self._service = service
+        self._control = control
         self._seen = 0
         self._signal: int | None = None
         self._command = Command(command, self._command_ended, inherits_keys) if command is not None else None
@@ -121,8 +125,10 @@ class _Run:
                 self._command = None
             else:
                 self._command.start(self.signals)
+        news = True
         while not self._ended():
-            if self._log(_WAIT_SECONDS):
+            self._service.tick(news)
+            if news := self._log(_WAIT_SECONDS):
                 # What many databases tell is written in one go.
                 time.sleep(_BATCH_SECONDS)
         return self._close()
@@ -131,10 +137,11 @@ class _Run:
         return self._signal is not None if self._command is None else self._command.exit_code() is not None
 
     def _close(self) -> int:
+        self._service.stopping("ending: what is pending is uploaded")
         self._log(0.0)
-        left = self._service.control.close()
+        left = self._control.control.close()
         left += self._engine.close(CLOSE_SECONDS_MAX)
-        self._service.close()
+        self._control.close()
         self._log(0.0)
         for name in left:
             logger.error("did not end in time", extra=attrs(thread=name))

@@ -1,6 +1,7 @@
 """status: how each database stands. An engine that runs is asked; without one, the meta folders and the replicas are.
 
-A replica that cannot be reached is told in its row and on stderr, and the exit code says so.
+A replica that cannot be reached is told in its row and on stderr, and the exit code says so. With -check nothing is
+asked, and only what is not well is told.
 """
 
 import json
@@ -8,17 +9,19 @@ import time
 from argparse import Namespace
 from collections.abc import Sequence
 from contextlib import closing
+from dataclasses import asdict, replace
 from typing import Any
 
 from replication.config import Config, DatabaseConfig
 from replication.config.location import local_path
 from replication.control.report import answer as engine_answer
-from replication.errors import EngineError, UsageError
+from replication.errors import EngineError, NotWellError, UsageError
 from replication.offline import DatabaseReport, ReplicaReport
 from replication.status import Verification
 from replication.survey import SurveyResult, survey
+from replication.wellness import LAG_SECONDS_MAX, Limits, examine
 from replication.wire import plain
-from tui.text.format import go_duration, size, table
+from tui.text.format import counted, go_duration, size, table
 from tui.verbs.asking import running_client
 from tui.verbs.console import complain, say, warn
 from tui.verbs.named import config_of
@@ -38,6 +41,11 @@ def run(args: Namespace) -> int:
         if not databases:
             known = ", ".join(str(item.path) for item in config.databases) or "none"
             raise UsageError(f"database not found in config: {path}; it has: {known}")
+    if args.check:
+        limits = Limits(LAG_SECONDS_MAX if args.max_lag is None else args.max_lag)
+        return _check(databases, replace(limits, proof=args.max_proof_age, verified=args.max_verified_age), args.json)
+    if args.max_lag or args.max_proof_age or args.max_verified_age:
+        raise UsageError("-max-lag, -max-proof-age and -max-verified-age go with -check")
     answer = _of_engine(args, config, databases) or survey(databases)
     for words in answer.complaints:
         complain(words)
@@ -65,6 +73,22 @@ def _of_engine(args: Namespace, config: Config, databases: Sequence[DatabaseConf
     if found is None and args.socket is not None:
         raise EngineError(f"the engine at {client.path} does not have all databases of the configuration")
     return found
+
+
+def _check(databases: Sequence[DatabaseConfig], limits: Limits, as_json: bool) -> int:
+    """Say whether all is well; the exit code."""
+    if not databases:
+        raise NotWellError("no database is configured, so that nothing is replicated; add one under dbs:")
+    finding = examine(databases, limits)
+    if as_json:
+        values = {"ok": not finding.troubles, "troubles": [asdict(trouble) for trouble in finding.troubles]}
+        say(json.dumps(values, indent=2))
+    elif not finding.troubles:
+        more = f", of which {finding.to_come} not there yet" if finding.to_come else ""
+        say(f"ok: {counted(len(databases), 'database')}{more}")
+    for trouble in finding.troubles:
+        complain(str(trouble))
+    return NotWellError.exit_code if finding.troubles else 0
 
 
 def _rows(report: DatabaseReport, now: float) -> list[list[str]]:

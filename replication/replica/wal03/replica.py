@@ -13,6 +13,7 @@ import time
 from contextlib import suppress
 from datetime import datetime
 
+from replication.counts import Counts
 from replication.database import soundness
 from replication.database.database import Database
 from replication.errors import (
@@ -34,7 +35,7 @@ from replication.replica.wal03.holdings import Holdings
 from replication.replica.wal03.snapshots import MENDED, Snapshots
 from replication.replica.wal03.upload import local_files
 from replication.replica.wal03.validation import restored_digest, source_digest
-from replication.status import Outcome, Upload, Verification
+from replication.status import Outcome, ReplicaTotals, Upload, Verification
 from replication.storage.wal03.replica_client import ReplicaClient
 
 
@@ -46,6 +47,7 @@ class Replica(Snapshots):
     ) -> None:
         super().__init__(name, client, database, emit, permit)
         self.verified: Verification | None = None
+        self._verifications = Counts()
 
     @property
     def kind(self) -> str:
@@ -66,6 +68,17 @@ class Replica(Snapshots):
     def progress(self) -> UploadProgress:
         """What is under way and what was done; of two objects under way the snapshot."""
         return together(self._snapshots.progress, self._meter.progress)
+
+    @property
+    def totals(self) -> ReplicaTotals:
+        """What was done since the program began."""
+        requests = self.client.storage.requests
+        return ReplicaTotals(
+            wal_bytes=self._meter.wal_bytes,
+            verifications=self._verifications.all(),
+            requests=requests.counts.all(),
+            request_bytes=requests.sizes.all(),
+        )
 
     @property
     def sending(self) -> str:
@@ -214,6 +227,7 @@ class Replica(Snapshots):
             words = str(error)
         result = Verification(self.name, outcome, words, position, time.monotonic() - began, time.time())
         self.verified = result
+        self._verifications.add(outcome)
         level = {"ok": "info", "failed": "error", "inconclusive": "warning"}[outcome]
         self._emit(level, "verified", outcome=outcome, result=words, position=str(position or ""))
         if outcome == "failed" and position is not None:

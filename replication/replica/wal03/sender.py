@@ -294,7 +294,7 @@ class Sender(ABC):
         self.position = Position(position.generation, position.index, stop)
         self._number = self._number_at(position).following
         self._floor = 0
-        self._finished(self._meter, stored)
+        self._finished(self._meter, stored, stop - position.offset)
         self._since.segment(position)
         self._emit("debug", "segment written", position=str(position), size=stop - position.offset, stored=stored)
 
@@ -343,8 +343,8 @@ class Sender(ABC):
         self._permit.check()
         self._meter.sent(size)
 
-    def _finished(self, meter: UploadMeter, stored: int) -> None:
+    def _finished(self, meter: UploadMeter, stored: int, wal_bytes: int = 0) -> None:
         name = meter.progress.object_name
         self._others.wrote(name)
         self._keeping.clock.wrote(name, self._monotonic())
-        meter.finished(stored)
+        meter.finished(stored, wal_bytes)

@@ -42,6 +42,16 @@ class S3Location(Location):
     def store(self) -> str:
         return f"{self.kind} {self.endpoint or 'aws'}"
 
+    @property
+    def bucket_host(self) -> str:
+        """The name to which requests go, if the bucket is part of it; else nothing."""
+        from replication.storage.s3.address import bucket_address, parse_server
+
+        if self.endpoint is None or self.force_path_style is not False:
+            return ""
+        host, before = bucket_address(parse_server(self.endpoint), self.bucket, path_style=False)
+        return "" if before else host
+
     def open(self, permissions: FilePermissions) -> Storage:
         # A folder needs nothing of what an S3 store takes to load.
         from replication.storage.s3.storage import S3Storage

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any
 
+from replication.counts import Requests
 from replication.errors import AccessDeniedError, ObjectExistsError, StorageError
 from replication.scrub import register_secret
 from replication.storage.base import (
@@ -70,6 +71,7 @@ class S3Storage(Storage):
         self, location: S3Location, *, timeouts: Timeouts = _TIMEOUTS, page_objects: int = LIST_PAGE_OBJECTS
     ) -> None:
         self.address = location.address
+        self.requests = Requests()
         self._location = location
         self._timeouts = timeouts
         self._page_objects = page_objects
@@ -84,7 +86,7 @@ class S3Storage(Storage):
             server=location.endpoint or "https://s3.amazonaws.com",
             endpoint=location.endpoint,
             secrets=known_secrets(location),
-            bucket_host=_bucket_host(location),
+            bucket_host=location.bucket_host,
         )
         # The logs and the screen hide them as well, wherever else they may come from.
         for secret in self._place.secrets:
@@ -108,7 +110,11 @@ class S3Storage(Storage):
         return [name for name in names if self._holds_objects(f"{full}{name}/")]
 
     def put(self, name: str, chunks: Iterable[bytes], *, create: bool = False) -> int:
-        check_name(name)
+        stored = self._put(check_name(name), chunks, create)
+        self.requests.add("PUT", stored)
+        return stored
+
+    def _put(self, name: str, chunks: Iterable[bytes], create: bool) -> int:
         parts = cut_parts(chunks)
         first, last = next(parts)
         bucket, key = self._location.bucket, self._root + name
@@ -179,6 +185,7 @@ class S3Storage(Storage):
         while True:
             with self._mapped(None) as client:
                 page = client.list_objects(self._location.bucket, prefix, delimiter, self._page_objects, token)
+            self.requests.add("LIST")
             yield page
             if not page.truncated:
                 return
@@ -211,6 +218,7 @@ class S3Storage(Storage):
                 raise StorageError(f"{self.address} sent all of {name} when a part was asked for")
             if length is not None and expected > length:
                 raise StorageError(f"{self.address} sent {expected} bytes of {name} when {length} were asked for")
+            self.requests.add("GET", expected)
             received = 0
             while received < expected:
                 with self._mapped(name):
@@ -229,6 +237,7 @@ class S3Storage(Storage):
         for name in names:
             with self._mapped(None) as client:
                 client.delete_object(bucket, self._root + name)
+            self.requests.add("DELETE")
             # Now it is known to be the request for many that is refused, and not the right to delete.
             one_by_one.add(bucket)
 
@@ -241,6 +250,7 @@ class S3Storage(Storage):
                 if error_code(error) in _NO_BATCH_CODES or error_status(error) in _NO_BATCH_STATUSES:
                     return False
                 raise
+        self.requests.add("DELETE")
         self._check_deleted(refused)
         return True
 
@@ -314,16 +324,6 @@ class S3Storage(Storage):
         forget(shared)
         if mine:
             release(shared)
-
-
-def _bucket_host(location: S3Location) -> str:
-    """The name to which requests go, if the bucket is part of it."""
-    from replication.storage.s3.address import bucket_address, parse_server
-
-    if location.endpoint is None or location.force_path_style is not False:
-        return ""
-    host, before = bucket_address(parse_server(location.endpoint), location.bucket, path_style=False)
-    return "" if before else host
 
 
 def _make_client(connection: Connection) -> "S3Client":

@@ -4,11 +4,12 @@ A suite that stays green under one of these says nothing about the promise. Each
 change of the program that moves it is noticed. One module a floor, in the order of its files.
 """
 
-from tests.torture.broken import common, config, database, engine, replica, restore, sqlite, storage, tui
+from tests.torture.broken import common, config, control, database, engine, replica, restore, sqlite, storage, tui
 from tests.torture.broken.mutation import Mutation
 
 FLOORS = {
     "replication/config/": config.MUTATIONS,
+    "replication/control/": control.MUTATIONS,
     "replication/database/": database.MUTATIONS,
     "replication/engine/": engine.MUTATIONS,
     "replication/replica/": replica.MUTATIONS,

@@ -38,4 +38,11 @@ MUTATIONS = (
         "",
         ("tests/engine/test_lifecycle_orders.py",),
     ),
+    Mutation(
+        "threads that all hang are taken for threads at work",
+        "replication/engine/pulse.py",
+        "        return share >= WORKING_SHARE_MIN and now - self._last_beat < WORKING_SECONDS_MAX\n",
+        "        return True\n",
+        ("tests/test_pulse.py",),
+    ),
 )

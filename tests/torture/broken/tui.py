@@ -38,4 +38,25 @@ MUTATIONS = (
         "env=None",
         ("tests/rooted/test_secrets.py",),
     ),
+    Mutation(
+        "a command of -exec may speak for us to systemd",
+        "tui/verbs/notify.py",
+        'environment.pop(name, "")',
+        'environment.get(name, "")',
+        ("tests/service/test_notify.py",),
+    ),
+    Mutation(
+        "the watchdog is fed although nothing is copied",
+        "tui/verbs/service.py",
+        "        if self._engine.makes_progress():\n",
+        "        if True:\n",
+        ("tests/service/test_service.py", "tests/service/test_notify.py"),
+    ),
+    Mutation(
+        "ready is said before databases were opened",
+        "tui/verbs/service.py",
+        "    return all(opened) or (late and any(opened))\n",
+        "    return True\n",
+        ("tests/service/test_service.py",),
+    ),
 )

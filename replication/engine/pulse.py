@@ -1,0 +1,44 @@
+"""Whether the threads that copy get anywhere, for whoever restarts a program that hangs.
+
+Its promise: it is felt as long as some database could be copied, however many others fail or hang, and no longer once
+every thread hangs. A job that only says that it ran is put among the jobs that copy. Where none of those ends in the
+meantime, as with a WAL of gigabytes, the processor time of their threads tells work from a hang.
+"""
+
+import time
+from collections.abc import Callable
+
+from replication.pool import Job, Pool
+
+WORKING_SHARE_MIN = 0.001
+"""Of a processor: threads that use less than this, all together, hang."""
+WORKING_SECONDS_MAX = 3600.0
+"""A job that keeps all others waiting for longer than this is taken for an endless loop, whatever it uses."""
+
+
+class Pulse:
+    """Asked by one thread, again and again."""
+
+    def __init__(self, pool: Pool, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._pool = pool
+        self._monotonic = monotonic
+        self._beaten = False
+        self._last_beat = self._asked = monotonic()
+        self._used = 0.0
+        """Processor seconds of all threads when it was asked last."""
+        self._job = Job("pulse", self._beat)
+        pool.wake(self._job)
+
+    def felt(self) -> bool:
+        """True if they got somewhere since it was asked last."""
+        now, used = self._monotonic(), self._pool.processor_seconds()
+        share = (used - self._used) / max(now - self._asked, 1e-6)
+        self._asked, self._used = now, used
+        if self._beaten:
+            self._beaten, self._last_beat = False, now
+            self._pool.wake(self._job)
+            return True
+        return share >= WORKING_SHARE_MIN and now - self._last_beat < WORKING_SECONDS_MAX
+
+    def _beat(self) -> None:
+        self._beaten = True

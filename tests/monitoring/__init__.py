@@ -1,0 +1,1 @@
+"""Metrics, health and heartbeat: what other programs see of an engine."""

@@ -1,0 +1,80 @@
+"""The pulse: felt while jobs that copy are run, or work; not once all their threads hang, or loop without an end."""
+
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from replication.engine.pulse import WORKING_SECONDS_MAX, Pulse
+from replication.pool import Job, Pool
+from tests.engine.running import until
+
+
+@pytest.fixture
+def pool() -> Iterator[Pool]:
+    pool = Pool("test", 2, lambda job, error: None)
+    yield pool
+    assert pool.close(10.0) == []
+
+
+class Work:
+    """A job that goes on until it is let go."""
+
+    def __init__(self, pool: Pool, name: str, hangs: bool) -> None:
+        self.began, self._go_on, self._hangs = threading.Event(), threading.Event(), hangs
+        pool.wake(Job(name, self._run))
+        assert self.began.wait(10.0)
+
+    def end(self) -> None:
+        self._go_on.set()
+
+    def _run(self) -> None:
+        self.began.set()
+        if self._hangs:
+            self._go_on.wait()
+        while not self._go_on.is_set():
+            sum(range(1000))
+
+
+def test_it_is_felt_while_one_thread_is_left(pool: Pool) -> None:
+    pulse = Pulse(pool)
+    until(pulse.felt)
+    one = Work(pool, "one", hangs=True)
+    for _ in range(3):
+        until(pulse.felt)
+    assert pool.at_work() == ["one"]
+    two = Work(pool, "two", hangs=True)
+    # The last beat may have come before the second hung.
+    until(lambda: not pulse.felt())
+    quiet = time.monotonic() + 0.3
+    while time.monotonic() < quiet:
+        assert not pulse.felt()
+        time.sleep(0.05)
+    assert pool.at_work() == ["one", "two"]
+    two.end()
+    until(pulse.felt)
+    one.end()
+
+
+def test_work_that_takes_long_is_no_hang_and_a_loop_without_end_is_one(pool: Pool) -> None:
+    ahead = 0.0
+    pulse = Pulse(pool, lambda: time.monotonic() + ahead)
+    works = [Work(pool, name, hangs=False) for name in ("one", "two")]
+    pulse.felt()
+    for _ in range(3):
+        time.sleep(0.05)
+        assert pulse.felt(), "they use a processor"
+    ahead = WORKING_SECONDS_MAX + 60.0
+    time.sleep(0.05)
+    assert not pulse.felt()
+    for work in works:
+        work.end()
+    until(pulse.felt)
+
+
+def test_a_pool_that_closes_names_no_threads_that_may_have_ended() -> None:
+    pool = Pool("test", 1, lambda job, error: None)
+    Work(pool, "one", hangs=False).end()
+    assert pool.close(10.0) == []
+    assert pool.processor_seconds() == 0.0
