@@ -24,7 +24,8 @@ from replication.restore.open_replicas import replicas_of
 from replication.restore.target import AtPosition, Latest
 from replication.restore.wal03.attempts import Prepared
 from replication.restore.wal03.catalog import Catalog
-from replication.restore.wal03.choose import OpenReplica, choose_among, in_order, read_all
+from replication.restore.wal03.choose import OpenReplica, choose_among, read_all
+from replication.restore.wal03.generations import in_order
 from replication.restore.wal03.offers import OfferOrRefusal, Refusal
 from replication.restore.wal03.plan import Plan, make_plan
 from replication.restore.wal03.points import Commits, Extent, PointMap, Stop, point_map, read_commits, read_header
@@ -186,7 +187,7 @@ class Reader:
 
     def _newest(self) -> Position | None:
         """The last commit that was copied here."""
-        found = next((item for item in self._config.databases if item.path == self._path), None)
+        found = self._config.named(self._path)
         return look(found).position if found is not None else None
 
     def _tell(self, words: str) -> None:

@@ -14,10 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from replication.config import DatabaseConfig
-from replication.database import soundness
 from replication.database.image import Image, Overlay
-from replication.database.local_folder import LocalFile
-from replication.database.shadow_wal import ShadowWAL
 from replication.errors import (
     DatabaseError,
     InconclusiveError,
@@ -29,6 +26,9 @@ from replication.errors import (
     RestoreCancelledError,
     RestoreError,
 )
+from replication.local import soundness
+from replication.local.folder import LocalFile
+from replication.local.shadow_wal import ShadowWAL
 from replication.offline import Reach, look
 from replication.permissions import Ownership
 from replication.position import Position

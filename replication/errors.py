@@ -1,7 +1,7 @@
 """Every error this program knows, as one tree. Foreign exceptions are mapped at the border where they arise.
 
     ReplicationError                     1   anything else that went wrong
-    ├── UsageError                       2   the command's words are off
+    ├── UsageError                       2   invalid command line
     ├── ConfigError                      3   the configuration, with file and line
     ├── DatabaseError                    4   the source database
     │   ├── DatabaseLockedError          5   another engine replicates it already
@@ -56,7 +56,7 @@ def without_frames(error: E) -> E:
 
 
 class UsageError(ReplicationError):
-    """The command's words are off."""
+    """The command line is invalid."""
 
     exit_code = 2
 

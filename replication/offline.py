@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Literal
 
 from replication.config import DatabaseConfig
-from replication.database import soundness
-from replication.database.generation_info import GenerationInfo
-from replication.database.local_folder import LocalFile
 from replication.database.lock import holder
-from replication.database.shadow_wal import ShadowWAL
 from replication.database.status_file import SAVE_SECONDS_MIN, DatabaseRecord, ReplicaRecord, load
 from replication.errors import LocalFileError, ReplicationError
+from replication.local import soundness
+from replication.local.folder import LocalFile
+from replication.local.generation_info import GenerationInfo
+from replication.local.shadow_wal import ShadowWAL
 from replication.permissions import Ownership
 from replication.position import Position
 from replication.replica.disowned import warning

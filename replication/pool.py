@@ -10,13 +10,15 @@ import itertools
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 
 HEAP_ENTRIES_MIN = 64
 """Entries of the heap of times that are looked through for outdated ones at the earliest."""
 
 
+_LOOK_SECONDS = 0.005
+"""Between two looks whether a job that is to run no more has ended."""
 _FIRST = -1.0
 """Before any time of time.monotonic."""
 
@@ -35,7 +37,7 @@ class Job:
     `lane` may be changed, for the next run.
     """
 
-    __slots__ = ("_again", "_due", "_entry", "_running", "lane", "name", "run")
+    __slots__ = ("_again", "_due", "_entry", "_forgotten", "_running", "lane", "name", "run")
 
     def __init__(self, name: str, run: Callable[[], float | None], lane: Lane | None = None) -> None:
         self.name = name
@@ -47,6 +49,7 @@ class Job:
         self._running: _Traffic | None = None
         """The lane in which it runs."""
         self._again: float | None = None
+        self._forgotten = False
 
 
 class _Traffic:
@@ -85,10 +88,43 @@ class Pool:
         If it is running, it runs once more after that.
         """
         with self._changed:
+            if job._forgotten:
+                return
             if job._running is not None:
                 job._again = at if job._again is None else min(job._again, at)
             elif job._due is None or at < job._due:
                 self._push(job, at)
+
+    def allow(self, threads_max: int) -> None:
+        """Let so many of the jobs that have no lane of their own run at once, if that is more than before."""
+        with self._changed:
+            traffic = self._traffic(self._lane_of_others)
+            if threads_max > traffic.limit:
+                traffic.limit = threads_max
+                self._let_in(traffic)
+                self._hire()
+
+    def forget(self, jobs: Collection[Job]) -> None:
+        """Run these no more, whoever wakes them: nothing here refers to them once what runs has ended."""
+        with self._changed:
+            for job in jobs:
+                job._forgotten, job._due, job._entry = True, None, -1
+            self._heap = [entry for entry in self._heap if not entry[2]._forgotten]
+            heapq.heapify(self._heap)
+            for lane, traffic in list(self._lanes.items()):
+                traffic.waiting = deque(item for item in traffic.waiting if not item[1]._forgotten)
+                if lane is not self._lane_of_others and not traffic.running and not traffic.waiting:
+                    del self._lanes[lane]
+
+    def wait_for(self, jobs: Iterable[Job], timeout_seconds: float) -> bool:
+        """Wait until none of these is under way; False if one still is after that time."""
+        deadline = time.monotonic() + timeout_seconds
+        for job in jobs:
+            while job._running is not None:
+                if time.monotonic() >= deadline:
+                    return False
+                time.sleep(_LOOK_SECONDS)
+        return True
 
     def close(self, timeout_seconds: float) -> list[str]:
         """Take no more jobs, wait for the running ones; the names of threads that did not end in time."""
@@ -145,7 +181,9 @@ class Pool:
         thread.start()
 
     def _lane(self, job: Job) -> _Traffic:
-        lane = job.lane or self._lane_of_others
+        return self._traffic(job.lane or self._lane_of_others)
+
+    def _traffic(self, lane: Lane) -> _Traffic:
         if (traffic := self._lanes.get(lane)) is None:
             traffic = self._lanes[lane] = _Traffic(lane.threads_max)
         return traffic
@@ -189,7 +227,7 @@ class Pool:
         job._again = None
         if lane.waiting:
             self._let_in(lane)
-        if times:
+        if times and not job._forgotten:
             self._push(job, min(times))
 
     def _let_in(self, lane: _Traffic) -> None:

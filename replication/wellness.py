@@ -13,8 +13,8 @@ from datetime import datetime
 from pathlib import Path
 
 from replication.config import DatabaseConfig, ReplicaConfig
-from replication.database import soundness
 from replication.errors import DatabaseError
+from replication.local import soundness
 from replication.offline import Local, look, paused_by_engine
 from replication.replica.disowned import warning
 from replication.sqlite.wal_index import WALIndex

@@ -325,7 +325,10 @@ def test_the_example_shows_each_row(row: Row) -> None:
 @pytest.mark.server
 def test_litestream_itself_reads_the_example(tmp_path: Path) -> None:
     """With every key turned on, it names the same database and replicas."""
-    (tmp_path / "litestream.yml").write_text(turn_on(EXAMPLE.read_text()))
+    # It has no folders of databases.
+    text = turn_on(re.sub(r"(?ms)^  # In place of path:.*?^(?=# )", "", EXAMPLE.read_text()))
+    assert "tenants" not in text
+    (tmp_path / "litestream.yml").write_text(text)
     printed = subprocess.run(
         [peers.litestream03(), "databases", "-config", "litestream.yml"],
         cwd=tmp_path,
@@ -364,6 +367,19 @@ def test_command_line_refusals() -> None:
         config_for("app.db", ["s3://b/p", "s3://b/p/"])
     with pytest.raises(ConfigError, match="replica url scheme required"):
         config_for("app.db", ["/mnt/x"])
+    with pytest.raises(UsageError, match="the database is given as a URL; write the path of the file itself"):
+        config_for("file:///srv/app.db", ["s3://b/p"])
+
+
+@pytest.mark.parametrize("below", ["", "/replica"])
+def test_replica_in_the_local_folder(tmp_path: Path, below: str) -> None:
+    """It would go with old generations of the shadow WAL, and with the folder: it is refused, through links too."""
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to("real")
+    with pytest.raises(UsageError, match=r"lies in the local folder .*\.app\.db-litestream.* a folder of its own"):
+        config_for(tmp_path / "real/app.db", [f"file://{tmp_path}/link/.app.db-litestream{below}"])
+    beside = config_for(tmp_path / "real/app.db", [f"file://{tmp_path}/link/.app.db-litestream-replica", "s3://b/p"])
+    assert [replica.name for replica in beside.databases[0].replicas] == ["file", "s3"]
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150, deadline=None)

@@ -51,8 +51,18 @@ REFUSALS = {
     "retention: 24h": ":1: retention does not belong here; it is a key of dbs[].replicas[]",
     "path: /a": ":1: path does not belong here; it is a key of socket and dbs[] and dbs[].replicas[]",
     "logging: {addr: x}": ":1: logging.addr does not belong here; it is a key of the top level",
-    "dbs:\n- dir: /a": ":2: dbs[0].dir is a key of Litestream 0.5, and this file is read as Litestream 0.3 does; "
-    "write one entry with path for each database",
+    "dbs:\n- dir: /a": """:2: dbs[0] has no pattern; write pattern: and which files, such as "*.db\"""",
+    "dbs:\n- dir: /a\n  path: /b\n  pattern: a": ":3: dbs[0].path stands beside dir; keep one of them",
+    "dbs:\n- dir: /a\n  meta-path: /b\n  pattern: a": ":3: dbs[0].meta-path stands beside dir; write meta-dir, for the "
+    "folders of all of them",
+    "dbs:\n- dir: /a\n  pattern: b/*": ":3: dbs[0].pattern holds a /, and is for the name of the file alone; write "
+    """pattern: and which files, such as "*.db\"""",
+    "dbs:\n- dir: /a\n  pattern: '[b'": ":3: dbs[0].pattern is no pattern: a [ has no ] behind it, or nothing between "
+    """them; write pattern: and which files, such as "*.db\"""",
+    "dbs:\n- path: /a\n  watch: true": ":3: dbs[0].watch goes with dir, and there is none; remove it",
+    "dbs:\n- {dir: /a, pattern: a, replicas: [{path: /r}]}\n- {dir: /b, pattern: a, replicas: [{path: /r}]}": ":3: "
+    "dbs[1].replicas[0] is the same place as dbs[0].replicas[0] on line 2; two histories in one place destroy each other: "
+    "give each its own path",
     S3 + "sse-kms-key-id: x": ":6: dbs[0].replicas[0].sse-kms-key-id is a key of Litestream 0.5, and this file is "
     "read as Litestream 0.3 does; remove it: objects are stored without it",
     S3 + "storage_klass: IA": ":6: dbs[0].replicas[0].storage_klass is not a known key; storage-class is one of "
@@ -80,7 +90,7 @@ REFUSALS = {
     "logging: {type: pretty}": ":1: logging.type is 'pretty'; write text or json",
     "logging: {stderr: 'true'}": ":1: logging.stderr must be true or false, without quotes, not 'true'",
     # Databases
-    "dbs: [{replicas: []}]": ":1: dbs[0] has no path; add path: and the database file",
+    "dbs: [{replicas: []}]": ":1: dbs[0] has no path; add path: and the database file, or dir: and a folder",
     "dbs:\n- path: /a\n- path: /x/../a": ":3: dbs[1].path is the same database as dbs[0] on line 2; remove one of them",
     "dbs:\n- {path: /a, meta-path: /m}\n- {path: /b, meta-path: /m/}": ":3: dbs[1].meta-path keeps its local files "
     "where dbs[0] on line 2 does; give each database a meta-path of its own",
@@ -151,6 +161,16 @@ REFUSALS = {
         ":3: dbs[1].replicas[0] is the same place as dbs[0].replicas[0] on line 2; two histories in one place "
         "destroy each other: give each its own path"
     ),
+    # Places on this machine
+    "dbs:\n- path: file:///srv/app.db": ":2: dbs[0].path is a URL; write the path of the file itself, such as /srv/app.db",
+    "dbs:\n- path: sqlite:////srv/app.db\n- path: /b\n  meta-path: file:///m": ":2: dbs[0].path is a URL; write the path "
+    "of the file itself, such as /srv/app.db\n{file}:4: dbs[1].meta-path is a URL; write the path of the folder itself",
+    REPLICA + "path: /.a-litestream": ":4: dbs[0].replicas[0] lies in the local folder of dbs[0] on line 2, where old "
+    "generations are removed: give it a folder of its own",
+    "dbs:\n- {path: /a, replicas: [{url: 'file:///m/b'}]}\n- {path: /c, meta-path: /x/../m}": (
+        ":2: dbs[0].replicas[0] lies in the local folder of dbs[1] on line 3, where old generations are removed: give "
+        "it a folder of its own"
+    ),
 }
 
 
@@ -160,7 +180,7 @@ def test_refusals(tmp_path: Path, text: str, words: str) -> None:
     path.write_text(text)
     with pytest.raises(ConfigError) as caught:
         load_config(path)
-    assert str(caught.value) == f"{path}{words}"
+    assert str(caught.value) == f"{path}{words}".replace("{file}", str(path))
     assert "CANARY" not in str(caught.value)
     assert caught.value.__cause__ is None
 

@@ -1,8 +1,11 @@
 """The pool: jobs when they are due, never one of them twice at once, and an end within its time."""
 
+import gc
 import threading
 import time
+import weakref
 from collections.abc import Iterator
+from functools import partial
 from itertools import pairwise
 
 import pytest
@@ -249,3 +252,49 @@ def test_a_job_may_change_its_lane_while_it_runs(pool: Pool) -> None:
     for other in others:
         pool.wake(other)
     reached(began, 4)
+
+
+def test_jobs_that_are_forgotten_run_no_more_and_nothing_refers_to_them(crashes: Crashes) -> None:
+    pool, lane = Pool("one", 1, crashes), Lane("narrow", 1)
+    began, go = threading.Semaphore(0), threading.Event()
+    ran: list[str] = []
+
+    def hang() -> float:
+        began.release()
+        assert go.wait(DEADLINE_SECONDS)
+        return 0.0
+
+    running = Job("running", hang, lane)
+    waiting = Job("waiting", partial(ran.append, "waiting"), lane)
+    later = Job("later", partial(ran.append, "later"))
+    pool.wake(running)
+    reached(began)
+    pool.wake(waiting)
+    pool.wake(later, time.monotonic() + 0.05)
+    pool.forget([running, waiting, later])
+    pool.wake(later)
+    assert not pool.wait_for([running], 0.0)
+    go.set()
+    assert pool.wait_for([running, waiting, later], DEADLINE_SECONDS)
+    gone = [weakref.ref(job.run) for job in (running, waiting, later)]
+    del hang
+    del running, waiting, later
+    done = threading.Semaphore(0)
+    pool.wake(Job("other", done.release, lane))
+    reached(done)
+    assert pool.close(DEADLINE_SECONDS) == []
+    gc.collect()
+    assert ran == []
+    assert not began.acquire(blocking=False)
+    assert [item() for item in gone] == [None, None, None]
+
+
+def test_more_jobs_at_once_may_be_allowed(crashes: Crashes) -> None:
+    pool, together = Pool("one", 1, crashes), threading.Barrier(2)
+    meet = threading.Semaphore(0)
+    for name in ("a", "b"):
+        pool.wake(Job(name, lambda: meet.release() if together.wait(DEADLINE_SECONDS) >= 0 else None))
+    pool.allow(2)
+    reached(meet, 2)
+    assert pool.close(DEADLINE_SECONDS) == []
+    assert crashes.seen == []

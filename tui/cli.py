@@ -72,7 +72,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         silence(sys.stdout)
         return 0
     except Exception as error:
-        complain(f"{type(error).__name__} in {_place(error)}: {error}; nobody foresaw this, please report it")
+        complain(f"{type(error).__name__} in {_place(error)}: {error}; this is a bug; please report it with this line")
         return ReplicationError.exit_code
 
 

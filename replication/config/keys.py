@@ -22,8 +22,7 @@ _REFUSED = {"dbs[].replicas[]": (*FOREIGN_KEYS, "age")}
 KEYS: dict[Level, tuple[str, ...]] = {
     level: tuple(sorted({key.name for key in rows} | set(_REFUSED.get(level, ())))) for level, rows in ROWS.items()
 }
-"""Every key of Litestream 0.3.13, at its level; heartbeat-url, heartbeat-interval and socket, which are of 0.5; and
-exec-inherit-keys and max-backlog-size, which are ours."""
+"""Every key of Litestream 0.3.13, at its level; heartbeats, socket and `dir` with its keys, of 0.5; and ours."""
 
 ALSO: dict[Level, tuple[str, ...]] = {
     "top": ("snapshot",),
@@ -71,15 +70,11 @@ KEYS_OF_05 = {
     "client-key": _OTHER_STORE,
     "concurrent-writes": _OTHER_STORE,
     "creds": _OTHER_STORE,
-    "dir": "write one entry with path for each database",
     "host-key": _OTHER_STORE,
     "jwt": _OTHER_STORE,
     "max-reconnects": _OTHER_STORE,
-    "meta-dir": "set meta-path of each database",
     "nkey": _OTHER_STORE,
-    "pattern": "write one entry with path for each database",
     "reconnect-wait": _OTHER_STORE,
-    "recursive": "write one entry with path for each database",
     "restore-if-db-not-exists": "run restore -if-db-not-exists before replicate",
     "root-cas": _OTHER_STORE,
     "sas-token": _OTHER_STORE,
@@ -89,7 +84,6 @@ KEYS_OF_05 = {
     "tls": _OTHER_STORE,
     "token": _OTHER_STORE,
     "username": _OTHER_STORE,
-    "watch": "write one entry with path for each database",
     "webdav-password": _OTHER_STORE,
     "webdav-url": _OTHER_STORE,
     "webdav-username": _OTHER_STORE,

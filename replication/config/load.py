@@ -16,6 +16,7 @@ from replication.config.document import Findings, Items, Mapped, Scalar, Value, 
 from replication.config.environment import expand_environment
 from replication.config.keys import shown_key
 from replication.config.location import local_path
+from replication.config.places import lies_in
 from replication.config.schema import (
     Config,
     DatabaseConfig,
@@ -25,7 +26,7 @@ from replication.config.schema import (
 from replication.config.sections import read_config
 from replication.errors import ConfigError, UsageError
 from replication.scrub import scrub
-from replication.storage.url import parse_replica_url
+from replication.storage.url import is_replica_url, parse_replica_url
 
 DEFAULT_PATH = "/etc/litestream.yml"
 """Read when neither a path nor $LITESTREAM_CONFIG says otherwise."""
@@ -95,8 +96,17 @@ def config_for(database_path: str | Path, replica_urls: Sequence[str]) -> Config
         kind = location.kind
         same = sum(replica.location.kind == kind for replica in replicas)
         replicas.append(ReplicaConfig(name=f"{kind}-{same + 1}" if same else kind, location=location))
+    if is_replica_url(str(database_path)):
+        raise UsageError("the database is given as a URL; write the path of the file itself, such as /srv/app.db")
     path = local_path(str(database_path))
-    return Config(None, (DatabaseConfig(path, default_meta_path(path), tuple(replicas)),), warnings=tuple(findings))
+    meta_path = default_meta_path(path)
+    for location in (replica.location for replica in replicas):
+        if lies_in(location, {os.path.realpath(meta_path): True}):
+            raise UsageError(
+                f"{location.address} lies in the local folder of the database, {meta_path}, where old generations are "
+                "removed; give the replica a folder of its own"
+            )
+    return Config(None, (DatabaseConfig(path, meta_path, tuple(replicas)),), warnings=tuple(findings))
 
 
 def _read(path: Path, file: str) -> str:

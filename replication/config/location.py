@@ -62,9 +62,14 @@ def check_type(replica: Section) -> None:
         raise replica.refusal("type", f"is {quoted(kind)!r}, an unknown replica type; use {TYPES}")
 
 
-def plain_path(section: Section, key: str, text: str) -> Path:
-    """A path on this machine; raise RefusedError for a pattern, which is not expanded."""
+def plain_path(section: Section, key: str, text: str, instead: str) -> Path:
+    """A path on this machine; raise RefusedError for a pattern, which is not expanded, and for a URL.
+
+    A URL would be a path below the working directory, where a database is waited for that never comes.
+    """
     check_pattern(section, key, text)
+    if is_replica_url(text):
+        raise section.refusal(key, f"is a URL; write the path of {instead}")
     return local_path(text)
 
 

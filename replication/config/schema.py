@@ -5,11 +5,14 @@ those of a kind of store in its folder (storage/kinds.py). What callers need is 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Literal, get_type_hints
 
+from replication.config.pattern import is_kept_beside, matches
+from replication.config.program import LoggingConfig as LoggingConfig
+from replication.config.program import SocketConfig as SocketConfig
 from replication.keys import Key, row
 from replication.storage.kinds import DEFAULT_KIND, KINDS, TYPES
 from replication.storage.location import Location
@@ -18,45 +21,6 @@ Level = Literal["top", "logging", "socket", "dbs[]", "dbs[].replicas[]", "snapsh
 """A section of the file: the path of its keys in the document."""
 
 RETENTION_CHECKED_WITHOUT_PAUSE = "retention would be checked without pause"
-
-
-@dataclass(frozen=True, slots=True)
-class LoggingConfig:
-    """How to log: `level` debug, info, warn or error; `type` text or json; to stderr, else to stdout."""
-
-    level: str = row("level", "debug, info, warn or error", "text", "info")
-    type: str = row("type", "text or json", "text", "text")
-    stderr: bool = row("stderr", "true writes to stderr, false to stdout", "flag", False)
-
-
-@dataclass(frozen=True, slots=True)
-class SocketConfig:
-    """The control socket; without a path it is where control/place.py says. `permissions` as chmod has them."""
-
-    enabled: bool = row(
-        "enabled", "Whether a running engine can be asked and told by others, over a socket.", "flag", True
-    )
-    path: Annotated[
-        Path | None,
-        Key(
-            name="path",
-            why="Where the socket is, absolute or from the folder where the program starts. Default: a name from the "
-            "path of this file, in /run/litestream-tui for root, else in $XDG_RUNTIME_DIR/litestream-tui.",
-            reader="path",
-            otherwise="from the path of this file",
-            example="/var/run/litestream.sock",
-        ),
-    ] = None
-    permissions: Annotated[
-        int,
-        Key(
-            name="permissions",
-            why="Who may connect, in octal digits. Others than the user who replicates, and root, can read how things "
-            "stand, sync and stop, and cannot restore or look into a database.",
-            reader="text",
-            default="0600",
-        ),
-    ] = 0o600
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,6 +154,65 @@ class DatabaseConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class DirectoryConfig:
+    """A folder whose databases are replicated alike, each to a place of its own below that of `each`."""
+
+    path: Annotated[
+        Path,
+        Key(
+            name="dir",
+            why="In place of path: a folder. Each database in it is replicated as this entry says, to the replica's "
+            "path with the database's own path in the folder behind it. The folder may not exist yet. Links and names "
+            "that begin with a dot are left alone.",
+            reader="path",
+            example="./tenants",
+        ),
+    ]
+    each: DatabaseConfig
+    """What each has. Its path is the folder, and the places of its replicas are those that all lie below."""
+    pattern: str = row(
+        "pattern",
+        "With dir: which files, by their names: *, ?, [a-z], [^a-z]. What is no SQLite database is left alone.",
+        "text",
+        "",
+        example='"*.db"',
+    )
+    recursive: bool = row("recursive", "With dir: whether folders in it are looked through as well.", "flag", False)
+    watch: bool = row(
+        "watch",
+        "With dir: whether databases that appear later are replicated, and those that go are ended. With false the "
+        "folder is looked at once.",
+        "flag",
+        False,
+    )
+    meta_path: Annotated[
+        Path | None,
+        Key(
+            name="meta-dir",
+            why="With dir: where the local folders lie. Default: each beside its database.",
+            reader="path",
+            otherwise="each beside its database",
+            example="./tenants-litestream",
+        ),
+    ] = None
+
+    def database(self, name: str) -> DatabaseConfig:
+        """That of a database in the folder; `name` is its path from there."""
+        path = self.path / name
+        meta = default_meta_path(path if self.meta_path is None else self.meta_path / name)
+        replicas = tuple(replace(item, location=item.location.below(name)) for item in self.each.replicas)
+        return replace(self.each, path=path, meta_path=meta, replicas=replicas)
+
+    def takes(self, name: str) -> bool:
+        """Whether a path from the folder is one of those that are looked for; what lies there is another question."""
+        *folders, last = name.split("/")
+        hidden = last.startswith(".") and not self.pattern.startswith(".")
+        if hidden or (folders and not self.recursive) or any(part.startswith(".") for part in folders):
+            return False
+        return not is_kept_beside(last) and matches(self.pattern, last)
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
     """A whole configuration. `path` is None when it came from the command line.
 
@@ -240,6 +263,17 @@ class Config:
     socket: SocketConfig = field(
         default=SocketConfig(), metadata={"key": Key(name="socket", why="The control socket.", reader="map")}
     )
+    directories: tuple[DirectoryConfig, ...] = ()
+
+    def named(self, path: Path) -> DatabaseConfig | None:
+        """The database of that path, or what it is or was in one of the folders; None if it belongs to none."""
+        for database in self.databases:
+            if database.path == path:
+                return database
+        for directory in self.directories:
+            if directory.path in path.parents and directory.takes(name := path.relative_to(directory.path).as_posix()):
+                return directory.database(name)
+        return None
 
 
 PLACE_KEYS = (
@@ -282,7 +316,7 @@ ROWS: Mapping[Level, tuple[Key, ...]] = {
     "top": (*_FOR_ALL, *rows_of(Config).values()),
     "logging": tuple(rows_of(LoggingConfig).values()),
     "socket": tuple(rows_of(SocketConfig).values()),
-    "dbs[]": tuple(rows_of(DatabaseConfig).values()),
+    "dbs[]": (*rows_of(DatabaseConfig).values(), *rows_of(DirectoryConfig).values()),
     "dbs[].replicas[]": (
         *PLACE_KEYS,
         *(key for keys in KIND_KEYS.values() for key in keys),

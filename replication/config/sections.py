@@ -16,16 +16,19 @@ from replication.config.document import Findings, RefusedError, Section, Value
 from replication.config.durations import format_duration
 from replication.config.keys import KEYS_FOR_ALL
 from replication.config.location import check_type, plain_path, read_location
+from replication.config.pattern import matches
+from replication.config.places import Taken, refuse_among_local_files, take
 from replication.config.schema import (
     RETENTION_CHECKED_WITHOUT_PAUSE,
     Config,
     DatabaseConfig,
+    DirectoryConfig,
     LoggingConfig,
     ReplicaConfig,
-    SocketConfig,
     default_meta_path,
     rows_of,
 )
+from replication.config.socket_section import read_socket
 from replication.errors import ConfigError
 from replication.keys import PLAIN_READERS
 from replication.scrub import quoted, register_secret
@@ -33,16 +36,15 @@ from replication.storage.location import Location
 
 _LOG_LEVELS = {"debug": "debug", "info": "info", "warn": "warn", "warning": "warn", "error": "error"}
 _LOG_TYPES = ("text", "json")
-SOCKET_PATH_BYTES_MAX = 107
-_PERMISSIONS = re.compile(r"0?o?([0-7]{3})")
 _ADDR = re.compile(r"(?:[^\s:\[\]/@]*|\[[0-9a-fA-F:.%]+\]):([0-9]{1,5})")
+
+_PATTERN = 'write pattern: and which files, such as "*.db"'
 
 _ForAll = Mapping[str, str | None]
 """Keys of replicas that the top of the file has, for all that have none of their own."""
 
 HEARTBEAT_SECONDS_MIN = 60.0
 
-_Taken = dict[tuple[str, ...], tuple[str, int]]
 """What is in use already: the path in the document and the line that took it."""
 
 
@@ -72,12 +74,14 @@ def read_config(document: Value, path: Path, findings: Findings) -> Config:
     for key in KEYS_FOR_ALL:
         if key.is_secret:
             register_secret(for_all[key.name])
-    taken: _Taken = {}
+    taken: Taken = {}
     defaults = _snapshot(top, {})
-    databases = [_database(section, for_all, taken, defaults) for section in top.sections("dbs", "dbs[]")]
+    entries = [_entry(section, for_all, taken, defaults) for section in top.sections("dbs", "dbs[]")]
+    refuse_among_local_files([item for item in entries if isinstance(item, DatabaseConfig)], taken, findings)
     config = Config(
         path=path,
-        databases=tuple(database for database in databases if database is not None),
+        databases=tuple(entry for entry in entries if isinstance(entry, DatabaseConfig)),
+        directories=tuple(entry for entry in entries if isinstance(entry, DirectoryConfig)),
         **_values(
             top,
             Config,
@@ -86,7 +90,7 @@ def read_config(document: Value, path: Path, findings: Findings) -> Config:
             heartbeat_interval=_heartbeat_interval(top),
         ),
         logging=_logging(top.section("logging", "logging")),
-        socket=_socket(top.section("socket", "socket")),
+        socket=read_socket(top.section("socket", "socket")),
         warnings=tuple(findings.lines),
         information=tuple(findings.information),
     )
@@ -120,21 +124,61 @@ def _otherwise(seconds: float, default: _Default) -> str:
     )
 
 
-def _database(section: Section, for_all: _ForAll, taken: _Taken, defaults: _Defaults) -> DatabaseConfig | None:
+def _entry(
+    section: Section, for_all: _ForAll, taken: Taken, defaults: _Defaults
+) -> DatabaseConfig | DirectoryConfig | None:
+    """A database, or a folder of databases."""
     section.check_keys()
     replicas = _replicas(section, for_all, taken, _snapshot(section, defaults))
+    if section.has("dir"):
+        return _directory(section, replicas)
+    for key in rows_of(DirectoryConfig).values():
+        if section.has(key.name):
+            section.refuse(section.refusal(key.name, "goes with dir, and there is none; remove it"))
+    return _database(section, replicas, taken)
+
+
+def _directory(section: Section, replicas: tuple[ReplicaConfig, ...]) -> DirectoryConfig | None:
+    for key, instead in (("path", "keep one of them"), ("meta-path", "write meta-dir, for the folders of all of them")):
+        if section.has(key):
+            section.refuse(section.refusal(key, f"stands beside dir; {instead}"))
+    pattern = section.text("pattern") or ""
+    try:
+        if not pattern:
+            raise section.refusal("pattern" if section.has("pattern") else None, "has no pattern; " + _PATTERN)
+        if "/" in pattern:
+            raise section.refusal("pattern", f"holds a /, and is for the name of the file alone; {_PATTERN}")
+        try:
+            matches(pattern, "")
+        except ValueError as error:
+            raise section.refusal("pattern", f"is no pattern: {error}; {_PATTERN}") from None
+        path = plain_path(section, "dir", section.text("dir") or "", "the folder of the databases")
+        meta = section.text("meta-dir")
+        meta_path = plain_path(section, "meta-dir", meta, "a folder of this machine") if meta is not None else None
+    except RefusedError as error:
+        section.refuse(error)
+        return None
+    each = DatabaseConfig(path=path, meta_path=path, **_values(section, DatabaseConfig), replicas=replicas)
+    if not replicas:
+        section.note("dir", "has no replicas, so nothing of it is replicated")
+    return DirectoryConfig(path=path, each=each, meta_path=meta_path, **_values(section, DirectoryConfig))
+
+
+def _database(section: Section, replicas: tuple[ReplicaConfig, ...], taken: Taken) -> DatabaseConfig | None:
     text = section.text("path")
     if text is None:
         if not section.failed:
-            section.refuse(section.refusal(None, "has no path; add path: and the database file"))
+            section.refuse(section.refusal(None, "has no path; add path: and the database file, or dir: and a folder"))
         return None
     try:
-        path = plain_path(section, "path", text)
+        path = plain_path(section, "path", text, "the file itself, such as /srv/app.db")
         real = os.path.realpath(path)
-        _take(section, "path", ("database", real), taken, "is the same database as {}; remove one of them")
+        take(section, "path", ("database", real), taken, "is the same database as {}; remove one of them")
         meta = section.text("meta-path")
-        meta_path = plain_path(section, "meta-path", meta) if meta is not None else default_meta_path(path)
-        _take(
+        meta_path = default_meta_path(path)
+        if meta is not None:
+            meta_path = plain_path(section, "meta-path", meta, "the folder itself")
+        take(
             section,
             "meta-path" if meta is not None else "path",
             ("meta", os.path.realpath(meta_path)),
@@ -155,14 +199,14 @@ def _database(section: Section, for_all: _ForAll, taken: _Taken, defaults: _Defa
     return config
 
 
-def _replicas(database: Section, for_all: _ForAll, taken: _Taken, defaults: _Defaults) -> tuple[ReplicaConfig, ...]:
+def _replicas(database: Section, for_all: _ForAll, taken: Taken, defaults: _Defaults) -> tuple[ReplicaConfig, ...]:
     replicas: list[ReplicaConfig] = []
     for section in _replica_sections(database):
         replica = _replica(section, for_all, defaults)
         if replica is None:
             continue
         try:
-            _take(
+            take(
                 section,
                 None,
                 replica.location.identity,
@@ -265,30 +309,6 @@ def _logging(section: Section | None) -> LoggingConfig:
     return LoggingConfig(_LOG_LEVELS.get(level.lower(), "info"), kind, section.flag("stderr") or False)
 
 
-def _socket(section: Section | None) -> SocketConfig:
-    if section is None:
-        return SocketConfig()
-    section.check_keys()
-    path = None
-    if (text := section.text("path")) is not None:
-        try:
-            path = plain_path(section, "path", text)
-            if len(os.fsencode(path)) > SOCKET_PATH_BYTES_MAX:
-                problem = (
-                    f"is longer than the {SOCKET_PATH_BYTES_MAX} bytes that a socket may have; name a shorter path"
-                )
-                section.refuse(section.refusal("path", problem))
-        except RefusedError as error:
-            section.refuse(error)
-    permissions = section.text("permissions") or "0600"
-    match = _PERMISSIONS.fullmatch(permissions)
-    if match is None or int(match[1], 8) & 0o600 != 0o600:
-        problem = f"is {quoted(permissions)!r}; write octal digits that let the owner in, such as 0600 or 0660"
-        section.refuse(section.refusal("permissions", problem))
-    mode = int(match[1], 8) if match else 0o600
-    return SocketConfig(**_values(section, SocketConfig, path=path, permissions=mode))
-
-
 def _addr(top: Section) -> str | None:
     addr = top.text("addr")
     if addr is None:
@@ -324,11 +344,3 @@ def _heartbeat_interval(top: Section) -> float:
     if seconds < HEARTBEAT_SECONDS_MIN:
         top.refuse(top.refusal(key, "must be at least 1m, or whoever gets the requests may take them for an attack"))
     return seconds
-
-
-def _take(section: Section, key: str | None, what: tuple[str, ...], taken: _Taken, problem: str) -> None:
-    """Claim `what` for this section; raise RefusedError with who has it."""
-    if what in taken:
-        where, line = taken[what]
-        raise section.refusal(key, problem.format(f"{where} on line {line}"))
-    taken[what] = (section.where, section.line)

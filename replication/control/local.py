@@ -4,6 +4,7 @@ import os
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 from replication.config import Config
 from replication.control import requests as ask
@@ -31,15 +32,12 @@ class Local:
     ) -> None:
         self.engine = engine
         self._jobs = Jobs()
-        self._work = Work(engine, config, self._jobs)
+        self._work = Work(engine, lambda: engine.config, self._jobs)
         self._ends = ends
-        paths = tuple(str(item.path) for item in config.databases)
-        self._info = Info(
-            version, API, self._jobs.engine, os.getpid(), time.time(), str(config.path or ""), paths, kind
-        )
+        self._info = Info(version, API, self._jobs.engine, os.getpid(), time.time(), str(config.path or ""), (), kind)
 
     def info(self) -> Info:
-        return self._info
+        return replace(self._info, databases=tuple(item.path for item in self.engine.status().databases))
 
     def status(self) -> EngineStatus:
         return self.engine.status()

@@ -45,7 +45,7 @@ PARALLELISM_MAX = 64
 class Work:
     """Carries out requests with the engine of this process; `of` makes a request into what a job does."""
 
-    def __init__(self, engine: Control, config: Config, jobs: Jobs) -> None:
+    def __init__(self, engine: Control, config: Callable[[], Config], jobs: Jobs) -> None:
         self._engine = engine
         self._config = config
         self._jobs = jobs
@@ -69,10 +69,10 @@ class Work:
         """What a job of this request does. Raises UsageError for what can be refused at once."""
         database = getattr(request, "database", "")
         if database:
-            configured(self._config, Path(database))
+            configured(self._config(), Path(database))
         replica = getattr(request, "replica", "")
         if replica:
-            names = [item.name for item in configured(self._config, Path(database)).replicas]
+            names = [item.name for item in configured(self._config(), Path(database)).replicas]
             if replica not in names:
                 known = ", ".join(names) or "none"
                 raise UsageError(f"{database} has no replica called {quoted(replica)!r}; it has: {known}")
@@ -192,7 +192,7 @@ class Work:
             return found
 
     def _points(self, request: ask.Points, run: Run) -> Listed:
-        reader = _Lister(self._config, request.database, run.say)
+        reader = _Lister(self._config(), request.database, run.say)
         try:
             listed = reader.list(request.replica or None)
             if run.cancel.is_set():
@@ -204,7 +204,7 @@ class Work:
         return listed
 
     def _generations(self, request: ask.Generations, run: Run) -> tuple[HeldGeneration, ...]:
-        with replicas_of(self._config, Path(request.database), request.replica) as sources:
+        with replicas_of(self._config(), Path(request.database), request.replica) as sources:
             for source in sources:
                 run.when_cancelled(source.client.storage.interrupt)
             return tuple(held(sources[0].client))
@@ -236,13 +236,13 @@ class Work:
     @contextmanager
     def _sources(self, request: ask.Moment, run: Run) -> Iterator[list[OpenReplica]]:
         """The replicas that may give it; what waits for a silent one is broken off when the job is cancelled."""
-        with replicas_of(self._config, Path(request.database)) as sources:
+        with replicas_of(self._config(), Path(request.database)) as sources:
             for source in sources:
                 run.when_cancelled(source.client.storage.interrupt)
             yield [item for item in sources if item.name == request.replica] if request.only else sources
 
     def _options(self, request: ask.Moment, run: Run) -> RestoreOptions:
-        database = configured(self._config, Path(request.database))
+        database = configured(self._config(), Path(request.database))
         options = RestoreOptions(
             target=request.target,
             generation=request.generation or None,

@@ -10,6 +10,10 @@ import errno
 import os
 import socket
 import sys
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from replication.database.safe import Safe
@@ -21,6 +25,19 @@ _HOLDER = "litestream-tui/holder/{:x}-{:x}/"
 _SOCKETS = Path("/proc/net/unix")
 _SAFE = Safe()
 """The sockets need no descriptor for as long as a database is claimed."""
+_OURS: Counter[tuple[int, int]] = Counter()
+"""Claims of this process, by device and inode, those that are refused in a moment among them."""
+_OURS_LOCK = threading.Lock()
+
+
+@contextmanager
+def plainly(identity: tuple[int, int]) -> Iterator[bool]:
+    """A block in which no file of that identity is claimed by this process; true if none was before.
+
+    Only then may it be opened without SQLite: to close such a descriptor ends all locks that this process has on it.
+    """
+    with _OURS_LOCK:
+        yield not _OURS[identity]
 
 
 class Claim:
@@ -30,6 +47,9 @@ class Claim:
         self.identity = identity
         self._names: list[int] = []
         """Descriptors of sockets, until they are in the safe."""
+        self._is_ours = True
+        with _OURS_LOCK:
+            _OURS[identity] += 1
         self._key: int | None = None
         """What they are there under: what hangs at the end keeps its claim until the process ends."""
 
@@ -55,6 +75,12 @@ class Claim:
 
     def release(self) -> None:
         """Let go."""
+        if self._is_ours:
+            self._is_ours = False
+            with _OURS_LOCK:
+                _OURS[self.identity] -= 1
+                if not _OURS[self.identity]:
+                    del _OURS[self.identity]
         while self._names:
             os.close(self._names.pop())
         if self._key is not None:

@@ -10,10 +10,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from replication.database.local_folder import LocalFile
-from replication.database.shadow_wal import ShadowWAL
 from replication.database.wal_scanner import WALCursor
 from replication.database.wal_scanner import last_commit as find_last_commit
+from replication.local.folder import LocalFile
+from replication.local.shadow_wal import ShadowWAL
 from replication.position import INDEX_MAX, OFFSET_LIMIT_BYTES
 from replication.sqlite.checksum import WAL_HEADER_SIZE
 from replication.sqlite.wal import WALHeader

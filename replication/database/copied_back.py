@@ -9,8 +9,8 @@ import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from replication.database.local_folder import LocalFile
 from replication.database.wal_scanner import WALCursor
+from replication.local.folder import LocalFile
 from replication.sqlite.checksum import FRAME_HEADER_SIZE, WAL_HEADER_SIZE
 from replication.sqlite.wal_index import WALIndexHeader
 

@@ -14,13 +14,13 @@ from replication.counts import Counts
 from replication.database.arrivals import Arrivals
 from replication.database.continuity import Begin, Continue, last_commit
 from replication.database.custody import Custody
-from replication.database.generation_info import GenerationInfo
 from replication.database.open_database import OpenDatabase
-from replication.database.shadow_wal import ShadowWAL
-from replication.database.unwritten import is_unchanged
 from replication.database.wal_copier import ContinuityLostError, WALCopier
 from replication.errors import LocalFileError
 from replication.events import Emit
+from replication.local.generation_info import GenerationInfo
+from replication.local.shadow_wal import ShadowWAL
+from replication.local.unwritten import is_unchanged
 from replication.permissions import Ownership
 from replication.position import Position
 from replication.steps import reached
@@ -81,8 +81,8 @@ class CurrentGeneration:
         if generation is None or self.shadow.indexes(generation) or self.wanted:
             return False
         copier = opened.copier = WALCopier(self.shadow, opened.wal_path, opened.wal_index, generation)
-        same = handed or not copier.wal_holds_anything()
-        if not same or not (handed or is_unchanged(opened.image(self.shadow), self._custody.path, self._meta_path)):
+        same = handed or (not copier.wal_holds_anything() and self._is_unchanged(opened))
+        if not same:
             opened.copier = None
             return False
         self.generation_info = GenerationInfo.load(self._meta_path, generation)
@@ -152,3 +152,7 @@ class CurrentGeneration:
         if indexes:
             cursor = last_commit(self.shadow.file(generation, indexes[-1]))
             self.shadow.seal(generation, indexes[-1], cursor.offset if cursor is not None else 0)
+
+    def _is_unchanged(self, opened: OpenDatabase) -> bool:
+        image = opened.image(self.shadow)
+        return is_unchanged(image.position, image.chunks(), self._custody.path, self._meta_path)

@@ -12,7 +12,7 @@ from replication.database.claim import Claim
 from replication.database.handover import Successor
 from replication.database.lock import EngineLock
 from replication.database.place import Place
-from replication.database.shadow_wal import ShadowWAL
+from replication.local.shadow_wal import ShadowWAL
 from replication.nofollow import without_links
 from replication.permissions import Ownership
 from replication.sqlite.connection import check_is_database

@@ -14,7 +14,6 @@ from dataclasses import replace
 from pathlib import Path
 
 from replication.database import advice, room
-from replication.database.backlog import Backlog, limit_of
 from replication.database.checkpoint import CheckpointPolicy
 from replication.database.health import Health
 from replication.database.image import Image
@@ -25,6 +24,7 @@ from replication.database.standing import Standing
 from replication.database.wal_copier import ContinuityLostError
 from replication.errors import DatabaseError, DatabaseLockedError, LocalFileError, ReplicationError
 from replication.events import Emit
+from replication.local.backlog import Backlog, limit_of
 from replication.position import Position
 from replication.sqlite.errors import DatabaseBusyError
 from replication.sqlite.pin import CheckpointResult, PinLostError
@@ -47,7 +47,7 @@ class Database(Standing):
         super().__init__(path, meta_path, emit, clock)
         self.max_backlog_bytes = max_backlog_bytes
         """How much WAL may wait for one replica, as it was configured."""
-        self._policy = policy
+        self.policy = policy
         self._lock = threading.RLock()
 
     # -- who has it -------------------------------------------------------------------------------------------------
@@ -135,7 +135,7 @@ class Database(Standing):
                     if self._current.wanted:
                         raise ContinuityLostError(self._current.wanted)
                     self._current.copy(opened)
-                    if opened.due(self._policy, self._clock()):
+                    if opened.due(self.policy, self._clock()):
                         self._run_checkpoint()
                 if self._opened is None:
                     return None
@@ -153,7 +153,7 @@ class Database(Standing):
             words = self._other_names(opened) or advice.passed_by(self.path, opened)
             state = "error" if words else "ok"
             self.health = replace(self.health, state=state, error=words, last_sync=now, wal_bytes=self._wal_bytes)
-            return opened.next_time(self._policy, now)
+            return opened.next_time(self.policy, now)
 
     def checkpoint(self) -> CheckpointResult | None:
         """Checkpoint now, whatever the policy says; None while an image is open or nothing is held."""
@@ -233,7 +233,7 @@ class Database(Standing):
         if (status := self._status()) is None:
             return False
         if self._waits_for_room:
-            room.ask_for_wal(self.path, self.meta_path, self._policy.pages_min, self.page_size)
+            room.ask_for_wal(self.path, self.meta_path, self.policy.pages_min, self.page_size)
         self._opening.open(status, self.lock)
         return True
 

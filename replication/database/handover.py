@@ -21,11 +21,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from replication.database.local_folder import LOCK_NAME, LocalFolder
 from replication.errors import ReplicationError
+from replication.local.files import LOCK_NAME
+from replication.local.folder import LocalFolder
 
 if TYPE_CHECKING:
-    from replication.sqlite.pin import Bridge
+    from replication.sqlite.unheld import Bridge
 
 _FLOCK = struct.Struct("hhqqi4x")
 """struct flock on 64-bit Linux: type, whence, start, length, pid."""
@@ -92,7 +93,7 @@ class Successor:
     def _read(self, descriptor: int) -> None:
         """Keep the WAL from being restarted unseen from now on, and say so."""
         # Loaded when there is something to read: who only asks for the holder needs no SQLite.
-        from replication.sqlite.pin import Bridge
+        from replication.sqlite.unheld import Bridge
 
         try:
             self._bridge = Bridge.take(self._database)

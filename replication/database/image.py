@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from replication.database.kept_pages import KeptPages, Pages
-from replication.database.local_folder import LocalFile
 from replication.errors import DatabaseError
+from replication.local.folder import LocalFile
 from replication.position import Position
 from replication.sqlite.checksum import FRAME_HEADER_SIZE, WAL_HEADER_SIZE
 

@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from replication.database.local_folder import LocalFile
-from replication.database.shadow_wal import ShadowWAL
+from replication.local.folder import LocalFile
+from replication.local.shadow_wal import ShadowWAL
 from replication.position import Position
 from replication.sqlite.format import FRAME_HEADER_SIZE, WAL_HEADER_SIZE
 

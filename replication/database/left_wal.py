@@ -4,7 +4,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from replication.database.shadow_wal import ShadowWAL
+from replication.local.shadow_wal import ShadowWAL
 from replication.sqlite.checksum import WAL_HEADER_SIZE
 
 

@@ -11,8 +11,9 @@ import time
 from pathlib import Path
 
 from replication.database import handover
-from replication.database.local_folder import LOCK_NAME, LocalFolder
 from replication.errors import DatabaseLockedError, LocalFileError
+from replication.local.files import LOCK_NAME
+from replication.local.folder import LocalFolder
 from replication.steps import reached
 
 LOOK_SECONDS_MAX = 0.1

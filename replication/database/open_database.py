@@ -13,10 +13,10 @@ from pathlib import Path
 from replication.database.checkpoint import CheckpointPolicy, CheckpointState, due, next_time, urgent
 from replication.database.image import Image, Overlay
 from replication.database.kept_pages import CannotKeepError, KeptPages
-from replication.database.shadow_wal import ShadowWAL
 from replication.database.source_files import REMOVED, REPLACED, SHM_REMOVED, SourceFiles
 from replication.database.wal_copier import UNREADABLE_LOOKS_MAX, ContinuityLostError, WALCopier, WALTooLongError
 from replication.database.wal_scanner import WALCursor
+from replication.local.shadow_wal import ShadowWAL
 from replication.sqlite.errors import DatabaseBusyError
 from replication.sqlite.pin import CheckpointResult, Pin
 from replication.sqlite.wal_index import WALIndex
@@ -89,7 +89,7 @@ class OpenDatabase:
             except WALTooLongError:
                 if self.images and self.put_off:
                     raise WALTooLongError(
-                        f"{self.wal_path} has passed 4 GiB in one life: {self.put_off}; when the snapshot is done "
+                        f"{self.wal_path} has passed 4 GiB in one index: {self.put_off}; when the snapshot is done "
                         "replication begins a new generation"
                     ) from None
                 raise

@@ -15,11 +15,11 @@ from replication.database.current import CurrentGeneration
 from replication.database.custody import Custody
 from replication.database.left_wal import LeftWAL
 from replication.database.open_database import OpenDatabase
-from replication.database.shadow_wal import ShadowWAL
 from replication.database.source_files import SHM_REMOVED, WRITTEN, Written
 from replication.database.wal_copier import ContinuityLostError, WALTooLongError
 from replication.errors import DatabaseError
 from replication.events import Emit
+from replication.local.shadow_wal import ShadowWAL
 from replication.nofollow import without_links
 from replication.permissions import Ownership
 from replication.sqlite.openers import openers_of_removed
@@ -126,6 +126,7 @@ class Opening:
         if isinstance(decision, Continue) and not opened.files.were_left_alone(
             Written(*known) if known is not None else None,
             decision.cursor,
+            current.shadow.file(decision.generation, decision.index),
             current.shadow.file(decision.generation, decision.index - 1),
             exact=not handed and end == f"{decision.generation}/{decision.index:08x}:{decision.cursor.offset}",
         ):

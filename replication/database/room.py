@@ -8,15 +8,15 @@ from contextlib import suppress
 from pathlib import Path
 
 from replication import space
-from replication.database.backlog import INDEXES_KEPT, Backlog
 from replication.database.current import CurrentGeneration
 from replication.database.open_database import OpenDatabase
 from replication.database.opening import Opening
 from replication.database.wal_copier import WALTooLongError
 from replication.errors import DatabaseError, LocalFileError
+from replication.local.backlog import INDEXES_KEPT, Backlog
 from replication.nofollow import without_links
 from replication.space import Disk
-from replication.sqlite.pin import empty_wal
+from replication.sqlite.unheld import empty_wal
 
 CANNOT_COPY = "wal could not be copied for lack of space, and was let go of"
 ROOM_PAGES_MAX = 1000

@@ -18,9 +18,9 @@ from pathlib import Path
 
 from replication.database.continuity import last_commit as last_commit_in
 from replication.database.copied_back import CopiedBack, commits_counted_after, is_of_this_life
-from replication.database.local_folder import LocalFile
 from replication.database.wal_copier import SHADOW_REMOVED, ContinuityLostError, WALCopier
 from replication.database.wal_scanner import WALCursor
+from replication.local.folder import LocalFile
 from replication.sqlite.errors import DatabaseBusyError
 from replication.sqlite.pin import Pin
 from replication.sqlite.wal_index import WALIndexHeader
@@ -167,12 +167,14 @@ class SourceFiles:
             return True
         return self._holds(index, COMPARED_FRAMES_FIRST)
 
-    def were_left_alone(self, known: Written | None, cursor: WALCursor, life_before: LocalFile, exact: bool) -> bool:
+    def were_left_alone(
+        self, known: Written | None, cursor: WALCursor, life: LocalFile, life_before: LocalFile, exact: bool
+    ) -> bool:
         """True if only SQLite wrote to the file since it was `known`; `cursor` is where the life that goes on ends.
 
-        `life_before` is the shadow file of the life before that one, if it is still there. With `exact` the file was
-        `known` so at that very mark, after which nobody replicated: then any other file proves nothing, for what lies
-        in it beside the pages of these lives nobody can tell. Raises DatabaseBusyError.
+        `life` is its shadow file, and `life_before` that of the life before, if it is still there. With `exact` the
+        file was `known` so at that very mark, after which nobody replicated: then any other file proves nothing, for
+        what lies in it beside the pages of these lives nobody can tell. Raises DatabaseBusyError.
         """
         if known == self.written:
             return True
@@ -181,13 +183,15 @@ class SourceFiles:
             return False
         for _ in range(CHECK_TRIES_MAX):
             index = self._read_index()
-            if self._looks_left_alone(index, cursor, life_before):
+            if self._looks_left_alone(index, cursor, life, life_before):
                 return True
             if self._stood_still(index):
                 return False
         raise DatabaseBusyError(f"{self._path} is checkpointed without a pause; trying again")
 
-    def _looks_left_alone(self, index: WALIndexHeader, cursor: WALCursor, life_before: LocalFile) -> bool:
+    def _looks_left_alone(
+        self, index: WALIndexHeader, cursor: WALCursor, life: LocalFile, life_before: LocalFile
+    ) -> bool:
         if index.frames and index.salts != cursor.header.salts:
             # Another life, which the copy tells.
             return True
@@ -195,8 +199,9 @@ class SourceFiles:
             return self._holds(index, COMPARED_FRAMES_FIRST)
         with suppress(FileNotFoundError), self._wal_path.open("rb") as wal:
             if not index.frames:
-                # A restart was published, so all of the life that the WAL still holds had been copied back.
-                return CopiedBack.whole(LocalFile.at(self._wal_path), cursor).is_in(self._pin.read)
+                # A restart was published, so all of that life had been copied back. The WAL may not hold it any more: a
+                # large transaction may have written over it, of which nothing counts yet.
+                return CopiedBack.whole(life, cursor).is_in(self._pin.read)
             if (end := last_commit_in(life_before)) is not None and end.frames:
                 whole = left = CopiedBack.whole(life_before, end)
                 if index.attempted > index.backfilled:

@@ -11,15 +11,15 @@ from replication.counts import Counts
 from replication.database.arrivals import Arrivals
 from replication.database.current import CurrentGeneration
 from replication.database.custody import Custody
-from replication.database.generation_info import GenerationInfo
 from replication.database.health import Health
 from replication.database.open_database import OpenDatabase
 from replication.database.opening import Opening
-from replication.database.shadow_wal import ShadowWAL
 from replication.database.source_files import Written
 from replication.database.upkeep import Upkeep
 from replication.database.wal_scanner import WALCursor
 from replication.events import Emit
+from replication.local.generation_info import GenerationInfo
+from replication.local.shadow_wal import ShadowWAL
 from replication.position import Position
 from replication.status import DatabaseTotals
 

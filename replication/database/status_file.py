@@ -9,7 +9,8 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from replication.database.local_folder import STATUS_NAME, LocalFolder
+from replication.local.files import STATUS_NAME
+from replication.local.folder import LocalFolder
 from replication.scrub import scrub
 from replication.status import DatabaseStatus, ReplicaStatus, Verification
 from replication.wire import WireError, dumps, loads, value_of

@@ -7,9 +7,9 @@ are there. It leaves to the caller to say where the replicas stand. Used under t
 
 from collections.abc import Sequence
 
-from replication.database.backlog import INDEXES_KEPT, Backlog, ShadowSizes
 from replication.database.current import CurrentGeneration
 from replication.database.open_database import OpenDatabase
+from replication.local.backlog import INDEXES_KEPT, Backlog, ShadowSizes
 from replication.position import Position
 from replication.space import Disk
 

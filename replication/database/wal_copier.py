@@ -10,8 +10,6 @@ import time
 from pathlib import Path
 
 from replication.database.left_wal import LeftWAL
-from replication.database.local_folder import LocalFile
-from replication.database.shadow_wal import ShadowLostError, ShadowWAL
 from replication.database.wal_scanner import (
     OverwrittenError,
     WALCursor,
@@ -21,6 +19,8 @@ from replication.database.wal_scanner import (
     last_commit,
 )
 from replication.errors import DatabaseError, LocalFileError
+from replication.local.folder import LocalFile
+from replication.local.shadow_wal import ShadowLostError, ShadowWAL
 from replication.position import INDEX_MAX, OFFSET_LIMIT_BYTES, Position
 from replication.space import Disk
 from replication.sqlite.checksum import WAL_HEADER_SIZE, Sums
@@ -238,7 +238,7 @@ class WALCopier:
             last = last_commit(wal, cursor, OFFSET_LIMIT_BYTES - 1)
             self._append(wal, cursor, last.offset, last.sums)
             raise WALTooLongError(
-                f"{self._wal_path} has passed 4 GiB in one life because a reader keeps it from being checkpointed; "
+                f"{self._wal_path} has passed 4 GiB in one index because a reader keeps it from being checkpointed; "
                 "end that reader, and replication begins a new generation"
             )
         self._append(wal, cursor, counted.end, counted.sums)

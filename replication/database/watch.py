@@ -9,10 +9,12 @@ import os
 import select
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from replication.config.pattern import BESIDE
 from replication.events import EventLog
 from replication.nofollow import without_links
 
@@ -31,6 +33,8 @@ class Watcher:
     def __init__(self, events: EventLog) -> None:
         self._events = events
         self._names: dict[int, dict[str, Callable[[], None]]] = {}
+        self._folders: dict[int, dict[Callable[[], None], None]] = {}
+        """Who is told of whatever may be a new file in a folder."""
         self._lock = threading.Lock()
         self._stop = threading.Event()
         self._reported: set[tuple[int, Path | None]] = set()
@@ -70,6 +74,41 @@ class Watcher:
                 self._tell(error, "changes are only seen at the monitor interval", database)
             return False
         return True
+
+    def add_folder(self, folder: int, path: Path, changed: Callable[[], None]) -> bool:
+        """Call `changed` whenever a file of an open folder appears, goes, or is written, but for those added above.
+
+        What SQLite keeps beside its databases counts for nothing. False if that cannot be.
+        """
+        if self._inotify is None:
+            return False
+        try:
+            with self._lock:
+                if not self._inotify.closed:
+                    watch = self._inotify.add_watch(f"/proc/self/fd/{folder}", _mask())
+                    self._folders.setdefault(watch, {})[changed] = None
+        except OSError as error:
+            self._tell(error, "databases that appear in a folder are found by looking once a second", path)
+            return False
+        return True
+
+    def remove(self, changed: Callable[[], None]) -> None:
+        """Call `changed` no more."""
+        if self._inotify is None:
+            return
+        with self._lock:
+            for watch in [*self._names, *self._folders]:
+                names, folders = self._names.get(watch, {}), self._folders.get(watch, {})
+                for name in [name for name, call in names.items() if call == changed]:
+                    del names[name]
+                folders.pop(changed, None)
+                if names or folders:
+                    continue
+                self._names.pop(watch, None)
+                self._folders.pop(watch, None)
+                # The folder may be gone, and its watch with it.
+                with suppress(OSError, ValueError):
+                    self._inotify.rm_watch(watch)
 
     def _open(self) -> tuple[Any, int]:
         """An inotify instance, and what wakes the thread that reads it; None and -1 where there is none to be had."""
@@ -133,22 +172,42 @@ class Watcher:
             events = self._inotify.read(timeout=0)
             with self._lock:
                 called = {self._names.get(event.wd, {}).get(event.name) for event in events}
+                if self._folders:
+                    called.update(self._told_of_folders(events))
                 for event in events:
                     if event.mask & gone:  # the folder is no longer there, or no longer the one that was
                         called.update(self._names.pop(event.wd, {}).values())
+                        called.update(self._folders.pop(event.wd, {}))
                 if any(event.wd == -1 for event in events):  # the kernel's queue ran over: look everywhere
                     called = {changed for names in self._names.values() for changed in names.values()}
+                    called.update(changed for folder in self._folders.values() for changed in folder)
             for changed in called:
                 if changed is not None:
                     changed()
             if self._stop.wait(nap):
                 return
 
+    def _told_of_folders(self, events: Iterable[Any]) -> Iterator[Callable[[], None]]:
+        """Who is to look at a folder. That a known file was written is none of their business."""
+        written = _mask_written()
+        for event in events:
+            folder = self._folders.get(event.wd)
+            if folder is None or event.name.endswith(BESIDE):
+                continue
+            if not event.mask & written or event.name not in self._names.get(event.wd, {}):
+                yield from folder
+
 
 def _mask() -> int:
     from inotify_simple import flags
 
     return int(flags.MODIFY | flags.CREATE | flags.DELETE | flags.MOVED_TO | flags.MOVED_FROM)
+
+
+def _mask_written() -> int:
+    from inotify_simple import flags
+
+    return int(flags.MODIFY)
 
 
 def _mask_gone() -> int:

@@ -1,4 +1,4 @@
-"""The end of an engine: a last sync of every database, and the last uploads of its replicas, while there is time.
+"""The end of databases or replicas: a last sync of each database, and the last uploads, while there is time.
 
 Nobody waits for another's trouble: the uploads of a database follow its own last sync. A replica that fails again and
 again is given up; nothing is lost by it, as the shadow WAL keeps what is pending for the next start.
@@ -7,11 +7,14 @@ again is given up; nothing is lost by it, as the shadow WAL keeps what is pendin
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import nullcontext, suppress
 from functools import partial
 
+from replication.engine.lifecycle import ENDS
 from replication.engine.shared import Shared
 from replication.engine.uploads import Uploads
 from replication.engine.worker import Worker
+from replication.errors import PausedError
 from replication.pool import Job
 from replication.work import Work
 
@@ -22,51 +25,63 @@ AGAIN_SECONDS = 0.1
 
 
 class Drain:
-    """Used once, by the thread that closes."""
+    """Used once, by the thread that ends them."""
 
-    def __init__(self, workers: Sequence[Worker], shared: Shared, deadline: float) -> None:
-        self._workers = workers
+    def __init__(self, ends: Sequence[tuple[Worker, Sequence[Uploads]]], shared: Shared, deadline: float) -> None:
+        """`ends` are databases with those of their replicas that end."""
+        self._ends = ends
         self._shared = shared
         self._deadline = deadline
         """Of time.monotonic."""
         self._changed = threading.Condition()
-        self._left = len(workers)
+        self._left = len(ends)
         """Last syncs and last uploads that have not ended."""
 
     def run(self) -> None:
         """Return when all is done, or at the deadline; what is under way then goes on."""
-        for worker in self._workers:
-            for runner in worker.runners:
-                runner.duties.end()
-                runner.hurry()
-            self._shared.wake_sync(Job(f"last sync {worker.database.path}", partial(self._sync, worker)))
+        for worker, ending in self._ends:
+            for uploads in ending:
+                uploads.runner.duties.end()
+                uploads.runner.hurry()
+            self._shared.wake_sync(Job(f"last sync {worker.database.path}", partial(self._sync, worker, ending)))
         with self._changed:
             self._changed.wait_for(lambda: not self._left, max(0.0, self._deadline - time.monotonic()))
 
-    def _sync(self, worker: Worker) -> None:
+    def cut(self) -> None:
+        """There is no more time: somebody else sees to what is left."""
+        with self._changed:
+            self._deadline = self._left = 0
+            self._changed.notify_all()
+
+    def _sync(self, worker: Worker, ending: Sequence[Uploads]) -> None:
         try:
             worker.last_sync()
         finally:
-            behind = [uploads for uploads in worker.uploads if not uploads.runner.caught_up()]
+            behind = [uploads for uploads in ending if not uploads.runner.caught_up()]
             self._count(len(behind) - 1)
             for uploads in behind:
                 name = f"last upload {worker.database.path} {uploads.runner.replica.name}"
-                self._shared.wake_upload(Job(name, partial(self._upload, uploads), uploads.lane(Work.COMMITS)))
+                self._shared.wake_upload(Job(name, partial(self._upload, worker, uploads), uploads.lane(Work.COMMITS)))
 
-    def _upload(self, uploads: Uploads) -> float | None:
+    def _upload(self, worker: Worker, uploads: Uploads) -> float | None:
         runner = uploads.runner
+        paused = True
         try:
-            # One that hangs holds no second thread, and a large first snapshot is written by a job of its own.
-            uploads.hurry()
-            runner.run_if_free()
+            # One that goes on without a replica may be paused meanwhile. What hangs at the end of a database keeps
+            # that from nothing.
+            with suppress(PausedError), nullcontext() if worker.life.phase in ENDS else uploads.working():
+                # One that hangs holds no second thread, and a large first snapshot is written by a job of its own.
+                uploads.hurry()
+                runner.run_if_free()
+                paused = False
         finally:
             late = time.monotonic() >= self._deadline
-            done = runner.caught_up() or runner.failure.count >= TRIES or late
+            done = paused or late or runner.caught_up() or runner.failure.count >= TRIES
             if done:
                 self._count(-1)
         return None if done else time.monotonic() + AGAIN_SECONDS
 
     def _count(self, change: int) -> None:
         with self._changed:
-            self._left += change
+            self._left = max(0, self._left + change)
             self._changed.notify_all()

@@ -4,24 +4,26 @@ Two pools do the work, one that copies WAL and one that uploads; a watcher wakes
 is their safety net. Callers start it, ask for status and events as often as they like, and close it.
 """
 
+import os
 import threading
 import time
 
-from replication.config import Config
-from replication.database.local_folder import VALIDATION_PREFIX
+from replication.config import Config, DatabaseConfig
 from replication.engine.descriptors import too_few
+from replication.engine.directories import Directories
 from replication.engine.drain import Drain
+from replication.engine.fleet import Fleet
 from replication.engine.lifecycle import Phase
-from replication.engine.making import make_worker
+from replication.engine.reload import Steps
 from replication.engine.shared import BREAK_OFF_SECONDS_MIN, Shared
 from replication.engine.standby import Standby
 from replication.engine.worker import Worker
 from replication.errors import DatabaseError, DatabaseLockedError, ReplicationError
 from replication.events import Event
+from replication.local.files import VALIDATION_PREFIX
 from replication.monitoring.monitoring import Monitoring
 from replication.restore import preview
-from replication.restore.kept import sweep_beside
-from replication.restore.scratch import sweep, sweep_temporary
+from replication.restore.scratch import sweep_temporary
 from replication.sqlite.connection import check_sqlite_version, sqlite_version
 from replication.sqlite.errors import DatabaseBusyError
 from replication.status import BY_HAND, EngineStatus, Verification
@@ -41,14 +43,30 @@ class Engine:
         self._shared = Shared()
         self.events = self._shared.events
         self._closed = False
-        self._workers = [make_worker(database, self._shared) for database in config.databases]
-        self._standby: Standby | None = None
+        self._config = config
+        self._standby = Standby()
+        self._fleet = Fleet(self._shared, self._standby)
+        self._fleet.hold(config.databases)
+        self._directories = Directories(self._shared, self._follow)
+        self._changing = threading.Lock()
+        """Held by whoever finds out what is wanted, until that is on its way."""
+
         self._monitoring = Monitoring(config, self.status, self.events.emit)
+
+    @property
+    def config(self) -> Config:
+        """What it replicates now: another one after each reload."""
+        return self._config
 
     def name_control(self, path: str) -> None:
         """Where this engine can be asked: the lock of each database says so. Before `start`."""
+        self._shared.control = path
         for worker in self._workers:
             worker.database.name_control(path)
+
+    @property
+    def _workers(self) -> tuple[Worker, ...]:
+        return self._fleet.workers
 
     def start(self, wait: bool = False) -> None:
         """Begin. Raises DatabaseLockedError if another engine has one of the databases, DatabaseError for an unsafe
@@ -56,13 +74,19 @@ class Engine:
         the other engine ends.
         """
         check_sqlite_version(sqlite_version())
+        self._fleet.waits = wait
+        self._directories.use(self._config.directories)
+        named = len(self._workers)
+        self._fleet.hold(self._wanted()[named:])
         if words := too_few(len(self._workers)):
             self.events.emit("warning", words)
         waiting = []
-        for worker in self._workers:
+        for number, worker in enumerate(self._workers):
             try:
                 worker.database.lock()
             except DatabaseLockedError as error:
+                if number >= named and error.holder == str(os.getpid()):
+                    continue  # in a folder there may be a second name of one of ours, which its status shows
                 if not wait:
                     for other in self._workers:
                         other.database.close()
@@ -72,16 +96,32 @@ class Engine:
             except ReplicationError:
                 pass  # the first sync meets it again, and shows it
         for worker in self._workers:
-            sweep(worker.config.meta_path, VALIDATION_PREFIX)
-            sweep_beside(worker.database.path)
+            self._fleet.clean(worker)
         for prefix in (preview.SCRATCH_PREFIX, VALIDATION_PREFIX):
             sweep_temporary(prefix)
         self._shared.start(len(self._workers))
         for worker in self._workers:
             worker.begin()
-        if waiting:
-            self._standby = Standby(waiting)
+        for worker in waiting:
+            self._standby.add(worker)
+        self._directories.start()
         self._monitoring.start()
+
+    def reload(self, config: Config) -> Steps:
+        """Replicate what this configuration says, and touch nothing that is the same in it; what changed.
+
+        Returns once what is to end has ended, or its time is over. What is not a matter of databases stays as it is.
+        """
+        with self._changing:
+            self._directories.use(config.directories)
+            self._directories.start()
+            self._config = config
+            batch = self._fleet.apply(self._wanted())
+        self.events.emit("info", f"configuration read anew: {batch.steps.words}")
+        if words := too_few(len(self._workers)):
+            self.events.emit("warning", words)
+        batch.done.wait(CLOSE_SECONDS_MAX * 2)
+        return batch.steps
 
     def check(self, timeout_seconds: float = FIRST_LOOK_SECONDS_MAX) -> None:
         """Wait for the first look at every database; raise its error if not one of them can be replicated."""
@@ -143,7 +183,7 @@ class Engine:
 
     def snapshot(self, database: str, replica: str | None = None) -> list[str]:
         """Write a snapshot now, in the caller's thread; what became of each, in words. Raises ReplicationError."""
-        return self._named(database).snapshot(replica)
+        return self._named(database).replicas.snapshot(replica)
 
     def verify(self, database: str, cancel: threading.Event) -> list[Verification]:
         """Restore the newest commit from each replica and compare, in the caller's thread."""
@@ -159,27 +199,37 @@ class Engine:
             return []
         self._closed = True
         deadline = time.monotonic() + timeout_seconds
-        alive = self._standby.close(WATCHER_SECONDS_MAX) if self._standby is not None else []
+        alive = self._fleet.close(WATCHER_SECONDS_MAX)
+        alive += self._standby.close(WATCHER_SECONDS_MAX)
         alive += self._monitoring.close(MONITORING_SECONDS_MAX)
-        for worker in self._workers:
+        workers = (*self._fleet.workers, *self._fleet.leaving)
+        for worker in workers:
             worker.database.announce_end()
         alive += self._shared.stop_watching(WATCHER_SECONDS_MAX)
-        last = [worker for worker in self._workers if worker.life.close() is Phase.CLOSING]
+        last = [worker for worker in workers if worker.life.close() is Phase.CLOSING and worker.begun]
         if self._shared.runs:
-            Drain(last, self._shared, deadline).run()
-        for worker in self._workers:
+            Drain([(worker, worker.replicas.uploads) for worker in last], self._shared, deadline).run()
+        for worker in workers:
             worker.life.drained()
         if not self._shared.uploads_end(BREAK_OFF_SECONDS_MIN / 4):
-            for worker in self._workers:
-                worker.interrupt()
+            for worker in workers:
+                worker.replicas.interrupt()
         alive += self._shared.close(deadline)
         deadline = max(deadline, time.monotonic() + BREAK_OFF_SECONDS_MIN)
-        for worker in self._workers:
+        for worker in workers:
             if worker.life.wait(lambda state: not state.at_work, deadline - time.monotonic()):
                 worker.end()
             elif not alive:
                 alive.append(f"work on {worker.database.path}")
         return alive
+
+    def _wanted(self) -> list[DatabaseConfig]:
+        return self._directories.with_found(self._config.databases)
+
+    def _follow(self) -> None:
+        """A folder has other databases than before."""
+        with self._changing:
+            self._fleet.apply(self._wanted())
 
     def _named(self, database: str) -> Worker:
         for worker in self._workers:

@@ -35,24 +35,31 @@ class Report:
         self.last_saved = 0.0
         """When notes were looked after last, of time.monotonic."""
         self._database = database
-        self._runners = runners
+        self.runners = runners
+        """Those that it is told of."""
         self._life = life
         self._left: DatabaseStatus | None = None
+        self._left_at = 0.0
+        """When that was, in seconds since the epoch."""
         self._status_file = StatusFile(config.meta_path)
         self._lock = threading.Lock()
         for runner in runners:
-            known = self._status_file.latest.replica(runner.replica.name)
-            runner.replica.verified = known.verified
-            runner.replica.remember(Standing(known.proven, "", known.lost))
+            self.recall(runner)
+
+    def recall(self, runner: ReplicaRunner) -> None:
+        """Tell a replica what was noted of it."""
+        known = self._status_file.latest.replica(runner.replica.name)
+        runner.replica.verified = known.verified
+        runner.replica.remember(Standing(known.proven, "", known.lost))
 
     def status(self, now: float) -> DatabaseStatus:
         """How it stands at `now`, in seconds since the epoch: nothing is asked of disk or store.
 
-        While it is paused, how it stood when it was let go of.
+        While it is paused, how it stood when it was let go of; what waited then waits on.
         """
         phase, left = self._life.phase, self._left
         if phase is Phase.PAUSED and left is not None:
-            return left
+            return _waiting_on(left, now - self._left_at)
         database, health = self._database, self._database.health
         mark = database.cursor
         return DatabaseStatus(
@@ -66,7 +73,7 @@ class Report:
             last_sync=max(health.last_sync, self.last_idle_check),
             last_checkpoint=health.last_checkpoint,
             checkpoint_blocked=health.checkpoint_blocked,
-            replicas=tuple(runner.status(now) for runner in self._runners),
+            replicas=tuple(runner.status(now) for runner in self.runners),
             generation_began=database.generation_info.began,
             wal_frames=mark.frames if mark is not None else 0,
             wal_salt=f"{mark.header.salt1:08x}{mark.header.salt2:08x}" if mark is not None else "",
@@ -79,7 +86,8 @@ class Report:
     def leaving(self) -> None:
         """It is about to be let go of: remember and note how it stands, while the engine lock is ours."""
         # It will be paused once the lock is free, and nobody believes the notes before.
-        self._left = replace(self.status(time.time()), state="paused")
+        self._left_at = time.time()
+        self._left = replace(self.status(self._left_at), state="paused")
         self._write(self._left, os.getpid())
 
     def save(self, ending: bool = False) -> bool:
@@ -97,3 +105,12 @@ class Report:
             # Without the engine lock another engine may have the database, and the notes are its own.
             if self._database.locked:
                 self._status_file.write(status, time.time(), pid)
+
+
+def _waiting_on(left: DatabaseStatus, seconds: float) -> DatabaseStatus:
+    """So many seconds later: whoever forgets a pause must see the lag grow."""
+    replicas = tuple(
+        replace(item, lag_seconds=item.lag_seconds + max(0.0, seconds)) if item.lag_seconds else item
+        for item in left.replicas
+    )
+    return replace(left, replicas=replicas)

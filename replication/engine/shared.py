@@ -4,7 +4,7 @@ There are threads only between `start` and `close`; what is woken before or afte
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 from replication.database.watch import Watcher
@@ -26,6 +26,8 @@ class Shared:
 
     def __init__(self) -> None:
         self.events = EventLog()
+        self.control = ""
+        """Where this engine can be asked: the lock of each database says so."""
         self.outages: Outages[Uploads] = Outages()
         self._watcher: Watcher | None = None
         self._monitor: Monitor | None = None
@@ -41,9 +43,14 @@ class Shared:
     def start(self, databases: int) -> None:
         """Begin to watch, and to run what is woken."""
         self._watcher = Watcher(self.events)
-        self._sync_pool = Pool("sync", min(SYNC_THREADS_MAX, max(1, databases)), self._crashed)
+        self._sync_pool = Pool("sync", _sync_threads(databases), self._crashed)
         self._monitor = Monitor(self._sync_pool)
         self._upload_pool = Pool("upload", COMMITS_AT_ONCE, self._crashed)
+
+    def allow(self, databases: int) -> None:
+        """There are so many databases now."""
+        if self._sync_pool is not None:
+            self._sync_pool.allow(_sync_threads(databases))
 
     def wake_sync(self, job: Job, at: float = 0.0) -> None:
         """Run a job that copies, or that nothing but the local disk can hold up; `at` as in Pool.wake."""
@@ -58,6 +65,22 @@ class Shared:
     def watch(self, database: Path, changed: Callable[[], None]) -> bool:
         """Let the kernel tell of changes; False if it cannot."""
         return self._watcher is not None and self._watcher.add(database, changed)
+
+    def watch_folder(self, folder: int, path: Path, changed: Callable[[], None]) -> bool:
+        """Let the kernel tell of files that appear in an open folder, or go; False if it cannot."""
+        return self._watcher is not None and self._watcher.add_folder(folder, path, changed)
+
+    def unwatch(self, changed: Callable[[], None]) -> None:
+        """Let the kernel tell `changed` of nothing any more."""
+        if self._watcher is not None:
+            self._watcher.remove(changed)
+
+    def forget(self, jobs: Collection[Job], timeout_seconds: float) -> bool:
+        """Run these no more; False if one of them is under way and did not end in time."""
+        pools = [pool for pool in (self._sync_pool, self._upload_pool) if pool is not None]
+        for pool in pools:
+            pool.forget(jobs)
+        return all(pool.wait_for(jobs, timeout_seconds) for pool in pools)
 
     def rest(self, worker: Resting) -> bool:
         """Check a database until something is found; False if it has more to do than wait for that."""
@@ -96,4 +119,13 @@ class Shared:
         return [name for pool in pools for name in pool.close(max(BREAK_OFF_SECONDS_MIN, deadline - time.monotonic()))]
 
     def _crashed(self, job: Job, error: BaseException) -> None:
-        self.events.emit("error", "a job failed unexpectedly", job=job.name, error=f"{type(error).__name__}: {error}")
+        self.events.emit(
+            "error",
+            "internal error; this is a bug, please report it with this log",
+            job=job.name,
+            error=f"{type(error).__name__}: {error}",
+        )
+
+
+def _sync_threads(databases: int) -> int:
+    return min(SYNC_THREADS_MAX, max(1, databases))

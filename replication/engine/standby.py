@@ -4,7 +4,7 @@ One thread for all of them. Its promise: what is free is taken within millisecon
 """
 
 import threading
-from collections.abc import Sequence
+from contextlib import suppress
 from typing import Protocol
 
 LOOK_SECONDS_MIN = 0.01
@@ -20,22 +20,46 @@ class Waiting(Protocol):
 
 
 class Standby:
-    """Looks at all that is waited for until each was taken over."""
+    """Looks at all that is waited for until each was taken over. Safe from any thread."""
 
-    def __init__(self, waiting: Sequence[Waiting]) -> None:
-        self._waiting = list(waiting)
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._waiting: list[Waiting] = []
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._look, name="standby", daemon=True)
-        self._thread.start()
+        self._thread: threading.Thread | None = None
+        """There is one as long as anything is waited for."""
+
+    def add(self, one: Waiting) -> None:
+        """Wait for this one too."""
+        with self._lock:
+            self._waiting.append(one)
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._look, name="standby", daemon=True)
+                self._thread.start()
+
+    def remove(self, one: Waiting) -> None:
+        """Wait for it no more."""
+        with self._lock, suppress(ValueError):
+            self._waiting.remove(one)
 
     def close(self, timeout_seconds: float) -> list[str]:
         """Take nothing over any more; the names of what did not end in time."""
         self._stop.set()
-        self._thread.join(timeout_seconds)
-        return [self._thread.name] if self._thread.is_alive() else []
+        if (thread := self._thread) is None:
+            return []
+        thread.join(timeout_seconds)
+        return [thread.name] if thread.is_alive() else []
 
     def _look(self) -> None:
-        while self._waiting and not self._stop.wait(LOOK_SECONDS_MIN + LOOK_SECONDS_PER_DATABASE * len(self._waiting)):
-            for one in self._waiting.copy():
+        while waiting := self._still_waiting():
+            if self._stop.wait(LOOK_SECONDS_MIN + LOOK_SECONDS_PER_DATABASE * len(waiting)):
+                return
+            for one in waiting:
                 if not self._stop.is_set() and one.take_over():
-                    self._waiting.remove(one)
+                    self.remove(one)
+
+    def _still_waiting(self) -> list[Waiting]:
+        with self._lock:
+            if not self._waiting:
+                self._thread = None
+            return self._waiting.copy()

@@ -37,12 +37,17 @@ class Uploads:
         self._store = store
         self._outages = outages
         self._wake = wake
-        self._working = working
+        self.working = working
         self._done = done
         self.commits = Job(f"upload {name}", self._commits, self.lane(Work.COMMITS))
         self._first = Job(f"first snapshot {name}", self._begin, self.lane(Work.FIRST))
         self._duties = Job(f"duties {name}", self._run_duties, self.lane(Work.DUTIES))
         self._validation = Job(f"validate {name}", self._validate, self.lane(Work.DUTIES))
+
+    @property
+    def jobs(self) -> tuple[Job, ...]:
+        """All of them."""
+        return (self.commits, self._first, self._duties, self._validation)
 
     def lane(self, work: Work) -> Lane:
         """Where such work for this store is done."""
@@ -65,7 +70,7 @@ class Uploads:
     # -- jobs -----------------------------------------------------------------------------------------------------
 
     def _commits(self) -> float | None:
-        with suppress(PausedError), self._working():
+        with suppress(PausedError), self.working():
             again = self.runner.run()
             if self.runner.replica.begins:
                 self._wake(self._first, 0.0)
@@ -75,7 +80,7 @@ class Uploads:
         return None
 
     def _begin(self) -> float | None:
-        with suppress(PausedError), self._working():
+        with suppress(PausedError), self.working():
             again = self.runner.begin()
             self._after_a_try()
             if again is None:
@@ -96,7 +101,7 @@ class Uploads:
             waiting.hurry()
 
     def _run_duties(self) -> float | None:
-        with suppress(PausedError), self._working():
+        with suppress(PausedError), self.working():
             again = self.runner.duties.run()
             self._done()
             # What is there may have turned out not to be what was believed: a new position is looked for.

@@ -9,19 +9,19 @@ import time
 from contextlib import suppress
 from functools import partial
 
-from replication.config import DatabaseConfig
+from replication.config import DatabaseConfig, ReplicaConfig
 from replication.database.database import Database
 from replication.database.status_file import SAVE_SECONDS_MIN
 from replication.database.wal_stat import WALStat
+from replication.engine.failures import Failures, words
 from replication.engine.lifecycle import Lifecycle, Phase, State, Step
+from replication.engine.replicas import MakeRunner, Replicas
 from replication.engine.report import Report
 from replication.engine.shared import Shared
-from replication.engine.sync_failures import SyncFailures
 from replication.engine.uploads import Uploads
 from replication.errors import DatabaseLockedError, LocalFileError, PausedError
 from replication.pool import Job
 from replication.position import Position
-from replication.replica.duties import words
 from replication.replica.runner import ReplicaRunner
 from replication.replica.waiting import clean
 from replication.status import DatabaseStatus, Verification
@@ -29,8 +29,8 @@ from replication.status import DatabaseStatus, Verification
 SYNC_GAP_SECONDS_MIN = 0.005
 SYNC_GAP_SECONDS_MAX = 0.05
 SYNC_SHARE_MAX = 0.02
-"""Of a processor: the more time a sync of a database takes, the longer the gap until the next, within these bounds, and
-no longer than its shortest sync-interval."""
+"""Share of one CPU that syncing a database may use: a sync that takes longer is followed by a longer gap, within these
+bounds, and no longer than its shortest sync-interval."""
 LET_GO_RETRY_SECONDS = 1.0
 
 
@@ -42,12 +42,17 @@ class Worker:
     ) -> None:
         self.config = config
         self.database = database
-        self.runners = runners
         self.life = life
-        self.failures = SyncFailures()
+        self.failures = Failures()
         self.wal_stat = WALStat(database)
         self.place: tuple[float, int] | None = None
+        self.wanted = config
+        """The configuration that it is to have; `config` is the one that it has."""
         self._shared = shared
+        self.replicas = Replicas(config.replicas, runners, self._make_uploads)
+        self.begun = False
+        """False for as long as others have to end before."""
+        self._end_lock = threading.Lock()
         self._emit = partial(shared.events.emit, database=str(database.path))
         self._watched = False
         """Whether the kernel tells of its changes."""
@@ -55,24 +60,11 @@ class Worker:
         """When the last sync began, of time.monotonic."""
         self._gap = 0.0
         """Seconds until the next may begin."""
-        self._sync_interval = min((replica.sync_interval for replica in config.replicas), default=float("inf"))
         self._last_woken: Position | None = None
         """What the replicas were last woken for."""
         self._report = Report(config, database, runners, life)
         name = str(database.path)
         self._sync_job = Job(f"sync {name}", self._sync)
-        self.uploads = [
-            Uploads(
-                f"{name} {settings.name}",
-                runner,
-                settings.location.store,
-                shared.outages,
-                self._wake_upload,
-                life.working,
-                self._uploaded,
-            )
-            for runner, settings in zip(runners, config.replicas, strict=True)
-        ]
         self._let_go_job = Job(f"let go of {name}", self._let_go)
         self._lapse_job = Job(f"leases of {name}", self._lapse)
         self._save_job = Job(f"note {name}", self._save)
@@ -81,26 +73,27 @@ class Worker:
 
     def begin(self) -> None:
         """Sync for the first time, and validate from time to time."""
+        self.begun = True
         self._shared.wake_sync(self._sync_job)
         if self.life.phase is Phase.PAUSING:
             # What was asked before there were threads.
             self.idle()
             self._watch_lease(self.life.state.leases.first_end)
-        for uploads in self.uploads:
-            uploads.start()
+        self.replicas.start()
 
     def wake(self) -> None:
         """Sync as soon as its gap is over."""
-        self._shared.wake_sync(self._sync_job, self._began + self._gap)
+        if self.begun:
+            self._shared.wake_sync(self._sync_job, self._began + self._gap)
 
     def hurry(self) -> None:
         """Sync, and try all replicas, waiting for no retry."""
         self.wake()
-        for uploads in self.uploads:
-            uploads.hurry()
+        if self.begun:
+            self.replicas.hurry()
 
     def saw_nothing(self, when: float) -> None:
-        """A glance found nothing new then, in seconds since the epoch."""
+        """A check found nothing new then, in seconds since the epoch."""
         self._report.last_idle_check = when
 
     def idle(self) -> None:
@@ -123,18 +116,10 @@ class Worker:
         self._after_holds(before, after, holder)
         return after.leases.holders
 
-    def snapshot(self, replica: str | None) -> list[str]:
-        """Write a snapshot now; what became of each, in words."""
-        return [
-            f"{runner.replica.name}: {runner.replica.snapshot()}"
-            for runner in self.runners
-            if replica in (None, runner.replica.name)
-        ]
-
     def verify(self, cancel: threading.Event) -> list[Verification]:
         """Restore the newest commit from each replica and compare."""
         try:
-            return [runner.verify(cancel) for runner in self.runners]
+            return self.replicas.verify(cancel)
         finally:
             self._wake_save()
 
@@ -158,6 +143,28 @@ class Worker:
                 return True
         return False
 
+    # -- another configuration --------------------------------------------------------------------------------------
+
+    @property
+    def unwanted(self) -> list[Uploads]:
+        """Those of its replicas that are to end: gone from the wanted configuration, or another there."""
+        return self.replicas.not_in(self.wanted.replicas)
+
+    def change(self, make_runner: MakeRunner) -> None:
+        """Go on with the wanted configuration; what is the same in it is not touched, and is copied all the while."""
+        self.config = self.wanted
+        new = self.replicas.exchange(self.config.replicas, make_runner)
+        self._report.runners = self.replicas.runners
+        for uploads, had_its_place in new:
+            if had_its_place:
+                self._report.recall(uploads.runner)
+            uploads.start()
+            uploads.hurry()
+        # At rest it is looked at in the interval that it had.
+        self._shared.disturb(self)
+        self.wake()
+        self._wake_save()
+
     # -- the end ----------------------------------------------------------------------------------------------------
 
     def last_sync(self) -> None:
@@ -168,20 +175,30 @@ class Worker:
             except Exception as error:  # whatever it is: raised from a job it would be tried, and told, a second time
                 self._failed(error)
 
-    def interrupt(self) -> None:
-        """Break off what hangs at a store: there is no more time."""
-        for runner in self.runners:
-            runner.replica.interrupt()
-
     def end(self) -> None:
-        """Let go of it for good: nothing is under way any more."""
+        """Let go of it for good, once: nothing is under way any more."""
+        with self._end_lock:
+            if self.life.phase is not Phase.CLOSED:
+                self._end()
+
+    @property
+    def jobs(self) -> list[Job]:
+        """All that it ever wakes."""
+        return [self._sync_job, self._let_go_job, self._lapse_job, self._save_job, *self.replicas.jobs]
+
+    def forget(self) -> None:
+        """Let nothing that all share refer to it any more."""
+        self._shared.unwatch(self.wake)
+        self._shared.disturb(self)
+        self._shared.forget(self.jobs, 0.0)
+
+    def _end(self) -> None:
         try:
             self._report.save(ending=True)
             self.database.close()
-            for runner in self.runners:
-                runner.replica.close()
+            self.replicas.close(self._shared)
         except Exception as error:  # the others are to be let go of as well
-            self._emit("error", "it was not let go of in good order", error=words(error))
+            self._emit("error", "closing failed: the next start checks the copy", error=words(error))
         self.life.ended()
 
     # -- jobs -------------------------------------------------------------------------------------------------------
@@ -208,7 +225,7 @@ class Worker:
             # A file that is not there is not synced.
             if self.database.position is not None:
                 self.database.counts.done("sync", time.monotonic() - now)
-            gap = min((time.thread_time() - used) / SYNC_SHARE_MAX, SYNC_GAP_SECONDS_MAX, self._sync_interval)
+            gap = min((time.thread_time() - used) / SYNC_SHARE_MAX, SYNC_GAP_SECONDS_MAX, self.replicas.sync_interval)
             soon = self.database.look_again_seconds
             # A commit that is about to count is waited for at short intervals, and for as long as nothing else is.
             self._gap = max(gap, SYNC_GAP_SECONDS_MIN) if soon is None else min(soon, SYNC_GAP_SECONDS_MAX)
@@ -219,9 +236,9 @@ class Worker:
                 self._wake_uploads()
                 self._wake_save()
         if self.failures.count:
-            self._emit("info", "database is well again")
+            self._emit("info", "sync recovered")
             self._wake_save()
-        self.failures = SyncFailures()
+        self.failures = Failures()
         self.life.synced(found=self.database.health.state != "waiting")
         if self.database.to_be_cleaned:
             # With replicas it is done after an upload as well, but they may all be away.
@@ -243,12 +260,11 @@ class Worker:
 
     def _failed(self, error: Exception) -> float:
         self._shared.disturb(self)
-        wait = self.failures.add(error, self.config.monitor_interval)
         self.database.errors.add(type(error).__name__)
         self.life.synced(found=True)
         self._wake_save()
-        message = words(error)
-        if self.failures.is_to_be_told(message):
+        wait = self.failures.add(error, self.config.monitor_interval)
+        if message := self.failures.to_be_told(error):
             self._emit("error", "sync failed", error=message, next_try_in=f"{wait:.1f}s")
         return wait
 
@@ -260,23 +276,23 @@ class Worker:
     def _clean(self) -> None:
         # A folder that cannot be written shows at the next sync, and nothing is lost by files that stay.
         with suppress(LocalFileError):
-            clean(self.database, [runner.replica for runner in self.runners])
+            clean(self.database, [runner.replica for runner in self.replicas.runners])
 
     def _let_go(self) -> float | None:
         """Let others have it, if that is wanted and nothing is under way."""
-        if not self.life.leave():
+        if not self.begun or not self.life.leave():
             return None
         try:
             self._shared.disturb(self)
             self._report.leaving()
             # Whoever has it meanwhile writes to its replicas, too.
-            for runner in self.runners:
+            for runner in self.replicas.runners:
                 runner.replica.let_go()
             self.database.let_go()
             self._last_woken, self._watched, self._gap = None, False, 0.0
         except Exception as error:  # whatever it is: nobody may believe that it was let go of
             phase = self.life.left(Step.STAYED)
-            self._emit("error", "it could not be let go of", error=words(error))
+            self._emit("error", "pausing failed: the database is not released", error=words(error))
         else:
             phase = self.life.left(Step.LEFT)
             if phase is Phase.PAUSED:
@@ -306,12 +322,22 @@ class Worker:
         if until < float("inf"):
             self._shared.wake_sync(self._lapse_job, until)
 
+    def _make_uploads(self, settings: ReplicaConfig, runner: ReplicaRunner) -> Uploads:
+        return Uploads(
+            f"{self.database.path} {settings.name}",
+            runner,
+            settings.location.store,
+            self._shared.outages,
+            self._wake_upload,
+            self.life.working,
+            self._uploaded,
+        )
+
     def _wake_upload(self, job: Job, at: float) -> None:
         self._shared.wake_upload(job, at)
 
     def _wake_uploads(self) -> None:
-        for uploads in self.uploads:
-            uploads.wake()
+        self.replicas.wake()
 
     def _wake_save(self) -> None:
         self._shared.wake_sync(self._save_job, self._report.last_saved + SAVE_SECONDS_MIN)

@@ -12,7 +12,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from replication.database.local_folder import DISOWNED_NAME, LocalFolder
+from replication.local.files import DISOWNED_NAME
+from replication.local.folder import LocalFolder
 
 _writing = threading.Lock()
 """The replicas of one database share a file."""

@@ -33,3 +33,11 @@ class Outages(Generic[T]):
                 return set()
             del self._failing[store]
             return failing - {who}
+
+    def forget(self, who: T) -> None:
+        """`who` is there no more."""
+        with self._lock:
+            for store, failing in list(self._failing.items()):
+                failing.discard(who)
+                if not failing:
+                    del self._failing[store]

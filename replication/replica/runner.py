@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
-from replication.database.database import Database
 from replication.errors import (
     AccessDeniedError,
     BucketNotFoundError,
@@ -26,6 +25,7 @@ from replication.replica.destination import Destination
 from replication.replica.duties import ERROR_REPEAT_SECONDS, Duties, Failure, Intervals, words
 from replication.replica.lag import is_behind
 from replication.replica.pace import Pace
+from replication.replica.source import SourceDatabase
 from replication.status import ReplicaState, ReplicaStatus, Verification
 
 
@@ -35,7 +35,7 @@ class ReplicaRunner:
     def __init__(
         self,
         replica: Destination,
-        database: Database,
+        database: SourceDatabase,
         intervals: Intervals,
         emit: Emit,
         crowd: Callable[[], int] = lambda: 1,

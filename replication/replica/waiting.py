@@ -2,15 +2,15 @@
 
 from collections.abc import Sequence
 
-from replication.database.database import Database
 from replication.replica.destination import Waiting
+from replication.replica.source import Kept
 from replication.space import Disk
 
 NOTED_SHARE = 8
 """Where a replica stands is written down once one part in so many of what may wait for it does."""
 
 
-def clean(database: Database, replicas: Sequence[Waiting]) -> None:
+def clean(database: Kept, replicas: Sequence[Waiting]) -> None:
     """Remove shadow WAL that no replica needs, and let go of those for which too much waits. Raises LocalFileError."""
     waiting = [replica for replica in replicas if not replica.is_left_behind]
     limit = database.backlog_limit

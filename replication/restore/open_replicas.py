@@ -25,11 +25,12 @@ def log(message: str) -> None:
 
 
 def configured(config: Config, path: Path) -> DatabaseConfig:
-    """The database of that path. Raises UsageError."""
-    found = next((item for item in config.databases if item.path == path), None)
+    """The database of that path, which in one of its folders need not be there any more. Raises UsageError."""
+    found = config.named(path)
     if found is None:
-        known = ", ".join(str(item.path) for item in config.databases) or "none"
-        raise UsageError(f"database not found in config: {path}; it has: {known}")
+        known = [str(item.path) for item in config.databases]
+        known += [f"{item.pattern} in {item.path}" for item in config.directories]
+        raise UsageError(f"database not found in config: {path}; it has: {', '.join(known) or 'none'}")
     return found
 
 

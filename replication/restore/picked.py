@@ -18,8 +18,9 @@ from replication.errors import (
 )
 from replication.restore.restore import RestoreOptions, RestoreProgress, RestoreResult, prepare, restore
 from replication.restore.target import AtPosition
-from replication.restore.wal03.choose import OpenReplica, with_words
+from replication.restore.wal03.choose import OpenReplica
 from replication.restore.wal03.offers import is_exact, open_end
+from replication.restore.wal03.refusals import with_words
 
 
 def restore_picked(

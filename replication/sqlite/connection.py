@@ -62,6 +62,16 @@ def connect_unread(at: Opening) -> apsw.Connection:
         return connection
 
 
+def begin_reading(connection: apsw.Connection) -> None:
+    """Start a read transaction; the schema itself is not parsed, however large it is."""
+    connection.execute("BEGIN")
+    try:
+        connection.pragma("schema_version")
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
+
+
 def check_is_database(path: Path) -> None:
     """Raise DatabaseError if the file `path` is not a SQLite database; nothing is locked, changed or made for it.
 

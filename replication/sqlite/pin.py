@@ -24,14 +24,13 @@ from pathlib import Path
 import apsw
 
 from replication.errors import DatabaseError
-from replication.sqlite.connection import connect, connect_unread
+from replication.sqlite.barrier import TRY_SECONDS, keep_writers_out
+from replication.sqlite.connection import begin_reading, connect, connect_unread
 from replication.sqlite.errors import DatabaseBusyError, sqlite_errors
 from replication.sqlite.opening import Opening, opening
 from replication.sqlite.wal_index import WALIndex
 from replication.steps import reached
 
-BARRIER_WAIT_SECONDS_MAX = 0.1
-"""How long a checkpoint tries to get in between writers; nothing is copied meanwhile."""
 BARRIER_TRIES = 3
 """Before each the large part is done again, lest what was written meanwhile becomes part of the small one."""
 BARRIER_HELD_SECONDS_MAX = 0.02
@@ -39,10 +38,6 @@ BARRIER_HELD_SECONDS_MAX = 0.02
 LARGE_PART_ROUNDS_MAX = 6
 TAIL_FRAMES = 250
 """So few frames are left to the short part of a checkpoint, if the writers let us catch up with them."""
-_EAGER_SECONDS = 0.03
-"""For so long there is no pause between two tries: a busy writer lets go of its lock for microseconds only."""
-_TRY_SECONDS = 0.001
-"""Between two later tries."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +105,7 @@ class Pin:
                 if mode != "wal":
                     raise DatabaseError(f"{path} stays in journal mode {mode!r}; replication needs WAL mode")
                 page_size = connection.pragma("page_size")
-                _begin_reading(connection)
+                begin_reading(connection)
             if wal_index is None:
                 wal_index = WALIndex.open(path, at.name)
             if not wal_index.is_in_place():
@@ -167,7 +162,7 @@ class Pin:
         ):
             for _ in range(BARRIER_TRIES):
                 large_part = self._large_part(helper, copy, barrier if exact else None, before, done)
-                if large_part is not None and _keep_writers_out(barrier):
+                if large_part is not None and keep_writers_out(barrier):
                     break
             else:
                 return replace(large_part or CheckpointResult(0, 0, 0.0), busy=True)
@@ -182,10 +177,10 @@ class Pin:
                 reached("checkpoint: pin let go")
                 result = _passive(helper)
                 while result.busy and time.monotonic() < started + BARRIER_HELD_SECONDS_MAX:
-                    time.sleep(_TRY_SECONDS)
+                    time.sleep(TRY_SECONDS)
                     result = _passive(helper)
                 reached("checkpoint: backfilled")
-                _begin_reading(self._reader)
+                begin_reading(self._reader)
             reached("checkpoint: pinned anew")
             done()
             barrier.execute("ROLLBACK")
@@ -206,7 +201,7 @@ class Pin:
             # A reader that needs no frame keeps anybody from copying some back. Of a file that does not fit the count
             # of pages that SQLite remembers it can be none, and then the pin is that.
             with suppress(apsw.CorruptError):
-                _begin_reading(reader)
+                begin_reading(reader)
             index = self.wal_index.read()
             if index is None or index.backfilled < index.frames:
                 return False
@@ -223,7 +218,7 @@ class Pin:
     def mend_index(self) -> None:
         """Let SQLite read its WAL index: where a writer died in the middle of its header, it makes it anew."""
         with self._opening() as at, closing(connect(at)) as connection, sqlite_errors(self.path):
-            _begin_reading(connection)
+            begin_reading(connection)
 
     def close(self) -> None:
         """Let go. SQLite neither checkpoints nor removes the WAL, so the next start can continue."""
@@ -263,12 +258,12 @@ class Pin:
 
     def _move_pin(self, helper: apsw.Connection, copy: Callable[[], None]) -> None:
         """Bring the pin up to the newest commit, with `helper` pinned meanwhile, and a copy in between."""
-        _begin_reading(helper)
+        begin_reading(helper)
         try:
             copy()
             with self._lost_on_error():
                 self._reader.execute("COMMIT")
-                _begin_reading(self._reader)
+                begin_reading(self._reader)
         finally:
             helper.execute("COMMIT")
 
@@ -282,13 +277,13 @@ class Pin:
             copy()
             if self._frames() - before <= TAIL_FRAMES:
                 break
-        if not _keep_writers_out(barrier):
+        if not keep_writers_out(barrier):
             return False
         try:
             copy()
             with self._lost_on_error():
                 self._reader.execute("COMMIT")
-                _begin_reading(self._reader)
+                begin_reading(self._reader)
         finally:
             barrier.execute("ROLLBACK")
         return True
@@ -305,49 +300,12 @@ class Pin:
         return _LostOnError(self.path)
 
 
-def empty_wal(path: Path) -> None:
-    """Make the WAL of a database that is not held empty, if nobody uses it just now; nobody is waited for."""
-    with opening(path) as at, closing(connect(at)) as connection:
-        connection.set_busy_timeout(0)
-        with sqlite_errors(path), suppress(apsw.BusyError):
-            connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
-
-
 def _open_index(path: Path, at: Opening) -> WALIndex | None:
     """The WAL index, if there is one already."""
     try:
         return WALIndex.open(path, at.name)
     except FileNotFoundError:
         return None
-
-
-class Bridge:
-    """A reader that keeps the WAL from being restarted unseen until a hold is taken, in this process, beside it.
-
-    It changes nothing. Whoever lets go of a hold of the same database meanwhile ends its locks as well: see WALIndex.
-    """
-
-    def __init__(self, connection: apsw.Connection) -> None:
-        self._connection = connection
-
-    @classmethod
-    def take(cls, path: Path) -> "Bridge":
-        """Begin to read. Raises DatabaseError and, when somebody holds a lock, DatabaseBusyError."""
-        with opening(path) as at:
-            connection = connect(at)
-        try:
-            with sqlite_errors(path):
-                if connection.pragma("journal_mode") != "wal":
-                    raise DatabaseError(f"{path} is not in WAL mode")
-                _begin_reading(connection)
-        except BaseException:
-            connection.close()
-            raise
-        return cls(connection)
-
-    def close(self) -> None:
-        """End reading."""
-        self._connection.close()
 
 
 class PinLostError(DatabaseError):
@@ -368,29 +326,6 @@ class _LostOnError:
             raise PinLostError(f"{self._path}: the pinned reader was lost: {error}") from None
 
 
-def _try_until(deadline: float) -> Callable[[int], bool]:
-    """A busy handler for SQLite that tries eagerly, then at short intervals, until `deadline` (of time.monotonic)."""
-    eager = time.monotonic() + _EAGER_SECONDS
-
-    def again(tries: int) -> bool:
-        now = time.monotonic()
-        if now >= eager:
-            time.sleep(_TRY_SECONDS)
-        return now < deadline
-
-    return again
-
-
-def _keep_writers_out(connection: apsw.Connection) -> bool:
-    """Begin to write with `connection`, between two transactions of others; False if they left no room."""
-    connection.set_busy_handler(_try_until(time.monotonic() + BARRIER_WAIT_SECONDS_MAX))
-    try:
-        connection.execute("BEGIN IMMEDIATE")
-    except apsw.BusyError:
-        return False
-    return True
-
-
 def _passive(connection: apsw.Connection) -> CheckpointResult:
     """Backfill what may be backfilled without waiting for anyone."""
     try:
@@ -398,13 +333,3 @@ def _passive(connection: apsw.Connection) -> CheckpointResult:
     except apsw.BusyError:
         return CheckpointResult(0, 0, 0.0, busy=True)
     return CheckpointResult(log, backfilled, 0.0)
-
-
-def _begin_reading(connection: apsw.Connection) -> None:
-    """Start a read transaction; the schema itself is not parsed, however large it is."""
-    connection.execute("BEGIN")
-    try:
-        connection.pragma("schema_version")
-    except BaseException:
-        connection.execute("ROLLBACK")
-        raise

@@ -6,6 +6,7 @@ the location itself. Secrets are kept out of every `repr`, and out of what is fo
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from pathlib import Path
 from typing import ClassVar
 
 from replication.storage.base import Storage
@@ -49,6 +50,15 @@ class Location(ABC):
     @abstractmethod
     def store(self) -> str:
         """What fails together: equal for all on one server, or on one file system of this machine."""
+
+    @property
+    def folder(self) -> Path | None:
+        """The folder of this machine in which it is, as it was written; None if it is elsewhere."""
+        return None
+
+    @abstractmethod
+    def below(self, name: str) -> "Location":
+        """The place of that name below it; `name` may have slashes, and has no empty part, nor one of dots."""
 
     @abstractmethod
     def open(self, permissions: FilePermissions) -> Storage:

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
+from typing import Self
 
 import peers
 from tests.cli import forked
@@ -188,7 +189,7 @@ class Replicating:
         """How it ended."""
         return Result(self.wait(), self.out, self.err)
 
-    def __enter__(self) -> "Replicating":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(

@@ -101,7 +101,7 @@ def test_a_full_disk_under_the_shadow_wal(
         replicate.wait_for("level=ERROR", f"{meta}/generations/", disk.words)
         application.execute("INSERT INTO t VALUES('while it was full')")
         disk.make_room(replicate.pid)
-        replicate.wait_for("database is well again")
+        replicate.wait_for("sync recovered")
         assert replicate.end() == 0
     assert restored(f"file://{tmp_path}/replica", tmp_path) == everything(database)
 

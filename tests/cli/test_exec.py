@@ -9,6 +9,7 @@ import shlex
 import signal
 import subprocess
 import sys
+import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ import peers
 from tests.cli.program import Replicating, refuses, run, succeeds
 from tests.foreign import Shell
 from tests.interchange.program import DEADLINE_SECONDS, PROGRAM, wait_until
+from tui.verbs.signals import SAME_WISH_SECONDS
 
 WRITE = "import sqlite3, sys\nc = sqlite3.connect({path!r})\nc.execute('INSERT INTO t VALUES(2)')\nc.commit()\n"
 
@@ -95,6 +97,7 @@ def test_a_second_signal_ends_both(database: Path, tmp_path: Path) -> None:
         child = Path("/proc") / replicate.wait_for("child ").split()[1]
         replicate.send(signal.SIGTERM)
         replicate.wait_for("signal received")
+        time.sleep(2 * SAME_WISH_SECONDS)
         assert child.exists()
         assert replicate.end() == 143
     status = child / "stat"

@@ -66,7 +66,7 @@ CONFIGURATION = {
     "databases": ["config file not found: by-environment.yml", "-config PATH"],
     "databases -config .": ["cannot read the config file .", "Is a directory"],
     "databases -config bad.yml": ["bad.yml:3:3: this is not YAML", "indentation"],
-    "databases -config unknown.yml": ["unknown.yml:3: dbs[0].dir", "is a key of Litestream 0.5"],
+    "databases -config unknown.yml": ["unknown.yml:3: dbs[0].client-cert", "is a key of Litestream 0.5"],
     "databases -config typo.yml": ["typo.yml:4: dbs[0].replicas[0].retnetion", "did you mean retention?"],
     "replicate -config empty.yml": ["empty.yml: no databases", "add one under dbs:"],
 }
@@ -77,7 +77,7 @@ def folder(tmp_path: Path) -> Path:
     folder = tmp_path / "work"
     folder.mkdir()
     (folder / "bad.yml").write_text("dbs:\n  - path: a.db\n  replicas: []\n")
-    (folder / "unknown.yml").write_text("dbs:\n- path: a.db\n  dir: b\n")
+    (folder / "unknown.yml").write_text("dbs:\n- path: a.db\n  client-cert: b\n")
     (folder / "typo.yml").write_text("dbs:\n- path: a.db\n  replicas:\n  - {path: b, retnetion: 72h}\n")
     (folder / "empty.yml").write_text("# nothing yet\n")
     (folder / "known.yml").write_text("dbs:\n- path: a.db\n  replicas: [{path: b}, {name: c, path: d}]\n- path: e.db\n")

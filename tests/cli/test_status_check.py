@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from replication.database.local_folder import STATUS_NAME
+from replication.local.files import STATUS_NAME
 from tests.cli.program import Replicating, Result, refuses, run, succeeds
 from tests.foreign import ForeignConnection, Shell
 from tests.interchange.program import wait_until

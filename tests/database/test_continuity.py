@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from replication.database.continuity import Begin, Continue, decide, last_commit
-from replication.database.shadow_wal import ShadowWAL
+from replication.local.shadow_wal import ShadowWAL
 from replication.permissions import Ownership
 from replication.position import INDEX_MAX
 from replication.sqlite.wal import WALHeader, frames_in

@@ -14,6 +14,7 @@ import pytest
 from replication import steps
 from replication.database.source_files import WRITTEN
 from replication.sqlite import pin as pin_module
+from replication.sqlite.connection import begin_reading
 from tests.database.shared_memory import tear_index
 from tests.database.test_source_files import put_in_place, rows, seen
 from tests.replica.bench import Bench
@@ -79,7 +80,6 @@ class Instant:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, bench: Bench, restart: Callable[[], object]) -> None:
         self.done: list[str] = []
-        begin = pin_module._begin_reading
         beginning: list[apsw.Connection] = []
 
         def begun(connection: apsw.Connection) -> None:
@@ -89,14 +89,14 @@ class Instant:
                 [[busy, frames, backfilled]] = bench.app.execute("PRAGMA wal_checkpoint(PASSIVE)")
                 assert (busy, backfilled) == (0, frames)
                 self.done.append("copied back")
-            begin(connection)
+            begin_reading(connection)
 
         def reached(step: str) -> None:
             if step == "checkpoint: pin moved" and len(self.done) == 1:
                 restart()
                 self.done.append("ended")
 
-        monkeypatch.setattr(pin_module, "_begin_reading", begun)
+        monkeypatch.setattr(pin_module, "begin_reading", begun)
         monkeypatch.setattr(steps, "hook", reached)
 
 

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from replication.database import wal_copier
-from replication.database.shadow_wal import ShadowWAL
 from replication.database.wal_copier import WALTooLongError
 from replication.errors import DatabaseError, LocalFileError
+from replication.local.shadow_wal import ShadowWAL
 from replication.position import Position
 from replication.sqlite import pin
 from tests.foreign import Shell

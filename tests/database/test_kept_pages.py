@@ -12,7 +12,7 @@ from replication import steps
 from replication.database import checkpoint, image, kept_pages, wal_copier
 from replication.database.database import Database
 from replication.database.wal_copier import WALTooLongError
-from replication.sqlite import pin
+from replication.sqlite import barrier, pin
 from tests.foreign import ForeignError, Shell
 from tests.replica.bench import Bench
 
@@ -290,7 +290,7 @@ def test_two_images_at_different_commits_are_both_exact(urgent: Bench) -> None:
 
 
 def test_a_writer_that_never_lets_go_puts_such_a_checkpoint_off(urgent: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pin, "BARRIER_WAIT_SECONDS_MAX", 0.001)
+    monkeypatch.setattr(barrier, "BARRIER_WAIT_SECONDS_MAX", 0.001)
     with urgent.database.image() as opened, Shell(urgent.path).open() as writer:
         truth = urgent.app.sha256()
         urgent.write(UPDATE)

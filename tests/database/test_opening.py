@@ -13,6 +13,7 @@ from replication.database.database import Database
 from replication.replica.wal03.replica import Replica
 from replication.storage.memory import MemoryStorage
 from replication.storage.wal03.replica_client import ReplicaClient
+from replication.validation import restored_digest
 from tests.foreign import Shell
 
 POLICY = CheckpointPolicy(1000, 10000, 60)
@@ -90,7 +91,7 @@ def replicated_once(path: Path, replica: MemoryStorage) -> tuple[str, list[str]]
     """Open, upload what there is, close; the generation, and the reasons why one began."""
     database, told = open_database(path)
     database.sync()
-    Replica("memory", ReplicaClient(replica), database, Told()).sync()
+    Replica("memory", ReplicaClient(replica), database, Told(), restored_digest).sync()
     assert database.position is not None
     generation = database.position.generation
     database.close()

@@ -13,8 +13,10 @@ from replication.database.database import Database
 from replication.database.wal_scanner import copy_frames
 from replication.replica.wal03.replica import Replica
 from replication.sqlite import pin as pin_module
+from replication.sqlite.connection import begin_reading
 from replication.storage.memory import MemoryStorage
 from replication.storage.wal03.replica_client import ReplicaClient
+from replication.validation import restored_digest
 from tests.foreign import ForeignConnection, Shell
 from tests.replica.bench import Bench
 
@@ -32,7 +34,7 @@ def test_others_write_checkpoint_and_restart_whenever_a_reader_begins(
     replica = bench.replica()
     bench.commit()
     replica.sync()
-    begin_reading, begun = pin_module._begin_reading, 0
+    begun = 0
 
     def others_first(connection: apsw.Connection) -> None:
         nonlocal begun
@@ -47,7 +49,7 @@ def test_others_write_checkpoint_and_restart_whenever_a_reader_begins(
                 bench.write("INSERT INTO t(b) VALUES(randomblob(100))")
         begin_reading(connection)
 
-    monkeypatch.setattr(pin_module, "_begin_reading", others_first)
+    monkeypatch.setattr(pin_module, "begin_reading", others_first)
     bench.database.checkpoint()
     assert begun == READERS_OF_ONE_CHECKPOINT
     monkeypatch.undo()
@@ -75,7 +77,7 @@ def test_a_restart_in_the_middle_of_the_first_copy_begins_a_generation(
         first.sync()
         assert first.position is not None
         before = first.position
-        Replica("memory", ReplicaClient(storage), first, lambda *words, **values: None).sync()
+        Replica("memory", ReplicaClient(storage), first, lambda *words, **values: None, restored_digest).sync()
         first.close()
         app.execute("INSERT INTO t VALUES('copied')")
         app.execute("INSERT INTO t VALUES('never copied')")

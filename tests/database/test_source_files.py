@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from replication.database import continuity
 from replication.database import opening as opening_module
 from replication.database import source_files as source_files_module
 from replication.database import wal_copier as copier_module
@@ -586,3 +587,32 @@ def test_65_537_restarts_of_the_wal_without_a_commit_cost_no_generation(bench: B
         bench.commit()
         replica.sync()
     assert len(bench.reasons()) == 1
+
+
+@pytest.mark.usefixtures("killed")
+def test_promise_2_a_transaction_that_writes_over_the_copied_life_while_files_are_compared_is_no_foreign_write(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All was copied back while we were down, so it restarts the WAL; nothing of it counts when it is looked at.
+
+    The generation ends, for nothing was proven of that life at its end; but nobody else wrote to the file.
+    """
+    rows(bench, 20)
+    bench.database.checkpoint()
+    bench.write("UPDATE t SET b = randomblob(300)")
+    bench.database.sync()
+    decide = continuity.decide
+
+    def decide_then_spill(*arguments: Any) -> Any:
+        decision = decide(*arguments)
+        bench.app.execute("BEGIN")
+        bench.app.execute("UPDATE t SET b = zeroblob(3000)")
+        return decision
+
+    monkeypatch.setattr(opening_module, "decide", decide_then_spill)
+    bench.restart(lambda: bench.app.execute("PRAGMA wal_checkpoint(FULL)"))
+    bench.app.execute("ROLLBACK")
+    bench.commit()
+    assert bench.reasons()[1:] == ["wal restarted while it was opened"]
+    bench.replica().sync()
+    assert bench.restored() == bench.states[-1]

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from replication.database.local_folder import LOCK_NAME
 from replication.database.wal_stat import SETTLE_SECONDS, WHOLE_SECONDS, WALStat
 from replication.errors import DatabaseError
+from replication.local.files import LOCK_NAME
 from tests.foreign import Shell
 from tests.replica.bench import Bench
 

@@ -40,7 +40,7 @@ def test_a_last_sync_that_hangs_costs_no_other_database_its_last_upload(
         monkeypatch.setattr(engine._shared, "wake_upload", lambda *_: None)
         app.execute("INSERT INTO t VALUES(1)")
         truth = app.sha256()
-        until(lambda: alive.database.position != alive.runners[0].replica.position)
+        until(lambda: alive.database.position != alive.replicas.runners[0].replica.position)
         monkeypatch.undo()
         left = engine.close(CLOSE_SECONDS)
     assert [name.partition("-")[0] for name in left] == ["sync"]

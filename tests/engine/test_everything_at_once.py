@@ -61,7 +61,7 @@ def act(engine: Engine, path: Path, stores: dict[str, MemoryStorage], chance: ra
         case "read":
             store.fail(chance.choice(["list", "get"]), DOWN, 2)
         case "verify":
-            result = engine._workers[0].runners[0].verify(threading.Event())
+            result = engine._workers[0].replicas.runners[0].verify(threading.Event())
             assert result.outcome != "failed", result.words
         case _:
             engine.sync_now()

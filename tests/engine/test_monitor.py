@@ -10,8 +10,8 @@ import pytest
 
 from replication.config import Config
 from replication.database import wal_stat, watch
-from replication.database.local_folder import LOCK_NAME
 from replication.database.place import FOLDER_REPLACED, LINK_SWITCHED, VOLUME_EXCHANGED, Place
+from replication.local.files import LOCK_NAME
 from tests.engine.running import begun, client_of, config_of, in_step, only, restored, running, until
 from tests.foreign import ForeignConnection, Shell
 

@@ -31,3 +31,17 @@ def test_what_another_engine_sent_during_a_pause_is_not_sent_again(tmp_path: Pat
     client = client_of(folder)
     assert len(client.generations()) == 1
     assert restored(client, tmp_path / "out.db") == truth
+
+
+def test_what_waits_during_a_pause_is_seen_to_wait_longer(tmp_path: Path) -> None:
+    path, folder = tmp_path / "app.db", tmp_path / "nowhere" / "replica"
+    folder.parent.write_text("no folder")
+    shell = Shell(path)
+    shell.run("PRAGMA journal_mode=wal; CREATE TABLE t(a);")
+    with shell.open() as app, running(config_of(path, folder)) as engine:
+        app.execute("INSERT INTO t VALUES(1)")
+        until(lambda: only(engine).replicas[0].lag_seconds > 0)
+        engine.pause(str(path))
+        assert only(engine).state == "paused"
+        paused = only(engine).replicas[0].lag_seconds
+        until(lambda: only(engine).replicas[0].lag_seconds > paused > 0)

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from replication.config import Config, default_meta_path
-from replication.database.local_folder import STATUS_NAME
 from replication.database.lock import EngineLock, holder
 from replication.database.status_file import DatabaseRecord, StatusFile, load
 from replication.errors import DatabaseLockedError
+from replication.local.files import STATUS_NAME
 from replication.position import Position
 from replication.scrub import register_secret
 from replication.status import DatabaseState, DatabaseStatus, ReplicaStatus, Verification

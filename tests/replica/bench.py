@@ -13,15 +13,17 @@ from types import SimpleNamespace
 
 from replication.database.checkpoint import CheckpointPolicy
 from replication.database.database import Database
-from replication.database.local_folder import LOCK_NAME
+from replication.local.files import LOCK_NAME
 from replication.position import Position
 from replication.replica.wal03.replica import Replica
+from replication.replica.wal03.send_state import SendState
 from replication.restore.restore import RestoreOptions, restore
 from replication.restore.target import AtPosition, Latest
 from replication.restore.wal03.catalog import read_catalog
 from replication.restore.wal03.choose import OpenReplica
 from replication.storage.memory import MemoryStorage
 from replication.storage.wal03.replica_client import ReplicaClient
+from replication.validation import restored_digest
 from tests.engine.running import restore_points
 from tests.foreign import Shell
 
@@ -100,14 +102,16 @@ class Bench:
         made.database = made.open()
         made.database.sync()
         for name, replica in self.replicas.items():
-            made.replica(name).position = replica.position if running else None
+            made.replica(name)._state = SendState(replica.position if running else None)
         return made
 
     def replica(self, name: str = "a") -> Replica:
         """The replica of that name, made when first asked for."""
         if name not in self.replicas:
             self.storages.setdefault(name, MemoryStorage(f"memory://{name}", self.clock))
-            self.replicas[name] = Replica(name, ReplicaClient(self.storages[name]), self.database, self.emit)
+            self.replicas[name] = Replica(
+                name, ReplicaClient(self.storages[name]), self.database, self.emit, restored_digest
+            )
         return self.replicas[name]
 
     def restart(self, meanwhile: Callable[[], object] = lambda: None) -> None:

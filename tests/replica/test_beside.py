@@ -16,6 +16,7 @@ from replication.replica.wal03 import snapshots
 from replication.replica.wal03.replica import Replica
 from replication.storage.memory import MemoryStorage
 from replication.storage.wal03.replica_client import ReplicaClient
+from replication.validation import restored_digest
 from tests.replica.bench import Bench, Timed
 
 DEADLINE_SECONDS = 20.0
@@ -79,7 +80,7 @@ class Pauses:
 def permit(bench: Bench, store: GatedStorage) -> Pauses:
     """Asked by replica "a"."""
     made = Pauses()
-    bench.replicas["a"] = Replica("a", ReplicaClient(store), bench.database, bench.emit, made)
+    bench.replicas["a"] = Replica("a", ReplicaClient(store), bench.database, bench.emit, restored_digest, made)
     return made
 
 

@@ -8,6 +8,7 @@ from replication.database.database import Database
 from replication.replica.wal03.replica import Replica
 from replication.storage.memory import MemoryStorage
 from replication.storage.wal03.replica_client import ReplicaClient
+from replication.validation import restored_digest
 from tests.foreign import ForeignConnection, Shell
 
 COMMITS_MAX = 50
@@ -40,7 +41,7 @@ def test_one_sync_does_not_chase_the_writer(tmp_path: Path) -> None:
         application.execute("INSERT INTO t DEFAULT VALUES")
         database.sync()
         storage = BusyStorage(application, database)
-        replica = Replica("r", ReplicaClient(storage), database, lambda *_, **__: None)
+        replica = Replica("r", ReplicaClient(storage), database, lambda *_, **__: None, restored_digest)
         replica.sync()
         for _ in range(3):
             before, here = storage.commits, database.position

@@ -186,7 +186,7 @@ def test_promise_9_it_is_proven_and_retention_keeps_the_window(two: Bench, monke
         assert two.restored("b") == two.app.sha256()
     assert removed
     assert points
-    assert not [values for level, message, values in two.told if "nothing more removed" in message]
+    assert not [values for level, message, values in two.told if "retention stopped" in message]
     assert two.reasons() == ["no generation exists"]
 
 

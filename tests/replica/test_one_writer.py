@@ -17,6 +17,7 @@ import pytest
 from replication.database.source_files import WRITTEN
 from replication.errors import CorruptObjectError, NoRestorePointError, StorageError
 from replication.replica.disowned import disowned
+from replication.replica.wal03.send_state import SendState
 from replication.storage import container
 from replication.storage.codecs import DEFAULT_CODEC
 from replication.storage.wal03.names import segment_name
@@ -192,7 +193,7 @@ def test_promise_8_a_snapshot_is_not_written_over_anothers(original: Bench, benc
     held = original.storages["a"].read(snapshot)
     clone.commit()
     # As if nothing were to be sent: a snapshot is all that this one would write.
-    clone.replica().position = clone.database.position
+    clone.replica()._state = SendState(clone.database.position)
     clone.replica().snapshot()
     assert original.storages["a"].read(snapshot) == held
     assert "holds a snapshot of commits that this database does not have" in str(clone.told)

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from replication.database.local_folder import REMEMBERED_NAME
 from replication.errors import StorageError
+from replication.local.files import REMEMBERED_NAME
 from tests.replica.bench import Bench
 
 

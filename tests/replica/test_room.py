@@ -5,8 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from replication import space
-from replication.replica.wal03 import validation
+from replication import space, validation
 from replication.space import Disk
 from tests.replica.bench import Bench
 

@@ -8,8 +8,8 @@ import shutil
 
 import pytest
 
-from replication.database.local_folder import REMEMBERED_NAME
 from replication.errors import StorageError
+from replication.local.files import REMEMBERED_NAME
 from tests.foreign import Shell
 from tests.replica.bench import Bench
 

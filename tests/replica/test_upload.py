@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from replication.database.local_folder import LocalFile
+from replication.local.folder import LocalFile
 from replication.replica.backoff import (
     REFUSED_SECONDS_MAX,
     RETRY_SECONDS_MAX,

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from replication.database.local_folder import LOCK_NAME, STATUS_NAME
+from replication.local.files import LOCK_NAME, STATUS_NAME
 from tests.cli.program import Replicating, refuses, run, succeeds
 from tests.foreign import Shell
 from tests.interchange.program import wait_until

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from replication.database.generation_info import GenerationInfo
-from replication.database.local_folder import (
+from replication.database.lock import EngineLock, holder
+from replication.database.status_file import load
+from replication.errors import LocalFileError
+from replication.local.files import (
     DISOWNED_NAME,
     GENERATION_INFO_NAME,
     LOCK_NAME,
@@ -16,12 +18,10 @@ from replication.database.local_folder import (
     PROOF_NAME,
     REMEMBERED_NAME,
     STATUS_NAME,
-    LocalFolder,
 )
-from replication.database.lock import EngineLock, holder
-from replication.database.shadow_wal import ShadowWAL
-from replication.database.status_file import load
-from replication.errors import LocalFileError
+from replication.local.folder import LocalFolder
+from replication.local.generation_info import GenerationInfo
+from replication.local.shadow_wal import ShadowWAL
 from replication.nofollow import open_folder
 from replication.permissions import Ownership
 from replication.position import Position

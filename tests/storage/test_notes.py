@@ -44,6 +44,7 @@ FULL_SNAPSHOT = SnapshotNote(
     begins=True,
     problems=("row 1 missing from index i", "row 2 missing from index i"),
     lefts=(Position(OTHER, 1, 0),) * 8,
+    reached=(Position(OTHER, 1, 1),) * 8,
     frame="ab" * 16,
     writer=WRITER,
 )

@@ -21,6 +21,7 @@ from replication.storage.s3 import parts as s3_parts
 from replication.storage.s3 import shared as s3_shared
 from replication.storage.s3 import storage as s3_storage
 from replication.storage.s3.location import S3Location
+from replication.storage.s3.making import make_client
 from replication.storage.s3.storage import S3Storage
 from tests.storage.stub import Answer, Request, Stub, error
 
@@ -326,9 +327,8 @@ def test_the_region_of_a_bucket_is_asked_for_once(status: int, monkeypatch: pyte
         return Answer(body=EMPTY_LIST)
 
     with Stub(answer).serving() as stub:
-        make_client = s3_storage._make_client
         monkeypatch.setattr(
-            s3_storage, "_make_client", lambda connection: make_client(replace(connection, endpoint=stub.endpoint))
+            s3_storage, "make_client", lambda connection: make_client(replace(connection, endpoint=stub.endpoint))
         )
         location = S3Location("bucket", access_key_id="KEYOFTHISTEST", secret_access_key="SECRETOFTHISTEST")
         with closing(S3Storage(location)) as store:

@@ -42,7 +42,11 @@ class _Evidence:
     before: frozenset[str]
     """The generations that it names as older."""
     lefts: frozenset[Position]
-    """Where it says that some of them were left."""
+    """The first places past where it says that some of them were left."""
+    reached: frozenset[Position]
+    """The first places past what it says that others had in the same replica."""
+    replica: str
+    written: tuple[Kept, ...]
 
 
 def restorable(mirror: Mirror, kept: Collection[Kept]) -> set[Position]:
@@ -109,9 +113,7 @@ def judge(mirrors: Mapping[str, Mirror], oracle: Oracle, request: Request) -> Ve
     ):
         refusal = "two sides that name each other as older"
     elif request.generation is None and any(
-        item.generation == left.generation and item.at > left
-        for item in evidence
-        for left in frozenset[Position]().union(*(other.lefts for other in evidence))
+        _is_past(item, place) for item in evidence for place in _places(item, evidence)
     ):
         refusal = "a side went on where the other had left"
     elif len({item.newest for item in tips}) != 1 or len(right) != 1 or (request.generation is None and beside):
@@ -152,11 +154,29 @@ def _evidence(mirror: Mirror, generation: str, kept: list[Kept], target: Target)
     known = known or [max(item.place for item in segments)]
     found = restorable(mirror, [*segments, *bases])
     numbers = frozenset(mirror.points[commit] for commit in found if commit <= max(known))
-    times = [item.time for item in kept]
     before = frozenset[str]().union(*(item.before for item in kept))
     newest = mirror.points.get(max(known), UNKNOWN)
     lefts = frozenset[Position]().union(*(item.lefts for item in kept))
-    return _Evidence(generation, max(known), newest, numbers, min(times), max(times), before, lefts)
+    reached = frozenset[Position]().union(*(item.reached for item in kept))
+    written = tuple(item for item in kept if not isinstance(target, AtTime) or item.stamp <= target.time)
+    times = [item.time for item in kept]
+    said = (before, lefts, reached, mirror.store.address, written)
+    return _Evidence(generation, max(known), newest, numbers, min(times), max(times), *said)
+
+
+def _places(item: _Evidence, evidence: list[_Evidence]) -> set[Position]:
+    """Who wrote to a generation past these is another: as noted in its replica, or else where it was left in others."""
+    here = {place for other in evidence if other.replica == item.replica for place in other.lefts | other.reached}
+    left = {place for other in evidence for place in other.lefts}
+    return {place for place in here if place.generation == item.generation} or left
+
+
+def _is_past(item: _Evidence, place: Position) -> bool:
+    """True if somebody wrote to a generation at a place where another had nothing: WAL, or a later index altogether."""
+    return item.generation == place.generation and any(
+        kept.place >= place if not kept.snapshot else kept.place > Position(place.generation, place.index + 1, 0)
+        for kept in item.written
+    )
 
 
 def _tips(evidence: list[_Evidence], oracle: Oracle) -> list[_Evidence]:

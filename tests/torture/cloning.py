@@ -6,9 +6,10 @@ as well, as if a virtual machine had been resumed twice: then its replicas stand
 
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
-from replication.database.local_folder import LOCK_NAME
+from replication.local.files import LOCK_NAME
 from tests.torture.crew import Crew
 from tests.torture.history import History
 from tests.torture.mortal import NEVER
@@ -42,7 +43,7 @@ def clone(first: History, folder: Path, crews: dict[str, Crew], with_memory: boo
         made.stands_since = first.stands_since
         for name, replica in made.replicas.items():
             other = first.replicas[name]
-            replica.position, replica._floor, replica._tried = other.position, other._floor, other._tried
+            replica._state = replace(other._state, number=replica._state.number)
     for mirror in first.world.mirrors.values():
         mirror.shared = True
     made.counts["clones"] += 1

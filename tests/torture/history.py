@@ -12,12 +12,13 @@ from typing import Any
 
 from replication.database.checkpoint import CheckpointPolicy
 from replication.database.database import Database
-from replication.database.local_folder import PROOF_NAME
 from replication.database.source_files import WRITTEN
 from replication.database.wal_scanner import WALCursor
 from replication.errors import DatabaseError, StorageError
+from replication.local.files import PROOF_NAME
 from replication.replica.wal03.replica import Replica
 from replication.storage.wal03.replica_client import ReplicaClient
+from replication.validation import restored_digest
 from tests.torture.causes import JUSTIFIED, known_reason
 from tests.torture.crew import Crew
 from tests.torture.files import Files
@@ -135,7 +136,7 @@ class History(Files):
             self.started = self.stands_since = self.clock.now
             self.wrote = {name: [] for name in self.world.stores}
             for name, store in self.world.stores.items():
-                self.replicas[name] = Replica(name, ReplicaClient(store), self.database, self.emit)
+                self.replicas[name] = Replica(name, ReplicaClient(store), self.database, self.emit, restored_digest)
 
     def position_is_known(self, other: "History") -> bool:
         """True if this one goes on with the generation that another is in."""

@@ -18,6 +18,7 @@ from replication.database import wal_scanner
 from replication.database.source_files import SourceFiles
 from replication.database.wal_copier import WALCopier
 from replication.replica.wal03 import upload
+from replication.sqlite import barrier
 from replication.sqlite import connection as connection_module
 from replication.sqlite import pin as pin_module
 from replication.sqlite.pin import Pin
@@ -103,7 +104,7 @@ def interleaved() -> Iterator[Between]:
         for name in ("stat", "fstat"):
             patch.setattr(os, name, between.coarse(getattr(os, name)))
         for module, name in (
-            (pin_module, "_begin_reading"),
+            (pin_module, "begin_reading"),
             (pin_module, "_passive"),
             (opening_module, "decide"),
             (copier_module, "copy_frames"),
@@ -116,6 +117,6 @@ def interleaved() -> Iterator[Between]:
         patch.setattr(upload, "SEGMENT_BYTES_MAX", SEGMENT_BYTES)
         patch.setattr(wal_scanner, "READ_CHUNK_BYTES", READ_CHUNK_BYTES)
         patch.setattr(connection_module, "BUSY_TIMEOUT_MS", 2)
-        patch.setattr(pin_module, "BARRIER_WAIT_SECONDS_MAX", 0.002)
+        patch.setattr(barrier, "BARRIER_WAIT_SECONDS_MAX", 0.002)
         patch.setattr(pin_module, "BARRIER_HELD_SECONDS_MAX", 0.002)
         yield between

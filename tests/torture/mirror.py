@@ -8,7 +8,7 @@ import struct
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from replication.position import Position
+from replication.position import Position, positions_in
 from replication.sqlite.checksum import FRAME_HEADER_SIZE, WAL_HEADER_SIZE, Sums
 from replication.sqlite.wal import WALHeader, frames_in
 from replication.storage.codecs import DEFAULT_CODEC
@@ -41,7 +41,9 @@ class Kept:
     beside: bool = False
     begins: bool = False
     lefts: frozenset[Position] = frozenset()
-    """Where generations before that of a snapshot were left, which have no end mark there."""
+    """The first places past where generations before that of a snapshot were left."""
+    reached: frozenset[Position] = frozenset()
+    """The first places past what others had in this replica."""
 
 
 @dataclass
@@ -125,8 +127,8 @@ class Mirror:
         assert self.points.setdefault(position, number) == number, f"{item.name} is not the commit that it says"
         before = frozenset({str(note["previous"]), *str(note["earlier"]).split()} - {""})
         when, said = (item.time, item.stamp, item.ahead), (before, bool(note.get("beside")), bool(note.get("begins")))
-        lefts = frozenset(map(Position.parse, str(note.get("lefts", "")).split()))
-        self.kept[item.name] = Kept(item.name, position, position, (position,), True, *when, *said, lefts)
+        lefts, reached = (frozenset(positions_in(str(note.get(key, "")))) for key in ("lefts", "reached"))
+        self.kept[item.name] = Kept(item.name, position, position, (position,), True, *when, *said, lefts, reached)
         self._page_sizes[generation] = int(note["page_size"])
         known = self.histories.get(generation)
         if known is None or (self._may_lead_nowhere(generation) and known.position < position):

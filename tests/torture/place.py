@@ -49,7 +49,7 @@ def skewed(clock: Clock) -> dict[str, Any]:
     return {
         "replication.replica.wal03.snapshots.time": SimpleNamespace(time=clock, monotonic=clock.monotonic),
         "replication.replica.wal03.snapshots.datetime": Skewed,
-        "replication.database.generation_info.datetime": Skewed,
+        "replication.local.generation_info.datetime": Skewed,
     }
 
 

@@ -24,6 +24,7 @@ from replication.storage.codecs import DEFAULT_CODEC
 from replication.storage.memory import MemoryStorage
 from replication.storage.wal03.names import parse_segment, parse_snapshot
 from replication.storage.wal03.replica_client import ReplicaClient
+from replication.validation import restored_digest
 from tests.foreign import ForeignConnection, Shell
 from tests.restore.reference import Place, commits_of, states, unpack
 
@@ -137,7 +138,7 @@ class World:
         return {
             "replication.replica.wal03.snapshots.time": SimpleNamespace(time=clock, monotonic=clock),
             "replication.replica.wal03.snapshots.datetime": Skewed,
-            "replication.database.generation_info.datetime": Skewed,
+            "replication.local.generation_info.datetime": Skewed,
         }
 
     # -- the application and the engine -----------------------------------------------------------------------------
@@ -162,7 +163,9 @@ class World:
     def start(self) -> None:
         self.database.sync()
         self.replicas = {
-            name: Replica(name, ReplicaClient(store), self.database, lambda level, message, **values: None)
+            name: Replica(
+                name, ReplicaClient(store), self.database, lambda level, message, **values: None, restored_digest
+            )
             for name, store in self.stores.items()
         }
 

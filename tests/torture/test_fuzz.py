@@ -23,8 +23,8 @@ from hypothesis import strategies as st
 
 from replication.config import load_config
 from replication.config.durations import parse_duration
-from replication.database.shadow_wal import parse_shadow
 from replication.errors import ConfigError, CorruptObjectError, ObjectNotFoundError, ReplicationError, UsageError
+from replication.local.shadow_wal import parse_shadow
 from replication.position import Position
 from replication.restore.restore import RestoreOptions, restore
 from replication.restore.retry import Backoff

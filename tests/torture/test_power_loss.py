@@ -28,6 +28,7 @@ from replication.restore.wal03.choose import OpenReplica
 from replication.sqlite.checksum import WAL_HEADER_SIZE
 from replication.storage.file.storage import FileStorage
 from replication.storage.wal03.replica_client import ReplicaClient
+from replication.validation import restored_digest
 from tests.engine.running import sha256
 from tests.foreign import Shell
 from tests.torture.conftest import Torture
@@ -173,7 +174,7 @@ def open_both(path: Path, local: Path) -> tuple[Database, Replica]:
         assert level != "error", (message, values)
 
     database = Database(path, local / "meta", _NEVER, emit)
-    return database, Replica("file", ReplicaClient(FileStorage(local / "replica")), database, emit)
+    return database, Replica("file", ReplicaClient(FileStorage(local / "replica")), database, emit, restored_digest)
 
 
 class Left:

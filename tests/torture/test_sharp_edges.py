@@ -28,6 +28,7 @@ from replication.restore.wal03.choose import OpenReplica
 from replication.storage.file.storage import FileStorage
 from replication.storage.wal03.names import parse_segment, segment_name, snapshot_name
 from replication.storage.wal03.replica_client import ReplicaClient
+from replication.validation import restored_digest
 from tests.engine.running import client_of, config_of, restored, running
 from tests.foreign import Shell
 from tests.replica.bench import Bench
@@ -64,7 +65,7 @@ def settled(bench: Bench, commits: int = 4, checkpoints: int = 2) -> list[str]:
 
 def test_e01_an_upload_that_fails_before_its_body_was_read_hangs_nothing(bench: Bench, tmp_path: Path) -> None:
     root = tmp_path / "replica"
-    replica = Replica("file", ReplicaClient(FileStorage(root)), bench.database, bench.emit)
+    replica = Replica("file", ReplicaClient(FileStorage(root)), bench.database, bench.emit, restored_digest)
     bench.commit()
     replica.sync()
     wal = root / "generations" / here(bench).generation / "wal"

@@ -36,6 +36,8 @@ def drive(
 ) -> LitestreamApp:
     """Open the application on `control`, take the steps, end it; the application, for its return value."""
     config = config or fake.empty_config()
+    if isinstance(control, fake.FakeControl):
+        control.config = config
     local = Local(cast(Engine, control), config, "test", "screen")
     app = LitestreamApp(local, config, options)
 

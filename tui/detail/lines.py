@@ -46,10 +46,10 @@ def wal(database: DatabaseStatus, width: int, look: Look) -> list[Text]:
     lines = [f" {position}"]
     if not look.slow:
         # It changes with every look, and a slow line is told of nothing but news.
-        lines = [f" {position}   looked at the WAL {happened(database.last_sync, look)}"]
+        lines = [f" {position}   last sync {happened(database.last_sync, look)}"]
     if database.generation_began or database.generation_reason:
-        began = f"{database.generation_began[5:16].replace('T', ' ')}Z" if database.generation_began else "unknown when"
-        lines.append(f" generation began {began}: {plain(database.generation_reason) or 'no reason noted'}")
+        began = f"{database.generation_began[5:16].replace('T', ' ')}Z" if database.generation_began else "unknown"
+        lines.append(f" generation began {began}: {plain(database.generation_reason) or 'no reason recorded'}")
     frames = f"frames {database.wal_frames:,}   {size(database.wal_bytes)}"
     lines += [f" page size {database.page_size:,}   {frames}   salts {salts}", f" {checkpoint}"]
     made = [Text(cut_end(line, width)) for line in lines]

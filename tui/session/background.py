@@ -40,8 +40,11 @@ class Background:
     def begin(self) -> int:
         """The other process, once it stands by. Raises ReplicationError; nothing is changed then."""
         process = self._start()
+        # Loaded when it is needed: the first paint does not wait for it.
+        from replication.database.together import all_databases
+
         deadline = time.monotonic() + STAND_BY_SECONDS_MAX
-        ours = [item.meta_path for item in self._config.databases if _is_ours(item.meta_path)]
+        ours = [item.meta_path for item in all_databases(self._config) if _is_ours(item.meta_path)]
         while not all(map(handover.is_awaited, ours)):
             if process.poll() is not None:
                 raise ReplicationError(f"the process that was to go on ended at once: {_last_words(process)}")

@@ -1,4 +1,4 @@
-"""The log of the screen: a file, as the terminal is taken. Events of the engine, and errors that nobody foresaw.
+"""The log of the screen: a file, as the terminal is taken. Events of the engine, and unexpected errors.
 
 Its promise: bounded in size, readable by its owner alone, and never the reason why anything fails. Under sudo its
 folder may be another user's: it is reached through no link of theirs to somebody else, and only a plain file is
@@ -65,9 +65,9 @@ def open_log(path: Path) -> ScreenLog:
 
 
 def record(error: BaseException, where: str) -> str:
-    """Write an error that nobody foresaw, with its traceback; the one line to show for it."""
+    """Write an unexpected error, with its traceback; the one line to show for it."""
     lines = "".join(traceback.format_exception(error))
-    logging.getLogger(_LOGGER).error("unforeseen error in %s\n%s", where, lines)
+    logging.getLogger(_LOGGER).error("unexpected error in %s\n%s", where, lines)
     return scrub(f"{type(error).__name__} in {where}: {error}".replace("\n", " "))
 
 

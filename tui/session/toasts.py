@@ -33,7 +33,7 @@ def news(before: Trouble, after: Trouble, status: EngineStatus) -> list[tuple[st
     found = []
     for state, severity in ((ERROR, "error"), (BEHIND, "warning"), (None, "information")):
         paths = groups.get(state, [])
-        word = state.word if state is not None else "well again"
+        word = state.word if state is not None else "sync recovered"
         if len(paths) > NAMED_MAX:
             found.append((f"{len(paths)} databases: {word}", severity))
             continue

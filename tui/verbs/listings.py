@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from replication.config import DatabaseConfig
+from replication.database.together import all_databases
 from replication.errors import CorruptObjectError, StorageError
 from tui.text.format import go_duration, plain, rfc3339, table
 from tui.verbs.console import complain, say
@@ -32,7 +33,7 @@ def databases(args: Namespace) -> int:
     """The databases of the configuration and the names of their replicas."""
     rows: list[Row] = [
         {"path": str(item.path), "replicas": ",".join(replica.name for replica in item.replicas)}
-        for item in config_of(args).databases
+        for item in all_databases(config_of(args))
     ]
     _show(args, ["path", "replicas"], rows)
     return 0

@@ -22,8 +22,9 @@ from tui.verbs.console import complain, warn
 from tui.verbs.named import config_of
 from tui.verbs.notify import Notifier
 from tui.verbs.process import settle
+from tui.verbs.rereading import Rereading, has_terminal
 from tui.verbs.service import Service
-from tui.verbs.signals import Signals
+from tui.verbs.signals import Signals, Wish, Wishes
 from tui.version import version
 
 _WAIT_SECONDS = 0.5
@@ -45,12 +46,14 @@ def replicate(args: Namespace) -> int:
         words_of(command)
     logging_to = config.logging
     set_up_logging(logging_to.level, logging_to.type, logging_to.stderr or config.path is None)
-    if not config.databases:
+    if not config.databases and not config.directories:
         raise ConfigError(f"{config.path}: no databases specified in configuration; add one under dbs:")
     settle()
     engine = Engine(config)
     control = ControlService(engine, config, version())
-    run = _Run(engine, Service(engine, notifier), control, command, config.exec_inherits_keys)
+    service = Service(engine, notifier)
+    rereading = Rereading(engine, config, lambda: _config(args), service.reloading)
+    run = _Run(engine, service, control, command, rereading)
     # Before the first line is logged, by a thread that must not take a signal either.
     with run.signals.taken():
         logger.info("litestream-tui", extra=attrs(version=version()))
@@ -91,6 +94,9 @@ def _config(args: Namespace) -> Config:
 def _announce(config: Config) -> None:
     for words in config.information:
         logger.info(words)
+    for directory in config.directories:
+        values = attrs(path=directory.path, pattern=directory.pattern, watch=directory.watch)
+        logger.info("initialized dir", extra=values)
     for database in config.databases:
         logger.info("initialized db", extra=attrs(path=database.path))
         for replica in database.replicas:
@@ -105,14 +111,19 @@ class _Run:
     """Logs events, minds signals and the command, and brings the engine to its end."""
 
     def __init__(
-        self, engine: Engine, service: Service, control: ControlService, command: str | None, inherits_keys: bool
+        self, engine: Engine, service: Service, control: ControlService, command: str | None, rereading: Rereading
     ) -> None:
         self._engine = engine
         self._service = service
         self._control = control
+        self._rereading = rereading
+        self._has_terminal = has_terminal()
+        """Once it has hung up we would seem to have had none."""
         self._seen = 0
-        self._signal: int | None = None
-        self._command = Command(command, self._command_ended, inherits_keys) if command is not None else None
+        self._wishes = Wishes()
+        self._command = (
+            Command(command, self._command_ended, rereading.config.exec_inherits_keys) if command is not None else None
+        )
         more = ONLY_PASSED_ON if self._command is not None else ()
         self.signals = Signals(dict.fromkeys((*_SIGNALS, *more)), self._signalled)
         """Those that end the run in good order, from the first moment that there is one."""
@@ -120,11 +131,12 @@ class _Run:
     def until_the_end(self) -> int:
         """Wait for a signal or the end of the command; the exit code."""
         if self._command is not None:
-            if self._signal is not None:
+            if self._wishes.any:
                 # It came before there was anything to pass it on to.
                 self._command = None
             else:
                 self._command.start(self.signals)
+        self._rereading.start()
         news = True
         while not self._ended():
             self._service.tick(news)
@@ -134,7 +146,7 @@ class _Run:
         return self._close()
 
     def _ended(self) -> bool:
-        return self._signal is not None if self._command is None else self._command.exit_code() is not None
+        return self._wishes.any if self._command is None else self._command.exit_code() is not None
 
     def _close(self) -> int:
         self._service.stopping("ending: what is pending is uploaded")
@@ -162,15 +174,21 @@ class _Run:
 
     def _signalled(self, number: int, from_terminal: bool) -> None:
         command = self._command
+        if number == signal.SIGHUP and not self._has_terminal:
+            self._rereading.ask()
+            if command is None:
+                return
         if command is not None and number in ONLY_PASSED_ON:
             command.signal(number, from_terminal)
             return
-        if self._signal is not None:
+        wish = self._wishes.add(number)
+        if wish is Wish.AT_ONCE:
             complain("second signal: ending at once", SECOND_SIGNAL_SECONDS_MAX)
             if command is not None:
                 command.kill()
             os._exit(128 + number)
-        self._signal = number
+        if wish is Wish.SAME:
+            return
         self._engine.events.emit("info", "signal received, litestream-tui shutting down")
         if command is not None:
             command.signal(number, from_terminal)

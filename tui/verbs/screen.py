@@ -54,7 +54,7 @@ def run(args: Namespace) -> int:
     if problem := terminal_problem():
         raise UsageError(problem)
     config = _config(args)
-    if not config.databases:
+    if not config.databases and not config.directories:
         raise ConfigError(f"{config.path}: no databases specified in configuration; add one under dbs:")
     options = options_of(args)
     if (path := find(config)) is not None:

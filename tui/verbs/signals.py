@@ -7,8 +7,10 @@ processes in front of it, so that a command which is one of them must not be sen
 
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from enum import Enum
 from types import FrameType
 
 _SENT_BY_KERNEL = 0x80
@@ -88,3 +90,39 @@ class Signals:
             if self._ended:
                 return
             self._caught(info.si_signo, info.si_code == _SENT_BY_KERNEL)
+
+
+SAME_WISH_SECONDS = 0.05
+"""A wrapper such as timeout(1) signals its child and then the whole group: what comes so soon is one wish to end."""
+
+
+class Wish(Enum):
+    """What one more signal says."""
+
+    FIRST = 1
+    SAME = 2
+    """The one before, once more."""
+    AT_ONCE = 3
+    """The end shall be waited for no longer."""
+
+
+class Wishes:
+    """Wishes to end a run, by signals."""
+
+    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._monotonic = monotonic
+        self._first: tuple[int, float] | None = None
+
+    @property
+    def any(self) -> bool:
+        """True once there was one."""
+        return self._first is not None
+
+    def add(self, number: int) -> Wish:
+        """What the signal of this number says, of all that came."""
+        now = self._monotonic()
+        if self._first is None:
+            self._first = (number, now)
+            return Wish.FIRST
+        same, then = self._first
+        return Wish.SAME if number == same and now < then + SAME_WISH_SECONDS else Wish.AT_ONCE

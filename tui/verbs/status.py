@@ -15,8 +15,10 @@ from typing import Any
 from replication.config import Config, DatabaseConfig
 from replication.config.location import local_path
 from replication.control.report import answer as engine_answer
+from replication.database.together import all_databases
 from replication.errors import EngineError, NotWellError, UsageError
 from replication.offline import DatabaseReport, ReplicaReport
+from replication.restore.open_replicas import configured
 from replication.status import Verification
 from replication.survey import SurveyResult, survey
 from replication.wellness import LAG_SECONDS_MAX, Limits, examine
@@ -34,13 +36,7 @@ _ERROR_CHARS_MAX = 60
 def run(args: Namespace) -> int:
     """Print how things stand; the exit code of the last error met, 0 without one."""
     config = config_of(args)
-    databases = config.databases
-    if args.source is not None:
-        path = local_path(args.source)
-        databases = tuple(item for item in databases if item.path == path)
-        if not databases:
-            known = ", ".join(str(item.path) for item in config.databases) or "none"
-            raise UsageError(f"database not found in config: {path}; it has: {known}")
+    databases = all_databases(config) if args.source is None else [configured(config, local_path(args.source))]
     if args.check:
         limits = Limits(LAG_SECONDS_MAX if args.max_lag is None else args.max_lag)
         return _check(databases, replace(limits, proof=args.max_proof_age, verified=args.max_verified_age), args.json)

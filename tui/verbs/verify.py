@@ -12,6 +12,7 @@ from contextlib import closing
 from pathlib import Path
 
 from replication.comparison import Compared, verify
+from replication.database.together import all_databases
 from replication.errors import UsageError
 from replication.restore.output import local_errors
 from replication.restore.scratch import scratch, temporary_folder
@@ -45,7 +46,7 @@ def _named(args: Namespace) -> list[Named]:
     if args.source:
         return [resolve(args, "verify")]
     config = config_of(args)
-    found = [named(item, args.replica) for item in config.databases if item.replicas]
+    found = [named(item, args.replica) for item in all_databases(config) if item.replicas]
     if not found:
         raise UsageError("the configuration names no database with a replica, so that there is nothing to verify")
     return found

@@ -16,12 +16,12 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 
-from replication.database.database import Database
 from replication.errors import CorruptObjectError, ObjectExistsError, ObjectNotFoundError
 from replication.events import Emit
 from replication.position import Position
 from replication.replica.lag import EndedSizes
 from replication.replica.permit import Permit
+from replication.replica.source import SourceDatabase
 from replication.replica.wal03.compare import DivergedError, diverged
 from replication.replica.wal03.left import Left, SegmentEnd, kept_left, left_behind
 from replication.replica.wal03.sender import Sender
@@ -43,7 +43,7 @@ class LeftBehind(Sender):
         self,
         name: str,
         client: ReplicaClient,
-        database: Database,
+        database: SourceDatabase,
         emit: Emit,
         permit: Permit,
         monotonic: Callable[[], float],
@@ -114,12 +114,13 @@ class LeftBehind(Sender):
         self._emit("warning", "replica is set to begin anew", lost=self.lost, last_restore_point=_last(left.position))
 
     def _standing(self, why: str, since: float) -> Left:
-        position, (begin, stop) = self.position, self._tried
+        state = self._state
+        position = state.position
         if position is None:
             known = self._saved
             return Left(since, why, known.position, known.arrived) if known is not None else Left(since, why)
-        arrived = None
-        if begin == position:
+        arrived, stop = None, state.end_tried(position)
+        if stop is not None:
             # Its answer may have been lost, so that it is there all the same.
             checksum = self._frame(replace(position, offset=stop))
             arrived = SegmentEnd(stop, checksum) if checksum else None
@@ -177,7 +178,7 @@ class LeftBehind(Sender):
             with suppress(DivergedError):
                 # Another one begins as it is.
                 self._end_index(position, newest)
-        self.position = None
+        self._state = self._state.unknown()
         self._look_up(position.generation if position is not None else "")
 
     def _leap(self, left: Left, position: Position) -> None:
@@ -186,7 +187,7 @@ class LeftBehind(Sender):
         snapshots, segments = self.client.contents(generation)
         if not snapshots or snapshots[-1].index > position.index:
             # Emptied, or begun anew before a crash: the snapshot is compared with what is here.
-            self.position = None
+            self._state = self._state.unknown()
             self._look_up()
             return
         end = left.arrived.offset if left.arrived is not None else position.offset
@@ -262,7 +263,7 @@ class LeftBehind(Sender):
 
     def _tell(self, left: Left, now: Position) -> None:
         """Say which restore points this replica will never have."""
-        first = replace(now, offset=self._floor or now.offset)
+        first = replace(now, offset=self._state.floor or now.offset)
         lost = f"no restore points between {_last(left.position)} and {first}: {left.why}"
         self._keeping.standing = replace(self._keeping.standing, lost=lost)
         self._emit("warning", "replica has begun anew", snapshot=snapshot_name(now.generation, now.index), lost=lost)

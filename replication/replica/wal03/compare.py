@@ -11,9 +11,9 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Literal
 
-from replication.database.database import Database
 from replication.errors import CorruptObjectError, ObjectNotFoundError, StorageError
 from replication.position import Position
+from replication.replica.source import SourceDatabase
 from replication.storage.closing import closing_iterator
 from replication.storage.wal03.names import segment_name
 from replication.storage.wal03.notes import SegmentNote, SnapshotNote
@@ -38,7 +38,7 @@ class DivergedError(Exception):
 
 
 def compare(
-    client: ReplicaClient, database: Database, name: str, here: Position, start: Position, told: Told
+    client: ReplicaClient, database: SourceDatabase, name: str, here: Position, start: Position, told: Told
 ) -> int | None:
     """Where the segment that begins at `start` ends, its bytes being those of the shadow WAL; None if it is torn.
 
@@ -64,7 +64,9 @@ def compare(
     return None
 
 
-def _same_until(client: ReplicaClient, database: Database, name: str, start: Position, end: int, told: Told) -> int:
+def _same_until(
+    client: ReplicaClient, database: SourceDatabase, name: str, start: Position, end: int, told: Told
+) -> int:
     offset, shadow = start.offset, database.shadow.file(start.generation, start.index)
     with shadow.opened() as descriptor, closing_iterator(client.read(segment_name(start), told)) as pieces:
         for piece in pieces:
@@ -82,7 +84,7 @@ def _other_wal(client: ReplicaClient, name: str, start: Position) -> DivergedErr
 
 
 def check_snapshot(
-    client: ReplicaClient, database: Database, name: str, snapshot: str, note: SnapshotNote
+    client: ReplicaClient, database: SourceDatabase, name: str, snapshot: str, note: SnapshotNote
 ) -> Position | None:
     """The commit that a snapshot of this generation holds, by its note; None if the note does not prove it to be ours.
 
@@ -98,7 +100,7 @@ def check_snapshot(
 
 
 def held_by(
-    client: ReplicaClient, database: Database, name: str, snapshot: str
+    client: ReplicaClient, database: SourceDatabase, name: str, snapshot: str
 ) -> Position | Literal["unknown"] | None:
     """The commit that a snapshot of our history holds, which its note may not tell; None if there is none.
 

@@ -20,8 +20,9 @@ class Holdings:
     """What a replica holds of one generation, snapshots by index, segments by (index, offset).
 
     `offsets` has, by index, where the commit of a snapshot ends, as its note tells. `before` are generations that the
-    notes name as older, `beside` those of them that somebody else may go on with, and `lefts` says where some were left
-    that have no end mark. `damaged` are snapshots that nothing can be restored from: their notes are wrong.
+    notes name as older, `beside` those of them that somebody else may go on with, and `lefts` are the first places
+    past where some were left, or had come to. `damaged` are snapshots that nothing can be restored from: their notes
+    are wrong.
     """
 
     generation: str
@@ -74,7 +75,7 @@ class Holdings:
         )
 
     def goes_past(self, later: "Holdings") -> bool:
-        """True if WAL is here from where the program of a later generation had left this one, without end mark."""
+        """True if WAL is here past where the program of a later generation had left this one, or had seen it come."""
         lefts = [(left.index, left.offset) for left in later.lefts if left.generation == self.generation]
         # Where several have left it, one went on after the other.
         return bool(lefts) and any((item.index, item.offset) >= max(lefts) for item in self.segments)
@@ -150,5 +151,5 @@ def _read(info: SnapshotInfo, note: SnapshotNote | None) -> _Remembered:
         note.position.offset,
         frozenset(note.before),
         frozenset(note.beside),
-        lefts=frozenset(note.lefts),
+        lefts=frozenset((*note.lefts, *note.reached)),
     )

@@ -125,7 +125,9 @@ class Keeping:
         for removal in expired(sent, position.generation, time_there, seconds, others):
             lost = lost_of_window(left, removal.names, time_there, seconds)
             if lost is not None:
-                self._emit("error", "nothing more removed: the retention window would lose a commit", at=str(lost))
+                self._emit(
+                    "error", "retention stopped: removing more would lose a commit inside the window", at=str(lost)
+                )
                 break
             names = set(removal.names)
             left = [held.without(names) for held in left]

@@ -11,7 +11,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from replication.database.local_folder import LEFT_NAME, LocalFolder
+from replication.local.files import LEFT_NAME
+from replication.local.folder import LocalFolder
 from replication.position import Position
 
 _writing = threading.Lock()

@@ -7,22 +7,26 @@ snapshots of the generation repeat that, since retention removes the first one.
 One that is there, is not of our line, and came from a generation of ours, shows that the history was copied: whoever
 wrote it may be alive, so that ours is not simply the newer. It is noted as beside ours, too.
 
-A generation that was left where an index begins has no end mark there. Where it was left is noted instead: a copy that
-goes on with it meets nothing, and a restore sees by that note that one did.
+Where a generation was left is noted too. A copy that goes on with it may meet no end mark: none stands where an index
+begins, and somebody may have emptied the place since. Of those that were not left whole, or are another's, it is noted
+how far they had come here. By both a restore sees that somebody went on, whatever the clock of the store says.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from replication.database.generation_info import EARLIER_MAX, GenerationInfo
 from replication.errors import CorruptObjectError, ObjectNotFoundError
+from replication.local.generation_info import EARLIER_MAX, GenerationInfo
 from replication.position import Position
 from replication.storage.wal03.names import SnapshotInfo
+from replication.storage.wal03.notes import SnapshotNote
 from replication.storage.wal03.replica_client import ReplicaClient
 
 LEFT_MAX = 8
 """Generations of which a note says where they were left."""
+REACHED_MAX = 8
+"""Generations of which a note says how far they had come."""
 BESIDE_MAX = 8
 """Generations of others that a note names; it has a limit of its own."""
 _NEVER = datetime.min.replace(tzinfo=UTC)
@@ -36,43 +40,83 @@ class Lineage:
     earlier: tuple[str, ...]
     beside: tuple[str, ...]
     lefts: tuple[Position, ...]
+    reached: tuple[Position, ...]
     begins: bool
 
 
-def lineage(client: ReplicaClient, generation_info: GenerationInfo, left: Position | None) -> Lineage:
-    """What is to be noted of it; `left` is where an older generation was left here. Raises StorageError."""
+def lineage(
+    client: ReplicaClient, generation_info: GenerationInfo, left: Position | None, parted: Sequence[str]
+) -> Lineage:
+    """What is to be noted for `generation_info`. Raises StorageError.
+
+    `left` is where an older generation ended here, `parted` are those before that another program goes on with.
+    """
     existing = client.snapshots(generation_info.generation)
-    noted, beside, lefts = _noted(client, existing)
+    last = _noted(client, existing)
     begins = not existing and not client.segments(generation_info.generation)
-    if noted is None:
+    lefts = [_nothing_after(left)] if left is not None else []
+    if last is not None:
+        noted, beside = [last.previous, *last.earlier], [*parted, *last.beside]
+        lefts, reached = [*lefts, *last.lefts], [*last.reached]
+    else:
         noted = _at_the_place(client, generation_info)
-        beside = _parted(client, generation_info, noted)
-        lefts = _noted(client, client.snapshots(generation_info.previous))[2] if generation_info.previous else []
-    if left is not None and not left.offset:
-        lefts = [left, *lefts]
+        beside = [*parted, *_parted(client, generation_info, noted)]
+        before = _noted(client, client.snapshots(generation_info.previous)) if generation_info.previous else None
+        lefts += before.lefts if before is not None else ()
+        reached = _reached(
+            client, generation_info, noted, beside, [*lefts, *(before.reached if before is not None else ())]
+        )
     known = [generation_info.previous, *generation_info.earlier, *noted]
     ordered = [name for name in dict.fromkeys(known) if name and name != generation_info.generation]
     return Lineage(
         previous=ordered[0] if ordered else "",
         earlier=tuple(ordered[1 : 1 + EARLIER_MAX]),
-        beside=tuple(beside),
+        beside=tuple(dict.fromkeys(beside)),
         lefts=tuple(dict.fromkeys(lefts))[:LEFT_MAX],
+        reached=tuple(dict.fromkeys(reached))[:REACHED_MAX],
         begins=begins,
     )
 
 
-def _noted(
-    client: ReplicaClient, snapshots: Sequence[SnapshotInfo]
-) -> tuple[list[str] | None, list[str], list[Position]]:
-    """What the newest of these snapshots that is ours names as older, as beside, and as left; None without one."""
+def _nothing_after(left: Position) -> Position:
+    """The first place where nothing of ours is once a generation was left: that after its end mark, if it has one."""
+    return replace(left, offset=left.offset + 1) if left.offset else left
+
+
+def _reached(
+    client: ReplicaClient,
+    generation_info: GenerationInfo,
+    at_the_place: Sequence[str],
+    beside: Sequence[str],
+    known: Sequence[Position],
+) -> list[Position]:
+    """The first places where generations of our line, and of those that parted from it, have nothing here so far.
+
+    Where one of our line ended is `known` if it was left whole. What others had come to is looked up anew each time.
+    """
+    line = {generation_info.previous, *generation_info.earlier} - {*beside}
+    found = [item for item in known if item.generation in line and item.generation in at_the_place]
+    asked = {*beside, *line} - {item.generation for item in found}
+    for name in [name for name in at_the_place if name in asked][:REACHED_MAX]:
+        snapshots, segments = client.contents(name)
+        last, snapshot = segments[-1:], snapshots[-1:]
+        if last and not (snapshot and snapshot[0].index > last[0].index):
+            found.append(Position(name, last[0].index, last[0].offset + 1))
+        elif snapshot:
+            found.append(Position(name, snapshot[0].index, 0))
+    return found
+
+
+def _noted(client: ReplicaClient, snapshots: Sequence[SnapshotInfo]) -> SnapshotNote | None:
+    """What the newest of these snapshots that is ours says; None without one."""
     for item in reversed(snapshots):
         try:
             note = client.snapshot_note(item.name)
         except (CorruptObjectError, ObjectNotFoundError):
             continue
         if note is not None:
-            return [note.previous, *note.earlier], list(note.beside), list(note.lefts)
-    return None, [], []
+            return note
+    return None
 
 
 def _parted(client: ReplicaClient, generation_info: GenerationInfo, at_the_place: Sequence[str]) -> list[str]:
@@ -82,7 +126,8 @@ def _parted(client: ReplicaClient, generation_info: GenerationInfo, at_the_place
         # Nobody here knows them all.
         return []
     others = [name for name in at_the_place if name not in line]
-    return [name for name in others if line & {*(_noted(client, client.snapshots(name))[0] or ())}][:BESIDE_MAX]
+    notes = {name: _noted(client, client.snapshots(name)) for name in others}
+    return [name for name, note in notes.items() if note is not None and line & note.before][:BESIDE_MAX]
 
 
 def _at_the_place(client: ReplicaClient, generation_info: GenerationInfo) -> list[str]:

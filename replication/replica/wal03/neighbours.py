@@ -1,7 +1,7 @@
 """Who else writes to the place of a replica: another host with another database, or a copy of this program.
 
 Found in listings that are made anyway, without any clock but the store's: a generation that is not of our line and
-got an object while we wrote here. It is told of, and what is in it is never removed by us. Another host that has
+got an object while we wrote here. It is reported, and never deleted. Another host that has
 not written since before our generation began looks like what an earlier life of ours left, and cannot be told from it.
 """
 

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
-from replication.database.database import Database
-from replication.database.generation_info import GenerationInfo
 from replication.events import Emit
+from replication.local.generation_info import GenerationInfo
 from replication.position import Position
 from replication.replica.disowned import disown, disowned
+from replication.replica.source import SourceDatabase
 from replication.replica.wal03.compare import DivergedError
 from replication.replica.wal03.holdings import Holdings
 from replication.replica.wal03.neighbours import Neighbours, alive_since
@@ -40,7 +40,7 @@ def _went_on(holdings: Sequence[Holdings], current: str) -> set[str]:
 class Others:
     """Used by one thread at a time; `warning` may be read by any."""
 
-    def __init__(self, name: str, address: str, database: Database, writer: Writer, emit: Emit) -> None:
+    def __init__(self, name: str, address: str, database: SourceDatabase, writer: Writer, emit: Emit) -> None:
         self._name = name
         self._address = address
         self._database = database

@@ -8,9 +8,9 @@ relied on alone: some stores list late, so what would be written next is first l
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from replication.database.database import Database
 from replication.errors import CorruptObjectError, DatabaseError, ObjectNotFoundError, StorageError
 from replication.position import Position
+from replication.replica.source import SourceDatabase
 from replication.replica.wal03.compare import DivergedError, Told, check_snapshot, compare, diverged
 from replication.replica.wal03.remembered import remembered
 from replication.storage.wal03.names import SegmentInfo, SnapshotInfo, segment_name, snapshot_name
@@ -35,7 +35,7 @@ class Recovered:
     number: Number | None = None
 
 
-def recover(client: ReplicaClient, database: Database, name: str, generation: str) -> Recovered | None:
+def recover(client: ReplicaClient, database: SourceDatabase, name: str, generation: str) -> Recovered | None:
     """Where the replica called `name` stands in `generation`; None if it has no snapshot of it.
 
     Raises DivergedError, StorageError, and DatabaseError if the database was let go of meanwhile.
@@ -93,7 +93,7 @@ def recover(client: ReplicaClient, database: Database, name: str, generation: st
 
 
 def _check_before_mark(
-    client: ReplicaClient, database: Database, name: str, here: Position, segments: Sequence[SegmentInfo]
+    client: ReplicaClient, database: SourceDatabase, name: str, here: Position, segments: Sequence[SegmentInfo]
 ) -> None:
     """Raise DivergedError unless the segment that an end mark, the last of these, stands behind is ours.
 
@@ -105,7 +105,7 @@ def _check_before_mark(
         raise diverged(client, mark.name, f"replica {name} has nothing that proves whose the end of an index is")
 
 
-def _floor(client: ReplicaClient, database: Database, name: str, snapshot: SnapshotInfo) -> int:
+def _floor(client: ReplicaClient, database: SourceDatabase, name: str, snapshot: SnapshotInfo) -> int:
     """The offset that WAL of the snapshot's index must reach, which is that of the commit in its image."""
     try:
         held = remembered(database.meta_path, name, snapshot)
@@ -117,7 +117,7 @@ def _floor(client: ReplicaClient, database: Database, name: str, snapshot: Snaps
 
 
 def _check_history(
-    client: ReplicaClient, database: Database, name: str, here: Position, snapshot: SnapshotInfo, floor: int
+    client: ReplicaClient, database: SourceDatabase, name: str, here: Position, snapshot: SnapshotInfo, floor: int
 ) -> None:
     """Raise DivergedError unless the WAL here is that of which the snapshot holds `floor` bytes.
 
@@ -144,7 +144,7 @@ def _number(seen: Sequence[SegmentNote | None]) -> Number | None:
     return last.number if last is not None else None
 
 
-def _refuse_late_listing(client: ReplicaClient, database: Database, generation: str, any_segments: bool) -> None:
+def _refuse_late_listing(client: ReplicaClient, database: SourceDatabase, generation: str, any_segments: bool) -> None:
     """Raise StorageError if a generation of which no snapshot is listed has one, or WAL that is not listed either."""
     for index in database.shadow.indexes(generation)[:PROBED_INDEXES]:
         names = [snapshot_name(generation, index), segment_name(Position(generation, index, 0))]
@@ -162,7 +162,7 @@ def _refuse_late_listing(client: ReplicaClient, database: Database, generation: 
 
 def _past_unlisted(
     client: ReplicaClient,
-    database: Database,
+    database: SourceDatabase,
     name: str,
     here: Position,
     newest: Position | None,

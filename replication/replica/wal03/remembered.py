@@ -10,7 +10,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from replication.database.local_folder import REMEMBERED_NAME, LocalFolder
+from replication.local.files import REMEMBERED_NAME
+from replication.local.folder import LocalFolder
 from replication.position import Position
 from replication.storage.wal03.names import SnapshotInfo, snapshot_name
 

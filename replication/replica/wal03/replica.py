@@ -8,46 +8,26 @@ verification) keeps no segment waiting but those of a generation whose first sna
 It leaves to the caller when to run, and what to do about errors: all of them are raised.
 """
 
-import threading
-import time
 from contextlib import suppress
 from datetime import datetime
 
-from replication.counts import Counts
-from replication.database import soundness
-from replication.database.database import Database
 from replication.errors import (
-    DatabaseError,
-    LocalFileError,
     PausedError,
     PlaceLostError,
-    RestoreCancelledError,
-    RestoreError,
     StorageError,
 )
-from replication.events import Emit
+from replication.local import soundness
 from replication.position import Position
 from replication.replica.destination import Standing
-from replication.replica.permit import Permit
 from replication.replica.upload_meter import UploadProgress, together
-from replication.replica.wal03.compare import DivergedError
 from replication.replica.wal03.holdings import Holdings
-from replication.replica.wal03.snapshots import MENDED, Snapshots
-from replication.replica.wal03.upload import local_files
-from replication.replica.wal03.validation import restored_digest, source_digest
-from replication.status import Outcome, ReplicaTotals, Upload, Verification
-from replication.storage.wal03.replica_client import ReplicaClient
+from replication.replica.wal03.snapshots import MENDED
+from replication.replica.wal03.verifying import Verifying
+from replication.status import ReplicaTotals, Upload
 
 
-class Replica(Snapshots):
+class Replica(Verifying):
     """One thread sends while another has a duty; `position` and `progress` may be read by any."""
-
-    def __init__(
-        self, name: str, client: ReplicaClient, database: Database, emit: Emit, permit: Permit | None = None
-    ) -> None:
-        super().__init__(name, client, database, emit, permit)
-        self.verified: Verification | None = None
-        self._verifications = Counts()
 
     @property
     def kind(self) -> str:
@@ -163,7 +143,7 @@ class Replica(Snapshots):
     def let_go(self) -> None:
         """Nothing is under way here, and others may write from now on: where it stands is looked up anew after that."""
         with self._lock:
-            self.position, self.begins = None, ""
+            self._state, self.begins = self._state.unknown(), ""
 
     def end(self) -> None:
         """Begin no duty any more, and break off a snapshot that nothing waits for: the engine closes."""
@@ -212,61 +192,6 @@ class Replica(Snapshots):
                 with self._lock:
                     self._mend(error)
                 return 0
-
-    def verify(self, cancel: threading.Event) -> Verification:
-        """Restore the newest commit from the replica and compare; after a difference a new generation begins.
-
-        A verification that could not be done is an outcome too: nothing is raised but defects.
-        """
-        began = time.monotonic()
-        position: Position | None = None
-        outcome: Outcome = "inconclusive"
-        try:
-            position, outcome, words = self._compare(cancel)
-        except (StorageError, DatabaseError, LocalFileError, RestoreCancelledError) as error:
-            words = str(error)
-        result = Verification(self.name, outcome, words, position, time.monotonic() - began, time.time())
-        self.verified = result
-        self._verifications.add(outcome)
-        level = {"ok": "info", "failed": "error", "inconclusive": "warning"}[outcome]
-        self._emit(level, "verified", outcome=outcome, result=words, position=str(position or ""))
-        if outcome == "failed" and position is not None:
-            # One that is let go of may have been changed by others, which the next verification tells.
-            with suppress(PausedError), self._permit.working():
-                self._restart_from(position.generation, f"verification of replica {self.name} failed")
-        return result
-
-    def _compare(self, cancel: threading.Event) -> tuple[Position | None, Outcome, str]:
-        with self._permit.working(), local_files():
-            try:
-                # First its snapshot, if it has none of this generation: that would be of a later commit.
-                with self._duty:
-                    self._send_all()
-                original = source_digest(self._database)
-                position = original.position
-                has_it = self._send_up_to(position)
-            except DivergedError as diverged:
-                with self._lock:
-                    self._mend(diverged)
-                return None, "inconclusive", f"a new generation is needed: {diverged}"
-            if not has_it:
-                return position, "inconclusive", "a new generation began meanwhile"
-        # No lock is held: what is sent meanwhile comes after the position.
-        try:
-            restored, problems = restored_digest(self.client, original, self._database.meta_path, cancel)
-        except RestoreCancelledError:
-            raise
-        except RestoreError as error:
-            return position, "failed", str(error)
-        if restored != original.digest:
-            return position, "failed", "what was restored differs from the database at the same commit"
-        self._problems = problems
-        soundness.remember(self._database.meta_path, problems)
-        if problems:
-            # Another generation would mend nothing: the application's own database is so.
-            words = f"restored, and equal to the database, which itself fails SQLite's check: {'; '.join(problems)}"
-            return position, "ok", words
-        return position, "ok", "restored, checked, and equal to the database"
 
     # -- duties: `_duty` is held in all that follows, `_lock` is not ----------------------------------------------
 

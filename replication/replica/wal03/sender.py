@@ -8,11 +8,11 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import replace
 
-from replication.database.database import Database
 from replication.errors import CorruptObjectError, ObjectExistsError, PausedError
 from replication.events import Emit
 from replication.position import Position
 from replication.replica.permit import Permit
+from replication.replica.source import SourceDatabase
 from replication.replica.upload_meter import UploadMeter
 from replication.replica.wal03.compare import DivergedError, compare, diverged
 from replication.replica.wal03.keeping import Keeping
@@ -20,6 +20,7 @@ from replication.replica.wal03.left import Left
 from replication.replica.wal03.others import Others
 from replication.replica.wal03.proof import Expected
 from replication.replica.wal03.recovery import Recovered, recover
+from replication.replica.wal03.send_state import SendState
 from replication.replica.wal03.upload import cut, read_range
 from replication.steps import reached
 from replication.storage.wal03.names import segment_name
@@ -36,15 +37,13 @@ class Sender(ABC):
         self,
         name: str,
         client: ReplicaClient,
-        database: Database,
+        database: SourceDatabase,
         emit: Emit,
         permit: Permit,
         monotonic: Callable[[], float],
     ) -> None:
         self.name = name
         self.client = client
-        self.position: Position | None = None
-        """Everything before it is in the replica; None until it was looked up there."""
         self._database = database
         self._emit = emit
         self._permit = permit
@@ -53,11 +52,7 @@ class Sender(ABC):
         """Set once too much waited for it, until it has begun anew."""
         self._beginning: Position | None = None
         """The commit of the first snapshot, while that is written."""
-        self._floor = 0
-        self._tried: tuple[Position | None, int] = (None, 0)
-        """The segment that was tried last: where it begins, and the offset where it ends."""
-        self._number: Number | None = None
-        """That of the object that begins at `position`; None if counting begins with it."""
+        self._state = SendState()
         self._met: SegmentNote | None = None
         """The note of what was there already, under a name that was to be written."""
         self._left_at: Position | None = None
@@ -73,6 +68,11 @@ class Sender(ABC):
         """What was stored since a listing was last asked for; its own, so that nothing is missed in one made before."""
         self._looked_up = False
         """The position was looked up since then: others may have written and removed."""
+
+    @property
+    def position(self) -> Position | None:
+        """Everything before it is in the replica; None until it was looked up there."""
+        return self._state.position
 
     @abstractmethod
     def _begin_generation(self) -> None:
@@ -148,7 +148,7 @@ class Sender(ABC):
     def _leave_rest(self, generation: str, found: DivergedError) -> None:
         self._others.tell(found, self.position)
         self._emit("warning", "rest of an old generation not sent", generation=generation, reason=str(found))
-        self.position = None
+        self._state = self._state.unknown()
         self._look_up(generation)
 
     def _end(self, until: Position | None) -> Position | None:
@@ -173,26 +173,25 @@ class Sender(ABC):
 
     def _enter_index(self, position: Position) -> None:
         self._end_index(position)
-        self.position = Position(position.generation, position.index + 1, 0)
-        self._floor = 0
+        self._state = self._state.next_index(position)
 
     def _enter_generation(self, end: Position) -> None:
         """All of an old generation is sent: go on with a later one that was begun here, or with the newest.
 
         Only of the newest can a snapshot be taken.
         """
-        old = end.generation
+        # What its snapshot holds more than this was there, and is gone.
+        self._left_at = end if not self._state.floor else None
         try:
             self._end_index(end, self._database.generations[-1])
         except DivergedError as found:
             # Another one begins here as it is.
+            self._left_at = None
             self._others.tell(found, self.position)
-        # What its snapshot holds more than this was there, and is gone.
-        self._left_at = end if not self._floor else None
-        self._emit("info", "old generation is whole in the replica", generation=old)
+        self._emit("info", "old generation is whole in the replica", generation=end.generation)
         reached("replica: old generation whole")
-        self.position = None
-        self._look_up(old)
+        self._state = self._state.unknown()
+        self._look_up(end.generation)
 
     def _end_index(self, position: Position, left_for: str = "") -> None:
         """Nothing of ours follows `position` in its index: put an end mark there, an object without content.
@@ -207,12 +206,12 @@ class Sender(ABC):
                 stored = self.client.write_segment(position, (), note, create=True)
             except ObjectExistsError:
                 if self._meet_mark(position, left_for):
-                    self._number = self._number_after_met()
+                    self._state = self._state.marked(self._number_after_met())
                     return
                 # What is torn is no object of anybody's.
                 stored = self.client.write_segment(position, (), note)
             reached("replica: index ended")
-            self._number = self._number_at(position).following
+            self._state = self._state.marked(self._number_at(position).following)
             self._meter.also(stored)
 
     def _meet_mark(self, position: Position, left_for: str) -> bool:
@@ -260,7 +259,7 @@ class Sender(ABC):
 
     def _found(self, found: Recovered) -> None:
         self.client.storage.accept_place()
-        self.position, self._floor, self._number = found.position, found.floor, found.number
+        self._state = self._state.found(found.position, found.floor, found.number)
         # Others may have written and removed since the last look.
         self._since.forget()
         self._looked_up = True
@@ -270,12 +269,12 @@ class Sender(ABC):
     def _send_segment(self, position: Position, end: int) -> None:
         database = self._database
         shadow = database.shadow.file(position.generation, position.index)
-        tried, stop = self._tried
-        if tried != position or not self._floor <= stop <= end:
-            stop = cut(shadow, position.offset, end, self._floor)
+        floor, stop = self._state.floor, self._state.end_tried(position)
+        if stop is None or not floor <= stop <= end:
+            stop = cut(shadow, position.offset, end, floor)
         # A store may carry out an upload long after its answer was lost, and after its retry. So a segment is
         # tried again just as it was, though more may have been committed since.
-        self._tried = (position, stop)
+        self._state = self._state.trying(position, stop)
         self._others.writing(name := segment_name(position))
         self._meter.started(name, stop - position.offset)
         note = self._note(position)
@@ -291,20 +290,16 @@ class Sender(ABC):
             chunks = read_range(shadow, position.offset, stop, self._sent)
             stored = self.client.write_segment(position, chunks, note)
         reached("replica: segment stored")
-        self.position = Position(position.generation, position.index, stop)
-        self._number = self._number_at(position).following
-        self._floor = 0
+        self._state = self._state.reached(replace(position, offset=stop), self._number_at(position).following)
         self._finished(self._meter, stored, stop - position.offset)
         self._since.segment(position)
         self._emit("debug", "segment written", position=str(position), size=stop - position.offset, stored=stored)
 
     def _arrived(self, position: Position, end: int) -> None:
         """The segment at `position` was there: one of ours whose answer was lost, or what we had before a clone."""
-        if end < self._floor:
+        if end < self._state.floor:
             raise DivergedError(f"replica {self.name} lacks WAL that its newest snapshot holds")
-        self._number = self._number_after_met()
-        self.position = Position(position.generation, position.index, end)
-        self._floor = 0
+        self._state = self._state.reached(replace(position, offset=end), self._number_after_met())
         self._meter.gave_up()
         self._since.segment(position)
         self._emit("debug", "segment was there already", position=str(position), size=end - position.offset)
@@ -328,9 +323,11 @@ class Sender(ABC):
 
     def _number_at(self, position: Position) -> Number:
         """The number of what is to be written at `position`."""
-        if self._number is None:
-            self._number = Number.beginning((position.index, position.offset))
-        return self._number
+        number = self._state.number
+        if number is None:
+            number = Number.beginning((position.index, position.offset))
+            self._state = self._state.marked(number)
+        return number
 
     def _number_after_met(self) -> Number | None:
         number = self._met.number if self._met is not None else None

@@ -9,13 +9,8 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import replace
 from datetime import UTC, datetime
 
-from replication.database import soundness, unwritten
-from replication.database.database import Database
-from replication.database.generation_info import GenerationInfo
-from replication.database.image import Image
 from replication.errors import (
     ObjectExistsError,
     PausedError,
@@ -23,9 +18,12 @@ from replication.errors import (
     StorageError,
 )
 from replication.events import Emit
+from replication.local import soundness, unwritten
+from replication.local.generation_info import GenerationInfo
 from replication.permissions import mode_beside
 from replication.position import Position
 from replication.replica.permit import Always, Permit
+from replication.replica.source import Image, SourceDatabase
 from replication.replica.upload_meter import UploadMeter
 from replication.replica.wal03.anew import LeftBehind
 from replication.replica.wal03.compare import DivergedError, held_by
@@ -36,7 +34,6 @@ from replication.replica.wal03.upload import local_files
 from replication.steps import reached
 from replication.storage.wal03.names import generation_prefix, snapshot_name
 from replication.storage.wal03.notes import SnapshotNote
-from replication.storage.wal03.numbers import Number
 from replication.storage.wal03.replica_client import ReplicaClient
 
 FIRST_BYTES_MAX = 1 << 20
@@ -54,7 +51,7 @@ class Snapshots(LeftBehind):
     """
 
     def __init__(
-        self, name: str, client: ReplicaClient, database: Database, emit: Emit, permit: Permit | None = None
+        self, name: str, client: ReplicaClient, database: SourceDatabase, emit: Emit, permit: Permit | None = None
     ) -> None:
         super().__init__(name, client, database, emit, permit or Always(), lambda: time.monotonic())
         self.unproven = False
@@ -174,7 +171,7 @@ class Snapshots(LeftBehind):
         if not anew and not self.client.snapshots(position.generation):
             # Emptied behind our back, or listed late: which of them, and what is to be done, is found by looking.
             with self._lock:
-                self.position = None
+                self._state = self._state.unknown()
             return "the replica has no snapshot of this generation any more; what it holds is looked up anew"
         with self._database.image() as image:
             here = image.position
@@ -211,7 +208,7 @@ class Snapshots(LeftBehind):
         generation_info = self._database.generation_info
         if generation_info.generation != position.generation:
             generation_info = GenerationInfo(position.generation, "", "", "")
-        before = lineage(self.client, generation_info, self._left_at)
+        before = lineage(self.client, generation_info, self._left_at, self._others.parted_from(generation_info))
         note = SnapshotNote(
             position=position,
             pages=image.pages,
@@ -221,10 +218,11 @@ class Snapshots(LeftBehind):
             reason=generation_info.reason,
             previous=before.previous,
             earlier=before.earlier,
-            beside=tuple(dict.fromkeys([*self._others.parted_from(generation_info), *before.beside])),
+            beside=before.beside,
             begins=before.begins,
             problems=tuple(soundness.noted(self._problems).splitlines()),
             lefts=before.lefts,
+            reached=before.reached,
             frame=self._database.shadow.frame_mark(
                 position.generation, position.index, position.offset, image.page_size
             ),
@@ -285,9 +283,7 @@ class Snapshots(LeftBehind):
     def _begun(self, position: Position, stored: int, meter: UploadMeter) -> None:
         """The first snapshot of a generation is stored: now its WAL may follow."""
         self._stored(position, stored, meter)
-        self.position = replace(position, offset=0)
-        self._floor = position.offset
-        self._number = Number.beginning()
+        self._state = self._state.begun(position)
         self.begins = ""
         self.unproven = True
         if self.left is not None:
@@ -324,13 +320,13 @@ class Snapshots(LeftBehind):
             self._restart(str(error))
         elif isinstance(error, PlaceLostError):
             # What is there by the next try is looked at anew: nothing but what we wrote proves it to be ours.
-            self.position = None
+            self._state = self._state.unknown()
             raise error
 
     def _restart(self, reason: str) -> None:
         """This generation cannot be continued here: the database begins another, and we start over with it."""
         self._emit("warning", "a new generation is needed", reason=reason)
-        self.position = None
+        self._state = self._state.unknown()
         self.begins = ""
         self._wanted_after = None
         self._database.request_generation(reason)

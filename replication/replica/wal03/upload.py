@@ -10,8 +10,8 @@ from contextlib import contextmanager
 
 import numpy as np
 
-from replication.database.local_folder import LocalFile
 from replication.errors import LocalFileError
+from replication.local.folder import LocalFile
 from replication.sqlite.checksum import FRAME_HEADER_SIZE, WAL_HEADER_SIZE
 from replication.sqlite.wal import WALHeader, align
 

@@ -21,10 +21,11 @@ from replication.position import Position
 from replication.restore.options import RestoreOptions
 from replication.restore.target import AtPosition
 from replication.restore.wal03.catalog import Snapshot, read_catalog
-from replication.restore.wal03.choose import OpenReplica, choose, refused
+from replication.restore.wal03.choose import OpenReplica, choose
 from replication.restore.wal03.doubts import Doubts, UndatedSnapshotError
 from replication.restore.wal03.offers import Offer, OfferOrRefusal, Refusal
 from replication.restore.wal03.plan import OTHER_GENERATION, Plan, make_plan, may_be_newer
+from replication.restore.wal03.refusals import refused
 
 USELESS_SNAPSHOTS_MAX = 100
 """How many damaged snapshots a restore goes back past."""

@@ -62,6 +62,13 @@ class Catalog:
         ends += [(item.position.index, item.position.offset) for item in self.snapshots]
         return max(ends, default=(-1, 0))
 
+    def times_past(self, place: Position) -> list[datetime]:
+        """The times of what was written at a place or past it: segments, and snapshots of commits in a later index."""
+        # One of a commit where an index begins holds what was there at the end of the one before.
+        begins = Position(place.generation, place.index + 1, 0)
+        found = [item.created for item in self.segments if item.position >= place]
+        return found + [item.info.created for item in self.snapshots if item.position > begins]
+
     def _times(self) -> list[datetime]:
         return [item.info.created for item in self.snapshots] + [item.created for item in self.segments]
 

@@ -17,7 +17,8 @@ from replication.restore.options import RestoreOptions
 from replication.restore.output import Output
 from replication.restore.wal03.doubts import Doubts
 from replication.restore.wal03.fetch import Fetcher
-from replication.restore.wal03.plan import Plan, last_point_words
+from replication.restore.wal03.gaps import last_point_words
+from replication.restore.wal03.plan import Plan
 from replication.restore.wal03.replay import Replay
 from replication.restore.wal03.snapshot_proof import prove_snapshot
 from replication.steps import reached

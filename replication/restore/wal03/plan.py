@@ -15,10 +15,11 @@ from typing import Literal
 
 from replication.errors import CorruptObjectError, NoRestorePointError, ReplicaGapError, UnprovenSnapshotError
 from replication.position import Position
-from replication.restore.target import AtIndex, AtPosition, AtTime, Latest, Target
+from replication.restore.target import AtIndex, AtPosition, AtTime, Target
 from replication.restore.wal03.catalog import Catalog, Snapshot
-from replication.sqlite.format import WAL_HEADER_SIZE
-from replication.storage.wal03.names import SegmentInfo, SnapshotInfo, segment_name
+from replication.restore.wal03.cut import Cut, cut_at
+from replication.restore.wal03.gaps import gap_words
+from replication.storage.wal03.names import SegmentInfo, SnapshotInfo
 from replication.times import format_time
 
 Proof = Literal["", "inside", "last", "same", "start"]
@@ -99,22 +100,6 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True)
-class _Cut:
-    """The part of a generation that a target covers.
-
-    `kept` is a prefix of all segments; `last_index` is the index in which the restore ends.
-    `inside` is true if frames of that index past the target may exist. `sealed` is true where the segment after
-    those must begin just where they end.
-    """
-
-    kept: tuple[SegmentInfo, ...]
-    last_index: int
-    inside: bool
-    remarks: tuple[str, ...] = ()
-    sealed: bool = False
-
-
-@dataclass(frozen=True, slots=True)
 class _Choice:
     """A snapshot that can serve, and what must be shown of it."""
 
@@ -134,7 +119,7 @@ def make_plan(catalog: Catalog, target: Target, thorough: bool = False) -> Plan:
             f"Generation {catalog.generation} has no snapshot, so nothing can be restored from it. "
             "Choose another with -generation."
         )
-    cut = _cut(catalog, target)
+    cut = cut_at(catalog, target)
     choices = sorted(
         _choices(catalog, target, cut),
         key=lambda item: (not item.proof or may_be_newer(item.snapshot, target), item.snapshot.position),
@@ -161,77 +146,7 @@ def may_be_newer(snapshot: Snapshot, target: Target) -> bool:
     return not isinstance(target, AtPosition)
 
 
-def _cut(catalog: Catalog, target: Target) -> _Cut:
-    segments = catalog.segments
-    highest = max(segments[-1].index if segments else -1, catalog.snapshots[-1].info.index)
-    if isinstance(target, Latest):
-        return _Cut(segments, segments[-1].index if segments else -1, inside=False)
-    if isinstance(target, AtIndex):
-        return _cut_index(catalog, target, highest)
-    if isinstance(target, AtTime):
-        return _cut_time(catalog, target)
-    return _cut_position(catalog, target.position)
-
-
-def _cut_index(catalog: Catalog, target: AtIndex, highest: int) -> _Cut:
-    segments = catalog.segments
-    if target.index > highest:
-        raise NoRestorePointError(
-            f"Generation {catalog.generation} has no index {target.index:08x}: "
-            f"its indexes go from {catalog.snapshots[0].info.index:08x} to {highest:08x}."
-        )
-    kept = tuple(item for item in segments if item.index <= target.index)
-    if kept and kept[-1].index == target.index:
-        return _Cut(kept, target.index, inside=False, sealed=True)
-    if not any(item.info.index == target.index for item in catalog.snapshots):
-        missing = Position(catalog.generation, target.index, 0)
-        raise ReplicaGapError(gap_words(missing, "What comes before it can be restored: give a lower -index."))
-    # Of this index there is a snapshot alone.
-    return _Cut(kept, kept[-1].index if kept else -1, inside=False, sealed=True)
-
-
-def _cut_time(catalog: Catalog, target: AtTime) -> _Cut:
-    late = next((n for n, item in enumerate(catalog.segments) if item.created > target.time), len(catalog.segments))
-    kept, rest = catalog.segments[:late], catalog.segments[late:]
-    last = kept[-1].index if kept else -1
-    newest = catalog.newest
-    remarks: tuple[str, ...] = ()
-    if newest is not None and newest < target.time and not rest:
-        remarks = (
-            f"The newest object is from {format_time(newest)}, before the time asked for: this is the latest state.",
-        )
-    return _Cut(kept, last, inside=bool(rest) and rest[0].index == last, remarks=remarks, sealed=True)
-
-
-def _cut_position(catalog: Catalog, position: Position) -> _Cut:
-    if position.generation != catalog.generation:
-        raise NoRestorePointError(f"{position} is not in generation {catalog.generation}.")
-    begins = position.offset <= WAL_HEADER_SIZE
-    kept = tuple(
-        item
-        for item in catalog.segments
-        if (item.index, item.offset) < (position.index, position.offset)
-        # The first segment of the index is read too, for its note says where the index before it ended.
-        or (begins and (item.index, item.offset) == (position.index, 0))
-    )
-    known = any(item.index == position.index for item in kept) or any(
-        item.position == position for item in catalog.snapshots
-    )
-    before = [item.index for item in catalog.segments] + [item.info.index for item in catalog.snapshots]
-    if not known and begins and max(before) == position.index - 1:
-        words = f"Nothing of index {position.index:08x} is in the replica: this is all it has of the index before."
-        last_index = kept[-1].index if kept and kept[-1].index == position.index - 1 else -1
-        return _Cut(kept, last_index, inside=False, remarks=(words,))
-    if not known:
-        last = catalog.segments[-1].name if catalog.segments else catalog.snapshots[-1].info.name
-        raise NoRestorePointError(
-            f"The replica has no index {position.index:08x} up to {position}. "
-            f"The last object of generation {catalog.generation} is {last}."
-        )
-    return _Cut(kept, position.index, inside=True)
-
-
-def _choices(catalog: Catalog, target: Target, cut: _Cut) -> Iterator[_Choice]:
+def _choices(catalog: Catalog, target: Target, cut: Cut) -> Iterator[_Choice]:
     """Every snapshot that can serve."""
     for snapshot in catalog.snapshots:
         choice = _noted(snapshot, target, cut) if snapshot.note else _unnoted(catalog, snapshot, target, cut)
@@ -239,7 +154,7 @@ def _choices(catalog: Catalog, target: Target, cut: _Cut) -> Iterator[_Choice]:
             yield choice
 
 
-def _noted(snapshot: Snapshot, target: Target, cut: _Cut) -> _Choice | None:
+def _noted(snapshot: Snapshot, target: Target, cut: Cut) -> _Choice | None:
     """A snapshot of an exact commit serves if that commit is not past the target."""
     at = (snapshot.position.index, snapshot.position.offset)
     if isinstance(target, AtIndex):
@@ -255,7 +170,7 @@ def _noted(snapshot: Snapshot, target: Target, cut: _Cut) -> _Choice | None:
     return _Choice(snapshot) if serves else None
 
 
-def _unnoted(catalog: Catalog, snapshot: Snapshot, target: Target, cut: _Cut) -> _Choice | None:
+def _unnoted(catalog: Catalog, snapshot: Snapshot, target: Target, cut: Cut) -> _Choice | None:
     """A snapshot of Litestream serves below the target's index; in that index it depends."""
     index, created = snapshot.info.index, snapshot.info.created
     if index < cut.last_index:
@@ -289,7 +204,7 @@ def proven_later(catalog: Catalog, snapshot: Snapshot) -> int:
     return sum(item.index == index and item.created > snapshot.info.created for item in catalog.segments)
 
 
-def _plan(catalog: Catalog, target: Target, cut: _Cut, choice: _Choice, thorough: bool) -> Plan:
+def _plan(catalog: Catalog, target: Target, cut: Cut, choice: _Choice, thorough: bool) -> Plan:
     snapshot = choice.snapshot
     start = snapshot.position
     stop = target.position if isinstance(target, AtPosition) else None
@@ -350,18 +265,6 @@ def _values(item: SnapshotInfo | SegmentInfo) -> dict[str, object]:
     return {"name": item.name, "size": item.size, "created": format_time(item.created)}
 
 
-def gap_words(expected: Position, last: Position | str) -> str:
-    """The message for a segment that should be at `expected`; `last` is what can be restored instead."""
-    if isinstance(last, Position):
-        last = last_point_words(last)
-    return f"{segment_name(expected)} is not in the replica, and the restore needs it. {last}"
-
-
-def last_point_words(last: Position) -> str:
-    """What can be done when what follows the commit `last` is missing or damaged."""
-    return f"The last restore point before it is {last}: restore that with -position."
-
-
 def _before(snapshot: Snapshot, expected: int) -> Position | str:
     if expected > snapshot.info.index:
         where = f"-generation {snapshot.info.generation} -index {expected - 1:x}"
@@ -371,7 +274,7 @@ def _before(snapshot: Snapshot, expected: int) -> Position | str:
     return f"Without it {snapshot.info.name} cannot be brought to the target."
 
 
-def _nothing_before(catalog: Catalog, target: Target, cut: _Cut) -> NoRestorePointError:
+def _nothing_before(catalog: Catalog, target: Target, cut: Cut) -> NoRestorePointError:
     first = catalog.snapshots[0]
     oldest = min(item.info.created for item in catalog.snapshots)
     newest = catalog.newest

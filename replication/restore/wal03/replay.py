@@ -14,12 +14,12 @@ import numpy as np
 from replication.errors import CorruptObjectError, NoRestorePointError, ReplicaGapError
 from replication.position import Position
 from replication.restore.apply import DatabaseFile
-from replication.restore.wal03.plan import Plan, gap_words
+from replication.restore.wal03.gaps import gap_words
+from replication.restore.wal03.plan import Plan
 from replication.restore.wal03.segment_run import SegmentRun
-from replication.restore.wal03.signs import check_mark, mark_of
+from replication.restore.wal03.signs import check_mark, check_note, mark_of
 from replication.sqlite.checksum import WAL_HEADER_SIZE, Sums
 from replication.sqlite.wal import Frames, WALHeader, frames_in, salt_steps
-from replication.storage.wal03.names import SegmentInfo
 from replication.storage.wal03.notes import SegmentNote
 
 BLOCK_BYTES = 8 << 20
@@ -164,7 +164,7 @@ class Replay:
 
     def _begin_index(self, run: SegmentRun) -> None:
         info = run.info
-        _check_note(info, run.note)
+        check_note(info, run.note)
         if self._index is not None:
             self._check_sealed(self._index, run)
             self._end_index(self._index)
@@ -303,16 +303,6 @@ class Replay:
             stop.index,
             0,
         )
-
-
-def _check_note(info: SegmentInfo, note: SegmentNote | None) -> None:
-    """What the first segment of an index says of its place must be true."""
-    here = note.position if note is not None else None
-    if here is not None and here != info.position:
-        raise CorruptObjectError(info.name, f"its note says that it is the segment of {here}")
-    before = note.previous if note is not None else None
-    if before is not None and (before.generation, before.index + 1) != (info.generation, info.index):
-        raise CorruptObjectError(info.name, f"its note says that it follows {before}")
 
 
 def _blocks(run: SegmentRun, index: _Index) -> Iterator[tuple[int, Frames]]:

@@ -8,6 +8,8 @@ versions and of Litestream do not, and prove nothing.
 
 from replication.errors import CorruptObjectError
 from replication.sqlite.wal import Frames
+from replication.storage.wal03.names import SegmentInfo
+from replication.storage.wal03.notes import SegmentNote
 
 _MARKED = slice(8, 24)
 """Salts and checksum in the header of a frame."""
@@ -29,3 +31,13 @@ def check_mark(name: str, noted: str | None, here: str) -> None:
             "its note says that it goes on from other WAL than what is there; two programs have written this replica, "
             "each with a copy of the database",
         )
+
+
+def check_note(info: SegmentInfo, note: SegmentNote | None) -> None:
+    """What the first segment of an index says of its place must be true."""
+    here = note.position if note is not None else None
+    if here is not None and here != info.position:
+        raise CorruptObjectError(info.name, f"its note says that it is the segment of {here}")
+    before = note.previous if note is not None else None
+    if before is not None and (before.generation, before.index + 1) != (info.generation, info.index):
+        raise CorruptObjectError(info.name, f"its note says that it follows {before}")

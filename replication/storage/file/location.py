@@ -32,5 +32,12 @@ class FileLocation(Location):
     def store(self) -> str:
         return f"{self.kind} {mount_point(self.path)}"
 
+    def below(self, name: str) -> "FileLocation":
+        return FileLocation(self.path / name)
+
+    @property
+    def folder(self) -> Path:
+        return self.path
+
     def open(self, permissions: FilePermissions) -> Storage:
         return FileStorage(self.path, permissions)

@@ -1,6 +1,6 @@
 """Where an S3 replica is. What speaks the protocol is not loaded for it."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 from replication.storage.base import Storage
@@ -51,6 +51,10 @@ class S3Location(Location):
             return ""
         host, before = bucket_address(parse_server(self.endpoint), self.bucket, path_style=False)
         return "" if before else host
+
+    def below(self, name: str) -> "S3Location":
+        path = clean_path(self.path)
+        return replace(self, path=f"{path}/{name}" if path else name)
 
     def open(self, permissions: FilePermissions) -> Storage:
         # A folder needs nothing of what an S3 store takes to load.

@@ -32,6 +32,7 @@ from replication.storage.s3.errors import (
 )
 from replication.storage.s3.host import DEFAULT_REGION
 from replication.storage.s3.location import S3Location
+from replication.storage.s3.making import make_client
 from replication.storage.s3.parts import cut_parts
 from replication.storage.s3.shared import (
     Connection,
@@ -287,7 +288,7 @@ class S3Storage(Storage):
                 credentials = find_credentials(self._location)
                 if self._region is None:
                     self._region = self._ask_region(credentials)
-                self._shared = acquire(self._connection(self._region, credentials), _make_client)
+                self._shared = acquire(self._connection(self._region, credentials), make_client)
             return self._shared
 
     def _connection(self, region: str, credentials: Credentials | None) -> Connection:
@@ -303,7 +304,7 @@ class S3Storage(Storage):
 
     def _ask_region(self, credentials: Credentials | None) -> str:
         """The region of the bucket; AWS tells it even with a refusal."""
-        shared = acquire(self._connection(DEFAULT_REGION, credentials), _make_client)
+        shared = acquire(self._connection(DEFAULT_REGION, credentials), make_client)
         try:
             headers = shared.client.head_bucket(self._location.bucket)
             answer: Mapping[str, Any] = {"ResponseMetadata": {"HTTPHeaders": headers}}
@@ -324,31 +325,3 @@ class S3Storage(Storage):
         forget(shared)
         if mine:
             release(shared)
-
-
-def _make_client(connection: Connection) -> "S3Client":
-    from replication.storage.s3.address import parse_server
-    from replication.storage.s3.client import S3Client
-    from replication.storage.s3.connections import Connections
-    from replication.storage.s3.network import find_proxy, tls_context
-    from replication.storage.s3.sign import Keys
-
-    url, path_style = connection.endpoint, connection.force_path_style
-    if url is None:
-        from replication.storage.s3.aws import endpoint_of
-
-        url, path_style = endpoint_of(connection.region), bool(path_style)
-    server = parse_server(url)
-    if connection.credentials is None:
-        from replication.storage.s3.aws import find_keys
-
-        keys = find_keys()
-    else:
-        known = Keys(*connection.credentials)
-
-        def keys() -> Keys:
-            return known
-
-    tls = tls_context(connection.skip_verify) if server.tls else None
-    connections = Connections(server, connection.timeouts, tls, find_proxy(server))
-    return S3Client(server, connection.region, path_style is not False, keys, connections)

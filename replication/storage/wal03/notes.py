@@ -66,8 +66,9 @@ class SnapshotNote:
     `mode` has the permission bits of the source or is None; `previous` is the generation before or "", and
     `earlier` are some before that one. `beside` are those of them that another program was seen to go on with.
     `begins` if nothing of the generation was in the replica before. `problems` are what SQLite's check was known to
-    find in the source then. `lefts` is where older generations were left that have no end mark. `frame` is the mark of
-    the last frame that it holds (restore/signs.py), "" without any, and None in what earlier versions wrote.
+    find in the source then. `lefts` are the first places past where older generations were left, and `reached` those
+    past what others had in this replica; whoever wrote there did so later. `frame` is the mark of the last frame that
+    it holds (restore/signs.py), "" without any, and None in what earlier versions wrote.
     """
 
     position: Position
@@ -82,6 +83,7 @@ class SnapshotNote:
     begins: bool = False
     problems: tuple[str, ...] = ()
     lefts: tuple[Position, ...] = ()
+    reached: tuple[Position, ...] = ()
     frame: str | None = None
     writer: Writer | None = None
 
@@ -109,6 +111,7 @@ class SnapshotNote:
         lists = {
             "beside": " ".join(self.beside),
             "lefts": " ".join(map(str, self.lefts)),
+            "reached": " ".join(map(str, self.reached)),
             "check": "\n".join(self.problems),
         }
         return found | {key: text for key, text in lists.items() if text}
@@ -180,6 +183,7 @@ def read_snapshot_note(name: str, fields: NoteFields | None) -> SnapshotNote | U
         begins=bool(fields.get("begins")),
         problems=tuple(_text(fields, "check").splitlines()),
         lefts=positions_in(_text(fields, "lefts")),
+        reached=positions_in(_text(fields, "reached")),
         frame=_text(fields, "frame") if "frame" in fields else None,
         writer=Writer.noted(fields),
     )

@@ -4,7 +4,19 @@ A suite that stays green under one of these says nothing about the promise. Each
 change of the program that moves it is noticed. One module a floor, in the order of its files.
 """
 
-from tests.torture.broken import common, config, control, database, engine, replica, restore, sqlite, storage, tui
+from tests.torture.broken import (
+    common,
+    config,
+    control,
+    database,
+    engine,
+    local,
+    replica,
+    restore,
+    sqlite,
+    storage,
+    tui,
+)
 from tests.torture.broken.mutation import Mutation
 
 FLOORS = {
@@ -12,6 +24,7 @@ FLOORS = {
     "replication/control/": control.MUTATIONS,
     "replication/database/": database.MUTATIONS,
     "replication/engine/": engine.MUTATIONS,
+    "replication/local/": local.MUTATIONS,
     "replication/replica/": replica.MUTATIONS,
     "replication/restore/": restore.MUTATIONS,
     "replication/sqlite/": sqlite.MUTATIONS,

@@ -150,4 +150,11 @@ MUTATIONS = (
         "        if time.monotonic() >= deadline:\n            return False\n",
         ("tests/cli/test_status_check.py",),
     ),
+    Mutation(
+        "jobs of a database that is gone are kept",
+        "replication/pool.py",
+        "                job._forgotten, job._due, job._entry = True, None, -1\n",
+        "                pass\n",
+        ("tests/test_pool.py",),
+    ),
 )

@@ -4,6 +4,13 @@ from tests.torture.broken.mutation import Mutation
 
 MUTATIONS = (
     Mutation(
+        "a replica may lie in a local folder, where it is removed with old generations",
+        "replication/config/places.py",
+        "        if (found := lies_in(location, local)) is not None:\n",
+        "        if (found := None) is not None:\n",
+        ("tests/test_config_refusals.py",),
+    ),
+    Mutation(
         "a key of the configuration that is not known is repeated",
         "replication/config/keys.py",
         'else "(a key that is not shown)"',

@@ -11,20 +11,6 @@ MUTATIONS = (
         ("tests/rooted/test_source.py",),
     ),
     Mutation(
-        "what waits for one replica is not bounded",
-        "replication/database/backlog.py",
-        "        if limit and self.size > limit:\n",
-        "        if False:\n",
-        ("tests/replica/test_left_behind.py",),
-    ),
-    Mutation(
-        "what waits may take the last tenth of the disk",
-        "replication/database/backlog.py",
-        "        if disk is not None and short and ",
-        "        if disk is None and ",
-        ("tests/replica/test_left_behind.py",),
-    ),
-    Mutation(
         "a WAL with the same header is taken for the one that was copied",
         "replication/database/continuity.py",
         "        if not _same_start(copied, wal, cursor.offset):\n",
@@ -135,34 +121,6 @@ MUTATIONS = (
         ("tests/database/test_kept_pages.py",),
     ),
     Mutation(
-        "a file that was known is written to by its path alone",
-        "replication/database/local_folder.py",
-        "                if _identity(status) == known and status.st_nlink == 1:\n",
-        "                if status.st_nlink == 1:\n",
-        ("tests/rooted/test_local_folder.py",),
-    ),
-    Mutation(
-        "private files follow the umask",
-        "replication/database/local_folder.py",
-        "                    os.fchmod(file, mode)\n",
-        "                    pass\n",
-        ("tests/rooted/test_local_folder.py",),
-    ),
-    Mutation(
-        "whatever ends in .tmp is swept",
-        "replication/database/local_folder.py",
-        "                if name in _TEMPORARIES or name in _BEFORE or _PAGES.fullmatch(name):\n",
-        "                if name.endswith(_TEMPORARY):\n",
-        ("tests/rooted/test_local_folder.py",),
-    ),
-    Mutation(
-        "a folder of somebody else is taken as the local folder",
-        "replication/database/local_folder.py",
-        "        if strange and not any(",
-        "        if False and not any(",
-        ("tests/rooted/test_local_folder.py",),
-    ),
-    Mutation(
         "a file written in place while the engine is stopped is not noticed",
         "replication/database/opening.py",
         "        if isinstance(decision, Continue) and not opened.files.were_left_alone(\n",
@@ -188,6 +146,13 @@ MUTATIONS = (
         "replication/database/source_files.py",
         "                self._look(index, Written.of(status), copier)\n",
         "",
+        ("tests/database/test_source_files.py",),
+    ),
+    Mutation(
+        "what wrote over a life in the WAL is taken for that life",
+        "replication/database/source_files.py",
+        "                return CopiedBack.whole(life, cursor).is_in(self._pin.read)\n",
+        "                return CopiedBack.whole(LocalFile.at(self._wal_path), cursor).is_in(self._pin.read)\n",
         ("tests/database/test_source_files.py",),
     ),
     Mutation(
@@ -238,5 +203,12 @@ MUTATIONS = (
         "            positions += [image.position for image in opened.images]\n",
         "            pass\n",
         ("tests/replica/test_beside.py",),
+    ),
+    Mutation(
+        "a file in a folder is looked into although it is one of ours by another name",
+        "replication/database/directory.py",
+        "found = not free or _begins",
+        "found = _begins",
+        ("tests/database/test_directory.py",),
     ),
 )

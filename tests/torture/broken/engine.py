@@ -5,9 +5,9 @@ from tests.torture.broken.mutation import Mutation
 MUTATIONS = (
     Mutation(
         "what a killed restore left beside a live database stays",
-        "replication/engine/engine.py",
-        "            sweep_beside(worker.database.path)\n",
-        "            pass\n",
+        "replication/engine/fleet.py",
+        "        sweep_beside(worker.database.path)\n",
+        "        pass\n",
         ("tests/rooted/test_left_behind.py",),
     ),
     Mutation(
@@ -44,5 +44,19 @@ MUTATIONS = (
         "        return share >= WORKING_SHARE_MIN and now - self._last_beat < WORKING_SECONDS_MAX\n",
         "        return True\n",
         ("tests/test_pulse.py",),
+    ),
+    Mutation(
+        "a database that is removed ends without a last upload",
+        "replication/engine/fleet.py",
+        "        if ends:\n            self._drain.run()\n",
+        "",
+        ("tests/cli/test_reload.py",),
+    ),
+    Mutation(
+        "who is new begins before another has left the place",
+        "replication/engine/fleet.py",
+        "if freed and freed & places(pair[0].config)]",
+        "if False]",
+        ("tests/engine/test_reload.py",),
     ),
 )

@@ -46,6 +46,20 @@ MUTATIONS = (
         ("tests/replica/test_one_writer.py",),
     ),
     Mutation(
+        "where a generation was left is noted only where it has no end mark",
+        "replication/replica/wal03/lineage.py",
+        "    lefts = [_nothing_after(left)] if left is not None else []\n",
+        "    lefts = [left] if left is not None and not left.offset else []\n",
+        ("tests/replica/test_parted_by_place.py",),
+    ),
+    Mutation(
+        "how far another had come when a generation began is not noted",
+        "replication/replica/wal03/snapshots.py",
+        "            reached=before.reached,\n",
+        "",
+        ("tests/replica/test_parted_by_place.py",),
+    ),
+    Mutation(
         "a generation of which nothing is here is taken for one that ended",
         "replication/replica/wal03/compare.py",
         "        if not indexes or start.index > indexes[-1]:\n",
@@ -191,7 +205,7 @@ MUTATIONS = (
         "            chunks = read_range(shadow, position.offset, stop, self._sent)\n"
         "            stored = self.client.write_segment(position, chunks, note, create=True)\n",
         "            chunks = read_range(shadow, position.offset, stop, self._sent)\n"
-        "            self.position = replace(position, offset=stop)\n"
+        "            self._state = self._state.reached(replace(position, offset=stop), None)\n"
         "            stored = self.client.write_segment(position, chunks, note, create=True)\n",
         ("tests/replica/test_upload.py", "tests/replica/test_any_order.py"),
     ),
@@ -205,8 +219,8 @@ MUTATIONS = (
     Mutation(
         "an index ends without a mark",
         "replication/replica/wal03/sender.py",
-        "        self._end_index(position)\n        self.position = Position",
-        "        self.position = Position",
+        "        self._end_index(position)\n        self._state",
+        "        self._state",
         ("tests/replica/test_one_writer.py",),
     ),
     Mutation(
@@ -239,9 +253,9 @@ MUTATIONS = (
     ),
     Mutation(
         "the first segment need not reach what the snapshot holds",
-        "replication/replica/wal03/snapshots.py",
-        "        self._floor = position.offset\n",
-        "        self._floor = 0\n",
+        "replication/replica/wal03/send_state.py",
+        "floor=commit.offset, number",
+        "floor=0, number",
         ("tests/replica/test_snapshots.py",),
     ),
     Mutation(
@@ -273,7 +287,7 @@ MUTATIONS = (
         "WAL is sent before the large first snapshot of its generation",
         "replication/replica/wal03/snapshots.py",
         "                self.begins = image.position.generation\n",
-        "                self.position = replace(image.position, offset=0)\n",
+        "                self._state = self._state.begun(image.position)\n",
         ("tests/replica/test_beside.py",),
     ),
     Mutation(
@@ -306,7 +320,7 @@ MUTATIONS = (
     ),
     Mutation(
         "a verification does not say what it needs",
-        "replication/replica/wal03/validation.py",
+        "replication/replica/original.py",
         "    space.ask(meta_path, size, _WHAT, ELSEWHERE)\n    return meta_path\n",
         "    return meta_path\n",
         ("tests/replica/test_room.py",),

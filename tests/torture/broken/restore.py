@@ -5,17 +5,24 @@ from tests.torture.broken.mutation import Mutation
 MUTATIONS = (
     Mutation(
         "a generation that went on in the same second is called older",
-        "replication/restore/wal03/choose.py",
+        "replication/restore/wal03/generations.py",
         "    if not times or late or max(times) < chosen.newest:\n",
         "    if not times or late or max(times) <= chosen.newest:\n",
         ("tests/restore/test_choose.py",),
     ),
     Mutation(
         "who goes on where another left a generation with an empty WAL is not seen",
-        "replication/restore/wal03/choose.py",
-        "    _refuse_gone_on_with(candidates[wanted], by_name, target)\n",
+        "replication/restore/wal03/generations.py",
+        "    refuse_gone_on_with(candidates[wanted], by_name, target)\n",
         "",
         ("tests/replica/test_one_writer.py",),
+    ),
+    Mutation(
+        "what one replica had seen of a generation is held against another",
+        "replication/restore/wal03/gone_on.py",
+        "            places = here or {place for place in lefts if place.generation == name}\n",
+        "            places = {place for one in known.values() for place in one if place.generation == name}\n",
+        ("tests/replica/test_parted_by_place.py",),
     ),
     Mutation(
         "a replica that is silent is left out although it may have later commits",
@@ -95,7 +102,7 @@ MUTATIONS = (
     ),
     Mutation(
         "a lost index is taken for the one before it",
-        "replication/restore/wal03/plan.py",
+        "replication/restore/wal03/cut.py",
         "    if not any(item.info.index == target.index for item in catalog.snapshots):\n",
         "    if False:\n",
         ("tests/cli/test_newest_commit.py",),

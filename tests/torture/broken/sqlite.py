@@ -34,15 +34,15 @@ MUTATIONS = (
     Mutation(
         "no reader is pinned",
         "replication/sqlite/pin.py",
-        '                page_size = connection.pragma("page_size")\n                _begin_reading(connection)\n',
+        '                page_size = connection.pragma("page_size")\n                begin_reading(connection)\n',
         '                page_size = connection.pragma("page_size")\n                connection.execute("BEGIN")\n',
         ("tests/sqlite/test_pin.py",),
     ),
     Mutation(
         "the pin is moved with no other reader beside it",
         "replication/sqlite/pin.py",
-        "        _begin_reading(helper)\n        try:\n            copy()\n",
-        '        _begin_reading(helper)\n        helper.execute("COMMIT; BEGIN")\n        try:\n            copy()\n',
+        "        begin_reading(helper)\n        try:\n            copy()\n",
+        '        begin_reading(helper)\n        helper.execute("COMMIT; BEGIN")\n        try:\n            copy()\n',
         ("tests/database/test_pin.py",),
     ),
     Mutation(

@@ -12,7 +12,7 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
-from replication.database.local_folder import GENERATION_NAME, PRIVATE_NAMES, VALIDATION_PREFIX
+from replication.local.files import GENERATION_NAME, PRIVATE_NAMES, VALIDATION_PREFIX
 
 AT_ONCE_MAX = 12
 SECONDS = 0.05

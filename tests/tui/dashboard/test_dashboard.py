@@ -232,7 +232,7 @@ def test_one_toast_for_a_change_of_state_and_none_for_a_retry() -> None:
         assert [item.message for item in pilot.app._notifications] == ["app.db: error, no answer"]
         engine.databases = (fake.database("/srv/app.db"),)
         app_of(pilot).poll()
-        await picture.shows(pilot, "app.db: well again")
+        await picture.shows(pilot, "app.db: sync recovered")
 
     drive(steps, engine)
 

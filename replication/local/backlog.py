@@ -8,7 +8,7 @@ count. It leaves to the caller what becomes of a replica for which too much wait
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from replication.database.shadow_wal import ShadowWAL
+from replication.local.shadow_wal import ShadowWAL
 from replication.position import Position
 from replication.space import Disk
 

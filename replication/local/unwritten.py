@@ -5,11 +5,12 @@ first snapshot, both kept beside the shadow WAL. So an idle database does not se
 first snapshot of a large one does not cost a digest.
 """
 
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
-from replication.database.image import Image
-from replication.database.local_folder import PROOF_NAME, LocalFolder
+from replication.local.files import PROOF_NAME
+from replication.local.folder import LocalFolder
 from replication.position import Position
 from replication.storage.codec import content_checksum
 
@@ -24,15 +25,15 @@ def remember(meta_path: Path, position: Position, path: Path, checksum: str) -> 
         LocalFolder(meta_path).write(PROOF_NAME, f"{position} {_mark(path)} {checksum}\n".encode())
 
 
-def is_unchanged(image: Image, path: Path, meta_path: Path) -> bool:
-    """True if the database at `path` is as it was kept for the position of `image`; reads all of it only then."""
+def is_unchanged(position: Position, chunks: Iterable[bytes], path: Path, meta_path: Path) -> bool:
+    """True if the database at `path` is as it was kept for that position; reads its `chunks` only then."""
     try:
-        position, mark, kept = LocalFolder(meta_path).read(PROOF_NAME).decode().split()
-        if (position, mark) != (str(image.position), _mark(path)):
+        place, mark, kept = LocalFolder(meta_path).read(PROOF_NAME).decode().split()
+        if (place, mark) != (str(position), _mark(path)):
             return False
     except (OSError, ValueError):
         return False
-    return content_checksum(image.chunks()) == kept
+    return content_checksum(chunks) == kept
 
 
 def _mark(path: Path) -> str:

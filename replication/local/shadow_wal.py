@@ -15,8 +15,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from replication.database.local_folder import GENERATION_NAME, GENERATIONS_NAME, LocalFile, LocalFolder
 from replication.errors import LocalFileError
+from replication.local.files import GENERATION_NAME, GENERATIONS_NAME
+from replication.local.folder import LocalFile, LocalFolder
 from replication.nofollow import opened
 from replication.permissions import Ownership
 from replication.position import is_generation
@@ -74,7 +75,7 @@ class ShadowWAL:
         """Make `generation` the one in use, durably. Older ones stay until `remove_generation`."""
         steps = ("generation: name written", "generation: name in place")
         with _local_errors(self.meta_path):
-            self.folder.write(GENERATION_NAME, f"{generation}\n".encode(), *steps, durable=True)
+            self.folder.write(GENERATION_NAME, f"{generation}\n".encode(), *steps)
 
     def generations(self) -> list[str]:
         """Every generation with a folder here, the one last written to at the end."""

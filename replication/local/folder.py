@@ -1,4 +1,4 @@
-"""The local folder of one database: the one place that names its files, and reaches them.
+"""The local folder of one database: the one place that reaches its files, whose names are in files.py.
 
     <meta>/generation, generations/           Litestream 0.3's own layout: see shadow_wal.py
     <meta>/litestream-tui.*                   private files, each for its owner alone
@@ -21,6 +21,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from replication.errors import LocalFileError
+from replication.local.files import (
+    DURABLE_NAMES,
+    GENERATION_NAME,
+    GENERATIONS_NAME,
+    PAGES_PREFIX,
+    PRIVATE_NAMES,
+    STATUS_NAME,
+    VALIDATION_PREFIX,
+)
 from replication.nofollow import (
     FILE_FLAGS,
     FOLDER_FLAGS,
@@ -40,36 +49,13 @@ from replication.nofollow import (
 from replication.permissions import Ownership
 from replication.steps import reached
 
-GENERATION_NAME = "generation"
-GENERATIONS_NAME = "generations"
-LOCK_NAME = "litestream-tui.lock"
-STATUS_NAME = "litestream-tui.status.json"
-GENERATION_INFO_NAME = "litestream-tui.json"
-PROOF_NAME = "litestream-tui.digest"
-REMEMBERED_NAME = "litestream-tui.snapshots.json"
-DISOWNED_NAME = "litestream-tui.others.json"
-PROBLEMS_NAME = "litestream-tui.check.json"
-LEFT_NAME = "litestream-tui.left.json"
-VALIDATION_PREFIX = "litestream-tui-validate-"
-"""Of folders; what follows it is made by chance: see restore/scratch.py."""
-
-PRIVATE_NAMES = (
-    LOCK_NAME,
-    STATUS_NAME,
-    GENERATION_INFO_NAME,
-    PROOF_NAME,
-    REMEMBERED_NAME,
-    DISOWNED_NAME,
-    PROBLEMS_NAME,
-    LEFT_NAME,
-)
 PRIVATE_BYTES_MAX = 1 << 20
 """A private file larger than this is none of ours."""
 _TEMPORARY = ".tmp"
 _TEMPORARIES = (f"{GENERATION_NAME}{_TEMPORARY}", *(f"{name}{_TEMPORARY}" for name in PRIVATE_NAMES))
 _BEFORE = (f"{STATUS_NAME}.new",)
 """Left by an earlier version."""
-_PAGES = re.compile(r"litestream-tui\.pages-[0-9a-f]{16}\.tmp")
+_PAGES = re.compile(re.escape(PAGES_PREFIX) + r"[0-9a-f]{16}\.tmp")
 _LITESTREAM = (GENERATION_NAME, GENERATIONS_NAME, "ltx")
 """By these a folder is Litestream's, of 0.3 or 0.5, which we go on with."""
 _NOT_ANYBODYS = re.compile(r"lost\+found|\.nfs[0-9a-f]+")
@@ -212,12 +198,12 @@ class LocalFolder:
             raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), str(self.path / name))
         return data
 
-    def write(self, name: str, data: bytes, written: str = "", named: str = "", *, durable: bool = False) -> None:
+    def write(self, name: str, data: bytes, written: str = "", named: str = "") -> None:
         """Give a file at the top of the folder this content, whole or not at all; `written` and `named` are steps.
 
         What is not durable may be gone after a power cut, or the file before be back.
         """
-        shared = name == GENERATION_NAME
+        shared, durable = name == GENERATION_NAME, name in DURABLE_NAMES
         mode, own = (self.ownership.file_mode if shared else _PRIVATE_MODE), self.ownership
         temporary = f"{name}{_TEMPORARY}"
         with self.below() as folder:
@@ -274,7 +260,7 @@ class LocalFolder:
                 with suppress(OSError):
                     return os.open(".", os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, _PRIVATE_MODE, dir_fd=folder)
             # Where it has a name for a moment, the next start removes what a kill leaves.
-            name = f"litestream-tui.pages-{secrets.token_hex(8)}{_TEMPORARY}"
+            name = f"{PAGES_PREFIX}{secrets.token_hex(8)}{_TEMPORARY}"
             file = open_plain(folder, name, os.O_RDWR | os.O_CREAT | os.O_EXCL, _PRIVATE_MODE)
             os.unlink(name, dir_fd=folder)
             return file

@@ -10,7 +10,8 @@ from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from replication.database.local_folder import GENERATION_INFO_NAME, LocalFolder
+from replication.local.files import GENERATION_INFO_NAME
+from replication.local.folder import LocalFolder
 
 EARLIER_MAX = 64
 """Generations named besides the one before; each takes 17 bytes of a note."""

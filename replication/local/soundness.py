@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from replication.database.local_folder import PROBLEMS_NAME, LocalFolder
+from replication.local.files import PROBLEMS_NAME
+from replication.local.folder import LocalFolder
 
 PROBLEM_CHARS_MAX = 200
 """Of one line of SQLite's; only the first lines fit a note."""

@@ -1,0 +1,46 @@
+"""How the program itself runs, as it is configured: its log, and where others can ask it."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from replication.keys import Key, row
+
+
+@dataclass(frozen=True, slots=True)
+class LoggingConfig:
+    """How to log: `level` debug, info, warn or error; `type` text or json; to stderr, else to stdout."""
+
+    level: str = row("level", "debug, info, warn or error", "text", "info")
+    type: str = row("type", "text or json", "text", "text")
+    stderr: bool = row("stderr", "true writes to stderr, false to stdout", "flag", False)
+
+
+@dataclass(frozen=True, slots=True)
+class SocketConfig:
+    """The control socket; without a path it is where control/place.py says. `permissions` as chmod has them."""
+
+    enabled: bool = row(
+        "enabled", "Whether a running engine can be asked and told by others, over a socket.", "flag", True
+    )
+    path: Annotated[
+        Path | None,
+        Key(
+            name="path",
+            why="Where the socket is, absolute or from the folder where the program starts. Default: a name from the "
+            "path of this file, in /run/litestream-tui for root, else in $XDG_RUNTIME_DIR/litestream-tui.",
+            reader="path",
+            otherwise="from the path of this file",
+            example="/var/run/litestream.sock",
+        ),
+    ] = None
+    permissions: Annotated[
+        int,
+        Key(
+            name="permissions",
+            why="Who may connect, in octal digits. Others than the user who replicates, and root, can read how things "
+            "stand, sync and stop, and cannot restore or look into a database.",
+            reader="text",
+            default="0600",
+        ),
+    ] = 0o600

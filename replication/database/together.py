@@ -1,0 +1,70 @@
+"""All databases of a configuration: those that are named by path, and those that its folders have.
+
+Its promise: no two of them have a place in common. Whoever comes first has it, and the other is told of.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from replication.config import Config, DatabaseConfig
+from replication.database.directory import Look
+
+Place = tuple[str, ...]
+"""What only one may use at a time: a database file, a local folder, the place of a replica."""
+
+
+@dataclass(frozen=True, slots=True)
+class Clash:
+    """A database that is not replicated as one of the entries says."""
+
+    database: DatabaseConfig
+    other: str
+    """The path of the database that has its place."""
+
+    @property
+    def is_harmless(self) -> bool:
+        """Whether it is replicated all the same, as another entry says."""
+        return str(self.database.path) == self.other
+
+    @property
+    def words(self) -> str:
+        """What to say of it."""
+        if self.is_harmless:
+            return "it is found by two entries with dir, and replicated as the first of them says"
+        return (
+            "it is not replicated: its replica, or its local folder, would have the same place as that of "
+            f"{self.other}, and two histories in one place destroy each other. Give one of the two another path"
+        )
+
+
+def places(database: DatabaseConfig) -> frozenset[Place]:
+    """Everything that no other may use while it does."""
+    own = {("database", str(database.path)), ("meta", str(database.meta_path))}
+    return frozenset(own | {replica.location.identity for replica in database.replicas})
+
+
+def together(
+    named: Iterable[DatabaseConfig], found: Iterable[DatabaseConfig]
+) -> tuple[list[DatabaseConfig], list[Clash]]:
+    """Those that are replicated, and those that clash. One that is named by path is as it is named."""
+    kept, clashes = list(named), list[Clash]()
+    paths = {database.path for database in kept}
+    taken = {place: str(database.path) for database in kept for place in places(database)}
+    for database in found:
+        if database.path in paths:
+            continue
+        mine = places(database)
+        # The file itself says more than what comes of it.
+        other = next((taken[place] for place in sorted(mine) if place in taken), None)
+        if other is None:
+            kept.append(database)
+            taken.update(dict.fromkeys(mine, str(database.path)))
+        else:
+            clashes.append(Clash(database, other))
+    return kept, clashes
+
+
+def all_databases(config: Config) -> list[DatabaseConfig]:
+    """The databases of a configuration, with those that are in its folders now; for whoever replicates none itself."""
+    found = [directory.database(name) for directory in config.directories for name in Look(directory).again().names]
+    return together(config.databases, found)[0]

@@ -1,0 +1,45 @@
+"""Errors of syncs in a row: how long to wait after the next, and whether it is told again. Knows nobody."""
+
+import re
+import time
+from dataclasses import dataclass
+
+from replication.errors import ReplicationError
+from replication.replica.duties import ERROR_REPEAT_SECONDS
+
+DATABASE_RETRY_SECONDS_MAX = 15.0
+DATABASE_RETRY_STEPS_MAX = 64
+"""More errors in a row than this make the wait no longer."""
+_NUMBER = re.compile(r"\d+(\.\d+)?")
+
+
+@dataclass(slots=True)
+class Failures:
+    """How many, the last one, and which was told when (of time.time)."""
+
+    count: int = 0
+    error: ReplicationError | None = None
+    last_reported: str = ""
+    last_reported_at: float = 0.0
+
+    def add(self, error: Exception, interval_seconds: float) -> float:
+        """Count one more; the seconds to the next try, where syncs come in such an interval."""
+        self.count += 1
+        self.error = error if isinstance(error, ReplicationError) else None
+        growth = 1.5 ** min(self.count - 1, DATABASE_RETRY_STEPS_MAX)
+        return min(DATABASE_RETRY_SECONDS_MAX, interval_seconds * growth)
+
+    def to_be_told(self, error: Exception) -> str:
+        """The error in words, if it is another one than was told, or that was long ago; else ""."""
+        message = words(error)
+        # Bytes that are needed, and the like, are others each time.
+        same = _NUMBER.sub("", message) == _NUMBER.sub("", self.last_reported)
+        if same and time.time() < self.last_reported_at + ERROR_REPEAT_SECONDS:
+            return ""
+        self.last_reported, self.last_reported_at = message, time.time()
+        return message
+
+
+def words(error: Exception) -> str:
+    """An error in words, whoever raised it."""
+    return str(error) if isinstance(error, ReplicationError) else f"{type(error).__name__}: {error}"

@@ -1,0 +1,95 @@
+"""The replicas of one database of an engine: those that are at work, and how some are exchanged for others.
+
+Its promise: one that is the same before and after is not touched. The lists are exchanged and never changed, so that
+any thread may go through them.
+"""
+
+import threading
+from collections.abc import Callable, Sequence
+
+from replication.config import ReplicaConfig
+from replication.engine.shared import Shared
+from replication.engine.uploads import Uploads
+from replication.pool import Job
+from replication.replica.runner import ReplicaRunner
+from replication.status import Verification
+
+MakeUploads = Callable[[ReplicaConfig, ReplicaRunner], Uploads]
+MakeRunner = Callable[[ReplicaConfig], ReplicaRunner]
+
+
+class Replicas:
+    """`runners` and `uploads` are in the order of `settings`."""
+
+    def __init__(self, settings: Sequence[ReplicaConfig], runners: list[ReplicaRunner], make: MakeUploads) -> None:
+        self.settings = tuple(settings)
+        self.runners = runners
+        self.uploads = [make(*pair) for pair in zip(settings, runners, strict=True)]
+        self._make = make
+
+    @property
+    def sync_interval(self) -> float:
+        """The shortest of theirs, in seconds."""
+        return min((replica.sync_interval for replica in self.settings), default=float("inf"))
+
+    @property
+    def jobs(self) -> list[Job]:
+        """All that they ever wake."""
+        return [job for uploads in self.uploads for job in uploads.jobs]
+
+    def start(self) -> None:
+        """Let what has a time of its own begin."""
+        for uploads in self.uploads:
+            uploads.start()
+
+    def wake(self) -> None:
+        """Something is committed."""
+        for uploads in self.uploads:
+            uploads.wake()
+
+    def hurry(self) -> None:
+        """Try them all, waiting for no gap and no retry."""
+        for uploads in self.uploads:
+            uploads.hurry()
+
+    def snapshot(self, replica: str | None) -> list[str]:
+        """Write a snapshot now; what became of each, in words."""
+        return [
+            f"{runner.replica.name}: {runner.replica.snapshot()}"
+            for runner in self.runners
+            if replica in (None, runner.replica.name)
+        ]
+
+    def verify(self, cancel: threading.Event) -> list[Verification]:
+        """Restore the newest commit from each and compare."""
+        return [runner.verify(cancel) for runner in self.runners]
+
+    def interrupt(self) -> None:
+        """Break off what hangs at a store: there is no more time."""
+        for runner in self.runners:
+            runner.replica.interrupt()
+
+    def close(self, shared: Shared) -> None:
+        """Let go of their stores; nothing of them is under way."""
+        for uploads in self.uploads:
+            uploads.runner.replica.close()
+            shared.outages.forget(uploads)
+
+    def not_in(self, wanted: Sequence[ReplicaConfig]) -> list[Uploads]:
+        """Those that are to end where these are wanted: gone, or other ones."""
+        pairs = zip(self.settings, self.uploads, strict=True)
+        return [uploads for settings, uploads in pairs if settings not in wanted]
+
+    def exchange(self, wanted: Sequence[ReplicaConfig], make_runner: MakeRunner) -> list[tuple[Uploads, bool]]:
+        """Become these; those that are new, to be started, each with whether there was one of its name and place."""
+        going = dict(zip(self.settings, self.uploads, strict=True))
+        places = {(replica.name, replica.location) for replica in self.settings}
+        uploads, new = [], []
+        for settings in wanted:
+            known = going.get(settings)
+            if known is None:
+                known = self._make(settings, make_runner(settings))
+                new.append((known, (settings.name, settings.location) in places))
+            uploads.append(known)
+        self.settings, self.uploads, self.runners = tuple(wanted), uploads, [item.runner for item in uploads]
+        return new

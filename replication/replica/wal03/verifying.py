@@ -1,0 +1,117 @@
+"""Proving a replica by a restore: its newest commit, compared with the source at that very commit.
+
+Its promise: nothing is said of a replica that could not be restored for a reason of ours, and a difference is followed
+by a new generation. Whoever restores is handed in, for a replica knows nothing of that.
+"""
+
+import threading
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Protocol
+
+from replication.counts import Counts
+from replication.errors import (
+    DatabaseError,
+    LocalFileError,
+    PausedError,
+    RestoreCancelledError,
+    RestoreError,
+    StorageError,
+)
+from replication.events import Emit
+from replication.local import soundness
+from replication.position import Position
+from replication.replica.original import Original, source_digest
+from replication.replica.permit import Permit
+from replication.replica.source import SourceDatabase
+from replication.replica.wal03.compare import DivergedError
+from replication.replica.wal03.snapshots import Snapshots
+from replication.replica.wal03.upload import local_files
+from replication.status import Outcome, Verification
+from replication.storage.wal03.replica_client import ReplicaClient
+
+
+class Restored(Protocol):
+    """Whoever restores a replica, to tell what it restores to: replication/validation.py does, above this floor."""
+
+    def __call__(
+        self, client: ReplicaClient, original: Original, meta_path: Path, cancel: threading.Event
+    ) -> tuple[str, tuple[str, ...]]:
+        """The digest of the commit of `original`, restored, and what SQLite finds wrong with it.
+
+        Raises whatever a restore raises.
+        """
+
+
+class Verifying(Snapshots):
+    """Snapshots and segments, verified on demand. One thread verifies at a time."""
+
+    def __init__(
+        self,
+        name: str,
+        client: ReplicaClient,
+        database: SourceDatabase,
+        emit: Emit,
+        restored: Restored,
+        permit: Permit | None = None,
+    ) -> None:
+        super().__init__(name, client, database, emit, permit)
+        self._restored = restored
+        self.verified: Verification | None = None
+        self._verifications = Counts()
+
+    def verify(self, cancel: threading.Event) -> Verification:
+        """Restore the newest commit from the replica and compare; after a difference a new generation begins.
+
+        A verification that could not be done is an outcome too: nothing is raised but defects.
+        """
+        began = time.monotonic()
+        position: Position | None = None
+        outcome: Outcome = "inconclusive"
+        try:
+            position, outcome, words = self._compare(cancel)
+        except (StorageError, DatabaseError, LocalFileError, RestoreCancelledError) as error:
+            words = str(error)
+        result = Verification(self.name, outcome, words, position, time.monotonic() - began, time.time())
+        self.verified = result
+        self._verifications.add(outcome)
+        level = {"ok": "info", "failed": "error", "inconclusive": "warning"}[outcome]
+        self._emit(level, "verified", outcome=outcome, result=words, position=str(position or ""))
+        if outcome == "failed" and position is not None:
+            # One that is let go of may have been changed by others, which the next verification tells.
+            with suppress(PausedError), self._permit.working():
+                self._restart_from(position.generation, f"verification of replica {self.name} failed")
+        return result
+
+    def _compare(self, cancel: threading.Event) -> tuple[Position | None, Outcome, str]:
+        with self._permit.working(), local_files():
+            try:
+                # First its snapshot, if it has none of this generation: that would be of a later commit.
+                with self._duty:
+                    self._send_all()
+                original = source_digest(self._database)
+                position = original.position
+                has_it = self._send_up_to(position)
+            except DivergedError as diverged:
+                with self._lock:
+                    self._mend(diverged)
+                return None, "inconclusive", f"a new generation is needed: {diverged}"
+            if not has_it:
+                return position, "inconclusive", "a new generation began meanwhile"
+        # No lock is held: what is sent meanwhile comes after the position.
+        try:
+            restored, problems = self._restored(self.client, original, self._database.meta_path, cancel)
+        except RestoreCancelledError:
+            raise
+        except RestoreError as error:
+            return position, "failed", str(error)
+        if restored != original.digest:
+            return position, "failed", "what was restored differs from the database at the same commit"
+        self._problems = problems
+        soundness.remember(self._database.meta_path, problems)
+        if problems:
+            # Another generation would mend nothing: the application's own database is so.
+            words = f"restored, and equal to the database, which itself fails SQLite's check: {'; '.join(problems)}"
+            return position, "ok", words
+        return position, "ok", "restored, checked, and equal to the database"

@@ -1,0 +1,43 @@
+"""Did somebody go on with a generation that is called older? Told by places, whatever the times of the objects say.
+
+A snapshot notes where older generations were left, and how far others had come in its replica (SnapshotNote). What lies
+past such a place came later. Then none is the newest: NoRestorePointError names them, and nothing is guessed.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from replication.errors import NoRestorePointError
+from replication.position import Position
+from replication.restore.target import AtTime, Target
+from replication.restore.wal03.asking import Found
+from replication.restore.wal03.order import Candidate
+from replication.times import format_time
+
+
+def refuse_gone_on_with(chosen: Candidate, by_name: Mapping[str, list[Found]], target: Target) -> None:
+    """Raise if somebody went on with an older generation past where the program of the chosen one left it, or saw it.
+
+    What a replica had of it is noted there. Where the chosen one has not come yet, that counts where it left others.
+    """
+    lefts: set[Position] = set()
+    known: dict[str, set[Position]] = {}
+    for source, catalog in by_name[chosen.generation]:
+        for note in (item.note for item in catalog.snapshots if item.note):
+            lefts.update(note.lefts)
+            known.setdefault(source.name, set()).update(note.lefts, note.reached)
+    for name in sorted({place.generation for places in (lefts, *known.values()) for place in places}):
+        for source, catalog in by_name.get(name, []):
+            here = {place for place in known.get(source.name, ()) if place.generation == name}
+            places = here or {place for place in lefts if place.generation == name}
+            times = [time for place in places for time in catalog.times_past(place)]
+            if times and not _is_later(min(times), target):
+                raise NoRestorePointError(
+                    f"Two programs went on with generation {name}, each with a copy of the database, so "
+                    f"that none is the newest. Name the one you want with -generation: {name} (up to "
+                    f"{format_time(max(times))}), {chosen.generation} (up to {format_time(chosen.newest)})."
+                )
+
+
+def _is_later(time: datetime, target: Target) -> bool:
+    return isinstance(target, AtTime) and time > target.time

@@ -1,0 +1,48 @@
+"""What is done to the WAL of a database that is not held: a reader before a hold, and an empty WAL after one."""
+
+from contextlib import closing, suppress
+from pathlib import Path
+
+import apsw
+
+from replication.errors import DatabaseError
+from replication.sqlite.connection import begin_reading, connect
+from replication.sqlite.errors import sqlite_errors
+from replication.sqlite.opening import opening
+
+
+class Bridge:
+    """A reader that keeps the WAL from being restarted unseen until a hold is taken, in this process, beside it.
+
+    It changes nothing. Whoever lets go of a hold of the same database meanwhile ends its locks as well: see WALIndex.
+    """
+
+    def __init__(self, connection: apsw.Connection) -> None:
+        self._connection = connection
+
+    @classmethod
+    def take(cls, path: Path) -> "Bridge":
+        """Begin to read. Raises DatabaseError and, when somebody holds a lock, DatabaseBusyError."""
+        with opening(path) as at:
+            connection = connect(at)
+        try:
+            with sqlite_errors(path):
+                if connection.pragma("journal_mode") != "wal":
+                    raise DatabaseError(f"{path} is not in WAL mode")
+                begin_reading(connection)
+        except BaseException:
+            connection.close()
+            raise
+        return cls(connection)
+
+    def close(self) -> None:
+        """End reading."""
+        self._connection.close()
+
+
+def empty_wal(path: Path) -> None:
+    """Make the WAL of a database that is not held empty, if nobody uses it just now; nobody is waited for."""
+    with opening(path) as at, closing(connect(at)) as connection:
+        connection.set_busy_timeout(0)
+        with sqlite_errors(path), suppress(apsw.BusyError):
+            connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)

@@ -1,0 +1,43 @@
+"""Proving that a replica can be restored: do it, for whoever compares it with the source at the same commit.
+
+It stands above replicas and restores, which know nothing of each other. The restored file is temporary and goes
+whatever happens. What follows from a difference is the caller's business.
+"""
+
+import threading
+from pathlib import Path
+
+from replication.local.files import VALIDATION_PREFIX
+from replication.replica.original import ELSEWHERE, Original, room_for
+from replication.restore.restore import RestoreOptions, restore
+from replication.restore.restored import digest_of, target_at
+from replication.restore.scratch import scratch
+from replication.restore.wal03.choose import OpenReplica
+from replication.storage.wal03.replica_client import ReplicaClient
+
+
+def restored_digest(
+    client: ReplicaClient, original: Original, meta_path: Path, cancel: threading.Event
+) -> tuple[str, tuple[str, ...]]:
+    """The digest of what a replica restores to at the commit of `original`, and what SQLite finds wrong with it.
+
+    Raises whatever a restore raises: then the replica is not restorable, or could not be asked, or there is no room.
+    """
+    position = original.position
+    folder = room_for(meta_path, original.size)
+    with scratch(folder, VALIDATION_PREFIX) as temporary:
+        output = temporary / "restored.db"
+        options = RestoreOptions(
+            target=target_at(client, position),
+            generation=position.generation,
+            parallelism=2,
+            integrity_check="quick",
+            # A snapshot of that very commit proves nothing about the WAL that the next commit continues.
+            thorough=True,
+            size=original.size,
+            elsewhere=ELSEWHERE,
+            # A source that fails the check itself is told by its pages.
+            known=lambda path, problems: "it is compared with the source",
+        )
+        result = restore([OpenReplica("replica", client)], output, options, cancel=cancel)
+        return digest_of(output), result.problems

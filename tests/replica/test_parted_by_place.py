@@ -1,0 +1,181 @@
+"""Promise 3 and 8: that somebody went on with an older generation is told by places, where neither an end mark is left
+nor a clock tells it. A restore then chooses nothing by itself.
+"""
+
+import hashlib
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from replication.errors import NoRestorePointError
+from replication.restore.options import RestoreOptions
+from replication.restore.restore import restore
+from replication.restore.target import Latest
+from replication.restore.wal03.choose import OpenReplica
+from replication.storage.wal03.replica_client import ReplicaClient
+from tests.replica.bench import Bench
+from tests.replica.test_one_writer import go
+
+NOW = datetime(2024, 5, 1, tzinfo=UTC)
+
+
+@pytest.fixture
+def benches() -> Iterator[list[Bench]]:
+    made: list[Bench] = []
+    yield made
+    for bench in made:
+        bench.close()
+
+
+def begun_with_a_copy(bench: Bench, benches: list[Bench]) -> Bench:
+    """Two commits are in the replica, and the volume is copied."""
+    bench.replica()
+    go(bench, "cc")
+    clone = bench.clone(False)
+    benches.append(clone)
+    return clone
+
+
+def remove_all(bench: Bench, part: str = "") -> None:
+    """Somebody removes what is in the place, or what has a part in its name."""
+    bench.storages["a"].delete([item.name for item in bench.storages["a"].list("") if part in item.name])
+
+
+def restored_from_both(bench: Bench) -> str:
+    output = bench.folder / "both.db"
+    sources = [OpenReplica(name, ReplicaClient(bench.storages[name])) for name in ("a", "b")]
+    restore(sources, output, RestoreOptions(target=Latest(), integrity_check="none"))
+    return hashlib.sha256(output.read_bytes()).hexdigest()
+
+
+def refuses(bench: Bench) -> None:
+    with pytest.raises(NoRestorePointError, match="Two programs went on"):
+        bench.restored()
+
+
+@pytest.mark.parametrize("after", [True, False], ids=["goes on after", "went on before"])
+@pytest.mark.parametrize("later", ["", "again"], ids=["once", "begun again"])
+def test_promise_3_a_generation_that_was_left_at_an_end_mark_and_goes_on_past_it_is_not_called_older(
+    bench: Bench, benches: list[Bench], later: str, after: bool
+) -> None:
+    """The place was emptied between, so that who goes on never meets the mark; its newest commit is the newest."""
+    clone = begun_with_a_copy(bench, benches)
+    go(bench, "ckc")
+    remove_all(bench)
+    clone.settle()
+    go(bench, "kc")
+    clone.database.request_generation("asked for")
+    clone.settle()
+    if later:
+        clone.database.request_generation("asked for")
+        clone.settle()
+    if after:
+        go(bench, "kc")
+        bench.replica().enforce_retention(0, NOW)
+        assert bench.restored("a", bench.database.position) == bench.app.sha256()
+    assert bench.reasons() == ["no generation exists"]
+    refuses(bench)
+    assert clone.restored("a", clone.database.position) == clone.app.sha256()
+
+
+@pytest.mark.parametrize("right", [True, False], ids=["clock is right", "clock was ahead"])
+def test_promise_3_of_two_that_call_each_other_older_none_is_chosen_against_what_is_there(
+    bench: Bench, benches: list[Bench], right: bool
+) -> None:
+    """The place was emptied, and who begins there does not find what it names; the other one then finds it."""
+    clone = begun_with_a_copy(bench, benches)
+    go(bench, "ckc")
+    remove_all(bench)
+    now = bench.clock.now
+    bench.clock.now += timedelta(hours=0 if right else 1)
+    clone.database.request_generation("asked for")
+    clone.settle()
+    bench.clock.now = bench.clock.now if right else now
+    go(bench, "kc")
+    bench.replica().enforce_retention(0, NOW)
+    if right:
+        assert bench.restored() == bench.app.sha256()
+    else:
+        refuses(bench)
+
+
+def test_promise_3_what_another_adds_to_its_generation_later_is_seen_whatever_the_clock_of_the_store_says(
+    bench: Bench, benches: list[Bench]
+) -> None:
+    """Each has begun a generation of its own, and the clock was ahead while the second one began."""
+    clone = begun_with_a_copy(bench, benches)
+    bench.database.request_generation("asked for")
+    go(bench, "c")
+    right = bench.clock.now
+    bench.clock.now += timedelta(hours=1)
+    clone.database.request_generation("asked for")
+    go(clone, "c")
+    assert bench.restored() == clone.app.sha256(), "as long as nobody goes on with the other it is the newer"
+    bench.clock.now = right
+    go(bench, "c")
+    refuses(bench)
+    for one in (bench, clone):
+        assert one.restored("a", one.database.position) == one.app.sha256()
+
+
+def test_promise_3_what_another_adds_behind_snapshots_that_were_removed_is_seen(
+    bench: Bench, benches: list[Bench]
+) -> None:
+    """The program of the copy began anew for want of a snapshot, and had met nobody."""
+    clone = begun_with_a_copy(bench, benches)
+    go(bench, "c")
+    right = bench.clock.now
+    remove_all(bench, "/snapshots/")
+    bench.clock.now += timedelta(hours=1)
+    go(clone, "c")
+    assert "has WAL but no snapshot" in clone.reasons()[-1]
+    assert bench.restored() == clone.app.sha256(), "as long as nobody goes on with the other it is the newer"
+    bench.clock.now = right
+    go(bench, "c")
+    refuses(bench)
+
+
+def test_promise_3_what_one_replica_lacked_says_nothing_of_another(bench: Bench) -> None:
+    """One program, two replicas: one was behind and lost its snapshot, the other had more of the old generation."""
+    bench.replica("a")
+    bench.replica("b")
+    go(bench, "c")
+    behind, bench.replicas = bench.replicas["a"], {"b": bench.replicas["b"]}
+    go(bench, "ckc")
+    remove_all(bench, "/snapshots/")
+    bench.replicas = {"a": behind}
+    behind.let_go()
+    go(bench, "c")
+    assert "has WAL but no snapshot" in bench.reasons()[-1]
+    assert restored_from_both(bench) == bench.app.sha256()
+
+
+def test_promise_3_a_database_that_was_set_back_is_the_newer_though_one_replica_had_more_of_it(
+    bench: Bench, benches: list[Bench]
+) -> None:
+    """As by a loss of power. Where the other replica was left is behind what this one had, and nobody went on since."""
+    bench.replica("a")
+    bench.replica("b")
+    go(bench, "c")
+    set_back = bench.clone(False)
+    benches.append(set_back)
+    bench.replicas = {"b": bench.replicas["b"]}
+    go(bench, "ckc")
+    bench.database.close()
+    go(set_back, "c")
+    assert set_back.reasons()[-1].startswith("replica b ")
+    assert restored_from_both(set_back) == set_back.app.sha256()
+
+
+def test_promise_3_generations_of_one_program_are_simply_newer(bench: Bench) -> None:
+    """Whatever it began them for, and at whatever place of an index."""
+    bench.replica()
+    for steps in ("c", "kc", "k", "ccs", "ckskc"):
+        go(bench, steps)
+        bench.database.request_generation("asked for")
+        bench.settle()
+        assert bench.restored() == bench.app.sha256()
+    bench.restart()
+    go(bench, "c")
+    assert bench.restored() == bench.app.sha256()
