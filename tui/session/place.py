@@ -44,6 +44,8 @@ def place_words(place: Place, look: Look) -> str:
         since = f"since {day_time(place.gone)}" if look.slow else f"for {age(look.now - place.gone)}"
         was = f" (was pid {place.pid})" if place.pid else ""
         return f"engine: gone {since}{was}; attaches again when back"
+    if not place.pid and place.words:
+        return place.words
     if not place.pid:
         return f"engine: at {plain(place.socket)}, {_UNKNOWN}"
     kind = "service" if place.kind == "service" else "in another screen, ends with that"
