@@ -175,7 +175,8 @@ class RestoringScreen(ShellScreen):
         if outcome is None:
             seconds = time.monotonic() - self._began
             run = RunningRestore(request.over, self._progress, seconds, self._cancel.is_set())
-            made += [*lines(run, width, look), Text(), Text(" esc cancels and leaves nothing", style="dim")]
+            goes_on = "; q detaches, and it goes on" if self.shell.view.place.attached else ""
+            made += [*lines(run, width, look), Text(), Text(f" esc cancels and leaves nothing{goes_on}", style="dim")]
         elif outcome.result is not None:
             made += done(outcome.result, outcome.kept, request.options.integrity_check, stays, width, look)
             made += [Text(), Text(" enter or esc closes this", style="dim")]
