@@ -125,8 +125,8 @@ MUTATIONS = (
     Mutation(
         "a generation that parted from ours is taken for one before it",
         "replication/replica/wal03/lineage.py",
-        "        beside = _parted(client, generation_info, noted)\n",
-        "",
+        "        beside = [*parted, *_parted(client, generation_info, noted)]\n",
+        "        beside = [*parted]\n",
         ("tests/replica/test_one_writer.py",),
     ),
     Mutation(
