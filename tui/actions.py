@@ -56,7 +56,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("level", ("v",), "Level", "show only this level and above", ("log",), 1),
     Action("follow", ("space",), "Follow", "keep the newest line in sight, or stop", ("log",), 2),
     Action("save", ("w",), "Save", "write the lines shown to a file", ("log",), 3),
-    Action("cancel_job", ("x",), "Cancel", "cancel this job; what it wrote is removed", ("jobs",), 1, True),
+    Action("cancel_job", ("c",), "Cancel", "cancel this job; what it wrote is removed", ("jobs",), 1, True),
     # The restore picker.
     Action("point_before", ("left", "h"), "Point", "the commit before", ("restore",), 1),
     Action("point_after", ("right", "l"), "Point after", "the commit after", ("restore",)),
@@ -89,7 +89,7 @@ ACTIONS: tuple[Action, ...] = (
     # Quit.
     Action("leave_running", ("b",), "Background", "leave replication running, without a screen", ("quit",), 1),
     Action("wait_and_quit", ("w",), "Wait and quit", "upload what is left, then end", ("quit",), 2),
-    Action("quit_now", ("n",), "End now", "end at once; what is left goes with the next start", ("quit",), 3),
+    Action("quit_now", ("n",), "Quit now", "end at once; what is left goes with the next start", ("quit",), 3),
     # Everywhere.
     Action("help", ("?",), "Help", "the keys of this screen, and the marks"),
     Action("quit", ("q",), "Quit", "end, or leave it running; attached, only detach"),
