@@ -204,6 +204,8 @@ def test_keys_of_the_user(config: Path, tmp_path: Path) -> None:
     with Terminal("-config", config, home=tmp_path) as terminal:
         terminal.wait_for("Quit")
         terminal.press("x")
+        terminal.wait_for("ends it now")
+        terminal.press("n")
         assert terminal.end() == 0
     (folder / "keys.conf").write_text("\nqiut = x\n")
     with Terminal("-config", config, home=tmp_path) as terminal:
