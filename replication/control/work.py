@@ -16,7 +16,7 @@ from typing import Any
 from replication.archive import Fetch, Learned, Listed, Reader, fetch_of
 from replication.config import Config
 from replication.control import requests as ask
-from replication.control.control import Control
+from replication.control.contract import Control
 from replication.control.jobs import Jobs, Run
 from replication.control.pause_lease import PauseLease
 from replication.control.results import PointPlan

@@ -11,10 +11,10 @@ from textual.containers import Container
 from textual.widgets import Input
 
 from replication.status import DatabaseStatus
-from tui.commands import DatabaseScreen
 from tui.dashboard.columns import in_order, matches
 from tui.dashboard.database_list import DatabaseList
 from tui.dashboard.panels import event_line, facts, name_cells, narrow, queue, summary, wide
+from tui.engine_commands import DatabaseScreen
 from tui.session.place import place_words
 from tui.text.blocks import rule
 from tui.text.cells import cut_end, cut_path

@@ -12,9 +12,9 @@ from textual.app import ComposeResult
 
 from replication.errors import ReplicationError
 from replication.status import DatabaseStatus
-from tui.commands import DatabaseScreen
 from tui.detail import lines as detail_lines
 from tui.detail.generations import Listing, failed, read_listing
+from tui.engine_commands import DatabaseScreen
 from tui.text.blocks import error_lines, rule
 from tui.text.look import Look
 from tui.view import Shell, View

@@ -54,7 +54,7 @@ MUTATIONS = (
     ),
     Mutation(
         "the command gets the store's keys although it should not",
-        "tui/verbs/command.py",
+        "tui/verbs/child_process.py",
         "env=None if self._inherits_keys else _without_keys()",
         "env=None",
         ("tests/rooted/test_secrets.py",),

@@ -19,7 +19,7 @@ from replication.restore.target import AtPosition
 from replication.restore.verdict import Check
 from replication.sqlite.later import Look as DatabaseLook
 from replication.sqlite.later import look as look_at
-from tui.commands import new_output
+from tui.engine_commands import new_output
 from tui.restore.look.screen import PreviewScreen
 from tui.restore.picker.asking import PickingScreen
 from tui.restore.picker.cursor import Picker
