@@ -99,7 +99,7 @@ screenshots: $(INSTALLED) ## take the pictures in docs/images from the running p
 	$(BIN)/python docs/screenshots.py
 
 reference: $(INSTALLED) ## write the verbs and flags of docs/reference/commands.md from the program's own parser
-	$(BIN)/python -m docs.commands
+	$(BIN)/python -m docs.command_reference
 
 # setuptools adds what an earlier build left in build/, hence the clean start.
 wheel: $(INSTALLED) ## build the wheel into dist/, install it in a clean environment, and run it from there

@@ -82,7 +82,7 @@ class DatabaseLockedError(DatabaseError):
         self.holder = holder
         super().__init__(
             f"{database} is replicated already by litestream-tui, pid {holder}; stop that one first, or watch it "
-            f"instead{more}; with -wait, replicate waits for its end"
+            f"with litestream-tui attach{more}; with -wait, replicate waits for its end"
         )
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from replication.config import Config, config_for, load_config
 from replication.config.document import REFUSALS_MAX
-from replication.config.keys import IDLE_KEYS_OF_05, KEYS_OF_05
+from replication.config.unknown_keys import IDLE_KEYS_OF_05, KEYS_OF_05
 from replication.errors import ConfigError
 from replication.storage.file.location import FileLocation
 from replication.storage.s3.location import S3Location

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from replication.config import load_config
-from replication.config.keys import ALSO, IDLE_KEYS_OF_05, KEYS, KEYS_OF_05
 from replication.config.load import CONFIG_BYTES_MAX
+from replication.config.unknown_keys import ALSO, IDLE_KEYS_OF_05, KEYS, KEYS_OF_05
 from replication.errors import ConfigError
 from replication.storage.kinds import TYPES
 

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from docs import commands
+from docs import command_reference as commands
 from replication import errors
-from replication.config import keys
+from replication.config import unknown_keys as keys
 from tests.torture.broken import MUTATIONS
 from tui import cli
 

@@ -27,7 +27,7 @@ class Action:
     """True for what --read-only takes away."""
 
 
-_LISTS = ("dashboard", "detail", "uploads", "log", "help", "plan", "preview", "differences")
+_LISTS = ("dashboard", "detail", "uploads", "log", "help", "plan", "preview", "differences", "jobs")
 _SHORT_LISTS = ("palette",)
 _ON_A_DATABASE = ("dashboard", "detail")
 
@@ -37,11 +37,12 @@ ACTIONS: tuple[Action, ...] = (
     Action("detail", ("enter",), "Detail", "generations, WAL and replicas of the database", ("dashboard",), 3),
     Action("filter", ("/",), "Filter", "show only what holds these letters", ("dashboard", "log"), 4),
     Action("restore_latest", ("R",), "Latest", "restore the latest commit to a new file", _ON_A_DATABASE, 0, True),
-    Action("verify", ("v",), "Verify", "restore to a temporary file and compare with the source", _ON_A_DATABASE, 7),
-    Action("sync", ("y",), "Sync", "look and upload now, waiting for no gap and no retry", _ON_A_DATABASE),
+    Action("verify", ("v",), "Verify", "restore to a temporary file, compare with the source", _ON_A_DATABASE, 7, True),
+    Action("sync", ("y",), "Sync", "look and upload now, waiting for no gap and no retry", _ON_A_DATABASE, 0, True),
     Action("pause", ("P",), "Pause", "pause replication of the database, or resume it", _ON_A_DATABASE, 0, True),
     Action("uploads", ("u",), "Uploads", "what is uploaded now, waits, and was uploaded", _ON_A_DATABASE),
     Action("log", ("L",), "Log", "everything that happened", _ON_A_DATABASE),
+    Action("jobs", ("J",), "Jobs", "restores and other jobs of the engine, and what came of them", _ON_A_DATABASE),
     # Moving about.
     Action("up", ("up", "k"), "Up", "one row up", (*_LISTS, *_SHORT_LISTS)),
     Action("down", ("down", "j"), "Down", "one row down", (*_LISTS, *_SHORT_LISTS)),
@@ -51,10 +52,11 @@ ACTIONS: tuple[Action, ...] = (
     Action("last", ("end",), "Last", "to the last row", _LISTS),
     # Detail, uploads, log.
     Action("reload", ("g",), "Reload", "read the list of generations from the replica again", ("detail", "restore"), 3),
-    Action("retry", ("x",), "Retry now", "try what waits for its next try at once", ("uploads",), 1),
+    Action("retry", ("x",), "Retry now", "try what waits for its next try at once", ("uploads",), 1, True),
     Action("level", ("v",), "Level", "show only this level and above", ("log",), 1),
     Action("follow", ("space",), "Follow", "keep the newest line in sight, or stop", ("log",), 2),
     Action("save", ("w",), "Save", "write the lines shown to a file", ("log",), 3),
+    Action("cancel_job", ("c",), "Cancel", "cancel this job; what it wrote is removed", ("jobs",), 1, True),
     # The restore picker.
     Action("point_before", ("left", "h"), "Point", "the commit before", ("restore",), 1),
     Action("point_after", ("right", "l"), "Point after", "the commit after", ("restore",)),
@@ -84,12 +86,13 @@ ACTIONS: tuple[Action, ...] = (
     # A restore under way, and the tables of another moment.
     Action("close", ("enter",), "Close", "back, when it has ended", ("restoring",), 1),
     Action("rows", ("enter",), "Rows", "the rows of this table that differ from today's", ("preview",), 1),
-    # Quit, while something is not uploaded.
-    Action("wait_and_quit", ("w",), "Wait and quit", "upload what is left, then end", ("quit",), 1),
-    Action("quit_now", ("n",), "Quit now", "end at once; what is left goes with the next start", ("quit",), 2),
+    # Quit.
+    Action("leave_running", ("b",), "Background", "leave replication running, without a screen", ("quit",), 1),
+    Action("wait_and_quit", ("w",), "Wait and quit", "upload what is left, then end", ("quit",), 2),
+    Action("quit_now", ("n",), "Quit now", "end at once; what is left goes with the next start", ("quit",), 3),
     # Everywhere.
     Action("help", ("?",), "Help", "the keys of this screen, and the marks"),
-    Action("quit", ("q",), "Quit", "end; asks while something is not uploaded, or paused"),
+    Action("quit", ("q",), "Quit", "end, or leave it running; attached, only detach"),
     Action("back", ("escape",), "Back", "to the screen before"),
     Action("palette", ("ctrl+p", ":"), "Palette", "all actions of this screen, by name"),
     Action("next_panel", ("tab",), "Next panel", "to the next panel"),

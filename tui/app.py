@@ -17,7 +17,7 @@ from textual.message import Message
 from textual.screen import Screen
 
 from replication.config import Config
-from replication.control import Control
+from replication.control import JobControl
 from replication.errors import ReplicationError, without_frames
 from replication.events import EVENTS_MAX, Event
 from replication.scrub import scrub
@@ -25,6 +25,7 @@ from replication.status import EngineStatus
 from tui.actions import Action
 from tui.dashboard.screen import DashboardScreen
 from tui.session import crashlog
+from tui.session.place import HERE, Place, gone_news
 from tui.session.toasts import Trouble, news, trouble_of
 from tui.text.cells import cut_end
 from tui.text.format import plain
@@ -59,7 +60,9 @@ class LitestreamApp(App[int]):
         counts: bool = True
         """False if it was none of the counted jobs."""
 
-    def __init__(self, control: Control, config: Config, options: Options) -> None:
+    def __init__(
+        self, control: JobControl, config: Config, options: Options, place: Callable[[], Place] = lambda: HERE
+    ) -> None:
         super().__init__(ansi_color=True)
         self.theme = "ansi-dark"
         self.control = control
@@ -77,6 +80,11 @@ class LitestreamApp(App[int]):
         """Why the screen ended, if it ended by itself."""
         self.hurried = False
         """True when the user wants out without waiting for uploads."""
+        self.background: Callable[[], int] | None = None
+        """Starts the engine's successor in the background, from a thread: its process. None where nothing can."""
+        self.successor = 0
+        """The process that goes on with what this one replicates, once there is one."""
+        self._place = place
         self._events: deque[Event] = deque(maxlen=EVENTS_MAX)
         self._last_event = 0
         self._threads: list[threading.Thread] = []
@@ -104,10 +112,35 @@ class LitestreamApp(App[int]):
         self.leaving.set()
         self.exit(code)
 
+    def can_leave_running(self) -> bool:
+        return self.background is not None
+
+    def leave_running(self) -> None:
+        background = self.background
+        if background is None or ("background", "") in self.running:
+            return
+        self.running.add(("background", ""))
+
+        def started(pid: int) -> None:
+            self.successor = pid
+            self.leave()
+
+        def failed(error: ReplicationError) -> None:
+            self.running.discard(("background", ""))
+            self.tell(f"It was not left running: {error}", "error")
+            self.poll()
+
+        self.in_background(background, started, failed)
+
     def leave_from_outside(self) -> None:
         """Like `leave`, from any thread."""
         self.leaving.set()
         self.post_message(self.Finished(self.leave, counts=False))
+
+    def poll_from_outside(self) -> None:
+        """Like `poll`, from any thread."""
+        if not self.leaving.is_set():
+            self.post_message(self.Finished(self.poll, counts=False))
 
     def wait_for_jobs(self, seconds: float) -> bool:
         """Wait so long for background jobs to give up, when the application has ended; true if none is left."""
@@ -139,12 +172,31 @@ class LitestreamApp(App[int]):
             self._events.extend(new)
             crashlog.write(new)
             events = tuple(self._events)
+        place = self._place()
         before, self._trouble = self._trouble, trouble_of(status)
-        for words, severity in news(before, self._trouble, status):
+        # Of an engine that is gone nothing is known, which is one piece of news and not one for each database.
+        told = gone_news(self.view.place, place) or (() if place.gone else news(before, self._trouble, status))
+        for words, severity in told:
             self.tell(words, severity)
-        self.view = View(status, events)
+        new_engine = place.pid and place.pid != self.view.place.pid
+        self.view = View(status, events, place)
+        if new_engine:
+            self._ask_for_jobs()
         if not self.frozen:
             self.show_again()
+
+    def _ask_for_jobs(self) -> None:
+        """Tell who attaches what is under way, or how the last restore ended."""
+
+        def tell(words: str) -> None:
+            if words:
+                self.tell(words)
+
+        def asked() -> str:
+            words: str = import_module("tui.jobs.lines").attach_news(self.control.jobs())
+            return words
+
+        self.in_background(asked, tell, lambda error: None)
 
     def show_again(self) -> None:
         """Let the screen in front show the view as it is."""
@@ -225,6 +277,9 @@ class LitestreamApp(App[int]):
     def open_uploads(self) -> None:
         self._open("tui.uploads.screen", "UploadsScreen")
 
+    def open_jobs(self) -> None:
+        self._open("tui.jobs.screen", "JobsScreen")
+
     def open_log(self) -> None:
         self._open("tui.log.screen", "LogScreen")
 
@@ -241,7 +296,9 @@ class LitestreamApp(App[int]):
     async def action_quit(self) -> None:
         self.frozen = False
         self.poll()
-        if left_to_upload(self.view.status) or stopped(self.view.status):
+        if self.view.place.attached:
+            self.leave()
+        elif self.can_leave_running() or left_to_upload(self.view.status) or stopped(self.view.status):
             self.push_screen(import_module("tui.session.quit").QuitScreen())
         else:
             self.leave()

@@ -121,6 +121,7 @@ def _parser() -> tuple[_Parser, dict[str, _Parser]]:
     parser = _Parser(prog="litestream-tui", description=_DESCRIPTION, epilog=_EPILOG)
     _screen_flags(parser)
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", parser_class=_Parser)
+    _add_attach(verbs)
     _add_replicate(verbs)
     _add_restore(verbs)
     _add_listings(verbs)
@@ -131,6 +132,20 @@ def _parser() -> tuple[_Parser, dict[str, _Parser]]:
     version = _add(verbs, "version", "version", "run", "print the version", "litestream-tui version")
     version.set_defaults(json=False)
     return parser, dict(verbs.choices)
+
+
+def _add_attach(verbs: "argparse._SubParsersAction[_Parser]") -> None:
+    parser = _add(
+        verbs,
+        "attach",
+        "screen",
+        "attach",
+        "the screen on an engine that runs; q detaches, and the engine goes on",
+        "litestream-tui attach -config ./litestream.yml",
+    )
+    _config_flags(parser)
+    _socket_flag(parser)
+    _display_flags(parser)
 
 
 def _screen_flags(parser: _Parser) -> None:

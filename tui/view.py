@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 from replication.config import Config
-from replication.control import Control
+from replication.control import JobControl
 from replication.errors import ReplicationError
 from replication.events import Event
 from replication.status import DatabaseStatus, EngineStatus
+from tui.session.place import HERE, Place
 
 REFRESH_SECONDS = 1.0
 T = TypeVar("T")
@@ -47,6 +48,8 @@ class View:
 
     status: EngineStatus
     events: tuple[Event, ...] = ()
+    place: Place = HERE
+    """Where the engine lives."""
 
     def database(self, path: str) -> DatabaseStatus | None:
         """The status of one database, by its path."""
@@ -56,7 +59,7 @@ class View:
 class Shell(Protocol):
     """The application, as a screen sees it."""
 
-    control: Control
+    control: JobControl
     config: Config
     options: Options
     view: View
@@ -90,11 +93,20 @@ class Shell(Protocol):
     def open_uploads(self) -> None:
         """What is and was uploaded."""
 
+    def open_jobs(self) -> None:
+        """The jobs of the engine."""
+
     def open_log(self) -> None:
         """The events."""
 
     def leave(self, code: int = 0, hurried: bool = False) -> None:
         """End the program; `hurried` without waiting for uploads."""
+
+    def can_leave_running(self) -> bool:
+        """True if the engine of this screen can go on without it."""
+
+    def leave_running(self) -> None:
+        """Let the engine go on in the background, and end the program; says so if it cannot."""
 
     def show_again(self) -> None:
         """Let the screen in front show the view as it is."""

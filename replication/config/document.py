@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from replication.config.durations import format_duration, parse_duration
-from replication.config.keys import (
+from replication.config.schema import Level
+from replication.config.unknown_keys import (
     HOLDER_PREFIX,
     IDLE_KEYS_OF_05,
     SECRET_KEYS,
@@ -19,9 +20,8 @@ from replication.config.keys import (
     shown_key,
     unknown_key,
 )
-from replication.config.schema import Level
 from replication.errors import ConfigError
-from replication.keys import Key
+from replication.key_rows import Key
 from replication.scrub import quoted
 from replication.storage.url_parts import plain
 

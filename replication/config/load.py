@@ -14,7 +14,6 @@ import yaml
 
 from replication.config.document import Findings, Items, Mapped, Scalar, Value, refusal
 from replication.config.environment import expand_environment
-from replication.config.keys import shown_key
 from replication.config.location import local_path
 from replication.config.places import lies_in
 from replication.config.schema import (
@@ -24,6 +23,7 @@ from replication.config.schema import (
     default_meta_path,
 )
 from replication.config.sections import read_config
+from replication.config.unknown_keys import shown_key
 from replication.errors import ConfigError, UsageError
 from replication.scrub import scrub
 from replication.storage.url import is_replica_url, parse_replica_url

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-from replication.keys import Key, row
+from replication.key_rows import Key, row
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from typing import Annotated, Literal, get_type_hints
 from replication.config.pattern import is_kept_beside, matches
 from replication.config.program import LoggingConfig as LoggingConfig
 from replication.config.program import SocketConfig as SocketConfig
-from replication.keys import Key, row
+from replication.key_rows import Key, row
 from replication.storage.kinds import DEFAULT_KIND, KINDS, TYPES
 from replication.storage.location import Location
 

@@ -14,7 +14,6 @@ from urllib.parse import urlsplit
 
 from replication.config.document import Findings, RefusedError, Section, Value
 from replication.config.durations import format_duration
-from replication.config.keys import KEYS_FOR_ALL
 from replication.config.location import check_type, plain_path, read_location
 from replication.config.pattern import matches
 from replication.config.places import Taken, refuse_among_local_files, take
@@ -29,8 +28,9 @@ from replication.config.schema import (
     rows_of,
 )
 from replication.config.socket_section import read_socket
+from replication.config.unknown_keys import KEYS_FOR_ALL
 from replication.errors import ConfigError
-from replication.keys import PLAIN_READERS
+from replication.key_rows import PLAIN_READERS
 from replication.scrub import quoted, register_secret
 from replication.storage.location import Location
 

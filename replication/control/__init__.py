@@ -5,6 +5,6 @@ local.py      in the engine's process; jobs.py its jobs, work.py what they do
 server.py     the same over a Unix socket, place.py where that is; client.py the other end of it
 """
 
-from replication.control.control import Control as Control
-from replication.control.control import JobControl as JobControl
+from replication.control.contract import Control as Control
+from replication.control.contract import JobControl as JobControl
 from replication.status import BY_HAND as BY_HAND

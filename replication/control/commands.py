@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from replication.control import requests as ask
-from replication.control.control import JobControl
+from replication.control.contract import JobControl
 from replication.control.values import JobStatus, error_of
 from replication.errors import RestoreCancelledError
 from replication.status import BY_HAND, Verification

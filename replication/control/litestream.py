@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from replication.control.commands import carry_out
-from replication.control.control import JobControl
+from replication.control.contract import JobControl
 from replication.control.requests import Pause, Sync
 from replication.errors import PausedError
 from replication.position import Position

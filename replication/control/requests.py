@@ -88,6 +88,8 @@ class Restore(Moment):
     DO: ClassVar = "restore"
     output: str
     integrity_check: IntegrityCheck = "quick"
+    keep_failed: bool = False
+    """Keep a file that fails the check, beside `output`."""
     parallelism: int = 8
 
 
@@ -138,6 +140,15 @@ class Points:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Generations:
+    """The generations that a replica holds, newest first."""
+
+    DO: ClassVar = "generations"
+    database: str
+    replica: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Commits:
     """Read the commits at one stop of a list: `points` is the id of its job, `object` the name of the stop's object."""
 
@@ -156,7 +167,19 @@ class PlanPoint:
 
 
 Request = (
-    Sync | WriteSnapshot | Verify | Pause | Restore | RestoreOver | Plan | Look | Rows | Points | Commits | PlanPoint
+    Sync
+    | WriteSnapshot
+    | Verify
+    | Pause
+    | Restore
+    | RestoreOver
+    | Plan
+    | Look
+    | Rows
+    | Points
+    | Generations
+    | Commits
+    | PlanPoint
 )
 REQUESTS: dict[str, type[Request]] = {
     str(one.DO): one
@@ -171,6 +194,7 @@ REQUESTS: dict[str, type[Request]] = {
         Look,
         Rows,
         Points,
+        Generations,
         Commits,
         PlanPoint,
     )

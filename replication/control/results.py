@@ -7,6 +7,7 @@ from replication.archive import Fetch, Learned, Listed
 from replication.control.values import JobStatus, Synced
 from replication.restore.replace import Replaced
 from replication.restore.restore import RestoreResult
+from replication.restore.wal03.listing import HeldGeneration
 from replication.sqlite.diff import Differences, TableCount
 from replication.status import Verification
 from replication.wire import Plain, value_of, values_of
@@ -30,7 +31,12 @@ _ONE: dict[str, type[Any]] = {
     "commits": Learned,
     "plan-point": PointPlan,
 }
-_SEVERAL: dict[str, type[Any]] = {"snapshot": str, "verify": Verification, "look": TableCount}
+_SEVERAL: dict[str, type[Any]] = {
+    "snapshot": str,
+    "verify": Verification,
+    "look": TableCount,
+    "generations": HeldGeneration,
+}
 
 
 def job_of(data: Plain) -> JobStatus:

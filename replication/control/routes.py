@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from replication.control import litestream
-from replication.control.control import JobControl
+from replication.control.contract import JobControl
 from replication.control.requests import CHANGES, FOR_THE_OWNER, REQUESTS, SECONDS_MAX
 from replication.control.values import failure_of
 from replication.errors import BusyError, NoEngineError, NoJobError, NotAllowedError, ReplicationError, UsageError

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import h11
 
-from replication.control.control import JobControl
+from replication.control.contract import JobControl
 from replication.control.http import HTTPError, Message, Wire, response
 from replication.control.listener import PERMISSIONS_DEFAULT, Listener
 from replication.control.peer import Peer

@@ -16,7 +16,7 @@ from typing import Any
 from replication.archive import Fetch, Learned, Listed, Reader, fetch_of
 from replication.config import Config
 from replication.control import requests as ask
-from replication.control.control import Control
+from replication.control.contract import Control
 from replication.control.jobs import Jobs, Run
 from replication.control.pause_lease import PauseLease
 from replication.control.results import PointPlan
@@ -32,6 +32,7 @@ from replication.restore.replace import Replaced, restore_over
 from replication.restore.restore import RestoreOptions, RestoreResult, prepare
 from replication.restore.retry import CANCELLED
 from replication.restore.wal03.choose import OpenReplica
+from replication.restore.wal03.listing import HeldGeneration, held
 from replication.restore.wal03.points import Stop
 from replication.scrub import quoted
 from replication.sqlite.diff import Differences, TableCount
@@ -59,6 +60,7 @@ class Work:
             ask.Look: self._look,
             ask.Rows: self._rows,
             ask.Points: self._points,
+            ask.Generations: self._generations,
             ask.Commits: self._commits,
             ask.PlanPoint: self._plan_point,
         }
@@ -201,6 +203,12 @@ class Work:
         run.keep(reader)
         return listed
 
+    def _generations(self, request: ask.Generations, run: Run) -> tuple[HeldGeneration, ...]:
+        with replicas_of(self._config(), Path(request.database), request.replica) as sources:
+            for source in sources:
+                run.when_cancelled(source.client.storage.interrupt)
+            return tuple(held(sources[0].client))
+
     def _commits(self, request: ask.Commits, run: Run) -> Learned:
         with self._held(request.points, "points") as reader:
             learned: Learned = reader.learn(request.object)
@@ -243,6 +251,8 @@ class Work:
         )
         if isinstance(request, ask.Restore | ask.RestoreOver):
             options = replace(options, parallelism=request.parallelism, integrity_check=request.integrity_check)
+        if isinstance(request, ask.Restore):
+            options = replace(options, keep_failed=request.keep_failed)
         return options
 
 

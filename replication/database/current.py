@@ -13,7 +13,7 @@ from pathlib import Path
 from replication.counts import Counts
 from replication.database.arrivals import Arrivals
 from replication.database.continuity import Begin, Continue, last_commit
-from replication.database.custody import Custody
+from replication.database.exclusive_use import Custody
 from replication.database.open_database import OpenDatabase
 from replication.database.wal_copier import ContinuityLostError, WALCopier
 from replication.errors import LocalFileError

@@ -19,11 +19,14 @@ import sys
 import time
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from replication.errors import ReplicationError
 from replication.local.files import LOCK_NAME
 from replication.local.folder import LocalFolder
-from replication.sqlite.unheld import Bridge
+
+if TYPE_CHECKING:
+    from replication.sqlite.unheld import Bridge
 
 _FLOCK = struct.Struct("hhqqi4x")
 """struct flock on 64-bit Linux: type, whence, start, length, pid."""
@@ -89,6 +92,9 @@ class Successor:
 
     def _read(self, descriptor: int) -> None:
         """Keep the WAL from being restarted unseen from now on, and say so."""
+        # Loaded when there is something to read: who only asks for the holder needs no SQLite.
+        from replication.sqlite.unheld import Bridge
+
         try:
             self._bridge = Bridge.take(self._database)
         except ReplicationError:
@@ -113,6 +119,18 @@ def somebody_waits(descriptor: int) -> bool:
     with suppress(OSError):
         return _works_on(descriptor) and _first_locked(descriptor, _WAITING) is not None
     return False
+
+
+def is_awaited(meta_path: Path) -> bool:
+    """True if another engine is next for the lock in this folder, whoever has it."""
+    try:
+        descriptor = LocalFolder(meta_path).open_private(LOCK_NAME, os.O_RDWR)
+    except OSError:
+        return False
+    try:
+        return somebody_waits(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def token_of_reader(descriptor: int) -> int | None:

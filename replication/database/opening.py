@@ -12,7 +12,7 @@ from pathlib import Path
 
 from replication.database.continuity import Begin, Continue, decide
 from replication.database.current import CurrentGeneration
-from replication.database.custody import Custody
+from replication.database.exclusive_use import Custody
 from replication.database.left_wal import LeftWAL
 from replication.database.open_database import OpenDatabase
 from replication.database.source_files import SHM_REMOVED, WRITTEN, Written

@@ -10,7 +10,7 @@ from pathlib import Path
 from replication.counts import Counts
 from replication.database.arrivals import Arrivals
 from replication.database.current import CurrentGeneration
-from replication.database.custody import Custody
+from replication.database.exclusive_use import Custody
 from replication.database.health import Health
 from replication.database.open_database import OpenDatabase
 from replication.database.opening import Opening

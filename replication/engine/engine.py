@@ -21,7 +21,7 @@ from replication.engine.worker import Worker
 from replication.errors import DatabaseError, DatabaseLockedError, ReplicationError
 from replication.events import Event
 from replication.local.files import VALIDATION_PREFIX
-from replication.monitoring.monitoring import Monitoring
+from replication.monitoring.pages import Monitoring
 from replication.restore import preview
 from replication.restore.scratch import sweep_temporary
 from replication.sqlite.connection import check_sqlite_version, sqlite_version

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import ClassVar, Generic, Protocol, TypeVar
 
 from replication.errors import ConfigError
-from replication.keys import Key
+from replication.key_rows import Key
 from replication.storage.location import Location
 from replication.storage.url_parts import ReplicaURL
 

@@ -1,4 +1,6 @@
-"""A server between the program and a store, which passes on so many bytes of the answers and then falls silent."""
+"""A server between the program and a store, which passes on so many bytes of the answers and then falls silent,
+for good or until it is told to go on.
+"""
 
 import socket
 import threading
@@ -21,11 +23,17 @@ class SlowProxy:
         self._sockets: list[socket.socket] = []
         self._server = socket.create_server(("127.0.0.1", 0))
         self.stalled = threading.Event()
+        self._may_go_on = threading.Event()
         self.endpoint = f"http://127.0.0.1:{self._server.getsockname()[1]}"
         self._threads = [threading.Thread(target=self._accept, daemon=True)]
         self._threads[0].start()
 
+    def go_on(self) -> None:
+        """Pass on what was held back, and all that comes."""
+        self._may_go_on.set()
+
     def close(self) -> None:
+        self._may_go_on.set()
         for one in (self._server, *self._sockets):
             with suppress(OSError):
                 one.shutdown(socket.SHUT_RDWR)
@@ -49,7 +57,7 @@ class SlowProxy:
             while piece := source.recv(_PIECE_BYTES):
                 if answer and not self._allowed(len(piece)):
                     self.stalled.set()
-                    return
+                    self._may_go_on.wait()
                 sink.sendall(piece)
             sink.shutdown(socket.SHUT_WR)
 

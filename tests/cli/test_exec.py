@@ -120,7 +120,7 @@ def test_a_command_that_is_not_there(database: Path, tmp_path: Path) -> None:
 IN_THE_INSTANT = """
 import os, random, signal, sys, threading, time
 from tui.verbs.signals import Signals
-from tui.verbs.command import Command
+from tui.verbs.child_process import Command
 chance = random.Random(int(sys.argv[1]))
 for number in range(int(sys.argv[2])):
     ended = threading.Event()

@@ -7,9 +7,9 @@ import pytest
 
 from replication.config import Config
 from replication.events import EventLog
-from replication.monitoring import monitoring as module
+from replication.monitoring import pages as module
 from replication.monitoring.address import listen
-from replication.monitoring.monitoring import Monitoring
+from replication.monitoring.pages import Monitoring
 from replication.status import EngineStatus
 from tests.engine.running import until
 from tests.monitoring.scraped import ask

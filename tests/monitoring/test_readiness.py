@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from replication.config import Config
-from replication.monitoring.monitoring import Monitoring
+from replication.monitoring.pages import Monitoring
 from replication.monitoring.readiness import LAG_SECONDS_MAX, PROOF_SECONDS_MAX, Limits, Readiness
 from replication.monitoring.requests import Answer, Request
 from replication.scrub import register_secret

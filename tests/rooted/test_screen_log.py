@@ -107,6 +107,6 @@ def test_the_screen_says_once_that_there_is_no_log_and_goes_on(home: Home) -> No
     with Terminal("-config", home.config, home=home.folder) as terminal:
         terminal.wait_for("No log of this screen is kept")
         terminal.wait_for("snapshot written")
-        terminal.press("q")
+        terminal.press("qn")
         assert terminal.end() == 0
     assert home.vault_content() == before

@@ -9,11 +9,14 @@ def test_help() -> None:
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from typing import cast
 
 from textual.pilot import Pilot
 
 from replication.config import Config
 from replication.control import Control
+from replication.control.local import Local
+from replication.engine import Engine
 from tests.tui import fake
 from tui.app import LitestreamApp
 from tui.view import Options
@@ -32,14 +35,21 @@ def drive(
     config: Config | None = None,
 ) -> LitestreamApp:
     """Open the application on `control`, take the steps, end it; the application, for its return value."""
-    app = LitestreamApp(control, config or fake.empty_config(), options)
+    config = config or fake.empty_config()
+    if isinstance(control, fake.FakeControl):
+        control.config = config
+    local = Local(cast(Engine, control), config, "test", "screen")
+    app = LitestreamApp(local, config, options)
 
     async def run() -> None:
         async with app.run_test(size=size, notifications=True) as pilot:
             await pilot.pause()
             await steps(pilot)
 
-    asyncio.run(run())
+    try:
+        asyncio.run(run())
+    finally:
+        local.close()
     return app
 
 

@@ -119,6 +119,8 @@ class FakeControl:
         self.renewed: list[str] = []
         """Who has renewed that, each time."""
         self.time = NOW
+        self.config = empty_config()
+        """What `drive` was given."""
 
     def event(self, level: str, message: str, database: str = "", **attributes: str) -> None:
         """Add an event."""

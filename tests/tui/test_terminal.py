@@ -66,7 +66,7 @@ def test_q_ends_it_and_what_was_committed_is_restorable(config: Path, tmp_path: 
     with Terminal("-config", config, home=tmp_path) as terminal:
         terminal.wait_for("generation begins")
         Shell(tmp_path / "app.db").run("INSERT INTO t VALUES('the last commit')")
-        terminal.press("q")
+        terminal.press("qn")
         assert terminal.end() == 0
     assert "Traceback" not in terminal.text
     restore03(tmp_path / "restored.db", f"file://{tmp_path}/replicas/app")
@@ -110,7 +110,7 @@ def test_first_paint(config: Path, tmp_path: Path) -> None:
         with Terminal("-config", config, home=tmp_path) as terminal:
             terminal.wait_for("auth.db")
             took.append(terminal.cpu_seconds())
-            terminal.press("q")
+            terminal.press("qn")
             terminal.end()
     assert min(took) < FIRST_PAINT_CPU_SECONDS_MAX, took
 
@@ -137,7 +137,7 @@ def test_no_color(config: Path, tmp_path: Path) -> None:
         terminal.wait_for("auth.db")
         terminal.listen(1.0)
         assert not re.search(rb"\x1b\[(?:[0-9;]*;)?(?:3[0-7]|4[0-7]|9[0-7]|38;|48;)[0-9;]*m", terminal.said)
-        terminal.press("q")
+        terminal.press("qn")
         assert terminal.end() == 0
 
 
@@ -158,6 +158,8 @@ def test_an_encoding_without_marks_gets_plain_letters(config: Path, tmp_path: Pa
 
 
 def test_an_engine_that_cannot_start_ends_the_screen_with_its_reason(config: Path, tmp_path: Path) -> None:
+    """Another one has a database and cannot be asked, or it would be attached to."""
+    config.write_text("socket:\n  enabled: false\n" + config.read_text())
     with Terminal("-config", config, home=tmp_path) as first:
         first.wait_for("generation begins")
         with Terminal("-config", config, home=tmp_path) as second:
@@ -202,6 +204,8 @@ def test_keys_of_the_user(config: Path, tmp_path: Path) -> None:
     with Terminal("-config", config, home=tmp_path) as terminal:
         terminal.wait_for("Quit")
         terminal.press("x")
+        terminal.wait_for("ends it now")
+        terminal.press("n")
         assert terminal.end() == 0
     (folder / "keys.conf").write_text("\nqiut = x\n")
     with Terminal("-config", config, home=tmp_path) as terminal:
@@ -212,7 +216,7 @@ def test_keys_of_the_user(config: Path, tmp_path: Path) -> None:
 def test_the_log_is_private_and_bounded(config: Path, tmp_path: Path) -> None:
     with Terminal("-config", config, home=tmp_path) as terminal:
         terminal.wait_for("generation begins")
-        terminal.press("q")
+        terminal.press("qn")
         terminal.end()
     log = tmp_path / ".local" / "state" / "litestream-tui" / "log"
     assert log.stat().st_mode & 0o077 == 0

@@ -96,7 +96,7 @@ def test_one_whole_pass(config: Path, server: peers.S3Server, fruits: Shell, tmp
 
         # The end uploads what was committed just before it.
         fruits.run("INSERT INTO fruit VALUES('elderberry')")
-        window.press("q")
+        window.press("qn")
         assert window.end() == 0
     assert "litestream-tui ended" in window.text
     assert "not all is uploaded" not in window.text

@@ -11,10 +11,11 @@ from textual.containers import Container
 from textual.widgets import Input
 
 from replication.status import DatabaseStatus
-from tui.commands import DatabaseScreen
 from tui.dashboard.columns import in_order, matches
 from tui.dashboard.database_list import DatabaseList
 from tui.dashboard.panels import event_line, facts, name_cells, narrow, queue, summary, wide
+from tui.engine_commands import DatabaseScreen
+from tui.session.place import place_words
 from tui.text.blocks import rule
 from tui.text.cells import cut_end, cut_path
 from tui.text.format import plain
@@ -103,7 +104,10 @@ class DashboardScreen(DatabaseScreen):
             return [rule("upload queue", width, look), *queue(view.status.databases, width, rows, look)]
         last = [event for event in view.events[-_EVENTS_LOOKED_AT:] if event.level != "debug"][-height:]
         cells = name_cells(last)
-        return [rule("events", width, look), *(event_line(event, width, cells) for event in reversed(last))]
+        return [
+            rule("events", width, look, place_words(view.place, look)),
+            *(event_line(event, width, cells) for event in reversed(last)),
+        ]
 
     def _look(self) -> Look:
         options = self.shell.options

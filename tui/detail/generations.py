@@ -4,14 +4,16 @@ Its promise: reading never takes more than a small share of the time, however la
 Nothing here knows Textual; when to read, and in which thread, is the caller's.
 """
 
+import threading
 import time
 from dataclasses import dataclass
-from pathlib import Path
 
-from replication.config import Config
+from replication.control import JobControl
+from replication.control.requests import Generations
 from replication.errors import ReplicationError
-from replication.restore.open_replicas import replicas_of
-from replication.restore.wal03.listing import HeldGeneration, held
+from replication.restore.wal03.listing import HeldGeneration
+from replication.status import ReplicaStatus
+from tui.session.jobs import followed
 
 READ_SECONDS = 60.0
 """A listing is read again after so long."""
@@ -35,12 +37,13 @@ class Listing:
         return now >= self.read + max(READ_SECONDS, READ_SHARE * self.seconds)
 
 
-def read_listing(config: Config, database: str, replica: str, now: float) -> Listing:
+def read_listing(
+    control: JobControl, database: str, replica: ReplicaStatus, leaving: threading.Event, now: float
+) -> Listing:
     """Ask a replica for its generations; `now` is noted as the time of reading. Raises ReplicationError."""
     began = time.monotonic()
-    with replicas_of(config, Path(database), replica) as sources:
-        client = sources[0].client
-        return Listing(replica, client.address, held(client), now, time.monotonic() - began)
+    job = followed(control, Generations(database=database, replica=replica.name), leaving)
+    return Listing(replica.name, replica.address, tuple(job.result), now, time.monotonic() - began)
 
 
 def failed(before: Listing | None, replica: str, error: ReplicationError, now: float) -> Listing:

@@ -4,6 +4,7 @@ The status comes with each poll; generations are read from the replica in a thre
 then or with a key. The screen never waits for a store.
 """
 
+from functools import partial
 from weakref import WeakKeyDictionary
 
 from rich.text import Text
@@ -11,9 +12,9 @@ from textual.app import ComposeResult
 
 from replication.errors import ReplicationError
 from replication.status import DatabaseStatus
-from tui.commands import DatabaseScreen
 from tui.detail import lines as detail_lines
 from tui.detail.generations import Listing, failed, read_listing
+from tui.engine_commands import DatabaseScreen
 from tui.text.blocks import error_lines, rule
 from tui.text.look import Look
 from tui.view import Shell, View
@@ -105,7 +106,14 @@ class DetailScreen(DatabaseScreen, ScrollingScreen):
             self._reading = ""
             self.draw()
 
-        shell.in_background(lambda: read_listing(shell.config, path, replica, shell.now()), done, could_not)
+        found = (
+            next((item for item in self._database.replicas if item.name == replica), None) if self._database else None
+        )
+        if found is None:
+            self._reading = ""
+            return
+        work = partial(read_listing, shell.control, path, found, shell.leaving, shell.now())
+        shell.in_background(work, done, could_not)
 
     def _panels(self, database: DatabaseStatus | None, look: Look) -> list[Text]:
         if database is None:

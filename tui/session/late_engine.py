@@ -1,6 +1,6 @@
 """An engine that is loaded and started behind the screen: the first paint waits for neither SQLite nor S3 libraries.
 
-It is a Control from the first moment: until the engine runs, every database is "starting". What the engine
+It is a JobControl from the first moment: until the engine runs, every database is "starting". What the engine
 refuses at its start (another process has a database) is handed to the caller, who ends the screen with it.
 """
 
@@ -10,7 +10,9 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from replication.config import Config
-from replication.control import BY_HAND
+from replication.control import BY_HAND, JobControl
+from replication.control.requests import Request
+from replication.control.values import Info, JobStatus
 from replication.errors import ReplicationError
 from replication.events import Event
 from replication.status import DatabaseStatus, EngineStatus, Verification
@@ -74,6 +76,30 @@ class LateEngine:
     def events_since(self, number: int) -> list[Event]:
         return self._engine.events_since(number) if self._engine is not None else []
 
+    def wait_events(self, number: int, seconds: float) -> list[Event]:
+        return self._running().wait_events(number, seconds)
+
+    def info(self) -> Info:
+        return self._running().info()
+
+    def begin(self, request: Request, key: str = "") -> JobStatus:
+        return self._running().begin(request, key)
+
+    def job(self, id: str, version: int = -1, seconds: float = 0.0) -> JobStatus:
+        return self._running().job(id, version, seconds)
+
+    def jobs(self) -> tuple[JobStatus, ...]:
+        return self._running().jobs() if self._service is not None else ()
+
+    def cancel(self, id: str) -> JobStatus:
+        return self._running().cancel(id)
+
+    def forget(self, id: str) -> None:
+        self._running().forget(id)
+
+    def stop(self) -> None:
+        self._running().stop()
+
     def sync_now(self, database: str | None = None) -> None:
         self._running().sync_now(database)
 
@@ -92,10 +118,10 @@ class LateEngine:
     def verify(self, database: str, cancel: threading.Event) -> list[Verification]:
         return self._running().verify(database, cancel)
 
-    def _running(self) -> "Engine":
-        if self._engine is None:
+    def _running(self) -> JobControl:
+        if self._service is None:
             raise ReplicationError("the engine is still starting; try again in a moment")
-        return self._engine
+        return self._service.control
 
 
 def _starting(path: str) -> DatabaseStatus:

@@ -1,4 +1,7 @@
-"""Quit while something is not uploaded, or a database is paused: wait for it, leave now, or stay."""
+"""Quit a screen that holds the engine: leave that running in the background, end it, or stay.
+
+While something is not uploaded, or a database is paused, it says so: then wait for it, end now, or stay.
+"""
 
 from textwrap import wrap
 
@@ -8,7 +11,7 @@ from textual.app import ComposeResult
 from tui.dashboard.panels import queue
 from tui.text.blocks import rule
 from tui.text.cells import cut_end
-from tui.text.format import plain, size
+from tui.text.format import counted, plain, size
 from tui.text.look import Look
 from tui.text.states import left_to_upload, stopped
 from tui.view import View
@@ -44,6 +47,17 @@ class QuitScreen(ShellScreen):
         options, width = self.shell.options, self.size.width
         look = Look(options.ascii, options.slow, self.shell.now())
         lines = [rule("quit", width, look)]
+        if ("background", "") in self.shell.running:
+            lines.append(Text(" Another process is starting; this screen ends when it has taken over.", style="bold"))
+        elif self.shell.can_leave_running():
+            lines += [
+                Text(" Replication runs in this screen.", style="bold"),
+                Text(" b leaves it running in the background; litestream-tui shows it again"),
+                Text(" n ends it now, and nothing is replicated until the next start"),
+                Text(" esc stays"),
+            ]
+            if under_way := sum(not job.over for job in self.shell.control.jobs()):
+                lines.append(Text(f" {counted(under_way, 'job')} under way, such as a restore, ends either way."))
         if left:
             answers = "w waits for it and quits, n quits now, esc stays"
             what = "waiting, then the program ends" if self._waiting else answers
@@ -60,8 +74,20 @@ class QuitScreen(ShellScreen):
         self._waiting = True
         self.shell.poll()
 
+    def action_leave_running(self) -> None:
+        """Where it is paused by hand another process would replicate it again."""
+        if not self.shell.can_leave_running():
+            self.shell.tell("This engine cannot go on without its screen", "warning")
+        elif paths := stopped(self.shell.view.status):
+            self.shell.tell(f"Paused: {_names(paths)}. In the background it would go on: esc, then P first", "warning")
+        else:
+            self.shell.leave_running()
+            self.shell.poll()
+
     def action_quit_now(self) -> None:
-        self.shell.leave(hurried=True)
+        # What is on its way is uploaded by the end; nobody waits for more than that, who was told of it.
+        status = self.shell.view.status
+        self.shell.leave(hurried=bool(left_to_upload(status) or stopped(status)))
 
     def action_quit(self) -> None:
         """q again is not an answer: it could be a key held too long."""

@@ -2,6 +2,7 @@
 
 import textwrap
 
+from rich.cells import cell_len
 from rich.text import Text
 
 from replication.scrub import scrub
@@ -14,14 +15,20 @@ from tui.text.states import State
 ERROR_LINES_MAX = 3
 
 
-def rule(title: str, width: int, look: Look) -> Text:
-    """A line across the screen with a title in it."""
+def rule(title: str, width: int, look: Look, end: str = "") -> Text:
+    """A line across the screen with a title in it, and words at its end where there is room for them."""
     bar = look.mark("─", "-")
     title = cut_end(plain(title), max(0, width - 4))
     line = Text(f"{bar} ", style="dim")
     line.append(title, style="bold not dim")
     line.append(" ")
-    line.append(bar * max(0, width - line.cell_len))
+    end = cut_end(plain(end), max(0, width - line.cell_len - 5)) if end else ""
+    if not end:
+        line.append(bar * max(0, width - line.cell_len))
+        return line
+    line.append(bar * max(0, width - line.cell_len - cell_len(end) - 3))
+    line.append(f" {end} ", style="not dim")
+    line.append(bar)
     return line
 
 

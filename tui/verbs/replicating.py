@@ -17,7 +17,7 @@ from replication.scrub import quoted
 from replication.storage.kinds import URL_FORMS
 from replication.storage.open import open_storage
 from replication.storage.url import is_replica_url
-from tui.verbs.command import ONLY_PASSED_ON, Command, words_of
+from tui.verbs.child_process import ONLY_PASSED_ON, Command, words_of
 from tui.verbs.console import complain, warn
 from tui.verbs.named import config_of
 from tui.verbs.notify import Notifier

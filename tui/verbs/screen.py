@@ -1,15 +1,26 @@
-"""No verb: the engine in threads of this process, and the screen on top of it, until the user quits."""
+"""No verb: the screen, on the engine of the configuration that runs, or on one in threads of this process.
+
+`attach` shows one that runs, and starts none.
+"""
 
 import io
 import os
 import shlex
 import sys
 from argparse import Namespace
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from replication.config import Config, default_config_path
-from replication.errors import ConfigError, UsageError
+from replication.config.location import local_path
+from replication.control.peer import connect
+from replication.control.place import find, found
+from replication.errors import ConfigError, DatabaseLockedError, UsageError
 from tui.keys.keyfile import key_path, read_keys
+from tui.session.background import Background
 from tui.session.crashlog import log_path, open_log
 from tui.session.ending import Ending, end_process
 from tui.session.late_engine import LateEngine
@@ -18,12 +29,17 @@ from tui.verbs.named import config_of
 from tui.verbs.process import settle
 from tui.view import Options
 
+if TYPE_CHECKING:
+    from tui.app import LitestreamApp
+
 CLOSE_SECONDS_MAX = 6.0
 """How long the last sync and upload may take at the end: as without a screen."""
 HURRIED_CLOSE_SECONDS_MAX = 1.0
 """How long the engine may take to end when the user does not want to wait."""
 JOBS_SECONDS_MAX = 2.0
 """How long restores and verifications under way may take to clean up after themselves."""
+DETACH_SECONDS_MAX = 1.0
+"""How long questions to an engine that goes on are waited for."""
 
 SMALLEST_CONFIG = """\
 dbs:
@@ -40,8 +56,32 @@ def run(args: Namespace) -> int:
     config = _config(args)
     if not config.databases and not config.directories:
         raise ConfigError(f"{config.path}: no databases specified in configuration; add one under dbs:")
-    shown = show(config, options_of(args))
-    return shown.end()
+    options = options_of(args)
+    if (path := find(config)) is not None:
+        return _attach(path, config, options).end()
+    try:
+        return show(config, options, Background(config, not args.no_expand_env)).end()
+    except DatabaseLockedError:
+        # One has begun meanwhile, or has some of the databases.
+        path = find(config)
+        if path is None:
+            raise
+        return _attach(path, config, options).end()
+
+
+def attach(args: Namespace) -> int:
+    """The screen on an engine that runs; the exit code."""
+    if problem := terminal_problem():
+        raise UsageError(problem)
+    options = options_of(args)
+    if args.socket is None:
+        config = _config(args)
+        return _attach(found(config), config, options).end()
+    if not args.socket:
+        raise UsageError("-socket needs a path; leave it out to look for the engine of the configuration")
+    path = local_path(args.socket)
+    connect(path).close()
+    return _attach(path, Config(None, ()), options).end()
 
 
 def options_of(args: Namespace, welcome: str = "") -> Options:
@@ -75,37 +115,83 @@ class Shown:
         return self.code
 
 
-def show(config: Config, options: Options) -> Shown:
-    """Open the screen on an engine of its own, and close both."""
+def show(config: Config, options: Options, background: Background | None = None) -> Shown:
+    """Open the screen on an engine of its own, and close both, or leave the engine to `background`."""
     # Imported here: what the terminal or the configuration refuses is told at once.
     from tui.app import LitestreamApp
 
-    settle()
-    if isinstance(sys.__stderr__, io.TextIOWrapper):
-        # What the terminal has no letter for takes one cell, as the letter would.
-        sys.__stderr__.reconfigure(errors="replace")
+    _settle_the_terminal()
     engine = LateEngine(config)
     app = LitestreamApp(engine, config, options)
     app.painted = engine.start
+    if background is not None and background.possible and not options.read_only:
+        app.background = background.begin
     engine.refused = app.leave_from_outside
 
     def close() -> None:
         engine.close(CLOSE_SECONDS_MAX)
         end_process(1)
 
-    ending = Ending(app.leave_from_outside, close)
-    with ending.watching(sys.stdin.fileno()):
-        try:
-            code = app.run(mouse=options.mouse)
-        finally:
-            app.leaving.set()
+    code = _run(app, close)
     app.wait_for_jobs(JOBS_SECONDS_MAX)
     left = engine.close(HURRIED_CLOSE_SECONDS_MAX if app.hurried else CLOSE_SECONDS_MAX)
     if engine.error is not None:
         # An engine that refused to start, as another one has the database.
         raise engine.error
-    _tell_the_end(engine, left, app.crash)
-    return Shown(code or 0, bool(left))
+    if app.successor and background is not None:
+        _tell_of_the_successor(background, app.successor)
+    else:
+        _tell_the_end(engine, left, app.crash)
+    return Shown(code, bool(left))
+
+
+def _attach(path: Path, config: Config, options: Options) -> Shown:
+    """Open the screen on an engine of another process, which goes on when the screen ends by whichever way."""
+    from replication.control.client import Client
+    from tui.app import LitestreamApp
+    from tui.session.attached import Attached
+
+    _settle_the_terminal()
+    engine = Attached(Client(path, options.read_only), options.refresh_seconds)
+    app = LitestreamApp(engine, config, options, lambda: engine.place)
+    app.painted = engine.start
+    engine.changed = app.poll_from_outside
+    code = _run(app, lambda: end_process(0))
+    gone = engine.place.gone
+    engine.close()
+    hung = not app.wait_for_jobs(DETACH_SECONDS_MAX)
+    with suppress(Exception):  # There may be no terminal left to tell it to.
+        if app.crash:
+            warn(app.crash)
+        goes_on = "which does not answer" if gone else "which goes on"
+        say(f"detached from the engine, pid {engine.place.pid}, {goes_on}; litestream-tui attaches again")
+    return Shown(code, hung)
+
+
+def _run(app: "LitestreamApp", close: Callable[[], None]) -> int:
+    """Run the application until it ends, or `close` if it does not."""
+    ending = Ending(app.leave_from_outside, close)
+    with ending.watching(sys.stdin.fileno()):
+        try:
+            return app.run(mouse=app.options.mouse) or 0
+        finally:
+            app.leaving.set()
+
+
+def _settle_the_terminal() -> None:
+    settle()
+    if isinstance(sys.__stderr__, io.TextIOWrapper):
+        # What the terminal has no letter for takes one cell, as the letter would.
+        sys.__stderr__.reconfigure(errors="replace")
+
+
+def _tell_of_the_successor(background: Background, pid: int) -> None:
+    with suppress(Exception):  # There may be no terminal left to tell it to.
+        if background.took_over(pid):
+            ends = "litestream-tui stop ends it"
+            say(f"replication goes on in the background, pid {pid}: litestream-tui shows it, {ends}")
+        else:
+            warn(f"pid {pid} was started to go on with replication, and does not answer yet; see litestream-tui status")
 
 
 def _tell_the_end(engine: LateEngine, left: list[str], crash: str) -> None:

@@ -11,10 +11,10 @@ from replication.errors import CorruptObjectError, ReplicaGapError
 from replication.position import Position
 from replication.restore.ahead import ahead
 from replication.restore.apply import DatabaseFile
-from replication.restore.layout import Written
 from replication.restore.meter import RestoreMeter
 from replication.restore.options import RestoreOptions
 from replication.restore.output import Output
+from replication.restore.plan_contract import Written
 from replication.restore.wal03.doubts import Doubts
 from replication.restore.wal03.fetch import Fetcher
 from replication.restore.wal03.gaps import last_point_words

@@ -6,7 +6,7 @@ out. Offsets inside an index can only be checked against real lengths: replay.py
 A snapshot with a note holds exactly one commit. One without (Litestream's) holds the end of the index before
 it and perhaps some frames of its own index, never of a later one. So it is safe below a target in a later
 index. In its own it may hold commits whose WAL never arrived: there something that was written after it must be in
-the replica, and inside its index the rest of that index must prove it as well (witness.py).
+the replica, and inside its index the rest of that index must prove it as well (snapshot_proof.py).
 """
 
 from collections.abc import Iterator, Sequence

@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import ClassVar
 
 from replication.errors import ConfigError
-from replication.keys import Key
+from replication.key_rows import Key
 from replication.scrub import quoted, register_secret
 from replication.storage.kind import Kind, Note, Settings
 from replication.storage.s3.host import DEFAULT_REGION, check_bucket, is_region, parse_endpoint, parse_s3_host

@@ -138,7 +138,7 @@ MUTATIONS = (
     ),
     Mutation(
         "a port that is taken is tried only once",
-        "replication/monitoring/monitoring.py",
+        "replication/monitoring/pages.py",
         "            except ReplicationError:\n                continue\n",
         "            except ReplicationError:\n                return\n",
         ("tests/monitoring/test_monitoring.py",),

@@ -12,7 +12,7 @@ MUTATIONS = (
     ),
     Mutation(
         "a key of the configuration that is not known is repeated",
-        "replication/config/keys.py",
+        "replication/config/unknown_keys.py",
         'else "(a key that is not shown)"',
         "else quoted(key)",
         ("tests/rooted/test_secrets.py",),

@@ -26,7 +26,7 @@ MUTATIONS = (
     ),
     Mutation(
         "a database is taken over as if somebody had read it meanwhile",
-        "replication/database/custody.py",
+        "replication/database/exclusive_use.py",
         "        return reader is not None and self.lock is not None and reader == self.lock.handed_to\n",
         "        return True\n",
         ("tests/cli/test_take_over.py",),

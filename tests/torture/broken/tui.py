@@ -6,9 +6,30 @@ MUTATIONS = (
     Mutation(
         "quitting asks nothing of a paused database",
         "tui/app.py",
-        "        if left_to_upload(self.view.status) or stopped(self.view.status):\n",
-        "        if left_to_upload(self.view.status):\n",
+        "        elif self.can_leave_running() or left_to_upload(self.view.status) or stopped(self.view.status):\n",
+        "        elif self.can_leave_running() or left_to_upload(self.view.status):\n",
         ("tests/tui/test_actions.py",),
+    ),
+    Mutation(
+        "a restore ends with the screen that began it",
+        "tui/session/jobs.py",
+        "        if leaving.is_set():\n            raise",
+        "        if leaving.is_set():\n            control.cancel(job.id)\n            raise",
+        ("tests/tui/attached/test_attach.py",),
+    ),
+    Mutation(
+        "an engine that is gone is shown as it was",
+        "tui/session/attached.py",
+        "tuple(_gone(item) for item in self._status.databases)",
+        "self._status.databases",
+        ("tests/tui/attached/test_attach.py",),
+    ),
+    Mutation(
+        "a screen ends before another process stands by",
+        "tui/session/background.py",
+        "        while not all(map(handover.is_awaited, ours)):\n",
+        "        while not ours:\n",
+        ("tests/tui/attached/test_leave_running.py",),
     ),
     Mutation(
         "closed descriptors are left to whatever is opened next",
@@ -33,7 +54,7 @@ MUTATIONS = (
     ),
     Mutation(
         "the command gets the store's keys although it should not",
-        "tui/verbs/command.py",
+        "tui/verbs/child_process.py",
         "env=None if self._inherits_keys else _without_keys()",
         "env=None",
         ("tests/rooted/test_secrets.py",),

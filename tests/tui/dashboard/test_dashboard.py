@@ -13,8 +13,8 @@ from tests.engine.running import until as wait_until
 from tests.foreign import Shell
 from tests.tui import fake, picture
 from tests.tui.driving import LARGE, NORMAL, STILL, Drive, app_of, drive
-from tui.commands import new_output
 from tui.dashboard.screen import DashboardScreen
+from tui.engine_commands import new_output
 
 
 def control() -> fake.FakeControl:

@@ -41,7 +41,7 @@ def test_promise_3_the_program_restores_a_picked_point_from_the_replica_that_is_
             roots[0].rename(tmp_path / "away")
             terminal.press("\r")
             terminal.wait_for("has that very commit")
-            terminal.press("q")
+            terminal.press("qn")
             assert terminal.end() == 0
     assert "Replica near, where this point was picked" in " ".join(terminal.text.split())
     [restored] = [

@@ -35,9 +35,15 @@ def store(history: History, monkeypatch: pytest.MonkeyPatch) -> Store:
 Steps = Callable[[Drive], Awaitable[None]]
 
 
-def picked(store: Store, steps: Steps, size: tuple[int, int] = NORMAL, options: Options = STILL) -> fake.FakeControl:
+def picked(
+    store: Store,
+    steps: Steps,
+    size: tuple[int, int] = NORMAL,
+    options: Options = STILL,
+    replicas: tuple[str, ...] = ("s3",),
+) -> fake.FakeControl:
     """Take the steps in the picker, opened on the newest point."""
-    control = fake.FakeControl(fake.database(str(store.path)))
+    control = fake.FakeControl(fake.database(str(store.path), replicas=tuple(map(fake.replica, replicas))))
 
     async def opened(pilot: Drive) -> None:
         await pilot.press("r")
@@ -234,7 +240,7 @@ def test_tab_goes_to_the_next_replica(history: History, monkeypatch: pytest.Monk
         await pilot.press("tab")
         await picture.shows(pilot, "s3://backup/app", NEW)
 
-    picked(store, steps)
+    picked(store, steps, replicas=("s3", "disk"))
 
 
 def test_promise_3_the_picker_takes_the_replica_that_answers_best(

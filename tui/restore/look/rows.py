@@ -5,9 +5,11 @@ import threading
 from rich.text import Text
 from textual.app import ComposeResult
 
+from replication.control.requests import Rows
 from replication.errors import ReplicationError
-from replication.sqlite.diff import DatabaseDiff, Differences
+from replication.sqlite.diff import Differences
 from tui.restore.look.lines import difference_lines
+from tui.session.jobs import followed
 from tui.text.blocks import error_lines, rule
 from tui.text.look import Look
 from tui.view import View
@@ -16,13 +18,13 @@ from tui.widgets.scrolling import ListArea, ScrollingScreen
 
 
 class DifferencesScreen(ScrollingScreen):
-    """Opened with an open preview, which stays its owner's, and the name of a table."""
+    """Opened with the id of a look, which stays its owner's, and the name of a table."""
 
     PLACE = "differences"
 
-    def __init__(self, preview: DatabaseDiff, table: str, when: str, cancel: threading.Event) -> None:
+    def __init__(self, look: str, table: str, when: str, cancel: threading.Event) -> None:
         super().__init__()
-        self._preview = preview
+        self._look = look
         self._table = table
         self._when = when
         self._cancel = cancel
@@ -37,8 +39,9 @@ class DifferencesScreen(ScrollingScreen):
         yield self.footer()
 
     def on_mount(self) -> None:
+        control, leaving, request = self.shell.control, self.shell.leaving, Rows(look=self._look, table=self._table)
         self.shell.in_background(
-            lambda: self._preview.differences(self._table, self._cancel), self._compared, self._failed
+            lambda: followed(control, request, leaving, self._cancel).result, self._compared, self._failed
         )
 
     def _compared(self, found: Differences) -> None:

@@ -9,14 +9,14 @@ from pathlib import Path
 from rich.text import Text
 from textual.app import ComposeResult
 
+from replication.control.values import JobStatus
 from replication.errors import ReplicationError, RestoreCancelledError
-from replication.restore.open_replicas import replicas_of
-from replication.restore.preview import open_preview
 from replication.restore.restore import RestoreProgress
-from replication.sqlite.diff import DatabaseDiff, TableCount
+from replication.sqlite.diff import TableCount
 from tui.restore.look.lines import table_head, table_row
 from tui.restore.look.rows import DifferencesScreen
 from tui.restore.run.screen import DRAW_SECONDS, Request
+from tui.session.jobs import LeftError, followed
 from tui.text.blocks import error_lines, rule
 from tui.text.format import size
 from tui.text.look import Look
@@ -35,7 +35,8 @@ class PreviewScreen(ScrollingScreen):
         self._request = request
         self._cancel = threading.Event()
         self._progress: RestoreProgress | None = None
-        self._preview: DatabaseDiff | None = None
+        self._look = ""
+        """The id of the job that keeps the database of that moment open."""
         self._tables: list[TableCount] | None = None
         self._error: ReplicationError | None = None
 
@@ -52,39 +53,24 @@ class PreviewScreen(ScrollingScreen):
 
     def on_unmount(self) -> None:
         self._cancel.set()
-        preview, self._preview = self._preview, None
-        if preview is not None:
-            # It may be busy with an answer, which ends soon as it is cancelled; the screen does not wait for it.
-            self.shell.in_background(preview.close)
+        look, self._look = self._look, ""
+        if look:
+            _forget(self.shell, look)
 
-    def _open(self, shell: Shell) -> tuple[DatabaseDiff, list[TableCount]] | None:
-        """Restore, open and count; None if the screen was left meanwhile."""
-        request = self._request
+    def _open(self, shell: Shell) -> JobStatus | None:
+        """Let the engine restore, open and count; None if the screen was left meanwhile."""
         try:
-            with replicas_of(shell.config, Path(request.database)) as sources:
-                preview = open_preview(
-                    request.among(sources),
-                    request.replica,
-                    Path(request.database),
-                    request.options,
-                    self._told,
-                    self._cancel,
-                )
-        except RestoreCancelledError:
+            return followed(shell.control, self._request.look(), shell.leaving, self._cancel, self._told)
+        except (RestoreCancelledError, LeftError):
             return None
-        try:
-            return preview, preview.tables(self._cancel)
-        except BaseException:
-            preview.close()
-            raise
 
-    def _opened(self, found: tuple[DatabaseDiff, list[TableCount]] | None) -> None:
+    def _opened(self, found: JobStatus | None) -> None:
         if found is None:
             return
         if not self.is_attached:
-            found[0].close()
+            _forget(self.shell, found.id)
             return
-        self._preview, self._tables = found
+        self._look, self._tables = found.id, list(found.result)
         self.draw()
 
     def _failed(self, error: ReplicationError) -> None:
@@ -92,8 +78,8 @@ class PreviewScreen(ScrollingScreen):
         if self.is_attached:
             self.draw()
 
-    def _told(self, progress: RestoreProgress) -> None:
-        self._progress = progress
+    def _told(self, job: JobStatus) -> None:
+        self._progress = job.progress
 
     # -- showing ----------------------------------------------------------------------------------------------------
 
@@ -140,6 +126,11 @@ class PreviewScreen(ScrollingScreen):
 
     def action_rows(self) -> None:
         """The rows of the table under the cursor that differ."""
-        if self._preview is not None and self._tables:
+        if self._look and self._tables:
             table = self._tables[self.scroll.cursor]
-            self.app.push_screen(DifferencesScreen(self._preview, table.name, self._request.when, self._cancel))
+            self.app.push_screen(DifferencesScreen(self._look, table.name, self._request.when, self._cancel))
+
+
+def _forget(shell: Shell, look: str) -> None:
+    """Let the engine remove what it keeps for a look; one that has ended has done so."""
+    shell.in_background(lambda: shell.control.forget(look), None, lambda error: None)

@@ -1,19 +1,18 @@
 """What the restore picker knows, and how it learns more: the store is asked in threads, one question at a time.
 
-The cursor is in cursor.py, the questions are in replication/archive.py. Here keys become moves, and answers
+The cursor is in cursor.py, the questions are in reading.py. Here keys become moves, and answers
 become a new picker. How it looks is left to the screen, which is told by `draw` that something changed.
 """
 
-from pathlib import Path
-
 from textual import events
 
-from replication.archive import Fetch, Learned, Listed, Reader
+from replication.archive import Fetch, Learned, Listed
 from replication.errors import ReplicationError
 from replication.position import Position
 from replication.restore.wal03.points import Stop
 from tui.restore.picker.cursor import Picker, opened
 from tui.restore.picker.lines import LABEL_CELLS
+from tui.restore.picker.reading import ReplicaReader
 from tui.text.timeline import Window, fitting, showing, zoomed
 from tui.widgets.screen import ShellScreen
 
@@ -41,14 +40,14 @@ class PickingScreen(ShellScreen):
         """A time that was asked for before anything was known: the cursor goes there as soon as it can."""
         self.busy = True
         self._fit = True
-        self._reader: Reader | None = None
+        self._reader: ReplicaReader | None = None
 
     def draw(self) -> None:
         """Paint what is known now."""
         raise NotImplementedError
 
     def on_mount(self) -> None:
-        self._reader = Reader(self.shell.config, self.database)
+        self._reader = ReplicaReader(self.shell.control, self.database, self.shell.leaving)
         self._list(None)
 
     def on_unmount(self) -> None:
@@ -113,7 +112,7 @@ class PickingScreen(ShellScreen):
         self.busy = True
         self._read(reader, wanted[0])
 
-    def _read(self, reader: Reader, stop: Stop) -> None:
+    def _read(self, reader: ReplicaReader, stop: Stop) -> None:
         def learned(found: Learned) -> None:
             self.busy = False
             if self._gone() or self.picker is None:
@@ -242,5 +241,5 @@ class PickingScreen(ShellScreen):
 
     def _replicas(self) -> list[str]:
         """The names of the database's replicas."""
-        found = self.shell.config.named(Path(self.database))
+        found = self.shell.view.database(self.database)
         return [replica.name for replica in found.replicas] if found is not None else []

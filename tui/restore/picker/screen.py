@@ -19,7 +19,7 @@ from replication.restore.target import AtPosition
 from replication.restore.verdict import Check
 from replication.sqlite.later import Look as DatabaseLook
 from replication.sqlite.later import look as look_at
-from tui.commands import new_output
+from tui.engine_commands import new_output
 from tui.restore.look.screen import PreviewScreen
 from tui.restore.picker.asking import PickingScreen
 from tui.restore.picker.cursor import Picker
@@ -199,7 +199,9 @@ class RestoreScreen(PickingScreen):
         if request is None or self.picker is None:
             return
         chosen = self._choice(self.picker)
-        if chosen.taken:
+        if self.shell.options.read_only and self.shell.view.place.attached:
+            self.shell.tell("With -read-only the engine gets no command: attach without it to restore", "warning")
+        elif chosen.taken:
             self.shell.tell(f"{chosen.output} {chosen.taken}", "warning")
         elif request.over:
             self.app.push_screen(OverScreen(request))

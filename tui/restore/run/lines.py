@@ -34,13 +34,12 @@ _PHASES: dict[Phase, str] = {
 
 @dataclass(frozen=True, slots=True)
 class RunningRestore:
-    """A restore under way: `paused` once replication is, `progress` once the restore began, `seconds` since then.
+    """A restore under way: `progress` once the restore began, `seconds` since then.
 
     `over` is true for one in the place of the live database.
     """
 
     over: bool
-    paused: bool
     progress: RestoreProgress | None
     seconds: float
     cancelling: bool = False

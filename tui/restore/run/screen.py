@@ -1,24 +1,28 @@
-"""A restore under way: its steps, how far it is, and its result. esc cancels, and then nothing is left."""
+"""A restore under way: its steps, how far it is, and its result. esc cancels, and then nothing is left.
+
+The engine restores; this screen follows it.
+"""
 
 import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from rich.text import Text
 from textual.app import ComposeResult
 
-from replication.control.pause_lease import PauseLease
+from replication.control import requests as ask
+from replication.control.values import JobStatus
 from replication.errors import PausedError, ReplicationError, RestoreCancelledError
-from replication.restore.open_replicas import replicas_of
-from replication.restore.picked import restore_picked
-from replication.restore.replace import restore_over
 from replication.restore.restore import RestoreOptions, RestoreProgress, RestoreResult
-from replication.restore.wal03.choose import OpenReplica
+from replication.restore.target import AtPosition
 from replication.sqlite.later import Look as DatabaseLook
 from tui.restore.run.lines import RunningRestore, done, failed, lines
+from tui.session.jobs import followed
 from tui.text.blocks import rule
 from tui.text.look import Look
+from tui.text.states import stopped
 from tui.view import Shell, View
 from tui.widgets.lines import Lines
 from tui.widgets.screen import ShellScreen
@@ -46,9 +50,31 @@ class Request:
     since: DatabaseLook | None = None
     by_itself: bool = False
 
-    def among(self, sources: list[OpenReplica]) -> list[OpenReplica]:
-        """The replicas that may give it."""
-        return [item for item in sources if item.name == self.replica] if self.by_itself else sources
+    def restore(self) -> ask.Restore | ask.RestoreOver:
+        """As the engine is asked for it."""
+        if not self.over:
+            return ask.Restore(
+                **self._moment(),
+                output=str(self.output),
+                integrity_check=self.options.integrity_check,
+                keep_failed=self.options.keep_failed,
+            )
+        kept, since = str(self.kept), self.since
+        return ask.RestoreOver(**self._moment(), kept=kept, since=since, integrity_check=self.options.integrity_check)
+
+    def look(self) -> ask.Look:
+        """The same moment, to look at."""
+        return ask.Look(**self._moment())
+
+    def _moment(self) -> dict[str, Any]:
+        target = self.options.target
+        return {
+            "database": self.database,
+            "replica": self.replica,
+            "only": self.by_itself,
+            "generation": self.options.generation or "",
+            "position": str(target.position) if isinstance(target, AtPosition) else "",
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +97,6 @@ class RestoringScreen(ShellScreen):
         super().__init__()
         self._request = request
         self._cancel = threading.Event()
-        self._lease: PauseLease | None = None
-        """On replication, while this restores over the live database."""
         # Written by the thread of the restore, one value at a time, and read by the one that draws.
         self._progress: RestoreProgress | None = None
         self._began = time.monotonic()
@@ -89,8 +113,6 @@ class RestoringScreen(ShellScreen):
 
     def on_mount(self) -> None:
         shell = self.shell
-        if self._request.over:
-            self._lease = PauseLease(shell.control, self._request.database, "a restore", self._cancel)
         self.set_interval(DRAW_SECONDS, self._draw)
 
         def ended(outcome: Outcome) -> None:
@@ -103,20 +125,13 @@ class RestoringScreen(ShellScreen):
 
         shell.in_background(lambda: self._restore(shell), ended, lambda error: ended(Outcome(error=error)))
 
-    def on_unmount(self) -> None:
-        self._cancel.set()
-
     def show(self, view: View) -> None:
         self._draw()
 
     def action_back(self) -> None:
         """Cancel what is under way; leave when it has ended."""
-        lease = self._lease
         if self._outcome is None:
             self._cancel.set()
-            if lease is not None and not lease.paused:
-                # A pause that does not come true is not waited for.
-                self.shell.in_background(lease.give_up)
             self._draw()
         else:
             self.app.pop_screen()
@@ -128,41 +143,22 @@ class RestoringScreen(ShellScreen):
     # -- the thread of the restore ----------------------------------------------------------------------------------
 
     def _restore(self, shell: Shell) -> Outcome:
-        request = self._request
         try:
-            with replicas_of(shell.config, Path(request.database)) as sources:
-                return self._restore_from(request.among(sources))
-        except (RestoreCancelledError, PausedError) as error:
-            lost = self._lease.lost if self._lease is not None else ""
-            if isinstance(error, PausedError) and not self._cancel.is_set():
-                raise
-            return Outcome(cancelled=not lost, error=PausedError(lost) if lost else None)
+            job = followed(shell.control, self._request.restore(), shell.leaving, self._cancel, self._told)
+        except (RestoreCancelledError, PausedError):
+            if self._cancel.is_set():
+                return Outcome(cancelled=True)
+            raise
+        if self._request.over:
+            return Outcome(job.result.result, str(job.result.kept))
+        return Outcome(job.result)
 
-    def _restore_from(self, sources: list[OpenReplica]) -> Outcome:
-        request, lease = self._request, self._lease
-        if lease is None:
-            return Outcome(
-                restore_picked(sources, request.replica, request.output, request.options, self._told, self._cancel)
-            )
-        assert request.kept is not None
-        replaced = restore_over(
-            sources,
-            Path(request.database),
-            request.options,
-            request.kept,
-            lease.begin,
-            lease.end,
-            self._told,
-            self._cancel,
-            request.since,
-            request.replica,
-        )
-        return Outcome(replaced.result, str(replaced.kept))
-
-    def _told(self, progress: RestoreProgress) -> None:
+    def _told(self, job: JobStatus) -> None:
+        if job.progress is None:
+            return
         if self._progress is None or self._progress.phase == "plan":
             self._began = time.monotonic()
-        self._progress = progress
+        self._progress = job.progress
 
     # -- showing ----------------------------------------------------------------------------------------------------
 
@@ -173,14 +169,14 @@ class RestoringScreen(ShellScreen):
         look = Look(options.ascii, options.slow, self.shell.now())
         outcome = self._outcome
         # What somebody else has paused stays paused.
-        stays = self._lease is not None and bool(self._lease.kept_by)
+        stays = request.over and request.database in stopped(self.shell.view.status)
         made = [rule(f"restore {request.database} as of {request.when}", width, look)]
         made.append(Text())
         if outcome is None:
             seconds = time.monotonic() - self._began
-            paused = self._lease is not None and self._lease.paused
-            run = RunningRestore(request.over, paused, self._progress, seconds, self._cancel.is_set())
-            made += [*lines(run, width, look), Text(), Text(" esc cancels and leaves nothing", style="dim")]
+            run = RunningRestore(request.over, self._progress, seconds, self._cancel.is_set())
+            goes_on = "; q detaches, and it goes on" if self.shell.view.place.attached else ""
+            made += [*lines(run, width, look), Text(), Text(f" esc cancels and leaves nothing{goes_on}", style="dim")]
         elif outcome.result is not None:
             made += done(outcome.result, outcome.kept, request.options.integrity_check, stays, width, look)
             made += [Text(), Text(" enter or esc closes this", style="dim")]

@@ -74,6 +74,9 @@ class DatabaseScreen(ShellScreen):
     def action_uploads(self) -> None:
         self.shell.open_uploads()
 
+    def action_jobs(self) -> None:
+        self.shell.open_jobs()
+
     def action_log(self) -> None:
         self.shell.open_log()
 

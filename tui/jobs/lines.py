@@ -1,0 +1,77 @@
+"""Jobs of the engine as lines of text. Pure."""
+
+from collections.abc import Iterable
+
+from rich.text import Text
+
+from replication.control.values import JobState, JobStatus
+from replication.restore.replace import Replaced
+from replication.restore.restore import RestoreResult
+from tui.text.cells import cut_end, cut_start
+from tui.text.format import clock_time, plain, size
+from tui.text.look import Look
+
+SHOWN = {"restore": "restore", "restore-over": "restore over", "verify": "verify", "snapshot": "snapshot"}
+"""Those that a person begins and waits for, by the name of their request."""
+_MARKS: dict[JobState, tuple[str, str, str]] = {
+    "running": ("◐", "~", "cyan"),
+    "cancelling": ("◐", "~", "yellow"),
+    "done": ("✔", "+", "green"),
+    "failed": ("✖", "x", "red"),
+    "cancelled": ("◌", "-", "yellow"),
+}
+
+
+def shown(jobs: Iterable[JobStatus]) -> list[JobStatus]:
+    """Those worth a line, newest first."""
+    return sorted((job for job in jobs if job.do in SHOWN), key=lambda job: -job.began)
+
+
+def head(width: int) -> Text:
+    """Above the list."""
+    return Text(cut_end(f"   {'JOB':<12}  {'DATABASE':<18}  {'BEGAN':<9}  WHAT CAME OF IT", width), style="bold")
+
+
+def line(job: JobStatus, chosen: bool, width: int, look: Look) -> Text:
+    """One job."""
+    mark, letter, style = _MARKS[job.state]
+    text = Text(f"{'>' if chosen else ' '}")
+    text.append(look.mark(mark, letter), style=style)
+    name = cut_start(plain(job.database).rpartition("/")[2], 18)
+    text.append(f" {SHOWN[job.do]:<12}  {name:<18}  {clock_time(job.began)}Z  ")
+    text.append(cut_start(words(job), max(0, width - text.cell_len)))
+    return text
+
+
+def words(job: JobStatus) -> str:
+    """What came of it, or how far it is."""
+    if job.failure is not None:
+        return plain(job.failure.words)
+    if job.state == "done":
+        return _result(job)
+    if job.state != "running":
+        return job.state
+    progress = job.progress
+    if progress is not None and progress.bytes_total:
+        return f"{100 * progress.bytes_done // progress.bytes_total}% of {size(progress.bytes_total)}"
+    return plain(job.words) or "running"
+
+
+def attach_news(jobs: Iterable[JobStatus]) -> str:
+    """What a screen that attaches should be told of: what is under way, or else the last restore that ended."""
+    found = shown(jobs)
+    under_way = [job for job in found if not job.over]
+    job = next(iter(under_way or [job for job in found if job.do.startswith("restore")]), None)
+    if job is None:
+        return ""
+    name = plain(job.database).rpartition("/")[2]
+    when = f"at {clock_time(job.ended)}Z" if job.over else f"since {clock_time(job.began)}Z"
+    return f"{SHOWN[job.do]} of {name}: {job.state} {when}. J shows the jobs"
+
+
+def _result(job: JobStatus) -> str:
+    if isinstance(job.result, RestoreResult):
+        return plain(str(job.result.output))
+    if isinstance(job.result, Replaced):
+        return f"done, old content in {plain(job.result.kept.name)}"
+    return "done"

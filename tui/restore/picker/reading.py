@@ -1,0 +1,107 @@
+"""What a picker reads of a replica, asked of the engine: the list as a job that it keeps, and segments one by one.
+
+Its promise: what was learned stays known in bounded memory, and a list that the engine let go of is made again. Every
+method but `is_by_itself` and `close` may wait for the store, so it is called from a thread, one call at a time.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from replication.control import JobControl
+from replication.control.requests import Commits, PlanPoint, Points, Request
+from replication.control.values import JobStatus
+from replication.errors import NoJobError, ReplicationError
+from replication.position import Position
+from tui.session.jobs import followed
+
+if TYPE_CHECKING:
+    from replication.archive import Fetch, Learned, Listed
+    from replication.restore.wal03.points import Commits as StopCommits
+    from replication.restore.wal03.points import Stop
+
+SEGMENTS_KEPT_MAX = 200
+COMMITS_KEPT_MAX = 2_000_000
+
+
+class ReplicaReader:
+    """The restore points of one database, as the engine lists them; `close` lets the engine forget the list."""
+
+    def __init__(self, control: JobControl, database: str, leaving: threading.Event) -> None:
+        self.waiting = ""
+        """Which replica is waited for, in words."""
+        self._control = control
+        self._database = database
+        self._leaving = leaving
+        self._id = ""
+        """The job that keeps the list."""
+        self._replica = ""
+        self._commits: OrderedDict[str, StopCommits] = OrderedDict()
+        self._by_itself: dict[Position, bool] = {}
+
+    def list(self, name: str | None = None) -> Listed:
+        """List a replica, or the one that answers best."""
+        before = self._id
+        request = Points(database=self._database, replica=name or "")
+        job = followed(self._control, request, self._leaving, told=self._told)
+        listed: Listed = job.result
+        self.waiting = ""
+        self._id = job.id
+        if listed.replica != self._replica:
+            # Another replica cuts its segments elsewhere, under the same names.
+            self._commits.clear()
+        self._replica = listed.replica
+        self._by_itself.clear()
+        self._forget(before)
+        return listed
+
+    def read(self, stop: Stop) -> Learned:
+        """Read the commits at one stop."""
+        learned: Learned = self._of_the_list(lambda: Commits(points=self._id, object=stop.object))
+        for name, commits in learned.commits.items():
+            self._commits[name] = commits
+            self._commits.move_to_end(name)
+        total = sum(len(item.ends) for item in self._commits.values())
+        while len(self._commits) > 1 and (len(self._commits) > SEGMENTS_KEPT_MAX or total > COMMITS_KEPT_MAX):
+            total -= len(self._commits.popitem(last=False)[1].ends)
+        return replace(learned, commits=dict(self._commits))
+
+    def plan(self, position: Position) -> Fetch:
+        """What restoring a point would fetch."""
+        planned = self._of_the_list(lambda: PlanPoint(points=self._id, position=str(position)))
+        self._by_itself[position] = planned.by_itself
+        fetch: Fetch = planned.fetch
+        return fetch
+
+    def is_by_itself(self, position: Position) -> bool:
+        """True if restoring a point would take a snapshot of Litestream's as it is, or before that is known: then no
+        other replica stands in for this one."""
+        return self._by_itself.get(position, True)
+
+    def close(self) -> None:
+        """Let the engine forget the list; waits for nothing."""
+        id, self._id = self._id, ""
+        if id:
+            threading.Thread(target=self._forget, args=(id,), name="forget-list", daemon=True).start()
+
+    def _of_the_list(self, request: Callable[[], Request]) -> Any:
+        """The result of a question about the list, which is made again if the engine has let go of it."""
+        try:
+            return followed(self._control, request(), self._leaving).result
+        except NoJobError:
+            self.list(self._replica or None)
+            return followed(self._control, request(), self._leaving).result
+
+    def _forget(self, id: str) -> None:
+        if id:
+            # It may have forgotten it already, or be gone.
+            with suppress(ReplicationError):
+                self._control.forget(id)
+
+    def _told(self, job: JobStatus) -> None:
+        self.waiting = job.words

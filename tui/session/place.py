@@ -1,0 +1,68 @@
+"""Where the engine lives that a screen shows, and in words what ends with the screen. Pure."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from tui.text.format import age, day_time, plain
+from tui.text.look import Look
+
+Kind = Literal["here", "service", "screen"]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """The engine: in this process, a service of its own, or in another screen, with which it ends.
+
+    `gone` says since when it does not answer and `why`; 0 while it does. `words` is what a person should know of it
+    beside that: that it is of another version.
+    """
+
+    kind: Kind
+    pid: int = 0
+    started: float = 0.0
+    version: str = ""
+    socket: str = ""
+    gone: float = 0.0
+    why: str = ""
+    words: str = ""
+
+    @property
+    def attached(self) -> bool:
+        """True for one of another process, which goes on without this screen."""
+        return self.kind != "here"
+
+
+HERE = Place("here")
+_UNKNOWN = "not known yet"
+
+
+def place_words(place: Place, look: Look) -> str:
+    """One line: where it is, and whether it is there."""
+    if not place.attached:
+        return "engine: here, ends with this screen"
+    if place.gone:
+        since = f"since {day_time(place.gone)}" if look.slow else f"for {age(look.now - place.gone)}"
+        was = f" (was pid {place.pid})" if place.pid else ""
+        return f"engine: gone {since}{was}; attaches again when back"
+    if not place.pid and place.words:
+        return place.words
+    if not place.pid:
+        return f"engine: at {plain(place.socket)}, {_UNKNOWN}"
+    kind = "service" if place.kind == "service" else "in another screen, ends with that"
+    up = f"since {day_time(place.started)}" if look.slow else f"up {age(look.now - place.started)}"
+    words = f", {place.words}" if place.words else ""
+    return f"engine: {kind}, pid {place.pid}, {up}{words}"
+
+
+def gone_news(before: Place, after: Place) -> tuple[tuple[str, str], ...]:
+    """What to tell when the engine goes away or is back, with how grave that is."""
+    if after.gone and not before.gone:
+        return (
+            ("The engine is gone; shown is what it said last. This screen attaches again when it is back", "error"),
+        )
+    if before.gone and not after.gone:
+        same = before.pid in (0, after.pid)
+        return ((f"The engine is back{'' if same else ', another one than before'}: pid {after.pid}", "information"),)
+    if after.words and after.words != before.words:
+        return ((f"The engine is of another version: {after.words}. What both know is shown", "warning"),)
+    return ()
