@@ -166,7 +166,7 @@ def test_promise_6_validations_that_hang_hold_up_no_commit(household: Callable[.
     names = [f"v{number}" for number in range(8)]
     home = household(*names, "busy")
     with running(home.config(validation_interval=0.5)) as engine, trouble(stores, names, "get") as hanging:
-        until(lambda: hanging.waiting == DUTIES_AT_ONCE)
+        until(lambda: hanging.waiting >= DUTIES_AT_ONCE)
         arrive(engine, home, ["busy", *names])
         assert hanging.waiting == DUTIES_AT_ONCE
 
