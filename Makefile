@@ -49,7 +49,7 @@ quick: $(INSTALLED) ## the tests for while one works: no server, no torture, not
 	NO_PEERS=1 $(BIN)/pytest -n $(TEST_PROCESSES) --dist worksteal -m "not server and not torture and not long" $(ARGS)
 
 test: $(INSTALLED) $(PEERS) ## all tests, against real Litestream and real S3 servers; the same cases each time
-	$(BIN)/pytest -n $(TEST_PROCESSES) --dist worksteal $(ARGS)
+	$(BIN)/pytest -n $(TEST_PROCESSES) --dist worksteal --ignore=tests/service/test_install.py $(ARGS)
 
 torture: $(INSTALLED) $(PEERS) ## the torture tests for MINUTES= each, from SEED=, and new cases of all that have any; ARGS="-k crash"
 	TORTURE_MINUTES=$(or $(MINUTES),5) TORTURE_SEED=$(or $(SEED),1) \
@@ -102,7 +102,7 @@ reference: $(INSTALLED) ## write the verbs and flags of docs/reference/commands.
 	$(BIN)/python -m docs.command_reference
 
 # setuptools adds what an earlier build left in build/, hence the clean start.
-wheel: $(INSTALLED) ## build the wheel into dist/, install it in a clean environment, and run it from there
+wheel: $(INSTALLED) $(PEERS) ## build the wheel, install it as people do (venv, pipx, uv, the Dockerfile's steps), and run it
 	rm -rf build/lib build/bdist.* build/wheel dist
 	"$(PYTHON)" -m venv build/wheel
 	build/wheel/bin/python -m pip install --quiet --disable-pip-version-check build twine
@@ -111,6 +111,7 @@ wheel: $(INSTALLED) ## build the wheel into dist/, install it in a clean environ
 	"$(PYTHON)" -m venv --clear build/wheel
 	build/wheel/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt dist/*.whl
 	cd build/wheel && bin/litestream-tui version && bin/litestream-tui demo -no-screen
+	$(BIN)/pytest tests/service/test_install.py
 
 clean: ## remove everything that the other targets made
 	rm -rf $(VENV) .peers .demo build dist *.egg-info
