@@ -31,7 +31,7 @@ DESCRIPTORS_MAX = 5
 """Of a database at rest: the file, -wal, -shm twice, the lock file. Claims share a few."""
 REQUESTS_MAX = 4
 """Of a start with something to ship: a listing, the last segment, the one that would follow, and what is shipped."""
-WAKES_PER_ROUND_MAX = 6
+WAKES_PER_ROUND_MAX = 7
 """One of each thread that waits for the round, and what the interpreter's own lock adds."""
 ROUND_CALLS = ("stat", "lstat", "fstat", "open", "close", "read", "pread", "write", "pwrite", "scandir", "listdir")
 
