@@ -3,6 +3,7 @@ nor a clock tells it. A restore then chooses nothing by itself.
 """
 
 import hashlib
+import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
@@ -179,3 +180,26 @@ def test_promise_3_generations_of_one_program_are_simply_newer(bench: Bench) -> 
     bench.restart()
     go(bench, "c")
     assert bench.restored() == bench.app.sha256()
+
+
+@pytest.mark.parametrize("others", [0, 9], ids=["alone", "with generations of before"])
+def test_promise_3_a_host_that_was_replaced_and_goes_on_is_not_called_older(
+    bench: Bench, benches: list[Bench], others: int
+) -> None:
+    """The new host has the database and no local folder, so that it knows of the old one by the place alone."""
+    for _ in range(others):
+        bench.replica()
+        go(bench, "c")
+        bench.restart(lambda: shutil.rmtree(bench.folder / "meta"))
+    new = begun_with_a_copy(bench, benches)
+    new.restart(lambda: shutil.rmtree(new.folder / "meta"))
+    go(new, "cc")
+    assert new.restored() == new.app.sha256(), "as long as nobody goes on with the other one it is the newer"
+    go(bench, "c")
+    refuses(bench)
+    # Also by what a later snapshot says, once the first one is gone.
+    go(new, "kcs")
+    remove_all(bench, f"/{new.database.generations[-1]}/snapshots/00000000")
+    refuses(bench)
+    for one in (bench, new):
+        assert one.restored("a", one.database.position) == one.app.sha256()

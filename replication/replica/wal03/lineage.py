@@ -9,7 +9,8 @@ wrote it may be alive, so that ours is not simply the newer. It is noted as besi
 
 Where a generation was left is noted too. A copy that goes on with it may meet no end mark: none stands where an index
 begins, and somebody may have emptied the place since. Of those that were not left whole, or are another's, it is noted
-how far they had come here. By both a restore sees that somebody went on, whatever the clock of the store says.
+how far they had come here. By both a restore sees that somebody went on, whatever the clock of the store says. So it
+does where the local folder was lost, or never here: the host that was replaced may be alive.
 """
 
 from collections.abc import Sequence
@@ -90,14 +91,15 @@ def _reached(
     beside: Sequence[str],
     known: Sequence[Position],
 ) -> list[Position]:
-    """The first places where generations of our line, and of those that parted from it, have nothing here so far.
+    """The first places where generations that are here have nothing so far: those that parted from our line first.
 
     Where one of our line ended is `known` if it was left whole. What others had come to is looked up anew each time.
     """
     line = {generation_info.previous, *generation_info.earlier} - {*beside}
     found = [item for item in known if item.generation in line and item.generation in at_the_place]
-    asked = {*beside, *line} - {item.generation for item in found}
-    for name in [name for name in at_the_place if name in asked][:REACHED_MAX]:
+    asked = {*at_the_place} - {item.generation for item in found}
+    first = [name for name in at_the_place if name in {*beside, *line}]
+    for name in [name for name in dict.fromkeys([*first, *at_the_place]) if name in asked][:REACHED_MAX]:
         snapshots, segments = client.contents(name)
         last, snapshot = segments[-1:], snapshots[-1:]
         if last and not (snapshot and snapshot[0].index > last[0].index):
