@@ -10,11 +10,17 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from replication.errors import NoRestorePointError
+from replication.local.generation_info import GenerationInfo
+from replication.position import OFFSET_LIMIT_BYTES, Position
+from replication.replica.wal03.lineage import LEFT_MAX, REACHED_MAX, lineage
 from replication.restore.options import RestoreOptions
 from replication.restore.restore import restore
 from replication.restore.target import Latest
 from replication.restore.wal03.choose import OpenReplica
+from replication.storage.container import NOTE_SIZE_MAX, encode_note
+from replication.storage.wal03.notes import PAGES_MAX, SnapshotNote
 from replication.storage.wal03.replica_client import ReplicaClient
+from replication.storage.writer import Writer
 from tests.replica.bench import Bench
 from tests.replica.test_one_writer import go
 
@@ -203,3 +209,47 @@ def test_promise_3_a_host_that_was_replaced_and_goes_on_is_not_called_older(
     refuses(bench)
     for one in (bench, new):
         assert one.restored("a", one.database.position) == one.app.sha256()
+
+
+def test_promise_3_a_copy_goes_on_beside_many_generations_of_ours(bench: Bench, benches: list[Bench]) -> None:
+    """A note has room for so many places; those where another was seen to go on come before those that we left."""
+    copy = begun_with_a_copy(bench, benches)
+    copy.database.request_generation("asked for")
+    go(copy, "c")
+    for _ in range(10):
+        bench.database.request_generation("asked for")
+        go(bench, "c")
+    assert bench.restored() == bench.app.sha256(), "as long as nobody goes on with the other one it is the newer"
+    copy.clock.now -= timedelta(hours=1)
+    go(copy, "c")
+    refuses(bench)
+    for one in (bench, copy):
+        assert one.restored("a", one.database.position) == one.app.sha256()
+
+
+def test_promise_6_the_longest_line_of_generations_fits_into_a_note(bench: Bench) -> None:
+    """Else no snapshot could be stored any more, however often it is tried."""
+    bench.replica()
+    go(bench, "c")
+    names = tuple(f"{number:016x}" for number in range(65))
+    info = GenerationInfo("f" * 16, names[0], "x" * 400, "", names[1:])
+    found = lineage(bench.replica().client, info, Position(names[0], 7, 4152), names)
+    note = SnapshotNote(
+        position=Position("f" * 16, 0x7FFFFFFF, 0),
+        pages=PAGES_MAX,
+        page_size=65536,
+        mode=0o777,
+        time=NOW,
+        reason=info.reason,
+        previous=found.previous,
+        earlier=found.earlier,
+        beside=found.beside,
+        begins=True,
+        problems=("x" * 200,) * 3,
+        lefts=(Position(names[0], 0x7FFFFFFF, OFFSET_LIMIT_BYTES),) * LEFT_MAX,
+        reached=(Position(names[0], 0x7FFFFFFF, OFFSET_LIMIT_BYTES),) * REACHED_MAX,
+        frame="a" * 32,
+        writer=Writer("h" * 64, 4_194_304, "2026-01-01T00:00:00Z"),
+    )
+    assert found.beside[:2] == names[:2], "the newest are kept"
+    assert len(encode_note(note.fields())) <= NOTE_SIZE_MAX

@@ -13,7 +13,7 @@ how far they had come here. By both a restore sees that somebody went on, whatev
 does where the local folder was lost, or never here: the host that was replaced may be alive.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
@@ -29,7 +29,7 @@ LEFT_MAX = 8
 REACHED_MAX = 8
 """Generations of which a note says how far they had come."""
 BESIDE_MAX = 8
-"""Generations of others that a note names; it has a limit of its own."""
+"""Generations of others that are noted when they are seen; a note, which has a limit of its own, has twice as many."""
 _NEVER = datetime.min.replace(tzinfo=UTC)
 
 
@@ -72,7 +72,7 @@ def lineage(
     return Lineage(
         previous=ordered[0] if ordered else "",
         earlier=tuple(ordered[1 : 1 + EARLIER_MAX]),
-        beside=tuple(dict.fromkeys(beside)),
+        beside=tuple(dict.fromkeys(beside))[: 2 * BESIDE_MAX],
         lefts=tuple(dict.fromkeys(lefts))[:LEFT_MAX],
         reached=tuple(dict.fromkeys(reached))[:REACHED_MAX],
         begins=begins,
@@ -97,16 +97,22 @@ def _reached(
     """
     line = {generation_info.previous, *generation_info.earlier} - {*beside}
     found = [item for item in known if item.generation in line and item.generation in at_the_place]
-    asked = {*at_the_place} - {item.generation for item in found}
-    first = [name for name in at_the_place if name in {*beside, *line}]
-    for name in [name for name in dict.fromkeys([*first, *at_the_place]) if name in asked][:REACHED_MAX]:
+    asked = [name for name in at_the_place if name not in {item.generation for item in found}]
+    parted = [name for name in asked if name in {*beside, *line}][:REACHED_MAX]
+    strangers = [name for name in asked if name not in {*beside, *line}][:REACHED_MAX]
+    # There is room for so many: what is most likely to be gone on with comes first.
+    return [*_come_to(client, parted), *found, *_come_to(client, strangers)]
+
+
+def _come_to(client: ReplicaClient, generations: Sequence[str]) -> Iterator[Position]:
+    """The first place where each of them has nothing, of those that have anything."""
+    for name in generations:
         snapshots, segments = client.contents(name)
         last, snapshot = segments[-1:], snapshots[-1:]
         if last and not (snapshot and snapshot[0].index > last[0].index):
-            found.append(Position(name, last[0].index, last[0].offset + 1))
+            yield Position(name, last[0].index, last[0].offset + 1)
         elif snapshot:
-            found.append(Position(name, snapshot[0].index, 0))
-    return found
+            yield Position(name, snapshot[0].index, 0)
 
 
 def _noted(client: ReplicaClient, snapshots: Sequence[SnapshotInfo]) -> SnapshotNote | None:
