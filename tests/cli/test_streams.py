@@ -88,7 +88,8 @@ def test_a_reader_who_comes_back_is_told_how_many_lines_are_lost(tmp_path: Path)
     lines.put(b"after\n")
     while b"after\n" not in said:
         said += os.read(reader, 65536)
-    assert said.endswith(b"\nafter\n") and accounted() == total
+    assert said.endswith(b"\nafter\n")
+    assert accounted() == total
     assert lines.flush(DEADLINE_SECONDS)
     os.close(reader)
 
