@@ -207,8 +207,8 @@ def test_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ConfigError) as caught:
         load_config("none.yml")
     assert str(caught.value) == (
-        "config file not found: none.yml; name one with -config PATH or $LITESTREAM_CONFIG, "
-        "or give a database and a replica URL"
+        "config file not found: none.yml; name one with -config PATH or $LITESTREAM_CONFIG; "
+        "without one, replicate takes a database and replica URLs, and restore a replica URL"
     )
 
 

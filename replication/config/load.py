@@ -115,8 +115,8 @@ def _read(path: Path, file: str) -> str:
             data = stream.read(CONFIG_BYTES_MAX + 1)
     except FileNotFoundError:
         raise ConfigError(
-            f"config file not found: {file}; name one with -config PATH or $LITESTREAM_CONFIG, "
-            "or give a database and a replica URL"
+            f"config file not found: {file}; name one with -config PATH or $LITESTREAM_CONFIG; "
+            "without one, replicate takes a database and replica URLs, and restore a replica URL"
         ) from None
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else error

@@ -31,8 +31,10 @@ DESCRIPTORS_MAX = 5
 """Of a database at rest: the file, -wal, -shm twice, the lock file. Claims share a few."""
 REQUESTS_MAX = 4
 """Of a start with something to ship: a listing, the last segment, the one that would follow, and what is shipped."""
-WAKES_PER_ROUND_MAX = 7
+WAKES_PER_ROUND_MAX = 6
 """One of each thread that waits for the round, and what the interpreter's own lock adds."""
+WAKES_TRIES = 3
+"""Others on the processor only add to what is counted, so that the least of some minutes is what is ours."""
 ROUND_CALLS = ("stat", "lstat", "fstat", "open", "close", "read", "pread", "write", "pwrite", "scandir", "listdir")
 
 
@@ -155,12 +157,17 @@ def test_wake_ups_do_not_grow_with_the_databases(
 ) -> None:
     rounds, before = Rounds(monkeypatch), {thread.native_id for thread in threading.enumerate()}
     with crowd(databases).at_rest():
-        threads = [thread.native_id for thread in threading.enumerate() if thread.native_id not in before]
         rounds.settle(databases)
-        woken, checks = wakes(threads), rounds.checks
-        rounds.pass_by(databases, ROUNDS)
-        passed = (rounds.checks - checks) / databases
-        assert wakes(threads) - woken <= (passed + 1) * WAKES_PER_ROUND_MAX
+        threads = [thread.native_id for thread in threading.enumerate() if thread.native_id not in before]
+        least = float("inf")
+        for _ in range(WAKES_TRIES):
+            woken, checks = wakes(threads), rounds.checks
+            rounds.pass_by(databases, ROUNDS)
+            passed = (rounds.checks - checks) / databases
+            least = min(least, (wakes(threads) - woken) / (passed + 1))
+            if least <= WAKES_PER_ROUND_MAX:
+                break
+        assert least <= WAKES_PER_ROUND_MAX
 
 
 def test_a_start_asks_little_of_a_store(crowd: Callable[[int], Crowd]) -> None:
@@ -185,9 +192,12 @@ LOOKS = 100
 
 
 def test_descriptors_of_a_database(crowd: Callable[[int], Crowd]) -> None:
-    counts = []
-    for databases in (1, 11):
-        with crowd(databases).at_rest():
-            # A note that is being written at this very moment has a descriptor of its own.
-            counts.append(min(len(os.listdir("/proc/self/fd")) for _ in range(LOOKS)))  # noqa: PTH208 (a name is enough)
-    assert counts[1] - counts[0] <= 10 * DESCRIPTORS_MAX
+    # A file that is being written at this very moment has a descriptor of its own: what is at rest is the least.
+    with crowd(1).at_rest():
+        one = min(descriptors() for _ in range(LOOKS))
+    with crowd(11).at_rest():
+        until(lambda: descriptors() <= one + 10 * DESCRIPTORS_MAX)
+
+
+def descriptors() -> int:
+    return len(os.listdir("/proc/self/fd"))  # noqa: PTH208 (a name is enough)

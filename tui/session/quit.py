@@ -39,6 +39,9 @@ class QuitScreen(ShellScreen):
         yield Lines(id="text", fixed=True)
         yield self.footer()
 
+    def absent(self) -> frozenset[str]:
+        return frozenset() if self.shell.can_leave_running() else frozenset({"leave_running"})
+
     def show(self, view: View) -> None:
         left = left_to_upload(view.status)
         if self._waiting and not left:
@@ -66,6 +69,8 @@ class QuitScreen(ShellScreen):
         if paths := stopped(view.status):
             lines.append(Text(cut_end(f" Paused: {_names(paths)}", width), style="bold"))
             lines += [Text(f" {line}") for line in wrap(_PAUSED_WORDS, max(20, width - 2))]
+        if len(lines) == 1:
+            lines.append(Text(" All is uploaded: n quits now, esc stays", style="bold"))
         lines.append(rule("upload queue", width, look))
         lines += queue(view.status.databases, width, max(1, self.size.height - 1 - len(lines)), look)
         self.query_one(Lines).set_lines(lines)

@@ -71,7 +71,7 @@ def run(args: Namespace) -> int:
 
 def attach(args: Namespace) -> int:
     """The screen on an engine that runs; the exit code."""
-    if problem := terminal_problem():
+    if problem := terminal_problem("litestream-tui status, or events"):
         raise UsageError(problem)
     options = options_of(args)
     if args.socket is None:
@@ -214,13 +214,13 @@ def _tell_the_end(engine: LateEngine, left: list[str], crash: str) -> None:
         pass  # There may be no terminal left to tell it to.
 
 
-def terminal_problem() -> str | None:
-    """Why the screen cannot open here, in words; None if it can."""
+def terminal_problem(instead: str = "litestream-tui replicate") -> str | None:
+    """Why the screen cannot open here, in words, and what to use `instead`; None if it can."""
     if not (sys.stdin.isatty() and sys.stdout.isatty() and sys.stderr.isatty()):
-        return "the screen needs a terminal; without one use: litestream-tui replicate"
+        return f"the screen needs a terminal; without one use: {instead}"
     term = os.environ.get("TERM", "")
     if term in ("dumb", "unknown", ""):
-        return f"this terminal (TERM={term}) cannot show the screen; use: litestream-tui replicate"
+        return f"this terminal (TERM={term}) cannot show the screen; use: {instead}"
     return None
 
 

@@ -15,12 +15,13 @@ class KeyFooter(Lines):
 
     DEFAULT_CSS = "KeyFooter { dock: bottom; height: 1; }"
 
-    def __init__(self, where: str, keys: Keys, read_only: bool, ascii: bool) -> None:
+    def __init__(self, where: str, keys: Keys, read_only: bool, ascii: bool, absent: frozenset[str]) -> None:
+        """`absent` are actions, by id, that cannot be taken here."""
         super().__init__(id="footer", fixed=True)
         self._pieces: list[Text] = []
         for action in footer_of(where, read_only):
             given = keys_of(action, keys)
-            if given:
+            if given and action.id not in absent:
                 key = shown_key(given[0], ascii)
                 self._pieces.append(Text(f"{key} {action.words}  "))
                 self._pieces[-1].stylize("bold", 0, len(key))

@@ -28,7 +28,11 @@ class ShellScreen(Screen[None]):
     def footer(self) -> KeyFooter:
         """The line of keys, for `compose`."""
         options = self.shell.options
-        return KeyFooter(self.PLACE, options.keys, options.read_only, options.ascii)
+        return KeyFooter(self.PLACE, options.keys, options.read_only, options.ascii, self.absent())
+
+    def absent(self) -> frozenset[str]:
+        """Actions of its place, by id, that cannot be taken: the footer does not offer them."""
+        return frozenset()
 
     def show(self, view: View) -> None:
         """Show how things stand. Called when the screen opens, and at every poll while it is in front."""
