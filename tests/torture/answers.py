@@ -116,6 +116,8 @@ def judge(mirrors: Mapping[str, Mirror], oracle: Oracle, request: Request) -> Ve
         _is_past(item, place) for item in evidence for place in _places(item, evidence)
     ):
         refusal = "a side went on where the other had left"
+    elif request.generation is None and _are_apart(evidence):
+        refusal = "generations of two hosts that never met in one replica"
     elif len({item.newest for item in tips}) != 1 or len(right) != 1 or (request.generation is None and beside):
         refusal = "two histories, or none"
     elif not any(right & item.restorable for item in evidence):
@@ -162,6 +164,16 @@ def _evidence(mirror: Mirror, generation: str, kept: list[Kept], target: Target)
     times = [item.time for item in kept]
     said = (before, lefts, reached, mirror.store.address, written)
     return _Evidence(generation, max(known), newest, numbers, min(times), max(times), *said)
+
+
+def _are_apart(evidence: list[_Evidence]) -> bool:
+    """True if nothing orders two of them: neither was in a replica that the other was written to."""
+    before = {name for item in evidence for name in item.before}
+    heads: dict[str, set[str]] = {}
+    for item in evidence:
+        if item.generation not in before:
+            heads.setdefault(item.generation, set()).add(item.replica)
+    return any(not one & other for one in heads.values() for other in heads.values())
 
 
 def _places(item: _Evidence, evidence: list[_Evidence]) -> set[Position]:
