@@ -38,7 +38,7 @@ class _Evidence:
     restorable: frozenset[int]
     first: float
     last: float
-    """When the first and the last object of it came, in truth."""
+    """When the first object of it came, in truth, and the last up to the target."""
     before: frozenset[str]
     """The generations that it names as older."""
     lefts: frozenset[Position]
@@ -165,19 +165,21 @@ def _evidence(mirror: Mirror, generation: str, kept: list[Kept], target: Target)
 
 def _written(mirror: Mirror, generation: str, kept: list[Kept], target: Target) -> _Evidence:
     """What one replica has of a generation, without a word of its state."""
-    times = [item.time for item in kept]
+    written = tuple(item for item in kept if not isinstance(target, AtTime) or item.stamp <= target.time)
+    # Of what came after that time nothing counts, but to say that there was a beginning.
+    times = [item.time for item in written or kept]
     return _Evidence(
         generation,
         Position(generation, 0, 0),
         UNKNOWN,
         frozenset(),
-        min(times),
+        min(item.time for item in kept),
         max(times),
         before=frozenset[str]().union(*(item.before for item in kept)),
         lefts=frozenset[Position]().union(*(item.lefts for item in kept)),
         reached=frozenset[Position]().union(*(item.reached for item in kept)),
         replica=mirror.store.address,
-        written=tuple(item for item in kept if not isinstance(target, AtTime) or item.stamp <= target.time),
+        written=written,
     )
 
 

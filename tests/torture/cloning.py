@@ -52,7 +52,9 @@ def clone(first: History, folder: Path, crews: dict[str, Crew], with_memory: boo
     return made
 
 
-def fail_over(first: History, folder: Path, crews: dict[str, Crew], names: tuple[str, ...]) -> History | None:
+def fail_over(
+    first: History, folder: Path, crews: dict[str, Crew], names: tuple[str, ...], alive: bool
+) -> History | None:
     """A second side on another host, that begins with the latest state of these replicas; None if that is refused."""
     world = first.world
     output = world.ask(Request(Latest(), None, names), keep=True)
@@ -66,6 +68,9 @@ def fail_over(first: History, folder: Path, crews: dict[str, Crew], names: tuple
     first.cloned = made.cloned = True
     first.causes.add("cloned")
     made.causes = {"start", "cloned"}
+    if alive or number != first.oracle.last:
+        # To the places the newest was another, until this one came.
+        made.forget_others()
     made.open_application()
     made.start([])
     for mirror in world.mirrors.values():

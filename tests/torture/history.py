@@ -172,10 +172,14 @@ class History(Files):
         self.last_cursor = None
         if self.cloned:
             # From here on nothing tells which of those that are there were its own.
-            self.forgotten |= {item.place.generation for m in self.world.mirrors.values() for item in m.kept.values()}
+            self.forget_others()
         self.causes.add("start")
         self.counts["local folders lost"] += 1
         self.start([])
+
+    def forget_others(self) -> None:
+        """The window of what is there until now is not that of this side."""
+        self.forgotten |= {item.place.generation for m in self.world.mirrors.values() for item in m.kept.values()}
 
     def _file(self) -> tuple[int, int]:
         """The database file's size and time of writing."""

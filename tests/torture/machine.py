@@ -254,7 +254,7 @@ class Machine(RuleBasedStateMachine):
             return
         crews = next(crews for crews in self.crews if crews is not self.now.crews)
         self.sides += 1
-        made = fail_over(self.now, self.root / f"side-{self.sides}", crews, names)
+        made = fail_over(self.now, self.root / f"side-{self.sides}", crews, names, alive)
         if made is not None:
             self.history, self.other = made, self.history
             if not alive:
