@@ -11,13 +11,12 @@ from pathlib import Path
 from replication.engine import CLOSE_SECONDS_MAX, Engine
 from replication.errors import ReplicationError
 from replication.position import Position
+from replication.restore.open_replica import OpenReplica
 from replication.restore.restore import RestoreOptions, RestoreResult, restore
 from replication.restore.target import AtPosition, Latest, Target
-from replication.restore.wal03.choose import OpenReplica
 from replication.sqlite.connection import sqlite_version
 from replication.storage.location import Location
 from replication.storage.open import open_storage
-from replication.storage.wal03.replica_client import ReplicaClient
 from tui.demo.application import Application, Content
 from tui.demo.replication import CHECKPOINT_PAGES, SYNC_SECONDS, config_of, settled
 from tui.text.format import counted, size
@@ -109,7 +108,7 @@ def _restore(
     storage = open_storage(location)
     try:
         options = RestoreOptions(target, integrity_check="full")
-        result = restore([OpenReplica("demo", ReplicaClient(storage))], output, options)
+        result = restore([OpenReplica("demo", storage)], output, options)
     finally:
         storage.close()
     content = application.content_of(output)

@@ -60,9 +60,9 @@ def _verify(
     for replica in named.replicas:
         bar = Bar()
         began = time.monotonic()
-        with closing(replica.client.storage):
+        with closing(replica.storage):
             try:
-                compared = verify(replica.name, replica.client, named.database, folder, bar.show, cancel)
+                compared = verify(replica, named.database, folder, bar.show, cancel)
             finally:
                 bar.clear()
         path = str(named.database.path) if named.database is not None else ""

@@ -18,9 +18,9 @@ from replication.replica.wal03.compare import diverged
 from replication.replica.wal03.holdings import Holdings, HoldingsReader
 from replication.replica.wal03.proof import Expected, Proof, prove
 from replication.replica.wal03.retention import expired, lost_of_window, snapshot_needed
-from replication.replica.wal03.succession import Succession
 from replication.steps import reached
 from replication.storage.wal03.replica_client import ReplicaClient
+from replication.storage.wal03.succession import Succession
 
 PROBES_MAX = 16
 """So many objects that a listing lacks are looked for by name."""
@@ -66,7 +66,7 @@ class Keeping:
         """
         listed = next((held for held in holdings if held.generation == position.generation), None)
         held = listed or Holdings(position.generation, (), ())
-        for lost in self._succession.look(held):
+        for lost in self._succession.look(held.generation, held.snapshots, held.segments):
             self.expected.segment(lost)
         if name := self._succession.foreign:
             raise diverged(self._client, name, f"replica {self._name} holds other WAL than what was sent there")

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from replication.position import Position
-from replication.restore.wal03.points import Commits, PointMap, Stop, points_of
+from replication.restore.points import Commits, PointMap, Stop, points_of
 
 NEAR_STOPS = 2
 """How far around the cursor segments are read ahead."""

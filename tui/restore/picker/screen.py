@@ -11,9 +11,9 @@ from textual import on
 from textual.app import ComposeResult
 from textual.widgets import Input
 
-from replication.archive import Fetch
 from replication.config.location import output_path
 from replication.errors import UsageError
+from replication.restore.points import Fetch
 from replication.restore.restore import RestoreOptions
 from replication.restore.target import AtPosition
 from replication.restore.verdict import Check
