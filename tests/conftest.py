@@ -3,6 +3,7 @@
 import os
 import shutil
 import signal
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,6 +21,9 @@ def pytest_configure() -> None:
     memory = scratch.in_memory()
     if memory is not None:
         os.environ.setdefault(scratch.ROOT_VARIABLE, str(memory))
+    # A container that sets this would have each of a thousand processes compile the whole program.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    sys.dont_write_bytecode = False
     # New cases are looked for by `make torture`; what fails in `make test` fails for everybody.
     # No test is failed for the time that it took: the machine may be busy.
     settings.register_profile("same", derandomize=True, deadline=None)
