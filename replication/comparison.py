@@ -259,7 +259,9 @@ def _digest_still(source: Still, stop: threading.Event) -> str:
 
 
 def _place(database: DatabaseConfig, source: Still) -> tuple[Position | None, str]:
-    """Where the commit is in the generation that the local folder follows; else why that is not known."""
+    """The position of the source's commit in the generation that the local folder follows, or None and why it is not
+    known.
+    """
     shadow = ShadowWAL(database.meta_path, Ownership())
     generation = shadow.current_generation()
     if generation is None:
@@ -299,7 +301,9 @@ def _end_before(shadow: ShadowWAL, generation: str, index: int) -> Position:
 def _wait_for(
     replica: OpenReplica, database: DatabaseConfig, wanted: Position, stop: threading.Event
 ) -> Position | None:
-    """How far the replica reaches in the generation of `wanted`; a running engine is given the time to get there."""
+    """How far the replica reaches in the generation of `wanted`, after a running engine was given the time to get
+    there.
+    """
     deadline = time.monotonic() + WAIT_SECONDS_MAX
     while True:
         found: Reach = reach(replica, wanted.generation)

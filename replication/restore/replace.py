@@ -162,7 +162,7 @@ def _holds_something(side: Path) -> bool:
 def _exchange(
     held: Alone, fresh: Path, page_size: int, kept: Path, keeping: Keeping, before: Look, cancel: threading.Event
 ) -> tuple[str, ...]:
-    """Keep the old content of what is held, and give it that of `fresh`; warnings, in words."""
+    """Keep the old content of what is held, and give it that of `fresh`. Return warnings, in words."""
     live = held.path
 
     def go_on() -> None:

@@ -40,7 +40,7 @@ class Moment:
 
 
 def play(folder: Path, location: Location, say: Say) -> list[Moment]:
-    """Replicate, stop, restore; the two moments that were restored, the earlier one first.
+    """Replicate, stop and restore. Return the two moments that were restored, the earlier one first.
 
     Raises ReplicationError, and so when a restored file differs from its source in any page.
     """
@@ -104,7 +104,7 @@ def _replicate(application: Application, database: Path, location: Location, say
 def _restore(
     application: Application, output: Path, target: Target, location: Location, moment: Moment, say: Say
 ) -> bool:
-    """Restore one moment and compare it with what the application saw then; true if all is equal."""
+    """Restore one moment and compare it with what the application saw then. Return True if all is equal."""
     storage = open_storage(location)
     try:
         options = RestoreOptions(target, integrity_check="full")

@@ -25,7 +25,7 @@ SCRATCH_PREFIX = "litestream-tui-verify-"
 
 
 def run(args: Namespace) -> int:
-    """Verify each replica; 0 if all are ok, else the exit code of the last that failed, or was inconclusive."""
+    """Verify each replica. Return 0 if all are ok, else the exit code of the last that failed or was inconclusive."""
     found = _named(args)
     rows: list[dict[str, object]] = []
     codes = {"failed": 0, "inconclusive": 0}

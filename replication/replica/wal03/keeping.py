@@ -59,7 +59,9 @@ class Keeping:
         return found
 
     def prove(self, holdings: Sequence[Holdings], position: Position, removed_by_rule: bool = False) -> Proof | None:
-        """Say whether the newest position is restorable; None if the listing is late, which the next look will tell.
+        """Find out whether the newest position is restorable.
+
+        Return None if the listing is late, which the next look will tell.
 
         With `removed_by_rule` somebody else is expected to remove what is old. Raises StorageError, also if listings
         stay late; DivergedError if another program's WAL is in the place of what was sent.
@@ -110,7 +112,7 @@ class Keeping:
         others: Collection[str],
         now: datetime,
     ) -> int:
-        """Remove what the window does not need; the number of objects removed. Raises StorageError.
+        """Remove what the window does not need. Return the number of objects removed. Raises StorageError.
 
         What is listed after `position` makes nothing old: a copy of the database that is further, and was not met yet,
         has put it there, or we have since.

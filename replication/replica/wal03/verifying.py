@@ -64,7 +64,7 @@ class Verifying(Snapshots):
         self._verifications = Counts()
 
     def verify(self, cancel: threading.Event) -> Verification:
-        """Restore the newest commit from the replica and compare; after a difference a new generation begins.
+        """Restore the newest commit from the replica and compare. After a difference a new generation begins.
 
         A verification that could not be done is an outcome too: nothing is raised but defects.
         """

@@ -180,7 +180,7 @@ def _noted(snapshot: Snapshot, target: Target, cut: Cut) -> _Choice | None:
 
 
 def _unnoted(catalog: Catalog, snapshot: Snapshot, target: Target, cut: Cut) -> _Choice | None:
-    """A snapshot of Litestream serves below the target's index; in that index it depends."""
+    """A choice for a snapshot of Litestream, or None. It serves below the target's index; in that index it depends."""
     index, created = snapshot.info.index, snapshot.info.created
     if index < cut.last_index:
         return _Choice(snapshot)

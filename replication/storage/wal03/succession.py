@@ -85,7 +85,10 @@ class Succession:
         return found
 
     def _back(self, row: Sequence[SegmentInfo], last: int, found: list[Position]) -> int:
-        """Look at what lies before an object of the row; the number of the one from which on all is known by that."""
+        """Look at what lies before an object of the row.
+
+        Return the number of the one from which on all is known by that.
+        """
         number = self._number(row[last])
         first = 0 if number is None or number.first is None else bisect_left(row, number.first, key=_place)
         if number is not None and number.nth and first < last:

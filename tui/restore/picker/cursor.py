@@ -170,7 +170,7 @@ class Picker:
         return replace(self, commits=dict(commits), unreadable=unreadable)._settled()
 
     def changed_maps(self, point_maps: tuple[PointMap, ...]) -> "Picker":
-        """With what was listed anew; the cursor stays at its point, or at the nearest before it."""
+        """The picker on what was listed anew. The cursor stays at its point, or goes to the nearest before it."""
         position, stop, point_map = self.position, self.stop, self.point_map
         number = next((n for n, item in enumerate(point_maps) if item.generation == point_map.generation), None)
         if number is None:

@@ -222,7 +222,7 @@ class RestoreScreen(PickingScreen):
             self.app.push_screen(PlanScreen(plan, self.listed.address if self.listed else ""))
 
     def _request(self) -> Request | None:
-        """What is chosen now; None, and a word why, while the point is not known."""
+        """The request for what is chosen now. While the point is not known it says so, and returns None."""
         picker, listed = self.picker, self.listed
         position = picker.position if picker is not None else None
         if picker is None or listed is None or position is None:
