@@ -156,10 +156,7 @@ class Database(Standing):
             return opened.next_time(self.policy, now)
 
     def checkpoint(self) -> CheckpointResult | None:
-        """Checkpoint now, whatever the policy says.
-
-        Return what it did, or None while an image is open or the database is not.
-        """
+        """Checkpoint now, whatever the policy says. Return None while an image is open or the database is not."""
         with self._lock:
             result = None
             if self._opened is not None and not self._opened.images:
@@ -211,7 +208,7 @@ class Database(Standing):
         return self._upkeep.is_due(self._opened)
 
     def backlogs(self, places: Sequence[Position | None]) -> list[Backlog]:
-        """What waits in the shadow WAL for replicas that stand at these places, one each.
+        """What waits in the shadow WAL for replicas at these places, one each. None is a place that is not known.
 
         None means that its place is not known.
         """

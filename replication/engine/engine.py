@@ -179,7 +179,10 @@ class Engine:
         return self._named(database).resume(holder)
 
     def snapshot(self, database: str, replica: str | None = None) -> list[str]:
-        """Write a snapshot now, in the caller's thread. Return what became of each, in words. Raises ReplicationError."""
+        """Write a snapshot now, in the caller's thread.
+
+        Return what became of each, in words. Raises ReplicationError.
+        """
         return self._named(database).replicas.snapshot(replica)
 
     def verify(self, database: str, cancel: threading.Event) -> list[Verification]:

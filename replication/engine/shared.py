@@ -83,7 +83,10 @@ class Shared:
         return all(pool.wait_for(jobs, timeout_seconds) for pool in pools)
 
     def rest(self, worker: Resting) -> bool:
-        """Check the files of a database until something is found. Return False if it has more to do than wait for that."""
+        """Check the files of a database until something is found.
+
+        Return False if it has more to do than wait for that.
+        """
         return self._monitor is not None and self._monitor.rest(worker)
 
     def disturb(self, worker: Resting) -> None:

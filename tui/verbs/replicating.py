@@ -38,7 +38,10 @@ logger = logging.getLogger(__name__)
 
 
 def replicate(args: Namespace) -> int:
-    """Replicate, and return the exit code, which is the command's own with -exec. Signals are kept back by the caller."""
+    """Replicate, and return the exit code, which is the command's own with -exec.
+
+    Signals are kept back by the caller.
+    """
     notifier = Notifier.from_environment()
     config = _config(args)
     command = config.exec_command if args.exec is None else args.exec

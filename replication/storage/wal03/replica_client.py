@@ -172,7 +172,10 @@ class ReplicaClient:
         self.storage.delete(names)
 
     def delete_generation(self, generation: str) -> int:
-        """Remove all of a generation, snapshots first and then WAL from its end. Return the number of objects removed."""
+        """Remove all of a generation, snapshots first and then WAL from its end.
+
+        Return the number of objects removed.
+        """
         items: list[ObjectInfo] = list(self.storage.list(generation_prefix(generation)))
         snapshots = [item.name for item in items if item.name.startswith(snapshots_prefix(generation))]
         others = [item.name for item in items if not item.name.startswith(snapshots_prefix(generation))]
