@@ -208,10 +208,7 @@ class Database(Standing):
         return self._upkeep.is_due(self._opened)
 
     def backlogs(self, places: Sequence[Position | None]) -> list[Backlog]:
-        """What waits in the shadow WAL for replicas at these places, one each. None is a place that is not known.
-
-        None means that its place is not known.
-        """
+        """What waits in the shadow WAL for replicas at these places, one each. None is a place that is not known."""
         with self._lock:
             return self._upkeep.backlogs(places, self._waits_for_room)
 
