@@ -147,7 +147,9 @@ class Work:
     def _plan(self, request: ask.Plan, run: Run) -> Fetch:
         with self._sources(request, run) as sources:
             chosen = [item for item in sources if request.replica in ("", item.name)]
-            return prepare(chosen, self._options(request, run), run.cancel).plan.fetch()
+            prepared = prepare(chosen, self._options(request, run), run.cancel)
+            plan = {"replica": prepared.source.name, **prepared.plan.values()}
+            return replace(prepared.plan.fetch(), plan=plan, warnings=tuple(prepared.warnings))
 
     # -- looking ----------------------------------------------------------------------------------------------------
 
