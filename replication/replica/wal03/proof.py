@@ -29,7 +29,7 @@ class Expected:
         self._last_snapshot: tuple[str, int] | None = None
 
     @property
-    def last(self) -> "tuple[tuple[str, int] | None, tuple[str, int] | None]":
+    def last(self) -> tuple[tuple[str, int] | None, tuple[str, int] | None]:
         """Name and stored size of the last segment and of the last snapshot, as far as they are known."""
         return self._last_segment, self._last_snapshot
 
@@ -80,7 +80,7 @@ class Expected:
         """The name of an object that is not the one that was stored, or nothing."""
         if self.generation != held.generation:
             return ""
-        sizes = {item.name: item.size for item in (*held.segments, *held.snapshots)}
+        sizes = {item.name: item.size for item in held.segments} | {item.name: item.size for item in held.snapshots}
         known = [item for item in self.last if item is not None]
         return next((name for name, size in known if sizes.get(name, size) != size), "")
 
