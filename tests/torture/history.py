@@ -169,7 +169,9 @@ class History(Files):
             self.replicas.clear()
 
     def lose_folder(self, cleanly: bool) -> None:
-        """Nothing but the database is left of what an engine had here."""
+        """Nothing but the database is left of what an engine had here; but where that says whose the WAL is."""
+        if self.left_wal:
+            return
         self.stop(cleanly)
         shutil.rmtree(self.folder / "meta")
         self.last_cursor = None
