@@ -165,6 +165,13 @@ MUTATIONS = (
         ("tests/replica/test_proof.py",),
     ),
     Mutation(
+        "what a copy stored under the name of ours is taken for ours",
+        "replication/replica/wal03/proof.py",
+        '        return next((name for name, size in known if sizes.get(name, size) != size), "")\n',
+        '        return ""\n',
+        ("tests/replica/test_parted_by_place.py",),
+    ),
+    Mutation(
         "retention keeps no snapshot from before the window",
         "replication/replica/wal03/retention.py",
         "        if times[item.name] <= begin and (first is None or held.place(item) <= first)\n",
