@@ -231,10 +231,7 @@ class Replica(Verifying):
         if self._looked_up:
             self._looked_up = False
             self._keeping.look_anew()
-        for index in since.snapshots:
-            expected.snapshot(Position(since.generation, index, 0))
-        for place in since.segments:
-            expected.segment(Position(since.generation, *place))
+        expected.add(since)
         since.forget()
 
     def _look_at_others(self, holdings: list[Holdings]) -> set[str]:
