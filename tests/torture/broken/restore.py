@@ -60,6 +60,13 @@ MUTATIONS = (
         ("tests/restore/test_choose.py",),
     ),
     Mutation(
+        "the picker offers what lies behind a lost object",
+        "replication/restore/wal03/point_reader.py",
+        "self._damaged, self._holes.get(catalog.generation, ()))\n",
+        "self._damaged)\n",
+        ("tests/cli/test_offered_points.py",),
+    ),
+    Mutation(
         "a replica that is silent is left out although it may have later commits",
         "replication/restore/wal03/choose.py",
         "best.end.generation == known.generation and best.end >= known\n",
