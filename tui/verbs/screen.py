@@ -125,7 +125,7 @@ def show(config: Config, options: Options, background: Background | None = None,
     app = LitestreamApp(engine, config, options)
     app.painted = engine.start
     if background is not None and background.possible and not options.read_only:
-        app.background = lambda: background.begin(engine.registered())
+        app.background = lambda: background.begin(engine.config(), engine.registered())
     engine.refused = app.leave_from_outside
 
     def close() -> None:
