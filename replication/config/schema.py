@@ -337,23 +337,7 @@ ROWS: Mapping[Level, tuple[Key, ...]] = {
         *rows_of(ReplicaConfig).values(),
     ),
 }
-"""Every key that is read, by its level: for the tables of keys, the example and the reference."""
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """A row of the reference: where a key stands, who reads it, and the key."""
-
-    level: Level
-    kind: str
-    """The kind of store that reads it, or "" for every replica."""
-    key: Key
-
-
-def rows() -> tuple[Row, ...]:
-    """Every key that is read, in the order of the example: what the reference of the configuration has to tell."""
-    kinds = {key: name for name, keys in KIND_KEYS.items() for key in keys}
-    return tuple(Row(level, kinds.get(key, ""), key) for level, keys in ROWS.items() for key in keys)
+"""Every key that is read, by its level: for the tables of keys, the example and the reference (reference.py)."""
 
 
 def default_meta_path(database_path: Path) -> Path:

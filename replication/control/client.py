@@ -50,13 +50,15 @@ class Client(Commands):
         self.read_only = read_only
         self._connect: Connect = connect_ or (lambda: connect(self.path))
         self._idle: list[tuple[Wire, socket.socket]] = []
+        self._keeps = True
         self._lock = threading.Lock()
         self._numbers = _Numbers()
         self._uploads = Uploads()
 
     def close(self) -> None:
-        """Let go of the connections; the next question makes one anew."""
+        """Let go of the connections; each question after that makes one for itself."""
         with self._lock:
+            self._keeps = False
             idle, self._idle = self._idle, []
         for _, connected in idle:
             connected.close()
@@ -209,7 +211,7 @@ class Client(Commands):
 
     def _keep(self, wire: Wire, connected: socket.socket) -> None:
         with self._lock:
-            if len(self._idle) < IDLE_MAX and wire.next():
+            if self._keeps and len(self._idle) < IDLE_MAX and wire.next():
                 self._idle.append((wire, connected))
                 return
         connected.close()

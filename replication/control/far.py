@@ -26,7 +26,8 @@ CONNECT_SECONDS_MAX = 20.0
 """How long it may take to log in and to start the relay."""
 SILENT_SECONDS_MAX = 30.0
 """A relay that is silent for so long is given up, and another one is started."""
-AGAIN_SECONDS_MIN, AGAIN_SECONDS_MAX = 1.0, 30.0
+AGAIN_SECONDS_MIN = 1.0
+AGAIN_SECONDS_MAX = 30.0
 """Between two tries to connect; the first comes at once."""
 _OPEN_SECONDS = 0.25
 """So often it is looked whether the relay has begun to answer."""
