@@ -3,13 +3,15 @@
 What SQLite and its files go through is left to machine.py.
 """
 
+from typing import Any
+
 from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
 
 from tests.torture.choices import REPLICAS
 from tests.torture.machine import Machine
 
-_NONE = None
+_NONE: Any = None
 
 
 class Parting(Machine):
