@@ -235,10 +235,10 @@ def test_an_engine_that_goes_is_shown_as_gone_and_one_that_is_back_is_attached_t
             window.shows("● ok", "app.db")
             process.send(signal.SIGKILL)
             window.shows("engine: gone for", f"was pid {process.pid}")
-            window.shows("✖ error", "app.db")
+            window.shows("? unknown", "app.db")
         with Replicating(tmp_path / "second", "-config", config) as process:
             window.shows("engine: service", f"pid {process.pid}")
-            window.shows("● ok", "app.db", without="✖ error")
+            window.shows("● ok", "app.db", without="? unknown")
             window.press("q")
             assert window.end() == 0
 
