@@ -53,6 +53,7 @@ def pytest_unconfigure() -> None:
 
 _RUNTIME_VARIABLE, _RUNTIME_PREFIX = "RUNTIME_DIRECTORY", "/tmp/lt-"
 _made: list[str] = []
+_EXPLORING_SECONDS_MAX = 600
 _SERVERS = {"weed", "juicefs", "outage_server", "s3_location", "litestream03", "litestream05"}
 """Fixtures that are a real program of .peers."""
 _PLACES = {
@@ -115,6 +116,17 @@ def pytest_itemcollected(item: pytest.Item) -> None:
         mark = _PLACES.get(place)
         if mark is not None and not (mark == "long" and item.path.name in _SHORT):
             item.add_marker(mark)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave to `make torture` what proves the same once more, with other numbers."""
+    if os.environ.get("TORTURE_MINUTES"):
+        for item in items:
+            if item.get_closest_marker("explores") and not item.get_closest_marker("timeout"):
+                item.add_marker(pytest.mark.timeout(_EXPLORING_SECONDS_MAX))
+        return
+    config.hook.pytest_deselected(items=[item for item in items if item.get_closest_marker("explores")])
+    items[:] = [item for item in items if not item.get_closest_marker("explores")]
 
 
 def pytest_report_header() -> str:

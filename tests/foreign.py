@@ -5,11 +5,12 @@ writer, reader and hash in the tests is a process of its own, on Python's own sq
 """
 
 import json
+import subprocess
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from tests.forks import Forks
+from tests.forks import Fork, Forks
 
 _SERVER = r"""
 import hashlib, json, sqlite3, sys
@@ -48,7 +49,7 @@ class ForeignConnection:
     """One connection in a process of its own, answering statement by statement."""
 
     def __init__(self, path: Path, timeout: float = 30.0, autocheckpoint: bool = True) -> None:
-        self.process = _forks.start(_SERVER, str(path), timeout, autocheckpoint)
+        self.process: Fork | subprocess.Popen[str] = _forks.start(_SERVER, str(path), timeout, autocheckpoint)
 
     def execute(self, sql: str) -> list[list[Any]]:
         """Run one statement there and return its rows; blobs come back as hex."""
@@ -60,6 +61,8 @@ class ForeignConnection:
         return str(self._ask(None)["sha256"])
 
     def _ask(self, question: str | None) -> dict[str, Any]:
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
         self.process.stdin.write(json.dumps(question) + "\n")
         self.process.stdin.flush()
         line = self.process.stdout.readline()
@@ -77,6 +80,8 @@ class ForeignConnection:
 
     def close(self) -> None:
         """Close the connection as an application does."""
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
         self.process.stdin.close()
         self.process.wait(timeout=30)
         self.process.stdout.close()

@@ -18,9 +18,8 @@ from typing import IO
 
 _PYTHON = [sys.executable, "-I", "-S", "-c"]
 """Without the packages that are installed: they take as long to find as the rest of the process takes to start."""
-_ORDER_BYTES_MAX = 1 << 16
-_SERVER = (
-    r"""
+_ANSWER_BYTES_MAX = 64
+_SERVER = r"""
 import gc, json, os, socket, sys
 
 def loaded(code):
@@ -32,7 +31,7 @@ orders = socket.socket(fileno=int(sys.argv[1]))
 runs = [loaded(code) for code in sys.argv[2:]]
 gc.freeze()
 while True:
-    text, files, _, _ = socket.recv_fds(orders, %d, 2)
+    text, files, _, _ = socket.recv_fds(orders, 1 << 16, 2)
     if not text:
         break
     order = json.loads(text)
@@ -54,10 +53,8 @@ while True:
             sys.excepthook(*sys.exc_info())
             os._exit(1)
         os._exit(0)
-    orders.send(b"%%d" %% answer)
+    orders.send(b"%d" % answer)
 """
-    % _ORDER_BYTES_MAX
-)
 
 
 class Fork:
@@ -127,7 +124,7 @@ class Forks:
             if self._orders is None:
                 self._orders = self._begin()
             socket.send_fds(self._orders, [json.dumps(order).encode()], files)
-            answer = self._orders.recv(_ORDER_BYTES_MAX)
+            answer = self._orders.recv(_ANSWER_BYTES_MAX)
         assert answer, "the process that forks others died"
         return int(answer)
 
