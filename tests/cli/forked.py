@@ -37,9 +37,16 @@ def command(
         return code, out.read_text(errors="replace"), err.read_text(errors="replace")
 
 
-def start(arguments: list[str], out: Path, err: Path, cwd: Path | None, environment: Mapping[str, str]) -> Life:
-    """The program under way, with its two streams in files."""
-    return _nursery(False).command(arguments, out, err, cwd or Path.cwd(), environment)
+def start(
+    arguments: list[str],
+    out: Path,
+    err: Path,
+    cwd: Path | None,
+    environment: Mapping[str, str],
+    session: bool = False,
+) -> Life:
+    """The program under way, with its two streams in files; in a session of its own if asked."""
+    return _nursery(False).command(arguments, out, err, cwd or Path.cwd(), environment, session)
 
 
 def start_on_terminal(arguments: list[str], terminal: str, environment: Mapping[str, str]) -> Life:

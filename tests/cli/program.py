@@ -122,7 +122,9 @@ class Replicating:
         environment: Mapping[str, str] | None = None,
         cwd: Path | None = None,
         before: Callable[[], None] | None = None,
+        session: bool = False,
     ) -> None:
+        """With `before`, or another locale, the interpreter is started anew; with `session` it has one of its own."""
         folder.mkdir(parents=True, exist_ok=True)
         self._out, self._err = folder / "out", folder / "err"
         self._out.write_bytes(b"")
@@ -131,13 +133,18 @@ class Replicating:
         words = ["replicate", *map(os.fsdecode, arguments)]
         self._process: Life | subprocess.Popen[bytes]
         if before is None and forked.fits(environment):
-            self._process = forked.start(words, self._out, self._err, cwd, environment)
+            self._process = forked.start(words, self._out, self._err, cwd, environment, session)
         else:
-            self._process = self._started(words, cwd, environment, before)
+            self._process = self._started(words, cwd, environment, before, session)
         self.pid = self._process.pid
 
     def _started(
-        self, words: list[str], cwd: Path | None, environment: Mapping[str, str], before: Callable[[], None] | None
+        self,
+        words: list[str],
+        cwd: Path | None,
+        environment: Mapping[str, str],
+        before: Callable[[], None] | None,
+        session: bool,
     ) -> subprocess.Popen[bytes]:
         def start() -> None:
             peers.die_with_parent()
@@ -152,6 +159,7 @@ class Replicating:
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=err,
+                start_new_session=session,
                 preexec_fn=start,
             )
 

@@ -111,10 +111,19 @@ class Nursery:
         pid = self.ask(arguments=words, log=str(log), acks=str(acks), step=step, pass_by=pass_by, call=call)
         return Life(pid, self)
 
-    def command(self, arguments: list[str], out: Path, err: Path, cwd: Path, environment: Mapping[str, str]) -> Life:
-        """Run the program as a shell would, with its two streams in files."""
+    def command(
+        self,
+        arguments: list[str],
+        out: Path,
+        err: Path,
+        cwd: Path,
+        environment: Mapping[str, str],
+        session: bool = False,
+    ) -> Life:
+        """Run the program as a shell would, with its two streams in files; in a session of its own if asked."""
         os.umask(umask := os.umask(0o077))
-        return self._place(arguments, {"out": str(out), "err": str(err), "umask": umask}, cwd, environment)
+        place = {"out": str(out), "err": str(err), "umask": umask, "session": session}
+        return self._place(arguments, place, cwd, environment)
 
     def on_terminal(self, arguments: list[str], terminal: str, cwd: Path, environment: Mapping[str, str]) -> Life:
         """Run the program in a session of its own on this terminal."""
@@ -222,6 +231,8 @@ def _live(order: dict[str, Any]) -> int:
         sys.stdin = sys.__stdin__ = os.fdopen(0, closefd=False)  # type: ignore[misc]
         sys.stdout = sys.__stdout__ = os.fdopen(1, "w", 1, closefd=False)  # type: ignore[misc]
         sys.stderr = sys.__stderr__ = os.fdopen(2, "w", 1, errors="backslashreplace", closefd=False)  # type: ignore[misc]
+    if place.get("session"):
+        os.setsid()
     if "cwd" in place:
         os.chdir(place["cwd"])
         os.umask(place["umask"])
