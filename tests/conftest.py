@@ -21,8 +21,10 @@ def pytest_configure() -> None:
     memory = scratch.in_memory()
     if memory is not None:
         os.environ.setdefault(scratch.ROOT_VARIABLE, str(memory))
-    # A container that sets this would have each of a thousand processes compile the whole program.
+    # A container that sets these would have each of a thousand processes compile the whole program, and none of them
+    # write as it does for people.
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    os.environ.pop("PYTHONUNBUFFERED", None)
     sys.dont_write_bytecode = False
     # New cases are looked for by `make torture`; what fails in `make test` fails for everybody.
     # No test is failed for the time that it took: the machine may be busy.
