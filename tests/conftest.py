@@ -5,7 +5,8 @@ import shutil
 import signal
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -56,7 +57,7 @@ def pytest_unconfigure() -> None:
 _RUNTIME_VARIABLE, _RUNTIME_PREFIX = "RUNTIME_DIRECTORY", "/tmp/lt-"
 _made: list[str] = []
 _EXPLORING_SECONDS_MAX = 600
-_SERVERS = {"weed", "juicefs", "outage_server", "s3_location", "litestream03", "litestream05"}
+_SERVERS = {"weed", "juicefs", "outage_server", "ssh_hosts", "s3_location", "litestream03", "litestream05"}
 """Fixtures that are a real program of .peers."""
 _PLACES = {
     "torture": "torture",
@@ -157,6 +158,24 @@ def juicefs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[peers.S3Server
     """MinIO's code with a bucket "tests", shared: take a fresh `location()` each, and leave it running."""
     with peers.running(peers.JuiceServer(tmp_path_factory.mktemp("juicefs"))) as server:
         yield server
+
+
+@pytest.fixture
+def ssh_hosts(tmp_path: Path) -> Iterator[Callable[..., peers.SSHServer]]:
+    """Starts a host by this name, a real sshd on loopback, whose sessions have the variables that are given besides.
+
+    All are gone afterwards, with what runs in them.
+    """
+    with ExitStack() as stack:
+
+        def start(name: str, **environment: str) -> peers.SSHServer:
+            try:
+                server = peers.SSHServer(tmp_path / f"ssh-{name}", name, environment)
+            except peers.NoOpenSSHError as error:
+                pytest.skip(str(error))
+            return stack.enter_context(peers.running_ssh(server))
+
+        yield start
 
 
 @pytest.fixture

@@ -8,7 +8,9 @@ from dataclasses import replace
 
 from replication.config import Config
 from replication.control import requests as ask
+from replication.control.changing import Changing
 from replication.control.jobs import Jobs
+from replication.control.rereading import Rereading
 from replication.control.values import API, Info, JobStatus
 from replication.control.work import Work
 from replication.engine import Engine
@@ -29,15 +31,18 @@ class Local:
         version: str,
         kind: str = "service",
         ends: Callable[[], None] = lambda: None,
+        rereading: Rereading | None = None,
     ) -> None:
+        """`rereading` reads its configuration anew, if that can be."""
         self.engine = engine
         self._jobs = Jobs()
-        self._work = Work(engine, lambda: engine.config, self._jobs)
+        self._work = Work(engine, lambda: engine.config, self._jobs, Changing(engine, rereading))
         self._ends = ends
         self._info = Info(version, API, self._jobs.engine, os.getpid(), time.time(), str(config.path or ""), (), kind)
 
     def info(self) -> Info:
-        return replace(self._info, databases=tuple(item.path for item in self.engine.status().databases))
+        databases = tuple(item.path for item in self.engine.status().databases)
+        return replace(self._info, databases=databases, registered=self.engine.registered)
 
     def status(self) -> EngineStatus:
         return self.engine.status()
@@ -87,5 +92,8 @@ class Local:
         return self.engine.verify(database, cancel)
 
     def close(self, seconds: float = JOBS_SECONDS_MAX) -> list[str]:
-        """Cancel the jobs under way; the names of those that did not end. The engine is the caller's to close."""
+        """Cancel the jobs under way, and return the names of those that did not end.
+
+        The engine is the caller's to close.
+        """
         return self._jobs.close(seconds)

@@ -13,13 +13,12 @@ from replication.errors import NoRestorePointError
 from replication.local.generation_info import GenerationInfo
 from replication.position import OFFSET_LIMIT_BYTES, Position
 from replication.replica.wal03.lineage import LEFT_MAX, REACHED_MAX, lineage
+from replication.restore.open_replica import OpenReplica
 from replication.restore.options import RestoreOptions
 from replication.restore.restore import restore
 from replication.restore.target import Latest
-from replication.restore.wal03.choose import OpenReplica
 from replication.storage.container import NOTE_SIZE_MAX, encode_note
 from replication.storage.wal03.notes import PAGES_MAX, SnapshotNote
-from replication.storage.wal03.replica_client import ReplicaClient
 from replication.storage.writer import Writer
 from tests.replica.bench import Bench
 from tests.replica.test_one_writer import go
@@ -51,7 +50,7 @@ def remove_all(bench: Bench, part: str = "") -> None:
 
 def restored_from_both(bench: Bench) -> str:
     output = bench.folder / "both.db"
-    sources = [OpenReplica(name, ReplicaClient(bench.storages[name])) for name in ("a", "b")]
+    sources = [OpenReplica(name, bench.storages[name]) for name in ("a", "b")]
     restore(sources, output, RestoreOptions(target=Latest(), integrity_check="none"))
     return hashlib.sha256(output.read_bytes()).hexdigest()
 
@@ -173,6 +172,33 @@ def test_promise_3_a_database_that_was_set_back_is_the_newer_though_one_replica_
     go(set_back, "c")
     assert set_back.reasons()[-1].startswith("replica b ")
     assert restored_from_both(set_back) == set_back.app.sha256()
+
+
+@pytest.mark.parametrize("further", [True, False], ids=["the copy is further", "the copy is behind"])
+def test_promise_9_what_a_copy_put_in_the_place_of_ours_is_not_taken_for_ours(
+    bench: Bench, benches: list[Bench], further: bool
+) -> None:
+    """The place was emptied, and the copy began the generation there again, under the very names that we expect."""
+    bench.database.sync()
+    copy = bench.clone(False)
+    benches.append(copy)
+    copy.storages, copy.replicas = bench.storages, {}
+    bench.replica()
+    for one in (bench, copy) if further else (bench, bench):
+        one.commit()
+    bench.settle()
+    bench.replica().enforce_retention(0, NOW)
+    assert bench.replica().standing.proven
+    remove_all(bench)
+    for _ in range(2 if further else 0):
+        copy.commit()
+    copy.replica()
+    copy.settle()
+    bench.replica().enforce_retention(0, NOW)
+    bench.settle()
+    assert len(bench.reasons()) == 1 + further, "what is missing is only sent again"
+    for one in (bench, copy):
+        assert one.restored("a", one.database.position) == one.app.sha256()
 
 
 def test_promise_3_generations_of_one_program_are_simply_newer(bench: Bench) -> None:

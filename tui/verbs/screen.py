@@ -50,7 +50,7 @@ dbs:
 
 
 def run(args: Namespace) -> int:
-    """Replicate with the screen open until the user quits; the exit code."""
+    """Replicate with the screen open until the user quits, and return the exit code."""
     if problem := terminal_problem():
         raise UsageError(problem)
     config = _config(args)
@@ -60,7 +60,7 @@ def run(args: Namespace) -> int:
     if (path := find(config)) is not None:
         return _attach(path, config, options).end()
     try:
-        return show(config, options, Background(config, not args.no_expand_env)).end()
+        return show(config, options, Background(config, not args.no_expand_env), not args.no_expand_env).end()
     except DatabaseLockedError:
         # One has begun meanwhile, or has some of the databases.
         path = find(config)
@@ -70,7 +70,7 @@ def run(args: Namespace) -> int:
 
 
 def attach(args: Namespace) -> int:
-    """The screen on an engine that runs; the exit code."""
+    """Show the screen on an engine that runs. Return the exit code."""
     if problem := terminal_problem("litestream-tui status, or events"):
         raise UsageError(problem)
     options = options_of(args)
@@ -108,7 +108,7 @@ class Shown:
     hung: bool
 
     def end(self) -> int:
-        """The exit code; with threads that hang the process ends here, as they must not keep it."""
+        """Return the exit code. With threads that hang the process ends here instead, as they must not keep it."""
         for stream in (sys.stdout, sys.stderr):
             try:
                 stream.flush()
@@ -120,17 +120,17 @@ class Shown:
         return self.code
 
 
-def show(config: Config, options: Options, background: Background | None = None) -> Shown:
+def show(config: Config, options: Options, background: Background | None = None, expand_env: bool = True) -> Shown:
     """Open the screen on an engine of its own, and close both, or leave the engine to `background`."""
     # Imported here: what the terminal or the configuration refuses is told at once.
     from tui.app import LitestreamApp
 
     _settle_the_terminal()
-    engine = LateEngine(config)
+    engine = LateEngine(config, expand_env=expand_env)
     app = LitestreamApp(engine, config, options)
     app.painted = engine.start
     if background is not None and background.possible and not options.read_only:
-        app.background = background.begin
+        app.background = lambda: background.begin(engine.registered())
     engine.refused = app.leave_from_outside
 
     def close() -> None:

@@ -18,9 +18,9 @@ from replication.replica.wal03.compare import diverged
 from replication.replica.wal03.holdings import Holdings, HoldingsReader
 from replication.replica.wal03.proof import Expected, Proof, prove
 from replication.replica.wal03.retention import expired, lost_of_window, snapshot_needed
-from replication.replica.wal03.succession import Succession
 from replication.steps import reached
 from replication.storage.wal03.replica_client import ReplicaClient
+from replication.storage.wal03.succession import Succession
 
 PROBES_MAX = 16
 """So many objects that a listing lacks are looked for by name."""
@@ -42,6 +42,8 @@ class Keeping:
         self._reader = HoldingsReader(client)
         self._succession = Succession(client)
         self._late_looks = 0
+        self._torn: dict[str, int] = {}
+        """Objects that were found to be damaged, with the size that they have."""
 
     def look_anew(self) -> None:
         """Others may have written and removed since the last look: nothing of what is there is known."""
@@ -56,24 +58,54 @@ class Keeping:
             found = self._reader.all()
         # A disk that is away has not lost anything, and one that goes while it is listed neither.
         self._client.storage.check_place()
-        return found
+        return self._without_torn(found)
+
+    def _without_torn(self, holdings: Sequence[Holdings]) -> list[Holdings]:
+        """What can be read, as far as sizes tell: what is empty, or of another size than it had, is read to see."""
+        sizes = {name: size for held in holdings for name, size in held.sizes.items()}
+        listed = {held.generation for held in holdings}
+        self._torn = {
+            name: size
+            for name, size in self._torn.items()
+            if sizes.get(name) == size or name.split("/")[1] not in listed
+        }
+        suspects = [name for held in holdings for name in self.expected.other_size(held)]
+        suspects += [name for name, size in sizes.items() if not size]
+        asked = [name for name in suspects if name not in self._torn][:PROBES_MAX]
+        found = {name: sizes[name] for name in asked if self._is_torn(name)}
+        if found:
+            self._emit("error", "objects are damaged", objects=len(found), first=next(iter(found)))
+        self._torn |= found
+        return [held.unreadable(self._torn.keys()) for held in holdings] if self._torn else list(holdings)
+
+    def _is_torn(self, name: str) -> bool:
+        try:
+            for _ in self._client.read(name):
+                pass
+        except CorruptObjectError:
+            return True
+        except ObjectNotFoundError:
+            return False
+        return False
 
     def prove(self, holdings: Sequence[Holdings], position: Position, removed_by_rule: bool = False) -> Proof | None:
-        """Say whether the newest position is restorable; None if the listing is late, which the next look will tell.
+        """Find out whether the newest position is restorable.
+
+        Return None if the listing is late, which the next look will tell.
 
         With `removed_by_rule` somebody else is expected to remove what is old. Raises StorageError, also if listings
         stay late; DivergedError if another program's WAL is in the place of what was sent.
         """
         listed = next((held for held in holdings if held.generation == position.generation), None)
         held = listed or Holdings(position.generation, (), ())
-        for lost in self._succession.look(held):
+        for lost in self._succession.look(held.generation, held.snapshots, held.segments):
             self.expected.segment(lost)
         if name := self._succession.foreign:
             raise diverged(self._client, name, f"replica {self._name} holds other WAL than what was sent there")
         proof = prove(held, position, self.expected)
         # None of them may be there: one that is says that this listing is late.
         asked = list(dict.fromkeys([*proof.missing[:PROBES_MAX], *proof.absent[:PROBES_MAX]]))
-        late = next((name for name in asked if self._is_there(name)), "")
+        late = next((name for name in asked if name not in self._torn and self._is_there(name)), "")
         self._late_looks = self._late_looks + 1 if late else 0
         if late:
             self._emit("debug", "listing is late", object=late)
@@ -110,7 +142,7 @@ class Keeping:
         others: Collection[str],
         now: datetime,
     ) -> int:
-        """Remove what the window does not need; the number of objects removed. Raises StorageError.
+        """Remove what the window does not need. Return the number of objects removed. Raises StorageError.
 
         What is listed after `position` makes nothing old: a copy of the database that is further, and was not met yet,
         has put it there, or we have since.
@@ -165,7 +197,8 @@ class Keeping:
         last = datetime.fromtimestamp(since, UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if since else "never before"
         if proof.restorable:
             count = f"{proof.absent[0]}" + (f" and {len(proof.absent) - 1} more" if len(proof.absent) > 1 else "")
-            lost = f"found {when}: {count} was removed, and the restore points that need it are lost"
+            how = "is damaged" if proof.absent[0] in self._torn else "was removed"
+            lost = f"found {when}: {count} {how}, and the restore points that need it are lost"
             if not removed_by_rule:
                 self.standing = Standing(since, "", lost)
             level = "info" if removed_by_rule else "warning"

@@ -80,7 +80,10 @@ class Replica(Verifying):
         self._keeping.standing = standing
 
     def sync(self) -> bool:
-        """Send everything that is pending, whatever it takes; True if anything was written. Raises as `send` does."""
+        """Send everything that is pending, whatever it takes.
+
+        Return True if anything was written. Raises as `send` does.
+        """
         wrote = self.send()
         if self.begins and self.begin():
             self.send()
@@ -91,7 +94,9 @@ class Replica(Verifying):
         return wrote
 
     def send(self) -> bool:
-        """Send what is committed, but no large first snapshot, which `begins` tells of; True if anything was written.
+        """Send what is committed, but no large first snapshot, which `begins` tells of.
+
+        Return True if anything was written.
 
         Raises StorageError, and whatever the database or the shadow WAL raise; the next call goes on.
         """
@@ -119,9 +124,9 @@ class Replica(Verifying):
         return self._meter.progress.objects_written > before
 
     def begin(self) -> bool:
-        """Write the large first snapshot that `send` has left, if it has; True if it is stored. Raises as `send` does.
+        """Write the large first snapshot that `send` has left, if it has.
 
-        None of this generation's WAL is sent meanwhile. It is the only one of all duties that segments wait for.
+        Return True if it is stored. Raises as `send` does.
         """
         with suppress(PausedError), self._duty_turn():
             if not self.begins:
@@ -158,7 +163,7 @@ class Replica(Verifying):
         self.client.storage.close()
 
     def snapshot(self) -> str:
-        """Write a snapshot of the newest commit; in words, what became of it. Raises as `send` does."""
+        """Write a snapshot of the newest commit. Return what became of it, in words. Raises as `send` does."""
         with self._duty_turn():
             try:
                 self._send_all()
@@ -231,10 +236,7 @@ class Replica(Verifying):
         if self._looked_up:
             self._looked_up = False
             self._keeping.look_anew()
-        for index in since.snapshots:
-            expected.snapshot(Position(since.generation, index, 0))
-        for place in since.segments:
-            expected.segment(Position(since.generation, *place))
+        expected.add(since)
         since.forget()
 
     def _look_at_others(self, holdings: list[Holdings]) -> set[str]:
@@ -242,11 +244,22 @@ class Replica(Verifying):
             return self._others.look(holdings)
 
     def _prove(self, position: Position, holdings: list[Holdings], removed_by_rule: bool) -> list[Holdings]:
-        """These holdings if they show the position to be restorable; else nothing, and it is mended.
+        """Return these holdings if they show the position to be restorable; else mend it and return nothing.
 
         Whatever made it unrestorable, a snapshot of what is here now does, or else a generation that begins with one.
         """
         keeping = self._keeping
+        if name := next((name for held in holdings for name in keeping.expected.other_size(held)), ""):
+            # Somebody emptied the place, and a copy of us began this generation there: what is ours is compared.
+            self._emit("warning", "an object is not the one that was stored", object=name)
+            with self._lock:
+                self._state = self._state.unknown()
+            self._send_all()
+            now_at, again = self._listed(whole=False)
+            if now_at is not None and now_at.generation == position.generation:
+                self._prove(now_at, again, removed_by_rule)
+            # What goes is decided on a listing of what was compared.
+            return []
         proof = keeping.prove(holdings, position, removed_by_rule)
         if proof is None:
             return []

@@ -130,7 +130,7 @@ class Sender(ABC):
                 here = self._end(None)
 
     def _send_of_old(self, position: Position, end: int) -> bool:
-        """Send something of an old generation; False once only its end is left.
+        """Send something of an old generation. Return False once only its end is left.
 
         What another program went on with stays as it is.
         """
@@ -292,7 +292,7 @@ class Sender(ABC):
         reached("replica: segment stored")
         self._state = self._state.reached(replace(position, offset=stop), self._number_at(position).following)
         self._finished(self._meter, stored, stop - position.offset)
-        self._since.segment(position)
+        self._since.segment(position, stored)
         self._emit("debug", "segment written", position=str(position), size=stop - position.offset, stored=stored)
 
     def _arrived(self, position: Position, end: int) -> None:
