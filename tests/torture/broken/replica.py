@@ -4,6 +4,13 @@ from tests.torture.broken.mutation import Mutation
 
 MUTATIONS = (
     Mutation(
+        "a snapshot that was torn while the program was away is called whole",
+        "replication/replica/wal03/sender.py",
+        "        self._since.begin(found.position.generation, last_stored(self._database.meta_path, self.name))\n",
+        "        self._since.forget()\n",
+        ("tests/replica/test_torn.py",),
+    ),
+    Mutation(
         "an object of another size than was stored is called whole",
         "replication/replica/wal03/keeping.py",
         "        suspects = [name for held in holdings for name in self.expected.other_size(held)]\n",
