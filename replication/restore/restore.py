@@ -12,13 +12,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from replication import space
-from replication.errors import (
-    CorruptObjectError,
-    NoRestorePointError,
-    ObjectNotFoundError,
-    ReplicaGapError,
-    StorageError,
-)
 from replication.position import Position
 from replication.restore.apply import DatabaseFile
 from replication.restore.meter import Phase as Phase
@@ -28,11 +21,9 @@ from replication.restore.options import RestoreOptions as RestoreOptions
 from replication.restore.output import Output, check_free, local_errors
 from replication.restore.retry import check
 from replication.restore.verdict import look_at
-from replication.restore.wal03.attempts import Attempts, instead
+from replication.restore.wal03.attempts import Attempts, follow
 from replication.restore.wal03.attempts import prepare as prepare
 from replication.restore.wal03.choose import OpenReplica
-from replication.restore.wal03.doubts import UndatedSnapshotError
-from replication.restore.wal03.offers import Refusal
 from replication.restore.wal03.pages import write_pages
 
 
@@ -83,26 +74,7 @@ def restore(
     # Refused before the store is asked for anything.
     check_free(output.absolute())
     progress(RestoreProgress("plan", 0, 0, 0, 0))
-    prepared = prepare(sources, options, stop)
-    failed: list[Refusal] = []
-    while True:
-        attempts = Attempts(prepared, options, stop)
-        try:
-            return _follow(attempts, output, progress, began)
-        except (StorageError, CorruptObjectError, ReplicaGapError, NoRestorePointError) as error:
-            # Raises what all of them said, if none is left that reaches as far.
-            prepared = instead(attempts.first, error, failed)
-
-
-def _follow(
-    attempts: Attempts, output: Path, progress: Callable[[RestoreProgress], None], began: float
-) -> RestoreResult:
-    """Follow a plan, and make it anew while retention or a new snapshot changes the replica under it."""
-    while True:
-        try:
-            return _run(attempts, output, progress, began)
-        except (ObjectNotFoundError, CorruptObjectError, ReplicaGapError, UndatedSnapshotError) as error:
-            attempts.plan_again(error)
+    return follow(sources, options, stop, lambda attempts: _run(attempts, output, progress, began))
 
 
 def _run(attempts: Attempts, path: Path, progress: Callable[[RestoreProgress], None], began: float) -> RestoreResult:

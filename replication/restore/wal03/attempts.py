@@ -5,16 +5,19 @@ it, without a snapshot that proved useless where there is another, and from anot
 """
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from replication.errors import (
     CorruptObjectError,
     MayBeOlderError,
+    NoRestorePointError,
     ObjectNotFoundError,
     ReplicaGapError,
     ReplicationError,
     RestoreCancelledError,
+    StorageError,
     UnprovenSnapshotError,
 )
 from replication.position import Position
@@ -26,6 +29,8 @@ from replication.restore.wal03.doubts import Doubts, UndatedSnapshotError
 from replication.restore.wal03.offers import Offer, OfferOrRefusal, Refusal
 from replication.restore.wal03.plan import OTHER_GENERATION, Plan, make_plan, may_be_newer
 from replication.restore.wal03.refusals import refused
+
+_T = TypeVar("_T")
 
 USELESS_SNAPSHOTS_MAX = 100
 """How many damaged snapshots a restore goes back past."""
@@ -108,6 +113,33 @@ class Attempts:
                 if not isinstance(self.options.target, AtPosition):
                     self.need = max(self.need or snapshot.position, snapshot.position)
         self.prepared = replace(again, warnings=warnings)
+
+
+def follow(
+    sources: Sequence[OpenReplica], options: RestoreOptions, stop: threading.Event, run: Callable[[Attempts], _T]
+) -> _T:
+    """What `run` makes of the plan that serves: the best, or the next one where that fails. Raises what is to be said.
+
+    `run` follows the plan of an attempt once, and raises what is wrong with it.
+    """
+    prepared = prepare(sources, options, stop)
+    failed: list[Refusal] = []
+    while True:
+        attempts = Attempts(prepared, options, stop)
+        try:
+            return _follow(attempts, run)
+        except (StorageError, CorruptObjectError, ReplicaGapError, NoRestorePointError) as error:
+            # Raises what all of them said, if none is left that reaches as far.
+            prepared = instead(attempts.first, error, failed)
+
+
+def _follow(attempts: Attempts, run: Callable[[Attempts], _T]) -> _T:
+    """Follow a plan, and make it anew while retention or a new snapshot changes the replica under it."""
+    while True:
+        try:
+            return run(attempts)
+        except (ObjectNotFoundError, CorruptObjectError, ReplicaGapError, UndatedSnapshotError) as error:
+            attempts.plan_again(error)
 
 
 def _next_best(failed: Refusal, others: Sequence[OfferOrRefusal]) -> Offer | None:
