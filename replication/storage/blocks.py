@@ -150,3 +150,23 @@ def _table(rows: NDArray[np.uint32], starts: NDArray[np.uint64]) -> BlockTable:
 
 def _size(count: int) -> int:
     return _HEADER_SIZE + len(_MARK) + 12 * count + _FOOTER.size
+
+
+def pack(table: BlockTable) -> bytes:
+    """A table for a file of its own, which is no object."""
+    body = struct.pack("<Q", table.count)
+    body += b"".join(rows.astype("<u8").tobytes() for rows in (table.starts, table.offsets))
+    body += b"".join(rows.astype("<u4").tobytes() for rows in (table.sizes, table.sums))
+    return body + struct.pack("<I", zlib.crc32(body))
+
+
+def unpack(data: bytes) -> BlockTable | None:
+    """What `pack` made a file of; None for anything else."""
+    if len(data) < 12 or zlib.crc32(data[:-4]) != struct.unpack_from("<I", data, len(data) - 4)[0]:
+        return None
+    count = struct.unpack_from("<Q", data)[0]
+    if not 0 < count <= BLOCKS_MAX or len(data) != 8 + 24 * count + 8 + 4:
+        return None
+    wide = np.frombuffer(data, dtype="<u8", count=2 * count + 1, offset=8).astype(np.uint64)
+    narrow = np.frombuffer(data, dtype="<u4", count=2 * count, offset=16 + 16 * count).astype(np.uint32)
+    return BlockTable(wide[:count], narrow[:count], wide[count:], narrow[count:])

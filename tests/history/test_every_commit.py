@@ -4,7 +4,8 @@ import hashlib
 
 import pytest
 
-from replication.history import parts, timeline as timelines
+from replication.history import parts
+from replication.history import timeline as timelines
 from replication.restore.target import AtPosition, AtTime, Latest
 from replication.storage.memory import MemoryStorage
 from tests.history.looking import content, timeline

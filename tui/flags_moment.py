@@ -1,0 +1,38 @@
+"""The flags of the verbs that look at a moment of a database without restoring it."""
+
+import argparse
+
+from tui.flags import Parser, add, config_flags, count, flag, seconds
+
+
+def add_moments(verbs: "argparse._SubParsersAction[Parser]") -> None:
+    """Those that read pages from a replica and write nothing."""
+    _add_query(verbs)
+
+
+def _add_query(verbs: "argparse._SubParsersAction[Parser]") -> None:
+    parser = add(
+        verbs,
+        "query",
+        "query",
+        "run",
+        "ask SQL of the database as it was at any commit, without restoring it",
+        "litestream-tui query /srv/app.db 'SELECT count(*) FROM orders'\n"
+        "         litestream-tui query -timestamp 2026-01-02T12:03:00Z -csv s3://bucket/app 'SELECT * FROM orders'",
+    )
+    _where_flags(parser)
+    flag(parser, "index", "look at the end of this WAL index, in hex", "HEX")
+    flag(parser, "timestamp", "look at the newest commit that was in the replica at this time", "RFC3339")
+    flag(parser, "position", "look at exactly this commit", "GENERATION/INDEX:OFFSET")
+    flag(parser, "timeout", "end the query after this (default 60)", "SECONDS", type=seconds, default=60.0)
+    flag(parser, "csv", "print CSV, with a line of names")
+    flag(parser, "json", "print JSON, an object for each row")
+    parser.add_argument("source", nargs="?", metavar="DB_PATH|REPLICA_URL")
+    parser.add_argument("sql", nargs="?", metavar="SQL", help="one statement that only reads")
+
+
+def _where_flags(parser: Parser) -> None:
+    config_flags(parser)
+    flag(parser, "replica", "look at this replica only", "NAME")
+    flag(parser, "generation", "look at this generation (default: the newest)", "NAME")
+    flag(parser, "parallelism", "objects fetched at the same time (default 8)", "N", type=count, default=8)

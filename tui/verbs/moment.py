@@ -1,0 +1,51 @@
+"""What verbs share that look at a moment of a database without restoring it."""
+
+import os
+import threading
+from argparse import Namespace
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+
+from replication.history.cache import Tables, cache_folder
+from replication.history.timeline import Timeline, read_timeline
+from replication.offline import look
+from replication.restore.restore import RestoreOptions
+from replication.restore.target import Target
+from tui.text.format import counted, size
+from tui.verbs.console import remark, warn
+from tui.verbs.named import generation_of, resolve
+from tui.verbs.restore import Bar, cancelled_by_signals
+
+CANCELLED = "It was cancelled; nothing was changed and nothing is left behind."
+
+
+@contextmanager
+def timeline_at(args: Namespace, what: str, target: Target) -> Iterator[tuple[Timeline, threading.Event]]:
+    """What a restore of a target would follow, and an event that a signal sets. Raises as a restore."""
+    generation = generation_of(args)
+    named = resolve(args, what)
+    database = named.database
+    options = RestoreOptions(target, generation, args.parallelism, waiting=warn)
+    if database is not None:
+        options = replace(options, newest=lambda: look(database).position)
+    with cancelled_by_signals(CANCELLED) as cancel:
+        bar = Bar()
+        try:
+            try:
+                timeline = read_timeline(named.replicas, options, Tables(cache_folder(os.environ)), bar.show, cancel)
+            finally:
+                bar.clear()
+            for text in timeline.warnings:
+                warn(text)
+            yield timeline, cancel
+        finally:
+            # A thread that still waits for one that is silent would keep the process.
+            for source in named.replicas:
+                source.client.storage.interrupt()
+
+
+def tell(timeline: Timeline, where: object) -> None:
+    """Which moment it was, and what looking at it has cost: on standard error, beside the answer."""
+    fetched = f"{counted(timeline.requests, 'request')} beside its WAL, {size(timeline.bytes_read)} read"
+    remark(f"at {where}, from replica {timeline.replica}: {fetched}")
