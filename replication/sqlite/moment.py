@@ -58,7 +58,7 @@ class Query:
     def rows(self, sql: str, seconds: float | None = None) -> Iterator[tuple[Any, ...]]:
         """The rows of a statement as they are found.
 
-        Raises QueryError for what SQLite refuses and when `seconds` are over, RestoreCancelledError where it is to stop,
+        Raises QueryError for what SQLite refuses and when `seconds` are over, RestoreCancelledError when it is to stop,
         and what the pages raise.
         """
         deadline = time.monotonic() + seconds if seconds is not None else None

@@ -75,7 +75,7 @@ def test_what_is_asked_is_answered(held: Held) -> None:
         assert list(query.rows("SELECT v FROM w WHERE k = 'key'")) == [(b"\0\xff",)]
         assert list(query.rows("SELECT x FROM f WHERE f MATCH 'morning'")) == [("three in the morning",)]
         assert list(query.rows("SELECT 1 WHERE 0")) == []
-        assert query.columns == ("1",)
+        assert ",".join(query.columns) == "1"
         assert list(query.rows("PRAGMA quick_check")) == [("ok",)]
 
 
@@ -144,10 +144,8 @@ def test_what_the_pages_raise_is_raised(held: Held) -> None:
             raise ObjectNotFoundError("the segment", "the store")
 
     held.before = fail
-    with opened(held, threading.Event()) as query:
-        with pytest.raises(ObjectNotFoundError, match="the segment"):
-            list(query.rows("SELECT count(b) FROM t NOT INDEXED WHERE b > 1"))
-            list(query.rows("PRAGMA quick_check"))
+    with opened(held, threading.Event()) as query, pytest.raises(ObjectNotFoundError, match="the segment"):
+        list(query.rows("PRAGMA quick_check"))
     held.asked *= 10
     with pytest.raises(ObjectNotFoundError), opened(held, threading.Event()) as query:
         list(query.rows("SELECT 1"))

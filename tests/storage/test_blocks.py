@@ -15,7 +15,7 @@ from replication.storage.memory import MemoryStorage
 from tests.storage.test_codec import Moved, pieces
 
 RANDOM = hashlib.shake_128(b"random").digest(5 << 20)
-CONTENTS = [b"x", b"page" * 1000, bytes(300_000), RANDOM[: 3 << 20], (RANDOM[:70_000] + bytes(700_000)) * 3]
+CONTENTS = [b"x", b"page" * 1000, bytes(300_000), (RANDOM[:70_000] + bytes(300_000)) * 6]
 NAME = "name"
 
 
@@ -68,7 +68,7 @@ def same(one: BlockTable, other: BlockTable) -> bool:
 
 
 @pytest.mark.parametrize("content", CONTENTS, ids=len)
-@pytest.mark.parametrize("size", [40_000, 1 << 20, 5 << 20])
+@pytest.mark.parametrize("size", [40_000, 5 << 20])
 @pytest.mark.parametrize("note", [None, {"v": 1, "text": "x" * 3000}], ids=["bare", "noted"])
 def test_the_table_that_an_object_brings_is_that_of_its_blocks(
     codec: Codec, content: bytes, size: int, note: dict[str, str | int] | None
@@ -113,9 +113,9 @@ def test_no_damage_of_a_table_is_believed() -> None:
     content = RANDOM[: 2 << 20]
     data = sealed(content, 1 << 20, {"v": 1})
     at = data.rindex(b"litestream-tui blocks")
-    for place in [*range(at - 8, len(data), 3), len(data) - 1]:
-        broken = data[:place] + bytes([data[place] ^ 4]) + data[place + 1 :]
-        assert decode(broken, len(broken)) is None
+    for place in range(at - 8, len(data)):
+        broken = data[at - 8 : place] + bytes([data[place] ^ 4]) + data[place + 1 :]
+        assert decode(broken, len(data)) is None
     for wrong in (data[:-1], data[at:], data[:1] + data, data[:-at], b"", b"ltblocks" * 3):
         assert decode(wrong, len(wrong)) is None
     assert decode(data, len(data) + 1) is None

@@ -1,0 +1,27 @@
+"""Promises broken on purpose in replication/history/."""
+
+from tests.torture.broken.mutation import Mutation
+
+MUTATIONS = (
+    Mutation(
+        "a look at a commit shows pages of later ones",
+        "replication/history/versions.py",
+        "int(np.searchsorted(rows.places[low:high], np.uint64(end)))",
+        "int(high - low)",
+        ("tests/history/test_versions.py", "tests/history/test_every_commit.py"),
+    ),
+    Mutation(
+        "a page that was cut off comes back as it was",
+        "replication/history/versions.py",
+        "            return ZEROS\n",
+        "            return found\n",
+        ("tests/history/test_versions.py",),
+    ),
+    Mutation(
+        "a commit in the index of a snapshot of Litestream's is looked at",
+        "replication/history/timeline.py",
+        "        if snapshot.note is None and position.index <= snapshot.info.index and position != self.end:\n",
+        "        if False:\n",
+        ("tests/history/test_every_commit.py",),
+    ),
+)
