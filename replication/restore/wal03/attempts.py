@@ -26,9 +26,11 @@ from replication.restore.target import AtPosition
 from replication.restore.wal03.catalog import Snapshot, read_catalog
 from replication.restore.wal03.choose import OpenReplica, choose
 from replication.restore.wal03.doubts import Doubts, UndatedSnapshotError
+from replication.restore.wal03.ends import damaged_mark
 from replication.restore.wal03.offers import Offer, OfferOrRefusal, Refusal
 from replication.restore.wal03.plan import OTHER_GENERATION, Plan, make_plan, may_be_newer
 from replication.restore.wal03.refusals import refused
+from replication.storage.wal03.names import SegmentInfo
 
 _T = TypeVar("_T")
 
@@ -80,7 +82,8 @@ class Attempts:
     """The plans of one replica, one after the other.
 
     A snapshot that is damaged, or of which it cannot be proven what it holds, is left out: an older one with all WAL
-    since gives the same. What is restored then must reach `need`, if it is set, and leave no `doubts`.
+    since gives the same. What is restored then must reach `need`, if it is set, and leave no `doubts`. A damaged end
+    mark of an index is left out too, where what follows proves that it is one.
     """
 
     def __init__(self, prepared: Prepared, options: RestoreOptions, stop: threading.Event) -> None:
@@ -90,6 +93,7 @@ class Attempts:
         self.need: Position | None = None
         self.doubts = Doubts()
         self._useless: list[Snapshot] = []
+        self._marks: list[SegmentInfo] = []
         self._original: ReplicationError | None = None
         self._changes = 0
 
@@ -98,11 +102,16 @@ class Attempts:
         snapshot = self.prepared.plan.snapshot
         if isinstance(error, UndatedSnapshotError) or getattr(error, "name", "") == snapshot.info.name:
             self._useless.append(snapshot)
-        again = _prepare_again(self.options, self.stop, self.prepared, self._useless)
-        self._changes += snapshot not in self._useless
+        mark = damaged_mark(self.prepared.source.client, self.prepared.offer.catalog.segments, error)
+        if mark is not None:
+            self._marks.append(mark)
+        again = _prepare_again(self.options, self.stop, self.prepared, self._useless, self._marks)
+        self._changes += snapshot not in self._useless and mark is None
         if again is None or self._changes > REPLANS_MAX or len(self._useless) > USELESS_SNAPSHOTS_MAX:
             raise _final(self._original or error) from None
         warnings = self.prepared.warnings
+        if mark is not None:
+            warnings += (f"{mark.name} is damaged. It only marked the end of its index, so nothing is lost.",)
         if snapshot in self._useless:
             self._original = self._original or error
             if isinstance(error, UndatedSnapshotError):
@@ -159,12 +168,20 @@ def _instead_of(error: ReplicationError) -> str:
 
 
 def _prepare_again(
-    options: RestoreOptions, stop: threading.Event, before: Prepared, useless: Sequence[Snapshot]
+    options: RestoreOptions,
+    stop: threading.Event,
+    before: Prepared,
+    useless: Sequence[Snapshot],
+    marks: Sequence[SegmentInfo],
 ) -> Prepared | None:
-    """A new plan for the same generation without these snapshots, if there is one."""
+    """A new plan for the same generation without these snapshots and end marks, if there is one."""
     try:
         found = read_catalog(before.source.client, before.plan.generation)
-        catalog = replace(found, snapshots=tuple(item for item in found.snapshots if item not in useless))
+        catalog = replace(
+            found,
+            snapshots=tuple(item for item in found.snapshots if item not in useless),
+            segments=tuple(item for item in found.segments if item not in marks),
+        )
         if not catalog.snapshots:
             return None
         plan = make_plan(catalog, options.target, options.thorough)

@@ -43,7 +43,7 @@ class Offer:
     """One replica's plan for a target. `end` is the commit that it ends at, or the least that it reaches.
 
     `known` is what the replica is evidence of up to the target: at least as late as `end`. `torn` names its last
-    segment if that cannot be read.
+    segment if that cannot be read, and `marked` says that it is an end mark.
     """
 
     source: OpenReplica
@@ -52,6 +52,7 @@ class Offer:
     end: Position
     known: Position
     torn: str = ""
+    marked: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +114,7 @@ def ranked(
             measured(item, backoff, stop) if isinstance(item, Offer) else _measured_refusal(item, backoff, stop)
             for item in answers
         ]
+        answers = _without_damaged_marks(answers)
     offers = [item for item in answers if isinstance(item, Offer)]
     offers.sort(key=lambda item: (item.end, not item.plan.proof, open_end(item) or _NEVER), reverse=True)
     return [*offers, *(item for item in answers if isinstance(item, Refusal))]
@@ -192,11 +194,28 @@ def measured(answer: Offer, backoff: Backoff, stop: threading.Event) -> Offer:
         return answer
     if commits.extent.end == last[0].offset:
         mark = last[0].position
-        return replace(answer, end=_without_mark(answer.end, mark), known=_without_mark(answer.known, mark))
+        end, known = _without_mark(answer.end, mark), _without_mark(answer.known, mark)
+        return replace(answer, end=end, known=known, marked=mark.offset > 0)
     if not commits.ends:
         return answer
     end = max(answer.plan.start, Position(last[0].generation, last[0].index, int(commits.ends[-1])))
     return replace(answer, end=end, known=max(end, answer.known))
+
+
+def _without_damaged_marks(answers: Sequence[OfferOrRefusal]) -> list[OfferOrRefusal]:
+    """What could not be read holds nothing where another replica has an end mark in its place."""
+    marks = {item.plan.segments[-1].position for item in answers if isinstance(item, Offer) and item.marked}
+    found: list[OfferOrRefusal] = []
+    for item in answers:
+        last = item.last if isinstance(item, Refusal) else next(iter(item.plan.segments[-1:]), None)
+        if last is None or last.position not in marks:
+            found.append(item)
+        elif isinstance(item, Offer):
+            end, known = _without_mark(item.end, last.position), _without_mark(item.known, last.position)
+            found.append(replace(item, end=end, known=known))
+        else:
+            found.append(replace(item, known=item.known and _without_mark(item.known, last.position)))
+    return found
 
 
 def _measured_refusal(answer: Refusal, backoff: Backoff, stop: threading.Event) -> Refusal:

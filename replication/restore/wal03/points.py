@@ -189,6 +189,11 @@ def _walk(
     segments: dict[int, list[SegmentInfo]] = {}
     for item in catalog.segments:
         segments.setdefault(item.index, []).append(item)
+    for index, items in segments.items():
+        following = next((extents[item.name] for item in segments.get(index + 1, [])[:1] if item.name in extents), None)
+        if items[-1].name in damaged and following is not None and following.previous == items[-1].position:
+            # An end mark, which no restore needs.
+            items.pop()
     snapshots = {item.info.index: item for item in catalog.snapshots}
     stops: list[Stop] = []
     missing: list[Missing] = []
