@@ -188,6 +188,10 @@ class QueryError(ReplicationError):
     exit_code = 21
 
 
+class StatementError(QueryError):
+    """SQLite refused the statement itself: a table that is not there, or a mistake in it."""
+
+
 class RestoreError(ReplicationError):
     """A restore that could not be done; nothing was put in place."""
 

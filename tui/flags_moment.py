@@ -8,6 +8,7 @@ from tui.flags import Parser, add, config_flags, count, flag, seconds
 def add_moments(verbs: "argparse._SubParsersAction[Parser]") -> None:
     """Those that read pages from a replica and write nothing."""
     _add_query(verbs)
+    _add_find(verbs)
 
 
 def _add_query(verbs: "argparse._SubParsersAction[Parser]") -> None:
@@ -29,6 +30,28 @@ def _add_query(verbs: "argparse._SubParsersAction[Parser]") -> None:
     flag(parser, "json", "print JSON, an object for each row")
     parser.add_argument("source", nargs="?", metavar="DB_PATH|REPLICA_URL")
     parser.add_argument("sql", nargs="?", metavar="SQL", help="one statement that only reads")
+
+
+def _add_find(verbs: "argparse._SubParsersAction[Parser]") -> None:
+    parser = add(
+        verbs,
+        "find",
+        "find",
+        "run",
+        "find the commit at which something changed, the newest first, without restoring anything",
+        "litestream-tui find -gone orders /srv/app.db\n         litestream-tui find -row orders 7 -all s3://bucket/app",
+    )
+    _where_flags(parser)
+    flag(parser, "gone", "the table, or view, went", "TABLE")
+    flag(parser, "appeared", "the table, or view, appeared", "TABLE")
+    flag(parser, "fell", "the table lost so many rows or more in one commit", metavar=("TABLE", "ROWS"), nargs=2)  # type: ignore[arg-type]
+    flag(parser, "row", "the row with this primary key came, changed or went", metavar=("TABLE", "KEY"), nargs=2)  # type: ignore[arg-type]
+    flag(parser, "sql", "the answer to this statement changed", "SQL")
+    flag(parser, "all", "every such commit, and look everywhere")
+    flag(parser, "since", "only commits that were stored since this time", "RFC3339")
+    flag(parser, "until", "only commits that were stored up to this time", "RFC3339")
+    flag(parser, "json", "print JSON")
+    parser.add_argument("source", nargs="?", metavar="DB_PATH|REPLICA_URL")
 
 
 def _where_flags(parser: Parser) -> None:

@@ -6,33 +6,29 @@ database is written to a disk. Memory is bounded: an index of the frames, and wh
 """
 
 import threading
-from bisect import bisect_right
-from collections import OrderedDict
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from bisect import bisect_left
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
 
 import numpy as np
-from numpy.typing import NDArray
 
-from replication.errors import CorruptObjectError, NoRestorePointError, RestoreError
-from replication.history.parts import Parts, Source, TableCache
-from replication.history.versions import ZEROS, FrameAt, Place, TooManyFramesError, Versions, place_of, position_of
+from replication.errors import CorruptObjectError, NoRestorePointError, ReplicaGapError, RestoreError
+from replication.history.indexed import IndexedFile, SnapshotFile
+from replication.history.parts import Parts, TableCache
+from replication.history.versions import Place, TooManyFramesError, Versions, place_of, position_of
 from replication.position import Position
-from replication.restore.apply import page_size_of
 from replication.restore.meter import RestoreMeter, RestoreProgress
 from replication.restore.options import RestoreOptions
 from replication.restore.scratch import temporary_folder
+from replication.restore.target import AtPosition
 from replication.restore.wal03.attempts import Attempts, follow
+from replication.restore.wal03.catalog import Catalog
 from replication.restore.wal03.choose import OpenReplica
 from replication.restore.wal03.fetch import Fetcher
 from replication.restore.wal03.pages import replay_wal
-from replication.restore.wal03.plan import Plan
-from replication.sqlite.format import FRAME_HEADER_SIZE
-
-KEPT_BYTES_MAX = 32 << 20
-"""Pages of WAL that are kept as they were when they were proven; others are read again when they are asked for."""
-_HEADER_SIZE = 100
-_PAGE, _CHECKSUM = slice(0, 4), slice(16, 20)
+from replication.restore.wal03.plan import Plan, make_plan
+from replication.restore.wal03.snapshot_proof import prove_snapshot
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +62,10 @@ class Timeline:
     end: Position
     warnings: tuple[str, ...]
     versions: Versions
-    _file: "_IndexedFile"
+    _file: IndexedFile
     _meter: RestoreMeter
+    sure: Place | None = None
+    """Of a snapshot of Litestream's: from this commit in its index on it is known to hold nothing later."""
 
     @property
     def bytes_read(self) -> int:
@@ -93,7 +91,8 @@ class Timeline:
         A snapshot of Litestream may hold later commits of its own index.
         """
         snapshot = self.plan.snapshot
-        if snapshot.note is None and position.index <= snapshot.info.index and position != self.end:
+        sure = self.sure if self.sure is not None else (snapshot.info.index + 1) << 32
+        if snapshot.note is None and place_of(position) < sure and position != self.end:
             return False
         return position == self.first or self.versions.is_commit(place_of(position))
 
@@ -102,11 +101,33 @@ class Timeline:
         """The commit that the snapshot holds, as far as that is known."""
         return self.plan.start
 
-    def commits(self) -> Sequence[Position]:
-        """All commits that it covers, in order."""
-        found = [position_of(self.plan.generation, end) for end in self.versions.commits]
-        first = [self.first] if self.plan.snapshot.note is not None or not found else []
-        return [item for item in (*first, *found) if self.covers(item)]
+    def ends(self) -> list[Place]:
+        """The places of all commits that it covers, in order."""
+        end, commits = place_of(self.end), self.versions.commits
+        if self.plan.snapshot.note is not None:
+            return [place_of(self.first), *(item for item in commits if item <= end)]
+        return [item for item in commits if item < end and self.covers(self.position(item))] + [end]
+
+    def position(self, place: Place) -> Position:
+        """The position with this number."""
+        return position_of(self.plan.generation, place)
+
+    def written_at(self, end: Place) -> datetime:
+        """When the object with the commit that ends there was stored: its segment, or the snapshot that is all."""
+        number = bisect_left(self._file.starts, end) - 1
+        return self.plan.segments[number].created if number >= 0 else self.plan.snapshot.info.created
+
+    def last_written(self, pages: Collection[int], before: Place) -> Place | None:
+        """Where the last frame of any of these pages begins, before a place.
+
+        Of the first page only those frames count that change more than the size of the database and of its freelist:
+        most commits of a database that grows write it, and what it says of tables stays as it is.
+        """
+        found = self.versions.last_written(np.array(sorted(set(pages) - {1}), dtype=np.uint32), before)
+        first = bisect_left(self._file.first_page, before) - 1
+        if 1 in pages and first >= 0:
+            found = max(found or 0, self._file.first_page[first])
+        return found
 
     def page_at(self, number: int, end: Place) -> bytes:
         """A page at the commit that ends there."""
@@ -119,16 +140,20 @@ def read_timeline(
     cache: TableCache,
     progress: Callable[[RestoreProgress], None] = lambda progress: None,
     cancel: threading.Event | None = None,
+    is_whole: bool = False,
 ) -> Timeline:
     """What a restore with these options would follow, read as far as looks at it need.
 
+    With `is_whole` it is also found out whether the commits in the index of a snapshot of Litestream's are covered.
     Raises whatever a restore raises but for its output.
     """
     stop = cancel or threading.Event()
-    return follow(sources, options, stop, lambda attempts: _read(attempts, cache, progress))
+    return follow(sources, options, stop, lambda attempts: _read(attempts, cache, progress, is_whole))
 
 
-def _read(attempts: Attempts, cache: TableCache, progress: Callable[[RestoreProgress], None]) -> Timeline:
+def _read(
+    attempts: Attempts, cache: TableCache, progress: Callable[[RestoreProgress], None], is_whole: bool
+) -> Timeline:
     """Follow one plan."""
     prepared, options, stop = attempts.prepared, attempts.options, attempts.stop
     plan, client = prepared.plan, prepared.source.client
@@ -137,7 +162,7 @@ def _read(attempts: Attempts, cache: TableCache, progress: Callable[[RestoreProg
     fetcher = Fetcher(client, temporary_folder(), stop, options.parallelism, meter.count, options.backoff)
     parts = Parts(client, fetcher, stop, options.backoff, cache, meter.count)
     meter.begin("snapshot", 0)
-    file = _IndexedFile(plan, parts, client.address)
+    file = IndexedFile(plan, parts, client.address)
     if client.snapshot_note(plan.snapshot.info.name) != plan.snapshot.note:
         raise CorruptObjectError(plan.snapshot.info.name, "it was written anew while it was read")
     try:
@@ -147,77 +172,25 @@ def _read(attempts: Attempts, cache: TableCache, progress: Callable[[RestoreProg
     warnings = (*prepared.warnings, *plan.remarks, *written.remarks)
     if written.is_unfinished:
         warnings += ("The replica ends inside a transaction, which was left out: it had not been committed there.",)
-    return Timeline(prepared.source.name, plan, file.page_size, written.position, warnings, file.versions, file, meter)
+    timeline = Timeline(
+        prepared.source.name, plan, file.page_size, written.position, warnings, file.versions, file, meter
+    )
+    if is_whole and plan.snapshot.note is None:
+        timeline.sure = _sure_from(prepared.offer.catalog, timeline, file, fetcher)
+    return timeline
 
 
-class _IndexedFile:
-    """The file that a replay writes to, as an index of where its pages are. Raises as Moment.page."""
-
-    def __init__(self, plan: Plan, parts: Parts, address: str) -> None:
-        info = plan.snapshot.info
-        self.parts = parts
-        self._plan = plan
-        sign = f"{address} {info.name} {info.size} {info.created.isoformat()}"
-        self._snapshot = Source(info.name, info.size, sign)
-        self._segments = plan.segments
-        self._starts = [place_of(item.position) for item in plan.segments]
-        self._kept: OrderedDict[Place, bytes] = OrderedDict()
-        self._end: Place = 0
-        self.page_size = page_size_of(info.name, parts.read(self._snapshot, 0, _HEADER_SIZE))
-        length = parts.length(self._snapshot)
-        note = plan.snapshot.note
-        if note is not None and (note.page_size, note.pages * note.page_size) != (self.page_size, length):
-            raise CorruptObjectError(
-                info.name,
-                f"it holds {length} bytes with pages of {self.page_size}, and its note says {note.pages} pages of "
-                f"{note.page_size}",
-            )
-        self.base_pages = self.pages = -(-length // self.page_size)
-        self.versions = Versions(self.page_size)
-
-    @property
-    def size(self) -> int:
-        return self.pages * self.page_size
-
-    def read_page(self, number: int) -> bytes:
-        return self.page_at(number, self._end) if 0 < number <= self.pages else b""
-
-    def write_frames(self, rows: NDArray[np.uint8], pages: NDArray[np.uint32], at: Position) -> None:
-        begin = place_of(at)
-        self.versions.add(rows, pages, begin)
-        self._end = begin + len(rows) * rows.shape[1]
-        self.pages = max(self.pages, int(pages.max()))
-        self._keep(rows, pages, begin)
-
-    def resize(self, pages: int) -> None:
-        self.pages = pages
-        self.versions.cut(self._end, pages)
-
-    def page_at(self, number: int, end: Place) -> bytes:
-        """A page as it is when all frames up to a place have been written."""
-        frame = self.versions.frame_of(number, end)
-        if frame is ZEROS:
-            return bytes(self.page_size)
-        if frame is not None:
-            return self._kept.get(frame.place) or self._frame(number, frame)
-        found = self.parts.read(self._snapshot, (number - 1) * self.page_size, self.page_size)
-        return found + bytes(self.page_size - len(found))
-
-    def _keep(self, rows: NDArray[np.uint8], pages: NDArray[np.uint32], begin: Place) -> None:
-        """Remember the last version of each page among these frames, for as long as there is room."""
-        _, last = np.unique(pages[::-1], return_index=True)
-        for row in (len(pages) - 1 - last).tolist():
-            self._kept[begin + row * rows.shape[1]] = rows[row, FRAME_HEADER_SIZE:].tobytes()
-        while len(self._kept) * self.page_size > KEPT_BYTES_MAX:
-            self._kept.popitem(last=False)
-
-    def _frame(self, number: int, frame: FrameAt) -> bytes:
-        """The page in a frame, read again from its segment."""
-        segment = self._segments[bisect_right(self._starts, frame.place) - 1]
-        offset = position_of(self._plan.generation, frame.place).offset - segment.offset
-        source = Source(segment.name, segment.size)
-        data = self.parts.read(source, offset, FRAME_HEADER_SIZE + self.page_size)
-        page, checksum = int.from_bytes(data[_PAGE], "big"), int.from_bytes(data[_CHECKSUM], "big")
-        if len(data) != FRAME_HEADER_SIZE + self.page_size or (page, checksum) != (number, frame.checksum):
-            raise CorruptObjectError(segment.name, "it was written anew while it was read")
-        return data[FRAME_HEADER_SIZE:]
+def _sure_from(catalog: Catalog, timeline: Timeline, file: IndexedFile, fetcher: Fetcher) -> Place | None:
+    """The first commit in the index of a snapshot of Litestream's, if it is proven to hold nothing later."""
+    plan = timeline.plan
+    first = next(iter(timeline.versions.commits), None)
+    if first is None or first >> 32 != plan.snapshot.info.index:
+        return None
+    try:
+        proof = make_plan(replace(catalog, snapshots=(plan.snapshot,)), AtPosition(timeline.position(first)))
+        if proof.proof != "inside":
+            return None
+        prove_snapshot(proof, SnapshotFile(file), fetcher)
+    except (CorruptObjectError, ReplicaGapError, NoRestorePointError):
+        return None
+    return first

@@ -121,6 +121,16 @@ class Versions:
             return ZEROS
         return found
 
+    def last_written(self, pages: NDArray[np.uint32], before: Place) -> Place | None:
+        """Where the last frame of any of these pages begins, before a place; None if there is none."""
+        rows = self._by_page()
+        lows, highs = (np.searchsorted(rows.pages, pages, side=side) for side in ("left", "right"))
+        found = -1
+        for low, high in zip(lows.tolist(), highs.tolist(), strict=True):
+            row = low + int(np.searchsorted(rows.places[low:high], np.uint64(before))) - 1
+            found = max(found, int(rows.places[row]) if row >= low else -1)
+        return found if found >= 0 else None
+
     def pages_between(self, begin: Place, end: Place) -> NDArray[np.uint32]:
         """The numbers of the pages that were written between two commits, each once."""
         rows = self._by_page()

@@ -16,7 +16,7 @@ from typing import Any, Protocol
 
 import apsw
 
-from replication.errors import QueryError, ReplicationError, RestoreCancelledError
+from replication.errors import QueryError, ReplicationError, RestoreCancelledError, StatementError
 
 TEMPORARY_BYTES_MAX = 1 << 30
 """What sorting may write to temporary files, all together."""
@@ -108,6 +108,8 @@ class Query:
                 f"The query was ended: it needs more than {TEMPORARY_BYTES_MAX >> 20} MiB to sort with. Ask for less, "
                 "or restore the database and ask that."
             )
+        if isinstance(error, apsw.SQLError):
+            return StatementError(f"SQLite says: {error}")
         return QueryError(f"SQLite says: {error}")
 
 

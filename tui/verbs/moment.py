@@ -5,13 +5,14 @@ import threading
 from argparse import Namespace
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from replication.history.cache import Tables, cache_folder
 from replication.history.timeline import Timeline, read_timeline
 from replication.offline import look
 from replication.restore.restore import RestoreOptions
 from replication.restore.target import Target
+from replication.restore.wal03.choose import OpenReplica
 from tui.text.format import counted, size
 from tui.verbs.console import remark, warn
 from tui.verbs.named import generation_of, resolve
@@ -20,9 +21,19 @@ from tui.verbs.restore import Bar, cancelled_by_signals
 CANCELLED = "It was cancelled; nothing was changed and nothing is left behind."
 
 
+@dataclass(frozen=True, slots=True)
+class Looking:
+    """What a command line names to look at; `cancel` is set by a signal."""
+
+    sources: list[OpenReplica]
+    options: RestoreOptions
+    tables: Tables
+    cancel: threading.Event
+
+
 @contextmanager
-def timeline_at(args: Namespace, what: str, target: Target) -> Iterator[tuple[Timeline, threading.Event]]:
-    """What a restore of a target would follow, and an event that a signal sets. Raises as a restore."""
+def looking(args: Namespace, what: str, target: Target) -> Iterator[Looking]:
+    """The replicas, asked as a restore of a target asks them. Raises UsageError, ConfigError."""
     generation = generation_of(args)
     named = resolve(args, what)
     database = named.database
@@ -30,19 +41,26 @@ def timeline_at(args: Namespace, what: str, target: Target) -> Iterator[tuple[Ti
     if database is not None:
         options = replace(options, newest=lambda: look(database).position)
     with cancelled_by_signals(CANCELLED) as cancel:
-        bar = Bar()
         try:
-            try:
-                timeline = read_timeline(named.replicas, options, Tables(cache_folder(os.environ)), bar.show, cancel)
-            finally:
-                bar.clear()
-            for text in timeline.warnings:
-                warn(text)
-            yield timeline, cancel
+            yield Looking(named.replicas, options, Tables(cache_folder(os.environ)), cancel)
         finally:
             # A thread that still waits for one that is silent would keep the process.
             for source in named.replicas:
                 source.client.storage.interrupt()
+
+
+@contextmanager
+def timeline_at(args: Namespace, what: str, target: Target) -> Iterator[tuple[Timeline, threading.Event]]:
+    """What a restore of a target would follow, and an event that a signal sets. Raises as a restore."""
+    with looking(args, what, target) as at:
+        bar = Bar()
+        try:
+            timeline = read_timeline(at.sources, at.options, at.tables, bar.show, at.cancel)
+        finally:
+            bar.clear()
+        for text in timeline.warnings:
+            warn(text)
+        yield timeline, at.cancel
 
 
 def tell(timeline: Timeline, where: object) -> None:

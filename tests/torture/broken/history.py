@@ -4,6 +4,20 @@ from tests.torture.broken.mutation import Mutation
 
 MUTATIONS = (
     Mutation(
+        "a search passes over a change of the schema",
+        "replication/history/indexed.py",
+        "            if total != self._first_sum:\n",
+        "            if False:\n",
+        ("tests/history/test_find.py",),
+    ),
+    Mutation(
+        "a search begins where its last look was",
+        "replication/history/changes.py",
+        "        return number - 1 if number else None\n",
+        "        return number - 2 if number > 1 else None\n",
+        ("tests/history/test_find.py",),
+    ),
+    Mutation(
         "a look at a commit shows pages of later ones",
         "replication/history/versions.py",
         "int(np.searchsorted(rows.places[low:high], np.uint64(end)))",
@@ -20,7 +34,7 @@ MUTATIONS = (
     Mutation(
         "a commit in the index of a snapshot of Litestream's is looked at",
         "replication/history/timeline.py",
-        "        if snapshot.note is None and position.index <= snapshot.info.index and position != self.end:\n",
+        "        if snapshot.note is None and place_of(position) < sure and position != self.end:\n",
         "        if False:\n",
         ("tests/history/test_every_commit.py",),
     ),
