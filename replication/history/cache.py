@@ -8,6 +8,7 @@ import hashlib
 import os
 from contextlib import suppress
 from pathlib import Path
+from typing import Protocol
 
 from replication.nofollow import make_folder, open_nearest, opened, read_plain, unlink, write_whole
 from replication.storage.blocks import BlockTable, pack, unpack
@@ -17,6 +18,16 @@ FILE_BYTES_MAX = 4 << 20
 """A longer table (of more than 680 GB with Litestream's blocks) is not kept."""
 _MODE = 0o700
 _SUFFIX = ".blocks"
+
+
+class TableCache(Protocol):
+    """Keeps tables of snapshots that bring none, from one run of the program to the next."""
+
+    def load(self, sign: str) -> BlockTable | None:
+        """The table of a snapshot, if it is kept."""
+
+    def save(self, sign: str, table: BlockTable) -> None:
+        """Keep it."""
 
 
 class Tables:

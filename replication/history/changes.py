@@ -11,7 +11,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass, field
 
-from replication.history.timeline import Moment, Timeline
+from replication.history.contract import Moment, Timeline
 from replication.history.versions import Place
 from replication.sqlite.moment import Query, opened
 

@@ -3,14 +3,14 @@
 import threading
 from dataclasses import dataclass, field
 
-from replication.history.timeline import Moment, Timeline, read_timeline
+from replication.history.contract import Moment
+from replication.history.wal03.timeline import Timeline, read_timeline
+from replication.restore.open_replica import OpenReplica
 from replication.restore.options import RestoreOptions
 from replication.restore.retry import Backoff
 from replication.restore.target import Latest, Target
-from replication.restore.wal03.choose import OpenReplica
 from replication.storage.base import Storage
 from replication.storage.blocks import BlockTable
-from replication.storage.wal03.replica_client import ReplicaClient
 
 QUICK = Backoff(base_seconds=0.0)
 
@@ -38,7 +38,7 @@ def timeline(
 ) -> Timeline:
     """What a restore of the target from this store would follow."""
     options = RestoreOptions(target=target or Latest(), backoff=QUICK)
-    return read_timeline([OpenReplica("test", ReplicaClient(storage))], options, cache or Cached(), cancel=cancel)
+    return read_timeline([OpenReplica("test", storage)], options, cache or Cached(), cancel=cancel)
 
 
 def content(moment: Moment) -> bytes:

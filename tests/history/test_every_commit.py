@@ -4,7 +4,7 @@ import hashlib
 
 import pytest
 
-from replication.history import indexed, parts
+from replication.history.wal03 import indexed, parts
 from replication.restore.target import AtPosition, AtTime, Latest
 from replication.storage.memory import MemoryStorage
 from tests.history.looking import content, timeline

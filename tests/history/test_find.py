@@ -10,13 +10,14 @@ import pytest
 
 from replication.errors import NoRestorePointError, QueryError
 from replication.history import changes, questions
-from replication.history.find import Found, Search, find
+from replication.history.contract import Found
+from replication.history.moments import find
 from replication.history.questions import Wanted
+from replication.history.wal03.find import Search
+from replication.restore.open_replica import OpenReplica
 from replication.restore.options import RestoreOptions
 from replication.restore.target import AtTime
-from replication.restore.wal03.choose import OpenReplica
 from replication.storage.memory import MemoryStorage
-from replication.storage.wal03.replica_client import ReplicaClient
 from tests.history.looking import QUICK, Cached
 from tests.history.states import asked, publish, written
 from tests.restore.history import BEGAN, Commit, History
@@ -63,7 +64,7 @@ def storage(request: pytest.FixtureRequest, history: History) -> MemoryStorage:
 
 def search(storage: MemoryStorage, wanted: Wanted, is_all: bool = False, **more: Any) -> Search:
     options = RestoreOptions(backoff=QUICK, **({"target": more.pop("target")} if "target" in more else {}))
-    sources = [OpenReplica("test", ReplicaClient(storage))]
+    sources = [OpenReplica("test", storage)]
     return Search(sources, options, wanted, Cached(), threading.Event(), is_all, **more)
 
 

@@ -6,11 +6,12 @@ import pytest
 
 from replication.errors import CorruptObjectError
 from replication.position import Position
+from replication.restore.open_replica import OpenReplica
+from replication.restore.points import points_of
 from replication.restore.restore import RestoreOptions, restore
 from replication.restore.target import AtIndex, AtTime, Latest, Target
 from replication.restore.wal03.catalog import read_catalog
-from replication.restore.wal03.choose import OpenReplica
-from replication.restore.wal03.points import point_map, points_of, read_commits
+from replication.restore.wal03.points import point_map, read_commits
 from replication.storage.memory import MemoryStorage
 from replication.storage.wal03.replica_client import ReplicaClient
 from tests.restore.history import GENERATION, Commit, History, ReplicaBuilder, note_of
@@ -77,7 +78,7 @@ def test_promise_3_a_damaged_end_mark_is_told_by_that_of_another_replica(
         tear(torn, torn.names()[0])
     if broken == "a segment is lost too":
         torn.delete([name_at(1, 0)])
-    sources = [OpenReplica("torn", ReplicaClient(torn)), OpenReplica("whole", ReplicaClient(whole))][::order]
+    sources = [OpenReplica("torn", torn), OpenReplica("whole", whole)][::order]
     result = restore(sources, tmp_path / "out", RestoreOptions(backoff=QUICK))
     right = last(history, 1)
     assert (result.position, sha(tmp_path / "out")) == (right.at(), right.sha)
@@ -92,7 +93,7 @@ def test_promise_3_what_is_torn_may_be_commits_where_nothing_says_that_it_is_an_
     assert mark(history, 1) in fails(storage, tmp_path, CorruptObjectError)
     behind = replicated(history, 2)
     behind.delete([mark(history, 1)])
-    sources = [OpenReplica("torn", ReplicaClient(storage)), OpenReplica("behind", ReplicaClient(behind))]
+    sources = [OpenReplica("torn", storage), OpenReplica("behind", behind)]
     with pytest.raises(CorruptObjectError, match="-replica behind"):
         restore(sources, tmp_path / "out", RestoreOptions(backoff=QUICK))
     # Where the index goes on after it, it was a segment.
@@ -110,7 +111,7 @@ def test_a_damaged_end_mark_cuts_off_no_point(history: History, index: int) -> N
     client = ReplicaClient(storage)
     catalog = read_catalog(client, GENERATION)
     whole = [item for item in catalog.segments if item.name != mark(history, index)]
-    found = {item.name: read_commits(client, item) for item in whole}
+    found = {item.name: read_commits(client, item.position) for item in whole}
     extents = {name: commits.extent for name, commits in found.items()}
     seen = point_map(catalog, extents, frozenset([mark(history, index)]))
     points = [point for stop in seen.stops for point in points_of(stop, found.get(stop.object))]

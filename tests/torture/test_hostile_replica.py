@@ -27,11 +27,11 @@ from replication.errors import (
     ReplicationError,
     StorageError,
 )
-from replication.history.timeline import read_timeline
+from replication.history.moments import read_timeline
 from replication.position import Position, is_generation
+from replication.restore.open_replica import OpenReplica
 from replication.restore.restore import RestoreOptions, RestoreResult
 from replication.restore.target import AtIndex, AtPosition, Latest, Target
-from replication.restore.wal03.choose import OpenReplica
 from replication.restore.wal03.listing import describe
 from replication.storage.wal03.names import parse_segment, parse_snapshot
 from replication.storage.wal03.replica_client import ReplicaClient
@@ -173,7 +173,7 @@ def _look(
     """All pages of what a restore would give are what it gave, or what was asked for, or there is an error."""
     options = RestoreOptions(target=target, generation=generation, backoff=QUICK)
     try:
-        moment = read_timeline([OpenReplica("damaged", client)], options, Cached()).moment()
+        moment = read_timeline([OpenReplica("damaged", client.storage)], options, Cached()).moment()
         looked = hashlib.sha256(content(moment)).hexdigest()
     except (CorruptObjectError, ReplicaGapError, NoRestorePointError, StorageError):
         return

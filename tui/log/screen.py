@@ -178,7 +178,7 @@ class LogScreen(ScrollingScreen):
         box.focus()
 
     def _close_questions(self) -> bool:
-        """Put the inputs away; True if one was open."""
+        """Put the inputs away. Return True if one was open."""
         shown = [box for box in self.query(Input) if box.has_class("shown")]
         for box in shown:
             box.remove_class("shown")

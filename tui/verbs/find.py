@@ -5,7 +5,8 @@ from argparse import Namespace
 
 from replication.errors import UsageError
 from replication.history import questions
-from replication.history.find import Found, Search, find
+from replication.history.contract import Found
+from replication.history.moments import find, search
 from replication.history.questions import Wanted
 from replication.restore.target import Latest, parse_time
 from replication.scrub import quoted
@@ -23,17 +24,17 @@ def run(args: Namespace) -> int:
     target = parse_time(args.until) if args.until is not None else Latest()
     since = parse_time(args.since).time if args.since is not None else None
     with looking(args, "find", target) as at:
-        search = Search(at.sources, at.options, wanted, at.tables, at.cancel, args.all, since, warn)
+        searching = search(at.sources, at.options, wanted, at.tables, at.cancel, args.all, since, warn)
         if args.all:
             is_found = False
-            for found in search.changes():
+            for found in searching.changes():
                 _tell(args, wanted, found)
                 is_found = True
             if not is_found:
-                raise search.nothing()
+                raise searching.nothing()
         else:
-            _tell(args, wanted, find(search))
-        looks = f"{counted(search.looks, 'look')} in replica {search.replica}, {size(search.bytes_read)} read"
+            _tell(args, wanted, find(searching))
+        looks = f"{counted(searching.looks, 'look')} in replica {searching.replica}, {size(searching.bytes_read)} read"
         remark(f"{looks}; times are those at which the store got the objects")
     return 0
 

@@ -8,11 +8,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from replication.history.cache import Tables, cache_folder
-from replication.history.timeline import Timeline, read_timeline
+from replication.history.contract import Timeline
+from replication.history.moments import read_timeline
 from replication.offline import look
+from replication.restore.open_replica import OpenReplica
 from replication.restore.restore import RestoreOptions
 from replication.restore.target import Target
-from replication.restore.wal03.choose import OpenReplica
 from tui.text.format import counted, size
 from tui.verbs.console import remark, warn
 from tui.verbs.named import generation_of, resolve
@@ -46,7 +47,7 @@ def looking(args: Namespace, what: str, target: Target) -> Iterator[Looking]:
         finally:
             # A thread that still waits for one that is silent would keep the process.
             for source in named.replicas:
-                source.client.storage.interrupt()
+                source.storage.interrupt()
 
 
 @contextmanager

@@ -19,6 +19,7 @@ from replication.errors import (
     StorageError,
 )
 from replication.position import Position
+from replication.restore.open_replica import OpenReplica
 from replication.restore.retry import Backoff, retrying
 from replication.restore.target import AtIndex, AtPosition, AtTime, Target
 from replication.restore.wal03.catalog import Catalog
@@ -28,14 +29,6 @@ from replication.sqlite.format import WAL_HEADER_SIZE
 from replication.storage.closing import closing_iterator
 from replication.storage.wal03.names import SegmentInfo, parse_snapshot
 from replication.storage.wal03.replica_client import ReplicaClient
-
-
-@dataclass(frozen=True, slots=True)
-class OpenReplica:
-    """One replica to restore from, with its name in the configuration."""
-
-    name: str
-    client: ReplicaClient
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +89,7 @@ def answer_of(
     if held < last.offset:
         return answer
     try:
-        end = last.offset + retrying(lambda: _length(source.client, last.name), backoff, stop)
+        end = last.offset + retrying(lambda: _length(source.client(ReplicaClient), last.name), backoff, stop)
     except (CorruptObjectError, ObjectNotFoundError, StorageError):
         return answer
     if end > held:
@@ -187,7 +180,7 @@ def measured(answer: Offer, backoff: Backoff, stop: threading.Event) -> Offer:
     if not last or answer.end == answer.plan.stop:
         return answer
     try:
-        commits = retrying(lambda: read_commits(answer.source.client, last[0]), backoff, stop)
+        commits = retrying(lambda: read_commits(answer.source.client(ReplicaClient), last[0].position), backoff, stop)
     except CorruptObjectError:
         return replace(answer, torn=last[0].name)
     except StorageError:
@@ -220,7 +213,7 @@ def _without_damaged_marks(answers: Sequence[OfferOrRefusal]) -> list[OfferOrRef
 
 def _measured_refusal(answer: Refusal, backoff: Backoff, stop: threading.Event) -> Refusal:
     """The same with the end of the WAL that the replica is evidence of."""
-    last, client = answer.last, answer.source.client
+    last, client = answer.last, answer.source.client(ReplicaClient)
     if last is None or answer.known is None:
         return answer
     try:

@@ -5,7 +5,7 @@ from tests.torture.broken.mutation import Mutation
 MUTATIONS = (
     Mutation(
         "a search passes over a change of the schema",
-        "replication/history/indexed.py",
+        "replication/history/wal03/indexed.py",
         "            if total != self._first_sum:\n",
         "            if False:\n",
         ("tests/history/test_find.py",),
@@ -33,7 +33,7 @@ MUTATIONS = (
     ),
     Mutation(
         "a commit in the index of a snapshot of Litestream's is looked at",
-        "replication/history/timeline.py",
+        "replication/history/wal03/timeline.py",
         "        if snapshot.note is None and place_of(position) < sure and position != self.end:\n",
         "        if False:\n",
         ("tests/history/test_every_commit.py",),

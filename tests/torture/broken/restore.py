@@ -110,7 +110,7 @@ MUTATIONS = (
     Mutation(
         "another commit stands in for the one that was picked",
         "replication/restore/picked.py",
-        "    if not is_exact(offer.plan, target.position) or open_end(offer) is not None:\n",
+        "    if not prepared.proves(target.position):\n",
         "    if False:\n",
         ("tests/tui/restore/test_picked.py",),
     ),

@@ -10,9 +10,9 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import Protocol
 
 from replication.errors import CorruptObjectError
+from replication.history.cache import TableCache
 from replication.restore.retry import Backoff, check, retrying
 from replication.restore.wal03.fetch import Fetcher
 from replication.storage.blocks import BlockTable, TableBuilder
@@ -34,16 +34,6 @@ class Source:
     name: str
     stored: int
     sign: str = ""
-
-
-class TableCache(Protocol):
-    """Keeps tables of snapshots that bring none, from one run of the program to the next."""
-
-    def load(self, sign: str) -> BlockTable | None:
-        """The table of a snapshot, if it is kept."""
-
-    def save(self, sign: str, table: BlockTable) -> None:
-        """Keep it."""
 
 
 class Parts:

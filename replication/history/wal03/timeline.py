@@ -14,21 +14,25 @@ from datetime import datetime
 import numpy as np
 
 from replication.errors import CorruptObjectError, NoRestorePointError, ReplicaGapError, RestoreError
-from replication.history.indexed import IndexedFile, SnapshotFile
-from replication.history.parts import Parts, TableCache
+from replication.history.cache import TableCache
 from replication.history.versions import Place, TooManyFramesError, Versions, place_of, position_of
+from replication.history.wal03.indexed import IndexedFile, SnapshotFile
+from replication.history.wal03.parts import Parts
 from replication.position import Position
+from replication.restore.follow import follow
+from replication.restore.layout import Attempts as AnyAttempts
 from replication.restore.meter import RestoreMeter, RestoreProgress
+from replication.restore.open_replica import OpenReplica
 from replication.restore.options import RestoreOptions
 from replication.restore.scratch import temporary_folder
 from replication.restore.target import AtPosition
-from replication.restore.wal03.attempts import Attempts, follow
+from replication.restore.wal03.attempts import Attempts, prepare
 from replication.restore.wal03.catalog import Catalog
-from replication.restore.wal03.choose import OpenReplica
 from replication.restore.wal03.fetch import Fetcher
 from replication.restore.wal03.pages import replay_wal
 from replication.restore.wal03.plan import Plan, make_plan
 from replication.restore.wal03.snapshot_proof import prove_snapshot
+from replication.storage.wal03.replica_client import ReplicaClient
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,15 +152,17 @@ def read_timeline(
     Raises whatever a restore raises but for its output.
     """
     stop = cancel or threading.Event()
-    return follow(sources, options, stop, lambda attempts: _read(attempts, cache, progress, is_whole))
+    attempts = Attempts(prepare(sources, options, stop), options, stop)
+    return follow(attempts, lambda attempts: _read(attempts, cache, progress, is_whole))
 
 
 def _read(
-    attempts: Attempts, cache: TableCache, progress: Callable[[RestoreProgress], None], is_whole: bool
+    attempts: AnyAttempts, cache: TableCache, progress: Callable[[RestoreProgress], None], is_whole: bool
 ) -> Timeline:
     """Follow one plan."""
+    assert isinstance(attempts, Attempts), "those that others are instead of are of the same layout"
     prepared, options, stop = attempts.prepared, attempts.options, attempts.stop
-    plan, client = prepared.plan, prepared.source.client
+    plan, client = prepared.plan, prepared.source.client(ReplicaClient)
     meter = RestoreMeter(plan.size, plan.objects, progress)
     # What a large segment holds while it is proven has no name there, and is gone with its descriptor.
     fetcher = Fetcher(client, temporary_folder(), stop, options.parallelism, meter.count, options.backoff)

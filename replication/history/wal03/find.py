@@ -5,37 +5,26 @@ snapshots where the change may lie: where the answers at two neighbouring snapsh
 between, unless every change is asked for. It leaves to the caller what is looked for.
 """
 
+import builtins
 import threading
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from replication.errors import NoRestorePointError
+from replication.history.cache import TableCache
 from replication.history.changes import Answer, Look, Looker
-from replication.history.parts import TableCache
+from replication.history.contract import Found
 from replication.history.questions import Wanted
-from replication.history.timeline import Timeline, read_timeline
+from replication.history.wal03.timeline import Timeline, read_timeline
 from replication.position import Position
+from replication.restore.open_replica import OpenReplica
 from replication.restore.options import RestoreOptions
 from replication.restore.target import AtPosition
 from replication.restore.wal03.attempts import prepare
 from replication.restore.wal03.catalog import Snapshot
-from replication.restore.wal03.choose import OpenReplica
-from replication.storage.wal03.names import SegmentInfo, SnapshotInfo
-from replication.storage.wal03.replica_client import ReplicaClient
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """A change of an answer. Times are those at which the store got the objects of the two commits."""
-
-    before: Position
-    after: Position
-    before_time: datetime
-    after_time: datetime
-    was: Answer
-    became: Answer
-    is_sure: bool
+from replication.storage.base import ObjectInfo, Storage
+from replication.storage.wal03.names import parse_snapshot
 
 
 @dataclass(slots=True)
@@ -76,7 +65,7 @@ class Search:
                 self.first, self._first_time = here.position, here.info.created
             else:
                 # Up to where what was looked at begins, which is a commit of both.
-                below = OpenReplica(source.name, _Below(source.client, here.info.index))
+                below = OpenReplica(source.name, _Below(source.storage, here.info.index), codec=source.codec)
                 later = yield from self._in(self._read([below], replace(options, target=AtPosition(self.first))))
 
     def nothing(self) -> NoRestorePointError:
@@ -134,23 +123,28 @@ class Search:
         return found.answer
 
 
-class _Below(ReplicaClient):
-    """A replica as if it had no snapshot after one index."""
+class _Below(Storage):
+    """A store as if it had no snapshot after one index: only read."""
 
-    def __init__(self, client: ReplicaClient, index: int) -> None:
-        super().__init__(client.storage, codec=client.codec)
+    def __init__(self, storage: Storage, index: int) -> None:
+        self.type, self.address = storage.type, storage.address
+        self._storage = storage
         self._index = index
 
-    def snapshots(self, generation: str) -> list[SnapshotInfo]:
-        return [item for item in super().snapshots(generation) if item.index <= self._index]
+    def list(self, prefix: str) -> Iterator[ObjectInfo]:
+        for item in self._storage.list(prefix):
+            index = parse_snapshot(item.name.rpartition("/")[2])
+            if index is None or index <= self._index:
+                yield item
 
-    def contents(self, generation: str) -> tuple[list[SnapshotInfo], list[SegmentInfo]]:
-        snapshots, segments = super().contents(generation)
-        return [item for item in snapshots if item.index <= self._index], segments
+    def folders(self, prefix: str) -> "builtins.list[str]":
+        return self._storage.folders(prefix)
 
+    def get(self, name: str, offset: int = 0, length: int | None = None) -> Iterator[bytes]:
+        return self._storage.get(name, offset, length)
 
-def find(search: Search) -> Found:
-    """The newest change that is looked for. Raises NoRestorePointError if there is none."""
-    for found in search.changes():
-        return found
-    raise search.nothing()
+    def put(self, name: str, chunks: Iterable[bytes], *, create: bool = False) -> int:
+        raise NotImplementedError
+
+    def delete(self, names: Iterable[str]) -> None:
+        raise NotImplementedError

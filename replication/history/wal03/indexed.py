@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from replication.errors import CorruptObjectError
-from replication.history.parts import Parts, Source
 from replication.history.versions import ZEROS, FrameAt, Place, Versions, place_of, position_of
+from replication.history.wal03.parts import Parts, Source
 from replication.position import Position
 from replication.restore.apply import page_size_of
 from replication.restore.wal03.plan import Plan
