@@ -9,6 +9,7 @@ def add_moments(verbs: "argparse._SubParsersAction[Parser]") -> None:
     """Those that read pages from a replica and write nothing."""
     _add_query(verbs)
     _add_find(verbs)
+    _add_log(verbs)
 
 
 def _add_query(verbs: "argparse._SubParsersAction[Parser]") -> None:
@@ -51,6 +52,25 @@ def _add_find(verbs: "argparse._SubParsersAction[Parser]") -> None:
     flag(parser, "since", "only commits that were stored since this time", "RFC3339")
     flag(parser, "until", "only commits that were stored up to this time", "RFC3339")
     flag(parser, "json", "print JSON")
+    parser.add_argument("source", nargs="?", metavar="DB_PATH|REPLICA_URL")
+
+
+def _add_log(verbs: "argparse._SubParsersAction[Parser]") -> None:
+    parser = add(
+        verbs,
+        "log",
+        "log",
+        "run",
+        "list what commits did, the newest first: pages, tables, and rows more or fewer",
+        "litestream-tui log -limit 5 /srv/app.db\n"
+        "         litestream-tui log -table orders -since 2026-01-02T00:00:00Z s3://bucket/app",
+    )
+    _where_flags(parser)
+    flag(parser, "table", "only commits that touched this table", "TABLE")
+    flag(parser, "limit", "no more commits than this (default 20)", "N", type=count, default=20)
+    flag(parser, "since", "only commits that were stored since this time", "RFC3339")
+    flag(parser, "until", "only commits that were stored up to this time", "RFC3339")
+    flag(parser, "json", "print JSON, a line for each commit")
     parser.add_argument("source", nargs="?", metavar="DB_PATH|REPLICA_URL")
 
 

@@ -56,7 +56,7 @@ class Looker:
     def look(self, end: Place) -> Look:
         """Ask at a commit. Raises QueryError and what pages raise."""
         self.looks += 1
-        noting = _Noting(self.timeline.moment(self.timeline.position(end)))
+        noting = Noting(self.timeline.moment(self.timeline.position(end)))
         with opened(noting, self.stop) as query:
             answer = self.question(query)
         return Look(answer, frozenset(noting.read))
@@ -104,7 +104,7 @@ class Looker:
 
 
 @dataclass(slots=True)
-class _Noting:
+class Noting:
     """A moment that notes which of its pages are read."""
 
     moment: Moment

@@ -5,6 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
 from replication.history.versions import Place
 from replication.position import Position
 
@@ -58,6 +61,9 @@ class Timeline(Protocol):
 
     def written_at(self, end: Place) -> datetime:
         """Return when the object with the commit that ends there was stored."""
+
+    def pages_between(self, begin: Place, end: Place) -> NDArray[np.uint32]:
+        """Return the pages that were written between two commits, one for each frame."""
 
     def last_written(self, pages: Collection[int], before: Place) -> Place | None:
         """Return where the last frame of any of these pages begins, before a place.

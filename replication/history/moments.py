@@ -11,6 +11,7 @@ from replication.history.contract import Found, Timeline
 from replication.history.questions import Wanted
 from replication.history.wal03 import timeline as wal03
 from replication.history.wal03.find import Search as WAL03Search
+from replication.history.wal03.stretches import stretches
 from replication.position import Position
 from replication.restore.layouts import layout_of
 from replication.restore.meter import RestoreProgress
@@ -69,6 +70,18 @@ def search(
     """Return a search for what is wanted, in one generation. `tell` is told what a restore would warn of."""
     _check(sources)
     return WAL03Search(sources, options, wanted, cache, stop, is_all, since, tell)
+
+
+def timelines(
+    sources: Sequence[OpenReplica],
+    options: RestoreOptions,
+    cache: TableCache,
+    stop: threading.Event,
+    tell: Callable[[str], None] = lambda words: None,
+) -> Iterator[Timeline]:
+    """Yield all commits of one generation, newest first: each ends with the commit that the one before begins with."""
+    _check(sources)
+    return stretches(sources, options, cache, stop, tell)
 
 
 def find(search: Search) -> Found:

@@ -80,6 +80,8 @@ class Versions:
     """The pages of the database at each of them."""
     _cuts: "list[tuple[Place, int]]" = field(default_factory=list)
     _sorted: _Rows | None = None
+    _order: NDArray[np.intp] | None = None
+    """The rows of `_sorted` in the order of the WAL."""
     _added: "list[_Rows]" = field(default_factory=list)
 
     def add(self, rows: NDArray[np.uint8], pages: NDArray[np.uint32], at: Place) -> None:
@@ -132,9 +134,12 @@ class Versions:
         return found if found >= 0 else None
 
     def pages_between(self, begin: Place, end: Place) -> NDArray[np.uint32]:
-        """The numbers of the pages that were written between two commits, each once."""
+        """The numbers of the pages that were written between two commits, one for each frame, in no order."""
         rows = self._by_page()
-        return np.unique(rows.pages[(rows.places >= begin) & (rows.places < end)])
+        if self._order is None:
+            self._order = np.argsort(rows.places)
+        low, high = np.searchsorted(rows.places, np.array((begin, end), dtype=np.uint64), sorter=self._order)
+        return rows.pages[self._order[int(low) : int(high)]]
 
     def ends_between(self, begin: Place, end: Place) -> Iterator[tuple[Place, int]]:
         """The commits past one place and up to another, with the pages of the database then."""
@@ -151,6 +156,7 @@ class Versions:
             # Stable, and all that was added came in the order of the WAL.
             self._sorted = rows.taken(np.argsort(rows.pages, kind="stable"))
             self._added.clear()
+            self._order = None
         return self._sorted
 
 

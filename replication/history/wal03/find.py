@@ -5,9 +5,8 @@ snapshots where the change may lie: where the answers at two neighbouring snapsh
 between, unless every change is asked for. It leaves to the caller what is looked for.
 """
 
-import builtins
 import threading
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -16,6 +15,7 @@ from replication.history.cache import TableCache
 from replication.history.changes import Answer, Look, Looker
 from replication.history.contract import Found
 from replication.history.questions import Wanted
+from replication.history.wal03.below import below_snapshot
 from replication.history.wal03.timeline import Timeline, read_timeline
 from replication.position import Position
 from replication.restore.open_replica import OpenReplica
@@ -23,8 +23,6 @@ from replication.restore.options import RestoreOptions
 from replication.restore.target import AtPosition
 from replication.restore.wal03.attempts import prepare
 from replication.restore.wal03.catalog import Snapshot
-from replication.storage.base import ObjectInfo, Storage
-from replication.storage.wal03.names import parse_snapshot
 
 
 @dataclass(slots=True)
@@ -65,7 +63,7 @@ class Search:
                 self.first, self._first_time = here.position, here.info.created
             else:
                 # Up to where what was looked at begins, which is a commit of both.
-                below = OpenReplica(source.name, _Below(source.storage, here.info.index), codec=source.codec)
+                below = below_snapshot(source, here.info.index)
                 later = yield from self._in(self._read([below], replace(options, target=AtPosition(self.first))))
 
     def nothing(self) -> NoRestorePointError:
@@ -121,30 +119,3 @@ class Search:
         found = looker.look(timeline.ends()[-1])
         self._count(self.looks + 1, timeline)
         return found.answer
-
-
-class _Below(Storage):
-    """A store as if it had no snapshot after one index: only read."""
-
-    def __init__(self, storage: Storage, index: int) -> None:
-        self.type, self.address = storage.type, storage.address
-        self._storage = storage
-        self._index = index
-
-    def list(self, prefix: str) -> Iterator[ObjectInfo]:
-        for item in self._storage.list(prefix):
-            index = parse_snapshot(item.name.rpartition("/")[2])
-            if index is None or index <= self._index:
-                yield item
-
-    def folders(self, prefix: str) -> "builtins.list[str]":
-        return self._storage.folders(prefix)
-
-    def get(self, name: str, offset: int = 0, length: int | None = None) -> Iterator[bytes]:
-        return self._storage.get(name, offset, length)
-
-    def put(self, name: str, chunks: Iterable[bytes], *, create: bool = False) -> int:
-        raise NotImplementedError
-
-    def delete(self, names: Iterable[str]) -> None:
-        raise NotImplementedError

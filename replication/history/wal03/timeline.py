@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 import numpy as np
+from numpy.typing import NDArray
 
 from replication.errors import CorruptObjectError, NoRestorePointError, ReplicaGapError, RestoreError
 from replication.history.cache import TableCache
@@ -120,6 +121,10 @@ class Timeline:
         """When the object with the commit that ends there was stored: its segment, or the snapshot that is all."""
         number = bisect_left(self._file.starts, end) - 1
         return self.plan.segments[number].created if number >= 0 else self.plan.snapshot.info.created
+
+    def pages_between(self, begin: Place, end: Place) -> NDArray[np.uint32]:
+        """The pages that were written between two commits, one for each frame."""
+        return self.versions.pages_between(begin, end)
 
     def last_written(self, pages: Collection[int], before: Place) -> Place | None:
         """Where the last frame of any of these pages begins, before a place.

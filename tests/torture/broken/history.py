@@ -4,6 +4,20 @@ from tests.torture.broken.mutation import Mutation
 
 MUTATIONS = (
     Mutation(
+        "a commit is told of a table that it did not touch",
+        "replication/history/log.py",
+        "        return page in noting.read\n",
+        "        return True\n",
+        ("tests/history/test_log.py",),
+    ),
+    Mutation(
+        "rows are counted by pages although some were given back",
+        "replication/history/log.py",
+        "        in_place = pages[0] != 1 and len(pages) <= PAGES_ASKED_MAX\n",
+        "        in_place = len(pages) <= PAGES_ASKED_MAX\n",
+        ("tests/history/test_log.py",),
+    ),
+    Mutation(
         "a search passes over a change of the schema",
         "replication/history/wal03/indexed.py",
         "            if total != self._first_sum:\n",
