@@ -62,6 +62,12 @@ class Timeline(Protocol):
     def written_at(self, end: Place) -> datetime:
         """Return when the object with the commit that ends there was stored."""
 
+    def seen_at(self, end: Place) -> datetime | None:
+        """Return when the commit that ends there was made, by the clock of the store, if the replica notes that.
+
+        It may wait for the store. The time is that at which the engine had seen the commit, and never before that.
+        """
+
     def pages_between(self, begin: Place, end: Place) -> NDArray[np.uint32]:
         """Return the pages that were written between two commits, one for each frame."""
 
@@ -74,12 +80,15 @@ class Timeline(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A change of an answer. Times are those at which the store got the objects of the two commits."""
+    """A change of an answer. Times are those at which the store got the objects of the two commits, and when they were
+    made, if that is known."""
 
     before: Position
     after: Position
     before_time: datetime
     after_time: datetime
+    before_seen: datetime | None
+    after_seen: datetime | None
     was: object
     became: object
     is_sure: bool

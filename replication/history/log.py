@@ -43,13 +43,16 @@ class Touched:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One commit. `time` is when the store got its object; `bytes` are those of its frames' pages.
+    """One commit. `time` is when the store got its object, `seen` when it was made, if the replica notes that.
+
+    `bytes` are those of its frames' pages.
 
     `is_whole` is false where there were too many pages to look for the table of each.
     """
 
     position: Position
     time: datetime
+    seen: datetime | None
     pages: int
     bytes: int
     tables: tuple[Touched, ...]
@@ -113,8 +116,8 @@ class Log:
             for name in ordered
         )
         size = len(written) * moment.page_size
-        time = timeline.written_at(end)
-        return Entry(timeline.position(end), time, len(pages), size, tables, len(pages) <= PAGES_ASKED_MAX)
+        time, seen = timeline.written_at(end), timeline.seen_at(end)
+        return Entry(timeline.position(end), time, seen, len(pages), size, tables, len(pages) <= PAGES_ASKED_MAX)
 
     def _schema(
         self,

@@ -18,9 +18,13 @@ def test_commits_are_told_the_newest_first(published: Published) -> None:
         out = succeeds("query", "-csv", "-position", item["position"], published.url, "SELECT count(*) FROM fruits").out
         assert out.splitlines()[1] == str(expected)
     words = succeeds("log", "-limit", "2", published.url)
-    assert [line.split()[1] for line in words.out.splitlines()] == [item["position"] for item in found[:2]]
+    assert [line.split()[2] for line in words.out.splitlines()] == [item["position"] for item in found[:2]]
     assert words.out.splitlines()[0].endswith("fruits +1")
-    assert words.err == "# 2 commits; times are those at which the store got the objects\n"
+    assert words.err.startswith("# 2 commits; committed: as it was seen at the database")
+    assert all(line.startswith("committed 2") for line in words.out.splitlines())
+    # Each was made before its object was stored, and they were made one after the other.
+    assert all(item["committed"] <= item["stored"] for item in found)
+    assert [item["committed"] for item in found] == sorted((item["committed"] for item in found), reverse=True)
     assert len(succeeds("log", "-table", "FRUITS", published.url).out.splitlines()) == len(found)
     assert succeeds("log", "-table", "other", published.url).out == ""
 

@@ -13,7 +13,7 @@ from replication.scrub import quoted
 from replication.times import format_time
 from tui.text.format import counted, plain, size
 from tui.verbs.console import give, remark, warn
-from tui.verbs.moment import looking
+from tui.verbs.moment import TIMES, looking, when
 
 _KINDS = ("gone", "appeared", "fell", "row", "sql")
 
@@ -35,7 +35,7 @@ def run(args: Namespace) -> int:
         else:
             _tell(args, wanted, find(searching))
         looks = f"{counted(searching.looks, 'look')} in replica {searching.replica}, {size(searching.bytes_read)} read"
-        remark(f"{looks}; times are those at which the store got the objects")
+        remark(f"{looks}; {TIMES}")
     return 0
 
 
@@ -62,6 +62,8 @@ def _tell(args: Namespace, wanted: Wanted, found: Found) -> None:
         values = {
             "before": str(found.before),
             "after": str(found.after),
+            "before_committed": format_time(found.before_seen) if found.before_seen is not None else None,
+            "after_committed": format_time(found.after_seen) if found.after_seen is not None else None,
             "before_stored": format_time(found.before_time),
             "after_stored": format_time(found.after_time),
             "was": _value(found.was),
@@ -70,8 +72,8 @@ def _tell(args: Namespace, wanted: Wanted, found: Found) -> None:
         }
         give(json.dumps(values, ensure_ascii=False))
         return
-    give(f"{wanted.words} with the commit {found.after}, stored {format_time(found.after_time)}")
-    give(f"last commit before it: {found.before}, stored {format_time(found.before_time)}")
+    give(f"{wanted.words} with the commit {found.after}, {when(found.after_seen, found.after_time)}")
+    give(f"last commit before it: {found.before}, {when(found.before_seen, found.before_time)}")
     if not isinstance(found.was, bool):
         give(f"was: {plain(str(found.was))}")
         give(f"became: {plain(str(found.became))}")

@@ -10,7 +10,7 @@ from replication.restore.target import Latest, parse_time
 from replication.times import format_time
 from tui.text.format import counted, plain, size
 from tui.verbs.console import give, remark, warn
-from tui.verbs.moment import looking
+from tui.verbs.moment import TIMES, looking, when
 
 _TABLES_SHOWN_MAX = 5
 
@@ -30,7 +30,7 @@ def run(args: Namespace) -> int:
         for entry in islice(found, args.limit):
             give(json.dumps(_values(entry), ensure_ascii=False) if args.json else _line(entry))
             shown += 1
-        remark(f"{counted(shown, 'commit')}; times are those at which the store got the objects")
+        remark(f"{counted(shown, 'commit')}; {TIMES}")
     return 0
 
 
@@ -38,8 +38,8 @@ def _line(entry: Entry) -> str:
     tables = ", ".join(_touched(item) for item in entry.tables[:_TABLES_SHOWN_MAX])
     more = len(entry.tables) - _TABLES_SHOWN_MAX
     tables += f" and {more} more" * (more > 0) + " …" * (not entry.is_whole)
-    time, pages = format_time(entry.time), counted(entry.pages, "page")
-    return f"{time}  {entry.position}  {pages:>10}  {size(entry.bytes):>9}  {tables}".rstrip()
+    time, pages = when(entry.seen, entry.time), counted(entry.pages, "page")
+    return f"{time:<37}  {entry.position}  {pages:>10}  {size(entry.bytes):>9}  {tables}".rstrip()
 
 
 def _touched(item: Touched) -> str:
@@ -49,6 +49,7 @@ def _touched(item: Touched) -> str:
 def _values(entry: Entry) -> dict[str, object]:
     return {
         "position": str(entry.position),
+        "committed": format_time(entry.seen) if entry.seen is not None else None,
         "stored": format_time(entry.time),
         "pages": entry.pages,
         "bytes": entry.bytes,

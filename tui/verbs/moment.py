@@ -6,6 +6,7 @@ from argparse import Namespace
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from replication.history.cache import Tables, cache_folder
 from replication.history.contract import Timeline
@@ -14,6 +15,7 @@ from replication.offline import look
 from replication.restore.open_replica import OpenReplica
 from replication.restore.restore import RestoreOptions
 from replication.restore.target import Target
+from replication.times import format_time
 from tui.text.format import counted, size
 from tui.verbs.console import remark, warn
 from tui.verbs.named import generation_of, resolve
@@ -62,6 +64,14 @@ def timeline_at(args: Namespace, what: str, target: Target) -> Iterator[tuple[Ti
         for text in timeline.warnings:
             warn(text)
         yield timeline, at.cancel
+
+
+TIMES = "committed: as it was seen at the database, by the clock of the store; stored: when the store got the object"
+
+
+def when(seen: datetime | None, stored: datetime) -> str:
+    """Which of the two times is known."""
+    return f"committed {format_time(seen)}" if seen is not None else f"stored {format_time(stored)}"
 
 
 def tell(timeline: Timeline, where: object) -> None:

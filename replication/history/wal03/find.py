@@ -87,6 +87,8 @@ class Search:
                     timeline.position(change.after),
                     timeline.written_at(change.before),
                     timeline.written_at(change.after),
+                    timeline.seen_at(change.before),
+                    timeline.seen_at(change.after),
                     change.was,
                     change.became,
                     change.is_sure and not self.skipped,

@@ -8,8 +8,8 @@ database is written to a disk. Memory is bounded: an index of the frames, and wh
 import threading
 from bisect import bisect_left
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +34,9 @@ from replication.restore.wal03.pages import replay_wal
 from replication.restore.wal03.plan import Plan, make_plan
 from replication.restore.wal03.snapshot_proof import prove_snapshot
 from replication.storage.wal03.replica_client import ReplicaClient
+
+NOTES_KEPT_MAX = 10_000
+"""Segments whose notes of times are kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +72,10 @@ class Timeline:
     versions: Versions
     _file: IndexedFile
     _meter: RestoreMeter
+    _fetcher: Fetcher
     sure: Place | None = None
     """Of a snapshot of Litestream's: from this commit in its index on it is known to hold nothing later."""
+    _seen: dict[str, tuple[tuple[int, int], ...]] = field(default_factory=dict)
 
     @property
     def bytes_read(self) -> int:
@@ -121,6 +126,24 @@ class Timeline:
         """When the object with the commit that ends there was stored: its segment, or the snapshot that is all."""
         number = bisect_left(self._file.starts, end) - 1
         return self.plan.segments[number].created if number >= 0 else self.plan.snapshot.info.created
+
+    def seen_at(self, end: Place) -> datetime | None:
+        """When the commit that ends there was made, as its segment notes it."""
+        number = bisect_left(self._file.starts, end) - 1
+        if number < 0:
+            return None
+        segment = self.plan.segments[number]
+        if segment.name not in self._seen:
+            if len(self._seen) >= NOTES_KEPT_MAX:
+                self._seen.clear()
+            try:
+                note = self._fetcher.segment_note(segment.name)
+            except CorruptObjectError:
+                note = None
+            self._seen[segment.name] = note.seen if note is not None else ()
+        ages = (age for offset, age in self._seen[segment.name] if offset >= self.position(end).offset)
+        age = next(ages, None)
+        return segment.created - timedelta(milliseconds=age) if age is not None else None
 
     def pages_between(self, begin: Place, end: Place) -> NDArray[np.uint32]:
         """The pages that were written between two commits, one for each frame."""
@@ -184,7 +207,7 @@ def _read(
     if written.is_unfinished:
         warnings += ("The replica ends inside a transaction, which was left out: it had not been committed there.",)
     timeline = Timeline(
-        prepared.source.name, plan, file.page_size, written.position, warnings, file.versions, file, meter
+        prepared.source.name, plan, file.page_size, written.position, warnings, file.versions, file, meter, fetcher
     )
     if is_whole and plan.snapshot.note is None:
         timeline.sure = _sure_from(prepared.offer.catalog, timeline, file, fetcher)
