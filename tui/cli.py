@@ -199,7 +199,7 @@ def _add_restore(verbs: "argparse._SubParsersAction[_Parser]") -> None:
     _flag(parser, "replica", "restore from this replica only", "NAME")
     _flag(parser, "generation", "restore this generation (default: the newest)", "NAME")
     _flag(parser, "index", "restore up to the end of this WAL index, in hex", "HEX")
-    _flag(parser, "timestamp", "restore the newest commit that was in the replica at this time", "RFC3339")
+    _flag(parser, "timestamp", "restore the newest commit that was made by this time", "RFC3339")
     _flag(parser, "position", "restore exactly this commit", "GENERATION/INDEX:OFFSET")
     _flag(parser, "parallelism", "objects fetched at the same time (default 8)", "N", type=_count, default=8)
     _flag(

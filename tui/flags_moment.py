@@ -24,7 +24,7 @@ def _add_query(verbs: "argparse._SubParsersAction[Parser]") -> None:
     )
     _where_flags(parser)
     flag(parser, "index", "look at the end of this WAL index, in hex", "HEX")
-    flag(parser, "timestamp", "look at the newest commit that was in the replica at this time", "RFC3339")
+    flag(parser, "timestamp", "look at the newest commit that was made by this time", "RFC3339")
     flag(parser, "position", "look at exactly this commit", "GENERATION/INDEX:OFFSET")
     flag(parser, "timeout", "end the query after this (default 60)", "SECONDS", type=seconds, default=60.0)
     flag(parser, "csv", "print CSV, with a line of names")

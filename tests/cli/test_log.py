@@ -17,6 +17,11 @@ def test_commits_are_told_the_newest_first(published: Published) -> None:
     for item, expected in zip(found, range(ROUNDS, 0, -1), strict=False):
         out = succeeds("query", "-csv", "-position", item["position"], published.url, "SELECT count(*) FROM fruits").out
         assert out.splitlines()[1] == str(expected)
+        # The time that is told is one that brings it back, and one before it brings back the one before.
+        out = succeeds(
+            "query", "-csv", "-timestamp", item["committed"], published.url, "SELECT count(*) FROM fruits"
+        ).out
+        assert out.splitlines()[1] == str(expected)
     words = succeeds("log", "-limit", "2", published.url)
     assert [line.split()[2] for line in words.out.splitlines()] == [item["position"] for item in found[:2]]
     assert words.out.splitlines()[0].endswith("fruits +1")

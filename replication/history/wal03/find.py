@@ -21,7 +21,7 @@ from replication.position import Position
 from replication.restore.open_replica import OpenReplica
 from replication.restore.options import RestoreOptions
 from replication.restore.target import AtPosition
-from replication.restore.wal03.attempts import prepare
+from replication.restore.wal03.attempts import attempts_at
 from replication.restore.wal03.catalog import Snapshot
 
 
@@ -48,13 +48,14 @@ class Search:
 
     def changes(self) -> Iterator[Found]:
         """What is looked for, the newest first. Raises whatever a restore and a query raise."""
-        prepared = prepare(self.sources, self.options, self.stop)
+        attempts = attempts_at(self.sources, self.options, self.stop)
+        prepared = attempts.prepared
         source = prepared.source
         for words in prepared.warnings:
             self.tell(words)
         self.replica = source.name
         earlier = [item for item in prepared.offer.catalog.snapshots if item.position < prepared.plan.snapshot.position]
-        options = replace(self.options, generation=prepared.plan.generation)
+        options = replace(attempts.options, generation=prepared.plan.generation)
         later = yield from self._in(self._read([source], options))
         while earlier and self.first is not None and not self._is_before(self._first_time):
             here = earlier.pop()

@@ -10,7 +10,7 @@ from replication.history.wal03.timeline import Timeline, read_timeline
 from replication.restore.open_replica import OpenReplica
 from replication.restore.options import RestoreOptions
 from replication.restore.target import AtPosition
-from replication.restore.wal03.attempts import prepare
+from replication.restore.wal03.attempts import attempts_at
 
 
 def stretches(
@@ -24,7 +24,8 @@ def stretches(
 
     The next one is read when it is asked for. Raises whatever a restore raises.
     """
-    prepared = prepare(sources, options, stop)
+    attempts = attempts_at(sources, options, stop)
+    prepared, options = attempts.prepared, attempts.options
     source, base = prepared.source, prepared.plan.snapshot.position
     for words in prepared.warnings:
         tell(words)

@@ -9,7 +9,7 @@ import threading
 from bisect import bisect_left
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,11 +27,12 @@ from replication.restore.open_replica import OpenReplica
 from replication.restore.options import RestoreOptions
 from replication.restore.scratch import temporary_folder
 from replication.restore.target import AtPosition
-from replication.restore.wal03.attempts import Attempts, prepare
+from replication.restore.wal03.attempts import Attempts, attempts_at
 from replication.restore.wal03.catalog import Catalog
 from replication.restore.wal03.fetch import Fetcher
 from replication.restore.wal03.pages import replay_wal
 from replication.restore.wal03.plan import Plan, make_plan
+from replication.restore.wal03.seen import made_by
 from replication.restore.wal03.snapshot_proof import prove_snapshot
 from replication.storage.wal03.replica_client import ReplicaClient
 
@@ -143,7 +144,7 @@ class Timeline:
             self._seen[segment.name] = note.seen if note is not None else ()
         ages = (age for offset, age in self._seen[segment.name] if offset >= self.position(end).offset)
         age = next(ages, None)
-        return segment.created - timedelta(milliseconds=age) if age is not None else None
+        return made_by(segment, age) if age is not None else None
 
     def pages_between(self, begin: Place, end: Place) -> NDArray[np.uint32]:
         """The pages that were written between two commits, one for each frame."""
@@ -180,8 +181,7 @@ def read_timeline(
     Raises whatever a restore raises but for its output.
     """
     stop = cancel or threading.Event()
-    attempts = Attempts(prepare(sources, options, stop), options, stop)
-    return follow(attempts, lambda attempts: _read(attempts, cache, progress, is_whole))
+    return follow(attempts_at(sources, options, stop), lambda attempts: _read(attempts, cache, progress, is_whole))
 
 
 def _read(
