@@ -15,7 +15,7 @@ from replication.control.requests import Request
 from replication.control.values import Info, JobStatus
 from replication.errors import EngineError, ReplicationError
 from replication.events import EVENTS_MAX, Event
-from replication.status import DatabaseStatus, EngineStatus, Verification
+from replication.status import DatabaseStatus, EngineStatus, Progress, Verification, untold
 from tui.session.place import Kind, Place
 from tui.version import version
 
@@ -177,8 +177,8 @@ class Attached:
     def snapshot(self, database: str, replica: str | None = None) -> list[str]:
         return self._client.snapshot(database, replica)
 
-    def verify(self, database: str, cancel: threading.Event) -> list[Verification]:
-        return self._client.verify(database, cancel)
+    def verify(self, database: str, cancel: threading.Event, progress: Progress = untold) -> list[Verification]:
+        return self._client.verify(database, cancel, progress)
 
 
 def _gone(database: DatabaseStatus) -> DatabaseStatus:

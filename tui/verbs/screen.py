@@ -25,7 +25,7 @@ from tui.session.background import Background
 from tui.session.crashlog import log_path, open_log
 from tui.session.ending import Ending, end_process
 from tui.session.late_engine import LateEngine
-from tui.verbs.console import say, warn
+from tui.verbs.console import say, silence, warn
 from tui.verbs.named import config_of
 from tui.verbs.process import settle
 from tui.view import Options
@@ -124,8 +124,13 @@ class Shown:
 
     def end(self) -> int:
         """Return the exit code. With threads that hang the process ends here instead, as they must not keep it."""
+        for stream in (sys.stdout, sys.stderr):
+            try:
+                stream.flush()
+            except (OSError, ValueError):
+                # The terminal has gone, and Python would end with 120 for what it did not take.
+                silence(stream)
         if self.hung:
-            sys.stdout.flush()
             end_process(self.code)
         return self.code
 
@@ -140,7 +145,7 @@ def show(config: Config, options: Options, background: Background | None = None,
     app = LitestreamApp(engine, config, options)
     app.painted = engine.start
     if background is not None and background.possible and not options.read_only:
-        app.background = lambda: background.begin(engine.registered())
+        app.background = lambda: background.begin(engine.config(), engine.registered())
     engine.refused = app.leave_from_outside
 
     def close() -> None:
