@@ -53,7 +53,7 @@ test: $(INSTALLED) $(PEERS) ## all tests, against real Litestream and real S3 se
 
 torture: $(INSTALLED) $(PEERS) ## the torture tests for MINUTES= each, from SEED=, and new cases of all that have any; ARGS="-k crash"
 	TORTURE_MINUTES=$(or $(MINUTES),5) TORTURE_SEED=$(or $(SEED),1) \
-	  $(BIN)/pytest -n $(TEST_PROCESSES) -m "torture or hypothesis" $(ARGS)
+	  $(BIN)/pytest -n $(TEST_PROCESSES) -m "torture or hypothesis or explores" $(ARGS)
 
 soak: $(INSTALLED) $(PEERS) ## the program for HOURS= under load and outages; ARGS="--small-disk 60 --hostile" for a hard place
 	@$(BIN)/python -c 'import matplotlib' 2>/dev/null || \

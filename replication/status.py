@@ -10,8 +10,8 @@ UPLOADS_MAX = 200
 BY_HAND = "P"
 """Who holds what a person has paused with that key."""
 
-DatabaseState = Literal["starting", "waiting", "ok", "busy", "error", "pausing", "paused"]
-"""How a database stands; "pausing" is not yet let go of."""
+DatabaseState = Literal["starting", "waiting", "ok", "busy", "error", "pausing", "paused", "unknown"]
+"""How a database stands; "pausing" is not yet let go of. "unknown" is said by no engine, but of one that is silent."""
 ReplicaState = Literal["starting", "ok", "syncing", "behind", "error"]
 Outcome = Literal["ok", "failed", "inconclusive"]
 
