@@ -12,7 +12,6 @@ from importlib import import_module
 from pathlib import PurePath
 from typing import Any, ClassVar, TypeVar, cast
 
-from textual.app import App
 from textual.message import Message
 from textual.screen import Screen
 
@@ -27,10 +26,11 @@ from tui.dashboard.screen import DashboardScreen
 from tui.session import crashlog
 from tui.session.place import HERE, Place, gone_news
 from tui.session.toasts import Trouble, news, trouble_of
+from tui.session.under_way import under_way
 from tui.text.cells import cut_end
 from tui.text.format import plain
-from tui.text.states import left_to_upload, stopped
 from tui.view import Options, View
+from tui.widgets.key_order import KeyOrder
 from tui.widgets.screen import ShellScreen
 
 __all__ = ["LitestreamApp", "Options", "View"]
@@ -44,7 +44,7 @@ TOAST_CELLS_MAX = 220
 T = TypeVar("T")
 
 
-class LitestreamApp(App[int]):
+class LitestreamApp(KeyOrder[int]):
     """Opens on the dashboard; its return value is the exit code."""
 
     TITLE = "litestream-tui"
@@ -294,11 +294,12 @@ class LitestreamApp(App[int]):
             self.pop_screen()
 
     async def action_quit(self) -> None:
+        """Detach from an engine that goes on; one of this screen is ended, and while anything is under way asked."""
         self.frozen = False
         self.poll()
         if self.view.place.attached:
             self.leave()
-        elif self.can_leave_running() or left_to_upload(self.view.status) or stopped(self.view.status):
+        elif self.can_leave_running() or under_way(self.view.status, self.control.jobs()):
             self.push_screen(import_module("tui.session.quit").QuitScreen())
         else:
             self.leave()

@@ -16,7 +16,7 @@ from tui.text.look import Look
 from tui.widgets.lines import Lines
 
 
-class DatabaseList(Lines, can_focus=True):
+class DatabaseList(Lines):
     """Titles, and below them as many databases as fit."""
 
     DEFAULT_CSS = "DatabaseList { height: 1fr; }"

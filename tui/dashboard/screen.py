@@ -23,6 +23,7 @@ from tui.text.look import Look
 from tui.text.states import database_state
 from tui.view import View
 from tui.widgets.lines import Lines
+from tui.widgets.prompt import Prompt
 
 DETAIL_ROWS = 5
 """Rows of the detail below the list, its title included."""
@@ -47,7 +48,7 @@ class DashboardScreen(DatabaseScreen):
 
     def compose(self) -> ComposeResult:
         yield Lines(id="summary", fixed=True)
-        yield Input(placeholder="letters of a path or a state", id="filter")
+        yield Prompt("filter", "letters of a path or a state")
         with Container(id="middle"):
             yield DatabaseList(id="list")
             yield Lines(id="detail", fixed=True)
@@ -55,9 +56,6 @@ class DashboardScreen(DatabaseScreen):
         yield Lines(id="events", fixed=True)
         yield Lines(id="whole", fixed=True)
         yield self.footer()
-
-    def on_mount(self) -> None:
-        self._list.focus()
 
     @property
     def selected(self) -> str | None:
@@ -184,16 +182,13 @@ class DashboardScreen(DatabaseScreen):
         self.set_class(self.has_class("-small") and self._turn > 0, "-turned")
 
     def action_filter(self) -> None:
-        box = self.query_one("#filter", Input)
-        box.add_class("shown")
-        box.focus()
+        self.query_one(Prompt).ask()
 
     def action_back(self) -> None:
         """Show all again."""
-        box = self.query_one("#filter", Input)
+        box = self.query_one(Prompt)
         box.value = self._letters = ""
-        box.remove_class("shown")
-        self._list.focus()
+        box.close()
         self.shell.show_again()
 
     @on(Input.Changed)
@@ -203,7 +198,9 @@ class DashboardScreen(DatabaseScreen):
 
     @on(Input.Submitted)
     def _entered(self) -> None:
-        self._list.focus()
+        """The letters stay in force, and the keys are keys again."""
+        self.query_one(Prompt).close()
+        self.shell.show_again()
 
 
 def _tiny(databases: tuple[DatabaseStatus, ...], width: int, height: int, look: Look) -> list[Text]:

@@ -180,6 +180,9 @@ def _run(app: "LitestreamApp", close: Callable[[], None]) -> int:
 
 def _settle_the_terminal() -> None:
     settle()
+    for name in ("COLUMNS", "LINES"):
+        # What somebody has exported would be believed over the terminal itself, also after that changes its size.
+        os.environ.pop(name, None)
     if isinstance(sys.__stderr__, io.TextIOWrapper):
         # What the terminal has no letter for takes one cell, as the letter would.
         sys.__stderr__.reconfigure(errors="replace")

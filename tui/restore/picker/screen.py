@@ -32,6 +32,7 @@ from tui.text.blocks import error_lines, rule
 from tui.text.look import Look
 from tui.view import View
 from tui.widgets.lines import Lines
+from tui.widgets.prompt import Prompt
 
 CHECKS = cast(tuple[Check, ...], get_args(Check))
 _ROWS_FOR_KEYS = 20
@@ -43,7 +44,6 @@ class RestoreScreen(PickingScreen):
     """Opened with the path of the database."""
 
     PLACE = "restore"
-    AUTO_FOCUS = ""
     CSS_PATH = "screen.tcss"
 
     def __init__(self, database: str) -> None:
@@ -59,7 +59,7 @@ class RestoreScreen(PickingScreen):
         yield Lines(id="title", fixed=True)
         yield Lines(id="timeline", fixed=True)
         yield Lines(id="point")
-        yield Input(id="prompt")
+        yield Prompt("prompt")
         yield self.footer()
 
     def on_mount(self) -> None:
@@ -162,17 +162,14 @@ class RestoreScreen(PickingScreen):
             self.app.pop_screen()
 
     def _ask(self, what: str, value: str, example: str) -> None:
-        box = self.query_one("#prompt", Input)
-        self._asking = what
-        box.value, box.placeholder, box.cursor_position = value, example, len(value)
-        box.add_class("shown")
-        box.focus()
+        box = self.query_one(Prompt)
+        self._asking, box.placeholder = what, example
+        box.ask(value)
         self.draw()
 
     def _answered(self) -> None:
         self._asking = ""
-        self.query_one("#prompt", Input).remove_class("shown")
-        self.set_focus(None)
+        self.query_one(Prompt).close()
         self.draw()
 
     @on(Input.Submitted, "#prompt")
