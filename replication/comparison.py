@@ -32,12 +32,13 @@ from replication.local.shadow_wal import ShadowWAL
 from replication.offline import Reach, look
 from replication.permissions import Ownership
 from replication.position import Position
+from replication.restore.layouts import layout_of
+from replication.restore.open_replica import OpenReplica
 from replication.restore.preview import ELSEWHERE
 from replication.restore.restore import RestoreOptions, RestoreProgress, RestoreResult, restore
-from replication.restore.restored import digest_of, target_at
+from replication.restore.restored import digest_of
 from replication.restore.retry import check
 from replication.restore.target import Latest, Target
-from replication.restore.wal03.choose import OpenReplica
 from replication.sqlite import integrity
 from replication.sqlite.checksum import WAL_HEADER_SIZE
 from replication.sqlite.content import digest as digest_of_content
@@ -45,7 +46,6 @@ from replication.sqlite.integrity import Thoroughness
 from replication.sqlite.still import Still, still
 from replication.sqlite.wal import WALHeader
 from replication.status import Outcome
-from replication.storage.wal03.replica_client import ReplicaClient
 from replication.survey import reach
 
 WAIT_SECONDS_MAX = 30.0
@@ -81,8 +81,7 @@ class _View:
 
 
 def verify(
-    name: str,
-    client: ReplicaClient,
+    replica: OpenReplica,
     database: DatabaseConfig | None,
     folder: Path,
     show: Show = lambda progress: None,
@@ -96,9 +95,9 @@ def verify(
     output = folder / "restored.db"
     try:
         if database is None:
-            result = _restore(name, client, output, Latest(), None, show, stop)
+            result = _restore(replica, output, Latest(), None, show, stop)
             return _unsound(result) or Compared("ok", "restorable; there is no source to compare with", result=result)
-        return _verify(name, client, database, output, show, stop)
+        return _verify(replica, database, output, show, stop)
     except RestoreCancelledError:
         raise
     except RestoreError as error:
@@ -110,7 +109,7 @@ def verify(
 
 
 def _verify(
-    name: str, client: ReplicaClient, database: DatabaseConfig, output: Path, show: Show, stop: threading.Event
+    replica: OpenReplica, database: DatabaseConfig, output: Path, show: Show, stop: threading.Event
 ) -> Compared:
     for _ in range(VIEWS_MAX):
         try:
@@ -121,17 +120,18 @@ def _verify(
         position, why_not = view.position, view.why_not
         if position is None:
             break
-        found = _wait_for(name, client, database, position, stop)
+        found = _wait_for(replica, database, position, stop)
         if found is None or found < position:
             there = f"the replica reaches {found}" if found else "the replica has nothing of this generation"
             why_not = f"{there}, and the newest commit of {database.path} is {position}"
             break
         with suppress(NoRestorePointError):
-            result = _restore(name, client, output, target_at(client, position), position.generation, show, stop)
+            target = layout_of([replica]).target_at(replica, position)
+            result = _restore(replica, output, target, position.generation, show, stop)
             return _compared(database, view, position, result, output)
         # Its first snapshot came later than this commit; a later commit has more luck.
         why_not = f"the replica holds later commits than {position} only"
-    result = _restore(name, client, output, Latest(), None, show, stop)
+    result = _restore(replica, output, Latest(), None, show, stop)
     if view.digest and digest_of(output) == view.digest:
         return _equal(result)
     if (unsound := _unsound(result)) is not None:
@@ -171,8 +171,7 @@ def _unsound(result: RestoreResult) -> Compared | None:
 
 
 def _restore(
-    name: str,
-    client: ReplicaClient,
+    replica: OpenReplica,
     output: Path,
     target: Target,
     generation: str | None,
@@ -186,7 +185,7 @@ def _restore(
         known=_compared_later,
         elsewhere=ELSEWHERE,
     )
-    result = restore([OpenReplica(name, client)], output, options, show, stop)
+    result = restore([replica], output, options, show, stop)
     if result.check != "ok" and not result.problems:
         raise InconclusiveError(f"restorable to {result.position}, but SQLite could not check it: {result.check}")
     return result
@@ -260,7 +259,9 @@ def _digest_still(source: Still, stop: threading.Event) -> str:
 
 
 def _place(database: DatabaseConfig, source: Still) -> tuple[Position | None, str]:
-    """Where the commit is in the generation that the local folder follows; else why that is not known."""
+    """The position of the source's commit in the generation that the local folder follows, or None and why it is not
+    known.
+    """
     shadow = ShadowWAL(database.meta_path, Ownership())
     generation = shadow.current_generation()
     if generation is None:
@@ -298,12 +299,14 @@ def _end_before(shadow: ShadowWAL, generation: str, index: int) -> Position:
 
 
 def _wait_for(
-    name: str, client: ReplicaClient, database: DatabaseConfig, wanted: Position, stop: threading.Event
+    replica: OpenReplica, database: DatabaseConfig, wanted: Position, stop: threading.Event
 ) -> Position | None:
-    """How far the replica reaches in the generation of `wanted`; a running engine is given the time to get there."""
+    """How far the replica reaches in the generation of `wanted`, after a running engine was given the time to get
+    there.
+    """
     deadline = time.monotonic() + WAIT_SECONDS_MAX
     while True:
-        found: Reach = reach(client, name, wanted.generation)
+        found: Reach = reach(replica, wanted.generation)
         if found.position is not None and found.position >= wanted:
             return found.position
         if look(database).pid is None or time.monotonic() >= deadline:

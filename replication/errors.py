@@ -250,3 +250,13 @@ class ReplicaDiffersError(RestoreError):
     """What was restored is whole, and is not what the source holds at the same commit."""
 
     exit_code = 17
+
+
+def with_words(error: ReplicationError, before: str, after: str) -> ReplicationError:
+    """An error of the same class whose message has something before and after it."""
+    if isinstance(error, CorruptObjectError):
+        return CorruptObjectError(error.name, error.why, f"{error.remedy} {after}".strip())
+    if isinstance(error, MayBeOlderError):
+        return MayBeOlderError(f"{before}{error} {after}", error.index)
+    kind: type[ReplicationError] = StorageError if isinstance(error, ObjectNotFoundError) else type(error)
+    return kind(f"{before}{error} {after}")

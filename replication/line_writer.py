@@ -38,7 +38,7 @@ class LineWriter:
                 self._thread.start()
 
     def flush(self, seconds: float) -> bool:
-        """Wait until all is written, for so long at most; False if it is not."""
+        """Wait until all is written, for so long at most. Return False if it is not."""
         with self._changed:
             return self._changed.wait_for(lambda: not self._waiting and not self._busy, seconds)
 

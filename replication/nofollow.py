@@ -167,7 +167,7 @@ def read_plain(folder: int, name: str, size_max: int) -> bytes:
 
 
 def write_whole(folder: int, temporary: str, data: bytes, mode: int, uid: int = -1, gid: int = -1) -> int:
-    """A new file with this content in an open folder, to be renamed once it is whole; its descriptor."""
+    """A descriptor of a new file with this content in an open folder. The caller renames it."""
     for _ in range(_TRIES_MAX):
         try:
             file = open_plain(folder, temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
@@ -254,7 +254,7 @@ def _check_strangers(strangers: list[tuple[int, Path]], owner: int, path: Path) 
 
 
 def _device_of_processes() -> int:
-    """Of /proc, where nobody but the kernel makes links; -1 where it is not."""
+    """The device of /proc, where nobody but the kernel makes links, or -1 where it is not mounted."""
     try:
         return Path("/proc").stat().st_dev
     except OSError:

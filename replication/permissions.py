@@ -63,10 +63,7 @@ def mode_beside(file: Path) -> int:
 
 
 def others_bits(acl: bytes) -> int:
-    """The bits of group and others that give nobody more than the list; none if it is not understood.
-
-    Whoever the list names may be in the group or among the others, so that these get no more than any of them.
-    """
+    """The bits of group and others that let in nobody beyond the list. None are set if the list is not understood."""
     if len(acl) < _HEADER.size or _HEADER.unpack_from(acl)[0] != _VERSION or (len(acl) - _HEADER.size) % _ENTRY.size:
         return 0
     entries = [(tag, permission) for tag, permission, _ in _ENTRY.iter_unpack(acl[_HEADER.size :])]

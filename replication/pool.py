@@ -117,7 +117,7 @@ class Pool:
                     del self._lanes[lane]
 
     def wait_for(self, jobs: Iterable[Job], timeout_seconds: float) -> bool:
-        """Wait until none of these is under way; False if one still is after that time."""
+        """Wait until none of these jobs is under way. Return False if one still is after that time."""
         deadline = time.monotonic() + timeout_seconds
         for job in jobs:
             while job._running is not None:
@@ -127,7 +127,7 @@ class Pool:
         return True
 
     def close(self, timeout_seconds: float) -> list[str]:
-        """Take no more jobs, wait for the running ones; the names of threads that did not end in time."""
+        """Take no more jobs and wait for the running ones. Return the names of threads that did not end in time."""
         deadline = time.monotonic() + timeout_seconds
         with self._changed:
             self._closing = True
@@ -189,7 +189,7 @@ class Pool:
         return traffic
 
     def _next(self) -> Job | None:
-        """Wait for a job that is due and whose lane has room; None when closing."""
+        """Wait for a job that is due and whose lane has room. Return it, or None when the pool closes."""
         while not self._closing:
             job, delay = self._due()
             if job is not None:
@@ -198,7 +198,7 @@ class Pool:
         return None
 
     def _due(self) -> tuple[Job | None, float | None]:
-        """A job to run now, of all that may the one that was due first; or else how long there is none."""
+        """The job to run now, which of those that may run was due first; without one, how long there is none."""
         while self._heap:
             at, entry, job = self._heap[0]
             if entry == job._entry:

@@ -20,11 +20,9 @@ from replication.errors import (
     StorageError,
 )
 from replication.offline import DatabaseReport, Local, Reach, look, report
-from replication.position import Position
-from replication.restore.wal03.listing import describe
-from replication.storage.closing import closing_iterator
+from replication.restore.layouts import layout_of
+from replication.restore.open_replica import OpenReplica
 from replication.storage.open import open_storage
-from replication.storage.wal03.replica_client import ReplicaClient
 
 THREADS_MAX = 16
 SILENCE_SECONDS_MAX = 10.0
@@ -73,26 +71,10 @@ def survey(databases: Sequence[DatabaseConfig], silence_seconds: float = SILENCE
     return SurveyResult(tuple(reports), tuple(complaints), exit_code)
 
 
-def reach(client: ReplicaClient, name: str, generation: str | None) -> Reach:
+def reach(replica: OpenReplica, generation: str | None) -> Reach:
     """How far a replica reaches in a generation, or in its newest one. Raises StorageError."""
-    if generation is None:
-        newest = next(reversed(describe(client)), None)
-        if newest is None:
-            return Reach(name, client.address)
-        generation = newest.generation
-    snapshots, segments = client.snapshots(generation), client.segments(generation)
-    times = [item.created.timestamp() for item in snapshots] + [item.created.timestamp() for item in segments]
-    places: list[Position] = []
-    if segments:
-        last = segments[-1]
-        with closing_iterator(client.read(last.name)) as pieces:
-            length = sum(map(len, pieces))
-        places.append(Position(generation, last.index, last.offset + length))
-    if snapshots and (not segments or snapshots[-1].index > segments[-1].index):
-        last_snapshot = snapshots[-1]
-        note = client.snapshot_note(last_snapshot.name)
-        places.append(note.position if note is not None else Position(generation, last_snapshot.index, 0))
-    return Reach(name, client.address, max(places, default=None), max(times, default=0.0))
+    found = layout_of([replica]).reached(replica, generation)
+    return Reach(replica.name, replica.address, found.position, found.written)
 
 
 class _Round:
@@ -118,7 +100,7 @@ class _Round:
         if store in self._down:
             return Reach(settings.name, storage.address, error=self._down[store], answer="not asked")
         try:
-            return reach(ReplicaClient(storage), settings.name, generation)
+            return reach(OpenReplica(settings.name, storage), generation)
         except ReplicationError as error:
             of_it_alone = isinstance(error, AccessDeniedError | BucketNotFoundError | ObjectNotFoundError)
             if store and isinstance(error, StorageError) and not of_it_alone:

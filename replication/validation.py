@@ -9,26 +9,29 @@ from pathlib import Path
 
 from replication.local.files import VALIDATION_PREFIX
 from replication.replica.original import ELSEWHERE, Original, room_for
+from replication.restore.layouts import layout_of
+from replication.restore.open_replica import OpenReplica
 from replication.restore.restore import RestoreOptions, restore
-from replication.restore.restored import digest_of, target_at
+from replication.restore.restored import digest_of
 from replication.restore.scratch import scratch
-from replication.restore.wal03.choose import OpenReplica
-from replication.storage.wal03.replica_client import ReplicaClient
+from replication.storage.base import Storage
+from replication.storage.codec import Codec
 
 
 def restored_digest(
-    client: ReplicaClient, original: Original, meta_path: Path, cancel: threading.Event
+    storage: Storage, codec: Codec, original: Original, meta_path: Path, cancel: threading.Event
 ) -> tuple[str, tuple[str, ...]]:
     """The digest of what a replica restores to at the commit of `original`, and what SQLite finds wrong with it.
 
     Raises whatever a restore raises: then the replica is not restorable, or could not be asked, or there is no room.
     """
     position = original.position
+    replica = OpenReplica("replica", storage, codec=codec)
     folder = room_for(meta_path, original.size)
     with scratch(folder, VALIDATION_PREFIX) as temporary:
         output = temporary / "restored.db"
         options = RestoreOptions(
-            target=target_at(client, position),
+            target=layout_of([replica]).target_at(replica, position),
             generation=position.generation,
             parallelism=2,
             integrity_check="quick",
@@ -39,5 +42,5 @@ def restored_digest(
             # A source that fails the check itself is told by its pages.
             known=lambda path, problems: "it is compared with the source",
         )
-        result = restore([OpenReplica("replica", client)], output, options, cancel=cancel)
+        result = restore([replica], output, options, cancel=cancel)
         return digest_of(output), result.problems

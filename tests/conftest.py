@@ -3,8 +3,10 @@
 import os
 import shutil
 import signal
+import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -20,6 +22,9 @@ def pytest_configure() -> None:
     memory = scratch.in_memory()
     if memory is not None:
         os.environ.setdefault(scratch.ROOT_VARIABLE, str(memory))
+    # A container that sets this would have each of a thousand processes compile the whole program.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    sys.dont_write_bytecode = False
     # New cases are looked for by `make torture`; what fails in `make test` fails for everybody.
     # No test is failed for the time that it took: the machine may be busy.
     settings.register_profile("same", derandomize=True, deadline=None)
@@ -49,7 +54,7 @@ def pytest_unconfigure() -> None:
 
 _RUNTIME_VARIABLE, _RUNTIME_PREFIX = "RUNTIME_DIRECTORY", "/tmp/lt-"
 _made: list[str] = []
-_SERVERS = {"weed", "juicefs", "outage_server", "s3_location", "litestream03", "litestream05"}
+_SERVERS = {"weed", "juicefs", "outage_server", "ssh_hosts", "s3_location", "litestream03", "litestream05"}
 """Fixtures that are a real program of .peers."""
 _PLACES = {
     "torture": "torture",
@@ -139,6 +144,24 @@ def juicefs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[peers.S3Server
     """MinIO's code with a bucket "tests", shared: take a fresh `location()` each, and leave it running."""
     with peers.running(peers.JuiceServer(tmp_path_factory.mktemp("juicefs"))) as server:
         yield server
+
+
+@pytest.fixture
+def ssh_hosts(tmp_path: Path) -> Iterator[Callable[..., peers.SSHServer]]:
+    """Starts a host by this name, a real sshd on loopback, whose sessions have the variables that are given besides.
+
+    All are gone afterwards, with what runs in them.
+    """
+    with ExitStack() as stack:
+
+        def start(name: str, **environment: str) -> peers.SSHServer:
+            try:
+                server = peers.SSHServer(tmp_path / f"ssh-{name}", name, environment)
+            except peers.NoOpenSSHError as error:
+                pytest.skip(str(error))
+            return stack.enter_context(peers.running_ssh(server))
+
+        yield start
 
 
 @pytest.fixture

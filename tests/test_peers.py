@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -54,6 +55,28 @@ def test_a_server_dies_with_the_process_that_started_it(tmp_path: Path) -> None:
     while Path(f"/proc/{server}/stat").exists() and _state(server) != "Z":
         assert time.monotonic() < deadline, "the server lives on"
         time.sleep(0.01)
+
+
+def test_a_host_of_ssh_runs_commands_hangs_and_drops_its_connections(
+    ssh_hosts: Callable[..., peers.SSHServer], tmp_path: Path
+) -> None:
+    first, second = ssh_hosts("web1"), ssh_hosts("web2")
+    ssh = peers.client_folder(tmp_path / "bin", first, second) / "ssh"
+    asked = subprocess.run(
+        [ssh, "web1", "command -v litestream-tui; echo $LANG"], capture_output=True, text=True, timeout=30
+    )
+    assert (asked.stderr, asked.stdout.split("/")[-1]) == ("", "litestream-tui\nC.UTF-8\n")
+    with subprocess.Popen([ssh, "web2", "cat"], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as client:
+        assert client.stdin is not None
+        assert client.stdout is not None
+        client.stdin.write(b"there\n")
+        client.stdin.flush()
+        assert client.stdout.readline() == b"there\n"
+        second.send(signal.SIGSTOP)
+        second.send(signal.SIGCONT)
+        assert second.drop()
+        assert client.wait(30) == 255
+    assert subprocess.run([ssh, "web2", "true"], timeout=30).returncode == 0
 
 
 def _state(process: int) -> str:

@@ -143,7 +143,7 @@ class LitestreamApp(KeyOrder[int]):
             self.post_message(self.Finished(self.poll, counts=False))
 
     def wait_for_jobs(self, seconds: float) -> bool:
-        """Wait so long for background jobs to give up, when the application has ended; true if none is left."""
+        """Wait so long for background jobs to give up, when the application has ended. Return True if none is left."""
         self.leaving.set()
         deadline = time.monotonic() + seconds
         for thread in self._threads:

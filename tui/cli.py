@@ -50,7 +50,7 @@ _SWITCH_WITH_VALUE = re.compile(r"(--?[a-z0-9-]+)=(1|t|true|0|f|false)", re.IGNO
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; the exit code."""
+    """Run one command, and return its exit code."""
     open_standard_descriptors()
     if arguments is None:
         spell_names_in_utf8()

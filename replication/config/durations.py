@@ -65,7 +65,7 @@ def format_duration(seconds: float) -> str:
 
 
 def _decimal(value: int, unit: int) -> str:
-    """value / unit exactly, without trailing zeros; `unit` is a power of ten."""
+    """value / unit exactly, without trailing zeros, where `unit` is a power of ten."""
     whole, rest = divmod(value, unit)
     if not rest:
         return str(whole)

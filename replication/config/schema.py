@@ -197,7 +197,7 @@ class DirectoryConfig:
     ] = None
 
     def database(self, name: str) -> DatabaseConfig:
-        """That of a database in the folder; `name` is its path from there."""
+        """The configuration of the database at `name`, a path below the folder."""
         path = self.path / name
         meta = default_meta_path(path if self.meta_path is None else self.meta_path / name)
         replicas = tuple(replace(item, location=item.location.below(name)) for item in self.each.replicas)

@@ -13,7 +13,7 @@ _PERMISSIONS = re.compile(r"0?o?([0-7]{3})")
 
 
 def read_socket(section: Section | None) -> SocketConfig:
-    """What it says; defaults without one."""
+    """The settings of the control socket, or their defaults without a section."""
     if section is None:
         return SocketConfig()
     section.check_keys()

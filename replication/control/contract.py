@@ -43,16 +43,19 @@ class Control(Protocol):
         """
 
     def resume(self, database: str, holder: str = BY_HAND) -> tuple[str, ...]:
-        """`holder` needs the pause no longer; who else still holds it. Waits for nothing.
+        """End the pause of `holder`, and return the holders that still need one. Waits for nothing.
 
         If nobody does it is replicated again; where nothing proves that no commit was missed, with a new generation.
         """
 
     def snapshot(self, database: str, replica: str | None = None) -> list[str]:
-        """Write a snapshot now, to one replica or to all; what became of each, in words. Blocks."""
+        """Write a snapshot now, to one replica or to all. Return what became of each, in words. Blocks."""
 
     def verify(self, database: str, cancel: threading.Event) -> list[Verification]:
-        """Restore the newest commit from each replica and compare. Blocks; `cancel` ends it early."""
+        """Restore the newest commit from each replica and compare it with the source.
+
+        Blocks; setting `cancel` ends it early.
+        """
 
 
 class JobControl(Control, Protocol):
@@ -74,7 +77,10 @@ class JobControl(Control, Protocol):
         """
 
     def job(self, id: str, version: int = -1, seconds: float = 0.0) -> JobStatus:
-        """How a job stands; wait so long for it to be newer than `version`. Raises NoJobError if it is not kept."""
+        """How a job stands, once it is newer than `version`, or as it is after so long.
+
+        Raises NoJobError if it is not kept.
+        """
 
     def jobs(self) -> tuple[JobStatus, ...]:
         """All jobs that are kept, oldest first; results are asked of each by its id."""

@@ -81,7 +81,7 @@ class Wire:
         self._write(b"".join(self._state.send(event) or b"" for event in events), time.monotonic() + seconds)
 
     def next(self) -> bool:
-        """Make ready for the next exchange; False if the connection ends with this one."""
+        """Make ready for the next exchange. Return False if the connection ends with this one."""
         if self._state.our_state is h11.DONE and self._state.their_state is h11.DONE:
             self._state.start_next_cycle()
             return True

@@ -101,7 +101,9 @@ class Jobs:
         self._closed = False
 
     def begin(self, do: str, database: str, work: Callable[[Run], Any], key: str = "") -> JobStatus:
-        """Do `work` on a thread of its own; with a key that is known, nothing, and it is that job.
+        """Do `work` on a thread of its own.
+
+        With the key of a job that is known, nothing begins, and that job is returned.
 
         Raises BusyError if too many are under way.
         """
@@ -190,7 +192,7 @@ class Jobs:
                 self._set(job, **changes)
 
     def close(self, seconds: float) -> list[str]:
-        """Cancel all, and wait so long; the names of those that did not end."""
+        """Cancel all jobs and wait so long for them. Return the names of those that did not end."""
         with self._changed:
             self._closed = True
             ids = [id for id, job in self._jobs.items() if not job.status.over]

@@ -78,7 +78,10 @@ class Listener:
 
 
 def _folder_of(path: Path) -> int:
-    """The folder that the socket lies in, made if need be; as root reached through no stranger's link."""
+    """A descriptor of the folder that the socket lies in, which is made if need be.
+
+    As root, it is reached through no link that another user made.
+    """
     folder, missing = open_nearest(path.parent)
     for name in missing:
         above = folder

@@ -87,5 +87,8 @@ class Local:
         return self.engine.verify(database, cancel)
 
     def close(self, seconds: float = JOBS_SECONDS_MAX) -> list[str]:
-        """Cancel the jobs under way; the names of those that did not end. The engine is the caller's to close."""
+        """Cancel the jobs under way, and return the names of those that did not end.
+
+        The engine is the caller's to close.
+        """
         return self._jobs.close(seconds)

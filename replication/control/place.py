@@ -46,7 +46,7 @@ def find(config: Config, environ: Mapping[str, str] = os.environ) -> Path | None
 
 
 def found(config: Config, environ: Mapping[str, str] = os.environ) -> Path:
-    """As `find`; raises NoEngineError, which says where was looked."""
+    """The same as `find`, but raises NoEngineError, which says where was looked."""
     path = find(config, environ)
     if path is None:
         where = path_of(config, environ)
@@ -87,7 +87,10 @@ def _folder(environ: Mapping[str, str]) -> Path:
 
 
 def _name(config: Config) -> str:
-    """/etc/litestream.yml is etc-litestream.yml; a long path is cut, and told from others by a digest."""
+    """The name of the socket for a configuration: /etc/litestream.yml becomes etc-litestream.yml.
+
+    A long path is cut, and told from others by a digest.
+    """
     path = config.path or (config.databases[0].path if config.databases else Path("none"))
     text = str(path.absolute()).lstrip("/").replace("%", "%25").replace("-", "%2d").replace("/", "-")
     if len(os.fsencode(text)) <= _NAME_BYTES_MAX:

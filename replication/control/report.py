@@ -24,7 +24,7 @@ _STATES: dict[DatabaseState, DatabaseOutside] = {
 
 
 def answer(databases: Sequence[DatabaseConfig], info: Info, status: EngineStatus) -> SurveyResult | None:
-    """Reports in the order of `databases`; None if the engine does not have one of them."""
+    """The reports of the engine in the order of `databases`, or None if it does not have one of them."""
     known = {item.path: item for item in status.databases}
     if any(str(config.path) not in known for config in databases):
         return None

@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 from typing import Any
 
-from replication.archive import Fetch, Learned, Listed
 from replication.control.values import JobStatus, Synced
+from replication.restore.histories import HeldGeneration
+from replication.restore.points import Fetch, Learned, Listed
 from replication.restore.replace import Replaced
 from replication.restore.restore import RestoreResult
-from replication.restore.wal03.listing import HeldGeneration
 from replication.sqlite.diff import Differences, TableCount
 from replication.status import Verification
 from replication.wire import Plain, value_of, values_of

@@ -100,7 +100,7 @@ class Call:
 
 
 def answer(control: JobControl, asked: Asked) -> Answer:
-    """The answer to any request; nothing is raised."""
+    """The answer to any request. It raises nothing."""
     try:
         parts = urlsplit(asked.target)
         query = dict(parse_qsl(parts.path and parts.query, keep_blank_values=True, max_num_fields=20, errors="replace"))

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from replication.archive import Fetch, Learned, Listed, Reader, fetch_of
+from replication.archive import Reader
 from replication.config import Config
 from replication.control import requests as ask
 from replication.control.contract import Control
@@ -24,16 +24,17 @@ from replication.control.values import Synced
 from replication.errors import NoRestorePointError, PausedError, RestoreCancelledError, StorageError, UsageError
 from replication.offline import look
 from replication.position import Position
+from replication.restore.histories import HeldGeneration
 from replication.restore.kept import kept_path
+from replication.restore.layouts import layout_of
+from replication.restore.open_replica import OpenReplica
 from replication.restore.open_replicas import configured, replicas_of
 from replication.restore.picked import restore_picked
+from replication.restore.points import Fetch, Learned, Listed, Stop
 from replication.restore.preview import open_preview
 from replication.restore.replace import Replaced, restore_over
 from replication.restore.restore import RestoreOptions, RestoreResult, prepare
 from replication.restore.retry import CANCELLED
-from replication.restore.wal03.choose import OpenReplica
-from replication.restore.wal03.listing import HeldGeneration, held
-from replication.restore.wal03.points import Stop
 from replication.scrub import quoted
 from replication.sqlite.diff import Differences, TableCount
 from replication.status import DatabaseStatus, Verification
@@ -162,7 +163,7 @@ class Work:
     def _plan(self, request: ask.Plan, run: Run) -> Fetch:
         with self._sources(request, run) as sources:
             chosen = [item for item in sources if request.replica in ("", item.name)]
-            return fetch_of(prepare(chosen, self._options(request, run), run.cancel))
+            return prepare(chosen, self._options(request, run), run.cancel).plan.fetch()
 
     # -- looking ----------------------------------------------------------------------------------------------------
 
@@ -206,8 +207,8 @@ class Work:
     def _generations(self, request: ask.Generations, run: Run) -> tuple[HeldGeneration, ...]:
         with replicas_of(self._config(), Path(request.database), request.replica) as sources:
             for source in sources:
-                run.when_cancelled(source.client.storage.interrupt)
-            return tuple(held(sources[0].client))
+                run.when_cancelled(source.storage.interrupt)
+            return layout_of(sources).held(sources[0])
 
     def _commits(self, request: ask.Commits, run: Run) -> Learned:
         with self._held(request.points, "points") as reader:
@@ -238,7 +239,7 @@ class Work:
         """The replicas that may give it; what waits for a silent one is broken off when the job is cancelled."""
         with replicas_of(self._config(), Path(request.database)) as sources:
             for source in sources:
-                run.when_cancelled(source.client.storage.interrupt)
+                run.when_cancelled(source.storage.interrupt)
             yield [item for item in sources if item.name == request.replica] if request.only else sources
 
     def _options(self, request: ask.Moment, run: Run) -> RestoreOptions:

@@ -11,7 +11,7 @@ from replication.nofollow import check_path
 
 
 def status_of(path: Path) -> os.stat_result | str:
-    """The status of the database file; or why there is nothing to replicate yet. Raises DatabaseError."""
+    """The status of the database file, or in words why there is nothing to replicate yet. Raises DatabaseError."""
     try:
         status = path.stat()
         # Whoever put a link there might make root replicate what only root may read.

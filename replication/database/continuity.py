@@ -38,7 +38,9 @@ class Begin:
 
 
 def decide(shadow: ShadowWAL, wal_path: Path, page_size: int, held: bool = False) -> Continue | Begin:
-    """Compare the shadow WAL with the real one. Only reads; the WAL may grow meanwhile.
+    """Compare the shadow WAL with the WAL that is there, and decide whether the generation can go on.
+
+    It only reads, and the WAL may grow meanwhile.
 
     With `held` somebody has read since before the last copy was made: then the life that was copied last is whole if
     it has ended, and the next copy goes on from it as from any other.

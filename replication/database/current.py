@@ -50,7 +50,7 @@ class CurrentGeneration:
         return self._custody.meta_path
 
     def go_on(self, decision: Continue, opened: OpenDatabase, handed: bool) -> Begin | None:
-        """Continue a generation; if that turns out not to be possible, why a new one must begin.
+        """Continue a generation. Return None, or why a new one must begin if that turns out not to be possible.
 
         With `handed` a reader of ours was there before the last copy: all of a life that ends has been copied.
         """

@@ -156,7 +156,7 @@ class Database(Standing):
             return opened.next_time(self.policy, now)
 
     def checkpoint(self) -> CheckpointResult | None:
-        """Checkpoint now, whatever the policy says; None while an image is open or nothing is held."""
+        """Checkpoint now, whatever the policy says. Return None while an image is open or the database is not."""
         with self._lock:
             result = None
             if self._opened is not None and not self._opened.images:
@@ -208,7 +208,7 @@ class Database(Standing):
         return self._upkeep.is_due(self._opened)
 
     def backlogs(self, places: Sequence[Position | None]) -> list[Backlog]:
-        """What of the shadow WAL waits for replicas that stand at these places; None: of which that is not known."""
+        """What waits in the shadow WAL for replicas at these places, one each. None is a place that is not known."""
         with self._lock:
             return self._upkeep.backlogs(places, self._waits_for_room)
 
@@ -229,7 +229,7 @@ class Database(Standing):
     # -- the lock is held in all that follows -----------------------------------------------------------------------
 
     def _open(self) -> bool:
-        """Take hold of the database and go on with its generation, or begin one; False if it does not exist yet."""
+        """Open the database and go on with its generation, or begin one. Return False if it does not exist yet."""
         if (status := self._status()) is None:
             return False
         if self._waits_for_room:

@@ -46,7 +46,10 @@ class Custody:
         return self._successor is not None and self.lock is None
 
     def take(self) -> ShadowWAL:
-        """Take both for the file that is there; the local folder, ready for use. Raises DatabaseLockedError."""
+        """Lock the database that is there and its local folder. Return the folder's shadow WAL, ready for use.
+
+        Raises DatabaseLockedError.
+        """
         self.claim_file()
         try:
             if not self.meta_path.exists():

@@ -151,7 +151,7 @@ def _works_on(descriptor: int) -> bool:
 
 
 def _lock(descriptor: int, start: int) -> bool:
-    """Lock a byte; False if somebody else has it. What is ours already stays ours."""
+    """Lock a byte. Return False if another process has it. A byte that this process has locked stays locked."""
     try:
         fcntl.fcntl(descriptor, fcntl.F_OFD_SETLK, _FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, start, 1, 0))
     except (BlockingIOError, PermissionError):

@@ -24,7 +24,10 @@ class Health:
     """What the last checkpoint did."""
 
     def after_checkpoint(self, result: CheckpointResult, now: float, blocked: int, put_off: str) -> "Health":
-        """With what a checkpoint did; `put_off` is why, if images were in its way."""
+        """The same after a checkpoint, with what that did.
+
+        `put_off` says why one had to wait, if images were in its way.
+        """
         words = f"{result.backfilled_frames} of {result.log_frames} frames backfilled"
         if result.busy:
             words = f"put off: {put_off or 'a writer or another checkpoint was busy'}"

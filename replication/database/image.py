@@ -87,7 +87,7 @@ class Image:
         return self.pages * self.page_size
 
     def chunks(self) -> Iterator[bytes]:
-        """Yield the image in order, in pieces of at most 1 MiB; once only.
+        """Yield the image in order, in pieces of at most 1 MiB. It can be read once only.
 
         Raises DatabaseError if the file was let go of, or turns out not to be what it was: then what was yielded is
         not to be used.
@@ -138,7 +138,10 @@ class Image:
         return pages[~np.isin(pages, self._overlay.pages, assume_unique=True)]
 
     def _read(self, first: int, count: int) -> bytes:
-        """From the database file; what it no longer has must be kept or in the shadow WAL, or never have been there."""
+        """Pages from the database file.
+
+        What it no longer has must be kept, or in the shadow WAL, or never have been there.
+        """
         size = self.page_size
         whole, data = self._read_file((first - 1) * size, count * size)
         if not whole:

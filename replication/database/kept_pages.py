@@ -94,7 +94,9 @@ class KeptPages:
             self._descriptor = -1
 
     def _changed(self, end: Position) -> tuple[Pages, int]:
-        """Pages in frames since the last look, and those that the database lost meanwhile; its smallest size."""
+        """Pages in frames since the last look with those that the database lost meanwhile, and the smallest size it
+        had.
+        """
         start, smallest = self._end, self._smallest
         found: list[Pages] = []
         for index in range(start.index, end.index + 1):

@@ -175,7 +175,7 @@ class OpenDatabase:
             return False
 
     def due(self, policy: CheckpointPolicy, now: float) -> bool:
-        """True if a checkpoint should run now; under an image only one that must, if pages can be kept for that."""
+        """True if a checkpoint should run now: under an image only one that must run, if pages can be kept for that."""
         if self.images and not (urgent(self._checkpoint) and all(image.keeps for image in self.images)):
             return False
         return due(self._checkpoint, policy, self.page_size, now)

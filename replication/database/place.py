@@ -20,7 +20,7 @@ class Place:
 
     @classmethod
     def of(cls, path: Path) -> "Place":
-        """Where `path` leads now; raises OSError if its folder is not there."""
+        """Where `path` leads now. Raises OSError if its folder is not there."""
         real = str(without_links(path))
         status = os.stat(os.path.dirname(real))  # noqa: PTH116, PTH120 (names only)
         return cls(real, (status.st_dev, status.st_ino))

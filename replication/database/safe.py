@@ -32,7 +32,7 @@ class Safe:
         """Those that could not be closed yet, since no descriptor was left to take them out."""
 
     def keep(self, descriptors: Sequence[int]) -> int:
-        """Keep these files open, and their descriptors no longer; a key to let go of them."""
+        """Keep these files open until `take`, to be found by the key that is returned."""
         with self._lock:
             self._let_go_of_the_leaving()
             key, self._next = self._next, self._next + 1
@@ -92,7 +92,7 @@ class _Pair:
         return True
 
     def take(self, key: int) -> dict[int, list[int]]:
-        """Close what is kept under a key, if descriptors are left for that; what did not go back is no longer here."""
+        """Close what is kept under a key, if descriptors are left for that. Return what could not be put back."""
         outside = {}
         while key in self.keys and (received := self._receive()) is not None:
             found, descriptors = received

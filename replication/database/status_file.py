@@ -66,7 +66,7 @@ class StatusFile:
         """As it was last written, by this engine or the one before."""
 
     def write(self, status: DatabaseStatus, now: float, pid: int) -> bool:
-        """Write down how a database is, if that is news; True if it was written."""
+        """Write down how a database is, if that is news. Return True if it was written."""
         fresh = _record(status, self.latest, now, pid)
         if replace(fresh, time=self.latest.time) == self.latest:
             return False

@@ -44,7 +44,9 @@ class Upkeep:
         return opened is not None and bool(opened.images) and here.offset >= cleaned.offset + CLEANED_BYTES
 
     def backlogs(self, places: Sequence[Position | None], waits_for_room: bool) -> list[Backlog]:
-        """What of the shadow WAL waits for replicas that stand at these places; None: of which that is not known.
+        """What waits in the shadow WAL for replicas that stand at these places, one each.
+
+        None means that its place is not known.
 
         With `waits_for_room` what is here of the generation is of no more use once a replica has it.
         """

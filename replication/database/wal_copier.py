@@ -194,7 +194,7 @@ class WALCopier:
         return LeftWAL(self.wal_inode, cursor.header.pack()) if cursor is not None and cursor.frames else None
 
     def _copy_counted(self, wal: int) -> WALIndexHeader | None:
-        """Copy what counts at some moment during the call; what counted then, None if that could not be read."""
+        """Copy what SQLite counts at some moment meanwhile. Return its header then, None if it could not be read."""
         counted = self._wal_index.read()
         for _ in range(_COPY_TRIES_MAX):
             self.unreadable = self.unreadable + 1 if counted is None else 0

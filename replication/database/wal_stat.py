@@ -33,7 +33,10 @@ class WALStat:
         self._path, self._seen = path, seen
 
     def finds_something(self, now: float, places: bool) -> bool:
-        """True if a sync may find something at `now`, of time.monotonic; `places` is whether to look there as well."""
+        """True if a sync may find something at `now`, of time.monotonic.
+
+        With `places`, what the paths lead to is looked at too.
+        """
         if not self._database.is_quiet:
             return True
         try:

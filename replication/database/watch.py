@@ -134,7 +134,7 @@ class Watcher:
             self._events.emit("warning", words, database=str(database or ""), error=f"inotify: {error.strerror}")
 
     def close(self, timeout_seconds: float) -> bool:
-        """Stop; False if the thread did not end in time."""
+        """Stop. Return False if the thread did not end in time."""
         self._stop.set()
         if self._thread is not None:
             os.eventfd_write(self._wake, 1)

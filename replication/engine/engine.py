@@ -108,7 +108,7 @@ class Engine:
         self._monitoring.start()
 
     def reload(self, config: Config) -> Steps:
-        """Replicate what this configuration says, and touch nothing that is the same in it; what changed.
+        """Replicate what this configuration says, touching nothing that is the same in it. Return what changed.
 
         Returns once what is to end has ended, or its time is over. What is not a matter of databases stays as it is.
         """
@@ -145,10 +145,7 @@ class Engine:
         return self.events.since(number)
 
     def makes_progress(self) -> bool:
-        """True if commits of some database could be copied since it was asked last; for one thread.
-
-        False for a moment means nothing, false for long that every thread that copies hangs: `copying` names where.
-        """
+        """True if commits of some database could be copied since the last call. For one thread."""
         return self._shared.feel()
 
     def copying(self) -> list[str]:
@@ -175,14 +172,17 @@ class Engine:
         self._named(database).renew(holder, lease_seconds)
 
     def resume(self, database: str, holder: str = BY_HAND) -> tuple[str, ...]:
-        """Replicate again; where nothing proves that no commit was missed, with a new generation.
+        """End a pause. Where nothing proves that no commit was missed, a new generation begins.
 
         Who else still holds it, so that it stays paused.
         """
         return self._named(database).resume(holder)
 
     def snapshot(self, database: str, replica: str | None = None) -> list[str]:
-        """Write a snapshot now, in the caller's thread; what became of each, in words. Raises ReplicationError."""
+        """Write a snapshot now, in the caller's thread.
+
+        Return what became of each, in words. Raises ReplicationError.
+        """
         return self._named(database).replicas.snapshot(replica)
 
     def verify(self, database: str, cancel: threading.Event) -> list[Verification]:
@@ -190,7 +190,9 @@ class Engine:
         return self._named(database).verify(cancel)
 
     def close(self, timeout_seconds: float = CLOSE_SECONDS_MAX) -> list[str]:
-        """A last sync and upload within the time given, then let go of all; the names of what did not end.
+        """Let go of all databases, after a last sync and upload within the time given.
+
+        Return the names of what did not end.
 
         What is paused, or was to be, gets neither. A database that somebody still works on is not let go of; ending the
         process does that.

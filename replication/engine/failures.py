@@ -23,7 +23,7 @@ class Failures:
     last_reported_at: float = 0.0
 
     def add(self, error: Exception, interval_seconds: float) -> float:
-        """Count one more; the seconds to the next try, where syncs come in such an interval."""
+        """Count one more error. Return the seconds to the next try, where syncs come every `interval_seconds`."""
         self.count += 1
         self.error = error if isinstance(error, ReplicationError) else None
         growth = 1.5 ** min(self.count - 1, DATABASE_RETRY_STEPS_MAX)

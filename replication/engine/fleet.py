@@ -94,9 +94,9 @@ class Fleet:
         sweep_beside(worker.database.path)
 
     def apply(self, wanted: Sequence[DatabaseConfig]) -> Batch:
-        """Become that. What needs nothing of those that end has begun at the return; `done` is set at the end of all.
+        """Replicate these databases and no others. What is new and waits for nothing has begun when this returns.
 
-        Nothing is done once the fleet closes.
+        `done` of the result is set when all of it is done. Nothing is done once the fleet closes.
         """
         with self._lock:
             batch = Batch(compare([worker.wanted for worker in self.workers], wanted))
@@ -119,7 +119,10 @@ class Fleet:
             return batch
 
     def close(self, timeout_seconds: float) -> list[str]:
-        """Change nothing any more, and leave what has not ended to the caller; what did not end in time."""
+        """Change nothing any more, and leave what has not ended to the caller.
+
+        Return the names of what did not end in time.
+        """
         self._closing.set()
         if (drain := self._drain) is not None:
             drain.cut()
@@ -135,7 +138,10 @@ class Fleet:
     # -- the lock is held in what follows ---------------------------------------------------------------------------
 
     def _plan(self, batch: Batch, known: dict[Path, Worker]) -> list[Worker]:
-        """Sort what is to be done into the batch, and `known` into what is wanted; what may begin at once."""
+        """Sort what is to be done into the batch, and `known` into what is wanted.
+
+        Return the workers that may begin at once.
+        """
         steps = batch.steps
         freed = set(self._freeing)
         for removed in steps.removed:

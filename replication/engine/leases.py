@@ -34,7 +34,7 @@ class Leases:
         return min((until for _, until in self.until), default=float("inf"))
 
     def with_lease(self, holder: str, until: float) -> "Leases":
-        """With that of `holder` until then; one that is there already gets the new time."""
+        """The leases with that of `holder` until that time. One that it has already gets the new time."""
         if holder in self:
             return Leases(tuple((who, until if who == holder else end) for who, end in self.until))
         return Leases((*self.until, (holder, until)))

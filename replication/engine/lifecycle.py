@@ -130,7 +130,7 @@ class State:
         return self._with(self.leases.at(now))
 
     def leaving(self) -> "State | None":
-        """While it is let go of; None if something is under way, or nobody wants that."""
+        """The state while the database is being let go of, or None if something is under way or nobody wants that."""
         if self.phase is not Phase.PAUSING or self.at_work:
             return None
         return replace(self.after(Step.LEAVE), at_work=1)
@@ -140,7 +140,7 @@ class State:
         return self.after(step).ended()
 
     def closing(self) -> "State":
-        """The engine closes; again and again, if it is asked to."""
+        """The state once the engine closes, or is asked to again."""
         return replace(self.after(Step.CLOSE), leases=Leases()) if self.phase not in ENDS else self
 
     def ending(self) -> "State":
@@ -206,7 +206,7 @@ class Lifecycle:
     # -- pausing --------------------------------------------------------------------------------------------------
 
     def hold(self, holder: str, lease_seconds: float | None) -> float:
-        """Want it paused for so long (None: until `release`); when that ends, of time.monotonic.
+        """Want it paused for so many seconds, or until `release`. Return when that ends, in the time of time.monotonic.
 
         Raises DatabaseError if the engine closes.
         """
@@ -218,7 +218,10 @@ class Lifecycle:
         return until
 
     def renew(self, holder: str, lease_seconds: float) -> float:
-        """Go on wanting it paused for so long from now on; raises PausedError if `holder` no longer has it."""
+        """Want it paused for so many seconds from now on. Return when that ends, as `hold` does.
+
+        Raises PausedError if `holder` no longer holds it.
+        """
         until = self._monotonic() + lease_seconds
         with self._changed:
             if holder not in self._state.leases:
@@ -227,13 +230,13 @@ class Lifecycle:
         return until
 
     def release(self, holder: str) -> tuple[State, State]:
-        """Do not want it paused any more; the state before and after."""
+        """Want it paused no longer for that holder. Return the state before and after."""
         with self._changed:
             before = self._state
             return before, self._become(before.released(holder))
 
     def lapse(self) -> tuple[State, State]:
-        """Forget the holds that were not renewed in time; the state before and after."""
+        """Forget the holds that were not renewed in time. Return the state before and after."""
         with self._changed:
             before = self._state
             return before, self._become(before.lapsed(self._monotonic()))
@@ -246,7 +249,10 @@ class Lifecycle:
                 raise PausedError(f"{self._name} was not paused: it was asked to go on before it had been let go of")
 
     def leave(self) -> bool:
-        """Begin to let go of it; False if something is under way, or nobody wants that. `left` follows."""
+        """Begin to let go of it.
+
+        Return False if something is under way, or nobody wants that. The caller then calls `left`.
+        """
         with self._changed:
             leaving = self._state.leaving()
             if leaving is not None:
@@ -254,14 +260,14 @@ class Lifecycle:
             return leaving is not None
 
     def left(self, step: Step) -> Phase:
-        """It was let go of (LEFT), or could not be (STAYED); the phase that it has now."""
+        """Say whether it was let go of (LEFT) or could not be (STAYED). Return the phase that it has now."""
         with self._changed:
             return self._become(self._state.left(step)).phase
 
     # -- ending ---------------------------------------------------------------------------------------------------
 
     def close(self) -> Phase:
-        """Begin to end; CLOSING if a last sync and last uploads are wanted."""
+        """Begin to end. Return CLOSING if a last sync and last uploads are wanted."""
         with self._changed:
             return self._become(self._state.closing()).phase
 
@@ -276,7 +282,7 @@ class Lifecycle:
             self._become(self._state.after(Step.END))
 
     def wait(self, what: Callable[[State], bool], timeout_seconds: float) -> bool:
-        """Wait until `what` is true of the state; False if that did not come in time."""
+        """Wait until `what` is true of the state. Return False if that did not come in time."""
         with self._changed:
             return self._changed.wait_for(lambda: what(self._state), max(0.0, timeout_seconds))
 

@@ -52,7 +52,7 @@ def policy_of(config: DatabaseConfig) -> CheckpointPolicy:
 
 
 def make_runner(settings: ReplicaConfig, database: Database, life: Lifecycle, shared: Shared) -> ReplicaRunner:
-    """One of its replicas; nothing of it is touched yet."""
+    """The runner of one replica. Nothing of the replica is touched yet."""
     path = str(database.path)
     permissions = DEFAULT_PERMISSIONS
     with suppress(OSError):

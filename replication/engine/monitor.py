@@ -39,7 +39,10 @@ class Monitor:
         self._rounds: dict[tuple[float, int], _Round] = {}
 
     def rest(self, worker: Resting) -> bool:
-        """Check `worker` until something is found; False if it has more to do than wait for that."""
+        """Check the files of `worker` until something is found.
+
+        Return False if it has more to do than wait for that.
+        """
         last, interval = worker.database.last_look, worker.config.monitor_interval
         if last is None:
             return False

@@ -53,7 +53,7 @@ class Replicas:
             uploads.hurry()
 
     def snapshot(self, replica: str | None) -> list[str]:
-        """Write a snapshot now; what became of each, in words."""
+        """Write a snapshot to each replica now. Return what became of each, in words."""
         return [
             f"{runner.replica.name}: {runner.replica.snapshot()}"
             for runner in self.runners
@@ -81,7 +81,10 @@ class Replicas:
         return [uploads for settings, uploads in pairs if settings not in wanted]
 
     def exchange(self, wanted: Sequence[ReplicaConfig], make_runner: MakeRunner) -> list[tuple[Uploads, bool]]:
-        """Become these; those that are new, to be started, each with whether there was one of its name and place."""
+        """Take the place of the replicas before. Return the new ones, which are to be started.
+
+        With each comes whether there was one of its name and place.
+        """
         going = dict(zip(self.settings, self.uploads, strict=True))
         places = {(replica.name, replica.location) for replica in self.settings}
         uploads, new = [], []

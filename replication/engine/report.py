@@ -91,10 +91,7 @@ class Report:
         self._write(self._left, os.getpid())
 
     def save(self, ending: bool = False) -> bool:
-        """Write down what others cannot find out by looking; True if more has to be written soon.
-
-        A replica that lacks something for longer than a moment is told of, also while an upload hangs.
-        """
+        """Write down what others cannot find out by looking. Return True if more has to be written soon."""
         status = self.status(time.time())
         self._write(status, 0 if ending else os.getpid())
         return any(item.pending_bytes and item.lag_seconds < SAVE_SECONDS_MIN for item in status.replicas)

@@ -63,11 +63,11 @@ class Shared:
             self._upload_pool.wake(job, at)
 
     def watch(self, database: Path, changed: Callable[[], None]) -> bool:
-        """Let the kernel tell of changes; False if it cannot."""
+        """Let the kernel report changes. Return False if it cannot."""
         return self._watcher is not None and self._watcher.add(database, changed)
 
     def watch_folder(self, folder: int, path: Path, changed: Callable[[], None]) -> bool:
-        """Let the kernel tell of files that appear in an open folder, or go; False if it cannot."""
+        """Let the kernel report files that appear in an open folder, or go. Return False if it cannot."""
         return self._watcher is not None and self._watcher.add_folder(folder, path, changed)
 
     def unwatch(self, changed: Callable[[], None]) -> None:
@@ -76,14 +76,17 @@ class Shared:
             self._watcher.remove(changed)
 
     def forget(self, jobs: Collection[Job], timeout_seconds: float) -> bool:
-        """Run these no more; False if one of them is under way and did not end in time."""
+        """Run these no more. Return False if one of them is under way and did not end in time."""
         pools = [pool for pool in (self._sync_pool, self._upload_pool) if pool is not None]
         for pool in pools:
             pool.forget(jobs)
         return all(pool.wait_for(jobs, timeout_seconds) for pool in pools)
 
     def rest(self, worker: Resting) -> bool:
-        """Check a database until something is found; False if it has more to do than wait for that."""
+        """Check the files of a database until something is found.
+
+        Return False if it has more to do than wait for that.
+        """
         return self._monitor is not None and self._monitor.rest(worker)
 
     def disturb(self, worker: Resting) -> None:
@@ -92,7 +95,7 @@ class Shared:
             self._monitor.leave(worker)
 
     def feel(self) -> bool:
-        """True if the threads that copy got somewhere since it was asked last; for one thread."""
+        """True if the threads that copy got somewhere since the last call. For one thread."""
         if self._pulse is None and self._sync_pool is not None:
             self._pulse = Pulse(self._sync_pool)
         return self._pulse is not None and self._pulse.felt()
@@ -102,19 +105,19 @@ class Shared:
         return self._sync_pool.at_work() if self._sync_pool is not None else []
 
     def stop_watching(self, timeout_seconds: float) -> list[str]:
-        """Nothing wakes anybody any more but those who know; the names of what did not end in time."""
+        """End what wakes databases of itself: only a caller does from now on.
+
+        Return the names of what did not end in time.
+        """
         return [] if self._watcher is None or self._watcher.close(timeout_seconds) else ["watcher"]
 
     def uploads_end(self, timeout_seconds: float) -> bool:
-        """Take no more jobs, and wait for those that run; False if one does not end in time."""
+        """Take no more jobs, and wait for those that run. Return False if one does not end in time."""
         pool = self._upload_pool
         return pool is None or not pool.close(timeout_seconds)
 
     def close(self, deadline: float) -> list[str]:
-        """End the threads; the names of those that did not end by `deadline`, of time.monotonic.
-
-        Each pool has BREAK_OFF_SECONDS_MIN at least, lest those of one be named for what hangs in the other.
-        """
+        """End the threads. Return the names of those that did not end by `deadline`, in the time of time.monotonic."""
         pools = [pool for pool in (self._sync_pool, self._upload_pool) if pool is not None]
         return [name for pool in pools for name in pool.close(max(BREAK_OFF_SECONDS_MIN, deadline - time.monotonic()))]
 

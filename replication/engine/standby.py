@@ -43,7 +43,7 @@ class Standby:
             self._waiting.remove(one)
 
     def close(self, timeout_seconds: float) -> list[str]:
-        """Take nothing over any more; the names of what did not end in time."""
+        """Take nothing over any more. Return the names of what did not end in time."""
         self._stop.set()
         if (thread := self._thread) is None:
             return []

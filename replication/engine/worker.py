@@ -111,7 +111,7 @@ class Worker:
         self._watch_lease(self.life.renew(holder, lease_seconds))
 
     def resume(self, holder: str) -> tuple[str, ...]:
-        """`holder` does not need the pause any more; who still does."""
+        """End the pause of `holder`. Return the holders that still need one."""
         before, after = self.life.release(holder)
         self._after_holds(before, after, holder)
         return after.leases.holders

@@ -37,6 +37,9 @@ def is_unchanged(position: Position, chunks: Iterable[bytes], path: Path, meta_p
 
 
 def _mark(path: Path) -> str:
-    """Size and time of writing; whoever writes a database changes one of them, or works within a tick of the clock."""
+    """The size and time of writing of a file, as text.
+
+    Who writes a database changes one of them, or works within a tick of the clock.
+    """
     status = path.stat()
     return f"{status.st_size}-{status.st_mtime_ns}"

@@ -74,7 +74,7 @@ class Heartbeat:
                 self._tell(f"this is a bug, please report it: {type(error).__name__}")
 
     def _beat(self) -> bool:
-        """Send one, if all is restorable; True if it was tried."""
+        """Send one, if all is restorable. Return True if it was tried."""
         if missing := self._missing():
             more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
             self._tell(f"none is sent, as not all is restorable: {missing[0]}{more}")
@@ -93,7 +93,7 @@ class Heartbeat:
                 self._emit("info", "heartbeat sent", to=self._host)
 
     def _send(self) -> str:
-        """Why it did not arrive; nothing if it did."""
+        """Send one. Return why it did not arrive, or "" if it did."""
         self._requests = [thread for thread in self._requests if thread.is_alive()]
         if len(self._requests) >= HUNG_MAX:
             return f"{self._host} does not answer"

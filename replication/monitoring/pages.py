@@ -62,7 +62,7 @@ class Monitoring:
             self._heartbeat.start()
 
     def close(self, timeout_seconds: float) -> list[str]:
-        """End all of it; the names of what did not end in time."""
+        """End the server and the heartbeat. Return the names of what did not end in time."""
         self._ended.set()
         if self._heartbeat is not None:
             self._heartbeat.close()

@@ -57,7 +57,7 @@ class Server:
         self._thread.start()
 
     def close(self, timeout_seconds: float) -> bool:
-        """End; False if an answer under way takes longer than that."""
+        """End. Return False if an answer under way takes longer than that."""
         self._ended.set()
         with suppress(OSError):
             self._wake.send(b"x")

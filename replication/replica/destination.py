@@ -132,19 +132,22 @@ class Destination(Waiting, Protocol):
     # -- what it does -------------------------------------------------------------------------------------------------
 
     def send(self) -> bool:
-        """Send what is committed, but no large first snapshot; True if anything was written."""
+        """Send what is committed, but no large first snapshot. Return True if anything was written."""
 
     def begin(self) -> bool:
-        """Write the large first snapshot that `send` has left, if it has; True if it is stored."""
+        """Write the large first snapshot that `send` has left, if it has. Return True if it is stored."""
 
     def snapshot(self) -> str:
-        """Write a snapshot of the newest commit; in words, what became of it."""
+        """Write a snapshot of the newest commit. Return what became of it, in words."""
 
     def prove(self) -> None:
         """Show that what has just begun is restorable, or mend it."""
 
     def enforce_retention(self, retention_seconds: float, now: datetime) -> int:
-        """Prove that the newest position is restorable, then remove what the window does not need; how many objects."""
+        """Prove that the newest position is restorable, then remove what the window does not need.
+
+        Returns the number of objects removed.
+        """
 
     def verify(self, cancel: threading.Event) -> Verification:
         """Restore the newest commit and compare it with the source. Raises nothing but defects."""

@@ -124,7 +124,7 @@ class Duties:
         )
 
     def run(self) -> float | None:
-        """Do what is due; the time of time.monotonic to run again, None if nothing is planned."""
+        """Do what is due. Return when to run again, in the time of time.monotonic, or None if nothing is planned."""
         for duty in self._duties:
             now = time.monotonic()
             if self._may_run() and now >= duty.time:
@@ -153,7 +153,7 @@ class Duties:
             duty.not_before = 0.0
 
     def validate(self) -> float | None:
-        """Compare the replica with the source, if it is time; when to do it again, None if never."""
+        """Compare the replica with the source, if it is time. Return when to do it again, or None if never."""
         interval = self._intervals.validation
         if self._cancel.is_set() or interval <= 0:
             return None

@@ -26,7 +26,10 @@ class Outages(Generic[T]):
             return len(self._failing.get(store, ()))
 
     def reached(self, store: str, who: T) -> set[T]:
-        """`who` succeeded: if it had failed, the others that still wait and may try now; they are forgotten here."""
+        """Forget who failed at `store`, since `who` succeeded there.
+
+        Return the others that had failed: they may try now.
+        """
         with self._lock:
             failing = self._failing.get(store)
             if failing is None or who not in failing:

@@ -8,7 +8,10 @@ class Permit(Protocol):
     """Asked at the beginning of all that a replica does, and again while it goes on."""
 
     def working(self) -> AbstractContextManager[None]:
-        """A block of work, which is waited for before somebody else may write here; PausedError if none may begin."""
+        """A block of work, which is waited for before another program may write here.
+
+        Raises PausedError if none may begin.
+        """
 
     def check(self) -> None:
         """Raise PausedError if what is under way is to be broken off."""

@@ -58,7 +58,7 @@ class ReplicaRunner:
         self._last_reported: tuple[str, float] = ("", 0.0)
 
     def run(self) -> float | None:
-        """Send what is committed, if it is time; the time of time.monotonic to run again."""
+        """Send what is committed, if it is time. Return when to run again, in the time of time.monotonic."""
         with self._lock:
             return self._run()
 
@@ -89,7 +89,10 @@ class ReplicaRunner:
         return self._next_time()
 
     def begin(self) -> float | None:
-        """Write the large first snapshot that sending waits for; when to try again, None if there is none to write."""
+        """Write the large first snapshot that sending waits for.
+
+        Return when to try again, or None if there is none to write.
+        """
         if not self.replica.begins:
             return None
         if time.monotonic() < self._not_before:

@@ -84,7 +84,7 @@ class UploadMeter:
 
 
 def together(one: UploadProgress, other: UploadProgress) -> UploadProgress:
-    """What two threads do for one replica; of two objects under way the one of `one`."""
+    """What two threads do for one replica. Of two objects under way it names the one of `one`."""
     shown = one if one.object_name else other
     return UploadProgress(
         shown.object_name,

@@ -80,7 +80,7 @@ class DatabaseFile:
 
 
 def page_size_of(name: str, head: bytes) -> int:
-    """The page size in a database header; raises CorruptObjectError if it is none."""
+    """The page size in a database header. Raises CorruptObjectError if it is none."""
     if len(head) < _DATABASE_HEADER_SIZE or not head.startswith(_MAGIC):
         raise CorruptObjectError(name, "it does not begin as an SQLite database does")
     size = int.from_bytes(head[16:18], "big")

@@ -125,7 +125,7 @@ class Keeping:
             reached("replacement: old one durable")
 
     def name(self, kept: Path) -> str:
-        """Give it its name, durably, and the live one's owner and permissions; a warning if that cannot be.
+        """Give it its name, durably, and the live one's owner and permissions. Return a warning if that cannot be.
 
         Raises OutputExistsError if the name was taken meanwhile.
         """

@@ -1,22 +1,18 @@
 """The replicas of a configured database, opened for reading: for whoever lists or restores without an engine."""
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from replication.config import Config, DatabaseConfig
 from replication.errors import UsageError
-from replication.restore.wal03.choose import OpenReplica
+from replication.restore.open_replica import OpenReplica, Warn
 from replication.scrub import quoted
 from replication.storage.location import Location
 from replication.storage.open import open_storage
-from replication.storage.wal03.replica_client import ReplicaClient
 
 _logger = logging.getLogger(__name__)
-
-Warn = Callable[[str], None]
-"""Takes what a store has to say beside its answers."""
 
 
 def log(message: str) -> None:
@@ -53,7 +49,7 @@ def open_replicas(database: DatabaseConfig, warn: Warn = log, replica: str | Non
 def open_replica(location: Location, warn: Warn = log, name: str = "") -> OpenReplica:
     """One replica; without a name it is called by the type of its store."""
     storage = open_storage(location)
-    return OpenReplica(name or storage.type, ReplicaClient(storage, warn))
+    return OpenReplica(name or storage.type, storage, warn)
 
 
 @contextmanager
@@ -68,4 +64,4 @@ def replicas_of(config: Config, path: Path, replica: str | None = None) -> Itera
 
 def _close(sources: list[OpenReplica]) -> None:
     for source in sources:
-        source.client.storage.close()
+        source.storage.close()

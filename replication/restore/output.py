@@ -127,7 +127,7 @@ class Output:
         reached("output: in place")
 
     def keep_aside(self) -> Path:
-        """Give the synced file a name beside the output that says what it is, replacing nothing; the name.
+        """Give the synced file a name beside the output that says what it is, replacing nothing. Return that name.
 
         One with the same bytes is there already if the same was restored before: then this one goes. Raises
         LocalFileError if there are as many as are kept.

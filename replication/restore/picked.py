@@ -15,12 +15,11 @@ from replication.errors import (
     ReplicaGapError,
     ReplicationError,
     StorageError,
+    with_words,
 )
+from replication.restore.open_replica import OpenReplica
 from replication.restore.restore import RestoreOptions, RestoreProgress, RestoreResult, prepare, restore
 from replication.restore.target import AtPosition
-from replication.restore.wal03.choose import OpenReplica
-from replication.restore.wal03.offers import is_exact, open_end
-from replication.restore.wal03.refusals import with_words
 
 
 def restore_picked(
@@ -62,10 +61,10 @@ def _check_same(sources: Sequence[OpenReplica], options: RestoreOptions, cancel:
     """Raise NoRestorePointError if what they would restore may be another state than the one that was picked."""
     target = options.target
     assert isinstance(target, AtPosition)
-    offer = prepare(sources, options, cancel).offer
-    if not is_exact(offer.plan, target.position) or open_end(offer) is not None:
+    prepared = prepare(sources, options, cancel)
+    if not prepared.proves(target.position):
         raise NoRestorePointError(
-            f"nothing proves that what replica {offer.source.name} has of {target.position} is the same state"
+            f"nothing proves that what replica {prepared.source.name} has of {target.position} is the same state"
         )
 
 

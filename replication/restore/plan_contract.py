@@ -1,6 +1,6 @@
 """What a restore needs of a layout, and gets from each in the same words: a plan, and the pages that it leads to.
 
-wal03/ is one layout; another is a folder beside it.
+layout.py has what else everybody needs of one.
 """
 
 from collections.abc import Iterator, Mapping
@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from replication.position import Position
+from replication.restore.points import Fetch
 
 
 class Plan(Protocol):
@@ -35,6 +36,9 @@ class Plan(Protocol):
 
     def lines(self) -> Iterator[str]:
         """The plan for people, one object a line."""
+
+    def fetch(self) -> Fetch:
+        """The plan for a screen: in short, and line by line."""
 
     def values(self) -> Mapping[str, object]:
         """The plan in plain JSON values."""

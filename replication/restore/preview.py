@@ -5,11 +5,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from replication.restore.open_replica import OpenReplica
 from replication.restore.output import local_errors
 from replication.restore.picked import restore_picked
 from replication.restore.restore import RestoreOptions, RestoreProgress
 from replication.restore.scratch import scratch, temporary_folder
-from replication.restore.wal03.choose import OpenReplica
 from replication.sqlite.diff import DatabaseDiff
 
 SCRATCH_PREFIX = "litestream-tui-look-"

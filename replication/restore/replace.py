@@ -19,11 +19,11 @@ from replication import space
 from replication.errors import DatabaseError, RestoreError
 from replication.nofollow import check_path
 from replication.restore.kept import Keeping, check_free_name, check_names, fresh_path
+from replication.restore.open_replica import OpenReplica
 from replication.restore.output import local_errors
 from replication.restore.picked import restore_picked
 from replication.restore.restore import RestoreOptions, RestoreProgress, RestoreResult
 from replication.restore.retry import check
-from replication.restore.wal03.choose import OpenReplica
 from replication.sqlite.exclusive import (
     ALONE_BUSY_TIMEOUT_MS,
     Alone,
@@ -162,7 +162,7 @@ def _holds_something(side: Path) -> bool:
 def _exchange(
     held: Alone, fresh: Path, page_size: int, kept: Path, keeping: Keeping, before: Look, cancel: threading.Event
 ) -> tuple[str, ...]:
-    """Keep the old content of what is held, and give it that of `fresh`; warnings, in words."""
+    """Keep the old content of what is held, and give it that of `fresh`. Return warnings, in words."""
     live = held.path
 
     def go_on() -> None:

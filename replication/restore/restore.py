@@ -18,22 +18,20 @@ from replication.errors import (
     ObjectNotFoundError,
     ReplicaGapError,
     StorageError,
+    UnprovenSnapshotError,
 )
 from replication.position import Position
 from replication.restore.apply import DatabaseFile
+from replication.restore.layout import Attempts, Prepared
+from replication.restore.layouts import layout_of
 from replication.restore.meter import Phase as Phase
 from replication.restore.meter import RestoreMeter
 from replication.restore.meter import RestoreProgress as RestoreProgress
+from replication.restore.open_replica import OpenReplica
 from replication.restore.options import RestoreOptions as RestoreOptions
 from replication.restore.output import Output, check_free, local_errors
 from replication.restore.retry import check
 from replication.restore.verdict import look_at
-from replication.restore.wal03.attempts import Attempts, instead
-from replication.restore.wal03.attempts import prepare as prepare
-from replication.restore.wal03.choose import OpenReplica
-from replication.restore.wal03.doubts import UndatedSnapshotError
-from replication.restore.wal03.offers import Refusal
-from replication.restore.wal03.pages import write_pages
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +63,11 @@ class RestoreResult:
         return self.position.generation
 
 
+def prepare(sources: Sequence[OpenReplica], options: RestoreOptions, cancel: threading.Event | None = None) -> Prepared:
+    """What `restore` would do. Nothing is written. Raises StorageError, UsageError and the children of RestoreError."""
+    return layout_of(sources).attempts(sources, options, cancel or threading.Event()).prepared
+
+
 def restore(
     sources: Sequence[OpenReplica],
     output: Path,
@@ -83,31 +86,41 @@ def restore(
     # Refused before the store is asked for anything.
     check_free(output.absolute())
     progress(RestoreProgress("plan", 0, 0, 0, 0))
-    prepared = prepare(sources, options, stop)
-    failed: list[Refusal] = []
+    attempts = layout_of(sources).attempts(sources, options, stop)
     while True:
-        attempts = Attempts(prepared, options, stop)
         try:
-            return _follow(attempts, output, progress, began)
+            return _follow(attempts, output, options, progress, stop, began)
         except (StorageError, CorruptObjectError, ReplicaGapError, NoRestorePointError) as error:
             # Raises what all of them said, if none is left that reaches as far.
-            prepared = instead(attempts.first, error, failed)
+            attempts = attempts.instead(error)
 
 
 def _follow(
-    attempts: Attempts, output: Path, progress: Callable[[RestoreProgress], None], began: float
+    attempts: Attempts,
+    output: Path,
+    options: RestoreOptions,
+    progress: Callable[[RestoreProgress], None],
+    stop: threading.Event,
+    began: float,
 ) -> RestoreResult:
     """Follow a plan, and make it anew while retention or a new snapshot changes the replica under it."""
     while True:
         try:
-            return _run(attempts, output, progress, began)
-        except (ObjectNotFoundError, CorruptObjectError, ReplicaGapError, UndatedSnapshotError) as error:
+            return _run(attempts, output, options, progress, stop, began)
+        except (ObjectNotFoundError, CorruptObjectError, ReplicaGapError, UnprovenSnapshotError) as error:
             attempts.plan_again(error)
 
 
-def _run(attempts: Attempts, path: Path, progress: Callable[[RestoreProgress], None], began: float) -> RestoreResult:
+def _run(
+    attempts: Attempts,
+    path: Path,
+    options: RestoreOptions,
+    progress: Callable[[RestoreProgress], None],
+    stop: threading.Event,
+    began: float,
+) -> RestoreResult:
     """Follow one plan."""
-    prepared, options, stop = attempts.prepared, attempts.options, attempts.stop
+    prepared = attempts.prepared
     plan = prepared.plan
     meter = RestoreMeter(plan.size, plan.objects, progress)
     needed = max(plan.file_size, options.size)
@@ -116,8 +129,7 @@ def _run(attempts: Attempts, path: Path, progress: Callable[[RestoreProgress], N
     with Output(path) as output:
         file = DatabaseFile(output.descriptor, space.guard(output.path.parent, what, options.elsewhere))
         with local_errors(output.path):
-            client, need, doubts = prepared.source.client, attempts.need, attempts.doubts
-            written = write_pages(plan, client, output, file, options, meter, stop, need, doubts)
+            written = attempts.write(output, file, meter)
         meter.begin("check", plan.objects)
         with output.syncing(written.mode if not options.private else None):
             verdict = look_at(output, options.integrity_check, stop)

@@ -17,7 +17,7 @@ _EAGER_SECONDS = 0.03
 
 
 def keep_writers_out(connection: apsw.Connection) -> bool:
-    """Begin to write with `connection`, between two transactions of others; False if they left no room."""
+    """Begin to write with `connection`, between two transactions of others. Return False if they left no room."""
     connection.set_busy_handler(_try_until(time.monotonic() + BARRIER_WAIT_SECONDS_MAX))
     try:
         connection.execute("BEGIN IMMEDIATE")

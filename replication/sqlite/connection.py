@@ -24,7 +24,7 @@ _CACHE_PAGES_MAX = 16
 
 
 def connect(at: Opening) -> apsw.Connection:
-    """Open a database for reading and writing; DatabaseError if it is missing or cannot be opened so.
+    """Open a database for reading and writing. Raises DatabaseError if it is missing or cannot be opened so.
 
     It has read: in WAL mode no file of it is opened later on.
     """

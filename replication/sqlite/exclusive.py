@@ -86,7 +86,7 @@ class Alone:
                 yield bytes(self._connection.read("main", 0, offset, min(READ_BYTES, size - offset))[1])
 
     def write(self, fresh: Path, go_on: Callable[[], None]) -> str:
-        """Make the content that of the file `fresh`, which is in nobody's use; why it is still in the WAL, or "".
+        """Make the content that of the file `fresh`, which nobody else uses. Return why it is still in the WAL, or "".
 
         `go_on` is called again and again, and what it raises ends it. Whatever is raised, nothing was committed; only
         `undo` tells whether SQLite could take back what it had written.

@@ -59,7 +59,10 @@ def _counted(count: int) -> str:
 
 
 def _commits(wal: int, head: bytes) -> int:
-    """Commit frames of the life that the header begins; what an earlier life left behind them has other salts."""
+    """The number of commit frames of the life of the WAL that the header begins.
+
+    Frames that an earlier life left behind them have other salts.
+    """
     step = FRAME_HEADER_SIZE + struct.unpack(">I", head[8:12])[0]
     count, offset = 0, WAL_HEADER_SIZE
     while len(frame := os.pread(wal, _FRAME.size, offset)) == _FRAME.size:

@@ -71,7 +71,7 @@ def _by_descriptor() -> bool:
 
 @cache
 def _takes_no_link_for_a_path() -> bool:
-    """Keep SQLite in this process from resolving links itself; False if that cannot be."""
+    """Keep SQLite in this process from resolving links itself. Return False if that cannot be."""
     system_calls = apsw.VFS("system calls", "unix")
     try:
         return bool(system_calls.xSetSystemCall("lstat", system_calls.xGetSystemCall("stat") or 0))

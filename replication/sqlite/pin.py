@@ -188,7 +188,9 @@ class Pin:
             return replace(result, barrier_seconds=time.monotonic() - started)
 
     def empty_wal(self) -> bool:
-        """Make the WAL empty if all of it was copied back, writing nothing to the database file; True if it is now.
+        """Make the WAL empty if all of it was copied back, writing nothing to the database file.
+
+        Return True if it is now.
 
         The pin is let go of. Nobody is waited for.
         """
@@ -268,7 +270,7 @@ class Pin:
             helper.execute("COMMIT")
 
     def _move_pin_exactly(self, barrier: apsw.Connection, copy: Callable[[], None]) -> bool:
-        """Bring the pin up to a commit that `copy` has seen, with none after it; False if writers left no room.
+        """Bring the pin up to a commit that `copy` has seen, with none after it. Return False if writers left no room.
 
         Meanwhile `barrier` is the second reader. What there is much of is copied before.
         """

@@ -45,7 +45,10 @@ class Still:
         self._connection = connection
 
     def read(self, offset: int, size: int) -> tuple[bool, bytes]:
-        """Whether the database file has these bytes, and them, with zeros beyond its end; the WAL is not looked at."""
+        """Return whether the database file has all of these bytes, and the bytes, with zeros beyond its end.
+
+        The WAL is not looked at.
+        """
         with sqlite_errors(self.path):
             return self._connection.read("main", 0, offset, size)
 

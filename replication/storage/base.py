@@ -88,7 +88,7 @@ class Storage(ABC):
         """What is there now was proven to be the replica: the next `put` goes there, wherever it is."""
 
     def abort_unfinished(self, prefix: str) -> int:
-        """Remove what is left of uploads below the folder `prefix` that never ended; the number of them.
+        """Remove what is left of uploads below the folder `prefix` that never ended. Return their number.
 
         It is for whoever knows that no upload is under way there: nothing tells one from the other.
         """

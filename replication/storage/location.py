@@ -62,4 +62,4 @@ class Location(ABC):
 
     @abstractmethod
     def open(self, permissions: FilePermissions) -> Storage:
-        """The store at this place; nothing is touched yet. `permissions` are for files of this machine."""
+        """The store at this place. Nothing is touched yet. `permissions` are for files of this machine."""

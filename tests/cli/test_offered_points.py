@@ -7,11 +7,12 @@ import pytest
 from replication.archive import Reader
 from replication.config import load_config
 from replication.restore.open_replicas import open_replica
+from replication.restore.points import points_of
 from replication.restore.restore import RestoreOptions, restore
 from replication.restore.target import AtPosition
-from replication.restore.wal03.choose import OpenReplica
-from replication.restore.wal03.points import points_of, read_commits
+from replication.restore.wal03.points import read_commits
 from replication.storage.url import parse_replica_url
+from replication.storage.wal03.replica_client import ReplicaClient
 from tests.cli.conftest import Published
 from tests.cli.test_newest_commit import content
 
@@ -36,11 +37,11 @@ def test_promise_3_what_the_picker_offers_can_be_restored(published: Published, 
     listed = reader.list()
     [point_map] = listed.point_maps
     assert gone.name in {item.name.rpartition("/")[2] for item in point_map.missing}
-    client = open_replica(parse_replica_url(published.root.as_uri())).client
-    source = OpenReplica("r", client)
+    source = open_replica(parse_replica_url(published.root.as_uri()))
+    client = source.client(ReplicaClient)
     offered = 0
     for stop in point_map.stops:
-        commits = read_commits(client, stop.segment) if stop.segment is not None else None
+        commits = read_commits(client, stop.begins) if stop.begins is not None else None
         for position in points_of(stop, commits)[-1:]:
             output = tmp_path / f"{offered}.db"
             restore([source], output, RestoreOptions(AtPosition(position), integrity_check="none"))

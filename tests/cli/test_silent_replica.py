@@ -12,12 +12,12 @@ import pytest
 from replication.archive import Reader
 from replication.config import load_config
 from replication.errors import RestoreCancelledError
+from replication.restore.open_replica import OpenReplica
 from replication.restore.target import AtTime, Latest, Target, parse_time
 from replication.restore.wal03 import asking
-from replication.restore.wal03.choose import OpenReplica, choose
+from replication.restore.wal03.choose import choose
 from replication.storage.open import open_storage
 from replication.storage.s3.location import S3Location
-from replication.storage.wal03.replica_client import ReplicaClient
 from tests.cli.conftest import ROUNDS, Published
 from tests.cli.program import succeeds
 from tests.foreign import Shell
@@ -50,8 +50,8 @@ def sources(published_once: Published, endpoint: str) -> list[OpenReplica]:
     far = S3Location("b", "x", endpoint, access_key_id="k" * 8, secret_access_key="s" * 8)
     near = load_config(published_once.config).databases[0].replicas[0].location
     return [
-        OpenReplica("silent", ReplicaClient(open_storage(far))),
-        OpenReplica("near", ReplicaClient(open_storage(near))),
+        OpenReplica("silent", open_storage(far)),
+        OpenReplica("near", open_storage(near)),
     ]
 
 

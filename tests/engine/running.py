@@ -15,10 +15,10 @@ from tempfile import TemporaryDirectory
 from replication.config import Config, DatabaseConfig, ReplicaConfig, default_meta_path
 from replication.engine import Engine
 from replication.position import Position
+from replication.restore.open_replica import OpenReplica
 from replication.restore.restore import RestoreOptions, restore
 from replication.restore.target import AtPosition, Latest
 from replication.restore.wal03.catalog import read_catalog
-from replication.restore.wal03.choose import OpenReplica
 from replication.restore.wal03.listing import commits, snapshot_points
 from replication.sqlite.checksum import WAL_HEADER_SIZE
 from replication.sqlite.wal import WALHeader
@@ -134,7 +134,7 @@ def restore_points(client: ReplicaClient, generation: str) -> list[Position]:
 def restored(client: ReplicaClient, output: Path, position: Position | None = None) -> str:
     """Restore one position, or the latest state; the hash of what came out. The file is removed."""
     target = AtPosition(position) if position else Latest()
-    restore([OpenReplica("test", client)], output, RestoreOptions(target=target, integrity_check="none"))
+    restore([OpenReplica("test", client.storage)], output, RestoreOptions(target=target, integrity_check="none"))
     found = sha256(output)
     output.unlink()
     return found

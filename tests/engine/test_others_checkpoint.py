@@ -12,9 +12,9 @@ import time
 from itertools import pairwise
 from pathlib import Path
 
+from replication.restore.open_replica import OpenReplica
 from replication.restore.restore import RestoreOptions, restore
 from replication.restore.target import AtPosition
-from replication.restore.wal03.choose import OpenReplica
 from tests.engine.running import (
     begun,
     client_of,
@@ -147,5 +147,7 @@ def test_promise_2_nothing_is_lost_while_others_write_checkpoint_vacuum_and_read
 
     for number, position in enumerate(random.Random(1).sample(points, SAMPLES)):
         output = tmp_path / f"sample-{number}.db"
-        restore([OpenReplica("test", client)], output, RestoreOptions(AtPosition(position), integrity_check="none"))
+        restore(
+            [OpenReplica("test", client.storage)], output, RestoreOptions(AtPosition(position), integrity_check="none")
+        )
         assert tables_agree(output), position

@@ -17,10 +17,10 @@ from replication.local.files import LOCK_NAME
 from replication.position import Position
 from replication.replica.wal03.replica import Replica
 from replication.replica.wal03.send_state import SendState
+from replication.restore.open_replica import OpenReplica
 from replication.restore.restore import RestoreOptions, restore
 from replication.restore.target import AtPosition, Latest
 from replication.restore.wal03.catalog import read_catalog
-from replication.restore.wal03.choose import OpenReplica
 from replication.storage.memory import MemoryStorage
 from replication.storage.wal03.replica_client import ReplicaClient
 from replication.validation import restored_digest
@@ -157,7 +157,7 @@ class Bench:
         output = self.folder / "restored.db"
         target = AtPosition(position) if position else Latest()
         client = ReplicaClient(self.storages[name])
-        restore([OpenReplica(name, client)], output, RestoreOptions(target=target, integrity_check="none"))
+        restore([OpenReplica(name, client.storage)], output, RestoreOptions(target=target, integrity_check="none"))
         found = hashlib.sha256(output.read_bytes()).hexdigest()
         output.unlink()
         return found

@@ -11,11 +11,12 @@ from replication.position import Position
 from replication.replica import waiting
 from replication.replica.wal03.left import kept_left
 from replication.replica.wal03.replica import Replica
+from replication.restore.open_replica import OpenReplica
+from replication.restore.points import points_of
 from replication.restore.restore import RestoreOptions, restore
 from replication.restore.target import AtIndex, AtPosition, AtTime
 from replication.restore.wal03.catalog import read_catalog
-from replication.restore.wal03.choose import OpenReplica
-from replication.restore.wal03.points import point_map, points_of, read_commits
+from replication.restore.wal03.points import point_map, read_commits
 from replication.space import Disk
 from replication.storage.wal03.replica_client import ReplicaClient
 from tests.engine.running import restore_points
@@ -144,7 +145,7 @@ def test_promise_3_positions_in_the_hole_are_refused(two: Bench, tmp_path: Path)
     assert refused > 20
     for index in range(last.index + 1, catalog.snapshots[-1].info.index):
         with pytest.raises((NoRestorePointError, ReplicaGapError)):
-            restore([OpenReplica("b", client)], tmp_path / "out.db", RestoreOptions(AtIndex(index)))
+            restore([OpenReplica("b", client.storage)], tmp_path / "out.db", RestoreOptions(AtIndex(index)))
 
 
 def test_promise_3_what_a_picker_offers_of_it_can_be_restored(two: Bench) -> None:
@@ -158,7 +159,7 @@ def test_promise_3_what_a_picker_offers_of_it_can_be_restored(two: Bench) -> Non
     assert found.missing, "nothing says that there is a hole"
     offered: list[Position] = []
     for stop in found.stops:
-        offered += points_of(stop, read_commits(client, stop.segment) if stop.segment is not None else None)
+        offered += points_of(stop, read_commits(client, stop.begins) if stop.begins is not None else None)
     assert offered[-1] == where(two.replica("b"))
     assert all(two.restored("b", position) in two.states for position in offered)
 
@@ -413,7 +414,7 @@ def test_promise_3_a_time_in_the_hole_gives_what_the_replica_had_then(two: Bench
     moment = two.clock()
     two.settle()
     client = ReplicaClient(two.storages["b"])
-    result = restore([OpenReplica("b", client)], tmp_path / "out.db", RestoreOptions(AtTime(moment)))
+    result = restore([OpenReplica("b", client.storage)], tmp_path / "out.db", RestoreOptions(AtTime(moment)))
     assert result.position == last
     assert two.restored("b", last) == state
     with pytest.raises((NoRestorePointError, ReplicaGapError)):

@@ -13,13 +13,12 @@ from replication.errors import NoRestorePointError
 from replication.local.generation_info import GenerationInfo
 from replication.position import OFFSET_LIMIT_BYTES, Position
 from replication.replica.wal03.lineage import LEFT_MAX, REACHED_MAX, lineage
+from replication.restore.open_replica import OpenReplica
 from replication.restore.options import RestoreOptions
 from replication.restore.restore import restore
 from replication.restore.target import Latest
-from replication.restore.wal03.choose import OpenReplica
 from replication.storage.container import NOTE_SIZE_MAX, encode_note
 from replication.storage.wal03.notes import PAGES_MAX, SnapshotNote
-from replication.storage.wal03.replica_client import ReplicaClient
 from replication.storage.writer import Writer
 from tests.replica.bench import Bench
 from tests.replica.test_one_writer import go
@@ -51,7 +50,7 @@ def remove_all(bench: Bench, part: str = "") -> None:
 
 def restored_from_both(bench: Bench) -> str:
     output = bench.folder / "both.db"
-    sources = [OpenReplica(name, ReplicaClient(bench.storages[name])) for name in ("a", "b")]
+    sources = [OpenReplica(name, bench.storages[name]) for name in ("a", "b")]
     restore(sources, output, RestoreOptions(target=Latest(), integrity_check="none"))
     return hashlib.sha256(output.read_bytes()).hexdigest()
 

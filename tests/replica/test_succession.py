@@ -6,11 +6,11 @@ from dataclasses import replace
 import pytest
 
 from replication.position import Position
-from replication.replica.wal03.succession import READS_MAX, Succession
 from replication.storage.codecs import DEFAULT_CODEC
 from replication.storage.memory import MemoryStorage
 from replication.storage.wal03.names import parse_segment, segment_name
 from replication.storage.wal03.numbers import Number
+from replication.storage.wal03.succession import READS_MAX, Succession
 from tests.replica.bench import Bench
 
 COMMITS_EACH = 6
@@ -200,7 +200,7 @@ def test_promise_9_an_end_mark_that_is_lost_loses_nothing(bench: Bench) -> None:
 
 def test_a_look_that_is_spent_goes_on_with_the_next(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """However little one of them may ask."""
-    monkeypatch.setattr("replication.replica.wal03.succession.READS_MAX", 2)
+    monkeypatch.setattr("replication.storage.wal03.succession.READS_MAX", 2)
     names = segments(bench)
     lost = [names[2], names[9], names[10], names[-3]]
     bench.storages["a"].delete(lost)
@@ -210,5 +210,5 @@ def test_a_look_that_is_spent_goes_on_with_the_next(bench: Bench, monkeypatch: p
     found: list[Position] = []
     for _ in range(60):
         [held] = keeping.look(generation)
-        found += succession.look(held)
+        found += succession.look(generation, held.snapshots, held.segments)
     assert sorted(segment_name(position) for position in found) == [names[2], names[9], names[-3]]

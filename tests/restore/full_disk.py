@@ -12,9 +12,9 @@ from pathlib import Path
 from replication import steps
 from replication.errors import DatabaseError, LocalFileError, ReplicationError
 from replication.restore.kept import kept_path
+from replication.restore.open_replica import OpenReplica
 from replication.restore.replace import restore_over
 from replication.restore.restore import RestoreOptions
-from replication.restore.wal03.choose import OpenReplica
 from replication.sqlite import integrity
 from tests.cli.small_disk import OwnFileSystem
 from tests.engine.running import client_of
@@ -51,7 +51,7 @@ def main(folder: Path, replica: Path, step: str, page_size: str) -> None:
     warnings: tuple[str, ...] = ()
     try:
         warnings = restore_over(
-            [OpenReplica("test", client_of(replica))], shell.path, RestoreOptions(), kept
+            [OpenReplica("test", client_of(replica).storage)], shell.path, RestoreOptions(), kept
         ).result.warnings
     except (LocalFileError, DatabaseError) as found:
         error = found

@@ -10,13 +10,12 @@ from replication.errors import (
     ReplicationError,
 )
 from replication.position import Position
+from replication.restore.open_replica import OpenReplica
 from replication.restore.restore import RestoreOptions, RestoreProgress, RestoreResult, restore
 from replication.restore.retry import Backoff
 from replication.restore.target import Target
-from replication.restore.wal03.choose import OpenReplica
 from replication.storage.memory import MemoryStorage
 from replication.storage.wal03.names import segment_name
-from replication.storage.wal03.replica_client import ReplicaClient
 from tests.restore.history import (
     GENERATION,
 )
@@ -33,7 +32,7 @@ def run(
     **more: object,
 ) -> RestoreResult:
     options = RestoreOptions(backoff=QUICK, **({"target": target} if target else {}), **more)  # type: ignore[arg-type]
-    return restore([OpenReplica("test", ReplicaClient(storage))], output, options, progress, cancel)
+    return restore([OpenReplica("test", storage)], output, options, progress, cancel)
 
 
 def fails(storage: MemoryStorage, folder: Path, kind: type[ReplicationError], target: Target | None = None) -> str:

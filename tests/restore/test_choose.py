@@ -15,15 +15,15 @@ from replication.errors import (
     StorageError,
 )
 from replication.position import Position
+from replication.restore.open_replica import OpenReplica
 from replication.restore.restore import RestoreOptions, restore
 from replication.restore.retry import Backoff
 from replication.restore.target import AtIndex, AtPosition, AtTime, Latest, Target
-from replication.restore.wal03.choose import OpenReplica, choose
+from replication.restore.wal03.choose import choose
 from replication.sqlite.wal import WALHeader
 from replication.storage.codecs import DEFAULT_CODEC
 from replication.storage.memory import MemoryStorage
 from replication.storage.wal03.names import segment_name, snapshot_name
-from replication.storage.wal03.replica_client import ReplicaClient
 from tests.restore.history import BEGAN, GENERATION, History, ReplicaBuilder, note_of, publish, scripts, write_history
 from tests.restore.test_every_commit import sha
 
@@ -58,7 +58,7 @@ def add(
 
 
 def chosen(*storages: MemoryStorage, target: Target | None = None) -> str:
-    sources = [OpenReplica(f"replica {n}", ReplicaClient(storage)) for n, storage in enumerate(storages)]
+    sources = [OpenReplica(f"replica {n}", storage) for n, storage in enumerate(storages)]
     return choose(sources, target or Latest(), None, threading.Event()).generation
 
 
@@ -188,7 +188,7 @@ def test_a_generation_without_a_snapshot_is_never_chosen() -> None:
     storage.delete([snapshot_name(NEW, 0)])
     with pytest.raises(NoRestorePointError, match=f"{NEW} is newer.*no snapshot.*{OLD}"):
         chosen(storage)
-    assert choose([OpenReplica("x", ReplicaClient(storage))], Latest(), OLD, threading.Event()).generation == OLD
+    assert choose([OpenReplica("x", storage)], Latest(), OLD, threading.Event()).generation == OLD
     storage.delete([snapshot_name(OLD, 0)])
     with pytest.raises(NoRestorePointError, match=f"{NEW}, {OLD}"):
         chosen(storage)
@@ -226,7 +226,7 @@ def test_the_replica_that_reaches_furthest() -> None:
     behind, ahead = MemoryStorage(), MemoryStorage()
     add(behind, NEW, 6, DAY, objects=2)
     add(ahead, NEW, 6, timedelta(0), objects=3)
-    sources = [OpenReplica("behind", ReplicaClient(behind)), OpenReplica("ahead", ReplicaClient(ahead))]
+    sources = [OpenReplica("behind", behind), OpenReplica("ahead", ahead)]
     assert choose(sources, Latest(), None, threading.Event()).source.name == "ahead"
     add(behind, OTHER, 7, 2 * DAY, objects=1)
     assert choose(sources, Latest(), None, threading.Event()).source.name == "behind"
@@ -236,7 +236,7 @@ def test_an_unreachable_replica_is_a_warning_while_another_answers() -> None:
     out, good = MemoryStorage(), MemoryStorage()
     add(good, NEW, 6, DAY)
     out.fail("folders", AccessDeniedError("no permission"), times=10)
-    sources = [OpenReplica("out", ReplicaClient(out)), OpenReplica("good", ReplicaClient(good))]
+    sources = [OpenReplica("out", out), OpenReplica("good", good)]
     answer = choose(sources, Latest(), None, threading.Event())
     assert (answer.source.name, len(answer.warnings)) == ("good", 1)
     assert "no permission" in answer.warnings[0]
@@ -249,7 +249,7 @@ def test_an_empty_replica_and_a_damaged_note() -> None:
     with pytest.raises(NoRestorePointError, match="nothing has been replicated"):
         chosen(storage)
     with pytest.raises(NoRestorePointError, match="is not in memory"):
-        choose([OpenReplica("x", ReplicaClient(storage))], Latest(), OLD, threading.Event())
+        choose([OpenReplica("x", storage)], Latest(), OLD, threading.Event())
     add(storage, OLD, 5, timedelta(0), previous="")
     name = snapshot_name(OLD, 0)
     whole = storage.read(name)
@@ -265,13 +265,13 @@ def test_another_replica_takes_over_when_the_best_one_fails(history: History, tm
     ReplicaBuilder(broken, began=BEGAN + DAY).noted_snapshot(history.commits[-1], 4096)
     name = snapshot_name(history.commits[-1].at().generation, 2)
     broken.replace(name, broken.read(name)[:-1])
-    sources = [OpenReplica("broken", ReplicaClient(broken)), OpenReplica("good", ReplicaClient(good))]
+    sources = [OpenReplica("broken", broken), OpenReplica("good", good)]
     result = restore(sources, tmp_path / "older", RestoreOptions(backoff=Backoff(base_seconds=0)))
     assert (result.replica, sha(tmp_path / "older")) == ("broken", history.commits[-1].sha)
     assert name in result.warnings[0]
     base = snapshot_name(history.commits[-1].at().generation, 0)
     broken.replace(base, broken.read(base)[:-1])
-    sources = [OpenReplica("broken", ReplicaClient(broken)), OpenReplica("good", ReplicaClient(good))]
+    sources = [OpenReplica("broken", broken), OpenReplica("good", good)]
     result = restore(sources, tmp_path / "out", RestoreOptions(backoff=Backoff(base_seconds=0)))
     assert (result.replica, sha(tmp_path / "out")) == ("good", history.commits[-1].sha)
     assert name in result.warnings[0]
@@ -294,10 +294,7 @@ def test_a_newer_generation_that_cannot_be_restored_from_is_never_passed_over_si
     with pytest.raises(NoRestorePointError, match=f"{NEW} is newer.*{OLD}"):
         chosen(storage)
     # One that is older, or that began after the moment asked for, is nobody's concern.
-    assert (
-        choose([OpenReplica("x", ReplicaClient(storage))], AtTime(BEGAN + DAY / 2), None, threading.Event()).warnings
-        == ()
-    )
+    assert choose([OpenReplica("x", storage)], AtTime(BEGAN + DAY / 2), None, threading.Event()).warnings == ()
 
 
 def test_promise_3_no_replica_takes_over_that_is_behind(history: History, tmp_path: Path) -> None:
@@ -308,7 +305,7 @@ def test_promise_3_no_replica_takes_over_that_is_behind(history: History, tmp_pa
     names = sorted(name for name in behind.names() if "/wal/" in name)
     behind.delete(names[-1:])
     broken.replace(names[0], broken.read(names[0])[:-1])
-    sources = [OpenReplica("broken", ReplicaClient(broken)), OpenReplica("behind", ReplicaClient(behind))]
+    sources = [OpenReplica("broken", broken), OpenReplica("behind", behind)]
     with pytest.raises(CorruptObjectError, match=r"Replica behind: it can be restored up to .*-replica behind"):
         restore(sources, tmp_path / "out", RestoreOptions(backoff=Backoff(base_seconds=0)))
     assert list(tmp_path.iterdir()) == []
@@ -325,7 +322,7 @@ def test_promise_3_an_index_that_no_replica_has_is_not_the_one_before_it(
     publish(history, near, noted=True)
     near.delete([name for name in near.names() if "/wal/" in name and "/wal/00000000_" not in name])
     ReplicaBuilder(far, GENERATION, BEGAN + DAY).noted_snapshot(history.commits[-1], 4096, begins=1)
-    sources = [OpenReplica("near", ReplicaClient(near)), OpenReplica("far", ReplicaClient(far))]
+    sources = [OpenReplica("near", near), OpenReplica("far", far)]
     sources.sort(key=lambda source: source.name != first)
     with pytest.raises(ReplicationError, match=r"has no index 00000001.*|00000001_00000000.wal.lz4 is not in the"):
         restore(sources, tmp_path / "out.db", RestoreOptions(AtIndex(1), GENERATION))
@@ -356,13 +353,13 @@ def test_promise_3_wal_that_a_snapshot_holds_is_not_missed(
         "index": AtIndex(last.index),
     }
     asked = targets[target]
-    result = restore([OpenReplica("r", ReplicaClient(storage))], tmp_path / "out.db", RestoreOptions(asked))
+    result = restore([OpenReplica("r", storage)], tmp_path / "out.db", RestoreOptions(asked))
     assert (result.position, sha(tmp_path / "out.db")) == (last.at(), last.sha)
     # One commit that it does not hold, and all is missed.
     storage.delete([snapshot_name(GENERATION, last.index)])
     builder.noted_snapshot(history.commits[-2], 4096)
     with pytest.raises(ReplicaGapError):
-        restore([OpenReplica("r", ReplicaClient(storage))], tmp_path / "other.db", RestoreOptions(asked))
+        restore([OpenReplica("r", storage)], tmp_path / "other.db", RestoreOptions(asked))
 
 
 def test_promise_3_what_ends_within_the_second_in_which_a_lost_one_went_on_is_not_called_newer() -> None:

@@ -7,11 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from replication.restore.open_replica import OpenReplica
 from replication.restore.restore import RestoreOptions, restore
 from replication.restore.target import AtIndex, AtPosition, AtTime, Latest
-from replication.restore.wal03.choose import OpenReplica
 from replication.storage.memory import MemoryStorage
-from replication.storage.wal03.replica_client import ReplicaClient
 from tests.restore.history import History, publish, scripts, write_history
 
 pytestmark = pytest.mark.usefixtures("batches")
@@ -27,7 +26,7 @@ def sha(path: Path) -> str:
 
 
 def source(storage: MemoryStorage) -> list[OpenReplica]:
-    return [OpenReplica("test", ReplicaClient(storage))]
+    return [OpenReplica("test", storage)]
 
 
 @pytest.mark.parametrize("swap", [False, True], ids=["little-endian", "big-endian"])

@@ -15,14 +15,13 @@ from replication.errors import (
     StorageError,
 )
 from replication.position import Position
+from replication.restore.open_replica import OpenReplica
 from replication.restore.restore import RestoreOptions, RestoreProgress, restore
 from replication.restore.retry import Backoff
 from replication.restore.target import AtPosition
 from replication.restore.wal03 import fetch, replay
-from replication.restore.wal03.choose import OpenReplica
 from replication.storage.memory import MemoryStorage
 from replication.storage.wal03.names import snapshot_name
-from replication.storage.wal03.replica_client import ReplicaClient
 from tests.restore.history import (
     GENERATION,
     History,
@@ -69,7 +68,7 @@ def test_cancel_is_immediate_even_in_a_long_wait(storage: MemoryStorage, tmp_pat
     threading.Timer(0.2, cancel.set).start()
     began = time.monotonic()
     with pytest.raises(RestoreCancelledError):
-        restore([OpenReplica("test", ReplicaClient(storage))], tmp_path / "out", options, cancel=cancel)
+        restore([OpenReplica("test", storage)], tmp_path / "out", options, cancel=cancel)
     assert time.monotonic() - began < 10
     assert list(tmp_path.iterdir()) == []
 

@@ -15,10 +15,10 @@ import pytest
 
 from peers import clean_environment, die_with_parent, litestream03
 from replication.errors import NoRestorePointError
+from replication.restore.open_replica import OpenReplica
 from replication.restore.restore import RestoreOptions, RestoreResult, restore
 from replication.restore.target import AtIndex, AtTime
 from replication.restore.wal03.catalog import read_catalog
-from replication.restore.wal03.choose import OpenReplica
 from replication.storage.file.storage import FileStorage
 from replication.storage.wal03.replica_client import ReplicaClient
 from tests.foreign import ForeignConnection
@@ -117,7 +117,7 @@ def replicated(tmp_path_factory: pytest.TempPathFactory) -> Replicated:
 
 
 def ours(made: Replicated, output: Path, options: RestoreOptions) -> RestoreResult:
-    return restore([OpenReplica("file", made.client)], output, options)
+    return restore([OpenReplica("file", made.client.storage)], output, options)
 
 
 def same(one: Path, other: Path) -> bool:

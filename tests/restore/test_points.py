@@ -9,11 +9,12 @@ from hypothesis import strategies as st
 
 from replication.errors import CorruptObjectError, ReplicationError
 from replication.position import Position
+from replication.restore.open_replica import OpenReplica
+from replication.restore.points import Extent, PointMap, points_of
 from replication.restore.restore import RestoreOptions, restore
 from replication.restore.target import AtPosition
 from replication.restore.wal03.catalog import read_catalog
-from replication.restore.wal03.choose import OpenReplica
-from replication.restore.wal03.points import Extent, PointMap, point_map, points_of, read_commits
+from replication.restore.wal03.points import point_map, read_commits
 from replication.storage.memory import MemoryStorage
 from replication.storage.wal03.replica_client import ReplicaClient
 from tests.restore.history import GENERATION, History, ReplicaBuilder, publish, scripts, write_history
@@ -33,16 +34,12 @@ def surveyed(storage: MemoryStorage) -> tuple[PointMap, list[Position]]:
     found = {}
     for segment in catalog.segments:
         try:
-            found[segment.name] = read_commits(client, segment)
+            found[segment.name] = read_commits(client, segment.position)
         except ReplicationError:
             continue
         extents[segment.name] = found[segment.name].extent
     seen = point_map(catalog, extents)
-    points = [
-        point
-        for stop in seen.stops
-        for point in points_of(stop, found.get(stop.segment.name) if stop.segment else None)
-    ]
+    points = [point for stop in seen.stops for point in points_of(stop, found.get(stop.object))]
     return seen, points
 
 
@@ -51,7 +48,7 @@ def restorable(storage: MemoryStorage, folder: Path, position: Position) -> str 
     output = folder / "out.db"
     options = RestoreOptions(AtPosition(position), position.generation, integrity_check="none", backoff=QUICK)
     try:
-        restore([OpenReplica("test", ReplicaClient(storage))], output, options)
+        restore([OpenReplica("test", storage)], output, options)
     except ReplicationError:
         return None
     try:
@@ -102,7 +99,7 @@ def test_a_damaged_segment_says_so(history: History) -> None:
     segment = client.segments(GENERATION)[0]
     storage.put(segment.name, [b"x"])
     with pytest.raises(CorruptObjectError, match="is damaged"):
-        read_commits(client, segment)
+        read_commits(client, segment.position)
 
 
 @given(data=st.data())
@@ -132,4 +129,4 @@ def test_a_segment_that_cannot_be_read_cuts_off_as_a_missing_one_does(history: H
     catalog = read_catalog(ReplicaClient(storage), GENERATION)
     seen = point_map(catalog, damaged=frozenset({name_at(1, 0)}))
     assert [item.name for item in seen.missing] == [name_at(1, 0)]
-    assert {stop.segment.index for stop in seen.stops if stop.segment} == {0}
+    assert {stop.begins.index for stop in seen.stops if stop.begins} == {0}

@@ -17,10 +17,10 @@ from replication.errors import (
     RestoreError,
 )
 from replication.restore.kept import kept_path
+from replication.restore.open_replica import OpenReplica
 from replication.restore.replace import Replaced, restore_over
 from replication.restore.restore import RestoreOptions, RestoreProgress
 from replication.restore.target import AtPosition, Latest
-from replication.restore.wal03.choose import OpenReplica
 from replication.sqlite.exclusive import DatabaseInUseError
 from tests.engine.running import begun, client_of, config_of, in_step, only, restore_points, restored, running, until
 from tests.foreign import ForeignConnection, Shell
@@ -61,7 +61,7 @@ def nothing() -> None:
 def over(
     shell: Shell, replica: Path, pause: Callable[[], None] = nothing, resume: Callable[[], None] = nothing
 ) -> Replaced:
-    sources = [OpenReplica("test", client_of(replica))]
+    sources = [OpenReplica("test", client_of(replica).storage)]
     kept = kept_path(shell.path, NOW)
     return restore_over(sources, shell.path, RestoreOptions(Latest()), kept, pause, resume)
 
@@ -112,7 +112,11 @@ def test_an_application_that_opens_it_during_the_restore_wins(
     kept = kept_path(shell.path, NOW)
     with pytest.raises(DatabaseInUseError):
         restore_over(
-            [OpenReplica("test", client_of(replica))], shell.path, RestoreOptions(), kept, progress=open_at_the_end
+            [OpenReplica("test", client_of(replica).storage)],
+            shell.path,
+            RestoreOptions(),
+            kept,
+            progress=open_at_the_end,
         )
     apps[0].close()
     assert left(shell.path.parent) == ["app.db"]
@@ -165,7 +169,7 @@ def test_cancelled_leaves_everything_as_it_was(shell: Shell, replica: Path) -> N
     before = {name: (shell.path.parent / name).read_bytes() for name in left(shell.path.parent)}
     with pytest.raises(RestoreCancelledError):
         restore_over(
-            [OpenReplica("test", client_of(replica))],
+            [OpenReplica("test", client_of(replica).storage)],
             shell.path,
             RestoreOptions(),
             kept_path(shell.path, NOW),
@@ -192,7 +196,7 @@ def test_what_is_no_database_or_not_there_is_refused_with_what_to_do(shell: Shel
 def test_a_link_is_followed_and_stays(shell: Shell, replica: Path, tmp_path: Path) -> None:
     link = tmp_path / "link.db"
     link.symlink_to("app.db")
-    done = restore_over([OpenReplica("test", client_of(replica))], link, RestoreOptions(), kept_path(link, NOW))
+    done = restore_over([OpenReplica("test", client_of(replica).storage)], link, RestoreOptions(), kept_path(link, NOW))
     assert link.is_symlink()
     assert done.kept.name.startswith("app.db.before-restore")
     assert Shell(link).rows("SELECT x FROM t") == [[1]]
@@ -219,7 +223,7 @@ def test_under_a_running_engine_a_new_generation_begins(shell: Shell, tmp_path: 
 
         def go(engine: Engine) -> Replaced:
             return restore_over(
-                [OpenReplica("test", client)],
+                [OpenReplica("test", client.storage)],
                 shell.path,
                 over_live,
                 kept_path(shell.path, NOW),

@@ -15,9 +15,9 @@ import pytest
 from replication.errors import NoRoomError, OutputExistsError, ReplicationError, RestoreCancelledError, RestoreError
 from replication.permissions import ACL
 from replication.restore.kept import kept_path
+from replication.restore.open_replica import OpenReplica
 from replication.restore.replace import Replaced, restore_over
 from replication.restore.restore import RestoreOptions
-from replication.restore.wal03.choose import OpenReplica
 from replication.sqlite import integrity
 from replication.sqlite.later import look
 from tests.engine.running import client_of, config_of, in_step, running, sha256, until
@@ -59,7 +59,7 @@ def shell(tmp_path: Path) -> Shell:
 
 def over(path: Path, replica: Path, **more: object) -> Replaced:
     kept = kept_path(path, NOW)
-    return restore_over([OpenReplica("test", client_of(replica))], path, RestoreOptions(), kept, **more)  # type: ignore[arg-type]
+    return restore_over([OpenReplica("test", client_of(replica).storage)], path, RestoreOptions(), kept, **more)  # type: ignore[arg-type]
 
 
 def leave(path: Path, statements: str) -> None:
@@ -127,7 +127,7 @@ def test_a_link_that_leads_elsewhere_by_then_is_refused(shell: Shell, replica: P
     Shell(folder / "app.db").run("CREATE TABLE u(y)")
     link.symlink_to("elsewhere/app.db")
     with pytest.raises(RestoreError, match="Choose the restore again"):
-        restore_over([OpenReplica("test", client_of(replica))], link, RestoreOptions(), kept)
+        restore_over([OpenReplica("test", client_of(replica).storage)], link, RestoreOptions(), kept)
 
 
 @pytest.mark.parametrize("mode", ["persist", "truncate", "delete"])
@@ -204,7 +204,11 @@ def test_a_name_that_leaves_no_room_is_refused_before_anything_is_done(
     kept = path.with_name(f"{path.name}.before-restore-20261020T120402Z")
     with pytest.raises(RestoreError, match="too long"):
         restore_over(
-            [OpenReplica("test", client_of(replica))], path, RestoreOptions(), kept, lambda: called.append("pause")
+            [OpenReplica("test", client_of(replica).storage)],
+            path,
+            RestoreOptions(),
+            kept,
+            lambda: called.append("pause"),
         )
     assert called == []
     assert [item.name for item in tmp_path.iterdir()] == [path.name]
@@ -233,7 +237,7 @@ def test_the_kept_file_has_the_name_that_was_said_or_nothing_is_done(shell: Shel
     kept = kept_path(shell.path, NOW)
     kept.write_text("somebody's")
     with pytest.raises(OutputExistsError, match="Choose the restore again"):
-        restore_over([OpenReplica("test", client_of(replica))], shell.path, RestoreOptions(), kept)
+        restore_over([OpenReplica("test", client_of(replica).storage)], shell.path, RestoreOptions(), kept)
     assert kept.read_text() == "somebody's"
     assert shell.rows("SELECT y FROM u") == [[2]]
 

@@ -7,12 +7,11 @@ from pathlib import Path
 import pytest
 
 from peers import S3Server
+from replication.restore.open_replica import OpenReplica
 from replication.restore.restore import RestoreOptions, RestoreProgress, restore
 from replication.restore.wal03 import fetch
-from replication.restore.wal03.choose import OpenReplica
 from replication.storage.memory import MemoryStorage
 from replication.storage.s3.storage import S3Storage
-from replication.storage.wal03.replica_client import ReplicaClient
 from tests.restore.history import History, publish, scripts, write_history
 from tests.restore.test_every_commit import sha
 
@@ -38,7 +37,7 @@ def test_parts_by_range(
     server: S3Server = request.getfixturevalue(kind)
     with closing(S3Storage(server.location())) as store:
         upload(history, store)
-        restore([OpenReplica(kind, ReplicaClient(store))], tmp_path / "out")
+        restore([OpenReplica(kind, store)], tmp_path / "out")
     assert sha(tmp_path / "out") == history.commits[-1].sha
 
 
@@ -61,7 +60,7 @@ def test_a_server_that_goes_away_and_comes_back(outage_server: S3Server, history
         upload(history, store)
         helper.start()
         try:
-            restore([OpenReplica("s3", ReplicaClient(store))], tmp_path / "out", RestoreOptions(), progress)
+            restore([OpenReplica("s3", store)], tmp_path / "out", RestoreOptions(), progress)
         finally:
             away.set()
             over.set()

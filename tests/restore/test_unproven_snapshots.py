@@ -11,11 +11,10 @@ import pytest
 
 from replication.errors import NoRestorePointError
 from replication.position import Position
+from replication.restore.open_replica import OpenReplica
 from replication.restore.restore import RestoreOptions, RestoreResult, restore
 from replication.restore.target import AtIndex, AtPosition, AtTime, Latest, Target
-from replication.restore.wal03.choose import OpenReplica
 from replication.storage.memory import MemoryStorage
-from replication.storage.wal03.replica_client import ReplicaClient
 from tests.restore.history import GENERATION, History, ReplicaBuilder, note_of, write_history
 from tests.restore.running import QUICK
 
@@ -55,7 +54,7 @@ def replica(
 
 
 def run(output: Path, target: Target, *storages: MemoryStorage) -> RestoreResult:
-    sources = [OpenReplica(f"r{number}", ReplicaClient(storage)) for number, storage in enumerate(storages)]
+    sources = [OpenReplica(f"r{number}", storage) for number, storage in enumerate(storages)]
     generation = GENERATION if isinstance(target, AtIndex) else None
     return restore(sources, output, RestoreOptions(target, generation, backoff=QUICK))
 

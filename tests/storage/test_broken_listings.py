@@ -10,8 +10,8 @@ import peers
 from replication.replica.duties import Intervals
 from replication.replica.runner import ReplicaRunner
 from replication.replica.wal03.keeping import LATE_LOOKS_MAX
+from replication.restore.open_replica import OpenReplica
 from replication.restore.restore import restore
-from replication.restore.wal03.choose import OpenReplica
 from replication.storage.s3.storage import S3Storage
 from replication.storage.wal03.replica_client import ReplicaClient
 from tests.replica.bench import Bench
@@ -79,6 +79,6 @@ def test_promise_9_a_server_that_ignores_the_delimiter_is_read_all_the_same(benc
         assert (status.state, bool(status.proven)) == ("ok", True)
         client = ReplicaClient(storage)
         assert client.generations() == [bench.database.generation_info.generation]
-        restore([OpenReplica("a", client)], bench.folder / "out.db")
+        restore([OpenReplica("a", client.storage)], bench.folder / "out.db")
         assert (bench.folder / "out.db").read_bytes()
         storage.close()

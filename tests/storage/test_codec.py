@@ -11,9 +11,9 @@ import pytest
 
 from replication.errors import CorruptObjectError
 from replication.position import Position
+from replication.restore.open_replica import OpenReplica
 from replication.restore.restore import RestoreOptions, restore
 from replication.restore.wal03 import fetch
-from replication.restore.wal03.choose import OpenReplica
 from replication.storage.codec import Codec, Plain, content_checksum
 from replication.storage.codecs import DEFAULT_CODEC
 from replication.storage.memory import MemoryStorage
@@ -141,6 +141,6 @@ def test_a_restore_goes_through_the_codec(codec: Codec, tmp_path: Path, monkeypa
     for name in plain.names():
         opened = DEFAULT_CODEC.open(name, [plain.read(name)])
         moved.put(name, codec.seal(opened, opened.note))
-    source = OpenReplica("moved", ReplicaClient(moved, codec=codec))
+    source = OpenReplica("moved", moved, codec=codec)
     restore([source], tmp_path / "out.db", RestoreOptions())
     assert hashlib.sha256((tmp_path / "out.db").read_bytes()).hexdigest() == history.commits[-1].sha

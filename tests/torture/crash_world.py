@@ -14,9 +14,9 @@ from pathlib import Path
 from replication.config import default_meta_path
 from replication.errors import ReplicationError
 from replication.position import Position
+from replication.restore.open_replica import OpenReplica
 from replication.restore.restore import RestoreOptions, restore
 from replication.restore.target import AtPosition, Latest, Target
-from replication.restore.wal03.choose import OpenReplica
 from replication.storage.file.location import FileLocation
 from replication.storage.open import open_storage
 from replication.storage.s3.location import S3Location
@@ -189,7 +189,7 @@ class World:
         """The number of the state that a restore makes, None if there was no such state; and its position."""
         output = self.folder / "restored"
         result = restore(
-            [OpenReplica("test", self.client)], output, RestoreOptions(target=target, integrity_check="none")
+            [OpenReplica("test", self.client.storage)], output, RestoreOptions(target=target, integrity_check="none")
         )
         states = {sha: number for number, sha in enumerate(self.application.states())}
         found = states.get(sha256(output))

@@ -22,11 +22,11 @@ from replication.config import Config, DatabaseConfig, ReplicaConfig, default_me
 from replication.engine import Engine, making
 from replication.errors import ReplicationError
 from replication.position import Position
+from replication.restore.open_replica import OpenReplica
 from replication.restore.restore import RestoreOptions, restore
 from replication.restore.retry import Backoff
 from replication.restore.target import AtPosition, Latest, Target
 from replication.restore.wal03.catalog import read_catalog
-from replication.restore.wal03.choose import OpenReplica
 from replication.status import DatabaseStatus
 from replication.storage.s3.location import S3Location
 from replication.storage.s3.storage import S3Storage
@@ -194,7 +194,7 @@ class World:
         backoff = HOSTILE_BACKOFF if hostile else Backoff()
         try:
             with self.client(number, hostile) as client:
-                restore([OpenReplica("s3", client)], output, RestoreOptions(target=target, backoff=backoff))
+                restore([OpenReplica("s3", client.storage)], output, RestoreOptions(target=target, backoff=backoff))
             found = sha256(output)
             output.unlink()
             return found

@@ -13,11 +13,11 @@ from pathlib import Path
 from peers import litestream03
 from replication.engine import Engine
 from replication.position import Position
+from replication.restore.open_replica import OpenReplica
 from replication.restore.restore import RestoreOptions, RestoreResult, restore
 from replication.restore.retry import Backoff
 from replication.restore.target import AtIndex, AtPosition, AtTime, Latest, Target
 from replication.restore.wal03.catalog import read_catalog
-from replication.restore.wal03.choose import OpenReplica
 from replication.storage.memory import MemoryStorage
 from replication.storage.wal03.replica_client import ReplicaClient
 from tests.engine.running import (
@@ -87,7 +87,7 @@ def storage_of(objects: Objects) -> MemoryStorage:
 def attempt(client: ReplicaClient, output: Path, generation: str | None, target: Target) -> RestoreResult:
     """One restore without waiting for faults to pass."""
     options = RestoreOptions(target=target, generation=generation, backoff=QUICK)
-    return restore([OpenReplica("damaged", client)], output, options)
+    return restore([OpenReplica("damaged", client.storage)], output, options)
 
 
 def _has_begun(engine: Engine, generations: int) -> bool:

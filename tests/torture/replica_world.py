@@ -18,8 +18,8 @@ from replication.database.database import Database
 from replication.errors import AccessDeniedError, ReplicationError, StorageError
 from replication.position import Position
 from replication.replica.wal03.replica import Replica
+from replication.restore.open_replica import OpenReplica
 from replication.restore.restore import RestoreOptions, restore
-from replication.restore.wal03.choose import OpenReplica
 from replication.storage.codecs import DEFAULT_CODEC
 from replication.storage.memory import MemoryStorage
 from replication.storage.wal03.names import parse_segment, parse_snapshot
@@ -269,9 +269,7 @@ class World:
         source = self.chance.choice(sorted(self.stores))
         path = self.folder / f"app-{self.hosts + 1}.db"
         try:
-            restore(
-                [OpenReplica(source, ReplicaClient(self.stores[source]))], path, RestoreOptions(integrity_check="none")
-            )
+            restore([OpenReplica(source, self.stores[source])], path, RestoreOptions(integrity_check="none"))
         except ReplicationError:
             return
         self.close()

@@ -13,11 +13,10 @@ from pathlib import Path
 import pytest
 
 from replication.errors import ReplicationError
+from replication.restore.open_replica import OpenReplica
 from replication.restore.restore import RestoreOptions, restore
 from replication.restore.retry import Backoff
 from replication.restore.target import AtPosition
-from replication.restore.wal03.choose import OpenReplica
-from replication.storage.wal03.replica_client import ReplicaClient
 from tests.torture.conftest import Torture
 from tests.torture.differential import Request, judge, requests, retention, told
 from tests.torture.replica_world import World
@@ -66,7 +65,7 @@ def ask(world: World, request: Request, folder: Path, torture: Torture) -> None:
     counts["requests"] += 1
     counts[f"asked for {type(request.target).__name__}"] += 1
     output = folder / "restored.db"
-    sources = [OpenReplica(name, ReplicaClient(world.stores[name])) for name in request.replicas]
+    sources = [OpenReplica(name, world.stores[name]) for name in request.replicas]
     generation = None if isinstance(request.target, AtPosition) else request.generation
     options = RestoreOptions(
         request.target, generation, parallelism=1, integrity_check="none", backoff=Backoff(base_seconds=0)

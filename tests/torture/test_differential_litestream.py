@@ -18,9 +18,9 @@ from pathlib import Path
 from peers import clean_environment, die_with_parent, litestream03
 from replication.errors import ReplicationError
 from replication.position import Position
+from replication.restore.open_replica import OpenReplica
 from replication.restore.restore import RestoreOptions, restore
 from replication.restore.target import AtIndex, AtPosition, AtTime, Latest, Target
-from replication.restore.wal03.choose import OpenReplica
 from replication.storage.wal03.replica_client import ReplicaClient
 from tests.engine.running import client_of
 from tests.foreign import ForeignConnection, Shell
@@ -152,7 +152,7 @@ def ask(
     """The commit that comes out, or -1, the warnings, and why nothing came."""
     try:
         options = RestoreOptions(target, generation, integrity_check="quick")
-        result = restore([OpenReplica("file", client)], output, options)
+        result = restore([OpenReplica("file", client.storage)], output, options)
     except ReplicationError as error:
         return -1, (), str(error)
     found = state(output)

@@ -26,10 +26,10 @@ from replication.config.durations import parse_duration
 from replication.errors import ConfigError, CorruptObjectError, ObjectNotFoundError, ReplicationError, UsageError
 from replication.local.shadow_wal import parse_shadow
 from replication.position import Position
+from replication.restore.open_replica import OpenReplica
 from replication.restore.restore import RestoreOptions, restore
 from replication.restore.retry import Backoff
 from replication.restore.target import parse_index, parse_position, parse_time
-from replication.restore.wal03.choose import OpenReplica
 from replication.restore.wal03.listing import describe
 from replication.restore.wal03.points import read_commits
 from replication.sqlite.checksum import WAL_HEADER_SIZE
@@ -346,7 +346,13 @@ def test_restores_of_objects_under_right_checksums(torture: Torture, history: Hi
                 backoff=Backoff(tries_max=1), integrity_check=chance.choice(["none", "quick", "full"])
             )
             result = fed(
-                torture, "restores", ReplicationError, restore, [OpenReplica("x", client)], tmp_path / "out", options
+                torture,
+                "restores",
+                ReplicationError,
+                restore,
+                [OpenReplica("x", client.storage)],
+                tmp_path / "out",
+                options,
             )
             if result is not None:
                 (tmp_path / "out").unlink()

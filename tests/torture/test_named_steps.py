@@ -15,9 +15,9 @@ from pathlib import Path
 import pytest
 
 from replication.restore.kept import kept_path
+from replication.restore.open_replica import OpenReplica
 from replication.restore.replace import restore_over
 from replication.restore.restore import RestoreOptions
-from replication.restore.wal03.choose import OpenReplica
 from replication.steps import STEPS
 from replication.storage.file.location import FileLocation
 from replication.storage.open import open_storage
@@ -179,7 +179,9 @@ def replace(arguments: list[str]) -> int:
     """What the screen does when a live database is restored over: for a life of its own."""
     replica, live = arguments
     client = ReplicaClient(open_storage(FileLocation(Path(replica))))
-    restore_over([OpenReplica("test", client)], Path(live), RestoreOptions(), kept_path(Path(live), datetime.now(UTC)))
+    restore_over(
+        [OpenReplica("test", client.storage)], Path(live), RestoreOptions(), kept_path(Path(live), datetime.now(UTC))
+    )
     return 0
 
 

@@ -21,10 +21,10 @@ from replication.errors import NoBackupError, NoRestorePointError
 from replication.position import Position
 from replication.replica.wal03.replica import Replica
 from replication.restore.kept import kept_path
+from replication.restore.open_replica import OpenReplica
 from replication.restore.replace import restore_over
 from replication.restore.restore import RestoreOptions, restore
 from replication.restore.target import AtPosition, Latest
-from replication.restore.wal03.choose import OpenReplica
 from replication.sqlite.checksum import WAL_HEADER_SIZE
 from replication.storage.file.storage import FileStorage
 from replication.storage.wal03.replica_client import ReplicaClient
@@ -216,7 +216,11 @@ class Left:
     def restored(self, position: Position | None = None) -> int:
         """The number of the state that the replica restores."""
         target = AtPosition(position) if position else Latest()
-        restore([OpenReplica("file", self.client)], self.output, RestoreOptions(target=target, integrity_check="none"))
+        restore(
+            [OpenReplica("file", self.client.storage)],
+            self.output,
+            RestoreOptions(target=target, integrity_check="none"),
+        )
         found = hashlib.sha256(self.output.read_bytes()).hexdigest()
         self.output.unlink()
         assert found in self.played.states, f"{position or 'the latest'} restores to a state that never was"
@@ -285,7 +289,7 @@ def test_the_power_goes_while_restoring(tmp_path: Path, torture: Torture) -> Non
         root = tmp_path / f"{number}-output"
         root.mkdir()
         recording = Recording(root)
-        source = OpenReplica("file", ReplicaClient(FileStorage(replica)))
+        source = OpenReplica("file", FileStorage(replica))
         with recorded(recording):
             restore([source], root / "new" / "out.db", RestoreOptions(integrity_check="none"))
             recording.mark("done", True)
@@ -333,7 +337,7 @@ def test_the_power_goes_while_a_database_is_replaced(
             recording.operations.append(Synced(0))
             began = len(recording.operations)
             monkeypatch.setattr("replication.steps.hook", reached)
-            restore_over([OpenReplica("file", client)], live, RestoreOptions(), kept)
+            restore_over([OpenReplica("file", client.storage)], live, RestoreOptions(), kept)
             monkeypatch.undo()
         done = next(at for at, item in enumerate(recording.operations, 1) if isinstance(item, Marked))
         for count in range(began, len(recording.operations) + 1):

@@ -15,9 +15,9 @@ from pathlib import Path
 import pytest
 
 from replication.restore.kept import kept_path
+from replication.restore.open_replica import OpenReplica
 from replication.restore.replace import restore_over
 from replication.restore.restore import RestoreOptions
-from replication.restore.wal03.choose import OpenReplica
 from replication.sqlite.exclusive import DatabaseInUseError
 from replication.steps import STEPS
 from tests.engine.running import client_of, config_of, in_step, running, until
@@ -69,7 +69,7 @@ def once(application: Requests, replica: Path) -> bool:
     """Restore over it; False if that was refused, because it was seen in use."""
     kept = kept_path(application.path, datetime.now(UTC))
     try:
-        restore_over([OpenReplica("test", client_of(replica))], application.path, RestoreOptions(), kept)
+        restore_over([OpenReplica("test", client_of(replica).storage)], application.path, RestoreOptions(), kept)
     except DatabaseInUseError:
         assert not kept.exists()
         return False

@@ -22,9 +22,9 @@ from replication.errors import (
 )
 from replication.position import OFFSET_LIMIT_BYTES, Position
 from replication.replica.wal03.replica import Replica
+from replication.restore.open_replica import OpenReplica
 from replication.restore.restore import RestoreOptions, restore
 from replication.restore.wal03.catalog import read_catalog
-from replication.restore.wal03.choose import OpenReplica
 from replication.storage.file.storage import FileStorage
 from replication.storage.wal03.names import parse_segment, segment_name, snapshot_name
 from replication.storage.wal03.replica_client import ReplicaClient
@@ -127,8 +127,8 @@ def test_e07_a_newest_generation_without_a_snapshot_does_not_hide_an_older_one(b
     bench.storages["a"].delete([snapshot_name(generation, 0)])
     # An older state is not what was asked for: the person is told, and names it.
     with pytest.raises(NoRestorePointError, match=f"{generation} is newer.*no snapshot.*{older}"):
-        restore([OpenReplica("a", bench.replica().client)], tmp_path / "out.db")
-    restore([OpenReplica("a", bench.replica().client)], tmp_path / "out.db", RestoreOptions(generation=older))
+        restore([OpenReplica("a", bench.replica().client.storage)], tmp_path / "out.db")
+    restore([OpenReplica("a", bench.replica().client.storage)], tmp_path / "out.db", RestoreOptions(generation=older))
     assert hashlib.sha256((tmp_path / "out.db").read_bytes()).hexdigest() == before
 
 

@@ -20,9 +20,9 @@ from replication.errors import (
     ReplicaGapError,
     StorageError,
 )
+from replication.restore.open_replica import OpenReplica
 from replication.restore.restore import restore
 from replication.restore.target import AtIndex, AtTime
-from replication.restore.wal03.choose import OpenReplica
 from replication.storage import container
 from replication.storage.base import ObjectInfo
 from replication.storage.file.location import FileLocation
@@ -31,7 +31,6 @@ from replication.storage.open import open_storage
 from replication.storage.s3.location import S3Location
 from replication.storage.url import parse_replica_url
 from replication.storage.wal03.names import segment_name
-from replication.storage.wal03.replica_client import ReplicaClient
 from tests.cli.program import Replicating, python
 from tests.engine.running import client_of
 from tests.foreign import Shell
@@ -118,7 +117,7 @@ def test_e16_what_a_child_writes_at_its_end_is_replicated_although_it_fails(tmp_
         replicate.wait_for("ready")
         assert replicate.end() == 3
     restored_to = tmp_path / "out.db"
-    restore([OpenReplica("file", client_of(root))], restored_to)
+    restore([OpenReplica("file", client_of(root).storage)], restored_to)
     assert Shell(restored_to).rows("SELECT a FROM t") == [["written at the very end"]]
 
 
@@ -160,7 +159,7 @@ def test_e27_one_replica_that_fails_does_not_fail_the_restore(history: History, 
     bad, good = published(history), published(history)
     bad.fail("list", DOWN, 1000)
     bad.fail("folders", DOWN, 1000)
-    sources = [OpenReplica("bad", ReplicaClient(bad)), OpenReplica("good", ReplicaClient(good))]
+    sources = [OpenReplica("bad", bad), OpenReplica("good", good)]
     result = restore(sources, tmp_path / "out.db")
     assert (result.replica, sha(tmp_path / "out.db")) == ("good", history.commits[-1].sha)
     assert "bad" in result.warnings[0]

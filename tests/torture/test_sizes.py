@@ -32,7 +32,7 @@ LARGE_SECONDS_MAX = 600.0
 _ENGINE = r"""
 import json, sys
 from pathlib import Path
-from replication.restore.wal03.offers import OpenReplica
+from replication.restore.open_replica import OpenReplica
 from replication.restore.restore import RestoreOptions, restore
 from tests.engine.running import client_of, config_of, in_step, only, running, until
 
@@ -62,7 +62,7 @@ with running(config_of(path, replica, pages_min=10**6, monitor_seconds=0.05)) as
         say(act=act, grown=memory()[1] - before, position=str(only(engine).position))
 forget()
 before = memory()[0]
-restore([OpenReplica("test", client_of(replica))], output, RestoreOptions())
+restore([OpenReplica("test", client_of(replica).storage)], output, RestoreOptions())
 say(act="restore", grown=memory()[1] - before)
 """
 

@@ -11,11 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from replication.errors import ReplicationError
+from replication.restore.open_replica import OpenReplica
 from replication.restore.restore import RestoreOptions, restore
 from replication.restore.retry import Backoff
 from replication.restore.target import AtIndex, AtPosition, AtTime, Latest, Target
-from replication.restore.wal03.choose import OpenReplica
-from replication.storage.wal03.replica_client import ReplicaClient
 from tests.torture.answers import judge, restorable
 from tests.torture.differential import Request
 from tests.torture.mirror import Kept, Mirror
@@ -144,7 +143,7 @@ class World:
         options = RestoreOptions(
             target=request.target, generation=request.generation, integrity_check="none", backoff=NO_WAITS
         )
-        sources = [OpenReplica(name, ReplicaClient(self.stores[name])) for name in request.replicas]
+        sources = [OpenReplica(name, self.stores[name]) for name in request.replicas]
         try:
             result = restore(sources, output, options)
         except ReplicationError as error:

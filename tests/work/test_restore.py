@@ -9,13 +9,12 @@ from typing import Any
 import pytest
 
 from replication.position import Position
+from replication.restore.open_replica import OpenReplica
 from replication.restore.restore import RestoreOptions, restore
 from replication.restore.wal03 import fetch
-from replication.restore.wal03.choose import OpenReplica
 from replication.storage.container import NOTE_SIZE_MAX
 from replication.storage.file.storage import FileStorage
 from replication.storage.memory import MemoryStorage
-from replication.storage.wal03.replica_client import ReplicaClient
 from tests.restore.history import GENERATION, History, ReplicaBuilder, note_of, write_history
 from tests.restore.test_every_commit import sha
 
@@ -87,7 +86,7 @@ def test_work(history: History, replica: FileStorage, tmp_path: Path, done: Coun
     """Each object is read once, each page written about once, and no file is made for a small segment."""
     stored = sum(item.size for item in replica.list(""))
     done.clear()
-    result = restore([OpenReplica("test", ReplicaClient(replica))], tmp_path / "out.db", RestoreOptions())
+    result = restore([OpenReplica("test", replica)], tmp_path / "out.db", RestoreOptions())
     counts = Counter(done)
     assert sha(tmp_path / "out.db") == history.commits[-1].sha
     assert result.segments == COMMITS + 1

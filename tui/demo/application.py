@@ -47,11 +47,11 @@ class Application:
         return str(self._ask("sqlite")["version"])
 
     def commit(self, count: int, seconds: float) -> float:
-        """Commit so often within `seconds`; when the last commit was done, in seconds since the epoch."""
+        """Commit so often within `seconds`. Return when the last commit was done, in seconds since the epoch."""
         return float(self._ask("commit", count, seconds)["committed"])
 
     def delete_all(self) -> float:
-        """Delete all rows in one commit; when it was done, in seconds since the epoch."""
+        """Delete all rows in one commit. Return when it was done, in seconds since the epoch."""
         return float(self._ask("delete_all")["committed"])
 
     def content(self) -> Content:

@@ -11,13 +11,12 @@ from pathlib import Path
 from replication.engine import CLOSE_SECONDS_MAX, Engine
 from replication.errors import ReplicationError
 from replication.position import Position
+from replication.restore.open_replica import OpenReplica
 from replication.restore.restore import RestoreOptions, RestoreResult, restore
 from replication.restore.target import AtPosition, Latest, Target
-from replication.restore.wal03.choose import OpenReplica
 from replication.sqlite.connection import sqlite_version
 from replication.storage.location import Location
 from replication.storage.open import open_storage
-from replication.storage.wal03.replica_client import ReplicaClient
 from tui.demo.application import Application, Content
 from tui.demo.replication import CHECKPOINT_PAGES, SYNC_SECONDS, config_of, settled
 from tui.text.format import counted, size
@@ -41,7 +40,7 @@ class Moment:
 
 
 def play(folder: Path, location: Location, say: Say) -> list[Moment]:
-    """Replicate, stop, restore; the two moments that were restored, the earlier one first.
+    """Replicate, stop and restore. Return the two moments that were restored, the earlier one first.
 
     Raises ReplicationError, and so when a restored file differs from its source in any page.
     """
@@ -105,11 +104,11 @@ def _replicate(application: Application, database: Path, location: Location, say
 def _restore(
     application: Application, output: Path, target: Target, location: Location, moment: Moment, say: Say
 ) -> bool:
-    """Restore one moment and compare it with what the application saw then; true if all is equal."""
+    """Restore one moment and compare it with what the application saw then. Return True if all is equal."""
     storage = open_storage(location)
     try:
         options = RestoreOptions(target, integrity_check="full")
-        result = restore([OpenReplica("demo", ReplicaClient(storage))], output, options)
+        result = restore([OpenReplica("demo", storage)], output, options)
     finally:
         storage.close()
     content = application.content_of(output)

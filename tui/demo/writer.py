@@ -31,7 +31,7 @@ class Shop:
         self._connection.execute("CREATE TABLE fruits (id INTEGER PRIMARY KEY, name TEXT, weight INT, note TEXT)")
 
     def commit(self, count: int, seconds: float) -> Answer:
-        """Insert `count` fruits in as many commits, spread over `seconds`; when the last one was committed."""
+        """Insert `count` fruits in as many commits, spread over `seconds`. Answer when the last one was committed."""
         began = time.monotonic()
         for number in range(1, count + 1):
             name = _NAMES[number % len(_NAMES)]

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from replication.control import JobControl
 from replication.control.requests import Generations
 from replication.errors import ReplicationError
-from replication.restore.wal03.listing import HeldGeneration
+from replication.restore.histories import HeldGeneration
 from replication.status import ReplicaStatus
 from tui.session.jobs import followed
 

@@ -5,7 +5,7 @@ Its promise: every line fits its width, and nothing from outside is taken for ma
 
 from rich.text import Text
 
-from replication.restore.wal03.listing import GenerationSummary, HeldGeneration
+from replication.restore.histories import GenerationSummary, HeldGeneration
 from replication.status import DatabaseStatus, ReplicaStatus
 from tui.detail.generations import Listing
 from tui.text.blocks import error_lines, happened, state_text, upload_words, verified_text

@@ -41,7 +41,7 @@ def read_keys(path: Path) -> Keys:
 
 
 def parse_keys(text: str, file: str) -> Keys:
-    """The keys in `text`; `file` is for errors."""
+    """The keys in `text`. `file` is for errors."""
     known = {action.id: action for action in ACTIONS}
     found: dict[str, tuple[str, ...]] = {}
     lines: dict[str, int] = {}

@@ -173,7 +173,7 @@ class LogScreen(ScrollingScreen):
         self.query_one(id, Prompt).ask(value)
 
     def _close_questions(self) -> bool:
-        """Put the questions away; True if one was open."""
+        """Put the questions away. Return True if one was open."""
         closed = [box.close() for box in self.query(Prompt)]
         if any(closed):
             self.call_after_refresh(self.draw)

@@ -13,7 +13,7 @@ _LIBC = ctypes.CDLL(None)  # loaded here, since little may be done between fork 
 
 
 def free_ports(count: int, pair_distance: int = 0) -> list[int]:
-    """Ports nobody listens on; with a distance, the first of them has a free partner so far above it."""
+    """Ports nobody listens on. With a `pair_distance`, the port so far above the first one is free as well."""
     found: list[int] = []
     while len(found) < count:
         # The partner must be in the range too, and nobody else's.

@@ -38,7 +38,10 @@ class Background:
         return handover.WORKS and config.path is not None and path_of(config) is not None and not config.exec_command
 
     def begin(self) -> int:
-        """The other process, once it stands by. Raises ReplicationError; nothing is changed then."""
+        """Start another process with the engine, and return its number once it stands by. Raises ReplicationError.
+
+        Nothing is changed then.
+        """
         process = self._start()
         # Loaded when it is needed: the first paint does not wait for it.
         from replication.database.together import all_databases
@@ -58,7 +61,7 @@ class Background:
         return process.pid
 
     def took_over(self, pid: int) -> bool:
-        """Wait until it answers as the engine of the configuration; False if it does not in time."""
+        """Wait until it answers as the engine of the configuration. Return False if it does not in time."""
         # Loaded when it is needed: the first paint does not wait for it.
         from replication.control.client import Client
 

@@ -65,7 +65,7 @@ def open_log(path: Path) -> ScreenLog:
 
 
 def record(error: BaseException, where: str) -> str:
-    """Write an unexpected error, with its traceback; the one line to show for it."""
+    """Write an unexpected error, with its traceback. Return the one line to show for it."""
     lines = "".join(traceback.format_exception(error))
     logging.getLogger(_LOGGER).error("unexpected error in %s\n%s", where, lines)
     return scrub(f"{type(error).__name__} in {where}: {error}".replace("\n", " "))

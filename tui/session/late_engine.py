@@ -57,7 +57,7 @@ class LateEngine:
         self._engine = engine
 
     def close(self, timeout_seconds: float) -> list[str]:
-        """Close the engine, if it ever started; the names of what did not end."""
+        """Close the engine, if it ever started. Return the names of what did not end."""
         if self._thread is not None:
             self._thread.join(timeout_seconds)
             if self._thread.is_alive():

@@ -7,7 +7,7 @@ be told without colour. It leaves to the caller which generations there are, and
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from replication.restore.wal03.points import PointMap
+from replication.restore.points import PointMap
 
 _SHORT_SECONDS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30)
 _LONG_SECONDS = (60, 120, 300, 600, 1200, 1800, 3600, 7200, 14400, 21600, 43200, 86400, 172800, 604800, 2592000)

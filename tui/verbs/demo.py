@@ -33,7 +33,7 @@ def run(args: Namespace) -> int:
 
 
 def _on_screen(args: Namespace) -> int:
-    """The screen on several databases with writers; its exit code."""
+    """Show the screen on several databases with writers. Return its exit code."""
     weed = find_weed() if args.s3 else None
     options = options_of(args, welcome=WORDS)
     with _one_interrupt(), ExitStack() as stack:
@@ -50,7 +50,7 @@ def _on_screen(args: Namespace) -> int:
 
 
 def _in_words(args: Namespace) -> int:
-    """Show it; 0 only if every restore was compared with its source and equal."""
+    """Show the demo in words. Return 0 only if every restore was compared with its source and equal."""
     began = time.monotonic()
     weed = find_weed() if args.s3 else None
     with _one_interrupt(), ExitStack() as stack:

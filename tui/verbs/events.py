@@ -18,7 +18,7 @@ _AGAIN_SECONDS = 1.0
 
 
 def run(args: Namespace) -> int:
-    """Print the events; the exit code."""
+    """Print the events, and return the exit code."""
     if args.follow:
         # A service that follows is ended so, and has told all that it has read.
         signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -32,7 +32,7 @@ def run(args: Namespace) -> int:
 
 
 def _next(client: Client, seen: int) -> list[Event]:
-    """The next ones; an engine that is started anew is waited for, and its end told once."""
+    """The next events. An engine that is started anew is waited for, and its end is reported once."""
     told = False
     while True:
         try:

@@ -21,8 +21,8 @@ from tui.verbs.console import complain, say
 from tui.verbs.named import config_of, generation_of, resolve
 
 if TYPE_CHECKING:
-    from replication.restore.wal03.choose import OpenReplica
-    from replication.restore.wal03.listing import HeldObject
+    from replication.restore.histories import HeldObject
+    from replication.restore.open_replica import OpenReplica
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -42,7 +42,7 @@ def databases(args: Namespace) -> int:
 def generations(args: Namespace) -> int:
     """The generations of each replica: how far behind, from when to when, and why each began."""
     # Imported here, as below: `databases` lists without what restores.
-    from replication.restore.wal03.listing import spans
+    from replication.restore.layouts import layout_of
 
     named = resolve(args, "generations")
     updated = _updated(named.database)
@@ -58,7 +58,7 @@ def generations(args: Namespace) -> int:
                 "end": rfc3339(item.end),
                 "reason": plain(item.reason),
             }
-            for item in spans(replica.client)
+            for item in layout_of([replica]).spans(replica)
         ]
         return sorted(rows, key=lambda row: str(row["start"]))
 
@@ -67,10 +67,10 @@ def generations(args: Namespace) -> int:
 
 def snapshots(args: Namespace) -> int:
     """The snapshots of each replica."""
-    from replication.restore.wal03.listing import snapshots as held_snapshots
+    from replication.restore.layouts import layout_of
 
     def rows_of(replica: OpenReplica) -> list[Row]:
-        return [_object_row(replica, item) for item in held_snapshots(replica.client)]
+        return [_object_row(replica, item) for item in layout_of([replica]).snapshots(replica)]
 
     header = ["replica", "generation", "index", "size", "created"]
     return _list(args, resolve(args, "snapshots").replicas, header, rows_of)
@@ -78,12 +78,12 @@ def snapshots(args: Namespace) -> int:
 
 def wal(args: Namespace) -> int:
     """The WAL segments of each replica."""
-    from replication.restore.wal03.listing import segments as held_segments
+    from replication.restore.layouts import layout_of
 
     generation = generation_of(args)
 
     def rows_of(replica: OpenReplica) -> list[Row]:
-        return [_object_row(replica, item) for item in held_segments(replica.client, generation)]
+        return [_object_row(replica, item) for item in layout_of([replica]).segments(replica, generation)]
 
     header = ["replica", "generation", "index", "offset", "size", "created"]
     return _list(args, resolve(args, "wal").replicas, header, rows_of)

@@ -15,7 +15,7 @@ from replication.storage.url import is_replica_url, parse_replica_url
 from tui.verbs.console import warn
 
 if TYPE_CHECKING:
-    from replication.restore.wal03.choose import OpenReplica
+    from replication.restore.open_replica import OpenReplica
 
 
 @dataclass(frozen=True, slots=True)

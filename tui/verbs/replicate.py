@@ -9,7 +9,7 @@ from tui.verbs.signals import kept_back
 
 
 def run(args: Namespace) -> int:
-    """Replicate; the exit code, which is the command's own with -exec."""
+    """Replicate, and return the exit code, which is the command's own with -exec."""
     with kept_back():
         from tui.verbs.replicating import replicate
 

@@ -38,7 +38,10 @@ logger = logging.getLogger(__name__)
 
 
 def replicate(args: Namespace) -> int:
-    """Replicate; the exit code, which is the command's own with -exec. Signals are kept back by the caller."""
+    """Replicate, and return the exit code, which is the command's own with -exec.
+
+    Signals are kept back by the caller.
+    """
     notifier = Notifier.from_environment()
     config = _config(args)
     command = config.exec_command if args.exec is None else args.exec
@@ -129,7 +132,7 @@ class _Run:
         """Those that end the run in good order, from the first moment that there is one."""
 
     def until_the_end(self) -> int:
-        """Wait for a signal or the end of the command; the exit code."""
+        """Wait for a signal or the end of the command, and return the exit code."""
         if self._command is not None:
             if self._wishes.any:
                 # It came before there was anything to pass it on to.
@@ -196,7 +199,7 @@ class _Run:
             self._engine.sync_now()
 
     def _log(self, wait_seconds: float) -> bool:
-        """Log what happened since the last time; True if anything did."""
+        """Log what happened since the last time. Return True if anything did."""
         events = self._engine.events.wait(self._seen, wait_seconds)
         for event in events:
             self._seen = event.number

@@ -16,10 +16,10 @@ from replication.comparison import known_of_source
 from replication.config.location import output_path
 from replication.errors import NoBackupError, RestoreCancelledError, UsageError
 from replication.offline import look
+from replication.restore.open_replica import OpenReplica
 from replication.restore.restore import RestoreOptions, RestoreProgress, RestoreResult, prepare, restore
 from replication.restore.retry import CANCELLED
 from replication.restore.target import Latest, Target, parse_index, parse_position, parse_time
-from replication.restore.wal03.choose import OpenReplica
 from tui.text.format import counted, size
 from tui.verbs.console import complain, leave, say, warn
 from tui.verbs.named import generation_of, resolve
@@ -67,7 +67,7 @@ def run(args: Namespace) -> int:
                 bar.clear()
                 # A thread that still waits for one that is silent would keep the process.
                 for source in sources:
-                    source.client.storage.interrupt()
+                    source.storage.interrupt()
     except NoBackupError as error:
         if args.if_replica_exists:
             say(f"no matching backups found: {error}")
@@ -123,7 +123,7 @@ def _dry_run(args: Namespace, sources: list[OpenReplica], options: RestoreOption
     if args.json:
         say(json.dumps({"replica": prepared.source.name, **prepared.plan.values()}, indent=2))
     else:
-        say(f"from replica {prepared.source.name} at {prepared.source.client.address}")
+        say(f"from replica {prepared.source.name} at {prepared.source.address}")
         for line in prepared.plan.lines():
             say(line)
     return 0

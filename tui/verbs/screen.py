@@ -50,7 +50,7 @@ dbs:
 
 
 def run(args: Namespace) -> int:
-    """Replicate with the screen open until the user quits; the exit code."""
+    """Replicate with the screen open until the user quits, and return the exit code."""
     if problem := terminal_problem():
         raise UsageError(problem)
     config = _config(args)
@@ -70,7 +70,7 @@ def run(args: Namespace) -> int:
 
 
 def attach(args: Namespace) -> int:
-    """The screen on an engine that runs; the exit code."""
+    """Show the screen on an engine that runs. Return the exit code."""
     if problem := terminal_problem("litestream-tui status, or events"):
         raise UsageError(problem)
     options = options_of(args)
@@ -108,7 +108,7 @@ class Shown:
     hung: bool
 
     def end(self) -> int:
-        """The exit code; with threads that hang the process ends here, as they must not keep it."""
+        """Return the exit code. With threads that hang the process ends here instead, as they must not keep it."""
         if self.hung:
             sys.stdout.flush()
             end_process(self.code)

@@ -117,7 +117,7 @@ class Service:
 
 
 def is_ready(status: EngineStatus, late: bool) -> bool:
-    """True once every database was looked at; when it is late, those that hang keep the others waiting no more."""
+    """True once every database was looked at. When it is `late`, those that hang keep the others waiting no more."""
     opened = [database.state != "starting" for database in status.databases]
     return all(opened) or (late and any(opened))
 

@@ -34,7 +34,7 @@ _ERROR_CHARS_MAX = 60
 
 
 def run(args: Namespace) -> int:
-    """Print how things stand; the exit code of the last error met, 0 without one."""
+    """Print how things stand. Return the exit code of the last error met, or 0 without one."""
     config = config_of(args)
     databases = all_databases(config) if args.source is None else [configured(config, local_path(args.source))]
     if args.check:
@@ -72,7 +72,7 @@ def _of_engine(args: Namespace, config: Config, databases: Sequence[DatabaseConf
 
 
 def _check(databases: Sequence[DatabaseConfig], limits: Limits, as_json: bool) -> int:
-    """Say whether all is well; the exit code."""
+    """Say whether all is well, and return the exit code."""
     if not databases:
         raise NotWellError("no database is configured, so that nothing is replicated; add one under dbs:")
     finding = examine(databases, limits)

@@ -25,7 +25,7 @@ SCRATCH_PREFIX = "litestream-tui-verify-"
 
 
 def run(args: Namespace) -> int:
-    """Verify each replica; 0 if all are ok, else the exit code of the last that failed, or was inconclusive."""
+    """Verify each replica. Return 0 if all are ok, else the exit code of the last that failed or was inconclusive."""
     found = _named(args)
     rows: list[dict[str, object]] = []
     codes = {"failed": 0, "inconclusive": 0}
@@ -60,9 +60,9 @@ def _verify(
     for replica in named.replicas:
         bar = Bar()
         began = time.monotonic()
-        with closing(replica.client.storage):
+        with closing(replica.storage):
             try:
-                compared = verify(replica.name, replica.client, named.database, folder, bar.show, cancel)
+                compared = verify(replica, named.database, folder, bar.show, cancel)
             finally:
                 bar.clear()
         path = str(named.database.path) if named.database is not None else ""

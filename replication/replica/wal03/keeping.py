@@ -18,9 +18,9 @@ from replication.replica.wal03.compare import diverged
 from replication.replica.wal03.holdings import Holdings, HoldingsReader
 from replication.replica.wal03.proof import Expected, Proof, prove
 from replication.replica.wal03.retention import expired, lost_of_window, snapshot_needed
-from replication.replica.wal03.succession import Succession
 from replication.steps import reached
 from replication.storage.wal03.replica_client import ReplicaClient
+from replication.storage.wal03.succession import Succession
 
 PROBES_MAX = 16
 """So many objects that a listing lacks are looked for by name."""
@@ -59,14 +59,16 @@ class Keeping:
         return found
 
     def prove(self, holdings: Sequence[Holdings], position: Position, removed_by_rule: bool = False) -> Proof | None:
-        """Say whether the newest position is restorable; None if the listing is late, which the next look will tell.
+        """Find out whether the newest position is restorable.
+
+        Return None if the listing is late, which the next look will tell.
 
         With `removed_by_rule` somebody else is expected to remove what is old. Raises StorageError, also if listings
         stay late; DivergedError if another program's WAL is in the place of what was sent.
         """
         listed = next((held for held in holdings if held.generation == position.generation), None)
         held = listed or Holdings(position.generation, (), ())
-        for lost in self._succession.look(held):
+        for lost in self._succession.look(held.generation, held.snapshots, held.segments):
             self.expected.segment(lost)
         if name := self._succession.foreign:
             raise diverged(self._client, name, f"replica {self._name} holds other WAL than what was sent there")
@@ -110,7 +112,7 @@ class Keeping:
         others: Collection[str],
         now: datetime,
     ) -> int:
-        """Remove what the window does not need; the number of objects removed. Raises StorageError.
+        """Remove what the window does not need. Return the number of objects removed. Raises StorageError.
 
         What is listed after `position` makes nothing old: a copy of the database that is further, and was not met yet,
         has put it there, or we have since.

@@ -24,7 +24,10 @@ class Neighbours:
         """When the first object of ours of this run was written, by the store's clock."""
 
     def look(self, holdings: Sequence[Holdings], ours: Collection[str], first_object: str) -> bool:
-        """Look at a whole listing; True if `found` is another one now. `first_object` is the first that we wrote."""
+        """Look at a whole listing.
+
+        Return True if `found` has changed by it. `first_object` is the first that we wrote.
+        """
         if self._since is None:
             self._since = _time_of(holdings, first_object)
         newest = {held.generation: held.newest for held in holdings if held.generation not in ours}

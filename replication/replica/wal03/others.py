@@ -72,7 +72,7 @@ class Others:
         self._first_object = self._first_object or object_name
 
     def look(self, holdings: Sequence[Holdings]) -> set[str]:
-        """Tell of somebody else who writes here, once for each change; the generations that are theirs."""
+        """Report that another program writes here, once for each change. Return the generations that it writes."""
         generation_info = self._database.generation_info
         ours = {
             generation_info.generation,

@@ -80,7 +80,10 @@ class Replica(Verifying):
         self._keeping.standing = standing
 
     def sync(self) -> bool:
-        """Send everything that is pending, whatever it takes; True if anything was written. Raises as `send` does."""
+        """Send everything that is pending, whatever it takes.
+
+        Return True if anything was written. Raises as `send` does.
+        """
         wrote = self.send()
         if self.begins and self.begin():
             self.send()
@@ -91,7 +94,9 @@ class Replica(Verifying):
         return wrote
 
     def send(self) -> bool:
-        """Send what is committed, but no large first snapshot, which `begins` tells of; True if anything was written.
+        """Send what is committed, but no large first snapshot, which `begins` tells of.
+
+        Return True if anything was written.
 
         Raises StorageError, and whatever the database or the shadow WAL raise; the next call goes on.
         """
@@ -119,9 +124,9 @@ class Replica(Verifying):
         return self._meter.progress.objects_written > before
 
     def begin(self) -> bool:
-        """Write the large first snapshot that `send` has left, if it has; True if it is stored. Raises as `send` does.
+        """Write the large first snapshot that `send` has left, if it has.
 
-        None of this generation's WAL is sent meanwhile. It is the only one of all duties that segments wait for.
+        Return True if it is stored. Raises as `send` does.
         """
         with suppress(PausedError), self._duty_turn():
             if not self.begins:
@@ -158,7 +163,7 @@ class Replica(Verifying):
         self.client.storage.close()
 
     def snapshot(self) -> str:
-        """Write a snapshot of the newest commit; in words, what became of it. Raises as `send` does."""
+        """Write a snapshot of the newest commit. Return what became of it, in words. Raises as `send` does."""
         with self._duty_turn():
             try:
                 self._send_all()
@@ -242,7 +247,7 @@ class Replica(Verifying):
             return self._others.look(holdings)
 
     def _prove(self, position: Position, holdings: list[Holdings], removed_by_rule: bool) -> list[Holdings]:
-        """These holdings if they show the position to be restorable; else nothing, and it is mended.
+        """Return these holdings if they show the position to be restorable; else mend it and return nothing.
 
         Whatever made it unrestorable, a snapshot of what is here now does, or else a generation that begins with one.
         """

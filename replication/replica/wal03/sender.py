@@ -130,7 +130,7 @@ class Sender(ABC):
                 here = self._end(None)
 
     def _send_of_old(self, position: Position, end: int) -> bool:
-        """Send something of an old generation; False once only its end is left.
+        """Send something of an old generation. Return False once only its end is left.
 
         What another program went on with stays as it is.
         """

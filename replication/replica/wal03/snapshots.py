@@ -128,7 +128,7 @@ class Snapshots(LeftBehind):
                 self._send()
 
     def _send_up_to(self, commit: Position) -> bool:
-        """See to it that a commit has arrived; False if the replica is not where it could."""
+        """Make sure that a commit has arrived. Return False if the replica is not where it could."""
         with self._lock:
             self._send(commit)
             here = self.position
@@ -199,9 +199,9 @@ class Snapshots(LeftBehind):
         return "a snapshot will be written with the next commit, which begins a new index"
 
     def _store_snapshot(self, image: Image, meter: UploadMeter, breaks_off: bool = False) -> int:
-        """Write an image; the bytes stored. With `breaks_off` nothing waits for it, and the end of the engine ends it.
+        """Write an image.
 
-        `_lock` need not be held, and what is told of it is `_stored`.
+        Return the bytes stored. With `breaks_off` nothing waits for it, and the end of the engine ends it.
         """
         position = image.position
         # A generation may have begun since the image was made.

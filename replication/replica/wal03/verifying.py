@@ -29,6 +29,8 @@ from replication.replica.wal03.compare import DivergedError
 from replication.replica.wal03.snapshots import Snapshots
 from replication.replica.wal03.upload import local_files
 from replication.status import Outcome, Verification
+from replication.storage.base import Storage
+from replication.storage.codec import Codec
 from replication.storage.wal03.replica_client import ReplicaClient
 
 
@@ -36,9 +38,9 @@ class Restored(Protocol):
     """Whoever restores a replica, to tell what it restores to: replication/validation.py does, above this floor."""
 
     def __call__(
-        self, client: ReplicaClient, original: Original, meta_path: Path, cancel: threading.Event
+        self, storage: Storage, codec: Codec, original: Original, meta_path: Path, cancel: threading.Event
     ) -> tuple[str, tuple[str, ...]]:
-        """The digest of the commit of `original`, restored, and what SQLite finds wrong with it.
+        """The digest of the commit of `original`, restored from objects that `codec` opens, and what SQLite says of it.
 
         Raises whatever a restore raises.
         """
@@ -62,7 +64,7 @@ class Verifying(Snapshots):
         self._verifications = Counts()
 
     def verify(self, cancel: threading.Event) -> Verification:
-        """Restore the newest commit from the replica and compare; after a difference a new generation begins.
+        """Restore the newest commit from the replica and compare. After a difference a new generation begins.
 
         A verification that could not be done is an outcome too: nothing is raised but defects.
         """
@@ -101,7 +103,8 @@ class Verifying(Snapshots):
                 return position, "inconclusive", "a new generation began meanwhile"
         # No lock is held: what is sent meanwhile comes after the position.
         try:
-            restored, problems = self._restored(self.client, original, self._database.meta_path, cancel)
+            meta_path = self._database.meta_path
+            restored, problems = self._restored(self.client.storage, self.client.codec, original, meta_path, cancel)
         except RestoreCancelledError:
             raise
         except RestoreError as error:

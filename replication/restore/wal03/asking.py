@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 
 from replication.errors import StorageError
+from replication.restore.open_replica import OpenReplica
 from replication.restore.retry import check
 from replication.restore.wal03.catalog import Catalog
-from replication.restore.wal03.offers import OpenReplica, Refusal
+from replication.restore.wal03.offers import Refusal
 
 ENOUGH_SECONDS_MIN = 3.0
 """After so long it is asked whether what has come is enough."""
@@ -120,6 +121,6 @@ def _sorted(
 
 def _silent(source: OpenReplica, seconds: float) -> StorageError:
     return StorageError(
-        f"{source.client.address} has not answered for {seconds:.0f} seconds, and was not waited for any longer. "
+        f"{source.address} has not answered for {seconds:.0f} seconds, and was not waited for any longer. "
         "Look at the network, or at the store's address"
     )

@@ -18,14 +18,23 @@ from replication.errors import (
     UnprovenSnapshotError,
 )
 from replication.position import Position
+from replication.restore.apply import DatabaseFile
+from replication.restore.meter import RestoreMeter
+from replication.restore.open_replica import OpenReplica
 from replication.restore.options import RestoreOptions
+from replication.restore.output import Output
+from replication.restore.plan_contract import Written
 from replication.restore.target import AtPosition
 from replication.restore.wal03.catalog import Snapshot, read_catalog
-from replication.restore.wal03.choose import OpenReplica, choose
+from replication.restore.wal03.choose import choose
 from replication.restore.wal03.doubts import Doubts, UndatedSnapshotError
-from replication.restore.wal03.offers import Offer, OfferOrRefusal, Refusal
+from replication.restore.wal03.ends import damaged_mark
+from replication.restore.wal03.offers import Offer, OfferOrRefusal, Refusal, is_exact, open_end
+from replication.restore.wal03.pages import write_pages
 from replication.restore.wal03.plan import OTHER_GENERATION, Plan, make_plan, may_be_newer
 from replication.restore.wal03.refusals import refused
+from replication.storage.wal03.names import SegmentInfo
+from replication.storage.wal03.replica_client import ReplicaClient
 
 USELESS_SNAPSHOTS_MAX = 100
 """How many damaged snapshots a restore goes back past."""
@@ -44,60 +53,68 @@ class Prepared:
     answers: tuple[OfferOrRefusal, ...]
     """What each replica says, this one first."""
 
+    def proves(self, position: Position) -> bool:
+        """True if what the plan leads to is the very state at `position`: no snapshot in it may hold more."""
+        return is_exact(self.plan, position) and open_end(self.offer) is None
 
-def prepare(sources: Sequence[OpenReplica], options: RestoreOptions, cancel: threading.Event | None = None) -> Prepared:
+
+def prepare(sources: Sequence[OpenReplica], options: RestoreOptions, stop: threading.Event) -> Prepared:
     """Choose the replica and generation, and plan. Nothing is written.
 
     Raises StorageError, NoRestorePointError, ReplicaGapError, RestoreCancelledError.
     """
-    stop = cancel or threading.Event()
     chosen = choose(
         sources, options.target, options.generation, stop, options.thorough, options.newest, options.waiting
     )
     return Prepared(chosen.source, chosen.best.plan, chosen.warnings, chosen.best, chosen.answers)
 
 
-def instead(before: Prepared, error: ReplicationError, failed: list[Refusal]) -> Prepared:
-    """From another replica, which reaches what the best one promised: an older commit is not what was asked for.
-
-    `failed` is what was said of those before, to which this one is added. Raises what each of them said.
-    """
-    failed.append(Refusal(before.source, error, before.offer.end))
-    others = [item for item in before.answers if item.source is not before.source]
-    following = _next_best(failed[0], others)
-    if following is None:
-        raise refused([*failed, *others]) from None
-    warning = f"Replica {before.source.name} could not be restored from: {error}"
-    return Prepared(following.source, following.plan, (*before.warnings, warning), following, tuple(others))
-
-
 class Attempts:
     """The plans of one replica, one after the other.
 
     A snapshot that is damaged, or of which it cannot be proven what it holds, is left out: an older one with all WAL
-    since gives the same. What is restored then must reach `need`, if it is set, and leave no `doubts`.
+    since gives the same. What is restored then must reach `need`, if it is set, and leave no `doubts`. A damaged end
+    mark of an index is left out too, where what follows proves that it is one.
     """
 
-    def __init__(self, prepared: Prepared, options: RestoreOptions, stop: threading.Event) -> None:
-        self.first = self.prepared = prepared
+    def __init__(
+        self, prepared: Prepared, options: RestoreOptions, stop: threading.Event, failed: Sequence[Refusal] = ()
+    ) -> None:
+        self.prepared = prepared
+        self._first = prepared
+        self._failed = failed
+        """What was said of the replicas before this one."""
         self.options = options
         self.stop = stop
         self.need: Position | None = None
         self.doubts = Doubts()
         self._useless: list[Snapshot] = []
+        self._marks: list[SegmentInfo] = []
         self._original: ReplicationError | None = None
         self._changes = 0
+
+    def write(self, output: Output, file: DatabaseFile, meter: RestoreMeter) -> Written:
+        """Follow the plan. Raises StorageError, CorruptObjectError, ReplicaGapError and NoRestorePointError."""
+        client = self.prepared.source.client(ReplicaClient)
+        return write_pages(
+            self.prepared.plan, client, output, file, self.options, meter, self.stop, self.need, self.doubts
+        )
 
     def plan_again(self, error: ReplicationError) -> None:
         """Another plan after this error. Raises what is to be said if there is none."""
         snapshot = self.prepared.plan.snapshot
         if isinstance(error, UndatedSnapshotError) or getattr(error, "name", "") == snapshot.info.name:
             self._useless.append(snapshot)
-        again = _prepare_again(self.options, self.stop, self.prepared, self._useless)
-        self._changes += snapshot not in self._useless
+        mark = damaged_mark(self.prepared.source.client(ReplicaClient), self.prepared.offer.catalog.segments, error)
+        if mark is not None:
+            self._marks.append(mark)
+        again = _prepare_again(self.options, self.stop, self.prepared, self._useless, self._marks)
+        self._changes += snapshot not in self._useless and mark is None
         if again is None or self._changes > REPLANS_MAX or len(self._useless) > USELESS_SNAPSHOTS_MAX:
             raise _final(self._original or error) from None
         warnings = self.prepared.warnings
+        if mark is not None:
+            warnings += (f"{mark.name} is damaged. It only marked the end of its index, so nothing is lost.",)
         if snapshot in self._useless:
             self._original = self._original or error
             if isinstance(error, UndatedSnapshotError):
@@ -108,6 +125,23 @@ class Attempts:
                 if not isinstance(self.options.target, AtPosition):
                     self.need = max(self.need or snapshot.position, snapshot.position)
         self.prepared = replace(again, warnings=warnings)
+
+    def instead(self, error: ReplicationError) -> "Attempts":
+        """Those of another replica, which reaches what the best one promised: an older commit is not what was asked
+        for.
+
+        Raises what each replica said, if none is left.
+        """
+        before = self._first
+        failed = [*self._failed, Refusal(before.source, error, before.offer.end)]
+        others = [item for item in before.answers if item.source is not before.source]
+        following = _next_best(failed[0], others)
+        if following is None:
+            raise refused([*failed, *others]) from None
+        warning = f"Replica {before.source.name} could not be restored from: {error}"
+        warnings = (*before.warnings, warning)
+        prepared = Prepared(following.source, following.plan, warnings, following, tuple(others))
+        return Attempts(prepared, self.options, self.stop, failed)
 
 
 def _next_best(failed: Refusal, others: Sequence[OfferOrRefusal]) -> Offer | None:
@@ -127,12 +161,20 @@ def _instead_of(error: ReplicationError) -> str:
 
 
 def _prepare_again(
-    options: RestoreOptions, stop: threading.Event, before: Prepared, useless: Sequence[Snapshot]
+    options: RestoreOptions,
+    stop: threading.Event,
+    before: Prepared,
+    useless: Sequence[Snapshot],
+    marks: Sequence[SegmentInfo],
 ) -> Prepared | None:
-    """A new plan for the same generation without these snapshots, if there is one."""
+    """A new plan for the same generation without these snapshots and end marks, if there is one."""
     try:
-        found = read_catalog(before.source.client, before.plan.generation)
-        catalog = replace(found, snapshots=tuple(item for item in found.snapshots if item not in useless))
+        found = read_catalog(before.source.client(ReplicaClient), before.plan.generation)
+        catalog = replace(
+            found,
+            snapshots=tuple(item for item in found.snapshots if item not in useless),
+            segments=tuple(item for item in found.segments if item not in marks),
+        )
         if not catalog.snapshots:
             return None
         plan = make_plan(catalog, options.target, options.thorough)

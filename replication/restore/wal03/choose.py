@@ -17,6 +17,7 @@ from replication.errors import (
     RestoreCancelledError,
 )
 from replication.position import Position
+from replication.restore.open_replica import OpenReplica
 from replication.restore.retry import LIST_BACKOFF, retrying
 from replication.restore.target import AtPosition, Latest, Target
 from replication.restore.wal03.asking import Found, Waiting, ask
@@ -33,7 +34,6 @@ from replication.restore.wal03.offers import (
     ranked,
     rival,
 )
-from replication.restore.wal03.offers import OpenReplica as OpenReplica
 from replication.restore.wal03.refusals import nothing, refused, unreadable
 from replication.storage.wal03.replica_client import ReplicaClient
 
@@ -115,7 +115,7 @@ def read_all(
         return known is not None and best.end.generation == known.generation and best.end >= known
 
     waits = Waiting(is_enough, waiting)
-    return ask(sources, lambda source, stop: _catalogs(source.client, named, stop), stop, waits)
+    return ask(sources, lambda source, stop: _catalogs(source.client(ReplicaClient), named, stop), stop, waits)
 
 
 def choose_among(

@@ -24,18 +24,18 @@ _DATABASE_HEADER_SIZE = 100
 def content_of(found: Sequence[Found], stop: threading.Event) -> Content:
     """What is in a generation, read from the replica that got it first. Raises StorageError, CorruptObjectError."""
     source, catalog = min(found, key=lambda item: item[1].oldest or datetime.max)
-    counter = change_counter(source.client, catalog.snapshots[-1], stop)
+    counter = change_counter(source.client(ReplicaClient), catalog.snapshots[-1], stop)
     if not catalog.segments:
         return Content(counter)
-    first = _header(source.client, catalog.segments[0], stop)
-    last = _header(source.client, catalog.segments[-1], stop)
+    first = _header(source.client(ReplicaClient), catalog.segments[0], stop)
+    last = _header(source.client(ReplicaClient), catalog.segments[-1], stop)
     return Content(counter, first, last)
 
 
 def _header(client: ReplicaClient, segment: SegmentInfo, stop: threading.Event) -> WALHeader | None:
     """The header of a segment's index; None where it is not there, or damaged."""
     try:
-        return retrying(lambda: read_header(client, segment), LIST_BACKOFF, stop)
+        return retrying(lambda: read_header(client, segment.position), LIST_BACKOFF, stop)
     except (CorruptObjectError, ObjectNotFoundError):
         return None
 

@@ -127,7 +127,7 @@ class Fetcher:
             yield batch
 
     def _load(self, infos: Sequence[SegmentInfo]) -> SegmentRun:
-        """A batch; if one of it cannot be read, those before it, if any."""
+        """A batch of segments. If one of it cannot be read, those before it are returned, if there are any."""
         opener = self._client.codec.opener()
         lengths: list[int] = []
         note: NoteFields | None = None
@@ -147,7 +147,7 @@ class Fetcher:
         return SegmentRun(infos[: len(lengths)], lengths, content, believed(read_segment_note(note)), failure=failure)
 
     def _unpack(self, info: SegmentInfo, opener: Opener, content: IO[bytes]) -> tuple[int, NoteFields | None]:
-        """Append what a segment holds to `content`; how long it is, and its note."""
+        """Append what a segment holds to `content`. Return its length in bytes, and its note."""
         length = 0
         with closing_iterator(self._stream(info.name, 0, info.size, None, self._abandoned)) as stored:
             opened = opener.open(info.name, stored)

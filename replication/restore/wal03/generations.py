@@ -17,7 +17,6 @@ from replication.restore.wal03.asking import Found
 from replication.restore.wal03.catalog import Catalog
 from replication.restore.wal03.contents import content_of
 from replication.restore.wal03.gone_on import refuse_gone_on_with
-from replication.restore.wal03.offers import OpenReplica as OpenReplica
 from replication.restore.wal03.offers import (
     listed_end,
 )

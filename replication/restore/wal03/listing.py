@@ -5,67 +5,16 @@ Everything but `commits` costs listings and at most one small read a snapshot. `
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from datetime import datetime
 
 from replication.position import Position
+from replication.restore.histories import GenerationSpan, GenerationSummary, HeldGeneration, HeldObject, Reached
+from replication.restore.points import PointMap
 from replication.restore.wal03.catalog import Catalog, read_catalog
-from replication.restore.wal03.points import PointMap, point_map, read_commits
+from replication.restore.wal03.points import point_map, read_commits
 from replication.sqlite.wal import WALHeader
+from replication.storage.closing import closing_iterator
 from replication.storage.wal03.names import SegmentInfo, SnapshotInfo
 from replication.storage.wal03.replica_client import ReplicaClient
-
-
-@dataclass(frozen=True, slots=True)
-class GenerationSummary:
-    """One generation. `first` and `last` are where its oldest snapshot and its newest object begin.
-
-    `size` is stored bytes; `reason` says why it began and `previous` which one came before, if its snapshot
-    has a note; `restorable` is false without a snapshot, and then `first` is None.
-    """
-
-    generation: str
-    start: datetime
-    end: datetime
-    snapshots: int
-    segments: int
-    size: int
-    first: Position | None
-    last: Position
-    reason: str
-    previous: str
-
-    @property
-    def restorable(self) -> bool:
-        return self.first is not None
-
-
-@dataclass(frozen=True, slots=True)
-class HeldGeneration:
-    """One generation: what it holds in numbers, and what a timeline of it needs."""
-
-    summary: GenerationSummary
-    point_map: PointMap
-
-
-@dataclass(frozen=True, slots=True)
-class GenerationSpan:
-    """From when to when a generation was written to, and why it began, as its newest snapshot says; else ""."""
-
-    generation: str
-    start: datetime
-    end: datetime
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class HeldObject:
-    """One object: where it begins, its stored bytes, and when it was written. A snapshot has no offset."""
-
-    generation: str
-    index: int
-    offset: int | None
-    size: int
-    created: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +70,31 @@ def segments(client: ReplicaClient, generation: str | None = None) -> list[HeldO
     return [_held(item) for name in names for item in client.segments(name)]
 
 
+def reached(client: ReplicaClient, generation: str | None) -> Reached:
+    """How far a replica reaches in a generation, or in its newest one. Raises StorageError, CorruptObjectError.
+
+    The last segment is read, for no listing tells where it ends.
+    """
+    if generation is None:
+        newest = next(reversed(describe(client)), None)
+        if newest is None:
+            return Reached()
+        generation = newest.generation
+    snapshots, segments = client.snapshots(generation), client.segments(generation)
+    times = [item.created.timestamp() for item in snapshots] + [item.created.timestamp() for item in segments]
+    places: list[Position] = []
+    if segments:
+        last = segments[-1]
+        with closing_iterator(client.read(last.name)) as pieces:
+            length = sum(map(len, pieces))
+        places.append(Position(generation, last.index, last.offset + length))
+    if snapshots and (not segments or snapshots[-1].index > segments[-1].index):
+        last_snapshot = snapshots[-1]
+        note = client.snapshot_note(last_snapshot.name)
+        places.append(note.position if note is not None else Position(generation, last_snapshot.index, 0))
+    return Reached(max(places, default=None), max(times, default=0.0))
+
+
 def _held(item: SnapshotInfo | SegmentInfo) -> HeldObject:
     offset = item.offset if isinstance(item, SegmentInfo) else None
     return HeldObject(item.generation, item.index, offset, item.size, item.created)
@@ -152,7 +126,7 @@ def commits(client: ReplicaClient, segment: SegmentInfo, header: WALHeader | Non
     `header` is that of the segment's index; without it, the index's first segment is opened for it. Salts are
     checked, checksums are left to the restore. Raises CorruptObjectError, ObjectNotFoundError, StorageError.
     """
-    found = read_commits(client, segment, header)
+    found = read_commits(client, segment.position, header)
     for end, pages in zip(found.ends, found.pages, strict=True):
         yield CommitPoint(Position(segment.generation, segment.index, end), pages)
 

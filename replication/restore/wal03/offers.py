@@ -19,6 +19,7 @@ from replication.errors import (
     StorageError,
 )
 from replication.position import Position
+from replication.restore.open_replica import OpenReplica
 from replication.restore.retry import Backoff, retrying
 from replication.restore.target import AtIndex, AtPosition, AtTime, Target
 from replication.restore.wal03.catalog import Catalog
@@ -31,19 +32,11 @@ from replication.storage.wal03.replica_client import ReplicaClient
 
 
 @dataclass(frozen=True, slots=True)
-class OpenReplica:
-    """One replica to restore from, with its name in the configuration."""
-
-    name: str
-    client: ReplicaClient
-
-
-@dataclass(frozen=True, slots=True)
 class Offer:
     """One replica's plan for a target. `end` is the commit that it ends at, or the least that it reaches.
 
     `known` is what the replica is evidence of up to the target: at least as late as `end`. `torn` names its last
-    segment if that cannot be read.
+    segment if that cannot be read, and `marked` says that it is an end mark.
     """
 
     source: OpenReplica
@@ -52,6 +45,7 @@ class Offer:
     end: Position
     known: Position
     torn: str = ""
+    marked: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +89,7 @@ def answer_of(
     if held < last.offset:
         return answer
     try:
-        end = last.offset + retrying(lambda: _length(source.client, last.name), backoff, stop)
+        end = last.offset + retrying(lambda: _length(source.client(ReplicaClient), last.name), backoff, stop)
     except (CorruptObjectError, ObjectNotFoundError, StorageError):
         return answer
     if end > held:
@@ -113,6 +107,7 @@ def ranked(
             measured(item, backoff, stop) if isinstance(item, Offer) else _measured_refusal(item, backoff, stop)
             for item in answers
         ]
+        answers = _without_damaged_marks(answers)
     offers = [item for item in answers if isinstance(item, Offer)]
     offers.sort(key=lambda item: (item.end, not item.plan.proof, open_end(item) or _NEVER), reverse=True)
     return [*offers, *(item for item in answers if isinstance(item, Refusal))]
@@ -185,23 +180,40 @@ def measured(answer: Offer, backoff: Backoff, stop: threading.Event) -> Offer:
     if not last or answer.end == answer.plan.stop:
         return answer
     try:
-        commits = retrying(lambda: read_commits(answer.source.client, last[0]), backoff, stop)
+        commits = retrying(lambda: read_commits(answer.source.client(ReplicaClient), last[0].position), backoff, stop)
     except CorruptObjectError:
         return replace(answer, torn=last[0].name)
     except StorageError:
         return answer
     if commits.extent.end == last[0].offset:
         mark = last[0].position
-        return replace(answer, end=_without_mark(answer.end, mark), known=_without_mark(answer.known, mark))
+        end, known = _without_mark(answer.end, mark), _without_mark(answer.known, mark)
+        return replace(answer, end=end, known=known, marked=mark.offset > 0)
     if not commits.ends:
         return answer
     end = max(answer.plan.start, Position(last[0].generation, last[0].index, int(commits.ends[-1])))
     return replace(answer, end=end, known=max(end, answer.known))
 
 
+def _without_damaged_marks(answers: Sequence[OfferOrRefusal]) -> list[OfferOrRefusal]:
+    """What could not be read holds nothing where another replica has an end mark in its place."""
+    marks = {item.plan.segments[-1].position for item in answers if isinstance(item, Offer) and item.marked}
+    found: list[OfferOrRefusal] = []
+    for item in answers:
+        last = item.last if isinstance(item, Refusal) else next(iter(item.plan.segments[-1:]), None)
+        if last is None or last.position not in marks:
+            found.append(item)
+        elif isinstance(item, Offer):
+            end, known = _without_mark(item.end, last.position), _without_mark(item.known, last.position)
+            found.append(replace(item, end=end, known=known))
+        else:
+            found.append(replace(item, known=item.known and _without_mark(item.known, last.position)))
+    return found
+
+
 def _measured_refusal(answer: Refusal, backoff: Backoff, stop: threading.Event) -> Refusal:
     """The same with the end of the WAL that the replica is evidence of."""
-    last, client = answer.last, answer.source.client
+    last, client = answer.last, answer.source.client(ReplicaClient)
     if last is None or answer.known is None:
         return answer
     try:

@@ -15,11 +15,12 @@ from typing import Literal
 
 from replication.errors import CorruptObjectError, NoRestorePointError, ReplicaGapError, UnprovenSnapshotError
 from replication.position import Position
+from replication.restore.points import Fetch
 from replication.restore.target import AtIndex, AtPosition, AtTime, Target
 from replication.restore.wal03.catalog import Catalog, Snapshot
 from replication.restore.wal03.cut import Cut, cut_at
 from replication.restore.wal03.gaps import gap_words
-from replication.storage.wal03.names import SegmentInfo, SnapshotInfo
+from replication.storage.wal03.names import SegmentInfo, SnapshotInfo, generation_prefix
 from replication.times import format_time
 
 Proof = Literal["", "inside", "last", "same", "start"]
@@ -82,6 +83,14 @@ class Plan:
         if self.stop is not None:
             yield f"stop at {self.stop}"
         yield from self.remarks
+
+    def fetch(self) -> Fetch:
+        """The plan for a screen, which has named the generation: its lines have no room for it before each object."""
+        segments = len(self.segments)
+        words = f"snapshot {self.snapshot.info.index:08x}"
+        words += f" + {segments} segment{'' if segments == 1 else 's'}" if segments else ""
+        prefix = generation_prefix(self.generation)
+        return Fetch(words, self.size, tuple(line.replace(prefix, "", 1) for line in self.lines()))
 
     def values(self) -> dict[str, object]:
         """The plan in plain JSON values."""
@@ -171,7 +180,7 @@ def _noted(snapshot: Snapshot, target: Target, cut: Cut) -> _Choice | None:
 
 
 def _unnoted(catalog: Catalog, snapshot: Snapshot, target: Target, cut: Cut) -> _Choice | None:
-    """A snapshot of Litestream serves below the target's index; in that index it depends."""
+    """A choice for a snapshot of Litestream, or None. It serves below the target's index; in that index it depends."""
     index, created = snapshot.info.index, snapshot.info.created
     if index < cut.last_index:
         return _Choice(snapshot)

@@ -7,14 +7,13 @@ the commits inside a segment are known only then, and so is a segment that is mi
 
 from array import array
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
-from datetime import datetime
-from functools import cached_property
+from dataclasses import replace
 
 import numpy as np
 
 from replication.errors import CorruptObjectError
 from replication.position import Position
+from replication.restore.points import Commits, Extent, Missing, PointMap, Stop
 from replication.restore.wal03.catalog import Catalog, Snapshot
 from replication.restore.wal03.plan import WRITTEN_AFTER_MIN, proven_later
 from replication.sqlite.format import WAL_HEADER_SIZE
@@ -22,88 +21,6 @@ from replication.sqlite.wal import WALHeader
 from replication.storage.closing import closing_iterator
 from replication.storage.wal03.names import SegmentInfo, segment_name
 from replication.storage.wal03.replica_client import ReplicaClient
-
-
-@dataclass(frozen=True, slots=True)
-class Stop:
-    """Where restore points are: a segment in reach, or a snapshot by itself (`segment` is None).
-
-    `time` is when its object was written, never before that of an earlier stop. `held` are points that noted
-    snapshots hold here, known without reading the segment. Commits before `least` are out of reach.
-    `snapshot` is true where a snapshot can be aimed at; `joined` if nothing is missing since the stop before.
-    `only_last` where nothing but the last commit can be had, of a snapshot that Litestream has just written.
-    """
-
-    time: datetime
-    segment: SegmentInfo | None
-    held: tuple[Position, ...]
-    least: Position
-    snapshot: bool
-    joined: bool
-    only_last: bool = False
-
-    @property
-    def object(self) -> str:
-        """The name of the object whose commits tell the points here; "" where a snapshot by itself does."""
-        return self.segment.name if self.segment else ""
-
-    @property
-    def label(self) -> str:
-        """The same for people, in short."""
-        return f"{self.segment.index:08x}_{self.segment.offset:08x}" if self.segment else ""
-
-
-@dataclass(frozen=True, slots=True)
-class Missing:
-    """An object that is not there, or damaged: what follows, from `time` on, is out of reach until a snapshot."""
-
-    time: datetime
-    name: str
-
-
-@dataclass(frozen=True)
-class PointMap:
-    """One generation: its stops in the order of their positions, the times of its snapshots, what is missing.
-
-    `reason` says why the generation began and `previous` which came before, where its snapshot has a note.
-    """
-
-    generation: str
-    stops: tuple[Stop, ...]
-    snapshots: tuple[datetime, ...]
-    missing: tuple[Missing, ...]
-    damaged: tuple[str, ...]
-    reason: str
-    previous: str
-
-    @cached_property
-    def runs(self) -> tuple[tuple[float, float], ...]:
-        """The stretches of time, in seconds since the epoch, within which every moment has a restore point."""
-        found: list[tuple[float, float]] = []
-        for stop in self.stops:
-            time = stop.time.timestamp()
-            if stop.joined and found:
-                found[-1] = (found[-1][0], time)
-            else:
-                found.append((time, time))
-        return tuple(found)
-
-
-@dataclass(frozen=True, slots=True)
-class Extent:
-    """What reading a segment told: the offset where it ends and, by its note, where the index before ended."""
-
-    end: int
-    previous: Position | None
-
-
-@dataclass(frozen=True, slots=True)
-class Commits:
-    """What one segment holds: the offset after each commit, and the pages of the database then."""
-
-    ends: "array[int]"
-    pages: "array[int]"
-    extent: Extent
 
 
 def point_map(
@@ -129,35 +46,26 @@ def point_map(
     )
 
 
-def points_of(stop: Stop, commits: Commits | None) -> tuple[Position, ...]:
-    """The restore points at a stop in order; without its `commits` only those that snapshots hold."""
-    found = set(stop.held)
-    if commits is not None and stop.segment is not None:
-        least = stop.least.offset
-        index, generation = stop.segment.index, stop.segment.generation
-        ends = commits.ends[-1:] if stop.only_last else commits.ends
-        found.update(Position(generation, index, end) for end in ends if end >= least)
-    return tuple(sorted(found))
-
-
-def read_commits(client: ReplicaClient, segment: SegmentInfo, header: WALHeader | None = None) -> Commits:
-    """The commits that end in a segment. `header` is that of its index; without it the first segment is opened.
+def read_commits(client: ReplicaClient, begins: Position, header: WALHeader | None = None) -> Commits:
+    """The commits that end in the segment that begins there. `header` is that of its index; without it the first
+    segment is opened.
 
     Salts are checked, checksums are left to the restore. Raises CorruptObjectError, ObjectNotFoundError,
     StorageError.
     """
-    if header is None and segment.offset:
-        header = read_header(client, segment)
-    previous = _previous(client, segment) if segment.offset == 0 else None
+    name = segment_name(begins)
+    if header is None and begins.offset:
+        header = read_header(client, begins)
+    previous = _previous(client, begins) if begins.offset == 0 else None
     ends, sizes = array("Q"), array("I")
-    rest, at = b"", segment.offset
-    with closing_iterator(client.read(segment.name)) as pieces:
+    rest, at = b"", begins.offset
+    with closing_iterator(client.read(name)) as pieces:
         for piece in pieces:
             rest += piece
             if at == 0:
                 if len(rest) < WAL_HEADER_SIZE:
                     continue
-                header = _parse(segment.name, rest)
+                header = _parse(name, rest)
                 rest, at = rest[WAL_HEADER_SIZE:], WAL_HEADER_SIZE
             assert header is not None
             size = header.frame_size
@@ -165,20 +73,20 @@ def read_commits(client: ReplicaClient, segment: SegmentInfo, header: WALHeader 
             rows = np.frombuffer(rest, dtype=np.uint8, count=count * size).reshape(count, size)
             fields = rows[:, :16].copy().view(">u4").astype(np.uint32).reshape(count, 4)
             if not ((fields[:, 2] == header.salt1) & (fields[:, 3] == header.salt2)).all():
-                raise CorruptObjectError(segment.name, "a frame of another WAL is in it")
+                raise CorruptObjectError(name, "a frame of another WAL is in it")
             last = np.flatnonzero(fields[:, 1])
             ends.extend((at + (last + 1) * header.frame_size).tolist())
             sizes.extend(fields[last, 1].tolist())
             at += count * header.frame_size
             rest = rest[count * header.frame_size :]
     if rest:
-        raise CorruptObjectError(segment.name, "it ends in the middle of a frame")
+        raise CorruptObjectError(name, "it ends in the middle of a frame")
     return Commits(ends, sizes, Extent(at, previous))
 
 
-def read_header(client: ReplicaClient, segment: SegmentInfo) -> WALHeader:
-    """The WAL header of a segment's index, from its first segment. Raises as `read_commits`."""
-    first = segment_name(Position(segment.generation, segment.index, 0))
+def read_header(client: ReplicaClient, place: Position) -> WALHeader:
+    """The WAL header of the index of a place, from its first segment. Raises as `read_commits`."""
+    first = segment_name(replace(place, offset=0))
     return _parse(first, client.read_head(first, WAL_HEADER_SIZE))
 
 
@@ -189,6 +97,11 @@ def _walk(
     segments: dict[int, list[SegmentInfo]] = {}
     for item in catalog.segments:
         segments.setdefault(item.index, []).append(item)
+    for index, items in segments.items():
+        following = next((extents[item.name] for item in segments.get(index + 1, [])[:1] if item.name in extents), None)
+        if items[-1].name in damaged and following is not None and following.previous == items[-1].position:
+            # An end mark, which no restore needs.
+            items.pop()
     snapshots = {item.info.index: item for item in catalog.snapshots}
     stops: list[Stop] = []
     missing: list[Missing] = []
@@ -257,14 +170,14 @@ def _index_stops(
         if here:
             snapshot = None
         if following is None or following >= root.offset:
-            stops.append(Stop(segment.created, segment, held, root, here, True))
+            stops.append(Stop(segment.created, segment.name, segment.position, held, root, here, True))
     if snapshot is not None:
         stops.append(_alone(snapshot))
     return stops
 
 
 def _alone(snapshot: Snapshot) -> Stop:
-    return Stop(snapshot.info.created, None, (snapshot.position,), snapshot.position, True, False)
+    return Stop(snapshot.info.created, "", None, (snapshot.position,), snapshot.position, True, False)
 
 
 def _broken(segments: list[SegmentInfo], extents: Mapping[str, Extent], damaged: frozenset[str]) -> int | None:
@@ -287,7 +200,7 @@ def _in_time(stops: list[Stop]) -> tuple[Stop, ...]:
     ordered: list[Stop] = []
     for number, stop in enumerate(stops):
         time = stop.time
-        if stop.segment is None and number + 1 < len(stops):
+        if stop.begins is None and number + 1 < len(stops):
             time = min(time, stops[number + 1].time)
         if ordered:
             time = max(time, ordered[-1].time)
@@ -295,11 +208,11 @@ def _in_time(stops: list[Stop]) -> tuple[Stop, ...]:
     return tuple(ordered)
 
 
-def _previous(client: ReplicaClient, segment: SegmentInfo) -> Position | None:
+def _previous(client: ReplicaClient, begins: Position) -> Position | None:
     """Where the index before ended, if the first segment of an index says so."""
-    note = client.segment_note(segment.name)
+    note = client.segment_note(segment_name(begins))
     previous = note.previous if note is not None else None
-    belongs = previous and (previous.generation, previous.index) == (segment.generation, segment.index - 1)
+    belongs = previous and (previous.generation, previous.index) == (begins.generation, begins.index - 1)
     return previous if belongs else None
 
 

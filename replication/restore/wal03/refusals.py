@@ -4,21 +4,15 @@ from collections.abc import Sequence
 
 from replication.errors import (
     CorruptObjectError,
-    MayBeOlderError,
     NoBackupError,
     NoRestorePointError,
-    ObjectNotFoundError,
     ReplicaGapError,
     ReplicationError,
-    StorageError,
+    with_words,
 )
+from replication.restore.open_replica import OpenReplica
 from replication.restore.wal03.catalog import Catalog
-from replication.restore.wal03.offers import (
-    Offer,
-    OfferOrRefusal,
-    Refusal,
-)
-from replication.restore.wal03.offers import OpenReplica as OpenReplica
+from replication.restore.wal03.offers import Offer, OfferOrRefusal, Refusal
 
 
 def unreadable(ahead: Offer, best: Offer) -> ReplicationError:
@@ -39,20 +33,10 @@ def refused(answers: Sequence[OfferOrRefusal]) -> ReplicationError:
     return with_words(first.error, f"Replica {first.source.name}: ", " ".join(told))
 
 
-def with_words(error: ReplicationError, before: str, after: str) -> ReplicationError:
-    """An error of the same class whose message has something before and after it."""
-    if isinstance(error, CorruptObjectError):
-        return CorruptObjectError(error.name, error.why, f"{error.remedy} {after}".strip())
-    if isinstance(error, MayBeOlderError):
-        return MayBeOlderError(f"{before}{error} {after}", error.index)
-    kind: type[ReplicationError] = StorageError if isinstance(error, ObjectNotFoundError) else type(error)
-    return kind(f"{before}{error} {after}")
-
-
 def nothing(
     sources: Sequence[OpenReplica], found: Sequence[tuple[OpenReplica, Catalog]], generation: str | None
 ) -> NoRestorePointError:
-    where = ", ".join(source.client.address for source in sources) or "no replica"
+    where = ", ".join(source.address for source in sources) or "no replica"
     if found:
         names = ", ".join(sorted({catalog.generation for _, catalog in found}))
         return NoRestorePointError(

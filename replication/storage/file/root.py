@@ -143,7 +143,7 @@ def _place(folder: int) -> tuple[int, int]:
 
 
 def _step(folder: int, part: str) -> int:
-    """Go from an open folder into one of its folders; the first is closed whatever happens."""
+    """Open one folder of an open folder, and close the latter whatever happens."""
     try:
         return os.open(part, _STEP_FLAGS, dir_fd=folder)
     finally:

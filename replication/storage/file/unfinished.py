@@ -43,7 +43,10 @@ class Unfinished:
         self._swept: dict[str, float] = {}
 
     def create(self, folders: Sequence[str]) -> tuple[int, str, int]:
-        """Descriptor of the folder, made if need be; name and descriptor of a new locked file in it. Raises OSError."""
+        """Make a new, locked file in a folder, which is made if need be.
+
+        Returns the descriptor of the folder, and the name and descriptor of the file. Raises OSError.
+        """
         temporary = f".{secrets.token_hex(8)}{TEMPORARY_SUFFIX}"
         folder, file = self._create(folders, temporary)
         with suppress(OSError):
@@ -99,7 +102,7 @@ class Unfinished:
 
 
 def _remove_if_dead(name: str, folder: int) -> bool:
-    """Remove an unfinished write that is old and whose lock is free; True if it was removed."""
+    """Remove an unfinished write that is old and whose lock is free. Return True if it was removed."""
     with suppress(OSError):
         age = time.time() - os.stat(name, dir_fd=folder, follow_symlinks=False).st_mtime
         if age >= _AGE_SECONDS_MIN:

@@ -84,7 +84,7 @@ class S3Client:
         self._ask("HEAD", bucket, key)
 
     def head_bucket(self, bucket: str) -> Mapping[str, str]:
-        """The headers of the answer, which tell the region; so does a refusal for it, which is not followed."""
+        """Ask for the bucket. Return the headers of the answer, or of a refusal, which tell the region."""
         with closing(self._send_once("HEAD", bucket)) as answer:
             return answer.headers
 

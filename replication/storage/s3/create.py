@@ -62,7 +62,7 @@ def create_object(
 def _put(
     request: "Callable[[], AbstractContextManager[S3Client]]", bucket: str, key: str, body: bytes | bytearray
 ) -> bool:
-    """Store a new object; False if the server wants no such header, and has stored nothing."""
+    """Store a new object. Return False if the server wants no such header, and has stored nothing."""
     with request() as client:
         try:
             client.put_object(bucket, key, body, create=True)

@@ -27,7 +27,7 @@ class Proxy:
 
 
 def tls_context(skip_verify: bool) -> ssl.SSLContext:
-    """How a server is told from one that answers in its place; with `skip_verify` it is not."""
+    """The TLS context that tells a server from one that answers in its place. With `skip_verify` it does not."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.set_alpn_protocols(["http/1.1"])
     if skip_verify:

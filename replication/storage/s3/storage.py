@@ -243,7 +243,7 @@ class S3Storage(Storage):
             one_by_one.add(bucket)
 
     def _delete_at_once(self, names: Sequence[str]) -> bool:
-        """Remove many with one request; False if the store refuses such requests, as far as it says."""
+        """Remove many with one request. Return False if the store refuses such requests, as far as it says."""
         with self._mapped(None) as client:
             try:
                 refused = client.delete_objects(self._location.bucket, [self._root + name for name in names])

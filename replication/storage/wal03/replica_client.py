@@ -85,7 +85,7 @@ class ReplicaClient:
         return self._sorted(generation, generation_prefix(generation))
 
     def _sorted(self, generation: str, prefix: str) -> tuple[list[SnapshotInfo], list[SegmentInfo]]:
-        """What of both is listed below `prefix`; everything else there is passed over, and told."""
+        """What of both is listed below `prefix`. Everything else there is passed over, and reported."""
         at_snapshots, at_segments = snapshots_prefix(generation), segments_prefix(generation)
         snapshots, segments = [], []
         for folder in (at_snapshots, at_segments):
@@ -148,7 +148,7 @@ class ReplicaClient:
         return believed(found)
 
     def snapshot_note(self, name: str) -> SnapshotNote | None:
-        """The same of a snapshot; a note of another one is damage as well."""
+        """The same for a snapshot. A note that belongs to another snapshot is damage as well."""
         found = read_snapshot_note(name, self.note_fields(name))
         self._tell_of_unbelieved(name, found)
         return believed(found)
@@ -172,7 +172,10 @@ class ReplicaClient:
         self.storage.delete(names)
 
     def delete_generation(self, generation: str) -> int:
-        """Remove all of a generation, snapshots first and then WAL from its end; return the objects removed."""
+        """Remove all of a generation, snapshots first and then WAL from its end.
+
+        Return the number of objects removed.
+        """
         items: list[ObjectInfo] = list(self.storage.list(generation_prefix(generation)))
         snapshots = [item.name for item in items if item.name.startswith(snapshots_prefix(generation))]
         others = [item.name for item in items if not item.name.startswith(snapshots_prefix(generation))]

@@ -89,7 +89,7 @@ MUTATIONS = (
     ),
     Mutation(
         "the picker offers what lies behind a lost object",
-        "replication/archive.py",
+        "replication/restore/wal03/point_reader.py",
         "self._damaged, self._holes.get(catalog.generation, ()))\n",
         "self._damaged)\n",
         ("tests/cli/test_offered_points.py",),

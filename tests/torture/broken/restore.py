@@ -4,6 +4,27 @@ from tests.torture.broken.mutation import Mutation
 
 MUTATIONS = (
     Mutation(
+        "a damaged end mark hinders what comes before and after it",
+        "replication/restore/wal03/ends.py",
+        "    return here if note is not None and note.previous == here.position else None\n",
+        "    return None\n",
+        ("tests/restore/test_ends.py",),
+    ),
+    Mutation(
+        "a damaged end mark cuts off points in the picker",
+        "replication/restore/wal03/points.py",
+        "            items.pop()\n",
+        "            pass\n",
+        ("tests/restore/test_ends.py",),
+    ),
+    Mutation(
+        "an end mark that is torn in one replica and whole in another counts as commits",
+        "replication/restore/wal03/offers.py",
+        "        answers = _without_damaged_marks(answers)\n",
+        "",
+        ("tests/restore/test_ends.py",),
+    ),
+    Mutation(
         "a generation that went on in the same second is called older",
         "replication/restore/wal03/generations.py",
         "    if not times or late or max(times) < chosen.newest:\n",
@@ -89,7 +110,7 @@ MUTATIONS = (
     Mutation(
         "another commit stands in for the one that was picked",
         "replication/restore/picked.py",
-        "    if not is_exact(offer.plan, target.position) or open_end(offer) is not None:\n",
+        "    if not prepared.proves(target.position):\n",
         "    if False:\n",
         ("tests/tui/restore/test_picked.py",),
     ),

@@ -66,4 +66,25 @@ MUTATIONS = (
         "            if key in refused:\n                continue\n            if key in refused:\n",
         ("tests/storage/test_url.py",),
     ),
+    Mutation(
+        "what has no number is not measured",
+        "replication/storage/wal03/succession.py",
+        "            self._meet(row[last - 1], row[last], found)\n",
+        "            pass\n",
+        ("tests/replica/test_succession.py",),
+    ),
+    Mutation(
+        "numbers that another program counted are taken for ours",
+        "replication/storage/wal03/succession.py",
+        "if begin is not None and (begin.first, begin.run) == (number.first, number.run):",
+        "if begin is not None and begin.first == number.first:",
+        ("tests/replica/test_one_writer.py",),
+    ),
+    Mutation(
+        "what is written behind WAL of a copy is called restorable",
+        "replication/storage/wal03/succession.py",
+        "                self.foreign = row[last - 1].name\n",
+        "                pass\n",
+        ("tests/replica/test_one_writer.py",),
+    ),
 )

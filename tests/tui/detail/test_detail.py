@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from replication.config import Config, DatabaseConfig, ReplicaConfig
 from replication.position import Position
+from replication.restore.points import PointMap, Stop
 from replication.restore.wal03.listing import ends_of_runs
-from replication.restore.wal03.points import PointMap, Stop
 from replication.status import Verification
 from replication.storage.file.location import FileLocation
 from replication.storage.file.storage import FileStorage
@@ -214,7 +214,7 @@ def test_a_missing_segment_is_marked_and_named(tmp_path: Path) -> None:
 def test_the_ends_of_runs_draw_the_same_timeline(joined: list[bool]) -> None:
     start = datetime.fromtimestamp(fake.NOW, UTC)
     stops = tuple(
-        Stop(start + timedelta(seconds=number), None, (), Position(OLDER, 0, 0), False, flag)
+        Stop(start + timedelta(seconds=number), "", None, (), Position(OLDER, 0, 0), False, flag)
         for number, flag in enumerate(joined)
     )
     whole = PointMap(OLDER, stops, (), (), (), "", "")

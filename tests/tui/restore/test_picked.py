@@ -10,11 +10,10 @@ import pytest
 
 from replication.errors import StorageError
 from replication.position import Position
+from replication.restore.open_replica import OpenReplica
 from replication.restore.picked import restore_picked
 from replication.restore.restore import RestoreOptions
 from replication.restore.target import AtPosition
-from replication.restore.wal03.choose import OpenReplica
-from replication.storage.wal03.replica_client import ReplicaClient
 from tests.foreign import Shell
 from tests.restore.history import History, ReplicaBuilder
 from tests.tui import fake, picture
@@ -137,7 +136,7 @@ def test_promise_3_a_replica_that_is_behind_does_not_stand_in_for_the_start_of_a
     output = tmp_path / "out.db"
 
     def sources() -> list[OpenReplica]:
-        return [OpenReplica(name, ReplicaClient(storage)) for name, storage in store.storages.items()]
+        return [OpenReplica(name, storage) for name, storage in store.storages.items()]
 
     assert restore_picked(sources(), "s3", output, start).replica == "s3"
     output.unlink()

@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from replication.position import Position
+from replication.restore.points import Commits, Extent, PointMap
 from replication.restore.wal03.catalog import Catalog, Snapshot
-from replication.restore.wal03.points import Commits, Extent, PointMap, point_map
+from replication.restore.wal03.points import point_map
 from replication.storage.wal03.names import SegmentInfo, SnapshotInfo
 from replication.storage.wal03.notes import SnapshotNote
 from tui.restore.picker.cursor import Picker, asked_words, opened

@@ -58,7 +58,7 @@ class PreviewScreen(ScrollingScreen):
             _forget(self.shell, look)
 
     def _open(self, shell: Shell) -> JobStatus | None:
-        """Let the engine restore, open and count; None if the screen was left meanwhile."""
+        """Let the engine restore, open and count. Return the job, or None if the screen was left meanwhile."""
         try:
             return followed(shell.control, self._request.look(), shell.leaving, self._cancel, self._told)
         except (RestoreCancelledError, LeftError):

@@ -6,10 +6,9 @@ become a new picker. How it looks is left to the screen, which is told by `draw`
 
 from textual import events
 
-from replication.archive import Fetch, Learned, Listed
 from replication.errors import ReplicationError
 from replication.position import Position
-from replication.restore.wal03.points import Stop
+from replication.restore.points import Fetch, Learned, Listed, Stop
 from tui.restore.picker.cursor import Picker, opened
 from tui.restore.picker.lines import LABEL_CELLS
 from tui.restore.picker.reading import ReplicaReader

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from replication.position import Position
-from replication.restore.wal03.points import Commits, PointMap, Stop, points_of
+from replication.restore.points import Commits, PointMap, Stop, points_of
 
 NEAR_STOPS = 2
 """How far around the cursor segments are read ahead."""
@@ -170,7 +170,7 @@ class Picker:
         return replace(self, commits=dict(commits), unreadable=unreadable)._settled()
 
     def changed_maps(self, point_maps: tuple[PointMap, ...]) -> "Picker":
-        """With what was listed anew; the cursor stays at its point, or at the nearest before it."""
+        """The picker on what was listed anew. The cursor stays at its point, or goes to the nearest before it."""
         position, stop, point_map = self.position, self.stop, self.point_map
         number = next((n for n, item in enumerate(point_maps) if item.generation == point_map.generation), None)
         if number is None:

@@ -10,8 +10,8 @@ from datetime import UTC, datetime
 
 from rich.text import Text
 
-from replication.archive import Fetch
 from replication.errors import ReplicationError
+from replication.restore.points import Fetch
 from replication.restore.verdict import Check
 from tui.actions import Keys, actions_of, keys_of, shown_key
 from tui.restore.picker.cursor import Picker, asked_words, lost_after

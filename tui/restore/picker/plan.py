@@ -3,7 +3,7 @@
 from rich.text import Text
 from textual.app import ComposeResult
 
-from replication.archive import Fetch
+from replication.restore.points import Fetch
 from tui.text.blocks import rule
 from tui.text.cells import cut_end
 from tui.text.format import plain

@@ -21,9 +21,8 @@ from replication.position import Position
 from tui.session.jobs import followed
 
 if TYPE_CHECKING:
-    from replication.archive import Fetch, Learned, Listed
-    from replication.restore.wal03.points import Commits as StopCommits
-    from replication.restore.wal03.points import Stop
+    from replication.restore.points import Commits as StopCommits
+    from replication.restore.points import Fetch, Learned, Listed, Stop
 
 SEGMENTS_KEPT_MAX = 200
 COMMITS_KEPT_MAX = 2_000_000

@@ -11,9 +11,9 @@ from textual import on
 from textual.app import ComposeResult
 from textual.widgets import Input
 
-from replication.archive import Fetch
 from replication.config.location import output_path
 from replication.errors import UsageError
+from replication.restore.points import Fetch
 from replication.restore.restore import RestoreOptions
 from replication.restore.target import AtPosition
 from replication.restore.verdict import Check
@@ -219,7 +219,7 @@ class RestoreScreen(PickingScreen):
             self.app.push_screen(PlanScreen(plan, self.listed.address if self.listed else ""))
 
     def _request(self) -> Request | None:
-        """What is chosen now; None, and a word why, while the point is not known."""
+        """The request for what is chosen now. While the point is not known it says so, and returns None."""
         picker, listed = self.picker, self.listed
         position = picker.position if picker is not None else None
         if picker is None or listed is None or position is None:

@@ -86,7 +86,10 @@ def lines(run: RunningRestore, width: int, look: Look) -> list[Text]:
 
 
 def done(result: RestoreResult, kept: str, check: str, paused: bool, width: int, look: Look) -> list[Text]:
-    """What was made. `kept` is where the old database is, if there was one; `paused`, that replication still is."""
+    """What was made.
+
+    `kept` is where the old database is, if there was one; `paused` is true if replication still is.
+    """
     made = [Text(f" {look.mark('✔', '+')} ok, in {result.seconds:.2f} s", style="bold green"), Text()]
     objects = counted(result.segments + 1, "object")
     facts = [

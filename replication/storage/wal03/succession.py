@@ -13,9 +13,8 @@ from collections.abc import Sequence
 
 from replication.errors import CorruptObjectError, ObjectNotFoundError
 from replication.position import Position
-from replication.replica.wal03.holdings import Holdings
 from replication.storage.closing import closing_iterator
-from replication.storage.wal03.names import Place, SegmentInfo
+from replication.storage.wal03.names import Place, SegmentInfo, SnapshotInfo
 from replication.storage.wal03.notes import SegmentNote
 from replication.storage.wal03.numbers import Number
 from replication.storage.wal03.replica_client import ReplicaClient
@@ -53,20 +52,22 @@ class Succession:
         self.foreign = ""
         """An object in the place of the one that what follows was written behind, or nothing."""
 
-    def look(self, held: Holdings) -> list[Position]:
+    def look(
+        self, generation: str, snapshots: Sequence[SnapshotInfo], segments: Sequence[SegmentInfo]
+    ) -> list[Position]:
         """Where something is missing that a restore from the oldest snapshot needs. Each hole is told once.
 
-        Raises StorageError.
+        Both are all that is listed of the generation, segments by (index, offset). Raises StorageError.
         """
-        if held.generation != self._generation:
+        if generation != self._generation:
             self.forget()
-            self._generation = held.generation
-        if self._done or not held.snapshots:
+            self._generation = generation
+        if self._done or not snapshots:
             return []
         self._reads = self._bytes = 0
-        self._snapshots = {item.index for item in held.snapshots}
+        self._snapshots = {item.index for item in snapshots}
         oldest = min(self._snapshots)
-        row = [item for item in held.segments if item.index >= oldest]
+        row = [item for item in segments if item.index >= oldest]
         here = len(row) - 1
         if self._whole_from is not None:
             here = bisect_right(row, self._whole_from, key=_place) - 1
@@ -84,7 +85,10 @@ class Succession:
         return found
 
     def _back(self, row: Sequence[SegmentInfo], last: int, found: list[Position]) -> int:
-        """Look at what lies before an object of the row; the number of the one from which on all is known by that."""
+        """Look at what lies before an object of the row.
+
+        Return the number of the one from which on all is known by that.
+        """
         number = self._number(row[last])
         first = 0 if number is None or number.first is None else bisect_left(row, number.first, key=_place)
         if number is not None and number.nth and first < last:

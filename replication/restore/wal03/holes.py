@@ -2,10 +2,9 @@
 
 from replication.errors import CorruptObjectError, StorageError
 from replication.position import Position
-from replication.replica.wal03.holdings import Holdings
-from replication.replica.wal03.succession import Succession
 from replication.restore.wal03.catalog import Catalog
 from replication.storage.wal03.replica_client import ReplicaClient
+from replication.storage.wal03.succession import Succession
 
 
 def holes_of(client: ReplicaClient, catalog: Catalog) -> list[Position]:
@@ -15,7 +14,7 @@ def holes_of(client: ReplicaClient, catalog: Catalog) -> list[Position]:
         if note is None or note.number is None:
             return []
         snapshots = [item.info for item in catalog.snapshots]
-        return Succession(client).look(Holdings(catalog.generation, snapshots, catalog.segments))
+        return Succession(client).look(catalog.generation, snapshots, catalog.segments)
     except (CorruptObjectError, StorageError):
         # What cannot be looked at is told when it is read.
         return []
