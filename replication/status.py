@@ -9,8 +9,8 @@ UPLOADS_MAX = 200
 BY_HAND = "P"
 """Who holds what a person has paused with that key."""
 
-DatabaseState = Literal["starting", "waiting", "ok", "busy", "error", "pausing", "paused"]
-"""How a database stands; "pausing" is not yet let go of."""
+DatabaseState = Literal["starting", "waiting", "ok", "busy", "error", "pausing", "paused", "stopped"]
+"""How a database stands; "pausing" is not yet let go of, and of one that is "stopped" no engine has said this."""
 ReplicaState = Literal["starting", "ok", "syncing", "behind", "error"]
 Outcome = Literal["ok", "failed", "inconclusive"]
 

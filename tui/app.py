@@ -156,6 +156,10 @@ class LitestreamApp(KeyOrder[int]):
 
     def poll(self) -> None:
         """Ask the engine, and let the screen in front show what it says."""
+        place = self._place()
+        if place.pid != self.view.place.pid:
+            # Another engine counts its events from the first.
+            self._last_event = 0
         try:
             status = self.control.status()
             new = self.control.events_since(self._last_event)
@@ -172,7 +176,6 @@ class LitestreamApp(KeyOrder[int]):
             self._events.extend(new)
             crashlog.write(new)
             events = tuple(self._events)
-        place = self._place()
         before, self._trouble = self._trouble, trouble_of(status)
         # Of an engine that is gone nothing is known, which is one piece of news and not one for each database.
         told = gone_news(self.view.place, place) or (() if place.gone else news(before, self._trouble, status))
@@ -297,7 +300,7 @@ class LitestreamApp(KeyOrder[int]):
         """Detach from an engine that goes on; one of this screen is ended, and while anything is under way asked."""
         self.frozen = False
         self.poll()
-        if self.view.place.attached:
+        if self.view.place.kind != "here":
             self.leave()
         elif self.can_leave_running() or under_way(self.view.status, self.control.jobs()):
             self.push_screen(import_module("tui.session.quit").QuitScreen())

@@ -29,10 +29,11 @@ class Local:
         version: str,
         kind: str = "service",
         ends: Callable[[], None] = lambda: None,
+        opens_live: bool = True,
     ) -> None:
         self.engine = engine
         self._jobs = Jobs()
-        self._work = Work(engine, lambda: engine.config, self._jobs)
+        self._work = Work(engine, lambda: engine.config, self._jobs, opens_live)
         self._ends = ends
         self._info = Info(version, API, self._jobs.engine, os.getpid(), time.time(), str(config.path or ""), (), kind)
 

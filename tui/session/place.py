@@ -6,12 +6,12 @@ from typing import Literal
 from tui.text.format import age, day_time, plain
 from tui.text.look import Look
 
-Kind = Literal["here", "service", "screen"]
+Kind = Literal["here", "service", "screen", "none"]
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """The engine: in this process, a service of its own, or in another screen, with which it ends.
+    """The engine: in this process, a service of its own, in another screen, with which it ends, or nowhere.
 
     `gone` says since when it does not answer and `why`; 0 while it does. `words` is what a person should know of it
     beside that: that it is of another version.
@@ -29,7 +29,7 @@ class Place:
     @property
     def attached(self) -> bool:
         """True for one of another process, which goes on without this screen."""
-        return self.kind != "here"
+        return self.kind in ("service", "screen")
 
 
 HERE = Place("here")
@@ -38,6 +38,8 @@ _UNKNOWN = "not known yet"
 
 def place_words(place: Place, look: Look) -> str:
     """One line: where it is, and whether it is there."""
+    if place.kind == "none":
+        return "engine: none runs; -read-only only looks, nothing is replicated"
     if not place.attached:
         return "engine: here, ends with this screen"
     if place.gone:

@@ -40,11 +40,12 @@ SYNCING = State("syncing", "◐", "~", "cyan", 1)
 STARTING = State("starting", "?", "?", "default", 2)
 PAUSING = State("pausing", "◌", "-", "magenta", 3)
 PAUSED = State("paused", "◌", "-", "magenta", 4)
+NO_ENGINE = State("stopped", "◌", "-", "magenta", 4)
 SHARED = State("shared", "◆", "#", "yellow", 5)
 BEHIND = State("behind", "▲", "!", "yellow", 6)
 ERROR = State("error", "✖", "x", "red", 7)
 
-STATES = (OK, SYNCING, STARTING, PAUSING, PAUSED, SHARED, BEHIND, ERROR)
+STATES = (OK, SYNCING, STARTING, PAUSING, PAUSED, NO_ENGINE, SHARED, BEHIND, ERROR)
 """From well to worst."""
 
 LEGEND: dict[State, str] = {
@@ -53,12 +54,13 @@ LEGEND: dict[State, str] = {
     STARTING: "not looked at yet, there is no file yet, or another litestream-tui still has it",
     PAUSING: "nothing begins any more; what is being uploaded is waited for",
     PAUSED: "paused by P or for a restore: nothing is copied or uploaded",
+    NO_ENGINE: "no engine replicates it: what -read-only shows where none runs",
     SHARED: "every commit is there, and another program writes to the same place: Enter says which",
     BEHIND: "commits have waited for longer than a few seconds",
     ERROR: "the last try failed; the next one comes by itself",
 }
 
-STOPPED = (PAUSING, PAUSED)
+STOPPED = (PAUSING, PAUSED, NO_ENGINE)
 """Nothing is copied: whatever is committed now is in no replica."""
 
 _DATABASE: dict[DatabaseState, State] = {
@@ -69,6 +71,7 @@ _DATABASE: dict[DatabaseState, State] = {
     "error": ERROR,
     "pausing": PAUSING,
     "paused": PAUSED,
+    "stopped": NO_ENGINE,
 }
 _REPLICA: dict[ReplicaState, State] = {
     "starting": STARTING,

@@ -59,6 +59,8 @@ def run(args: Namespace) -> int:
     options = options_of(args)
     if (path := find(config)) is not None:
         return _attach(path, config, options).end()
+    if options.read_only:
+        return _look(config, options).end()
     try:
         return show(config, options, Background(config, not args.no_expand_env)).end()
     except DatabaseLockedError:
@@ -124,7 +126,7 @@ def show(config: Config, options: Options, background: Background | None = None)
     engine = LateEngine(config)
     app = LitestreamApp(engine, config, options)
     app.painted = engine.start
-    if background is not None and background.possible and not options.read_only:
+    if background is not None and background.possible:
         app.background = background.begin
     engine.refused = app.leave_from_outside
 
@@ -166,6 +168,29 @@ def _attach(path: Path, config: Config, options: Options) -> Shown:
         goes_on = "which does not answer" if gone else "which goes on"
         say(f"detached from the engine, pid {engine.place.pid}, {goes_on}; litestream-tui attaches again")
     return Shown(code, hung)
+
+
+def _look(config: Config, options: Options) -> Shown:
+    """Open the screen on what can be found out from outside, while no engine runs. Nothing is replicated or written."""
+    from tui.app import LitestreamApp
+    from tui.session.look_only import LookOnly
+
+    _settle_the_terminal()
+    look = LookOnly(config, options.refresh_seconds)
+    app = LitestreamApp(look, config, options, lambda: look.place)
+    app.painted = look.start
+    look.changed = app.poll_from_outside
+    code = _run(app, lambda: end_process(0))
+    left = look.close(DETACH_SECONDS_MAX)
+    hung = not app.wait_for_jobs(DETACH_SECONDS_MAX)
+    with suppress(Exception):  # There may be no terminal left to tell it to.
+        if app.crash:
+            warn(app.crash)
+        if look.place.attached:
+            say(f"detached from the engine, pid {look.place.pid}")
+        else:
+            say("looked only, as -read-only says: nothing was replicated")
+    return Shown(code, hung or bool(left))
 
 
 def _run(app: "LitestreamApp", close: Callable[[], None]) -> int:

@@ -196,8 +196,8 @@ class RestoreScreen(PickingScreen):
         if request is None or self.picker is None:
             return
         chosen = self._choice(self.picker)
-        if self.shell.options.read_only and self.shell.view.place.attached:
-            self.shell.tell("With -read-only the engine gets no command: attach without it to restore", "warning")
+        if self.shell.options.read_only:
+            self.shell.tell("-read-only writes nothing: open the screen without it to restore", "warning")
         elif chosen.taken:
             self.shell.tell(f"{chosen.output} {chosen.taken}", "warning")
         elif request.over:
