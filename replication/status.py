@@ -149,6 +149,8 @@ class DatabaseStatus:
     shadow_bytes: int = 0
     """Of the shadow WAL of the generation in use, as far as was looked at."""
     totals: DatabaseTotals = DatabaseTotals()
+    paused_at: float = 0.0
+    """Since when it is paused, and nothing of it copied; 0 if it is not."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,7 @@ from tui.actions import Action
 from tui.dashboard.screen import DashboardScreen
 from tui.session import crashlog
 from tui.session.place import HERE, Place, gone_news
-from tui.session.toasts import Trouble, news, trouble_of
+from tui.session.toasts import Told, Trouble, news, told, trouble_of
 from tui.session.under_way import under_way
 from tui.text.cells import cut_end
 from tui.text.format import plain
@@ -37,7 +37,6 @@ __all__ = ["LitestreamApp", "Options", "View"]
 
 JOBS_MAX = 16
 """Background jobs at one time; a key press beyond that is told to wait."""
-TOAST_SECONDS = 6.0
 TOAST_CELLS_MAX = 220
 """A toast is a glance; the whole of an error stands in the panels and in the log."""
 
@@ -90,6 +89,8 @@ class LitestreamApp(KeyOrder[int]):
         self._threads: list[threading.Thread] = []
         self._poll_error = ""
         self._trouble: Trouble = {}
+        self._told: tuple[Told, ...] = ()
+        """The toasts that stand, newest last."""
 
     # -- life -----------------------------------------------------------------------------------------------------
 
@@ -178,8 +179,8 @@ class LitestreamApp(KeyOrder[int]):
             events = tuple(self._events)
         before, self._trouble = self._trouble, trouble_of(status)
         # Of an engine that is gone nothing is known, which is one piece of news and not one for each database.
-        told = gone_news(self.view.place, place) or (() if place.gone else news(before, self._trouble, status))
-        for words, severity in told:
+        changes = gone_news(self.view.place, place) or (() if place.gone else news(before, self._trouble, status))
+        for words, severity in changes:
             self.tell(words, severity)
         new_engine = place.pid and place.pid != self.view.place.pid
         self.view = View(status, events, place)
@@ -232,8 +233,12 @@ class LitestreamApp(KeyOrder[int]):
 
     def tell(self, words: str, severity: str = "information") -> None:
         """A toast. Nothing in it is markup, an escape or a secret."""
-        level = cast(Any, severity)
-        self.notify(cut_end(plain(scrub(words)), TOAST_CELLS_MAX), severity=level, timeout=TOAST_SECONDS, markup=False)
+        self._told, changed = told(self._told, cut_end(plain(scrub(words)), TOAST_CELLS_MAX), severity, self.now())
+        if changed:
+            self.clear_notifications()
+        for item in self._told if changed else self._told[-1:]:
+            left, level = max(0.1, item.until - self.now()), cast(Any, item.severity)
+            self.notify(item.shown, severity=level, timeout=left, markup=False)
 
     def in_background(
         self,

@@ -1,7 +1,8 @@
 """The dashboard: every database at a glance, and the keys to act on one of them.
 
-At 80x24 the list stands over the database in detail and the last events; from 100 columns the detail goes to
-the right, from 35 rows the upload queue has a place of its own, and on a small terminal only the list is left.
+At 80x24 the list stands over the database in detail and the last events; from 132 columns, where the list keeps all
+that it has at 80, the detail goes to the right, from 35 rows the upload queue has a place of its own, and on a small
+terminal only the list is left.
 """
 
 from rich.text import Text
@@ -137,7 +138,7 @@ class DashboardScreen(DatabaseScreen):
         self.set_class(tiny, "-tiny")
         self._turn = 0
         self._turned()
-        if small or event.size.width >= 100:
+        if small or self.has_class("-wide"):
             self._list.styles.height = None
         if small:
             self.query_one("#middle").styles.height = None
@@ -150,8 +151,12 @@ class DashboardScreen(DatabaseScreen):
         if not self.has_class("-small"):
             self._panel("#detail").set_lines(self._lines_of("detail", self.shell.view, self._look()))
 
+    def _path(self) -> str | None:
+        self._list.choose()
+        return super()._path()
+
     def action_detail(self) -> None:
-        if path := self.selected:
+        if path := self._path():
             self.shell.open_detail(path)
 
     def action_up(self) -> None:
