@@ -62,7 +62,7 @@ def run(args: Namespace) -> int:
     if options.read_only:
         return _look(config, options).end()
     try:
-        return show(config, options, Background(config, not args.no_expand_env)).end()
+        return show(config, options, Background(config, not args.no_expand_env), not args.no_expand_env).end()
     except DatabaseLockedError:
         # One has begun meanwhile, or has some of the databases.
         path = find(config)
@@ -117,17 +117,17 @@ class Shown:
         return self.code
 
 
-def show(config: Config, options: Options, background: Background | None = None) -> Shown:
+def show(config: Config, options: Options, background: Background | None = None, expand_env: bool = True) -> Shown:
     """Open the screen on an engine of its own, and close both, or leave the engine to `background`."""
     # Imported here: what the terminal or the configuration refuses is told at once.
     from tui.app import LitestreamApp
 
     _settle_the_terminal()
-    engine = LateEngine(config)
+    engine = LateEngine(config, expand_env=expand_env)
     app = LitestreamApp(engine, config, options)
     app.painted = engine.start
     if background is not None and background.possible:
-        app.background = background.begin
+        app.background = lambda: background.begin(engine.registered())
     engine.refused = app.leave_from_outside
 
     def close() -> None:
