@@ -194,9 +194,9 @@ def test_paused_it_says_for_how_long_and_grows(tmp_path: Path) -> None:
         window.press("s")
         window.shows("is paused by P")
         shell.run("CREATE TABLE big(x); INSERT INTO big VALUES(randomblob(100000))")
-        window.shows("paused since", "commits were made that are in no replica")
+        window.shows("paused since", "there may be commits that are in no replica")
         # The shell has folded its WAL in, and how much it was nobody can tell.
-        window.shows("◌ paused", "app.db", "s    -  ")
+        window.shows("behind - (")
         assert " 0s " not in window.row("◌ paused")
         window.press("P")
         window.shows("● ok", "app.db", " 0s ")

@@ -56,6 +56,7 @@ class DashboardScreen(DatabaseScreen):
         yield Lines(id="queue", fixed=True)
         yield Lines(id="events", fixed=True)
         yield Lines(id="whole", fixed=True)
+        yield Lines(id="place", fixed=True)
         yield self.footer()
 
     @property
@@ -80,6 +81,7 @@ class DashboardScreen(DatabaseScreen):
         empty = f"nothing holds {self._letters!r}; / changes that, esc shows all" if databases else "starting…"
         self._list.show(shown, look, empty)
         if self.has_class("-small"):
+            self._panel("#place").set_lines([Text(cut_end(f" {place_words(view.place, look)}", width), style="dim")])
             self._panel("#whole").set_lines(self._lines_of(_SMALL_PANELS[self._turn % 4], view, look))
             return
         self._panel("#detail").set_lines(self._lines_of("detail", view, look))

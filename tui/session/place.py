@@ -25,6 +25,8 @@ class Place:
     gone: float = 0.0
     why: str = ""
     words: str = ""
+    can_be_left: bool = False
+    """True for one of this process that can go on in the background."""
 
     @property
     def attached(self) -> bool:
@@ -41,7 +43,7 @@ def place_words(place: Place, look: Look) -> str:
     if place.kind == "none":
         return "engine: none runs; -read-only only looks, nothing is replicated"
     if not place.attached:
-        return "engine: here, ends with this screen"
+        return f"engine: here, ends with this screen{'; q, b leave it running' if place.can_be_left else ''}"
     if place.gone:
         since = f"since {day_time(place.gone)}" if look.slow else f"for {age(look.now - place.gone)}"
         was = f" (was pid {place.pid})" if place.pid else ""

@@ -58,7 +58,7 @@ class QuitScreen(ShellScreen):
         elif self.shell.can_leave_running():
             lines += [
                 Text(" Replication runs in this screen.", style="bold"),
-                Text(" b leaves it running in the background; litestream-tui shows it again"),
+                Text(f" b leaves it running in the background; {self.shell.options.again} shows it again"),
                 Text(" n ends it now, and nothing is replicated until the next start"),
                 Text(" esc stays"),
             ]

@@ -91,7 +91,8 @@ def paused_words(database: DatabaseStatus, look: Look) -> str:
         since += f" ({age(look.now - database.paused_at)})"
     if seconds is None:
         return since
-    waits = "commits were made that are in no replica" if seconds else "nothing was committed since"
+    certain = "commits since are" if queue(database) is not None else "there may be commits that are"
+    waits = f"{certain} in no replica" if seconds else "nothing was committed since"
     return f"{since}: {waits}"
 
 

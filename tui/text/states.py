@@ -11,6 +11,8 @@ STALE_SECONDS = 15.0
 """A database that nobody has looked at for so long shows that age in place of "ok"."""
 
 
+SYNCING_SECONDS_MIN = 2.0
+"""A commit that is on its way for less is none to be told of."""
 ANSWER_SECONDS_MAX = 5.0
 """A replica that has not said for so long where it stands is taken to lack all that it may lack."""
 QUICK_BYTES_MAX = 4_000_000
@@ -49,8 +51,8 @@ STATES = (OK, SYNCING, STARTING, PAUSING, PAUSED, NO_ENGINE, SHARED, BEHIND, ERR
 """From well to worst."""
 
 LEGEND: dict[State, str] = {
-    OK: "the replica has every commit",
-    SYNCING: "commits are on their way to the replica",
+    OK: "the replica has every commit, or gets it just now",
+    SYNCING: "commits are on their way to the replica for longer than two seconds",
     STARTING: "not looked at yet, there is no file yet, or another litestream-tui still has it",
     PAUSING: "nothing begins any more; what is being uploaded is waited for",
     PAUSED: "paused by P or for a restore: nothing is copied or uploaded",
@@ -85,6 +87,9 @@ _REPLICA: dict[ReplicaState, State] = {
 def replica_state(replica: ReplicaStatus) -> State:
     """How one replica stands; one that another program writes to as well is never simply ok."""
     state = _REPLICA[replica.state]
+    if state is SYNCING and replica.lag_seconds < SYNCING_SECONDS_MIN:
+        # Busy and healthy: its commits arrive as fast as they are made.
+        state = OK
     return SHARED if replica.warning and state in (OK, SYNCING) else state
 
 
