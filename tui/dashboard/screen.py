@@ -21,7 +21,7 @@ from tui.text.blocks import rule
 from tui.text.cells import cut_end, cut_path
 from tui.text.format import plain
 from tui.text.look import Look
-from tui.text.states import database_state
+from tui.text.states import database_state, in_trouble
 from tui.view import View
 from tui.widgets.lines import Lines
 from tui.widgets.prompt import Prompt
@@ -158,6 +158,7 @@ class DashboardScreen(DatabaseScreen):
         return super()._path()
 
     def action_detail(self) -> None:
+        # Of a host that is silent it says why: that stands in its row, and here in full.
         if path := self._path():
             self.shell.open_detail(path)
 
@@ -178,6 +179,16 @@ class DashboardScreen(DatabaseScreen):
 
     def action_last(self) -> None:
         self._list.move(len(self.shell.view.status.databases))
+
+    def action_next_trouble(self) -> None:
+        self._trouble(1)
+
+    def action_trouble_before(self) -> None:
+        self._trouble(-1)
+
+    def _trouble(self, step: int) -> None:
+        if not self._list.move_to(in_trouble, step):
+            self.shell.tell("Nothing is in trouble")
 
     def action_next_panel(self) -> None:
         """On a small terminal from the list to detail, events and queue; else from events to queue and back."""

@@ -11,6 +11,7 @@ from tui.session.under_way import JOBS, how_far
 from tui.text.cells import cut_end, cut_start
 from tui.text.format import clock_time, plain
 from tui.text.look import Look
+from tui.text.naming import short_name
 
 _MARKS: dict[JobState, tuple[str, str, str]] = {
     "running": ("◐", "~", "cyan"),
@@ -36,7 +37,7 @@ def line(job: JobStatus, chosen: bool, width: int, look: Look) -> Text:
     mark, letter, style = _MARKS[job.state]
     text = Text(f"{'>' if chosen else ' '}")
     text.append(look.mark(mark, letter), style=style)
-    name = cut_start(plain(job.database).rpartition("/")[2], 18)
+    name = cut_start(short_name(job.database), 18)
     text.append(f" {JOBS[job.do]:<12}  {name:<18}  {clock_time(job.began)}Z  ")
     text.append(cut_start(words(job), max(0, width - text.cell_len)))
     return text
@@ -60,7 +61,7 @@ def attach_news(jobs: Iterable[JobStatus]) -> str:
     job = next(iter(under_way or [job for job in found if job.do.startswith("restore")]), None)
     if job is None:
         return ""
-    name = plain(job.database).rpartition("/")[2]
+    name = short_name(job.database)
     when = f"at {clock_time(job.ended)}Z" if job.over else f"since {clock_time(job.began)}Z"
     return f"{JOBS[job.do]} of {name}: {job.state} {when}. J shows the jobs"
 

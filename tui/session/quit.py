@@ -14,8 +14,9 @@ from tui.dashboard.panels import queue
 from tui.session.under_way import ENDED, UnderWay, job_words, under_way
 from tui.text.blocks import rule
 from tui.text.cells import cut_end
-from tui.text.format import plain, size
+from tui.text.format import size
 from tui.text.look import Look
+from tui.text.naming import short_name
 from tui.text.states import stopped
 from tui.view import View
 from tui.widgets.lines import Lines
@@ -110,6 +111,6 @@ class QuitScreen(ShellScreen):
 
 
 def _names(paths: Sequence[str]) -> str:
-    names = [plain(path).rpartition("/")[2] for path in paths[:NAMES_MAX]]
+    names = [short_name(path) for path in paths[:NAMES_MAX]]
     more = len(paths) - len(names)
     return ", ".join(names) + (f" and {more} more" if more else "")

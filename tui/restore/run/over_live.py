@@ -15,6 +15,7 @@ from tui.restore.run.screen import Request, RestoringScreen
 from tui.text.blocks import error_lines
 from tui.text.cells import cut_end
 from tui.text.format import plain
+from tui.text.naming import host_of
 from tui.view import View
 from tui.widgets.lines import Lines
 from tui.widgets.screen import ShellScreen
@@ -50,7 +51,7 @@ class OverScreen(ShellScreen):
         lines = [Text(cut_end(f" {title}".ljust(width), width), style="bold white on red"), Text()]
         try:
             if self._kept is None:
-                self._kept = kept_path(Path(self._request.database), datetime.fromtimestamp(self.shell.now(), UTC))
+                self._kept = _kept(self._request.database, datetime.fromtimestamp(self.shell.now(), UTC))
         except ReplicationError as error:
             self.query_one("#text", Lines).set_lines([*lines, *error_lines(str(error), width)])
             return
@@ -96,3 +97,12 @@ class OverScreen(ShellScreen):
 
     def action_next_panel(self) -> None:
         self.focus_next()
+
+
+def _kept(database: str, now: datetime) -> Path:
+    """The name that its content gets. On another host it is not known here whether it is free; nothing is lost by that:
+    the engine there writes over nothing.
+    """
+    if host_of(database):
+        return Path(f"{database}.before-restore-{now:%Y%m%dT%H%M%SZ}")
+    return kept_path(Path(database), now)
