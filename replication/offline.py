@@ -80,6 +80,8 @@ class ReplicaReport:
     lost: str = ""
     duty_warning: str = ""
     """Which of snapshots, proofs and retention fail although commits arrive, in words."""
+    newest: float = 0.0
+    """When its newest object was written, by the clock of the store; 0 if that is not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,6 +216,7 @@ def _replica(local: Local, reach: Reach, now: float) -> ReplicaReport:
         proven=record.proven,
         lost=record.lost,
         duty_warning=record.duty_warning if running else "",
+        newest=reach.newest,
     )
 
 
