@@ -4,6 +4,13 @@ from tests.torture.broken.mutation import Mutation
 
 MUTATIONS = (
     Mutation(
+        "a refusal offers a replica that is known to be damaged",
+        "replication/restore/wal03/refusals.py",
+        "    if answer.torn:\n",
+        "    if False:\n",
+        ("tests/restore/test_choose.py",),
+    ),
+    Mutation(
         "a damaged end mark hinders what comes before and after it",
         "replication/restore/wal03/ends.py",
         "    return here if note is not None and note.previous == here.position else None\n",
