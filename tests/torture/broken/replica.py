@@ -104,7 +104,7 @@ MUTATIONS = (
     Mutation(
         "a late listing is taken for a loss",
         "replication/replica/wal03/keeping.py",
-        '        late = next((name for name in asked if self._is_there(name)), "")\n',
+        '        late = next((name for name in asked if name not in self._torn and self._is_there(name)), "")\n',
         '        late = ""\n',
         ("tests/replica/test_proof.py",),
     ),
@@ -184,6 +184,13 @@ MUTATIONS = (
         "        if self._database.generations[-1:] != (position.generation,):\n",
         "        if False:\n",
         ("tests/replica/test_proof.py",),
+    ),
+    Mutation(
+        "what a copy stored under the name of ours is taken for ours",
+        "replication/replica/wal03/proof.py",
+        "        return found + [item.name for item, size in known if size not in (0, item.size)]\n",
+        "        return []\n",
+        ("tests/replica/test_parted_by_place.py",),
     ),
     Mutation(
         "retention keeps no snapshot from before the window",
