@@ -4,6 +4,13 @@ from tests.torture.broken.mutation import Mutation
 
 MUTATIONS = (
     Mutation(
+        "a replica without a snapshot is ok for who asks without an engine",
+        "replication/restore/wal03/listing.py",
+        "        broken = _broken(generation, snapshots, segments)\n",
+        '        broken = ""\n',
+        ("tests/cli/test_status.py",),
+    ),
+    Mutation(
         "a refusal offers a replica that is known to be damaged",
         "replication/restore/wal03/refusals.py",
         "    if answer.torn:\n",
