@@ -5,9 +5,9 @@ from tests.torture.broken.mutation import Mutation
 MUTATIONS = (
     Mutation(
         "quitting asks nothing of a paused database",
-        "tui/app.py",
-        "        elif self.can_leave_running() or left_to_upload(self.view.status) or stopped(self.view.status):\n",
-        "        elif self.can_leave_running() or left_to_upload(self.view.status):\n",
+        "tui/session/under_way.py",
+        "        return bool(self.jobs or self.left or self.paused)\n",
+        "        return bool(self.jobs or self.left)\n",
         ("tests/tui/test_actions.py",),
     ),
     Mutation(
