@@ -6,8 +6,8 @@ MUTATIONS = (
     Mutation(
         "quitting asks nothing of a paused database",
         "tui/session/under_way.py",
-        "        return bool(self.jobs or self.left or self.paused)\n",
-        "        return bool(self.jobs or self.left)\n",
+        "left_to_upload(status), tuple(stopped(status)))",
+        "left_to_upload(status), ())",
         ("tests/tui/test_actions.py",),
     ),
     Mutation(
@@ -20,8 +20,8 @@ MUTATIONS = (
     Mutation(
         "an engine that is gone is shown as it was",
         "tui/session/attached.py",
-        "tuple(map(_gone, self._status.databases))",
-        "self._status.databases",
+        "EngineStatus(now, tuple(map(_gone, self._status.databases)))",
+        "EngineStatus(now, self._status.databases)",
         ("tests/tui/attached/test_attach.py",),
     ),
     Mutation(
