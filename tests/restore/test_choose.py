@@ -116,6 +116,14 @@ def test_promise_3_what_all_of_a_ring_call_older_is_not_the_newest_whatever_its_
     assert chosen(storage) == NEW
 
 
+def test_promise_3_the_clocks_of_two_stores_order_no_generations_that_never_met_in_one() -> None:
+    near, far = MemoryStorage(), MemoryStorage()
+    add(near, OLD, 2, timedelta(0), previous="")
+    add(far, NEW, 2, DAY, previous="")
+    with pytest.raises(NoRestorePointError, match="-generation"):
+        chosen(near, far)
+
+
 def test_promise_3_of_two_copies_that_name_each_other_salts_and_counters_prove_nothing() -> None:
     """Each has met the other in a place of its own; the one that wrote last had fewer commits and restarts."""
     storage = MemoryStorage()

@@ -151,10 +151,15 @@ def _after(item: Candidate, other: Candidate, contents: Mapping[str, Content]) -
 
 
 def _later(item: Candidate, other: Candidate) -> bool:
-    """True if the store has `item` from after `other`: in each replica that has both, else as either got it first."""
+    """True if the store has `item` from after `other`: in each replica that has both, else as either got it first.
+
+    Programs that note what is at a place would have told, had they met in one: then two stores' clocks prove nothing.
+    """
     shared = item.spans.keys() & other.spans.keys()
     if shared:
         return all(_span_later(item.spans[name], other.spans[name]) for name in shared)
+    if item.noted is not None and other.noted is not None:
+        return False
     first = min(item.spans.values(), key=lambda span: span.oldest)
     second = min(other.spans.values(), key=lambda span: span.oldest)
     return _span_later(first, second)
