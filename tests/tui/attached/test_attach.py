@@ -266,7 +266,7 @@ def test_read_only_sends_no_command(config: Path, shell: Shell, tmp_path: Path) 
         window.press("r")
         window.shows("fetch", "snapshot 00000000")
         window.press(ENTER)
-        window.shows("With -read-only the engine gets no command")
+        window.shows("-read-only writes nothing")
         window.press("q")
         assert window.end() == 0
         with closing(asked(config)) as client:
