@@ -276,7 +276,7 @@ def _place(database: DatabaseConfig, source: Still) -> tuple[Position | None, st
         if header.salts != source.salts:
             continue
         if not source.end:
-            # Somebody had begun this life and not committed yet.
+            # A writer had begun this life of the WAL and not committed yet.
             return _end_before(shadow, generation, index), ""
         if running or source.end <= shadow.size(generation, index):
             return Position(generation, index, source.end), ""

@@ -36,7 +36,7 @@ from tui.widgets.screen import ShellScreen
 __all__ = ["LitestreamApp", "Options", "View"]
 
 JOBS_MAX = 16
-"""Background jobs at one time; a key press beyond that is told to wait."""
+"""Background jobs at one time. A key press beyond that is refused in words."""
 TOAST_SECONDS = 6.0
 TOAST_CELLS_MAX = 220
 """A toast is a glance; the whole of an error stands in the panels and in the log."""

@@ -60,7 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         module = import_module(f"tui.verbs.{args.module}")
         return int(getattr(module, args.function)(args))
     except ReplicationError as error:
-        # Of a configuration all refusals are told, one line each.
+        # All refusals of a configuration are printed, one line each.
         for line in str(error).splitlines() if isinstance(error, ConfigError) else [str(error)]:
             complain(line)
         return error.exit_code
@@ -68,7 +68,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         complain("interrupted")
         return _INTERRUPTED
     except BrokenPipeError:
-        # Whoever read our output has gone; there is nobody to tell.
+        # The reader of our output has gone; there is nobody to tell.
         silence(sys.stdout)
         return 0
     except Exception as error:

@@ -157,7 +157,7 @@ class Section:
             self.findings.inform(line, f"{self.path(key)} says the same as {meant} on line {self._lines[meant]}")
 
     def refuse(self, error: RefusedError) -> None:
-        """Keep a refusal; all of them are told at the end."""
+        """Keep a refusal. All of them are raised together at the end."""
         self.failed = True
         self.findings.refusals.append(error)
 

@@ -243,7 +243,7 @@ class _Uploads:
     def merged(self, status: EngineStatus) -> EngineStatus:
         """The status with all uploads that are known."""
         with self._lock:
-            # What is stored in this moment may be told later, with a time from before.
+            # What is stored in this moment may be reported later, with a time from before.
             self.after = max(0.0, status.time - _UPLOADS_MARGIN_SECONDS)
             known = self._known
             self._known = {}

@@ -1,7 +1,7 @@
 """Commands that block, made of jobs: the same for an engine here and for one that is asked over a socket.
 
-Its promise: whoever sets `cancel` waits for the job to end, so that nothing of it is under way any more when the call
-returns.
+Its promise: after `cancel` was set it waits for the job to end, so that nothing of it is under way any more when the
+call returns.
 """
 
 import secrets
@@ -32,7 +32,7 @@ def carry_out(
 
     It is cancelled after `timeout` seconds.
 
-    `told` is called with each news of it, and setting `cancel` cancels it, which raises RestoreCancelledError or
+    `told` is called each time it has changed, and setting `cancel` cancels it, which raises RestoreCancelledError or
     whatever the job makes of that.
     """
     job = control.begin(request, secrets.token_hex(8))

@@ -32,9 +32,9 @@ class Control(Protocol):
         Blocks until it is let go of, and raises PausedError if it goes on before that: `holder` has let go, or has not
         renewed. Asked again it is the same hold with another time.
 
-        Without a lease the hold lasts as long as the engine does: for a person at its own screen. Whoever may die, hang
-        or lose the connection takes a lease, and renews it before it ends; else replication goes on, and an event says
-        so.
+        Without a lease the pause lasts as long as the engine does: for a person at its own screen. A caller that may
+        die, hang or lose the connection takes a lease, and renews it before it ends; else replication goes on, and an
+        event says so.
         """
 
     def renew(self, database: str, holder: str, lease_seconds: float) -> None:
@@ -73,7 +73,7 @@ class JobControl(Control, Protocol):
     def begin(self, request: Request, key: str = "") -> JobStatus:
         """Begin a job, and return at once. Asked again with the same `key`, it is the same job.
 
-        So whoever does not know whether a request arrived can ask again.
+        So a client that does not know whether a request arrived can ask again.
         """
 
     def job(self, id: str, version: int = -1, seconds: float = 0.0) -> JobStatus:

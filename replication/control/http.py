@@ -77,7 +77,7 @@ class Wire:
     def send(self, head: h11.Request | h11.Response, body: bytes, seconds: float) -> None:
         """Send a message; TimeoutError if the other end does not take it within so many seconds."""
         events = (head, *((h11.Data(data=body),) if body else ()), h11.EndOfMessage())
-        # In one piece, for whoever reads it.
+        # In one piece: the client reads it with one call.
         self._write(b"".join(self._state.send(event) or b"" for event in events), time.monotonic() + seconds)
 
     def next(self) -> bool:

@@ -1,6 +1,6 @@
 """Jobs: what takes long, each on a thread of its own, known by an id, with progress, a result or an error, and cancel.
 
-Its promise: a job that began ends, whoever has asked for it and whether or not they are still there; and both those
+Its promise: a job that began ends, whether or not the client that asked for it is still there; and both those
 under way and those that are kept are bounded. It leaves to the caller what a job does.
 """
 
@@ -84,7 +84,7 @@ class _Job:
     run: Run
     held: Closing | None = None
     asked: float = field(default_factory=time.monotonic)
-    """When somebody last asked for what it keeps."""
+    """When a client last asked for what it keeps."""
     busy: int = 0
     """How many use that now."""
 

@@ -1,4 +1,4 @@
-"""A database that is kept paused for as long as somebody needs it, and not longer than they live.
+"""A database that is kept paused for as long as its holder needs that, and not longer than the holder lives.
 
 Its promise: whatever becomes of the caller, replication goes on: a pause that is not renewed ends by itself.
 """
@@ -15,7 +15,7 @@ RENEWALS = 3
 
 
 class PauseLease:
-    """`begin` and `end` are called by whoever needs the pause, which is renewed until `stop` is set."""
+    """The caller that needs the pause calls `begin` and `end`. It is renewed meanwhile, until `stop` is set."""
 
     def __init__(
         self, control: Control, database: str, what: str, stop: threading.Event, seconds: float = LEASE_SECONDS

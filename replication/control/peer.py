@@ -39,7 +39,7 @@ class Peer:
 def connect(path: Path, seconds: float = CONNECT_SECONDS_MAX) -> socket.socket:
     """A connection to the engine that listens at `path`. Raises NoEngineError, or NotAllowedError for a stranger's.
 
-    Whoever listens must be us, root, or, for root, the owner of the socket.
+    The listener must be of our user, of root, or, for root, of the owner of the socket.
     """
     try:
         found = path.lstat()

@@ -2,7 +2,7 @@
 
 The configuration says so, or it is a name made of the path of its file, in the first of these folders that there is:
 what systemd gave the service (RuntimeDirectory=), /run/litestream-tui for root, $XDG_RUNTIME_DIR/litestream-tui, and
-without that, as for a service of another user, /tmp/litestream-tui-UID. Whoever looks for it is in another environment,
+without that, as for a service of another user, /tmp/litestream-tui-UID. A client may be in another environment,
 perhaps, so the lock file of each database says where it is.
 """
 
@@ -89,7 +89,7 @@ def _folder(environ: Mapping[str, str]) -> Path:
 def _name(config: Config) -> str:
     """The name of the socket for a configuration: /etc/litestream.yml becomes etc-litestream.yml.
 
-    A long path is cut, and told from others by a digest.
+    A long path is cut, and a digest tells it from others.
     """
     path = config.path or (config.databases[0].path if config.databases else Path("none"))
     text = str(path.absolute()).lstrip("/").replace("%", "%25").replace("-", "%2d").replace("/", "-")

@@ -1,6 +1,6 @@
 """The control of an engine of this process and its socket, from before the engine starts until it is closed.
 
-Its promise: what goes wrong with the socket is told, and nothing else becomes of it: replication does not depend on who
+Its promise: what goes wrong with the socket is reported, and has no other effect: replication does not depend on who
 can ask about it. While another engine listens there, as during a deploy, its end is waited for.
 """
 
@@ -22,7 +22,7 @@ AGAIN_SECONDS = 0.2
 
 
 def end_by_signal() -> None:
-    """End this process in good order, as whoever stops a service does."""
+    """End this process in good order, as systemd does when it stops a service."""
     os.kill(os.getpid(), signal.SIGTERM)
 
 

@@ -14,7 +14,7 @@ def status_of(path: Path) -> os.stat_result | str:
     """The status of the database file, or in words why there is nothing to replicate yet. Raises DatabaseError."""
     try:
         status = path.stat()
-        # Whoever put a link there might make root replicate what only root may read.
+        # A user who put a link there might make root replicate what only root may read.
         check_path(path)
     except FileNotFoundError:
         return "does not exist"
@@ -44,7 +44,7 @@ def other_names(path: Path, opened: OpenDatabase) -> str:
 
 
 def passed_by(path: Path, opened: OpenDatabase) -> str:
-    """What to say if somebody commits without telling the -shm that is there."""
+    """What to say if an application commits without using the -shm that is there."""
     if opened.copier is None or not opened.copier.passed_by:
         return ""
     return (

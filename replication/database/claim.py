@@ -1,6 +1,6 @@
 """One engine per database file, whatever path leads to it: links and mounts give one file many names.
 
-The lock file in the meta folder keeps engines apart that were given the same path. Another path has another meta
+The lock file in the local folder keeps engines apart that were given the same path. Another path has another meta
 folder, so the file itself is claimed as well, by device and inode. Opening it for a lock would be wrong: closing it
 again drops the locks that SQLite holds on it in this process. So the claim is the name of a socket in the kernel's
 own name space, which goes with the process that has it. Where there are none, only the lock file is left.
@@ -98,7 +98,7 @@ class Claim:
 
 
 def _holder(identity: tuple[int, int]) -> str:
-    """The process that has a claim, as far as it can be told."""
+    """The process that has a claim, as far as that can be found out."""
     start = f"@{_HOLDER.format(*identity)}"
     try:
         names = [line.rpartition(" ")[2] for line in _SOCKETS.read_text(errors="replace").splitlines()]

@@ -42,8 +42,8 @@ def decide(shadow: ShadowWAL, wal_path: Path, page_size: int, held: bool = False
 
     It only reads, and the WAL may grow meanwhile.
 
-    With `held` somebody has read since before the last copy was made: then the life that was copied last is whole if
-    it has ended, and the next copy goes on from it as from any other.
+    With `held` a connection has read since before the last copy was made: then the life that was copied last is whole
+    if it has ended, and the next copy goes on from it as from any other.
     """
     generation = shadow.current_generation()
     if generation is None:

@@ -1,4 +1,4 @@
-"""One source database: its hold, its shadow WAL, and the position they have reached.
+"""One source database: its pin, its shadow WAL, and the position they have reached.
 
 It promises that no commit is skipped (promise 2): while it holds the database every commit reaches the shadow
 WAL in order, and where that cannot be proven a new generation begins, with its reason. It changes nothing in the
@@ -95,7 +95,7 @@ class Database(Standing):
             if self.stands_by:
                 return
             self.close()
-            # Whoever has the database meanwhile may go further; where it stands is read anew.
+            # Another engine may have gone further meanwhile; where it stands is read anew.
             self._current.position = None
             self.health = Health()
 
@@ -238,7 +238,7 @@ class Database(Standing):
         return True
 
     def _status(self) -> os.stat_result | None:
-        """The database file's status, or None, told once, while there is nothing to replicate."""
+        """The database file's status, or None while there is nothing to replicate, which is reported once."""
         found = advice.status_of(self.path)
         if not isinstance(found, str):
             return found
@@ -249,7 +249,7 @@ class Database(Standing):
         return None
 
     def _check_lock(self) -> None:
-        """Start over with a meta folder that was removed: its lock keeps no other engine away, its WAL is gone."""
+        """Start over with a local folder that was removed: its lock keeps no other engine away, its WAL is gone."""
         lock = self._custody.lock
         if lock is not None and not lock.is_in_place:
             self._opening.let_go()

@@ -31,7 +31,7 @@ class Custody:
         """Where its engine can be asked: named in the lock, so that others find it by the database."""
         self.lock: EngineLock | None = None
         self.was_killed = False
-        """True if whoever had the lock before did not let go in good order."""
+        """True if the last engine that had the lock did not end in good order."""
         self._claim: Claim | None = None
         self._place: Place | None = None
         """Where it was when it was locked last."""

@@ -31,7 +31,10 @@ if TYPE_CHECKING:
 _FLOCK = struct.Struct("hhqqi4x")
 """struct flock on 64-bit Linux: type, whence, start, length, pid."""
 _NOBODY, _WAITING, _ENDING = 1 << 40, (1 << 40) + 1, (1 << 40) + 2
-"""Bytes: one that is never locked; whoever has the second is next; whoever has the third is about to let go."""
+"""Bytes of the lock file.
+
+The first is never locked, the engine with the second is next, that with the third is ending.
+"""
 _TOKENS, _TOKENS_COUNT = 1 << 41, 1 << 31
 """Who is next and reads the database has one of these, found by chance."""
 UNSEEN_SECONDS = 0.2
@@ -122,7 +125,7 @@ def somebody_waits(descriptor: int) -> bool:
 
 
 def is_awaited(meta_path: Path) -> bool:
-    """True if another engine is next for the lock in this folder, whoever has it."""
+    """True if another engine is next for the lock in this folder."""
     try:
         descriptor = LocalFolder(meta_path).open_private(LOCK_NAME, os.O_RDWR)
     except OSError:
@@ -160,7 +163,7 @@ def _lock(descriptor: int, start: int) -> bool:
 
 
 def _first_locked(descriptor: int, start: int, count: int = 1) -> int | None:
-    """A byte among these that somebody else has locked, or None."""
+    """A byte among these that another process has locked, or None."""
     asked = _FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, start, count, 0)
     kind, _, found, _, _ = _FLOCK.unpack(fcntl.fcntl(descriptor, fcntl.F_OFD_GETLK, asked))
     return None if kind == fcntl.F_UNLCK else max(found, start)

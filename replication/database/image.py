@@ -1,10 +1,10 @@
 """The exact database at one commit, streamed while others write.
 
-Pages that the shadow WAL holds up to that commit are read from there, all others from the database file. While the
-pin is not moved, nobody can backfill a page that is not in the shadow WAL up to the commit: what is read from the file
+Pages that the shadow WAL holds up to that commit are read from there, all others from the database file. While the pin
+is not moved, nobody can backfill a page that is not in the shadow WAL up to the commit: what is read from the file
 cannot change under us, and no reader elsewhere can keep us from it. Before a checkpoint of ours moves the pin, pages
-that may change by it are kept (`Image.keep`). Whoever writes the file past SQLite can change it: so it is asked at the
-end whether the files are still the ones that were followed.
+that may change by it are kept (`Image.keep`). A program that writes the file past SQLite can change it: so it is asked
+at the end whether the files are still the ones that were followed.
 """
 
 import mmap
@@ -115,7 +115,8 @@ class Image:
             self._check()
 
     def keep(self, end: Position) -> None:
-        """Keep what frames up to `end` may write over or cut off: before anybody may copy them back.
+        """Keep the pages that frames up to `end` may write over or cut off. Called before a checkpoint may copy them
+        back.
 
         Raises CannotKeepError: then they must not be copied back before this image ends.
         """

@@ -1,6 +1,6 @@
-"""Pages that an open image still needs, kept before a checkpoint of ours lets anybody write over them.
+"""Pages that an open image still needs, kept before a checkpoint of ours lets others write over them.
 
-Its promise: a page that was kept is here, as it was, before the checkpoint goes on. So whoever reads the database file
+Its promise: a page that was kept is here, as it was, before the checkpoint goes on. So who reads the database file
 first and looks here afterwards has every page as it was, with no lock between the two. The file has no name, and goes
 with the process. It leaves to the caller which pages are still needed, and what becomes of a checkpoint that cannot be.
 """
@@ -145,7 +145,7 @@ class KeptPages:
         for first, count in _runs(pages, max(1, _READ_BYTES // size)):
             _write(self._descriptor, read(first, count), place * size)
             place += count
-        # From here on whoever reads finds them.
+        # From here on a reader finds them.
         both = np.concatenate((known, pages))
         order = np.argsort(both, kind="stable")
         self._table = (both[order], np.concatenate((places, np.arange(len(known), place, dtype=np.int64)))[order])

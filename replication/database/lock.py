@@ -1,7 +1,7 @@
-"""One engine per database: a lock file in the meta folder, held for as long as the engine lives.
+"""One engine per database: a lock file in the local folder, held for as long as the engine lives.
 
 The lock is the kernel's (flock), so a crash lets go of it; the text in it only names the holder.
-The file lies at the top of the meta folder, where Litestream leaves files it does not know alone.
+The file lies at the top of the local folder, where Litestream leaves files it does not know alone.
 """
 
 import errno
@@ -129,7 +129,7 @@ class EngineLock:
 
 
 def holder(meta_path: Path) -> int | None:
-    """The process that replicates the database of a meta folder, 0 if it is not named; None if there is none.
+    """The process that replicates the database of a local folder, 0 if it is not named; None if there is none.
 
     Raises LocalFileError if that cannot be found out.
     """
@@ -141,7 +141,7 @@ def holder(meta_path: Path) -> int | None:
 
 
 def socket_of(meta_path: Path) -> Path | None:
-    """Where the engine that replicates the database of a meta folder can be asked; None without one, or if it cannot.
+    """Where the engine that replicates the database of a local folder can be asked; None without one, or if it cannot.
 
     Raises LocalFileError if that cannot be found out.
     """

@@ -1,7 +1,7 @@
 """One database while it is held: the pinned reader, who follows its WAL, and how checkpoints went.
 
-From taking hold until letting go; the next hold begins with a Held of its own. It leaves to the caller which
-generation is followed, and what becomes of the positions reached. Not safe to use from two threads, but for
+From when the pin is taken until it is let go of; the next time there is another OpenDatabase. It leaves to the caller
+which generation is followed, and what becomes of the positions reached. Not safe to use from two threads, but for
 `Image.chunks` of an image that was made.
 """
 
@@ -103,7 +103,7 @@ class OpenDatabase:
             self._checkpoint = replace(self._checkpoint, offset=copier.position.offset)
 
     def _check_what_was_copied(self, copier: WALCopier, place: tuple[int, WALCursor | None]) -> None:
-        """Commits that came over a file of somebody else's are none of the database that was followed."""
+        """Commits over a file that another program put there are none of the database that was followed."""
         try:
             self.check_files()
         except ContinuityLostError as lost:

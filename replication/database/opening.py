@@ -60,7 +60,7 @@ class Opening:
             self.let_go()
             raise DatabaseError(f"{self.path} changed while it was opened ({lost}); trying again") from None
         except WALTooLongError:
-            # Whoever syncs lets go of it, after what the WAL needs to be restarted.
+            # The sync lets go of it, after what the WAL needs to be restarted.
             raise
         except BaseException:
             self.let_go()
@@ -146,7 +146,7 @@ class Opening:
         return self._left_file == ((status.st_dev, status.st_ino), Written.of(status))
 
     def _check_shm(self, wal_path: Path) -> None:
-        """Raise DatabaseError while somebody goes by a -shm that was removed."""
+        """Raise DatabaseError while another process uses a -shm that was removed."""
         if self._current.wanted == SHM_REMOVED and (users := openers_of_removed(Path(f"{str(wal_path)[:-4]}-shm"))):
             # With a -shm of ours in its place what they have committed would not count, even once they are gone.
             raise DatabaseError(

@@ -1,4 +1,4 @@
-"""Where the path of a database leads, so that it can be told what became of it: a link, a volume, or a folder."""
+"""Where the path of a database leads, so that an error can say what has changed: a link, a volume, or a folder."""
 
 import os
 from dataclasses import dataclass

@@ -3,7 +3,7 @@
 Its promise: whatever else writes to the database file, exchanges it, or takes away -shm, is noticed before what comes
 after it is copied. What proves it is who may write: while the pin is there, only a checkpoint writes the database
 file, and one that copies anything back says so in the WAL index before it begins (nBackfillAttempted) and when it is
-done (nBackfill). A file whose size or time of writing changed while both stood still was written by somebody else.
+done (nBackfill). A file whose size or time of writing changed while both stood still was written past SQLite.
 Where a checkpoint of others did run, the pages that it copied back are looked at (replication/database/copied_back.py).
 While the pin moves others may copy back the rest of a life and then restart the WAL, by which nothing tells how far
 they came: then the pages are those of the shadow WAL.
@@ -30,7 +30,7 @@ REPLACED = "database file replaced"
 SHM_REMOVED = "-shm removed or replaced by another process"
 WRITTEN = "database file written to by another program than sqlite"
 CHECK_TRIES_MAX = 20
-"""How often the files are looked at anew because somebody checkpointed or restarted the WAL in the same instant."""
+"""How often the files are looked at anew because another process checkpointed or restarted the WAL meanwhile."""
 COARSE_NS = 1_000_000_000
 COARSE_SECONDS = 2.1
 """Some file systems keep times in whole seconds, or in two."""
@@ -42,7 +42,7 @@ COMPARED_FRAMES_FIRST = 8192
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What the kernel tells of the database file: bytes, and when it was written to, in nanoseconds."""
+    """What the kernel says of the database file: bytes, and when it was written to, in nanoseconds."""
 
     size: int
     modified_ns: int
@@ -93,7 +93,7 @@ class SourceFiles:
     def check(self, copier: WALCopier | None) -> None:
         """Raise ContinuityLostError if the files are not the ones that were followed, by `copier` if there is one.
 
-        Raises DatabaseBusyError if that cannot be told just now.
+        Raises DatabaseBusyError if that cannot be found out just now.
         """
         for _ in range(CHECK_TRIES_MAX):
             index = self._pin.wal_index.read()
@@ -134,7 +134,8 @@ class SourceFiles:
         return max(0.0, self._again[0] - time.monotonic()) if self._again is not None else None
 
     def _look_again_at_coarse_times(self) -> None:
-        """Whoever wrote in the second of our checkpoint left the time as it was: the pages are looked at after it."""
+        """A write in the second of our checkpoint left the time as it was, so the pages are looked at after that
+        second."""
         if self._again is not None and time.monotonic() >= self._again[0]:
             index, self._again = self._again[1], None
             if not self._holds(index, COMPARED_FRAMES_FIRST):
@@ -250,7 +251,7 @@ class SourceFiles:
         self.written = written
 
     def _look_while_unsettled(self, index: WALIndexHeader, written: Written) -> None:
-        """A checkpoint of somebody's runs, or one ended in the middle, or SQLite forgot how far the last one came."""
+        """A checkpoint of others runs, or one ended in the middle, or SQLite forgot how far the last one came."""
         # The next one may copy back what the file holds, and come as far as the last.
         self._settled = None
         if written == self.written or self._pin.wal_index.checkpoint_runs():

@@ -41,7 +41,7 @@ class Standing:
         self._opening = Opening(self._custody, self._current, emit, clock)
 
     def name_control(self, path: str) -> None:
-        """Where its engine can be asked, for whoever finds the lock; before that is taken."""
+        """Write into the lock where the engine can be asked. Called before the lock is taken."""
         self._custody.control = path
 
     @property
@@ -99,7 +99,7 @@ class Standing:
 
     @property
     def was_killed(self) -> bool:
-        """True if whoever had the lock before did not let go in good order."""
+        """True if the last engine that had the lock did not end in good order."""
         return self._custody.was_killed
 
     @property

@@ -1,6 +1,6 @@
-"""What nobody can derive from a meta folder or a replica, kept beside the shadow WAL: errors and verifications.
+"""What nobody can derive from a local folder or a replica, kept beside the shadow WAL: errors and verifications.
 
-A small private JSON file at the top of the meta folder, where Litestream leaves files it does not know alone.
+A small private JSON file at the top of the local folder, where Litestream leaves files it does not know alone.
 It promises to be whole whenever it is read. Losing it loses words, no data, so nothing here raises and nothing
 is synced to disk. It leaves to the caller when to write, and that only the holder of the engine lock does.
 """
@@ -78,7 +78,7 @@ class StatusFile:
 
 
 def load(meta_path: Path) -> DatabaseRecord:
-    """The notes in a meta folder; empty if there are none, or none that can be believed."""
+    """The notes in a local folder; empty if there are none, or none that can be believed."""
     with suppress(OSError, WireError):
         values = loads(LocalFolder(meta_path).read(STATUS_NAME))
         if isinstance(values, dict) and values.keys() >= _ALWAYS:

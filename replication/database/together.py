@@ -1,6 +1,6 @@
 """All databases of a configuration: those that are named by path, and those that its folders have.
 
-Its promise: no two of them have a place in common. Whoever comes first has it, and the other is told of.
+Its promise: no two of them have a place in common. The one that comes first has it, and the other is reported.
 """
 
 from collections.abc import Iterable
@@ -65,6 +65,6 @@ def together(
 
 
 def all_databases(config: Config) -> list[DatabaseConfig]:
-    """The databases of a configuration, with those that are in its folders now; for whoever replicates none itself."""
+    """The databases of a configuration, with those that are in its folders now. For a process without an engine."""
     found = [directory.database(name) for directory in config.directories for name in Look(directory).again().names]
     return together(config.databases, found)[0]

@@ -1,7 +1,7 @@
-"""Following a held WAL into the shadow WAL, life after life.
+"""Copying the WAL of an open database into the shadow WAL, life after life.
 
 One life of the WAL, from one restart to the next, is one index. What is copied is what SQLite counts and no more
-(replication/sqlite/wal_index.py). The hold proves that a life that ends was copied whole; bytes that are not those
+(replication/sqlite/wal_index.py). The pin proves that a life that ends was copied whole; bytes that are not those
 that SQLite counts end the generation.
 """
 
@@ -73,18 +73,18 @@ class WALCopier:
         """None while nothing was committed to the WAL since the generation began."""
         self.wal_bytes = 0
         """Size of the WAL file when it was last looked at."""
-        self.copied_bytes = 0  # Of frames, and not counted yet by whoever reads it.
+        self.copied_bytes = 0  # Of frames; the database counts them and sets this to 0.
         self.look_again_seconds: float | None = None
-        """How soon to copy again though nobody tells of a change; None if all that the WAL holds is copied."""
+        """How soon to copy again, for no event tells when frames begin to count. None if all in the WAL is copied."""
         self.unreadable = 0
         """How often in a row the header of the WAL index was found half written."""
         self._shadow = shadow
         self._wal_path = wal_path
         self._wal_index = wal_index
         self.wal_inode = wal_path.stat().st_ino
-        """The WAL is this file; another one at its path was made by somebody else."""
+        """The WAL is this file. Another inode at its path is a file that another program made."""
         self.passed_by = False
-        """True while commits come to the WAL of which SQLite counts none: whoever makes them uses another -shm."""
+        """True while commits come to the WAL of which SQLite counts none: their writer uses another -shm."""
         self._more_since: float | None = None
         self._more_than: tuple[tuple[int, int], int] | None = None
         """Since when, of time.monotonic, the WAL holds more than this life and count, and no commit came to count."""
@@ -171,7 +171,7 @@ class WALCopier:
     def life_that_ended(self, salts: tuple[int, int]) -> tuple[LocalFile, WALCursor] | None:
         """The shadow file of the life that was followed last, and its end, if the WAL is in another one by now.
 
-        By the hold's invariant all of it was copied. None if nothing came in it, or if it is the one with these salts.
+        By the pin's invariant all of it was copied. None if nothing came in it, or if it is the one with these salts.
         """
         cursor = self.cursor
         if cursor is None or not cursor.frames or cursor.header.salts == salts:
@@ -199,7 +199,7 @@ class WALCopier:
         for _ in range(_COPY_TRIES_MAX):
             self.unreadable = self.unreadable + 1 if counted is None else 0
             if counted is None or not counted.frames:
-                # Between two lives: by the hold's invariant all of the one that ended had been copied.
+                # Between two lives: by the pin's invariant all of the one that ended had been copied.
                 if counted is not None and self.cursor is None:
                     self._pass_over(_parse(wal), counted)
                 return counted
@@ -300,7 +300,7 @@ class WALCopier:
             return False
         with self._wal_path.open("rb") as wal:
             more = has_frame(wal.fileno(), cursor.header, cursor.offset, cursor.sums)
-            # In this order: whoever writes a frame of another life has written its header before.
+            # In this order: a writer of another life writes its header before its frames.
             return not more and os.pread(wal.fileno(), WAL_HEADER_SIZE, 0) == cursor.header.pack()
 
     def _plan_next_look(self, wal: int, counted: WALIndexHeader | None, changed: bool) -> None:

@@ -1,6 +1,6 @@
 """A database at rest, looked at from outside: what the kernel tells of its files, without opening any of them.
 
-It promises to ask for a sync whenever one may find something: at the next glance if the WAL is another than the last
+It promises to ask for a sync whenever one may find something: at the next check if the WAL is another than the last
 sync saw, and soon after any change once more, since times of writing are coarse. It costs one call of the kernel.
 """
 
@@ -11,13 +11,13 @@ from replication.database.database import Database
 SETTLE_SECONDS = 2.0
 """The coarsest that a file system keeps times: what is written later than this after a change has another time."""
 PLACES_CHECKS = 10
-"""Every so many glances the file and the lock are looked for in their places as well, if no event told of them."""
+"""Every so many checks the file and the lock are looked for in their places as well, if no event told of them."""
 WHOLE_SECONDS = 300.0
 """After so long a sync is asked for whatever the kernel tells."""
 
 
 class WALStat:
-    """Glances at one database. Used by one thread at a time, none of which waits for the database."""
+    """Checks of one database. Used by one thread at a time, none of which waits for the database."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -25,7 +25,7 @@ class WALStat:
         self._seen: tuple[int, int, int] | None = None
         """The WAL as the last sync saw it."""
         self._wal: tuple[int, int, int] | None = None
-        """The WAL at the last glance."""
+        """The WAL at the last check."""
         self._whole_at = 0.0
 
     def begin(self, path: str, seen: tuple[int, int, int]) -> None:

@@ -1,6 +1,6 @@
 """Noticing changes: the kernel tells which WAL was written (inotify), one descriptor for all databases.
 
-It promises nothing: an event may be lost, and on systems without inotify none ever comes. So whoever is woken by
+It promises nothing: an event may be lost, and on systems without inotify none ever comes. So who is woken by
 it also looks at the monitor interval. Folders are watched, not files, since a WAL may come and go.
 """
 
@@ -34,7 +34,7 @@ class Watcher:
         self._events = events
         self._names: dict[int, dict[str, Callable[[], None]]] = {}
         self._folders: dict[int, dict[Callable[[], None], None]] = {}
-        """Who is told of whatever may be a new file in a folder."""
+        """What to call when there may be a new file in a folder."""
         self._lock = threading.Lock()
         self._stop = threading.Event()
         self._reported: set[tuple[int, Path | None]] = set()

@@ -1,7 +1,7 @@
 """The folders of a configuration whose databases are replicated: looked at when the kernel tells of something new.
 
 Each has a job in a lane of its own, so that a file system that hangs holds up nobody else. Two databases that map to
-one place are told of, and the one that comes first has it.
+one place are reported, and the one that comes first has it.
 """
 
 import threading

@@ -21,7 +21,7 @@ from replication.work import Work
 TRIES = 2
 """A replica that fails this often is given up."""
 AGAIN_SECONDS = 0.1
-"""How often it is looked whether a replica has all, while somebody else is at it."""
+"""How often it is looked whether a replica has all, while another thread sends."""
 
 
 class Drain:
@@ -48,7 +48,7 @@ class Drain:
             self._changed.wait_for(lambda: not self._left, max(0.0, self._deadline - time.monotonic()))
 
     def cut(self) -> None:
-        """There is no more time: somebody else sees to what is left."""
+        """There is no more time. The caller sees to what is left."""
         with self._changed:
             self._deadline = self._left = 0
             self._changed.notify_all()
@@ -69,7 +69,7 @@ class Drain:
         try:
             # One that goes on without a replica may be paused meanwhile. What hangs at the end of a database keeps
             # that from nothing.
-            with suppress(PausedError), nullcontext() if worker.life.phase in ENDS else uploads.working():
+            with suppress(PausedError), nullcontext() if worker.lifecycle.phase in ENDS else uploads.working():
                 # One that hangs holds no second thread, and a large first snapshot is written by a job of its own.
                 uploads.hurry()
                 runner.run_if_free()

@@ -49,7 +49,7 @@ class Engine:
         self._fleet.hold(config.databases)
         self._directories = Directories(self._shared, self._follow)
         self._changing = threading.Lock()
-        """Held by whoever finds out what is wanted, until that is on its way."""
+        """Held by the thread that finds out what is wanted, until that is on its way."""
 
         self._monitoring = Monitoring(config, self.status, self.events.emit)
 
@@ -127,7 +127,7 @@ class Engine:
         """Wait for the first look at every database; raise its error if not one of them can be replicated."""
         deadline = time.monotonic() + timeout_seconds
         for worker in self._workers:
-            worker.life.wait(lambda state: state.phase is not Phase.STARTING, deadline - time.monotonic())
+            worker.lifecycle.wait(lambda state: state.phase is not Phase.STARTING, deadline - time.monotonic())
         errors = [worker.failures.error for worker in self._workers]
         for error in errors:
             if error is None or isinstance(error, DatabaseBusyError):
@@ -165,7 +165,7 @@ class Engine:
         """
         worker = self._named(database)
         worker.hold(holder, lease_seconds)
-        worker.life.wait_paused(holder)
+        worker.lifecycle.wait_paused(holder)
 
     def renew(self, database: str, holder: str, lease_seconds: float) -> None:
         """Keep a database paused for so long from now on; raises PausedError if `holder` has lost it."""
@@ -194,7 +194,7 @@ class Engine:
 
         Return the names of what did not end.
 
-        What is paused, or was to be, gets neither. A database that somebody still works on is not let go of; ending the
+        What is paused, or was to be, gets neither. A database that a thread still works on is not let go of; ending the
         process does that.
         """
         if self._closed:
@@ -208,18 +208,18 @@ class Engine:
         for worker in workers:
             worker.database.announce_end()
         alive += self._shared.stop_watching(WATCHER_SECONDS_MAX)
-        last = [worker for worker in workers if worker.life.close() is Phase.CLOSING and worker.begun]
+        last = [worker for worker in workers if worker.lifecycle.close() is Phase.CLOSING and worker.begun]
         if self._shared.runs:
             Drain([(worker, worker.replicas.uploads) for worker in last], self._shared, deadline).run()
         for worker in workers:
-            worker.life.drained()
+            worker.lifecycle.drained()
         if not self._shared.uploads_end(BREAK_OFF_SECONDS_MIN / 4):
             for worker in workers:
                 worker.replicas.interrupt()
         alive += self._shared.close(deadline)
         deadline = max(deadline, time.monotonic() + BREAK_OFF_SECONDS_MIN)
         for worker in workers:
-            if worker.life.wait(lambda state: not state.at_work, deadline - time.monotonic()):
+            if worker.lifecycle.wait(lambda state: not state.at_work, deadline - time.monotonic()):
                 worker.end()
             elif not alive:
                 alive.append(f"work on {worker.database.path}")

@@ -74,8 +74,8 @@ class Fleet:
         """Begin to replicate it; one that another engine has is waited for, or shows that as its error."""
         waited_for = False
         try:
-            # While it is paused it is somebody else's.
-            if not worker.life.state.leases:
+            # While it is paused it is not ours to take.
+            if not worker.lifecycle.state.leases:
                 worker.database.lock()
         except DatabaseLockedError as error:
             if self.waits:
@@ -205,13 +205,13 @@ class Fleet:
     def _end(self, batch: Batch) -> None:
         """End what is to end, then begin what waited for that."""
         deadline = time.monotonic() + END_SECONDS_MAX
-        pauses = {worker: worker.life.state.leases for worker in batch.leaving}
+        pauses = {worker: worker.lifecycle.state.leases for worker in batch.leaving}
         for worker in batch.leaving:
             self._standby.remove(worker)
             worker.database.announce_end()
         gone = {worker: worker.unwanted for worker in batch.changing}
         ends: list[tuple[Worker, Sequence[Uploads]]] = [
-            (worker, worker.replicas.uploads) for worker in batch.leaving if worker.life.close() is Phase.CLOSING
+            (worker, worker.replicas.uploads) for worker in batch.leaving if worker.lifecycle.close() is Phase.CLOSING
         ]
         ends += [(worker, ending) for worker, ending in gone.items() if ending]
         self._drain = Drain(ends, self._shared, deadline)
@@ -220,7 +220,7 @@ class Fleet:
         if self._closing.is_set():
             return
         for worker in batch.leaving:
-            worker.life.drained()
+            worker.lifecycle.drained()
         for worker in batch.leaving:
             self._or_stuck(Leaving(self, worker), deadline)
         for worker, ending in gone.items():
@@ -230,7 +230,7 @@ class Fleet:
         for worker, before in batch.later:
             for holder, until in pauses[before].until if before is not None else ():
                 lease = None if until == float("inf") else until - time.monotonic()
-                worker.life.hold(holder, lease)
+                worker.lifecycle.hold(holder, lease)
             self.begin(worker)
 
     def _or_stuck(self, one: "Leaving | Gone", deadline: float) -> None:
@@ -253,7 +253,7 @@ class Leaving:
     def __call__(self, timeout_seconds: float = 0.0) -> bool:
         """True once it was let go of, and nothing refers to it."""
         worker, shared = self._worker, self._fleet._shared
-        if not worker.life.wait(lambda state: not state.at_work, timeout_seconds):
+        if not worker.lifecycle.wait(lambda state: not state.at_work, timeout_seconds):
             return False
         status = worker.status(time.time())
         worker.end()

@@ -1,6 +1,6 @@
 """Who wants a database paused, and for how long. Pure.
 
-A hold with a time is a lease: whoever has it renews it, and one that was not renewed in time is gone. So a client that
+A pause with a time is a lease: its holder renews it, and one that was not renewed in time is gone. So a client that
 died, or a restore that hangs, leaves no database paused for ever.
 """
 

@@ -1,9 +1,9 @@
-"""The life of one database in an engine: in which phase it is, who works on it, and who keeps it paused.
+"""The lifecycle of one database in an engine: in which phase it is, who works on it, and who keeps it paused.
 
 Its promise: this is the only place that says so. A phase changes by a step of TABLE alone; work on the database and on
 its replicas is admitted and counted here; and "paused" is said once nothing is under way and the database was let go
 of. `State` is pure, and a test walks everything that can become of it. `Lifecycle` is one state behind a lock; what a
-change of phase calls for is done by whoever caused it, outside the lock.
+change of phase calls for is done by the caller that caused it, outside the lock.
 """
 
 import threading
@@ -18,7 +18,7 @@ from replication.errors import DatabaseError, PausedError
 
 
 class Phase(Enum):
-    """Where a database is in its life."""
+    """Where a database is in its lifecycle."""
 
     STARTING = "starting"
     """To be looked at: at the start, and after a pause."""
@@ -33,7 +33,7 @@ class Phase(Enum):
     RETURNING = "returning"
     """It is being let go of, and goes on after that."""
     PAUSED = "paused"
-    """It was let go of: somebody else may have it."""
+    """It was let go of: another program may have it."""
     CLOSING = "closing"
     """Its last sync and its last uploads."""
     ENDING = "ending"
@@ -89,7 +89,7 @@ TABLE: dict[tuple[Phase, Step], Phase] = {
 ADMITS = frozenset({*_AT_WORK, _P.CLOSING})
 """Phases in which work may begin, and what is under way goes on."""
 HELD = frozenset({_P.PAUSING, _P.LEAVING, _P.PAUSED})
-"""Phases in which somebody wants it paused."""
+"""Phases in which a holder wants it paused."""
 ENDS = frozenset({_P.CLOSING, _P.ENDING, _P.CLOSED})
 """Phases from which no way leads back."""
 
@@ -117,12 +117,12 @@ class State:
         return State(self.phase, self.at_work - 1, self.leases)
 
     def held(self, holder: str, until: float) -> "State":
-        """Somebody wants it paused, until then, or goes on wanting it."""
+        """The state once `holder` wants it paused until then, or goes on wanting it."""
         held = self if self.leases else self.after(Step.PAUSE)
         return replace(held, leases=self.leases.with_lease(holder, until))
 
     def released(self, holder: str) -> "State":
-        """Somebody does not want it paused any more."""
+        """The state once `holder` does not want it paused any more."""
         return self._with(self.leases.without(holder))
 
     def lapsed(self, now: float) -> "State":

@@ -30,10 +30,10 @@ def make_worker(config: DatabaseConfig, shared: Shared) -> Worker:
         max_backlog_bytes=config.max_backlog_bytes,
     )
     database.name_control(shared.control)
-    life = Lifecycle(path)
-    runners = [make_runner(settings, database, life, shared) for settings in config.replicas]
-    worker = Worker(config, database, runners, life, shared)
-    life.when_idle(worker.idle)
+    lifecycle = Lifecycle(path)
+    runners = [make_runner(settings, database, lifecycle, shared) for settings in config.replicas]
+    worker = Worker(config, database, runners, lifecycle, shared)
+    lifecycle.when_idle(worker.idle)
     return worker
 
 
@@ -41,7 +41,7 @@ def change_worker(worker: Worker, shared: Shared) -> None:
     """Let it go on with the configuration that is wanted of it."""
     config = worker.wanted
     worker.database.policy, worker.database.max_backlog_bytes = policy_of(config), config.max_backlog_bytes
-    worker.change(lambda settings: make_runner(settings, worker.database, worker.life, shared))
+    worker.change(lambda settings: make_runner(settings, worker.database, worker.lifecycle, shared))
 
 
 def policy_of(config: DatabaseConfig) -> CheckpointPolicy:
@@ -51,7 +51,7 @@ def policy_of(config: DatabaseConfig) -> CheckpointPolicy:
     )
 
 
-def make_runner(settings: ReplicaConfig, database: Database, life: Lifecycle, shared: Shared) -> ReplicaRunner:
+def make_runner(settings: ReplicaConfig, database: Database, lifecycle: Lifecycle, shared: Shared) -> ReplicaRunner:
     """The runner of one replica. Nothing of the replica is touched yet."""
     path = str(database.path)
     permissions = DEFAULT_PERMISSIONS
@@ -61,7 +61,7 @@ def make_runner(settings: ReplicaConfig, database: Database, life: Lifecycle, sh
         permissions = FilePermissions(own.file_mode, own.folder_mode & 0o777, own.uid, own.gid)
     emit = partial(shared.events.emit, database=path, replica=settings.name)
     client = ReplicaClient(open_storage(settings.location, permissions), partial(emit, "warning"))
-    replica = Replica(settings.name, client, database, emit, restored_digest, life)
+    replica = Replica(settings.name, client, database, emit, restored_digest, lifecycle)
     intervals = Intervals(
         settings.sync_interval,
         settings.snapshot_interval,

@@ -1,7 +1,7 @@
-"""The safety net beside the kernel's events: all databases at rest are glanced at, each within its monitor interval.
+"""The safety net beside the kernel's events: all databases at rest are checked, each within its monitor interval.
 
-One job glances at all that lie on one file system and have one interval. So an idle database costs a few microseconds
-an interval, and a file system that hangs holds up one thread, and nobody else's glances.
+One job checks all that lie on one file system and have one interval. So an idle database costs a few microseconds
+an interval, and a file system that hangs holds up one thread, and no other checks.
 """
 
 import threading
@@ -27,7 +27,7 @@ class Resting(Protocol):
         """Sync it."""
 
     def saw_nothing(self, when: float) -> None:
-        """A glance found nothing new then, in seconds since the epoch."""
+        """A check found nothing new then, in seconds since the epoch."""
 
 
 class Monitor:

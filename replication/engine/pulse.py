@@ -1,4 +1,4 @@
-"""Whether the threads that copy get anywhere, for whoever restarts a program that hangs.
+"""Whether the threads that copy get anywhere, for a supervisor that restarts a program that hangs.
 
 Its promise: it is felt as long as some database could be copied, however many others fail or hang, and no longer once
 every thread hangs. A job that only says that it ran is put among the jobs that copy. Where none of those ends in the

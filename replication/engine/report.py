@@ -28,16 +28,16 @@ class Report:
     """Safe from any thread. What an earlier run has noted of the replicas is told to them at the beginning."""
 
     def __init__(
-        self, config: DatabaseConfig, database: Database, runners: list[ReplicaRunner], life: Lifecycle
+        self, config: DatabaseConfig, database: Database, runners: list[ReplicaRunner], lifecycle: Lifecycle
     ) -> None:
         self.last_idle_check = 0.0
-        """When the last glance found nothing new, in seconds since the epoch."""
+        """When the last check found nothing new, in seconds since the epoch."""
         self.last_saved = 0.0
         """When notes were looked after last, of time.monotonic."""
         self._database = database
         self.runners = runners
-        """Those that it is told of."""
-        self._life = life
+        """The runners that the report is about."""
+        self._lifecycle = lifecycle
         self._left: DatabaseStatus | None = None
         self._left_at = 0.0
         """When that was, in seconds since the epoch."""
@@ -57,7 +57,7 @@ class Report:
 
         While it is paused, how it stood when it was let go of; what waited then waits on.
         """
-        phase, left = self._life.phase, self._left
+        phase, left = self._lifecycle.phase, self._left
         if phase is Phase.PAUSED and left is not None:
             return _waiting_on(left, now - self._left_at)
         database, health = self._database, self._database.health
@@ -105,7 +105,7 @@ class Report:
 
 
 def _waiting_on(left: DatabaseStatus, seconds: float) -> DatabaseStatus:
-    """So many seconds later: whoever forgets a pause must see the lag grow."""
+    """The same value, so many seconds later: who forgets a pause must see the lag grow."""
     replicas = tuple(
         replace(item, lag_seconds=item.lag_seconds + max(0.0, seconds)) if item.lag_seconds else item
         for item in left.replicas

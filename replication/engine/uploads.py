@@ -1,7 +1,7 @@
 """The jobs of one replica in the pool that uploads: each in the lane of its class of work and its store.
 
-They wake one another: whoever sends finds that a first snapshot has to come before, or that a duty has become due, and
-a snapshot that is stored lets the segments go. It leaves to the engine when a database is let go of, and the pool.
+They wake one another: the one that sends finds that a first snapshot has to come before, or that a duty has become due,
+and a snapshot that is stored lets the segments go. It leaves to the engine when a database is let go of, and the pool.
 """
 
 from collections.abc import Callable

@@ -38,11 +38,16 @@ class Worker:
     """One database with its replicas."""
 
     def __init__(
-        self, config: DatabaseConfig, database: Database, runners: list[ReplicaRunner], life: Lifecycle, shared: Shared
+        self,
+        config: DatabaseConfig,
+        database: Database,
+        runners: list[ReplicaRunner],
+        lifecycle: Lifecycle,
+        shared: Shared,
     ) -> None:
         self.config = config
         self.database = database
-        self.life = life
+        self.lifecycle = lifecycle
         self.failures = Failures()
         self.wal_stat = WALStat(database)
         self.place: tuple[float, int] | None = None
@@ -62,7 +67,7 @@ class Worker:
         """Seconds until the next may begin."""
         self._last_woken: Position | None = None
         """What the replicas were last woken for."""
-        self._report = Report(config, database, runners, life)
+        self._report = Report(config, database, runners, lifecycle)
         name = str(database.path)
         self._sync_job = Job(f"sync {name}", self._sync)
         self._let_go_job = Job(f"let go of {name}", self._let_go)
@@ -75,10 +80,10 @@ class Worker:
         """Sync for the first time, and validate from time to time."""
         self.begun = True
         self._shared.wake_sync(self._sync_job)
-        if self.life.phase is Phase.PAUSING:
+        if self.lifecycle.phase is Phase.PAUSING:
             # What was asked before there were threads.
             self.idle()
-            self._watch_lease(self.life.state.leases.first_end)
+            self._watch_lease(self.lifecycle.state.leases.first_end)
         self.replicas.start()
 
     def wake(self) -> None:
@@ -102,17 +107,17 @@ class Worker:
 
     def hold(self, holder: str, lease_seconds: float | None) -> None:
         """Let go of it for `holder` as soon as nothing is under way."""
-        until = self.life.hold(holder, lease_seconds)
+        until = self.lifecycle.hold(holder, lease_seconds)
         self._shared.wake_sync(self._let_go_job)
         self._watch_lease(until)
 
     def renew(self, holder: str, lease_seconds: float) -> None:
-        """Keep it paused; raises PausedError if `holder` does so no longer."""
-        self._watch_lease(self.life.renew(holder, lease_seconds))
+        """Keep it paused. Raises PausedError if `holder` no longer holds it."""
+        self._watch_lease(self.lifecycle.renew(holder, lease_seconds))
 
     def resume(self, holder: str) -> tuple[str, ...]:
         """End the pause of `holder`. Return the holders that still need one."""
-        before, after = self.life.release(holder)
+        before, after = self.lifecycle.release(holder)
         self._after_holds(before, after, holder)
         return after.leases.holders
 
@@ -135,8 +140,8 @@ class Worker:
 
     def take_over(self) -> bool:
         """True once the other engine has ended and this one goes on, or has it no more."""
-        # While it is paused it is somebody else's.
-        with suppress(PausedError), self.life.working():
+        # While it is paused it is not ours to take.
+        with suppress(PausedError), self.lifecycle.working():
             if self.database.take_over():
                 self._emit("info", "the other litestream-tui has ended, taking over")
                 self.wake()
@@ -168,17 +173,17 @@ class Worker:
     # -- the end ----------------------------------------------------------------------------------------------------
 
     def last_sync(self) -> None:
-        """Sync once more, if it may; an error is told, and nothing is raised."""
-        with suppress(PausedError), self.life.working():
+        """Sync once more, if it may. An error is reported, and nothing is raised."""
+        with suppress(PausedError), self.lifecycle.working():
             try:
                 self.database.sync()
-            except Exception as error:  # whatever it is: raised from a job it would be tried, and told, a second time
+            except Exception as error:  # whatever it is: raised from a job it would be tried and reported a second time
                 self._failed(error)
 
     def end(self) -> None:
         """Let go of it for good, once: nothing is under way any more."""
         with self._end_lock:
-            if self.life.phase is not Phase.CLOSED:
+            if self.lifecycle.phase is not Phase.CLOSED:
                 self._end()
 
     @property
@@ -199,7 +204,7 @@ class Worker:
             self.replicas.close(self._shared)
         except Exception as error:  # the others are to be let go of as well
             self._emit("error", "closing failed: the next start checks the copy", error=words(error))
-        self.life.ended()
+        self.lifecycle.ended()
 
     # -- jobs -------------------------------------------------------------------------------------------------------
 
@@ -207,14 +212,14 @@ class Worker:
         now = time.monotonic()
         if now < self._began + self._gap:
             return self._began + self._gap
-        with suppress(PausedError), self.life.working():
+        with suppress(PausedError), self.lifecycle.working():
             return self._sync_at_work(now)
         # Whatever lets it go on wakes this job.
         return None
 
     def _sync_at_work(self, now: float) -> float | None:
         self._began, used = now, time.thread_time()
-        if not self._watched and self.life.phase is not Phase.CLOSING:
+        if not self._watched and self.lifecycle.phase is not Phase.CLOSING:
             self._watched = self._shared.watch(self.database.path, self.wake)
         generation = self.database.generation_info.generation
         try:
@@ -233,13 +238,13 @@ class Worker:
             if self.database.position != self._last_woken:
                 # Since the last sync an image may have copied commits too, for one replica.
                 self._last_woken = self.database.position
-                self._wake_uploads()
+                self.replicas.wake()
                 self._wake_save()
         if self.failures.count:
             self._emit("info", "sync recovered")
             self._wake_save()
         self.failures = Failures()
-        self.life.synced(found=self.database.health.state != "waiting")
+        self.lifecycle.synced(found=self.database.health.state != "waiting")
         if self.database.to_be_cleaned:
             # With replicas it is done after an upload as well, but they may all be away.
             self._clean()
@@ -249,7 +254,7 @@ class Worker:
         return self._next_look(look_again, now)
 
     def _next_look(self, look_again: float | None, now: float) -> float | None:
-        """When the next sync comes, of time.monotonic, if no event and no glance asks for one before."""
+        """When the next sync comes, in the time of time.monotonic, if no event and no check asks for one before."""
         rests = self._shared.rest(self)
         wait = float("inf") if rests else self.config.monitor_interval
         if look_again is not None:
@@ -261,7 +266,7 @@ class Worker:
     def _failed(self, error: Exception) -> float:
         self._shared.disturb(self)
         self.database.errors.add(type(error).__name__)
-        self.life.synced(found=True)
+        self.lifecycle.synced(found=True)
         self._wake_save()
         wait = self.failures.add(error, self.config.monitor_interval)
         if message := self.failures.to_be_told(error):
@@ -280,30 +285,30 @@ class Worker:
 
     def _let_go(self) -> float | None:
         """Let others have it, if that is wanted and nothing is under way."""
-        if not self.begun or not self.life.leave():
+        if not self.begun or not self.lifecycle.leave():
             return None
         try:
             self._shared.disturb(self)
             self._report.leaving()
-            # Whoever has it meanwhile writes to its replicas, too.
+            # The program that has it meanwhile writes to its replicas, too.
             for runner in self.replicas.runners:
                 runner.replica.let_go()
             self.database.let_go()
             self._last_woken, self._watched, self._gap = None, False, 0.0
         except Exception as error:  # whatever it is: nobody may believe that it was let go of
-            phase = self.life.left(Step.STAYED)
+            phase = self.lifecycle.left(Step.STAYED)
             self._emit("error", "pausing failed: the database is not released", error=words(error))
         else:
-            phase = self.life.left(Step.LEFT)
+            phase = self.lifecycle.left(Step.LEFT)
             if phase is Phase.PAUSED:
-                self._emit("info", "paused", by=", ".join(self.life.state.leases))
+                self._emit("info", "paused", by=", ".join(self.lifecycle.state.leases))
         if phase is Phase.STARTING:
             self.hurry()
         return time.monotonic() + LET_GO_RETRY_SECONDS if phase is Phase.PAUSING else None
 
     def _lapse(self) -> float | None:
-        """Go on without whoever has not renewed a pause in time."""
-        before, after = self.life.lapse()
+        """End the pauses that were not renewed in time."""
+        before, after = self.lifecycle.lapse()
         for holder in before.leases:
             if holder not in after.leases:
                 self._emit("warning", "a pause was not renewed in time and has ended", by=holder)
@@ -328,22 +333,16 @@ class Worker:
             runner,
             settings.location.store,
             self._shared.outages,
-            self._wake_upload,
-            self.life.working,
+            self._shared.wake_upload,
+            self.lifecycle.working,
             self._uploaded,
         )
-
-    def _wake_upload(self, job: Job, at: float) -> None:
-        self._shared.wake_upload(job, at)
-
-    def _wake_uploads(self) -> None:
-        self.replicas.wake()
 
     def _wake_save(self) -> None:
         self._shared.wake_sync(self._save_job, self._report.last_saved + SAVE_SECONDS_MIN)
 
     def _save(self) -> float | None:
-        # Whoever lets go of it writes the last notes.
-        with suppress(PausedError), self.life.working():
+        # Once it is let go of, `_let_go` has written the last notes.
+        with suppress(PausedError), self.lifecycle.working():
             return time.monotonic() + SAVE_SECONDS_MIN if self._report.save() else None
         return None

@@ -182,7 +182,7 @@ class LocalFolder:
         return file
 
     def open_private(self, name: str, flags: int) -> int:
-        """A descriptor of a private file that is written in place; mode 0600, whoever made it."""
+        """A descriptor of a private file that is written in place. Its mode becomes 0600, whatever it was."""
         with self.below() as folder:
             file = open_plain(folder, name, flags, _PRIVATE_MODE)
         if flags & os.O_ACCMODE != os.O_RDONLY and stat.S_IMODE(os.fstat(file).st_mode) != _PRIVATE_MODE:
@@ -278,7 +278,7 @@ class LocalFolder:
             folder, missing = open_nearest(self.path)
         for left, name in zip(reversed(range(len(missing))), missing, strict=True):
             with opened(folder) as above:
-                # Those above it belong to whoever runs us.
+                # Those above it belong to the user who runs us.
                 folder = self._make_below(above, name, None if left else self.ownership)
         if self._identity is None:
             self._identity = _identity(os.fstat(folder))

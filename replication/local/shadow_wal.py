@@ -33,14 +33,14 @@ class ShadowLostError(Exception):
 
 
 class ShadowWAL:
-    """The files below one meta folder. Appends come from one thread; reading and removing may come from others."""
+    """The files below one local folder. Appends come from one thread; reading and removing may come from others."""
 
     def __init__(self, meta_path: Path, ownership: Ownership) -> None:
         self.meta_path = meta_path
         self.folder = LocalFolder(meta_path, ownership)
 
     def make(self) -> None:
-        """Make the meta folder. Raises LocalFileError also if it holds what is not ours."""
+        """Make the local folder. Raises LocalFileError also if it holds what is not ours."""
         with _local_errors(self.meta_path):
             self.folder.check()
             try:

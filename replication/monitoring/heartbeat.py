@@ -1,4 +1,4 @@
-"""A request to a URL now and then, as long as all is restorable: whoever watches it is alarmed when none comes.
+"""A request to a URL now and then, as long as all is restorable: a watcher at the other end is alarmed when none comes.
 
 Its promise: a URL that is dead, silent or drips costs nobody anything but the heartbeat itself, and what it is appears
 in no message, for most of them hold a key. It leaves to the caller what is restorable.

@@ -1,7 +1,7 @@
 """What an engine shows of itself: the server of `addr` and the heartbeat, as the configuration asks for them.
 
-Its promise: neither keeps an engine from replicating. An address that cannot be listened on is told, and tried again
-until it is free, for the engine before may still have it. It leaves to the engine to start and close it.
+Its promise: neither keeps an engine from replicating. An address that cannot be listened on is reported, and tried
+again until it is free, for the engine before may still have it. It leaves to the engine to start and close it.
 """
 
 import threading
@@ -50,7 +50,7 @@ class Monitoring:
         if config.addr:
             self._listen(config.addr)
         if config.heartbeat_url:
-            # What sends it is of no use to anybody else here.
+            # What sends it is of no other use here.
             from replication.monitoring.heartbeat import Heartbeat
 
             self._heartbeat = Heartbeat(

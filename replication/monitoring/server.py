@@ -1,7 +1,7 @@
 """A server for scrapes and health checks: one thread, few connections, a deadline for each.
 
-Its promise: whoever connects and says nothing, a byte now and then, or reads nothing, holds up nobody for longer than
-CONNECTION_SECONDS_MAX, costs one of CONNECTIONS_MAX places, and loses it to whoever comes when all are taken. It leaves
+Its promise: a client that says nothing, sends a byte now and then, or reads nothing, holds up nobody for longer than
+CONNECTION_SECONDS_MAX, costs one of CONNECTIONS_MAX places, and loses it to a newcomer when all are taken. It leaves
 to the caller what is answered; that is asked for in the thread of the server, one request after another.
 """
 

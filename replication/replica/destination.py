@@ -1,4 +1,5 @@
-"""What whoever runs a replica needs of it, whatever layout its objects have: wal03/ is one, another is a folder beside.
+"""What the runner of a replica needs of it, whatever layout its objects have: wal03/ is one, another is a folder
+beside.
 
 Positions, verifications and uploads are values that every layout speaks in; what it calls them in the store is its own
 business. Three threads at most use one destination at once: one that sends, one with a duty, one that verifies. All
@@ -116,7 +117,7 @@ class Destination(Waiting, Protocol):
 
     @property
     def totals(self) -> ReplicaTotals:
-        """What was done since the program began; its errors are counted by whoever runs it."""
+        """What was done since the program began; its errors are counted by its runner."""
 
     @property
     def lost(self) -> str:

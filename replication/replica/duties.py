@@ -22,7 +22,7 @@ from replication.replica.destination import Destination
 from replication.status import Verification
 
 ERROR_REPEAT_SECONDS = 30.0
-"""An error that stays the same is told again no more often than this."""
+"""An error that stays the same is reported again no more often than this."""
 LATE_SECONDS = 10.0
 """So long a listing that does not show the first snapshot of a generation is waited for."""
 SNAPSHOTS_SPREAD = 0.125

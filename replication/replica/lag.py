@@ -1,6 +1,6 @@
 """How far a replica is behind: bytes, and from when on that is more than an upload under way. Pure.
 
-One for the engine, which knows when each commit arrived, and for whoever looks from outside, who knows less.
+One for the engine, which knows when each commit arrived, and for a caller without an engine, which knows less.
 """
 
 import threading

@@ -1,4 +1,4 @@
-"""Whether anything may be done at a replica now: what it asks of whoever owns the life of its database."""
+"""Whether anything may be done at a replica now: what it asks of the lifecycle of its database."""
 
 from contextlib import AbstractContextManager, nullcontext
 from typing import Protocol

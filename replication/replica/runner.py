@@ -63,7 +63,7 @@ class ReplicaRunner:
             return self._run()
 
     def run_if_free(self) -> None:
-        """The same for whoever must not be held up: nothing, if a run is under way."""
+        """The same for a caller that must not wait: nothing, if a run is under way."""
         if self._lock.acquire(blocking=False):
             try:
                 self._run()
@@ -81,7 +81,7 @@ class ReplicaRunner:
         except Exception as error:  # whatever it is: it shows, and the next try comes
             return self._failed(error)
         if self.replica.begins:
-            # Its first snapshot comes before, and whoever writes that wakes us.
+            # Its first snapshot comes before, and wakes us when it is written.
             return None
         self._succeeded()
         if wrote:

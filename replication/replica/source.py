@@ -1,4 +1,4 @@
-"""What a destination needs of the database that it is a copy of, whoever holds it: values, and the shadow WAL.
+"""What a destination needs of the database that it is a copy of: values, and the shadow WAL.
 
 All attributes may be read by any thread and wait for nobody. It promises nothing of how the database is held: that a
 commit is in the shadow WAL before it is in `position`, and stays there until every replica has it, is all that is
@@ -96,7 +96,7 @@ class SourceDatabase(Protocol):
 
     @property
     def was_killed(self) -> bool:
-        """True if whoever held it before did not let go in good order."""
+        """True if the last engine that had the database did not end in good order."""
 
     def end(self, here: Position, generation: str, index: int) -> int:
         """The end of what is committed in one shadow file, `here` being `position` as read before."""

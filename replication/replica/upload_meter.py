@@ -1,4 +1,4 @@
-"""What is under way to a replica and what was done, for whoever looks on."""
+"""What is under way to a replica and what was done, as a status shows it."""
 
 import threading
 import time

@@ -22,7 +22,7 @@ _DATABASE_HEADER_SIZE = 100
 class DatabaseFile:
     """An open file that is becoming a database. `page_size` is known once the snapshot's first page is.
 
-    `written` is told the bytes of each write, and may raise.
+    `written` is called with the bytes of each write, and may raise.
     """
 
     def __init__(self, descriptor: int, written: Callable[[int], None] = lambda size: None) -> None:

@@ -1,4 +1,4 @@
-"""How far a restore is, counted by whoever reads and told from its own thread."""
+"""How far a restore is: counted by the threads that read, and reported from the thread of the restore."""
 
 import threading
 from collections.abc import Callable, Iterable, Iterator

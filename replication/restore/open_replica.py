@@ -15,7 +15,7 @@ Warn = Callable[[str], None]
 
 
 def _silently(message: str) -> None:
-    """For whoever has nobody to warn."""
+    """For a caller that has nobody to warn."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,7 +53,7 @@ class Output:
         self.descriptor = -1
         self.temporary = self.path
         self._folder = -1
-        """Descriptor of the folder: whoever owns it may put a link in its place, and we may be root."""
+        """Descriptor of the folder: its owner may put a link in its place, and we may be root."""
         self._made: list[tuple[int, str]] = []
         """Folders that were made: the descriptor of the one above each, and its name."""
         self._placed = False

@@ -1,6 +1,6 @@
 """Keeping writers out of a database for a moment, so that nobody can append to its WAL.
 
-It leaves to the caller for how long; see hold.py.
+It leaves to the caller for how long; see pin.py.
 """
 
 import time

@@ -1,11 +1,11 @@
 """Sole possession of a database, and a new content for it in the same file.
 
-Its promise: inside the block no other connection, here or in another process, reads or writes the database, and
-whoever comes meanwhile waits in its busy timeout. `write` exchanges the content as one transaction of SQLite, so that
-at any end of this process, and for everybody who waits, it is the old one or the new one, whole. The file stays the
-same file, with its owner, its permissions and its other names. It leaves to the caller to keep the old content first,
-and connections that are open without ever having read: those hold no lock, have nothing to forget, and read what is
-there then (replication/sqlite/openers.py finds them where it can).
+Its promise: inside the block no other connection, here or in another process, reads or writes the database, and a
+connection that comes meanwhile waits in its busy timeout. `write` exchanges the content as one transaction of SQLite,
+so that at any end of this process, and for everybody who waits, it is the old one or the new one, whole. The file stays
+the same file, with its owner, its permissions and its other names. It leaves to the caller to keep the old content
+first, and connections that are open without ever having read: those hold no lock, have nothing to forget, and read what
+is there then (replication/sqlite/openers.py finds them where it can).
 """
 
 import ctypes
@@ -118,13 +118,13 @@ class Alone:
         try:
             self.fold_in()
         except ReplicationError as error:
-            # Durable all the same, and whoever opens the database reads it from there.
+            # Durable all the same: the next connection reads it from there.
             return str(error)
         reached("replacement: folded in")
         return ""
 
     def undo(self) -> bool:
-        """After `write` has raised: True if it is certain that the old content is there, whoever opens it."""
+        """After `write` has raised: True if it is certain that the next connection finds the old content."""
         try:
             with sqlite_errors(self.path):
                 if self._left_wal:
@@ -174,7 +174,7 @@ def check_alone(path: Path) -> None:
 
 
 def in_use(path: Path, by: str = "") -> DatabaseInUseError:
-    """The error for a database that somebody has open; `by` names them if they are known."""
+    """The error for a database that other processes have open. `by` names them if they are known."""
     return DatabaseInUseError(
         f"{path} is open in another program{f' ({by})' if by else ''}, which would go on with what it read before. "
         "Stop it, then try again; nothing was changed"

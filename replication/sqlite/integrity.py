@@ -19,7 +19,7 @@ PROBLEMS_MAX = 10
 """Lines of SQLite's answer that are asked for."""
 _STEPS_BETWEEN_LOOKS = 20_000
 _KIND_CHARS_MAX = 150
-"""So much of a line says what it is about; whoever keeps it may cut it after that."""
+"""So many characters of a line say what it is about. It may be cut after that where it is kept."""
 _NUMBER = re.compile(r"\b[0-9]+\b")
 
 

@@ -34,7 +34,7 @@ from replication.steps import reached
 BARRIER_TRIES = 3
 """Before each the large part is done again, lest what was written meanwhile becomes part of the small one."""
 BARRIER_HELD_SECONDS_MAX = 0.02
-"""How long writers wait, at most, only because somebody else is checkpointing when we want to."""
+"""How long writers wait, at most, only because another process is checkpointing when we want to."""
 LARGE_PART_ROUNDS_MAX = 6
 TAIL_FRAMES = 250
 """So few frames are left to the short part of a checkpoint, if the writers let us catch up with them."""
@@ -48,7 +48,7 @@ class CheckpointResult:
     backfilled_frames: int
     barrier_seconds: float
     busy: bool = False
-    """A writer, or a checkpoint of somebody else's, held its lock for longer than we wait; try again later."""
+    """A writer, or a checkpoint of another process, held its lock for longer than we wait. Try again later."""
 
     @property
     def complete(self) -> bool:
@@ -200,7 +200,8 @@ class Pin:
             closing(connect_unread(at)) as helper,
             sqlite_errors(self.path),
         ):
-            # A reader that needs no frame keeps anybody from copying some back. Of a file that does not fit the count
+            # A reader that needs no frame keeps every checkpoint from copying some back. Of a file that does not fit
+            # the count
             # of pages that SQLite remembers it can be none, and then the pin is that.
             with suppress(apsw.CorruptError):
                 begin_reading(reader)

@@ -24,7 +24,7 @@ from replication.sqlite.opening import Opening, opening
 from replication.sqlite.wal_index import WALIndex, WALIndexHeader
 
 TRIES_MAX = 1000
-"""How often a read begins anew because somebody committed in the same instant."""
+"""How often a read begins anew because another connection committed meanwhile."""
 _BUSY_TIMEOUT_MS = 1000
 
 

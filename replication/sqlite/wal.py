@@ -44,8 +44,9 @@ class WALHeader:
     def salts_by_chance(self) -> bool:
         """True if the salts say nothing of the life before.
 
-        Whoever restarts the WAL adds one to the first salt. But a connection that never did so takes salts by chance
-        when it is the first to write into an empty WAL: a new one, or one that somebody else has emptied (TRUNCATE).
+        A connection that restarts the WAL adds one to the first salt. But a connection that never did so takes salts by
+        chance when it is the first to write into an empty WAL: a new one, or one that somebody else has emptied
+        (TRUNCATE).
         """
         return self.sequence == 0
 

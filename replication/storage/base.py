@@ -90,7 +90,7 @@ class Storage(ABC):
     def abort_unfinished(self, prefix: str) -> int:
         """Remove what is left of uploads below the folder `prefix` that never ended. Return their number.
 
-        It is for whoever knows that no upload is under way there: nothing tells one from the other.
+        The caller must know that no upload is under way there: nothing tells one from the other.
         """
         return 0
 

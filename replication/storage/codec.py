@@ -57,7 +57,7 @@ class Codec(ABC):
     ) -> Iterator[bytes]:
         """Yield the stored bytes of an object in pieces of bounded size, a small object in one.
 
-        `summed` is told what `content_checksum` would say of the content, when all of it was taken.
+        `summed` is called with what `content_checksum` would say of the content, when all of it was taken.
         """
         plain = container.compress(content, note)
         return self.cover(plain if summed is None else _summing(plain, summed))
@@ -142,7 +142,7 @@ class Opener:
 
 
 def content_checksum(chunks: Iterable[bytes | memoryview]) -> str:
-    """What `seal` tells of this content; only by compressing can it be had from LZ4."""
+    """The checksum that `seal` passes on for this content. Only by compressing can it be had from LZ4."""
     found: list[str] = []
     for _ in _summing(container.compress(chunks), found.append):
         pass
@@ -150,7 +150,7 @@ def content_checksum(chunks: Iterable[bytes | memoryview]) -> str:
 
 
 def _summing(pieces: Iterator[bytes], summed: Callable[[str], None]) -> Iterator[bytes]:
-    """An object on its way, whose checksum is told at its end."""
+    """An object on its way, whose checksum is passed on at its end."""
     last = b""
     for piece in pieces:
         last = (last + piece[-container.CHECKSUM_SIZE :])[-container.CHECKSUM_SIZE :]

@@ -204,7 +204,7 @@ def _now(database: DatabaseStatus, look: Look) -> list[Text]:
         style = "red" if state is ERROR else "yellow"
         lines.append(Text(f"{look.mark(state.mark, state.ascii_mark)} {when}{plain(scrub(error))}", style=style))
     for replica in database.replicas:
-        # What failed is told above, with its next try.
+        # What failed stands above, with its next try.
         if replica.uploading and not (error and replica.errors_in_a_row):
             lines.append(Text(f"{look.mark('↑', '^')} {_flight(replica, look)}"))
     lines += [

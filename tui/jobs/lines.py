@@ -58,7 +58,7 @@ def words(job: JobStatus) -> str:
 
 
 def attach_news(jobs: Iterable[JobStatus]) -> str:
-    """What a screen that attaches should be told of: what is under way, or else the last restore that ended."""
+    """What a screen should say when it attaches: what is under way, or else the last restore that ended."""
     found = shown(jobs)
     under_way = [job for job in found if not job.over]
     job = next(iter(under_way or [job for job in found if job.do.startswith("restore")]), None)

@@ -1,4 +1,4 @@
-"""What the engine was asked for, whoever began it: restores, verifications, snapshots; under way and over.
+"""What the engine was asked for, from this screen or elsewhere: restores, verifications, snapshots; under way and over.
 
 It is how one who was cut off sees what became of a restore.
 """

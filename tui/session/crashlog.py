@@ -1,7 +1,7 @@
 """The log of the screen: a file, as the terminal is taken. Events of the engine, and unexpected errors.
 
 Its promise: bounded in size, readable by its owner alone, and never the reason why anything fails. Under sudo its
-folder may be another user's: it is reached through no link of theirs to somebody else, and only a plain file is
+folder may be another user's: it is reached through no link of theirs to another's, and only a plain file is
 written to.
 """
 

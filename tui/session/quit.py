@@ -90,7 +90,7 @@ class QuitScreen(ShellScreen):
             self.shell.poll()
 
     def action_quit_now(self) -> None:
-        # What is on its way is uploaded by the end; nobody waits for more than that, who was told of it.
+        # What is on its way is uploaded by the end, and the dialog said so: nothing more is waited for.
         status = self.shell.view.status
         self.shell.leave(hurried=bool(left_to_upload(status) or stopped(status)))
 

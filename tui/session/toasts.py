@@ -7,7 +7,7 @@ from tui.text.format import plain
 from tui.text.states import BEHIND, ERROR, STOPPED, State, database_state, error_of
 
 NAMED_MAX = 3
-"""More databases that change at one time are told as a number."""
+"""More databases that change at one time are given as a number."""
 
 Trouble = Mapping[str, State | None]
 """By path: what is wrong with a database, None if nothing."""

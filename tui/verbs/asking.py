@@ -138,7 +138,7 @@ def _lives(pid: int, path: Path) -> bool:
 
 
 def _is_over(pid: int) -> bool:
-    """True for one that has ended and was not waited for by whoever started it."""
+    """True for one that has ended and was not waited for by its parent."""
     try:
         return Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()[0] == "Z"
     except (OSError, IndexError):

@@ -84,7 +84,7 @@ def _encoding_of_the_terminal() -> str | None:
     import locale
 
     encoding = locale.getencoding()
-    # C and POSIX say ASCII, and mean nothing by it, unless somebody has forbidden Python to think so.
+    # C and POSIX say ASCII, and mean nothing by it, unless PYTHONUTF8=0 forbids Python to think so.
     nothing = encoding.lower() in ("ansi_x3.4-1968", "us-ascii", "ascii", "646")
     return None if nothing and os.environ.get("PYTHONUTF8") != "0" else encoding
 

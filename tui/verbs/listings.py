@@ -1,6 +1,6 @@
 """databases, generations, snapshots, wal: what there is, in Litestream's columns or as JSON.
 
-A replica that cannot be read is told on stderr, the others are still listed, and the exit code says so.
+A replica that cannot be read is named on stderr, the others are still listed, and the exit code says so.
 """
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ class Named:
 
 
 def config_of(args: Namespace) -> Config:
-    """The configuration that the flags name; its notes are told. Raises ConfigError."""
+    """The configuration that the flags name. Its warnings are printed. Raises ConfigError."""
     if args.config == "":
         raise UsageError("-config needs a path; leave the flag out for $LITESTREAM_CONFIG or /etc/litestream.yml")
     config = load_config(args.config, expand_env=not args.no_expand_env)

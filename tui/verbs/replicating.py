@@ -31,7 +31,7 @@ _WAIT_SECONDS = 0.5
 _BATCH_SECONDS = 0.05
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 SECOND_SIGNAL_SECONDS_MAX = 0.5
-"""How long to wait for whoever reads stderr, to tell of a second signal."""
+"""How long to wait for the reader of stderr, to tell of a second signal."""
 _LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 
 logger = logging.getLogger(__name__)

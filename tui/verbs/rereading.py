@@ -1,7 +1,7 @@
 """The configuration read anew while replication goes on, as a service is asked to by SIGHUP.
 
-Its promise: a file with an error changes nothing, and each of its errors is told with its line. What only a start can
-change is told as well.
+Its promise: a file with an error changes nothing, and each of its errors is logged with its line. What only a start can
+change is logged as well.
 """
 
 import os
@@ -34,7 +34,7 @@ class Rereading:
         read: Callable[[], Config],
         reloading: Callable[[], AbstractContextManager[None]],
     ) -> None:
-        """`reloading` is a block in which whoever supervises us is told that we read it."""
+        """`reloading` is a block in which a supervisor knows that we read it."""
         self.config = config
         """The one that was used last."""
         self._engine = engine

@@ -117,7 +117,7 @@ class Shown:
 
 def show(config: Config, options: Options, background: Background | None = None) -> Shown:
     """Open the screen on an engine of its own, and close both, or leave the engine to `background`."""
-    # Imported here: what the terminal or the configuration refuses is told at once.
+    # Imported here, so that an error of the terminal or the configuration is shown at once.
     from tui.app import LitestreamApp
 
     _settle_the_terminal()

@@ -26,7 +26,7 @@ PINGS = 4
 """In the time after which systemd would end us."""
 WORDS_CHARS_MAX = 300
 _BAD = ("error", "busy", "pausing", "paused", "waiting", "starting")
-"""States that are told of by name, the worst first."""
+"""States that are named, the worst first."""
 
 
 class Running(Protocol):
@@ -71,7 +71,7 @@ class Service:
 
     @contextmanager
     def reloading(self) -> Iterator[None]:
-        """A block in which the configuration is read anew: whoever asked systemd for that waits for its end."""
+        """A block in which the configuration is read anew: `systemctl reload` waits for its end."""
         usec = time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
         self._notifier.send(RELOADING=1, MONOTONIC_USEC=usec, STATUS="reading the configuration anew")
         try:

@@ -1,7 +1,7 @@
-"""status: how each database stands. An engine that runs is asked; without one, the meta folders and the replicas are.
+"""status: how each database stands. An engine that runs is asked; without one, the local folders and the replicas are.
 
-A replica that cannot be reached is told in its row and on stderr, and the exit code says so. With -check nothing is
-asked, and only what is not well is told.
+A replica that cannot be reached is named in its row and on stderr, and the exit code says so. With -check nothing is
+asked, and only what is not well is printed.
 """
 
 import json

@@ -6,8 +6,8 @@ snapshot with which it goes on. No restore steps over that: indexes are missing 
 
 Its promise: no history of another program is continued (promise 8). The WAL by which the replica could be compared is
 gone; so where it stood is written down first, with the checksum of what may have arrived since, and the place after
-that is taken by an end mark before the snapshot is written. Whoever wrote there meanwhile is found by that. It leaves
-to the caller when to run.
+that is taken by an end mark before the snapshot is written. A program that wrote there meanwhile is found by that. It
+leaves to the caller when to run.
 """
 
 import secrets
@@ -77,7 +77,7 @@ class LeftBehind(Sender):
         try:
             return self._sizes.pending_bytes(here, position)
         except OSError:
-            return max(1, here.offset)  # a status is told whatever may not be read just now
+            return max(1, here.offset)  # a status needs an answer, whatever cannot be read just now
 
     @property
     def lost(self) -> str:

@@ -32,7 +32,7 @@ class Left:
     """A replica that was let go of: `since` when, in seconds since the epoch, and `why`. 0 if it was not yet.
 
     `position` is its end as far as it was known, None if it never was. `arrived` is the end of the segment that was
-    tried last. `token` is the sign by which an end mark of ours is told, "" before one was tried.
+    tried last. `token` is what an end mark of ours has in it, "" before one was tried.
     """
 
     since: float

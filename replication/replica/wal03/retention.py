@@ -52,7 +52,7 @@ def expired(
 ) -> list[Removal]:
     """What may go at `now`. Nothing at all unless the generation `current` has a snapshot.
 
-    The generations `others` are somebody else's: they stay, and say nothing of our database.
+    The generations `others` are of other programs: they stay, and say nothing of our database.
     """
     holdings = [held for held in holdings if held.generation not in others]
     if retention_seconds <= 0 or not any(held.generation == current and held.snapshots for held in holdings):

@@ -31,7 +31,7 @@ from replication.storage.writer import Writer
 
 
 class Sender(ABC):
-    """Used by one thread at a time, which whoever extends it sees to; `position` may be read by any."""
+    """Used by one thread at a time, which its subclass sees to; `position` may be read by any."""
 
     def __init__(
         self,
@@ -58,7 +58,7 @@ class Sender(ABC):
         self._left_at: Position | None = None
         """Where an older generation was left here last, whole."""
         self.begins = ""
-        """A generation that begins here with a large snapshot, which is left to whoever has the time: until it is
+        """A generation that begins here with a large snapshot, which is left to another thread: until it is
         stored none of its WAL is sent."""
         self._writer = Writer.here()
         self._meter = UploadMeter()
@@ -208,7 +208,7 @@ class Sender(ABC):
                 if self._meet_mark(position, left_for):
                     self._state = self._state.marked(self._number_after_met())
                     return
-                # What is torn is no object of anybody's.
+                # What is torn is no object of another program.
                 stored = self.client.write_segment(position, (), note)
             reached("replica: index ended")
             self._state = self._state.marked(self._number_at(position).following)
@@ -217,7 +217,7 @@ class Sender(ABC):
     def _meet_mark(self, position: Position, left_for: str) -> bool:
         """False if what is there in the place of an end mark is torn.
 
-        Raises DivergedError if whoever put it there went another way from there than we do.
+        Raises DivergedError if its writer went on from there in another way than we do.
         """
         there = self._meet(position)
         if there != position.offset:
@@ -286,7 +286,7 @@ class Sender(ABC):
             if there is not None:
                 self._arrived(position, there)
                 return
-            # What is torn is no object of anybody's.
+            # What is torn is no object of another program.
             chunks = read_range(shadow, position.offset, stop, self._sent)
             stored = self.client.write_segment(position, chunks, note)
         reached("replica: segment stored")
@@ -336,7 +336,7 @@ class Sender(ABC):
     # -- progress -------------------------------------------------------------------------------------------------
 
     def _sent(self, size: int) -> None:
-        # Later it could take the place of what somebody else has written under that name.
+        # Later it could take the place of what another program has written under that name.
         self._permit.check()
         self._meter.sent(size)
 

@@ -37,7 +37,7 @@ from replication.storage.wal03.notes import SnapshotNote
 from replication.storage.wal03.replica_client import ReplicaClient
 
 FIRST_BYTES_MAX = 1 << 20
-"""A first snapshot up to this size is written by whoever sends segments: it takes no longer than one of them may."""
+"""A first snapshot up to this size is written by the thread that sends segments: it takes no longer than one may."""
 MENDED = (DivergedError, PlaceLostError)
 """What `_mend` has an answer to."""
 
@@ -81,7 +81,7 @@ class Snapshots(LeftBehind):
     def _turn(self) -> Iterator[None]:
         """A block in which the position is ours alone; raises PausedError where nothing may begin, or go on."""
         with self._permit.working(), self._lock, local_files():
-            # Whoever had it before may have hung, and the database be paused since.
+            # The thread that had the lock before may have hung, and the database be paused since.
             self._permit.check()
             yield
 
@@ -101,7 +101,7 @@ class Snapshots(LeftBehind):
             self._unfinished = tuple(self._database.shadow.generations()) if self._database.was_killed else ()
 
     def _sweep_uploads(self) -> None:
-        """Abort uploads in parts that a run which was killed has left: they are billed until somebody does.
+        """Abort uploads in parts that a run which was killed has left: until then they are billed.
 
         Only those of generations that were in our local folder: nobody but us has begun them. Both locks are held, so
         that none is under way.

@@ -49,7 +49,7 @@ def cut(file: LocalFile, start: int, end: int, floor: int) -> int:
 
 
 def read_range(file: LocalFile, start: int, end: int, told: Callable[[int], None]) -> Iterator[bytes]:
-    """Yield the bytes [start, end) of a file, telling `told` the number of each piece."""
+    """Yield the bytes [start, end) of a file, and call `told` with the length of each piece."""
     with file.opened() as descriptor:
         offset = start
         while offset < end:

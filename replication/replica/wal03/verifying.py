@@ -1,7 +1,7 @@
 """Proving a replica by a restore: its newest commit, compared with the source at that very commit.
 
 Its promise: nothing is said of a replica that could not be restored for a reason of ours, and a difference is followed
-by a new generation. Whoever restores is handed in, for a replica knows nothing of that.
+by a new generation. The function that restores is handed in, for this floor knows nothing of restores.
 """
 
 import threading
@@ -35,7 +35,7 @@ from replication.storage.wal03.replica_client import ReplicaClient
 
 
 class Restored(Protocol):
-    """Whoever restores a replica, to tell what it restores to: replication/validation.py does, above this floor."""
+    """What restores a replica to see what comes out: `restored_digest` of validation.py, above this floor."""
 
     def __call__(
         self, storage: Storage, codec: Codec, original: Original, meta_path: Path, cancel: threading.Event

@@ -30,7 +30,7 @@ _Answer = tuple[int, Sequence[Catalog] | BaseException]
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """`is_enough` is asked once, while some are silent; `tell` is told in words who is waited for."""
+    """`is_enough` is asked once, while some are silent; `tell` is called with words about who is waited for."""
 
     is_enough: Callable[[Sequence[Found], Sequence[Refusal]], bool]
     tell: Callable[[str], None]

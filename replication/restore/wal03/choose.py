@@ -75,8 +75,8 @@ def choose(
 ) -> Chosen:
     """Choose among all generations of all sources that answer.
 
-    `newest` is the last commit that is known here, and `waiting` is told in words who is waited for.
-    Raises StorageError if none answers, NoRestorePointError if none has what is wanted or if it is unclear.
+    `newest` is the last commit that is known here, and `waiting` is called with the names of those that are waited for,
+    in words. Raises StorageError if none answers, NoRestorePointError if none has what is wanted or if it is unclear.
     """
     found, failures = read_all(sources, generation, target, stop, newest, waiting)
     warnings = [f"Replica {item.source.name} could not be read and was left out: {item.error}" for item in failures]

@@ -3,7 +3,7 @@
 Its promises: what comes out is in the order asked for; memory holds at most `parallelism` parts or spools of
 bounded size, however big the objects; a dropped stream goes on from the byte it reached, a bounded number of
 times. It leaves to the caller: what the bytes mean, and whether they are right beyond the LZ4 checksum.
-Small segments are read in batches, each of which is one task for a thread and one spool (run.py).
+Small segments are read in batches, each of which is one task for a thread and one spool (segment_run.py).
 """
 
 import threading
@@ -49,7 +49,7 @@ class Fetcher:
     """Reads objects of one replica for one restore. `stop` ends every wait and every stream.
 
     Once one of its iterators has been left before its end, the others end too: that restore has failed.
-    `count` is told the stored bytes of each chunk as it comes, from the caller's thread or a fetching one.
+    `count` is called with the stored bytes of each chunk as it comes, from the caller's thread or a fetching one.
     """
 
     def __init__(

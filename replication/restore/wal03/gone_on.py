@@ -1,4 +1,4 @@
-"""Did somebody go on with a generation that is called older? Told by places, whatever the times of the objects say.
+"""Did another program go on with a generation that is called older? Places tell, whatever the objects' times say.
 
 A snapshot notes where older generations were left, and how far others had come in its replica (SnapshotNote). What lies
 past such a place came later. Then none is the newest: NoRestorePointError names them, and nothing is guessed.
@@ -16,7 +16,7 @@ from replication.times import format_time
 
 
 def refuse_gone_on_with(chosen: Candidate, by_name: Mapping[str, list[Found]], target: Target) -> None:
-    """Raise if somebody went on with an older generation past where the program of the chosen one left it, or saw it.
+    """Raise if a program went on with an older generation past where the program of the chosen one left it, or saw it.
 
     What a replica had of it is noted there. Where the chosen one has not come yet, that counts where it left others.
     """

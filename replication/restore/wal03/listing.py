@@ -1,4 +1,4 @@
-"""What a replica holds, as plain values for whoever lists or shows it: generations, objects, commits.
+"""What a replica holds, as plain values to be listed or shown: generations, objects, commits.
 
 Everything but `commits` costs listings and at most one small read a snapshot. `commits` reads one segment.
 """

@@ -105,7 +105,7 @@ def _refuse_parted(candidates: Sequence[Candidate]) -> None:
                 if item.newest >= parted.oldest
                 and (item.generation == shared or shared in item.before)
                 and item is not parted
-                # Whoever names the other as older came after it; two that name each other have met in two places.
+                # The one that names the other as older came after it; two that name each other have met in two places.
                 and (parted.generation not in item.before or item.generation in parted.before)
             ]
             if others:

@@ -96,7 +96,7 @@ class SegmentReader:
         raise NoBackupError(f"Nothing has been replicated to {where} yet, so there is nothing to restore")
 
     def read(self, stop: Stop) -> Learned:
-        """Read what is at one stop; what cannot be read is told in words, and not raised."""
+        """Read what is at one stop; what cannot be read is said in the result, and not raised."""
         name, begins = stop.object, stop.begins
         assert self._source is not None
         assert begins is not None

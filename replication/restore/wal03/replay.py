@@ -48,7 +48,7 @@ class _Index:
 class Replay:
     """Feeds one plan's segments to a file. Not thread-safe.
 
-    `begins` is told each index while the file is what it was at the start of it.
+    `begins` is called with each index while the file is what it was at the start of it.
     """
 
     def __init__(self, plan: Plan, file: DatabaseFile, begins: Callable[[int], None] = lambda index: None) -> None:

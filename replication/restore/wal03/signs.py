@@ -1,9 +1,9 @@
 """Is what follows of the same history? Told by the mark of a frame: its salts and checksum prove all WAL before it.
 
-Two copies of one database may both have written to a place, each WAL as long as the other's, and somebody may have
-removed there what told them apart. Names and offsets then fit together, and the frames that would be applied are those
-of one database over the pages of another. Notes of ours carry the mark of the last frame before; those of earlier
-versions and of Litestream do not, and prove nothing.
+Two copies of one database may both have written to a place, each WAL as long as the other's, and what told them apart
+may have been removed. Names and offsets then fit together, and the frames that would be applied are those of one
+database over the pages of another. Notes of ours carry the mark of the last frame before; those of earlier versions and
+of Litestream do not, and prove nothing.
 """
 
 from replication.errors import CorruptObjectError

@@ -274,7 +274,7 @@ class Response:
 
 
 def _break_off(connection: _Connection) -> None:
-    """Let whoever waits for it go on, with an error."""
+    """Let the thread that waits for it go on, with an error."""
     with suppress(OSError, AttributeError):
         connection.sock.shutdown(socket.SHUT_RDWR)
 

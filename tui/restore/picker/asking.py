@@ -1,7 +1,7 @@
 """What the restore picker knows, and how it learns more: the store is asked in threads, one question at a time.
 
 The cursor is in cursor.py, the questions are in reading.py. Here keys become moves, and answers
-become a new picker. How it looks is left to the screen, which is told by `draw` that something changed.
+become a new picker. How it looks is left to the screen: `draw` is called when something has changed.
 """
 
 from textual import events

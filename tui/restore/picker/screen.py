@@ -53,7 +53,7 @@ class RestoreScreen(PickingScreen):
         self._asking = ""
         self._top = 0
         self._since: DatabaseLook | None = None
-        """The live database when this was opened: what came later is told if it is restored over."""
+        """The live database when this was opened: a restore over it says what came later."""
 
     def compose(self) -> ComposeResult:
         yield Lines(id="title", fixed=True)

@@ -168,7 +168,7 @@ class RestoringScreen(ShellScreen):
         options, width, request = self.shell.options, self.size.width, self._request
         look = Look(options.ascii, options.slow, self.shell.now())
         outcome = self._outcome
-        # What somebody else has paused stays paused.
+        # What another holder has paused stays paused.
         stays = request.over and request.database in stopped(self.shell.view.status)
         made = [rule(f"restore {request.database} as of {request.when}", width, look)]
         made.append(Text())
