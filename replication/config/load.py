@@ -12,10 +12,10 @@ from pathlib import Path
 
 import yaml
 
+from replication.config.conflicts import lies_in
 from replication.config.document import Findings, Items, Mapped, Scalar, Value, refusal
 from replication.config.environment import expand_environment
 from replication.config.location import local_path
-from replication.config.places import lies_in
 from replication.config.schema import (
     Config,
     DatabaseConfig,

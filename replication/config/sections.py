@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from replication.config.conflicts import Taken, refuse_among_local_files, take
 from replication.config.document import Findings, RefusedError, Section, Value
 from replication.config.durations import format_duration
 from replication.config.location import check_type, plain_path, read_location
 from replication.config.pattern import matches
-from replication.config.places import Taken, refuse_among_local_files, take
 from replication.config.schema import (
     RETENTION_CHECKED_WITHOUT_PAUSE,
     Config,

@@ -1,4 +1,4 @@
-"""Whose is what: databases, local folders and places of replicas, of which no two entries may have the same.
+"""What no two entries of a configuration may share: databases, local folders and places of replicas.
 
 Its promise: two histories never have one place, and no replica lies in a local folder, where what has the names of an
 old generation is removed.
