@@ -254,7 +254,7 @@ class Database(Standing):
         if lock is not None and not lock.is_in_place:
             self._opening.let_go()
             self._custody.release_lock()
-            what = self._custody.what_became_of_the_place() or "local folder removed"
+            what = self._custody.what_became_of_the_path() or "local folder removed"
             self._current.wanted = f"{what}, while replicating"
 
     def _current_hold(self) -> OpenDatabase:
@@ -269,7 +269,7 @@ class Database(Standing):
             yield
         except ContinuityLostError as lost:
             # Kept until a generation has begun: what was found now may not show at the next try.
-            reason = (self._custody.what_became_of_the_place() if str(lost) == REPLACED else "") or str(lost)
+            reason = (self._custody.what_became_of_the_path() if str(lost) == REPLACED else "") or str(lost)
             self._current.wanted = reason
             opened = self._opened
             if opened is not None and opened.copier is not None:

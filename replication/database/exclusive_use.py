@@ -11,7 +11,7 @@ from pathlib import Path
 from replication.database.claim import Claim
 from replication.database.handover import Successor
 from replication.database.lock import EngineLock
-from replication.database.place import Place
+from replication.database.path_target import PathTarget
 from replication.local.shadow_wal import ShadowWAL
 from replication.nofollow import without_links
 from replication.permissions import Ownership
@@ -33,7 +33,7 @@ class Custody:
         self.was_killed = False
         """True if the last engine that had the lock did not end in good order."""
         self._claim: Claim | None = None
-        self._place: Place | None = None
+        self._target: PathTarget | None = None
         """Where it was when it was locked last."""
         self._successor: Successor | None = None
         """Us, while another engine has the lock, and until our own hold is there."""
@@ -63,7 +63,7 @@ class Custody:
             self.release_claim()
             raise
         with suppress(OSError):
-            self._place = Place.of(self.path)
+            self._target = PathTarget.of(self.path)
         shadow.sweep()
         return shadow
 
@@ -86,10 +86,10 @@ class Custody:
             self._claim.release()
             self._claim = None
 
-    def what_became_of_the_place(self) -> str:
-        """What is another link, volume or folder than the one that was locked; "" if none is."""
+    def what_became_of_the_path(self) -> str:
+        """In words, which link, volume or folder on the path is another than when it was locked; "" if none is."""
         with suppress(OSError):
-            return self._place.became(Place.of(self.path)) if self._place is not None else ""
+            return self._target.became(PathTarget.of(self.path)) if self._target is not None else ""
         return ""
 
     # -- from one engine to the next --------------------------------------------------------------------------------

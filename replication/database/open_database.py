@@ -82,7 +82,7 @@ class OpenDatabase:
         copier = self.copier
         if copier is None:
             return
-        index, place = copier.index, copier.place
+        index, before = copier.index, copier.resume_point
         try:
             try:
                 copier.copy()
@@ -93,8 +93,8 @@ class OpenDatabase:
                         "replication begins a new generation"
                     ) from None
                 raise
-            if copier.place != place:
-                self._check_what_was_copied(copier, place)
+            if copier.resume_point != before:
+                self._check_what_was_copied(copier, before)
             if copier.unreadable > UNREADABLE_LOOKS_MAX:
                 self._pin.mend_index()
         finally:
@@ -102,13 +102,13 @@ class OpenDatabase:
                 self._checkpoint = replace(self._checkpoint, done_offset=0, blocked_count=0)
             self._checkpoint = replace(self._checkpoint, offset=copier.position.offset)
 
-    def _check_what_was_copied(self, copier: WALCopier, place: tuple[int, WALCursor | None]) -> None:
+    def _check_what_was_copied(self, copier: WALCopier, before: tuple[int, WALCursor | None]) -> None:
         """Commits over a file that another program put there are none of the database that was followed."""
         try:
             self.check_files()
         except ContinuityLostError as lost:
             if str(lost) != SHM_REMOVED:
-                copier.go_back(place)
+                copier.go_back(before)
             raise
 
     def let_go_of_a_foreign_file(self) -> None:

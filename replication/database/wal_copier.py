@@ -155,16 +155,16 @@ class WALCopier:
         self._may_restart = True
 
     @property
-    def place(self) -> tuple[int, WALCursor | None]:
+    def resume_point(self) -> tuple[int, WALCursor | None]:
         """Where copying stands, to go back to."""
         return (self.index, self.cursor)
 
-    def go_back(self, place: tuple[int, WALCursor | None]) -> None:
+    def go_back(self, point: tuple[int, WALCursor | None]) -> None:
         """Take back what was copied since: it was committed over a file that is not the one that was followed."""
-        while self.index > place[0]:
+        while self.index > point[0]:
             self._shadow.remove_index(self.generation, self.index)
             self.index -= 1
-        self.index, self.cursor = place
+        self.index, self.cursor = point
         position = self.position
         self._shadow.seal(self.generation, position.index, position.offset)
 

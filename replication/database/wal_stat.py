@@ -10,8 +10,8 @@ from replication.database.database import Database
 
 SETTLE_SECONDS = 2.0
 """The coarsest that a file system keeps times: what is written later than this after a change has another time."""
-PLACES_CHECKS = 10
-"""Every so many checks the file and the lock are looked for in their places as well, if no event told of them."""
+PATHS_CHECKS = 10
+"""Every so many checks the file and the lock are looked for at their paths as well, if no event told of them."""
 WHOLE_SECONDS = 300.0
 """After so long a sync is asked for whatever the kernel tells."""
 
@@ -32,16 +32,16 @@ class WALStat:
         """A sync has seen the WAL at `path` so (WALCopier.seen), and left nothing else to do."""
         self._path, self._seen = path, seen
 
-    def finds_something(self, now: float, places: bool) -> bool:
+    def finds_something(self, now: float, paths: bool) -> bool:
         """True if a sync may find something at `now`, of time.monotonic.
 
-        With `places`, what the paths lead to is looked at too.
+        With `paths`, what the paths lead to is looked at too.
         """
         if not self._database.is_quiet:
             return True
         try:
             status = os.stat(self._path)  # noqa: PTH116 (called a thousand times a second)
-            if places and not self._database.is_in_place:
+            if paths and not self._database.is_in_place:
                 return True
         except OSError:
             return True

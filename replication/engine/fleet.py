@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from replication.config import DatabaseConfig
-from replication.database.together import Place, places
+from replication.database.together import Exclusive, exclusive_to
 from replication.engine.drain import Drain
 from replication.engine.lifecycle import Phase
 from replication.engine.making import change_worker, make_worker
@@ -61,7 +61,7 @@ class Fleet:
         self._batches: queue.SimpleQueue[Batch | None] = queue.SimpleQueue()
         self._stuck: list[Callable[[], bool]] = []
         """What has not ended in time; each is true once it has."""
-        self._freeing: frozenset[Place] = frozenset()
+        self._freeing: frozenset[Exclusive] = frozenset()
         """Places of those that have not ended yet."""
         self._drain: Drain | None = None
         self._thread: threading.Thread | None = None
@@ -145,12 +145,12 @@ class Fleet:
         steps = batch.steps
         freed = set(self._freeing)
         for removed in steps.removed:
-            freed |= places(removed)
+            freed |= exclusive_to(removed)
             batch.leaving.append(known.pop(removed.path))
         new: list[tuple[Worker, Worker | None]] = []
         for change in steps.changed:
             worker = known[change.after.path]
-            freed |= places(change.before) if change.is_anew else change.freed
+            freed |= exclusive_to(change.before) if change.is_anew else change.freed
             if change.is_anew:
                 batch.leaving.append(worker)
                 known[change.after.path] = make_worker(change.after, self._shared)
@@ -161,7 +161,7 @@ class Fleet:
         for added in steps.added:
             known[added.path] = make_worker(added, self._shared)
             new.append((known[added.path], None))
-        batch.later = [pair for pair in new if freed and freed & places(pair[0].config)]
+        batch.later = [pair for pair in new if freed and freed & exclusive_to(pair[0].config)]
         self._freeing = frozenset(freed)
         self.leaving += tuple(batch.leaving)
         return [pair[0] for pair in new if pair not in batch.later]

@@ -5,7 +5,7 @@ from dataclasses import dataclass, fields
 
 from replication.config import DatabaseConfig, ReplicaConfig
 from replication.config.schema import rows_of
-from replication.database.together import Place
+from replication.database.together import Exclusive
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class Change:
         return ", ".join(found) or "the order of its replicas"
 
     @property
-    def freed(self) -> frozenset[Place]:
+    def freed(self) -> frozenset[Exclusive]:
         """The places of replicas that it has no longer."""
         kept = {replica.location.identity for replica in self.after.replicas}
         return frozenset(place for replica in self.before.replicas if (place := replica.location.identity) not in kept)

@@ -50,7 +50,8 @@ class Worker:
         self.lifecycle = lifecycle
         self.failures = Failures()
         self.wal_stat = WALStat(database)
-        self.place: tuple[float, int] | None = None
+        self.round_key: tuple[float, int] | None = None
+        """The round of the monitor that checks it: its interval and its file system."""
         self.wanted = config
         """The configuration that it is to have; `config` is the one that it has."""
         self._shared = shared
