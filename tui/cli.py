@@ -13,6 +13,7 @@ from importlib import import_module
 
 from replication.errors import ConfigError, ReplicationError, UsageError
 from replication.scrub import quoted
+from tui.engine_flags import add_engine_verbs
 from tui.flags import Parser as _Parser
 from tui.flags import add as _add
 from tui.flags import config_flags as _config_flags
@@ -20,7 +21,6 @@ from tui.flags import count as _count
 from tui.flags import flag as _flag
 from tui.flags import seconds as _seconds
 from tui.flags import socket_flag as _socket_flag
-from tui.flags_asking import add_asking
 from tui.verbs.console import (
     complain,
     escape_what_cannot_be_written,
@@ -127,7 +127,7 @@ def _parser() -> tuple[_Parser, dict[str, _Parser]]:
     _add_listings(verbs)
     _add_status(verbs)
     _add_verify(verbs)
-    add_asking(verbs)
+    add_engine_verbs(verbs)
     _add_demo(verbs)
     version = _add(verbs, "version", "version", "run", "print the version", "litestream-tui version")
     version.set_defaults(json=False)

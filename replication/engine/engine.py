@@ -14,7 +14,7 @@ from replication.engine.directories import Directories
 from replication.engine.drain import Drain
 from replication.engine.fleet import Fleet
 from replication.engine.lifecycle import Phase
-from replication.engine.reload import Steps
+from replication.engine.reload import Changes
 from replication.engine.shared import BREAK_OFF_SECONDS_MIN, Shared
 from replication.engine.standby import Standby
 from replication.engine.worker import Worker
@@ -107,7 +107,7 @@ class Engine:
         self._directories.start()
         self._monitoring.start()
 
-    def reload(self, config: Config) -> Steps:
+    def reload(self, config: Config) -> Changes:
         """Replicate what this configuration says, touching nothing that is the same in it. Return what changed.
 
         Returns once what is to end has ended, or its time is over. What is not a matter of databases stays as it is.
@@ -117,11 +117,11 @@ class Engine:
             self._directories.start()
             self._config = config
             batch = self._fleet.apply(self._wanted())
-        self.events.emit("info", f"configuration read anew: {batch.steps.words}")
+        self.events.emit("info", f"configuration read anew: {batch.changes.words}")
         if words := too_few(len(self._workers)):
             self.events.emit("warning", words)
         batch.done.wait(CLOSE_SECONDS_MAX * 2)
-        return batch.steps
+        return batch.changes
 
     def check(self, timeout_seconds: float = FIRST_LOOK_SECONDS_MAX) -> None:
         """Wait for the first look at every database; raise its error if not one of them can be replicated."""

@@ -17,7 +17,7 @@ from replication.database.together import Exclusive, exclusive_to
 from replication.engine.drain import Drain
 from replication.engine.lifecycle import Phase
 from replication.engine.making import change_worker, make_worker
-from replication.engine.reload import Steps, compare
+from replication.engine.reload import Changes, compare
 from replication.engine.shared import BREAK_OFF_SECONDS_MIN, Shared
 from replication.engine.standby import Standby
 from replication.engine.uploads import Uploads
@@ -37,7 +37,7 @@ STUCK_LOOK_SECONDS = 0.5
 class Batch:
     """One change of the configuration under way."""
 
-    steps: Steps
+    changes: Changes
     leaving: list[Worker] = field(default_factory=list)
     changing: list[Worker] = field(default_factory=list)
     later: list[tuple[Worker, Worker | None]] = field(default_factory=list)
@@ -100,14 +100,14 @@ class Fleet:
         """
         with self._lock:
             batch = Batch(compare([worker.wanted for worker in self.workers], wanted))
-            if not batch.steps or self._closing.is_set():
+            if not batch.changes or self._closing.is_set():
                 batch.done.set()
                 return batch
             known = {worker.wanted.path: worker for worker in self.workers}
             now = self._plan(batch, known)
             self.workers = tuple(known[database.path] for database in wanted)
             self._shared.allow(len(self.workers))
-            self._tell(batch.steps)
+            self._tell(batch.changes)
             for worker in now:
                 if self._closing.is_set():
                     break
@@ -142,13 +142,13 @@ class Fleet:
 
         Return the workers that may begin at once.
         """
-        steps = batch.steps
+        changes = batch.changes
         freed = set(self._freeing)
-        for removed in steps.removed:
+        for removed in changes.removed:
             freed |= exclusive_to(removed)
             batch.leaving.append(known.pop(removed.path))
         new: list[tuple[Worker, Worker | None]] = []
-        for change in steps.changed:
+        for change in changes.changed:
             worker = known[change.after.path]
             freed |= exclusive_to(change.before) if change.is_anew else change.freed
             if change.is_anew:
@@ -158,7 +158,7 @@ class Fleet:
             else:
                 worker.wanted = change.after
                 batch.changing.append(worker)
-        for added in steps.added:
+        for added in changes.added:
             known[added.path] = make_worker(added, self._shared)
             new.append((known[added.path], None))
         batch.later = [pair for pair in new if freed and freed & exclusive_to(pair[0].config)]
@@ -172,13 +172,13 @@ class Fleet:
             self._thread.start()
         self._batches.put(batch)
 
-    def _tell(self, steps: Steps) -> None:
+    def _tell(self, changes: Changes) -> None:
         emit = self._shared.events.emit
-        for database in steps.added:
+        for database in changes.added:
             emit("info", "database added", database=str(database.path))
-        for database in steps.removed:
+        for database in changes.removed:
             emit("info", "database removed", database=str(database.path))
-        for change in steps.changed:
+        for change in changes.changed:
             emit("info", "database changed", database=str(change.after.path), what=change.words)
 
     # -- the thread -------------------------------------------------------------------------------------------------

@@ -44,7 +44,7 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
-class Steps:
+class Changes:
     """All that has to be done, each in the order of its configuration."""
 
     added: tuple[DatabaseConfig, ...] = ()
@@ -61,11 +61,11 @@ class Steps:
         return ", ".join(f"{count} {what}" for what, count in counts.items() if count) or "nothing changed"
 
 
-def compare(before: Sequence[DatabaseConfig], after: Sequence[DatabaseConfig]) -> Steps:
+def compare(before: Sequence[DatabaseConfig], after: Sequence[DatabaseConfig]) -> Changes:
     """How one becomes the other. Databases are told apart by their paths, each of which is in it once."""
     old = {database.path: database for database in before}
     new = {database.path: database for database in after}
-    return Steps(
+    return Changes(
         added=tuple(database for path, database in new.items() if path not in old),
         removed=tuple(database for path, database in old.items() if path not in new),
         changed=tuple(

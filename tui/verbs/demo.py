@@ -17,8 +17,8 @@ from replication.restore.scratch import scratch, temporary_folder
 from replication.storage.file.location import FileLocation
 from replication.storage.location import Location
 from tui.demo.crowd import WORDS, Crowd
+from tui.demo.play import DATABASE_NAME, Moment, play
 from tui.demo.seaweedfs import SeaweedFS, find_weed
-from tui.demo.steps import DATABASE_NAME, Moment, play
 from tui.verbs.console import say
 from tui.verbs.screen import options_of, show, terminal_problem
 

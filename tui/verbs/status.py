@@ -24,9 +24,9 @@ from replication.survey import SurveyResult, survey
 from replication.wellness import LAG_SECONDS_MAX, Limits, examine
 from replication.wire import plain
 from tui.text.format import counted, go_duration, size, table
-from tui.verbs.asking import running_client
 from tui.verbs.console import complain, say, warn
 from tui.verbs.named import config_of
+from tui.verbs.running_engine import running_client
 
 _HEADER = ["database", "engine", "replica", "state", "position", "lag", "queue", "verified", "restorable", "error"]
 _ERROR_CHARS_MAX = 60

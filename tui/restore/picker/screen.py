@@ -21,9 +21,9 @@ from replication.sqlite.later import Look as DatabaseLook
 from replication.sqlite.later import look as look_at
 from tui.engine_commands import new_output
 from tui.restore.look.screen import PreviewScreen
-from tui.restore.picker.asking import PickingScreen
 from tui.restore.picker.cursor import Picker
 from tui.restore.picker.lines import Choice, choice, key_lines, point, replicas, rows, title, utc
+from tui.restore.picker.picking import PickingScreen
 from tui.restore.picker.plan import PlanScreen
 from tui.restore.picker.times import EXAMPLES, parse_asked
 from tui.restore.run.over_live import OverScreen

@@ -13,7 +13,7 @@ _ASKING = (
 )
 
 
-def add_asking(verbs: "argparse._SubParsersAction[Parser]") -> None:
+def add_engine_verbs(verbs: "argparse._SubParsersAction[Parser]") -> None:
     """Those that ask an engine that runs, over its socket."""
     for verb, words, example in _ASKING:
         words += "; asks the engine that runs"
