@@ -44,7 +44,7 @@ PARALLELISM_MAX = 64
 
 
 class Work:
-    """Carries out requests with the engine of this process; `of` makes a request into what a job does."""
+    """Carries out requests with the engine of this process. `of` gives the function that a job runs for a request."""
 
     def __init__(self, engine: Control, config: Callable[[], Config], jobs: Jobs) -> None:
         self._engine = engine
@@ -67,7 +67,7 @@ class Work:
         }
 
     def of(self, request: ask.Request) -> Callable[[Run], Any]:
-        """What a job of this request does. Raises UsageError for what can be refused at once."""
+        """The function that carries out a request. Raises UsageError for what can be refused at once."""
         database = getattr(request, "database", "")
         if database:
             configured(self._config(), Path(database))
@@ -236,7 +236,7 @@ class Work:
 
     @contextmanager
     def _sources(self, request: ask.Moment, run: Run) -> Iterator[list[OpenReplica]]:
-        """The replicas that may give it; what waits for a silent one is broken off when the job is cancelled."""
+        """The replicas that may give what is asked for. Cancelling the job breaks off waits for a silent one."""
         with replicas_of(self._config(), Path(request.database)) as sources:
             for source in sources:
                 run.when_cancelled(source.storage.interrupt)
@@ -258,7 +258,7 @@ class Work:
 
 
 class _Lister(Reader):
-    """The reader of one list, for several who ask at once; `close` waits for the one that reads."""
+    """The reader of one list, which several threads may use. `close` waits for the one that reads."""
 
     def __init__(self, config: Config, database: str, say: Callable[[str], None]) -> None:
         super().__init__(config, database)
@@ -272,7 +272,7 @@ class _Lister(Reader):
         return listed
 
     def learn(self, name: str) -> Learned:
-        """What reading the object of a stop tells: of the commits, those of that object alone."""
+        """Read the object of a stop. Return what was learned, with the commits of that object alone."""
         with self._turn:
             stop = self._stops.get(name)
             if stop is None:
@@ -301,7 +301,7 @@ class _Lister(Reader):
 
 
 def _lacking(database: DatabaseStatus, since: float) -> list[str]:
-    """The replicas that lack what is copied now; all of them before the database was looked at."""
+    """The replicas that lack what is copied now: all of them if the database was not synced since that time."""
     looked = database.last_sync >= since
     return [
         item.name
@@ -311,7 +311,7 @@ def _lacking(database: DatabaseStatus, since: float) -> list[str]:
 
 
 def _check_goes_on(database: DatabaseStatus) -> None:
-    """Raise what keeps it from being replicated, so that nobody waits for it in vain."""
+    """Raise what keeps the database from being replicated, so that nothing waits for it in vain."""
     if database.state in ("paused", "pausing"):
         raise PausedError(f"{database.path} is paused: nothing is copied or uploaded until it is resumed")
     for item in database.replicas:

@@ -97,7 +97,7 @@ class EngineLock:
 
     def wait_for_reader(self, deadline: float) -> int | None:
         """Who takes over, once it reads the database; None if nobody waits, or not by `deadline` (time.monotonic)."""
-        while self.ends and handover.somebody_waits(self._descriptor):
+        while self.ends and handover.successor_waits(self._descriptor):
             token = handover.token_of_reader(self._descriptor)
             if token is not None or time.monotonic() >= deadline:
                 return token
