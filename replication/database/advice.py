@@ -26,7 +26,7 @@ def status_of(path: Path) -> os.stat_result | str:
 
 
 def waiting(what: str, was_replicated: bool) -> str:
-    """What is waited for, while the file "does not exist" or "is empty"."""
+    """What is waited for, in words. `state` says what the file is: "does not exist" or "is empty"."""
     if not was_replicated:
         return f"{what} yet, waiting for it"
     what = "was emptied" if what == "is empty" else "was removed"
@@ -34,7 +34,7 @@ def waiting(what: str, was_replicated: bool) -> str:
 
 
 def other_names(path: Path, opened: OpenDatabase) -> str:
-    """What to say if the file has more names than one; commits by this one are replicated all the same."""
+    """What to say if the file has more names than one. Commits by the configured name are replicated all the same."""
     if opened.files.names == 1:
         return ""
     return (
@@ -54,7 +54,7 @@ def passed_by(path: Path, opened: OpenDatabase) -> str:
 
 
 def unusable(error: OSError, path: Path) -> DatabaseError:
-    """An error of the system, with what to do."""
+    """The error for a file that the system refuses, with what to do."""
     where = error.filename or path
     remedy = "give this user access and replication goes on"
     if error.errno in (errno.EMFILE, errno.ENFILE):

@@ -1,7 +1,7 @@
-"""Taking hold of one database, and finding out whether its generation goes on.
+"""Opening one database, and finding out whether its generation goes on.
 
 It promises that what the WAL holds is never read over a file that it does not belong to, and that a generation goes on
-only where the files prove that nobody but SQLite wrote meanwhile. What was taken hold of stays so until `let_go`,
+only where the files prove that nobody but SQLite wrote meanwhile. What was opened stays so until `let_go`,
 whatever fails. Used under the lock of its database.
 """
 
@@ -29,26 +29,29 @@ REPLACED_MEANWHILE = "database file replaced while not replicating"
 
 
 class Opening:
-    """Holds one database, again and again."""
+    """Opens one database, again and again."""
 
     def __init__(self, custody: Custody, current: CurrentGeneration, emit: Emit, clock: Callable[[], float]) -> None:
         self.path = custody.path
         self.opened: OpenDatabase | None = None
         self.page_size = 0
-        """Of the file that was held last."""
+        """The page size of the file that was open last."""
         self._custody = custody
         self._current = current
         self._emit = emit
         self._clock = clock
         self._left_wal: LeftWAL | None = None
-        """The WAL of a file that is no longer there."""
+        """The WAL of a database file that is no longer there."""
         self._left_file: tuple[tuple[int, int], Written] | None = None
-        """That file, if it was seen to go: it may come back, as with a volume that is mounted again."""
+        """The identity, size and time of that file, if it was seen to go.
+
+        It may come back, as with a volume mounted again.
+        """
 
     def open(self, status: os.stat_result, lock: Callable[[], None]) -> None:
-        """Take hold of the database and go on with its generation, or begin one; `lock` takes what keeps others away.
+        """Open the database and go on with its generation, or begin one. `lock` keeps other engines away.
 
-        Raises DatabaseError and LocalFileError, and WALTooLongError with the database still held.
+        Raises DatabaseError and LocalFileError, and WALTooLongError, after which the database is still open.
         """
         try:
             self._current.shadow = ShadowWAL(self._custody.meta_path, Ownership.of(self.path))
@@ -148,14 +151,14 @@ class Opening:
     def _check_shm(self, wal_path: Path) -> None:
         """Raise DatabaseError while another process uses a -shm that was removed."""
         if self._current.wanted == SHM_REMOVED and (users := openers_of_removed(Path(f"{str(wal_path)[:-4]}-shm"))):
-            # With a -shm of ours in its place what they have committed would not count, even once they are gone.
+            # With a -shm of ours in its place, what they have committed would not count, even after they end.
             raise DatabaseError(
                 f"{self.path}-shm was removed, and {users[0]} still goes by it, so that nobody else sees its commits. "
                 "Restart it: then they count, and replication begins a new generation"
             )
 
     def _leave_foreign_wal(self, opened: OpenDatabase) -> OpenDatabase:
-        """Another file was put under the WAL, and SQLite passes over the frames that were copied back: empty it.
+        """Empty a WAL under which another file was put, so that SQLite reads none of its frames over that file.
 
         Frames that were not copied back are read over that file by everybody; to write them into it is not for us.
         """

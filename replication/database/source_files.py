@@ -1,4 +1,4 @@
-"""The files of a database that is held: are they still the ones that were followed, written by SQLite alone?
+"""The files of an open database: are they still the ones that were followed, written by SQLite alone?
 
 Its promise: whatever else writes to the database file, exchanges it, or takes away -shm, is noticed before what comes
 after it is copied. What proves it is who may write: while the pin is there, only a checkpoint writes the database
@@ -37,7 +37,7 @@ COARSE_SECONDS = 2.1
 COMPARED_FRAMES_MAX = 16
 """Frames copied back last, whose pages are looked at in the file after each checkpoint."""
 COMPARED_FRAMES_FIRST = 8192
-"""As many when the database is opened."""
+"""The same when the database is opened."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,8 @@ class Written:
 
 @dataclass(frozen=True, slots=True)
 class _Settled:
-    """A moment in which no checkpoint was under way: the file as it was, and what was in it of which life."""
+    """A moment in which no checkpoint was under way: the file as it was, and how much of which life of the WAL was in
+    it."""
 
     written: Written
     salts: tuple[int, int]
@@ -68,15 +69,16 @@ class _Settled:
 
     @property
     def state(self) -> tuple[tuple[int, int], int, int]:
-        """As the WAL index has it then."""
+        """What the WAL index says at rest: salts, frames copied back, and frames that a checkpoint has begun to copy
+        back."""
         return (self.salts, self.backfilled, self.backfilled)
 
 
 class SourceFiles:
-    """Watches the files of one hold. Used under the lock of its database; `names` and `written` may be read by any."""
+    """Watches the files while a database is open. Used under its lock; any thread may read `names` and `written`."""
 
     def __init__(self, path: Path, wal_path: Path, status: os.stat_result, pin: Pin) -> None:
-        """`status` is the database file's, from after it was held."""
+        """`status` is the database file's, read after the pin was taken."""
         self.identity = (status.st_dev, status.st_ino)
         self.names = status.st_nlink
         """How many names (hard links) the file has. Each has a -wal of its own, and only ours is followed."""
@@ -142,7 +144,7 @@ class SourceFiles:
                 raise ContinuityLostError(WRITTEN)
 
     def checkpointed(self) -> None:
-        """A checkpoint of ours has written to the file, and writers are still kept out: as it is now it is right."""
+        """Take the file as right: a checkpoint of ours has written to it, and writers are still kept out."""
         index = self._pin.wal_index.read()
         self._settled = self._after_ours = None
         if index is None or index.attempted > index.backfilled:
@@ -171,7 +173,7 @@ class SourceFiles:
     def were_left_alone(
         self, known: Written | None, cursor: WALCursor, life: LocalFile, life_before: LocalFile, exact: bool
     ) -> bool:
-        """True if only SQLite wrote to the file since it was `known`; `cursor` is where the life that goes on ends.
+        """True if only SQLite wrote to the file since it was `known`. `cursor` is the end of the life that goes on.
 
         `life` is its shadow file, and `life_before` that of the life before, if it is still there. With `exact` the
         file was `known` so at that very mark, after which nobody replicated: then any other file proves nothing, for
@@ -194,7 +196,7 @@ class SourceFiles:
         self, index: WALIndexHeader, cursor: WALCursor, life: LocalFile, life_before: LocalFile
     ) -> bool:
         if index.frames and index.salts != cursor.header.salts:
-            # Another life, which the copy tells.
+            # The WAL was restarted, which the copy finds out.
             return True
         if index.attempted == index.backfilled > 0:
             return self._holds(index, COMPARED_FRAMES_FIRST)
@@ -231,7 +233,10 @@ class SourceFiles:
         return after is not None and _state(after) == _state(before)
 
     def _look_when_settled(self, index: WALIndexHeader, written: Written) -> None:
-        """No checkpoint is under way: was one since the last such moment?"""
+        """No checkpoint is under way.
+
+        Find out whether one ran since the last such moment, and look at what it wrote.
+        """
         known = self._settled
         if known is not None and written != known.written and self._recovered_since(known, index):
             # SQLite's recovery forgot what was copied back, and a checkpoint has copied it once more.

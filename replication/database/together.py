@@ -46,7 +46,7 @@ def exclusive_to(database: DatabaseConfig) -> frozenset[Exclusive]:
 def together(
     named: Iterable[DatabaseConfig], found: Iterable[DatabaseConfig]
 ) -> tuple[list[DatabaseConfig], list[Clash]]:
-    """Those that are replicated, and those that clash. One that is named by path is as it is named."""
+    """The databases that are replicated, and those that clash. One that is named by path takes precedence."""
     kept, clashes = list(named), list[Clash]()
     paths = {database.path for database in kept}
     taken = {item: str(database.path) for database in kept for item in exclusive_to(database)}
@@ -54,7 +54,7 @@ def together(
         if database.path in paths:
             continue
         mine = exclusive_to(database)
-        # The file itself says more than what comes of it.
+        # Sorted, so that a clash names the file rather than its local folder or replica.
         other = next((taken[item] for item in sorted(mine) if item in taken), None)
         if other is None:
             kept.append(database)

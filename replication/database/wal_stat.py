@@ -13,7 +13,7 @@ SETTLE_SECONDS = 2.0
 PATHS_CHECKS = 10
 """Every so many checks the file and the lock are looked for at their paths as well, if no event told of them."""
 WHOLE_SECONDS = 300.0
-"""After so long a sync is asked for whatever the kernel tells."""
+"""After so long a sync is asked for, whatever the kernel says of the files."""
 
 
 class WALStat:
@@ -29,7 +29,7 @@ class WALStat:
         self._whole_at = 0.0
 
     def begin(self, path: str, seen: tuple[int, int, int]) -> None:
-        """A sync has seen the WAL at `path` so (WALCopier.seen), and left nothing else to do."""
+        """Begin to check: a sync has seen the WAL at `path` so (WALCopier.seen), and left nothing else to do."""
         self._path, self._seen = path, seen
 
     def finds_something(self, now: float, paths: bool) -> bool:
