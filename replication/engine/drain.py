@@ -25,7 +25,7 @@ AGAIN_SECONDS = 0.1
 
 
 class Drain:
-    """Used once, by the thread that ends them."""
+    """Ends some databases or replicas. Used once, by one thread."""
 
     def __init__(self, ends: Sequence[tuple[Worker, Sequence[Uploads]]], shared: Shared, deadline: float) -> None:
         """`ends` are databases with those of their replicas that end."""
@@ -67,7 +67,8 @@ class Drain:
         runner = uploads.runner
         paused = True
         try:
-            # One that goes on without a replica may be paused meanwhile. What hangs at the end of a database keeps
+            # A database that goes on without a replica may be paused meanwhile. What hangs at the end of a database
+            # keeps
             # that from nothing.
             with suppress(PausedError), nullcontext() if worker.lifecycle.phase in ENDS else uploads.working():
                 # One that hangs holds no second thread, and a large first snapshot is written by a job of its own.

@@ -29,7 +29,7 @@ from replication.sqlite.errors import DatabaseBusyError
 from replication.status import BY_HAND, EngineStatus, Verification
 
 CLOSE_SECONDS_MAX = 6.0
-"""How long a close waits for the last sync and upload. With what else ends then, all is over in 8 seconds: docker stop
+"""How long a close waits for the last sync and upload. Everything has ended within 8 seconds: docker stop
 waits for 10 before it kills."""
 WATCHER_SECONDS_MAX = 0.5
 MONITORING_SECONDS_MAX = 0.5
@@ -59,7 +59,7 @@ class Engine:
         return self._config
 
     def name_control(self, path: str) -> None:
-        """Where this engine can be asked: the lock of each database says so. Before `start`."""
+        """Let the lock of each database name the socket where this engine can be asked. Called before `start`."""
         self._shared.control = path
         for worker in self._workers:
             worker.database.name_control(path)
@@ -110,7 +110,7 @@ class Engine:
     def reload(self, config: Config) -> Changes:
         """Replicate what this configuration says, touching nothing that is the same in it. Return what changed.
 
-        Returns once what is to end has ended, or its time is over. What is not a matter of databases stays as it is.
+        Returns once what is to end has ended, or its time is over. Settings that do not concern databases are not read.
         """
         with self._changing:
             self._directories.use(config.directories)
@@ -124,7 +124,7 @@ class Engine:
         return batch.changes
 
     def check(self, timeout_seconds: float = FIRST_LOOK_SECONDS_MAX) -> None:
-        """Wait for the first look at every database; raise its error if not one of them can be replicated."""
+        """Wait for the first sync of every database. If none of them can be replicated, raise the error of one."""
         deadline = time.monotonic() + timeout_seconds
         for worker in self._workers:
             worker.lifecycle.wait(lambda state: state.phase is not Phase.STARTING, deadline - time.monotonic())
@@ -149,11 +149,11 @@ class Engine:
         return self._shared.feel()
 
     def copying(self) -> list[str]:
-        """What the threads that copy are at just now, by name."""
+        """The names of the jobs that the threads that copy are at just now."""
         return self._shared.copying()
 
     def sync_now(self, database: str | None = None) -> None:
-        """Look at a database (None: at all) and try its replicas, waiting for no gap and no retry."""
+        """Sync a database, or all with None, and try its replicas, waiting for no gap and no retry."""
         for worker in self._workers:
             if database in (None, str(worker.database.path)):
                 worker.hurry()
@@ -229,7 +229,7 @@ class Engine:
         return self._directories.with_found(self._config.databases)
 
     def _follow(self) -> None:
-        """A folder has other databases than before."""
+        """Replicate what is in the folders now: one of them has other databases than before."""
         with self._changing:
             self._fleet.apply(self._wanted())
 

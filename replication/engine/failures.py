@@ -12,7 +12,7 @@ from replication.replica.duties import ERROR_REPEAT_SECONDS
 
 DATABASE_RETRY_SECONDS_MAX = 15.0
 DATABASE_RETRY_STEPS_MAX = 64
-"""More errors in a row than this make the wait no longer."""
+"""More errors in a row than this do not make the wait longer."""
 _NUMBER = re.compile(r"\d+(\.\d+)?")
 
 
@@ -38,7 +38,7 @@ class Failures:
         Else "".
         """
         message = words(error)
-        # Bytes that are needed, and the like, are others each time.
+        # Numbers, such as the bytes that are needed, differ each time.
         same = _NUMBER.sub("", message) == _NUMBER.sub("", self.last_reported)
         if same and time.time() < self.last_reported_at + ERROR_REPEAT_SECONDS:
             return ""

@@ -28,9 +28,9 @@ from replication.restore.kept import sweep_beside
 from replication.restore.scratch import sweep
 
 END_SECONDS_MAX = 6.0
-"""How long the last uploads of what ends may take."""
+"""How long the last uploads of databases that end may take."""
 STUCK_LOOK_SECONDS = 0.5
-"""Between two looks at what did not end in that time: a request that hangs, as a rule."""
+"""Between two looks whether what did not end in that time has ended. As a rule it is a request that hangs."""
 
 
 @dataclass(slots=True)
@@ -46,12 +46,12 @@ class Batch:
 
 
 class Fleet:
-    """`workers` may be read by any thread; it is exchanged, and never changed."""
+    """The workers of an engine. Any thread may read `workers`, which is exchanged and never changed."""
 
     def __init__(self, shared: Shared, standby: Standby) -> None:
         self.workers: tuple[Worker, ...] = ()
         self.leaving: tuple[Worker, ...] = ()
-        """Those that are to end and have not yet."""
+        """Workers that are to end and have not yet."""
         self.waits = False
         """Whether a database that another engine has is waited for."""
         self._shared = shared
@@ -60,18 +60,18 @@ class Fleet:
         self._closing = threading.Event()
         self._batches: queue.SimpleQueue[Batch | None] = queue.SimpleQueue()
         self._stuck: list[Callable[[], bool]] = []
-        """What has not ended in time; each is true once it has."""
+        """What has not ended in time: each gives True once it has."""
         self._freeing: frozenset[Exclusive] = frozenset()
-        """Places of those that have not ended yet."""
+        """What databases have to themselves that have not ended yet."""
         self._drain: Drain | None = None
         self._thread: threading.Thread | None = None
 
     def hold(self, configs: Sequence[DatabaseConfig]) -> None:
-        """Have these too, before anything begins."""
+        """Add these databases, before anything begins."""
         self.workers += tuple(make_worker(config, self._shared) for config in configs)
 
     def begin(self, worker: Worker) -> None:
-        """Begin to replicate it; one that another engine has is waited for, or shows that as its error."""
+        """Begin to replicate a database. One that another engine has is waited for, or shows that as its error."""
         waited_for = False
         try:
             # While it is paused it is not ours to take.
@@ -89,7 +89,7 @@ class Fleet:
             self._standby.add(worker)
 
     def clean(self, worker: Worker) -> None:
-        """Remove what killed processes left of it."""
+        """Remove what killed processes left of a database."""
         sweep(worker.config.meta_path, VALIDATION_PREFIX)
         sweep_beside(worker.database.path)
 
@@ -238,13 +238,13 @@ class Fleet:
             self._stuck.append(one)
 
     def left(self, worker: Worker) -> None:
-        """It has ended."""
+        """Forget a worker that has ended."""
         with self._lock:
             self.leaving = tuple(other for other in self.leaving if other is not worker)
 
 
 class Leaving:
-    """A database on its way out."""
+    """A database that is to end, as a call that ends it once nothing is under way."""
 
     def __init__(self, fleet: Fleet, worker: Worker) -> None:
         self._fleet = fleet
@@ -267,7 +267,7 @@ class Leaving:
 
 
 class Gone:
-    """Replicas that a database has no longer."""
+    """Replicas that a database has no longer, as a call that lets go of them once nothing is under way."""
 
     def __init__(self, shared: Shared, ending: Sequence[Uploads]) -> None:
         self._shared = shared

@@ -20,7 +20,7 @@ from replication.validation import restored_digest
 
 
 def make_worker(config: DatabaseConfig, shared: Shared) -> Worker:
-    """Nothing is opened and nothing begins yet."""
+    """A worker for a database of the configuration. Nothing is opened and nothing begins yet."""
     path = str(config.path)
     database = Database(
         config.path,
@@ -38,14 +38,14 @@ def make_worker(config: DatabaseConfig, shared: Shared) -> Worker:
 
 
 def change_worker(worker: Worker, shared: Shared) -> None:
-    """Let it go on with the configuration that is wanted of it."""
+    """Let a worker go on with its wanted configuration."""
     config = worker.wanted
     worker.database.policy, worker.database.max_backlog_bytes = policy_of(config), config.max_backlog_bytes
     worker.change(lambda settings: make_runner(settings, worker.database, worker.lifecycle, shared))
 
 
 def policy_of(config: DatabaseConfig) -> CheckpointPolicy:
-    """When its checkpoints are due."""
+    """When checkpoints of the database are due."""
     return CheckpointPolicy(
         config.min_checkpoint_page_count, config.max_checkpoint_page_count, config.checkpoint_interval
     )

@@ -24,7 +24,7 @@ class Resting(Protocol):
     """Among which databases it rests: those of one interval and device."""
 
     def wake(self) -> None:
-        """Sync it."""
+        """Sync the database."""
 
     def saw_nothing(self, when: float) -> None:
         """A check found nothing new then, in seconds since the epoch."""

@@ -17,12 +17,12 @@ class Change:
 
     @property
     def is_anew(self) -> bool:
-        """Whether it has to end and begin: what is kept of it here lies in its local folder."""
+        """True if the database has to end and begin anew, because its local folder is another one."""
         return self.before.meta_path != self.after.meta_path
 
     @property
     def words(self) -> str:
-        """What changes, by the keys of the configuration."""
+        """The keys of the configuration that change, in words."""
         found = _keys(self.before, self.after)
         old = {replica.name: replica for replica in self.before.replicas}
         new = {replica.name: replica for replica in self.after.replicas}
@@ -38,14 +38,14 @@ class Change:
 
     @property
     def freed(self) -> frozenset[Exclusive]:
-        """The places of replicas that it has no longer."""
+        """The places of replicas that the database has no longer."""
         kept = {replica.location.identity for replica in self.after.replicas}
         return frozenset(place for replica in self.before.replicas if (place := replica.location.identity) not in kept)
 
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """All that has to be done, each in the order of its configuration."""
+    """The databases that come, go or change, each in the order of its configuration."""
 
     added: tuple[DatabaseConfig, ...] = ()
     removed: tuple[DatabaseConfig, ...] = ()
@@ -62,7 +62,7 @@ class Changes:
 
 
 def compare(before: Sequence[DatabaseConfig], after: Sequence[DatabaseConfig]) -> Changes:
-    """How one becomes the other. Databases are told apart by their paths, each of which is in it once."""
+    """The changes that make one configuration the other. Paths identify databases; each path occurs once."""
     old = {database.path: database for database in before}
     new = {database.path: database for database in after}
     return Changes(

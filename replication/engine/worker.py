@@ -35,7 +35,7 @@ LET_GO_RETRY_SECONDS = 1.0
 
 
 class Worker:
-    """One database with its replicas."""
+    """Replicates one database: syncs it, wakes its replicas, and lets go of it for a pause or at the end."""
 
     def __init__(
         self,
@@ -57,7 +57,7 @@ class Worker:
         self._shared = shared
         self.replicas = Replicas(config.replicas, runners, self._make_uploads)
         self.begun = False
-        """False for as long as others have to end before."""
+        """False while other databases have to end before this one may begin."""
         self._end_lock = threading.Lock()
         self._emit = partial(shared.events.emit, database=str(database.path))
         self._watched = False
@@ -67,7 +67,7 @@ class Worker:
         self._gap = 0.0
         """Seconds until the next may begin."""
         self._last_woken: Position | None = None
-        """What the replicas were last woken for."""
+        """The position for which the replicas were last woken."""
         self._report = Report(config, database, runners, lifecycle)
         name = str(database.path)
         self._sync_job = Job(f"sync {name}", self._sync)
@@ -82,13 +82,13 @@ class Worker:
         self.begun = True
         self._shared.wake_sync(self._sync_job)
         if self.lifecycle.phase is Phase.PAUSING:
-            # What was asked before there were threads.
+            # A pause was asked for before there were threads.
             self.idle()
             self._watch_lease(self.lifecycle.state.leases.first_end)
         self.replicas.start()
 
     def wake(self) -> None:
-        """Sync as soon as its gap is over."""
+        """Sync the database as soon as its gap is over."""
         if self.begun:
             self._shared.wake_sync(self._sync_job, self._began + self._gap)
 
@@ -107,7 +107,7 @@ class Worker:
         self._shared.wake_sync(self._let_go_job)
 
     def hold(self, holder: str, lease_seconds: float | None) -> None:
-        """Let go of it for `holder` as soon as nothing is under way."""
+        """Let go of the database for `holder` as soon as nothing is under way."""
         until = self.lifecycle.hold(holder, lease_seconds)
         self._shared.wake_sync(self._let_go_job)
         self._watch_lease(until)
@@ -130,7 +130,7 @@ class Worker:
             self._wake_save()
 
     def status(self, now: float) -> DatabaseStatus:
-        """How it stands at `now`, in seconds since the epoch: nothing is asked of disk or store."""
+        """The status at `now`, in seconds since the epoch. Neither disk nor store is asked."""
         return self._report.status(now)
 
     def stand_by(self, holder: DatabaseLockedError) -> None:
@@ -182,18 +182,18 @@ class Worker:
                 self._failed(error)
 
     def end(self) -> None:
-        """Let go of it for good, once: nothing is under way any more."""
+        """Let go of the database for good, once. Nothing is under way any more."""
         with self._end_lock:
             if self.lifecycle.phase is not Phase.CLOSED:
                 self._end()
 
     @property
     def jobs(self) -> list[Job]:
-        """All that it ever wakes."""
+        """All jobs of the database and its replicas."""
         return [self._sync_job, self._let_go_job, self._lapse_job, self._save_job, *self.replicas.jobs]
 
     def forget(self) -> None:
-        """Let nothing that all share refer to it any more."""
+        """Take the worker out of everything that databases share."""
         self._shared.unwatch(self.wake)
         self._shared.disturb(self)
         self._shared.forget(self.jobs, 0.0)
@@ -247,7 +247,7 @@ class Worker:
         self.failures = Failures()
         self.lifecycle.synced(found=self.database.health.state != "waiting")
         if self.database.to_be_cleaned:
-            # With replicas it is done after an upload as well, but they may all be away.
+            # It is done after an upload as well, but all stores may be away.
             self._clean()
         if self.database.health.state != "ok" or self.database.generation_info.generation != generation:
             # The folder may be another one, and the events still those of the old one.
@@ -260,7 +260,7 @@ class Worker:
         wait = float("inf") if rests else self.config.monitor_interval
         if look_again is not None:
             left = look_again - time.time()
-            # What was due and not done waits for an image to end, which takes its time.
+            # A checkpoint that was due and not done waits for the end of an image, which takes its time.
             wait = min(wait, left) if rests or left > 0 else wait
         return now + max(wait, self._gap) if wait < float("inf") else None
 
@@ -275,7 +275,7 @@ class Worker:
         return wait
 
     def _uploaded(self) -> None:
-        """Something was done for one of its replicas, or was tried."""
+        """Save and clean after something was done for a replica, or was tried."""
         self._wake_save()
         self._clean()
 

@@ -65,7 +65,7 @@ class ShadowSizes:
         """The first index of the generation in use that was not done with."""
 
     def update(self, shadow: ShadowWAL, generations: Sequence[str], here: Position) -> None:
-        """Look at what was not looked at yet: files that are done with."""
+        """Add the sizes of files that are done with and were not looked at yet."""
         self._sizes = {name: known for name, known in self._sizes.items() if name in generations}
         if self._current != here.generation:
             # What was in use before has its last file now.

@@ -67,7 +67,7 @@ class ShadowWAL:
             return name if is_generation(name) else None
 
     def make_generation(self, generation: str) -> None:
-        """Make the folder of a generation, which is not in use by that."""
+        """Make the folder of a generation. `use_generation` takes it into use."""
         with _local_errors(self.meta_path):
             self.folder.make(*_folder(generation))
 
@@ -123,7 +123,7 @@ class ShadowWAL:
         return Append(self.file(generation, index))
 
     def seal(self, generation: str, index: int, size: int) -> None:
-        """Nothing more comes to this file: cut off what is torn after `size`, and make it durable."""
+        """Cut off what is torn after `size`, and make the file durable: nothing more comes to it."""
         with _local_errors(self.meta_path), suppress(FileNotFoundError):
             file = self.folder.open_file(*self.file(generation, index).parts, flags=os.O_RDWR)
             with opened(file):

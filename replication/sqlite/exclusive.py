@@ -30,7 +30,7 @@ WRITE_PAGES = 256
 _CACHE_KIB = 16 << 10
 """Through a rollback journal, each time that the cache is full costs a sync."""
 _BESIDE_PAGE_BYTES = 24
-"""What the WAL has before each page; a journal has less."""
+"""The WAL has a header of so many bytes before each page. A journal has less."""
 _JOURNAL_MAGIC = bytes.fromhex("d9d505f920a163d7")
 
 
@@ -54,12 +54,12 @@ class Alone:
         self._connection = connection
         self._folded = False
         self._journaled = False
-        """True once its content went through a rollback journal."""
+        """True once the new content went through a rollback journal."""
         self._left_wal = False
-        """True once it was taken out of WAL mode, for another size of pages."""
+        """True once the database was taken out of WAL mode, for another page size."""
 
     def room_to_write(self, size: int, page_size: int) -> int:
-        """Bytes of the disk that `write` takes for a file of `size`, without what is there by then."""
+        """Bytes of the disk that `write` takes for a file of `size`, besides what the database has already."""
         with sqlite_errors(self.path):
             old, own = self.path.stat().st_size, int(self._connection.pragma("page_size"))
             through_wal = self._connection.pragma("journal_mode") == "wal" and own == page_size
@@ -71,7 +71,7 @@ class Alone:
         """Copy the whole WAL into the database file, durably, and empty it."""
         self._folded = True
         with sqlite_errors(self.path):
-            # The only connection: it waits for nobody, and nothing is left in the WAL.
+            # This is the only connection, so it waits for none, and nothing is left in the WAL.
             self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
 
     def pieces(self, go_on: Callable[[], None]) -> Iterator[bytes]:
@@ -129,7 +129,7 @@ class Alone:
             with sqlite_errors(self.path):
                 if self._left_wal:
                     self._connection.pragma("journal_mode", "wal")
-                # Frames that were written and do not count are gone with it: nobody can take them for a commit.
+                # Frames that were written and do not count go with the WAL: they cannot be taken for a commit.
                 self.fold_in()
                 self._connection.execute("BEGIN EXCLUSIVE")
                 self._connection.execute("ROLLBACK")
@@ -153,8 +153,8 @@ class Alone:
 def alone(path: Path) -> Iterator[Alone]:
     """Hold the database at `path` (no link) alone. Nothing is changed by that.
 
-    Raises DatabaseInUseError if any other connection has it open, DatabaseError if SQLite cannot read it. A journal
-    that a program left is SQLite's to judge, which it did when the lock was got.
+    Raises DatabaseInUseError if any other connection has it open, DatabaseError if SQLite cannot read it. SQLite
+    rolls back a journal that a program left when it gets the lock.
     """
     with _exclusive(path) as connection:
         with sqlite_errors(path):

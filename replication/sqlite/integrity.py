@@ -29,7 +29,7 @@ class Inconclusive(Exception):  # noqa: N818 (it is an outcome, not an error of 
 
 
 class Interrupted(Exception):  # noqa: N818 (as above)
-    """The caller's `stop` said so."""
+    """The check was broken off because the caller's `stop` was true."""
 
 
 def problems(path: Path, thoroughness: Thoroughness, stop: Callable[[], bool] = lambda: False) -> list[str]:

@@ -57,7 +57,7 @@ class Still:
         return problems_of(self._connection, thoroughness, stop)
 
     def was_restarted(self) -> bool:
-        """True if the WAL is another life by now.
+        """True if the WAL was restarted since the commit was chosen.
 
         Then all of the commit was in the database file from the beginning, and nobody writes there until we end.
         """

@@ -41,7 +41,7 @@ class Bridge:
 
 
 def empty_wal(path: Path) -> None:
-    """Make the WAL of a database that is not held empty, if nobody uses it just now; nobody is waited for."""
+    """Make the WAL of a database without a pin empty, if no other connection uses it just now. Waits for nothing."""
     with opening(path) as at, closing(connect(at)) as connection:
         connection.set_busy_timeout(0)
         with sqlite_errors(path), suppress(apsw.BusyError):
