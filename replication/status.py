@@ -40,6 +40,8 @@ class Verification:
     position: Position | None
     seconds: float
     time: float
+    exit_code: int = 0
+    """That of a command which ends with it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,7 +56,8 @@ ACTIONS: tuple[Action, ...] = (
     Action("level", ("v",), "Level", "show only this level and above", ("log",), 1),
     Action("follow", ("space",), "Follow", "keep the newest line in sight, or stop", ("log",), 2),
     Action("save", ("w",), "Save", "write the lines shown to a file", ("log",), 3),
-    Action("cancel_job", ("c",), "Cancel", "cancel this job; what it wrote is removed", ("jobs",), 1, True),
+    Action("open_job", ("enter",), "Open", "a restore: how far it is, and what came of it", ("jobs",), 1),
+    Action("cancel_job", ("c",), "Cancel", "cancel this job; what it wrote is removed", ("jobs", "reopened"), 1, True),
     # The restore picker.
     Action("point_before", ("left", "h"), "Point", "the commit before", ("restore",), 1),
     Action("point_after", ("right", "l"), "Point after", "the commit after", ("restore",)),
@@ -84,7 +85,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("oldest", ("home",), "Oldest", "the oldest point of the generation", ("restore",)),
     Action("newest", ("end",), "Newest", "the newest point of the generation", ("restore",)),
     # A restore under way, and the tables of another moment.
-    Action("close", ("enter",), "Close", "back, when it has ended", ("restoring",), 1),
+    Action("close", ("enter",), "Close", "back, when it has ended", ("restoring", "reopened"), 1),
     Action("rows", ("enter",), "Rows", "the rows of this table that differ from today's", ("preview",), 1),
     # Quit.
     Action("leave_running", ("b",), "Background", "leave replication running, without a screen", ("quit",), 1),

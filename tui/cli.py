@@ -207,6 +207,7 @@ def _add_restore(verbs: "argparse._SubParsersAction[_Parser]") -> None:
         choices=("none", "quick", "full"),
         default="quick",
     )
+    _socket_flag(parser, "let the engine that listens here do it (default: only where the store cannot be reached)")
     _flag(parser, "dry-run", "only say what would be fetched")
     _flag(parser, "if-db-not-exists", "succeed without doing anything if the output exists")
     _flag(parser, "if-replica-exists", "succeed without doing anything if there is nothing to restore")
@@ -275,6 +276,7 @@ def _add_verify(verbs: "argparse._SubParsersAction[_Parser]") -> None:
         "litestream-tui verify -config ./litestream.yml /srv/app.db",
     )
     _config_flags(parser)
+    _socket_flag(parser, "let the engine that listens here do it (default: only where the store cannot be reached)")
     _flag(parser, "replica", "look at this replica only", "NAME")
     _flag(parser, "json", "print JSON")
     parser.add_argument("source", nargs="?", metavar="DB_PATH|REPLICA_URL", help="default: every configured database")

@@ -9,6 +9,7 @@ _VERBS = (
     ("snapshot", "write a snapshot to every replica now", "/srv/app.db"),
     ("pause", "let go of a database: nothing is copied or uploaded until resume", "-for 600 /srv/app.db"),
     ("resume", "replicate a paused database again", "/srv/app.db"),
+    ("reload", "read the configuration anew, as SIGHUP does; an error in it changes nothing", ""),
     ("stop", "end the running engine in good order, as SIGTERM does, and wait for its end", ""),
 )
 
@@ -28,7 +29,7 @@ def add_engine_verbs(verbs: "argparse._SubParsersAction[Parser]") -> None:
             flag(parser, "replica", "to this replica only", "NAME")
         if verb == "pause":
             flag(parser, "for", "go on by itself after so long", "SECONDS", type=seconds, dest="seconds")
-        if verb != "stop":
+        if verb not in ("reload", "stop"):
             default = "default: all" if verb == "sync" else "default: the only one"
             parser.add_argument("source", nargs="?", metavar="DB_PATH", help=default)
     events = add(

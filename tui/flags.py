@@ -63,8 +63,10 @@ def config_flags(parser: Parser) -> None:
     flag(parser, "no-expand-env", "leave $NAME in the configuration as it is")
 
 
-def socket_flag(parser: Parser) -> None:
-    flag(parser, "socket", "ask the engine that listens here (default: that of the configuration)", "PATH")
+def socket_flag(
+    parser: Parser, words: str = "ask the engine that listens here (default: that of the configuration)"
+) -> None:
+    flag(parser, "socket", words, "PATH")
 
 
 def seconds(text: str) -> float:

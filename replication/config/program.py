@@ -1,6 +1,9 @@
-"""How the program itself runs, as it is configured: its log, and where others can ask it."""
+"""How the program itself runs, as it is configured: its log, where others can ask it, and what it gives a database that
+is added then.
+"""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
 
@@ -44,3 +47,13 @@ class SocketConfig:
             default="0600",
         ),
     ] = 0o600
+
+
+@dataclass(frozen=True, slots=True)
+class Defaults:
+    """What the top of a file says for every replica: for a database that is registered while the engine runs."""
+
+    for_all: Mapping[str, str | None] = field(default_factory=dict, repr=False)
+    """Keys of a kind of store, the pair of S3 among them."""
+    seconds: Mapping[str, float] = field(default_factory=dict)
+    """Settings of a replica, by their keys."""

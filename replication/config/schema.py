@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Annotated, Literal, get_type_hints
 
 from replication.config.pattern import is_kept_beside, matches
+from replication.config.program import Defaults
 from replication.config.program import LoggingConfig as LoggingConfig
 from replication.config.program import SocketConfig as SocketConfig
 from replication.key_rows import Key, row
@@ -211,6 +212,11 @@ class DirectoryConfig:
             return False
         return not is_kept_beside(last) and matches(self.pattern, last)
 
+    def name_of(self, path: Path) -> str | None:
+        """The path from the folder of one that is looked for; None for any other."""
+        name = path.relative_to(self.path).as_posix() if self.path in path.parents else ""
+        return name if name and self.takes(name) else None
+
 
 @dataclass(frozen=True, slots=True)
 class Config:
@@ -264,16 +270,13 @@ class Config:
         default=SocketConfig(), metadata={"key": Key(name="socket", why="The control socket.", reader="map")}
     )
     directories: tuple[DirectoryConfig, ...] = ()
+    defaults: Defaults = field(default_factory=Defaults)
 
     def named(self, path: Path) -> DatabaseConfig | None:
         """The database of that path, or what it is or was in one of the folders; None if it belongs to none."""
-        for database in self.databases:
-            if database.path == path:
-                return database
-        for directory in self.directories:
-            if directory.path in path.parents and directory.takes(name := path.relative_to(directory.path).as_posix()):
-                return directory.database(name)
-        return None
+        found = [database for database in self.databases if database.path == path]
+        found += [directory.database(name) for directory in self.directories if (name := directory.name_of(path))]
+        return found[0] if found else None
 
 
 PLACE_KEYS = (

@@ -17,6 +17,7 @@ from replication.config.document import Findings, RefusedError, Section, Value
 from replication.config.durations import format_duration
 from replication.config.location import check_type, plain_path, read_location
 from replication.config.pattern import matches
+from replication.config.program import Defaults
 from replication.config.schema import (
     RETENTION_CHECKED_WITHOUT_PAUSE,
     Config,
@@ -93,6 +94,7 @@ def read_config(document: Value, path: Path, findings: Findings) -> Config:
         socket=read_socket(top.section("socket", "socket")),
         warnings=tuple(findings.lines),
         information=tuple(findings.information),
+        defaults=Defaults(for_all, {key: default.seconds for key, default in defaults.items()}),
     )
     findings.check()
     return config

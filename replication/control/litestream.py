@@ -5,13 +5,14 @@ number that is made of a position, and grows with each commit of a generation.
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from replication.control.commands import carry_out
 from replication.control.contract import JobControl
-from replication.control.requests import Pause, Sync
-from replication.errors import PausedError
+from replication.control.requests import Pause, Register, Sync, Unregister
+from replication.errors import ConfigError, PausedError
 from replication.position import Position
 from replication.status import DatabaseStatus
 from replication.wire import Plain
@@ -94,30 +95,62 @@ def stop(control: JobControl, values: Mapping[str, Plain]) -> Plain:
 
 
 def register(control: JobControl, values: Mapping[str, Plain]) -> Plain:
-    raise RefusedError(
-        501, "databases are added and removed in the configuration file, and an engine reads it when it starts"
-    )
+    path, url = _path(values), values.get("replica_url")
+    if not isinstance(url, str) or not url:
+        raise RefusedError(400, "replica_url required")
+    try:
+        state = carry_out(control, Register(database=path, replica_url=url))
+    except ConfigError as error:
+        raise RefusedError(400, f"invalid replica url: {error}") from None
+    return {"status": state, "path": path}
+
+
+def unregister(control: JobControl, values: Mapping[str, Plain]) -> Plain:
+    path, timeout = _path(values), _timeout(values, _STOP_SECONDS)
+    before = _known(control, path)
+    state = carry_out(control, Unregister(database=path, timeout=timeout))
+    return {"status": state, "path": path, "txid": _number(before.position if before is not None else None)}
 
 
 Handle = Callable[[JobControl, Mapping[str, Plain]], Any]
-ROUTES: Mapping[str, tuple[str, bool, Handle]] = {
-    "/info": ("GET", False, info),
-    "/list": ("GET", False, listed),
-    "/txid": ("GET", False, txid),
-    "/sync": ("POST", True, sync),
-    "/start": ("POST", True, start),
-    "/stop": ("POST", True, stop),
-    "/register": ("POST", True, register),
-    "/unregister": ("POST", True, register),
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A request: `changes` if it does something, `owner` if that is for who runs the engine, and root."""
+
+    method: str
+    handle: Handle
+    changes: bool = False
+    owner: bool = False
+
+
+ROUTES: Mapping[str, Route] = {
+    "/info": Route("GET", info),
+    "/list": Route("GET", listed),
+    "/txid": Route("GET", txid),
+    "/sync": Route("POST", sync, changes=True),
+    "/start": Route("POST", start, changes=True),
+    "/stop": Route("POST", stop, changes=True),
+    "/register": Route("POST", register, changes=True, owner=True),
+    "/unregister": Route("POST", unregister, changes=True, owner=True),
 }
-"""By path: the method, whether it changes something, and what it does."""
+"""By path."""
 
 
-def _database(control: JobControl, values: Mapping[str, Plain], otherwise: int) -> DatabaseStatus:
+def _path(values: Mapping[str, Plain]) -> str:
     path = values.get("path")
     if not isinstance(path, str) or not path:
         raise RefusedError(400, "path required")
-    found = next((item for item in control.status().databases if item.path == path), None)
+    return path
+
+
+def _known(control: JobControl, path: str) -> DatabaseStatus | None:
+    return next((item for item in control.status().databases if item.path == path), None)
+
+
+def _database(control: JobControl, values: Mapping[str, Plain], otherwise: int) -> DatabaseStatus:
+    found = _known(control, _path(values))
     if found is None:
         raise RefusedError(otherwise, "database not found")
     return found

@@ -8,7 +8,9 @@ from dataclasses import replace
 
 from replication.config import Config
 from replication.control import requests as ask
+from replication.control.changing import Changing
 from replication.control.jobs import Jobs
+from replication.control.rereading import Rereading
 from replication.control.values import API, Info, JobStatus
 from replication.control.work import Work
 from replication.engine import Engine
@@ -29,15 +31,18 @@ class Local:
         version: str,
         kind: str = "service",
         ends: Callable[[], None] = lambda: None,
+        rereading: Rereading | None = None,
     ) -> None:
+        """`rereading` reads its configuration anew, if that can be."""
         self.engine = engine
         self._jobs = Jobs()
-        self._work = Work(engine, lambda: engine.config, self._jobs)
+        self._work = Work(engine, lambda: engine.config, self._jobs, Changing(engine, rereading))
         self._ends = ends
         self._info = Info(version, API, self._jobs.engine, os.getpid(), time.time(), str(config.path or ""), (), kind)
 
     def info(self) -> Info:
-        return replace(self._info, databases=tuple(item.path for item in self.engine.status().databases))
+        databases = tuple(item.path for item in self.engine.status().databases)
+        return replace(self._info, databases=databases, registered=self.engine.registered)
 
     def status(self) -> EngineStatus:
         return self.engine.status()

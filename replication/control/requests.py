@@ -166,6 +166,31 @@ class PlanPoint:
     position: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reload:
+    """Read the configuration anew: databases and replicas come, go and change. One with an error changes nothing."""
+
+    DO: ClassVar = "reload"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Register:
+    """Replicate a database that is not in the configuration to this URL, until the engine ends."""
+
+    DO: ClassVar = "register"
+    database: str
+    replica_url: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unregister:
+    """Replicate a database no longer: first its replicas get what they lack, within `timeout`, or it stays."""
+
+    DO: ClassVar = "unregister"
+    database: str
+    timeout: float = 30.0
+
+
 Request = (
     Sync
     | WriteSnapshot
@@ -180,6 +205,9 @@ Request = (
     | Generations
     | Commits
     | PlanPoint
+    | Reload
+    | Register
+    | Unregister
 )
 REQUESTS: dict[str, type[Request]] = {
     str(one.DO): one
@@ -197,10 +225,15 @@ REQUESTS: dict[str, type[Request]] = {
         Generations,
         Commits,
         PlanPoint,
+        Reload,
+        Register,
+        Unregister,
     )
 }
 """All of them, by what they do."""
-CHANGES = frozenset({"sync", "snapshot", "verify", "pause", "restore", "restore-over"})
+CHANGES = frozenset(
+    {"sync", "snapshot", "verify", "pause", "restore", "restore-over", "reload", "register", "unregister"}
+)
 """Those that a client which may only read does not get; others leave nothing but a temporary file of the engine's."""
-FOR_THE_OWNER = frozenset({"pause", "restore", "restore-over", "look", "rows"})
-"""Those that write to a path or show what a database holds: for who runs the engine, and root."""
+FOR_THE_OWNER = frozenset({"pause", "restore", "restore-over", "look", "rows", "reload", "register", "unregister"})
+"""Those that write to a path, show what a database holds or say what is replicated: for who runs it, and for root."""

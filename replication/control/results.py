@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from replication.control.values import JobStatus, Synced
+from replication.control.values import JobStatus, Reloaded, Synced
 from replication.restore.histories import HeldGeneration
 from replication.restore.points import Fetch, Learned, Listed
 from replication.restore.replace import Replaced
@@ -30,6 +30,9 @@ _ONE: dict[str, type[Any]] = {
     "points": Listed,
     "commits": Learned,
     "plan-point": PointPlan,
+    "reload": Reloaded,
+    "register": str,
+    "unregister": str,
 }
 _SEVERAL: dict[str, type[Any]] = {
     "snapshot": str,

@@ -121,15 +121,17 @@ def _failed(error: ReplicationError) -> Answer:
 
 
 def _of_litestream(control: JobControl, asked: Asked, path: str, query: Mapping[str, str]) -> Answer:
-    method, change, handle = litestream.ROUTES[path]
-    if asked.method != method:
-        return Answer(405, "Method Not Allowed\n", TEXT, (method,))
+    route = litestream.ROUTES[path]
+    if asked.method != route.method:
+        return Answer(405, "Method Not Allowed\n", TEXT, (route.method,))
     call = Call(asked, "", query)
     try:
-        if change:
+        if route.changes:
             call.changes()
-        values = call.values if method == "POST" else query
-        return Answer(200, dumps(handle(control, values)))
+        if route.owner:
+            call.owner_only(path)
+        values = call.values if route.method == "POST" else query
+        return Answer(200, dumps(route.handle(control, values)))
     except litestream.RefusedError as error:
         return Answer(error.status, dumps({"error": error.words}))
     except ReplicationError as error:
@@ -288,4 +290,4 @@ _ROUTES: Mapping[str, Mapping[str, Any]] = {
 def routes() -> tuple[tuple[str, str], ...]:
     """Every request that has an answer, as method and path: what the reference has to tell."""
     own = [(method, f"/v1/{name}") for name, methods in _ROUTES.items() for method in methods]
-    return (*own, *((method, path) for path, (method, _, _) in litestream.ROUTES.items()))
+    return (*own, *((route.method, path) for path, route in litestream.ROUTES.items()))

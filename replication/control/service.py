@@ -13,6 +13,7 @@ from replication.config import Config
 from replication.control.listener import TakenError
 from replication.control.local import Local
 from replication.control.place import path_of
+from replication.control.rereading import Rereading
 from replication.control.server import Server
 from replication.engine import Engine
 from replication.errors import LocalFileError
@@ -36,8 +37,9 @@ class ControlService:
         version: str,
         kind: str = "service",
         ends: Callable[[], None] = end_by_signal,
+        rereading: Rereading | None = None,
     ) -> None:
-        self.control = Local(engine, config, version, kind, ends)
+        self.control = Local(engine, config, version, kind, ends, rereading)
         self._events = engine.events
         self._server: Server | None = None
         self._closed = threading.Event()

@@ -28,6 +28,8 @@ class Info:
     databases: tuple[str, ...]
     kind: str = "service"
     """Service, or screen: an engine that ends with its screen."""
+    registered: tuple[str, ...] = ()
+    """Databases that were registered and are not in its configuration."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +76,22 @@ class Synced:
     replicas: tuple[str, ...]
     lacking: tuple[str, ...]
     """Replicas that do not have it yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reloaded:
+    """What reading the configuration anew came to: databases by their paths, and notes to be heeded."""
+
+    added: tuple[str, ...]
+    removed: tuple[str, ...]
+    changed: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def words(self) -> str:
+        """How many of each: "2 added, 1 removed"."""
+        counts = {"added": len(self.added), "removed": len(self.removed), "changed": len(self.changed)}
+        return ", ".join(f"{count} {what}" for what, count in counts.items() if count) or "nothing changed"
 
 
 _CLASSES = {

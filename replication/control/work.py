@@ -4,8 +4,6 @@ Nothing is done for a database that is not in the configuration, and nothing is 
 names, or to a temporary file.
 """
 
-import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -13,15 +11,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from replication.archive import Reader
 from replication.config import Config
 from replication.control import requests as ask
+from replication.control.changing import Changing
 from replication.control.contract import Control
 from replication.control.jobs import Jobs, Run
+from replication.control.lister import Lister
 from replication.control.pause_lease import PauseLease
 from replication.control.results import PointPlan
+from replication.control.syncing import sync
 from replication.control.values import Synced
-from replication.errors import NoRestorePointError, PausedError, RestoreCancelledError, StorageError, UsageError
+from replication.errors import PausedError, RestoreCancelledError, UsageError
 from replication.offline import look
 from replication.position import Position
 from replication.restore.histories import HeldGeneration
@@ -30,23 +30,22 @@ from replication.restore.layouts import layout_of
 from replication.restore.open_replica import OpenReplica
 from replication.restore.open_replicas import configured, replicas_of
 from replication.restore.picked import restore_picked
-from replication.restore.points import Fetch, Learned, Listed, Stop
+from replication.restore.points import Fetch, Learned, Listed
 from replication.restore.preview import open_preview
 from replication.restore.replace import Replaced, restore_over
 from replication.restore.restore import RestoreOptions, RestoreResult, prepare
 from replication.restore.retry import CANCELLED
 from replication.scrub import quoted
 from replication.sqlite.diff import Differences, TableCount
-from replication.status import DatabaseStatus, Verification
+from replication.status import Verification
 
-_LOOK_AGAIN_SECONDS = 0.01
 PARALLELISM_MAX = 64
 
 
 class Work:
     """Carries out requests with the engine of this process. `of` gives the function that a job runs for a request."""
 
-    def __init__(self, engine: Control, config: Callable[[], Config], jobs: Jobs) -> None:
+    def __init__(self, engine: Control, config: Callable[[], Config], jobs: Jobs, changing: Changing) -> None:
         self._engine = engine
         self._config = config
         self._jobs = jobs
@@ -64,12 +63,15 @@ class Work:
             ask.Generations: self._generations,
             ask.Commits: self._commits,
             ask.PlanPoint: self._plan_point,
+            ask.Reload: changing.reload,
+            ask.Register: changing.register,
+            ask.Unregister: changing.unregister,
         }
 
     def of(self, request: ask.Request) -> Callable[[Run], Any]:
         """The function that carries out a request. Raises UsageError for what can be refused at once."""
         database = getattr(request, "database", "")
-        if database:
+        if database and not isinstance(request, ask.Register | ask.Unregister):
             configured(self._config(), Path(database))
         replica = getattr(request, "replica", "")
         if replica:
@@ -98,25 +100,7 @@ class Work:
     # -- what the engine does ---------------------------------------------------------------------------------------
 
     def _sync(self, request: ask.Sync, run: Run) -> Synced:
-        began, deadline = time.time(), time.monotonic() + request.timeout
-        self._engine.sync_now(request.database or None)
-        while True:
-            found = [item for item in self._engine.status().databases if request.database in ("", item.path)]
-            lacking = [name for item in found for name in _lacking(item, began)]
-            if not request.wait or not lacking:
-                break
-            for item in found:
-                _check_goes_on(item)
-            if time.monotonic() >= deadline:
-                raise StorageError(
-                    f"not all was replicated within {request.timeout:g} seconds: {', '.join(lacking)} lack what was "
-                    "copied; it goes on, see status"
-                )
-            if run.cancel.wait(_LOOK_AGAIN_SECONDS):
-                raise RestoreCancelledError("The sync was waited for no longer; it goes on.")
-        names = [item.name for one in found for item in one.replicas]
-        position = str(found[0].position or "") if len(found) == 1 else ""
-        return Synced(position, tuple(name for name in names if name not in lacking), tuple(lacking))
+        return sync(self._engine, request, run)
 
     def _snapshot(self, request: ask.WriteSnapshot, run: Run) -> tuple[str, ...]:
         return tuple(self._engine.snapshot(request.database, request.replica or None))
@@ -163,7 +147,9 @@ class Work:
     def _plan(self, request: ask.Plan, run: Run) -> Fetch:
         with self._sources(request, run) as sources:
             chosen = [item for item in sources if request.replica in ("", item.name)]
-            return prepare(chosen, self._options(request, run), run.cancel).plan.fetch()
+            prepared = prepare(chosen, self._options(request, run), run.cancel)
+            plan = {"replica": prepared.source.name, **prepared.plan.values()}
+            return replace(prepared.plan.fetch(), plan=plan, warnings=tuple(prepared.warnings))
 
     # -- looking ----------------------------------------------------------------------------------------------------
 
@@ -193,7 +179,7 @@ class Work:
             return found
 
     def _points(self, request: ask.Points, run: Run) -> Listed:
-        reader = _Lister(self._config(), request.database, run.say)
+        reader = Lister(self._config(), request.database, run.say)
         try:
             listed = reader.list(request.replica or None)
             if run.cancel.is_set():
@@ -255,65 +241,3 @@ class Work:
         if isinstance(request, ask.Restore):
             options = replace(options, keep_failed=request.keep_failed)
         return options
-
-
-class _Lister(Reader):
-    """The reader of one list, which several threads may use. `close` waits for the one that reads."""
-
-    def __init__(self, config: Config, database: str, say: Callable[[str], None]) -> None:
-        super().__init__(config, database)
-        self._say = say
-        self._turn = threading.Lock()
-        self._stops: dict[str, Stop] = {}
-
-    def list(self, name: str | None = None) -> Listed:
-        listed = super().list(name)
-        self._stops = {stop.object: stop for point_map in listed.point_maps for stop in point_map.stops if stop.object}
-        return listed
-
-    def learn(self, name: str) -> Learned:
-        """Read the object of a stop. Return what was learned, with the commits of that object alone."""
-        with self._turn:
-            stop = self._stops.get(name)
-            if stop is None:
-                raise NoRestorePointError(f"{quoted(name)!r} is not in this list; list the replica again")
-            learned = self.read(stop)
-            for point_map in learned.point_maps or ():
-                self._stops |= {stop.object: stop for stop in point_map.stops if stop.object}
-            own = {key: value for key, value in learned.commits.items() if key == name}
-            return replace(learned, commits=own)
-
-    def planned(self, position: Position) -> PointPlan:
-        """What restoring a point would fetch."""
-        with self._turn:
-            try:
-                return PointPlan(self.plan(position), self.is_by_itself(position))
-            except KeyError:
-                raise NoRestorePointError(f"generation {position.generation} is not in this list") from None
-
-    def close(self) -> None:
-        with self._turn:
-            super().close()
-
-    def _tell(self, words: str) -> None:
-        super()._tell(words)
-        self._say(words)
-
-
-def _lacking(database: DatabaseStatus, since: float) -> list[str]:
-    """The replicas that lack what is copied now: all of them if the database was not synced since that time."""
-    looked = database.last_sync >= since
-    return [
-        item.name
-        for item in database.replicas
-        if not looked or item.pending_bytes or item.position is None or item.errors_in_a_row
-    ]
-
-
-def _check_goes_on(database: DatabaseStatus) -> None:
-    """Raise what keeps the database from being replicated, so that nothing waits for it in vain."""
-    if database.state in ("paused", "pausing"):
-        raise PausedError(f"{database.path} is paused: nothing is copied or uploaded until it is resumed")
-    for item in database.replicas:
-        if item.errors_in_a_row > 1:
-            raise StorageError(f"replica {item.name} fails: {item.last_error}")

@@ -27,7 +27,7 @@ CHUNK_BYTES = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class Overlay:
-    """The newest version of each page in one shadow file up to an offset: page numbers, ascending, and where they are."""
+    """The newest version of each page in one shadow file up to an offset: page numbers, ascending, and where it is."""
 
     file: LocalFile
     pages: NDArray[np.int64]

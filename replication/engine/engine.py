@@ -7,8 +7,10 @@ is their safety net. Callers start it, ask for status and events as often as the
 import os
 import threading
 import time
+from pathlib import Path
 
 from replication.config import Config, DatabaseConfig
+from replication.engine.by_hand import ByHand, refuse_clash
 from replication.engine.descriptors import too_few
 from replication.engine.directories import Directories
 from replication.engine.drain import Drain
@@ -44,6 +46,7 @@ class Engine:
         self.events = self._shared.events
         self._closed = False
         self._config = config
+        self._by_hand = ByHand()
         self._standby = Standby()
         self._fleet = Fleet(self._shared, self._standby)
         self._fleet.hold(config.databases)
@@ -55,8 +58,15 @@ class Engine:
 
     @property
     def config(self) -> Config:
-        """What it replicates now: another one after each reload."""
-        return self._config
+        """What it replicates now: another one after each reload, and after each database that is registered or no
+        longer is.
+        """
+        return self._by_hand.over(self._config)
+
+    @property
+    def registered(self) -> tuple[str, ...]:
+        """The databases that it has and its configuration has not."""
+        return tuple(str(database.path) for database in self._by_hand.added)
 
     def name_control(self, path: str) -> None:
         """Let the lock of each database name the socket where this engine can be asked. Called before `start`."""
@@ -110,18 +120,49 @@ class Engine:
     def reload(self, config: Config) -> Changes:
         """Replicate what this configuration says, touching nothing that is the same in it. Return what changed.
 
-        Returns once what is to end has ended, or its time is over. Settings that do not concern databases are not read.
+        Returns once what is to end has ended, or its time is over. Of what was registered stays what the configuration
+        does not name itself, and nothing stays unregistered. `addr` and the heartbeat are heeded as well.
         """
         with self._changing:
             self._directories.use(config.directories)
             self._directories.start()
-            self._config = config
+            before, self._config = self._by_hand, config
+            self._by_hand = before.after(config)
             batch = self._fleet.apply(self._wanted())
+        self._monitoring.use(config)
+        for database in before.added:
+            if database not in self._by_hand.added and config.named(database.path) is None:
+                words = "it was registered, and is replicated no longer: the configuration has its place for another"
+                self.events.emit("error", words, database=str(database.path))
         self.events.emit("info", f"configuration read anew: {batch.changes.words}")
         if words := too_few(len(self._workers)):
             self.events.emit("warning", words)
         batch.done.wait(CLOSE_SECONDS_MAX * 2)
         return batch.changes
+
+    def register(self, database: DatabaseConfig) -> None:
+        """Replicate this one as well, until it is unregistered, the engine ends, or a reload finds it in the
+        configuration. Raises UsageError if it cannot be beside the others.
+        """
+        with self._changing:
+            refuse_clash(database, self._wanted())
+            self._by_hand = self._by_hand.register(database, self._config)
+            batch = self._fleet.apply(self._wanted())
+        if str(database.path) in self.registered:
+            words = "registered by hand: it is not in the configuration, and the next start does not know it"
+            self.events.emit("warning", words, database=str(database.path))
+        batch.done.wait(CLOSE_SECONDS_MAX * 2)
+
+    def unregister(self, path: Path, timeout_seconds: float) -> bool:
+        """Replicate that one no longer, until it is registered, or a reload finds it in the configuration.
+
+        It ends with a last sync and a last upload. False if it has not ended after so long.
+        """
+        with self._changing:
+            self._by_hand = self._by_hand.unregister(path, self._config)
+            batch = self._fleet.apply(self._wanted())
+        batch.done.wait(timeout_seconds)
+        return all(worker.database.path != path for worker in self._fleet.leaving)
 
     def check(self, timeout_seconds: float = FIRST_LOOK_SECONDS_MAX) -> None:
         """Wait for the first sync of every database. If none of them can be replicated, raise the error of one."""
@@ -226,7 +267,9 @@ class Engine:
         return alive
 
     def _wanted(self) -> list[DatabaseConfig]:
-        return self._directories.with_found(self._config.databases)
+        by_hand = self._by_hand
+        found = self._directories.with_found(by_hand.over(self._config).databases)
+        return [database for database in found if database.path not in by_hand.taken or database in by_hand.added]
 
     def _follow(self) -> None:
         """Replicate what is in the folders now: one of them has other databases than before."""

@@ -1,7 +1,7 @@
 """What an engine shows of itself: the server of `addr` and the heartbeat, as the configuration asks for them.
 
-Its promise: neither keeps an engine from replicating. An address that cannot be listened on is reported, and tried
-again until it is free, for the engine before may still have it. It leaves to the engine to start and close it.
+Its promise: neither keeps an engine from replicating; and another configuration is heeded at once, while what is the
+same in both goes on untouched. It leaves to the engine to start and close it.
 """
 
 import threading
@@ -9,19 +9,18 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from replication.config import Config
-from replication.errors import ReplicationError
 from replication.events import Emit
-from replication.monitoring.address import listen, shown
 from replication.monitoring.readiness import Readiness
 from replication.monitoring.requests import Answer, Request
-from replication.monitoring.server import Server
+from replication.monitoring.serving import Serving
 from replication.status import EngineStatus
 
 if TYPE_CHECKING:
     from replication.metrics import Metrics
     from replication.monitoring.heartbeat import Heartbeat
 
-LISTEN_AGAIN_SECONDS = 5.0
+CHANGE_SECONDS_MAX = 0.5
+"""So long an answer under way may keep the address that is served no longer."""
 PATHS = {
     "/metrics": "what Prometheus reads",
     "/healthz": "200 while the program is alive",
@@ -39,36 +38,46 @@ class Monitoring:
         self._emit = emit
         self._readiness = Readiness(config)
         self._metrics: Metrics | None = None
-        self._server: Server | None = None
+        self._serving: Serving | None = None
         self._heartbeat: Heartbeat | None = None
-        self._ended = threading.Event()
         self._lock = threading.Lock()
+        self._runs = False
 
     def start(self) -> None:
         """Begin with what the configuration asks for."""
-        config = self._config
-        if config.addr:
-            self._listen(config.addr)
-        if config.heartbeat_url:
-            # What sends it is of no other use here.
-            from replication.monitoring.heartbeat import Heartbeat
+        with self._lock:
+            self._runs = True
+            self._serve()
+            self._beat()
 
-            self._heartbeat = Heartbeat(
-                config.heartbeat_url,
-                config.heartbeat_interval,
-                lambda: self._readiness.missing(self._status()),
-                self._emit,
-            )
-            self._heartbeat.start()
+    def use(self, config: Config) -> None:
+        """Do as this configuration asks from now on."""
+        with self._lock:
+            before, self._config = self._config, config
+            self._readiness = Readiness(config)
+            if not self._runs:
+                return
+            if config.addr != before.addr:
+                if self._serving is not None:
+                    self._serving.close(CHANGE_SECONDS_MAX)
+                    self._serving = None
+                    self._emit("info", "metrics are served no longer", at=before.addr or "")
+                self._serve()
+            if (config.heartbeat_url, config.heartbeat_interval) != (before.heartbeat_url, before.heartbeat_interval):
+                if self._heartbeat is not None:
+                    self._heartbeat.close()
+                    self._heartbeat = None
+                    self._emit("info", "heartbeats end, or go on as the configuration has them now")
+                self._beat()
 
     def close(self, timeout_seconds: float) -> list[str]:
         """End the server and the heartbeat. Return the names of what did not end in time."""
-        self._ended.set()
-        if self._heartbeat is not None:
-            self._heartbeat.close()
         with self._lock:
-            server = self._server
-        return [] if server is None or server.close(timeout_seconds) else ["metrics"]
+            self._runs = False
+            if self._heartbeat is not None:
+                self._heartbeat.close()
+            serving = self._serving
+        return [] if serving is None or serving.close(timeout_seconds) else ["metrics"]
 
     def answer(self, request: Request) -> Answer:
         """What is said to a request."""
@@ -85,7 +94,7 @@ class Monitoring:
         from replication.metrics import CONTENT_TYPE, Metrics
 
         if self._metrics is None:
-            self._metrics = Metrics(self._status, self._readiness.holds)
+            self._metrics = Metrics(self._status, lambda status: self._readiness.holds(status))
         return Answer(200, self._metrics.text(), CONTENT_TYPE)
 
     def _ready(self, lag: str | None) -> Answer:
@@ -97,27 +106,24 @@ class Monitoring:
         missing = self._readiness.missing(self._status(), seconds)
         return Answer.words(503, "\n".join(missing)) if missing else Answer.words(200, "ready")
 
-    def _listen(self, addr: str) -> None:
-        try:
-            self._serve(addr)
-        except ReplicationError as error:
-            self._emit("error", "no metrics are served", error=f"{error}. Replication goes on; it is tried again")
-            threading.Thread(target=self._listen_later, args=(addr,), name="metrics-listen", daemon=True).start()
+    # -- the lock is held in what follows ---------------------------------------------------------------------------
 
-    def _listen_later(self, addr: str) -> None:
-        while not self._ended.wait(LISTEN_AGAIN_SECONDS):
-            try:
-                self._serve(addr)
-            except ReplicationError:
-                continue
+    def _serve(self) -> None:
+        if self._config.addr:
+            self._serving = Serving(self._config.addr, self.answer, self._emit)
+            self._serving.start()
+
+    def _beat(self) -> None:
+        config = self._config
+        if not config.heartbeat_url:
             return
+        # What sends it is of no use to anybody else here.
+        from replication.monitoring.heartbeat import Heartbeat
 
-    def _serve(self, addr: str) -> None:
-        with self._lock:
-            if self._ended.is_set():
-                return
-            listening = listen(addr)
-            self._server = Server(listening, self.answer)
-            where = shown(listening)
-            self._server.start()
-        self._emit("info", "serving metrics", at=f"{where}/metrics")
+        self._heartbeat = Heartbeat(
+            config.heartbeat_url,
+            config.heartbeat_interval,
+            lambda: self._readiness.missing(self._status()),
+            self._emit,
+        )
+        self._heartbeat.start()

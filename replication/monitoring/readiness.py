@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
-from replication.config import Config, ReplicaConfig
+from replication.config import Config, DatabaseConfig, ReplicaConfig
 from replication.scrub import scrub
 from replication.status import DatabaseStatus, EngineStatus, ReplicaStatus
 
@@ -34,11 +35,8 @@ class Readiness:
     """The thresholds of a configuration."""
 
     def __init__(self, config: Config) -> None:
-        self._limits: Mapping[tuple[str, str], Limits] = {
-            (str(database.path), replica.name): Limits.of(replica)
-            for database in config.databases
-            for replica in database.replicas
-        }
+        self._limits = {str(database.path): _limits_of(database) for database in config.databases}
+        self._in_folders = [(directory, _limits_of(directory.each)) for directory in config.directories]
 
     def missing(self, status: EngineStatus, lag_seconds: float | None = None) -> list[str]:
         """A sentence for each database or replica that cannot give back what is committed now; none if all can.
@@ -49,9 +47,9 @@ class Readiness:
         for database in status.databases:
             if words := _of_database(database):
                 found.append(f"{database.path}: {words}")
+            limits = self._limits_of(database.path)
             for replica in database.replicas:
-                limits = self._limits.get((database.path, replica.name), Limits())
-                if words := _of_replica(replica, status.time, limits, lag_seconds):
+                if words := _of_replica(replica, status.time, limits.get(replica.name, Limits()), lag_seconds):
                     found.append(f"{database.path}, replica {replica.name}: {words}")
         if not status.databases:
             found.append("no database is configured")
@@ -60,6 +58,16 @@ class Readiness:
     def holds(self, status: EngineStatus) -> bool:
         """True if nothing is missing."""
         return not self.missing(status)
+
+    def _limits_of(self, path: str) -> Mapping[str, Limits]:
+        """Those of the replicas of a database, which may be in one of the folders."""
+        if path in self._limits:
+            return self._limits[path]
+        return next((limits for directory, limits in self._in_folders if directory.name_of(Path(path))), {})
+
+
+def _limits_of(database: DatabaseConfig) -> Mapping[str, Limits]:
+    return {replica.name: Limits.of(replica) for replica in database.replicas}
 
 
 def _of_database(database: DatabaseStatus) -> str:

@@ -5,10 +5,10 @@ A list tells where points are, which are its *stops*; the points at a stop are k
 
 from array import array
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
-from typing import Protocol
+from typing import Any, Protocol
 
 from replication.position import Position
 
@@ -135,6 +135,10 @@ class Fetch:
     words: str
     size: int
     lines: tuple[str, ...]
+    plan: Mapping[str, Any] = field(default_factory=dict, compare=False)
+    """The same for programs, with the replica, of a restore that was planned by its flags."""
+    warnings: tuple[str, ...] = field(default=(), compare=False)
+    """What such a restore would warn of."""
 
 
 class PointReader(Protocol):

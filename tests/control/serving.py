@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from replication.config import load_config
 from replication.control import JobControl
 from replication.control.client import Client
 from replication.control.local import Local
+from replication.control.rereading import Rereading
 from replication.control.server import Server
 from replication.engine import Engine
-from tests.engine.running import config_of, in_step, running, until
+from tests.engine.running import in_step, running, until
 from tests.foreign import Shell
 
 Way = Literal["here", "socket"]
@@ -29,6 +31,13 @@ class Served:
     local: Local
     server: Server
     path: Path
+    file: Path
+    """Its configuration."""
+    replicas: tuple[Path, ...]
+
+    def rewrite(self, *more: str, top: str = "") -> None:
+        """Write these entries into the configuration beside its own database."""
+        self.file.write_text(f"{top}dbs:\n{entry(self.path, *self.replicas)}{''.join(more)}")
 
     @property
     def name(self) -> str:
@@ -36,21 +45,31 @@ class Served:
         return str(self.path)
 
 
+def entry(path: Path, *replicas: Path) -> str:
+    """A database of a configuration, with settings that make things happen soon."""
+    shown = ", ".join(f"{{name: {one.name}, path: {one}, sync-interval: 1ms}}" for one in replicas)
+    return f"- {{path: {path}, monitor-interval: 100ms, checkpoint-interval: 0s, replicas: [{shown}]}}\n"
+
+
 @contextmanager
 def served(folder: Path, way: Way = "socket", replicas: tuple[str, ...] = ("replica",)) -> Iterator[Served]:
     """An engine in step with its replicas, and one row in the table t."""
     path = folder / "app.db"
     Shell(path).run("PRAGMA journal_mode=wal; CREATE TABLE t(a); INSERT INTO t VALUES(1)")
-    config = config_of(path, *(folder / name for name in replicas))
+    file = folder / "litestream.yml"
+    folders = tuple(folder / name for name in replicas)
+    file.write_text(f"dbs:\n{entry(path, *folders)}")
+    config = load_config(file)
     ended: list[int] = []
     with running(config) as engine:
         until(lambda: in_step(engine))
-        local = Local(engine, config, VERSION, ends=lambda: ended.append(os.getpid()))
+        rereading = Rereading(engine, lambda: load_config(file))
+        local = Local(engine, config, VERSION, ends=lambda: ended.append(os.getpid()), rereading=rereading)
         server = Server(local, folder / "s")
         server.start()
         client = Client(server.path)
         try:
-            yield Served(engine, client if way == "socket" else local, local, server, path)
+            yield Served(engine, client if way == "socket" else local, local, server, path, file, folders)
         finally:
             client.close()
             server.close()

@@ -4,11 +4,13 @@ import json
 import re
 import subprocess
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 import peers
+from replication.control.client import Client
 from tests.cli.program import Replicating, refuses, run, succeeds
 from tests.foreign import Shell
 from tests.interchange.program import PROGRAM, wait_until
@@ -67,6 +69,31 @@ def test_each_verb_does_what_it_says(config: Path, service: Replicating, tmp_pat
     assert not (tmp_path / "s").exists()
 
 
+def test_reload_says_what_became_of_it_and_an_error_changes_nothing(
+    config: Path, service: Replicating, tmp_path: Path
+) -> None:
+    before, other = config.read_text(), tmp_path / "other.db"
+    Shell(other).run("PRAGMA journal_mode=WAL; CREATE TABLE t(a)")
+    assert "nothing changed" in succeeds("reload", "-config", config).out
+    config.write_text(f"{before}- path: {other}\n  replicas: [{{path: {tmp_path}/of-other}}]\nexec: x\n")
+    done = succeeds("reload", "-config", config, "-json")
+    assert json.loads(done.out)["added"] == [str(other)]
+    assert "exec has changed, which takes effect at the next start" in done.err
+    config.write_text(before.replace("monitor-interval: 20ms", "monitor-interval: 20"))
+    refused = run("reload", "-config", config)
+    assert (refused.code, "nothing is changed" in refused.err) == (3, True)
+    # The engine's own words, where it was not asked by that file.
+    refuses(run("reload", "-socket", tmp_path / "s"), 3, "monitor-interval")
+    service.wait_for("the configuration has an error, and nothing is changed", "monitor-interval")
+    assert status_of(tmp_path) == [f"{tmp_path}/app.db", str(other)]
+
+
+def status_of(folder: Path) -> list[str]:
+    """The databases of the engine that has its socket there."""
+    with closing(Client(folder / "s")) as client:
+        return [item.path for item in client.status().databases]
+
+
 def test_a_pause_for_a_time_ends_by_itself(config: Path, service: Replicating) -> None:
     succeeds("pause", "-config", config, "-for", "0.2")
     service.wait_for("a pause was not renewed in time and has ended")
@@ -90,7 +117,7 @@ def test_events_that_are_followed_come_as_they_happen(config: Path, service: Rep
         assert following.wait(30) == 130
 
 
-@pytest.mark.parametrize("verb", ["sync", "snapshot", "pause", "resume", "events", "stop"])
+@pytest.mark.parametrize("verb", ["sync", "snapshot", "pause", "resume", "reload", "events", "stop"])
 def test_without_an_engine_each_says_where_was_looked(config: Path, verb: str, tmp_path: Path) -> None:
     refuses(run(verb, "-config", config), 20, "no running engine", str(tmp_path / "s"), "litestream-tui replicate")
     refuses(run(verb, "-socket", tmp_path / "nothing"), 20, "nothing is there")

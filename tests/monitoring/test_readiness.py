@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from replication.config import Config
+from replication.config import Config, DirectoryConfig
 from replication.monitoring.pages import Monitoring
 from replication.monitoring.readiness import LAG_SECONDS_MAX, PROOF_SECONDS_MAX, Limits, Readiness
 from replication.monitoring.requests import Answer, Request
@@ -95,6 +95,14 @@ def test_the_intervals_of_a_configuration_widen_the_thresholds(tmp_path: Path) -
     late = database(str(tmp_path / "a.db"), replicas=(replica("r", **ok, lag_seconds=3 * 3600.0),))
     assert Readiness(config).missing(status(late)) == []
     assert len(Readiness(config).missing(status(late), lag_seconds=60.0)) == 1
+
+
+def test_a_folder_of_databases_has_its_own_intervals_too(tmp_path: Path) -> None:
+    each = config_of(tmp_path, tmp_path / "r", sync_seconds=3600.0).databases[0]
+    config = Config(None, (), directories=(DirectoryConfig(tmp_path, each, "*.db", True),))
+    late = (replica("r", **ok, lag_seconds=3 * 3600.0),)
+    assert Readiness(config).missing(status(database(str(tmp_path / "a" / "b.db"), replicas=late))) == []
+    assert len(Readiness(config).missing(status(database(str(tmp_path / "b.sqlite"), replicas=late)))) == 1
 
 
 def answer(of: EngineStatus, path: str, **query: str) -> Answer:

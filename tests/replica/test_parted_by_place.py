@@ -174,6 +174,33 @@ def test_promise_3_a_database_that_was_set_back_is_the_newer_though_one_replica_
     assert restored_from_both(set_back) == set_back.app.sha256()
 
 
+@pytest.mark.parametrize("further", [True, False], ids=["the copy is further", "the copy is behind"])
+def test_promise_9_what_a_copy_put_in_the_place_of_ours_is_not_taken_for_ours(
+    bench: Bench, benches: list[Bench], further: bool
+) -> None:
+    """The place was emptied, and the copy began the generation there again, under the very names that we expect."""
+    bench.database.sync()
+    copy = bench.clone(False)
+    benches.append(copy)
+    copy.storages, copy.replicas = bench.storages, {}
+    bench.replica()
+    for one in (bench, copy) if further else (bench, bench):
+        one.commit()
+    bench.settle()
+    bench.replica().enforce_retention(0, NOW)
+    assert bench.replica().standing.proven
+    remove_all(bench)
+    for _ in range(2 if further else 0):
+        copy.commit()
+    copy.replica()
+    copy.settle()
+    bench.replica().enforce_retention(0, NOW)
+    bench.settle()
+    assert len(bench.reasons()) == 1 + further, "what is missing is only sent again"
+    for one in (bench, copy):
+        assert one.restored("a", one.database.position) == one.app.sha256()
+
+
 def test_promise_3_generations_of_one_program_are_simply_newer(bench: Bench) -> None:
     """Whatever it began them for, and at whatever place of an index."""
     bench.replica()

@@ -233,6 +233,23 @@ def test_promise_3_a_copy_that_goes_on_with_the_generation_makes_nothing_in_it_o
     assert objects(expired([old, ours, last], shared, now, 100)) == {*below}
 
 
+def test_promise_3_what_we_had_of_a_generation_is_kept_although_a_copy_has_left_it_for_long() -> None:
+    """The copy went on there, took a snapshot, and then left it too; we had nothing to send, and met it just now."""
+    shared, copy, later = "3" * 16, "9" * 16, "5" * 16
+    snapshots = [snapshot_at(shared, 0, 10), snapshot_at(shared, 1, 300)]
+    segments = [segment_at(shared, 0, 0, 11), segment_at(shared, 1, 0, 301)]
+    old = Holdings(shared, snapshots, segments, {0: 0, 1: 4152})
+    theirs = Holdings(copy, [snapshot_at(copy, 0, 310)], [], before=frozenset({shared}), beside=frozenset({shared}))
+    known = {"before": frozenset({shared, copy}), "beside": frozenset({shared, copy})}
+    ours = Holdings(later, [snapshot_at(later, 0, 450)], [], **known)  # type: ignore[arg-type]
+    below = [snapshots[0].name, segments[0].name]
+    now = BEGAN + timedelta(seconds=510)
+    assert expired([old, theirs, ours], later, now, 100) == []
+    assert lost_of_window([old, theirs, ours], below, now, 100) == Position(shared, 0, 0)
+    now += timedelta(seconds=100)
+    assert sorted(generations(expired([old, theirs, ours], later, now, 100))) == [shared, copy]
+
+
 def test_promise_3_notes_that_name_each_other_cost_nothing() -> None:
     """In a ring each of them is said to be older than the next: then none is over."""
     names = ["3" * 16, "9" * 16]

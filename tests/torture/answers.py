@@ -6,7 +6,7 @@ whole and has its note, so that nothing else leaves a doubt; damage and other pr
 """
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from replication.position import Position
 from replication.restore.target import AtIndex, AtPosition, AtTime, Target
@@ -38,7 +38,7 @@ class _Evidence:
     restorable: frozenset[int]
     first: float
     last: float
-    """When the first and the last object of it came, in truth."""
+    """When the first object of it came, in truth, and the last up to the target."""
     before: frozenset[str]
     """The generations that it names as older."""
     lefts: frozenset[Position]
@@ -83,12 +83,15 @@ def judge(mirrors: Mapping[str, Mirror], oracle: Oracle, request: Request) -> Ve
     indexes: set[int] = set()
     unclear, beside = "", False
     """Somebody notes that another program goes on with a generation before his."""
+    later: list[_Evidence] = []
+    """All that was written up to a time, whatever came before it in its generation by a clock that was wrong."""
     for mirror in asked:
         for generation, kept in mirror.held().items():
             if request.generation not in (None, generation):
                 continue
             indexes |= {item.place.index for item in kept}
             found = _evidence(mirror, generation, kept, request.target)
+            later += [found or _written(mirror, generation, kept, request.target)]
             if found is not None:
                 evidence.append(found)
                 beside |= any(item.beside for item in kept)
@@ -113,9 +116,11 @@ def judge(mirrors: Mapping[str, Mirror], oracle: Oracle, request: Request) -> Ve
     ):
         refusal = "two sides that name each other as older"
     elif request.generation is None and any(
-        _is_past(item, place) for item in evidence for place in _places(item, evidence)
+        _is_past(item, place) for item in later for place in _places(item, evidence)
     ):
         refusal = "a side went on where the other had left"
+    elif request.generation is None and _are_apart(evidence):
+        refusal = "generations of two hosts that never met in one replica"
     elif len({item.newest for item in tips}) != 1 or len(right) != 1 or (request.generation is None and beside):
         refusal = "two histories, or none"
     elif not any(right & item.restorable for item in evidence):
@@ -154,14 +159,38 @@ def _evidence(mirror: Mirror, generation: str, kept: list[Kept], target: Target)
     known = known or [max(item.place for item in segments)]
     found = restorable(mirror, [*segments, *bases])
     numbers = frozenset(mirror.points[commit] for commit in found if commit <= max(known))
-    before = frozenset[str]().union(*(item.before for item in kept))
-    newest = mirror.points.get(max(known), UNKNOWN)
-    lefts = frozenset[Position]().union(*(item.lefts for item in kept))
-    reached = frozenset[Position]().union(*(item.reached for item in kept))
+    made = _written(mirror, generation, kept, target)
+    return replace(made, at=max(known), newest=mirror.points.get(max(known), UNKNOWN), restorable=numbers)
+
+
+def _written(mirror: Mirror, generation: str, kept: list[Kept], target: Target) -> _Evidence:
+    """What one replica has of a generation, without a word of its state."""
     written = tuple(item for item in kept if not isinstance(target, AtTime) or item.stamp <= target.time)
-    times = [item.time for item in kept]
-    said = (before, lefts, reached, mirror.store.address, written)
-    return _Evidence(generation, max(known), newest, numbers, min(times), max(times), *said)
+    # Of what came after that time nothing counts, but to say that there was a beginning.
+    times = [item.time for item in written or kept]
+    return _Evidence(
+        generation,
+        Position(generation, 0, 0),
+        UNKNOWN,
+        frozenset(),
+        min(item.time for item in kept),
+        max(times),
+        before=frozenset[str]().union(*(item.before for item in kept)),
+        lefts=frozenset[Position]().union(*(item.lefts for item in kept)),
+        reached=frozenset[Position]().union(*(item.reached for item in kept)),
+        replica=mirror.store.address,
+        written=written,
+    )
+
+
+def _are_apart(evidence: list[_Evidence]) -> bool:
+    """True if nothing orders two of them: neither was in a replica that the other was written to."""
+    before = {name for item in evidence for name in item.before}
+    heads: dict[str, set[str]] = {}
+    for item in evidence:
+        if item.generation not in before:
+            heads.setdefault(item.generation, set()).add(item.replica)
+    return any(not one & other for one in heads.values() for other in heads.values())
 
 
 def _places(item: _Evidence, evidence: list[_Evidence]) -> set[Position]:

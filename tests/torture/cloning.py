@@ -10,7 +10,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from replication.local.files import LOCK_NAME
+from replication.restore.target import Latest
 from tests.torture.crew import Crew
+from tests.torture.differential import Request
 from tests.torture.history import History
 from tests.torture.mortal import NEVER
 from tests.torture.settling import settle
@@ -47,6 +49,33 @@ def clone(first: History, folder: Path, crews: dict[str, Crew], with_memory: boo
     for mirror in first.world.mirrors.values():
         mirror.shared = True
     made.counts["clones"] += 1
+    return made
+
+
+def fail_over(
+    first: History, folder: Path, crews: dict[str, Crew], names: tuple[str, ...], alive: bool
+) -> History | None:
+    """A second side on another host, that begins with the latest state of these replicas; None if that is refused."""
+    world = first.world
+    output = world.ask(Request(Latest(), None, names), keep=True)
+    if output is None:
+        return None
+    folder.mkdir()
+    made = History(folder, crews, first.mortal, first.between, world, first.settings, first.policy)
+    number = world.oracle.number(output.read_bytes())
+    output.rename(made.path)
+    made.oracle = first.oracle.fork(number)
+    first.cloned = made.cloned = True
+    first.causes.add("cloned")
+    made.causes = {"start", "cloned"}
+    if alive or number != first.oracle.last:
+        # To the places the newest was another, until this one came.
+        made.forget_others()
+    made.open_application()
+    made.start([])
+    for mirror in world.mirrors.values():
+        mirror.shared = True
+    made.counts["hosts that took over"] += 1
     return made
 
 

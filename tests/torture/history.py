@@ -64,6 +64,8 @@ class History(Files):
         self.started = 0.0
         self.stands_since = 0.0
         """When its replicas were looked up, at the earliest."""
+        self.forgotten: set[str] = set()
+        """Generations of before the local folder was lost, while there was another side."""
         self.wrote: dict[str, list[float]] = {}
         """By how much each place was ahead when this run of the engine wrote to it."""
 
@@ -163,6 +165,22 @@ class History(Files):
             self.database = None
             self.replicas.clear()
 
+    def lose_folder(self, cleanly: bool) -> None:
+        """Nothing but the database is left of what an engine had here."""
+        self.stop(cleanly)
+        shutil.rmtree(self.folder / "meta")
+        self.last_cursor = None
+        if self.cloned:
+            # From here on nothing tells which of those that are there were its own.
+            self.forget_others()
+        self.causes.add("start")
+        self.counts["local folders lost"] += 1
+        self.start([])
+
+    def forget_others(self) -> None:
+        """The window of what is there until now is not that of this side."""
+        self.forgotten |= {item.place.generation for m in self.world.mirrors.values() for item in m.kept.values()}
+
     def _file(self) -> tuple[int, int]:
         """The database file's size and time of writing."""
         status = self.path.stat()
@@ -207,7 +225,8 @@ class History(Files):
             after = world.standing(name)
             # A snapshot that it began with has told it more of the time.
             believed = max(believed, self._believed_ahead(name))
-            wanted = before.wanted(self.clock.now - seconds, believed, self.oracle, after.items)
+            written = tuple(item for item in after.items if item.place.generation not in self.forgotten)
+            wanted = before.without(self.forgotten).wanted(self.clock.now - seconds, believed, self.oracle, written)
             lost = wanted - after.restorable
             assert not lost, f"retention of {seconds} s in {name} lost the states {sorted(lost)}\n{world.told()}"
             self.counts["rounds of retention"] += 1

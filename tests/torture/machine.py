@@ -36,7 +36,7 @@ from tests.torture.choices import (
     WANTED,
     WINDOWS,
 )
-from tests.torture.cloning import act, clone, retire
+from tests.torture.cloning import act, clone, fail_over, retire
 from tests.torture.crew import Crew
 from tests.torture.history import History
 from tests.torture.interleaving import Between
@@ -245,6 +245,23 @@ class Machine(RuleBasedStateMachine):
         else:
             self.now.commit("left", "small")
 
+    @precondition(lambda self: self.history is not None and self.other is None)
+    @rule(names=ASKED, alive=st.booleans(), cleanly=st.booleans(), rarely=RARELY)
+    def fail_over(self, names: tuple[str, ...], alive: bool, cleanly: bool, rarely: bool) -> None:
+        """Another host restores the latest state, and goes on with that; the old one is gone, or comes back."""
+        if not rarely:
+            self.now.commit("left", "small")
+            return
+        crews = next(crews for crews in self.crews if crews is not self.now.crews)
+        self.sides += 1
+        made = fail_over(self.now, self.root / f"side-{self.sides}", crews, names, alive)
+        if made is not None:
+            self.history, self.other = made, self.history
+            if not alive:
+                assert self.other is not None
+                retire(self.other, False, cleanly)
+                self.other = None
+
     @precondition(lambda self: self.other is not None)
     @rule()
     def turn(self) -> None:
@@ -308,6 +325,14 @@ class Machine(RuleBasedStateMachine):
     def stop(self, cleanly: bool, rarely: bool) -> None:
         if rarely:
             self.now.stop(cleanly)
+        else:
+            self.now.sync([])
+
+    @rule(cleanly=st.booleans(), rarely=RARELY)
+    def lose_folder(self, cleanly: bool, rarely: bool) -> None:
+        """The local folder is lost, as where a container has none that stays."""
+        if rarely:
+            self.now.lose_folder(cleanly)
         else:
             self.now.sync([])
 

@@ -21,10 +21,12 @@ class Oracle:
         self._by_another_name: set[int] = set()
         """Of all lines: commits that came into the file from another WAL than that of its name."""
 
-    def fork(self) -> "Oracle":
-        """A second line, which has been the same until now."""
+    def fork(self, at: int | None = None) -> "Oracle":
+        """A second line, which has been the same until now, or as it was at a state of any line."""
         made = Oracle()
-        made.states, made._line, made._members = [*self.states], [*self._line], {*self._members}
+        made._line = [*self._line] if at is None else [*reversed([at, *self.earlier(at)])]
+        hashes = {number: sha256 for sha256, number in self._numbers.items()}
+        made.states, made._members = [hashes[number] for number in made._line], {*made._line}
         made._numbers, made._before, made._by_another_name = self._numbers, self._before, self._by_another_name
         return made
 

@@ -19,6 +19,7 @@ from tests.torture.crew import Crew
 from tests.torture.interleaving import interleaved
 from tests.torture.machine import Machine
 from tests.torture.mortal import Mortal
+from tests.torture.parting import Parting
 from tests.torture.place import Clock, skewed
 
 HISTORIES_A_ROUND = 5
@@ -48,7 +49,7 @@ def machine(torture: Torture, tmp_path: Path) -> Iterator[type[Machine]]:
             "counts": torture.counts,
             "clock": clock,
         }
-        yield type("Machine", (Machine,), {**shared, "place": Path(place)})
+        yield type("Machine", (Parting if os.environ.get("PARTING") else Machine,), {**shared, "place": Path(place)})
     for crew in [crew for pair in crews for crew in pair.values()]:
         crew.end()
     mortal.end()

@@ -33,6 +33,11 @@ class Standing:
     items: tuple[Kept, ...]
     restorable: frozenset[int]
 
+    def without(self, generations: set[str]) -> "Standing":
+        """The same but for some generations."""
+        items = tuple(item for item in self.items if item.place.generation not in generations)
+        return Standing(self.mirror, items, self.restorable)
+
     def wanted(self, begin: float, believed_ahead: float, line: Oracle, written: tuple[Kept, ...]) -> set[int]:
         """States of one line that the window promises: all since it began, by the true time, and the one before.
 
@@ -136,8 +141,8 @@ class World:
             target = AtPosition(item.commits[pick % len(item.commits)])
         return Request(target, generation, names)
 
-    def ask(self, request: Request) -> None:
-        """One restore by the program, and what is to be said of its answer."""
+    def ask(self, request: Request, keep: bool = False) -> Path | None:
+        """One restore by the program, and what is to be said of its answer; the file, if it is to be kept."""
         verdict = judge(self.mirrors, self.oracle, request)
         output = self.folder / "restored.db"
         options = RestoreOptions(
@@ -150,14 +155,16 @@ class World:
             if not verdict.refusal:
                 raise AssertionError(f"{request} was refused: {error}; right is {verdict}\n{self.told()}") from None
             self.counts[f"refused, {verdict.refusal}"] += 1
-            return
+            return None
         number = self.oracle.number(output.read_bytes())
-        output.unlink()
+        if not keep:
+            output.unlink()
         assert number in verdict.right, (
             f"{request} restores state {number} from {result.replica} at {result.position}, and right is {verdict}\n"
             f"{self.told()}"
         )
         self.counts["restores"] += 1
+        return output if keep else None
 
     def standing(self, name: str) -> "Standing":
         """What a replica holds, and what that brings back."""

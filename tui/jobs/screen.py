@@ -81,6 +81,18 @@ class JobsScreen(ScrollingScreen):
         self.list_area.set_lines(made)
         self.query_one("#words", Lines).set_lines(words)
 
+    def action_open_job(self) -> None:
+        """Follow the restore under the cursor, or see what came of it."""
+        jobs = self._jobs or []
+        job = jobs[self.scroll.cursor] if self.scroll.cursor < len(jobs) else None
+        if job is None or job.do not in ("restore", "restore-over"):
+            self.shell.tell("What came of it is told below; a restore has a screen of its own", "warning")
+            return
+        # Loaded with what restores, when it is needed.
+        from tui.restore.run.screen import ReopenedScreen
+
+        self.app.push_screen(ReopenedScreen(job))
+
     def action_cancel_job(self) -> None:
         """Cancel the job under the cursor: what it wrote is removed."""
         jobs = self._jobs or []

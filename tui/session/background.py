@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from contextlib import closing, suppress
 from pathlib import Path
 
@@ -37,11 +38,16 @@ class Background:
         config = self._config
         return handover.WORKS and config.path is not None and path_of(config) is not None and not config.exec_command
 
-    def begin(self) -> int:
+    def begin(self, registered: Sequence[str] = ()) -> int:
         """Start another process with the engine, and return its number once it stands by. Raises ReplicationError.
 
-        Nothing is changed then.
+        Nothing is changed then. `registered` are databases that this engine has and the configuration has not.
         """
+        if registered:
+            raise ReplicationError(
+                f"the process that goes on reads the configuration, and {', '.join(registered)} is not in it but was "
+                "registered since: add it to the file, or unregister it"
+            )
         process = self._start()
         # Loaded when it is needed: the first paint does not wait for it.
         from replication.database.together import all_databases

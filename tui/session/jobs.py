@@ -27,12 +27,23 @@ def followed(
     cancel: threading.Event | None = None,
     told: Callable[[JobStatus], None] = lambda job: None,
 ) -> JobStatus:
-    """Begin a job and follow it to its end: the job that is done, with its result.
+    """Begin a job and follow it to its end, as `follow` does."""
+    return follow(control, control.begin(request, secrets.token_hex(8)), leaving, cancel, told)
+
+
+def follow(
+    control: JobControl,
+    job: JobStatus,
+    leaving: threading.Event,
+    cancel: threading.Event | None = None,
+    told: Callable[[JobStatus], None] = lambda job: None,
+) -> JobStatus:
+    """Follow a job to its end, whoever began it: the job that is done, with its result.
 
     Raises the error of one that failed, RestoreCancelledError for one that was cancelled, EngineError if the engine
     ended before it, and LeftError once `leaving` is set.
     """
-    job, asked = control.begin(request, secrets.token_hex(8)), False
+    asked = False
     while not job.over:
         told(job)
         if leaving.is_set():

@@ -26,11 +26,12 @@ if TYPE_CHECKING:
 class LateEngine:
     """`start` returns at once; `refused` is called, in a thread, with the error of an engine that cannot start."""
 
-    def __init__(self, config: Config, refused: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, config: Config, refused: Callable[[], None] = lambda: None, expand_env: bool = True) -> None:
         self.error: BaseException | None = None
         """Why the engine could not start."""
         self.refused = refused
         self._config = config
+        self._expand_env = expand_env
         self._engine: Engine | None = None
         self._service: ControlService | None = None
         self._thread: threading.Thread | None = None
@@ -42,11 +43,14 @@ class LateEngine:
 
     def _start(self) -> None:
         try:
+            from replication.config import load_config
+            from replication.control.rereading import Rereading
             from replication.control.service import ControlService
             from replication.engine import Engine
 
             engine = Engine(self._config)
-            service = ControlService(engine, self._config, version(), "screen")
+            rereading = Rereading(engine, lambda: load_config(self._config.path, self._expand_env))
+            service = ControlService(engine, self._config, version(), "screen", rereading=rereading)
             engine.start()
             service.start()
         except BaseException as error:  # it is the caller's to tell, whatever it is
@@ -55,6 +59,10 @@ class LateEngine:
             return
         self._service = service
         self._engine = engine
+
+    def registered(self) -> tuple[str, ...]:
+        """Databases that it has and the configuration has not."""
+        return self._engine.registered if self._engine is not None else ()
 
     def close(self, timeout_seconds: float) -> list[str]:
         """Close the engine, if it ever started. Return the names of what did not end."""

@@ -24,6 +24,8 @@ class Named:
 
     database: DatabaseConfig | None
     replicas: list[OpenReplica]
+    config: Config | None = None
+    """The configuration that the database is in."""
 
 
 def config_of(args: Namespace) -> Config:
@@ -52,17 +54,18 @@ def resolve(args: Namespace, what: str) -> Named:
             raise UsageError("-replica goes with a database path; a replica URL names its replica itself")
         location = parse_replica_url(source, lambda words: warn(f"the replica URL {words}"))
         return Named(None, [open_replica(location, warn)])
-    return named(configured(config_of(args), local_path(source)), replica_name)
+    config = config_of(args)
+    return named(configured(config, local_path(source)), config, replica_name)
 
 
-def named(database: DatabaseConfig, replica_name: str | None = None) -> Named:
+def named(database: DatabaseConfig, config: Config, replica_name: str | None = None) -> Named:
     """The replicas of a database, or the one of that name. Raises UsageError if there is none."""
     from replication.restore.open_replicas import open_replicas
 
     sources = open_replicas(database, warn, replica_name)
     if not sources:
         raise UsageError(f"{database.path} has no replica in the configuration; add one under its replicas:")
-    return Named(database, sources)
+    return Named(database, sources, config)
 
 
 def generation_of(args: Namespace) -> str | None:

@@ -7,7 +7,8 @@ import time
 from argparse import Namespace
 from pathlib import Path
 
-from replication.config import Config, config_for
+from replication.config import Config, config_for, load_config
+from replication.control.rereading import Rereading
 from replication.control.service import ControlService
 from replication.engine import CLOSE_SECONDS_MAX, Engine
 from replication.errors import ConfigError, UsageError
@@ -22,9 +23,8 @@ from tui.verbs.console import complain, warn
 from tui.verbs.named import config_of
 from tui.verbs.notify import Notifier
 from tui.verbs.process import settle
-from tui.verbs.rereading import Rereading, has_terminal
 from tui.verbs.service import Service
-from tui.verbs.signals import Signals, Wish, Wishes
+from tui.verbs.signals import Signals, Wish, Wishes, has_terminal
 from tui.version import version
 
 _WAIT_SECONDS = 0.5
@@ -53,10 +53,10 @@ def replicate(args: Namespace) -> int:
         raise ConfigError(f"{config.path}: no databases specified in configuration; add one under dbs:")
     settle()
     engine = Engine(config)
-    control = ControlService(engine, config, version())
     service = Service(engine, notifier)
-    rereading = Rereading(engine, config, lambda: _config(args), service.reloading)
-    run = _Run(engine, service, control, command, rereading)
+    rereading = Rereading(engine, lambda: load_config(args.config, not args.no_expand_env), service.reloading)
+    control = ControlService(engine, config, version(), rereading=rereading)
+    run = _Run(engine, service, control, command, rereading, config.exec_inherits_keys)
     # Before the first line is logged, by a thread that must not take a signal either.
     with run.signals.taken():
         logger.info("litestream-tui", extra=attrs(version=version()))
@@ -114,7 +114,13 @@ class _Run:
     """Logs events, minds signals and the command, and brings the engine to its end."""
 
     def __init__(
-        self, engine: Engine, service: Service, control: ControlService, command: str | None, rereading: Rereading
+        self,
+        engine: Engine,
+        service: Service,
+        control: ControlService,
+        command: str | None,
+        rereading: Rereading,
+        inherits_keys: bool,
     ) -> None:
         self._engine = engine
         self._service = service
@@ -124,9 +130,7 @@ class _Run:
         """Once it has hung up we would seem to have had none."""
         self._seen = 0
         self._wishes = Wishes()
-        self._command = (
-            Command(command, self._command_ended, rereading.config.exec_inherits_keys) if command is not None else None
-        )
+        self._command = Command(command, self._command_ended, inherits_keys) if command is not None else None
         more = ONLY_PASSED_ON if self._command is not None else ()
         self.signals = Signals(dict.fromkeys((*_SIGNALS, *more)), self._signalled)
         """Those that end the run in good order, from the first moment that there is one."""

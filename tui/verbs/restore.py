@@ -8,21 +8,26 @@ import threading
 import time
 from argparse import Namespace
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import asdict, replace
+from pathlib import Path
 from types import FrameType
+from typing import Any
 
 from replication.comparison import known_of_source
 from replication.config.location import output_path
-from replication.errors import NoBackupError, RestoreCancelledError, UsageError
+from replication.control.requests import Plan, Restore
+from replication.errors import NoBackupError, RestoreCancelledError, StorageError, UsageError
 from replication.offline import look
 from replication.restore.open_replica import OpenReplica
+from replication.restore.output import check_free
 from replication.restore.restore import RestoreOptions, RestoreProgress, RestoreResult, prepare, restore
 from replication.restore.retry import CANCELLED
 from replication.restore.target import Latest, Target, parse_index, parse_position, parse_time
 from tui.text.format import counted, size
+from tui.verbs.by_engine import ByEngine, instead, named_by_socket
 from tui.verbs.console import complain, leave, say, warn
-from tui.verbs.named import generation_of, resolve
+from tui.verbs.named import Named, generation_of, resolve
 
 _PROGRESS_SECONDS = 0.1
 _STORE_WAIT_SECONDS_MAX = 1.0
@@ -34,46 +39,104 @@ def run(args: Namespace) -> int:
     """Restore as the flags say; raises ReplicationError, and then nothing was left behind."""
     target = _target(args)
     generation = generation_of(args)
-    named = resolve(args, "restore")
-    if args.output is None and named.database is None:
-        raise UsageError("output path required: with a replica URL, say where to with -o PATH")
-    if args.output == "":
-        raise UsageError("-o needs a path; leave it out to restore to the database's own")
-    output = output_path(args.output) if named.database is None or args.output is not None else named.database.path
+    by = None if args.socket is None else named_by_socket(args)
+    named = resolve(args, "restore") if by is None else None
+    database = named.database if named is not None else None
+    own = Path(by.database) if by is not None else database.path if database is not None else None
+    output = _output(args, own)
     if args.if_db_not_exists and os.path.exists(output):  # noqa: PTH110 (false where Path.exists raises)
         say(f"{output} exists already: nothing to do")
         return 0
-    sources = named.replicas
-    options = RestoreOptions(target, generation, args.parallelism, args.integrity_check, keep_failed=True, waiting=warn)
-    if named.database is not None:
-        database = named.database
-        options = replace(options, newest=lambda: look(database).position)
     try:
-        with cancelled_by_signals() as cancel:
-            if named.database is not None and args.integrity_check != "none":
-                options = replace(options, known=known_of_source(named.database, args.integrity_check, cancel))
-            bar = Bar()
-
-            def waiting(words: str) -> None:
-                bar.clear()
-                warn(words)
-
-            options = replace(options, waiting=waiting)
-            try:
-                if args.dry_run:
-                    return _dry_run(args, sources, options, cancel)
-                result = restore(sources, output, options, bar.show, cancel)
-            finally:
-                bar.clear()
-                # A thread that still waits for one that is silent would keep the process.
-                for source in sources:
-                    source.storage.interrupt()
+        with cancelled_by_signals() as cancel, showing() as bar:
+            if named is not None:
+                try:
+                    return _here(args, named, output, RestoreOptions(target, generation), bar, cancel)
+                except StorageError as error:
+                    bar.clear()
+                    by = instead(error, named)
+                    if by is None:
+                        raise
+            assert by is not None
+            with closing(by):
+                return _by_engine(args, by, output, bar, cancel)
     except NoBackupError as error:
         if args.if_replica_exists:
             say(f"no matching backups found: {error}")
             return 0
         raise
+
+
+def _output(args: Namespace, own: Path | None) -> Path:
+    if args.output == "":
+        raise UsageError("-o needs a path; leave it out to restore to the database's own")
+    if args.output is not None:
+        return output_path(args.output)
+    if own is None:
+        raise UsageError("output path required: with a replica URL, say where to with -o PATH")
+    return own
+
+
+def _here(
+    args: Namespace, named: Named, output: Path, options: RestoreOptions, bar: "Bar", cancel: threading.Event
+) -> int:
+    def waiting(words: str) -> None:
+        bar.clear()
+        warn(words)
+
+    options = replace(
+        options,
+        parallelism=args.parallelism,
+        integrity_check=args.integrity_check,
+        keep_failed=True,
+        waiting=waiting,
+    )
+    if (database := named.database) is not None:
+        options = replace(options, newest=lambda: look(database).position)
+        if args.integrity_check != "none":
+            options = replace(options, known=known_of_source(database, args.integrity_check, cancel))
+    try:
+        if args.dry_run:
+            return _dry_run(args, named.replicas, options, cancel)
+        result = restore(named.replicas, output, options, bar.show, cancel)
+    finally:
+        # A thread that still waits for one that is silent would keep the process.
+        for source in named.replicas:
+            source.storage.interrupt()
+    bar.clear()
     _tell(args, result)
+    return 0
+
+
+def _by_engine(args: Namespace, by: ByEngine, output: Path, bar: "Bar", cancel: threading.Event) -> int:
+    moment: dict[str, Any] = {
+        "database": by.database,
+        "replica": args.replica or "",
+        "only": args.replica is not None,
+        "generation": args.generation or "",
+        "position": args.position or "",
+        "timestamp": args.timestamp or "",
+        "index": args.index or "",
+    }
+    if args.dry_run:
+        fetch = by.do(Plan(**moment), bar, cancel)
+        for text in fetch.warnings:
+            warn(text)
+        say(json.dumps(fetch.plan, indent=2) if args.json else "\n".join(fetch.lines))
+        return 0
+    # It may see other files there.
+    check_free(output)
+    request = Restore(
+        **moment,
+        output=str(output),
+        integrity_check=args.integrity_check,
+        keep_failed=True,
+        parallelism=args.parallelism,
+    )
+    result = by.do(request, bar, cancel)
+    bar.clear()
+    by.look_for(output)
+    _tell(args, result, by.pid)
     return 0
 
 
@@ -129,9 +192,9 @@ def _dry_run(args: Namespace, sources: list[OpenReplica], options: RestoreOption
     return 0
 
 
-def _tell(args: Namespace, result: RestoreResult) -> None:
+def _tell(args: Namespace, result: RestoreResult, engine: int | None = None) -> None:
     if args.json:
-        values = asdict(result)
+        values = {**asdict(result), "engine": engine}
         values["output"], values["position"] = str(result.output), str(result.position)
         say(json.dumps(values, indent=2))
         return
@@ -141,7 +204,18 @@ def _tell(args: Namespace, result: RestoreResult) -> None:
         f"restored {result.output} from replica {result.replica} at {result.position}: "
         f"{result.pages} pages, {size(result.size)}, {counted(result.segments + 1, 'object')}, "
         f"{args.integrity_check} check {result.check}, {result.seconds:.2f}s"
+        + (f", by the engine, pid {engine}" if engine is not None else "")
     )
+
+
+@contextmanager
+def showing() -> Iterator["Bar"]:
+    """A bar that is gone at the end."""
+    bar = Bar()
+    try:
+        yield bar
+    finally:
+        bar.clear()
 
 
 class Bar:
@@ -169,3 +243,4 @@ class Bar:
     def clear(self) -> None:
         if self._on and self._shown:
             print(f"\r{'':78}\r", end="", file=sys.stderr, flush=True)
+            self._shown = 0.0

@@ -1,4 +1,4 @@
-"""Verbs for an engine that runs: sync, snapshot, pause, resume, stop. Each asks it over its socket.
+"""Verbs for an engine that runs: sync, snapshot, pause, resume, reload, stop. Each asks it over its socket.
 
 Without one they end with exit code 20 and say where was looked; an error of the engine's has the exit code that it has
 everywhere.
@@ -17,13 +17,13 @@ from replication.config.location import local_path
 from replication.control.client import Client
 from replication.control.commands import carry_out
 from replication.control.place import find, found
-from replication.control.requests import Pause, Sync, WriteSnapshot
-from replication.errors import EngineError, UsageError
+from replication.control.requests import Pause, Reload, Sync, WriteSnapshot
+from replication.errors import ConfigError, EngineError, UsageError
 from replication.scrub import quoted
 from replication.status import BY_HAND
 from replication.wire import plain
 from tui.text.format import go_duration
-from tui.verbs.console import say
+from tui.verbs.console import say, warn
 from tui.verbs.named import config_of
 
 HOLDER = "litestream-tui pause"
@@ -104,6 +104,20 @@ def resume(args: Namespace) -> int:
         holders = client.resume(name, HOLDER)
     words = f"stays paused for {', '.join(holders)}" if holders else "is replicated again"
     _say(args, {"database": name, "holders": list(holders)}, f"{name} {words}")
+    return 0
+
+
+def reload(args: Namespace) -> int:
+    """Let the engine read its configuration anew; an error in it changes nothing."""
+    try:
+        client = client_of(args)
+    except ConfigError as error:
+        raise ConfigError(f"{error}\nthe engine was not asked, and nothing is changed") from None
+    with closing(client):
+        reloaded = carry_out(client, Reload())
+    for note in reloaded.notes:
+        warn(note)
+    _say(args, plain(reloaded), f"configuration read anew: {reloaded.words}")
     return 0
 
 

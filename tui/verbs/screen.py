@@ -60,7 +60,7 @@ def run(args: Namespace) -> int:
     if (path := find(config)) is not None:
         return _attach(path, config, options).end()
     try:
-        return show(config, options, Background(config, not args.no_expand_env)).end()
+        return show(config, options, Background(config, not args.no_expand_env), not args.no_expand_env).end()
     except DatabaseLockedError:
         # One has begun meanwhile, or has some of the databases.
         path = find(config)
@@ -115,17 +115,17 @@ class Shown:
         return self.code
 
 
-def show(config: Config, options: Options, background: Background | None = None) -> Shown:
+def show(config: Config, options: Options, background: Background | None = None, expand_env: bool = True) -> Shown:
     """Open the screen on an engine of its own, and close both, or leave the engine to `background`."""
     # Imported here, so that an error of the terminal or the configuration is shown at once.
     from tui.app import LitestreamApp
 
     _settle_the_terminal()
-    engine = LateEngine(config)
+    engine = LateEngine(config, expand_env=expand_env)
     app = LitestreamApp(engine, config, options)
     app.painted = engine.start
     if background is not None and background.possible and not options.read_only:
-        app.background = background.begin
+        app.background = lambda: background.begin(engine.registered())
     engine.refused = app.leave_from_outside
 
     def close() -> None:

@@ -5,6 +5,7 @@ a command, or waits for the reader of its output. That thread knows who sent the
 processes in front of it, so that a command which is one of them must not be sent it a second time.
 """
 
+import os
 import signal
 import threading
 import time
@@ -94,6 +95,15 @@ class Signals:
 
 SAME_WISH_SECONDS = 0.05
 """A wrapper such as timeout(1) signals its child and then the whole group: what comes so soon is one wish to end."""
+
+
+def has_terminal() -> bool:
+    """Whether a terminal controls this process, and would send SIGHUP when it hangs up."""
+    try:
+        os.close(os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC))
+    except OSError:
+        return False
+    return True
 
 
 class Wish(Enum):

@@ -15,12 +15,23 @@ from replication.storage.wal03.names import Place, segment_name, snapshot_name
 
 
 class Expected:
-    """What was stored or listed of one generation and must be there still, 8 bytes for each segment."""
+    """What was stored or listed of one generation and must be there still, 8 bytes for each segment.
+
+    Of the last segment and the last snapshot it knows the stored size as well: that is how another program's object is
+    told, which has the name because the place was emptied and this generation begun there again by a copy of us.
+    """
 
     def __init__(self) -> None:
         self.generation = ""
         self._segments = array("Q")
         self._snapshots: set[int] = set()
+        self._last_segment: tuple[str, int] | None = None
+        self._last_snapshot: tuple[str, int] | None = None
+
+    @property
+    def last(self) -> "tuple[tuple[str, int] | None, tuple[str, int] | None]":
+        """Name and stored size of the last segment and of the last snapshot, as far as they are known."""
+        return self._last_segment, self._last_snapshot
 
     @property
     def segments(self) -> set[Place]:
@@ -32,14 +43,17 @@ class Expected:
         """Their indexes."""
         return frozenset(self._snapshots)
 
-    def segment(self, position: Position) -> None:
-        """The segment that begins at `position` is there."""
+    def segment(self, position: Position, size: int | None = None) -> None:
+        """The segment that begins at `position` is there, stored in so many bytes if that is known."""
         self._of(position.generation)
+        self._last_segment = (segment_name(position), size) if size is not None else None
         self._segments.append(position.index << 32 | position.offset)
 
-    def snapshot(self, position: Position) -> None:
-        """The snapshot of `position` is there."""
+    def snapshot(self, position: Position, size: int | None = None) -> None:
+        """The snapshot of `position` is there, stored in so many bytes if that is known."""
         self._of(position.generation)
+        name = snapshot_name(position.generation, position.index)
+        self._last_snapshot = (name, size) if size is not None else None
         self._snapshots.add(position.index)
 
     def adopt(self, held: Holdings) -> None:
@@ -48,12 +62,34 @@ class Expected:
         self._of(held.generation)
         self._segments = array("Q", (item.index << 32 | item.offset for item in held.segments))
         self._snapshots = {item.index for item in held.snapshots}
+        self._last_segment = next(((item.name, item.size) for item in reversed(held.segments)), None)
+        self._last_snapshot = next(((item.name, item.size) for item in reversed(held.snapshots)), None)
+
+    def add(self, since: "Expected") -> None:
+        """What was stored since must be there too."""
+        for index in since.snapshots:
+            self.snapshot(Position(since.generation, index, 0))
+        for place in since.segments:
+            self.segment(Position(since.generation, *place))
+        if since.generation:
+            segment, snapshot = since.last
+            self._last_segment = segment or (None if since.segments else self._last_segment)
+            self._last_snapshot = snapshot or (None if since.snapshots else self._last_snapshot)
+
+    def replaced(self, held: Holdings) -> str:
+        """The name of an object that is not the one that was stored, or nothing."""
+        if self.generation != held.generation:
+            return ""
+        sizes = {item.name: item.size for item in held.segments} | {item.name: item.size for item in held.snapshots}
+        known = [item for item in self.last if item is not None]
+        return next((name for name, size in known if sizes.get(name, size) != size), "")
 
     def forget(self) -> None:
         """Nothing is known any more: another program may have written or removed objects."""
         self.generation = ""
         self._segments = array("Q")
         self._snapshots.clear()
+        self._last_segment = self._last_snapshot = None
 
     def _of(self, generation: str) -> None:
         if self.generation != generation:

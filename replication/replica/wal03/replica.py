@@ -236,10 +236,7 @@ class Replica(Verifying):
         if self._looked_up:
             self._looked_up = False
             self._keeping.look_anew()
-        for index in since.snapshots:
-            expected.snapshot(Position(since.generation, index, 0))
-        for place in since.segments:
-            expected.segment(Position(since.generation, *place))
+        expected.add(since)
         since.forget()
 
     def _look_at_others(self, holdings: list[Holdings]) -> set[str]:
@@ -252,6 +249,17 @@ class Replica(Verifying):
         Whatever made it unrestorable, a snapshot of what is here now does, or else a generation that begins with one.
         """
         keeping = self._keeping
+        if name := next(filter(None, map(keeping.expected.replaced, holdings)), ""):
+            # Somebody emptied the place, and a copy of us began this generation there: what is ours is compared.
+            self._emit("warning", "an object is not the one that was stored", object=name)
+            with self._lock:
+                self._state = self._state.unknown()
+            self._send_all()
+            now_at, again = self._listed(whole=False)
+            if now_at is not None and now_at.generation == position.generation:
+                self._prove(now_at, again, removed_by_rule)
+            # What goes is decided on a listing of what was compared.
+            return []
         proof = keeping.prove(holdings, position, removed_by_rule)
         if proof is None:
             return []

@@ -176,28 +176,44 @@ def _lost(held: Holdings, left: Holdings, begin: datetime, is_over: bool) -> Pla
 
 
 def _is_over(held: Holdings, holdings: Sequence[Holdings], begin: datetime) -> bool:
-    """True if another generation had taken the place of this one when the window began.
+    """True if another generation had taken the place of this one when the window began, for all who had it.
 
-    Where two programs went on with it, each with a copy, both must have: to one of them it was the newest until then.
-    So it is where WAL lies past the place at which one of them had left it, whatever the times say.
+    WAL past the place where one had left it says that somebody else was still there, whatever the times say.
     """
-    later = [other for other in holdings if other.generation != held.generation and _follows(other, held)]
-    later = [other for other in later if not held.goes_past(other)]
-    begun = [other for other in later if any(item.created <= begin for item in other.snapshots)]
-    copies = {name for other in later if other not in begun for name in other.beside}
-    return any(other.generation not in copies for other in begun)
+    took_over = [other for other in _begun(held, holdings, begin) if not held.goes_past(other)]
+    return bool(took_over) and _all_had_left(held, holdings, begin)
 
 
 def _begin_in(held: Holdings, holdings: Sequence[Holdings], begin: datetime) -> datetime:
-    """When the window begins in this generation: with it, if a copy of the database goes on there, and we parted since.
+    """When the window begins in this generation: with it, if two had it, and not all who left it did so before.
 
-    Nothing tells which commit of it was ours when the window began: a snapshot from before may be the other's.
+    Nothing tells which commit of it was whose newest when the window began: a snapshot from before may be the other's.
     """
-    parted = [other for other in holdings if held.generation in other.beside or held.goes_past(other)]
-    parted = [other for other in parted if other.generation != held.generation and other.snapshots]
-    if parted and not any(item.created <= begin for other in parted for item in other.snapshots):
-        return _NEVER
-    return begin
+    shared = any(held.generation in other.beside or held.goes_past(other) for other in _after(held, holdings))
+    return _NEVER if shared and not _all_had_left(held, holdings, begin) else begin
+
+
+def _all_had_left(held: Holdings, holdings: Sequence[Holdings], begin: datetime) -> bool:
+    """True if everybody who left a generation for another one had done so when the window began.
+
+    Of one line of generations the first counts. A generation is of another line if it was seen to be a copy's.
+    """
+    begun = _begun(held, holdings, begin)
+    return all(
+        other in begun or any(_follows(other, first) and first.generation not in other.beside for first in begun)
+        for other in _after(held, holdings)
+    )
+
+
+def _begun(held: Holdings, holdings: Sequence[Holdings], begin: datetime) -> list[Holdings]:
+    """Those that came after one, and had begun by then."""
+    return [other for other in _after(held, holdings) if any(item.created <= begin for item in other.snapshots)]
+
+
+def _after(held: Holdings, holdings: Sequence[Holdings]) -> list[Holdings]:
+    """The generations that came after one, each begun by somebody who had left that one, or took its place."""
+    later = [other for other in holdings if other.generation != held.generation and _follows(other, held)]
+    return [other for other in later if other.snapshots]
 
 
 def _follows(late: Holdings, early: Holdings) -> bool:

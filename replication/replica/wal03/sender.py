@@ -292,7 +292,7 @@ class Sender(ABC):
         reached("replica: segment stored")
         self._state = self._state.reached(replace(position, offset=stop), self._number_at(position).following)
         self._finished(self._meter, stored, stop - position.offset)
-        self._since.segment(position)
+        self._since.segment(position, stored)
         self._emit("debug", "segment written", position=str(position), size=stop - position.offset, stored=stored)
 
     def _arrived(self, position: Position, end: int) -> None:

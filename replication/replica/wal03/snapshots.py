@@ -294,7 +294,7 @@ class Snapshots(LeftBehind):
         """The snapshot of `position` is in the replica."""
         self._finished(meter, stored)
         if self.position is None or self.position.generation == position.generation:
-            self._since.snapshot(position)
+            self._since.snapshot(position, stored)
         self._snapshot_is_from(time.time())
 
     def _meet_snapshot(self, generation: str) -> None:

@@ -13,8 +13,10 @@ from typing import Protocol
 from replication.counts import Counts
 from replication.errors import (
     DatabaseError,
+    InconclusiveError,
     LocalFileError,
     PausedError,
+    ReplicaDiffersError,
     RestoreCancelledError,
     RestoreError,
     StorageError,
@@ -72,10 +74,11 @@ class Verifying(Snapshots):
         position: Position | None = None
         outcome: Outcome = "inconclusive"
         try:
-            position, outcome, words = self._compare(cancel)
+            position, outcome, words, code = self._compare(cancel)
         except (StorageError, DatabaseError, LocalFileError, RestoreCancelledError) as error:
-            words = str(error)
-        result = Verification(self.name, outcome, words, position, time.monotonic() - began, time.time())
+            words, code = str(error), error.exit_code
+        seconds, now = time.monotonic() - began, time.time()
+        result = Verification(self.name, outcome, words, position, seconds, now, code)
         self.verified = result
         self._verifications.add(outcome)
         level = {"ok": "info", "failed": "error", "inconclusive": "warning"}[outcome]
@@ -86,7 +89,7 @@ class Verifying(Snapshots):
                 self._restart_from(position.generation, f"verification of replica {self.name} failed")
         return result
 
-    def _compare(self, cancel: threading.Event) -> tuple[Position | None, Outcome, str]:
+    def _compare(self, cancel: threading.Event) -> tuple[Position | None, Outcome, str, int]:
         with self._permit.working(), local_files():
             try:
                 # First its snapshot, if it has none of this generation: that would be of a later commit.
@@ -98,9 +101,9 @@ class Verifying(Snapshots):
             except DivergedError as diverged:
                 with self._lock:
                     self._mend(diverged)
-                return None, "inconclusive", f"a new generation is needed: {diverged}"
+                return None, "inconclusive", f"a new generation is needed: {diverged}", InconclusiveError.exit_code
             if not has_it:
-                return position, "inconclusive", "a new generation began meanwhile"
+                return position, "inconclusive", "a new generation began meanwhile", InconclusiveError.exit_code
         # No lock is held: what is sent meanwhile comes after the position.
         try:
             meta_path = self._database.meta_path
@@ -108,13 +111,14 @@ class Verifying(Snapshots):
         except RestoreCancelledError:
             raise
         except RestoreError as error:
-            return position, "failed", str(error)
+            return position, "failed", str(error), error.exit_code
         if restored != original.digest:
-            return position, "failed", "what was restored differs from the database at the same commit"
+            words = "what was restored differs from the database at the same commit"
+            return position, "failed", words, ReplicaDiffersError.exit_code
         self._problems = problems
         soundness.remember(self._database.meta_path, problems)
         if problems:
             # Another generation would mend nothing: the application's own database is so.
             words = f"restored, and equal to the database, which itself fails SQLite's check: {'; '.join(problems)}"
-            return position, "ok", words
-        return position, "ok", "restored, checked, and equal to the database"
+            return position, "ok", words, 0
+        return position, "ok", "restored, checked, and equal to the database", 0

@@ -48,12 +48,12 @@ class Catalog:
     @property
     def oldest(self) -> datetime | None:
         """Time of the oldest object."""
-        return min(self._times(), default=None)
+        return min(self.times, default=None)
 
     @property
     def newest(self) -> datetime | None:
         """Time of the newest object."""
-        return max(self._times(), default=None)
+        return max(self.times, default=None)
 
     @property
     def reach(self) -> tuple[int, int]:
@@ -69,7 +69,9 @@ class Catalog:
         found = [item.created for item in self.segments if item.position >= place]
         return found + [item.info.created for item in self.snapshots if item.position > begins]
 
-    def _times(self) -> list[datetime]:
+    @property
+    def times(self) -> list[datetime]:
+        """The times of all objects but damaged snapshots."""
         return [item.info.created for item in self.snapshots] + [item.created for item in self.segments]
 
 

@@ -11,32 +11,43 @@ from replication.errors import NoRestorePointError
 from replication.position import Position
 from replication.restore.target import AtTime, Target
 from replication.restore.wal03.asking import Found
+from replication.restore.wal03.catalog import Catalog
 from replication.restore.wal03.order import Candidate
+from replication.storage.wal03.notes import SnapshotNote
 from replication.times import format_time
 
 
 def refuse_gone_on_with(chosen: Candidate, by_name: Mapping[str, list[Found]], target: Target) -> None:
-    """Raise if a program went on with an older generation past where the program of the chosen one left it, or saw it.
+    """Raise if a program went on with another generation past where the program of the chosen one left it, or saw it.
 
     What a replica had of it is noted there. Where the chosen one has not come yet, that counts where it left others.
+    One that calls the chosen one older was begun after it, where nothing tells how far the chosen one had seen it come.
     """
     lefts: set[Position] = set()
     known: dict[str, set[Position]] = {}
     for source, catalog in by_name[chosen.generation]:
-        for note in (item.note for item in catalog.snapshots if item.note):
+        for note in _notes(catalog):
             lefts.update(note.lefts)
             known.setdefault(source.name, set()).update(note.lefts, note.reached)
-    for name in sorted({place.generation for places in (lefts, *known.values()) for place in places}):
-        for source, catalog in by_name.get(name, []):
+    told = {place.generation for places in (lefts, *known.values()) for place in places}
+    # Of one of which it tells nothing at all, its program was of an earlier version, or knew too many.
+    for name in sorted(told & by_name.keys() - {chosen.generation}):
+        for source, catalog in by_name[name]:
             here = {place for place in known.get(source.name, ()) if place.generation == name}
             places = here or {place for place in lefts if place.generation == name}
             times = [time for place in places for time in catalog.times_past(place)]
+            if not places and any(chosen.generation in note.before for note in _notes(catalog)):
+                times = catalog.times
             if times and not _is_later(min(times), target):
                 raise NoRestorePointError(
                     f"Two programs went on with generation {name}, each with a copy of the database, so "
                     f"that none is the newest. Name the one you want with -generation: {name} (up to "
                     f"{format_time(max(times))}), {chosen.generation} (up to {format_time(chosen.newest)})."
                 )
+
+
+def _notes(catalog: Catalog) -> list[SnapshotNote]:
+    return [item.note for item in catalog.snapshots if item.note]
 
 
 def _is_later(time: datetime, target: Target) -> bool:

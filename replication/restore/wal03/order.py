@@ -57,11 +57,27 @@ class Content:
 
 
 def heads(candidates: Sequence[Candidate]) -> list[Candidate]:
-    """Those that no other candidate comes after, by the notes."""
-    before = {name for item in candidates for name in item.before}
-    found = [item for item in candidates if item.generation not in before]
-    # Notes that name each other in a ring say nothing.
-    return found or list(candidates)
+    """Those that no other candidate comes after, by the notes. Those that name each other in a ring say nothing so."""
+    older = {item.generation: _all_before(item, candidates) for item in candidates}
+    return [
+        item
+        for item in candidates
+        if not any(
+            item.generation in names and name not in older[item.generation]
+            for name, names in older.items()
+            if name != item.generation
+        )
+    ]
+
+
+def _all_before(item: Candidate, candidates: Sequence[Candidate]) -> set[str]:
+    """What a candidate names as older, and what those name, and so on."""
+    before = {other.generation: other.before for other in candidates}
+    found, left = set[str](), {*item.before}
+    while left:
+        found |= left
+        left = {name for known in left for name in before.get(known, ())} - found
+    return found
 
 
 def newest_generation(candidates: Sequence[Candidate], content_of: Callable[[str], Content]) -> str:

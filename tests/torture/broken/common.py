@@ -138,9 +138,16 @@ MUTATIONS = (
     ),
     Mutation(
         "a port that is taken is tried only once",
-        "replication/monitoring/pages.py",
+        "replication/monitoring/serving.py",
         "            except ReplicationError:\n                continue\n",
         "            except ReplicationError:\n                return\n",
+        ("tests/monitoring/test_monitoring.py",),
+    ),
+    Mutation(
+        "another address for metrics is heeded at a start only",
+        "replication/monitoring/pages.py",
+        "            if config.addr != before.addr:\n",
+        "            if False:\n",
         ("tests/monitoring/test_monitoring.py",),
     ),
     Mutation(

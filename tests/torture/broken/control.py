@@ -52,4 +52,18 @@ MUTATIONS = (
         "    if False:\n",
         ("tests/control/test_socket.py",),
     ),
+    Mutation(
+        "a database is unregistered before its replica has all of it",
+        "replication/control/changing.py",
+        "        if found.state not in _NOTHING_TO_SYNC:\n",
+        "        if False:\n",
+        ("tests/control/test_changing.py",),
+    ),
+    Mutation(
+        "another user registers a database",
+        "replication/control/routes.py",
+        "            call.owner_only(path)\n",
+        "            pass\n",
+        ("tests/control/test_litestream.py",),
+    ),
 )

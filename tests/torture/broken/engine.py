@@ -59,4 +59,18 @@ MUTATIONS = (
         "if False]",
         ("tests/engine/test_reload.py",),
     ),
+    Mutation(
+        "a registered database has the place of another",
+        "replication/engine/engine.py",
+        "            refuse_clash(database, self._wanted())\n",
+        "",
+        ("tests/control/test_changing.py",),
+    ),
+    Mutation(
+        "a database of the file that comes back has the settings of a stranger",
+        "replication/engine/by_hand.py",
+        "        if database.path in self.taken and own is not None:\n",
+        "        if False:\n",
+        ("tests/control/test_changing.py",),
+    ),
 )

@@ -188,8 +188,8 @@ MUTATIONS = (
     Mutation(
         "a generation of a copy takes the place of ours in the window",
         "replication/replica/wal03/retention.py",
-        "    return any(other.generation not in copies for other in begun)\n",
-        "    return bool(begun)\n",
+        "    return bool(took_over) and _all_had_left(held, holdings, begin)\n",
+        "    return bool(took_over)\n",
         ("tests/replica/test_retention.py", "tests/replica/test_one_writer.py"),
     ),
     Mutation(
@@ -198,6 +198,13 @@ MUTATIONS = (
         "        elif names := _before_window(held, _begin_in(held, holdings, begin)):\n",
         "        elif names := _before_window(held, begin):\n",
         ("tests/replica/test_retention.py", "tests/replica/test_one_writer.py"),
+    ),
+    Mutation(
+        "a copy that left the generation of both before the window makes old what we had there until now",
+        "replication/replica/wal03/retention.py",
+        "    return _NEVER if shared and not _all_had_left(held, holdings, begin) else begin\n",
+        "    return _NEVER if shared and not _begun(held, holdings, begin) else begin\n",
+        ("tests/replica/test_retention.py",),
     ),
     Mutation(
         "the check on paper takes what a copy wrote in the generation of both for ours",
@@ -209,8 +216,8 @@ MUTATIONS = (
     Mutation(
         "retention takes a generation for old that another program went on with past its unmarked end",
         "replication/replica/wal03/retention.py",
-        "    later = [other for other in later if not held.goes_past(other)]\n",
-        "",
+        "for other in _begun(held, holdings, begin) if not held.goes_past(other)]",
+        "for other in _begun(held, holdings, begin)]",
         ("tests/replica/test_one_writer.py",),
     ),
     Mutation(

@@ -80,4 +80,18 @@ MUTATIONS = (
         "    return True\n",
         ("tests/service/test_service.py",),
     ),
+    Mutation(
+        "a restore by the engine goes on when the command is interrupted",
+        "tui/verbs/by_engine.py",
+        "            result = carry_out(self._client, request, told, cancel)\n",
+        "            result = carry_out(self._client, request, told)\n",
+        ("tests/control/test_by_engine.py",),
+    ),
+    Mutation(
+        "a file that the engine wrote elsewhere is taken for restored",
+        "tui/verbs/by_engine.py",
+        "        if not os.path.lexists(output):\n",
+        "        if False:\n",
+        ("tests/control/test_by_engine.py",),
+    ),
 )

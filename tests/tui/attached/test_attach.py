@@ -178,7 +178,11 @@ def test_a_restore_survives_its_screen_and_is_there_after_the_next_attach(
             window.shows("restore of app.db: running since ")
             window.press("J")
             window.shows("◐ restore", "app.db")
+            window.press(ENTER)
+            window.shows("begun at", "esc goes back, and it goes on; c cancels it")
             far.go_on()
+            window.shows("✔ ok, in", ".restore-", "s3, 1 object")
+            window.press(ENTER)
             window.shows("✔ restore", "app.db", ".restore-")
             window.press("q")
             assert window.end() == 0

@@ -88,7 +88,8 @@ def lines(run: RunningRestore, width: int, look: Look) -> list[Text]:
 def done(result: RestoreResult, kept: str, check: str, paused: bool, width: int, look: Look) -> list[Text]:
     """What was made.
 
-    `kept` is where the old database is, if there was one; `paused` is true if replication still is.
+    `kept` is where the old database is, if there was one; `paused` is true if replication still is; `check` is how
+    SQLite checked it, "" where that is not known.
     """
     made = [Text(f" {look.mark('✔', '+')} ok, in {result.seconds:.2f} s", style="bold green"), Text()]
     objects = counted(result.segments + 1, "object")
@@ -97,7 +98,7 @@ def done(result: RestoreResult, kept: str, check: str, paused: bool, width: int,
         ("size", f"{size(result.size)}, {result.pages} pages of {result.page_size} bytes"),
         ("position", str(result.position)),
         ("from", f"{result.replica}, {objects}, {size(result.bytes_fetched)}"),
-        ("check", f"{check}: {result.check}" if check != "none" else "none, as asked"),
+        ("check", "none, as asked" if check == "none" else f"{check}: {result.check}" if check else result.check),
     ]
     if kept:
         facts.append(("old file", kept))

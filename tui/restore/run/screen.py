@@ -1,6 +1,7 @@
-"""A restore under way: its steps, how far it is, and its result. esc cancels, and then nothing is left.
+"""A restore: its steps, how far it is, and its result. The engine restores; a screen follows it.
 
-The engine restores; this screen follows it.
+One that was begun here is cancelled by esc, and then nothing is left. One that was left, or that another screen began,
+is opened again from the jobs of the engine; esc leaves it.
 """
 
 import threading
@@ -19,8 +20,9 @@ from replication.restore.restore import RestoreOptions, RestoreProgress, Restore
 from replication.restore.target import AtPosition
 from replication.sqlite.later import Look as DatabaseLook
 from tui.restore.run.lines import RunningRestore, done, failed, lines
-from tui.session.jobs import followed
+from tui.session.jobs import follow, followed
 from tui.text.blocks import rule
+from tui.text.format import clock_time
 from tui.text.look import Look
 from tui.text.states import stopped
 from tui.view import Shell, View
@@ -87,17 +89,20 @@ class Outcome:
     cancelled: bool = False
 
 
-class RestoringScreen(ShellScreen):
-    """Opened with a request, which begins at once."""
+class FollowingScreen(ShellScreen):
+    """A restore, from wherever it is followed to its end."""
 
-    PLACE = "restoring"
-    CSS = "RestoringScreen #text { height: 1fr; }"
+    CSS = "#text { height: 1fr; }"
 
-    def __init__(self, request: Request) -> None:
+    def __init__(self, title: str, database: str, over: bool, check: str) -> None:
+        """`check` is how SQLite checks it, or "" where that is not known here."""
         super().__init__()
-        self._request = request
+        self._title = title
+        self._database = database
+        self._over = over
+        self._check = check
         self._cancel = threading.Event()
-        # Written by the thread of the restore, one value at a time, and read by the one that draws.
+        # Written by the thread that follows it, one value at a time, and read by the one that draws.
         self._progress: RestoreProgress | None = None
         self._began = time.monotonic()
         self._outcome: Outcome | None = None
@@ -123,10 +128,76 @@ class RestoringScreen(ShellScreen):
                 shell.tell(f"restored to {outcome.result.output}")
             shell.poll()
 
-        shell.in_background(lambda: self._restore(shell), ended, lambda error: ended(Outcome(error=error)))
+        shell.in_background(lambda: self._followed(shell), ended, lambda error: ended(Outcome(error=error)))
 
     def show(self, view: View) -> None:
         self._draw()
+
+    def action_close(self) -> None:
+        if self._outcome is not None:
+            self.app.pop_screen()
+
+    # -- for the two ways to come here ------------------------------------------------------------------------------
+
+    def keys(self) -> str:
+        """What keys do while it is under way, in words."""
+        raise NotImplementedError
+
+    def job(self, shell: Shell) -> JobStatus:
+        """The job, once it is done; raises what a job that is followed raises. In a thread."""
+        raise NotImplementedError
+
+    def is_cancelled(self) -> bool:
+        """Whether a restore that gave up was asked to."""
+        return self._cancel.is_set()
+
+    # -- the thread that follows it ---------------------------------------------------------------------------------
+
+    def _followed(self, shell: Shell) -> Outcome:
+        try:
+            job = self.job(shell)
+        except (RestoreCancelledError, PausedError):
+            if self.is_cancelled():
+                return Outcome(cancelled=True)
+            raise
+        if self._over:
+            return Outcome(job.result.result, str(job.result.kept))
+        return Outcome(job.result)
+
+    # -- showing ----------------------------------------------------------------------------------------------------
+
+    def _draw(self) -> None:
+        if not self.ready or not self.is_attached:
+            return
+        options, width = self.shell.options, self.size.width
+        look = Look(options.ascii, options.slow, self.shell.now())
+        outcome = self._outcome
+        # What somebody else has paused stays paused.
+        stays = self._over and self._database in stopped(self.shell.view.status)
+        made = [rule(self._title, width, look)]
+        made.append(Text())
+        if outcome is None:
+            seconds = time.monotonic() - self._began
+            run = RunningRestore(self._over, self._progress, seconds, self._cancel.is_set())
+            made += [*lines(run, width, look), Text(), Text(f" {self.keys()}", style="dim")]
+        elif outcome.result is not None:
+            made += done(outcome.result, outcome.kept, self._check, stays, width, look)
+            made += [Text(), Text(" enter or esc closes this", style="dim")]
+        else:
+            made += failed(str(outcome.error or ""), outcome.cancelled, self._over, stays, width, look)
+            made += [Text(), Text(" enter or esc closes this", style="dim")]
+        self.query_one(Lines).set_lines(made)
+
+
+class RestoringScreen(FollowingScreen):
+    """Opened with a request, which begins at once."""
+
+    PLACE = "restoring"
+
+    def __init__(self, request: Request) -> None:
+        title = f"restore {request.database} as of {request.when}"
+        super().__init__(title, request.database, request.over, request.options.integrity_check)
+        self._request = request
 
     def action_back(self) -> None:
         """Cancel what is under way; leave when it has ended."""
@@ -136,22 +207,12 @@ class RestoringScreen(ShellScreen):
         else:
             self.app.pop_screen()
 
-    def action_close(self) -> None:
-        if self._outcome is not None:
-            self.app.pop_screen()
+    def keys(self) -> str:
+        goes_on = "; q detaches, and it goes on" if self.shell.view.place.attached else ""
+        return f"esc cancels and leaves nothing{goes_on}"
 
-    # -- the thread of the restore ----------------------------------------------------------------------------------
-
-    def _restore(self, shell: Shell) -> Outcome:
-        try:
-            job = followed(shell.control, self._request.restore(), shell.leaving, self._cancel, self._told)
-        except (RestoreCancelledError, PausedError):
-            if self._cancel.is_set():
-                return Outcome(cancelled=True)
-            raise
-        if self._request.over:
-            return Outcome(job.result.result, str(job.result.kept))
-        return Outcome(job.result)
+    def job(self, shell: Shell) -> JobStatus:
+        return followed(shell.control, self._request.restore(), shell.leaving, self._cancel, self._told)
 
     def _told(self, job: JobStatus) -> None:
         if job.progress is None:
@@ -160,27 +221,38 @@ class RestoringScreen(ShellScreen):
             self._began = time.monotonic()
         self._progress = job.progress
 
-    # -- showing ----------------------------------------------------------------------------------------------------
 
-    def _draw(self) -> None:
-        if not self.ready:
-            return
-        options, width, request = self.shell.options, self.size.width, self._request
-        look = Look(options.ascii, options.slow, self.shell.now())
-        outcome = self._outcome
-        # What another holder has paused stays paused.
-        stays = request.over and request.database in stopped(self.shell.view.status)
-        made = [rule(f"restore {request.database} as of {request.when}", width, look)]
-        made.append(Text())
-        if outcome is None:
-            seconds = time.monotonic() - self._began
-            run = RunningRestore(request.over, self._progress, seconds, self._cancel.is_set())
-            goes_on = "; q detaches, and it goes on" if self.shell.view.place.attached else ""
-            made += [*lines(run, width, look), Text(), Text(f" esc cancels and leaves nothing{goes_on}", style="dim")]
-        elif outcome.result is not None:
-            made += done(outcome.result, outcome.kept, request.options.integrity_check, stays, width, look)
-            made += [Text(), Text(" enter or esc closes this", style="dim")]
-        else:
-            made += failed(str(outcome.error or ""), outcome.cancelled, request.over, stays, width, look)
-            made += [Text(), Text(" enter or esc closes this", style="dim")]
-        self.query_one(Lines).set_lines(made)
+class ReopenedScreen(FollowingScreen):
+    """Opened with a restore that somebody has begun, under way or over."""
+
+    PLACE = "reopened"
+
+    def __init__(self, job: JobStatus) -> None:
+        title = f"restore {job.database}, begun at {clock_time(job.began)}Z"
+        super().__init__(title, job.database, job.do == "restore-over", "")
+        self._job = job
+        self._progress = job.progress
+        self._began -= max(0.0, time.time() - job.began)
+        self._left = threading.Event()
+
+    def on_unmount(self) -> None:
+        self._left.set()
+
+    def action_cancel_job(self) -> None:
+        """Cancel it: what it wrote is removed."""
+        self._cancel.set()
+        self._draw()
+
+    def keys(self) -> str:
+        cancels = "" if self.shell.options.read_only else "; c cancels it, and leaves nothing"
+        return f"esc goes back, and it goes on{cancels}"
+
+    def job(self, shell: Shell) -> JobStatus:
+        return follow(shell.control, self._job, self._left, self._cancel, self._told)
+
+    def is_cancelled(self) -> bool:
+        # By whichever screen.
+        return True
+
+    def _told(self, job: JobStatus) -> None:
+        self._progress = job.progress or self._progress
