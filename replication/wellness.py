@@ -13,6 +13,7 @@ from datetime import datetime
 from pathlib import Path
 
 from replication.config import DatabaseConfig, ReplicaConfig
+from replication.database.status_file import SAVE_SECONDS_MIN
 from replication.errors import DatabaseError
 from replication.local import soundness
 from replication.offline import Local, look, paused_by_engine
@@ -22,7 +23,7 @@ from replication.sqlite.wal_index import WALIndex
 LAG_SECONDS_MAX = 300.0
 """Unless said otherwise, no commit may wait for longer than this."""
 PROOF_INTERVALS_MAX = 2
-"""Unless said otherwise, no proof may be older than so many of the intervals in which one is made."""
+"""Unless said otherwise, no proof may be older than so many of the intervals in which one is made; and a little."""
 COPY_SECONDS_MAX = 5.0
 """A commit that SQLite counts is copied in milliseconds; one that is not after so long is in trouble."""
 _LOOK_SECONDS = 0.05
@@ -116,7 +117,9 @@ def _of_replica(config: DatabaseConfig, settings: ReplicaConfig, local: Local, l
     if local.position is not None and not note.proven and _began(local) and now - _began(local) > limits.lag:
         why = f": {note.error}" if note.error else ""
         found.append(f"nothing can be restored from it yet, {_long(now - _began(local))} after the first commit{why}")
-    limit = PROOF_INTERVALS_MAX * settings.retention_check_interval if limits.proof is None else limits.proof
+    # What an engine notes is that old at times.
+    late = PROOF_INTERVALS_MAX * settings.retention_check_interval + SAVE_SECONDS_MIN
+    limit = late if limits.proof is None else limits.proof
     if note.proven and now - note.proven > limit:
         found.append(f"it was last shown to be restorable {_long(now - note.proven)} ago, more than {_long(limit)}")
     verified = note.verified

@@ -8,7 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from replication.config import load_config
 from replication.local.files import STATUS_NAME
+from replication.offline import look
+from replication.wellness import Limits, judge
 from tests.cli.program import Replicating, Result, refuses, run, succeeds
 from tests.foreign import ForeignConnection, Shell
 from tests.interchange.program import wait_until
@@ -92,6 +95,22 @@ def test_a_proof_that_is_too_old_and_a_verification_that_is_missing(tmp_path: Pa
         refuses(check(config, "-max-verified-age", "1h"), NOT_WELL, "replica one", "never verified")
         assert check(config, "-max-proof-age", "1h").code == 0
         assert check(config, "-max-lag", "1s").code == 0
+        replicate.end()
+
+
+def test_a_proof_that_was_not_written_down_yet_is_no_trouble(tmp_path: Path) -> None:
+    """It is made each second, and notes are written every five seconds at most."""
+    make(tmp_path)
+    config = write_config(tmp_path, more="    retention-check-interval: 1s\n")
+    with Replicating(tmp_path / "log", "-config", config) as replicate:
+        replicate.wait_for("snapshot written")
+        [database] = load_config(config).databases
+        wait_until("a proof", lambda: look(database).record.replica("one").proven > 0)
+        local = look(database)
+        proven = local.record.replica("one").proven
+        assert judge(database, local, Limits(), proven + 6.5) == []
+        [trouble] = judge(database, local, Limits(), proven + 7.5)
+        assert "last shown to be restorable" in trouble.words
         replicate.end()
 
 

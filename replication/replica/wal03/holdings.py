@@ -4,8 +4,8 @@ A snapshot is only ever created and never written over, so its note is read once
 object is listed with the same size.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from replication.errors import CorruptObjectError, ObjectNotFoundError
@@ -21,8 +21,7 @@ class Holdings:
 
     `offsets` has, by index, where the commit of a snapshot ends, as its note tells. `before` are generations that the
     notes name as older, `beside` those of them that another program may go on with, and `lefts` are the first places
-    past where some were left, or had come to. `damaged` are snapshots that nothing can be restored from: their notes
-    are wrong.
+    past where some were left, or had come to. Nothing can be restored from `damaged` snapshots and `torn` WAL.
     """
 
     generation: str
@@ -33,11 +32,13 @@ class Holdings:
     damaged: Sequence[SnapshotInfo] = ()
     beside: frozenset[str] = frozenset()
     lefts: frozenset[Position] = frozenset()
+    torn: Sequence[SegmentInfo] = ()
 
     @property
     def times(self) -> list[datetime]:
         """The times of all objects."""
-        return [item.created for item in (*self.snapshots, *self.damaged)] + [item.created for item in self.segments]
+        snapshots = [item.created for item in (*self.snapshots, *self.damaged)]
+        return snapshots + [item.created for item in (*self.segments, *self.torn)]
 
     @property
     def newest(self) -> datetime | None:
@@ -48,7 +49,14 @@ class Holdings:
     def names(self) -> list[str]:
         """All objects in the order to remove them: snapshots first, then WAL from its end, so that no gap is left."""
         snapshots = sorted([*self.snapshots, *self.damaged], key=lambda item: item.index)
-        return [item.name for item in snapshots] + [item.name for item in reversed(self.segments)]
+        segments = sorted([*self.segments, *self.torn], key=lambda item: (item.index, item.offset), reverse=True)
+        return [item.name for item in snapshots] + [item.name for item in segments]
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """What can be restored from, by name."""
+        snapshots = {item.name: item.size for item in self.snapshots}
+        return snapshots | {item.name: item.size for item in self.segments}
 
     def place(self, snapshot: SnapshotInfo) -> Place:
         """The commit that a snapshot holds; the end of its index if no note tells, which is never earlier."""
@@ -72,7 +80,15 @@ class Holdings:
             [item for item in self.damaged if item.name not in names],
             self.beside,
             self.lefts,
+            [item for item in self.torn if item.name not in names],
         )
+
+    def unreadable(self, names: Collection[str]) -> "Holdings":
+        """The same without these objects as what can be restored from."""
+        whole = self.without({*names})
+        damaged = [*self.damaged, *(item for item in self.snapshots if item.name in names)]
+        torn = [*self.torn, *(item for item in self.segments if item.name in names)]
+        return replace(whole, damaged=damaged, torn=torn)
 
     def goes_past(self, later: "Holdings") -> bool:
         """True if WAL is here past where the program of a later generation had left this one, or had seen it come."""

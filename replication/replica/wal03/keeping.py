@@ -42,6 +42,8 @@ class Keeping:
         self._reader = HoldingsReader(client)
         self._succession = Succession(client)
         self._late_looks = 0
+        self._torn: dict[str, int] = {}
+        """Objects that were found to be damaged, with the size that they have."""
 
     def look_anew(self) -> None:
         """Others may have written and removed since the last look: nothing of what is there is known."""
@@ -56,7 +58,35 @@ class Keeping:
             found = self._reader.all()
         # A disk that is away has not lost anything, and one that goes while it is listed neither.
         self._client.storage.check_place()
-        return found
+        return self._without_torn(found)
+
+    def _without_torn(self, holdings: Sequence[Holdings]) -> list[Holdings]:
+        """What can be read, as far as sizes tell: what is empty, or of another size than it had, is read to see."""
+        sizes = {name: size for held in holdings for name, size in held.sizes.items()}
+        listed = {held.generation for held in holdings}
+        self._torn = {
+            name: size
+            for name, size in self._torn.items()
+            if sizes.get(name) == size or name.split("/")[1] not in listed
+        }
+        suspects = [name for held in holdings for name in self.expected.other_size(held)]
+        suspects += [name for name, size in sizes.items() if not size]
+        asked = [name for name in suspects if name not in self._torn][:PROBES_MAX]
+        found = {name: sizes[name] for name in asked if self._is_torn(name)}
+        if found:
+            self._emit("error", "objects are damaged", objects=len(found), first=next(iter(found)))
+        self._torn |= found
+        return [held.unreadable(self._torn.keys()) for held in holdings] if self._torn else list(holdings)
+
+    def _is_torn(self, name: str) -> bool:
+        try:
+            for _ in self._client.read(name):
+                pass
+        except CorruptObjectError:
+            return True
+        except ObjectNotFoundError:
+            return False
+        return False
 
     def prove(self, holdings: Sequence[Holdings], position: Position, removed_by_rule: bool = False) -> Proof | None:
         """Find out whether the newest position is restorable.
@@ -75,7 +105,7 @@ class Keeping:
         proof = prove(held, position, self.expected)
         # None of them may be there: one that is says that this listing is late.
         asked = list(dict.fromkeys([*proof.missing[:PROBES_MAX], *proof.absent[:PROBES_MAX]]))
-        late = next((name for name in asked if self._is_there(name)), "")
+        late = next((name for name in asked if name not in self._torn and self._is_there(name)), "")
         self._late_looks = self._late_looks + 1 if late else 0
         if late:
             self._emit("debug", "listing is late", object=late)
@@ -167,7 +197,8 @@ class Keeping:
         last = datetime.fromtimestamp(since, UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if since else "never before"
         if proof.restorable:
             count = f"{proof.absent[0]}" + (f" and {len(proof.absent) - 1} more" if len(proof.absent) > 1 else "")
-            lost = f"found {when}: {count} was removed, and the restore points that need it are lost"
+            how = "is damaged" if proof.absent[0] in self._torn else "was removed"
+            lost = f"found {when}: {count} {how}, and the restore points that need it are lost"
             if not removed_by_rule:
                 self.standing = Standing(since, "", lost)
             level = "info" if removed_by_rule else "warning"

@@ -1,8 +1,8 @@
 """Is the newest position of a replica restorable, by what is listed? Pure, and without reading an object (promise 9).
 
-A listing tells where segments begin and not where they end. So what was stored or seen before must be there still:
-that is what is `Expected`. What a listing lacks may only be listed late, so the caller asks for it by name before
-it is called lost.
+A listing tells where segments begin and not where they end. So what was stored or seen before must be there still, and
+of the same size: that is what is `Expected`. What a listing lacks may only be listed late, so the caller asks for it
+by name before it is called lost.
 """
 
 from array import array
@@ -15,81 +15,73 @@ from replication.storage.wal03.names import Place, segment_name, snapshot_name
 
 
 class Expected:
-    """What was stored or listed of one generation and must be there still, 8 bytes for each segment.
+    """What was stored or listed of one generation and must be there still, 16 bytes for each segment.
 
-    Of the last segment and the last snapshot it knows the stored size as well: that is how another program's object is
-    told, which has the name because the place was emptied and this generation begun there again by a copy of us.
+    Sizes are those that are stored, 0 where it is not known.
     """
 
     def __init__(self) -> None:
         self.generation = ""
         self._segments = array("Q")
-        self._snapshots: set[int] = set()
-        self._last_segment: tuple[str, int] | None = None
-        self._last_snapshot: tuple[str, int] | None = None
+        self._sizes = array("Q")
+        self._snapshots: dict[int, int] = {}
 
     @property
-    def last(self) -> "tuple[tuple[str, int] | None, tuple[str, int] | None]":
-        """Name and stored size of the last segment and of the last snapshot, as far as they are known."""
-        return self._last_segment, self._last_snapshot
-
-    @property
-    def segments(self) -> set[Place]:
-        """Where they begin."""
-        return {(packed >> 32, packed & 0xFFFFFFFF) for packed in self._segments}
+    def segments(self) -> dict[Place, int]:
+        """Where they begin, and their sizes."""
+        places = ((packed >> 32, packed & 0xFFFFFFFF) for packed in self._segments)
+        return dict(zip(places, self._sizes, strict=True))
 
     @property
     def snapshots(self) -> frozenset[int]:
         """Their indexes."""
         return frozenset(self._snapshots)
 
-    def segment(self, position: Position, size: int | None = None) -> None:
-        """The segment that begins at `position` is there, stored in so many bytes if that is known."""
+    def segment(self, position: Position, size: int = 0) -> None:
+        """The segment that begins at `position` is there."""
         self._of(position.generation)
-        self._last_segment = (segment_name(position), size) if size is not None else None
         self._segments.append(position.index << 32 | position.offset)
+        self._sizes.append(size)
 
-    def snapshot(self, position: Position, size: int | None = None) -> None:
-        """The snapshot of `position` is there, stored in so many bytes if that is known."""
+    def snapshot(self, position: Position, size: int = 0) -> None:
+        """The snapshot of `position` is there."""
         self._of(position.generation)
-        name = snapshot_name(position.generation, position.index)
-        self._last_snapshot = (name, size) if size is not None else None
-        self._snapshots.add(position.index)
+        self._snapshots[position.index] = size
+
+    def add(self, since: "Expected") -> None:
+        """All of that is there as well."""
+        if since.generation:
+            self._of(since.generation)
+            self._segments.extend(since._segments)
+            self._sizes.extend(since._sizes)
+            self._snapshots.update(since._snapshots)
+
+    def other_size(self, held: Holdings) -> list[str]:
+        """What is listed with another size than it had, by name: objects are written once.
+
+        It is damaged, or another program's that has the name because the place was emptied, and this generation begun
+        there again by a copy of us.
+        """
+        if held.generation != self.generation:
+            return []
+        segments = self.segments
+        found = [item.name for item in held.snapshots if self._snapshots.get(item.index, 0) not in (0, item.size)]
+        known = ((item, segments.get((item.index, item.offset), 0)) for item in held.segments)
+        return found + [item.name for item, size in known if size not in (0, item.size)]
 
     def adopt(self, held: Holdings) -> None:
         """What is listed now, and nothing else, is what must be there from now on."""
         self.forget()
         self._of(held.generation)
         self._segments = array("Q", (item.index << 32 | item.offset for item in held.segments))
-        self._snapshots = {item.index for item in held.snapshots}
-        self._last_segment = next(((item.name, item.size) for item in reversed(held.segments)), None)
-        self._last_snapshot = next(((item.name, item.size) for item in reversed(held.snapshots)), None)
-
-    def add(self, since: "Expected") -> None:
-        """What was stored since must be there too."""
-        for index in since.snapshots:
-            self.snapshot(Position(since.generation, index, 0))
-        for place in since.segments:
-            self.segment(Position(since.generation, *place))
-        if since.generation:
-            segment, snapshot = since.last
-            self._last_segment = segment or (None if since.segments else self._last_segment)
-            self._last_snapshot = snapshot or (None if since.snapshots else self._last_snapshot)
-
-    def replaced(self, held: Holdings) -> str:
-        """The name of an object that is not the one that was stored, or nothing."""
-        if self.generation != held.generation:
-            return ""
-        sizes = {item.name: item.size for item in held.segments} | {item.name: item.size for item in held.snapshots}
-        known = [item for item in self.last if item is not None]
-        return next((name for name, size in known if sizes.get(name, size) != size), "")
+        self._sizes = array("Q", (item.size for item in held.segments))
+        self._snapshots = {item.index: item.size for item in held.snapshots}
 
     def forget(self) -> None:
         """Nothing is known any more: another program may have written or removed objects."""
         self.generation = ""
-        self._segments = array("Q")
+        self._segments, self._sizes = array("Q"), array("Q")
         self._snapshots.clear()
-        self._last_segment = self._last_snapshot = None
 
     def _of(self, generation: str) -> None:
         if self.generation != generation:
@@ -127,7 +119,7 @@ def prove(held: Holdings, position: Position, expected: Expected) -> Proof:
     """Look for a plan that ends at `position`: a snapshot, and every segment after it."""
     known = expected.generation == held.generation
     listed = {(item.index, item.offset) for item in held.segments}
-    gone = sorted(expected.segments - listed) if known else []
+    gone = sorted(expected.segments.keys() - listed) if known else []
     snapshots = {item.index for item in held.snapshots}
     lost_snapshots = sorted(expected.snapshots - snapshots) if known else []
     absent = [snapshot_name(held.generation, index) for index in lost_snapshots]

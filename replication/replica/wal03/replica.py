@@ -249,7 +249,7 @@ class Replica(Verifying):
         Whatever made it unrestorable, a snapshot of what is here now does, or else a generation that begins with one.
         """
         keeping = self._keeping
-        if name := next(filter(None, map(keeping.expected.replaced, holdings)), ""):
+        if name := next((name for held in holdings for name in keeping.expected.other_size(held)), ""):
             # Somebody emptied the place, and a copy of us began this generation there: what is ours is compared.
             self._emit("warning", "an object is not the one that was stored", object=name)
             with self._lock:

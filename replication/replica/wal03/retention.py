@@ -131,6 +131,7 @@ def _before_window(held: Holdings, begin: datetime) -> list[str]:
         [item for item in held.snapshots if item.index < base],
         [item for item in held.segments if item.index < base],
         damaged=[item for item in held.damaged if item.index < base],
+        torn=[item for item in held.torn if item.index < base],
     )
     return below.names
 

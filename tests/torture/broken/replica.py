@@ -4,6 +4,20 @@ from tests.torture.broken.mutation import Mutation
 
 MUTATIONS = (
     Mutation(
+        "an object of another size than was stored is called whole",
+        "replication/replica/wal03/keeping.py",
+        "        suspects = [name for held in holdings for name in self.expected.other_size(held)]\n",
+        "        suspects = []\n",
+        ("tests/replica/test_torn.py",),
+    ),
+    Mutation(
+        "empty objects of an earlier run count as there",
+        "replication/replica/wal03/keeping.py",
+        "        suspects += [name for name, size in sizes.items() if not size]\n",
+        "",
+        ("tests/replica/test_torn.py",),
+    ),
+    Mutation(
         "wal is kept for a replica that was let go of",
         "replication/replica/waiting.py",
         "database.clean([replica.place for replica in replicas if not replica.is_left_behind])",
@@ -83,7 +97,7 @@ MUTATIONS = (
     Mutation(
         "a late listing is taken for a loss",
         "replication/replica/wal03/keeping.py",
-        '        late = next((name for name in asked if self._is_there(name)), "")\n',
+        '        late = next((name for name in asked if name not in self._torn and self._is_there(name)), "")\n',
         '        late = ""\n',
         ("tests/replica/test_proof.py",),
     ),
