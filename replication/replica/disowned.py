@@ -16,11 +16,11 @@ from replication.local.files import DISOWNED_NAME
 from replication.local.folder import LocalFolder
 
 _writing = threading.Lock()
-"""The replicas of one database share a file."""
+"""Held while the file is written, which all replicas of one database share."""
 
 
 def disown(meta_path: Path, replica: str, generation: str, words: str, *, certain: bool) -> None:
-    """Another program goes on with `generation`, as `words` say of this replica.
+    """Write down that another program goes on with `generation`, as `words` say of this replica.
 
     It is `certain` if that was seen while this one went on with it too. Else it may be what this database had before
     it was set back to an older copy.

@@ -28,7 +28,7 @@ class Original:
 
 
 def source_digest(database: SourceDatabase) -> Original:
-    """The newest commit of a database. Raises DatabaseError, and NoRoomError where a copy has no room anyway."""
+    """The newest commit of a database, digested. Raises DatabaseError, and NoRoomError if a copy of it has no room."""
     with database.image() as image:
         room_for(database.meta_path, image.size)
         return Original(image.position, digest(image.chunks()), image.size)

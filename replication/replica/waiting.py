@@ -7,7 +7,7 @@ from replication.replica.source import Kept
 from replication.space import Disk
 
 NOTED_SHARE = 8
-"""Where a replica stands is written down once one part in so many of what may wait for it does."""
+"""The position of a replica is written down once a part in so many of the WAL that may wait for it does wait."""
 
 
 def clean(database: Kept, replicas: Sequence[Waiting]) -> None:

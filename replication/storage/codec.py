@@ -19,7 +19,7 @@ WHOLE_BYTES_MAX = 64 << 10
 """An object of at most this size is opened in one go by an `Opener`."""
 
 ReadRange = Callable[[int, int | None], Iterator[bytes]]
-"""Stored bytes of one object: so many from an offset on, all without a number, none after its end."""
+"""Given an offset and a length: stored bytes of one object. With None all from there; after its end none."""
 
 
 class Codec(ABC):
@@ -29,11 +29,14 @@ class Codec(ABC):
 
     @abstractmethod
     def cover(self, chunks: Iterator[bytes]) -> Iterator[bytes]:
-        """The stored bytes of an object whose LZ4 frame, with its note, these are."""
+        """Turn the LZ4 frames of an object, with its note, into the bytes that are stored."""
 
     @abstractmethod
     def uncover(self, name: str, chunks: Iterator[bytes]) -> Iterator[bytes]:
-        """What `cover` was given, from all that is stored. Raises CorruptObjectError for what it never made."""
+        """Turn all stored bytes of an object back into what `cover` was given.
+
+        Raises CorruptObjectError for other bytes.
+        """
 
     def prefix(self, name: str, read: ReadRange, size: int) -> bytes:
         """The first `size` bytes of what `uncover` would yield.
@@ -63,15 +66,18 @@ class Codec(ABC):
         return self.cover(plain if summed is None else _summing(plain, summed))
 
     def open(self, name: str, stored: Iterable[bytes]) -> "Opened":
-        """The object of which all stored bytes are given; `name` is for errors."""
+        """Open the object of which these are all stored bytes. `name` is for errors."""
         return Opened(name, self.uncover(name, iter(stored)), None)
 
     def opener(self) -> "Opener":
-        """Opens many small objects, one after the other, for less."""
+        """An opener for many small objects, one after the other, which costs less for each."""
         return Opener(self)
 
     def read_note(self, name: str, read: ReadRange) -> NoteFields | None:
-        """The note of an object, from as little of it as will do. Raises CorruptObjectError if it is damaged."""
+        """The note of an object, reading as little of it as possible.
+
+        Raises CorruptObjectError if the note is damaged.
+        """
         return _note(name, self.prefix(name, read, container.NOTE_SIZE_MAX))
 
 
@@ -106,7 +112,7 @@ class Opened:
 
     @property
     def note(self) -> NoteFields | None:
-        """Its note, or None if it has none, as Litestream's. Raises CorruptObjectError if it is damaged."""
+        """The note, or None for an object of Litestream, which has none. Raises CorruptObjectError if it is damaged."""
         if not self._begun:
             self._read_until(container.NOTE_SIZE_MAX)
         return _note(self._name, self._head[: container.NOTE_SIZE_MAX])
@@ -137,7 +143,7 @@ class Opener:
         self._unpacker = container.Unpacker()
 
     def open(self, name: str, stored: Iterable[bytes]) -> Opened:
-        """As `Codec.open`; what was opened before is not iterated any more."""
+        """As `Codec.open`. An object that was opened before must not be iterated any more."""
         return Opened(name, self._codec.uncover(name, iter(stored)), self._unpacker)
 
 

@@ -26,7 +26,7 @@ _NOTE_CRC_SIZE = 4
 NOTE_SIZE_MAX = 4096
 """Bytes of the longest note, its 8-byte frame header included."""
 ENCODED_MAX = 64
-"""Notes whose bytes are kept."""
+"""So many notes are kept encoded."""
 
 _SMALL_BYTES = 64 * 1024
 """Content whose first piece is no longer has blocks of this size, which cost a reader less to make room for."""
@@ -37,7 +37,7 @@ _OUTPUT_CHUNK_BYTES = 1 << 20
 
 
 def compress(chunks: Iterable[bytes | memoryview], note: NoteFields | None = None) -> Iterator[bytes]:
-    """Yield the object that holds `chunks` joined, in pieces of bounded size; a small object in one."""
+    """Yield the object that holds `chunks` joined, in pieces of bounded size: a small object in one."""
     source = iter(chunks)
     first = next(source, b"")
     small = len(first) <= _SMALL_BYTES
@@ -65,7 +65,7 @@ def compress(chunks: Iterable[bytes | memoryview], note: NoteFields | None = Non
 
 
 def content_checksum(chunks: Iterable[bytes | memoryview]) -> str:
-    """What `compress` puts at the end of an object with this content; only by compressing can it be had from LZ4."""
+    """The checksum that `compress` puts at the end of an object with this content. LZ4 gives it only by compressing."""
     last = b""
     for piece in compress(chunks):
         last = (last + piece[-CHECKSUM_SIZE:])[-CHECKSUM_SIZE:]
@@ -109,9 +109,9 @@ class Unpacker:
         self._context = lz4.frame.LZ4FrameDecompressor()
 
     def content(self, data: bytes) -> bytes | None:
-        """The content of the object that is all of `data`; None if it is over 1 MiB or anything is wrong with it.
+        """The content of the object that is all of `data`, or None if it is over 1 MiB or anything is wrong with it.
 
-        `decompress` reads the one piece by piece and says of the other what it is.
+        Then `decompress` reads it piece by piece, or says what is wrong.
         """
         at = 0
         while len(data) - at >= 8:

@@ -49,14 +49,14 @@ class Sender(ABC):
         self._permit = permit
         self._monotonic = monotonic
         self.left: Left | None = None
-        """Set once too much waited for it, until it has begun anew."""
+        """What was written down when its WAL was given up, until it has begun anew; else None."""
         self._beginning: Position | None = None
-        """The commit of the first snapshot, while that is written."""
+        """The commit of the first snapshot, while that is being written."""
         self._state = SendState()
         self._met: SegmentNote | None = None
-        """The note of what was there already, under a name that was to be written."""
+        """The note of the object that was there already under a name that was to be written."""
         self._left_at: Position | None = None
-        """Where an older generation was left here last, whole."""
+        """The end of the older generation that was sent whole here last."""
         self.begins = ""
         """A generation that begins here with a large snapshot, which is left to another thread: until it is
         stored none of its WAL is sent."""

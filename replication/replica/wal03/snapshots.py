@@ -39,7 +39,7 @@ from replication.storage.wal03.replica_client import ReplicaClient
 FIRST_BYTES_MAX = 1 << 20
 """A first snapshot up to this size is written by the thread that sends segments: it takes no longer than one may."""
 MENDED = (DivergedError, PlaceLostError)
-"""What `_mend` has an answer to."""
+"""The errors that `_mend` can do something about."""
 
 
 class Snapshots(LeftBehind):
@@ -55,11 +55,11 @@ class Snapshots(LeftBehind):
     ) -> None:
         super().__init__(name, client, database, emit, permit or Always(), lambda: time.monotonic())
         self.unproven = False
-        """The place is to be listed once, for a generation began there."""
+        """True if the place is to be listed once, for a generation began there."""
         self.snapshot_time = 0.0
         """When the newest snapshot was written, in seconds since the epoch; 0 if it is not known."""
         self.snapshot_at = 0.0
-        """The same of time.monotonic."""
+        """When the newest snapshot was written, of time.monotonic."""
         self._problems = soundness.recall(database.meta_path)
         """What SQLite's check says of the database itself, as far as it is known."""
         self._duty = threading.Lock()
@@ -67,7 +67,7 @@ class Snapshots(LeftBehind):
         self._ending = threading.Event()
         self._snapshots = UploadMeter(self._meter.uploads)
         self._wanted_after: int | None = None
-        """A snapshot waits for an index after this one."""
+        """The index that must end before the snapshot that was asked for can be written, or None."""
         self._unfinished: tuple[str, ...] | None = None
         """Generations in which a run that was killed may have left uploads in parts; None while that is not known."""
 
@@ -79,7 +79,7 @@ class Snapshots(LeftBehind):
 
     @contextmanager
     def _turn(self) -> Iterator[None]:
-        """A block in which the position is ours alone; raises PausedError where nothing may begin, or go on."""
+        """A block in which the position is ours alone. Raises PausedError if no work may begin, or go on."""
         with self._permit.working(), self._lock, local_files():
             # The thread that had the lock before may have hung, and the database be paused since.
             self._permit.check()
@@ -87,7 +87,7 @@ class Snapshots(LeftBehind):
 
     @contextmanager
     def _duty_turn(self) -> Iterator[None]:
-        """A block in which no other duty of this replica is under way; raises as `_turn` does."""
+        """A block in which no other duty of this replica is under way. Raises as `_turn` does."""
         with self._permit.working(), self._duty, local_files():
             self._permit.check()
             if self._unfinished:

@@ -23,7 +23,7 @@ _READ_BYTES = 1 << 20
 
 @contextmanager
 def local_files() -> Iterator[None]:
-    """A block in which a file that cannot be read is one of ours: stores have words of their own for theirs."""
+    """A block in which an OSError is about a local file. Stores have errors of their own."""
     try:
         yield
     except OSError as error:
