@@ -36,7 +36,8 @@ class DatabaseFile:
         return os.fstat(self._descriptor).st_size
 
     def write_snapshot(self, name: str, pieces: Iterable[bytes], noted: tuple[int, int] | None) -> None:
-        """Write a snapshot from the start of the file; `noted` is how many pages of which size its note says it has.
+        """Write a snapshot from the start of the file. `noted` is the number and size of its pages, if its note says
+        so.
 
         Raises CorruptObjectError if it is no database, or not of that size.
         """
@@ -45,7 +46,7 @@ class DatabaseFile:
         size = noted[0] * noted[1] if noted is not None else None
         for piece in pieces:
             if size is not None and at > size:
-                # However much may follow: a few bytes can be expanded to very many.
+                # Checked at once: a few stored bytes can expand to very many.
                 break
             if len(head) < _DATABASE_HEADER_SIZE:
                 head += piece[: _DATABASE_HEADER_SIZE - len(head)]
@@ -71,7 +72,7 @@ class DatabaseFile:
         self._written(len(numbers) * self.page_size)
 
     def read_page(self, number: int) -> bytes:
-        """One page as it is in the file now; shorter or empty past its end."""
+        """One page as it is in the file now. Past the end of the file it is shorter, or empty."""
         return os.pread(self._descriptor, self.page_size, (number - 1) * self.page_size)
 
     def resize(self, pages: int) -> None:

@@ -11,7 +11,7 @@ from replication.storage.codecs import DEFAULT_CODEC
 _Client = TypeVar("_Client")
 
 Warn = Callable[[str], None]
-"""Takes, in words, what a store has to say beside its answers."""
+"""Called with a warning in words: what a store has to say beside its answers."""
 
 
 def _silently(message: str) -> None:

@@ -47,7 +47,7 @@ def open_replicas(database: DatabaseConfig, warn: Warn = log, replica: str | Non
 
 
 def open_replica(location: Location, warn: Warn = log, name: str = "") -> OpenReplica:
-    """One replica; without a name it is called by the type of its store."""
+    """Open one replica. Without a name it is called by the type of its store."""
     storage = open_storage(location)
     return OpenReplica(name or storage.type, storage, warn)
 

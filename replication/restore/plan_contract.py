@@ -16,7 +16,7 @@ class Plan(Protocol):
 
     @property
     def generation(self) -> str:
-        """The unbroken history that it is of."""
+        """The generation, an unbroken history, that is restored from."""
 
     @property
     def remarks(self) -> tuple[str, ...]:

@@ -154,7 +154,7 @@ def check_other_names(live: Path) -> None:
 
 
 def _holds_something(side: Path) -> bool:
-    """False for an empty WAL or journal, and for a journal that was ended by zeros."""
+    """False for an empty WAL or journal, and for a journal whose header SQLite has zeroed."""
     with side.open("rb") as file:
         return file.read(1) not in (b"", b"\0")
 
@@ -162,7 +162,7 @@ def _holds_something(side: Path) -> bool:
 def _exchange(
     held: Alone, fresh: Path, page_size: int, kept: Path, keeping: Keeping, before: Look, cancel: threading.Event
 ) -> tuple[str, ...]:
-    """Keep the old content of what is held, and give it that of `fresh`. Return warnings, in words."""
+    """Keep the old content of the database, and give it that of `fresh`. Return warnings, in words."""
     live = held.path
 
     def go_on() -> None:

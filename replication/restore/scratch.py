@@ -22,7 +22,7 @@ _SUFFIX = "[a-z0-9_]{8}"
 
 
 def temporary_folder(instead: str = "") -> Path:
-    """Where temporary files go. Raises LocalFileError, saying where was looked; `instead` is another way, in words."""
+    """The folder for temporary files. Raises LocalFileError that says where was looked, and what to do `instead`."""
     try:
         return Path(tempfile.gettempdir())
     except FileNotFoundError as error:

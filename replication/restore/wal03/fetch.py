@@ -87,13 +87,13 @@ class Fetcher:
             opened = self._client.codec.open(info.name, counted(chunks))
             yield from opened
         if stored != info.size or believed(read_snapshot_note(info.name, opened.note)) != snapshot.note:
-            # It may hold later commits than the plan counts on.
+            # A snapshot that was written meanwhile may hold later commits than the plan counts on.
             raise CorruptObjectError(info.name, "it was written anew while it was read")
 
     def segments(self, infos: Sequence[SegmentInfo]) -> Generator[SegmentRun, None, None]:
         """The segments, in order; the caller closes each run, and the generator. Raises as `snapshot`.
 
-        What could be read before one that could not comes first.
+        Segments before one that cannot be read are yielded first.
         """
         with closing(self._ordered([partial(self._load, batch) for batch in self._batches(infos)])) as runs:
             for run in runs:
@@ -235,6 +235,6 @@ class Fetcher:
 
 
 def _discard(future: "Future[_T]") -> None:
-    """Close what nobody will take."""
+    """Close a result that will not be taken."""
     if not future.cancelled() and future.exception() is None and isinstance(answer := future.result(), SegmentRun):
         answer.close()

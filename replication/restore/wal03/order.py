@@ -57,7 +57,7 @@ class Content:
 
 
 def heads(candidates: Sequence[Candidate]) -> list[Candidate]:
-    """Those that no other candidate comes after, by the notes. Those that name each other in a ring say nothing so."""
+    """The candidates that none comes after, by the notes. Where they name each other in a ring, that says nothing."""
     older = {item.generation: _all_before(item, candidates) for item in candidates}
     return [
         item

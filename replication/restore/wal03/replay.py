@@ -57,7 +57,7 @@ class Replay:
         self._begins = begins
         self._index: _Index | None = None
         self._salts: set[tuple[int, int]] = set()
-        """Of every index so far."""
+        """The salts of every index so far."""
         self.reached = plan.start
         """The commit that the file holds, once `finish` has returned; before it, the last one read."""
         self.settled = plan.start
@@ -85,13 +85,13 @@ class Replay:
             except CorruptObjectError:
                 if len(group.infos) == 1:
                     raise
-                # Which of them is damaged they tell one by one.
+                # One by one they tell which of them is damaged.
                 for segment in group.singles():
                     self._read(segment)
         self._let_go(index)
 
     def finish(self) -> None:
-        """Bring the file to the size of the last commit; raise unless the commit asked for was reached."""
+        """Bring the file to the size of the last commit. Raises unless the commit asked for was reached."""
         if self._index is not None:
             self._end_index(self._index)
         stop = self._plan.stop
@@ -103,7 +103,10 @@ class Replay:
         raise NoRestorePointError(f"No commit ends at {stop}. {words}")
 
     def check_following(self, note: SegmentNote | None) -> None:
-        """Raise ReplicaGapError unless the object after those used begins where they end; `note` is that object's."""
+        """Raise ReplicaGapError unless the object after those used begins where they end.
+
+        `note` is that object's note.
+        """
         following = self._plan.following
         here = self._index
         start = self._plan.start
@@ -204,7 +207,7 @@ class Replay:
                 raise CorruptObjectError(part.name, f"{length} bytes are not whole frames")
 
     def _check_sealed(self, index: _Index, following: SegmentRun) -> None:
-        """The end of an index must be a commit, and where the note of the next index says."""
+        """Raise unless an index ends at a commit, and where the note of the next index says."""
         generation = following.info.generation
         expected = following.note.previous if following.note is not None else None
         known = expected is not None and (expected.generation, expected.index) == (generation, index.number)
@@ -222,14 +225,14 @@ class Replay:
             raise ReplicaGapError(gap_words(Position(generation, index.number, index.end), self.reached))
 
     def _check_snapshot(self, index: _Index, start: int, frames: Frames) -> None:
-        """The snapshot must hold the commit that its WAL has there: else it is of another database."""
+        """Raise unless the snapshot holds the commit that its WAL has there: else it is of another database."""
         held, note = self._plan.start, self._plan.snapshot.note
         row = (held.offset - start) // index.header.frame_size - 1
         if note is not None and held.index == index.number and 0 <= row < frames.count:
             check_mark(self._plan.snapshot.info.name, note.frame, mark_of(frames, row))
 
     def _check_salts(self, before: WALHeader, header: WALHeader, run: SegmentRun) -> None:
-        """The WAL must come after that of the index before: else it belongs to another place, or another database.
+        """Raise unless the WAL comes after that of the index before: else it is of another place, or another database.
 
         Where a note says what it follows, the salts prove nothing more: an application may have emptied the WAL any
         number of times in between, with nothing in it. Only the same WAL again is impossible.

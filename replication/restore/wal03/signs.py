@@ -23,7 +23,7 @@ def mark_of(frames: Frames, row: int) -> str:
 def check_mark(name: str, noted: str | None, here: str) -> None:
     """Raise CorruptObjectError if an object goes on from another frame than the one that is here.
 
-    Where either is not known, it cannot be told.
+    Nothing is raised where either is not known.
     """
     if noted and here and noted != here:
         raise CorruptObjectError(
@@ -34,7 +34,7 @@ def check_mark(name: str, noted: str | None, here: str) -> None:
 
 
 def check_note(info: SegmentInfo, note: SegmentNote | None) -> None:
-    """What the first segment of an index says of its place must be true."""
+    """Raise CorruptObjectError unless what the first segment of an index says of its place is true."""
     here = note.position if note is not None else None
     if here is not None and here != info.position:
         raise CorruptObjectError(info.name, f"its note says that it is the segment of {here}")
