@@ -19,7 +19,7 @@ from replication.status import DatabaseStatus
 
 REGISTERED, ALREADY_REGISTERED = "registered", "already_registered"
 UNREGISTERED, ALREADY_UNREGISTERED = "unregistered", "already_unregistered"
-"""What came of it, in the words of Litestream 0.5."""
+"""The results of unregistering, in the words of Litestream 0.5."""
 _NOTHING_TO_SYNC = ("paused", "waiting")
 
 

@@ -17,7 +17,7 @@ from replication.errors import RestoreCancelledError
 from replication.status import BY_HAND, Verification
 
 WAIT_SECONDS = 20.0
-"""So long one question for news of a job lasts."""
+"""How long one request for news of a job waits."""
 _CANCEL_LOOK_SECONDS = 0.1
 
 
@@ -28,7 +28,7 @@ def carry_out(
     cancel: threading.Event | None = None,
     timeout: float = float("inf"),
 ) -> Any:
-    """Begin a job, wait for its end, and return its result; raise its error as the class that it had.
+    """Begin a job, wait for its end, and return its result. Raises the job's error as the class that it had.
 
     It is cancelled after `timeout` seconds.
 

@@ -15,16 +15,16 @@ from replication.status import BY_HAND, EngineStatus, Verification
 
 
 class Control(Protocol):
-    """Commands that take long block, and are called from a thread of their own."""
+    """What a screen may ask of an engine. Commands that take long block, and are called from a thread of their own."""
 
     def status(self) -> EngineStatus:
-        """How everything stands now."""
+        """The status of everything now."""
 
     def events_since(self, number: int) -> list[Event]:
         """Events after event `number`, oldest first."""
 
     def sync_now(self, database: str | None = None) -> None:
-        """Look at a database (None: at all) and try its replicas, waiting for no gap and no retry."""
+        """Sync a database, or all with None, and try its replicas, waiting for no gap and no retry."""
 
     def pause(self, database: str, holder: str = BY_HAND, lease_seconds: float | None = None) -> None:
         """Let go of a database for `holder`: nothing is copied or uploaded until nobody holds it any more.
@@ -38,7 +38,7 @@ class Control(Protocol):
         """
 
     def renew(self, database: str, holder: str, lease_seconds: float) -> None:
-        """Keep a database paused for so long from now on; waits for nothing. Raises PausedError if `holder` has not
+        """Keep a database paused for so long from now on. Waits for nothing. Raises PausedError if `holder` has not
         renewed in time: then it is replicated again, and `holder` may not act on it as on one that is let go of.
         """
 
@@ -59,13 +59,13 @@ class Control(Protocol):
 
 
 class JobControl(Control, Protocol):
-    """The same, and jobs: what takes long, goes on without who began it, and is known by an id.
+    """The same, and jobs. A job takes long, goes on without the client that began it, and is known by an id.
 
     A job outlives the connection; the engine keeps what came of it for as long as JOBS_KEPT_MAX others are not newer.
     """
 
     def info(self) -> Info:
-        """Which engine it is."""
+        """The id of the engine, its process and its version."""
 
     def wait_events(self, number: int, seconds: float) -> list[Event]:
         """As `events_since`, but wait so long for a first one."""
@@ -83,10 +83,10 @@ class JobControl(Control, Protocol):
         """
 
     def jobs(self) -> tuple[JobStatus, ...]:
-        """All jobs that are kept, oldest first; results are asked of each by its id."""
+        """All jobs that are kept, oldest first, without results: those are asked of each job by its id."""
 
     def cancel(self, id: str) -> JobStatus:
-        """Want a job no longer: it ends soon, and what it wrote is removed. One that is over stays as it is."""
+        """Cancel a job: it ends soon, and what it wrote is removed. One that is over stays as it is."""
 
     def forget(self, id: str) -> None:
         """Cancel a job, and let go of what it keeps, such as the temporary file of a look."""

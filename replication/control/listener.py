@@ -97,7 +97,7 @@ def _folder_of(path: Path) -> int:
 
 
 def _lock(folder: int, path: Path) -> int:
-    """Hold the place, for as long as this process lives. Raises TakenError."""
+    """Lock the path of the socket for as long as this process lives. Raises TakenError."""
     name = f"{path.name}{_LOCK_SUFFIX}"
     while True:
         lock = open_plain(folder, name, os.O_RDWR | os.O_CREAT, 0o600)

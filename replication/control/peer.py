@@ -73,7 +73,7 @@ def connect(path: Path, seconds: float = CONNECT_SECONDS_MAX) -> socket.socket:
 
 
 def _connect(made: socket.socket, path: str, deadline: float) -> None:
-    """Connect; where so many wait that there is no place to wait in, for that."""
+    """Connect, waiting for room in the listener's queue."""
     while True:
         made.settimeout(max(0.01, deadline - time.monotonic()))
         try:

@@ -23,12 +23,12 @@ _FOLDER = "litestream-tui"
 
 
 def default_path(config: Config, environ: Mapping[str, str] = os.environ) -> Path:
-    """Where an engine of this configuration listens if that does not say where."""
+    """The socket path of an engine whose configuration does not name one."""
     return _folder(environ) / f"{_name(config)}{SUFFIX}"
 
 
 def path_of(config: Config, environ: Mapping[str, str] = os.environ) -> Path | None:
-    """Where an engine of this configuration listens; None if it is not to."""
+    """The socket path of an engine of this configuration, or None if it is not to listen."""
     if not config.socket.enabled:
         return None
     return config.socket.path or default_path(config, environ)
@@ -59,7 +59,7 @@ def found(config: Config, environ: Mapping[str, str] = os.environ) -> Path:
 
 
 def _candidates(config: Config, environ: Mapping[str, str]) -> Iterator[Path]:
-    """Where it may be, the likeliest first."""
+    """The paths at which the socket may be, the likeliest first."""
     own = path_of(config, environ)
     if own is not None and os.path.lexists(own):
         yield own

@@ -19,7 +19,7 @@ from replication.engine import Engine
 from replication.errors import LocalFileError
 
 AGAIN_SECONDS = 0.2
-"""Between two tries for a place that another engine has."""
+"""Between two tries for a socket path that another engine has."""
 
 
 def end_by_signal() -> None:
@@ -58,7 +58,7 @@ class ControlService:
         self._thread.start()
 
     def close(self) -> None:
-        """Answer nobody any more."""
+        """Close the socket and the jobs."""
         self._closed.set()
         if self._thread is not None:
             self._thread.join(AGAIN_SECONDS * 5)
@@ -66,7 +66,7 @@ class ControlService:
             self._server.close()
 
     def _listens(self, server: Server) -> bool:
-        """True once it does, or never will."""
+        """True once the socket listens, or never will."""
         try:
             server.start()
         except TakenError:

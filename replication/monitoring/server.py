@@ -17,18 +17,18 @@ from replication.monitoring.requests import Answer, Request, parse
 
 CONNECTIONS_MAX = 16
 CONNECTION_SECONDS_MAX = 10.0
-"""From its beginning until its answer was taken; from then on it is cut."""
+"""How long a connection may last from its beginning until its answer was taken. Then it is cut."""
 _LINGER_SECONDS_MAX = 1.0
 """So long an answer that was sent may take to be read."""
 _READ_BYTES = 4096
 _ACCEPTED_AT_ONCE = 16
 _ACCEPT_PAUSE_SECONDS = 0.2
-"""So long nobody is let in while the process has no descriptor to spare."""
+"""How long no connection is accepted while the process has no descriptor to spare."""
 
 
 @dataclass(slots=True)
 class _Connection:
-    """One of them: what came so far, and what of the answer is still to go, which is empty once all of it is sent."""
+    """One connection: what came so far, and what of the answer is still to be sent."""
 
     socket: socket.socket
     deadline: float

@@ -124,7 +124,7 @@ def behind(offer: Offer, answers: Sequence[OfferOrRefusal], target: Target) -> O
 
 
 def open_end(offer: Offer) -> datetime | None:
-    """When the snapshot of Litestream was written that is all of a plan, so that no note tells its commit; else None."""
+    """When the snapshot of Litestream was written that is all of a plan, so that nothing tells its commit, or None."""
     snapshot = offer.plan.snapshot
     return snapshot.info.created if snapshot.note is None and not offer.plan.segments else None
 

@@ -69,10 +69,10 @@ class S3Client:
         self._connections = connections
         self._signer: tuple[Keys, Signer] | None = None
         self._followed = False
-        """The server named another region than that which was asked, which is believed once."""
+        """True once the server named another region than the one that was asked, which is believed once."""
 
     def put_object(self, bucket: str, key: str, body: bytes | bytearray, create: bool = False) -> None:
-        """Store an object; with `create` only where there is none, for all servers that know the header."""
+        """Store an object. With `create` it is stored only if there is none, by servers that know the header."""
         self._store(bucket, key, {}, body, _CREATE if create else {})
 
     def get_object(self, bucket: str, key: str, byte_range: str | None = None) -> Response:
@@ -100,21 +100,21 @@ class S3Client:
         self._ask("DELETE", bucket, key)
 
     def delete_objects(self, bucket: str, keys: Sequence[str]) -> list[dict[str, str]]:
-        """What was not removed: of each its Key, and as Code the reason."""
+        """Remove objects. Return those that were not removed, each with its Key and, as Code, the reason."""
         body = deletion(keys)
         # AWS, and MinIO's request handling, want this header here.
         found = self._ask("POST", bucket, query={"delete": ""}, headers={"content-md5": content_md5(body)}, body=body)
         return [fields for name, fields in found.records if name == "Error"]
 
     def create_multipart_upload(self, bucket: str, key: str) -> str:
-        """The id of the upload."""
+        """Begin an upload in parts. Return its id."""
         upload = self._ask("POST", bucket, key, query={"uploads": ""}).fields.get("UploadId")
         if not upload:
             raise ResponseFormatError("no id of an upload")
         return upload
 
     def upload_part(self, bucket: str, key: str, upload: str, number: int, body: bytes | bytearray) -> str:
-        """The ETag of the part."""
+        """Upload a part. Return its ETag."""
         headers = self._store(bucket, key, {"partNumber": str(number), "uploadId": upload}, body)
         etag = headers.get("etag")
         if not etag:
@@ -253,7 +253,7 @@ def content_md5(data: bytes | bytearray) -> str:
 
 
 def _document(answer: Response) -> Document:
-    """What an answer says, if anything; an error under a good status is raised as one."""
+    """The document in an answer, empty without a body. An error under a good status is raised as one."""
     body = answer.read_whole()
     if not body:
         return Document("", {}, [])

@@ -70,7 +70,7 @@ class _Connection(http.client.HTTPConnection):
 
 
 class _TLSConnection(_Connection, http.client.HTTPSConnection):
-    """The same under TLS."""
+    """The same connection under TLS."""
 
 
 _Kept = tuple[float, str, _Connection]
@@ -134,7 +134,7 @@ class Connections:
         connection.close()
 
     def ended(self, connection: _Connection) -> None:
-        """A request on this connection is over."""
+        """Take a connection off the list of those in use: its request is over."""
         with self._lock:
             self._in_use.discard(connection)
 
