@@ -24,7 +24,7 @@ from replication.scrub import scrub
 from replication.status import EngineStatus
 from tui.actions import Action
 from tui.dashboard.screen import DashboardScreen
-from tui.session import crashlog
+from tui.session import screen_log
 from tui.session.place import HERE, Place, gone_news
 from tui.session.toasts import Trouble, news, trouble_of
 from tui.text.cells import cut_end
@@ -160,7 +160,7 @@ class LitestreamApp(App[int]):
             status = self.control.status()
             new = self.control.events_since(self._last_event)
         except Exception as error:  # whatever it is: the screen stays, and the next poll comes
-            words = str(error) if isinstance(error, ReplicationError) else crashlog.record(error, "status")
+            words = str(error) if isinstance(error, ReplicationError) else screen_log.record(error, "status")
             if words != self._poll_error:
                 self._poll_error = words
                 self.tell(f"The engine does not say how it stands: {words}", "error")
@@ -170,7 +170,7 @@ class LitestreamApp(App[int]):
         if new:
             self._last_event = new[-1].number
             self._events.extend(new)
-            crashlog.write(new)
+            screen_log.write(new)
             events = tuple(self._events)
         place = self._place()
         before, self._trouble = self._trouble, trouble_of(status)
@@ -211,13 +211,13 @@ class LitestreamApp(App[int]):
             self._unforeseen(error, where)
 
     def _unforeseen(self, error: BaseException, where: str) -> None:
-        words = crashlog.record(error, where)
+        words = screen_log.record(error, where)
         log = f" Details: {self.options.log_path}" if self.options.log_path else ""
         self.tell(f"Unforeseen: {words}. Replication goes on.{log}", "error")
 
     def _handle_exception(self, error: Exception) -> None:
         # Textual would print a traceback with all local variables. One line is told when the terminal is given back.
-        words = crashlog.record(error, "the screen")
+        words = screen_log.record(error, "the screen")
         if self.is_headless:
             super()._handle_exception(error)
             return
@@ -255,7 +255,7 @@ class LitestreamApp(App[int]):
                 known = without_frames(error)
                 self.post_message(self.Finished(lambda: fail(known)))
             except Exception as error:
-                unforeseen = ReplicationError(crashlog.record(error, "a background job"))
+                unforeseen = ReplicationError(screen_log.record(error, "a background job"))
                 self.post_message(self.Finished(lambda: fail(unforeseen)))
             else:
                 self.post_message(self.Finished(lambda: done(result) if done is not None else None))

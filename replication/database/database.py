@@ -283,7 +283,7 @@ class Database(Standing):
             if self._status() is None:
                 return
             try:
-                self._current.begin(reason, self._opening.take_hold())
+                self._current.begin(reason, self._opening.open_pinned())
             except ContinuityLostError as again:
                 self._opening.let_go()
                 raise DatabaseError(f"{self.path} changed while it was opened ({again}); trying again") from None

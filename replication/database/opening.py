@@ -63,7 +63,7 @@ class Opening:
             self.let_go()
             raise DatabaseError(f"{self.path} changed while it was opened ({lost}); trying again") from None
         except WALTooLongError:
-            # The sync lets go of it, after what the WAL needs to be restarted.
+            # The sync lets go of the database, once the WAL can be restarted.
             raise
         except BaseException:
             self.let_go()
@@ -71,8 +71,8 @@ class Opening:
         finally:
             self._custody.end_standing_by()
 
-    def take_hold(self) -> OpenDatabase:
-        """Pin the reader, unless SQLite would mix the file with the WAL of another."""
+    def open_pinned(self) -> OpenDatabase:
+        """Open the database and pin it, unless SQLite would mix the file with the WAL of another."""
         wal_path = Path(f"{without_links(self.path)}-wal")
         if self._left_wal is not None and self._left_wal.is_at(wal_path) and not self._came_back():
             raise DatabaseError(
@@ -84,7 +84,7 @@ class Opening:
         self._check_shm(wal_path)
         self._custody.claim_file()
         opened = self.opened = OpenDatabase.take(self.path, self._clock())
-        if not opened.files.hold_what_was_copied_back():
+        if not opened.files.has_what_was_copied_back():
             opened = self._leave_foreign_wal(opened)
         self.page_size = opened.page_size
         if opened.switched:
@@ -100,11 +100,12 @@ class Opening:
     def describe(self, opened: OpenDatabase, end: str = "", handed_to: int | None = None) -> None:
         """Write down what the next start compares the files with.
 
-        `end` is where copying has come to, at the end, and `handed_to` who reads since before that.
+        `end` is the position of the copy at an orderly end, and `handed_to` the token of a reader that was there before
+        it.
         """
         written, lock = (opened.files.written.size, opened.files.written.modified_ns), self._custody.lock
         if opened.copier is not None and lock is not None and (end or lock.previous_written != written):
-            # Without it the next start may begin a generation for nothing; nothing is lost by that.
+            # If it cannot be written, the next start may begin a generation for nothing, and nothing is lost.
             with suppress(OSError):
                 lock.describe(opened.identity[1], opened.copier.wal_inode, written, end, handed_to)
 
@@ -122,7 +123,7 @@ class Opening:
         replaced = previous_inode not in (None, status.st_ino)
         if replaced and self._left_wal is None:
             self._left_wal = LeftWAL.of(current.shadow, lock.previous_wal_inode)
-        opened = self.take_hold()
+        opened = self.open_pinned()
         decision: Continue | Begin | None = decide(current.shadow, opened.wal_path, self.page_size, handed)
         if replaced:
             decision = Begin(REPLACED_MEANWHILE)
@@ -160,14 +161,14 @@ class Opening:
     def _leave_foreign_wal(self, opened: OpenDatabase) -> OpenDatabase:
         """Empty a WAL under which another file was put, so that SQLite reads none of its frames over that file.
 
-        Frames that were not copied back are read over that file by everybody; to write them into it is not for us.
+        Frames that were not copied back are read over that file by every connection. We must not write them into it.
         """
         wal_name = opened.wal_path.name
         self._current.wanted = self._current.wanted or WRITTEN
         opened.let_go_of_a_foreign_file()
         self.let_go()
         opened = self.opened = OpenDatabase.take(self.path, self._clock())
-        if not opened.files.hold_what_was_copied_back():
+        if not opened.files.has_what_was_copied_back():
             raise DatabaseError(
                 f"{self.path} was written to by another program than SQLite, as when a copy is put over it, and "
                 f"{wal_name} still holds commits of the file before, which SQLite mixes with it. Stop the "

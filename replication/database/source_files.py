@@ -163,7 +163,7 @@ class SourceFiles:
         if index is not None and index.backfilled and not self._holds(index, COMPARED_FRAMES_MAX):
             raise ContinuityLostError(WRITTEN)
 
-    def hold_what_was_copied_back(self) -> bool:
+    def has_what_was_copied_back(self) -> bool:
         """False if the file lacks what a checkpoint has put there: SQLite passes over those frames of the WAL."""
         index = self._read_index()
         if not index.backfilled or index.attempted > index.backfilled:

@@ -34,7 +34,7 @@ class Waiting(Protocol):
     """A destination as far as local WAL is kept for it, or given up where too much waits (promise 6)."""
 
     @property
-    def place(self) -> Position | None:
+    def needed_from(self) -> Position | None:
         """The position from which on it needs the shadow WAL, or None if that is not known."""
 
     @property

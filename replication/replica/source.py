@@ -38,7 +38,7 @@ class Arrivals(Protocol):
         """When the first commit that a replica lacks was copied, in seconds since the epoch; None if it lacks none."""
 
 
-class Kept(Protocol):
+class KeptWAL(Protocol):
     """A database as far as WAL of it is kept for replicas on the local disk, and may become too much (promise 6)."""
 
     @property

@@ -75,8 +75,8 @@ class UploadMeter:
             last_upload=now,
         )
 
-    def also(self, stored: int) -> None:
-        """An object was stored that is no upload to look at."""
+    def count_unlisted(self, stored: int) -> None:
+        """Count an object that was stored and is not listed among the uploads."""
         progress = self.progress
         self.progress = replace(
             progress, objects_written=progress.objects_written + 1, bytes_written=progress.bytes_written + stored

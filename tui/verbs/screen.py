@@ -21,9 +21,9 @@ from replication.control.place import find, found
 from replication.errors import ConfigError, DatabaseLockedError, UsageError
 from tui.keys.keyfile import key_path, read_keys
 from tui.session.background import Background
-from tui.session.crashlog import log_path, open_log
 from tui.session.ending import Ending, end_process
 from tui.session.late_engine import LateEngine
+from tui.session.screen_log import log_path, open_log
 from tui.verbs.console import say, warn
 from tui.verbs.named import config_of
 from tui.verbs.process import settle

@@ -59,7 +59,7 @@ class LeftBehind(Sender):
         self._saved_at = 0.0
 
     @property
-    def place(self) -> Position | None:
+    def needed_from(self) -> Position | None:
         """From where on it needs the shadow WAL, as far as that is known."""
         return self.position or self._beginning or (self._saved.position if self._saved is not None else None)
 
@@ -223,7 +223,7 @@ class LeftBehind(Sender):
                 return
             note = replace(self._note(position), left=position.generation, anew=left.token)
             try:
-                self._meter.also(self.client.write_segment(position, (), note, create=True))
+                self._meter.count_unlisted(self.client.write_segment(position, (), note, create=True))
             except ObjectExistsError:
                 # An earlier try of ours, or the segment that was tried last has just arrived.
                 if self._has_sign(position, left.token):

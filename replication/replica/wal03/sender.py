@@ -212,7 +212,7 @@ class Sender(ABC):
                 stored = self.client.write_segment(position, (), note)
             reached("replica: index ended")
             self._state = self._state.marked(self._number_at(position).following)
-            self._meter.also(stored)
+            self._meter.count_unlisted(stored)
 
     def _meet_mark(self, position: Position, left_for: str) -> bool:
         """False if what is there in the place of an end mark is torn.
