@@ -86,7 +86,7 @@ def without_links(path: Path) -> Path:
         try:
             return Path(os.path.realpath(path))
         except OSError as error:
-            # It was a link when it was looked at, and none when it was read.
+            # The name was a link when it was looked at, and none when it was read.
             if error.errno != errno.EINVAL:
                 raise
     raise OSError(errno.ELOOP, "somebody exchanges links on the way again and again", str(path))

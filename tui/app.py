@@ -39,7 +39,7 @@ JOBS_MAX = 16
 """Background jobs at one time. A key press beyond that is refused in words."""
 TOAST_SECONDS = 6.0
 TOAST_CELLS_MAX = 220
-"""A toast is a glance; the whole of an error stands in the panels and in the log."""
+"""A longer toast is cut: the whole of an error stands in the panels and in the log."""
 
 T = TypeVar("T")
 
@@ -54,7 +54,7 @@ class LitestreamApp(App[int]):
 
     @dataclass
     class Finished(Message):
-        """A background job has ended: what is to be called on this thread."""
+        """A background job has ended. `call` is to be called on the thread of the screen."""
 
         call: Callable[[], None]
         counts: bool = True
@@ -107,7 +107,7 @@ class LitestreamApp(App[int]):
         self.set_interval(self.options.refresh_seconds, self.poll)
 
     def leave(self, code: int = 0, hurried: bool = False) -> None:
-        """End the application; the caller then closes the engine, `hurried` without waiting for uploads."""
+        """End the application. The caller then closes the engine: `hurried` means without waiting for uploads."""
         self.hurried = hurried
         self.leaving.set()
         self.exit(code)
@@ -174,7 +174,7 @@ class LitestreamApp(App[int]):
             events = tuple(self._events)
         place = self._place()
         before, self._trouble = self._trouble, trouble_of(status)
-        # Of an engine that is gone nothing is known, which is one piece of news and not one for each database.
+        # That the engine is gone is one piece of news, and not one for each database.
         told = gone_news(self.view.place, place) or (() if place.gone else news(before, self._trouble, status))
         for words, severity in told:
             self.tell(words, severity)
@@ -186,7 +186,7 @@ class LitestreamApp(App[int]):
             self.show_again()
 
     def _ask_for_jobs(self) -> None:
-        """Tell who attaches what is under way, or how the last restore ended."""
+        """Say, when the screen attaches, what is under way, or how the last restore ended."""
 
         def tell(words: str) -> None:
             if words:
@@ -216,7 +216,7 @@ class LitestreamApp(App[int]):
         self.tell(f"Unforeseen: {words}. Replication goes on.{log}", "error")
 
     def _handle_exception(self, error: Exception) -> None:
-        # Textual would print a traceback with all local variables. One line is told when the terminal is given back.
+        # Textual would print a traceback with all local variables. One line is printed when the terminal is given back.
         words = screen_log.record(error, "the screen")
         if self.is_headless:
             super()._handle_exception(error)
@@ -228,7 +228,7 @@ class LitestreamApp(App[int]):
     # -- what screens ask for ---------------------------------------------------------------------------------------
 
     def tell(self, words: str, severity: str = "information") -> None:
-        """A toast. Nothing in it is markup, an escape or a secret."""
+        """Show a toast. Nothing in it is markup, an escape or a secret."""
         level = cast(Any, severity)
         self.notify(cut_end(plain(scrub(words)), TOAST_CELLS_MAX), severity=level, timeout=TOAST_SECONDS, markup=False)
 

@@ -77,7 +77,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parse(arguments: Sequence[str]) -> argparse.Namespace:
-    """The arguments as values; raises UsageError."""
+    """The arguments as values. Raises UsageError."""
     parser, verbs = _parser()
     first, rest = (arguments[0], arguments[1:]) if arguments else ("", [])
     if first == "help":
@@ -149,7 +149,7 @@ def _add_attach(verbs: "argparse._SubParsersAction[_Parser]") -> None:
 
 
 def _screen_flags(parser: _Parser) -> None:
-    """Those of the screen, which opens when there is no verb."""
+    """Add the flags of the screen, which opens when there is no verb."""
     parser.set_defaults(module="screen", function="run")
     _config_flags(parser)
     _display_flags(parser)

@@ -285,7 +285,7 @@ PLACE_KEYS = (
         name="url",
         why="Either of them as a URL, in place of type, bucket and path.",
         example="s3://another-bucket.example.com:9000/fruits.db",
-        # It may hold a password.
+        # The text may hold a password.
         is_secret=True,
     ),
     Key(

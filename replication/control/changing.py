@@ -58,7 +58,7 @@ class Changing:
         if found is None:
             return ALREADY_UNREGISTERED
         if found.state not in _NOTHING_TO_SYNC:
-            # Whoever removes the database after that has all of it elsewhere.
+            # The user may remove the database after that, for all of it is in the store.
             sync(self._engine, ask.Sync(database=request.database, wait=True, timeout=request.timeout), run)
         left = max(CLOSE_SECONDS_MAX, deadline - time.monotonic())
         if not self._engine.unregister(Path(request.database), left):

@@ -61,7 +61,7 @@ class Watcher:
             real = without_links(database)
             self._add(real.parent, (real.name, real.name + _SUFFIX), changed)
             if database != real:
-                # It may be a link, which may be made to lead elsewhere.
+                # The path may be a link, which may be made to lead elsewhere.
                 self._add(database.parent, (database.name,), changed)
         except OSError as error:
             if error.errno == errno.ENOSPC:

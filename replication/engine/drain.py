@@ -71,7 +71,8 @@ class Drain:
             # keeps
             # that from nothing.
             with suppress(PausedError), nullcontext() if worker.lifecycle.phase in ENDS else uploads.working():
-                # One that hangs holds no second thread, and a large first snapshot is written by a job of its own.
+                # A replica that hangs holds no second thread, and a large first snapshot is written by a job of its
+                # own.
                 uploads.hurry()
                 runner.run_if_free()
                 paused = False

@@ -247,7 +247,7 @@ class Worker:
         self.failures = Failures()
         self.lifecycle.synced(found=self.database.health.state != "waiting")
         if self.database.to_be_cleaned:
-            # It is done after an upload as well, but all stores may be away.
+            # Cleaning is done after an upload as well, but all stores may be away.
             self._clean()
         if self.database.health.state != "ok" or self.database.generation_info.generation != generation:
             # The folder may be another one, and the events still those of the old one.

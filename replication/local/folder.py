@@ -279,7 +279,7 @@ class LocalFolder:
             folder, missing = open_nearest(self.path)
         for left, name in zip(reversed(range(len(missing))), missing, strict=True):
             with opened(folder) as above:
-                # Those above it belong to the user who runs us.
+                # Folders above it belong to the user who runs us.
                 folder = self._make_below(above, name, None if left else self.ownership)
         if self._identity is None:
             self._identity = _identity(os.fstat(folder))

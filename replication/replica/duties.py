@@ -204,7 +204,7 @@ class Duties:
     def _prove(self, now: float) -> None:
         self._replica.prove()
         if self._replica.unproven:
-            # Its listings are late, and are waited for.
+            # The listings of the store are late, and are waited for.
             self._duties[0].not_before = now + LATE_SECONDS
 
     def _snapshot(self, now: float) -> None:

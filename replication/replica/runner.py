@@ -81,7 +81,7 @@ class ReplicaRunner:
         except Exception as error:  # whatever it is: it shows, and the next try comes
             return self._failed(error)
         if self.replica.begins:
-            # Its first snapshot comes before, and wakes us when it is written.
+            # The first snapshot comes before, and wakes us when it is written.
             return None
         self._succeeded()
         if wrote:

@@ -36,6 +36,6 @@ class OpenReplica:
     def client(self, make: Callable[[Storage, Warn, Codec], _Client]) -> _Client:
         """What reads its objects in one layout, made by `make` when it is first asked for and the same ever after."""
         if make not in self._clients:
-            # Of two threads that ask at once both get the one that was put there first.
+            # Two threads that ask at once both get the client that was put there first.
             self._clients.setdefault(make, make(self.storage, self.warn, self.codec))
         return cast(_Client, self._clients[make])

@@ -121,7 +121,7 @@ class Opened:
         small = self._unpacker is not None
         self._read_until(WHOLE_BYTES_MAX + 1 if small else container.NOTE_SIZE_MAX)
         head, self._begun = self._head, True
-        # Of large chunks no more is kept than the note may need.
+        # No more of a large chunk is kept than the note may need.
         self._head = head[: container.NOTE_SIZE_MAX]
         if self._unpacker is not None and len(head) <= WHOLE_BYTES_MAX:
             whole = self._unpacker.content(head)

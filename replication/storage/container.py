@@ -45,7 +45,7 @@ def compress(chunks: Iterable[bytes | memoryview], note: NoteFields | None = Non
         block_size=lz4.frame.BLOCKSIZE_MAX64KB if small else lz4.frame.BLOCKSIZE_MAX1MB,
         block_linked=False,
         content_checksum=True,
-        # Else every byte is first copied into a buffer of the library's, which must be made and cleared.
+        # Without auto_flush every byte is first copied into a buffer of the library, which must be made and cleared.
         auto_flush=True,
     )
     # Small pieces are joined, for each is a write of its own.

@@ -35,12 +35,12 @@ class DatabaseList(Lines, can_focus=True):
         """Path of the database that keys act on."""
 
     def show(self, databases: Sequence[DatabaseStatus], look: Look, empty: str = "") -> None:
-        """Show these, in this order; `empty` says why there are none."""
+        """Show these databases, in this order. `empty` says why there are none."""
         place = self._place
         self._databases, self._look, self._empty = databases, look, Text(f" {empty}")
         self._places = {item.path: number for number, item in enumerate(databases)}
         if self.cursor not in self._places:
-            # It has gone, or nothing was chosen yet: what stands in its place now.
+            # The database has gone, or none was chosen yet: take the one that stands there now.
             self.cursor = databases[min(place, len(databases) - 1)].path if databases else None
             self.post_message(self.Moved())
         self._paint()

@@ -18,7 +18,7 @@ from tui.widgets.scrolling import ListArea, ScrollingScreen
 
 
 class JobsScreen(ScrollingScreen):
-    """The list is asked for at every poll, in a thread."""
+    """The list of jobs, asked for at every poll, in a thread."""
 
     PLACE = "jobs"
 
@@ -26,7 +26,7 @@ class JobsScreen(ScrollingScreen):
         super().__init__()
         self._jobs: list[JobStatus] | None = None
         self._results: dict[str, JobStatus] = {}
-        """Those that are over, with their results, which a list of jobs has not."""
+        """Jobs that are over, with their results, which a list of jobs does not have."""
         self._error: ReplicationError | None = None
         self._asking = False
 

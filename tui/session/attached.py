@@ -22,7 +22,7 @@ from tui.version import version
 GONE_SECONDS = 1.0
 """An engine that does not answer for less is one that another takes over from."""
 AGAIN_SECONDS = 0.25
-"""Between two tries while it does not."""
+"""Between two tries while it does not answer."""
 
 
 class Attached:
@@ -37,7 +37,7 @@ class Attached:
         self._info: Info | None = None
         self._place = Place("service", socket=str(client.path))
         self._failing = 0.0
-        """Since when it does not answer, of time.time(); 0 while it does."""
+        """Since when the engine does not answer, of time.time(); 0 while it does."""
         self._wake = threading.Event()
         self._closed = threading.Event()
 
@@ -79,7 +79,7 @@ class Attached:
             self._wake.clear()
 
     def _ask(self) -> None:
-        """Everything that the screen shows, anew."""
+        """Ask for everything that the screen shows."""
         if self._info is None or self._failing:
             self._learn()
         status = self._client.status()
@@ -91,13 +91,13 @@ class Attached:
             self._place = replace(self._place, gone=0.0, why="")
 
     def _learn(self) -> None:
-        """Which engine answers now."""
+        """Find out which engine answers now."""
         try:
             info = self._client.info()
         except EngineError as error:
             if self._info is not None or "newer than this program" not in str(error):
                 raise
-            # What it says that is understood all the same is shown.
+            # What is understood of its answers is shown all the same.
             self._place = replace(self._place, words=str(error))
             return
         ours = version()
@@ -115,7 +115,7 @@ class Attached:
         self._status = EngineStatus(now, tuple(_gone(item) for item in self._status.databases))
 
     def _soon(self) -> None:
-        """Ask at once: something was done."""
+        """Ask at once, after something was done."""
         self._wake.set()
 
     # -- what the engine does ---------------------------------------------------------------------------------------
@@ -171,6 +171,6 @@ class Attached:
 
 
 def _gone(database: DatabaseStatus) -> DatabaseStatus:
-    """As it stood, with a word that nobody knows whether it still does."""
+    """The last status of a database, with an error: it is not known whether it is still so."""
     words = "the engine does not answer: whether this is replicated is not known"
     return replace(database, state="error", error=words)

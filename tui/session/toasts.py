@@ -14,7 +14,7 @@ Trouble = Mapping[str, State | None]
 
 
 def trouble_of(status: EngineStatus) -> Trouble:
-    """What is wrong now. Being paused is no trouble, and no end of it."""
+    """What is wrong now, by path. A pause is no trouble, and does not end any."""
     found: dict[str, State | None] = {}
     for database in status.databases:
         state = database_state(database)

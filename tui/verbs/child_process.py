@@ -78,7 +78,7 @@ class Command:
     def _send(self, process: "subprocess.Popen[bytes]", number: int) -> None:
         process.send_signal(number)
         if number == signal.SIGTERM:
-            # Else one that is stopped would never hear of it.
+            # A stopped process would otherwise never get the signal.
             process.send_signal(signal.SIGCONT)
 
     def _wait(self, pid: int) -> None:

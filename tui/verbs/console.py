@@ -112,7 +112,7 @@ def silence(stream: TextIO | None) -> None:
 
 
 def _tell(text: str) -> None:
-    # One line, whatever a name from outside holds; and without a stderr, print would write to stdout.
+    # Names from outside must not add lines. Without a stderr, print would write to stdout.
     if sys.stderr is not None:
         line = "".join(char if char.isprintable() else repr(char)[1:-1] for char in scrub(text))
         print(f"litestream-tui: {line}", file=sys.stderr, flush=True)

@@ -122,7 +122,7 @@ def _temporary() -> Iterator[Path]:
 @contextmanager
 def _one_interrupt() -> Iterator[None]:
     """SIGTERM and SIGHUP end the demo as Ctrl-C does; a second signal does not disturb the cleaning up."""
-    # One that is ignored on purpose, as nohup does with SIGHUP, stays ignored.
+    # A signal that is ignored on purpose, as nohup does with SIGHUP, stays ignored.
     candidates = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     numbers = [number for number in candidates if signal.getsignal(number) is not signal.SIG_IGN]
 

@@ -52,7 +52,8 @@ def generations(args: Namespace) -> int:
             {
                 "name": replica.name,
                 "generation": item.generation,
-                # Of two clocks, or of an upload that came after the last write: nothing is behind then.
+                # The difference may be negative, by two clocks or an upload after the last write: nothing is behind
+                # then.
                 "lag": go_duration(max(0.0, (updated - item.end) / timedelta(seconds=1))),
                 "start": rfc3339(item.start),
                 "end": rfc3339(item.end),

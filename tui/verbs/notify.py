@@ -40,10 +40,10 @@ class Notifier:
         with self._lock:
             self._unsent |= {name: " ".join(str(value).split()) for name, value in values.items()}
             if "READY" in values:
-                # One datagram says one thing: what was being reloaded is ready.
+                # systemd takes READY=1 after RELOADING=1 for the end of the reload.
                 self._unsent.pop("RELOADING", None)
             text = "\n".join(f"{name}={value}" for name, value in self._unsent.items())
-            # Nobody there, or no room: it goes with the next one.
+            # No service manager, or no room: the values go with the next datagram.
             with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
                 sender.sendto(text.encode(errors="backslashreplace"), socket.MSG_DONTWAIT, self._address)
                 self._unsent = {}

@@ -62,7 +62,7 @@ def run(args: Namespace) -> int:
     try:
         return show(config, options, Background(config, not args.no_expand_env), not args.no_expand_env).end()
     except DatabaseLockedError:
-        # One has begun meanwhile, or has some of the databases.
+        # An engine has begun meanwhile, or has some of the databases.
         path = find(config)
         if path is None:
             raise

@@ -54,7 +54,7 @@ def run(args: Namespace) -> int:
 
 
 def _of_engine(args: Namespace, config: Config, databases: Sequence[DatabaseConfig]) -> SurveyResult | None:
-    """What the engine says that has these databases; None without one, or if it cannot say."""
+    """The reports of the engine that has these databases, or None without one, or if it cannot say."""
     client = running_client(args, config)
     if client is None:
         return None
@@ -123,12 +123,12 @@ def _verified(verification: Verification | None, now: float) -> str:
 
 
 def _warnings(replica: ReplicaReport) -> str:
-    """What a person should know although commits arrive; the most urgent of it."""
+    """The most urgent of what a person should know although commits arrive."""
     return replica.warning or replica.lost or replica.duty_warning
 
 
 def _once(replica: ReplicaReport, now: float) -> str:
-    """An error that is over."""
+    """An error that is over, in words."""
     if not replica.last_error:
         return ""
     return f"none now; {_ago(replica.last_error_time, now)}: {replica.last_error}"

@@ -121,7 +121,7 @@ class LeftBehind(Sender):
             return Left(since, why, known.position, known.arrived) if known is not None else Left(since, why)
         arrived, stop = None, state.end_tried(position)
         if stop is not None:
-            # Its answer may have been lost, so that it is there all the same.
+            # The answer may have been lost, so that the segment is there all the same.
             checksum = self._frame(replace(position, offset=stop))
             arrived = SegmentEnd(stop, checksum) if checksum else None
         return Left(since, why, position, arrived)
@@ -145,7 +145,7 @@ class LeftBehind(Sender):
         position = left.position
         newest = database.generations[-1]
         if position is not None and self._is_still_here(position):
-            # It came back before anything was removed.
+            # The store came back before any WAL was removed.
             self._forget_left()
             return
         if position is None or position.generation != newest:
@@ -153,7 +153,7 @@ class LeftBehind(Sender):
         else:
             self._leap(left, position)
         if self.left is not None and self.position is not None and not self.begins:
-            # It goes on from a snapshot that was there.
+            # The replica goes on from a snapshot that was there.
             self._has_begun(left)
 
     def _has_begun(self, left: Left) -> None:

@@ -55,7 +55,7 @@ def recover(client: ReplicaClient, database: SourceDatabase, name: str, generati
     seen: list[SegmentNote | None] = []
     """The notes of the segments that were read, in that order."""
     if last is not None and last.index < snapshot.index and not database.end(here, generation, last.index):
-        # It has begun anew with this snapshot, and the WAL between the two exists nowhere.
+        # The replica has begun anew with this snapshot, and the WAL between the two exists nowhere.
         floor = _floor(client, database, name, snapshot)
         if floor:
             _check_history(client, database, name, here, snapshot, floor)

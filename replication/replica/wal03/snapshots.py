@@ -187,7 +187,7 @@ class Snapshots(LeftBehind):
                     try:
                         stored = self._store_snapshot(image, self._snapshots, breaks_off=True)
                     except ObjectExistsError:
-                        # Its answer was lost, or it is another's: the next try finds out.
+                        # The answer was lost, or the object is another program's: the next try finds out.
                         return "a snapshot of this index is there already"
                     with self._lock:
                         self._stored(here, stored, self._snapshots)

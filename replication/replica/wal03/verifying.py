@@ -84,7 +84,8 @@ class Verifying(Snapshots):
         level = {"ok": "info", "failed": "error", "inconclusive": "warning"}[outcome]
         self._emit(level, "verified", outcome=outcome, result=words, position=str(position or ""))
         if outcome == "failed" and position is not None:
-            # One that is let go of may have been changed by others, which the next verification tells.
+            # While the database is let go of, others may have changed the replica, which the next verification finds
+            # out.
             with suppress(PausedError), self._permit.working():
                 self._restart_from(position.generation, f"verification of replica {self.name} failed")
         return result

@@ -30,7 +30,7 @@ def refuse_gone_on_with(chosen: Candidate, by_name: Mapping[str, list[Found]], t
             lefts.update(note.lefts)
             known.setdefault(source.name, set()).update(note.lefts, note.reached)
     told = {place.generation for places in (lefts, *known.values()) for place in places}
-    # Of one of which it tells nothing at all, its program was of an earlier version, or knew too many.
+    # A note that says nothing of a generation is of an earlier version, or had no room for it.
     for name in sorted(told & by_name.keys() - {chosen.generation}):
         for source, catalog in by_name[name]:
             here = {place for place in known.get(source.name, ()) if place.generation == name}

@@ -185,7 +185,7 @@ def _unnoted(catalog: Catalog, snapshot: Snapshot, target: Target, cut: Cut) -> 
     if index < cut.last_index:
         return _Choice(snapshot)
     if index > cut.last_index:
-        # It is restored by itself, to whatever commit it holds.
+        # The snapshot is restored by itself, to whatever commit it holds.
         if isinstance(target, AtTime):
             return _Choice(snapshot) if created <= target.time else None
         late = isinstance(target, AtPosition) or (isinstance(target, AtIndex) and index > target.index)

@@ -85,7 +85,7 @@ class Replay:
             except CorruptObjectError:
                 if len(group.infos) == 1:
                     raise
-                # One by one they tell which of them is damaged.
+                # Read one by one, the segments tell which of them is damaged.
                 for segment in group.singles():
                     self._read(segment)
         self._let_go(index)

@@ -233,7 +233,7 @@ class S3Client:
             # Among them is a certificate that is not trusted, which is a ValueError as well.
             raise
         except ValueError:
-            # Its words may hold a key.
+            # The words of the error may hold a key.
             raise RequestFormatError from None
         if 200 <= answer.status < 300:
             return answer

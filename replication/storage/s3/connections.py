@@ -42,7 +42,7 @@ JOINED_BYTES_MAX = 64 * 1024
 class _Connection(http.client.HTTPConnection):
     """Sends a head together with its short body: each piece of its own would wake the server, and cost both sides."""
 
-    # Of itself it would open anew, and send, where the check for a closed connection has not been made.
+    # http.client would open a connection anew and send on it, without the check whether the server has closed it.
     auto_open = 0
     _joins = False
     _head = b""
