@@ -53,7 +53,7 @@ test: $(INSTALLED) $(PEERS) ## all tests, against real Litestream and real S3 se
 
 torture: $(INSTALLED) $(PEERS) ## the torture tests for MINUTES= each, from SEED=, and new cases of all that have any; ARGS="-k crash"
 	TORTURE_MINUTES=$(or $(MINUTES),5) TORTURE_SEED=$(or $(SEED),1) \
-	  $(BIN)/pytest -n $(TEST_PROCESSES) -m "torture or hypothesis" $(ARGS)
+	  $(BIN)/pytest -n $(TEST_PROCESSES) -m "torture or hypothesis or explores" $(ARGS)
 
 soak: $(INSTALLED) $(PEERS) ## the program for HOURS= under load and outages; ARGS="--small-disk 60 --hostile" for a hard place
 	@$(BIN)/python -c 'import matplotlib' 2>/dev/null || \
@@ -86,9 +86,10 @@ FETCH = rm -rf $(@D) && $(BIN)/python -m pip install --quiet --disable-pip-versi
 .peers/openssh/.installed: peers/openssh.sh
 	@rm -rf $(@D) && mkdir -p $(@D) && sh peers/openssh.sh $(CURDIR)/$(@D) && touch $@
 
-bench: $(INSTALLED) $(PEERS) ## beside both Litestreams, then the screen; hours. ARGS="flood --scale 0.05 -o FILE" for some
+bench: $(INSTALLED) $(PEERS) ## beside both Litestreams, then the screen and the socket; hours. ARGS="flood --scale 0.05 -o FILE" for some
 	$(BIN)/python -m benchmarks.run $(ARGS)
 	$(if $(ARGS),,$(BIN)/python -m benchmarks.screen)
+	$(if $(ARGS),,$(BIN)/python -m benchmarks.attached)
 
 growth: $(INSTALLED) $(PEERS) ## how cost grows with databases, segments, size and rate; plots. ARGS="rate --scale 0.1"
 	@$(BIN)/python -c 'import matplotlib' 2>/dev/null || \

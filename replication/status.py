@@ -1,7 +1,8 @@
 """How things stand: frozen values for screens, commands and programs. Times are seconds since the epoch."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from replication.position import Position
 
@@ -9,10 +10,18 @@ UPLOADS_MAX = 200
 BY_HAND = "P"
 """Who holds what a person has paused with that key."""
 
-DatabaseState = Literal["starting", "waiting", "ok", "busy", "error", "pausing", "paused"]
-"""How a database stands; "pausing" is not yet let go of."""
+DatabaseState = Literal["starting", "waiting", "ok", "busy", "error", "pausing", "paused", "unknown"]
+"""How a database stands; "pausing" is not yet let go of. "unknown" is said by no engine, but of one that is silent."""
 ReplicaState = Literal["starting", "ok", "syncing", "behind", "error"]
 Outcome = Literal["ok", "failed", "inconclusive"]
+
+
+Progress = Callable[[Any], None]
+"""Takes how far a restore is, from time to time: a RestoreProgress, which who verifies passes on and does not know."""
+
+
+def untold(progress: Any) -> None:
+    """The Progress of who does not want to know."""
 
 
 @dataclass(frozen=True, slots=True)

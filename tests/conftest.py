@@ -22,8 +22,10 @@ def pytest_configure() -> None:
     memory = scratch.in_memory()
     if memory is not None:
         os.environ.setdefault(scratch.ROOT_VARIABLE, str(memory))
-    # A container that sets this would have each of a thousand processes compile the whole program.
+    # A container that sets these would have each of a thousand processes compile the whole program, and none of them
+    # write as it does for people.
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    os.environ.pop("PYTHONUNBUFFERED", None)
     sys.dont_write_bytecode = False
     # New cases are looked for by `make torture`; what fails in `make test` fails for everybody.
     # No test is failed for the time that it took: the machine may be busy.
@@ -54,6 +56,7 @@ def pytest_unconfigure() -> None:
 
 _RUNTIME_VARIABLE, _RUNTIME_PREFIX = "RUNTIME_DIRECTORY", "/tmp/lt-"
 _made: list[str] = []
+_EXPLORING_SECONDS_MAX = 600
 _SERVERS = {"weed", "juicefs", "outage_server", "ssh_hosts", "s3_location", "litestream03", "litestream05"}
 """Fixtures that are a real program of .peers."""
 _PLACES = {
@@ -116,6 +119,17 @@ def pytest_itemcollected(item: pytest.Item) -> None:
         mark = _PLACES.get(place)
         if mark is not None and not (mark == "long" and item.path.name in _SHORT):
             item.add_marker(mark)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave to `make torture` what proves the same once more, with other numbers."""
+    if os.environ.get("TORTURE_MINUTES"):
+        for item in items:
+            if item.get_closest_marker("explores") and not item.get_closest_marker("timeout"):
+                item.add_marker(pytest.mark.timeout(_EXPLORING_SECONDS_MAX))
+        return
+    config.hook.pytest_deselected(items=[item for item in items if item.get_closest_marker("explores")])
+    items[:] = [item for item in items if not item.get_closest_marker("explores")]
 
 
 def pytest_report_header() -> str:

@@ -6,29 +6,39 @@ writer, reader and hash in the tests is a process of its own, on Python's own sq
 
 import json
 import subprocess
-import sys
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-_PYTHON = [sys.executable, "-I", "-S", "-c"]
-"""Without the packages that are installed: they take as long to find as the rest of the process takes to start."""
+from tests.forks import Fork, Forks
+
 _SERVER = r"""
 import hashlib, json, sqlite3, sys
-connection = sqlite3.connect(sys.argv[1], isolation_level=None, timeout=float(sys.argv[2]))
-connection.execute("PRAGMA wal_autocheckpoint=0") if sys.argv[3] == "0" else None
-for line in sys.stdin:
-    try:
-        if json.loads(line) is None:
-            print(json.dumps({"sha256": hashlib.sha256(connection.serialize()).hexdigest()}), flush=True)
-            continue
-        rows = connection.execute(json.loads(line)).fetchall()
-        answer = {"rows": [[v.hex() if isinstance(v, bytes) else v for v in row] for row in rows]}
-    except Exception as error:
-        answer = {"error": f"{type(error).__name__}: {error}"}
-    print(json.dumps(answer), flush=True)
-connection.close()
+def run(path, timeout, autocheckpoint):
+    connection = sqlite3.connect(path, isolation_level=None, timeout=timeout)
+    if not autocheckpoint:
+        connection.execute("PRAGMA wal_autocheckpoint=0")
+    for line in sys.stdin:
+        try:
+            if json.loads(line) is None:
+                print(json.dumps({"sha256": hashlib.sha256(connection.serialize()).hexdigest()}), flush=True)
+                continue
+            rows = connection.execute(json.loads(line)).fetchall()
+            answer = {"rows": [[v.hex() if isinstance(v, bytes) else v for v in row] for row in rows]}
+        except Exception as error:
+            answer = {"error": f"{type(error).__name__}: {error}"}
+        print(json.dumps(answer), flush=True)
+    connection.close()
 """
+_SCRIPT = r"""
+import json, sqlite3, sys
+def run(path):
+    script = json.loads(sys.stdin.readline())
+    connection = sqlite3.connect(path, timeout=30)
+    connection.executescript(script)
+    connection.close()
+"""
+_forks = Forks(_SERVER, _SCRIPT)
 
 
 class ForeignError(Exception):
@@ -39,12 +49,7 @@ class ForeignConnection:
     """One connection in a process of its own, answering statement by statement."""
 
     def __init__(self, path: Path, timeout: float = 30.0, autocheckpoint: bool = True) -> None:
-        self.process = subprocess.Popen(
-            [*_PYTHON, _SERVER, str(path), str(timeout), "1" if autocheckpoint else "0"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
+        self.process: Fork | subprocess.Popen[str] = _forks.start(_SERVER, str(path), timeout, autocheckpoint)
 
     def execute(self, sql: str) -> list[list[Any]]:
         """Run one statement there and return its rows; blobs come back as hex."""
@@ -75,11 +80,11 @@ class ForeignConnection:
 
     def close(self) -> None:
         """Close the connection as an application does."""
-        if self.process.stdin is not None and not self.process.stdin.closed:
-            self.process.stdin.close()
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        self.process.stdin.close()
         self.process.wait(timeout=30)
-        if self.process.stdout is not None:
-            self.process.stdout.close()
+        self.process.stdout.close()
 
     def __enter__(self) -> "ForeignConnection":
         return self
@@ -102,18 +107,13 @@ class Shell:
 
     def run(self, script: str) -> None:
         """Open, run a script, close."""
-        subprocess.run(
-            [
-                *_PYTHON,
-                "import sqlite3, sys\n"
-                "connection = sqlite3.connect(sys.argv[1], timeout=30)\n"
-                "connection.executescript(sys.argv[2])\n"
-                "connection.close()",
-                str(self.path),
-                script,
-            ],
-            check=True,
-        )
+        process = _forks.start(_SCRIPT, str(self.path))
+        process.stdin.write(json.dumps(script) + "\n")
+        process.stdin.close()
+        code = process.wait(timeout=120)
+        process.stdout.close()
+        if code:
+            raise ForeignError(f"the script ended with {code}; what it met stands in the output of the test")
 
     def rows(self, sql: str) -> list[list[Any]]:
         """Open, run one query, close; the rows."""

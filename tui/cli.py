@@ -19,6 +19,7 @@ from tui.flags import add as _add
 from tui.flags import config_flags as _config_flags
 from tui.flags import count as _count
 from tui.flags import flag as _flag
+from tui.flags import host_flags as _host_flags
 from tui.flags import seconds as _seconds
 from tui.flags import socket_flag as _socket_flag
 from tui.verbs.console import (
@@ -152,6 +153,7 @@ def _screen_flags(parser: _Parser) -> None:
     """Add the flags of the screen, which opens when there is no verb."""
     parser.set_defaults(module="screen", function="run")
     _config_flags(parser)
+    _host_flags(parser)
     _display_flags(parser)
 
 

@@ -12,6 +12,7 @@ from typing import TypeVar
 from replication.control import Control
 from replication.errors import PausedError, ReplicationError
 from replication.status import Verification
+from tui.text.naming import is_host, short_name
 from tui.text.states import STOPPED, database_state
 from tui.widgets.screen import ShellScreen
 
@@ -33,8 +34,10 @@ class DatabaseScreen(ShellScreen):
             self._command("snapshot", path, lambda: control.snapshot(path), lambda words: "; ".join(words))
 
     def action_sync(self) -> None:
-        path, control = self._path(), self.shell.control
-        if path:
+        path, control = self.selected, self.shell.control
+        if path and is_host(path):
+            self._command("sync", path, lambda: control.sync_now(path), lambda _: "connecting now")
+        elif self._path() and path:
             self._command("sync", path, lambda: control.sync_now(path), lambda _: "looking and uploading now")
 
     def action_pause(self) -> None:
@@ -81,13 +84,19 @@ class DatabaseScreen(ShellScreen):
         self.shell.open_log()
 
     def _path(self) -> str | None:
-        if self.selected is None:
+        path = self.selected
+        if path is None:
             self.shell.tell("No database is selected", "warning")
-        return self.selected
+        elif is_host(path):
+            database = self.shell.view.database(path)
+            why = f": {database.error}" if database is not None and database.error else ""
+            self.shell.tell(f"{short_name(path)} a host that does not answer{why}", "warning")
+            return None
+        return path
 
     def _command(self, what: str, path: str, work: Callable[[], T], words: Callable[[T], str]) -> None:
         """Run a command, one of each kind at a time for a database. Say that it began, and what became of it."""
-        shell, name = self.shell, Path(path).name
+        shell, name = self.shell, short_name(path)
         key = (what, path)
         if key in shell.running:
             shell.tell(f"{what} of {name} is under way already", "warning")

@@ -15,7 +15,7 @@ from replication.control.values import API, Info, JobStatus
 from replication.control.work import Work
 from replication.engine import Engine
 from replication.events import Event
-from replication.status import BY_HAND, EngineStatus, Verification
+from replication.status import BY_HAND, EngineStatus, Progress, Verification, untold
 
 JOBS_SECONDS_MAX = 2.0
 """How long jobs under way may take to clean up when the engine ends."""
@@ -88,8 +88,8 @@ class Local:
     def snapshot(self, database: str, replica: str | None = None) -> list[str]:
         return self.engine.snapshot(database, replica)
 
-    def verify(self, database: str, cancel: threading.Event) -> list[Verification]:
-        return self.engine.verify(database, cancel)
+    def verify(self, database: str, cancel: threading.Event, progress: Progress = untold) -> list[Verification]:
+        return self.engine.verify(database, cancel, progress)
 
     def close(self, seconds: float = JOBS_SECONDS_MAX) -> list[str]:
         """Cancel the jobs under way, and return the names of those that did not end.

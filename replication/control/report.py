@@ -21,6 +21,7 @@ _STATES: dict[DatabaseState, DatabaseOutside] = {
     "error": "error",
     "pausing": "paused",
     "paused": "paused",
+    "unknown": "error",
 }
 
 

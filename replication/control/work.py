@@ -106,7 +106,7 @@ class Work:
         return tuple(self._engine.snapshot(request.database, request.replica or None))
 
     def _verify(self, request: ask.Verify, run: Run) -> tuple[Verification, ...]:
-        return tuple(self._engine.verify(request.database, run.cancel))
+        return tuple(self._engine.verify(request.database, run.cancel, run.progress))
 
     def _pause(self, request: ask.Pause, run: Run) -> None:
         run.when_cancelled(lambda: self._engine.resume(request.database, request.holder))

@@ -28,7 +28,7 @@ from replication.restore import preview
 from replication.restore.scratch import sweep_temporary
 from replication.sqlite.connection import check_sqlite_version, sqlite_version
 from replication.sqlite.errors import DatabaseBusyError
-from replication.status import BY_HAND, EngineStatus, Verification
+from replication.status import BY_HAND, EngineStatus, Progress, Verification, untold
 
 CLOSE_SECONDS_MAX = 6.0
 """How long a close waits for the last sync and upload. Everything has ended within 8 seconds: docker stop
@@ -226,9 +226,9 @@ class Engine:
         """
         return self._named(database).replicas.snapshot(replica)
 
-    def verify(self, database: str, cancel: threading.Event) -> list[Verification]:
+    def verify(self, database: str, cancel: threading.Event, progress: Progress = untold) -> list[Verification]:
         """Restore the newest commit from each replica and compare, in the caller's thread."""
-        return self._named(database).verify(cancel)
+        return self._named(database).verify(cancel, progress)
 
     def close(self, timeout_seconds: float = CLOSE_SECONDS_MAX) -> list[str]:
         """Let go of all databases, after a last sync and upload within the time given.

@@ -19,7 +19,7 @@ from replication.errors import NotListedError, PausedError, ReplicationError, wi
 from replication.events import Emit
 from replication.replica.backoff import duty_delay
 from replication.replica.destination import Destination
-from replication.status import Verification
+from replication.status import Progress, Verification, untold
 
 ERROR_REPEAT_SECONDS = 30.0
 """An error that stays the same is reported again no more often than this."""
@@ -170,9 +170,9 @@ class Duties:
         self._validate_at = time.monotonic() + interval
         return self._validate_at
 
-    def verify(self, cancel: threading.Event) -> Verification:
+    def verify(self, cancel: threading.Event, progress: Progress = untold) -> Verification:
         """Compare the replica with the source now."""
-        return self._replica.verify(cancel)
+        return self._replica.verify(cancel, progress)
 
     def end(self) -> None:
         """Begin no duty any more, and break off what nothing waits for: the engine closes."""

@@ -7,6 +7,7 @@ application, sees a file system of 56 MB at that folder.
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from tests.cli.program import Replicating, Result, run, succeeds
@@ -17,6 +18,7 @@ from tests.interchange.program import wait_until
 DISK_BYTES = 56_000_000
 PAUSE_SECONDS = 0.003
 """Between two commits: a disk that a program fills within one look at it is filled whatever that does."""
+LOOK_SECONDS = 0.001
 DEAD = (
     "{type: s3, name: dead, bucket: b, path: p, endpoint: 'http://127.0.0.1:1', access-key-id: a, secret-access-key: b}"
 )
@@ -38,6 +40,22 @@ def made(disk: Path, size: int) -> ForeignConnection:
     return application
 
 
+def pause(replicate: Replicating) -> None:
+    """Between two commits, and until the program has done what it wanted to: the disk is small, not the machine."""
+    time.sleep(PAUSE_SECONDS)
+    while at_work(replicate.pid):
+        time.sleep(LOOK_SECONDS)
+
+
+def at_work(pid: int) -> bool:
+    """True while any thread of a process runs, waits for a processor, or waits for a disk."""
+    for stat in Path(f"/proc/{pid}/task").glob("*/stat"):
+        with suppress(OSError):
+            if stat.read_text().rpartition(")")[2].split()[0] in "RD":
+                return True
+    return False
+
+
 def used(folder: Path) -> int:
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
@@ -57,7 +75,7 @@ def dead_replica(disk: Path, other: Path) -> None:
     with Replicating(other / "log", "-config", config) as replicate:
         replicate.wait_for("snapshot written")
         for number in range(1500):
-            time.sleep(PAUSE_SECONDS)
+            pause(replicate)
             application.execute("UPDATE t SET b = randomblob(20000)")
             most = max(most, used(disk)) if number % 20 == 0 else most
         line = replicate.wait_for("replica is set to begin anew", "dead")
@@ -85,7 +103,7 @@ def validation(disk: Path, other: Path) -> None:
         replicate.wait_for("snapshot written")
         began = time.monotonic()
         while time.monotonic() < began + 6:
-            time.sleep(PAUSE_SECONDS)
+            pause(replicate)
             application.execute("UPDATE t SET b = randomblob(20000) WHERE a = 1 + abs(random()) % 100")
         line = replicate.wait_for("verified", "inconclusive")
         assert "left to the application" in line, line
@@ -123,7 +141,7 @@ def full_of_others(disk: Path, other: Path) -> None:
         with filling.open("wb") as file:
             file.write(bytes(DISK_BYTES - used(disk) - 9_000_000))
         for _ in range(1000):
-            time.sleep(PAUSE_SECONDS)
+            pause(replicate)
             application.execute("UPDATE t SET b = randomblob(20000)")
         filling.unlink()
         application.execute("UPDATE t SET b = randomblob(20000)")

@@ -1,24 +1,21 @@
-"""Commands of the program that cost a twentieth of a start: forked from a process that has everything loaded.
+"""The program at a twentieth of the cost of a start: forked from a process that has everything loaded.
 
 Each is a process of its own with the arguments, streams, folder, umask and environment that it was given, and runs what
 the script `litestream-tui` runs. What the interpreter reads when it starts is the same for all of them: a command with
-another locale or other settings of Python is none for this.
+another locale or other settings of Python is none for this, nor one that must be alone with its open files or limits.
 """
 
 import atexit
 import os
-import threading
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
-from subprocess import TimeoutExpired
 from tempfile import TemporaryDirectory
 
 import peers
-from tests.torture.nursery import Nursery
+from tests.torture.nursery import Life, Nursery
 
-_AT_START = ("LANG", "LC_", "PYTHON", "TZ", "VIRTUAL_ENV")
-_nursery: list[Nursery] = []
-"""The one of this process, once a command was run."""
+_AT_START = ("LANG", "LC_", "PYTHON", "TEXTUAL", "TZ", "VIRTUAL_ENV")
 
 
 def fits(environment: Mapping[str, str]) -> bool:
@@ -30,28 +27,39 @@ def command(
     arguments: list[str], cwd: Path | None, environment: Mapping[str, str], timeout: float
 ) -> tuple[int, str, str]:
     """Run the program to its end: its exit code, and what it said on either stream."""
-    if not _nursery:
-        _nursery.append(Nursery(peers.clean_environment()))
-        atexit.register(_nursery[0].close)
     with TemporaryDirectory(prefix="litestream-tui-said-") as folder:
         out, err = Path(folder, "out"), Path(folder, "err")
-        life = _nursery[0].command(arguments, out, err, cwd or Path.cwd(), dict(environment))
-        late = threading.Event()
-
-        def end() -> None:
-            late.set()
-            life.kill_now()
-
-        timer = threading.Timer(timeout, end)
-        timer.start()
+        life = start(arguments, out, err, cwd, environment)
         try:
-            code = life.wait()
+            code = life.wait(timeout)
         finally:
-            timer.cancel()
-        said = out.read_text(errors="replace"), err.read_text(errors="replace")
-        if late.is_set():
-            raise TimeoutExpired(arguments, timeout, *said)
-        return code, *said
+            life.kill()
+        return code, out.read_text(errors="replace"), err.read_text(errors="replace")
+
+
+def start(
+    arguments: list[str],
+    out: Path,
+    err: Path,
+    cwd: Path | None,
+    environment: Mapping[str, str],
+    session: bool = False,
+) -> Life:
+    """The program under way, with its two streams in files; in a session of its own if asked."""
+    return _nursery(False).command(arguments, out, err, cwd or Path.cwd(), environment, session)
+
+
+def start_on_terminal(arguments: list[str], terminal: str, environment: Mapping[str, str]) -> Life:
+    """The program under way on a terminal."""
+    return _nursery(True).on_terminal(arguments, terminal, Path.cwd(), environment)
+
+
+@cache
+def _nursery(screen: bool) -> Nursery:
+    """The one of this process, from its first command on."""
+    nursery = Nursery(peers.clean_environment(), screen)
+    atexit.register(nursery.close)
+    return nursery
 
 
 def _at_start(environment: Mapping[str, str]) -> dict[str, str]:

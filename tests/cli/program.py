@@ -17,6 +17,7 @@ from typing import Self
 import peers
 from tests.cli import forked
 from tests.interchange.program import DEADLINE_SECONDS, PROGRAM, wait_until
+from tests.torture.nursery import Life
 
 _LIBC = ctypes.CDLL(None, use_errno=True)
 _PR_CAPBSET_DROP = 24
@@ -120,26 +121,47 @@ class Replicating:
         *arguments: Argument,
         environment: Mapping[str, str] | None = None,
         cwd: Path | None = None,
-        before: Callable[[], None] = lambda: None,
+        before: Callable[[], None] | None = None,
+        session: bool = False,
     ) -> None:
+        """With `before`, or another locale, the interpreter is started anew; with `session` it has one of its own."""
         folder.mkdir(parents=True, exist_ok=True)
         self._out, self._err = folder / "out", folder / "err"
+        self._out.write_bytes(b"")
+        self._err.write_bytes(b"")
+        environment = peers.clean_environment() if environment is None else environment
+        words = ["replicate", *map(os.fsdecode, arguments)]
+        self._process: Life | subprocess.Popen[bytes]
+        if before is None and forked.fits(environment):
+            self._process = forked.start(words, self._out, self._err, cwd, environment, session)
+        else:
+            self._process = self._started(words, cwd, environment, before, session)
+        self.pid = self._process.pid
 
+    def _started(
+        self,
+        words: list[str],
+        cwd: Path | None,
+        environment: Mapping[str, str],
+        before: Callable[[], None] | None,
+        session: bool,
+    ) -> subprocess.Popen[bytes]:
         def start() -> None:
             peers.die_with_parent()
-            before()
+            if before is not None:
+                before()
 
         with self._out.open("wb") as out, self._err.open("wb") as err:
-            self._process = subprocess.Popen(
-                [PROGRAM, "replicate", *arguments],
+            return subprocess.Popen(
+                [PROGRAM, *words],
                 cwd=cwd,
-                env=peers.clean_environment() if environment is None else environment,
+                env=environment,
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=err,
+                start_new_session=session,
                 preexec_fn=start,
             )
-        self.pid = self._process.pid
 
     @property
     def out(self) -> str:

@@ -49,7 +49,7 @@ class Service(Replicating):
         self._config = config
         self._asked = 0
         self.write(*entries)
-        super().__init__(folder, "-config", config, before=os.setsid)
+        super().__init__(folder, "-config", config, session=True)
 
     def write(self, *entries: str) -> None:
         self._config.write_text("dbs:\n" + "".join(entries))

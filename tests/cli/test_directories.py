@@ -208,7 +208,8 @@ for number in range(int(sys.argv[2])):
 
 
 @pytest.mark.skipif(resource.getrlimit(resource.RLIMIT_NOFILE)[1] < DESCRIPTORS, reason="the hard limit is too low")
-def test_a_thousand_appear_at_once_and_go(config: Path, tenants: Path, copies: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("count", [250, pytest.param(BURST, marks=pytest.mark.explores)])
+def test_hundreds_appear_at_once_and_go(config: Path, tenants: Path, copies: Path, tmp_path: Path, count: int) -> None:
     """Beside a database that goes on meanwhile."""
     a = made(tmp_path / "a.db")
     with Service(tmp_path / "log", config, entry(a, tmp_path / "a"), directory(tenants, copies)) as service:
@@ -216,9 +217,9 @@ def test_a_thousand_appear_at_once_and_go(config: Path, tenants: Path, copies: P
         few = service.descriptors
         with ForeignConnection(a) as application:
             many = subprocess.Popen(
-                [sys.executable, "-c", _MANY, tenants, str(BURST)], preexec_fn=peers.die_with_parent
+                [sys.executable, "-c", _MANY, tenants, str(count)], preexec_fn=peers.die_with_parent
             )
-            replicas = [copies / f"{number:04}.db" for number in range(BURST)]
+            replicas = [copies / f"{number:04}.db" for number in range(count)]
             commits = 0
             while not all(has_snapshot(replica) for replica in replicas):
                 application.execute(f"INSERT INTO t VALUES('{commits}')")
@@ -229,10 +230,10 @@ def test_a_thousand_appear_at_once_and_go(config: Path, tenants: Path, copies: P
         for path in tenants.iterdir():
             if path.is_file():
                 path.unlink()
-        service.wait_for("database removed", times=BURST)
+        service.wait_for("database removed", times=count)
         wait_until("all are let go of", lambda: service.descriptors <= few + 4)
         assert service.end() == 0
     assert len(restored(tmp_path / "a", tmp_path / "out.db")) == commits + 1
     assert len(generations(tmp_path / "a")) == 1
-    for number in (0, BURST // 2, BURST - 1):
+    for number in (0, count // 2, count - 1):
         assert restored(copies / f"{number:04}.db", tmp_path / "out.db") == [f"of {number}"]

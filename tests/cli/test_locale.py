@@ -10,7 +10,14 @@ import peers
 from tests.cli.program import Replicating, no_traceback, run, succeeds
 from tests.foreign import Shell
 
-NAMES = ["été.db", "日本.db", "plain.db"]
+ISO = "ISO-8859-1"
+CASES = [
+    *((ISO, name) for name in ("été.db", "日本.db", "plain.db")),
+    *(("C", name) for name in ("été.db", "日本.db")),
+    ("POSIX", "été.db"),
+    # POSIX is another name of C.
+    *(pytest.param(*case, marks=pytest.mark.explores) for case in (("C", "plain.db"), ("POSIX", "日本.db"))),
+]
 
 
 @pytest.fixture(scope="session")
@@ -25,15 +32,15 @@ def locales(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture(params=["ISO-8859-1", "C", "POSIX"])
-def environment(request: pytest.FixtureRequest, locales: Path) -> dict[str, str]:
-    if request.param == "ISO-8859-1":
-        return peers.clean_environment(LOCPATH=str(locales), LC_ALL="en_US.ISO-8859-1")
-    return peers.clean_environment(LC_ALL=request.param)
+def in_locale(name: str, locales: Path) -> dict[str, str]:
+    if name == ISO:
+        return peers.clean_environment(LOCPATH=str(locales), LC_ALL=f"en_US.{ISO}")
+    return peers.clean_environment(LC_ALL=name)
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_a_database_of_any_name(name: str, environment: dict[str, str], tmp_path: Path) -> None:
+@pytest.mark.parametrize(("locale", "name"), CASES)
+def test_a_database_of_any_name(locale: str, name: str, locales: Path, tmp_path: Path) -> None:
+    environment = in_locale(locale, locales)
     database, replica = tmp_path / "Müller" / name, tmp_path / "Müller" / f"{name} replica"
     database.parent.mkdir()
     Shell(database).run("PRAGMA journal_mode=WAL; CREATE TABLE t(a); INSERT INTO t VALUES(1)")
@@ -51,7 +58,7 @@ def test_a_database_of_any_name(name: str, environment: dict[str, str], tmp_path
 
 
 def test_what_cannot_be_shown_is_escaped(locales: Path, tmp_path: Path) -> None:
-    environment = peers.clean_environment(LOCPATH=str(locales), LC_ALL="en_US.ISO-8859-1")
+    environment = in_locale(ISO, locales)
     result = run("replicate", tmp_path / "日本.db", "nonsense 日本", environment=environment)
     assert result.code == 2
     no_traceback(result.err)

@@ -233,7 +233,7 @@ def test_beside_a_command_it_is_read_and_the_command_hears_of_it(config: Path, t
         f"pathlib.Path('{tmp_path}/ready').touch()\n"
         "while True: signal.pause()"
     )
-    with Replicating(tmp_path / "log", "-config", config, "-exec", python(script), before=os.setsid) as replicate:
+    with Replicating(tmp_path / "log", "-config", config, "-exec", python(script), session=True) as replicate:
         wait_until("the command", (tmp_path / "ready").exists)
         config.write_text("exec: other\ndbs:\n" + entry(a, tmp_path / "a") + entry(b, tmp_path / "b"))
         replicate.send(signal.SIGHUP)

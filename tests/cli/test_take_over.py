@@ -18,7 +18,7 @@ from tests.interchange.program import wait_until
 SLACK_SECONDS = 5.0
 """It takes milliseconds; a crowded machine may add to that."""
 APPLICATION = """
-import signal, sqlite3, sys
+import signal, sqlite3, sys, time
 ended = []
 signal.signal(signal.SIGTERM, lambda number, frame: ended.append(number))
 database = sqlite3.connect({path!r}, isolation_level=None, timeout=30)
@@ -30,6 +30,7 @@ while not ended:
     database.execute("INSERT INTO t VALUES('{name}', ?)", (number,))
     if number == 20:
         print("{name} has written", flush=True)
+    time.sleep(0.001)
 """
 """Checkpoints after each commit, so that every next one may restart the WAL as soon as nobody reads."""
 

@@ -29,7 +29,7 @@ from replication.storage.location import FilePermissions
 from replication.storage.wal03.names import segment_name
 from replication.storage.wal03.replica_client import ReplicaClient
 
-DEADLINE_SECONDS = 30.0
+DEADLINE_SECONDS = 75.0
 RESTORES_AT_ONCE = 4
 
 

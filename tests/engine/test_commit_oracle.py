@@ -23,19 +23,30 @@ from tests.engine.running import (
 )
 from tests.engine.writer import Writer
 
-COMMITS = 1000
+COMMITS, COMMITS_MANY = 400, 2000
+"""The fewer have each kind of commit several times, VACUUMs among them."""
 SNAPSHOT_EVERY = 60
 """Commits between two snapshots, which also keeps each restore short."""
 
 
-@pytest.mark.parametrize("page_size", [1024, 4096])
-def test_promises_1_2_3_every_commit_of_a_live_database_is_restored(tmp_path: Path, page_size: int) -> None:
+@pytest.mark.parametrize(
+    ("page_size", "commits"),
+    [
+        (1024, COMMITS),
+        (4096, COMMITS),
+        pytest.param(1024, COMMITS_MANY, marks=pytest.mark.explores),
+        pytest.param(4096, COMMITS_MANY, marks=pytest.mark.explores),
+    ],
+)
+def test_promises_1_2_3_every_commit_of_a_live_database_is_restored(
+    tmp_path: Path, page_size: int, commits: int
+) -> None:
     path, folder = tmp_path / "app.db", tmp_path / "replica"
     writer = Writer(path, page_size)
     with running(config_of(path, folder, pages_min=20)) as engine:
         until(lambda: in_step(engine))
         snapshots = 0
-        while len(writer.hashes) <= COMMITS:
+        while len(writer.hashes) <= commits:
             writer.commit(SNAPSHOT_EVERY)
             snapshots += sum("written" in said for said in engine.snapshot(str(path)))
         last_position = only(engine).position

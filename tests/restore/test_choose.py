@@ -43,6 +43,7 @@ def add(
     began: timedelta,
     previous: str | None = None,
     objects: int = 2,
+    earlier: str = "",
 ) -> ReplicaBuilder:
     """A generation whose database has this file change counter; ours if `previous` is given."""
     builder = ReplicaBuilder(storage, generation, BEGAN + began)
@@ -50,7 +51,7 @@ def add(
     note = None
     if previous is not None:
         time = (BEGAN + began).isoformat()
-        note = note_of(Position(generation, 0, 0), 1, 4096, previous=previous, time=time)
+        note = note_of(Position(generation, 0, 0), 1, 4096, previous=previous, earlier=earlier, time=time)
     builder.snapshot(0, head, note)
     for number in range(objects):
         builder.wal(number, b"not looked at", [])
@@ -104,6 +105,14 @@ def test_notes_in_a_ring_end_in_an_answer() -> None:
     storage = MemoryStorage()
     add(storage, OLD, 1, timedelta(0), previous=NEW)
     add(storage, NEW, 2, DAY, previous=OLD)
+    assert chosen(storage) == NEW
+
+
+def test_promise_3_what_all_of_a_ring_call_older_is_not_the_newest_whatever_its_times_say() -> None:
+    storage = MemoryStorage()
+    add(storage, OTHER, 9, 2 * DAY, previous="")
+    add(storage, OLD, 1, timedelta(0), previous=NEW, earlier=OTHER)
+    add(storage, NEW, 2, DAY, previous=OLD, earlier=OTHER)
     assert chosen(storage) == NEW
 
 

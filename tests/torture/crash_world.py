@@ -115,21 +115,21 @@ class World:
     def kill_engine(self) -> None:
         """SIGKILL; the process must have lived until then."""
         assert self.engine is not None
-        assert not self.engine.ended(), f"the program ended by itself: {self._tail()}"
+        assert self.engine.poll() is None, f"the program ended by itself: {self._tail()}"
         self.engine.kill()
         self.engine = None
 
     def end_engine(self) -> None:
         """SIGTERM: a last sync and upload, and exit code 0."""
         assert self.engine is not None
-        self.engine.signal(signal.SIGTERM)
+        self.engine.send_signal(signal.SIGTERM)
         until(self.engine.ended, END_SECONDS_MAX)
         assert self.engine.wait() == 0, self._tail()
         self.engine = None
 
     def abandon(self) -> None:
         """End whatever still runs, after a failure too."""
-        if self.engine is not None and not self.engine.ended():
+        if self.engine is not None and self.engine.poll() is None:
             self.engine.kill()
         self.engine = None
         if self.application.running:
@@ -164,7 +164,7 @@ class World:
         found: object = None
         while True:
             assert self.engine is not None
-            assert not self.engine.ended(), f"the program ended by itself: {self._tail()}"
+            assert self.engine.poll() is None, f"the program ended by itself: {self._tail()}"
             try:
                 found = self.restored(Latest())[0] if self.acked() is not None else None
             except ReplicationError as error:

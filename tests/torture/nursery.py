@@ -5,12 +5,16 @@ to the program: a line in a file after every object that the store acknowledged,
 The nursery itself has one thread and opens no database, so that a fork is safe.
 """
 
+import fcntl
 import gc
 import json
 import os
+import select
 import signal
 import subprocess
 import sys
+import termios
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from importlib import import_module
@@ -20,51 +24,73 @@ from typing import Any
 from tui.programs.processes import die_with_parent
 
 ROOT = Path(__file__).parents[2]
-VERBS = ("listings", "replicate", "restore", "status", "verify")
+LOADED = (
+    "replication.engine",
+    "replication.restore.replace",
+    "replication.storage.s3.storage",
+    "tui.cli",
+    "tui.session.background",
+    "tui.verbs.listings",
+    "tui.verbs.replicate",
+    "tui.verbs.replicating",
+    "tui.verbs.restore",
+    "tui.verbs.status",
+    "tui.verbs.verify",
+)
 """What is loaded before the first life begins."""
+SCREEN = ("tui.app", "tui.verbs.screen")
+"""What is loaded as well where lives have a screen."""
 
 
 @dataclass
 class Life:
-    """One process. Its exit code is known once it was waited for; until then its process id is nobody else's."""
+    """One process, as subprocess.Popen has it. Until it was waited for, its process id is nobody else's."""
 
     pid: int
     nursery: "Nursery"
-    code: int | None = None
+    returncode: int | None = None
 
     def kill(self) -> None:
         """End it as the kernel does, and wait for that."""
-        self.signal(signal.SIGKILL)
+        self.send_signal(signal.SIGKILL)
         self.wait()
 
-    def kill_now(self) -> None:
-        """End it from another thread while this one waits: it is not reaped before that is over."""
-        if self.code is None:
-            os.kill(self.pid, signal.SIGKILL)
+    def send_signal(self, number: signal.Signals) -> None:
+        if self.returncode is None:
+            os.kill(self.pid, number)
 
-    def signal(self, number: int) -> None:
-        os.kill(self.pid, number)
+    def wait(self, timeout: float | None = None) -> int:
+        """Its exit code, negative for a signal. The nursery serves others meanwhile."""
+        if self.returncode is None:
+            watch = os.pidfd_open(self.pid)
+            try:
+                poll = select.poll()
+                poll.register(watch, select.POLLIN)
+                if not poll.poll(None if timeout is None else timeout * 1000):
+                    raise subprocess.TimeoutExpired(f"process {self.pid}", timeout or 0)
+            finally:
+                os.close(watch)
+            self.returncode = int(self.nursery.ask(wait=self.pid))
+        return self.returncode
 
-    def wait(self) -> int:
-        """Its exit code, negative for a signal."""
-        if self.code is None:
-            self.code = self.nursery.ask(wait=self.pid)
-        return self.code
+    def poll(self) -> int | None:
+        """Its exit code, or None while it runs."""
+        if self.returncode is None:
+            self.returncode = self.nursery.ask(look=self.pid)
+        return self.returncode
 
     def ended(self) -> bool:
-        """True if it has ended; never waits."""
-        if self.code is None:
-            found = self.nursery.ask(look=self.pid)
-            self.code = None if found is None else int(found)
-        return self.code is not None
+        """True once it has ended."""
+        return self.poll() is not None
 
 
 class Nursery:
     """Starts lives; all of them end with it."""
 
-    def __init__(self, environment: Mapping[str, str] = os.environ) -> None:
+    def __init__(self, environment: Mapping[str, str] = os.environ, screen: bool = False) -> None:
+        self._lock = threading.Lock()
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.torture.nursery"],
+            [sys.executable, "-m", "tests.torture.nursery", *LOADED, *(SCREEN if screen else ())],
             cwd=ROOT,
             env={**environment, "OPENBLAS_NUM_THREADS": "1"},
             stdin=subprocess.PIPE,
@@ -89,19 +115,37 @@ class Nursery:
         pid = self.ask(arguments=words, log=str(log), acks=str(acks), step=step, pass_by=pass_by, call=call)
         return Life(pid, self)
 
-    def command(self, arguments: list[str], out: Path, err: Path, cwd: Path, environment: dict[str, str]) -> Life:
-        """Run the program as a shell would, with its two streams in files."""
+    def command(
+        self,
+        arguments: list[str],
+        out: Path,
+        err: Path,
+        cwd: Path,
+        environment: Mapping[str, str],
+        session: bool = False,
+    ) -> Life:
+        """Run the program as a shell would, with its two streams in files; in a session of its own if asked."""
         os.umask(umask := os.umask(0o077))
-        place = {"out": str(out), "err": str(err), "cwd": str(cwd), "umask": umask, "environment": environment}
+        place = {"out": str(out), "err": str(err), "umask": umask, "session": session}
+        return self._place(arguments, place, cwd, environment)
+
+    def on_terminal(self, arguments: list[str], terminal: str, cwd: Path, environment: Mapping[str, str]) -> Life:
+        """Run the program in a session of its own on this terminal."""
+        os.umask(umask := os.umask(0o077))
+        return self._place(arguments, {"terminal": terminal, "umask": umask}, cwd, environment)
+
+    def _place(self, arguments: list[str], place: dict[str, Any], cwd: Path, environment: Mapping[str, str]) -> Life:
+        place |= {"cwd": str(cwd), "environment": dict(environment)}
         pid = self.ask(arguments=arguments, place=place, acks="", step="", pass_by=0, call="tui.cli:main")
         return Life(pid, self)
 
     def ask(self, **order: object) -> Any:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        self._process.stdin.write(json.dumps(order) + "\n")
-        self._process.stdin.flush()
-        line = self._process.stdout.readline()
+        with self._lock:
+            self._process.stdin.write(json.dumps(order) + "\n")
+            self._process.stdin.flush()
+            line = self._process.stdout.readline()
         assert line, "the nursery died"
         return json.loads(line)
 
@@ -175,13 +219,24 @@ def _live(order: dict[str, Any]) -> int:
     """The forked process: become the program."""
     die_with_parent()
     place = order.get("place") or {"out": order["log"], "err": order["log"]}
-    nothing = os.open(os.devnull, os.O_RDONLY)
-    os.dup2(nothing, 0)
-    for name, number in (("out", 1), ("err", 2)):
-        log = os.open(place[name], os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-        os.dup2(log, number)
-        os.close(log)
-    os.close(nothing)
+    if "terminal" in place:
+        os.setsid()
+        fcntl.ioctl(place["descriptor"], termios.TIOCSCTTY, 0)
+        streams = [place["descriptor"]] * 3
+    else:
+        streams = [os.open(os.devnull, os.O_RDONLY)]
+        streams += [os.open(place[name], os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600) for name in ("out", "err")]
+    for number, stream_there in enumerate(streams):
+        os.dup2(stream_there, number)
+    for stream_there in set(streams):
+        os.close(stream_there)
+    if "terminal" in place:
+        # Those of the nursery know that theirs are none.
+        sys.stdin = sys.__stdin__ = os.fdopen(0, closefd=False)  # type: ignore[misc]
+        sys.stdout = sys.__stdout__ = os.fdopen(1, "w", 1, closefd=False)  # type: ignore[misc]
+        sys.stderr = sys.__stderr__ = os.fdopen(2, "w", 1, errors="backslashreplace", closefd=False)  # type: ignore[misc]
+    if place.get("session"):
+        os.setsid()
     if "cwd" in place:
         os.chdir(place["cwd"])
         os.umask(place["umask"])
@@ -213,18 +268,22 @@ def _die_at(step: str, pass_by: int) -> None:
 
 def _serve() -> int:
     # Loaded once, for all that are forked.
-    for name in ("replication.engine", "replication.restore.replace", "replication.storage.s3.storage", "tui.cli"):
+    for name in sys.argv[1:]:
         import_module(name)
-    for name in VERBS:
-        import_module(f"tui.verbs.{name}")
     gc.freeze()
     while line := sys.stdin.buffer.readline():
         order = json.loads(line)
         answer: int | None
         if "arguments" in order:
+            place = order.get("place", {})
+            if "terminal" in place:
+                # Open before there is an answer, after which the other side closes it for its part.
+                place["descriptor"] = os.open(place["terminal"], os.O_RDWR | os.O_NOCTTY)
             answer = os.fork()
             if answer == 0:
                 return _live(order)
+            if "terminal" in place:
+                os.close(place["descriptor"])
         else:
             pid, status = os.waitpid(order.get("wait") or order["look"], 0 if "wait" in order else os.WNOHANG)
             answer = os.waitstatus_to_exitcode(status) if pid else None

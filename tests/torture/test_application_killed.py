@@ -148,14 +148,14 @@ class Killed:
             self.reader = None
 
     def end(self) -> None:
-        self.program.signal(signal.SIGTERM)
+        self.program.send_signal(signal.SIGTERM)
         until(self.program.ended)
         assert self.program.wait() == 0, self._tail()
 
     def abandon(self) -> None:
         """Whatever happened, nothing is left running."""
         self.end_reading()
-        if not self.program.ended():
+        if self.program.poll() is None:
             self.program.kill()
 
     def _tail(self) -> str:

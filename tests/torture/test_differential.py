@@ -21,7 +21,7 @@ from tests.torture.conftest import Torture
 from tests.torture.differential import Request, judge, requests, retention, told
 from tests.torture.replica_world import World
 
-HISTORIES_SHORT = 40
+HISTORIES_SHORT = 24
 REQUESTS_EACH = 60
 STEPS = (10, 45)
 

@@ -88,7 +88,7 @@ def take_away_shadow_wal(world: World) -> bool:
     assert world.engine is not None
     for path in world.meta.glob("generations/*/wal/*.wal"):
         path.unlink(missing_ok=True)
-    return world.engine.ended()
+    return world.engine.poll() is not None
 
 
 @pytest.mark.parametrize("step", REPLICATING)
@@ -102,7 +102,7 @@ def test_replication_ended_at(step: str, tmp_path: Path, nursery: Nursery) -> No
         assert world.engine is not None
         if step == "shadow: durable at the end":
             until(lambda: world.acked() is not None)
-            world.engine.signal(signal.SIGTERM)
+            world.engine.send_signal(signal.SIGTERM)
         elif step == "shadow: generation sealed":
             until(lambda: world.acked() is not None)
             until(lambda: take_away_shadow_wal(world))

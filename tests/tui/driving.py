@@ -11,7 +11,9 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import cast
 
+from textual import events
 from textual.pilot import Pilot
+from textual.widgets import Input
 
 from replication.config import Config
 from replication.control import Control
@@ -57,3 +59,12 @@ def app_of(pilot: Drive) -> LitestreamApp:
     """The application under test."""
     assert isinstance(pilot.app, LitestreamApp)
     return pilot.app
+
+
+async def instead(pilot: Drive, text: str) -> None:
+    """Put `text` in the place of all that the focused input holds, by keys and the clipboard."""
+    await pilot.press("home", "ctrl+k")
+    field = pilot.app.focused
+    assert isinstance(field, Input)
+    field.post_message(events.Paste(text))
+    await pilot.pause()

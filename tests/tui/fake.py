@@ -11,10 +11,12 @@ from replication.status import (
     DatabaseState,
     DatabaseStatus,
     EngineStatus,
+    Progress,
     ReplicaState,
     ReplicaStatus,
     Upload,
     Verification,
+    untold,
 )
 
 NOW = 1_792_497_871.0
@@ -165,7 +167,7 @@ class FakeControl:
         self._do("snapshot", database)
         return ["s3: snapshot 00000003 written"]
 
-    def verify(self, database: str, cancel: threading.Event) -> list[Verification]:
+    def verify(self, database: str, cancel: threading.Event, progress: Progress = untold) -> list[Verification]:
         self._do("verify", database)
         return self.verifications or [Verification("s3", "ok", "equal", Position(GENERATION, 3, 32), 1.9, self.time)]
 

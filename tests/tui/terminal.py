@@ -17,7 +17,9 @@ from pathlib import Path
 from types import TracebackType
 
 import peers
+from tests.cli import forked
 from tests.interchange.program import DEADLINE_SECONDS, PROGRAM
+from tests.torture.nursery import Life
 
 _ESCAPES = re.compile(rb"\x1b\[[0-9;?<>=]*[a-zA-Z]|\x1b[()][AB0]|\x1b[=>78]")
 _READ_BYTES = 1 << 16
@@ -32,26 +34,21 @@ class Terminal:
         size: tuple[int, int] = (80, 24),
         environment: Mapping[str, str] | None = None,
         home: Path,
+        anew: bool = False,
     ) -> None:
+        """`anew` starts the interpreter as well; without it one is forked that has everything loaded."""
         self._side, theirs = os.openpty()
         columns, rows = size
         fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
         settings = {"TERM": "xterm-256color", "LANG": "C.UTF-8", "HOME": str(home), "TMPDIR": str(home)}
         self.said = b""
 
-        def start() -> None:
-            peers.die_with_parent()
-            fcntl.ioctl(0, termios.TIOCSCTTY, 0)
-
-        self._process = subprocess.Popen(
-            [PROGRAM, *arguments],
-            env=peers.clean_environment(**(settings | dict(environment or {}))),
-            stdin=theirs,
-            stdout=theirs,
-            stderr=theirs,
-            start_new_session=True,
-            preexec_fn=start,
-        )
+        environment = peers.clean_environment(**(settings | dict(environment or {})))
+        self._process: Life | subprocess.Popen[bytes]
+        if anew or not forked.fits(environment):
+            self._process = _started(arguments, theirs, environment)
+        else:
+            self._process = forked.start_on_terminal([*map(str, arguments)], os.ttyname(theirs), environment)
         os.close(theirs)
 
     def listen(self, seconds: float, until: str = "") -> bytes:
@@ -116,3 +113,21 @@ class Terminal:
             self._process.wait()
         if self._side >= 0:
             os.close(self._side)
+
+
+def _started(
+    arguments: tuple[str | Path, ...], terminal: int, environment: Mapping[str, str]
+) -> subprocess.Popen[bytes]:
+    def start() -> None:
+        peers.die_with_parent()
+        fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+
+    return subprocess.Popen(
+        [PROGRAM, *arguments],
+        env=environment,
+        stdin=terminal,
+        stdout=terminal,
+        stderr=terminal,
+        start_new_session=True,
+        preexec_fn=start,
+    )

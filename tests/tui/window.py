@@ -31,19 +31,25 @@ class Window(Terminal):
         super().__init__(*arguments, size=size, environment=environment, home=home)
         self._screen = pyte.Screen(*size)
         self._stream = pyte.ByteStream(self._screen)
+        self._drawn: list[str] | None = None
 
     def __enter__(self) -> "Window":
         return self
 
     def listen(self, seconds: float, until: str = "") -> bytes:
         heard = super().listen(seconds, until)
-        self._stream.feed(_NOT_UNDERSTOOD.sub(b"", heard))
+        if heard:
+            self._stream.feed(_NOT_UNDERSTOOD.sub(b"", heard))
+            self._drawn = None
         return heard
 
     @property
     def rows(self) -> list[str]:
         """What stands on the screen, without blanks at the ends of rows."""
-        return [row.rstrip() for row in self._screen.display]
+        # To draw it costs more than all else here, and most looks find it as it was.
+        if self._drawn is None:
+            self._drawn = [row.rstrip() for row in self._screen.display]
+        return self._drawn
 
     @property
     def picture(self) -> str:

@@ -4,14 +4,14 @@ The cursor is a database, not a row: it stays with it when the order changes. Th
 there are and in what order.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from rich.text import Text
 from textual import events
 from textual.message import Message
 
 from replication.status import DatabaseStatus
-from tui.dashboard.columns import header, row
+from tui.dashboard.columns import header, host_width, row
 from tui.text.look import Look
 from tui.widgets.lines import Lines
 
@@ -31,6 +31,8 @@ class DatabaseList(Lines, can_focus=True):
         self._look = Look(False, False, 0.0)
         self._top = 0
         self._empty = Text()
+        self._hosts = 0
+        """Cells for the names of hosts."""
         self.cursor: str | None = None
         """Path of the database that keys act on."""
 
@@ -39,6 +41,7 @@ class DatabaseList(Lines, can_focus=True):
         place = self._place
         self._databases, self._look, self._empty = databases, look, Text(f" {empty}")
         self._places = {item.path: number for number, item in enumerate(databases)}
+        self._hosts = host_width(databases)
         if self.cursor not in self._places:
             # The database has gone, or none was chosen yet: take the one that stands there now.
             self.cursor = databases[min(place, len(databases) - 1)].path if databases else None
@@ -60,6 +63,16 @@ class DatabaseList(Lines, can_focus=True):
             place = min(max(0, self._place + by), len(self._databases) - 1)
             self._go(self._databases[place].path)
 
+    def move_to(self, wanted: Callable[[DatabaseStatus], bool], step: int) -> bool:
+        """Move the cursor to the next such database in that direction, round the end; False if there is none."""
+        count = len(self._databases)
+        for distance in range(1, count + 1):
+            database = self._databases[(self._place + step * distance) % count]
+            if wanted(database):
+                self._go(database.path)
+                return True
+        return False
+
     def _go(self, path: str) -> None:
         if path != self.cursor:
             self.cursor = path
@@ -75,9 +88,9 @@ class DatabaseList(Lines, can_focus=True):
         if place >= self._top + rows:
             self._top = place - rows + 1
         note = f" {self._top + 1}-{min(count, self._top + rows)} of {count}" if count > rows else ""
-        lines = [header(width, note)]
+        lines = [header(width, note, self._hosts)]
         for item in self._databases[self._top : self._top + rows]:
-            lines.append(row(item, width, self._look, item.path == self.cursor))
+            lines.append(row(item, width, self._look, item.path == self.cursor, self._hosts))
         self.set_lines(lines if count else [*lines, self._empty])
 
     def on_resize(self, event: events.Resize) -> None:

@@ -13,9 +13,11 @@ from rich.text import Text
 from replication.events import Event
 from replication.scrub import scrub
 from replication.status import DatabaseStatus, EngineStatus, ReplicaStatus
+from tui.dashboard.columns import host_words
 from tui.text.cells import cut_end, cut_start, fit_start
 from tui.text.format import age, clock_time, plain, short_object, size
 from tui.text.look import Look, verified_of
+from tui.text.naming import is_host, short_name
 from tui.text.states import (
     BEHIND,
     ERROR,
@@ -24,6 +26,7 @@ from tui.text.states import (
     PAUSING,
     STARTING,
     SYNCING,
+    UNKNOWN,
     database_state,
     error_of,
     lag_seconds,
@@ -47,10 +50,11 @@ _LEVEL_STYLES = {"warning": "yellow", "error": "red"}
 
 def summary(status: EngineStatus, width: int, look: Look, frozen: bool) -> Text:
     """How all databases stand, in one line, with the clock at its end unless the line is slow."""
-    databases = status.databases
+    # A host that does not answer has a row of its own, in place of its databases.
+    databases = [item for item in status.databases if not is_host(item.path)]
     states = [database_state(database) for database in databases]
     line = Text(f" {len(databases)} database{'s' if len(databases) != 1 else ''} ")
-    for state in (OK, SYNCING, BEHIND, ERROR, PAUSED, PAUSING, STARTING):
+    for state in (OK, SYNCING, BEHIND, ERROR, UNKNOWN, PAUSED, PAUSING, STARTING):
         count = states.count(state)
         if count or state is ERROR:
             mark = look.mark(state.mark, state.ascii_mark)
@@ -71,6 +75,8 @@ def summary(status: EngineStatus, width: int, look: Look, frozen: bool) -> Text:
 
 def facts(database: DatabaseStatus, look: Look) -> list[list[Text]]:
     """What there is to know of a database, in groups: a wide panel has a group in a line, a narrow one a fact."""
+    if is_host(database.path):
+        return [[Text(host_words(database, look), style=database_state(database).style)]]
     position = database.position
     first = [_fact("generation", position.generation if position else "-")]
     began = _began(database)
@@ -123,7 +129,7 @@ def queue(databases: Iterable[DatabaseStatus], width: int, rows_max: int, look: 
     for database, replica in waiting[:rows_max]:
         state = replica_state(replica)
         mark = look.mark(state.mark, state.ascii_mark)
-        name = cut_start(_name(database.path), 24)
+        name = cut_start(short_name(database.path), 24)
         words = f" {mark} {name:24} {cut_end(replica.name, 10):10} {size(replica.pending_bytes):>8}  "
         lines.append(Text(cut_end(words + _flight(replica, look), width)))
     if len(waiting) > rows_max:
@@ -133,14 +139,14 @@ def queue(databases: Iterable[DatabaseStatus], width: int, rows_max: int, look: 
 
 def name_cells(events: Iterable[Event]) -> int:
     """Cells for the names of databases beside these events: what they need, up to NAME_CELLS_MAX."""
-    return max((min(NAME_CELLS_MAX, cell_len(_name(event.database))) for event in events), default=0)
+    return max((min(NAME_CELLS_MAX, cell_len(short_name(event.database))) for event in events), default=0)
 
 
 def event_line(event: Event, width: int, name_cells: int) -> Text:
     """One event: time, level, database in so many cells, what, and its values."""
     line = Text(f" {clock_time(event.time)} ")
     line.append(_LEVELS.get(event.level, event.level.upper()), style=_LEVEL_STYLES.get(event.level, ""))
-    line.append(f" {fit_start(_name(event.database), name_cells)} {event_words(event)}")
+    line.append(f" {fit_start(short_name(event.database), name_cells)} {event_words(event)}")
     line.truncate(width, overflow="ellipsis")
     return line
 
@@ -245,10 +251,6 @@ def _verified(database: DatabaseStatus, look: Look) -> Text:
 def _began(database: DatabaseStatus) -> str:
     text = database.generation_began
     return f"{text[5:10]} {text[11:16]}Z" if len(text) >= 16 else ""
-
-
-def _name(path: str) -> str:
-    return plain(path).rpartition("/")[2]
 
 
 def _fact(name: str, value: str) -> Text:

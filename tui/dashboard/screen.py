@@ -20,7 +20,8 @@ from tui.text.blocks import rule
 from tui.text.cells import cut_end, cut_path
 from tui.text.format import plain
 from tui.text.look import Look
-from tui.text.states import database_state
+from tui.text.naming import is_host
+from tui.text.states import database_state, in_trouble
 from tui.view import View
 from tui.widgets.lines import Lines
 
@@ -153,7 +154,11 @@ class DashboardScreen(DatabaseScreen):
             self._panel("#detail").set_lines(self._lines_of("detail", self.shell.view, self._look()))
 
     def action_detail(self) -> None:
-        if path := self.selected:
+        path = self.selected
+        if path and is_host(path):
+            # Why it is silent stands in its row, and here in full.
+            self._path()
+        elif path:
             self.shell.open_detail(path)
 
     def action_up(self) -> None:
@@ -173,6 +178,16 @@ class DashboardScreen(DatabaseScreen):
 
     def action_last(self) -> None:
         self._list.move(len(self.shell.view.status.databases))
+
+    def action_next_trouble(self) -> None:
+        self._trouble(1)
+
+    def action_trouble_before(self) -> None:
+        self._trouble(-1)
+
+    def _trouble(self, step: int) -> None:
+        if not self._list.move_to(in_trouble, step):
+            self.shell.tell("Nothing is in trouble")
 
     def action_next_panel(self) -> None:
         """On a small terminal from the list to detail, events and queue; else from events to queue and back."""

@@ -10,6 +10,7 @@ from replication.restore.restore import RestoreResult
 from tui.text.cells import cut_end, cut_start
 from tui.text.format import clock_time, plain, size
 from tui.text.look import Look
+from tui.text.naming import short_name
 
 SHOWN = {"restore": "restore", "restore-over": "restore over", "verify": "verify", "snapshot": "snapshot"}
 """The jobs that a person begins and waits for, by the name of their request."""
@@ -37,7 +38,7 @@ def line(job: JobStatus, chosen: bool, width: int, look: Look) -> Text:
     mark, letter, style = _MARKS[job.state]
     text = Text(f"{'>' if chosen else ' '}")
     text.append(look.mark(mark, letter), style=style)
-    name = cut_start(plain(job.database).rpartition("/")[2], 18)
+    name = cut_start(short_name(job.database), 18)
     text.append(f" {SHOWN[job.do]:<12}  {name:<18}  {clock_time(job.began)}Z  ")
     text.append(cut_start(words(job), max(0, width - text.cell_len)))
     return text
@@ -64,7 +65,7 @@ def attach_news(jobs: Iterable[JobStatus]) -> str:
     job = next(iter(under_way or [job for job in found if job.do.startswith("restore")]), None)
     if job is None:
         return ""
-    name = plain(job.database).rpartition("/")[2]
+    name = short_name(job.database)
     when = f"at {clock_time(job.ended)}Z" if job.over else f"since {clock_time(job.began)}Z"
     return f"{SHOWN[job.do]} of {name}: {job.state} {when}. J shows the jobs"
 

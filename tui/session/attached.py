@@ -15,7 +15,7 @@ from replication.control.requests import Request
 from replication.control.values import Info, JobStatus
 from replication.errors import EngineError, ReplicationError
 from replication.events import EVENTS_MAX, Event
-from replication.status import DatabaseStatus, EngineStatus, Verification
+from replication.status import DatabaseStatus, EngineStatus, Progress, Verification, untold
 from tui.session.place import Kind, Place
 from tui.version import version
 
@@ -38,6 +38,8 @@ class Attached:
         self._place = Place("service", socket=str(client.path))
         self._failing = 0.0
         """Since when the engine does not answer, of time.time(); 0 while it does."""
+        self._answered = 0.0
+        """When the engine answered last."""
         self._wake = threading.Event()
         self._closed = threading.Event()
 
@@ -80,13 +82,12 @@ class Attached:
 
     def _ask(self) -> None:
         """Ask for everything that the screen shows."""
+        status, new = self._client.look(self._events[-1].number if self._events else 0)
         if self._info is None or self._failing:
             self._learn()
-        status = self._client.status()
-        last = self._events[-1].number if self._events else 0
-        if new := self._client.events_since(last):
+        if new:
             self._events = (*self._events, *new)[-EVENTS_MAX:]
-        self._status, self._failing = status, 0.0
+        self._status, self._failing, self._answered = status, 0.0, time.time()
         if self._place.gone:
             self._place = replace(self._place, gone=0.0, why="")
 
@@ -111,8 +112,15 @@ class Attached:
         self._failing = self._failing or now
         if now - self._failing < GONE_SECONDS and self._info is not None:
             return
-        self._place = replace(self._place, gone=self._failing, why=str(error))
-        self._status = EngineStatus(now, tuple(_gone(item) for item in self._status.databases))
+        gone, why = self._answered or self._failing, str(error)
+        if (gone, why) != (self._place.gone, self._place.why):
+            self._place = replace(self._place, gone=gone, why=why)
+            self._status = EngineStatus(now, tuple(map(_gone, self._status.databases)))
+
+    def hurry(self) -> None:
+        """Ask at once, and connect at once."""
+        self._client.hurry()
+        self._wake.set()
 
     def _soon(self) -> None:
         """Ask at once, after something was done."""
@@ -166,11 +174,11 @@ class Attached:
     def snapshot(self, database: str, replica: str | None = None) -> list[str]:
         return self._client.snapshot(database, replica)
 
-    def verify(self, database: str, cancel: threading.Event) -> list[Verification]:
-        return self._client.verify(database, cancel)
+    def verify(self, database: str, cancel: threading.Event, progress: Progress = untold) -> list[Verification]:
+        return self._client.verify(database, cancel, progress)
 
 
 def _gone(database: DatabaseStatus) -> DatabaseStatus:
     """The last status of a database, with an error: it is not known whether it is still so."""
     words = "the engine does not answer: whether this is replicated is not known"
-    return replace(database, state="error", error=words)
+    return replace(database, state="unknown", error=words)

@@ -15,7 +15,7 @@ from replication.control.requests import Request
 from replication.control.values import Info, JobStatus
 from replication.errors import ReplicationError
 from replication.events import Event
-from replication.status import DatabaseStatus, EngineStatus, Verification
+from replication.status import DatabaseStatus, EngineStatus, Progress, Verification, untold
 from tui.version import version
 
 if TYPE_CHECKING:
@@ -59,6 +59,10 @@ class LateEngine:
             return
         self._service = service
         self._engine = engine
+
+    def config(self) -> Config:
+        """What it replicates now."""
+        return self._engine.config if self._engine is not None else self._config
 
     def registered(self) -> tuple[str, ...]:
         """Databases that the engine has and the configuration has not."""
@@ -123,8 +127,8 @@ class LateEngine:
     def snapshot(self, database: str, replica: str | None = None) -> list[str]:
         return self._running().snapshot(database, replica)
 
-    def verify(self, database: str, cancel: threading.Event) -> list[Verification]:
-        return self._running().verify(database, cancel)
+    def verify(self, database: str, cancel: threading.Event, progress: Progress = untold) -> list[Verification]:
+        return self._running().verify(database, cancel, progress)
 
     def _running(self) -> JobControl:
         if self._service is None:

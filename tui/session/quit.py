@@ -11,8 +11,9 @@ from textual.app import ComposeResult
 from tui.dashboard.panels import queue
 from tui.text.blocks import rule
 from tui.text.cells import cut_end
-from tui.text.format import counted, plain, size
+from tui.text.format import counted, size
 from tui.text.look import Look
+from tui.text.naming import short_name
 from tui.text.states import left_to_upload, stopped
 from tui.view import View
 from tui.widgets.lines import Lines
@@ -99,6 +100,6 @@ class QuitScreen(ShellScreen):
 
 
 def _names(paths: list[str]) -> str:
-    names = [plain(path).rpartition("/")[2] for path in paths[:NAMES_MAX]]
+    names = [short_name(path) for path in paths[:NAMES_MAX]]
     more = len(paths) - len(names)
     return ", ".join(names) + (f" and {more} more" if more else "")

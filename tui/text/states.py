@@ -6,6 +6,7 @@ Its promise: a state is told by its word and mark; colour only repeats them.
 from dataclasses import dataclass
 
 from replication.status import DatabaseState, DatabaseStatus, EngineStatus, ReplicaState, ReplicaStatus
+from tui.text.naming import is_host
 
 STALE_SECONDS = 15.0
 """A database that was not looked at for so long shows that age in place of "ok"."""
@@ -42,9 +43,11 @@ PAUSING = State("pausing", "◌", "-", "magenta", 3)
 PAUSED = State("paused", "◌", "-", "magenta", 4)
 SHARED = State("shared", "◆", "#", "yellow", 5)
 BEHIND = State("behind", "▲", "!", "yellow", 6)
-ERROR = State("error", "✖", "x", "red", 7)
+UNKNOWN = State("unknown", "?", "?", "red", 7)
+ERROR = State("error", "✖", "x", "red", 8)
+SILENT = State("silent", "✖", "x", "red", 9)
 
-STATES = (OK, SYNCING, STARTING, PAUSING, PAUSED, SHARED, BEHIND, ERROR)
+STATES = (OK, SYNCING, STARTING, PAUSING, PAUSED, SHARED, BEHIND, UNKNOWN, ERROR, SILENT)
 """From well to worst."""
 
 LEGEND: dict[State, str] = {
@@ -55,11 +58,15 @@ LEGEND: dict[State, str] = {
     PAUSED: "paused by P or for a restore: nothing is copied or uploaded",
     SHARED: "every commit is there, and another program writes to the same place: Enter says which",
     BEHIND: "commits have waited for longer than a few seconds",
+    UNKNOWN: "the engine does not answer: shown is what it said last",
     ERROR: "the last try failed; the next one comes by itself",
+    SILENT: "a host that does not answer; it is connected to again by itself, at once with y",
 }
 
 STOPPED = (PAUSING, PAUSED)
 """Nothing is copied: whatever is committed now is in no replica."""
+NOT_HEARD = (UNKNOWN, SILENT)
+"""Nobody says how it stands."""
 
 _DATABASE: dict[DatabaseState, State] = {
     "starting": STARTING,
@@ -69,6 +76,7 @@ _DATABASE: dict[DatabaseState, State] = {
     "error": ERROR,
     "pausing": PAUSING,
     "paused": PAUSED,
+    "unknown": UNKNOWN,
 }
 _REPLICA: dict[ReplicaState, State] = {
     "starting": STARTING,
@@ -90,6 +98,8 @@ def database_state(database: DatabaseStatus) -> State:
     worst = _DATABASE[database.state]
     if worst in STOPPED:
         return worst
+    if worst is UNKNOWN:
+        return SILENT if is_host(database.path) else UNKNOWN
     if worst is STARTING and database.position is not None and database.error:
         # The database was there in this run, and is gone.
         return ERROR
@@ -98,6 +108,11 @@ def database_state(database: DatabaseStatus) -> State:
         if state.urgency > worst.urgency:
             worst = state
     return worst
+
+
+def in_trouble(database: DatabaseStatus) -> bool:
+    """True for what a person has to look at: a host that is silent, and not each of its databases."""
+    return database_state(database) in (SHARED, BEHIND, ERROR, SILENT)
 
 
 def lag_seconds(database: DatabaseStatus) -> float:

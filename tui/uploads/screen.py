@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from heapq import merge
 from itertools import islice
-from pathlib import Path
 
 from rich.text import Text
 from textual.app import ComposeResult
@@ -14,6 +13,7 @@ from tui.text.blocks import error_lines, object_name, rule, state_text, upload_w
 from tui.text.cells import cut_end, fit, fit_start
 from tui.text.format import age, clock_time, plain, size
 from tui.text.look import Look
+from tui.text.naming import short_name
 from tui.text.states import ERROR, OK, STOPPED, SYNCING, database_state, replica_state
 from tui.view import View
 from tui.widgets.lines import Lines
@@ -100,9 +100,9 @@ class UploadsScreen(ScrollingScreen):
         path = chosen.database.path if chosen is not None else None
         paused = [item for item in ([chosen] if chosen is not None else self._waiting) if _is_paused(item)]
         if chosen is not None and paused:
-            shell.tell(f"{Path(chosen.database.path).name} is paused: P on it lets it go on", "warning")
+            shell.tell(f"{short_name(chosen.database.path)} is paused: P on it lets it go on", "warning")
             return
-        name = Path(path).name if path is not None else "all that wait"
+        name = short_name(path) if path is not None else "all that wait"
 
         def tried(nothing: None) -> None:
             shell.tell(f"{name}: trying now")

@@ -8,13 +8,14 @@ import os
 import shlex
 import sys
 from argparse import Namespace
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from replication.config import Config, default_config_path
+from replication.config import Config, HostConfig, default_config_path
+from replication.config.hosts_section import named_host
 from replication.config.location import local_path
 from replication.control.peer import connect
 from replication.control.place import find, found
@@ -24,7 +25,7 @@ from tui.session.background import Background
 from tui.session.ending import Ending, end_process
 from tui.session.late_engine import LateEngine
 from tui.session.screen_log import log_path, open_log
-from tui.verbs.console import say, warn
+from tui.verbs.console import say, silence, warn
 from tui.verbs.named import config_of
 from tui.verbs.process import settle
 from tui.view import Options
@@ -38,6 +39,8 @@ HURRIED_CLOSE_SECONDS_MAX = 1.0
 """How long the engine may take to end when the user does not want to wait."""
 JOBS_SECONDS_MAX = 2.0
 """How long restores and verifications under way may take to clean up after themselves."""
+LOOK_SECONDS, LOOK_SECONDS_SLOW = 3.0, 8.0
+"""So often a host says that it lives, while nothing happens there."""
 DETACH_SECONDS_MAX = 1.0
 """How long questions to an engine that goes on are waited for."""
 
@@ -53,7 +56,11 @@ def run(args: Namespace) -> int:
     """Replicate with the screen open until the user quits, and return the exit code."""
     if problem := terminal_problem():
         raise UsageError(problem)
+    if args.hosts or args.host_command is not None:
+        return _several(hosts_of(args), options_of(args)).end()
     config = _config(args)
+    if config.hosts:
+        return _several(config.hosts, options_of(args)).end()
     if not config.databases and not config.directories:
         raise ConfigError(f"{config.path}: no databases specified in configuration; add one under dbs:")
     options = options_of(args)
@@ -84,6 +91,14 @@ def attach(args: Namespace) -> int:
     return _attach(path, Config(None, ()), options).end()
 
 
+def hosts_of(args: Namespace) -> tuple[HostConfig, ...]:
+    """The hosts that the flags name. Raises UsageError."""
+    if not args.hosts:
+        raise UsageError("-host-command goes with -host; name a host, such as -host web1")
+    found = {name: named_host(name, args.host_command or "", args.config or "") for name in args.hosts}
+    return tuple(found.values())
+
+
 def options_of(args: Namespace, welcome: str = "") -> Options:
     """The options that the flags and the user's own keys make. Raises ConfigError."""
     log = open_log(log_path(os.environ))
@@ -109,8 +124,13 @@ class Shown:
 
     def end(self) -> int:
         """Return the exit code. With threads that hang the process ends here instead, as they must not keep it."""
+        for stream in (sys.stdout, sys.stderr):
+            try:
+                stream.flush()
+            except (OSError, ValueError):
+                # The terminal has gone, and Python would end with 120 for what it did not take.
+                silence(stream)
         if self.hung:
-            sys.stdout.flush()
             end_process(self.code)
         return self.code
 
@@ -125,7 +145,7 @@ def show(config: Config, options: Options, background: Background | None = None,
     app = LitestreamApp(engine, config, options)
     app.painted = engine.start
     if background is not None and background.possible and not options.read_only:
-        app.background = lambda: background.begin(engine.registered())
+        app.background = lambda: background.begin(engine.config(), engine.registered())
     engine.refused = app.leave_from_outside
 
     def close() -> None:
@@ -165,6 +185,36 @@ def _attach(path: Path, config: Config, options: Options) -> Shown:
             warn(app.crash)
         goes_on = "which does not answer" if gone else "which goes on"
         say(f"detached from the engine, pid {engine.place.pid}, {goes_on}; litestream-tui attaches again")
+    return Shown(code, hung)
+
+
+def _several(hosts: Sequence[HostConfig], options: Options) -> Shown:
+    """Open the screen on the engines of several hosts, which go on when it ends."""
+    from replication.control.far import FarClient
+    from tui.app import LitestreamApp
+    from tui.session.attached import Attached
+    from tui.session.hosts import Hosts
+    from tui.session.ssh import route
+
+    _settle_the_terminal()
+    wait = LOOK_SECONDS_SLOW if options.slow else LOOK_SECONDS
+    engines = {
+        host.name: Attached(
+            FarClient(route(host, options.read_only), options.read_only, options.refresh_seconds, wait), 0.0
+        )
+        for host in hosts
+    }
+    engine = Hosts(engines)
+    app = LitestreamApp(engine, Config(None, ()), options, lambda: engine.place)
+    app.painted = engine.start
+    engine.changed = app.poll_from_outside
+    code = _run(app, lambda: end_process(0))
+    engine.close()
+    hung = not app.wait_for_jobs(DETACH_SECONDS_MAX)
+    with suppress(Exception):  # There may be no terminal left to tell it to.
+        if app.crash:
+            warn(app.crash)
+        say(f"detached from {', '.join(engines)}; replication goes on there")
     return Shown(code, hung)
 
 

@@ -20,6 +20,7 @@ from replication.replica.wal03.left import Left
 from replication.replica.wal03.others import Others
 from replication.replica.wal03.proof import Expected
 from replication.replica.wal03.recovery import Recovered, recover
+from replication.replica.wal03.remembered import last_stored
 from replication.replica.wal03.send_state import SendState
 from replication.replica.wal03.upload import cut, read_range
 from replication.steps import reached
@@ -260,8 +261,8 @@ class Sender(ABC):
     def _found(self, found: Recovered) -> None:
         self.client.storage.accept_place()
         self._state = self._state.found(found.position, found.floor, found.number)
-        # Others may have written and removed since the last look.
-        self._since.forget()
+        # Others may have written and removed since the last look. What was stored from here last must be there.
+        self._since.begin(found.position.generation, last_stored(self._database.meta_path, self.name))
         self._looked_up = True
         self._snapshot_is_from(found.snapshot_time)
         self._emit("info", "replica position", position=str(found.position))

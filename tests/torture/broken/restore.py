@@ -46,6 +46,27 @@ MUTATIONS = (
         ("tests/replica/test_parted_by_place.py",),
     ),
     Mutation(
+        "of two that each came after the other in another replica a clock tells which is the newer",
+        "replication/restore/wal03/gone_on.py",
+        "                times = catalog.times\n",
+        "                times = []\n",
+        ("tests/replica/test_parted_by_place.py",),
+    ),
+    Mutation(
+        "what all of a ring call older may be the newest by its times",
+        "replication/restore/wal03/order.py",
+        "            item.generation in names and name not in older[item.generation]\n",
+        "            item.generation in names and name not in older[item.generation] | older[name]\n",
+        ("tests/restore/test_choose.py",),
+    ),
+    Mutation(
+        "the picker offers what lies behind a lost object",
+        "replication/restore/wal03/point_reader.py",
+        "self._damaged, self._holes.get(catalog.generation, ()))\n",
+        "self._damaged)\n",
+        ("tests/cli/test_offered_points.py",),
+    ),
+    Mutation(
         "a replica that is silent is left out although it may have later commits",
         "replication/restore/wal03/choose.py",
         "best.end.generation == known.generation and best.end >= known\n",

@@ -10,7 +10,7 @@ from replication.errors import StorageError
 from replication.position import Position
 from tests.restore.history import History
 from tests.tui import fake, picture
-from tests.tui.driving import LARGE, NORMAL, STILL, Drive, app_of, drive
+from tests.tui.driving import LARGE, NORMAL, STILL, Drive, app_of, drive, instead
 from tests.tui.restore.restorable import NEW, OLD, Store, picker_of, picking, store_of, write
 from tui.view import Options
 
@@ -176,11 +176,13 @@ def test_the_output_is_chosen_and_what_exists_is_refused(store: Store, tmp_path:
 
     async def steps(pilot: Drive) -> None:
         await picture.shows(pilot, "/srv/app.db.restore-20261020T1124", "(new file)")
-        await pilot.press("e", "home", *["delete"] * 60, *str(taken), "enter")
+        await pilot.press("e")
+        await instead(pilot, str(taken))
+        await pilot.press("enter")
         await picture.shows(pilot, "exists, and is never overwritten")
         await pilot.press("enter")
         await picture.shows(pilot, "e names another")
-        await pilot.press("e", "home", *["delete"] * 200, "enter")
+        await pilot.press("e", "home", "ctrl+k", "enter")
         await picture.shows(pilot, "(new file)")
 
     picked(store, steps, LARGE)

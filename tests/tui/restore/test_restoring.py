@@ -11,7 +11,7 @@ from replication.errors import StorageError
 from tests.foreign import Shell
 from tests.restore.history import History
 from tests.tui import fake, picture
-from tests.tui.driving import LARGE, NORMAL, STILL, Drive, app_of, drive
+from tests.tui.driving import LARGE, NORMAL, STILL, Drive, app_of, drive, instead
 from tests.tui.restore.restorable import NEW, Store, store_of, write
 from tui.view import Options
 
@@ -170,7 +170,9 @@ def test_a_name_that_leaves_no_room_is_told_before_anything_is_asked(
     async def steps(pilot: Drive) -> None:
         await pilot.press("W", "enter")
         await picture.shows(pilot, "too long by 25 bytes", "a shorter name instead")
-        await pilot.press("tab", *"n" * 240, "enter")
+        await pilot.press("tab")
+        await instead(pilot, "n" * 240)
+        await pilot.press("enter")
         await picture.shows(pilot, "Nothing was done")
 
     control = picked(store, steps)
@@ -213,7 +215,9 @@ def test_read_only_does_not_restore_over_the_live_database(store: Store) -> None
     async def steps(pilot: Drive) -> None:
         await pilot.press("W")
         await picture.shows(pilot, "(new file)")
-        await pilot.press("e", "home", *["delete"] * 200, *str(store.path), "enter")
+        await pilot.press("e")
+        await instead(pilot, str(store.path))
+        await pilot.press("enter")
         await picture.shows(pilot, "which -read-only leaves alone")
         await pilot.press("enter")
         await picture.shows(pilot, "Restore ")

@@ -11,7 +11,6 @@ from textual import on
 from textual.app import ComposeResult
 from textual.widgets import Input
 
-from replication.config.location import output_path
 from replication.errors import UsageError
 from replication.restore.points import Fetch
 from replication.restore.restore import RestoreOptions
@@ -30,6 +29,7 @@ from tui.restore.run.over_live import OverScreen
 from tui.restore.run.screen import Request, RestoringScreen
 from tui.text.blocks import error_lines, rule
 from tui.text.look import Look
+from tui.text.naming import host_of, output_beside
 from tui.view import View
 from tui.widgets.lines import Lines
 
@@ -66,6 +66,9 @@ class RestoreScreen(PickingScreen):
         def looked(found: DatabaseLook) -> None:
             self._since = found
 
+        if host_of(self.database):
+            # Another machine's file cannot be looked at from here.
+            return
         path = Path(os.path.realpath(self.database))
         self.shell.in_background(lambda: look_at(path), looked)
 
@@ -127,6 +130,9 @@ class RestoreScreen(PickingScreen):
         taken = ""
         if over and self.shell.options.read_only:
             over, taken = False, "the live database, which -read-only leaves alone"
+        elif host_of(self.database):
+            # What is there is seen by the engine there, which writes over nothing either.
+            pass
         elif over and not os.path.lexists(output):
             over = False
         elif not over and os.path.lexists(output):
@@ -181,7 +187,7 @@ class RestoreScreen(PickingScreen):
         text = event.value.strip()
         try:
             if self._asking == _OUTPUT:
-                self._output = output_path(text) if text else None
+                self._output = output_beside(self.database, text) if text else None
             elif text and self.picker is not None:
                 self.go(self.picker.at_time(parse_asked(text, self.shell.now())))
             elif text:

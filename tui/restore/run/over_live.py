@@ -16,6 +16,7 @@ from tui.text.blocks import error_lines, rule
 from tui.text.cells import cut_end
 from tui.text.format import plain
 from tui.text.look import Look
+from tui.text.naming import host_of
 from tui.view import View
 from tui.widgets.lines import Lines
 from tui.widgets.screen import ShellScreen
@@ -48,7 +49,7 @@ class OverScreen(ShellScreen):
         lines = [rule("restore over the live database?", width, look), Text()]
         try:
             if self._kept is None:
-                self._kept = kept_path(Path(self._request.database), datetime.fromtimestamp(self.shell.now(), UTC))
+                self._kept = _kept(self._request.database, datetime.fromtimestamp(self.shell.now(), UTC))
         except ReplicationError as error:
             self.query_one("#text", Lines).set_lines([*lines, *error_lines(str(error), width)])
             return
@@ -86,3 +87,12 @@ class OverScreen(ShellScreen):
 
     def action_next_panel(self) -> None:
         self.focus_next()
+
+
+def _kept(database: str, now: datetime) -> Path:
+    """The name that its content gets. On another host it is not known here whether it is free; nothing is lost by that:
+    the engine there writes over nothing.
+    """
+    if host_of(database):
+        return Path(f"{database}.before-restore-{now:%Y%m%dT%H%M%SZ}")
+    return kept_path(Path(database), now)
