@@ -262,10 +262,7 @@ class Pin:
         """Bring the pin up to the newest commit, with `helper` pinned meanwhile, and a copy in between."""
         begin_reading(helper)
         try:
-            copy()
-            with self._lost_on_error():
-                self._reader.execute("COMMIT")
-                begin_reading(self._reader)
+            self._copy_and_pin(copy)
         finally:
             helper.execute("COMMIT")
 
@@ -282,13 +279,17 @@ class Pin:
         if not keep_writers_out(barrier):
             return False
         try:
-            copy()
-            with self._lost_on_error():
-                self._reader.execute("COMMIT")
-                begin_reading(self._reader)
+            self._copy_and_pin(copy)
         finally:
             barrier.execute("ROLLBACK")
         return True
+
+    def _copy_and_pin(self, copy: Callable[[], None]) -> None:
+        """Copy, and then pin the newest commit. Another reader is there meanwhile."""
+        copy()
+        with self._lost_on_error():
+            self._reader.execute("COMMIT")
+            begin_reading(self._reader)
 
     def _frames(self) -> int:
         index = self.wal_index.read()

@@ -4,7 +4,6 @@ It is how one who was cut off sees what became of a restore.
 """
 
 from rich.text import Text
-from textual.app import ComposeResult
 
 from replication.control import JobControl
 from replication.control.values import JobStatus
@@ -14,7 +13,7 @@ from tui.text.blocks import error_lines, rule
 from tui.text.look import Look
 from tui.view import View
 from tui.widgets.lines import Lines
-from tui.widgets.scrolling import ListArea, ScrollingScreen
+from tui.widgets.scrolling import ScrollingScreen
 
 
 class JobsScreen(ScrollingScreen):
@@ -29,12 +28,6 @@ class JobsScreen(ScrollingScreen):
         """Jobs that are over, with their results, which a list of jobs does not have."""
         self._error: ReplicationError | None = None
         self._asking = False
-
-    def compose(self) -> ComposeResult:
-        yield Lines(id="head")
-        yield ListArea()
-        yield Lines(id="words")
-        yield self.footer()
 
     def show(self, view: View) -> None:
         self.draw()

@@ -12,23 +12,19 @@ leaves to the caller when to run.
 
 import secrets
 import time
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 
 from replication.errors import CorruptObjectError, ObjectExistsError, ObjectNotFoundError
-from replication.events import Emit
 from replication.position import Position
 from replication.replica.lag import EndedSizes
-from replication.replica.permit import Permit
-from replication.replica.source import SourceDatabase
 from replication.replica.wal03.compare import DivergedError, diverged
 from replication.replica.wal03.left import Left, SegmentEnd, kept_left, left_behind
+from replication.replica.wal03.parts import Parts
 from replication.replica.wal03.sender import Sender
 from replication.sqlite.format import FRAME_HEADER_SIZE
 from replication.storage.closing import closing_iterator
 from replication.storage.wal03.names import segment_name, snapshot_name
-from replication.storage.wal03.replica_client import ReplicaClient
 
 SAVED_SECONDS_MIN = 10.0
 """Where a replica stands is written down no more often than this."""
@@ -39,19 +35,11 @@ END_TRIES = 2
 class LeftBehind(Sender):
     """A sender that can be left behind. `leave_behind` and `save_place` may be called from any thread."""
 
-    def __init__(
-        self,
-        name: str,
-        client: ReplicaClient,
-        database: SourceDatabase,
-        emit: Emit,
-        permit: Permit,
-        monotonic: Callable[[], float],
-    ) -> None:
-        super().__init__(name, client, database, emit, permit, monotonic)
-        saved = kept_left(database.meta_path, name)
+    def __init__(self, parts: Parts) -> None:
+        super().__init__(parts)
+        saved = kept_left(parts.database.meta_path, parts.name)
         self.left = saved if saved is not None and saved.since else None
-        self._sizes = EndedSizes(database.shadow.size)
+        self._sizes = EndedSizes(parts.database.shadow.size)
         self.failing = False
         """The last try ended with an error of the store."""
         self._saved = saved

@@ -5,19 +5,16 @@ created, and where one is already its bytes must be ours. It knows neither locks
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
 from dataclasses import replace
 
 from replication.errors import CorruptObjectError, ObjectExistsError, PausedError
-from replication.events import Emit
 from replication.position import Position
-from replication.replica.permit import Permit
-from replication.replica.source import SourceDatabase
 from replication.replica.upload_meter import UploadMeter
 from replication.replica.wal03.compare import DivergedError, compare, diverged
 from replication.replica.wal03.keeping import Keeping
 from replication.replica.wal03.left import Left
 from replication.replica.wal03.others import Others
+from replication.replica.wal03.parts import Parts
 from replication.replica.wal03.proof import Expected
 from replication.replica.wal03.recovery import Recovered, recover
 from replication.replica.wal03.remembered import last_stored
@@ -27,28 +24,19 @@ from replication.steps import reached
 from replication.storage.wal03.names import segment_name
 from replication.storage.wal03.notes import SegmentNote
 from replication.storage.wal03.numbers import Number
-from replication.storage.wal03.replica_client import ReplicaClient
 from replication.storage.writer import Writer
 
 
 class Sender(ABC):
     """Used by one thread at a time, which its subclass sees to; `position` may be read by any."""
 
-    def __init__(
-        self,
-        name: str,
-        client: ReplicaClient,
-        database: SourceDatabase,
-        emit: Emit,
-        permit: Permit,
-        monotonic: Callable[[], float],
-    ) -> None:
-        self.name = name
-        self.client = client
-        self._database = database
-        self._emit = emit
-        self._permit = permit
-        self._monotonic = monotonic
+    def __init__(self, parts: Parts) -> None:
+        self.name = parts.name
+        self.client = parts.client
+        self._database = parts.database
+        self._emit = parts.emit
+        self._permit = parts.permit
+        self._monotonic = parts.monotonic
         self.left: Left | None = None
         """What was written down when its WAL was given up, until it has begun anew; else None."""
         self._beginning: Position | None = None
@@ -63,8 +51,8 @@ class Sender(ABC):
         stored none of its WAL is sent."""
         self._writer = Writer.here()
         self._meter = UploadMeter()
-        self._others = Others(name, client.address, database, self._writer, emit)
-        self._keeping = Keeping(name, client, emit, monotonic)
+        self._others = Others(parts.name, parts.client.address, parts.database, self._writer, parts.emit)
+        self._keeping = Keeping(parts.name, parts.client, parts.emit, parts.monotonic)
         self._since = Expected()
         """What was stored since a listing was last asked for; its own, so that nothing is missed in one made before."""
         self._looked_up = False

@@ -28,6 +28,7 @@ from replication.replica.upload_meter import UploadMeter
 from replication.replica.wal03.anew import LeftBehind
 from replication.replica.wal03.compare import DivergedError, held_by
 from replication.replica.wal03.lineage import lineage
+from replication.replica.wal03.parts import Parts
 from replication.replica.wal03.recovery import recover
 from replication.replica.wal03.remembered import forget, remember
 from replication.replica.wal03.upload import local_files
@@ -53,7 +54,7 @@ class Snapshots(LeftBehind):
     def __init__(
         self, name: str, client: ReplicaClient, database: SourceDatabase, emit: Emit, permit: Permit | None = None
     ) -> None:
-        super().__init__(name, client, database, emit, permit or Always(), lambda: time.monotonic())
+        super().__init__(Parts(name, client, database, emit, permit or Always(), lambda: time.monotonic()))
         self.unproven = False
         """True if the place is to be listed once, for a generation began there."""
         self.snapshot_time = 0.0
