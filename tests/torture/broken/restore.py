@@ -4,6 +4,20 @@ from tests.torture.broken.mutation import Mutation
 
 MUTATIONS = (
     Mutation(
+        "of a store that tells whole seconds a commit is taken for older",
+        "replication/restore/wal03/seen.py",
+        "    stored = segment.created if segment.created.microsecond else segment.created + _SECOND\n",
+        "    stored = segment.created\n",
+        ("tests/restore/test_seen.py",),
+    ),
+    Mutation(
+        "a time goes on past a commit that was made later",
+        "replication/restore/wal03/seen.py",
+        "            if made_by(info, age) > time:\n                return found\n",
+        "            if made_by(info, age) > time:\n                continue\n",
+        ("tests/restore/test_seen.py",),
+    ),
+    Mutation(
         "a damaged end mark hinders what comes before and after it",
         "replication/restore/wal03/ends.py",
         "    return here if note is not None and note.previous == here.position else None\n",
