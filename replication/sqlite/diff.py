@@ -69,7 +69,8 @@ class Differences:
 class DatabaseDiff:
     """Compares the restored database with the live one. Used by one thread at a time."""
 
-    def __init__(self, restored: Path, live: Path) -> None:
+    def __init__(self, restored: Path, live: Path | None) -> None:
+        """`live` is None where the live one is not to be opened, which alone writes to its -shm."""
         self._restored = restored
         self._live = live
         self._lock = threading.Lock()
@@ -159,6 +160,9 @@ class DatabaseDiff:
     @contextmanager
     def _attached(self) -> Iterator[str]:
         """A block in which the live database is attached as "today". Gives why it cannot be, in words, or ""."""
+        if self._live is None:
+            yield "today's database is left alone: nothing is compared with it"
+            return
         try:
             with opening(self._live) as at:
                 uri = f"file:{quote(os.fsencode(at.name))}?mode=ro"
