@@ -20,8 +20,8 @@ MUTATIONS = (
     Mutation(
         "an engine that is gone is shown as it was",
         "tui/session/attached.py",
-        "tuple(map(_gone, self._status.databases))",
-        "self._status.databases",
+        "EngineStatus(now, tuple(map(_gone, self._status.databases)))",
+        "EngineStatus(now, self._status.databases)",
         ("tests/tui/attached/test_attach.py",),
     ),
     Mutation(
