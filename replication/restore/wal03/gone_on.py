@@ -20,8 +20,9 @@ from replication.times import format_time
 def refuse_gone_on_with(chosen: Candidate, by_name: Mapping[str, list[Found]], target: Target) -> None:
     """Raise if a program went on with another generation past where the program of the chosen one left it, or saw it.
 
-    What a replica had of it is noted there. Where the chosen one has not come yet, that counts where it left others.
-    One that calls the chosen one older was begun after it, where nothing tells how far the chosen one had seen it come.
+    The notes of the chosen generation in a replica say how much of another one that replica had. In a replica without
+    such notes, the places where the chosen one left others count. If no note says how much there was of another one,
+    and that one calls the chosen one older, it was begun later.
     """
     lefts: set[Position] = set()
     known: dict[str, set[Position]] = {}

@@ -68,7 +68,7 @@ class Replay:
         """What a person should know of the replica, in words."""
 
     def add(self, run: SegmentRun) -> None:
-        """Verify segments; what they complete is written when there is a block of it, or their index ends.
+        """Verify segments. Their frames are written once there is a block of them, or their index ends.
 
         Most commits write the same few pages again: of those in a block only the last version is written.
         """
@@ -95,7 +95,7 @@ class Replay:
         if self._index is not None:
             self._end_index(self._index)
         stop = self._plan.stop
-        if stop is None or stop == self.reached or self._before_any_frame(stop):
+        if stop is None or stop == self.reached or self._is_start_after_all(stop):
             return
         words = f"The nearest commits: {self.reached} before it"
         last = self._plan.segments[-1].name if self._plan.segments else self._plan.snapshot.info.name
@@ -188,7 +188,7 @@ class Replay:
         self._index = _Index(info.index, header, header.sums)
         start = self._plan.start
         if start.index == info.index:
-            # What the snapshot holds is newer than, or the same as, every frame up to there.
+            # No frame up to there is newer than what the snapshot holds.
             self._index.written = max(start.offset, WAL_HEADER_SIZE)
 
     def _check_place(self, index: _Index, run: SegmentRun) -> None:
@@ -234,15 +234,15 @@ class Replay:
     def _check_salts(self, before: WALHeader, header: WALHeader, run: SegmentRun) -> None:
         """Raise unless the WAL comes after that of the index before: else it is of another place, or another database.
 
-        Where a note says what it follows, the salts prove nothing more: an application may have emptied the WAL any
-        number of times in between, with nothing in it. Only the same WAL again is impossible.
+        Where a note says which index came before, the salts prove nothing more: an application may have emptied the WAL
+        any number of times in between, with nothing in it. But the same salts must not come twice.
         """
         info = run.info
         previous = run.note.previous if run.note is not None else None
         if previous is not None and header.salt1 != before.salt1 and header.salts not in self._salts:
             return
         steps = salt_steps(before, header)
-        # By chance the same salts come twice only if it is the same WAL.
+        # Salts by chance may be any, but not those of an index before: then it is the same WAL once more.
         unknown = not steps and header.salts_by_chance and header.salts not in self._salts
         if not steps and not unknown:
             raise CorruptObjectError(info.name, "by its salts it does not follow the WAL of the index before it")
@@ -298,8 +298,8 @@ class Replay:
         if index.pages and index.committed >= index.written:
             self._file.resize(index.pages)
 
-    def _before_any_frame(self, stop: Position) -> bool:
-        """True if `stop` is the start of an index, and the file holds all of the index before it."""
+    def _is_start_after_all(self, stop: Position) -> bool:
+        """True if `stop` is the start of an index, and the file has everything before it."""
         if stop.offset > WAL_HEADER_SIZE:
             return False
         return self.reached.index == stop.index - 1 or (self.reached.index, self.reached.offset) == (
