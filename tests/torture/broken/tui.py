@@ -54,14 +54,14 @@ MUTATIONS = (
     ),
     Mutation(
         "the log of the screen is renamed by its path",
-        "tui/session/crashlog.py",
+        "tui/session/screen_log.py",
         'os.rename(name, f"{name}.1", src_dir_fd=self._folder, dst_dir_fd=self._folder)',
         'os.rename(self.baseFilename, f"{self.baseFilename}.1")',
         ("tests/rooted/test_screen_log.py",),
     ),
     Mutation(
         "the log of the screen is opened by its path",
-        "tui/session/crashlog.py",
+        "tui/session/screen_log.py",
         "file = open_plain(self._folder, Path(self.baseFilename).name, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)",
         "file = os.open(self.baseFilename, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)",
         ("tests/rooted/test_screen_log.py",),
