@@ -129,11 +129,4 @@ MUTATIONS = (
         "",
         ("tests/tui/attached/test_hosts.py",),
     ),
-    Mutation(
-        "a host may be an option of ssh",
-        "replication/config/hosts_section.py",
-        '_NAME = re.compile(r"[^\\s:/-][^\\s:/]*")\n',
-        '_NAME = re.compile(r"[^\\s:/]+")\n',
-        ("tests/tui/attached/test_hosts.py", "tests/test_config_refusals.py"),
-    ),
 )
