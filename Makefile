@@ -87,9 +87,10 @@ FETCH = rm -rf $(@D) && $(BIN)/python -m pip install --quiet --disable-pip-versi
 .peers/openssh/.installed: peers/openssh.sh
 	@rm -rf $(@D) && mkdir -p $(@D) && sh peers/openssh.sh $(CURDIR)/$(@D) && touch $@
 
-bench: $(INSTALLED) $(PEERS) ## beside both Litestreams, then the screen; hours. ARGS="flood --scale 0.05 -o FILE" for some
+bench: $(INSTALLED) $(PEERS) ## beside both Litestreams, then the screen and the socket; hours. ARGS="flood --scale 0.05 -o FILE" for some
 	$(BIN)/python -m benchmarks.run $(ARGS)
 	$(if $(ARGS),,$(BIN)/python -m benchmarks.screen)
+	$(if $(ARGS),,$(BIN)/python -m benchmarks.attached)
 
 growth: $(INSTALLED) $(PEERS) ## how cost grows with databases, segments, size and rate; plots. ARGS="rate --scale 0.1"
 	@$(BIN)/python -c 'import matplotlib' 2>/dev/null || \

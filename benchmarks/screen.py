@@ -61,13 +61,13 @@ def main() -> int:
     return 0
 
 
-def _tell(what: str, figure: str, budget: str = "") -> None:
+def tell(what: str, figure: str, budget: str = "") -> None:
     print(f"{what:64}{figure:>12}{budget:>10}", flush=True)
 
 
 def _tell_keys(what: str, seconds: list[float], median: int, p95: int = 0) -> None:
-    _tell(f"{what}, median of {len(seconds)}", _milliseconds(statistics.median(seconds)), f"{median} ms")
-    _tell(f"{what}, p95", _milliseconds(statistics.quantiles(seconds, n=20)[-1]), f"{p95} ms" if p95 else "")
+    tell(f"{what}, median of {len(seconds)}", _milliseconds(statistics.median(seconds)), f"{median} ms")
+    tell(f"{what}, p95", _milliseconds(statistics.quantiles(seconds, n=20)[-1]), f"{p95} ms" if p95 else "")
 
 
 def _milliseconds(seconds: float) -> str:
@@ -79,43 +79,43 @@ def _milliseconds(seconds: float) -> str:
 
 def _line(folder: Path, work_bytes: int) -> None:
     """Bytes a second on the line, at one refresh a second."""
-    config = _databases(folder, FOUR)
-    with _writer(folder, FOUR, 2000, 8000), _program(config, folder) as terminal:
+    config = databases(folder, FOUR)
+    with writer(folder, FOUR, 2000, 8000), _program(config, folder) as terminal:
         terminal.listen(SETTLE_SECONDS)
         rate = terminal.listen(LISTEN_SECONDS) / LISTEN_SECONDS
-    _tell("bytes a second on the line, four databases busy", f"{rate:.0f} B/s", "1500 B/s")
+    tell("bytes a second on the line, four databases busy", f"{rate:.0f} B/s", "1500 B/s")
     with _program(config, folder, "-slow") as terminal:
         terminal.listen(SETTLE_SECONDS)
         rate = terminal.listen(LISTEN_SECONDS) / LISTEN_SECONDS
-    _tell("bytes a second on the line, -slow and nothing changes", f"{rate:.0f} B/s", "0 B/s")
+    tell("bytes a second on the line, -slow and nothing changes", f"{rate:.0f} B/s", "0 B/s")
 
 
 def _keys(folder: Path, work_bytes: int) -> None:
     """From key to paint, quiet and while the engine ships."""
-    config = _databases(folder, FOUR)
+    config = databases(folder, FOUR)
     with _program(config, folder) as terminal:
         terminal.listen(SETTLE_SECONDS)
         _tell_keys("key to paint, nothing to ship", _press_down_and_up(terminal), 50, 100)
-        with _writer(folder, FOUR, 500_000, LOAD_BYTES_PER_SECOND):
+        with writer(folder, FOUR, 500_000, LOAD_BYTES_PER_SECOND):
             terminal.listen(SETTLE_SECONDS)
             began, before = time.monotonic(), _replica_bytes(folder)
             seconds = _press_down_and_up(terminal)
             rate = (_replica_bytes(folder) - before) / (time.monotonic() - began) / MEGABYTE
-        _tell("shipped meanwhile by the engine", f"{rate:.1f} MB/s", "20 MB/s")
+        tell("shipped meanwhile by the engine", f"{rate:.1f} MB/s", "20 MB/s")
         _tell_keys("key to paint, while it ships", seconds, 50, 100)
 
 
 def _crowd(folder: Path, work_bytes: int) -> None:
     """A list of very many databases, some of which are written."""
     names = [f"x-{number:04}" for number in range(CROWD)]
-    config = _databases(folder, names)
-    with _program(config, folder) as terminal, _writer(folder, names[:CROWD_WRITING], 2000, 2000 * CROWD_WRITING):
+    config = databases(folder, names)
+    with _program(config, folder) as terminal, writer(folder, names[:CROWD_WRITING], 2000, 2000 * CROWD_WRITING):
         took = terminal.until(lambda rows: bool(re.match(rf" {CROWD} databases +● \d", rows[0])), terminal.began)
-        took = terminal.until(lambda rows: "starting" not in rows[0] and _replicas(folder) == CROWD, terminal.began)
-        _tell(f"{CROWD:,} databases, from start until all are replicated", f"{took:.1f} s")
+        took = terminal.until(lambda rows: "starting" not in rows[0] and replicas(folder) == CROWD, terminal.began)
+        tell(f"{CROWD:,} databases, from start until all are replicated", f"{took:.1f} s")
         terminal.listen(SETTLE_SECONDS)
         sent = terminal.listen(LISTEN_SECONDS) / LISTEN_SECONDS
-        _tell(f"bytes a second on the line, {CROWD_WRITING} of {CROWD:,} busy", f"{sent:.0f} B/s")
+        tell(f"bytes a second on the line, {CROWD_WRITING} of {CROWD:,} busy", f"{sent:.0f} B/s")
         _tell_keys(f"key to paint, {CROWD_WRITING} of {CROWD:,} busy", _press_down_and_up(terminal), 50)
         pages = [_press_away(terminal, "\x1b[6~", number) for number in range(KEYS // 2)]
         _tell_keys("page down to paint, the same", pages, 50)
@@ -123,18 +123,18 @@ def _crowd(folder: Path, work_bytes: int) -> None:
         processor = _cpu_seconds(terminal.pid)
         terminal.listen(LISTEN_SECONDS)
         share = (_cpu_seconds(terminal.pid) - processor) / LISTEN_SECONDS
-        _tell("share of a core, engine and screen together", f"{100 * share:.0f} %")
+        tell("share of a core, engine and screen together", f"{100 * share:.0f} %")
 
 
 def _start(folder: Path, work_bytes: int) -> None:
     """From start of the program to the first row of a database."""
-    config, took = _databases(folder, FOUR), []
+    config, took = databases(folder, FOUR), []
     for _ in range(FIRST_PAINTS):
         with _program(config, folder) as terminal:
             took.append(terminal.until(lambda rows: any("auth.db" in row for row in rows), terminal.began))
             terminal.listen(1.0)
-    _tell(f"start to first row, median of {FIRST_PAINTS}", _milliseconds(statistics.median(took)), "800 ms")
-    _tell(f"start to first row, slowest of {FIRST_PAINTS}", _milliseconds(max(took)))
+    tell(f"start to first row, median of {FIRST_PAINTS}", _milliseconds(statistics.median(took)), "800 ms")
+    tell(f"start to first row, slowest of {FIRST_PAINTS}", _milliseconds(max(took)))
 
 
 def _throughput(folder: Path, work_bytes: int) -> None:
@@ -146,22 +146,22 @@ def _throughput(folder: Path, work_bytes: int) -> None:
             (ours if screen else headless).append(_ship(folder / "run", work_bytes, screen))
     size = f"{work_bytes / MEGABYTE:.0f} MB"
     rates = [work_bytes / statistics.median(seconds) / MEGABYTE for seconds in (headless, ours)]
-    _tell(f"{size} written at full speed until all is uploaded, headless", f"{rates[0]:.1f} MB/s")
-    _tell("the same with the screen open", f"{rates[1]:.1f} MB/s")
+    tell(f"{size} written at full speed until all is uploaded, headless", f"{rates[0]:.1f} MB/s")
+    tell("the same with the screen open", f"{rates[1]:.1f} MB/s")
     ratios = [without / with_it for without, with_it in zip(headless, ours, strict=True)]
-    _tell(f"with the screen / headless, median of {PAIRS} pairs", f"{statistics.median(ratios):.2f}", "0.90")
+    tell(f"with the screen / headless, median of {PAIRS} pairs", f"{statistics.median(ratios):.2f}", "0.90")
 
 
 def _ship(folder: Path, work_bytes: int, screen: bool) -> float:
     """Seconds from the first commit until all that was committed is in the replica."""
     folder.mkdir()
-    config = _databases(folder, ("app",))
+    config = databases(folder, ("app",))
     with _program(config, folder) if screen else _headless(config) as program:
-        _wait_until(lambda: _replicas(folder) == 1, program)
+        _wait_until(lambda: replicas(folder) == 1, program)
         began = time.monotonic()
-        with _writer(folder, ("app",), 200_000, 0, work_bytes) as writer:
-            _wait_until(lambda: writer.poll() is not None, program)
-        _wait_until(lambda: _caught_up(folder, "app"), program)
+        with writer(folder, ("app",), 200_000, 0, work_bytes) as writing:
+            _wait_until(lambda: writing.poll() is not None, program)
+        _wait_until(lambda: caught_up(folder, "app"), program)
         seconds = time.monotonic() - began
     shutil.rmtree(folder)
     return seconds
@@ -221,7 +221,7 @@ def _follows(typed: str, rows: Rows) -> bool:
 # -- databases, writers, programs -------------------------------------------------------------------------------------
 
 
-def _databases(folder: Path, names: tuple[str, ...] | list[str]) -> Path:
+def databases(folder: Path, names: tuple[str, ...] | list[str]) -> Path:
     """Small databases, each with a replica in a folder; the configuration."""
     files = [folder / f"{name}.db" for name in names]
     code = (
@@ -242,7 +242,7 @@ def _databases(folder: Path, names: tuple[str, ...] | list[str]) -> Path:
 
 
 @contextmanager
-def _writer(
+def writer(
     folder: Path, names: tuple[str, ...] | list[str], size: int, rate: int, total: int = 0
 ) -> Iterator[subprocess.Popen[bytes]]:
     """writer.py on these databases, until the block ends."""
@@ -287,7 +287,7 @@ def _wait_until(so: Callable[[], bool], program: Terminal | None) -> None:
             program.listen(0.02)
 
 
-def _replicas(folder: Path) -> int:
+def replicas(folder: Path) -> int:
     """Replicas with a snapshot."""
     return len({path.parts[-5] for path in folder.glob("replicas/*/generations/*/snapshots/*.lz4")})
 
@@ -299,7 +299,7 @@ def _replica_bytes(folder: Path) -> int:
     return total
 
 
-def _caught_up(folder: Path, name: str) -> bool:
+def caught_up(folder: Path, name: str) -> bool:
     """True when the newest segment of the replica ends where the shadow WAL ends, and that with the last frame."""
     shadow = max(folder.glob(f".{name}.db-litestream/generations/*/wal/*.wal"), default=None)
     segment = max(folder.glob(f"replicas/{name}/generations/*/wal/*.wal.lz4"), default=None)

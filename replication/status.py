@@ -1,7 +1,8 @@
 """How things stand: frozen values for screens, commands and programs. Times are seconds since the epoch."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from replication.position import Position
 
@@ -9,10 +10,20 @@ UPLOADS_MAX = 200
 BY_HAND = "P"
 """Who holds what a person has paused with that key."""
 
-DatabaseState = Literal["starting", "waiting", "ok", "busy", "error", "pausing", "paused"]
-"""How a database stands; "pausing" is not yet let go of."""
+DatabaseState = Literal["starting", "waiting", "ok", "busy", "error", "pausing", "paused", "stopped", "unknown"]
+"""How a database stands; "pausing" is not yet let go of. No engine says "stopped", of one that none replicates, or
+"unknown", of one whose engine is silent.
+"""
 ReplicaState = Literal["starting", "ok", "syncing", "behind", "error"]
 Outcome = Literal["ok", "failed", "inconclusive"]
+
+
+Progress = Callable[[Any], None]
+"""Takes how far a restore is, from time to time: a RestoreProgress, which who verifies passes on and does not know."""
+
+
+def untold(progress: Any) -> None:
+    """The Progress of who does not want to know."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +162,8 @@ class DatabaseStatus:
     shadow_bytes: int = 0
     """Of the shadow WAL of the generation in use, as far as was looked at."""
     totals: DatabaseTotals = DatabaseTotals()
+    paused_at: float = 0.0
+    """Since when it is paused, and nothing of it copied; 0 if it is not."""
 
 
 @dataclass(frozen=True, slots=True)

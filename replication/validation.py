@@ -5,11 +5,13 @@ whatever happens. What follows from a difference is the caller's business.
 """
 
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 from replication.local.files import VALIDATION_PREFIX
 from replication.replica.original import ELSEWHERE, Original, room_for
 from replication.restore.layouts import layout_of
+from replication.restore.meter import RestoreProgress
 from replication.restore.open_replica import OpenReplica
 from replication.restore.restore import RestoreOptions, restore
 from replication.restore.restored import digest_of
@@ -19,7 +21,12 @@ from replication.storage.codec import Codec
 
 
 def restored_digest(
-    storage: Storage, codec: Codec, original: Original, meta_path: Path, cancel: threading.Event
+    storage: Storage,
+    codec: Codec,
+    original: Original,
+    meta_path: Path,
+    cancel: threading.Event,
+    progress: Callable[[RestoreProgress], None] = lambda progress: None,
 ) -> tuple[str, tuple[str, ...]]:
     """The digest of what a replica restores to at the commit of `original`, and what SQLite finds wrong with it.
 
@@ -42,5 +49,5 @@ def restored_digest(
             # A source that fails the check itself is told by its pages.
             known=lambda path, problems: "it is compared with the source",
         )
-        result = restore([replica], output, options, cancel=cancel)
+        result = restore([replica], output, options, progress, cancel)
         return digest_of(output), result.problems

@@ -18,7 +18,7 @@ from replication.config import (
     default_config_path,
     load_config,
 )
-from replication.config.schema import Row, rows
+from replication.config.reference import Row, rows
 from replication.config.unknown_keys import FOREIGN_KEYS, KEYS
 from replication.errors import ConfigError, UsageError
 from replication.scrub import scrub

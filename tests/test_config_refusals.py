@@ -45,8 +45,8 @@ REFUSALS = {
     "a: b\nc: \x07": ":2: a character that YAML does not allow; remove it",
     # Keys
     "databases: []": ":1: databases is not a known key; here may be "
-    "access-key-id, addr, dbs, exec, exec-inherit-keys, heartbeat-interval, heartbeat-url, logging, secret-access-key, "
-    "socket",
+    "access-key-id, addr, dbs, exec, exec-inherit-keys, heartbeat-interval, heartbeat-url, hosts, logging, "
+    "secret-access-key, socket",
     "db: []": ":1: db is not a known key; did you mean dbs?",
     "retention: 24h": ":1: retention does not belong here; it is a key of dbs[].replicas[]",
     "path: /a": ":1: path does not belong here; it is a key of socket and dbs[] and dbs[].replicas[]",
@@ -75,8 +75,8 @@ REFUSALS = {
     '"exec\\e[31m": 1': ":1: exec\N{REPLACEMENT CHARACTER}[31m is not a known key; did you mean exec?",
     # It may be a secret that slipped there.
     '"a\\e[31m": 1': ":1: (a key that is not shown) is not a known key; here may be "
-    "access-key-id, addr, dbs, exec, exec-inherit-keys, heartbeat-interval, heartbeat-url, logging, secret-access-key, "
-    "socket",
+    "access-key-id, addr, dbs, exec, exec-inherit-keys, heartbeat-interval, heartbeat-url, hosts, logging, "
+    "secret-access-key, socket",
     # Settings of the whole
     "addr: 127.0.0.1": ":1: addr must be HOST:PORT or :PORT, such as 127.0.0.1:9090, not '127.0.0.1'",
     "addr: ':70000'": ":1: addr must be HOST:PORT or :PORT, such as 127.0.0.1:9090, not ':70000'",
@@ -89,6 +89,17 @@ REFUSALS = {
     "logging: {level: verbose}": ":1: logging.level is 'verbose'; write debug, info, warn or error",
     "logging: {type: pretty}": ":1: logging.type is 'pretty'; write text or json",
     "logging: {stderr: 'true'}": ":1: logging.stderr must be true or false, without quotes, not 'true'",
+    # Hosts of a screen
+    "hosts: {name: web1}": ':1: hosts must be a list: each entry begins with "- "',
+    "hosts: [[web1]]": ":1: hosts[0] must be a mapping of keys to values",
+    "hosts: [{command: x}]": ":1: hosts[0] has no name; add name: and what ssh calls it",
+    "hosts: [-oProxyCommand=x]": ":1: hosts[0].name is no name of a host; write one that ssh knows, such as a Host of "
+    "~/.ssh/config, or USER@HOST",
+    "hosts: [{name: web1, ssh: -oProxyCommand=x}]": ":1: hosts[0].ssh is nothing that ssh could connect to; write HOST "
+    "or USER@HOST",
+    "hosts: [web1, {ssh: web1}]": ":1: hosts[1].ssh is 'web1' already; give each its own name",
+    "hosts: ['web1:22']": ":1: hosts[0].name is no name of a host; write one that ssh knows, such as a Host of "
+    "~/.ssh/config, or USER@HOST",
     # Databases
     "dbs: [{replicas: []}]": ":1: dbs[0] has no path; add path: and the database file, or dir: and a folder",
     "dbs:\n- path: /a\n- path: /x/../a": ":3: dbs[1].path is the same database as dbs[0] on line 2; remove one of them",

@@ -44,6 +44,8 @@ ACTIONS: tuple[Action, ...] = (
     Action("log", ("L",), "Log", "everything that happened", _ON_A_DATABASE),
     Action("jobs", ("J",), "Jobs", "restores and other jobs of the engine, and what came of them", _ON_A_DATABASE),
     # Moving about.
+    Action("next_trouble", ("n",), "Trouble", "to the next database or host in trouble", ("dashboard",)),
+    Action("trouble_before", ("N",), "Trouble before", "to the one in trouble before", ("dashboard",)),
     Action("up", ("up", "k"), "Up", "one row up", (*_LISTS, *_SHORT_LISTS)),
     Action("down", ("down", "j"), "Down", "one row down", (*_LISTS, *_SHORT_LISTS)),
     Action("page_up", ("pageup",), "Page up", "a page up", _LISTS),
@@ -93,7 +95,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("quit_now", ("n",), "Quit now", "end at once; what is left goes with the next start", ("quit",), 3),
     # Everywhere.
     Action("help", ("?",), "Help", "the keys of this screen, and the marks"),
-    Action("quit", ("q",), "Quit", "end, or leave it running; attached, only detach"),
+    Action("quit", ("q", "ctrl+c"), "Quit", "end, or leave it running; attached, only detach"),
     Action("back", ("escape",), "Back", "to the screen before"),
     Action("palette", ("ctrl+p", ":"), "Palette", "all actions of this screen, by name"),
     Action("next_panel", ("tab",), "Next panel", "to the next panel"),

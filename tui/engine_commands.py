@@ -10,8 +10,11 @@ from pathlib import Path
 from typing import TypeVar
 
 from replication.control import Control
+from replication.control.requests import Verify, WriteSnapshot
 from replication.errors import PausedError, ReplicationError
 from replication.status import Verification
+from tui.session.jobs import followed
+from tui.text.naming import is_host, short_name
 from tui.text.states import STOPPED, database_state
 from tui.widgets.screen import ShellScreen
 
@@ -30,11 +33,16 @@ class DatabaseScreen(ShellScreen):
         """Write a snapshot to every replica; how far it is, the replica's status tells."""
         path, control = self._path(), self.shell.control
         if path:
-            self._command("snapshot", path, lambda: control.snapshot(path), lambda words: "; ".join(words))
+            leaving, request = self.shell.leaving, WriteSnapshot(database=path)
+            self._command(
+                "snapshot", path, lambda: followed(control, request, leaving).result, lambda words: "; ".join(words)
+            )
 
     def action_sync(self) -> None:
-        path, control = self._path(), self.shell.control
-        if path:
+        path, control = self.selected, self.shell.control
+        if path and is_host(path):
+            self._command("sync", path, lambda: control.sync_now(path), lambda _: "connecting now")
+        elif self._path() and path:
             self._command("sync", path, lambda: control.sync_now(path), lambda _: "looking and uploading now")
 
     def action_pause(self) -> None:
@@ -52,8 +60,9 @@ class DatabaseScreen(ShellScreen):
         """Restore the newest commit from each replica to a temporary file and compare it with the source."""
         path, control = self._path(), self.shell.control
         if path:
-            leaving = self.shell.leaving
-            self._command("verify", path, lambda: control.verify(path, leaving), _verified)
+            # A job: whoever detaches leaves it to the engine, and whoever ends that is asked first.
+            leaving, request = self.shell.leaving, Verify(database=path)
+            self._command("verify", path, lambda: list(followed(control, request, leaving).result), _verified)
 
     def action_restore(self) -> None:
         if path := self._path():
@@ -81,13 +90,19 @@ class DatabaseScreen(ShellScreen):
         self.shell.open_log()
 
     def _path(self) -> str | None:
-        if self.selected is None:
+        path = self.selected
+        if path is None:
             self.shell.tell("No database is selected", "warning")
-        return self.selected
+        elif is_host(path):
+            database = self.shell.view.database(path)
+            why = f": {database.error}" if database is not None and database.error else ""
+            self.shell.tell(f"{short_name(path)} a host that does not answer{why}", "warning")
+            return None
+        return path
 
     def _command(self, what: str, path: str, work: Callable[[], T], words: Callable[[T], str]) -> None:
         """Run a command once at a time for a database; say that it began, and what became of it."""
-        shell, name = self.shell, Path(path).name
+        shell, name = self.shell, short_name(path)
         key = (what, path)
         if key in shell.running:
             shell.tell(f"{what} of {name} is under way already", "warning")

@@ -69,6 +69,12 @@ def socket_flag(
     flag(parser, "socket", words, "PATH")
 
 
+def host_flags(parser: Parser) -> None:
+    words = "a host by ssh, several times for several; -config is then the path on each of them"
+    flag(parser, "host", words, "HOST", action="append", dest="hosts", default=None)
+    flag(parser, "host-command", "how litestream-tui is called there (default litestream-tui)", "CMD")
+
+
 def seconds(text: str) -> float:
     value = float(text) if re.fullmatch(r"[0-9]{1,4}(\.[0-9]{1,3})?", text, re.ASCII) else 0.0
     if not 0.1 <= value <= 3600:

@@ -32,6 +32,17 @@ def add_asking(verbs: "argparse._SubParsersAction[Parser]") -> None:
         if verb not in ("reload", "stop"):
             default = "default: all" if verb == "sync" else "default: the only one"
             parser.add_argument("source", nargs="?", metavar="DB_PATH", help=default)
+    relay = add(
+        verbs,
+        "relay",
+        "relay",
+        "run",
+        "carry the control interface of the engine that runs over stdin and stdout; for ssh, see -host",
+        "ssh web1 litestream-tui relay",
+    )
+    config_flags(relay)
+    socket_flag(relay)
+    flag(relay, "read-only", "carry no command")
     events = add(
         verbs,
         "events",

@@ -288,8 +288,11 @@ class Section:
             return None
         return self._or(None, lambda: Section(value, self.path(key), level, self.findings))
 
-    def sections(self, key: str, level: Level) -> "list[Section]":
-        """The mappings in the list below `key`; none if it is not there or empty."""
+    def sections(self, key: str, level: Level, text_is: str = "") -> "list[Section]":
+        """The mappings in the list below `key`; none if it is not there or empty.
+
+        With `text_is` a plain text stands for a mapping that has this key alone.
+        """
         value = self._values.get(key)
         if value is None or (isinstance(value, Scalar) and value.kind == "null"):
             return []
@@ -299,6 +302,8 @@ class Section:
         found = []
         for number, item in enumerate(value.values):
             where = f"{self.path(key)}[{number}]"
+            if text_is and isinstance(item, Scalar) and item.kind != "null":
+                item = Mapped({text_is: item}, {text_is: item.line}, item.line)
             made = self._or(None, lambda item=item, where=where: Section(item, where, level, self.findings))  # type: ignore[misc]
             found += [made] if made is not None else []
         return found

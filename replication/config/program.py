@@ -57,3 +57,55 @@ class Defaults:
     """Keys of a kind of store, the pair of S3 among them."""
     seconds: Mapping[str, float] = field(default_factory=dict)
     """Settings of a replica, by their keys."""
+
+
+@dataclass(frozen=True, slots=True)
+class HostConfig:
+    """A host whose engine a screen shows beside others: how it is reached, and how its relay is called there."""
+
+    name: Annotated[
+        str,
+        Key(
+            name="name",
+            why="What the screen calls it, and ssh too if ssh: says nothing else. A text in place of the entry is its "
+            "name.",
+            reader="text",
+            example="web1",
+        ),
+    ]
+    ssh: str = row(
+        "ssh",
+        "What ssh is told to connect to: a Host of ~/.ssh/config, or USER@HOST. Default: the name. It must work "
+        "without a question.",
+        "text",
+        "",
+        otherwise="the name",
+        example="app@web1.example.com",
+    )
+    command: str = row(
+        "command",
+        "How litestream-tui is called there, for the shell of that host.",
+        "text",
+        "litestream-tui",
+    )
+    config: str = row(
+        "config",
+        "The path of its configuration there. Default: as always.",
+        "text",
+        "",
+        otherwise="as always",
+        example="/etc/litestream.yml",
+    )
+    socket: str = row(
+        "socket",
+        "The path of its control socket there. Default: that of its configuration.",
+        "text",
+        "",
+        otherwise="that of its configuration",
+        example="/run/litestream-tui/etc-litestream.yml.sock",
+    )
+
+    @property
+    def address(self) -> str:
+        """What ssh is told."""
+        return self.ssh or self.name

@@ -12,13 +12,14 @@ from typing import Annotated, Literal, get_type_hints
 
 from replication.config.pattern import is_kept_beside, matches
 from replication.config.program import Defaults
+from replication.config.program import HostConfig as HostConfig
 from replication.config.program import LoggingConfig as LoggingConfig
 from replication.config.program import SocketConfig as SocketConfig
 from replication.key_rows import Key, row
 from replication.storage.kinds import DEFAULT_KIND, KINDS, TYPES
 from replication.storage.location import Location
 
-Level = Literal["top", "logging", "socket", "dbs[]", "dbs[].replicas[]", "snapshot"]
+Level = Literal["top", "logging", "socket", "hosts[]", "dbs[]", "dbs[].replicas[]", "snapshot"]
 """A section of the file: the path of its keys in the document."""
 
 RETENTION_CHECKED_WITHOUT_PAUSE = "retention would be checked without pause"
@@ -271,6 +272,15 @@ class Config:
     )
     directories: tuple[DirectoryConfig, ...] = ()
     defaults: Defaults = field(default_factory=Defaults)
+    hosts: Annotated[
+        tuple[HostConfig, ...],
+        Key(
+            name="hosts",
+            why="Hosts that litestream-tui without a verb shows on one screen, each by ssh; what runs here is shown by "
+            "attach.",
+            reader="list",
+        ),
+    ] = ()
 
     def named(self, path: Path) -> DatabaseConfig | None:
         """The database of that path, or what it is or was in one of the folders; None if it belongs to none."""
@@ -319,6 +329,7 @@ ROWS: Mapping[Level, tuple[Key, ...]] = {
     "top": (*_FOR_ALL, *rows_of(Config).values()),
     "logging": tuple(rows_of(LoggingConfig).values()),
     "socket": tuple(rows_of(SocketConfig).values()),
+    "hosts[]": tuple(rows_of(HostConfig).values()),
     "dbs[]": (*rows_of(DatabaseConfig).values(), *rows_of(DirectoryConfig).values()),
     "dbs[].replicas[]": (
         *PLACE_KEYS,
@@ -326,23 +337,7 @@ ROWS: Mapping[Level, tuple[Key, ...]] = {
         *rows_of(ReplicaConfig).values(),
     ),
 }
-"""Every key that is read, by its level: for the tables of keys, the example and the reference."""
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """A row of the reference: where a key stands, who reads it, and the key."""
-
-    level: Level
-    kind: str
-    """The kind of store that reads it, or "" for every replica."""
-    key: Key
-
-
-def rows() -> tuple[Row, ...]:
-    """Every key that is read, in the order of the example: what the reference of the configuration has to tell."""
-    kinds = {key: name for name, keys in KIND_KEYS.items() for key in keys}
-    return tuple(Row(level, kinds.get(key, ""), key) for level, keys in ROWS.items() for key in keys)
+"""Every key that is read, by its level: for the tables of keys, the example and the reference (reference.py)."""
 
 
 def default_meta_path(database_path: Path) -> Path:

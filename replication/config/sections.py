@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 from replication.config.document import Findings, RefusedError, Section, Value
 from replication.config.durations import format_duration
+from replication.config.hosts_section import read_hosts
 from replication.config.location import check_type, plain_path, read_location
 from replication.config.pattern import matches
 from replication.config.places import Taken, refuse_among_local_files, take
@@ -92,6 +93,7 @@ def read_config(document: Value, path: Path, findings: Findings) -> Config:
         ),
         logging=_logging(top.section("logging", "logging")),
         socket=read_socket(top.section("socket", "socket")),
+        hosts=read_hosts(top),
         warnings=tuple(findings.lines),
         information=tuple(findings.information),
         defaults=Defaults(for_all, {key: default.seconds for key, default in defaults.items()}),

@@ -35,7 +35,7 @@ ANSWER_SECONDS_MAX = 15.0
 IDLE_MAX = 4
 """Connections that are kept for the next question."""
 READ_ONLY_HEADER = "litestream-tui-read-only"
-_UPLOADS_MARGIN_SECONDS = 2.0
+UPLOADS_MARGIN_SECONDS = 2.0
 _WAIT_SECONDS_MAX = 25.0
 
 Connect = Callable[[], socket.socket]
@@ -50,13 +50,15 @@ class Client(Commands):
         self.read_only = read_only
         self._connect: Connect = connect_ or (lambda: connect(self.path))
         self._idle: list[tuple[Wire, socket.socket]] = []
+        self._keeps = True
         self._lock = threading.Lock()
         self._numbers = _Numbers()
-        self._uploads = _Uploads()
+        self._uploads = Uploads()
 
     def close(self) -> None:
-        """Let go of the connections; the next question makes one anew."""
+        """Let go of the connections; each question after that makes one for itself."""
         with self._lock:
+            self._keeps = False
             idle, self._idle = self._idle, []
         for _, connected in idle:
             connected.close()
@@ -81,6 +83,13 @@ class Client(Commands):
 
     def wait_events(self, number: int, seconds: float) -> list[Event]:
         return self._events(number, seconds)
+
+    def look(self, number: int) -> tuple[EngineStatus, list[Event]]:
+        """How everything stands, and the events after that one."""
+        return self.status(), self.events_since(number)
+
+    def hurry(self) -> None:
+        """Connect at once, where that is waited for: not here."""
 
     def begin(self, request: ask.Request, key: str = "") -> JobStatus:
         if self.read_only and request.DO in CHANGES:
@@ -139,7 +148,8 @@ class Client(Commands):
         wait = min(max(0.0, wait), _WAIT_SECONDS_MAX)
         query = {**(query or {}), **({"wait": f"{wait:.3f}"} if wait else {})}
         target += ("&" if "?" in target else "?") + urlencode(query) if query else ""
-        message = self._exchange(method, target, body, wait + ANSWER_SECONDS_MAX, again or method == "GET")
+        sent = None if body is None else dumps_request(body)
+        message = self.exchange(method, target, sent, wait + ANSWER_SECONDS_MAX, again or method == "GET")
         try:
             found = loads(message.body) if message.header("content-type") == "application/json" else None
         except WireError as error:
@@ -150,13 +160,17 @@ class Client(Commands):
             raise error_of(value_of(Failure, found))
         raise EngineError(f"the engine at {self.path} answers {message.status}: it does not know {method} {target}")
 
-    def _exchange(self, method: str, target: str, body: Plain, seconds: float, again: bool) -> Message:
-        sent = dumps_request(body)
+    def exchange(
+        self, method: str, target: str, body: bytes | None, seconds: float, again: bool, read_only: bool = False
+    ) -> Message:
+        """One request and its answer, whatever it is, within so many seconds; `again` says whether asking twice does
+        no harm. `read_only` is for this request alone. Raises NoEngineError, or EngineError.
+        """
         headers = [("Host", "litestream-tui")]
-        if self.read_only:
+        if self.read_only or read_only:
             headers.append((READ_ONLY_HEADER, "yes"))
         if body is not None:
-            headers += [("Content-Type", "application/json"), ("Content-Length", str(len(sent)))]
+            headers += [("Content-Type", "application/json"), ("Content-Length", str(len(body)))]
         request = h11.Request(method=method, target=target, headers=headers)
         failed: Exception = OSError("it ended while it was asked")
         for fresh in (False, True) if again else (True,):
@@ -164,7 +178,7 @@ class Client(Commands):
             # of all at once.
             wire, connected = self._connection(fresh)
             try:
-                wire.send(request, sent, ANSWER_SECONDS_MAX)
+                wire.send(request, body or b"", seconds)
                 message = wire.receive(seconds)
             except TimeoutError as error:
                 connected.close()
@@ -197,7 +211,7 @@ class Client(Commands):
 
     def _keep(self, wire: Wire, connected: socket.socket) -> None:
         with self._lock:
-            if len(self._idle) < IDLE_MAX and wire.next():
+            if self._keeps and len(self._idle) < IDLE_MAX and wire.next():
                 self._idle.append((wire, connected))
                 return
         connected.close()
@@ -212,6 +226,11 @@ class _Numbers:
         self._before = 0
         """What is added to a number of this engine."""
         self._seen = 0
+
+    @property
+    def engine(self) -> str:
+        with self._lock:
+            return self._engine
 
     def theirs(self, number: int) -> int:
         with self._lock:
@@ -232,7 +251,7 @@ class _Numbers:
             return found
 
 
-class _Uploads:
+class Uploads:
     """The last uploads of each replica, of which an engine sends only the new ones. Safe from any thread."""
 
     def __init__(self) -> None:
@@ -244,7 +263,7 @@ class _Uploads:
         """The status with all uploads that are known."""
         with self._lock:
             # What is stored in this moment may be told later, with a time from before.
-            self.after = max(0.0, status.time - _UPLOADS_MARGIN_SECONDS)
+            self.after = max(0.0, status.time - UPLOADS_MARGIN_SECONDS)
             known = self._known
             self._known = {}
             return replace(
@@ -269,7 +288,7 @@ def dumps_request(body: Plain) -> bytes:
     """A request's body. Nothing is taken out of it, for a path is what it is."""
     import json
 
-    return b"" if body is None else json.dumps(body, allow_nan=False).encode()
+    return json.dumps(body, allow_nan=False).encode()
 
 
 def _value(kind: type[Any], data: Plain) -> Any:

@@ -14,7 +14,7 @@ from replication.control import requests as ask
 from replication.control.contract import JobControl
 from replication.control.values import JobStatus, error_of
 from replication.errors import RestoreCancelledError
-from replication.status import BY_HAND, Verification
+from replication.status import BY_HAND, Progress, Verification, untold
 
 WAIT_SECONDS = 20.0
 """So long one question for news of a job lasts."""
@@ -66,5 +66,11 @@ class Commands:
     def snapshot(self: JobControl, database: str, replica: str | None = None) -> list[str]:
         return list(carry_out(self, ask.WriteSnapshot(database=database, replica=replica or "")))
 
-    def verify(self: JobControl, database: str, cancel: threading.Event) -> list[Verification]:
-        return list(carry_out(self, ask.Verify(database=database), cancel=cancel))
+    def verify(
+        self: JobControl, database: str, cancel: threading.Event, progress: Progress = untold
+    ) -> list[Verification]:
+        def told(job: JobStatus) -> None:
+            if job.progress is not None:
+                progress(job.progress)
+
+        return list(carry_out(self, ask.Verify(database=database), told, cancel))

@@ -11,7 +11,7 @@ from typing import Protocol
 from replication.control.requests import Request
 from replication.control.values import Info, JobStatus
 from replication.events import Event
-from replication.status import BY_HAND, EngineStatus, Verification
+from replication.status import BY_HAND, EngineStatus, Progress, Verification, untold
 
 
 class Control(Protocol):
@@ -51,10 +51,10 @@ class Control(Protocol):
     def snapshot(self, database: str, replica: str | None = None) -> list[str]:
         """Write a snapshot now, to one replica or to all. Return what became of each, in words. Blocks."""
 
-    def verify(self, database: str, cancel: threading.Event) -> list[Verification]:
+    def verify(self, database: str, cancel: threading.Event, progress: Progress = untold) -> list[Verification]:
         """Restore the newest commit from each replica and compare it with the source.
 
-        Blocks; setting `cancel` ends it early.
+        Blocks; setting `cancel` ends it early. `progress` takes a RestoreProgress of each replica.
         """
 
 

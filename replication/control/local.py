@@ -15,7 +15,7 @@ from replication.control.values import API, Info, JobStatus
 from replication.control.work import Work
 from replication.engine import Engine
 from replication.events import Event
-from replication.status import BY_HAND, EngineStatus, Verification
+from replication.status import BY_HAND, EngineStatus, Progress, Verification, untold
 
 JOBS_SECONDS_MAX = 2.0
 """How long jobs under way may take to clean up after themselves at the end."""
@@ -32,11 +32,12 @@ class Local:
         kind: str = "service",
         ends: Callable[[], None] = lambda: None,
         rereading: Rereading | None = None,
+        opens_live: bool = True,
     ) -> None:
         """`rereading` reads its configuration anew, if that can be."""
         self.engine = engine
         self._jobs = Jobs()
-        self._work = Work(engine, lambda: engine.config, self._jobs, Changing(engine, rereading))
+        self._work = Work(engine, lambda: engine.config, self._jobs, Changing(engine, rereading), opens_live)
         self._ends = ends
         self._info = Info(version, API, self._jobs.engine, os.getpid(), time.time(), str(config.path or ""), (), kind)
 
@@ -88,8 +89,8 @@ class Local:
     def snapshot(self, database: str, replica: str | None = None) -> list[str]:
         return self.engine.snapshot(database, replica)
 
-    def verify(self, database: str, cancel: threading.Event) -> list[Verification]:
-        return self.engine.verify(database, cancel)
+    def verify(self, database: str, cancel: threading.Event, progress: Progress = untold) -> list[Verification]:
+        return self.engine.verify(database, cancel, progress)
 
     def close(self, seconds: float = JOBS_SECONDS_MAX) -> list[str]:
         """Cancel the jobs under way, and return the names of those that did not end.

@@ -20,6 +20,7 @@ _STATES: dict[DatabaseState, DatabaseOutside] = {
     "error": "error",
     "pausing": "paused",
     "paused": "paused",
+    "unknown": "error",
 }
 
 

@@ -12,7 +12,7 @@ from replication.engine.shared import Shared
 from replication.engine.uploads import Uploads
 from replication.pool import Job
 from replication.replica.runner import ReplicaRunner
-from replication.status import Verification
+from replication.status import Progress, Verification, untold
 
 MakeUploads = Callable[[ReplicaConfig, ReplicaRunner], Uploads]
 MakeRunner = Callable[[ReplicaConfig], ReplicaRunner]
@@ -60,9 +60,9 @@ class Replicas:
             if replica in (None, runner.replica.name)
         ]
 
-    def verify(self, cancel: threading.Event) -> list[Verification]:
+    def verify(self, cancel: threading.Event, progress: Progress = untold) -> list[Verification]:
         """Restore the newest commit from each and compare."""
-        return [runner.verify(cancel) for runner in self.runners]
+        return [runner.verify(cancel, progress) for runner in self.runners]
 
     def interrupt(self) -> None:
         """Break off what hangs at a store: there is no more time."""

@@ -24,7 +24,7 @@ from replication.pool import Job
 from replication.position import Position
 from replication.replica.runner import ReplicaRunner
 from replication.replica.waiting import clean
-from replication.status import DatabaseStatus, Verification
+from replication.status import DatabaseStatus, Progress, Verification, untold
 
 SYNC_GAP_SECONDS_MIN = 0.005
 SYNC_GAP_SECONDS_MAX = 0.05
@@ -116,10 +116,10 @@ class Worker:
         self._after_holds(before, after, holder)
         return after.leases.holders
 
-    def verify(self, cancel: threading.Event) -> list[Verification]:
+    def verify(self, cancel: threading.Event, progress: Progress = untold) -> list[Verification]:
         """Restore the newest commit from each replica and compare."""
         try:
-            return self.replicas.verify(cancel)
+            return self.replicas.verify(cancel, progress)
         finally:
             self._wake_save()
 

@@ -13,7 +13,7 @@ from typing import Protocol
 
 from replication.position import Position
 from replication.replica.upload_meter import UploadProgress
-from replication.status import ReplicaTotals, Upload, Verification
+from replication.status import Progress, ReplicaTotals, Upload, Verification, untold
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +149,7 @@ class Destination(Waiting, Protocol):
         Returns the number of objects removed.
         """
 
-    def verify(self, cancel: threading.Event) -> Verification:
+    def verify(self, cancel: threading.Event, progress: Progress = untold) -> Verification:
         """Restore the newest commit and compare it with the source. Raises nothing but defects."""
 
     # -- pauses and ends ----------------------------------------------------------------------------------------------

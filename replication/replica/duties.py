@@ -19,7 +19,7 @@ from replication.errors import NotListedError, PausedError, ReplicationError, wi
 from replication.events import Emit
 from replication.replica.backoff import duty_delay
 from replication.replica.destination import Destination
-from replication.status import Verification
+from replication.status import Progress, Verification, untold
 
 ERROR_REPEAT_SECONDS = 30.0
 """An error that stays the same is told again no more often than this."""
@@ -167,9 +167,9 @@ class Duties:
         self._validate_at = time.monotonic() + interval
         return self._validate_at
 
-    def verify(self, cancel: threading.Event) -> Verification:
+    def verify(self, cancel: threading.Event, progress: Progress = untold) -> Verification:
         """Compare the replica with the source now."""
-        return self._replica.verify(cancel)
+        return self._replica.verify(cancel, progress)
 
     def end(self) -> None:
         """Begin nothing any more, and break off what nothing waits for: the engine closes."""

@@ -26,7 +26,7 @@ from replication.replica.duties import ERROR_REPEAT_SECONDS, Duties, Failure, In
 from replication.replica.lag import is_behind
 from replication.replica.pace import Pace
 from replication.replica.source import SourceDatabase
-from replication.status import ReplicaState, ReplicaStatus, Verification
+from replication.status import Progress, ReplicaState, ReplicaStatus, Verification, untold
 
 
 class ReplicaRunner:
@@ -107,9 +107,9 @@ class ReplicaRunner:
                 self._succeeded()
         return None
 
-    def verify(self, cancel: threading.Event) -> Verification:
+    def verify(self, cancel: threading.Event, progress: Progress = untold) -> Verification:
         """Compare the replica with the source now."""
-        return self.duties.verify(cancel)
+        return self.duties.verify(cancel, progress)
 
     def hurry(self) -> None:
         """Let the next run wait for no gap and no back-off."""

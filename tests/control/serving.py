@@ -1,4 +1,4 @@
-"""An engine with one database and a replica, asked in its process or over a socket: the same tests for both."""
+"""An engine with one database and a replica, asked in its process, over a socket or a relay: the same tests for all."""
 
 import os
 from collections.abc import Iterator
@@ -14,11 +14,12 @@ from replication.control.local import Local
 from replication.control.rereading import Rereading
 from replication.control.server import Server
 from replication.engine import Engine
+from tests.control.relayed import far_client
 from tests.engine.running import in_step, running, until
 from tests.foreign import Shell
 
-Way = Literal["here", "socket"]
-WAYS: tuple[Way, ...] = ("here", "socket")
+Way = Literal["here", "socket", "relay"]
+WAYS: tuple[Way, ...] = ("here", "socket", "relay")
 VERSION = "v9.8.7"
 
 
@@ -67,9 +68,11 @@ def served(folder: Path, way: Way = "socket", replicas: tuple[str, ...] = ("repl
         local = Local(engine, config, VERSION, ends=lambda: ended.append(os.getpid()), rereading=rereading)
         server = Server(local, folder / "s")
         server.start()
-        client = Client(server.path)
+        client = far_client(server.path) if way == "relay" else Client(server.path)
         try:
-            yield Served(engine, client if way == "socket" else local, local, server, path, file, folders)
+            if way == "relay":
+                client.look(0)
+            yield Served(engine, local if way == "here" else client, local, server, path, file, folders)
         finally:
             client.close()
             server.close()

@@ -12,6 +12,7 @@ from replication.control.jobs import JOBS_AT_ONCE_MAX
 from replication.control.values import JobStatus
 from replication.errors import (
     BusyError,
+    CorruptObjectError,
     NoJobError,
     NoRestorePointError,
     OutputExistsError,
@@ -19,6 +20,7 @@ from replication.errors import (
     RestoreCancelledError,
     UsageError,
 )
+from replication.restore.meter import RestoreProgress
 from replication.storage.file.storage import FileStorage
 from tests.control.serving import VERSION, WAYS, Served, served
 from tests.engine.running import in_step, only, sha256, until
@@ -51,11 +53,11 @@ def test_it_says_which_engine_it_is(at: Served) -> None:
 
 def test_the_status_is_the_engines_own(at: Served) -> None:
     until(lambda: bool(only(at.engine).replicas[0].proven))
-    # At one moment; what is at work may go on between two questions.
+    # Between two questions the database may be looked at.
     until(lambda: at.control.status().databases == at.engine.status().databases)
-    mine = at.engine.status()
     # Asked again, uploads are all there, though only new ones are sent.
-    assert at.control.status().databases[0].replicas[0].uploads == mine.databases[0].replicas[0].uploads != ()
+    mine = only(at.engine).replicas[0].uploads
+    assert at.control.status().databases[0].replicas[0].uploads == mine != ()
 
 
 def test_events_come_by_number_and_a_new_one_ends_a_wait(at: Served) -> None:
@@ -79,8 +81,15 @@ def test_a_snapshot_is_written_and_told_in_words(at: Served) -> None:
 
 
 def test_a_verification_says_what_it_found(at: Served) -> None:
+    seen: list[RestoreProgress] = []
+    [found] = at.control.verify(at.name, threading.Event(), seen.append)
+    assert (found.replica, found.outcome, found.exit_code) == ("replica", "ok", 0)
+    assert seen[-1].phase == "done"
+    # A verification that finds something says with which code a command ends.
+    [snapshot] = at.replicas[0].rglob("*.snapshot.lz4")
+    snapshot.write_bytes(b"damaged")
     [found] = at.control.verify(at.name, threading.Event())
-    assert (found.replica, found.outcome) == ("replica", "ok")
+    assert (found.outcome, found.exit_code) == ("failed", CorruptObjectError.exit_code)
 
 
 def test_a_sync_that_waits_returns_when_the_replica_has_it(at: Served) -> None:
@@ -147,6 +156,13 @@ def test_points_commits_and_plans_are_read_of_one_list(at: Served) -> None:
     at.control.forget(points.id)
     with pytest.raises(NoJobError, match="kept open"):
         carry_out(at.control, ask.Commits(points=points.id, object=stop.object))
+
+
+def test_the_generations_of_a_replica_are_told(at: Served) -> None:
+    [held] = carry_out(at.control, ask.Generations(database=at.name, replica="replica"))
+    position = only(at.engine).position
+    assert position is not None
+    assert held.point_map.generation == position.generation
 
 
 def test_a_look_has_tables_and_rows_until_it_is_forgotten(at: Served) -> None:

@@ -174,6 +174,27 @@ def test_promise_3_a_database_that_was_set_back_is_the_newer_though_one_replica_
     assert restored_from_both(set_back) == set_back.app.sha256()
 
 
+def test_promise_3_of_two_that_each_came_after_the_other_in_another_replica_none_is_chosen_by_a_clock(
+    bench: Bench, benches: list[Bench]
+) -> None:
+    """Both lost their local folder. The second place's clock is set back between the two."""
+    for name in ("a", "b"):
+        bench.replica(name)
+    go(bench, "c")
+    other = bench.clone(False)
+    benches.append(other)
+    for one in (bench, other):
+        one.restart(lambda one=one: shutil.rmtree(one.folder / "meta"))  # type: ignore[misc]
+        one.commit()
+        one.database.sync()
+    for name, first, second in (("a", bench, other), ("b", other, bench)):
+        first.replica(name).sync()
+        bench.clock.now -= timedelta(hours=1 if name == "b" else 0)
+        second.replica(name).sync()
+    with pytest.raises(NoRestorePointError, match="Two programs went on"):
+        restored_from_both(bench)
+
+
 @pytest.mark.parametrize("further", [True, False], ids=["the copy is further", "the copy is behind"])
 def test_promise_9_what_a_copy_put_in_the_place_of_ours_is_not_taken_for_ours(
     bench: Bench, benches: list[Bench], further: bool

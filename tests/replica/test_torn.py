@@ -81,6 +81,18 @@ def test_promise_9_what_an_earlier_run_left_empty_is_found(settled: Bench) -> No
     assert settled.restored() == settled.app.sha256()
 
 
+@pytest.mark.parametrize("how", TEARS)
+def test_promise_9_a_snapshot_that_was_torn_while_the_program_was_away_is_found(settled: Bench, how: str) -> None:
+    [name] = [name for name in settled.storages["a"].names() if "/snapshots/" in name]
+    settled.restart(lambda: tear(settled, name, how))
+    settled.commit()
+    settled.settle()
+    check(settled)
+    assert "not restorable" in words(settled) or len(settled.reasons()) == 2
+    settled.settle()
+    assert settled.restored() == settled.app.sha256()
+
+
 def test_promise_9_retention_keeps_what_a_torn_snapshot_cannot_stand_for(settled: Bench) -> None:
     """The older snapshot with all WAL since is what the window has then."""
     storage = settled.storages["a"]

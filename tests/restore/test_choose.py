@@ -43,6 +43,7 @@ def add(
     began: timedelta,
     previous: str | None = None,
     objects: int = 2,
+    earlier: str = "",
 ) -> ReplicaBuilder:
     """A generation whose database has this file change counter; ours if `previous` is given."""
     builder = ReplicaBuilder(storage, generation, BEGAN + began)
@@ -50,7 +51,7 @@ def add(
     note = None
     if previous is not None:
         time = (BEGAN + began).isoformat()
-        note = note_of(Position(generation, 0, 0), 1, 4096, previous=previous, time=time)
+        note = note_of(Position(generation, 0, 0), 1, 4096, previous=previous, earlier=earlier, time=time)
     builder.snapshot(0, head, note)
     for number in range(objects):
         builder.wal(number, b"not looked at", [])
@@ -104,6 +105,14 @@ def test_notes_in_a_ring_end_in_an_answer() -> None:
     storage = MemoryStorage()
     add(storage, OLD, 1, timedelta(0), previous=NEW)
     add(storage, NEW, 2, DAY, previous=OLD)
+    assert chosen(storage) == NEW
+
+
+def test_promise_3_what_all_of_a_ring_call_older_is_not_the_newest_whatever_its_times_say() -> None:
+    storage = MemoryStorage()
+    add(storage, OTHER, 9, 2 * DAY, previous="")
+    add(storage, OLD, 1, timedelta(0), previous=NEW, earlier=OTHER)
+    add(storage, NEW, 2, DAY, previous=OLD, earlier=OTHER)
     assert chosen(storage) == NEW
 
 
@@ -311,6 +320,25 @@ def test_promise_3_no_replica_takes_over_that_is_behind(history: History, tmp_pa
     assert list(tmp_path.iterdir()) == []
     result = restore(sources[1:], tmp_path / "out", RestoreOptions(backoff=Backoff(base_seconds=0)))
     assert result.replica == "behind"
+
+
+@pytest.mark.parametrize("which", [0, -1], ids=["its first segment", "its last segment"])
+def test_promise_3_a_refusal_offers_nothing_of_a_replica_that_is_known_to_be_damaged(
+    history: History, tmp_path: Path, which: int
+) -> None:
+    broken, torn = MemoryStorage(), MemoryStorage()
+    publish(history, broken, noted=True)
+    publish(history, torn, noted=True)
+    base = snapshot_name(history.commits[-1].at().generation, 0)
+    broken.replace(base, broken.read(base)[:-1])
+    name = sorted(name for name in torn.names() if "/wal/00000002" in name)[which]
+    torn.replace(name, torn.read(name)[:-1])
+    sources = [OpenReplica("broken", broken), OpenReplica("torn", torn)]
+    with pytest.raises(CorruptObjectError) as caught:
+        restore(sources, tmp_path / "out", RestoreOptions(backoff=Backoff(base_seconds=0)))
+    assert f"Replica torn: {name} is damaged" in str(caught.value)
+    assert "can be restored up to" not in str(caught.value)
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("first", ["near", "far"])

@@ -90,6 +90,7 @@ class Application(ABC):
         self._committed(done)
         if kind == "vacuum" and done:
             self._committed(self.crews[writer].commit(writer, "VACUUM"))
+            self.causes.add("vacuum")
         rows = self.crews[writer].run(writer, "SELECT count(*) FROM t") if done else None
         if rows and rows[0][0] > ROWS_MAX:
             self.commit(writer, "shrink")

@@ -16,7 +16,7 @@ JUSTIFIED = {
     "-shm removed or replaced by another process": {"shm removed", "wal removed", "replaced", "rewritten"},
     # After an orderly end a checkpoint of others is told from a foreign write by nothing.
     f"{WRITTEN}, while not replicating": {"rewritten", "recovered twice", "written while down"},
-    WRITTEN: {"rewritten", "recovered twice"},
+    WRITTEN: {"rewritten", "recovered twice", "recovered after a vacuum"},
     "asked for": {"asked for"},
     # What a copy of this program put there, or whoever had this history before the volume was copied.
     "replica R holds other WAL than this database": {"cloned"},

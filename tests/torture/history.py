@@ -114,6 +114,9 @@ class History(Files):
             self.causes.add("written while down")
         if self.between.recovered_unseen and "torn" in self.causes:
             self.causes.add("recovered twice")
+        if self.between.forgotten and {"torn", "vacuum"} <= self.causes:
+            # VACUUM writes pages as they were, so that they look as if they had been copied back.
+            self.causes.add("recovered after a vacuum")
         # A copy whose files are not proven to be those that were followed parts as it begins.
         at_the_start = self.opening and "cloned" in self.causes
         assert JUSTIFIED[known] & self.causes or at_the_start, (
@@ -121,9 +124,9 @@ class History(Files):
         )
         self.counts["generations"] += 1
         self.counts[f"because {known}"] += 1
-        # Frames that were rolled back stay in the WAL.
-        self.causes &= {"frames without a commit"}
-        self.between.recovered_unseen = False
+        # Frames that were rolled back stay in the WAL, and so does what a VACUUM wrote.
+        self.causes &= {"frames without a commit", "vacuum"}
+        self.between.recovered_unseen = self.between.forgotten = False
 
     def _was_in_a_replica(self) -> bool:
         """True if a replica confirmed the first snapshot of the generation before, of a WAL with nothing in it."""
@@ -166,7 +169,9 @@ class History(Files):
             self.replicas.clear()
 
     def lose_folder(self, cleanly: bool) -> None:
-        """Nothing but the database is left of what an engine had here."""
+        """Nothing but the database is left of what an engine had here; but where that says whose the WAL is."""
+        if self.left_wal:
+            return
         self.stop(cleanly)
         shutil.rmtree(self.folder / "meta")
         self.last_cursor = None

@@ -39,6 +39,8 @@ class Between:
         self.acted = 0
         self.recovered_unseen = False
         """SQLite may have recovered twice, which looks like a foreign write."""
+        self.forgotten = False
+        """SQLite has recovered, so that nothing but the pages in the file tells how far a checkpoint of others came."""
         self.coarse = Coarse()
 
     def __call__(self) -> None:
@@ -60,6 +62,18 @@ def telling(between: Between, function: Callable[..., bool]) -> Callable[..., bo
         found = function(files, known, index)
         between.recovered_unseen = not found and not known.changes
         return found
+
+    return called
+
+
+def telling_what_is_forgotten(between: Between, function: Callable[..., None]) -> Callable[..., None]:
+    """SourceFiles._look_while_unsettled, telling when SQLite's recovery has forgotten how far a checkpoint came."""
+
+    def called(files: Any, index: Any, written: Any) -> None:
+        known = files._settled
+        if known is not None:
+            between.forgotten = not index.backfilled and index.changes < known.changes
+        function(files, index, written)
 
     return called
 
@@ -113,6 +127,8 @@ def interleaved() -> Iterator[Between]:
         for kind, name in ((WALCopier, "copy"), (Pin, "read"), (Pin, "page_count"), (WALIndex, "read")):
             patch.setattr(kind, name, around(between, getattr(kind, name)))
         patch.setattr(SourceFiles, "_recovered_since", telling(between, SourceFiles._recovered_since))
+        unsettled = telling_what_is_forgotten(between, SourceFiles._look_while_unsettled)
+        patch.setattr(SourceFiles, "_look_while_unsettled", unsettled)
         patch.setattr(image_module, "CHUNK_BYTES", IMAGE_CHUNK_BYTES)
         patch.setattr(upload, "SEGMENT_BYTES_MAX", SEGMENT_BYTES)
         patch.setattr(wal_scanner, "READ_CHUNK_BYTES", READ_CHUNK_BYTES)

@@ -41,9 +41,13 @@ class Oracle:
     def add(self, sha256: str, by_another_name: bool = False) -> None:
         """A commit, unless it changed nothing."""
         if self.states[-1:] != [sha256]:
-            assert sha256 not in self._numbers, "two states are alike, so that the oracle cannot tell them apart"
-            number = self._numbers[sha256] = len(self._before)
-            self._before.append(self._line[-1] if self._line else -1)
+            before = self._line[-1] if self._line else -1
+            # Two sides may do the same with the same, as to delete all rows.
+            alike = self._before[self._numbers[sha256]] == before if sha256 in self._numbers else True
+            assert alike, "two states are alike, so that the oracle cannot tell them apart"
+            number = self._numbers.setdefault(sha256, len(self._before))
+            if number == len(self._before):
+                self._before.append(before)
             self._by_another_name |= {number} if by_another_name else set()
             self.states.append(sha256)
             self._line.append(number)

@@ -29,8 +29,8 @@ SHRINK = "TORTURE_SHRINK" in os.environ
 """Making a failure small takes minutes: for the one who looks into it."""
 
 
-@pytest.fixture
-def machine(torture: Torture, tmp_path: Path) -> Iterator[type[Machine]]:
+@pytest.fixture(params=[Machine, Parting], ids=["all", "parting"])
+def machine(request: pytest.FixtureRequest, torture: Torture, tmp_path: Path) -> Iterator[type[Machine]]:
     """The machine with its processes, the places between our steps, and a folder in memory where there is room."""
     crews = [{"left": Crew(), "right": Crew()} for _ in range(2)]
     mortal, clock = Mortal(), Clock()
@@ -49,7 +49,7 @@ def machine(torture: Torture, tmp_path: Path) -> Iterator[type[Machine]]:
             "counts": torture.counts,
             "clock": clock,
         }
-        yield type("Machine", (Parting if os.environ.get("PARTING") else Machine,), {**shared, "place": Path(place)})
+        yield type("Machine", (request.param,), {**shared, "place": Path(place)})
     for crew in [crew for pair in crews for crew in pair.values()]:
         crew.end()
     mortal.end()
@@ -65,7 +65,7 @@ def test_state_machine(torture: Torture, machine: type[Machine]) -> None:
         report_multiple_bugs=False,
         suppress_health_check=list(HealthCheck),
     )
-    for chance in torture.rounds(short=4):
+    for chance in torture.rounds(short=1 if issubclass(machine, Parting) else 4):
         run_state_machine_as_test(seed(chance.getrandbits(64))(machine), settings=options)
     print(dict(torture.counts))
     assert torture.counts["restore points checked"] > torture.counts["histories"]

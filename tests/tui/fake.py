@@ -2,8 +2,9 @@
 
 import threading
 from dataclasses import replace
+from pathlib import Path
 
-from replication.config import Config
+from replication.config import Config, DatabaseConfig
 from replication.control import BY_HAND
 from replication.events import Event
 from replication.position import Position
@@ -11,10 +12,12 @@ from replication.status import (
     DatabaseState,
     DatabaseStatus,
     EngineStatus,
+    Progress,
     ReplicaState,
     ReplicaStatus,
     Upload,
     Verification,
+    untold,
 )
 
 NOW = 1_792_497_871.0
@@ -165,7 +168,7 @@ class FakeControl:
         self._do("snapshot", database)
         return ["s3: snapshot 00000003 written"]
 
-    def verify(self, database: str, cancel: threading.Event) -> list[Verification]:
+    def verify(self, database: str, cancel: threading.Event, progress: Progress = untold) -> list[Verification]:
         self._do("verify", database)
         return self.verifications or [Verification("s3", "ok", "equal", Position(GENERATION, 3, 32), 1.9, self.time)]
 
@@ -177,6 +180,11 @@ class FakeControl:
     def _fail(self, name: str) -> None:
         if name in self.fails:
             raise self.fails[name]
+
+
+def config_of(*databases: DatabaseStatus) -> Config:
+    """A configuration with these databases, whose replicas are nowhere."""
+    return Config(None, tuple(DatabaseConfig(Path(item.path), Path("/nowhere/meta"), ()) for item in databases))
 
 
 def empty_config() -> Config:

@@ -15,12 +15,14 @@ from replication.control.requests import Request
 from replication.control.values import Info, JobStatus
 from replication.errors import EngineError, ReplicationError
 from replication.events import EVENTS_MAX, Event
-from replication.status import DatabaseStatus, EngineStatus, Verification
+from replication.status import DatabaseStatus, EngineStatus, Progress, Verification, untold
 from tui.session.place import Kind, Place
 from tui.version import version
 
 GONE_SECONDS = 1.0
 """An engine that does not answer for less is one that another takes over from."""
+UNHEARD_SECONDS = 5.0
+"""One that was not heard for so long before that is none of those: it hangs."""
 AGAIN_SECONDS = 0.25
 """Between two tries while it does not."""
 
@@ -38,6 +40,8 @@ class Attached:
         self._place = Place("service", socket=str(client.path))
         self._failing = 0.0
         """Since when it does not answer, of time.time(); 0 while it does."""
+        self._answered = 0.0
+        """When it did last."""
         self._wake = threading.Event()
         self._closed = threading.Event()
 
@@ -80,13 +84,12 @@ class Attached:
 
     def _ask(self) -> None:
         """Everything that the screen shows, anew."""
+        status, new = self._client.look(self._events[-1].number if self._events else 0)
         if self._info is None or self._failing:
             self._learn()
-        status = self._client.status()
-        last = self._events[-1].number if self._events else 0
-        if new := self._client.events_since(last):
+        if new:
             self._events = (*self._events, *new)[-EVENTS_MAX:]
-        self._status, self._failing = status, 0.0
+        self._status, self._failing, self._answered = status, 0.0, time.time()
         if self._place.gone:
             self._place = replace(self._place, gone=0.0, why="")
 
@@ -103,16 +106,27 @@ class Attached:
         ours = version()
         words = f"{info.version}, this screen is {ours}" if info.version != ours else ""
         kind: Kind = "screen" if info.kind == "screen" else "service"
+        if self._info is not None and self._info.engine != info.engine:
+            # Another one counts its events from the first.
+            self._events = ()
         self._info = info
         self._place = Place(kind, info.pid, info.started, info.version, str(self._client.path), words=words)
 
     def _does_not_answer(self, error: ReplicationError) -> None:
         now = time.time()
         self._failing = self._failing or now
-        if now - self._failing < GONE_SECONDS and self._info is not None:
+        is_new = now - self._failing < GONE_SECONDS and now - self._answered < UNHEARD_SECONDS
+        if is_new and self._info is not None:
             return
-        self._place = replace(self._place, gone=self._failing, why=str(error))
-        self._status = EngineStatus(now, tuple(_gone(item) for item in self._status.databases))
+        gone, why = self._answered or self._failing, str(error)
+        if (gone, why) != (self._place.gone, self._place.why):
+            self._place = replace(self._place, gone=gone, why=why)
+            self._status = EngineStatus(now, tuple(map(_gone, self._status.databases)))
+
+    def hurry(self) -> None:
+        """Ask at once, and connect at once."""
+        self._client.hurry()
+        self._wake.set()
 
     def _soon(self) -> None:
         """Ask at once: something was done."""
@@ -166,11 +180,11 @@ class Attached:
     def snapshot(self, database: str, replica: str | None = None) -> list[str]:
         return self._client.snapshot(database, replica)
 
-    def verify(self, database: str, cancel: threading.Event) -> list[Verification]:
-        return self._client.verify(database, cancel)
+    def verify(self, database: str, cancel: threading.Event, progress: Progress = untold) -> list[Verification]:
+        return self._client.verify(database, cancel, progress)
 
 
 def _gone(database: DatabaseStatus) -> DatabaseStatus:
     """As it stood, with a word that nobody knows whether it still does."""
     words = "the engine does not answer: whether this is replicated is not known"
-    return replace(database, state="error", error=words)
+    return replace(database, state="unknown", error=words)

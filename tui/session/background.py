@@ -33,15 +33,21 @@ class Background:
         self._expand_env = expand_env
 
     @property
+    def config_path(self) -> Path | None:
+        """What the other process reads, and by which it is found."""
+        return self._config.path
+
+    @property
     def possible(self) -> bool:
         """False where no screen could find it again, or where nothing says that it stands by."""
         config = self._config
         return handover.WORKS and config.path is not None and path_of(config) is not None and not config.exec_command
 
-    def begin(self, registered: Sequence[str] = ()) -> int:
+    def begin(self, now: Config | None = None, registered: Sequence[str] = ()) -> int:
         """Start another process with the engine, and return its number once it stands by. Raises ReplicationError.
 
-        Nothing is changed then. `registered` are databases that this engine has and the configuration has not.
+        Nothing is changed then. `now` is what this engine replicates, if the file was read anew since; `registered` are
+        databases that it has and the file has not.
         """
         if registered:
             raise ReplicationError(
@@ -53,7 +59,7 @@ class Background:
         from replication.database.together import all_databases
 
         deadline = time.monotonic() + STAND_BY_SECONDS_MAX
-        ours = [item.meta_path for item in all_databases(self._config) if _is_ours(item.meta_path)]
+        ours = [item.meta_path for item in all_databases(now or self._config) if _is_ours(item.meta_path)]
         while not all(map(handover.is_awaited, ours)):
             if process.poll() is not None:
                 raise ReplicationError(f"the process that was to go on ended at once: {_last_words(process)}")

@@ -15,7 +15,7 @@ from replication.control.requests import Request
 from replication.control.values import Info, JobStatus
 from replication.errors import ReplicationError
 from replication.events import Event
-from replication.status import DatabaseStatus, EngineStatus, Verification
+from replication.status import DatabaseStatus, EngineStatus, Progress, Verification, untold
 from tui.version import version
 
 if TYPE_CHECKING:
@@ -60,6 +60,10 @@ class LateEngine:
         self._service = service
         self._engine = engine
 
+    def config(self) -> Config:
+        """What it replicates now."""
+        return self._engine.config if self._engine is not None else self._config
+
     def registered(self) -> tuple[str, ...]:
         """Databases that it has and the configuration has not."""
         return self._engine.registered if self._engine is not None else ()
@@ -79,7 +83,7 @@ class LateEngine:
     def status(self) -> EngineStatus:
         if self._engine is not None:
             return self._engine.status()
-        return EngineStatus(time.time(), tuple(_starting(str(item.path)) for item in self._config.databases))
+        return EngineStatus(time.time(), tuple(starting(str(item.path)) for item in self._config.databases))
 
     def events_since(self, number: int) -> list[Event]:
         return self._engine.events_since(number) if self._engine is not None else []
@@ -123,8 +127,8 @@ class LateEngine:
     def snapshot(self, database: str, replica: str | None = None) -> list[str]:
         return self._running().snapshot(database, replica)
 
-    def verify(self, database: str, cancel: threading.Event) -> list[Verification]:
-        return self._running().verify(database, cancel)
+    def verify(self, database: str, cancel: threading.Event, progress: Progress = untold) -> list[Verification]:
+        return self._running().verify(database, cancel, progress)
 
     def _running(self) -> JobControl:
         if self._service is None:
@@ -132,5 +136,6 @@ class LateEngine:
         return self._service.control
 
 
-def _starting(path: str) -> DatabaseStatus:
+def starting(path: str) -> DatabaseStatus:
+    """A database of which nothing is known yet."""
     return DatabaseStatus(path, "starting", "", None, "", 0, 0, 0.0, 0.0, 0, ())

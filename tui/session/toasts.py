@@ -1,24 +1,57 @@
-"""Which changes of state are worth a toast: one for each change, none for a retry. Pure."""
+"""Which changes of state are worth a toast, one for each change and none for a retry, and which toasts stand. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from replication.status import EngineStatus
-from tui.text.format import plain
-from tui.text.states import BEHIND, ERROR, STOPPED, State, database_state, error_of
+from tui.text.naming import short_name
+from tui.text.states import BEHIND, ERROR, NOT_HEARD, STOPPED, State, database_state, error_of
 
 NAMED_MAX = 3
 """More databases that change at one time are told as a number."""
+
+_NO_NEWS = (*STOPPED, *NOT_HEARD)
+"""States whose coming and going is told by who made it so."""
+TOASTS_MAX = 3
+"""More would cover what they are about."""
+TOAST_SECONDS = 6.0
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """One toast: how often the same was told, and until when it stands."""
+
+    words: str
+    severity: str
+    until: float
+    times: int = 1
+
+    @property
+    def shown(self) -> str:
+        """As it stands there."""
+        return f"{self.words} (×{self.times})" if self.times > 1 else self.words
+
+
+def told(before: Sequence[Told], words: str, severity: str, now: float) -> tuple[tuple[Told, ...], bool]:
+    """Return the toasts that stand after one more, newest last, and whether those before it have changed."""
+    standing = [item for item in before if item.until > now]
+    same = next((item for item in standing if (item.words, item.severity) == (words, severity)), None)
+    fresh = Told(words, severity, now + TOAST_SECONDS, same.times + 1 if same is not None else 1)
+    others = [item for item in standing if item is not same]
+    kept = others[max(0, len(others) + 1 - TOASTS_MAX) :]
+    return (*kept, fresh), len(kept) < len(standing)
+
 
 Trouble = Mapping[str, State | None]
 """By path: what is wrong with a database, None if nothing."""
 
 
 def trouble_of(status: EngineStatus) -> Trouble:
-    """What is wrong now. Being paused is no trouble, and no end of it."""
+    """What is wrong now. Being paused is no trouble, and no end of it; nor is that nobody says."""
     found: dict[str, State | None] = {}
     for database in status.databases:
         state = database_state(database)
-        found[database.path] = state if state in (BEHIND, ERROR, *STOPPED) else None
+        found[database.path] = state if state in (BEHIND, ERROR, *_NO_NEWS) else None
     return found
 
 
@@ -27,7 +60,7 @@ def news(before: Trouble, after: Trouble, status: EngineStatus) -> list[tuple[st
     groups: dict[State | None, list[str]] = {}
     for path, state in after.items():
         was = before.get(path)
-        if state is was or state in STOPPED or was in STOPPED:
+        if state is was or state in _NO_NEWS or was in _NO_NEWS:
             continue
         groups.setdefault(state, []).append(path)
     found = []
@@ -39,6 +72,5 @@ def news(before: Trouble, after: Trouble, status: EngineStatus) -> list[tuple[st
             continue
         for path in paths:
             why = error_of(next(item for item in status.databases if item.path == path)) if state is ERROR else ""
-            name = plain(path).rpartition("/")[2]
-            found.append((f"{name}: {word}{', ' + why if why else ''}", severity))
+            found.append((f"{short_name(path)}: {word}{', ' + why if why else ''}", severity))
     return found

@@ -8,13 +8,14 @@ import os
 import shlex
 import sys
 from argparse import Namespace
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from replication.config import Config, default_config_path
+from replication.config import Config, HostConfig, default_config_path
+from replication.config.hosts_section import named_host
 from replication.config.location import local_path
 from replication.control.peer import connect
 from replication.control.place import find, found
@@ -24,6 +25,7 @@ from tui.session.background import Background
 from tui.session.crashlog import log_path, open_log
 from tui.session.ending import Ending, end_process
 from tui.session.late_engine import LateEngine
+from tui.session.place import Place
 from tui.verbs.console import say, silence, warn
 from tui.verbs.named import config_of
 from tui.verbs.process import settle
@@ -38,6 +40,8 @@ HURRIED_CLOSE_SECONDS_MAX = 1.0
 """How long the engine may take to end when the user does not want to wait."""
 JOBS_SECONDS_MAX = 2.0
 """How long restores and verifications under way may take to clean up after themselves."""
+LOOK_SECONDS, LOOK_SECONDS_SLOW = 3.0, 8.0
+"""So often a host says that it lives, while nothing happens there."""
 DETACH_SECONDS_MAX = 1.0
 """How long questions to an engine that goes on are waited for."""
 
@@ -53,12 +57,19 @@ def run(args: Namespace) -> int:
     """Replicate with the screen open until the user quits, and return the exit code."""
     if problem := terminal_problem():
         raise UsageError(problem)
+    if args.hosts or args.host_command is not None:
+        return _several(hosts_of(args), options_of(args)).end()
     config = _config(args)
+    if config.hosts:
+        return _several(config.hosts, options_of(args)).end()
     if not config.databases and not config.directories:
         raise ConfigError(f"{config.path}: no databases specified in configuration; add one under dbs:")
-    options = options_of(args)
+    again = f"litestream-tui -config {shlex.quote(args.config)}" if args.config else "litestream-tui"
+    options = options_of(args, again=again)
     if (path := find(config)) is not None:
-        return _attach(path, config, options).end()
+        return attach_to(path, config, options).end()
+    if options.read_only:
+        return _look(config, options).end()
     try:
         return show(config, options, Background(config, not args.no_expand_env), not args.no_expand_env).end()
     except DatabaseLockedError:
@@ -66,7 +77,7 @@ def run(args: Namespace) -> int:
         path = find(config)
         if path is None:
             raise
-        return _attach(path, config, options).end()
+        return attach_to(path, config, options).end()
 
 
 def attach(args: Namespace) -> int:
@@ -76,15 +87,23 @@ def attach(args: Namespace) -> int:
     options = options_of(args)
     if args.socket is None:
         config = _config(args)
-        return _attach(found(config), config, options).end()
+        return attach_to(found(config), config, options).end()
     if not args.socket:
         raise UsageError("-socket needs a path; leave it out to look for the engine of the configuration")
     path = local_path(args.socket)
     connect(path).close()
-    return _attach(path, Config(None, ()), options).end()
+    return attach_to(path, Config(None, ()), options).end()
 
 
-def options_of(args: Namespace, welcome: str = "") -> Options:
+def hosts_of(args: Namespace) -> tuple[HostConfig, ...]:
+    """The hosts that the flags name. Raises UsageError."""
+    if not args.hosts:
+        raise UsageError("-host-command goes with -host; name a host, such as -host web1")
+    found = {name: named_host(name, args.host_command or "", args.config or "") for name in args.hosts}
+    return tuple(found.values())
+
+
+def options_of(args: Namespace, welcome: str = "", again: str = "litestream-tui") -> Options:
     """The options that the flags and the user's own keys make. Raises ConfigError."""
     log = open_log(log_path(os.environ))
     return Options(
@@ -97,6 +116,7 @@ def options_of(args: Namespace, welcome: str = "") -> Options:
         log_path=log.path,
         log_problem=log.problem,
         welcome=welcome,
+        again=again,
     )
 
 
@@ -106,6 +126,8 @@ class Shown:
 
     code: int
     hung: bool
+    successor: int = 0
+    """The process in the background that goes on with what this one replicated, if there is one."""
 
     def end(self) -> int:
         """Return the exit code. With threads that hang the process ends here instead, as they must not keep it."""
@@ -127,10 +149,11 @@ def show(config: Config, options: Options, background: Background | None = None,
 
     _settle_the_terminal()
     engine = LateEngine(config, expand_env=expand_env)
-    app = LitestreamApp(engine, config, options)
+    possible = background is not None and background.possible
+    app = LitestreamApp(engine, config, options, lambda: Place("here", can_be_left=possible))
     app.painted = engine.start
-    if background is not None and background.possible and not options.read_only:
-        app.background = lambda: background.begin(engine.registered())
+    if background is not None and possible:
+        app.background = lambda: background.begin(engine.config(), engine.registered())
     engine.refused = app.leave_from_outside
 
     def close() -> None:
@@ -144,13 +167,13 @@ def show(config: Config, options: Options, background: Background | None = None,
         # An engine that refused to start, as another one has the database.
         raise engine.error
     if app.successor and background is not None:
-        _tell_of_the_successor(background, app.successor)
+        _tell_of_the_successor(background, app.successor, options.again)
     else:
         _tell_the_end(engine, left, app.crash)
-    return Shown(code, bool(left))
+    return Shown(code, bool(left), app.successor)
 
 
-def _attach(path: Path, config: Config, options: Options) -> Shown:
+def attach_to(path: Path, config: Config, options: Options) -> Shown:
     """Open the screen on an engine of another process, which goes on when the screen ends by whichever way."""
     from replication.control.client import Client
     from tui.app import LitestreamApp
@@ -169,7 +192,60 @@ def _attach(path: Path, config: Config, options: Options) -> Shown:
         if app.crash:
             warn(app.crash)
         goes_on = "which does not answer" if gone else "which goes on"
-        say(f"detached from the engine, pid {engine.place.pid}, {goes_on}; litestream-tui attaches again")
+        say(f"detached from the engine, pid {engine.place.pid}, {goes_on}; {options.again} attaches again")
+    return Shown(code, hung)
+
+
+def _look(config: Config, options: Options) -> Shown:
+    """Open the screen on what can be found out from outside, while no engine runs. Nothing is replicated or written."""
+    from tui.app import LitestreamApp
+    from tui.session.look_only import LookOnly
+
+    _settle_the_terminal()
+    look = LookOnly(config, options.refresh_seconds)
+    app = LitestreamApp(look, config, options, lambda: look.place)
+    app.painted = look.start
+    look.changed = app.poll_from_outside
+    code = _run(app, lambda: end_process(0))
+    left = look.close(DETACH_SECONDS_MAX)
+    hung = not app.wait_for_jobs(DETACH_SECONDS_MAX)
+    with suppress(Exception):  # There may be no terminal left to tell it to.
+        if app.crash:
+            warn(app.crash)
+        if look.place.attached:
+            say(f"detached from the engine, pid {look.place.pid}")
+        else:
+            say("looked only, as -read-only says: nothing was replicated")
+    return Shown(code, hung or bool(left))
+
+
+def _several(hosts: Sequence[HostConfig], options: Options) -> Shown:
+    """Open the screen on the engines of several hosts, which go on when it ends."""
+    from replication.control.far import FarClient
+    from tui.app import LitestreamApp
+    from tui.session.attached import Attached
+    from tui.session.hosts import Hosts
+    from tui.session.ssh import route
+
+    _settle_the_terminal()
+    wait = LOOK_SECONDS_SLOW if options.slow else LOOK_SECONDS
+    engines = {
+        host.name: Attached(
+            FarClient(route(host, options.read_only), options.read_only, options.refresh_seconds, wait), 0.0
+        )
+        for host in hosts
+    }
+    engine = Hosts(engines)
+    app = LitestreamApp(engine, Config(None, ()), options, lambda: engine.place)
+    app.painted = engine.start
+    engine.changed = app.poll_from_outside
+    code = _run(app, lambda: end_process(0))
+    engine.close()
+    hung = not app.wait_for_jobs(DETACH_SECONDS_MAX)
+    with suppress(Exception):  # There may be no terminal left to tell it to.
+        if app.crash:
+            warn(app.crash)
+        say(f"detached from {', '.join(engines)}; replication goes on there")
     return Shown(code, hung)
 
 
@@ -185,16 +261,19 @@ def _run(app: "LitestreamApp", close: Callable[[], None]) -> int:
 
 def _settle_the_terminal() -> None:
     settle()
+    for name in ("COLUMNS", "LINES"):
+        # What somebody has exported would be believed over the terminal itself, also after that changes its size.
+        os.environ.pop(name, None)
     if isinstance(sys.__stderr__, io.TextIOWrapper):
         # What the terminal has no letter for takes one cell, as the letter would.
         sys.__stderr__.reconfigure(errors="replace")
 
 
-def _tell_of_the_successor(background: Background, pid: int) -> None:
+def _tell_of_the_successor(background: Background, pid: int, again: str) -> None:
     with suppress(Exception):  # There may be no terminal left to tell it to.
         if background.took_over(pid):
-            ends = "litestream-tui stop ends it"
-            say(f"replication goes on in the background, pid {pid}: litestream-tui shows it, {ends}")
+            ends = f"litestream-tui stop -config {shlex.quote(str(background.config_path))}"
+            say(f"replication goes on in the background, pid {pid}: {again} shows it, {ends} ends it")
         else:
             warn(f"pid {pid} was started to go on with replication, and does not answer yet; see litestream-tui status")
 

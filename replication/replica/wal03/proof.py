@@ -37,6 +37,12 @@ class Expected:
         """Their indexes."""
         return frozenset(self._snapshots)
 
+    def begin(self, generation: str, snapshot: tuple[Position, int] | None) -> None:
+        """Nothing is known but that a snapshot of that size was stored, if it is of this generation."""
+        self.forget()
+        if snapshot is not None and snapshot[0].generation == generation:
+            self.snapshot(*snapshot)
+
     def segment(self, position: Position, size: int = 0) -> None:
         """The segment that begins at `position` is there."""
         self._of(position.generation)

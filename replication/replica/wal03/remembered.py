@@ -43,6 +43,14 @@ def remembered(meta_path: Path, replica: str, snapshot: SnapshotInfo) -> Positio
     return None
 
 
+def last_stored(meta_path: Path, replica: str) -> tuple[Position, int] | None:
+    """The commit of the snapshot that was stored last from here, and its stored size."""
+    with suppress(ValueError, TypeError, KeyError):
+        known = _load(meta_path)[replica]
+        return Position.parse(str(known["position"])), int(known["stored"])
+    return None
+
+
 def _load(meta_path: Path) -> dict[str, Any]:
     with suppress(OSError, ValueError):
         known = json.loads(LocalFolder(meta_path).read(REMEMBERED_NAME))

@@ -30,7 +30,7 @@ from replication.replica.source import SourceDatabase
 from replication.replica.wal03.compare import DivergedError
 from replication.replica.wal03.snapshots import Snapshots
 from replication.replica.wal03.upload import local_files
-from replication.status import Outcome, Verification
+from replication.status import Outcome, Progress, Verification, untold
 from replication.storage.base import Storage
 from replication.storage.codec import Codec
 from replication.storage.wal03.replica_client import ReplicaClient
@@ -40,7 +40,13 @@ class Restored(Protocol):
     """Whoever restores a replica, to tell what it restores to: replication/validation.py does, above this floor."""
 
     def __call__(
-        self, storage: Storage, codec: Codec, original: Original, meta_path: Path, cancel: threading.Event
+        self,
+        storage: Storage,
+        codec: Codec,
+        original: Original,
+        meta_path: Path,
+        cancel: threading.Event,
+        progress: Progress = ...,
     ) -> tuple[str, tuple[str, ...]]:
         """The digest of the commit of `original`, restored from objects that `codec` opens, and what SQLite says of it.
 
@@ -65,7 +71,7 @@ class Verifying(Snapshots):
         self.verified: Verification | None = None
         self._verifications = Counts()
 
-    def verify(self, cancel: threading.Event) -> Verification:
+    def verify(self, cancel: threading.Event, progress: Progress = untold) -> Verification:
         """Restore the newest commit from the replica and compare. After a difference a new generation begins.
 
         A verification that could not be done is an outcome too: nothing is raised but defects.
@@ -74,7 +80,7 @@ class Verifying(Snapshots):
         position: Position | None = None
         outcome: Outcome = "inconclusive"
         try:
-            position, outcome, words, code = self._compare(cancel)
+            position, outcome, words, code = self._compare(cancel, progress)
         except (StorageError, DatabaseError, LocalFileError, RestoreCancelledError) as error:
             words, code = str(error), error.exit_code
         seconds, now = time.monotonic() - began, time.time()
@@ -89,7 +95,7 @@ class Verifying(Snapshots):
                 self._restart_from(position.generation, f"verification of replica {self.name} failed")
         return result
 
-    def _compare(self, cancel: threading.Event) -> tuple[Position | None, Outcome, str, int]:
+    def _compare(self, cancel: threading.Event, progress: Progress) -> tuple[Position | None, Outcome, str, int]:
         with self._permit.working(), local_files():
             try:
                 # First its snapshot, if it has none of this generation: that would be of a later commit.
@@ -107,7 +113,8 @@ class Verifying(Snapshots):
         # No lock is held: what is sent meanwhile comes after the position.
         try:
             meta_path = self._database.meta_path
-            restored, problems = self._restored(self.client.storage, self.client.codec, original, meta_path, cancel)
+            client = self.client
+            restored, problems = self._restored(client.storage, client.codec, original, meta_path, cancel, progress)
         except RestoreCancelledError:
             raise
         except RestoreError as error:

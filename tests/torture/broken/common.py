@@ -88,13 +88,6 @@ MUTATIONS = (
         ("tests/test_space.py",),
     ),
     Mutation(
-        "the picker offers what lies behind a lost object",
-        "replication/restore/wal03/point_reader.py",
-        "self._damaged, self._holes.get(catalog.generation, ()))\n",
-        "self._damaged)\n",
-        ("tests/cli/test_offered_points.py",),
-    ),
-    Mutation(
         "secrets cross the control socket",
         "replication/wire.py",
         "    return scrub(json.dumps(plain(value), indent=indent, allow_nan=False))\n",

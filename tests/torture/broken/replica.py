@@ -4,6 +4,13 @@ from tests.torture.broken.mutation import Mutation
 
 MUTATIONS = (
     Mutation(
+        "a snapshot that was torn while the program was away is called whole",
+        "replication/replica/wal03/sender.py",
+        "        self._since.begin(found.position.generation, last_stored(self._database.meta_path, self.name))\n",
+        "        self._since.forget()\n",
+        ("tests/replica/test_torn.py",),
+    ),
+    Mutation(
         "an object of another size than was stored is called whole",
         "replication/replica/wal03/keeping.py",
         "        suspects = [name for held in holdings for name in self.expected.other_size(held)]\n",
@@ -13,7 +20,7 @@ MUTATIONS = (
     Mutation(
         "empty objects of an earlier run count as there",
         "replication/replica/wal03/keeping.py",
-        "        suspects += [name for name, size in sizes.items() if not size]\n",
+        "        suspects += [name for held in holdings for name in held.empty]\n",
         "",
         ("tests/replica/test_torn.py",),
     ),
@@ -97,7 +104,7 @@ MUTATIONS = (
     Mutation(
         "a late listing is taken for a loss",
         "replication/replica/wal03/keeping.py",
-        '        late = next((name for name in asked if self._is_there(name)), "")\n',
+        '        late = next((name for name in asked if name not in self._torn and self._is_there(name)), "")\n',
         '        late = ""\n',
         ("tests/replica/test_proof.py",),
     ),
@@ -177,6 +184,13 @@ MUTATIONS = (
         "        if self._database.generations[-1:] != (position.generation,):\n",
         "        if False:\n",
         ("tests/replica/test_proof.py",),
+    ),
+    Mutation(
+        "what a copy stored under the name of ours is taken for ours",
+        "replication/replica/wal03/proof.py",
+        "        return found + [item.name for item, size in known if size not in (0, item.size)]\n",
+        "        return []\n",
+        ("tests/replica/test_parted_by_place.py",),
     ),
     Mutation(
         "retention keeps no snapshot from before the window",

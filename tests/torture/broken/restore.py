@@ -4,6 +4,34 @@ from tests.torture.broken.mutation import Mutation
 
 MUTATIONS = (
     Mutation(
+        "of a store that tells whole seconds a commit is taken for older",
+        "replication/restore/wal03/seen.py",
+        "    stored = segment.created if segment.created.microsecond else segment.created + _SECOND\n",
+        "    stored = segment.created\n",
+        ("tests/restore/test_seen.py",),
+    ),
+    Mutation(
+        "a time goes on past a commit that was made later",
+        "replication/restore/wal03/seen.py",
+        "            if made_by(info, age) > time:\n                return found\n",
+        "            if made_by(info, age) > time:\n                continue\n",
+        ("tests/restore/test_seen.py",),
+    ),
+    Mutation(
+        "a replica without a snapshot is ok for who asks without an engine",
+        "replication/restore/wal03/listing.py",
+        "        broken = _broken(generation, snapshots, segments)\n",
+        '        broken = ""\n',
+        ("tests/cli/test_status.py",),
+    ),
+    Mutation(
+        "a refusal offers a replica that is known to be damaged",
+        "replication/restore/wal03/refusals.py",
+        "    if answer.torn:\n",
+        "    if False:\n",
+        ("tests/restore/test_choose.py",),
+    ),
+    Mutation(
         "a damaged end mark hinders what comes before and after it",
         "replication/restore/wal03/ends.py",
         "    return here if note is not None and note.previous == here.position else None\n",
@@ -44,6 +72,27 @@ MUTATIONS = (
         "            places = here or {place for place in lefts if place.generation == name}\n",
         "            places = {place for one in known.values() for place in one if place.generation == name}\n",
         ("tests/replica/test_parted_by_place.py",),
+    ),
+    Mutation(
+        "of two that each came after the other in another replica a clock tells which is the newer",
+        "replication/restore/wal03/gone_on.py",
+        "                times = catalog.times\n",
+        "                times = []\n",
+        ("tests/replica/test_parted_by_place.py",),
+    ),
+    Mutation(
+        "what all of a ring call older may be the newest by its times",
+        "replication/restore/wal03/order.py",
+        "            item.generation in names and name not in older[item.generation]\n",
+        "            item.generation in names and name not in older[item.generation] | older[name]\n",
+        ("tests/restore/test_choose.py",),
+    ),
+    Mutation(
+        "the picker offers what lies behind a lost object",
+        "replication/restore/wal03/point_reader.py",
+        "self._damaged, self._holes.get(catalog.generation, ()))\n",
+        "self._damaged)\n",
+        ("tests/cli/test_offered_points.py",),
     ),
     Mutation(
         "a replica that is silent is left out although it may have later commits",

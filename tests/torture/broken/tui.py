@@ -108,4 +108,32 @@ MUTATIONS = (
         "        if False:\n",
         ("tests/control/test_by_engine.py",),
     ),
+    Mutation(
+        "a command goes to another host than its database is on",
+        "tui/session/hosts.py",
+        "        return _job(name, self._engine(name).begin(replace(named, **changes), key))\n",
+        "        return _job(name, next(iter(self._engines.values())).begin(replace(named, **changes), key))\n",
+        ("tests/tui/attached/test_hosts.py",),
+    ),
+    Mutation(
+        "a host that is silent is shown as it stood",
+        "tui/session/attached.py",
+        "            self._status = EngineStatus(now, tuple(map(_gone, self._status.databases)))\n",
+        "            pass\n",
+        ("tests/tui/attached/test_attached.py",),
+    ),
+    Mutation(
+        "ssh asks on the screen",
+        "tui/session/ssh.py",
+        '    "BatchMode=yes",\n',
+        "",
+        ("tests/tui/attached/test_hosts.py",),
+    ),
+    Mutation(
+        "a host may be an option of ssh",
+        "replication/config/hosts_section.py",
+        '_NAME = re.compile(r"[^\\s:/-][^\\s:/]*")\n',
+        '_NAME = re.compile(r"[^\\s:/]+")\n',
+        ("tests/tui/attached/test_hosts.py", "tests/test_config_refusals.py"),
+    ),
 )

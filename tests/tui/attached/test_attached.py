@@ -52,7 +52,7 @@ def test_gone_it_is_not_shown_as_if_it_were_there_and_back_it_is(tmp_path: Path)
         at.server.close()
         until(engine, lambda: engine.place.gone > 0)
         [database] = engine.status().databases
-        assert (database.state, "does not answer" in database.error) == ("error", True)
+        assert (database.state, "does not answer" in database.error) == ("unknown", True)
         again = Server(at.local, at.server.path)
         again.start()
         try:

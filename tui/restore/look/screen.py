@@ -4,7 +4,6 @@ The database of that moment is a temporary file, gone when this screen is left. 
 """
 
 import threading
-from pathlib import Path
 
 from rich.text import Text
 from textual.app import ComposeResult
@@ -20,6 +19,7 @@ from tui.session.jobs import LeftError, followed
 from tui.text.blocks import error_lines, rule
 from tui.text.format import size
 from tui.text.look import Look
+from tui.text.naming import short_name
 from tui.view import Shell, View
 from tui.widgets.lines import Lines
 from tui.widgets.scrolling import ListArea, ScrollingScreen
@@ -96,7 +96,7 @@ class PreviewScreen(ScrollingScreen):
     def paint(self) -> None:
         options, width, request = self.shell.options, self.size.width, self._request
         look = Look(options.ascii, options.slow, self.shell.now())
-        head = [rule(f"{Path(request.database).name} as of {request.when}, {request.options.target}", width, look)]
+        head = [rule(f"{short_name(request.database)} as of {request.when}, {request.options.target}", width, look)]
         lines: list[Text] = []
         words: list[Text] = []
         if self._error:

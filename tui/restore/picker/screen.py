@@ -11,7 +11,6 @@ from textual import on
 from textual.app import ComposeResult
 from textual.widgets import Input
 
-from replication.config.location import output_path
 from replication.errors import UsageError
 from replication.restore.points import Fetch
 from replication.restore.restore import RestoreOptions
@@ -30,8 +29,10 @@ from tui.restore.run.over_live import OverScreen
 from tui.restore.run.screen import Request, RestoringScreen
 from tui.text.blocks import error_lines, rule
 from tui.text.look import Look
+from tui.text.naming import host_of, output_beside
 from tui.view import View
 from tui.widgets.lines import Lines
+from tui.widgets.prompt import Prompt
 
 CHECKS = cast(tuple[Check, ...], get_args(Check))
 _ROWS_FOR_KEYS = 20
@@ -43,7 +44,6 @@ class RestoreScreen(PickingScreen):
     """Opened with the path of the database."""
 
     PLACE = "restore"
-    AUTO_FOCUS = ""
     CSS_PATH = "screen.tcss"
 
     def __init__(self, database: str) -> None:
@@ -59,13 +59,16 @@ class RestoreScreen(PickingScreen):
         yield Lines(id="title", fixed=True)
         yield Lines(id="timeline", fixed=True)
         yield Lines(id="point")
-        yield Input(id="prompt")
+        yield Prompt("prompt")
         yield self.footer()
 
     def on_mount(self) -> None:
         def looked(found: DatabaseLook) -> None:
             self._since = found
 
+        if host_of(self.database):
+            # Another machine's file cannot be looked at from here.
+            return
         path = Path(os.path.realpath(self.database))
         self.shell.in_background(lambda: look_at(path), looked)
 
@@ -127,6 +130,9 @@ class RestoreScreen(PickingScreen):
         taken = ""
         if over and self.shell.options.read_only:
             over, taken = False, "the live database, which -read-only leaves alone"
+        elif host_of(self.database):
+            # What is there is seen by the engine there, which writes over nothing either.
+            pass
         elif over and not os.path.lexists(output):
             over = False
         elif not over and os.path.lexists(output):
@@ -162,17 +168,14 @@ class RestoreScreen(PickingScreen):
             self.app.pop_screen()
 
     def _ask(self, what: str, value: str, example: str) -> None:
-        box = self.query_one("#prompt", Input)
-        self._asking = what
-        box.value, box.placeholder, box.cursor_position = value, example, len(value)
-        box.add_class("shown")
-        box.focus()
+        box = self.query_one(Prompt)
+        self._asking, box.placeholder = what, example
+        box.ask(value)
         self.draw()
 
     def _answered(self) -> None:
         self._asking = ""
-        self.query_one("#prompt", Input).remove_class("shown")
-        self.set_focus(None)
+        self.query_one(Prompt).close()
         self.draw()
 
     @on(Input.Submitted, "#prompt")
@@ -181,7 +184,7 @@ class RestoreScreen(PickingScreen):
         text = event.value.strip()
         try:
             if self._asking == _OUTPUT:
-                self._output = output_path(text) if text else None
+                self._output = output_beside(self.database, text) if text else None
             elif text and self.picker is not None:
                 self.go(self.picker.at_time(parse_asked(text, self.shell.now())))
             elif text:
@@ -199,8 +202,8 @@ class RestoreScreen(PickingScreen):
         if request is None or self.picker is None:
             return
         chosen = self._choice(self.picker)
-        if self.shell.options.read_only and self.shell.view.place.attached:
-            self.shell.tell("With -read-only the engine gets no command: attach without it to restore", "warning")
+        if self.shell.options.read_only:
+            self.shell.tell("-read-only writes nothing: open the screen without it to restore", "warning")
         elif chosen.taken:
             self.shell.tell(f"{chosen.output} {chosen.taken}", "warning")
         elif request.over:

@@ -1,0 +1,207 @@
+"""The control of an engine on another host, over a relay that a program brings here; relay.py is the other end.
+
+Its promise: a host that hangs, a line that drops and a program that cannot be run cost who asks a bounded time, and are
+told in words; `look` connects again by itself, more and more rarely, and every other question says at once if there is
+no connection.
+"""
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from replication.control.client import Client, Uploads
+from replication.control.connection import Connection, Explain, Pending, Program
+from replication.control.differences import patched
+from replication.control.http import Message
+from replication.control.relay import Ask, Watch
+from replication.errors import EngineError, NoEngineError, ReplicationError
+from replication.events import Event
+from replication.status import EngineStatus
+from replication.wire import Plain, WireError, loads, plain, value_of, values_of
+
+MARGIN_SECONDS = 3.0
+"""A relay that owes an answer for so long is silent."""
+CONNECT_SECONDS_MAX = 20.0
+"""How long it may take to log in and to start the relay."""
+SILENT_SECONDS_MAX = 30.0
+"""A relay that is silent for so long is given up, and another one is started."""
+AGAIN_SECONDS_MIN = 1.0
+AGAIN_SECONDS_MAX = 30.0
+"""Between two tries to connect; the first comes at once."""
+_OPEN_SECONDS = 0.25
+"""So often it is looked whether the relay has begun to answer."""
+STEADY_SECONDS = 10.0
+"""A connection that lasts for so long is a good one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """How to get there: `name` is what people call it, `start` runs the relay, `explain` says why it ended."""
+
+    name: str
+    start: Callable[[], Program]
+    explain: Explain
+
+
+class FarClient(Client):
+    """A JobControl; `look` belongs to one thread, the rest to any.
+
+    A look is answered when there is something new, and after `wait` seconds at the latest.
+    """
+
+    def __init__(
+        self,
+        route: Route,
+        read_only: bool = False,
+        refresh: float = 1.0,
+        wait: float = 3.0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        super().__init__(route.name, read_only)
+        self.name = route.name
+        self.connection: Connection | None = None
+        self._route = route
+        self._refresh = refresh
+        self._wait = wait
+        self._clock = clock
+        self._watch: Pending | None = None
+        self._document: Plain = None
+        self._told_uploads = Uploads()
+        """Of looks, whose times are cut."""
+        self._silent = False
+        """True once that was told."""
+        self._why = "it is being connected to"
+        self._again = 0.0
+        """Seconds until the next try to connect, after one that failed."""
+        self._next_try = 0.0
+        self._began = 0.0
+        """When the connection was begun."""
+        self._hurry = threading.Event()
+        self._closed = False
+
+    def close(self) -> None:
+        """Let go of the connection, for good."""
+        self._closed = True
+        self._hurry.set()
+        if self.connection is not None:
+            # The relay ends with its input, and what brings it here may wait for a host that hangs.
+            self.connection.kill()
+
+    @property
+    def _is_closed(self) -> bool:
+        return self._closed
+
+    def hurry(self) -> None:
+        """Try to connect at once, if that is waited for, or if the host is silent."""
+        self._again = 0.0
+        self._hurry.set()
+        if self._silent and self.connection is not None:
+            self.connection.close(f"{self.name} was silent, and is connected to anew")
+
+    # -- how things stand ---------------------------------------------------------------------------------------------
+
+    def look(self, number: int) -> tuple[EngineStatus, list[Event]]:
+        """How everything stands, and the events after that one, once there is something new.
+
+        Raises NoEngineError once a host is silent, and then waits for it; the same when a connection has ended, and
+        waits before the next one.
+        """
+        connection = self._connected()
+        try:
+            if self._watch is None:
+                watch = Watch(self._refresh, self._wait, self._numbers.engine, self._numbers.theirs(number))
+                self._watch = connection.begin({"watch": plain(watch)})
+            body = self._answer(connection, self._watch)
+        except ReplicationError:
+            if connection.ended:
+                self._lost(connection.ended)
+            elif not self._silent:
+                self._watch = None
+            raise
+        self._watch, self._silent = None, False
+        if self._clock() - self._began > STEADY_SECONDS:
+            self._again = 0.0
+        return self._news(body)
+
+    def _answer(self, connection: Connection, pending: Pending) -> bytes:
+        while True:
+            heard = connection.heard
+            allowed = self._wait + MARGIN_SECONDS if connection.open else CONNECT_SECONDS_MAX
+            if self._silent:
+                allowed = SILENT_SECONDS_MAX
+            left = heard + allowed - self._clock()
+            found = connection.wait(pending, left if connection.open else min(left, _OPEN_SECONDS))
+            if found is not None:
+                return found[1]
+            if connection.heard > heard or self._clock() < heard + allowed:
+                # Something came, and not the whole of it; or it is still being connected to.
+                continue
+            words = "nothing comes from there: it hangs, or the line is cut"
+            if self._silent or not connection.open:
+                connection.close(words)
+            self._silent = not connection.ended
+            raise NoEngineError(words)
+
+    def _news(self, body: bytes) -> tuple[EngineStatus, list[Event]]:
+        try:
+            found = loads(body)
+            self._document = patched(self._document, found.get("status"))
+            status = self._told_uploads.merged(value_of(EngineStatus, self._document))
+            events = values_of(Event, found.get("events", []))
+        except (WireError, AttributeError) as error:
+            # What comes next would be a change of something that is not known here.
+            self._document = None
+            if self.connection is not None:
+                self.connection.close()
+            raise EngineError(f"what {self.name} answers cannot be understood: {error}") from None
+        if found.get("engine"):
+            self._numbers.is_another(str(found["engine"]))
+        return status, self._numbers.ours(events)
+
+    # -- the connection -----------------------------------------------------------------------------------------------
+
+    def _connected(self) -> Connection:
+        if self.connection is not None and not self.connection.ended:
+            return self.connection
+        self._hurry.clear()
+        if not self._closed:
+            self._hurry.wait(max(0.0, self._next_try - self._clock()))
+        if self._closed:
+            raise NoEngineError("the connection was closed")
+        try:
+            made = Connection(self._route.start(), self._route.explain)
+        except ReplicationError as error:
+            self._lost(str(error))
+            raise
+        self._watch, self._document, self._silent = None, None, False
+        self.connection, self._began = made, self._clock()
+        if self._is_closed:
+            made.kill()
+        return made
+
+    def _lost(self, why: str) -> None:
+        """The connection has ended, or could not be made."""
+        self._why = why
+        self._watch = None
+        self._next_try = self._clock() + self._again
+        self._again = min(AGAIN_SECONDS_MAX, max(AGAIN_SECONDS_MIN, 2 * self._again))
+
+    def exchange(
+        self, method: str, target: str, body: bytes | None, seconds: float, again: bool, read_only: bool = False
+    ) -> Message:
+        connection = self.connection
+        if connection is None or connection.ended:
+            raise NoEngineError(f"{self.name} is not connected, so nothing was done: {self._why}")
+        if self._silent or not connection.open:
+            raise NoEngineError(f"{self.name} does not answer, so nothing was done")
+        asked = Ask(method, target, seconds, again, self.read_only or read_only)
+        pending = connection.begin({"ask": plain(asked)}, body or b"")
+        found = connection.wait(pending, seconds + MARGIN_SECONDS)
+        if found is None:
+            raise NoEngineError(f"{self.name} has not answered within {seconds:.0f} seconds; it may hang")
+        head, answer = found
+        status, kind = head.get("status"), head.get("kind")
+        if not isinstance(status, int) or not isinstance(kind, str):
+            raise EngineError(f"what {self.name} answers cannot be understood")
+        return Message("", "", status, (("content-type", kind),), answer)
