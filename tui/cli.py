@@ -161,7 +161,11 @@ def _screen_flags(parser: _Parser) -> None:
 
 
 def _display_flags(parser: _Parser) -> None:
-    _flag(parser, "read-only", "take away every key that changes something")
+    _flag(
+        parser,
+        "read-only",
+        "change nothing: no key that does is there; where no engine runs it only looks, and replicates nothing",
+    )
     _flag(parser, "refresh", "ask the engine this often (default 1)", "SECONDS", type=_seconds, default=1.0)
     _flag(parser, "slow", "for a thin line: no clock, nothing is sent while nothing changes")
     _flag(parser, "ascii", "plain letters in place of marks and lines")

@@ -16,7 +16,7 @@ from tui.text.look import Look
 from tui.widgets.lines import Lines
 
 
-class DatabaseList(Lines, can_focus=True):
+class DatabaseList(Lines):
     """Titles, and below them as many databases as fit."""
 
     DEFAULT_CSS = "DatabaseList { height: 1fr; }"
@@ -35,6 +35,9 @@ class DatabaseList(Lines, can_focus=True):
         """Cells for the names of hosts."""
         self.cursor: str | None = None
         """Path of the database that keys act on."""
+        self._wanted: str | None = None
+        """The one that somebody chose, to which the cursor comes back when it is there again. Before that it is on the
+        first, which is the worst."""
 
     def show(self, databases: Sequence[DatabaseStatus], look: Look, empty: str = "") -> None:
         """Show these, in this order; `empty` says why there are none."""
@@ -42,11 +45,23 @@ class DatabaseList(Lines, can_focus=True):
         self._databases, self._look, self._empty = databases, look, Text(f" {empty}")
         self._places = {item.path: number for number, item in enumerate(databases)}
         self._hosts = host_width(databases)
-        if self.cursor not in self._places:
-            # It has gone, or nothing was chosen yet: what stands in its place now.
-            self.cursor = databases[min(place, len(databases) - 1)].path if databases else None
+        cursor: str | None
+        if self._wanted in self._places:
+            cursor = self._wanted
+        elif self._wanted is not None and self.cursor in self._places:
+            cursor = self.cursor
+        else:
+            # It has gone, or is hidden for now: what stands in its place. Before a choice it is the worst.
+            place = place if self._wanted is not None else 0
+            cursor = databases[min(place, len(databases) - 1)].path if databases else None
+        if cursor != self.cursor:
+            self.cursor = cursor
             self.post_message(self.Moved())
         self._paint()
+
+    def choose(self) -> None:
+        """A key acts on the database under the cursor, which is the chosen one from now on."""
+        self._wanted = self.cursor
 
     @property
     def _place(self) -> int:
@@ -74,6 +89,7 @@ class DatabaseList(Lines, can_focus=True):
         return False
 
     def _go(self, path: str) -> None:
+        self._wanted = path
         if path != self.cursor:
             self.cursor = path
             self._paint()
@@ -87,8 +103,8 @@ class DatabaseList(Lines, can_focus=True):
         self._top = max(0, min(self._top, place, count - rows))
         if place >= self._top + rows:
             self._top = place - rows + 1
-        note = f" {self._top + 1}-{min(count, self._top + rows)} of {count}" if count > rows else ""
-        lines = [header(width, note, self._hosts)]
+        seen = f"{self._top + 1}-{min(count, self._top + rows)}" if count > rows else ""
+        lines = [header(width, seen, count, self._hosts)]
         for item in self._databases[self._top : self._top + rows]:
             lines.append(row(item, width, self._look, item.path == self.cursor, self._hosts))
         self.set_lines(lines if count else [*lines, self._empty])

@@ -265,6 +265,7 @@ class Sender(ABC):
         self._since.begin(found.position.generation, last_stored(self._database.meta_path, self.name))
         self._looked_up = True
         self._snapshot_is_from(found.snapshot_time)
+        self._meter.recall(found.newest)
         self._emit("info", "replica position", position=str(found.position))
 
     def _send_segment(self, position: Position, end: int) -> None:
