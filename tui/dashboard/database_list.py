@@ -13,6 +13,7 @@ from textual.message import Message
 from replication.status import DatabaseStatus
 from tui.dashboard.columns import header, host_width, row
 from tui.text.look import Look
+from tui.text.naming import host_of
 from tui.widgets.lines import Lines
 
 
@@ -43,8 +44,11 @@ class DatabaseList(Lines, can_focus=True):
         self._places = {item.path: number for number, item in enumerate(databases)}
         self._hosts = host_width(databases)
         if self.cursor not in self._places:
-            # It has gone, or nothing was chosen yet: what stands in its place now.
-            self.cursor = databases[min(place, len(databases) - 1)].path if databases else None
+            # It has gone, or nothing was chosen yet: what stands in its place now. For a host that are its databases.
+            host = host_of(self.cursor or "")
+            of_host = [item.path for item in databases if host and host_of(item.path) == host]
+            in_place = [item.path for item in databases[min(place, max(0, len(databases) - 1)) :]]
+            self.cursor = next(iter(of_host or in_place), None)
             self.post_message(self.Moved())
         self._paint()
 
