@@ -10,8 +10,10 @@ UPLOADS_MAX = 200
 BY_HAND = "P"
 """Who holds what a person has paused with that key."""
 
-DatabaseState = Literal["starting", "waiting", "ok", "busy", "error", "pausing", "paused", "unknown"]
-"""How a database stands; "pausing" is not yet let go of. "unknown" is said by no engine, but of one that is silent."""
+DatabaseState = Literal["starting", "waiting", "ok", "busy", "error", "pausing", "paused", "stopped", "unknown"]
+"""How a database stands; "pausing" is not yet let go of. No engine says "stopped", of one that none replicates, or
+"unknown", of one whose engine is silent.
+"""
 ReplicaState = Literal["starting", "ok", "syncing", "behind", "error"]
 Outcome = Literal["ok", "failed", "inconclusive"]
 
@@ -160,6 +162,8 @@ class DatabaseStatus:
     shadow_bytes: int = 0
     """Of the shadow WAL of the generation in use, as far as was looked at."""
     totals: DatabaseTotals = DatabaseTotals()
+    paused_at: float = 0.0
+    """Since when it is paused, and nothing of it copied; 0 if it is not."""
 
 
 @dataclass(frozen=True, slots=True)

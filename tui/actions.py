@@ -95,7 +95,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("quit_now", ("n",), "Quit now", "end at once; what is left goes with the next start", ("quit",), 3),
     # Everywhere.
     Action("help", ("?",), "Help", "the keys of this screen, and the marks"),
-    Action("quit", ("q",), "Quit", "end, or leave it running; attached, only detach"),
+    Action("quit", ("q", "ctrl+c"), "Quit", "end, or leave it running; attached, only detach"),
     Action("back", ("escape",), "Back", "to the screen before"),
     Action("palette", ("ctrl+p", ":"), "Palette", "all actions of this screen, by name"),
     Action("next_panel", ("tab",), "Next panel", "to the next panel"),

@@ -12,7 +12,6 @@ from importlib import import_module
 from pathlib import PurePath
 from typing import Any, ClassVar, TypeVar, cast
 
-from textual.app import App
 from textual.message import Message
 from textual.screen import Screen
 
@@ -26,25 +25,25 @@ from tui.actions import Action
 from tui.dashboard.screen import DashboardScreen
 from tui.session import crashlog
 from tui.session.place import HERE, Place, gone_news
-from tui.session.toasts import Trouble, news, trouble_of
+from tui.session.toasts import Told, Trouble, news, told, trouble_of
+from tui.session.under_way import under_way
 from tui.text.cells import cut_end
 from tui.text.format import plain
-from tui.text.states import left_to_upload, stopped
 from tui.view import Options, View
+from tui.widgets.key_order import KeyOrder
 from tui.widgets.screen import ShellScreen
 
 __all__ = ["LitestreamApp", "Options", "View"]
 
 JOBS_MAX = 16
 """Background jobs at one time; a key press beyond that is told to wait."""
-TOAST_SECONDS = 6.0
 TOAST_CELLS_MAX = 220
 """A toast is a glance; the whole of an error stands in the panels and in the log."""
 
 T = TypeVar("T")
 
 
-class LitestreamApp(App[int]):
+class LitestreamApp(KeyOrder[int]):
     """Opens on the dashboard; its return value is the exit code."""
 
     TITLE = "litestream-tui"
@@ -90,6 +89,9 @@ class LitestreamApp(App[int]):
         self._threads: list[threading.Thread] = []
         self._poll_error = ""
         self._trouble: Trouble = {}
+        self._jobs_untold = False
+        self._told: tuple[Told, ...] = ()
+        """The toasts that stand, newest last."""
 
     # -- life -----------------------------------------------------------------------------------------------------
 
@@ -156,6 +158,10 @@ class LitestreamApp(App[int]):
 
     def poll(self) -> None:
         """Ask the engine, and let the screen in front show what it says."""
+        place = self._place()
+        if place.pid != self.view.place.pid:
+            # Another engine counts its events from the first.
+            self._last_event = 0
         try:
             status = self.control.status()
             new = self.control.events_since(self._last_event)
@@ -172,21 +178,21 @@ class LitestreamApp(App[int]):
             self._events.extend(new)
             crashlog.write(new)
             events = tuple(self._events)
-        place = self._place()
         before, self._trouble = self._trouble, trouble_of(status)
         # Of an engine that is gone nothing is known, which is one piece of news and not one for each database.
-        told = gone_news(self.view.place, place) or (() if place.gone else news(before, self._trouble, status))
-        for words, severity in told:
+        changes = gone_news(self.view.place, place) or (() if place.gone else news(before, self._trouble, status))
+        for words, severity in changes:
             self.tell(words, severity)
-        new_engine = place.pid and place.pid != self.view.place.pid
+        self._jobs_untold |= bool(place.pid) and place.pid != self.view.place.pid
         self.view = View(status, events, place)
-        if new_engine:
+        if self._jobs_untold:
             self._ask_for_jobs()
         if not self.frozen:
             self.show_again()
 
     def _ask_for_jobs(self) -> None:
-        """Tell who attaches what is under way, or how the last restore ended."""
+        """Tell who attaches what is under way, or how the last restore ended; again if the engine does not answer."""
+        self._jobs_untold = False
 
         def tell(words: str) -> None:
             if words:
@@ -196,7 +202,10 @@ class LitestreamApp(App[int]):
             words: str = import_module("tui.jobs.lines").attach_news(self.control.jobs())
             return words
 
-        self.in_background(asked, tell, lambda error: None)
+        def failed(error: ReplicationError) -> None:
+            self._jobs_untold = True
+
+        self.in_background(asked, tell, failed)
 
     def show_again(self) -> None:
         """Let the screen in front show the view as it is."""
@@ -229,8 +238,12 @@ class LitestreamApp(App[int]):
 
     def tell(self, words: str, severity: str = "information") -> None:
         """A toast. Nothing in it is markup, an escape or a secret."""
-        level = cast(Any, severity)
-        self.notify(cut_end(plain(scrub(words)), TOAST_CELLS_MAX), severity=level, timeout=TOAST_SECONDS, markup=False)
+        self._told, changed = told(self._told, cut_end(plain(scrub(words)), TOAST_CELLS_MAX), severity, self.now())
+        if changed:
+            self.clear_notifications()
+        for item in self._told if changed else self._told[-1:]:
+            left, level = max(0.1, item.until - self.now()), cast(Any, item.severity)
+            self.notify(item.shown, severity=level, timeout=left, markup=False)
 
     def in_background(
         self,
@@ -294,11 +307,12 @@ class LitestreamApp(App[int]):
             self.pop_screen()
 
     async def action_quit(self) -> None:
+        """Detach from an engine that goes on; one of this screen is ended, and while anything is under way asked."""
         self.frozen = False
         self.poll()
-        if self.view.place.attached:
+        if self.view.place.kind != "here":
             self.leave()
-        elif self.can_leave_running() or left_to_upload(self.view.status) or stopped(self.view.status):
+        elif self.can_leave_running() or under_way(self.view.status, self.control.jobs()):
             self.push_screen(import_module("tui.session.quit").QuitScreen())
         else:
             self.leave()

@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import TypeVar
 
 from replication.control import Control
+from replication.control.requests import Verify, WriteSnapshot
 from replication.errors import PausedError, ReplicationError
 from replication.status import Verification
+from tui.session.jobs import followed
 from tui.text.naming import is_host, short_name
 from tui.text.states import STOPPED, database_state
 from tui.widgets.screen import ShellScreen
@@ -31,7 +33,10 @@ class DatabaseScreen(ShellScreen):
         """Write a snapshot to every replica; how far it is, the replica's status tells."""
         path, control = self._path(), self.shell.control
         if path:
-            self._command("snapshot", path, lambda: control.snapshot(path), lambda words: "; ".join(words))
+            leaving, request = self.shell.leaving, WriteSnapshot(database=path)
+            self._command(
+                "snapshot", path, lambda: followed(control, request, leaving).result, lambda words: "; ".join(words)
+            )
 
     def action_sync(self) -> None:
         path, control = self.selected, self.shell.control
@@ -55,8 +60,9 @@ class DatabaseScreen(ShellScreen):
         """Restore the newest commit from each replica to a temporary file and compare it with the source."""
         path, control = self._path(), self.shell.control
         if path:
-            leaving = self.shell.leaving
-            self._command("verify", path, lambda: control.verify(path, leaving), _verified)
+            # A job: whoever detaches leaves it to the engine, and whoever ends that is asked first.
+            leaving, request = self.shell.leaving, Verify(database=path)
+            self._command("verify", path, lambda: list(followed(control, request, leaving).result), _verified)
 
     def action_restore(self) -> None:
         if path := self._path():

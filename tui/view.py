@@ -40,6 +40,8 @@ class Options:
     """Why there is none, to be said once."""
     welcome: str = ""
     """What to say when the screen opens."""
+    again: str = "litestream-tui"
+    """The command that shows this again."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,11 +32,12 @@ class Local:
         kind: str = "service",
         ends: Callable[[], None] = lambda: None,
         rereading: Rereading | None = None,
+        opens_live: bool = True,
     ) -> None:
         """`rereading` reads its configuration anew, if that can be."""
         self.engine = engine
         self._jobs = Jobs()
-        self._work = Work(engine, lambda: engine.config, self._jobs, Changing(engine, rereading))
+        self._work = Work(engine, lambda: engine.config, self._jobs, Changing(engine, rereading), opens_live)
         self._ends = ends
         self._info = Info(version, API, self._jobs.engine, os.getpid(), time.time(), str(config.path or ""), (), kind)
 

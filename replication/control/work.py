@@ -45,10 +45,19 @@ PARALLELISM_MAX = 64
 class Work:
     """Carries out requests with the engine of this process; `of` makes a request into what a job does."""
 
-    def __init__(self, engine: Control, config: Callable[[], Config], jobs: Jobs, changing: Changing) -> None:
+    def __init__(
+        self,
+        engine: Control,
+        config: Callable[[], Config],
+        jobs: Jobs,
+        changing: Changing,
+        opens_live: bool = True,
+    ) -> None:
+        """`opens_live` is False for one that is not to open the databases themselves, not even to look."""
         self._engine = engine
         self._config = config
         self._jobs = jobs
+        self._opens_live = opens_live
         self._todo: dict[type, Callable[[Any, Run], Any]] = {
             ask.Sync: self._sync,
             ask.WriteSnapshot: self._snapshot,
@@ -158,7 +167,7 @@ class Work:
             preview = open_preview(
                 sources,
                 request.replica,
-                Path(request.database),
+                Path(request.database) if self._opens_live else None,
                 replace(self._options(request, run), integrity_check="none"),
                 run.progress,
                 run.cancel,

@@ -259,7 +259,7 @@ class Database(Standing):
 
     def _current_hold(self) -> OpenDatabase:
         if self._opened is None:
-            raise DatabaseError(f"{self.path} is not open")
+            raise DatabaseError(f"{self.path} is not open: the next sync looks at it again")
         return self._opened
 
     @contextmanager

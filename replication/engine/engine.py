@@ -194,7 +194,12 @@ class Engine:
         return self._shared.copying()
 
     def sync_now(self, database: str | None = None) -> None:
-        """Look at a database (None: at all) and try its replicas, waiting for no gap and no retry."""
+        """Look at a database (None: at all) and try its replicas, waiting for no gap and no retry.
+
+        Raises PausedError for one that is paused: nothing would be copied.
+        """
+        if database is not None:
+            self._named(database).life.check()
         for worker in self._workers:
             if database in (None, str(worker.database.path)):
                 worker.hurry()
@@ -224,11 +229,11 @@ class Engine:
 
         Return what became of each, in words. Raises ReplicationError.
         """
-        return self._named(database).replicas.snapshot(replica)
+        return self._readable(database).replicas.snapshot(replica)
 
     def verify(self, database: str, cancel: threading.Event, progress: Progress = untold) -> list[Verification]:
         """Restore the newest commit from each replica and compare, in the caller's thread."""
-        return self._named(database).verify(cancel, progress)
+        return self._readable(database).verify(cancel, progress)
 
     def close(self, timeout_seconds: float = CLOSE_SECONDS_MAX) -> list[str]:
         """Let go of all databases, after a last sync and upload within the time given.
@@ -275,6 +280,14 @@ class Engine:
         """A folder has other databases than before."""
         with self._changing:
             self._fleet.apply(self._wanted())
+
+    def _readable(self, database: str) -> Worker:
+        """One that can be read now. Raises, in words for people, while it is paused or not there."""
+        worker = self._named(database)
+        worker.life.check()
+        if worker.life.phase is Phase.WAITING:
+            raise DatabaseError(worker.database.health.error or f"{database} is not there")
+        return worker
 
     def _named(self, database: str) -> Worker:
         for worker in self._workers:

@@ -9,6 +9,7 @@ from replication.config import DatabaseConfig
 from replication.database.database import Database
 from replication.database.status_file import SAVE_SECONDS_MIN, StatusFile
 from replication.engine.lifecycle import Lifecycle, Phase
+from replication.engine.missed import Missed
 from replication.replica.destination import Standing
 from replication.replica.runner import ReplicaRunner
 from replication.status import DatabaseState, DatabaseStatus
@@ -41,6 +42,8 @@ class Report:
         self._left: DatabaseStatus | None = None
         self._left_at = 0.0
         """When that was, in seconds since the epoch."""
+        self._missed: Missed | None = None
+        """What was committed since then."""
         self._status_file = StatusFile(config.meta_path)
         self._lock = threading.Lock()
         for runner in runners:
@@ -55,11 +58,13 @@ class Report:
     def status(self, now: float) -> DatabaseStatus:
         """How it stands at `now`, in seconds since the epoch: nothing is asked of disk or store.
 
-        While it is paused, how it stood when it was let go of; what waited then waits on.
+        While it is paused, how it stood when it was let go of; what waited then waits on, and its WAL is looked at.
         """
-        phase, left = self._life.phase, self._left
-        if phase is Phase.PAUSED and left is not None:
-            return _waiting_on(left, now - self._left_at)
+        phase, left, missed = self._life.phase, self._left, self._missed
+        if phase is Phase.PAUSED and left is not None and missed is not None:
+            with self._lock:
+                missed.look()
+            return _waiting_on(left, now - self._left_at, missed)
         database, health = self._database, self._database.health
         mark = database.cursor
         return DatabaseStatus(
@@ -87,7 +92,8 @@ class Report:
         """It is about to be let go of: remember and note how it stands, while the engine lock is ours."""
         # It will be paused once the lock is free, and nobody believes the notes before.
         self._left_at = time.time()
-        self._left = replace(self.status(self._left_at), state="paused")
+        self._left = replace(self.status(self._left_at), state="paused", paused_at=self._left_at)
+        self._missed = Missed(self._database.path, self._database.cursor)
         self._write(self._left, os.getpid())
 
     def save(self, ending: bool = False) -> bool:
@@ -104,10 +110,15 @@ class Report:
                 self._status_file.write(status, time.time(), pid)
 
 
-def _waiting_on(left: DatabaseStatus, seconds: float) -> DatabaseStatus:
-    """So many seconds later: whoever forgets a pause must see the lag grow."""
+def _waiting_on(left: DatabaseStatus, seconds: float, missed: Missed) -> DatabaseStatus:
+    """So many seconds later: whoever forgets a pause must see the lag grow, and what is in no replica."""
+    seconds = max(0.0, seconds)
     replicas = tuple(
-        replace(item, lag_seconds=item.lag_seconds + max(0.0, seconds)) if item.lag_seconds else item
+        replace(
+            item,
+            lag_seconds=item.lag_seconds + seconds if item.lag_seconds or missed.some else 0.0,
+            pending_bytes=max(item.pending_bytes + missed.bytes, int(missed.some)),
+        )
         for item in left.replicas
     )
     return replace(left, replicas=replicas)

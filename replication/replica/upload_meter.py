@@ -49,6 +49,10 @@ class UploadMeter:
         """Uncompressed bytes of WAL in all that was stored."""
         self._began = 0.0
 
+    def recall(self, when: float) -> None:
+        """An object was written then, before this process began or by whoever had the database meanwhile."""
+        self.progress = replace(self.progress, last_upload=max(when, self.progress.last_upload))
+
     def started(self, name: str, total: int) -> None:
         """An object of so many bytes is about to be written."""
         self._began = time.monotonic()

@@ -19,7 +19,7 @@ ELSEWHERE = ", or name a folder on another disk in TMPDIR."
 def open_preview(
     sources: Sequence[OpenReplica],
     picked: str,
-    live: Path,
+    live: Path | None,
     options: RestoreOptions,
     progress: Callable[[RestoreProgress], None] = lambda progress: None,
     cancel: threading.Event | None = None,

@@ -37,6 +37,7 @@ def drive(
     config: Config | None = None,
 ) -> LitestreamApp:
     """Open the application on `control`, take the steps, end it; the application, for its return value."""
+    config = config or (fake.config_of(*control.databases) if isinstance(control, fake.FakeControl) else None)
     config = config or fake.empty_config()
     if isinstance(control, fake.FakeControl):
         control.config = config

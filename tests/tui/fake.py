@@ -2,8 +2,9 @@
 
 import threading
 from dataclasses import replace
+from pathlib import Path
 
-from replication.config import Config
+from replication.config import Config, DatabaseConfig
 from replication.control import BY_HAND
 from replication.events import Event
 from replication.position import Position
@@ -179,6 +180,11 @@ class FakeControl:
     def _fail(self, name: str) -> None:
         if name in self.fails:
             raise self.fails[name]
+
+
+def config_of(*databases: DatabaseStatus) -> Config:
+    """A configuration with these databases, whose replicas are nowhere."""
+    return Config(None, tuple(DatabaseConfig(Path(item.path), Path("/nowhere/meta"), ()) for item in databases))
 
 
 def empty_config() -> Config:

@@ -10,7 +10,7 @@ def test_what_cannot_be_done_is_not_offered_and_all_uploaded_is_said() -> None:
 
     async def steps(pilot: Drive) -> None:
         await pilot.press("q")
-        await picture.shows(pilot, "not uploaded: w waits for it and quits", "Wait and quit")
+        await picture.shows(pilot, " not uploaded", "w waits for it and quits", "Wait and quit")
         # The engine of a test, as that of the demo, cannot go on without its screen.
         assert "Background" not in picture.picture(pilot.app)
         control.databases = (fake.database(),)

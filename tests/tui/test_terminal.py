@@ -235,6 +235,8 @@ def test_demo_on_a_terminal(tmp_path: Path) -> None:
         terminal.press("R")
         terminal.wait_for("quick: ok")
         terminal.press("q")
+        terminal.wait_for("n ends it now")
+        terminal.press("n")
         assert terminal.end() == 0
     assert "That was the demo" in terminal.text
     assert [path.name for path in home.iterdir()] == [".local"]

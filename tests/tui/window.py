@@ -3,7 +3,11 @@
 Its promise: `rows` are what a person would see at this moment. Colours are left to others.
 """
 
+import fcntl
 import re
+import signal
+import struct
+import termios
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -42,6 +46,12 @@ class Window(Terminal):
             self._stream.feed(_NOT_UNDERSTOOD.sub(b"", heard))
             self._drawn = None
         return heard
+
+    def resize(self, columns: int, rows: int) -> None:
+        """The window gets another size."""
+        fcntl.ioctl(self._side, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+        self._screen.resize(rows, columns)
+        self.send(signal.SIGWINCH)
 
     @property
     def rows(self) -> list[str]:

@@ -7,19 +7,19 @@ from rich.cells import cell_len
 from rich.text import Text
 
 from replication.status import DatabaseStatus
-from tui.text.cells import cut_path, fit
-from tui.text.format import age, clock_time, plain, short_position, size
+from tui.text.causes import cause
+from tui.text.cells import cut_end, cut_path, fit
+from tui.text.format import age, clock_time, plain, short_position
 from tui.text.look import Look, verified_of, verified_words
 from tui.text.naming import host_of, split
+from tui.text.standing import lag, lag_words, queue, queue_words
 from tui.text.states import (
     BEHIND,
     ERROR,
     SILENT,
     STALE_SECONDS,
-    STARTING,
     database_state,
     lag_seconds,
-    pending_bytes,
 )
 
 STATE_WIDTH = 10
@@ -40,14 +40,11 @@ class Column:
 
 
 def _queue(database: DatabaseStatus, look: Look) -> str:
-    pending = pending_bytes(database)
-    return size(pending) if pending else "0"
+    return queue_words(queue(database))
 
 
 def _lag(database: DatabaseStatus, look: Look) -> str:
-    if database_state(database) is STARTING:
-        return "-"
-    return age(lag_seconds(database))
+    return lag_words(lag(database))
 
 
 def _uploaded(database: DatabaseStatus, look: Look) -> str:
@@ -55,8 +52,15 @@ def _uploaded(database: DatabaseStatus, look: Look) -> str:
     return clock_time(newest) if newest else "-"
 
 
+def _position(database: DatabaseStatus, look: Look) -> str:
+    """How far it was copied; of one that fails, why."""
+    if database_state(database) is ERROR:
+        return cause(database)
+    return short_position(database.position)
+
+
 COLUMNS = (
-    Column("POSITION", 26, 3, lambda database, look: short_position(database.position)),
+    Column("POSITION", 26, 3, _position),
     Column("LAG", 5, 1, _lag),
     Column("QUEUE", 7, 4, _queue),
     Column("UPLOADED", 8, 5, _uploaded),
@@ -82,12 +86,13 @@ def columns_for(width: int, hosts: int = 0) -> tuple[Column, ...]:
     return tuple(column for column in COLUMNS if column in chosen)
 
 
-def header(width: int, sorted_note: str = "", hosts: int = 0) -> Text:
-    """The titles."""
+def header(width: int, seen: str = "", count: int = 0, hosts: int = 0) -> Text:
+    """The titles; `seen` says which rows of so many are in sight."""
     columns = columns_for(width, hosts)
     name = _name_width(width, columns, hosts)
-    titles = [fit("STATE", STATE_WIDTH), *([fit(_HOST_TITLE, hosts)] if hosts else [])]
-    titles.append(fit(f"DATABASE{sorted_note}", name))
+    notes = (f"DATABASE {seen} of {count}", f"DATABASE {seen}/{count}", f"{seen}/{count}") if seen else ()
+    note = next((words for words in notes if cell_len(words) <= name), "DATABASE")
+    titles = [fit("STATE", STATE_WIDTH), *([fit(_HOST_TITLE, hosts)] if hosts else []), fit(note, name)]
     titles += [fit(column.title, column.width) for column in columns]
     return Text(fit(" " + " ".join(titles), width), style="bold")
 
@@ -104,6 +109,7 @@ def row(database: DatabaseStatus, width: int, look: Look, cursor: bool = False, 
     host, path = split(database.path)
     name = _name_width(width, columns, hosts)
     cells = [fit(column.cell(database, look), column.width) for column in columns]
+    why = cause(database) if state is ERROR and COLUMNS[0] not in columns else ""
     line = Text(">" if cursor else " ")
     line.append(fit(shown, STATE_WIDTH), style=state.style if state.style != "default" else "")
     if hosts:
@@ -111,10 +117,18 @@ def row(database: DatabaseStatus, width: int, look: Look, cursor: bool = False, 
     if host and not path:
         line.append(fit(f" {host_words(database, look)}", width - line.cell_len))
     else:
-        line.append(" " + " ".join([fit(cut_path(plain(path), name), name), *cells]))
+        line.append(" " + " ".join([_named(plain(path), why, name), *cells]))
     if cursor:
         line.stylize("reverse")
     return line
+
+
+def _named(path: str, why: str, width: int) -> str:
+    """A path, and behind it why it fails where no column has room for that; the path is what gives way."""
+    if not why or width < NAME_WIDTH_MIN:
+        return fit(cut_path(path, width), width)
+    why = cut_end(why, width // 2)
+    return fit(f"{cut_path(path, width - cell_len(why) - 1)} {why}", width)
 
 
 def host_words(database: DatabaseStatus, look: Look) -> str:

@@ -13,11 +13,11 @@ from textual.message import Message
 from replication.status import DatabaseStatus
 from tui.dashboard.columns import header, host_width, row
 from tui.text.look import Look
-from tui.text.naming import host_of
+from tui.text.naming import host_of, is_host
 from tui.widgets.lines import Lines
 
 
-class DatabaseList(Lines, can_focus=True):
+class DatabaseList(Lines):
     """Titles, and below them as many databases as fit."""
 
     DEFAULT_CSS = "DatabaseList { height: 1fr; }"
@@ -36,6 +36,9 @@ class DatabaseList(Lines, can_focus=True):
         """Cells for the names of hosts."""
         self.cursor: str | None = None
         """Path of the database that keys act on."""
+        self._wanted: str | None = None
+        """The one that somebody chose, to which the cursor comes back when it is there again. Before that it is on the
+        first, which is the worst."""
 
     def show(self, databases: Sequence[DatabaseStatus], look: Look, empty: str = "") -> None:
         """Show these, in this order; `empty` says why there are none."""
@@ -43,14 +46,30 @@ class DatabaseList(Lines, can_focus=True):
         self._databases, self._look, self._empty = databases, look, Text(f" {empty}")
         self._places = {item.path: number for number, item in enumerate(databases)}
         self._hosts = host_width(databases)
-        if self.cursor not in self._places:
-            # It has gone, or nothing was chosen yet: what stands in its place now. For a host that are its databases.
-            host = host_of(self.cursor or "")
-            of_host = [item.path for item in databases if host and host_of(item.path) == host]
-            in_place = [item.path for item in databases[min(place, max(0, len(databases) - 1)) :]]
-            self.cursor = next(iter(of_host or in_place), None)
+        cursor: str | None
+        if self._wanted in self._places:
+            cursor = self._wanted
+        elif self._wanted is not None and self.cursor in self._places:
+            cursor = self.cursor
+        else:
+            # It has gone, or is hidden for now: what stands in its place. Before a choice it is the worst.
+            place = place if self._wanted is not None else 0
+            cursor = self._of_host() or (databases[min(place, len(databases) - 1)].path if databases else None)
+        if cursor != self.cursor:
+            self.cursor = cursor
             self.post_message(self.Moved())
         self._paint()
+
+    def choose(self) -> None:
+        """A key acts on the database under the cursor, which is the chosen one from now on."""
+        self._wanted = self.cursor
+
+    def _of_host(self) -> str | None:
+        """Where a host was chosen whose databases stand there now: the first of them."""
+        wanted = self._wanted or ""
+        if not is_host(wanted):
+            return None
+        return next((item.path for item in self._databases if host_of(item.path) == host_of(wanted)), None)
 
     @property
     def _place(self) -> int:
@@ -78,6 +97,7 @@ class DatabaseList(Lines, can_focus=True):
         return False
 
     def _go(self, path: str) -> None:
+        self._wanted = path
         if path != self.cursor:
             self.cursor = path
             self._paint()
@@ -91,8 +111,8 @@ class DatabaseList(Lines, can_focus=True):
         self._top = max(0, min(self._top, place, count - rows))
         if place >= self._top + rows:
             self._top = place - rows + 1
-        note = f" {self._top + 1}-{min(count, self._top + rows)} of {count}" if count > rows else ""
-        lines = [header(width, note, self._hosts)]
+        seen = f"{self._top + 1}-{min(count, self._top + rows)}" if count > rows else ""
+        lines = [header(width, seen, count, self._hosts)]
         for item in self._databases[self._top : self._top + rows]:
             lines.append(row(item, width, self._look, item.path == self.cursor, self._hosts))
         self.set_lines(lines if count else [*lines, self._empty])

@@ -15,22 +15,23 @@ from replication.scrub import scrub
 from replication.status import DatabaseStatus, EngineStatus, ReplicaStatus
 from tui.dashboard.columns import host_words
 from tui.text.cells import cut_end, cut_start, fit_start
-from tui.text.format import age, clock_time, plain, short_object, size
+from tui.text.format import clock_time, plain, short_object, size
 from tui.text.look import Look, verified_of
 from tui.text.naming import is_host, short_name
+from tui.text.standing import all_queued, behind_words, paused_words, queue_words, replica_queue, worst_lag
 from tui.text.states import (
     BEHIND,
     ERROR,
+    NO_ENGINE,
     OK,
     PAUSED,
     PAUSING,
+    SHARED,
     STARTING,
     SYNCING,
     UNKNOWN,
     database_state,
     error_of,
-    lag_seconds,
-    pending_bytes,
     replica_state,
 )
 
@@ -39,6 +40,8 @@ NAME_CELLS_MAX = 16
 SPARK_MINUTES = 10
 NUMBER_CELLS_MAX = 20
 """Up to this a fact is a name and a number; a longer one is words, which can be cut."""
+CAUSE_LINES_MAX = 2
+"""Lines that what is wrong may take below the list."""
 FACT_LINES_MAX = 6
 """Lines that one fact may take beside the list."""
 _MINUTE_SECONDS = 60.0
@@ -54,21 +57,21 @@ def summary(status: EngineStatus, width: int, look: Look, frozen: bool) -> Text:
     databases = [item for item in status.databases if not is_host(item.path)]
     states = [database_state(database) for database in databases]
     line = Text(f" {len(databases)} database{'s' if len(databases) != 1 else ''} ")
-    for state in (OK, SYNCING, BEHIND, ERROR, UNKNOWN, PAUSED, PAUSING, STARTING):
+    for state in (OK, SYNCING, SHARED, BEHIND, ERROR, UNKNOWN, PAUSED, PAUSING, NO_ENGINE, STARTING):
         count = states.count(state)
         if count or state is ERROR:
             mark = look.mark(state.mark, state.ascii_mark)
             line.append(f" {mark} {count} {state.word}", style=state.style if count else "")
-    lag = max(map(lag_seconds, databases), default=0.0)
-    queued = sum(map(pending_bytes, databases))
-    rest = f"  max lag {age(lag)}  queued {size(queued)}"
-    if line.cell_len + len(rest) + 11 > width:
-        rest = f"  lag {age(lag)}  {size(queued)}"
-    line.append(rest)
+    lag, queued = worst_lag(databases), all_queued(databases)
     end = "FROZEN" if frozen else "" if look.slow else f"{clock_time(look.now)}Z"
-    if end and line.cell_len + len(end) + 1 <= width:
-        line.append(" " * (width - 1 - line.cell_len - len(end)))
-        line.append(end, style="bold" if frozen else "")
+    for rest in (f"  max lag {lag}  queued {queued}", f"  lag {lag}  {queued}", f"  lag {lag}", ""):
+        if line.cell_len + len(rest) + len(end) + 2 <= width:
+            break
+    line.append(rest)
+    if end and (frozen or line.cell_len + len(end) + 1 <= width):
+        # That nothing moves must be seen wherever there is a line at all.
+        line.truncate(width - len(end) - 1, pad=True)
+        line.append(end, style="bold reverse" if frozen else "")
     line.truncate(width)
     return line
 
@@ -94,6 +97,10 @@ def wide(groups: list[list[Text]], width: int) -> list[Text]:
     """A line a group, cut at the edge; a short fact is left out instead, since half a number is worse than none."""
     lines = []
     for first, *others in groups:
+        if not others and first.cell_len >= width:
+            # What is wrong is not cut where there is a second line for it.
+            lines += narrow([[first]], width)[:CAUSE_LINES_MAX]
+            continue
         line = Text(" ") + first
         for fact in others:
             if line.cell_len + 3 + fact.cell_len <= width or fact.cell_len > NUMBER_CELLS_MAX:
@@ -127,7 +134,7 @@ def queue(databases: Iterable[DatabaseStatus], width: int, rows_max: int, look: 
         state = replica_state(replica)
         mark = look.mark(state.mark, state.ascii_mark)
         name = cut_start(short_name(database.path), 24)
-        words = f" {mark} {name:24} {cut_end(replica.name, 10):10} {size(replica.pending_bytes):>8}  "
+        words = f" {mark} {name:24} {cut_end(replica.name, 10):10} {queue_words(replica_queue(replica)):>8}  "
         lines.append(Text(cut_end(words + _flight(replica, look), width)))
     if len(waiting) > rows_max:
         lines[-1] = Text(cut_end(f"   … and {len(waiting) - rows_max + 1} more: u shows all", width))
@@ -176,7 +183,7 @@ def per_minute(times: Iterable[float], now: float) -> list[int]:
 
 def _replica_facts(database: DatabaseStatus, replica: ReplicaStatus, look: Look, several: bool) -> list[Text]:
     local, there = database.position, replica.position
-    behind = size(replica.pending_bytes) + (f" ({age(replica.lag_seconds)})" if replica.lag_seconds else "")
+    behind = behind_words(replica)
     same = local is not None and there is not None and local.generation == there.generation
     there_words = "-" if there is None else f"{there.index:08x}:{there.offset}" if same else str(there)
     if several:
@@ -213,6 +220,8 @@ def _now(database: DatabaseStatus, look: Look) -> list[Text]:
         # What failed is told above, with its next try.
         if replica.uploading and not (error and replica.errors_in_a_row):
             lines.append(Text(f"{look.mark('↑', '^')} {_flight(replica, look)}"))
+    if words := paused_words(database, look):
+        lines.append(Text(f"{look.mark(PAUSED.mark, PAUSED.ascii_mark)} {words}", style=PAUSED.style))
     lines += [
         Text(f"{look.mark('!', '!')} {plain(scrub(replica.duty_warning))}", style="yellow")
         for replica in database.replicas

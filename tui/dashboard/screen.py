@@ -1,7 +1,8 @@
 """The dashboard: every database at a glance, and the keys to act on one of them.
 
-At 80x24 the list stands over the database in detail and the last events; from 100 columns the detail goes to
-the right, from 35 rows the upload queue has a place of its own, and on a small terminal only the list is left.
+At 80x24 the list stands over the database in detail and the last events; from 132 columns, where the list keeps all
+that it has at 80, the detail goes to the right, from 35 rows the upload queue has a place of its own, and on a small
+terminal only the list is left.
 """
 
 from rich.text import Text
@@ -20,10 +21,10 @@ from tui.text.blocks import rule
 from tui.text.cells import cut_end, cut_path
 from tui.text.format import plain
 from tui.text.look import Look
-from tui.text.naming import is_host
 from tui.text.states import database_state, in_trouble
 from tui.view import View
 from tui.widgets.lines import Lines
+from tui.widgets.prompt import Prompt
 
 DETAIL_ROWS = 5
 """Rows of the detail below the list, its title included."""
@@ -48,17 +49,15 @@ class DashboardScreen(DatabaseScreen):
 
     def compose(self) -> ComposeResult:
         yield Lines(id="summary", fixed=True)
-        yield Input(placeholder="letters of a path or a state", id="filter")
+        yield Prompt("filter", "letters of a path or a state")
         with Container(id="middle"):
             yield DatabaseList(id="list")
             yield Lines(id="detail", fixed=True)
         yield Lines(id="queue", fixed=True)
         yield Lines(id="events", fixed=True)
         yield Lines(id="whole", fixed=True)
+        yield Lines(id="place", fixed=True)
         yield self.footer()
-
-    def on_mount(self) -> None:
-        self._list.focus()
 
     @property
     def selected(self) -> str | None:
@@ -82,6 +81,7 @@ class DashboardScreen(DatabaseScreen):
         empty = f"nothing holds {self._letters!r}; / changes that, esc shows all" if databases else "starting…"
         self._list.show(shown, look, empty)
         if self.has_class("-small"):
+            self._panel("#place").set_lines([Text(cut_end(f" {place_words(view.place, look)}", width), style="dim")])
             self._panel("#whole").set_lines(self._lines_of(_SMALL_PANELS[self._turn % 4], view, look))
             return
         self._panel("#detail").set_lines(self._lines_of("detail", view, look))
@@ -140,7 +140,7 @@ class DashboardScreen(DatabaseScreen):
         self.set_class(tiny, "-tiny")
         self._turn = 0
         self._turned()
-        if small or event.size.width >= 100:
+        if small or self.has_class("-wide"):
             self._list.styles.height = None
         if small:
             self.query_one("#middle").styles.height = None
@@ -153,12 +153,13 @@ class DashboardScreen(DatabaseScreen):
         if not self.has_class("-small"):
             self._panel("#detail").set_lines(self._lines_of("detail", self.shell.view, self._look()))
 
+    def _path(self) -> str | None:
+        self._list.choose()
+        return super()._path()
+
     def action_detail(self) -> None:
-        path = self.selected
-        if path and is_host(path):
-            # Why it is silent stands in its row, and here in full.
-            self._path()
-        elif path:
+        # Of a host that is silent it says why: that stands in its row, and here in full.
+        if path := self._path():
             self.shell.open_detail(path)
 
     def action_up(self) -> None:
@@ -199,16 +200,13 @@ class DashboardScreen(DatabaseScreen):
         self.set_class(self.has_class("-small") and self._turn > 0, "-turned")
 
     def action_filter(self) -> None:
-        box = self.query_one("#filter", Input)
-        box.add_class("shown")
-        box.focus()
+        self.query_one(Prompt).ask()
 
     def action_back(self) -> None:
         """Show all again."""
-        box = self.query_one("#filter", Input)
+        box = self.query_one(Prompt)
         box.value = self._letters = ""
-        box.remove_class("shown")
-        self._list.focus()
+        box.close()
         self.shell.show_again()
 
     @on(Input.Changed)
@@ -218,7 +216,9 @@ class DashboardScreen(DatabaseScreen):
 
     @on(Input.Submitted)
     def _entered(self) -> None:
-        self._list.focus()
+        """The letters stay in force, and the keys are keys again."""
+        self.query_one(Prompt).close()
+        self.shell.show_again()
 
 
 def _tiny(databases: tuple[DatabaseStatus, ...], width: int, height: int, look: Look) -> list[Text]:

@@ -4,6 +4,7 @@ Its promise: the writing processes are gone when the context ends. The folder gi
 to the caller.
 """
 
+import json
 import threading
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
@@ -21,6 +22,7 @@ from tui.demo.replication import CHECKPOINT_PAGES
 OUTAGE_EVERY_SECONDS = 45.0
 OUTAGE_SECONDS = 15.0
 """How long the disk of flaky.db is away, each time."""
+SNAPSHOT_SECONDS = 60
 LATER_SECONDS = 20.0
 """When later.db is made."""
 JOIN_SECONDS_MAX = 3.0
@@ -46,6 +48,31 @@ WORDS = (
     "busy.db is written ten times a second, quiet.db now and then; the disk of flaky.db's replica goes away "
     "every 45 s and comes back; later.db does not exist yet. Try enter, r, R, s, v. ? has all keys."
 )
+LEAVING_WORDS = " q, then b leaves it running; the same command comes back."
+
+
+CONFIG_NAME = "litestream.yml"
+
+
+def config_text(folder: Path) -> str:
+    """The same databases as a configuration file, whose engine is found by the folder."""
+    lines = ["dbs:"]
+    for member in MEMBERS:
+        place = folder / "disk" / member.name if member.name == "flaky.db" else folder / "replicas" / member.name
+        lines += [
+            f"- path: {_quoted(folder / member.name)}",
+            f"  min-checkpoint-page-count: {CHECKPOINT_PAGES}",
+            "  replicas:",
+            "  - name: demo",
+            f"    path: {_quoted(place)}",
+            f"    snapshot-interval: {SNAPSHOT_SECONDS}s",
+        ]
+    return "\n".join(lines) + "\n"
+
+
+def _quoted(path: Path) -> str:
+    """A path as YAML takes it, whatever is in it."""
+    return json.dumps(str(path))
 
 
 class Crowd:
@@ -67,7 +94,7 @@ class Crowd:
     def _database(self, name: str) -> DatabaseConfig:
         location = FileLocation(self._disk / name) if name == "flaky.db" else self._place(name)
         path = self._folder / name
-        replica = ReplicaConfig("demo", location, snapshot_interval=60.0)
+        replica = ReplicaConfig("demo", location, snapshot_interval=float(SNAPSHOT_SECONDS))
         return DatabaseConfig(path, default_meta_path(path), (replica,), min_checkpoint_page_count=CHECKPOINT_PAGES)
 
     @property
@@ -75,7 +102,7 @@ class Crowd:
         return self._folder / "disk"
 
     def __enter__(self) -> "Crowd":
-        self._disk.mkdir(parents=True)
+        self._disk.mkdir(parents=True, exist_ok=True)
         for member in MEMBERS:
             self._begin(f"write {member.name}", lambda member=member: self._write(member))  # type: ignore[misc]
         self._begin("disk", self._come_and_go)

@@ -10,9 +10,10 @@ from replication.status import DatabaseStatus, ReplicaStatus
 from tui.detail.generations import Listing
 from tui.text.blocks import error_lines, happened, state_text, upload_words, verified_text
 from tui.text.cells import cut_end, cut_start, fit
-from tui.text.format import age, clock_time, day_time, plain, short_position, size
+from tui.text.format import clock_time, day_time, plain, short_position, size
 from tui.text.look import Look
-from tui.text.states import ERROR, database_state, lag_seconds, pending_bytes, replica_state
+from tui.text.standing import behind_words, lag, lag_words, paused_words, queue, queue_words
+from tui.text.states import ERROR, PAUSED, database_state, replica_state
 from tui.text.timeline import ASCII, SIGNS, Window, axis, fitting, row
 
 REPLICAS_MAX = 4
@@ -24,7 +25,7 @@ _INDENT = "   "
 def head(database: DatabaseStatus, width: int, look: Look) -> list[Text]:
     """The line at the top: which database, and how it stands."""
     line = Text(" ")
-    tail = f"lag {age(lag_seconds(database))}   queued {size(pending_bytes(database))}"
+    tail = f"lag {lag_words(lag(database))}   queued {queue_words(queue(database))}"
     if not look.slow:
         tail += f"   {clock_time(look.now)}Z"
     state = state_text(database_state(database), look)
@@ -36,10 +37,19 @@ def head(database: DatabaseStatus, width: int, look: Look) -> list[Text]:
     return [line]
 
 
+def troubles(database: DatabaseStatus, width: int) -> list[Text]:
+    """What is wrong, for a terminal that has no room for anything else of it."""
+    if database.error:
+        return error_lines(database.error, width, "red" if database_state(database) is ERROR else "yellow")
+    failing = [item for item in database.replicas if item.errors_in_a_row]
+    return [line for item in failing[:1] for line in error_lines(f"{item.name}: {item.last_error}", width)]
+
+
 def wal(database: DatabaseStatus, width: int, look: Look) -> list[Text]:
     """The WAL panel: what is copied, of which life of the WAL, and what checkpoints do."""
     salts = f"{database.wal_salt[:8]} {database.wal_salt[8:]}" if database.wal_salt else "-"
-    position = str(database.position) if database.position is not None else "no commit copied yet"
+    never = "nothing copied: it is paused" if database.paused_at else "no commit copied yet"
+    position = str(database.position) if database.position is not None else never
     checkpoint = f"checkpoint {happened(database.last_checkpoint, look, 'none yet')}"
     if database.checkpoint_words:
         checkpoint += f": {database.checkpoint_words}"
@@ -53,6 +63,8 @@ def wal(database: DatabaseStatus, width: int, look: Look) -> list[Text]:
     frames = f"frames {database.wal_frames:,}   {size(database.wal_bytes)}"
     lines += [f" page size {database.page_size:,}   {frames}   salts {salts}", f" {checkpoint}"]
     made = [Text(cut_end(line, width)) for line in lines]
+    if words := paused_words(database, look):
+        made.append(Text(cut_end(f" {words}", width), style=PAUSED.style))
     if database.checkpoint_blocked:
         times = "once" if database.checkpoint_blocked == 1 else f"{database.checkpoint_blocked} times in a row"
         words = f" blocked {times}: another connection reads or writes; the WAL grows until it ends"
@@ -75,9 +87,9 @@ def replicas(database: DatabaseStatus, chosen: str, width: int, look: Look) -> l
 
 
 def _replica(replica: ReplicaStatus, chosen: bool, width: int, look: Look) -> list[Text]:
-    where = f"{short_position(replica.position)}   behind {size(replica.pending_bytes)}"
+    where = f"{short_position(replica.position)}   behind {behind_words(replica)}"
     line = Text(">" if chosen else " ")
-    line.append_text(state_text(replica_state(replica), look, 10))
+    line.append_text(state_text(replica_state(replica), look, 11))
     line.append(f"{plain(replica.name)}  ", style="bold")
     room = width - line.cell_len - len(where) - 3
     line.append(fit(plain(replica.address), max(0, room)))

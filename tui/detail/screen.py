@@ -127,6 +127,9 @@ class DetailScreen(DatabaseScreen, ScrollingScreen):
             title = "replica" if number == 1 else f"{number} replicas; tab shows the generations of the next"
             made.append(rule(title, width, look))
             made += detail_lines.replicas(database, self._replica, width, look)
+        else:
+            # There is no room for the panels that say it.
+            made += detail_lines.troubles(database, width)
         listing = self._listing
         reading, name = self._reading == self._replica, self._replica or "no replica"
         title = detail_lines.generations_title(listing, name, reading, look)

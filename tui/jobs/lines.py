@@ -7,13 +7,12 @@ from rich.text import Text
 from replication.control.values import JobState, JobStatus
 from replication.restore.replace import Replaced
 from replication.restore.restore import RestoreResult
+from tui.session.under_way import JOBS, how_far
 from tui.text.cells import cut_end, cut_start
-from tui.text.format import clock_time, plain, size
+from tui.text.format import clock_time, plain
 from tui.text.look import Look
 from tui.text.naming import short_name
 
-SHOWN = {"restore": "restore", "restore-over": "restore over", "verify": "verify", "snapshot": "snapshot"}
-"""Those that a person begins and waits for, by the name of their request."""
 _MARKS: dict[JobState, tuple[str, str, str]] = {
     "running": ("◐", "~", "cyan"),
     "cancelling": ("◐", "~", "yellow"),
@@ -25,7 +24,7 @@ _MARKS: dict[JobState, tuple[str, str, str]] = {
 
 def shown(jobs: Iterable[JobStatus]) -> list[JobStatus]:
     """Those worth a line, newest first."""
-    return sorted((job for job in jobs if job.do in SHOWN), key=lambda job: -job.began)
+    return sorted((job for job in jobs if job.do in JOBS), key=lambda job: -job.began)
 
 
 def head(width: int) -> Text:
@@ -39,7 +38,7 @@ def line(job: JobStatus, chosen: bool, width: int, look: Look) -> Text:
     text = Text(f"{'>' if chosen else ' '}")
     text.append(look.mark(mark, letter), style=style)
     name = cut_start(short_name(job.database), 18)
-    text.append(f" {SHOWN[job.do]:<12}  {name:<18}  {clock_time(job.began)}Z  ")
+    text.append(f" {JOBS[job.do]:<12}  {name:<18}  {clock_time(job.began)}Z  ")
     text.append(cut_start(words(job), max(0, width - text.cell_len)))
     return text
 
@@ -52,10 +51,7 @@ def words(job: JobStatus) -> str:
         return _result(job)
     if job.state != "running":
         return job.state
-    progress = job.progress
-    if progress is not None and progress.bytes_total:
-        return f"{100 * progress.bytes_done // progress.bytes_total}% of {size(progress.bytes_total)}"
-    return plain(job.words) or "running"
+    return how_far(job).removeprefix(", ") or plain(job.words) or "running"
 
 
 def attach_news(jobs: Iterable[JobStatus]) -> str:
@@ -67,7 +63,7 @@ def attach_news(jobs: Iterable[JobStatus]) -> str:
         return ""
     name = short_name(job.database)
     when = f"at {clock_time(job.ended)}Z" if job.over else f"since {clock_time(job.began)}Z"
-    return f"{SHOWN[job.do]} of {name}: {job.state} {when}. J shows the jobs"
+    return f"{JOBS[job.do]} of {name}: {job.state} {when}. J shows the jobs"
 
 
 def _result(job: JobStatus) -> str:

@@ -20,6 +20,7 @@ class PaletteScreen(ShellScreen):
     """Opened with the name of the screen it is for; `chosen` is called with an action after it has closed."""
 
     PLACE = "palette"
+    AUTO_FOCUS = "#typed"
     CSS_PATH = "palette.tcss"
 
     def __init__(self, where: str, chosen: Callable[[Action], None]) -> None:

@@ -20,6 +20,7 @@ from tui.text.format import clock_time, plain
 from tui.text.look import Look
 from tui.view import View
 from tui.widgets.lines import Lines
+from tui.widgets.prompt import Prompt
 from tui.widgets.scrolling import ListArea, ScrollingScreen
 
 LEVELS = ("debug", "info", "warning", "error")
@@ -61,7 +62,6 @@ class LogScreen(ScrollingScreen):
     """Following, the cursor stays on the newest event; moving up holds it where it is."""
 
     PLACE = "log"
-    AUTO_FOCUS = ""
     CSS_PATH = "screen.tcss"
 
     def __init__(self) -> None:
@@ -76,8 +76,8 @@ class LogScreen(ScrollingScreen):
         yield Lines(id="head")
         yield ListArea()
         yield Lines(id="words", fixed=True)
-        yield Input(placeholder="letters of a database, a message or a value", id="filter", disabled=True, compact=True)
-        yield Input(placeholder="path of a new file", id="save", disabled=True, compact=True)
+        yield Prompt("filter", "letters of a database, a message or a value")
+        yield Prompt("save", "path of a new file")
         yield self.footer()
 
     def show(self, view: View) -> None:
@@ -170,23 +170,14 @@ class LogScreen(ScrollingScreen):
 
     def _ask(self, id: str, value: str) -> None:
         self._close_questions()
-        box = self.query_one(id, Input)
-        box.value = value
-        box.cursor_position = len(value)
-        box.disabled = False
-        box.add_class("shown")
-        box.focus()
+        self.query_one(id, Prompt).ask(value)
 
     def _close_questions(self) -> bool:
-        """Put the inputs away. Return True if one was open."""
-        shown = [box for box in self.query(Input) if box.has_class("shown")]
-        for box in shown:
-            box.remove_class("shown")
-            box.disabled = True
-        if shown:
-            self.set_focus(None)
+        """Put the questions away. Return True if one was open."""
+        closed = [box.close() for box in self.query(Prompt)]
+        if any(closed):
             self.call_after_refresh(self.draw)
-        return bool(shown)
+        return any(closed)
 
     def _head(self, width: int, look: Look) -> Text:
         total = len(self._seen or ())

@@ -106,6 +106,9 @@ class Attached:
         ours = version()
         words = f"{info.version}, this screen is {ours}" if info.version != ours else ""
         kind: Kind = "screen" if info.kind == "screen" else "service"
+        if self._info is not None and self._info.engine != info.engine:
+            # Another one counts its events from the first.
+            self._events = ()
         self._info = info
         self._place = Place(kind, info.pid, info.started, info.version, str(self._client.path), words=words)
 

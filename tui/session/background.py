@@ -33,6 +33,11 @@ class Background:
         self._expand_env = expand_env
 
     @property
+    def config_path(self) -> Path | None:
+        """What the other process reads, and by which it is found."""
+        return self._config.path
+
+    @property
     def possible(self) -> bool:
         """False where no screen could find it again, or where nothing says that it stands by."""
         config = self._config

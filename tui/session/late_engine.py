@@ -83,7 +83,7 @@ class LateEngine:
     def status(self) -> EngineStatus:
         if self._engine is not None:
             return self._engine.status()
-        return EngineStatus(time.time(), tuple(_starting(str(item.path)) for item in self._config.databases))
+        return EngineStatus(time.time(), tuple(starting(str(item.path)) for item in self._config.databases))
 
     def events_since(self, number: int) -> list[Event]:
         return self._engine.events_since(number) if self._engine is not None else []
@@ -136,5 +136,6 @@ class LateEngine:
         return self._service.control
 
 
-def _starting(path: str) -> DatabaseStatus:
+def starting(path: str) -> DatabaseStatus:
+    """A database of which nothing is known yet."""
     return DatabaseStatus(path, "starting", "", None, "", 0, 0, 0.0, 0.0, 0, ())

@@ -6,7 +6,7 @@ from typing import Literal
 from tui.text.format import age, counted, day_time, plain
 from tui.text.look import Look
 
-Kind = Literal["here", "service", "screen", "hosts"]
+Kind = Literal["here", "service", "screen", "none", "hosts"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +19,8 @@ class HostPlace:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """The engine: in this process, a service of its own, in another screen, with which it ends, or one on each host.
+    """The engine: in this process, a service of its own, in another screen, with which it ends, nowhere, or one on each
+    host.
 
     `gone` says since when it does not answer and `why`; 0 while it does. `words` is what a person should know of it
     beside that: that it is of another version.
@@ -33,12 +34,14 @@ class Place:
     gone: float = 0.0
     why: str = ""
     words: str = ""
+    can_be_left: bool = False
+    """True for one of this process that can go on in the background."""
     hosts: tuple[HostPlace, ...] = ()
 
     @property
     def attached(self) -> bool:
         """True for one of another process, which goes on without this screen."""
-        return self.kind != "here"
+        return self.kind in ("service", "screen")
 
 
 HERE = Place("here")
@@ -49,10 +52,12 @@ _UNKNOWN = "not known yet"
 
 def place_words(place: Place, look: Look) -> str:
     """One line: where it is, and whether it is there."""
-    if not place.attached:
-        return "engine: here, ends with this screen"
+    if place.kind == "none":
+        return "engine: none runs; -read-only only looks, nothing is replicated"
     if place.kind == "hosts":
         return _hosts_words(place, look)
+    if not place.attached:
+        return f"engine: here, ends with this screen{'; q, b leave it running' if place.can_be_left else ''}"
     if place.gone:
         was = f" (was pid {place.pid})" if place.pid else ""
         return f"engine: gone {_since(place.gone, look)}{was}; attaches again when back"

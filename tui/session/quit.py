@@ -1,20 +1,23 @@
 """Quit a screen that holds the engine: leave that running in the background, end it, or stay.
 
-While something is not uploaded, or a database is paused, it says so: then wait for it, end now, or stay.
+While a restore is under way, something is not uploaded, or a database is paused, it says so, and what becomes of it:
+then wait for it, end now, or stay.
 """
 
+from collections.abc import Sequence
 from textwrap import wrap
 
 from rich.text import Text
 from textual.app import ComposeResult
 
 from tui.dashboard.panels import queue
+from tui.session.under_way import ENDED, UnderWay, job_words, under_way
 from tui.text.blocks import rule
 from tui.text.cells import cut_end
-from tui.text.format import counted, size
+from tui.text.format import size
 from tui.text.look import Look
 from tui.text.naming import short_name
-from tui.text.states import left_to_upload, stopped
+from tui.text.states import stopped
 from tui.view import View
 from tui.widgets.lines import Lines
 from tui.widgets.screen import ShellScreen
@@ -44,8 +47,8 @@ class QuitScreen(ShellScreen):
         return frozenset() if self.shell.can_leave_running() else frozenset({"leave_running"})
 
     def show(self, view: View) -> None:
-        left = left_to_upload(view.status)
-        if self._waiting and not left:
+        now = under_way(view.status, self.shell.control.jobs())
+        if self._waiting and not now.left and not now.jobs:
             self.shell.leave()
             return
         options, width = self.shell.options, self.size.width
@@ -56,25 +59,34 @@ class QuitScreen(ShellScreen):
         elif self.shell.can_leave_running():
             lines += [
                 Text(" Replication runs in this screen.", style="bold"),
-                Text(" b leaves it running in the background; litestream-tui shows it again"),
+                Text(f" b leaves it running in the background; {self.shell.options.again} shows it again"),
                 Text(" n ends it now, and nothing is replicated until the next start"),
                 Text(" esc stays"),
             ]
-            if under_way := sum(not job.over for job in self.shell.control.jobs()):
-                lines.append(Text(f" {counted(under_way, 'job')} under way, such as a restore, ends either way."))
-        if left:
-            answers = "w waits for it and quits, n quits now, esc stays"
-            what = "waiting, then the program ends" if self._waiting else answers
-            lines.append(Text(f" {size(left)} not uploaded: {what}", style="bold"))
-            lines.append(Text(" Nothing is lost by quitting now: it goes with the next start."))
-        if paths := stopped(view.status):
-            lines.append(Text(cut_end(f" Paused: {_names(paths)}", width), style="bold"))
-            lines += [Text(f" {line}") for line in wrap(_PAUSED_WORDS, max(20, width - 2))]
+        lines += self._of_what_is_under_way(now, width)
         if len(lines) == 1:
             lines.append(Text(" All is uploaded: n quits now, esc stays", style="bold"))
         lines.append(rule("upload queue", width, look))
         lines += queue(view.status.databases, width, max(1, self.size.height - 1 - len(lines)), look)
         self.query_one(Lines).set_lines(lines)
+
+    def _of_what_is_under_way(self, now: UnderWay, width: int) -> list[Text]:
+        """What it is, and what becomes of it."""
+        lines: list[Text] = []
+        for job in now.jobs:
+            lines.append(Text(cut_end(f" Under way: {job_words(job)}", width), style="bold yellow"))
+            also = ", in the background too" if self.shell.can_leave_running() else ""
+            lines.append(Text(cut_end(f"   ended by quitting{also}: {ENDED[job.do]}", width)))
+        if now.left:
+            lines.append(Text(f" {size(now.left)} not uploaded", style="bold"))
+            lines.append(Text("   no commit is lost by quitting now: it goes with the next start"))
+        if now.paused:
+            lines.append(Text(cut_end(f" Paused: {_names(now.paused)}", width), style="bold"))
+            lines += [Text(f" {line}") for line in wrap(_PAUSED_WORDS, max(20, width - 2))]
+        if now.jobs or now.left:
+            answers = "w waits for it and quits, n quits now, esc stays"
+            lines.append(Text(f" {'waiting, then the program ends' if self._waiting else answers}", style="bold"))
+        return lines
 
     def action_wait_and_quit(self) -> None:
         self._waiting = True
@@ -92,14 +104,13 @@ class QuitScreen(ShellScreen):
 
     def action_quit_now(self) -> None:
         # What is on its way is uploaded by the end; nobody waits for more than that, who was told of it.
-        status = self.shell.view.status
-        self.shell.leave(hurried=bool(left_to_upload(status) or stopped(status)))
+        self.shell.leave(hurried=bool(under_way(self.shell.view.status, self.shell.control.jobs())))
 
     def action_quit(self) -> None:
         """q again is not an answer: it could be a key held too long."""
 
 
-def _names(paths: list[str]) -> str:
+def _names(paths: Sequence[str]) -> str:
     names = [short_name(path) for path in paths[:NAMES_MAX]]
     more = len(paths) - len(names)
     return ", ".join(names) + (f" and {more} more" if more else "")

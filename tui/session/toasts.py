@@ -1,6 +1,7 @@
-"""Which changes of state are worth a toast: one for each change, none for a retry. Pure."""
+"""Which changes of state are worth a toast, one for each change and none for a retry, and which toasts stand. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from replication.status import EngineStatus
 from tui.text.naming import short_name
@@ -11,6 +12,35 @@ NAMED_MAX = 3
 
 _NO_NEWS = (*STOPPED, *NOT_HEARD)
 """States whose coming and going is told by who made it so."""
+TOASTS_MAX = 3
+"""More would cover what they are about."""
+TOAST_SECONDS = 6.0
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """One toast: how often the same was told, and until when it stands."""
+
+    words: str
+    severity: str
+    until: float
+    times: int = 1
+
+    @property
+    def shown(self) -> str:
+        """As it stands there."""
+        return f"{self.words} (×{self.times})" if self.times > 1 else self.words
+
+
+def told(before: Sequence[Told], words: str, severity: str, now: float) -> tuple[tuple[Told, ...], bool]:
+    """Return the toasts that stand after one more, newest last, and whether those before it have changed."""
+    standing = [item for item in before if item.until > now]
+    same = next((item for item in standing if (item.words, item.severity) == (words, severity)), None)
+    fresh = Told(words, severity, now + TOAST_SECONDS, same.times + 1 if same is not None else 1)
+    others = [item for item in standing if item is not same]
+    kept = others[max(0, len(others) + 1 - TOASTS_MAX) :]
+    return (*kept, fresh), len(kept) < len(standing)
+
 
 Trouble = Mapping[str, State | None]
 """By path: what is wrong with a database, None if nothing."""

@@ -12,6 +12,8 @@ STALE_SECONDS = 15.0
 """A database that nobody has looked at for so long shows that age in place of "ok"."""
 
 
+SYNCING_SECONDS_MIN = 2.0
+"""A commit that is on its way for less is none to be told of."""
 ANSWER_SECONDS_MAX = 5.0
 """A replica that has not said for so long where it stands is taken to lack all that it may lack."""
 QUICK_BYTES_MAX = 4_000_000
@@ -41,21 +43,23 @@ SYNCING = State("syncing", "◐", "~", "cyan", 1)
 STARTING = State("starting", "?", "?", "default", 2)
 PAUSING = State("pausing", "◌", "-", "magenta", 3)
 PAUSED = State("paused", "◌", "-", "magenta", 4)
+NO_ENGINE = State("stopped", "◌", "-", "magenta", 4)
 SHARED = State("shared", "◆", "#", "yellow", 5)
 BEHIND = State("behind", "▲", "!", "yellow", 6)
 UNKNOWN = State("unknown", "?", "?", "red", 7)
 ERROR = State("error", "✖", "x", "red", 8)
 SILENT = State("silent", "✖", "x", "red", 9)
 
-STATES = (OK, SYNCING, STARTING, PAUSING, PAUSED, SHARED, BEHIND, UNKNOWN, ERROR, SILENT)
+STATES = (OK, SYNCING, STARTING, PAUSING, PAUSED, NO_ENGINE, SHARED, BEHIND, UNKNOWN, ERROR, SILENT)
 """From well to worst."""
 
 LEGEND: dict[State, str] = {
-    OK: "the replica has every commit",
-    SYNCING: "commits are on their way to the replica",
+    OK: "the replica has every commit, or gets it just now",
+    SYNCING: "commits are on their way to the replica for longer than two seconds",
     STARTING: "not looked at yet, there is no file yet, or another litestream-tui still has it",
     PAUSING: "nothing begins any more; what is being uploaded is waited for",
     PAUSED: "paused by P or for a restore: nothing is copied or uploaded",
+    NO_ENGINE: "no engine replicates it: what -read-only shows where none runs",
     SHARED: "every commit is there, and another program writes to the same place: Enter says which",
     BEHIND: "commits have waited for longer than a few seconds",
     UNKNOWN: "the engine does not answer: shown is what it said last",
@@ -63,7 +67,7 @@ LEGEND: dict[State, str] = {
     SILENT: "a host that does not answer; it is connected to again by itself, at once with y",
 }
 
-STOPPED = (PAUSING, PAUSED)
+STOPPED = (PAUSING, PAUSED, NO_ENGINE)
 """Nothing is copied: whatever is committed now is in no replica."""
 NOT_HEARD = (UNKNOWN, SILENT)
 """Nobody says how it stands."""
@@ -76,6 +80,7 @@ _DATABASE: dict[DatabaseState, State] = {
     "error": ERROR,
     "pausing": PAUSING,
     "paused": PAUSED,
+    "stopped": NO_ENGINE,
     "unknown": UNKNOWN,
 }
 _REPLICA: dict[ReplicaState, State] = {
@@ -90,6 +95,9 @@ _REPLICA: dict[ReplicaState, State] = {
 def replica_state(replica: ReplicaStatus) -> State:
     """How one replica stands; one that another program writes to as well is never simply ok."""
     state = _REPLICA[replica.state]
+    if state is SYNCING and replica.lag_seconds < SYNCING_SECONDS_MIN:
+        # Busy and healthy: its commits arrive as fast as they are made.
+        state = OK
     return SHARED if replica.warning and state in (OK, SYNCING) else state
 
 

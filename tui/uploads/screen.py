@@ -14,6 +14,7 @@ from tui.text.cells import cut_end, fit, fit_start
 from tui.text.format import age, clock_time, plain, size
 from tui.text.look import Look
 from tui.text.naming import short_name
+from tui.text.standing import queue_words, replica_queue
 from tui.text.states import ERROR, OK, STOPPED, SYNCING, database_state, replica_state
 from tui.view import View
 from tui.widgets.lines import Lines
@@ -130,7 +131,7 @@ class UploadsScreen(ScrollingScreen):
     def _head(self, width: int, look: Look) -> Text:
         flying = sum(1 for item in self._waiting if item.replica.uploading and not item.replica.errors_in_a_row)
         failing = sum(1 for item in self._waiting if item.replica.errors_in_a_row)
-        pending = sum(item.replica.pending_bytes for item in self._waiting)
+        pending = sum(replica_queue(item.replica) or 0 for item in self._waiting)
         rest = len(self._waiting) - flying - failing
         words = f" uploads   in flight {flying}   waiting {rest}   failing {failing}   queued {size(pending)}"
         clock = "" if look.slow else f"{clock_time(look.now)}Z"
@@ -181,7 +182,7 @@ class UploadsScreen(ScrollingScreen):
 
 def _titles(width: int) -> Text:
     return Text(
-        cut_end(f" {'STATE':10}{fit('DATABASE', _name(width))} {'REPLICA':8} {'QUEUE':>7}  OBJECT OR NEXT TRY", width),
+        cut_end(f" {'STATE':11}{fit('DATABASE', _name(width))} {'REPLICA':8} {'QUEUE':>7}  OBJECT OR NEXT TRY", width),
         style="bold",
     )
 
@@ -193,9 +194,9 @@ def waiting_row(item: Waiting, mark: str, width: int, look: Look) -> Text:
     if state is OK and replica.uploading:
         state = SYNCING  # A snapshot on its way, of which no restore point waits.
     line = Text(mark)
-    line.append_text(state_text(state, look, 10))
+    line.append_text(state_text(state, look, 11))
     line.append(f"{fit_start(plain(item.database.path), _name(width))} {fit(plain(replica.name), 8)} ")
-    line.append(f"{size(replica.pending_bytes):>7}  ")
+    line.append(f"{queue_words(replica_queue(replica)):>7}  ")
     if state is ERROR:
         tried = f"try {replica.errors_in_a_row + 1} {look.until(replica.next_try)}"
         what = f"{object_name(replica.uploading)}: " if replica.uploading else ""
@@ -212,7 +213,7 @@ def done_row(item: Done, mark: str, width: int) -> Text:
     """What is done, on one line."""
     upload = item.upload
     took = f"{size(upload.stored):>7}  {_took(upload.seconds):>6}"
-    line = Text(f"{mark}{fit(clock_time(upload.time), 10)}")
+    line = Text(f"{mark}{fit(clock_time(upload.time), 11)}")
     line.append(f"{fit_start(plain(item.database), _name(width))} {fit(plain(item.replica), 8)} ")
     line.append(f"{took}  {object_name(upload.name)}")
     line.truncate(width, overflow="ellipsis")

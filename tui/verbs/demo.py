@@ -8,21 +8,26 @@ import signal
 import time
 from argparse import Namespace
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 
-from replication.errors import LocalFileError, UsageError
+from replication.config import Config, load_config
+from replication.control.place import find
+from replication.errors import LocalFileError, ReplicationError, UsageError
 from replication.restore.scratch import scratch, temporary_folder
 from replication.storage.file.location import FileLocation
 from replication.storage.location import Location
-from tui.demo.crowd import WORDS, Crowd
+from tui.demo.crowd import CONFIG_NAME, LEAVING_WORDS, WORDS, Crowd
+from tui.demo.keeper import SCRATCH_PREFIX, Keeper, running
 from tui.demo.seaweedfs import SeaweedFS, find_weed
 from tui.demo.steps import DATABASE_NAME, Moment, play
+from tui.session.background import Background
 from tui.verbs.console import say
-from tui.verbs.screen import options_of, show, terminal_problem
+from tui.verbs.screen import attach_to, options_of, show, terminal_problem
 
-SCRATCH_PREFIX = "litestream-tui-demo-"
+AGAIN = "litestream-tui demo"
+"""What comes back to it."""
 
 
 def run(args: Namespace) -> int:
@@ -33,15 +38,47 @@ def run(args: Namespace) -> int:
 
 
 def _on_screen(args: Namespace) -> int:
-    """Show the screen on several databases with writers. Return its exit code."""
-    weed = find_weed() if args.s3 else None
+    """The screen on several databases with writers, or on a demo that was left. Return its exit code."""
+    if (found := _left_running(args)) is not None:
+        return attach_to(*found, options_of(args, again=AGAIN)).end()
+    return _on_server(args) if args.s3 else _beside_a_keeper(args)
+
+
+def _left_running(args: Namespace) -> tuple[Path, Config] | None:
+    """The socket and the configuration of a demo that somebody has left running; None if there is none."""
+    own = Path(args.dir).expanduser().absolute() / CONFIG_NAME if args.dir is not None else None
+    for path in [own] if own is not None else running():
+        with suppress(ReplicationError, OSError):
+            config = load_config(path, expand_env=False)
+            if (socket := find(config)) is not None:
+                return socket, config
+    return None
+
+
+def _beside_a_keeper(args: Namespace) -> int:
+    """The engine is in this process, and all else in another one, so that both can go on without the screen."""
+    options = options_of(args, welcome=WORDS + LEAVING_WORDS, again=AGAIN)
+    folder = _kept(args.dir) if args.dir is not None else None
+    with closing(Keeper(folder)) as keeper:
+        config = load_config(keeper.config_path, expand_env=False)
+        shown = show(config, options, Background(config, False), False)
+        if shown.successor:
+            keeper.stay(shown.successor)
+            say(f"The demo goes on for an hour at most{'' if folder else ', and its files are gone at its end'}.")
+    if not shown.successor:
+        kept = f"Everything is in {folder}." if folder is not None else "Its files are gone; -dir PATH keeps them."
+        say(f"That was the demo. {kept} The same in words: litestream-tui demo -no-screen")
+    return shown.end()
+
+
+def _on_server(args: Namespace) -> int:
+    """The same with a store of its own, which ends with the screen."""
+    weed = find_weed()
     options = options_of(args, welcome=WORDS)
     with _one_interrupt(), ExitStack() as stack:
         folder = _kept(args.dir) if args.dir is not None else stack.enter_context(_temporary())
-        place = None
-        if weed is not None:
-            say("Starting SeaweedFS…")
-            place = stack.enter_context(SeaweedFS(weed, folder / "seaweedfs")).location
+        say("Starting SeaweedFS…")
+        place = stack.enter_context(SeaweedFS(weed, folder / "seaweedfs")).location
         with Crowd(folder, place) as crowd:
             shown = show(crowd.config, options)
     kept = f"Everything is in {folder}." if args.dir is not None else "Its files are gone; -dir PATH keeps them."

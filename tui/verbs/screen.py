@@ -24,6 +24,7 @@ from tui.session.background import Background
 from tui.session.crashlog import log_path, open_log
 from tui.session.ending import Ending, end_process
 from tui.session.late_engine import LateEngine
+from tui.session.place import Place
 from tui.verbs.console import say, silence, warn
 from tui.verbs.hosts import hosts_of
 from tui.verbs.named import config_of
@@ -63,9 +64,12 @@ def run(args: Namespace) -> int:
         return _several(config.hosts, options_of(args)).end()
     if not config.databases and not config.directories:
         raise ConfigError(f"{config.path}: no databases specified in configuration; add one under dbs:")
-    options = options_of(args)
+    again = f"litestream-tui -config {shlex.quote(args.config)}" if args.config else "litestream-tui"
+    options = options_of(args, again=again)
     if (path := find(config)) is not None:
-        return _attach(path, config, options).end()
+        return attach_to(path, config, options).end()
+    if options.read_only:
+        return _look(config, options).end()
     try:
         return show(config, options, Background(config, not args.no_expand_env), not args.no_expand_env).end()
     except DatabaseLockedError:
@@ -73,7 +77,7 @@ def run(args: Namespace) -> int:
         path = find(config)
         if path is None:
             raise
-        return _attach(path, config, options).end()
+        return attach_to(path, config, options).end()
 
 
 def attach(args: Namespace) -> int:
@@ -83,15 +87,15 @@ def attach(args: Namespace) -> int:
     options = options_of(args)
     if args.socket is None:
         config = _config(args)
-        return _attach(found(config), config, options).end()
+        return attach_to(found(config), config, options).end()
     if not args.socket:
         raise UsageError("-socket needs a path; leave it out to look for the engine of the configuration")
     path = local_path(args.socket)
     connect(path).close()
-    return _attach(path, Config(None, ()), options).end()
+    return attach_to(path, Config(None, ()), options).end()
 
 
-def options_of(args: Namespace, welcome: str = "") -> Options:
+def options_of(args: Namespace, welcome: str = "", again: str = "litestream-tui") -> Options:
     """The options that the flags and the user's own keys make. Raises ConfigError."""
     log = open_log(log_path(os.environ))
     return Options(
@@ -104,6 +108,7 @@ def options_of(args: Namespace, welcome: str = "") -> Options:
         log_path=log.path,
         log_problem=log.problem,
         welcome=welcome,
+        again=again,
     )
 
 
@@ -113,6 +118,8 @@ class Shown:
 
     code: int
     hung: bool
+    successor: int = 0
+    """The process in the background that goes on with what this one replicated, if there is one."""
 
     def end(self) -> int:
         """Return the exit code. With threads that hang the process ends here instead, as they must not keep it."""
@@ -134,9 +141,10 @@ def show(config: Config, options: Options, background: Background | None = None,
 
     _settle_the_terminal()
     engine = LateEngine(config, expand_env=expand_env)
-    app = LitestreamApp(engine, config, options)
+    possible = background is not None and background.possible
+    app = LitestreamApp(engine, config, options, lambda: Place("here", can_be_left=possible))
     app.painted = engine.start
-    if background is not None and background.possible and not options.read_only:
+    if background is not None and possible:
         app.background = lambda: background.begin(engine.config(), engine.registered())
     engine.refused = app.leave_from_outside
 
@@ -151,13 +159,13 @@ def show(config: Config, options: Options, background: Background | None = None,
         # An engine that refused to start, as another one has the database.
         raise engine.error
     if app.successor and background is not None:
-        _tell_of_the_successor(background, app.successor)
+        _tell_of_the_successor(background, app.successor, options.again)
     else:
         _tell_the_end(engine, left, app.crash)
-    return Shown(code, bool(left))
+    return Shown(code, bool(left), app.successor)
 
 
-def _attach(path: Path, config: Config, options: Options) -> Shown:
+def attach_to(path: Path, config: Config, options: Options) -> Shown:
     """Open the screen on an engine of another process, which goes on when the screen ends by whichever way."""
     from replication.control.client import Client
     from tui.app import LitestreamApp
@@ -176,8 +184,31 @@ def _attach(path: Path, config: Config, options: Options) -> Shown:
         if app.crash:
             warn(app.crash)
         goes_on = "which does not answer" if gone else "which goes on"
-        say(f"detached from the engine, pid {engine.place.pid}, {goes_on}; litestream-tui attaches again")
+        say(f"detached from the engine, pid {engine.place.pid}, {goes_on}; {options.again} attaches again")
     return Shown(code, hung)
+
+
+def _look(config: Config, options: Options) -> Shown:
+    """Open the screen on what can be found out from outside, while no engine runs. Nothing is replicated or written."""
+    from tui.app import LitestreamApp
+    from tui.session.look_only import LookOnly
+
+    _settle_the_terminal()
+    look = LookOnly(config, options.refresh_seconds)
+    app = LitestreamApp(look, config, options, lambda: look.place)
+    app.painted = look.start
+    look.changed = app.poll_from_outside
+    code = _run(app, lambda: end_process(0))
+    left = look.close(DETACH_SECONDS_MAX)
+    hung = not app.wait_for_jobs(DETACH_SECONDS_MAX)
+    with suppress(Exception):  # There may be no terminal left to tell it to.
+        if app.crash:
+            warn(app.crash)
+        if look.place.attached:
+            say(f"detached from the engine, pid {look.place.pid}")
+        else:
+            say("looked only, as -read-only says: nothing was replicated")
+    return Shown(code, hung or bool(left))
 
 
 def _several(hosts: Sequence[HostConfig], options: Options) -> Shown:
@@ -222,16 +253,19 @@ def _run(app: "LitestreamApp", close: Callable[[], None]) -> int:
 
 def _settle_the_terminal() -> None:
     settle()
+    for name in ("COLUMNS", "LINES"):
+        # What somebody has exported would be believed over the terminal itself, also after that changes its size.
+        os.environ.pop(name, None)
     if isinstance(sys.__stderr__, io.TextIOWrapper):
         # What the terminal has no letter for takes one cell, as the letter would.
         sys.__stderr__.reconfigure(errors="replace")
 
 
-def _tell_of_the_successor(background: Background, pid: int) -> None:
+def _tell_of_the_successor(background: Background, pid: int, again: str) -> None:
     with suppress(Exception):  # There may be no terminal left to tell it to.
         if background.took_over(pid):
-            ends = "litestream-tui stop ends it"
-            say(f"replication goes on in the background, pid {pid}: litestream-tui shows it, {ends}")
+            ends = f"litestream-tui stop -config {shlex.quote(str(background.config_path))}"
+            say(f"replication goes on in the background, pid {pid}: {again} shows it, {ends} ends it")
         else:
             warn(f"pid {pid} was started to go on with replication, and does not answer yet; see litestream-tui status")
 

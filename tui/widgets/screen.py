@@ -14,7 +14,9 @@ class ShellScreen(Screen[None]):
     """A screen of this program. PLACE is its name in the action table; `show` is called with every new view."""
 
     PLACE: ClassVar[str] = ""
-    HORIZONTAL_BREAKPOINTS = [(0, "-tiny-width"), (50, "-narrow"), (80, "-normal-width"), (100, "-wide")]  # noqa: RUF012
+    # Letters are keys, unless the screen itself opens a line to type into.
+    AUTO_FOCUS = ""
+    HORIZONTAL_BREAKPOINTS = [(0, "-tiny-width"), (50, "-narrow"), (80, "-normal-width"), (132, "-wide")]  # noqa: RUF012
     VERTICAL_BREAKPOINTS = [(0, "-tiny-height"), (12, "-low"), (24, "-normal-height"), (35, "-tall")]  # noqa: RUF012
 
     ready = False

@@ -33,6 +33,8 @@ class Recovered:
     floor: int
     snapshot_time: float
     number: Number | None = None
+    newest: float = 0.0
+    """When its newest object was written, by the clock of the store."""
 
 
 def recover(client: ReplicaClient, database: SourceDatabase, name: str, generation: str) -> Recovered | None:
@@ -42,7 +44,7 @@ def recover(client: ReplicaClient, database: SourceDatabase, name: str, generati
     """
     here = database.position
     if here is None:
-        raise DatabaseError(f"{database.path} is not open")
+        raise DatabaseError(f"{database.path} is not open: the next sync looks at it again")
     snapshots, segments = client.contents(generation)
     if not snapshots:
         _refuse_late_listing(client, database, generation, bool(segments))
@@ -52,6 +54,7 @@ def recover(client: ReplicaClient, database: SourceDatabase, name: str, generati
     snapshot = snapshots[-1]
     snapshot_time = snapshot.created.timestamp()
     last = segments[-1] if segments else None
+    written = max(snapshot_time, last.created.timestamp() if last is not None else 0.0)
     seen: list[SegmentNote | None] = []
     """The notes of the segments that were read, the last one's at the end."""
     if last is not None and last.index < snapshot.index and not database.end(here, generation, last.index):
@@ -59,7 +62,7 @@ def recover(client: ReplicaClient, database: SourceDatabase, name: str, generati
         floor = _floor(client, database, name, snapshot)
         if floor:
             _check_history(client, database, name, here, snapshot, floor)
-            return Recovered(Position(generation, snapshot.index, 0), floor, snapshot_time)
+            return Recovered(Position(generation, snapshot.index, 0), floor, snapshot_time, newest=written)
     # WAL of a later index was cut with no regard to it.
     floor = _floor(client, database, name, snapshot) if last is None or last.index <= snapshot.index else 0
     if last is None or last.index < snapshots[0].index:
@@ -71,7 +74,7 @@ def recover(client: ReplicaClient, database: SourceDatabase, name: str, generati
             if last.index == snapshot.index and last.offset == 0:
                 _check_history(client, database, name, here, snapshot, floor)
             floor = floor if last.index == snapshot.index else 0
-            return Recovered(last.position, floor, snapshot_time, _number(seen))
+            return Recovered(last.position, floor, snapshot_time, _number(seen), written)
         if offset == last.offset:
             _check_before_mark(client, database, name, here, segments)
         position = Position(generation, last.index, offset)
@@ -84,12 +87,12 @@ def recover(client: ReplicaClient, database: SourceDatabase, name: str, generati
     if position.index == snapshot.index:
         if position.offset == 0:
             _check_history(client, database, name, here, snapshot, floor)
-            return Recovered(position, floor, snapshot_time, number)
+            return Recovered(position, floor, snapshot_time, number, written)
         if position.offset < floor:
             raise DivergedError(f"replica {name} lacks WAL that its newest snapshot holds")
     if position.index + 1 < snapshot.index:
         raise DivergedError(f"replica {name} lacks WAL before its newest snapshot")
-    return Recovered(position, 0, snapshot_time, number)
+    return Recovered(position, 0, snapshot_time, number, written)
 
 
 def _check_before_mark(

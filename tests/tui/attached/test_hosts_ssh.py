@@ -182,6 +182,10 @@ def test_flags_name_hosts_and_what_is_wrong_is_said_in_words(fleet: Fleet, tmp_p
     ) as window:
         window.shows("● ok", "web1")
         window.shows("✖ silent", "nowhere", "Could not resolve hostname")
+        # The cursor begins on the worst.
+        window.shows(">✖ silent", "nowhere")
+        window.press(END)
+        window.shows(">● ok", "web1")
         window.press("r")
         window.shows("fetch", "snapshot 00000000")
         window.press(ENTER)

@@ -9,6 +9,7 @@ import pytest
 from replication.control import BY_HAND
 from replication.errors import StorageError
 from tests.foreign import Shell
+from tests.interchange.program import wait_until
 from tests.restore.history import History
 from tests.tui import fake, picture
 from tests.tui.driving import LARGE, NORMAL, STILL, Drive, app_of, drive, instead
@@ -112,11 +113,13 @@ def test_leaving_the_program_ends_a_restore_and_leaves_nothing(store: Store) -> 
         await pilot.press("enter")
         await picture.shows(pilot, "◐ list the replica")
         await pilot.press("q")
+        await picture.shows(pilot, "Under way: restore of app.db", "what it wrote is removed")
+        await pilot.press("n")
 
     app = drive(steps, control, LARGE, config=store.config)
     go_on.set()
     assert app.wait_for_jobs(20)
-    assert names(store) == before
+    wait_until("what it wrote is removed", lambda: names(store) == before)
 
 
 def test_over_the_live_database_after_its_name_was_typed(store: Store) -> None:
@@ -125,10 +128,12 @@ def test_over_the_live_database_after_its_name_was_typed(store: Store) -> None:
         await picture.shows(pilot, "IN PLACE OF THE LIVE DATABASE")
         await pilot.press("enter")
         await picture.shows(pilot, "Stop the application first", "app.db.before-restore-20261020T120431Z")
-        # The focus is on Cancel.
+        # Letters are those of the name at once, and without them enter does nothing but say so.
         await pilot.press("enter")
-        await picture.shows(pilot, "IN PLACE OF THE LIVE DATABASE")
-        await pilot.press("enter", "tab", *"app", "enter")
+        await picture.shows(pilot, "That is not app.db. Nothing was done")
+        await pilot.press("tab", "enter")
+        await picture.shows(pilot, "IN PLACE OF THE LIVE DATABASE", "Cancelled: nothing was done")
+        await pilot.press("enter", *"app", "enter")
         await picture.shows(pilot, "That is not app.db")
         assert Shell(store.path).rows("SELECT count(*) FROM fruit") == [[3]]
         await pilot.press(*".db", "enter")
@@ -151,7 +156,7 @@ def test_the_kept_file_has_the_name_that_the_question_said_and_later_commits_are
         await picture.shows(pilot, "app.db.before-restore-20261020T120431Z")
         now[0] += 75
         Shell(store.path).run("INSERT INTO fruit VALUES('late', 9)")
-        await pilot.press("tab", *"app.db", "enter")
+        await pilot.press(*"app.db", "enter")
         await picture.shows(pilot, "✔ ok, in", "app.db.before-restore-20261020T120431Z", "may have got commits")
 
     picked(store, steps, options=Options(clock=lambda: now[0]))
@@ -170,7 +175,6 @@ def test_a_name_that_leaves_no_room_is_told_before_anything_is_asked(
     async def steps(pilot: Drive) -> None:
         await pilot.press("W", "enter")
         await picture.shows(pilot, "too long by 25 bytes", "a shorter name instead")
-        await pilot.press("tab")
         await instead(pilot, "n" * 240)
         await pilot.press("enter")
         await picture.shows(pilot, "Nothing was done")
@@ -183,8 +187,8 @@ def test_a_name_that_leaves_no_room_is_told_before_anything_is_asked(
 def test_over_a_database_in_use_is_refused_and_replication_goes_on(store: Store) -> None:
     async def steps(pilot: Drive) -> None:
         await pilot.press("W", "enter")
-        await picture.shows(pilot, "Or type its name")
-        await pilot.press("tab", *"app.db", "enter")
+        await picture.shows(pilot, "Type its name")
+        await pilot.press(*"app.db", "enter")
         await picture.shows(pilot, "✖ failed", "is open in another program", "Stop it", "replication goes on")
 
     with Shell(store.path).open() as app:
@@ -202,8 +206,8 @@ def test_what_the_user_has_paused_stays_paused(store: Store) -> None:
         await pilot.press("r")
         await picture.shows(pilot, "commit 2 of 2")
         await pilot.press("W", "enter")
-        await picture.shows(pilot, "Or type its name")
-        await pilot.press("tab", *"app.db", "enter")
+        await picture.shows(pilot, "Type its name")
+        await pilot.press(*"app.db", "enter")
         await picture.shows(pilot, "✔ ok, in", "when P resumes it")
 
     drive(steps, control, LARGE, config=store.config)
@@ -236,7 +240,7 @@ def test_how_the_question_looks(
 
     async def steps(pilot: Drive) -> None:
         await pilot.press("W", "enter")
-        await picture.shows(pilot, "Or type its name, hostname")
+        await picture.shows(pilot, "Type its name, hostname")
         picture.same_as(app_of(pilot), name)
         await pilot.press("escape")
         await picture.shows(pilot, "IN PLACE OF")

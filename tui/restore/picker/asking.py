@@ -17,6 +17,8 @@ from tui.widgets.screen import ShellScreen
 
 PLAN_DELAY_SECONDS = 0.2
 """A plan is made when the cursor has rested for so long."""
+OWED_STEPS_MAX = 1000
+"""Presses that are kept while a segment is read."""
 _MINUTE, _HOUR, _DAY = 60.0, 3600.0, 86400.0
 
 
@@ -38,6 +40,8 @@ class PickingScreen(ShellScreen):
         self.asked: float | None = None
         """A time that was asked for before anything was known: the cursor goes there as soon as it can."""
         self.busy = True
+        self._owed = 0
+        """Steps later (or earlier) that were asked for in a segment that is still to be read: made once it is."""
         self._fit = True
         self._reader: ReplicaReader | None = None
 
@@ -120,10 +124,11 @@ class PickingScreen(ShellScreen):
                 self.picker = self.picker.changed_maps(found.point_maps)
             self.picker = self.picker.knowing(found.commits, found.unreadable)
             self.words = found.words or self.words
+            self._make_owed_steps()
             self.moved()
 
         def failed(error: ReplicationError) -> None:
-            self.busy = False
+            self.busy, self._owed = False, 0
             self.words = str(error)
             self.draw()
 
@@ -159,6 +164,7 @@ class PickingScreen(ShellScreen):
     # -- keys: moving -----------------------------------------------------------------------------------------------
 
     def go(self, moved: Picker | None) -> None:
+        self._owed = 0
         if moved is None or self.picker is None:
             self.shell.tell("The replica is still being read" if not self.error else "There is nothing to choose from")
             return
@@ -168,10 +174,27 @@ class PickingScreen(ShellScreen):
         self.moved()
 
     def action_point_before(self) -> None:
-        self.go(self.picker and self.picker.stepped(-1))
+        self._step(-1)
 
     def action_point_after(self) -> None:
-        self.go(self.picker and self.picker.stepped(1))
+        self._step(1)
+
+    def _step(self, step: int) -> None:
+        """One commit on; where the segment is still to be read, as soon as it is. No press is lost."""
+        picker = self.picker
+        if picker is None or not picker.is_unread:
+            self.go(picker and picker.stepped(step))
+            return
+        self._owed = max(-OWED_STEPS_MAX, min(OWED_STEPS_MAX, self._owed + step))
+        self.moved()
+
+    def _make_owed_steps(self) -> None:
+        """The steps that were asked for before the segment was read, as far as the next one that is not."""
+        while self._owed and self.picker is not None and not self.picker.is_unread:
+            step = 1 if self._owed > 0 else -1
+            moved = self.picker.stepped(step)
+            self._owed = self._owed - step if moved is not self.picker else 0
+            self.picker = moved
 
     def action_snapshot_before(self) -> None:
         self.go(self.picker and self.picker.to_snapshot(-1))

@@ -91,6 +91,11 @@ class Picker:
         """The time of the newest point of all."""
         return max(point_map.stops[-1].time.timestamp() for point_map in self.point_maps)
 
+    @property
+    def is_unread(self) -> bool:
+        """True while the segment under the cursor is still to be read, so that no step leads on."""
+        return self._unread(self.stop)
+
     def wanted(self) -> list[Stop]:
         """Stops whose objects to read next, the nearest to the cursor first."""
         stops, here = self.point_map.stops, self.cursor.stop

@@ -32,6 +32,7 @@ from tui.text.look import Look
 from tui.text.naming import host_of, output_beside
 from tui.view import View
 from tui.widgets.lines import Lines
+from tui.widgets.prompt import Prompt
 
 CHECKS = cast(tuple[Check, ...], get_args(Check))
 _ROWS_FOR_KEYS = 20
@@ -43,7 +44,6 @@ class RestoreScreen(PickingScreen):
     """Opened with the path of the database."""
 
     PLACE = "restore"
-    AUTO_FOCUS = ""
     CSS_PATH = "screen.tcss"
 
     def __init__(self, database: str) -> None:
@@ -59,7 +59,7 @@ class RestoreScreen(PickingScreen):
         yield Lines(id="title", fixed=True)
         yield Lines(id="timeline", fixed=True)
         yield Lines(id="point")
-        yield Input(id="prompt")
+        yield Prompt("prompt")
         yield self.footer()
 
     def on_mount(self) -> None:
@@ -168,17 +168,14 @@ class RestoreScreen(PickingScreen):
             self.app.pop_screen()
 
     def _ask(self, what: str, value: str, example: str) -> None:
-        box = self.query_one("#prompt", Input)
-        self._asking = what
-        box.value, box.placeholder, box.cursor_position = value, example, len(value)
-        box.add_class("shown")
-        box.focus()
+        box = self.query_one(Prompt)
+        self._asking, box.placeholder = what, example
+        box.ask(value)
         self.draw()
 
     def _answered(self) -> None:
         self._asking = ""
-        self.query_one("#prompt", Input).remove_class("shown")
-        self.set_focus(None)
+        self.query_one(Prompt).close()
         self.draw()
 
     @on(Input.Submitted, "#prompt")
@@ -205,8 +202,8 @@ class RestoreScreen(PickingScreen):
         if request is None or self.picker is None:
             return
         chosen = self._choice(self.picker)
-        if self.shell.options.read_only and self.shell.view.place.attached:
-            self.shell.tell("With -read-only the engine gets no command: attach without it to restore", "warning")
+        if self.shell.options.read_only:
+            self.shell.tell("-read-only writes nothing: open the screen without it to restore", "warning")
         elif chosen.taken:
             self.shell.tell(f"{chosen.output} {chosen.taken}", "warning")
         elif request.over:

@@ -12,10 +12,9 @@ from textual.widgets import Button, Input
 from replication.errors import ReplicationError
 from replication.restore.kept import kept_path
 from tui.restore.run.screen import Request, RestoringScreen
-from tui.text.blocks import error_lines, rule
+from tui.text.blocks import error_lines
 from tui.text.cells import cut_end
 from tui.text.format import plain
-from tui.text.look import Look
 from tui.text.naming import host_of
 from tui.view import View
 from tui.widgets.lines import Lines
@@ -23,10 +22,12 @@ from tui.widgets.screen import ShellScreen
 
 
 class OverScreen(ShellScreen):
-    """Opened with a request whose output is the live database. Cancel has the focus; only the name goes on."""
+    """Opened with a request whose output is the live database. Letters are those of its name from the first on, and
+    only the name goes on.
+    """
 
     PLACE = "over"
-    AUTO_FOCUS = "#cancel"
+    AUTO_FOCUS = "#name"
     CSS_PATH = "over_live.tcss"
 
     def __init__(self, request: Request) -> None:
@@ -38,15 +39,16 @@ class OverScreen(ShellScreen):
 
     def compose(self) -> ComposeResult:
         yield Lines(id="text")
-        yield Button("Cancel", id="cancel", compact=True)
         yield Lines(id="ask")
-        yield Input(id="name", placeholder="tab, then the name, then enter")
+        yield Input(id="name", placeholder=f"{self._file_name}, then enter; esc cancels", compact=True)
+        yield Lines(id="refused")
+        yield Button("Cancel", id="cancel", compact=True)
         yield self.footer()
 
     def show(self, view: View) -> None:
-        options, width = self.shell.options, self.size.width
-        look = Look(options.ascii, options.slow, self.shell.now())
-        lines = [rule("restore over the live database?", width, look), Text()]
+        width = self.size.width
+        title = "restore over the live database?"
+        lines = [Text(cut_end(f" {title}".ljust(width), width), style="bold white on red"), Text()]
         try:
             if self._kept is None:
                 self._kept = _kept(self._request.database, datetime.fromtimestamp(self.shell.now(), UTC))
@@ -68,11 +70,14 @@ class OverScreen(ShellScreen):
             Text(cut_end(f" {plain(line)}", width), style="bold" if n == 0 else "") for n, line in enumerate(words)
         ]
         self.query_one("#text", Lines).set_lines(lines)
-        self.query_one("#ask", Lines).set_lines([Text(f" Or type its name, {plain(self._file_name)}, and enter:")])
+        self.query_one("#ask", Lines).set_lines(
+            [Text(f" Type its name, {plain(self._file_name)}, and enter to restore over it:", style="bold")]
+        )
 
     @on(Button.Pressed, "#cancel")
     def _cancelled(self, event: Button.Pressed) -> None:
         event.stop()
+        self.shell.tell("Cancelled: nothing was done")
         self.app.pop_screen()
 
     @on(Input.Submitted, "#name")
@@ -83,7 +88,12 @@ class OverScreen(ShellScreen):
         elif event.value == self._file_name:
             self.app.switch_screen(RestoringScreen(replace(self._request, kept=self._kept)))
         else:
-            self.shell.tell(f"That is not {self._file_name}. Nothing was done", "warning")
+            words = f"That is not {plain(self._file_name)}. Nothing was done; esc cancels"
+            self.query_one("#refused", Lines).set_lines([Text(f" {words}", style="yellow")])
+
+    def action_back(self) -> None:
+        self.shell.tell("Cancelled: nothing was done")
+        self.app.pop_screen()
 
     def action_next_panel(self) -> None:
         self.focus_next()

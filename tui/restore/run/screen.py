@@ -123,6 +123,8 @@ class FollowingScreen(ShellScreen):
         def ended(outcome: Outcome) -> None:
             self._outcome = outcome
             if self.is_attached:
+                # What was told meanwhile is in the log, and must not stand over what came of this.
+                self.app.clear_notifications()
                 self._draw()
             elif outcome.result is not None:
                 shell.tell(f"restored to {outcome.result.output}")
