@@ -189,6 +189,6 @@ def test_flags_name_hosts_and_what_is_wrong_is_said_in_words(fleet: Fleet, tmp_p
         window.press("r")
         window.shows("fetch", "snapshot 00000000")
         window.press(ENTER)
-        window.shows("With -read-only the engine gets no command")
+        window.shows("-read-only writes nothing")
         window.press("q")
         assert window.end() == 0
