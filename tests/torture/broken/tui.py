@@ -5,9 +5,9 @@ from tests.torture.broken.mutation import Mutation
 MUTATIONS = (
     Mutation(
         "quitting asks nothing of a paused database",
-        "tui/app.py",
-        "        elif self.can_leave_running() or left_to_upload(self.view.status) or stopped(self.view.status):\n",
-        "        elif self.can_leave_running() or left_to_upload(self.view.status):\n",
+        "tui/session/under_way.py",
+        "left_to_upload(status), tuple(stopped(status)))",
+        "left_to_upload(status), ())",
         ("tests/tui/test_actions.py",),
     ),
     Mutation(
@@ -20,8 +20,8 @@ MUTATIONS = (
     Mutation(
         "an engine that is gone is shown as it was",
         "tui/session/attached.py",
-        "tuple(_gone(item) for item in self._status.databases)",
-        "self._status.databases",
+        "EngineStatus(now, tuple(map(_gone, self._status.databases)))",
+        "EngineStatus(now, self._status.databases)",
         ("tests/tui/attached/test_attach.py",),
     ),
     Mutation(
