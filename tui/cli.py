@@ -255,6 +255,7 @@ def _add_status(verbs: "argparse._SubParsersAction[_Parser]") -> None:
     )
     _config_flags(parser)
     _socket_flag(parser)
+    _host_flags(parser)
     _flag(parser, "json", "print JSON")
     _flag(parser, "check", "only say whether all is well, by the exit code too; no store is asked")
     _flag(parser, "max-lag", "-check: no commit waits for longer (default 5m)", "DURATION", type=_duration)

@@ -30,10 +30,18 @@ def answer(databases: Sequence[DatabaseConfig], info: Info, status: EngineStatus
     known = {item.path: item for item in status.databases}
     if any(str(config.path) not in known for config in databases):
         return None
-    found = [known[str(config.path)] for config in databases]
-    reports = [_report(item, load(config.meta_path), info) for config, item in zip(databases, found, strict=True)]
+    return _reports([(known[str(config.path)], load(config.meta_path)) for config in databases], info)
+
+
+def whole_answer(info: Info, status: EngineStatus) -> SurveyResult:
+    """The reports of an engine on another host, of all that it has; its local folders cannot be seen from here."""
+    return _reports([(item, DatabaseRecord()) for item in status.databases], info)
+
+
+def _reports(found: Sequence[tuple[DatabaseStatus, DatabaseRecord]], info: Info) -> SurveyResult:
+    reports = [_report(item, note, info) for item, note in found]
     complaints, exit_code = [], 0
-    for item in found:
+    for item, _ in found:
         for replica in item.replicas:
             if replica.errors_in_a_row:
                 exit_code = replica.error_code or 1

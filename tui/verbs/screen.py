@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from replication.config import Config, HostConfig, default_config_path
-from replication.config.hosts_section import named_host
 from replication.config.location import local_path
 from replication.control.peer import connect
 from replication.control.place import find, found
@@ -27,6 +26,7 @@ from tui.session.late_engine import LateEngine
 from tui.session.place import Place
 from tui.session.screen_log import log_path, open_log
 from tui.verbs.console import say, silence, warn
+from tui.verbs.hosts import hosts_of
 from tui.verbs.named import config_of
 from tui.verbs.process import settle
 from tui.view import Options
@@ -93,14 +93,6 @@ def attach(args: Namespace) -> int:
     path = local_path(args.socket)
     connect(path).close()
     return attach_to(path, Config(None, ()), options).end()
-
-
-def hosts_of(args: Namespace) -> tuple[HostConfig, ...]:
-    """The hosts that the flags name. Raises UsageError."""
-    if not args.hosts:
-        raise UsageError("-host-command goes with -host; name a host, such as -host web1")
-    found = {name: named_host(name, args.host_command or "", args.config or "") for name in args.hosts}
-    return tuple(found.values())
 
 
 def options_of(args: Namespace, welcome: str = "", again: str = "litestream-tui") -> Options:

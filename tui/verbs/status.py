@@ -25,6 +25,7 @@ from replication.wellness import LAG_SECONDS_MAX, Limits, examine
 from replication.wire import plain
 from tui.text.format import counted, go_duration, size, table
 from tui.verbs.console import complain, say, warn
+from tui.verbs.hosts import hosts_of, survey_hosts
 from tui.verbs.named import config_of
 from tui.verbs.running_engine import running_client
 
@@ -35,17 +36,27 @@ _ERROR_CHARS_MAX = 60
 
 def run(args: Namespace) -> int:
     """Print how things stand. Return the exit code of the last error met, or 0 without one."""
+    if args.hosts or args.host_command is not None:
+        for name in ("check", "socket", "source"):
+            if getattr(args, name):
+                raise UsageError("-host goes with -json and -config alone; ssh HOST litestream-tui status has the rest")
+        return _say(survey_hosts(hosts_of(args)), args.json)
     config = config_of(args)
+    if config.hosts and not config.databases and not config.directories:
+        return _say(survey_hosts(config.hosts), args.json)
     databases = all_databases(config) if args.source is None else [configured(config, local_path(args.source))]
     if args.check:
         limits = Limits(LAG_SECONDS_MAX if args.max_lag is None else args.max_lag)
         return _check(databases, replace(limits, proof=args.max_proof_age, verified=args.max_verified_age), args.json)
     if args.max_lag or args.max_proof_age or args.max_verified_age:
         raise UsageError("-max-lag, -max-proof-age and -max-verified-age go with -check")
-    answer = _of_engine(args, config, databases) or survey(databases)
+    return _say(_of_engine(args, config, databases) or survey(databases), args.json)
+
+
+def _say(answer: SurveyResult, as_json: bool) -> int:
     for words in answer.complaints:
         complain(words)
-    if args.json:
+    if as_json:
         say(json.dumps([_values(report) for report in answer.reports], indent=2))
     else:
         now = time.time()
