@@ -182,6 +182,16 @@ class NoJobError(EngineError):
     """The engine has no job of that id, or keeps it no longer."""
 
 
+class QueryError(ReplicationError):
+    """A query that SQLite refused, that would have written, or that was ended by one of its bounds."""
+
+    exit_code = 21
+
+
+class StatementError(QueryError):
+    """SQLite refused the statement itself: a table that is not there, or a mistake in it."""
+
+
 class RestoreError(ReplicationError):
     """A restore that could not be done; nothing was put in place."""
 

@@ -37,22 +37,24 @@ DatabaseOutside = Literal["ok", "error", "paused", "stopped", "missing", "unknow
 class Reach:
     """How far a replica was found to reach, and the newest object's time; or why that is not known.
 
-    `position` is None for a replica without the generation that was asked for.
+    `position` is None for a replica without the generation that was asked for. `broken` says why nobody can restore up
+    to there.
     """
 
     name: str
     address: str
     position: Position | None = None
     newest: float = 0.0
+    broken: str = ""
     error: ReplicationError | None = None
     answer: Literal["came", "late", "not asked"] = "came"
     """Late if it was waited for no longer; not asked if its store had failed with that error."""
 
     @property
     def error_words(self) -> str:
-        """Why it is not known, for people; "" if it is."""
+        """Why it is not known, or worth nothing, for people; "" if it is."""
         if self.error is None:
-            return ""
+            return f"not restorable: {self.broken}" if self.broken else ""
         return f"not asked: {self.error}" if self.answer == "not asked" else str(self.error)
 
 
@@ -184,7 +186,7 @@ def _replica(local: Local, reach: Reach, now: float) -> ReplicaReport:
     lag = _lag(local, record, pending, now) if pending is not None else None
     running = local.pid is not None
     state: ReplicaOutside = "behind"
-    if reach.error or (running and record.error):
+    if reach.error or reach.broken or (running and record.error):
         state = "error"
     elif pending is None or lag is None:
         state = "unknown"

@@ -74,7 +74,7 @@ def survey(databases: Sequence[DatabaseConfig], silence_seconds: float = SILENCE
 def reach(replica: OpenReplica, generation: str | None) -> Reach:
     """How far a replica reaches in a generation, or in its newest one. Raises StorageError."""
     found = layout_of([replica]).reached(replica, generation)
-    return Reach(replica.name, replica.address, found.position, found.written)
+    return Reach(replica.name, replica.address, found.position, found.written, found.broken)
 
 
 class _Round:

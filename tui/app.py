@@ -89,6 +89,7 @@ class LitestreamApp(KeyOrder[int]):
         self._threads: list[threading.Thread] = []
         self._poll_error = ""
         self._trouble: Trouble = {}
+        self._jobs_untold = False
         self._told: tuple[Told, ...] = ()
         """The toasts that stand, newest last."""
 
@@ -182,15 +183,16 @@ class LitestreamApp(KeyOrder[int]):
         changes = gone_news(self.view.place, place) or (() if place.gone else news(before, self._trouble, status))
         for words, severity in changes:
             self.tell(words, severity)
-        new_engine = place.pid and place.pid != self.view.place.pid
+        self._jobs_untold |= bool(place.pid) and place.pid != self.view.place.pid
         self.view = View(status, events, place)
-        if new_engine:
+        if self._jobs_untold:
             self._ask_for_jobs()
         if not self.frozen:
             self.show_again()
 
     def _ask_for_jobs(self) -> None:
-        """Tell who attaches what is under way, or how the last restore ended."""
+        """Tell who attaches what is under way, or how the last restore ended; again if the engine does not answer."""
+        self._jobs_untold = False
 
         def tell(words: str) -> None:
             if words:
@@ -200,7 +202,10 @@ class LitestreamApp(KeyOrder[int]):
             words: str = import_module("tui.jobs.lines").attach_news(self.control.jobs())
             return words
 
-        self.in_background(asked, tell, lambda error: None)
+        def failed(error: ReplicationError) -> None:
+            self._jobs_untold = True
+
+        self.in_background(asked, tell, failed)
 
     def show_again(self) -> None:
         """Let the screen in front show the view as it is."""

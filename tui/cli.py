@@ -22,6 +22,7 @@ from tui.flags import host_flags as _host_flags
 from tui.flags import seconds as _seconds
 from tui.flags import socket_flag as _socket_flag
 from tui.flags_asking import add_asking
+from tui.flags_moment import add_moments
 from tui.verbs.console import (
     complain,
     escape_what_cannot_be_written,
@@ -40,8 +41,9 @@ It reads the litestream.yml of Litestream 0.3, and each can restore what the oth
 _EPILOG = """\
 exit codes: 0 done, 1 other, 2 usage, 3 configuration, 4 database, 5 replicated already, 6 store unreachable,
 7 access denied, 8 no bucket, 9 output exists, 10 no such restore point, 11 object missing, 12 object damaged,
-13 integrity check failed, 14 local file, 15 other restore error, 16 restore cancelled, 17 replica differs,
-18 inconclusive, 19 not well, 20 no running engine or its refusal, 130 interrupted
+13 integrity check failed, 14 local file, 15 other restore error, 16 cancelled, 17 replica differs,
+18 inconclusive, 19 not well, 20 no running engine or its refusal, 21 query refused,
+130 interrupted
 
 Try it without any set-up: litestream-tui demo
 """
@@ -125,6 +127,7 @@ def _parser() -> tuple[_Parser, dict[str, _Parser]]:
     _add_attach(verbs)
     _add_replicate(verbs)
     _add_restore(verbs)
+    add_moments(verbs)
     _add_listings(verbs)
     _add_status(verbs)
     _add_verify(verbs)
@@ -202,7 +205,7 @@ def _add_restore(verbs: "argparse._SubParsersAction[_Parser]") -> None:
     _flag(parser, "replica", "restore from this replica only", "NAME")
     _flag(parser, "generation", "restore this generation (default: the newest)", "NAME")
     _flag(parser, "index", "restore up to the end of this WAL index, in hex", "HEX")
-    _flag(parser, "timestamp", "restore the newest commit that was in the replica at this time", "RFC3339")
+    _flag(parser, "timestamp", "restore the newest commit that was made by this time", "RFC3339")
     _flag(parser, "position", "restore exactly this commit", "GENERATION/INDEX:OFFSET")
     _flag(parser, "parallelism", "objects fetched at the same time (default 8)", "N", type=_count, default=8)
     _flag(

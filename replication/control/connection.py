@@ -150,6 +150,11 @@ class Connection:
         self._sender.close()
         threading.Thread(target=self._over, name="relay end", daemon=True).start()
 
+    def kill(self) -> None:
+        """End the program now: whatever it waits for, it is not left behind."""
+        self.close()
+        self._program.kill()
+
     # -- threads ------------------------------------------------------------------------------------------------------
 
     def _send(self) -> None:

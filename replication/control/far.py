@@ -85,7 +85,8 @@ class FarClient(Client):
         self._closed = True
         self._hurry.set()
         if self.connection is not None:
-            self.connection.close()
+            # The relay ends with its input, and what brings it here may wait for a host that hangs.
+            self.connection.kill()
 
     @property
     def _is_closed(self) -> bool:
@@ -176,7 +177,7 @@ class FarClient(Client):
         self._watch, self._document, self._silent = None, None, False
         self.connection, self._began = made, self._clock()
         if self._is_closed:
-            made.close()
+            made.kill()
         return made
 
     def _lost(self, why: str) -> None:

@@ -1,10 +1,11 @@
-"""When commits arrived here, for the lag of replicas: one entry a copy, until every replica has it.
+"""When commits arrived here, for the lag of replicas and for what segments note: one entry a copy, until all have it.
 
 Bounded: beyond ARRIVALS_MAX every second entry goes, the oldest never, so that the lag of a long outage stays right
 and only the times between become coarser. Safe from any thread.
 """
 
 import threading
+import time as clock
 from collections.abc import Iterable, Sequence
 
 from replication.position import Position
@@ -14,22 +15,26 @@ ARRIVALS_MAX = 1024
 
 
 class Arrivals:
-    """Positions with the time, in seconds since the epoch, at which everything up to there had been copied."""
+    """Positions with the time, in seconds since the epoch, at which everything up to there had been copied.
+
+    And with that of the monotonic clock, which no setting of a clock moves.
+    """
 
     def __init__(self) -> None:
-        self._entries: list[tuple[Position, float]] = []
+        self._entries: list[tuple[Position, float, float]] = []
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
         with self._lock:
             return len(self._entries)
 
-    def add(self, position: Position, time: float) -> None:
+    def add(self, position: Position, time: float, monotonic: float | None = None) -> None:
         """Everything up to `position` has been copied."""
+        monotonic = clock.monotonic() if monotonic is None else monotonic
         with self._lock:
             if len(self._entries) >= ARRIVALS_MAX:
                 del self._entries[1::2]
-            self._entries.append((position, time))
+            self._entries.append((position, time, monotonic))
 
     def forget(self, replicas: Iterable[Position]) -> None:
         """Drop what all of these replicas have."""
@@ -43,8 +48,20 @@ class Arrivals:
             first = _missing_from(self._entries, replica) if replica is not None else 0
             return self._entries[first][1] if first < len(self._entries) else None
 
+    def between(self, start: Position, end: Position) -> list[tuple[Position, float]]:
+        """Return where copies ended past `start` and up to `end`, with the monotonic time of each."""
+        found: list[tuple[Position, float]] = []
+        with self._lock:
+            # The newest are the last, and those of one generation are in order.
+            for position, _, monotonic in reversed(self._entries):
+                if position.generation == start.generation and position <= start:
+                    break
+                if position.generation == start.generation and position <= end:
+                    found.append((position, monotonic))
+        return found[::-1]
 
-def _missing_from(entries: Sequence[tuple[Position, float]], replica: Position) -> int:
+
+def _missing_from(entries: Sequence[tuple[Position, float, float]], replica: Position) -> int:
     """The number of the first entry that a replica at that position lacks."""
     # Positions of two generations have no order, but entries have: what comes before one that is there is there.
     for number in range(len(entries) - 1, -1, -1):

@@ -37,6 +37,9 @@ class Arrivals(Protocol):
     def first_missing(self, replica: Position | None) -> float | None:
         """The time of the first that a replica lacks, in seconds since the epoch; None if it lacks none."""
 
+    def between(self, start: Position, end: Position) -> Sequence[tuple[Position, float]]:
+        """Return where copies ended past `start` and up to `end`, with the monotonic time of each."""
+
 
 class Kept(Protocol):
     """The part that is kept for replicas on the local disk, and may become too much (promise 6)."""

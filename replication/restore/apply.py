@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from replication.errors import CorruptObjectError
+from replication.position import Position
 from replication.sqlite.checksum import FRAME_HEADER_SIZE
 from replication.sqlite.wal import PAGE_SIZES
 
@@ -60,7 +61,7 @@ class DatabaseFile:
                 f"and its note says {noted[0]} pages of {noted[1]}",
             )
 
-    def write_frames(self, rows: NDArray[np.uint8], pages: NDArray[np.uint32]) -> None:
+    def write_frames(self, rows: NDArray[np.uint8], pages: NDArray[np.uint32], at: Position) -> None:
         """Write the last version of each page among frames (one a row), neighbouring pages in one call."""
         # The first occurrence in reverse order is the last one written.
         numbers, last = np.unique(pages[::-1], return_index=True)

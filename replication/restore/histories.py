@@ -67,8 +67,10 @@ class HeldObject:
 class Reached:
     """The end of what a generation holds, and when its newest object was written, in seconds since the epoch.
 
-    `position` is None and `written` 0 for a replica that has nothing of it.
+    `position` is None and `written` 0 for a replica that has nothing of it. `broken` says why that end cannot be
+    restored, as far as a listing shows it.
     """
 
     position: Position | None = None
     written: float = 0.0
+    broken: str = ""

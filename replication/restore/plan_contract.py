@@ -7,6 +7,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
 from replication.position import Position
 from replication.restore.points import Fetch
 
@@ -42,6 +45,28 @@ class Plan(Protocol):
 
     def values(self) -> Mapping[str, object]:
         """The plan in plain JSON values."""
+
+
+class PageFile(Protocol):
+    """What WAL is replayed onto: pages that can be read back. It begins as what a snapshot holds."""
+
+    @property
+    def page_size(self) -> int:
+        """Bytes of a page."""
+
+    @property
+    def size(self) -> int:
+        """Bytes of all pages now."""
+
+    def read_page(self, number: int) -> bytes:
+        """One page as it is now; shorter or empty past the end."""
+
+    def write_frames(self, rows: NDArray[np.uint8], pages: NDArray[np.uint32], at: Position) -> None:
+        """Take frames, one a row, that write these pages; the first begins at `at`, and the last is a commit or will
+        be followed by one."""
+
+    def resize(self, pages: int) -> None:
+        """Cut or extend it to this number of pages."""
 
 
 @dataclass(frozen=True, slots=True)

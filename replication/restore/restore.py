@@ -12,16 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from replication import space
-from replication.errors import (
-    CorruptObjectError,
-    NoRestorePointError,
-    ObjectNotFoundError,
-    ReplicaGapError,
-    StorageError,
-    UnprovenSnapshotError,
-)
 from replication.position import Position
 from replication.restore.apply import DatabaseFile
+from replication.restore.follow import follow
 from replication.restore.layout import Attempts, Prepared
 from replication.restore.layouts import layout_of
 from replication.restore.meter import Phase as Phase
@@ -87,28 +80,7 @@ def restore(
     check_free(output.absolute())
     progress(RestoreProgress("plan", 0, 0, 0, 0))
     attempts = layout_of(sources).attempts(sources, options, stop)
-    while True:
-        try:
-            return _follow(attempts, output, options, progress, stop, began)
-        except (StorageError, CorruptObjectError, ReplicaGapError, NoRestorePointError) as error:
-            # Raises what all of them said, if none is left that reaches as far.
-            attempts = attempts.instead(error)
-
-
-def _follow(
-    attempts: Attempts,
-    output: Path,
-    options: RestoreOptions,
-    progress: Callable[[RestoreProgress], None],
-    stop: threading.Event,
-    began: float,
-) -> RestoreResult:
-    """Follow a plan, and make it anew while retention or a new snapshot changes the replica under it."""
-    while True:
-        try:
-            return _run(attempts, output, options, progress, stop, began)
-        except (ObjectNotFoundError, CorruptObjectError, ReplicaGapError, UnprovenSnapshotError) as error:
-            attempts.plan_again(error)
+    return follow(attempts, lambda attempts: _run(attempts, output, options, progress, stop, began))
 
 
 def _run(

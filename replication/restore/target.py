@@ -35,7 +35,7 @@ class AtIndex:
 
 @dataclass(frozen=True, slots=True)
 class AtTime:
-    """The newest commit whose object was in the replica at `time`, which has a time zone."""
+    """The newest commit that was made by `time`, which has a time zone; where that is not noted, that was stored."""
 
     time: datetime
 

@@ -12,8 +12,10 @@ from itertools import chain
 
 from replication.errors import CorruptObjectError
 from replication.storage import container
+from replication.storage.blocks import TAIL_BYTES, BlockTable, TableBuilder, decode, size_at_end
 from replication.storage.closing import closing_iterator
 from replication.storage.note_fields import NoteFields
+from replication.storage.scan import contents, scan
 
 WHOLE_BYTES_MAX = 64 << 10
 """An object of at most this size is opened in one go by an `Opener`."""
@@ -49,18 +51,32 @@ class Codec(ABC):
                     break
         return head[:size]
 
+    def span(self, name: str, read: ReadRange, offset: int, size: int) -> bytes:
+        """The same from an offset on, fewer bytes at the end; as `prefix`, it may read all that comes before."""
+        return self.prefix(name, read, offset + size)[offset:]
+
+    def suffix(self, name: str, read: ReadRange, stored: int, size: int) -> tuple[bytes, int]:
+        """The last `size` bytes, and how many there are in all, of an object that is `stored` bytes in the store."""
+        tail, length = b"", 0
+        with closing_iterator(read(0, None)) as chunks, closing_iterator(self.uncover(name, iter(chunks))) as plain:
+            for chunk in plain:
+                length += len(chunk)
+                tail = (tail + chunk)[-size:]
+        return tail, length
+
     def seal(
         self,
         content: Iterable[bytes | memoryview],
         note: NoteFields | None = None,
         summed: Callable[[str], None] | None = None,
+        has_table: bool = False,
     ) -> Iterator[bytes]:
         """Yield the stored bytes of an object in pieces of bounded size, a small object in one.
 
-        `summed` is told what `content_checksum` would say of the content, when all of it was taken.
+        `summed` is told what `content_checksum` would say of the content, when all of it was taken. With `has_table`
+        it brings a table of its blocks, for `table`.
         """
-        plain = container.compress(content, note)
-        return self.cover(plain if summed is None else _summing(plain, summed))
+        return self.cover(container.compress(content, note, summed, has_table))
 
     def open(self, name: str, stored: Iterable[bytes]) -> "Opened":
         """The object of which all stored bytes are given; `name` is for errors."""
@@ -69,6 +85,23 @@ class Codec(ABC):
     def opener(self) -> "Opener":
         """Opens many small objects, one after the other, for less."""
         return Opener(self)
+
+    def table(self, name: str, read: ReadRange, stored: int) -> BlockTable | None:
+        """Where the blocks of an object of so many stored bytes lie; None if it does not say, as Litestream's."""
+        tail, length = self.suffix(name, read, stored, TAIL_BYTES)
+        size = size_at_end(tail)
+        if size is not None and size > len(tail):
+            tail, length = self.suffix(name, read, stored, size)
+        return decode(tail, length)
+
+    def scan(self, name: str, stored: Iterable[bytes], builder: TableBuilder) -> Iterator[bytes]:
+        """Yield the content of an object block by block while `builder` gets its table. Raises as `Opened`."""
+        return scan(name, self.uncover(name, iter(stored)), builder)
+
+    def blocks(self, name: str, read: ReadRange, table: BlockTable, first: int, count: int) -> Iterator[bytes]:
+        """The contents of so many blocks of an object, in one read. Raises CorruptObjectError if one is not right."""
+        start, size = table.span(first, count)
+        return contents(name, table, first, count, self.span(name, read, start, size))
 
     def read_note(self, name: str, read: ReadRange) -> NoteFields | None:
         """The note of an object, from as little of it as will do. Raises CorruptObjectError if it is damaged."""
@@ -87,14 +120,20 @@ class Plain(Codec):
         return chunks
 
     def prefix(self, name: str, read: ReadRange, size: int) -> bytes:
-        with closing_iterator(read(0, size)) as chunks:
+        return self.span(name, read, 0, size)
+
+    def span(self, name: str, read: ReadRange, offset: int, size: int) -> bytes:
+        with closing_iterator(read(offset, size)) as chunks:
             return b"".join(chunks)
+
+    def suffix(self, name: str, read: ReadRange, stored: int, size: int) -> tuple[bytes, int]:
+        return self.span(name, read, max(0, stored - size), size), stored
 
 
 class Opened:
     """One object that is being opened: iterate it once for its content, in pieces of at most 1 MiB.
 
-    Iterating raises CorruptObjectError for anything but one whole LZ4 frame, notes before it aside.
+    Iterating raises CorruptObjectError for anything but one whole LZ4 frame, skippable frames around it aside.
     """
 
     def __init__(self, name: str, plain: Iterator[bytes], unpacker: "container.Unpacker | None") -> None:
@@ -143,19 +182,7 @@ class Opener:
 
 def content_checksum(chunks: Iterable[bytes | memoryview]) -> str:
     """What `seal` tells of this content; only by compressing can it be had from LZ4."""
-    found: list[str] = []
-    for _ in _summing(container.compress(chunks), found.append):
-        pass
-    return found[0]
-
-
-def _summing(pieces: Iterator[bytes], summed: Callable[[str], None]) -> Iterator[bytes]:
-    """An object on its way, whose checksum is told at its end."""
-    last = b""
-    for piece in pieces:
-        last = (last + piece[-container.CHECKSUM_SIZE :])[-container.CHECKSUM_SIZE :]
-        yield piece
-    summed(last.hex())
+    return container.content_checksum(chunks)
 
 
 def _note(name: str, head: bytes) -> NoteFields | None:

@@ -1,5 +1,7 @@
 """The bytes of one object: an LZ4 frame as Litestream 0.3.13 writes it, with an optional note in front.
 
+A snapshot has a table of its blocks behind it (blocks.py), in a skippable frame as well.
+
 The frame has independent blocks, at most 1 MiB each where 0.3.13 has 4, so that readers need less memory, and a
 content checksum; no block checksums, which 0.3.13 cannot read. A note is an LZ4 skippable frame (magic 0x184D2A5E)
 before it, which every LZ4 reader passes over; it says what the name cannot, such as the exact commit that a
@@ -10,13 +12,14 @@ Format: https://github.com/lz4/lz4/blob/dev/doc/lz4_Frame_format.md
 import json
 import struct
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
 from itertools import chain
 
 import lz4.frame
 
 from replication.errors import CorruptObjectError
+from replication.storage.blocks import TableBuilder, tabulate
 from replication.storage.note_fields import NoteFields
 
 _NOTE_MAGIC = 0x184D2A5E
@@ -28,6 +31,9 @@ NOTE_SIZE_MAX = 4096
 ENCODED_MAX = 64
 """Notes whose bytes are kept."""
 
+_FRAME_HEADER_SIZE = 8
+_FOLLOWED = "bytes follow the end of its LZ4 frame"
+_BLOCK_BYTES = 1 << 20
 _SMALL_BYTES = 64 * 1024
 """Content whose first piece is no longer has blocks of this size, which cost a reader less to make room for."""
 CHECKSUM_SIZE = 4
@@ -36,8 +42,16 @@ CHECKSUM_SIZE = 4
 _OUTPUT_CHUNK_BYTES = 1 << 20
 
 
-def compress(chunks: Iterable[bytes | memoryview], note: NoteFields | None = None) -> Iterator[bytes]:
-    """Yield the object that holds `chunks` joined, in pieces of bounded size; a small object in one."""
+def compress(
+    chunks: Iterable[bytes | memoryview],
+    note: NoteFields | None = None,
+    summed: Callable[[str], None] | None = None,
+    has_table: bool = False,
+) -> Iterator[bytes]:
+    """Yield the object that holds `chunks` joined, in pieces of bounded size; a small object in one.
+
+    `summed` is told the checksum of the content at its end. With `has_table` the table of its blocks follows.
+    """
     source = iter(chunks)
     first = next(source, b"")
     small = len(first) <= _SMALL_BYTES
@@ -50,14 +64,23 @@ def compress(chunks: Iterable[bytes | memoryview], note: NoteFields | None = Non
     )
     # Small pieces are joined, for each is a write of its own.
     waiting: bytes = (encode_note(note) if note is not None else b"") + compressor.begin()
+    table = TableBuilder() if has_table else None
+    at = len(waiting)
     for chunk in chain((first,), source):
         piece = compressor.compress(chunk)
+        if table is not None:
+            tabulate(table, at, piece, chunk, _SMALL_BYTES if small else _BLOCK_BYTES)
+        at += len(piece)
         if len(waiting) + len(piece) <= _SMALL_BYTES:
             waiting += piece
         else:
             yield waiting
             waiting = piece
     end = compressor.flush()
+    if summed is not None:
+        summed(end[-CHECKSUM_SIZE:].hex())
+    if table is not None:
+        end += table.encode()
     if len(waiting) > _SMALL_BYTES:
         yield waiting
         waiting = b""
@@ -65,38 +88,59 @@ def compress(chunks: Iterable[bytes | memoryview], note: NoteFields | None = Non
 
 
 def content_checksum(chunks: Iterable[bytes | memoryview]) -> str:
-    """What `compress` puts at the end of an object with this content; only by compressing can it be had from LZ4."""
-    last = b""
-    for piece in compress(chunks):
-        last = (last + piece[-CHECKSUM_SIZE:])[-CHECKSUM_SIZE:]
-    return last.hex()
+    """What `compress` tells of this content; only by compressing can it be had from LZ4."""
+    found: list[str] = []
+    for _ in compress(chunks, summed=found.append):
+        pass
+    return found[0]
 
 
 def decompress(name: str, chunks: Iterable[bytes]) -> Iterator[bytes]:
     """Yield the content of an object in pieces of at most 1 MiB; `name` is for errors.
 
-    Raises CorruptObjectError for anything but one whole LZ4 frame, notes before it aside.
+    Raises CorruptObjectError for anything but one whole LZ4 frame, skippable frames before and after it aside.
     """
-    source = _SkipNotes(name, chunks)
+    source = iter(SkipFrames(name, chunks))
     decompressor = lz4.frame.LZ4FrameDecompressor()
     try:
         for chunk in source:
-            if decompressor.eof:
-                raise CorruptObjectError(name, "bytes follow the end of its LZ4 frame")
             data = decompressor.decompress(chunk, max_length=_OUTPUT_CHUNK_BYTES)
             while data or not (decompressor.eof or decompressor.needs_input):
                 yield data
                 if decompressor.eof:
                     break
                 data = decompressor.decompress(b"", max_length=_OUTPUT_CHUNK_BYTES)
-            if decompressor.eof and decompressor.unused_data:
-                raise CorruptObjectError(name, "bytes follow the end of its LZ4 frame")
+            if decompressor.eof:
+                check_rest(name, chain((decompressor.unused_data or b"",), source))
+                return
     except RuntimeError as error:
-        wrong_sum = "checksum" in str(error).lower()
-        why = "the LZ4 checksum of its content is wrong" if wrong_sum else "it is not an LZ4 frame, or broken inside"
-        raise CorruptObjectError(name, why) from None
-    if not decompressor.eof:
-        raise CorruptObjectError(name, "it ends in the middle of its LZ4 frame")
+        raise broken_frame(name, error) from None
+    raise CorruptObjectError(name, "it ends in the middle of its LZ4 frame")
+
+
+def broken_frame(name: str, error: RuntimeError) -> CorruptObjectError:
+    """What the library says, in our words."""
+    wrong_sum = "checksum" in str(error).lower()
+    why = "the LZ4 checksum of its content is wrong" if wrong_sum else "it is not an LZ4 frame, or broken inside"
+    return CorruptObjectError(name, why)
+
+
+def check_rest(name: str, chunks: Iterable[bytes]) -> None:
+    """Take what follows the LZ4 frame. Raises CorruptObjectError for anything but whole skippable frames."""
+    head, at = b"", 0
+    for chunk in chunks:
+        if at - len(head) >= len(chunk):
+            at -= len(chunk)
+            continue
+        # A place in the chunk is kept rather than its rest copied: there may be very many frames in it.
+        head, at = (head[at:] + chunk, 0) if at <= len(head) else (chunk, at - len(head))
+        while len(head) - at >= _FRAME_HEADER_SIZE:
+            magic, size = struct.unpack_from("<II", head, at)
+            if magic not in _SKIPPABLE_MAGICS:
+                raise CorruptObjectError(name, _FOLLOWED)
+            at += _FRAME_HEADER_SIZE + size
+    if at != len(head):
+        raise CorruptObjectError(name, _FOLLOWED)
 
 
 class Unpacker:
@@ -122,9 +166,11 @@ class Unpacker:
         self._context.reset()
         try:
             content: bytes = self._context.decompress(data[at:], max_length=_OUTPUT_CHUNK_BYTES)
-        except RuntimeError:
+            if self._context.eof and self._context.unused_data:
+                check_rest("", (self._context.unused_data,))
+        except (RuntimeError, CorruptObjectError):
             return None
-        return content if self._context.eof and not self._context.unused_data else None
+        return content if self._context.eof else None
 
 
 def encode_note(note: NoteFields) -> bytes:
@@ -168,8 +214,8 @@ def decode_note(head: bytes) -> NoteFields | None:
     return {key: value for key, value in note.items() if isinstance(value, str | int)}
 
 
-class _SkipNotes:
-    """The chunks of an object without the skippable frames before its first LZ4 frame.
+class SkipFrames:
+    """The chunks of an object without the skippable frames before its LZ4 frame; `skipped` says how many bytes.
 
     Done here because the Python binding takes the end of a skippable frame for the end of all data.
     """
@@ -177,6 +223,7 @@ class _SkipNotes:
     def __init__(self, name: str, chunks: Iterable[bytes]) -> None:
         self._name = name
         self._chunks = iter(chunks)
+        self.skipped = 0
 
     def __iter__(self) -> Iterator[bytes]:
         # A place in the chunk is kept rather than its rest copied: there may be very many frames in it.
@@ -193,7 +240,8 @@ class _SkipNotes:
             magic, size = struct.unpack_from("<II", head, at)
             if magic not in _SKIPPABLE_MAGICS:
                 break
-            at += 8 + size
+            at += _FRAME_HEADER_SIZE + size
+            self.skipped += _FRAME_HEADER_SIZE + size
             while at > len(head):
                 at -= len(head)
                 more = next(self._chunks, None)

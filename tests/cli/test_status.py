@@ -6,6 +6,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from replication.config import Config, DatabaseConfig, ReplicaConfig, default_meta_path
 from replication.position import Position
 from replication.storage.file.location import FileLocation
@@ -66,6 +68,35 @@ def test_with_an_engine_and_without(tmp_path: Path) -> None:
     [found] = values(config)
     assert found["uncopied"] is None, "SQLite removed the WAL: only an engine can tell"
     assert found["replicas"][0]["state"] == "unknown"
+
+
+@pytest.mark.parametrize("lost", ["the snapshot", "the start of an index", "what is in a segment"])
+def test_promise_9_what_a_listing_shows_to_be_lost_is_not_ok(tmp_path: Path, lost: str) -> None:
+    """No engine runs, and the replica ends where it should."""
+    config = write_config(tmp_path)
+    with ForeignConnection(tmp_path / "app.db", autocheckpoint=False) as writer:
+        writer.execute("PRAGMA journal_mode=WAL")
+        writer.execute("CREATE TABLE fruits(name)")
+        with Replicating(tmp_path / "log", "-config", config) as replicate:
+            replicate.wait_for("snapshot written")
+            for name in ("pear", "plum"):
+                writer.execute(f"INSERT INTO fruits VALUES('{name}')")
+                succeeds("sync", "-wait", "-config", config)
+            assert replicate.end() == 0
+        assert values(config)[0]["replicas"][0]["state"] == "ok"
+        [snapshot] = tmp_path.glob("replica/generations/*/snapshots/*.lz4")
+        segments = sorted(tmp_path.glob("replica/generations/*/wal/*.lz4"))
+        if lost == "the snapshot":
+            snapshot.unlink()
+        elif lost == "the start of an index":
+            segments[0].unlink()
+        else:
+            segments[1].write_bytes(b"")
+        [replica] = values(config)[0]["replicas"]
+        name = "no snapshot" if lost == "the snapshot" else segments[lost == "what is in a segment"].name
+        assert replica["state"] == "error"
+        assert "not restorable" in replica["error"]
+        assert name in replica["error"]
 
 
 def test_a_replica_that_cannot_be_asked(tmp_path: Path) -> None:

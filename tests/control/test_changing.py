@@ -1,5 +1,6 @@
 """What is replicated, changed by who asks: reload, register, unregister, in the engine's process and over a socket."""
 
+import socket
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,12 +11,13 @@ from replication.control import requests as ask
 from replication.control.commands import carry_out
 from replication.control.values import Reloaded
 from replication.errors import ConfigError, StorageError, UsageError
-from tests.control.serving import WAYS, Served, entry, served
+from tests.control.serving import Served, entry, served
 from tests.engine.running import client_of, restored, until
 from tests.foreign import ForeignConnection, Shell
+from tests.monitoring.scraped import ask as scrape
 
 
-@pytest.fixture(params=WAYS)
+@pytest.fixture(params=("here", "socket"))
 def at(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Served]:
     with served(tmp_path, request.param) as found:
         yield found
@@ -79,6 +81,19 @@ def test_what_only_a_start_heeds_is_told(at: Served) -> None:
     at.rewrite(top="socket: {enabled: false}\nlogging: {level: debug}\nexec: x\n")
     notes = carry_out(at.control, ask.Reload()).notes
     assert [note.split()[0] for note in notes] == ["exec", "logging", "socket"]
+
+
+def test_addr_and_heartbeat_are_heeded_at_once(at: Served) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    at.rewrite(top=f"addr: 127.0.0.1:{port}\nheartbeat-url: http://127.0.0.1:1/x\n")
+    assert carry_out(at.control, ask.Reload()).notes == ()
+    assert scrape(port, "/metrics").status == 200
+    assert [thread.name for thread in threading.enumerate()].count("heartbeat") == 1
+    at.rewrite()
+    carry_out(at.control, ask.Reload())
+    with pytest.raises(ConnectionRefusedError):
+        scrape(port, "/metrics")
 
 
 # -- register and unregister ------------------------------------------------------------------------------------------

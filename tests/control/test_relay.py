@@ -144,8 +144,9 @@ def test_the_program_ends_when_its_input_does(tmp_path: Path) -> None:
         assert [item.path for item in status.databases] == [at.name]
         connection = client.connection
         assert connection is not None
-        client.close()
+        connection.close()
         assert connection._program.wait(DEADLINE_SECONDS) == 0
+        client.close()
 
 
 def test_it_finds_an_engine_that_is_back(tmp_path: Path) -> None:
@@ -214,6 +215,9 @@ def test_a_host_that_hangs_costs_nobody_more_than_a_moment(monkeypatch: pytest.M
             client.look(0)
         assert len(started) == 2
         assert started[0].wait(DEADLINE_SECONDS) == 0
+        assert client.connection is not None
+    # What still waits is not left behind.
+    assert started[1].wait(DEADLINE_SECONDS) == -signal.SIGKILL
 
 
 def test_a_connection_that_ends_is_made_again_more_and_more_rarely() -> None:

@@ -1,5 +1,7 @@
 """How long a replica has lacked something: right through outages, changes of generation, and within bounds."""
 
+import time
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -56,3 +58,14 @@ def test_the_lag_of_a_long_outage_stays_right_and_memory_bounded(count: int) -> 
     assert len(arrivals) <= ARRIVALS_MAX
     assert arrivals.first_missing(at(0)) == 1
     assert arrivals.first_missing(at(count)) is None
+
+
+def test_what_was_copied_between_two_places_is_told_by_a_clock_that_nobody_sets() -> None:
+    arrivals = Arrivals()
+    for offset in (10, 20, 30):
+        arrivals.add(at(offset), 0.0, float(offset))
+    assert arrivals.between(at(10), at(30)) == [(at(20), 20.0), (at(30), 30.0)]
+    assert arrivals.between(at(30), at(99)) == []
+    arrivals.add(at(40), 0.0)
+    [(_, seen)] = arrivals.between(at(30), at(40))
+    assert abs(time.monotonic() - seen) < 60

@@ -322,6 +322,25 @@ def test_promise_3_no_replica_takes_over_that_is_behind(history: History, tmp_pa
     assert result.replica == "behind"
 
 
+@pytest.mark.parametrize("which", [0, -1], ids=["its first segment", "its last segment"])
+def test_promise_3_a_refusal_offers_nothing_of_a_replica_that_is_known_to_be_damaged(
+    history: History, tmp_path: Path, which: int
+) -> None:
+    broken, torn = MemoryStorage(), MemoryStorage()
+    publish(history, broken, noted=True)
+    publish(history, torn, noted=True)
+    base = snapshot_name(history.commits[-1].at().generation, 0)
+    broken.replace(base, broken.read(base)[:-1])
+    name = sorted(name for name in torn.names() if "/wal/00000002" in name)[which]
+    torn.replace(name, torn.read(name)[:-1])
+    sources = [OpenReplica("broken", broken), OpenReplica("torn", torn)]
+    with pytest.raises(CorruptObjectError) as caught:
+        restore(sources, tmp_path / "out", RestoreOptions(backoff=Backoff(base_seconds=0)))
+    assert f"Replica torn: {name} is damaged" in str(caught.value)
+    assert "can be restored up to" not in str(caught.value)
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize("first", ["near", "far"])
 def test_promise_3_an_index_that_no_replica_has_is_not_the_one_before_it(
     history: History, tmp_path: Path, first: str

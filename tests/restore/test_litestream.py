@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,13 +16,15 @@ import pytest
 
 from peers import clean_environment, die_with_parent, litestream03
 from replication.errors import NoRestorePointError
+from replication.history.wal03.stretches import stretches
 from replication.restore.open_replica import OpenReplica
 from replication.restore.restore import RestoreOptions, RestoreResult, restore
-from replication.restore.target import AtIndex, AtTime
+from replication.restore.target import AtIndex, AtPosition, AtTime
 from replication.restore.wal03.catalog import read_catalog
 from replication.storage.file.storage import FileStorage
 from replication.storage.wal03.replica_client import ReplicaClient
 from tests.foreign import ForeignConnection
+from tests.history.looking import Cached, content
 
 pytestmark = pytest.mark.usefixtures("batches")
 
@@ -145,6 +148,22 @@ def test_every_index(replicated: Replicated, tmp_path: Path) -> None:
             assert same(output, theirs)
             indexes += 1
     assert indexes > 3
+
+
+def test_promise_3_every_moment(replicated: Replicated) -> None:
+    """Of all commits that can be looked at the pages are those that a restore gives, read from the store."""
+    compared = 0
+    for generation in replicated.client.generations():
+        sources, options = [OpenReplica("file", replicated.client.storage)], RestoreOptions(generation=generation)
+        for timeline in stretches(sources, options, Cached(), threading.Event(), lambda words: None):
+            for end in timeline.ends()[::5]:
+                position = timeline.position(end)
+                output = replicated.root.parent / "moment"
+                ours(replicated, output, RestoreOptions(target=AtPosition(position), integrity_check="none"))
+                assert content(timeline.moment(position)) == output.read_bytes()
+                output.unlink()
+                compared += 1
+    assert compared > 5
 
 
 def test_every_segment_time(replicated: Replicated, tmp_path: Path) -> None:

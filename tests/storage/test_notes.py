@@ -1,5 +1,6 @@
 """What objects say of themselves: written and read by one type each, and believed only where it makes sense."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -10,11 +11,13 @@ from replication.storage.container import NOTE_SIZE_MAX, encode_note
 from replication.storage.memory import MemoryStorage
 from replication.storage.wal03.names import segment_name, snapshot_name
 from replication.storage.wal03.notes import (
+    SEEN_MAX,
     SegmentNote,
     SnapshotNote,
     Unbelieved,
     read_segment_note,
     read_snapshot_note,
+    thinned,
 )
 from replication.storage.wal03.numbers import Number
 from replication.storage.wal03.replica_client import ReplicaClient
@@ -30,6 +33,7 @@ FULL_SEGMENT = SegmentNote(
     frame="ab" * 16,
     left=GENERATION,
     anew="cd" * 8,
+    seen=((4152, 1200), (8272, 3)),
 )
 FULL_SNAPSHOT = SnapshotNote(
     position=Position(GENERATION, 3, 32 + 4120),
@@ -61,9 +65,30 @@ def test_a_snapshot_note_reads_as_it_was_written(note: SnapshotNote) -> None:
     assert read_snapshot_note(snapshot_name(GENERATION, 3), note.fields()) == note
 
 
+def test_what_was_seen_is_thinned_so_that_commits_count_as_later_ones() -> None:
+    for count in (0, 1, SEEN_MAX, SEEN_MAX + 1, 1000):
+        seen = [(32 + number, 5 * (count - number)) for number in range(count)]
+        found = thinned(seen)
+        assert len(found) <= SEEN_MAX
+        assert found[-1:] == tuple(seen[-1:])
+        assert set(found) <= set(seen)
+        assert len(found) > SEEN_MAX // 2 or found == tuple(seen)
+        assert read_segment_note(SegmentNote(seen=found).fields()) == SegmentNote(seen=found)
+
+
+@pytest.mark.parametrize(
+    "text", ["1:2 x", "5:1 5:1", "9:1 8:1", "1:-1", "0:0", "1:99999999999999", "1" * 11 + ":1", "٣:1"]
+)
+def test_promise_7_what_was_seen_makes_sense_or_is_nothing(text: str) -> None:
+    assert read_segment_note({"v": 1, "seen": text}) == SegmentNote()
+    assert read_segment_note({"v": 1, "seen": " ".join(f"{n}:1" for n in range(1, SEEN_MAX + 2))}) == SegmentNote()
+
+
 def test_later_fields_have_room_and_are_passed_over() -> None:
-    assert len(encode_note(FULL_SEGMENT.fields())) <= 410
-    more: dict[str, str | int] = {"later": "x" * 3600, "other": 7}
+    assert len(encode_note(FULL_SEGMENT.fields())) <= 450
+    many = tuple((4294967000 + number, 10**12 + number) for number in range(SEEN_MAX))
+    assert len(encode_note(replace(FULL_SEGMENT, seen=many).fields())) <= 1300
+    more: dict[str, str | int] = {"later": "x" * 3500, "other": 7}
     segment = {**FULL_SEGMENT.fields(), **more}
     assert len(encode_note(segment)) <= NOTE_SIZE_MAX
     assert read_segment_note(segment) == FULL_SEGMENT

@@ -79,6 +79,10 @@ class Life:
             self.returncode = self.nursery.ask(look=self.pid)
         return self.returncode
 
+    def ended(self) -> bool:
+        """True once it has ended."""
+        return self.poll() is not None
+
 
 class Nursery:
     """Starts lives; all of them end with it."""

@@ -13,10 +13,12 @@ from pathlib import Path
 import pytest
 
 from replication.errors import ReplicationError
+from replication.history.moments import read_timeline
 from replication.restore.open_replica import OpenReplica
 from replication.restore.restore import RestoreOptions, restore
 from replication.restore.retry import Backoff
 from replication.restore.target import AtPosition
+from tests.history.looking import Cached, content
 from tests.torture.conftest import Torture
 from tests.torture.differential import Request, judge, requests, retention, told
 from tests.torture.replica_world import World
@@ -59,6 +61,14 @@ def run(folder: Path, chance: random.Random, torture: Torture, patched: pytest.M
         world.close()
 
 
+def look(sources: list[OpenReplica], options: RestoreOptions) -> bytes | None:
+    """All pages of what a restore would give, without restoring it; None where that is refused."""
+    try:
+        return content(read_timeline(sources, options, Cached()).moment())
+    except ReplicationError:
+        return None
+
+
 def ask(world: World, request: Request, folder: Path, torture: Torture) -> None:
     """One request, and what is to be said of its answer."""
     counts = torture.counts
@@ -73,10 +83,19 @@ def ask(world: World, request: Request, folder: Path, torture: Torture) -> None:
     verdict = judge(world, request)
     here = f"\n{request}\n{verdict}\n"
     refused: ReplicationError | None = None
+    looked = look(sources, options)
     try:
         result = restore(sources, output, options)
     except ReplicationError as error:
         refused = error
+    if refused is None:
+        assert looked == output.read_bytes(), f"a look at it gives another state{here}{told(world, request.replicas)}"
+        counts["looked at"] += 1
+    elif looked is not None:
+        # Of a snapshot that is damaged in what a look has not read, or that brings a table, it may give more.
+        number = world.states.get(hashlib.sha256(looked).hexdigest(), -1)
+        assert number == verdict.newest, f"looked at {number}, and refused: {refused}{here}"
+        counts["looked at, and refused"] += 1
     if refused is not None:
         right = verdict.possible < 0 or verdict.possible != verdict.newest
         assert right or verdict.doubt, f"refused: {refused}{here}{told(world, request.replicas)}"

@@ -5,6 +5,7 @@ What no reader can know is allowed and counted: objects missing at the very end,
 which its format says nothing: a segment missing at the end of an index, and whole objects in another's place.
 """
 
+import hashlib
 import os
 import random
 import shutil
@@ -26,14 +27,17 @@ from replication.errors import (
     ReplicationError,
     StorageError,
 )
+from replication.history.moments import read_timeline
 from replication.position import Position, is_generation
-from replication.restore.restore import RestoreResult
+from replication.restore.open_replica import OpenReplica
+from replication.restore.restore import RestoreOptions, RestoreResult
 from replication.restore.target import AtIndex, AtPosition, Latest, Target
 from replication.restore.wal03.listing import describe
 from replication.storage.wal03.names import parse_segment, parse_snapshot
 from replication.storage.wal03.replica_client import ReplicaClient
 from tests.cli.program import contents, run
 from tests.engine.running import sha256
+from tests.history.looking import QUICK, Cached, content
 from tests.torture.conftest import Torture
 from tests.torture.damage import Damaged, bomb, damaged
 from tests.torture.known import (
@@ -143,6 +147,7 @@ def _check(
     else:
         refusal = None
     assert time.monotonic() - began < RESTORE_SECONDS_MAX, asked
+    _look(client, generation, target, sha256(output) if refusal is None else expected[1], refusal, asked)
     if refusal is not None:
         assert contents(place) == {}, asked
         assert refusal.exit_code != 0
@@ -155,6 +160,25 @@ def _check(
     output.parent.rmdir()
     assert contents(place) == {}
     return _judge(intact, damage, target, expected, found, result, asked)
+
+
+def _look(
+    client: ReplicaClient,
+    generation: str | None,
+    target: Target,
+    right: str,
+    refusal: ReplicationError | None,
+    asked: str,
+) -> None:
+    """All pages of what a restore would give are what it gave, or what was asked for, or there is an error."""
+    options = RestoreOptions(target=target, generation=generation, backoff=QUICK)
+    try:
+        moment = read_timeline([OpenReplica("damaged", client.storage)], options, Cached()).moment()
+        looked = hashlib.sha256(content(moment)).hexdigest()
+    except (CorruptObjectError, ReplicaGapError, NoRestorePointError, StorageError):
+        return
+    # What fails SQLite's check is refused by a restore; a query meets it where it reads it.
+    assert looked == right or isinstance(refusal, IntegrityCheckError), f"{asked}: {refusal}"
 
 
 def _judge(

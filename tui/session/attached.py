@@ -21,6 +21,8 @@ from tui.version import version
 
 GONE_SECONDS = 1.0
 """An engine that does not answer for less is one that another takes over from."""
+UNHEARD_SECONDS = 5.0
+"""One that was not heard for so long before that is none of those: it hangs."""
 AGAIN_SECONDS = 0.25
 """Between two tries while it does not."""
 
@@ -113,7 +115,8 @@ class Attached:
     def _does_not_answer(self, error: ReplicationError) -> None:
         now = time.time()
         self._failing = self._failing or now
-        if now - self._failing < GONE_SECONDS and self._info is not None:
+        is_new = now - self._failing < GONE_SECONDS and now - self._answered < UNHEARD_SECONDS
+        if is_new and self._info is not None:
             return
         gone, why = self._answered or self._failing, str(error)
         if (gone, why) != (self._place.gone, self._place.why):

@@ -13,8 +13,12 @@ from replication.scrub import scrub
 
 def say(text: str) -> None:
     """A result, for people and pipes. Raises LocalFileError if it cannot be written, as to a full disk."""
+    _print(scrub(text))
+
+
+def _print(text: str) -> None:
     try:
-        print(scrub(text), flush=True)
+        print(text, flush=True)
     except BrokenPipeError:
         raise
     except OSError as error:
@@ -24,9 +28,19 @@ def say(text: str) -> None:
         ) from None
 
 
+def give(text: str) -> None:
+    """Rows of a database, as they are: what looks like a password there is the user's. Raises as `say`."""
+    _print(text)
+
+
 def warn(text: str) -> None:
     """Something to know that does not stop the command."""
     _tell(f"warning: {text}")
+
+
+def remark(text: str) -> None:
+    """What goes with a result and is none of it: on stderr, so that the result can be read by a program."""
+    _tell(text, "# ")
 
 
 def complain(text: str, wait_seconds: float | None = None) -> None:
@@ -111,8 +125,8 @@ def silence(stream: TextIO | None) -> None:
     os.close(nowhere)
 
 
-def _tell(text: str) -> None:
+def _tell(text: str, mark: str = "litestream-tui: ") -> None:
     # One line, whatever a name from outside holds; and without a stderr, print would write to stdout.
     if sys.stderr is not None:
         line = "".join(char if char.isprintable() else repr(char)[1:-1] for char in scrub(text))
-        print(f"litestream-tui: {line}", file=sys.stderr, flush=True)
+        print(f"{mark}{line}", file=sys.stderr, flush=True)

@@ -37,7 +37,7 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 def run(args: Namespace) -> int:
     """Restore as the flags say; raises ReplicationError, and then nothing was left behind."""
-    target = _target(args)
+    target = target_of(args, "restore")
     generation = generation_of(args)
     by = None if args.socket is None else named_by_socket(args)
     named = resolve(args, "restore") if by is None else None
@@ -141,8 +141,11 @@ def _by_engine(args: Namespace, by: ByEngine, output: Path, bar: "Bar", cancel: 
 
 
 @contextmanager
-def cancelled_by_signals() -> Iterator[threading.Event]:
-    """An event that the first signal sets; a second one, or a second of waiting, breaks off a wait for the store."""
+def cancelled_by_signals(words: str = CANCELLED) -> Iterator[threading.Event]:
+    """An event that the first signal sets; a second one, or a second of waiting, breaks off a wait for the store.
+
+    Then `words` are told, and the process ends.
+    """
     cancel = threading.Event()
 
     def cancelled(number: int, frame: FrameType | None) -> None:
@@ -158,7 +161,7 @@ def cancelled_by_signals() -> Iterator[threading.Event]:
     except RestoreCancelledError as error:
         signal.setitimer(signal.ITIMER_REAL, 0.0)
         # Threads that still wait for the store would keep the process until it answers.
-        complain(str(error))
+        complain(words)
         leave(error.exit_code)
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0.0)
@@ -166,10 +169,11 @@ def cancelled_by_signals() -> Iterator[threading.Event]:
             signal.signal(number, handler)
 
 
-def _target(args: Namespace) -> Target:
+def target_of(args: Namespace, what: str) -> Target:
+    """The commit that the flags name. Raises UsageError."""
     given = [name for name in ("index", "timestamp", "position") if getattr(args, name) is not None]
     if len(given) > 1:
-        raise UsageError(f"cannot specify {' & '.join(given)} to restore; give one of them")
+        raise UsageError(f"cannot specify {' & '.join(given)} to {what}; give one of them")
     if args.index is not None:
         return parse_index(args.index)
     if args.timestamp is not None:

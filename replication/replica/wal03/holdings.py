@@ -53,6 +53,13 @@ class Holdings:
         return [item.name for item in snapshots] + [item.name for item in segments]
 
     @property
+    def empty(self) -> list[str]:
+        """What is listed with no content at all, which no object of ours is, by name."""
+        return [item.name for item in self.snapshots if not item.size] + [
+            item.name for item in self.segments if not item.size
+        ]
+
+    @property
     def sizes(self) -> dict[str, int]:
         """What can be restored from, by name."""
         snapshots = {item.name: item.size for item in self.snapshots}

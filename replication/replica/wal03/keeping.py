@@ -62,6 +62,10 @@ class Keeping:
 
     def _without_torn(self, holdings: Sequence[Holdings]) -> list[Holdings]:
         """What can be read, as far as sizes tell: what is empty, or of another size than it had, is read to see."""
+        suspects = [name for held in holdings for name in self.expected.other_size(held)]
+        suspects += [name for held in holdings for name in held.empty]
+        if not suspects and not self._torn:
+            return list(holdings)
         sizes = {name: size for held in holdings for name, size in held.sizes.items()}
         listed = {held.generation for held in holdings}
         self._torn = {
@@ -69,14 +73,12 @@ class Keeping:
             for name, size in self._torn.items()
             if sizes.get(name) == size or name.split("/")[1] not in listed
         }
-        suspects = [name for held in holdings for name in self.expected.other_size(held)]
-        suspects += [name for name, size in sizes.items() if not size]
         asked = [name for name in suspects if name not in self._torn][:PROBES_MAX]
         found = {name: sizes[name] for name in asked if self._is_torn(name)}
         if found:
             self._emit("error", "objects are damaged", objects=len(found), first=next(iter(found)))
         self._torn |= found
-        return [held.unreadable(self._torn.keys()) for held in holdings] if self._torn else list(holdings)
+        return [held.unreadable(self._torn.keys()) for held in holdings]
 
     def _is_torn(self, name: str) -> bool:
         try:

@@ -248,8 +248,8 @@ class Replica(Verifying):
 
         Whatever made it unrestorable, a snapshot of what is here now does, or else a generation that begins with one.
         """
-        keeping = self._keeping
-        if name := next((name for held in holdings for name in keeping.expected.other_size(held)), ""):
+        expected = self._keeping.expected
+        if name := next((name for held in holdings for name in expected.other_size(held)), ""):
             # Somebody emptied the place, and a copy of us began this generation there: what is ours is compared.
             self._emit("warning", "an object is not the one that was stored", object=name)
             with self._lock:
@@ -257,9 +257,15 @@ class Replica(Verifying):
             self._send_all()
             now_at, again = self._listed(whole=False)
             if now_at is not None and now_at.generation == position.generation:
-                self._prove(now_at, again, removed_by_rule)
+                # What is left of another size was compared: a snapshot of the copy's that is of our history.
+                self._prove_as_listed(now_at, again, removed_by_rule)
             # What goes is decided on a listing of what was compared.
             return []
+        return self._prove_as_listed(position, holdings, removed_by_rule)
+
+    def _prove_as_listed(self, position: Position, holdings: list[Holdings], removed_by_rule: bool) -> list[Holdings]:
+        """The same for objects that are those that were stored, or were compared."""
+        keeping = self._keeping
         proof = keeping.prove(holdings, position, removed_by_rule)
         if proof is None:
             return []

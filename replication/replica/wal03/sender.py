@@ -22,7 +22,7 @@ from replication.replica.wal03.proof import Expected
 from replication.replica.wal03.recovery import Recovered, recover
 from replication.replica.wal03.remembered import last_stored
 from replication.replica.wal03.send_state import SendState
-from replication.replica.wal03.upload import cut, read_range
+from replication.replica.wal03.upload import cut, read_range, seen
 from replication.steps import reached
 from replication.storage.wal03.names import segment_name
 from replication.storage.wal03.notes import SegmentNote
@@ -279,7 +279,7 @@ class Sender(ABC):
         self._state = self._state.trying(position, stop)
         self._others.writing(name := segment_name(position))
         self._meter.started(name, stop - position.offset)
-        note = self._note(position)
+        note = replace(self._note(position), seen=seen(database.arrivals, position, stop, self._monotonic()))
         try:
             chunks = read_range(shadow, position.offset, stop, self._sent)
             stored = self.client.write_segment(position, chunks, note, create=True)

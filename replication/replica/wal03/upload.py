@@ -7,13 +7,17 @@ a commit whenever one lies within that size.
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 import numpy as np
 
 from replication.errors import LocalFileError
 from replication.local.folder import LocalFile
+from replication.position import Position
+from replication.replica.source import Arrivals
 from replication.sqlite.checksum import FRAME_HEADER_SIZE, WAL_HEADER_SIZE
 from replication.sqlite.wal import WALHeader, align
+from replication.storage.wal03.notes import thinned
 
 SEGMENT_BYTES_MAX = 32 << 20
 """Uncompressed bytes of a segment, unless the first one after a snapshot must be larger."""
@@ -46,6 +50,12 @@ def cut(file: LocalFile, start: int, end: int, floor: int) -> int:
     if floor > start:
         return max(last, align(floor, page_size))
     return _last_commit(file, max(start, WAL_HEADER_SIZE), last, page_size) or last
+
+
+def seen(arrivals: Arrivals, start: Position, end: int, now: float) -> tuple[tuple[int, int], ...]:
+    """Return when what a segment holds was copied, as its note tells it; `now` is of the monotonic clock."""
+    copies = arrivals.between(start, replace(start, offset=end))
+    return thinned([(at.offset, max(0, int((now - time) * 1000))) for at, time in copies])
 
 
 def read_range(file: LocalFile, start: int, end: int, told: Callable[[int], None]) -> Iterator[bytes]:

@@ -15,6 +15,7 @@ from replication.errors import (
     ReplicaGapError,
     ReplicationError,
     RestoreCancelledError,
+    StorageError,
     UnprovenSnapshotError,
 )
 from replication.position import Position
@@ -24,7 +25,7 @@ from replication.restore.open_replica import OpenReplica
 from replication.restore.options import RestoreOptions
 from replication.restore.output import Output
 from replication.restore.plan_contract import Written
-from replication.restore.target import AtPosition
+from replication.restore.target import AtPosition, AtTime
 from replication.restore.wal03.catalog import Snapshot, read_catalog
 from replication.restore.wal03.choose import choose
 from replication.restore.wal03.doubts import Doubts, UndatedSnapshotError
@@ -33,6 +34,7 @@ from replication.restore.wal03.offers import Offer, OfferOrRefusal, Refusal, is_
 from replication.restore.wal03.pages import write_pages
 from replication.restore.wal03.plan import OTHER_GENERATION, Plan, make_plan, may_be_newer
 from replication.restore.wal03.refusals import refused
+from replication.restore.wal03.seen import seen_by
 from replication.storage.wal03.names import SegmentInfo
 from replication.storage.wal03.replica_client import ReplicaClient
 
@@ -142,6 +144,30 @@ class Attempts:
         warnings = (*before.warnings, warning)
         prepared = Prepared(following.source, following.plan, warnings, following, tuple(others))
         return Attempts(prepared, self.options, self.stop, failed)
+
+
+def attempts_at(sources: Sequence[OpenReplica], options: RestoreOptions, stop: threading.Event) -> Attempts:
+    """Choose and plan. At a time, the last commit that is noted as made by then is taken, if one is.
+
+    That is never before what the times of the objects give. Raises as `prepare`.
+    """
+    prepared = prepare(sources, options, stop)
+    if not isinstance(options.target, AtTime):
+        return Attempts(prepared, options, stop)
+    last: Position | None = None
+    warnings: tuple[str, ...] = ()
+    for offer in (item for item in prepared.answers if isinstance(item, Offer)):
+        try:
+            seen = seen_by(offer.source.client(ReplicaClient), offer.catalog, options.target.time, stop)
+        except StorageError as error:
+            warnings += (f"Replica {offer.source.name} did not say when its later commits were made: {error}",)
+            continue
+        last = seen if last is None or (seen is not None and seen > last) else last
+    if last is None or last <= prepared.offer.end:
+        return Attempts(replace(prepared, warnings=prepared.warnings + warnings), options, stop)
+    exact = replace(options, target=AtPosition(last), generation=None)
+    prepared = prepare(sources, exact, stop)
+    return Attempts(replace(prepared, warnings=prepared.warnings + warnings), exact, stop)
 
 
 def _next_best(failed: Refusal, others: Sequence[OfferOrRefusal]) -> Offer | None:

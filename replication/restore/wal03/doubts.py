@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from replication.errors import MayBeOlderError, UnprovenSnapshotError
 from replication.position import Position
-from replication.restore.apply import DatabaseFile
+from replication.restore.plan_contract import PageFile
 from replication.restore.wal03.catalog import Snapshot
 
 
@@ -35,7 +35,7 @@ class UndatedSnapshotError(UnprovenSnapshotError):
         self.rest = rest
 
 
-def digest_of(file: DatabaseFile, without: frozenset[int] = frozenset(), pages: int | None = None) -> Digest:
+def digest_of(file: PageFile, without: frozenset[int] = frozenset(), pages: int | None = None) -> Digest:
     """The digest of so many pages of a file, or of all."""
     count = file.size // file.page_size if pages is None else pages
     digest = hashlib.sha256()
@@ -59,11 +59,11 @@ class Doubts:
         """A snapshot is left out."""
         self._left.append(left_out)
 
-    def at_start(self, index: int, file: DatabaseFile) -> None:
+    def at_start(self, index: int, file: PageFile) -> None:
         """A file is as it was at the start of an index."""
         self._left = [item for item in self._left if item.snapshot.info.index != index or digest_of(file) != item.whole]
 
-    def at_end(self, file: DatabaseFile, reached: Position) -> None:
+    def at_end(self, file: PageFile, reached: Position) -> None:
         """A file is as it will be given. Raises MayBeOlderError for what is still in doubt."""
         for item in self._left:
             rest = item.rest

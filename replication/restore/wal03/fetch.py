@@ -83,7 +83,7 @@ class Fetcher:
                 stored += len(chunk)
                 yield chunk
 
-        with closing_iterator(self._parts(info.name, info.size)) as chunks:
+        with closing_iterator(self.stored(info.name, info.size)) as chunks:
             opened = self._client.codec.open(info.name, counted(chunks))
             yield from opened
         if stored != info.size or believed(read_snapshot_note(info.name, opened.note)) != snapshot.note:
@@ -158,7 +158,8 @@ class Fetcher:
                 content.write(piece)
         return length, opened.note
 
-    def _parts(self, name: str, size: int) -> Iterator[bytes]:
+    def stored(self, name: str, size: int) -> Iterator[bytes]:
+        """The stored bytes of an object of that size; of a large one several parts are read at a time."""
         if size <= PART_BYTES or self._parallelism == 1:
             yield from self._stream(name, 0, size, None, self._stop)
             return

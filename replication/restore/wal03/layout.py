@@ -10,7 +10,7 @@ from replication.restore.options import RestoreOptions
 from replication.restore.points import PointReader
 from replication.restore.target import AtIndex, AtPosition, Target
 from replication.restore.wal03 import listing
-from replication.restore.wal03.attempts import Attempts, prepare
+from replication.restore.wal03.attempts import Attempts, attempts_at
 from replication.restore.wal03.point_reader import SegmentReader
 from replication.storage.wal03.names import GENERATIONS
 from replication.storage.wal03.replica_client import ReplicaClient
@@ -58,4 +58,4 @@ class WAL03:
         return AtIndex(position.index - 1)
 
     def attempts(self, replicas: Sequence[OpenReplica], options: RestoreOptions, stop: threading.Event) -> Attempts:
-        return Attempts(prepare(replicas, options, stop), options, stop)
+        return attempts_at(replicas, options, stop)

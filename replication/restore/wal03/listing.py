@@ -3,7 +3,7 @@
 Everything but `commits` costs listings and at most one small read a snapshot. `commits` reads one segment.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from replication.position import Position
@@ -13,7 +13,7 @@ from replication.restore.wal03.catalog import Catalog, read_catalog
 from replication.restore.wal03.points import point_map, read_commits
 from replication.sqlite.wal import WALHeader
 from replication.storage.closing import closing_iterator
-from replication.storage.wal03.names import SegmentInfo, SnapshotInfo
+from replication.storage.wal03.names import SegmentInfo, SnapshotInfo, segment_name
 from replication.storage.wal03.replica_client import ReplicaClient
 
 
@@ -70,6 +70,10 @@ def segments(client: ReplicaClient, generation: str | None = None) -> list[HeldO
     return [_held(item) for name in names for item in client.segments(name)]
 
 
+LOOKS_MAX = 2
+"""Two listings are not of one moment: what may have come or gone between them is looked at once more."""
+
+
 def reached(client: ReplicaClient, generation: str | None) -> Reached:
     """How far a replica reaches in a generation, or in its newest one. Raises StorageError, CorruptObjectError.
 
@@ -80,7 +84,11 @@ def reached(client: ReplicaClient, generation: str | None) -> Reached:
         if newest is None:
             return Reached()
         generation = newest.generation
-    snapshots, segments = client.snapshots(generation), client.segments(generation)
+    for _ in range(LOOKS_MAX):
+        snapshots, segments = client.snapshots(generation), client.segments(generation)
+        broken = _broken(generation, snapshots, segments)
+        if not broken:
+            break
     times = [item.created.timestamp() for item in snapshots] + [item.created.timestamp() for item in segments]
     places: list[Position] = []
     if segments:
@@ -92,7 +100,25 @@ def reached(client: ReplicaClient, generation: str | None) -> Reached:
         last_snapshot = snapshots[-1]
         note = client.snapshot_note(last_snapshot.name)
         places.append(note.position if note is not None else Position(generation, last_snapshot.index, 0))
-    return Reached(max(places, default=None), max(times, default=0.0))
+    return Reached(max(places, default=None), max(times, default=0.0), broken)
+
+
+def _broken(generation: str, snapshots: Sequence[SnapshotInfo], segments: Sequence[SegmentInfo]) -> str:
+    """Why the newest position cannot be restored, as far as a listing shows it; what is empty is not there."""
+    if not segments and not snapshots:
+        return ""
+    bases = [item.index for item in snapshots if item.size]
+    if not bases:
+        return f"it has no snapshot of generation {generation}, so nothing of that can be restored"
+    listed = {(item.index, item.offset) for item in segments if item.size}
+    last = segments[-1].index if segments else -1
+    needed = [Position(generation, index, 0) for index in range(bases[-1], last + 1)]
+    empty = [item.position for item in segments if not item.size and item.index >= bases[-1]]
+    lost = [place for place in needed if (place.index, place.offset) not in listed]
+    missing = min([*lost, *empty], default=None)
+    if missing is None:
+        return ""
+    return f"it lacks {segment_name(missing)}, which a restore of the newest commit needs"
 
 
 def _held(item: SnapshotInfo | SegmentInfo) -> HeldObject:

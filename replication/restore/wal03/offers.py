@@ -35,8 +35,8 @@ from replication.storage.wal03.replica_client import ReplicaClient
 class Offer:
     """One replica's plan for a target. `end` is the commit that it ends at, or the least that it reaches.
 
-    `known` is what the replica is evidence of up to the target: at least as late as `end`. `torn` names its last
-    segment if that cannot be read, and `marked` says that it is an end mark.
+    `known` is what the replica is evidence of up to the target: at least as late as `end`. `torn` names what is
+    damaged if its last segment cannot be read, and `marked` says that it is an end mark.
     """
 
     source: OpenReplica
@@ -181,8 +181,8 @@ def measured(answer: Offer, backoff: Backoff, stop: threading.Event) -> Offer:
         return answer
     try:
         commits = retrying(lambda: read_commits(answer.source.client(ReplicaClient), last[0].position), backoff, stop)
-    except CorruptObjectError:
-        return replace(answer, torn=last[0].name)
+    except CorruptObjectError as error:
+        return replace(answer, torn=error.name)
     except StorageError:
         return answer
     if commits.extent.end == last[0].offset:

@@ -14,7 +14,7 @@ from replication.restore.apply import DatabaseFile
 from replication.restore.meter import RestoreMeter
 from replication.restore.options import RestoreOptions
 from replication.restore.output import Output
-from replication.restore.plan_contract import Written
+from replication.restore.plan_contract import PageFile, Written
 from replication.restore.wal03.doubts import Doubts
 from replication.restore.wal03.fetch import Fetcher
 from replication.restore.wal03.gaps import last_point_words
@@ -41,21 +41,30 @@ def write_pages(
 ) -> Written:
     """Follow a plan. Raises ReplicaGapError if it ends before `need`, MayBeOlderError where a doubt remains."""
     fetcher = Fetcher(client, output.folder, stop, options.parallelism, meter.count, options.backoff)
-    replay = Replay(plan, file, lambda index: doubts.at_start(index, file))
     note = plan.snapshot.note
+    meter.begin("snapshot", 0)
+    with closing(ahead(fetcher.snapshot(plan.snapshot), SNAPSHOT_PIECES_AHEAD)) as pieces:
+        noted = (note.pages, note.page_size) if note is not None else None
+        file.write_snapshot(plan.snapshot.info.name, meter.pieces(pieces), noted)
+    reached("output: snapshot written")
+    written = replay_wal(plan, fetcher, file, meter, need, doubts)
+    reached("output: written")
+    return written
+
+
+def replay_wal(
+    plan: Plan, fetcher: Fetcher, file: PageFile, meter: RestoreMeter, need: Position | None, doubts: Doubts
+) -> Written:
+    """Follow a plan from where `file` has its snapshot, with all proofs. Raises as `write_pages`."""
+    note = plan.snapshot.note
+    replay = Replay(plan, file, lambda index: doubts.at_start(index, file))
     try:
-        meter.begin("snapshot", 0)
-        with closing(ahead(fetcher.snapshot(plan.snapshot), SNAPSHOT_PIECES_AHEAD)) as pieces:
-            noted = (note.pages, note.page_size) if note is not None else None
-            file.write_snapshot(plan.snapshot.info.name, meter.pieces(pieces), noted)
-        reached("output: snapshot written")
         prove_snapshot(plan, file, fetcher)
         meter.begin("wal", 1 + len(plan.proof_segments))
         _replay(plan, fetcher, replay, meter)
         replay.finish()
         _check_end(plan, fetcher, replay, need)
         doubts.at_end(file, replay.reached)
-        reached("output: written")
         return Written(
             position=replay.reached,
             base=plan.snapshot.info.name,

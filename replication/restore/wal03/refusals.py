@@ -53,4 +53,6 @@ def _words(answer: OfferOrRefusal) -> str:
     if isinstance(answer, Refusal):
         return str(answer.error)
     name = answer.source.name
+    if answer.torn:
+        return f"{answer.torn} is damaged, too; what comes before that is told with -replica {name}."
     return f"it can be restored up to {answer.end}: name it with -replica {name}."

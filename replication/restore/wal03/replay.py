@@ -13,7 +13,7 @@ import numpy as np
 
 from replication.errors import CorruptObjectError, NoRestorePointError, ReplicaGapError
 from replication.position import Position
-from replication.restore.apply import DatabaseFile
+from replication.restore.plan_contract import PageFile
 from replication.restore.wal03.gaps import gap_words
 from replication.restore.wal03.plan import Plan
 from replication.restore.wal03.segment_run import SegmentRun
@@ -51,7 +51,7 @@ class Replay:
     `begins` is told each index while the file is what it was at the start of it.
     """
 
-    def __init__(self, plan: Plan, file: DatabaseFile, begins: Callable[[int], None] = lambda index: None) -> None:
+    def __init__(self, plan: Plan, file: PageFile, begins: Callable[[int], None] = lambda index: None) -> None:
         self._plan = plan
         self._file = file
         self._begins = begins
@@ -274,7 +274,7 @@ class Replay:
             end = min(index.committed, index.written + _block_size(size))
             data = np.frombuffer(_content(index, index.written, end), dtype=np.uint8).reshape(-1, size)
             pages = data[:, :4].copy().view(">u4")[:, 0].astype(np.uint32)
-            self._file.write_frames(data, pages)
+            self._file.write_frames(data, pages, Position(self._plan.generation, index.number, index.written))
             index.written = end
 
     def _let_go(self, index: _Index) -> None:

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from replication.errors import CorruptObjectError
-from replication.restore.apply import DatabaseFile
+from replication.restore.plan_contract import PageFile
 from replication.restore.wal03.doubts import UndatedSnapshotError, digest_of
 from replication.restore.wal03.fetch import Fetcher
 from replication.restore.wal03.plan import Plan
@@ -35,7 +35,7 @@ _BLOCK_BYTES = 4 << 20
 _BY_CONTENT = ("same", "start")
 
 
-def prove_snapshot(plan: Plan, file: DatabaseFile, fetcher: Fetcher) -> None:
+def prove_snapshot(plan: Plan, file: PageFile, fetcher: Fetcher) -> None:
     """Compare the snapshot, which is all that `file` holds yet, with the WAL of its index.
 
     Raises UndatedSnapshotError unless the snapshot is proven to end at or before the target.
@@ -89,7 +89,7 @@ class _Last:
     `_unlike` has, for each commit, how many more pages differ there than at the commit before.
     """
 
-    def __init__(self, file: DatabaseFile) -> None:
+    def __init__(self, file: PageFile) -> None:
         self._file = file
         self._equal: dict[int, bool] = {}
         self._waiting: dict[int, bool] = {}
@@ -135,7 +135,7 @@ class _Sample:
     commit after the target gives the database.
     """
 
-    def __init__(self, file: DatabaseFile) -> None:
+    def __init__(self, file: PageFile) -> None:
         self._file = file
         self._numbers: NDArray[np.uint32] = np.empty(0, dtype=np.uint32)
         self._contents: NDArray[np.uint8] = np.empty((0, file.page_size), dtype=np.uint8)

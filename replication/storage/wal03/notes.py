@@ -3,10 +3,12 @@
 A note is a few fields before the content, under a checksum of their own (container.py). It comes from outside: what
 does not make sense is not believed, and an object without a note that is believed is treated as Litestream's, which
 promises less. Unknown fields are passed over, so that later versions may add some: every reader looks at the first
-4,096 bytes of an object, of which the note of a segment takes 410 at most, and usually 130. Another `v` is only for
+4,096 bytes of an object, of which the note of a segment takes 1,300 at most, and usually 150. Another `v` is only for
 what earlier versions would get wrong.
 """
 
+import re
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -26,6 +28,10 @@ PAGES_MAX = 0xFFFFFFFE
 """The most pages that SQLite allows in a database."""
 MARK_DIGITS = 32
 """Of a frame's salts and checksum in hex, which prove all WAL before it."""
+_SEEN = re.compile(r"([0-9]{1,10}):([0-9]{1,13})", re.ASCII)
+SEEN_MAX = 32
+"""Copies that a segment notes; of more every second one is left out, so that a commit counts as a later one does."""
+_AGE_MS_MAX = 1 << 40
 _PERMISSIONS = 0o777
 
 
@@ -36,6 +42,10 @@ class SegmentNote:
     `number` is that among the objects of the generation. The first segment of an index has its own `position`, and
     where the one before ended: `previous`, the last frame of which has the mark `frame`, or "". In an end mark `left`
     names the generation that was left there, or is "", and `anew` is a sign that only its writer knows.
+
+    `seen` tells when commits were seen: offsets up to which everything was, and how many milliseconds before the object
+    was sent, by a clock that nobody sets. So the time of the store, less that, is not before the commit: whatever the
+    clock of the host said.
     """
 
     writer: Writer | None = None
@@ -45,6 +55,7 @@ class SegmentNote:
     frame: str = ""
     left: str = ""
     anew: str = ""
+    seen: tuple[tuple[int, int], ...] = ()
 
     def fields(self) -> NoteFields:
         """As it is stored."""
@@ -55,7 +66,8 @@ class SegmentNote:
         }
         texts = {"position": self.position, "previous": self.previous}
         found |= {key: str(value) for key, value in texts.items() if value is not None}
-        words = {"frame": self.frame, "left": self.left, "anew": self.anew}
+        seen = " ".join(f"{offset}:{age}" for offset, age in self.seen)
+        words = {"frame": self.frame, "left": self.left, "anew": self.anew, "seen": seen}
         return found | {key: word for key, word in words.items() if word}
 
 
@@ -147,6 +159,7 @@ def read_segment_note(fields: NoteFields | None) -> SegmentNote | Unbelieved | N
         frame=frame if len(frame) == MARK_DIGITS else "",
         left=_text(fields, "left"),
         anew=_text(fields, "anew"),
+        seen=_seen(_text(fields, "seen")),
     )
 
 
@@ -187,6 +200,27 @@ def read_snapshot_note(name: str, fields: NoteFields | None) -> SnapshotNote | U
         frame=_text(fields, "frame") if "frame" in fields else None,
         writer=Writer.noted(fields),
     )
+
+
+def thinned(seen: Sequence[tuple[int, int]]) -> tuple[tuple[int, int], ...]:
+    """Return as many of these as a note has room for, the last of them always."""
+    found = list(seen)
+    while len(found) > SEEN_MAX:
+        # From the end on: what is left out counts as the one after it.
+        found = found[::-1][::2][::-1]
+    return tuple(found)
+
+
+def _seen(text: str) -> tuple[tuple[int, int], ...]:
+    """Those that are told; none if anything of it makes no sense."""
+    found: list[tuple[int, int]] = []
+    for word in text.split()[: SEEN_MAX + 1]:
+        match = _SEEN.fullmatch(word)
+        offset, age = (int(match[1]), int(match[2])) if match else (0, _AGE_MS_MAX)
+        if not (found[-1][0] if found else 0) < offset < OFFSET_LIMIT_BYTES or age >= _AGE_MS_MAX:
+            return ()
+        found.append((offset, age))
+    return tuple(found) if len(found) <= SEEN_MAX else ()
 
 
 def _another_version(fields: NoteFields) -> Unbelieved:

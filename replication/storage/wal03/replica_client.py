@@ -115,7 +115,7 @@ class ReplicaClient:
         summed: Callable[[str], None] | None = None,
     ) -> int:
         """Store a snapshot; return the bytes stored. `create` is as in Storage.put, `summed` as in Codec.seal."""
-        sealed = self.codec.seal(chunks, note.fields(), summed)
+        sealed = self.codec.seal(chunks, note.fields(), summed, has_table=True)
         return self.storage.put(snapshot_name(generation, index), sealed, create=create)
 
     def write_segment(

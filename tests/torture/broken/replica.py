@@ -20,7 +20,7 @@ MUTATIONS = (
     Mutation(
         "empty objects of an earlier run count as there",
         "replication/replica/wal03/keeping.py",
-        "        suspects += [name for name, size in sizes.items() if not size]\n",
+        "        suspects += [name for held in holdings for name in held.empty]\n",
         "",
         ("tests/replica/test_torn.py",),
     ),

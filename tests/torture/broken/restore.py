@@ -4,6 +4,34 @@ from tests.torture.broken.mutation import Mutation
 
 MUTATIONS = (
     Mutation(
+        "of a store that tells whole seconds a commit is taken for older",
+        "replication/restore/wal03/seen.py",
+        "    stored = segment.created if segment.created.microsecond else segment.created + _SECOND\n",
+        "    stored = segment.created\n",
+        ("tests/restore/test_seen.py",),
+    ),
+    Mutation(
+        "a time goes on past a commit that was made later",
+        "replication/restore/wal03/seen.py",
+        "            if made_by(info, age) > time:\n                return found\n",
+        "            if made_by(info, age) > time:\n                continue\n",
+        ("tests/restore/test_seen.py",),
+    ),
+    Mutation(
+        "a replica without a snapshot is ok for who asks without an engine",
+        "replication/restore/wal03/listing.py",
+        "        broken = _broken(generation, snapshots, segments)\n",
+        '        broken = ""\n',
+        ("tests/cli/test_status.py",),
+    ),
+    Mutation(
+        "a refusal offers a replica that is known to be damaged",
+        "replication/restore/wal03/refusals.py",
+        "    if answer.torn:\n",
+        "    if False:\n",
+        ("tests/restore/test_choose.py",),
+    ),
+    Mutation(
         "a damaged end mark hinders what comes before and after it",
         "replication/restore/wal03/ends.py",
         "    return here if note is not None and note.previous == here.position else None\n",

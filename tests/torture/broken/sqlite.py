@@ -4,6 +4,13 @@ from tests.torture.broken.mutation import Mutation
 
 MUTATIONS = (
     Mutation(
+        "a query writes",
+        "replication/sqlite/moment.py",
+        "        if not cursor.is_readonly:\n",
+        "        if False:\n",
+        ("tests/sqlite/test_moment.py",),
+    ),
+    Mutation(
         "a pipe beside a database is waited for",
         "replication/sqlite/beside.py",
         "            if not stat.S_ISREG(status.st_mode):\n",

@@ -4,6 +4,20 @@ from tests.torture.broken.mutation import Mutation
 
 MUTATIONS = (
     Mutation(
+        "a block that is not what its table says is taken",
+        "replication/storage/scan.py",
+        "        if not table.fits(content, block):\n",
+        "        if False:\n",
+        ("tests/storage/test_blocks.py",),
+    ),
+    Mutation(
+        "a table of blocks is believed of any object",
+        "replication/storage/blocks.py",
+        "    if int(starts[-1]) + _AFTER_BLOCKS + size != length:\n",
+        "    if False:\n",
+        ("tests/storage/test_blocks.py",),
+    ),
+    Mutation(
         "an object is read past its codec",
         "replication/storage/codec.py",
         "closing_iterator(self.uncover(name, iter(stored)))",
@@ -20,8 +34,8 @@ MUTATIONS = (
     Mutation(
         "an object that was cut off is taken as whole",
         "replication/storage/container.py",
-        '    if not decompressor.eof:\n        raise CorruptObjectError(name, "it ends in the middle',
-        '    if False:\n        raise CorruptObjectError(name, "it ends in the middle',
+        '    raise CorruptObjectError(name, "it ends in the middle of its LZ4 frame")\n\n\ndef broken_frame',
+        "\n\ndef broken_frame",
         ("tests/restore/test_faults.py", "tests/restore/test_litestream.py"),
     ),
     Mutation(

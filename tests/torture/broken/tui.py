@@ -67,6 +67,20 @@ MUTATIONS = (
         ("tests/tui/attached/test_attach.py",),
     ),
     Mutation(
+        "a screen that attaches asks once for the jobs, answered or not",
+        "tui/app.py",
+        "            self._jobs_untold = True\n",
+        "            pass\n",
+        ("tests/tui/test_shell.py",),
+    ),
+    Mutation(
+        "a terminal that has gone gives the screen an exit code of Python's",
+        "tui/verbs/screen.py",
+        "                silence(stream)\n",
+        "                pass\n",
+        ("tests/tui/test_terminal.py",),
+    ),
+    Mutation(
         "a screen ends before another process stands by",
         "tui/session/background.py",
         "        while not all(map(handover.is_awaited, ours)):\n",

@@ -1,0 +1,97 @@
+"""Moments of replicas in any layout: timelines and searches. One layout can be looked at so far."""
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
+from typing import Protocol
+
+from replication.errors import NoRestorePointError, QueryError
+from replication.history.cache import TableCache
+from replication.history.contract import Found, Timeline
+from replication.history.questions import Wanted
+from replication.history.wal03 import timeline as wal03
+from replication.history.wal03.find import Search as WAL03Search
+from replication.history.wal03.stretches import stretches
+from replication.position import Position
+from replication.restore.layouts import layout_of
+from replication.restore.meter import RestoreProgress
+from replication.restore.open_replica import OpenReplica
+from replication.restore.options import RestoreOptions
+
+
+class Search(Protocol):
+    """One search, which counts what it cost."""
+
+    @property
+    def replica(self) -> str:
+        """The name of the replica that is searched."""
+
+    @property
+    def first(self) -> Position | None:
+        """The earliest commit that was looked at."""
+
+    @property
+    def looks(self) -> int:
+        """Commits that were asked."""
+
+    @property
+    def bytes_read(self) -> int:
+        """Stored bytes that were read."""
+
+    def changes(self) -> Iterator[Found]:
+        """Yield what is looked for, the newest first. Raises whatever a restore and a query raise."""
+
+    def nothing(self) -> NoRestorePointError:
+        """Return what is said where nothing was found."""
+
+
+def read_timeline(
+    sources: Sequence[OpenReplica],
+    options: RestoreOptions,
+    cache: TableCache,
+    progress: Callable[[RestoreProgress], None] = lambda progress: None,
+    cancel: threading.Event | None = None,
+) -> Timeline:
+    """Return what a restore with these options would follow. Raises whatever it raises but for its output."""
+    _check(sources)
+    return wal03.read_timeline(sources, options, cache, progress, cancel)
+
+
+def search(
+    sources: Sequence[OpenReplica],
+    options: RestoreOptions,
+    wanted: Wanted,
+    cache: TableCache,
+    stop: threading.Event,
+    is_all: bool = False,
+    since: datetime | None = None,
+    tell: Callable[[str], None] = lambda words: None,
+) -> Search:
+    """Return a search for what is wanted, in one generation. `tell` is told what a restore would warn of."""
+    _check(sources)
+    return WAL03Search(sources, options, wanted, cache, stop, is_all, since, tell)
+
+
+def timelines(
+    sources: Sequence[OpenReplica],
+    options: RestoreOptions,
+    cache: TableCache,
+    stop: threading.Event,
+    tell: Callable[[str], None] = lambda words: None,
+) -> Iterator[Timeline]:
+    """Yield all commits of one generation, newest first: each ends with the commit that the one before begins with."""
+    _check(sources)
+    return stretches(sources, options, cache, stop, tell)
+
+
+def find(search: Search) -> Found:
+    """Return the newest change that is looked for. Raises NoRestorePointError if there is none."""
+    for found in search.changes():
+        return found
+    raise search.nothing()
+
+
+def _check(sources: Sequence[OpenReplica]) -> None:
+    layout = layout_of(sources)
+    if layout.name != "wal03":
+        raise QueryError(f"Replicas in the layout {layout.name} cannot be looked at yet: restore a copy, and ask that.")

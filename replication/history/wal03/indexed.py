@@ -1,0 +1,129 @@
+"""What a replay of WAL writes to where no file is made: an index of where each page is, over a snapshot in the store.
+
+Its promise: a page that it gives is what a file would have there after the same frames. It keeps the newest pages in
+memory, as they were when they were proven; others are read again from their segment, and must be in the same frame.
+"""
+
+import zlib
+from bisect import bisect_right
+from collections import OrderedDict
+
+import numpy as np
+from numpy.typing import NDArray
+
+from replication.errors import CorruptObjectError
+from replication.history.versions import ZEROS, FrameAt, Place, Versions, place_of, position_of
+from replication.history.wal03.parts import Parts, Source
+from replication.position import Position
+from replication.restore.apply import page_size_of
+from replication.restore.wal03.plan import Plan
+from replication.sqlite.format import FRAME_HEADER_SIZE
+
+KEPT_BYTES_MAX = 32 << 20
+"""Pages of WAL that are kept; others are read again when they are asked for."""
+_HEADER_SIZE = 100
+_PAGE, _CHECKSUM = slice(0, 4), slice(16, 20)
+
+
+class IndexedFile:
+    """The database of a plan, from its snapshot on. Reading raises CorruptObjectError, StorageError and cancelling."""
+
+    def __init__(self, plan: Plan, parts: Parts, address: str) -> None:
+        info = plan.snapshot.info
+        self.parts = parts
+        self._plan = plan
+        sign = f"{address} {info.name} {info.size} {info.created.isoformat()}"
+        self._snapshot = Source(info.name, info.size, sign)
+        self._segments = plan.segments
+        self.first_page: list[Place] = []
+        """The frames of the first page in which anything but counters and sizes is another than in the one before."""
+        self._first_sum = -1
+        self.starts = [place_of(item.position) for item in plan.segments]
+        self._kept: OrderedDict[Place, bytes] = OrderedDict()
+        self._end: Place = 0
+        self.page_size = page_size_of(info.name, parts.read(self._snapshot, 0, _HEADER_SIZE))
+        length = parts.length(self._snapshot)
+        note = plan.snapshot.note
+        if note is not None and (note.page_size, note.pages * note.page_size) != (self.page_size, length):
+            raise CorruptObjectError(
+                info.name,
+                f"it holds {length} bytes with pages of {self.page_size}, and its note says {note.pages} pages of "
+                f"{note.page_size}",
+            )
+        self.base_pages = self.pages = -(-length // self.page_size)
+        self.versions = Versions(self.page_size)
+
+    @property
+    def size(self) -> int:
+        return self.pages * self.page_size
+
+    def read_page(self, number: int) -> bytes:
+        return self.page_at(number, self._end) if 0 < number <= self.pages else b""
+
+    def write_frames(self, rows: NDArray[np.uint8], pages: NDArray[np.uint32], at: Position) -> None:
+        begin = place_of(at)
+        self.versions.add(rows, pages, begin)
+        self._end = begin + len(rows) * rows.shape[1]
+        self.pages = max(self.pages, int(pages.max()))
+        for row in np.flatnonzero(pages == 1).tolist():
+            total = _sum_of_first(rows[row, FRAME_HEADER_SIZE:].tobytes())
+            if total != self._first_sum:
+                self.first_page.append(begin + row * rows.shape[1])
+                self._first_sum = total
+        self._keep(rows, pages, begin)
+
+    def resize(self, pages: int) -> None:
+        self.pages = pages
+        self.versions.cut(self._end, pages)
+
+    def page_at(self, number: int, end: Place) -> bytes:
+        """A page as it is when all frames up to a place have been written."""
+        frame = self.versions.frame_of(number, end)
+        if frame is ZEROS:
+            return bytes(self.page_size)
+        if frame is not None:
+            return self._kept.get(frame.place) or self._frame(number, frame)
+        found = self.parts.read(self._snapshot, (number - 1) * self.page_size, self.page_size)
+        return found + bytes(self.page_size - len(found))
+
+    def _keep(self, rows: NDArray[np.uint8], pages: NDArray[np.uint32], begin: Place) -> None:
+        """Remember the last version of each page among these frames, for as long as there is room."""
+        _, last = np.unique(pages[::-1], return_index=True)
+        for row in (len(pages) - 1 - last).tolist():
+            self._kept[begin + row * rows.shape[1]] = rows[row, FRAME_HEADER_SIZE:].tobytes()
+        while len(self._kept) * self.page_size > KEPT_BYTES_MAX:
+            self._kept.popitem(last=False)
+
+    def _frame(self, number: int, frame: FrameAt) -> bytes:
+        """The page in a frame, read again from its segment."""
+        segment = self._segments[bisect_right(self.starts, frame.place) - 1]
+        offset = position_of(self._plan.generation, frame.place).offset - segment.offset
+        source = Source(segment.name, segment.size)
+        data = self.parts.read(source, offset, FRAME_HEADER_SIZE + self.page_size)
+        page, checksum = int.from_bytes(data[_PAGE], "big"), int.from_bytes(data[_CHECKSUM], "big")
+        if len(data) != FRAME_HEADER_SIZE + self.page_size or (page, checksum) != (number, frame.checksum):
+            raise CorruptObjectError(segment.name, "it was written anew while it was read")
+        return data[FRAME_HEADER_SIZE:]
+
+
+class SnapshotFile:
+    """The same as the snapshot has it, before all WAL: only read."""
+
+    def __init__(self, file: IndexedFile) -> None:
+        self._file = file
+        self.page_size = file.page_size
+        self.size = file.base_pages * file.page_size
+
+    def read_page(self, number: int) -> bytes:
+        return self._file.page_at(number, 0) if 0 < number <= self._file.base_pages else b""
+
+    def write_frames(self, rows: NDArray[np.uint8], pages: NDArray[np.uint32], at: Position) -> None:
+        raise NotImplementedError
+
+    def resize(self, pages: int) -> None:
+        raise NotImplementedError
+
+
+def _sum_of_first(page: bytes) -> int:
+    """A checksum of the first page without its change counters, the size, and what it says of the freelist."""
+    return zlib.crc32(page[100:], zlib.crc32(page[40:92], zlib.crc32(page[:24])))

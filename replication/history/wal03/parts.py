@@ -1,0 +1,185 @@
+"""Parts of the content of objects, read by ranges: of a snapshot or a segment what is needed, and no more.
+
+Its promise: a byte that it gives was checked when its block was read, whatever became of the object meanwhile; and what
+it keeps in memory is bounded. An object that does not bring a table of its blocks is read through once, and its table
+kept. Who reads one block after the other gets several at a time. One thread at a time.
+"""
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+
+from replication.errors import CorruptObjectError
+from replication.history.cache import TableCache
+from replication.restore.retry import Backoff, check, retrying
+from replication.restore.wal03.fetch import Fetcher
+from replication.storage.blocks import BlockTable, TableBuilder
+from replication.storage.closing import closing_iterator
+from replication.storage.codec import WHOLE_BYTES_MAX
+from replication.storage.wal03.replica_client import ReplicaClient
+
+KEPT_BYTES_MAX = 48 << 20
+"""Content that is kept of blocks that were read."""
+AHEAD_BYTES_MAX = 8 << 20
+"""Content of the blocks that are read in one request when one is read after the other."""
+TABLES_KEPT_MAX = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """An object to read from, and its stored bytes. A snapshot, which may bring a table, has a `sign` of its own."""
+
+    name: str
+    stored: int
+    sign: str = ""
+
+
+class Parts:
+    """Reads parts of the objects of one replica. `count` is told the stored bytes of each chunk as it comes."""
+
+    def __init__(
+        self,
+        client: ReplicaClient,
+        fetcher: Fetcher,
+        stop: threading.Event,
+        backoff: Backoff,
+        cache: TableCache,
+        count: Callable[[int], None] = lambda size: None,
+    ) -> None:
+        self._client = client
+        self._fetcher = fetcher
+        self._cache = cache
+        self._stop = stop
+        self._backoff = backoff
+        self._count = count
+        self._tables: OrderedDict[str, BlockTable] = OrderedDict()
+        self._kept: OrderedDict[tuple[str, int], bytes] = OrderedDict()
+        self._kept_bytes = 0
+        self._last: tuple[str, int] = ("", -1)
+        self._ahead = 1
+        self.requests = 0
+
+    def length(self, source: Source) -> int:
+        """Bytes of the content of an object. Raises as `read`."""
+        return self._table(source).length
+
+    def read(self, source: Source, offset: int, size: int) -> bytes:
+        """So many bytes of the content of an object from an offset on, fewer at its end.
+
+        Raises ObjectNotFoundError, CorruptObjectError, StorageError, RestoreCancelledError.
+        """
+        if source.stored <= WHOLE_BYTES_MAX and not source.sign:
+            return self._whole(source.name)[offset : offset + size]
+        table = self._table(source)
+        found = []
+        end = min(offset + size, table.length)
+        while offset < end:
+            block = table.block_of(offset)
+            begin = int(table.offsets[block])
+            part = self._block(source.name, table, block)[offset - begin : end - begin]
+            found.append(part)
+            offset += len(part)
+        return found[0] if len(found) == 1 else b"".join(found)
+
+    def _whole(self, name: str) -> bytes:
+        """A small object, checked by the checksum that it ends with."""
+        kept = self._get(name, 0)
+        if kept is not None:
+            return kept
+
+        def read() -> bytes:
+            with closing_iterator(self._stream(name, 0, None)) as chunks:
+                return b"".join(self._client.codec.open(name, chunks))
+
+        return self._keep(name, 0, retrying(read, self._backoff, self._stop))
+
+    def _block(self, name: str, table: BlockTable, block: int) -> bytes:
+        kept = self._get(name, block)
+        if kept is None:
+            follows = self._last == (name, block - 1)
+            self._ahead = self._ahead * 2 if follows else 1
+            count = _count_within(table, block, self._ahead)
+
+            def read() -> list[bytes]:
+                return list(self._client.codec.blocks(name, partial(self._stream, name), table, block, count))
+
+            contents = retrying(read, self._backoff, self._stop)
+            for number, content in reversed(list(enumerate(contents, block))):
+                kept = self._keep(name, number, content)
+            self._last = (name, block + count - 1)
+        assert kept is not None
+        return kept
+
+    def _table(self, source: Source) -> BlockTable:
+        """The table of an object: known, brought along, kept elsewhere, or made by reading all of it."""
+        name = source.name
+        table = self._tables.get(name)
+        if table is None:
+            if source.sign:
+                table = retrying(partial(self._brought, source), self._backoff, self._stop)
+                table = table or self._cache.load(source.sign)
+            if table is None:
+                table = self._scanned(source)
+                if source.sign:
+                    self._cache.save(source.sign, table)
+            self._tables[name] = table
+        self._tables.move_to_end(name)
+        while len(self._tables) > TABLES_KEPT_MAX:
+            self._tables.popitem(last=False)
+        return table
+
+    def _brought(self, source: Source) -> BlockTable | None:
+        return self._client.codec.table(source.name, partial(self._stream, source.name), source.stored)
+
+    def _scanned(self, source: Source) -> BlockTable:
+        name, builder, stored = source.name, TableBuilder(), 0
+
+        def counted(chunks: Iterator[bytes]) -> Iterator[bytes]:
+            nonlocal stored
+            for chunk in chunks:
+                stored += len(chunk)
+                yield chunk
+
+        with closing_iterator(self._fetcher.stored(name, source.stored)) as chunks:
+            for number, content in enumerate(self._client.codec.scan(name, counted(iter(chunks)), builder)):
+                self._keep(name, number, content)
+        if stored != source.stored:
+            raise CorruptObjectError(name, "it was written anew while it was read")
+        if not builder.count:
+            raise CorruptObjectError(name, "it holds nothing")
+        return builder.table()
+
+    def _stream(self, name: str, offset: int, length: int | None) -> Iterator[bytes]:
+        check(self._stop)
+        self.requests += 1
+        with closing_iterator(self._client.storage.get(name, offset, length)) as chunks:
+            for chunk in chunks:
+                check(self._stop)
+                self._count(len(chunk))
+                yield chunk
+
+    def _get(self, name: str, block: int) -> bytes | None:
+        content = self._kept.get((name, block))
+        if content is not None:
+            self._kept.move_to_end((name, block))
+        return content
+
+    def _keep(self, name: str, block: int, content: bytes) -> bytes:
+        before = self._kept.pop((name, block), b"")
+        self._kept[name, block] = content
+        self._kept_bytes += len(content) - len(before)
+        while self._kept_bytes > KEPT_BYTES_MAX and len(self._kept) > 1:
+            self._kept_bytes -= len(self._kept.popitem(last=False)[1])
+        return content
+
+
+def _count_within(table: BlockTable, first: int, wanted: int) -> int:
+    """As many of the blocks from one on as are wanted, are there, and may be read at a time."""
+    count = 1
+    while count < wanted and first + count < table.count:
+        if int(table.offsets[first + count + 1]) - int(table.offsets[first]) > AHEAD_BYTES_MAX:
+            break
+        count += 1
+    return count

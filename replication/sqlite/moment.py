@@ -1,0 +1,271 @@
+"""A database that is nowhere on a disk, opened read-only by SQLite: its pages come from whoever has them.
+
+Its promise: nothing is written but what SQLite sorts with, in temporary files of a bounded size, and nothing but the
+pages is read. A statement that would write or attach is refused; one that runs too long, or is to stop, is ended. What
+the pages raise is raised by the statement that needed them. As the restored file would, it opens with the WAL mode that
+its header says, and without any WAL.
+"""
+
+import secrets
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import apsw
+
+from replication.errors import QueryError, ReplicationError, RestoreCancelledError, StatementError
+
+TEMPORARY_BYTES_MAX = 1 << 30
+"""What sorting may write to temporary files, all together."""
+CACHE_KIB = 16 << 10
+"""Pages that SQLite keeps."""
+VALUE_BYTES_MAX = 64 << 20
+"""One value, and one row."""
+STEPS_BETWEEN_LOOKS = 2_000
+_NAME = "moment"
+_IMMUTABLE = apsw.SQLITE_IOCAP_IMMUTABLE
+
+
+class Pages(Protocol):
+    """A database at one commit: pages from 1 on."""
+
+    @property
+    def page_size(self) -> int:
+        """Bytes of a page."""
+
+    @property
+    def pages(self) -> int:
+        """How many there are."""
+
+    def page(self, number: int) -> bytes:
+        """One of them. Raises ReplicationError."""
+
+
+@dataclass(slots=True)
+class Query:
+    """One connection to such a database, used by one thread."""
+
+    _connection: apsw.Connection
+    _files: "_Files"
+    _stop: Callable[[], bool]
+    columns: tuple[str, ...] = ()
+    """The names of the columns of the last statement, from its first row on, or from its end."""
+    _statements: int = 0
+
+    def rows(self, sql: str, seconds: float | None = None) -> Iterator[tuple[Any, ...]]:
+        """The rows of a statement as they are found.
+
+        Raises QueryError for what SQLite refuses and when `seconds` are over, RestoreCancelledError when it is to stop,
+        and what the pages raise.
+        """
+        deadline = time.monotonic() + seconds if seconds is not None else None
+
+        def over() -> bool:
+            return self._stop() or (deadline is not None and time.monotonic() > deadline)
+
+        self._connection.set_progress_handler(over, STEPS_BETWEEN_LOOKS)
+        self._files.over = over
+        self._statements = 0
+        cursor = self._connection.cursor()
+        cursor.exec_trace = self._allowed
+        try:
+            for row in cursor.execute(sql):
+                if over():
+                    raise apsw.InterruptError
+                yield row
+        except apsw.Error as error:
+            raise self._error(error) from None
+        except UnicodeDecodeError:
+            raise QueryError("A text there is not UTF-8: ask for CAST(… AS BLOB) in its place.") from None
+        finally:
+            self._connection.set_progress_handler(None)
+            cursor.close(True)
+
+    def _allowed(self, cursor: apsw.Cursor, sql: str, bindings: object) -> bool:
+        if not cursor.is_readonly:
+            raise QueryError(
+                f"{_start_of(sql)} would write, and this only reads: restore the database to change a copy of it."
+            )
+        self._statements += 1
+        if self._statements > 1:
+            raise QueryError("One statement is asked at a time: what follows the first was not asked.")
+        self.columns = tuple(str(column[0]) for column in cursor.get_description())
+        return True
+
+    def _error(self, error: apsw.Error) -> ReplicationError:
+        failure, self._files.failure = self._files.failure, None
+        if failure is not None:
+            return failure
+        if isinstance(error, apsw.InterruptError):
+            if self._stop():
+                return RestoreCancelledError("The query was cancelled.")
+            return QueryError("The query was ended: its time is over. Ask for less, or give it more with -timeout.")
+        if isinstance(error, apsw.FullError):
+            return QueryError(
+                f"The query was ended: it needs more than {TEMPORARY_BYTES_MAX >> 20} MiB to sort with. Ask for less, "
+                "or restore the database and ask that."
+            )
+        if isinstance(error, apsw.SQLError):
+            return StatementError(f"SQLite says: {error}")
+        return QueryError(f"SQLite says: {error}")
+
+
+@contextmanager
+def opened(pages: Pages, stop: threading.Event) -> Iterator[Query]:
+    """A block in which the pages can be asked as a database. Raises what they raise, and QueryError."""
+    files = _Files(pages)
+    vfs = _VFS(files)
+    try:
+        query = _query(vfs, files, stop.is_set)
+        try:
+            yield query
+        finally:
+            query._connection.close(True)
+    finally:
+        vfs.unregister()
+
+
+def _query(vfs: "_VFS", files: "_Files", stop: Callable[[], bool]) -> Query:
+    try:
+        uri = f"file:{_NAME}?immutable=1"
+        flags = apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI
+        connection = apsw.Connection(uri, flags=flags, vfs=vfs.name, statementcachesize=0)
+    except apsw.Error as error:
+        raise files.failure or QueryError(f"SQLite says: {error}") from None
+    query = Query(connection, files, stop)
+    # What a schema says is data, not a program, and nothing else is opened.
+    connection.config(apsw.SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0)
+    connection.config(apsw.SQLITE_DBCONFIG_DEFENSIVE, 1)
+    connection.limit(apsw.SQLITE_LIMIT_ATTACHED, 0)
+    connection.limit(apsw.SQLITE_LIMIT_LENGTH, VALUE_BYTES_MAX)
+    connection.limit(apsw.SQLITE_LIMIT_WORKER_THREADS, 0)
+    try:
+        for name, value in (("query_only", 1), ("temp_store", 1), ("cache_size", -CACHE_KIB), ("mmap_size", 0)):
+            connection.pragma(name, value)
+    except apsw.Error as error:
+        connection.close(True)
+        raise query._error(error) from None
+    return query
+
+
+def _start_of(sql: str) -> str:
+    word = sql.split(None, 1)[0] if sql.split() else ""
+    return word.upper()[:20] or "that"
+
+
+@dataclass(slots=True)
+class _Files:
+    """What the files of one connection share. `failure` is what the pages raised; SQLite makes an error code of it."""
+
+    pages: Pages
+    failure: ReplicationError | None = None
+    temporary_bytes: int = 0
+    over: Callable[[], bool] = field(default=lambda: False)
+
+
+class _VFS(apsw.VFS):
+    """The one database, and temporary files as those of the operating system. Nothing else is there."""
+
+    def __init__(self, files: _Files) -> None:
+        self._files = files
+        self.name = f"moment-{secrets.token_hex(8)}"
+        super().__init__(self.name, "")
+
+    def xFullPathname(self, name: str) -> str:  # noqa: N802 (SQLite's)
+        return name
+
+    def xAccess(self, pathname: str, flags: int) -> bool:  # noqa: N802
+        return False
+
+    def xDelete(self, filename: str, syncdir: bool) -> None:  # noqa: N802
+        raise apsw.IOError
+
+    def xOpen(self, name: str | apsw.URIFilename | None, flags: list[int]) -> Any:  # noqa: N802
+        if flags[0] & apsw.SQLITE_OPEN_MAIN_DB:
+            flags[1] = apsw.SQLITE_OPEN_READONLY
+            return _PagesFile(self._files)
+        if name is None and flags[0] & apsw.SQLITE_OPEN_DELETEONCLOSE:
+            return _TemporaryFile(self._files, flags)
+        raise apsw.CantOpenError
+
+
+class _PagesFile:
+    """The database file, of which nothing is written and nothing is locked."""
+
+    def __init__(self, files: _Files) -> None:
+        self._files = files
+
+    def xRead(self, amount: int, offset: int) -> bytes:  # noqa: N802
+        files = self._files
+        size, pages = files.pages.page_size, files.pages.pages
+        found = bytearray()
+        try:
+            while amount > 0 and (number := offset // size + 1) <= pages:
+                if files.over():
+                    raise apsw.InterruptError
+                inside = offset % size
+                part = files.pages.page(number)[inside : inside + amount]
+                found += part
+                offset, amount = offset + len(part), amount - len(part)
+        except ReplicationError as error:
+            files.failure = error
+            raise apsw.IOError(str(error)) from None
+        return bytes(found)
+
+    def xFileSize(self) -> int:  # noqa: N802
+        return self._files.pages.page_size * self._files.pages.pages
+
+    def xDeviceCharacteristics(self) -> int:  # noqa: N802
+        return _IMMUTABLE
+
+    def xSectorSize(self) -> int:  # noqa: N802
+        return 4096
+
+    def xFileControl(self, op: int, pointer: int) -> bool:  # noqa: N802
+        return False
+
+    def xLock(self, level: int) -> None:  # noqa: N802
+        pass
+
+    def xUnlock(self, level: int) -> None:  # noqa: N802
+        pass
+
+    def xCheckReservedLock(self) -> bool:  # noqa: N802
+        return False
+
+    def xWrite(self, data: bytes, offset: int) -> None:  # noqa: N802
+        raise apsw.ReadOnlyError
+
+    def xTruncate(self, size: int) -> None:  # noqa: N802
+        raise apsw.ReadOnlyError
+
+    def xSync(self, flags: int) -> None:  # noqa: N802
+        pass
+
+    def xClose(self) -> None:  # noqa: N802
+        pass
+
+
+class _TemporaryFile(apsw.VFSFile):
+    """A file without a name, whose bytes count."""
+
+    def __init__(self, files: _Files, flags: list[int]) -> None:
+        self._files = files
+        self._end = 0
+        super().__init__("", None, flags)
+
+    def xWrite(self, data: bytes, offset: int) -> None:  # noqa: N802
+        grown = max(0, offset + len(data) - self._end)
+        if self._files.temporary_bytes + grown > TEMPORARY_BYTES_MAX:
+            raise apsw.FullError
+        self._files.temporary_bytes += grown
+        self._end += grown
+        super().xWrite(data, offset)
+
+    def xClose(self) -> None:  # noqa: N802
+        self._files.temporary_bytes -= self._end
+        self._end = 0
+        super().xClose()

@@ -1,0 +1,81 @@
+"""The flags of the verbs that look at a moment of a database without restoring it."""
+
+import argparse
+
+from tui.flags import Parser, add, config_flags, count, flag, seconds
+
+
+def add_moments(verbs: "argparse._SubParsersAction[Parser]") -> None:
+    """Those that read pages from a replica and write nothing."""
+    _add_query(verbs)
+    _add_find(verbs)
+    _add_log(verbs)
+
+
+def _add_query(verbs: "argparse._SubParsersAction[Parser]") -> None:
+    parser = add(
+        verbs,
+        "query",
+        "query",
+        "run",
+        "ask SQL of the database as it was at any commit, without restoring it",
+        "litestream-tui query /srv/app.db 'SELECT count(*) FROM orders'\n"
+        "         litestream-tui query -timestamp 2026-01-02T12:03:00Z -csv s3://bucket/app 'SELECT * FROM orders'",
+    )
+    _where_flags(parser)
+    flag(parser, "index", "look at the end of this WAL index, in hex", "HEX")
+    flag(parser, "timestamp", "look at the newest commit that was made by this time", "RFC3339")
+    flag(parser, "position", "look at exactly this commit", "GENERATION/INDEX:OFFSET")
+    flag(parser, "timeout", "end the query after this (default 60)", "SECONDS", type=seconds, default=60.0)
+    flag(parser, "csv", "print CSV, with a line of names")
+    flag(parser, "json", "print JSON, an object for each row")
+    parser.add_argument("source", nargs="?", metavar="DB_PATH|REPLICA_URL")
+    parser.add_argument("sql", nargs="?", metavar="SQL", help="one statement that only reads")
+
+
+def _add_find(verbs: "argparse._SubParsersAction[Parser]") -> None:
+    parser = add(
+        verbs,
+        "find",
+        "find",
+        "run",
+        "find the commit at which something changed, the newest first, without restoring anything",
+        "litestream-tui find -gone orders /srv/app.db\n         litestream-tui find -row orders 7 -all s3://bucket/app",
+    )
+    _where_flags(parser)
+    flag(parser, "gone", "the table, or view, went", "TABLE")
+    flag(parser, "appeared", "the table, or view, appeared", "TABLE")
+    flag(parser, "fell", "the table lost so many rows or more in one commit", metavar=("TABLE", "ROWS"), nargs=2)  # type: ignore[arg-type]
+    flag(parser, "row", "the row with this primary key came, changed or went", metavar=("TABLE", "KEY"), nargs=2)  # type: ignore[arg-type]
+    flag(parser, "sql", "the answer to this statement changed", "SQL")
+    flag(parser, "all", "every such commit, and look everywhere")
+    flag(parser, "since", "only commits that were stored since this time", "RFC3339")
+    flag(parser, "until", "only commits that were stored up to this time", "RFC3339")
+    flag(parser, "json", "print JSON")
+    parser.add_argument("source", nargs="?", metavar="DB_PATH|REPLICA_URL")
+
+
+def _add_log(verbs: "argparse._SubParsersAction[Parser]") -> None:
+    parser = add(
+        verbs,
+        "log",
+        "log",
+        "run",
+        "list what commits did, the newest first: pages, tables, and rows more or fewer",
+        "litestream-tui log -limit 5 /srv/app.db\n"
+        "         litestream-tui log -table orders -since 2026-01-02T00:00:00Z s3://bucket/app",
+    )
+    _where_flags(parser)
+    flag(parser, "table", "only commits that touched this table", "TABLE")
+    flag(parser, "limit", "no more commits than this (default 20)", "N", type=count, default=20)
+    flag(parser, "since", "only commits that were stored since this time", "RFC3339")
+    flag(parser, "until", "only commits that were stored up to this time", "RFC3339")
+    flag(parser, "json", "print JSON, a line for each commit")
+    parser.add_argument("source", nargs="?", metavar="DB_PATH|REPLICA_URL")
+
+
+def _where_flags(parser: Parser) -> None:
+    config_flags(parser)
+    flag(parser, "replica", "look at this replica only", "NAME")
+    flag(parser, "generation", "look at this generation (default: the newest)", "NAME")
+    flag(parser, "parallelism", "objects fetched at the same time (default 8)", "N", type=count, default=8)
