@@ -62,7 +62,7 @@ MUTATIONS = (
     Mutation(
         "an engine that is gone is shown as it was",
         "tui/session/attached.py",
-        "tuple(_gone(item) for item in self._status.databases)",
+        "tuple(map(_gone, self._status.databases))",
         "self._status.databases",
         ("tests/tui/attached/test_attach.py",),
     ),
