@@ -32,11 +32,11 @@ MUTATIONS = (
         ("tests/tui/test_read_only.py",),
     ),
     Mutation(
-        "a line that is not there takes letters",
-        "tui/widgets/prompt.py",
-        "placeholder=placeholder, disabled=True, compact=True",
-        "placeholder=placeholder, compact=True",
-        ("tests/tui/test_letters.py",),
+        "letters of the live database's name are keys",
+        "tui/restore/run/over_live.py",
+        'AUTO_FOCUS = "#name"',
+        'AUTO_FOCUS = "#cancel"',
+        ("tests/tui/test_leaving.py",),
     ),
     Mutation(
         "a key goes where the one before it has not led yet",
