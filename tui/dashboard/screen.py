@@ -203,10 +203,12 @@ class DashboardScreen(DatabaseScreen):
         self.query_one(Prompt).ask()
 
     def action_back(self) -> None:
-        """Show all again."""
+        """Show all again, and the list where another panel has its place."""
         box = self.query_one(Prompt)
         box.value = self._letters = ""
         box.close()
+        self._turn = 0
+        self._turned()
         self.shell.show_again()
 
     @on(Input.Changed)

@@ -40,7 +40,10 @@ def run(args: Namespace) -> int:
 def _on_screen(args: Namespace) -> int:
     """The screen on several databases with writers, or on a demo that was left. Return its exit code."""
     if (found := _left_running(args)) is not None:
-        return attach_to(*found, options_of(args, again=AGAIN)).end()
+        shown = attach_to(*found, options_of(args, again=AGAIN))
+        ends = f"litestream-tui stop -config {shlex.quote(str(found[1].path))}"
+        say(f"{ends} ends the demo, and its temporary files are gone then")
+        return shown.end()
     return _on_server(args) if args.s3 else _beside_a_keeper(args)
 
 
@@ -57,7 +60,7 @@ def _left_running(args: Namespace) -> tuple[Path, Config] | None:
 
 def _beside_a_keeper(args: Namespace) -> int:
     """The engine is in this process, and all else in another one, so that both can go on without the screen."""
-    options = options_of(args, welcome=WORDS + LEAVING_WORDS, again=AGAIN)
+    options = options_of(args, welcome=LEAVING_WORDS + WORDS, again=AGAIN)
     folder = _kept(args.dir) if args.dir is not None else None
     with closing(Keeper(folder)) as keeper:
         config = load_config(keeper.config_path, expand_env=False)

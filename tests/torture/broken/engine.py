@@ -4,6 +4,13 @@ from tests.torture.broken.mutation import Mutation
 
 MUTATIONS = (
     Mutation(
+        "what is committed during a pause is not told of",
+        "replication/engine/report.py",
+        "if item.lag_seconds or missed.some else 0.0",
+        "if item.lag_seconds else 0.0",
+        ("tests/engine/test_missed.py",),
+    ),
+    Mutation(
         "what a killed restore left beside a live database stays",
         "replication/engine/fleet.py",
         "        sweep_beside(worker.database.path)\n",
