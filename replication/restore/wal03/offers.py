@@ -76,8 +76,8 @@ def offer_of(source: OpenReplica, catalog: Catalog, target: Target, thorough: bo
 def answer_of(
     source: OpenReplica, catalog: Catalog, target: Target, thorough: bool, backoff: Backoff, stop: threading.Event
 ) -> OfferOrRefusal:
-    """The offer or refusal of one replica. Lost WAL is not needed where a snapshot holds all that is there of its
-    index.
+    """The offer or refusal of one replica. Lost WAL is not needed where a snapshot of what was asked for holds all
+    that is there of its index.
 
     A listing does not tell where the last segment ends, which may be an end mark, so it is read.
     """
@@ -85,7 +85,8 @@ def answer_of(
     if not isinstance(answer, Refusal) or not isinstance(answer.error, ReplicaGapError) or answer.last is None:
         return answer
     last = answer.last
-    notes = [item.note for item in catalog.snapshots if item.note and item.info.index == last.index]
+    usable = [item for item in catalog.snapshots if _is_up_to(target, item.position, item.info.created)]
+    notes = [item.note for item in usable if item.note and item.info.index == last.index]
     held = max((note.position.offset for note in notes), default=-1)
     if held < last.offset:
         return answer
@@ -253,6 +254,15 @@ def _least_end(plan: Plan) -> Position:
 def _past(segment: SegmentInfo) -> Position:
     """Somewhere in a segment: it holds something, and how much is not known."""
     return Position(segment.generation, segment.index, segment.offset + 1)
+
+
+def _is_up_to(target: Target, position: Position, created: datetime) -> bool:
+    """True if a restore up to the target may begin with the snapshot of that position."""
+    if isinstance(target, AtTime):
+        return created <= target.time
+    if isinstance(target, AtPosition):
+        return position <= target.position
+    return not isinstance(target, AtIndex) or position.index <= target.index
 
 
 def _counts(index: int, created: datetime, target: Target) -> bool:
