@@ -130,7 +130,7 @@ def test_replication_ended_at_steps_by_chance(tmp_path: Path, torture: Torture, 
                 world.application.go()
                 assert world.engine is not None
                 try:
-                    until(lambda: _ended(world), REACH_AGAIN_SECONDS_MAX)
+                    until(lambda world=world: _ended(world), REACH_AGAIN_SECONDS_MAX)  # type: ignore[misc]
                     torture.counts["ended at a step"] += 1
                 except AssertionError:
                     world.engine.kill()
