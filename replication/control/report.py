@@ -1,4 +1,5 @@
-"""How databases stand, told by the engine that has them, as the report that is otherwise found out from outside.
+"""How databases stand, as the engine that has them says, in the form of the report that is otherwise found out from
+outside.
 
 It asks no store: what the engine says of a replica is newer, and costs nothing.
 """
@@ -45,7 +46,7 @@ def _report(status: DatabaseStatus, note: DatabaseRecord, info: Info) -> Databas
     return DatabaseReport(
         path=status.path,
         state=_STATES[status.state],
-        # Whoever has it while it is paused, it is not this one.
+        # While it is paused another program may have it, but not this one.
         pid=None if paused else info.pid,
         error=status.error,
         position=status.position,

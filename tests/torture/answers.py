@@ -7,9 +7,11 @@ whole and has its note, so that nothing else leaves a doubt; damage and other pr
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from replication.position import Position
 from replication.restore.target import AtIndex, AtPosition, AtTime, Target
+from replication.restore.wal03.seen import SEGMENTS_READ_MAX
 from tests.torture.differential import Request
 from tests.torture.mirror import Kept, Mirror
 from tests.torture.oracle import Oracle
@@ -144,9 +146,11 @@ def _evidence(mirror: Mirror, generation: str, kept: list[Kept], target: Target)
     """What is known of one generation up to a target; None if nothing is."""
     segments = sorted((item for item in kept if not item.snapshot), key=lambda item: item.place)
     snapshots = bases = [item for item in kept if item.snapshot]
+    later: list[Kept] = []
+    """What came after a time; of that some may be noted to have been made by then."""
     if isinstance(target, AtTime):
         late = next((n for n, item in enumerate(segments) if item.stamp > target.time), len(segments))
-        segments = segments[:late]
+        segments, later = segments[:late], segments[late:]
         snapshots = [item for item in bases if item.stamp <= target.time]
         bases = [item for item in bases if item in snapshots or (segments and item.place <= segments[-1].place)]
     elif isinstance(target, AtIndex):
@@ -157,10 +161,24 @@ def _evidence(mirror: Mirror, generation: str, kept: list[Kept], target: Target)
         return None
     # What lies before an object was there, whatever commits it had.
     known = known or [max(item.place for item in segments)]
+    made = _made_by(later, target.time) if isinstance(target, AtTime) else None
+    if made is not None and made > max(known):
+        known = [made]
+        segments, bases = [*segments, *later], [item for item in kept if item.snapshot]
     found = restorable(mirror, [*segments, *bases])
     numbers = frozenset(mirror.points[commit] for commit in found if commit <= max(known))
-    made = _written(mirror, generation, kept, target)
-    return replace(made, at=max(known), newest=mirror.points.get(max(known), UNKNOWN), restorable=numbers)
+    said = _written(mirror, generation, kept, target)
+    return replace(said, at=max(known), newest=mirror.points.get(max(known), UNKNOWN), restorable=numbers)
+
+
+def _made_by(later: list[Kept], time: datetime) -> Position | None:
+    """The last commit that segments which came after a time note as made by then."""
+    found: Position | None = None
+    for at, made in (entry for item in later[:SEGMENTS_READ_MAX] for entry in item.seen):
+        if made > time:
+            break
+        found = at
+    return found
 
 
 def _written(mirror: Mirror, generation: str, kept: list[Kept], target: Target) -> _Evidence:

@@ -5,8 +5,8 @@ object with it is stored, and the database is hashed at each commit. It trusts n
 """
 
 import struct
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 
 from replication.position import Position, positions_in
 from replication.sqlite.checksum import FRAME_HEADER_SIZE, WAL_HEADER_SIZE, Sums
@@ -44,6 +44,8 @@ class Kept:
     """The first places past where generations before that of a snapshot were left."""
     reached: frozenset[Position] = frozenset()
     """The first places past what others had in this replica."""
+    seen: tuple[tuple[Position, datetime], ...] = ()
+    """Up to where a segment was copied by which time of the store, as its note tells."""
 
 
 @dataclass
@@ -191,7 +193,13 @@ class Mirror:
         commits = commits_of(data, start.offset, self._page_sizes[start.generation])
         ends = tuple(Position(start.generation, start.index, offset) for offset in commits)
         end = Position(start.generation, start.index, start.offset + len(data))
-        self.kept[item.name] = Kept(item.name, start, end, ends, False, item.time, item.stamp, item.ahead)
+        note = DEFAULT_CODEC.open("object", [item.data]).note or {}
+        # Of a store that tells whole seconds it may have come at the end of one.
+        stored = item.stamp if item.stamp.microsecond else item.stamp + timedelta(seconds=1)
+        told = (entry.split(":") for entry in str(note.get("seen", "")).split())
+        seen = tuple((replace(start, offset=int(at)), stored - timedelta(milliseconds=int(age))) for at, age in told)
+        when = (item.time, item.stamp, item.ahead)
+        self.kept[item.name] = Kept(item.name, start, end, ends, False, *when, seen=seen)
 
     def _follows(self, history: _History, start: Position, stored: bytes, data: bytes) -> bool:
         """True if a segment begins where a generation has come to, or is in it already."""

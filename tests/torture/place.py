@@ -50,6 +50,7 @@ def skewed(clock: Clock) -> dict[str, Any]:
         "replication.replica.wal03.snapshots.time": SimpleNamespace(time=clock, monotonic=clock.monotonic),
         "replication.replica.wal03.snapshots.datetime": Skewed,
         "replication.local.generation_info.datetime": Skewed,
+        "replication.database.arrivals.clock": SimpleNamespace(monotonic=clock.monotonic),
     }
 
 

@@ -40,7 +40,7 @@ class DatabaseList(Lines):
         first, which is the worst."""
 
     def show(self, databases: Sequence[DatabaseStatus], look: Look, empty: str = "") -> None:
-        """Show these, in this order; `empty` says why there are none."""
+        """Show these databases, in this order. `empty` says why there are none."""
         place = self._place
         self._databases, self._look, self._empty = databases, look, Text(f" {empty}")
         self._places = {item.path: number for number, item in enumerate(databases)}
@@ -51,7 +51,7 @@ class DatabaseList(Lines):
         elif self._wanted is not None and self.cursor in self._places:
             cursor = self.cursor
         else:
-            # It has gone, or is hidden for now: what stands in its place. Before a choice it is the worst.
+            # The database has gone, or is hidden for now: take the one in its place. Before a choice it is the worst.
             place = place if self._wanted is not None else 0
             cursor = databases[min(place, len(databases) - 1)].path if databases else None
         if cursor != self.cursor:

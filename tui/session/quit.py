@@ -30,7 +30,7 @@ _PAUSED_WORDS = (
 
 
 class QuitScreen(ShellScreen):
-    """It ends the program by itself once everything is uploaded, if the user chose to wait."""
+    """The question before the end. If the user waits, it ends the program once everything is uploaded."""
 
     PLACE = "quit"
     CSS = "QuitScreen #text { height: 1fr; }"
@@ -93,7 +93,7 @@ class QuitScreen(ShellScreen):
         self.shell.poll()
 
     def action_leave_running(self) -> None:
-        """Where it is paused by hand another process would replicate it again."""
+        """Leave the engine running, unless a database is paused by hand: the next process would replicate it."""
         if not self.shell.can_leave_running():
             self.shell.tell("This engine cannot go on without its screen", "warning")
         elif paths := stopped(self.shell.view.status):
@@ -103,11 +103,11 @@ class QuitScreen(ShellScreen):
             self.shell.poll()
 
     def action_quit_now(self) -> None:
-        # What is on its way is uploaded by the end; nobody waits for more than that, who was told of it.
+        # What is on its way is uploaded by the end, and the dialog said so: nothing more is waited for.
         self.shell.leave(hurried=bool(under_way(self.shell.view.status, self.shell.control.jobs())))
 
     def action_quit(self) -> None:
-        """q again is not an answer: it could be a key held too long."""
+        """Do nothing: q again is not an answer, it could be a key held too long."""
 
 
 def _wrapped(words: str, width: int, style: str = "") -> list[Text]:

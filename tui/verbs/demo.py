@@ -20,8 +20,8 @@ from replication.storage.file.location import FileLocation
 from replication.storage.location import Location
 from tui.demo.crowd import CONFIG_NAME, LEAVING_WORDS, WORDS, Crowd
 from tui.demo.keeper import SCRATCH_PREFIX, Keeper, running
+from tui.demo.play import DATABASE_NAME, Moment, play
 from tui.demo.seaweedfs import SeaweedFS, find_weed
-from tui.demo.steps import DATABASE_NAME, Moment, play
 from tui.session.background import Background
 from tui.verbs.console import say
 from tui.verbs.screen import attach_to, options_of, show, terminal_problem
@@ -162,7 +162,7 @@ def _temporary() -> Iterator[Path]:
 @contextmanager
 def _one_interrupt() -> Iterator[None]:
     """SIGTERM and SIGHUP end the demo as Ctrl-C does; a second signal does not disturb the cleaning up."""
-    # One that is ignored on purpose, as nohup does with SIGHUP, stays ignored.
+    # A signal that is ignored on purpose, as nohup does with SIGHUP, stays ignored.
     candidates = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     numbers = [number for number in candidates if signal.getsignal(number) is not signal.SIG_IGN]
 

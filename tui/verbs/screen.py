@@ -22,10 +22,10 @@ from replication.control.place import find, found
 from replication.errors import ConfigError, DatabaseLockedError, UsageError
 from tui.keys.keyfile import key_path, read_keys
 from tui.session.background import Background
-from tui.session.crashlog import log_path, open_log
 from tui.session.ending import Ending, end_process
 from tui.session.late_engine import LateEngine
 from tui.session.place import Place
+from tui.session.screen_log import log_path, open_log
 from tui.verbs.console import say, silence, warn
 from tui.verbs.named import config_of
 from tui.verbs.process import settle
@@ -73,7 +73,7 @@ def run(args: Namespace) -> int:
     try:
         return show(config, options, Background(config, not args.no_expand_env), not args.no_expand_env).end()
     except DatabaseLockedError:
-        # One has begun meanwhile, or has some of the databases.
+        # An engine has begun meanwhile, or has some of the databases.
         path = find(config)
         if path is None:
             raise
@@ -144,7 +144,7 @@ class Shown:
 
 def show(config: Config, options: Options, background: Background | None = None, expand_env: bool = True) -> Shown:
     """Open the screen on an engine of its own, and close both, or leave the engine to `background`."""
-    # Imported here: what the terminal or the configuration refuses is told at once.
+    # Imported here, so that an error of the terminal or the configuration is shown at once.
     from tui.app import LitestreamApp
 
     _settle_the_terminal()

@@ -1,7 +1,7 @@
-"""status: how each database stands. An engine that runs is asked; without one, the meta folders and the replicas are.
+"""status: how each database stands. An engine that runs is asked; without one, the local folders and the replicas are.
 
-A replica that cannot be reached is told in its row and on stderr, and the exit code says so. With -check nothing is
-asked, and only what is not well is told.
+A replica that cannot be reached is named in its row and on stderr, and the exit code says so. With -check nothing is
+asked, and only what is not well is printed.
 """
 
 import json
@@ -24,9 +24,9 @@ from replication.survey import SurveyResult, survey
 from replication.wellness import LAG_SECONDS_MAX, Limits, examine
 from replication.wire import plain
 from tui.text.format import counted, go_duration, size, table
-from tui.verbs.asking import running_client
 from tui.verbs.console import complain, say, warn
 from tui.verbs.named import config_of
+from tui.verbs.running_engine import running_client
 
 _HEADER = ["database", "engine", "replica", "state", "position", "lag", "queue", "verified", "restorable", "error"]
 _ERROR_CHARS_MAX = 60
@@ -54,7 +54,7 @@ def run(args: Namespace) -> int:
 
 
 def _of_engine(args: Namespace, config: Config, databases: Sequence[DatabaseConfig]) -> SurveyResult | None:
-    """What the engine says that has these databases; None without one, or if it cannot say."""
+    """The reports of the engine that has these databases, or None without one, or if it cannot say."""
     client = running_client(args, config)
     if client is None:
         return None
@@ -123,12 +123,12 @@ def _verified(verification: Verification | None, now: float) -> str:
 
 
 def _warnings(replica: ReplicaReport) -> str:
-    """What a person should know although commits arrive; the most urgent of it."""
+    """The most urgent of what a person should know although commits arrive."""
     return replica.warning or replica.lost or replica.duty_warning
 
 
 def _once(replica: ReplicaReport, now: float) -> str:
-    """An error that is over."""
+    """An error that is over, in words."""
     if not replica.last_error:
         return ""
     return f"none now; {_ago(replica.last_error_time, now)}: {replica.last_error}"

@@ -63,7 +63,7 @@ _NEVER = datetime.min.replace(tzinfo=UTC)
 
 
 def offer_of(source: OpenReplica, catalog: Catalog, target: Target, thorough: bool) -> OfferOrRefusal:
-    """What one replica says, from its listing alone."""
+    """The offer or refusal of one replica, from its listing alone."""
     known = listed_end(catalog, target)
     try:
         plan = make_plan(catalog, target, thorough)
@@ -76,7 +76,8 @@ def offer_of(source: OpenReplica, catalog: Catalog, target: Target, thorough: bo
 def answer_of(
     source: OpenReplica, catalog: Catalog, target: Target, thorough: bool, backoff: Backoff, stop: threading.Event
 ) -> OfferOrRefusal:
-    """What one replica says. WAL that is lost is not needed where a snapshot holds all that is there of its index.
+    """The offer or refusal of one replica. Lost WAL is not needed where a snapshot holds all that is there of its
+    index.
 
     A listing does not tell where the last segment ends, which may be an end mark, so it is read.
     """
@@ -101,7 +102,7 @@ def answer_of(
 def ranked(
     answers: Sequence[OfferOrRefusal], target: Target, backoff: Backoff, stop: threading.Event
 ) -> list[OfferOrRefusal]:
-    """Offers first, the furthest first; of those that end alike the surest, then in the order given."""
+    """The answers in order: offers first, the furthest first. Of those that end alike the surest comes first."""
     if len(answers) > 1 and not _one_commit(target):
         answers = [
             measured(item, backoff, stop) if isinstance(item, Offer) else _measured_refusal(item, backoff, stop)
@@ -123,7 +124,7 @@ def behind(offer: Offer, answers: Sequence[OfferOrRefusal], target: Target) -> O
 
 
 def open_end(offer: Offer) -> datetime | None:
-    """When a snapshot of Litestream that is all of a plan was written: which commit it holds nothing tells, then."""
+    """When the snapshot of Litestream was written that is all of a plan, so that nothing tells its commit, or None."""
     snapshot = offer.plan.snapshot
     return snapshot.info.created if snapshot.note is None and not offer.plan.segments else None
 
@@ -175,7 +176,7 @@ def _kept(catalog: Catalog, target: Target) -> Sequence[SegmentInfo]:
 
 
 def measured(answer: Offer, backoff: Backoff, stop: threading.Event) -> Offer:
-    """The same with the commit that the last segment really ends at."""
+    """The offer with the commit at which its last segment really ends."""
     last = answer.plan.segments[-1:]
     if not last or answer.end == answer.plan.stop:
         return answer
@@ -212,7 +213,7 @@ def _without_damaged_marks(answers: Sequence[OfferOrRefusal]) -> list[OfferOrRef
 
 
 def _measured_refusal(answer: Refusal, backoff: Backoff, stop: threading.Event) -> Refusal:
-    """The same with the end of the WAL that the replica is evidence of."""
+    """The refusal with the end of the WAL that the replica is known to have had."""
     last, client = answer.last, answer.source.client(ReplicaClient)
     if last is None or answer.known is None:
         return answer

@@ -62,7 +62,7 @@ MUTATIONS = (
     Mutation(
         "who is new begins before another has left the place",
         "replication/engine/fleet.py",
-        "if freed and freed & places(pair[0].config)]",
+        "if freed and freed & exclusive_to(pair[0].config)]",
         "if False]",
         ("tests/engine/test_reload.py",),
     ),
