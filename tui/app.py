@@ -37,7 +37,7 @@ __all__ = ["LitestreamApp", "Options", "View"]
 
 JOBS_MAX = 16
 """Background jobs at one time. A key press beyond that is refused in words."""
-TOAST_CELLS_MAX = 220
+TOAST_CELLS_MAX = 240
 """A longer toast is cut: the whole of an error stands in the panels and in the log."""
 
 T = TypeVar("T")
