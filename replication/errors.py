@@ -18,7 +18,7 @@
     ├── InconclusiveError               18   a verification that could not be brought to its end
     ├── EngineError                     20   a running engine was asked, and did not do it
     │   ├── NoEngineError               20   none answers there
-    │   ├── NotAllowedError             20   it does not do that for whoever asked
+    │   ├── NotAllowedError             20   it does not do that for this caller
     │   ├── BusyError                   20   it does as much as it can at once already
     │   └── NoJobError                  20   it has no job of that id
     └── RestoreError                    15   a restore that could not be done
@@ -171,7 +171,7 @@ class NoEngineError(EngineError):
 
 
 class NotAllowedError(EngineError):
-    """The engine does not do that for whoever asked."""
+    """The engine does not do that for this caller."""
 
 
 class BusyError(EngineError):

@@ -1,6 +1,7 @@
-"""Lines to a descriptor behind which somebody may stop reading: nobody who has a line to write waits for him.
+"""Lines to a descriptor whose reader may stop reading: who has a line to write does not wait for that.
 
-Its promise: `put` never waits, and what is kept is bounded. What finds no room is counted, and told of in its place.
+Its promise: `put` never waits, and what is kept is bounded. What finds no room is counted, and a line with their number
+takes its place.
 """
 
 import os
@@ -14,7 +15,7 @@ LINES_WAITING_MAX = 1000
 
 
 class LineWriter:
-    """Writes in a thread of its own. `lost` makes the line that tells of so many lost ones."""
+    """Writes in a thread of its own. `lost` makes the line that stands for so many lost ones."""
 
     def __init__(self, descriptor: int, lost: Callable[[int], bytes]) -> None:
         self._descriptor = descriptor
@@ -63,7 +64,7 @@ class LineWriter:
                 try:
                     line = line[os.write(self._descriptor, line) :]
                 except BlockingIOError:
-                    # Somebody who shares the descriptor wants it so.
+                    # Another process that shares the descriptor wants it so.
                     select.select((), (self._descriptor,), ())
         except (OSError, ValueError):
             pass  # nobody reads it any more: the line is lost

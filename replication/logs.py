@@ -34,7 +34,7 @@ VALUE_CHARS_MAX = 4096
 """A longer message or value is cut."""
 
 FLUSH_SECONDS_MAX = 1.0
-"""How long the end of the program waits for whoever reads the log."""
+"""How long the end of the program waits for the reader of the log."""
 
 PROGRAM_LOGGERS = ("replication", "tui")
 """Those the level is for. Libraries log from warnings up: at debug, botocore writes signed requests."""
@@ -87,8 +87,8 @@ def set_up_logging(
 class _LineHandler(logging.StreamHandler[TextIO]):
     """Writes lines; one that cannot be written is lost, for replication must not stop over its log.
 
-    Whoever reads a pipe or a terminal may stop reading: those are written to by a thread of their own, and lines that
-    wait for it in vain are counted, and told of once the reader is back.
+    The reader of a pipe or a terminal may stop reading: those are written to by a thread of their own, and lines that
+    wait for it in vain are counted, and the count is logged once the reader is back.
     """
 
     def __init__(self, stream: TextIO) -> None:

@@ -1,6 +1,6 @@
-"""Files and folders reached by descriptors, through no link that somebody else made.
+"""Files and folders reached by descriptors, through no link that another user made.
 
-Its promise: below an open folder nothing but plain files and folders is opened, whatever somebody puts there in the
+Its promise: below an open folder nothing but plain files and folders is opened, whatever another user puts there in the
 same instant, and nothing waits for the other end of a pipe. As root a path leads through a link of another user only
 to that user's own folders. It leaves to the caller what the files mean, and what becomes of an OSError; those that
 are raised here say in words what stands in the way.
@@ -53,7 +53,8 @@ def check_path(path: Path) -> None:
 def open_beside(path: Path) -> tuple[int, str, os.stat_result]:
     """The folder of the plain file that `path` leads to, the file's name in it, and its status. Linux only.
 
-    As `check_path`, whoever asks. Nothing of the file is opened: closing it would drop the locks of this process.
+    As `check_path`, for root and any other user. Nothing of the file is opened: closing it would drop the locks of this
+    process.
     """
     with _walked(path) as end:
         status = os.fstat(end.at)
@@ -80,12 +81,12 @@ def open_nearest(path: Path) -> tuple[int, list[str]]:
 
 
 def without_links(path: Path) -> Path:
-    """As os.path.realpath, also while somebody exchanges a link on the way for a folder and back."""
+    """As os.path.realpath, also while another user exchanges a link on the way for a folder and back."""
     for _ in range(_TRIES_MAX):
         try:
             return Path(os.path.realpath(path))
         except OSError as error:
-            # It was a link when it was looked at, and none when it was read.
+            # The name was a link when it was looked at, and none when it was read.
             if error.errno != errno.EINVAL:
                 raise
     raise OSError(errno.ELOOP, "somebody exchanges links on the way again and again", str(path))
@@ -173,7 +174,7 @@ def write_whole(folder: int, temporary: str, data: bytes, mode: int, uid: int = 
             file = open_plain(folder, temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
             break
         except FileExistsError:
-            # A name of ours, which a killed process or somebody else left there.
+            # A name of ours, which a killed process or another user left there.
             with suppress(FileNotFoundError):
                 unlink(folder, temporary)
     else:

@@ -1,4 +1,4 @@
-"""How things stand, found out from outside: from the meta folders and the replicas, engine running or not.
+"""How things stand, found out from outside: from the local folders and the replicas, engine running or not.
 
 It only reads, opens no database file, and tries an engine lock for no longer than a moment. What cannot be found
 out is an error in the report. What an engine knows better, its own status says; showing it is the caller's.
@@ -107,7 +107,7 @@ _NO_RECORD = DatabaseRecord()
 
 @dataclass(frozen=True, slots=True)
 class Local:
-    """What the meta folder of a database says."""
+    """What the local folder of a database says."""
 
     config: DatabaseConfig
     pid: int | None = None
@@ -132,7 +132,7 @@ class Local:
 
 
 def look(config: DatabaseConfig) -> Local:
-    """Read the meta folder of a database. Nothing is raised: what cannot be read is its `error`."""
+    """Read the local folder of a database. Nothing is raised: what cannot be read is its `error`."""
     meta = config.meta_path
     try:
         pid = holder(meta)
@@ -155,7 +155,7 @@ def look(config: DatabaseConfig) -> Local:
 
 
 def report(local: Local, reaches: tuple[Reach, ...], now: float) -> DatabaseReport:
-    """Put together what the meta folder and the replicas said. `now` is seconds since the epoch."""
+    """Put together what the local folder and the replicas said. `now` is seconds since the epoch."""
     state = _state(local)
     return DatabaseReport(
         path=str(local.config.path),

@@ -105,7 +105,7 @@ class Pool:
                 self._hire()
 
     def forget(self, jobs: Collection[Job]) -> None:
-        """Run these no more, whoever wakes them: nothing here refers to them once what runs has ended."""
+        """Run these jobs no more, even if they are woken. Nothing here refers to them once what runs has ended."""
         with self._changed:
             for job in jobs:
                 job._forgotten, job._due, job._entry = True, None, -1
@@ -166,7 +166,7 @@ class Pool:
             self._hire()
 
     def _hire(self) -> None:
-        """Somebody must look at the times, whatever those that run wait for: see to it that a thread does.
+        """Make sure that a thread looks at the times, whatever the others wait for.
 
         A lane with all its threads at work needs nobody, so there is one thread more than all lanes may have at most,
         and as many as there ever were jobs at work at once.
@@ -174,7 +174,7 @@ class Pool:
         if self._closing or self._idle or not self._heap:
             return
         if all(lane.running >= lane.limit for lane in self._lanes.values()):
-            return  # whoever ends first takes the next
+            return  # the thread that ends first takes the next job
         self._idle += 1
         thread = threading.Thread(target=self._work, name=f"{self.name}-{len(self._threads)}", daemon=True)
         self._threads.append(thread)

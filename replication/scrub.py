@@ -1,7 +1,7 @@
 """Secrets that must not be seen: registered once, taken out of any text that leaves the program.
 
 Its promise: after `register_secret`, `scrub` lets no copy of the value through, as it is or as URLs, JSON or
-quoted log lines spell it; nor, of what was never registered, what stands in a URL where a user and password do. It is
+quoted log lines spell it. It also removes the user and password of any URL, which need not be registered. It is
 the second line of defence: nothing should put a secret in a text at all. What a person typed and a message repeats
 goes through `quoted` first, which hides whatever could be a key, for people put keys into the wrong places.
 """
@@ -28,7 +28,7 @@ def register_secret(value: str | None) -> None:
     global _spellings, _pattern
     if value is None or len(value) < SECRET_CHARS_MIN:
         return
-    # Most commands have no secret, and need neither.
+    # Imported here, for most commands have no secret and need neither.
     import json
     from urllib.parse import quote, quote_plus
 
@@ -60,12 +60,12 @@ _IN_QUERY = re.compile(
     re.IGNORECASE,
 )
 _ACCESS_KEY_ID = re.compile(r"\b(?:AKIA|ASIA|AROA|AIDA)[A-Z0-9]{12,}\b")
-# Base64 in one piece, of letters in both cases and digits: no path and no name looks so by habit.
+# Base64 in one piece, of letters in both cases and digits: paths and names seldom look so.
 _LIKE_A_KEY = re.compile(r"(?=[^\s]*[a-z])(?=[^\s]*[A-Z])(?=[^\s]*[0-9])[A-Za-z0-9/+=_~.-]{20,}")
 
 
 def scrub(text: str) -> str:
-    """`text` with every registered secret, and what a URL says of user and password, replaced by HIDDEN."""
+    """`text` with every registered secret, and the user and password of each URL, replaced by HIDDEN."""
     pattern = _pattern
     if pattern is not None:
         text = pattern.sub(HIDDEN, text)

@@ -32,7 +32,7 @@ class Disk:
 
     @classmethod
     def of(cls, folder: Path) -> "Disk | None":
-        """The disk of a folder, or of the one that it would be made in; None if that cannot be told."""
+        """The disk of a folder, or of the one that it would be made in. None if the size of the disk is not known."""
         while not os.path.lexists(folder) and folder != folder.parent:
             folder = folder.parent
         try:

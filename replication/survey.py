@@ -1,7 +1,7 @@
 """Asking many replicas at once how far they reach, with bounded threads and a bound on waiting.
 
 A store that failed one replica is not asked for the others, and one that stays silent is given up: a thousand
-databases whose store is down are told of in the time of one. Nothing is raised; errors are values.
+databases whose store is down are reported in the time of one. Nothing is raised; errors are values.
 """
 
 import threading
@@ -42,7 +42,7 @@ class SurveyResult:
 
 
 def survey(databases: Sequence[DatabaseConfig], silence_seconds: float = SILENCE_SECONDS_MAX) -> SurveyResult:
-    """Look at every meta folder, then ask every replica."""
+    """Look at every local folder, then ask every replica."""
     reports: list[DatabaseReport] = []
     complaints: list[str] = []
     exit_code = passed_over = 0
@@ -84,7 +84,7 @@ class _Round:
         self.questions: SimpleQueue[_Question] = SimpleQueue()
         self.answers: SimpleQueue[tuple[tuple[int, int], Reach]] = SimpleQueue()
         self._down: dict[str, StorageError] = {}
-        """Stores that did not answer, and what they were told of with."""
+        """Stores that did not answer, with the error of the first try."""
 
     def work(self) -> None:
         while True:

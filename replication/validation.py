@@ -1,4 +1,4 @@
-"""Proving that a replica can be restored: do it, for whoever compares it with the source at the same commit.
+"""Proving that a replica can be restored: do it, so that it can be compared with the source at the same commit.
 
 It stands above replicas and restores, which know nothing of each other. The restored file is temporary and goes
 whatever happens. What follows from a difference is the caller's business.
@@ -46,7 +46,7 @@ def restored_digest(
             thorough=True,
             size=original.size,
             elsewhere=ELSEWHERE,
-            # A source that fails the check itself is told by its pages.
+            # A source that fails the check itself has the same pages, which the caller compares.
             known=lambda path, problems: "it is compared with the source",
         )
         result = restore([replica], output, options, progress, cancel)

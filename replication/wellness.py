@@ -61,7 +61,7 @@ class Finding:
 def examine(databases: Sequence[DatabaseConfig], limits: Limits) -> Finding:
     """Look at all of them."""
     found: list[Trouble] = []
-    # Whoever is not copied yet has the time that the others take.
+    # A database that is not copied yet has the time that the others take.
     looked = [(config, look(config)) for config in databases]
     deadline = time.monotonic() + COPY_SECONDS_MAX
     for config, local in looked:

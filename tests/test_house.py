@@ -74,7 +74,7 @@ def test_make_check_finds_a_benchmark_that_needs_a_test_or_the_demo(tmp_path: Pa
         (tmp_path / name).symlink_to(ROOT / name)
     shutil.copytree(ROOT / "benchmarks", tmp_path / "benchmarks")
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
-    (tmp_path / "benchmarks/forbidden.py").write_text("import tests.foreign\nimport tui.demo.steps\n")
+    (tmp_path / "benchmarks/forbidden.py").write_text("import tests.foreign\nimport tui.demo.play\n")
     lint = Path(sys.executable).with_name("lint-imports")
     run = subprocess.run([lint, "--no-cache"], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
     assert run.returncode != 0

@@ -99,7 +99,7 @@ def as_if_careless() -> None:
 
 
 def test_nothing_is_opened_to_others_whatever_the_umask(tmp_path: Path) -> None:
-    """The meta folder, file replica, restored file and the screen's log of a private database, under umask 0."""
+    """The local folder, file replica, restored file and the screen's log of a private database, under umask 0."""
     home = tmp_path / "home"
     home.mkdir(0o700)
     path, config = home / "app.db", home / "litestream.yml"

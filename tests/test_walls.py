@@ -27,6 +27,8 @@ BREACHES = {
     "replication/engine/breach.py": ("rich.text", "The engine knows no screen"),
     "tui/dashboard/breach.py": ("replication.storage.wal03.names", "Names of objects stay in their layout"),
     "tui/restore/breach.py": ("replication.restore.wal03.catalog", "A layout is read through the table of layouts"),
+    "replication/restore/breach_history.py": ("replication.history.moments", "Imports point down"),
+    "tui/verbs/breach_moments.py": ("replication.history.wal03.timeline", "Moments are read through one table, too"),
     "tui/detail/breach.py": ("replication.replica.runner", "No screen knows how a replica is laid out"),
     "replication/engine/breach_layout.py": (
         "replication.replica.wal03.sender",

@@ -24,7 +24,7 @@ class Action:
     footer: int = 0
     """Its place in the footer, lowest first; 0 is not shown there."""
     changes_something: bool = False
-    """True for what --read-only takes away."""
+    """True for an action that --read-only takes away."""
 
 
 _LISTS = ("dashboard", "detail", "uploads", "log", "help", "plan", "preview", "differences", "jobs")
@@ -103,7 +103,7 @@ ACTIONS: tuple[Action, ...] = (
 )
 
 FOOTER_KEYS_MAX = 6
-"""A seventh is cut off at 80 columns."""
+"""A seventh would be cut off at 80 columns."""
 
 _SHOWN = {
     "enter": "⏎",

@@ -23,7 +23,7 @@ from replication.scrub import scrub
 from replication.status import EngineStatus
 from tui.actions import Action
 from tui.dashboard.screen import DashboardScreen
-from tui.session import crashlog
+from tui.session import screen_log
 from tui.session.place import HERE, Place, gone_news
 from tui.session.toasts import Told, Trouble, news, told, trouble_of
 from tui.session.under_way import under_way
@@ -36,9 +36,9 @@ from tui.widgets.screen import ShellScreen
 __all__ = ["LitestreamApp", "Options", "View"]
 
 JOBS_MAX = 16
-"""Background jobs at one time; a key press beyond that is told to wait."""
-TOAST_CELLS_MAX = 220
-"""A toast is a glance; the whole of an error stands in the panels and in the log."""
+"""Background jobs at one time. A key press beyond that is refused in words."""
+TOAST_CELLS_MAX = 240
+"""A longer toast is cut: the whole of an error stands in the panels and in the log."""
 
 T = TypeVar("T")
 
@@ -53,7 +53,7 @@ class LitestreamApp(KeyOrder[int]):
 
     @dataclass
     class Finished(Message):
-        """A background job has ended: what is to be called on this thread."""
+        """A background job has ended. `call` is to be called on the thread of the screen."""
 
         call: Callable[[], None]
         counts: bool = True
@@ -109,7 +109,7 @@ class LitestreamApp(KeyOrder[int]):
         self.set_interval(self.options.refresh_seconds, self.poll)
 
     def leave(self, code: int = 0, hurried: bool = False) -> None:
-        """End the application; the caller then closes the engine, `hurried` without waiting for uploads."""
+        """End the application. The caller then closes the engine: `hurried` means without waiting for uploads."""
         self.hurried = hurried
         self.leaving.set()
         self.exit(code)
@@ -166,7 +166,7 @@ class LitestreamApp(KeyOrder[int]):
             status = self.control.status()
             new = self.control.events_since(self._last_event)
         except Exception as error:  # whatever it is: the screen stays, and the next poll comes
-            words = str(error) if isinstance(error, ReplicationError) else crashlog.record(error, "status")
+            words = str(error) if isinstance(error, ReplicationError) else screen_log.record(error, "status")
             if words != self._poll_error:
                 self._poll_error = words
                 self.tell(f"The engine does not say how it stands: {words}", "error")
@@ -176,10 +176,10 @@ class LitestreamApp(KeyOrder[int]):
         if new:
             self._last_event = new[-1].number
             self._events.extend(new)
-            crashlog.write(new)
+            screen_log.write(new)
             events = tuple(self._events)
         before, self._trouble = self._trouble, trouble_of(status)
-        # Of an engine that is gone nothing is known, which is one piece of news and not one for each database.
+        # That the engine is gone is one piece of news, and not one for each database.
         changes = gone_news(self.view.place, place) or (() if place.gone else news(before, self._trouble, status))
         for words, severity in changes:
             self.tell(words, severity)
@@ -191,7 +191,10 @@ class LitestreamApp(KeyOrder[int]):
             self.show_again()
 
     def _ask_for_jobs(self) -> None:
-        """Tell who attaches what is under way, or how the last restore ended; again if the engine does not answer."""
+        """Say, when the screen attaches, what is under way, or how the last restore ended.
+
+        It is asked again if the engine does not answer.
+        """
         self._jobs_untold = False
 
         def tell(words: str) -> None:
@@ -220,13 +223,13 @@ class LitestreamApp(KeyOrder[int]):
             self._unforeseen(error, where)
 
     def _unforeseen(self, error: BaseException, where: str) -> None:
-        words = crashlog.record(error, where)
+        words = screen_log.record(error, where)
         log = f" Details: {self.options.log_path}" if self.options.log_path else ""
         self.tell(f"Unforeseen: {words}. Replication goes on.{log}", "error")
 
     def _handle_exception(self, error: Exception) -> None:
-        # Textual would print a traceback with all local variables. One line is told when the terminal is given back.
-        words = crashlog.record(error, "the screen")
+        # Textual would print a traceback with all local variables. One line is printed when the terminal is given back.
+        words = screen_log.record(error, "the screen")
         if self.is_headless:
             super()._handle_exception(error)
             return
@@ -237,7 +240,7 @@ class LitestreamApp(KeyOrder[int]):
     # -- what screens ask for ---------------------------------------------------------------------------------------
 
     def tell(self, words: str, severity: str = "information") -> None:
-        """A toast. Nothing in it is markup, an escape or a secret."""
+        """Show a toast. Nothing in it is markup, an escape or a secret."""
         self._told, changed = told(self._told, cut_end(plain(scrub(words)), TOAST_CELLS_MAX), severity, self.now())
         if changed:
             self.clear_notifications()
@@ -268,7 +271,7 @@ class LitestreamApp(KeyOrder[int]):
                 known = without_frames(error)
                 self.post_message(self.Finished(lambda: fail(known)))
             except Exception as error:
-                unforeseen = ReplicationError(crashlog.record(error, "a background job"))
+                unforeseen = ReplicationError(screen_log.record(error, "a background job"))
                 self.post_message(self.Finished(lambda: fail(unforeseen)))
             else:
                 self.post_message(self.Finished(lambda: done(result) if done is not None else None))

@@ -13,6 +13,7 @@ from importlib import import_module
 
 from replication.errors import ConfigError, ReplicationError, UsageError
 from replication.scrub import quoted
+from tui.engine_flags import add_engine_verbs
 from tui.flags import Parser as _Parser
 from tui.flags import add as _add
 from tui.flags import config_flags as _config_flags
@@ -21,7 +22,6 @@ from tui.flags import flag as _flag
 from tui.flags import host_flags as _host_flags
 from tui.flags import seconds as _seconds
 from tui.flags import socket_flag as _socket_flag
-from tui.flags_asking import add_asking
 from tui.flags_moment import add_moments
 from tui.verbs.console import (
     complain,
@@ -63,7 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         module = import_module(f"tui.verbs.{args.module}")
         return int(getattr(module, args.function)(args))
     except ReplicationError as error:
-        # Of a configuration all refusals are told, one line each.
+        # All refusals of a configuration are printed, one line each.
         for line in str(error).splitlines() if isinstance(error, ConfigError) else [str(error)]:
             complain(line)
         return error.exit_code
@@ -71,7 +71,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         complain("interrupted")
         return _INTERRUPTED
     except BrokenPipeError:
-        # Whoever read our output has gone; there is nobody to tell.
+        # The reader of our output has gone; there is nobody to tell.
         silence(sys.stdout)
         return 0
     except Exception as error:
@@ -80,7 +80,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parse(arguments: Sequence[str]) -> argparse.Namespace:
-    """The arguments as values; raises UsageError."""
+    """The arguments as values. Raises UsageError."""
     parser, verbs = _parser()
     first, rest = (arguments[0], arguments[1:]) if arguments else ("", [])
     if first == "help":
@@ -131,7 +131,7 @@ def _parser() -> tuple[_Parser, dict[str, _Parser]]:
     _add_listings(verbs)
     _add_status(verbs)
     _add_verify(verbs)
-    add_asking(verbs)
+    add_engine_verbs(verbs)
     _add_demo(verbs)
     version = _add(verbs, "version", "version", "run", "print the version", "litestream-tui version")
     version.set_defaults(json=False)
@@ -153,7 +153,7 @@ def _add_attach(verbs: "argparse._SubParsersAction[_Parser]") -> None:
 
 
 def _screen_flags(parser: _Parser) -> None:
-    """Those of the screen, which opens when there is no verb."""
+    """Add the flags of the screen, which opens when there is no verb."""
     parser.set_defaults(module="screen", function="run")
     _config_flags(parser)
     _host_flags(parser)
@@ -255,6 +255,7 @@ def _add_status(verbs: "argparse._SubParsersAction[_Parser]") -> None:
     )
     _config_flags(parser)
     _socket_flag(parser)
+    _host_flags(parser)
     _flag(parser, "json", "print JSON")
     _flag(parser, "check", "only say whether all is well, by the exit code too; no store is asked")
     _flag(parser, "max-lag", "-check: no commit waits for longer (default 5m)", "DURATION", type=_duration)

@@ -101,7 +101,7 @@ class DatabaseScreen(ShellScreen):
         return path
 
     def _command(self, what: str, path: str, work: Callable[[], T], words: Callable[[T], str]) -> None:
-        """Run a command once at a time for a database; say that it began, and what became of it."""
+        """Run a command, one of each kind at a time for a database. Say that it began, and what became of it."""
         shell, name = self.shell, short_name(path)
         key = (what, path)
         if key in shell.running:

@@ -28,7 +28,7 @@ class Options:
     read_only: bool = False
     refresh_seconds: float = REFRESH_SECONDS
     slow: bool = False
-    """For a thin line: no clock and no ages that change by themselves."""
+    """True for a slow connection: no clock and no ages that change by themselves."""
     ascii: bool = False
     mouse: bool = True
     clock: Callable[[], float] = time.time
@@ -37,7 +37,7 @@ class Options:
     log_path: Path | None = None
     """The log of this program while the screen is open."""
     log_problem: str = ""
-    """Why there is none, to be said once."""
+    """Why there is no log, to be said once."""
     welcome: str = ""
     """What to say when the screen opens."""
     again: str = "litestream-tui"

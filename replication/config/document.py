@@ -120,7 +120,7 @@ class Section:
         """Raises RefusedError if it is no mapping."""
         self.where, self.level, self.findings = where, level, findings
         self.failed = False
-        """Something in it was refused, so that what it lacks may be no more than misspelt."""
+        """True if something in it was refused: then a key that it lacks may only be misspelt."""
         if not isinstance(value, Mapped):
             raise refusal(findings.file, value.line, where or "the document", "must be a mapping of keys to values")
         self.line = value.line
@@ -157,7 +157,7 @@ class Section:
             self.findings.inform(line, f"{self.path(key)} says the same as {meant} on line {self._lines[meant]}")
 
     def refuse(self, error: RefusedError) -> None:
-        """Keep a refusal; all of them are told at the end."""
+        """Keep a refusal. All of them are raised together at the end."""
         self.failed = True
         self.findings.refusals.append(error)
 
@@ -180,7 +180,7 @@ class Section:
         self.findings.add(self.line_of(key), f"{self.path(key)} {text}")
 
     def has(self, key: str) -> bool:
-        """True if `key` is there with a value other than nothing."""
+        """True if `key` is there and not empty."""
         value = self._values.get(key)
         return value is not None and not (isinstance(value, Scalar) and (value.kind == "null" or not value.text))
 
@@ -337,7 +337,7 @@ def refusal(file: str, line: int, where: str, problem: str) -> RefusedError:
 
 
 def _as_written(value: Value) -> object:
-    """What is equal for two values that say the same."""
+    """A form of a value that is equal for two values that say the same."""
     if isinstance(value, Scalar):
         return value.text
     if isinstance(value, Items):

@@ -36,7 +36,7 @@ class Expansion:
 
 
 def expand_environment(text: str, environ: Mapping[str, str]) -> Expansion:
-    """Replace every reference in `text`, also in comments; only outside of them is one counted."""
+    """Replace every reference in `text`, also in comments. Only those outside of comments are counted."""
     unset: list[int] = []
     odd: list[int] = []
 

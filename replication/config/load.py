@@ -12,10 +12,10 @@ from pathlib import Path
 
 import yaml
 
+from replication.config.conflicts import lies_in
 from replication.config.document import Findings, Items, Mapped, Scalar, Value, refusal
 from replication.config.environment import expand_environment
 from replication.config.location import local_path
-from replication.config.places import lies_in
 from replication.config.schema import (
     Config,
     DatabaseConfig,
@@ -46,7 +46,7 @@ def default_config_path(environ: Mapping[str, str] | None = None) -> str:
 
 
 def load_config(path: str | Path | None = None, expand_env: bool = True) -> Config:
-    """Read a configuration file; raise ConfigError if it cannot be used. No database at all is no error.
+    """Read a configuration file. Raises ConfigError if it cannot be used. No database at all is no error.
 
     `expand_env` false leaves every $ as it is (-no-expand-env).
     """
@@ -60,16 +60,16 @@ def load_config(path: str | Path | None = None, expand_env: bool = True) -> Conf
         expansion = expand_environment(text, os.environ)
         text = expansion.text
         for line in expansion.odd_lines:
-            # Nor what stands there, for the same reason.
+            # The content is not repeated either, for the same reason.
             problem = (
                 "has ${ with something else behind it than NAME}, NAME:-default} or NAME-default}; Litestream puts "
                 "nothing in its place. Write one of these, or use -no-expand-env where $ is meant as it is"
             )
             findings.refusals.append(refusal(file, line, "the line", problem))
-        # Whatever else is wrong may come of it.
+        # Other errors may follow from this one.
         findings.check()
         for line in expansion.unset_lines:
-            # Neither the name nor the value: a $ inside a password looks like a variable too.
+            # Neither the name nor the value is shown: a $ inside a password looks like a variable too.
             findings.add(
                 line,
                 "an environment variable is not set, and nothing stands in its place; "
@@ -131,7 +131,7 @@ def _read(path: Path, file: str) -> str:
 
 
 def _document(text: str, file: str) -> Value:
-    """The text as values of ours. Nothing is built that a tag could ask for."""
+    """The text as plain values. No object is built that a YAML tag asks for."""
     try:
         loader = yaml.SafeLoader(text)
     except yaml.reader.ReaderError as error:

@@ -63,7 +63,7 @@ def check_type(replica: Section) -> None:
 
 
 def plain_path(section: Section, key: str, text: str, instead: str) -> Path:
-    """A path on this machine; raise RefusedError for a pattern, which is not expanded, and for a URL.
+    """A path on this machine. Raises RefusedError for a pattern, which is not expanded, and for a URL.
 
     A URL would be a path below the working directory, where a database is waited for that never comes.
     """
@@ -111,7 +111,7 @@ def local_path(text: str) -> Path:
 
 
 def output_path(text: str) -> Path:
-    """Where a restored database goes, as `local_path`; raise UsageError for the name of a folder."""
+    """The path of a restored database, as `local_path`. Raises UsageError for the name of a folder."""
     if text.endswith("/"):
         raise UsageError(f"{text} names a folder: give the path of the file to restore to, such as {text}app.db")
     return local_path(text)

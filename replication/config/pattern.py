@@ -4,9 +4,9 @@ import re
 from functools import cache
 
 BESIDE = ("-wal", "-shm", "-journal")
-"""How files end that SQLite keeps beside a database."""
+"""The ends of the names of files that SQLite keeps beside a database."""
 _KEPT = re.compile(r"\.before-restore-[0-9]{8}T[0-9]{6}Z(-[0-9]+)?$|\.failed-check$")
-"""How copies end that a restore has kept."""
+"""The ends of the names of copies that a restore has kept."""
 
 
 def is_kept_beside(name: str) -> bool:
@@ -15,7 +15,7 @@ def is_kept_beside(name: str) -> bool:
 
 
 def matches(pattern: str, name: str) -> bool:
-    """True if the whole of `name`, which has no slash, is as the pattern says; ValueError for one that is none."""
+    """True if the pattern matches the whole of `name`, which has no slash. Raises ValueError for a bad pattern."""
     return _compiled(pattern).fullmatch(name) is not None
 
 

@@ -206,7 +206,7 @@ class DirectoryConfig:
         return replace(self.each, path=path, meta_path=meta, replicas=replicas)
 
     def takes(self, name: str) -> bool:
-        """Whether a path from the folder is one of those that are looked for; what lies there is another question."""
+        """True if the pattern takes a path from the folder. Whether a database lies there is another question."""
         *folders, last = name.split("/")
         hidden = last.startswith(".") and not self.pattern.startswith(".")
         if hidden or (folders and not self.recursive) or any(part.startswith(".") for part in folders):
@@ -283,7 +283,7 @@ class Config:
     ] = ()
 
     def named(self, path: Path) -> DatabaseConfig | None:
-        """The database of that path, or what it is or was in one of the folders; None if it belongs to none."""
+        """The database at that path, also a removed one in one of the folders, or None if it is not configured."""
         found = [database for database in self.databases if database.path == path]
         found += [directory.database(name) for directory in self.directories if (name := directory.name_of(path))]
         return found[0] if found else None
@@ -295,7 +295,7 @@ PLACE_KEYS = (
         name="url",
         why="Either of them as a URL, in place of type, bucket and path.",
         example="s3://another-bucket.example.com:9000/fruits.db",
-        # It may hold a password.
+        # The text may hold a password.
         is_secret=True,
     ),
     Key(
@@ -308,7 +308,7 @@ PLACE_KEYS = (
 """Keys that say where any replica is."""
 
 KIND_KEYS: Mapping[str, tuple[Key, ...]] = {name: kind.keys for name, kind in KINDS.items()}
-"""Those that only one kind of store reads."""
+"""By kind of store, the keys that only it reads."""
 
 
 @cache

@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from replication.config.conflicts import Taken, refuse_among_local_files, take
 from replication.config.document import Findings, RefusedError, Section, Value
 from replication.config.durations import format_duration
 from replication.config.hosts_section import read_hosts
 from replication.config.location import check_type, plain_path, read_location
 from replication.config.pattern import matches
-from replication.config.places import Taken, refuse_among_local_files, take
 from replication.config.program import Defaults
 from replication.config.schema import (
     RETENTION_CHECKED_WITHOUT_PAUSE,
@@ -46,8 +46,7 @@ _ForAll = Mapping[str, str | None]
 """Keys of replicas that the top of the file has, for all that have none of their own."""
 
 HEARTBEAT_SECONDS_MIN = 60.0
-
-"""What is in use already: the path in the document and the line that took it."""
+"""More frequent requests may be taken for an attack."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,13 +59,13 @@ class _Default:
 
 
 _Defaults = dict[str, _Default]
-"""By the key of a replica that says the same."""
+"""Settings for every replica below, by the key of a replica that says the same."""
 
 _OF_SNAPSHOT = {"interval": "snapshot-interval", "retention": "retention"}
 
 
 def read_config(document: Value, path: Path, findings: Findings) -> Config:
-    """The configuration in `document`; ConfigError, with all that is wrong, if it cannot be used."""
+    """The configuration in `document`. Raises ConfigError, with all that is wrong, if it cannot be used."""
     try:
         top = Section(document, "", "top", findings)
     except RefusedError as error:
@@ -218,7 +217,7 @@ def _replicas(database: Section, for_all: _ForAll, taken: Taken, defaults: _Defa
                 "is the same place as {}; two histories in one place destroy each other: give each its own path",
             )
             if any(replica.name == other.name for other in replicas):
-                # A name that nobody wrote is the type.
+                # Without a name the replica is called by its type.
                 raise section.refusal(
                     "name" if section.has("name") else None,
                     f"has a duplicate replica name: {quoted(replica.name)!r}; give each its own name",
@@ -248,7 +247,7 @@ def _replica_sections(database: Section) -> list[Section]:
 
 
 def _replica(section: Section, for_all: _ForAll, defaults: _Defaults) -> ReplicaConfig | None:
-    """One replica; None if it was refused."""
+    """One replica, or None if it was refused."""
     try:
         check_type(section)
     except RefusedError as error:

@@ -91,7 +91,7 @@ KEYS_OF_05 = {
 """The others that only Litestream 0.5 knows, each with what to do instead."""
 
 _OTHER_WORDS = ("databases", "database")
-"""What people write besides, and is no secret."""
+"""Keys that people write besides, which are no secrets."""
 _WORDS = frozenset(
     word
     for name in (*(key for keys in KEYS.values() for key in keys), *KEYS_OF_05, *_OTHER_WORDS)
@@ -117,7 +117,7 @@ def unknown_key(level: Level, key: str) -> str:
 
 
 def keys_of(level: Level) -> tuple[str, ...]:
-    """All that are understood at a level."""
+    """All keys that are understood at a level."""
     return KEYS.get(level, ()) + ALSO.get(level, ())
 
 

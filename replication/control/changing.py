@@ -19,7 +19,7 @@ from replication.status import DatabaseStatus
 
 REGISTERED, ALREADY_REGISTERED = "registered", "already_registered"
 UNREGISTERED, ALREADY_UNREGISTERED = "unregistered", "already_unregistered"
-"""What came of it, in the words of Litestream 0.5."""
+"""The results of unregistering, in the words of Litestream 0.5."""
 _NOTHING_TO_SYNC = ("paused", "waiting")
 
 
@@ -58,7 +58,7 @@ class Changing:
         if found is None:
             return ALREADY_UNREGISTERED
         if found.state not in _NOTHING_TO_SYNC:
-            # Whoever removes the database after that has all of it elsewhere.
+            # The user may remove the database after that, for all of it is in the store.
             sync(self._engine, ask.Sync(database=request.database, wait=True, timeout=request.timeout), run)
         left = max(CLOSE_SECONDS_MAX, deadline - time.monotonic())
         if not self._engine.unregister(Path(request.database), left):

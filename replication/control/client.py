@@ -29,17 +29,17 @@ from replication.status import BY_HAND, UPLOADS_MAX, EngineStatus, ReplicaStatus
 from replication.wire import Plain, WireError, loads, plain, value_of, values_of
 
 ANSWER_BYTES_MAX = 256 << 20
-"""A list of all restore points of years is some megabytes."""
+"""Bytes of an answer: a list of all restore points of years is some megabytes."""
 ANSWER_SECONDS_MAX = 15.0
 """An engine that does not answer for so long, beside what it was asked to wait, hangs."""
 IDLE_MAX = 4
-"""Connections that are kept for the next question."""
+"""Connections that are kept for the next request."""
 READ_ONLY_HEADER = "litestream-tui-read-only"
 UPLOADS_MARGIN_SECONDS = 2.0
 _WAIT_SECONDS_MAX = 25.0
 
 Connect = Callable[[], socket.socket]
-"""Makes a connection; raises NoEngineError, or another ReplicationError."""
+"""Makes a connection. Raises NoEngineError, or another ReplicationError."""
 
 
 class Client(Commands):
@@ -262,7 +262,7 @@ class Uploads:
     def merged(self, status: EngineStatus) -> EngineStatus:
         """The status with all uploads that are known."""
         with self._lock:
-            # What is stored in this moment may be told later, with a time from before.
+            # What is stored in this moment may be reported later, with a time from before.
             self.after = max(0.0, status.time - UPLOADS_MARGIN_SECONDS)
             known = self._known
             self._known = {}
@@ -285,7 +285,7 @@ class Uploads:
 
 
 def dumps_request(body: Plain) -> bytes:
-    """A request's body. Nothing is taken out of it, for a path is what it is."""
+    """A request's body. No secret is taken out of it, for a path must arrive as it is."""
     import json
 
     return json.dumps(body, allow_nan=False).encode()

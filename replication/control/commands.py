@@ -1,7 +1,7 @@
 """Commands that block, made of jobs: the same for an engine here and for one that is asked over a socket.
 
-Its promise: whoever sets `cancel` waits for the job to end, so that nothing of it is under way any more when the call
-returns.
+Its promise: after `cancel` was set it waits for the job to end, so that nothing of it is under way any more when the
+call returns.
 """
 
 import secrets
@@ -17,7 +17,7 @@ from replication.errors import RestoreCancelledError
 from replication.status import BY_HAND, Progress, Verification, untold
 
 WAIT_SECONDS = 20.0
-"""So long one question for news of a job lasts."""
+"""How long one request for news of a job waits."""
 _CANCEL_LOOK_SECONDS = 0.1
 
 
@@ -28,11 +28,11 @@ def carry_out(
     cancel: threading.Event | None = None,
     timeout: float = float("inf"),
 ) -> Any:
-    """Begin a job, wait for its end, and return its result; raise its error as the class that it had.
+    """Begin a job, wait for its end, and return its result. Raises the job's error as the class that it had.
 
     It is cancelled after `timeout` seconds.
 
-    `told` is called with each news of it, and setting `cancel` cancels it, which raises RestoreCancelledError or
+    `told` is called each time it has changed, and setting `cancel` cancels it, which raises RestoreCancelledError or
     whatever the job makes of that.
     """
     job = control.begin(request, secrets.token_hex(8))

@@ -15,16 +15,16 @@ from replication.status import BY_HAND, EngineStatus, Progress, Verification, un
 
 
 class Control(Protocol):
-    """Commands that take long block, and are called from a thread of their own."""
+    """What a screen may ask of an engine. Commands that take long block, and are called from a thread of their own."""
 
     def status(self) -> EngineStatus:
-        """How everything stands now."""
+        """The status of everything now."""
 
     def events_since(self, number: int) -> list[Event]:
         """Events after event `number`, oldest first."""
 
     def sync_now(self, database: str | None = None) -> None:
-        """Look at a database (None: at all) and try its replicas, waiting for no gap and no retry."""
+        """Sync a database, or all with None, and try its replicas, waiting for no gap and no retry."""
 
     def pause(self, database: str, holder: str = BY_HAND, lease_seconds: float | None = None) -> None:
         """Let go of a database for `holder`: nothing is copied or uploaded until nobody holds it any more.
@@ -32,13 +32,13 @@ class Control(Protocol):
         Blocks until it is let go of, and raises PausedError if it goes on before that: `holder` has let go, or has not
         renewed. Asked again it is the same hold with another time.
 
-        Without a lease the hold lasts as long as the engine does: for a person at its own screen. Whoever may die, hang
-        or lose the connection takes a lease, and renews it before it ends; else replication goes on, and an event says
-        so.
+        Without a lease the pause lasts as long as the engine does: for a person at its own screen. A caller that may
+        die, hang or lose the connection takes a lease, and renews it before it ends; else replication goes on, and an
+        event says so.
         """
 
     def renew(self, database: str, holder: str, lease_seconds: float) -> None:
-        """Keep a database paused for so long from now on; waits for nothing. Raises PausedError if `holder` has not
+        """Keep a database paused for so long from now on. Waits for nothing. Raises PausedError if `holder` has not
         renewed in time: then it is replicated again, and `holder` may not act on it as on one that is let go of.
         """
 
@@ -59,13 +59,13 @@ class Control(Protocol):
 
 
 class JobControl(Control, Protocol):
-    """The same, and jobs: what takes long, goes on without who began it, and is known by an id.
+    """The same, and jobs. A job takes long, goes on without the client that began it, and is known by an id.
 
     A job outlives the connection; the engine keeps what came of it for as long as JOBS_KEPT_MAX others are not newer.
     """
 
     def info(self) -> Info:
-        """Which engine it is."""
+        """The id of the engine, its process and its version."""
 
     def wait_events(self, number: int, seconds: float) -> list[Event]:
         """As `events_since`, but wait so long for a first one."""
@@ -73,7 +73,7 @@ class JobControl(Control, Protocol):
     def begin(self, request: Request, key: str = "") -> JobStatus:
         """Begin a job, and return at once. Asked again with the same `key`, it is the same job.
 
-        So whoever does not know whether a request arrived can ask again.
+        So a client that does not know whether a request arrived can ask again.
         """
 
     def job(self, id: str, version: int = -1, seconds: float = 0.0) -> JobStatus:
@@ -83,10 +83,10 @@ class JobControl(Control, Protocol):
         """
 
     def jobs(self) -> tuple[JobStatus, ...]:
-        """All jobs that are kept, oldest first; results are asked of each by its id."""
+        """All jobs that are kept, oldest first, without results: those are asked of each job by its id."""
 
     def cancel(self, id: str) -> JobStatus:
-        """Want a job no longer: it ends soon, and what it wrote is removed. One that is over stays as it is."""
+        """Cancel a job: it ends soon, and what it wrote is removed. One that is over stays as it is."""
 
     def forget(self, id: str) -> None:
         """Cancel a job, and let go of what it keeps, such as the temporary file of a look."""

@@ -12,7 +12,7 @@ READ_BYTES = 64 << 10
 
 
 class HTTPError(Exception):
-    """What came is no HTTP, or more than is read; with the status that says so."""
+    """What came is no HTTP, or longer than is read. `status` is the answer to it."""
 
     def __init__(self, words: str, status: int = 400) -> None:
         super().__init__(words)
@@ -75,9 +75,9 @@ class Wire:
                 return None
 
     def send(self, head: h11.Request | h11.Response, body: bytes, seconds: float) -> None:
-        """Send a message; TimeoutError if the other end does not take it within so many seconds."""
+        """Send a message. Raises TimeoutError if the other end does not take it within so many seconds."""
         events = (head, *((h11.Data(data=body),) if body else ()), h11.EndOfMessage())
-        # In one piece, for whoever reads it.
+        # In one piece: the client reads it with one call.
         self._write(b"".join(self._state.send(event) or b"" for event in events), time.monotonic() + seconds)
 
     def next(self) -> bool:

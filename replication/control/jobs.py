@@ -1,6 +1,6 @@
 """Jobs: what takes long, each on a thread of its own, known by an id, with progress, a result or an error, and cancel.
 
-Its promise: a job that began ends, whoever has asked for it and whether or not they are still there; and both those
+Its promise: a job that began ends, whether or not the client that asked for it is still there; and both those
 under way and those that are kept are bounded. It leaves to the caller what a job does.
 """
 
@@ -19,11 +19,11 @@ from replication.restore.meter import RestoreProgress
 
 JOBS_AT_ONCE_MAX = 16
 JOBS_KEPT_MAX = 100
-"""Jobs that are over and still known, the newest."""
+"""So many jobs that are over are still known, the newest."""
 HELD_MAX = 8
 """Jobs that are over and keep something open, such as the temporary file of a look."""
 HELD_SECONDS_MAX = 900.0
-"""So long that is kept while nobody asks for it."""
+"""How long a job keeps something open that is not asked for."""
 _MOVES: dict[JobState, frozenset[JobState]] = {
     "running": frozenset({"cancelling", "done", "failed"}),
     "cancelling": frozenset({"done", "failed", "cancelled"}),
@@ -31,7 +31,7 @@ _MOVES: dict[JobState, frozenset[JobState]] = {
     "failed": frozenset(),
     "cancelled": frozenset(),
 }
-"""What may become of a job."""
+"""The states that may follow each state of a job."""
 
 
 class Closing(Protocol):
@@ -51,27 +51,27 @@ class Run:
         self._id = id
 
     def when_cancelled(self, break_off: Callable[[], object]) -> None:
-        """Call this when it is cancelled, beside `cancel`: for what looks at no event."""
+        """Call this when the job is cancelled, besides setting `cancel`: for work that does not look at that event."""
         self._breaks.append(break_off)
         if self.cancel.is_set():
             break_off()
 
     def cancelled(self) -> None:
-        """It was."""
+        """Call what `when_cancelled` was given: the job was cancelled."""
         self.cancel.set()
         for break_off in self._breaks.copy():
             break_off()
 
     def progress(self, progress: RestoreProgress) -> None:
-        """So far it is."""
+        """Report how far the job is."""
         self._jobs.change(self._id, progress=progress)
 
     def say(self, words: str) -> None:
-        """What it waits for."""
+        """Report in words what the job waits for."""
         self._jobs.change(self._id, words=words)
 
     def keep(self, held: Closing) -> None:
-        """Keep this open after its end, for others that name this job."""
+        """Keep this open after the job's end, for requests that name the job."""
         self._jobs.keep(self._id, held)
 
 
@@ -84,9 +84,9 @@ class _Job:
     run: Run
     held: Closing | None = None
     asked: float = field(default_factory=time.monotonic)
-    """When somebody last asked for what it keeps."""
+    """When a client last asked for what it keeps."""
     busy: int = 0
-    """How many use that now."""
+    """How many requests use what it keeps just now."""
 
 
 class Jobs:
@@ -94,7 +94,7 @@ class Jobs:
 
     def __init__(self) -> None:
         self.engine = secrets.token_hex(4)
-        """Another one for each start; ids begin with it, so that none means another job after a restart."""
+        """A random id of this start of the engine. Ids of jobs begin with it, so that none means another job later."""
         self._jobs: OrderedDict[str, _Job] = OrderedDict()
         self._changed = threading.Condition()
         self._number = 0
@@ -134,12 +134,12 @@ class Jobs:
             return job.status
 
     def all(self) -> tuple[JobStatus, ...]:
-        """Those that are kept, oldest first, without results."""
+        """All jobs that are kept, oldest first, without results."""
         with self._changed:
             return tuple(replace(job.status, result=None) for job in self._jobs.values())
 
     def cancel(self, id: str) -> JobStatus:
-        """Want one no longer."""
+        """Cancel a job, if it is under way."""
         with self._changed:
             job = self._named(id)
             first = job.status.state == "running"
@@ -150,7 +150,7 @@ class Jobs:
         return job.status
 
     def forget(self, id: str) -> None:
-        """Cancel one, and let go of what it keeps. One that is not kept is forgotten already."""
+        """Cancel a job, and let go of what it keeps. One that is not known is forgotten already."""
         with suppress(NoJobError):
             self.cancel(id)
             with self._changed:
@@ -169,7 +169,7 @@ class Jobs:
             return job.held
 
     def release(self, id: str) -> None:
-        """What `held` gave is used no more."""
+        """Say that what `held` gave is used no more."""
         with self._changed:
             job = self._jobs.get(id)
             if job is not None:
@@ -185,7 +185,7 @@ class Jobs:
             one.close()
 
     def change(self, id: str, **changes: Any) -> None:
-        """Tell news of a job that is under way."""
+        """Change the status of a job that is under way."""
         with self._changed:
             job = self._jobs.get(id)
             if job is not None and not job.status.over:
@@ -245,7 +245,7 @@ class Jobs:
         return job
 
     def _to_let_go(self) -> list[Closing]:
-        """What is kept open for too many, or for nobody."""
+        """What is to be closed: kept by too many jobs, or not asked for in time."""
         holding = [job for job in self._jobs.values() if job.held is not None and not job.busy]
         now = time.monotonic()
         old = [job for job in holding if now - job.asked > HELD_SECONDS_MAX]

@@ -1,8 +1,8 @@
 """The socket in the file system: made so that only those it is for can reach it, and never over what is not ours.
 
 Its promise: nobody can connect before its permissions are set; the socket of an engine that lives is left alone, one
-that an ended engine left is replaced, and anything else in its place never. Who may replace it is told by a lock on a
-file beside it, which goes with the process that has it.
+that an ended engine left is replaced, and anything else in its place never. A lock decides who may replace it: that on
+a file beside it, which goes with the process that has it.
 """
 
 import errno
@@ -28,7 +28,7 @@ class TakenError(LocalFileError):
 
 
 class Listener:
-    """A socket that listens. `accept` blocks until there is somebody, or raises OSError after `close`."""
+    """A socket that listens. `accept` blocks until a client connects, and raises OSError after `close`."""
 
     def __init__(self, path: Path, permissions: int = PERMISSIONS_DEFAULT) -> None:
         """Raises TakenError, or LocalFileError in words."""
@@ -97,7 +97,7 @@ def _folder_of(path: Path) -> int:
 
 
 def _lock(folder: int, path: Path) -> int:
-    """Hold the place, for as long as this process lives. Raises TakenError."""
+    """Lock the path of the socket for as long as this process lives. Raises TakenError."""
     name = f"{path.name}{_LOCK_SUFFIX}"
     while True:
         lock = open_plain(folder, name, os.O_RDWR | os.O_CREAT, 0o600)
@@ -110,7 +110,7 @@ def _lock(folder: int, path: Path) -> int:
             found, ours = os.stat(name, dir_fd=folder, follow_symlinks=False), os.fstat(lock)
             if (found.st_dev, found.st_ino) == (ours.st_dev, ours.st_ino):
                 return lock
-        # Whoever had it has removed it since it was opened here.
+        # The process that had it has removed it since it was opened here.
         os.close(lock)
 
 

@@ -18,7 +18,7 @@ from replication.status import DatabaseStatus
 from replication.wire import Plain
 
 HOLDER = "POST /stop"
-"""Who holds what was stopped so."""
+"""The holder of a pause that Litestream's /stop asked for."""
 _STOP_SECONDS = 30.0
 _SYNC_SECONDS = 30.0
 _TIMEOUT_SECONDS_MAX = 3600.0

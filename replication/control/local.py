@@ -18,7 +18,7 @@ from replication.events import Event
 from replication.status import BY_HAND, EngineStatus, Progress, Verification, untold
 
 JOBS_SECONDS_MAX = 2.0
-"""How long jobs under way may take to clean up after themselves at the end."""
+"""How long jobs under way may take to clean up when the engine ends."""
 
 
 class Local:

@@ -1,4 +1,4 @@
-"""A database that is kept paused for as long as somebody needs it, and not longer than they live.
+"""A database that is kept paused for as long as its holder needs that, and not longer than the holder lives.
 
 Its promise: whatever becomes of the caller, replication goes on: a pause that is not renewed ends by itself.
 """
@@ -11,21 +11,21 @@ from replication.errors import PausedError
 
 LEASE_SECONDS = 15.0
 RENEWALS = 3
-"""So often it is renewed while one lease lasts."""
+"""How often the pause is renewed while one lease lasts."""
 
 
 class PauseLease:
-    """`begin` and `end` are called by whoever needs the pause, which is renewed until `stop` is set."""
+    """The caller that needs the pause calls `begin` and `end`. It is renewed meanwhile, until `stop` is set."""
 
     def __init__(
         self, control: Control, database: str, what: str, stop: threading.Event, seconds: float = LEASE_SECONDS
     ) -> None:
         self.paused = False
-        """True from when it is paused until `end`."""
+        """True from when the database is paused until `end`."""
         self.lost = ""
-        """Why it was lost before `end`, in words; then `stop` is set as well."""
+        """Why the pause was lost before `end`, in words; then `stop` is set as well."""
         self.kept_by: tuple[str, ...] = ()
-        """Who keeps it paused after `end`."""
+        """The holders that keep it paused after `end`."""
         self._control = control
         self._database = database
         self._holder = f"{what} {secrets.token_hex(2)}"
@@ -34,7 +34,10 @@ class PauseLease:
         self._ended = threading.Event()
 
     def begin(self) -> None:
-        """Pause; raises ReplicationError, and PausedError if `give_up` or the end of a lease came before that."""
+        """Pause the database.
+
+        Raises ReplicationError, and PausedError if `give_up` or the end of a lease came first.
+        """
         threading.Thread(target=self._renew, name="pause-lease", daemon=True).start()
         try:
             self._control.pause(self._database, self._holder, self._seconds)
@@ -44,13 +47,13 @@ class PauseLease:
         self.paused = True
 
     def end(self) -> None:
-        """Let it go on."""
+        """End the pause."""
         self._ended.set()
         self.paused = False
         self.kept_by = self._control.resume(self._database, self._holder)
 
     def give_up(self) -> None:
-        """Want it no longer, if it is not paused yet; `begin` raises then. From any thread."""
+        """Give up waiting for the pause, so that `begin` raises. Called from any thread."""
         if not self.paused:
             self._control.resume(self._database, self._holder)
 

@@ -39,7 +39,7 @@ class Peer:
 def connect(path: Path, seconds: float = CONNECT_SECONDS_MAX) -> socket.socket:
     """A connection to the engine that listens at `path`. Raises NoEngineError, or NotAllowedError for a stranger's.
 
-    Whoever listens must be us, root, or, for root, the owner of the socket.
+    The listener must be of our user, of root, or, for root, of the owner of the socket.
     """
     try:
         found = path.lstat()
@@ -73,7 +73,7 @@ def connect(path: Path, seconds: float = CONNECT_SECONDS_MAX) -> socket.socket:
 
 
 def _connect(made: socket.socket, path: str, deadline: float) -> None:
-    """Connect; where so many wait that there is no place to wait in, for that."""
+    """Connect, waiting for room in the listener's queue."""
     while True:
         made.settimeout(max(0.01, deadline - time.monotonic()))
         try:

@@ -2,7 +2,7 @@
 
 The configuration says so, or it is a name made of the path of its file, in the first of these folders that there is:
 what systemd gave the service (RuntimeDirectory=), /run/litestream-tui for root, $XDG_RUNTIME_DIR/litestream-tui, and
-without that, as for a service of another user, /tmp/litestream-tui-UID. Whoever looks for it is in another environment,
+without that, as for a service of another user, /tmp/litestream-tui-UID. A client may be in another environment,
 perhaps, so the lock file of each database says where it is.
 """
 
@@ -23,12 +23,12 @@ _FOLDER = "litestream-tui"
 
 
 def default_path(config: Config, environ: Mapping[str, str] = os.environ) -> Path:
-    """Where an engine of this configuration listens if that does not say where."""
+    """The socket path of an engine whose configuration does not name one."""
     return _folder(environ) / f"{_name(config)}{SUFFIX}"
 
 
 def path_of(config: Config, environ: Mapping[str, str] = os.environ) -> Path | None:
-    """Where an engine of this configuration listens; None if it is not to."""
+    """The socket path of an engine of this configuration, or None if it is not to listen."""
     if not config.socket.enabled:
         return None
     return config.socket.path or default_path(config, environ)
@@ -59,7 +59,7 @@ def found(config: Config, environ: Mapping[str, str] = os.environ) -> Path:
 
 
 def _candidates(config: Config, environ: Mapping[str, str]) -> Iterator[Path]:
-    """Where it may be, the likeliest first."""
+    """The paths at which the socket may be, the likeliest first."""
     own = path_of(config, environ)
     if own is not None and os.path.lexists(own):
         yield own
@@ -89,7 +89,7 @@ def _folder(environ: Mapping[str, str]) -> Path:
 def _name(config: Config) -> str:
     """The name of the socket for a configuration: /etc/litestream.yml becomes etc-litestream.yml.
 
-    A long path is cut, and told from others by a digest.
+    A long path is cut, and a digest tells it from others.
     """
     path = config.path or (config.databases[0].path if config.databases else Path("none"))
     text = str(path.absolute()).lstrip("/").replace("%", "%25").replace("-", "%2d").replace("/", "-")

@@ -1,4 +1,5 @@
-"""How databases stand, told by the engine that has them, as the report that is otherwise found out from outside.
+"""How databases stand, as the engine that has them says, in the form of the report that is otherwise found out from
+outside.
 
 It asks no store: what the engine says of a replica is newer, and costs nothing.
 """
@@ -29,10 +30,18 @@ def answer(databases: Sequence[DatabaseConfig], info: Info, status: EngineStatus
     known = {item.path: item for item in status.databases}
     if any(str(config.path) not in known for config in databases):
         return None
-    found = [known[str(config.path)] for config in databases]
-    reports = [_report(item, load(config.meta_path), info) for config, item in zip(databases, found, strict=True)]
+    return _reports([(known[str(config.path)], load(config.meta_path)) for config in databases], info)
+
+
+def whole_answer(info: Info, status: EngineStatus) -> SurveyResult:
+    """The reports of an engine on another host, of all that it has; its local folders cannot be seen from here."""
+    return _reports([(item, DatabaseRecord()) for item in status.databases], info)
+
+
+def _reports(found: Sequence[tuple[DatabaseStatus, DatabaseRecord]], info: Info) -> SurveyResult:
+    reports = [_report(item, note, info) for item, note in found]
     complaints, exit_code = [], 0
-    for item in found:
+    for item, _ in found:
         for replica in item.replicas:
             if replica.errors_in_a_row:
                 exit_code = replica.error_code or 1
@@ -45,7 +54,7 @@ def _report(status: DatabaseStatus, note: DatabaseRecord, info: Info) -> Databas
     return DatabaseReport(
         path=status.path,
         state=_STATES[status.state],
-        # Whoever has it while it is paused, it is not this one.
+        # While it is paused another program may have it, but not this one.
         pid=None if paused else info.pid,
         error=status.error,
         position=status.position,

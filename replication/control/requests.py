@@ -97,7 +97,7 @@ class Restore(Moment):
 class RestoreOver(Moment):
     """Restore into the live database, whose content is kept as `kept`: the path that the user was told, or chosen.
 
-    Replication is paused meanwhile. Commits after the look `since` are told as a warning.
+    Replication is paused meanwhile. A warning names commits after the look `since`.
     """
 
     DO: ClassVar = "restore-over"

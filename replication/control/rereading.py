@@ -31,7 +31,7 @@ class Rereading:
         read: Callable[[], Config],
         reloading: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:
-        """`reloading` is a block in which whoever supervises us is told that we read it."""
+        """`reloading` is a block in which a supervisor knows that we read it."""
         self._engine = engine
         self._config = engine.config
         """The one that was used last."""
@@ -41,7 +41,7 @@ class Rereading:
         self._lock = threading.Lock()
 
     def start(self) -> None:
-        """Heed what is asked, and was asked before."""
+        """Begin to read the configuration when asked, also if it was asked before."""
         threading.Thread(target=self._work, name="reload", daemon=True).start()
 
     def ask(self) -> None:
@@ -72,7 +72,7 @@ class Rereading:
             try:
                 self.again()
             except Exception:
-                # It was told.
+                # The error was logged already.
                 continue
 
     def _again(self) -> Reloaded:

@@ -15,7 +15,7 @@ from replication.wire import Plain, value_of, values_of
 
 @dataclass(frozen=True, slots=True)
 class PointPlan:
-    """What restoring a point would fetch; `by_itself` if it would take a snapshot of Litestream's as it is."""
+    """What restoring a point would fetch. `by_itself` is true if it would take a snapshot of Litestream as it is."""
 
     fetch: Fetch
     by_itself: bool

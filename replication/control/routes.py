@@ -1,6 +1,6 @@
 """Which request means what: ours under /v1/, and those of Litestream 0.5's socket in its shapes. No socket is here.
 
-Its promise: every request has an answer, whatever it holds; and nobody gets done what is not for them: a client that
+Its promise: every request has an answer, whatever it holds, and rights are checked here: a client that
 may only read gets no command, and another user whom the socket's permissions let in nothing that names a path, shows
 what a database holds or ends the engine.
 """
@@ -20,7 +20,7 @@ from replication.status import EngineStatus
 from replication.wire import Plain, WireError, dumps, loads, plain, value_of
 
 WAIT_SECONDS_MAX = 30.0
-"""No question waits longer for news."""
+"""No request waits longer for news."""
 KEY_CHARS_MAX = 64
 _END = 1 << 53
 JSON, TEXT = "application/json", "text/plain; charset=utf-8"
@@ -28,7 +28,7 @@ JSON, TEXT = "application/json", "text/plain; charset=utf-8"
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """One request. `owner` is true for who runs the engine, and root; `read_only` marks itself so."""
+    """One request. `owner` is true for the user who runs the engine and for root, `read_only` if the client said so."""
 
     method: str
     target: str
@@ -36,23 +36,23 @@ class Asked:
     owner: bool = True
     read_only: bool = False
     may_wait: bool = True
-    """False where so many wait already that this one is answered at once."""
+    """False if so many requests wait already that this one is answered at once."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What is sent back."""
+    """The answer to a request."""
 
     status: int
     body: str
     kind: str = JSON
     allowed: tuple[str, ...] = field(default=())
-    """The methods that there are, if that one is not."""
+    """The methods that the path has, if it has not the one that was asked for."""
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A request, read: what the path ends with, the query, and the body as JSON."""
+    """A parsed request: `rest` is the end of its path. The query and the body are read when they are asked for."""
 
     asked: Asked
     rest: str
@@ -84,17 +84,17 @@ class Call:
 
     @property
     def wait(self) -> float:
-        """For how long news may be waited for."""
+        """How many seconds to wait for news."""
         seconds = self.number("wait", 0.0, WAIT_SECONDS_MAX)
         return seconds if self.asked.may_wait else 0.0
 
     def changes(self) -> None:
-        """Raise NotAllowedError if this one may only read."""
+        """Raise NotAllowedError if the client may only read: the request changes something."""
         if self.asked.read_only:
             raise NotAllowedError("this client may only read, and gets no command")
 
     def owner_only(self, what: str) -> None:
-        """Raise NotAllowedError for another user."""
+        """Raise NotAllowedError unless the user runs the engine, or is root."""
         if not self.asked.owner:
             raise NotAllowedError(f"{what} is for the user who runs the engine, and for root")
 
@@ -166,7 +166,7 @@ def _status(control: JobControl, call: Call) -> Plain:
 
 
 def _with_uploads(status: EngineStatus, after: float) -> EngineStatus:
-    """With those uploads alone that are newer: who asks each second has the others."""
+    """The status with newer uploads alone: a client that asks each second has the others."""
     return replace(
         status,
         databases=tuple(
@@ -191,7 +191,7 @@ def _events(control: JobControl, call: Call) -> Plain:
 def _job(control: JobControl, call: Call) -> Plain:
     if not call.rest:
         return {"jobs": [plain(job) for job in control.jobs()]}
-    # Who names no version waits for the end.
+    # Without a version, a request that waits does so for the end of the job.
     version = int(call.number("version", _END if call.wait else -1, _END))
     job = control.job(call.rest, version, call.wait)
     if job.do in FOR_THE_OWNER:
@@ -211,7 +211,7 @@ def _begin(control: JobControl, call: Call) -> Plain:
     kind: type[Any] = REQUESTS[do]
     strange = set(values) - {item.name for item in fields(kind)}
     if strange:
-        # A command that is carried out without what was meant by that would be another one.
+        # A command without what the unknown key was to say would not be the one that was meant.
         known = ", ".join(item.name for item in fields(kind))
         raise UsageError(f"{do} knows nothing of {quoted(min(strange))!r}; it knows {known}")
     if do in CHANGES:

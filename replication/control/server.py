@@ -21,9 +21,9 @@ from replication.control.peer import Peer
 from replication.control.routes import TEXT, Answer, Asked, answer
 
 CLIENTS_MAX = 64
-"""Connections at once; more wait until the kernel gives them over."""
+"""Connections at once. More wait in the kernel's queue."""
 WAITING_MAX = 40
-"""Of them so many may wait for news at once; the others are answered without."""
+"""So many of them may wait for news at once. Others are answered at once."""
 REQUEST_BYTES_MAX = 64 << 10
 REQUEST_SECONDS_MAX = 10.0
 """A request that has begun must have come by then, and an answer must have been taken."""
@@ -108,7 +108,7 @@ class Server:
             self._changed.notify_all()
 
     def _serve(self, client: _Client) -> None:
-        # Whatever comes of the connection concerns this client alone.
+        # An error of the connection concerns this client alone.
         with suppress(OSError, h11.LocalProtocolError):
             try:
                 self._talk(client)

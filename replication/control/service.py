@@ -1,6 +1,6 @@
 """The control of an engine of this process and its socket, from before the engine starts until it is closed.
 
-Its promise: what goes wrong with the socket is told, and nothing else becomes of it: replication does not depend on who
+Its promise: what goes wrong with the socket is reported, and has no other effect: replication does not depend on who
 can ask about it. While another engine listens there, as during a deploy, its end is waited for.
 """
 
@@ -19,11 +19,11 @@ from replication.engine import Engine
 from replication.errors import LocalFileError
 
 AGAIN_SECONDS = 0.2
-"""Between two tries for a place that another engine has."""
+"""Between two tries for a socket path that another engine has."""
 
 
 def end_by_signal() -> None:
-    """End this process in good order, as whoever stops a service does."""
+    """End this process in good order, as systemd does when it stops a service."""
     os.kill(os.getpid(), signal.SIGTERM)
 
 
@@ -58,7 +58,7 @@ class ControlService:
         self._thread.start()
 
     def close(self) -> None:
-        """Answer nobody any more."""
+        """Close the socket and the jobs."""
         self._closed.set()
         if self._thread is not None:
             self._thread.join(AGAIN_SECONDS * 5)
@@ -66,7 +66,7 @@ class ControlService:
             self._server.close()
 
     def _listens(self, server: Server) -> bool:
-        """True once it does, or never will."""
+        """True once the socket listens, or never will."""
         try:
             server.start()
         except TakenError:

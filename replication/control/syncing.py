@@ -13,7 +13,7 @@ _LOOK_AGAIN_SECONDS = 0.01
 
 
 def sync(engine: Control, request: ask.Sync, run: Run) -> Synced:
-    """What the job comes to. Raises what keeps a database from being replicated."""
+    """Sync, and wait as `request` asks. Raises what keeps a database from being replicated."""
     began, deadline = time.time(), time.monotonic() + request.timeout
     engine.sync_now(request.database or None)
     while True:
@@ -38,7 +38,7 @@ def sync(engine: Control, request: ask.Sync, run: Run) -> Synced:
 
 
 def _lacking(database: DatabaseStatus, since: float) -> list[str]:
-    """The replicas that lack what is copied now; all of them before the database was looked at."""
+    """The replicas that lack what is copied now: all of them if the database was not synced since that time."""
     looked = database.last_sync >= since
     return [
         item.name
@@ -48,7 +48,7 @@ def _lacking(database: DatabaseStatus, since: float) -> list[str]:
 
 
 def _check_goes_on(database: DatabaseStatus) -> None:
-    """Raise what keeps it from being replicated, so that nobody waits for it in vain."""
+    """Raise what keeps the database from being replicated, so that nothing waits for it in vain."""
     if database.state in ("paused", "pausing"):
         raise PausedError(f"{database.path} is paused: nothing is copied or uploaded until it is resumed")
     for item in database.replicas:

@@ -9,7 +9,7 @@ from replication.errors import ReplicationError
 from replication.restore.meter import RestoreProgress
 
 API = 1
-"""Raised by what an older client cannot understand; new fields and new requests are none of that."""
+"""The version of the interface. It goes up for what an older client cannot understand, not for new fields and jobs."""
 
 JobState = Literal["running", "cancelling", "done", "failed", "cancelled"]
 
@@ -40,7 +40,7 @@ class Failure:
     words: str
     exit_code: int = 1
     more: Mapping[str, Any] = field(default_factory=dict)
-    """What else the error knows."""
+    """Further fields of the error."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,14 +57,14 @@ class JobStatus:
     ended: float = 0.0
     progress: RestoreProgress | None = None
     words: str = ""
-    """What it waits for, or has to tell while it goes on."""
+    """What the job waits for or reports while it goes on, in words."""
     failure: Failure | None = None
     result: Any = None
-    """What came of it: its class belongs to the request, see results.py."""
+    """The result. Its class depends on the request: see results.py."""
 
     @property
     def over(self) -> bool:
-        """True once nothing changes any more."""
+        """True once the job has ended."""
         return self.state in ("done", "failed", "cancelled")
 
 
@@ -114,7 +114,7 @@ def failure_of(error: BaseException) -> Failure:
 def error_of(failure: Failure) -> ReplicationError:
     """The error that a value stands for, of the nearest class that is known here."""
     kind = _CLASSES.get(failure.error, ReplicationError)
-    # What its class would make of its arguments is in the words already.
+    # The words are final: they must not pass through the constructor of the class again.
     error = kind.__new__(kind, failure.words)
     Exception.__init__(error, failure.words)
     for key, value in failure.more.items():

@@ -43,7 +43,7 @@ PARALLELISM_MAX = 64
 
 
 class Work:
-    """Carries out requests with the engine of this process; `of` makes a request into what a job does."""
+    """Carries out requests with the engine of this process. `of` gives the function that a job runs for a request."""
 
     def __init__(
         self,
@@ -78,7 +78,7 @@ class Work:
         }
 
     def of(self, request: ask.Request) -> Callable[[Run], Any]:
-        """What a job of this request does. Raises UsageError for what can be refused at once."""
+        """The function that carries out a request. Raises UsageError for what can be refused at once."""
         database = getattr(request, "database", "")
         if database and not isinstance(request, ask.Register | ask.Unregister):
             configured(self._config(), Path(database))
@@ -231,7 +231,7 @@ class Work:
 
     @contextmanager
     def _sources(self, request: ask.Moment, run: Run) -> Iterator[list[OpenReplica]]:
-        """The replicas that may give it; what waits for a silent one is broken off when the job is cancelled."""
+        """The replicas that may give what is asked for. Cancelling the job breaks off waits for a silent one."""
         with replicas_of(self._config(), Path(request.database)) as sources:
             for source in sources:
                 run.when_cancelled(source.storage.interrupt)

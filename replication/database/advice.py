@@ -14,7 +14,7 @@ def status_of(path: Path) -> os.stat_result | str:
     """The status of the database file, or in words why there is nothing to replicate yet. Raises DatabaseError."""
     try:
         status = path.stat()
-        # Whoever put a link there might make root replicate what only root may read.
+        # A user who put a link there might make root replicate what only root may read.
         check_path(path)
     except FileNotFoundError:
         return "does not exist"
@@ -26,7 +26,7 @@ def status_of(path: Path) -> os.stat_result | str:
 
 
 def waiting(what: str, was_replicated: bool) -> str:
-    """What is waited for, while the file "does not exist" or "is empty"."""
+    """What is waited for, in words. `state` says what the file is: "does not exist" or "is empty"."""
     if not was_replicated:
         return f"{what} yet, waiting for it"
     what = "was emptied" if what == "is empty" else "was removed"
@@ -34,7 +34,7 @@ def waiting(what: str, was_replicated: bool) -> str:
 
 
 def other_names(path: Path, opened: OpenDatabase) -> str:
-    """What to say if the file has more names than one; commits by this one are replicated all the same."""
+    """What to say if the file has more names than one. Commits by the configured name are replicated all the same."""
     if opened.files.names == 1:
         return ""
     return (
@@ -44,7 +44,7 @@ def other_names(path: Path, opened: OpenDatabase) -> str:
 
 
 def passed_by(path: Path, opened: OpenDatabase) -> str:
-    """What to say if somebody commits without telling the -shm that is there."""
+    """What to say if an application commits without using the -shm that is there."""
     if opened.copier is None or not opened.copier.passed_by:
         return ""
     return (
@@ -54,7 +54,7 @@ def passed_by(path: Path, opened: OpenDatabase) -> str:
 
 
 def unusable(error: OSError, path: Path) -> DatabaseError:
-    """An error of the system, with what to do."""
+    """The error for a file that the system refuses, with what to do."""
     where = error.filename or path
     remedy = "give this user access and replication goes on"
     if error.errno in (errno.EMFILE, errno.ENFILE):

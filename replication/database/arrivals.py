@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from replication.position import Position
 
 ARRIVALS_MAX = 1024
-"""How many copies are remembered with their times."""
+"""So many copies are remembered with their times."""
 
 
 class Arrivals:
@@ -29,7 +29,7 @@ class Arrivals:
             return len(self._entries)
 
     def add(self, position: Position, time: float, monotonic: float | None = None) -> None:
-        """Everything up to `position` has been copied."""
+        """Remember that everything up to `position` has been copied by now."""
         monotonic = clock.monotonic() if monotonic is None else monotonic
         with self._lock:
             if len(self._entries) >= ARRIVALS_MAX:
@@ -37,7 +37,7 @@ class Arrivals:
             self._entries.append((position, time, monotonic))
 
     def forget(self, replicas: Iterable[Position]) -> None:
-        """Drop what all of these replicas have."""
+        """Drop the entries that all replicas at these positions have."""
         positions = tuple(replicas)
         with self._lock:
             del self._entries[: min((_missing_from(self._entries, position) for position in positions), default=0)]
@@ -63,7 +63,7 @@ class Arrivals:
 
 def _missing_from(entries: Sequence[tuple[Position, float, float]], replica: Position) -> int:
     """The number of the first entry that a replica at that position lacks."""
-    # Positions of two generations have no order, but entries have: what comes before one that is there is there.
+    # Positions of two generations have no order, but the entries have: a replica that has one has those before it.
     for number in range(len(entries) - 1, -1, -1):
         position = entries[number][0]
         if position.generation == replica.generation and position <= replica:

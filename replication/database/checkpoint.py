@@ -26,7 +26,7 @@ class CheckpointPolicy:
 
 @dataclass(frozen=True, slots=True)
 class CheckpointState:
-    """What the policy looks at. Offsets in bytes of the current life, times in seconds of one clock.
+    """What the policy looks at. Offsets are bytes in the current life of the WAL, times are seconds of one clock.
 
     `done_offset` is where the last complete checkpoint of this life ended (0 if none did), `last_time` when any
     complete checkpoint last ended (or the database was opened), `blocked_count` how many in a row were incomplete
@@ -41,7 +41,10 @@ class CheckpointState:
 
 
 def due(state: CheckpointState, policy: CheckpointPolicy, page_size: int, now: float) -> bool:
-    """True if a checkpoint should run now. A time that is still to come is one from before the clock was set back."""
+    """True if a checkpoint should run now.
+
+    A time in the future means that the clock was set back, and counts as due.
+    """
     if state.offset <= max(state.done_offset, WAL_HEADER_SIZE):
         return False
     if urgent(state):
@@ -56,7 +59,7 @@ def due(state: CheckpointState, policy: CheckpointPolicy, page_size: int, now: f
 
 
 def urgent(state: CheckpointState) -> bool:
-    """True if the WAL must not grow on, even while an image is read."""
+    """True if a checkpoint must run even while an image is read, since the WAL may not grow much longer."""
     return state.offset >= WAL_OFFSET_URGENT_BYTES and state.offset > state.done_offset
 
 

@@ -1,6 +1,6 @@
 """One engine per database file, whatever path leads to it: links and mounts give one file many names.
 
-The lock file in the meta folder keeps engines apart that were given the same path. Another path has another meta
+The lock file in the local folder keeps engines apart that were given the same path. Another path has another local
 folder, so the file itself is claimed as well, by device and inode. Opening it for a lock would be wrong: closing it
 again drops the locks that SQLite holds on it in this process. So the claim is the name of a socket in the kernel's
 own name space, which goes with the process that has it. Where there are none, only the lock file is left.
@@ -21,18 +21,18 @@ from replication.errors import DatabaseLockedError
 
 _CLAIM = "litestream-tui/database/{:x}-{:x}"
 _HOLDER = "litestream-tui/holder/{:x}-{:x}/"
-"""With the process id behind it: a second name, which only says who has the first."""
+"""A second socket name, with the process id behind it: it only says who has the first one."""
 _SOCKETS = Path("/proc/net/unix")
 _SAFE = Safe()
-"""The sockets need no descriptor for as long as a database is claimed."""
+"""Keeps the sockets open without a descriptor for each."""
 _OURS: Counter[tuple[int, int]] = Counter()
-"""Claims of this process, by device and inode, those that are refused in a moment among them."""
+"""How many claims this process has of each device and inode, also those that are about to be refused."""
 _OURS_LOCK = threading.Lock()
 
 
 @contextmanager
 def plainly(identity: tuple[int, int]) -> Iterator[bool]:
-    """A block in which no file of that identity is claimed by this process; true if none was before.
+    """A block in which this process makes no claim on the file of that identity. Gives False if it has one already.
 
     Only then may it be opened without SQLite: to close such a descriptor ends all locks that this process has on it.
     """
@@ -51,7 +51,7 @@ class Claim:
         with _OURS_LOCK:
             _OURS[identity] += 1
         self._key: int | None = None
-        """What they are there under: what hangs at the end keeps its claim until the process ends."""
+        """The key of the sockets in the safe. A claim that is not released lasts until the process ends."""
 
     @classmethod
     def take(cls, path: Path) -> "Claim":
@@ -98,7 +98,7 @@ class Claim:
 
 
 def _holder(identity: tuple[int, int]) -> str:
-    """The process that has a claim, as far as it can be told."""
+    """The process that has a claim, as far as that can be found out."""
     start = f"@{_HOLDER.format(*identity)}"
     try:
         names = [line.rpartition(" ")[2] for line in _SOCKETS.read_text(errors="replace").splitlines()]

@@ -1,8 +1,8 @@
 """May the generation on disk go on, or must a new one begin? Decided once, when a database is opened.
 
-While we were down nobody held the WAL. So the generation goes on only if the WAL still is the life that was
-copied last, and begins with exactly the bytes of its shadow file; everything else is a reason for a new one.
-The words of a reason are Litestream's where its reason is the same.
+While no engine ran, nothing kept the WAL from being restarted. So the generation goes on only if the WAL is still in
+the life that was copied last, and begins with exactly the bytes of its shadow file. Everything else is a reason for a
+new one. The words of a reason are Litestream's where its reason is the same.
 """
 
 import os
@@ -42,8 +42,8 @@ def decide(shadow: ShadowWAL, wal_path: Path, page_size: int, held: bool = False
 
     It only reads, and the WAL may grow meanwhile.
 
-    With `held` somebody has read since before the last copy was made: then the life that was copied last is whole if
-    it has ended, and the next copy goes on from it as from any other.
+    With `held` a connection has read since before the last copy was made: then the life that was copied last is whole
+    if it has ended, and the next copy goes on from it as from any other.
     """
     generation = shadow.current_generation()
     if generation is None:
@@ -62,7 +62,10 @@ def decide(shadow: ShadowWAL, wal_path: Path, page_size: int, held: bool = False
 
 
 def last_commit(file: LocalFile) -> WALCursor | None:
-    """The last whole commit in a shadow file, None without it or a header; what a crash tore off does not count."""
+    """The last whole commit in a shadow file, or None without a file, a header or a commit.
+
+    Torn frames do not count.
+    """
     with suppress(FileNotFoundError), file.opened() as descriptor:
         try:
             header = WALHeader.parse(os.pread(descriptor, WAL_HEADER_SIZE, 0))
@@ -73,7 +76,7 @@ def last_commit(file: LocalFile) -> WALCursor | None:
 
 
 def _difference(copied: LocalFile, wal_path: Path, cursor: WALCursor, page_size: int) -> str | None:
-    """Why the WAL is not the shadow's continuation, or None if it is."""
+    """Why the WAL does not continue the shadow file, or None if it does."""
     try:
         wal = os.open(wal_path, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:

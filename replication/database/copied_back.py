@@ -1,7 +1,7 @@
-"""What checkpoints have copied from a WAL into the database file, looked for there.
+"""Whether a database file holds the pages that checkpoints have copied into it from a WAL.
 
-SQLite passes over frames that were copied back, and goes by the file. So if another file was put under a WAL, as a
-copy that was restored in place, the two no longer fit, and this tells. Reads only.
+SQLite passes over frames that were copied back, and goes by the file. So if the file was replaced
+under its WAL, as when a backup is copied over it, the two no longer fit, which shows here. Reads only.
 """
 
 import os
@@ -15,11 +15,11 @@ from replication.sqlite.checksum import FRAME_HEADER_SIZE, WAL_HEADER_SIZE
 from replication.sqlite.wal_index import WALIndexHeader
 
 FRAMES_MAX = 65536
-"""Of a longer life it is not found out whether a file belongs to it."""
+"""For a longer life of the WAL it is not found out whether a file belongs to it."""
 _READ_BYTES = 1 << 20
 
 Read = Callable[[int, int], tuple[bool, bytes]]
-"""Whether the database file has so many bytes from an offset, and those."""
+"""Given an offset and a size: whether the database file has all of these bytes, and the bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class CopiedBack:
 
     @classmethod
     def read(cls, wal: int, index: WALIndexHeader, frames_max: int) -> "CopiedBack | None":
-        """What the last frames that were copied back say of the file; None if the WAL was restarted.
+        """The pages that the last frames copied back have put into the file, or None if the WAL was restarted.
 
         A checkpoint leaves out a page of which there was a later frame that it might not copy, and one that was beyond
         the end of the database; so pages with a later frame say nothing, nor those beyond the end at any commit since.
@@ -54,7 +54,8 @@ class CopiedBack:
 
     @classmethod
     def whole(cls, life: LocalFile, cursor: WALCursor, frames_max: int = FRAMES_MAX) -> "CopiedBack":
-        """What the last frames of a life have left in the file once all was copied back: `life`, up to `cursor`.
+        """The pages in the file once all frames of a life of the WAL were copied back: `life` is its shadow file, up to
+        `cursor`.
 
         A page that was beyond the end of the database at a later commit says nothing, as above.
         """
@@ -69,7 +70,7 @@ class CopiedBack:
         return cls(pages, size)
 
     def without_what_changed(self, wal: int, index: WALIndexHeader) -> "CopiedBack":
-        """The same, of pages that no frame of the WAL holds, and that the database had after each of its commits."""
+        """The same without pages that the WAL holds, or that the database did not have after each of its commits."""
         changed, pages_min = set(), index.pages
         for _, frame in _frames(wal, index.page_size, 1, index.frames):
             changed.add(_page(frame))
@@ -78,7 +79,7 @@ class CopiedBack:
         return CopiedBack(left, self.page_size)
 
     def is_in(self, read: Read) -> bool:
-        """True if the database file holds every page so."""
+        """True if the database file holds every one of these pages."""
         size = self.page_size
         return all(read((page - 1) * size, size) == (True, content) for page, content in self.pages.items())
 
@@ -86,8 +87,8 @@ class CopiedBack:
 def is_of_this_life(wal: int, index: WALIndexHeader, read: Read) -> bool:
     """True if the file looks like one into which a checkpoint has copied frames of the WAL up to some frame.
 
-    For when nobody knows to which. Frames that are not copied back are read from the WAL, so a file from any moment of
-    this life does; one from before it holds none of the WAL's versions of the pages.
+    Nothing says up to which. Frames that are not copied back are read from the WAL, so a file from any moment of this
+    life fits; one from before it holds none of the WAL's versions of the pages.
     """
     if index.frames > FRAMES_MAX:
         return False
@@ -100,14 +101,15 @@ def is_of_this_life(wal: int, index: WALIndexHeader, read: Read) -> bool:
         pages_min = min(pages_min, _commit(frame) or pages_min)
         newest[page] = number
         if page not in contents:
-            # What lies beyond the end of the file is read as zeros, and is no page that was put there.
+            # What lies beyond the end of the file is read as zeros, and was not copied there.
             there, content = read((page - 1) * index.page_size, index.page_size)
             contents[page] = hash(content) if there else None
         if page not in found and hash(bytes(frame[FRAME_HEADER_SIZE:])) == contents[page]:
             found[page] = number
     reached = max(found.values(), default=0)
-    # Without a later frame a checkpoint that came so far has copied them, unless the database had become smaller; one
-    # that was broken off has not come to all.
+    # A page without a later frame was copied by a checkpoint that came so far, unless the database was smaller then;
+    # one
+    # that was broken off has not reached all of them.
     due = [page for page, number in newest.items() if number <= reached and page <= pages_min]
     return bool(found) and 2 * sum(page in found for page in due) >= len(due)
 

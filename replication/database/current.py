@@ -27,20 +27,20 @@ from replication.steps import reached
 
 
 class CurrentGeneration:
-    """What of the history of a database is in its local folder, and the generation that goes on."""
+    """The generations of a database in its local folder, and the one in use."""
 
     def __init__(self, custody: Custody, emit: Emit, clock: Callable[[], float]) -> None:
         self.shadow = ShadowWAL(custody.meta_path, Ownership())
         self.position: Position | None = None
-        """The last commit copied; None until the database was opened."""
+        """The end of the last commit copied, or None until the database was opened."""
         self.generation_info = GenerationInfo("", "", "", "")
         self.names: tuple[str, ...] = ()
         """Generations with local WAL, oldest first, the current one last."""
         self.arrivals = Arrivals()
         self.counts = Counts()
-        """Of this database since the program began: the fields of DatabaseTotals, but for the errors."""
+        """What was done for this database since the program began: the fields of DatabaseTotals but for the errors."""
         self.wanted = ""
-        """Why a new one must begin; "" while none must."""
+        """Why a new generation must begin; "" while none must."""
         self._custody = custody
         self._emit = emit
         self._clock = clock
@@ -65,7 +65,7 @@ class CurrentGeneration:
                 copier.copy_one_life()
             opened.check_files()
         except ContinuityLostError as lost:
-            # What came with this copy is proven no more than the file it belongs to.
+            # What this copy brought is as uncertain as the file it belongs to.
             self.shadow.seal(decision.generation, decision.index, decision.cursor.offset)
             return Begin(str(lost))
         self._follow(opened, copier)
@@ -75,7 +75,8 @@ class CurrentGeneration:
     def go_on_unwritten(self, opened: OpenDatabase, handed: bool) -> bool:
         """Continue a generation in which nothing was ever committed, if the database's content is still the same.
 
-        With `handed` a reader of ours was there when that was so, and the file is the same: what the WAL holds is new.
+        With `handed` a reader of ours was there at a moment when that was so, and the file is the same, so what the WAL
+        holds is new.
         """
         generation = self.shadow.current_generation()
         if generation is None or self.shadow.indexes(generation) or self.wanted:
@@ -96,7 +97,7 @@ class CurrentGeneration:
         if previous:
             self._trim(previous)
         generation = secrets.token_hex(8)
-        # Until all of it is there the reason stands, for the next try would find another.
+        # The reason stays until all of it is there, for the next try would find another one.
         self.wanted = reason
         self.shadow.make_generation(generation)
         reached("generation: folder made")
@@ -119,7 +120,7 @@ class CurrentGeneration:
         self._emit("info", "generation begins", generation=generation, reason=reason)
 
     def copy(self, opened: OpenDatabase) -> None:
-        """Copy what was committed; what was copied before something failed counts."""
+        """Copy what was committed. If that fails, what was copied before counts."""
         copier = opened.copier
         if copier is None:
             return

@@ -1,4 +1,4 @@
-"""One source database: its hold, its shadow WAL, and the position they have reached.
+"""One source database: its pin, its shadow WAL, and the position they have reached.
 
 It promises that no commit is skipped (promise 2): while it holds the database every commit reaches the shadow
 WAL in order, and where that cannot be proven a new generation begins, with its reason. It changes nothing in the
@@ -33,7 +33,7 @@ from replication.steps import reached
 
 
 class Database(Standing):
-    """Not shared between engines. `sync`, `image` and `close` take one lock; what Standing has may be read by any."""
+    """For one engine. `sync`, `image` and `close` take one lock; any thread may read what Standing has."""
 
     def __init__(
         self,
@@ -55,7 +55,7 @@ class Database(Standing):
     def lock(self) -> None:
         """Take the engine lock early, if the database exists; raise DatabaseLockedError if another engine has it."""
         with self._lock:
-            # The first is false where no look is allowed.
+            # exists() is False as well where the folder may not be read.
             if not self.locked and os.path.isfile(self.path) and self._status() is not None:  # noqa: PTH113
                 self._current.shadow = self._custody.take()
 
@@ -69,7 +69,7 @@ class Database(Standing):
             )
 
     def take_over(self) -> bool:
-        """True once the lock is ours, or there is nothing to wait for any more, which the next sync tells."""
+        """True once the lock is ours, or nothing is left to wait for: then the next sync says why."""
         with self._lock:
             if not self._custody.may_take_over():
                 return False
@@ -90,19 +90,19 @@ class Database(Standing):
         self._custody.announce_end()
 
     def let_go(self) -> None:
-        """Let go of the database, which others may have then; the next sync takes hold of it anew."""
+        """Let go of the database, so that other programs may have it. The next sync opens it anew."""
         with self._lock:
             if self.stands_by:
                 return
             self.close()
-            # Whoever has the database meanwhile may go further; where it stands is read anew.
+            # Another engine may have gone further meanwhile; where it stands is read anew.
             self._current.position = None
             self.health = Health()
 
     def close(self) -> None:
-        """Let go of the database; the WAL stays for the next start. The shadow WAL is made durable first."""
+        """Make the shadow WAL durable and let go of the database. Its WAL stays for the next start."""
         with self._lock, ExitStack() as always:
-            # Whatever fails of it, nothing stays held.
+            # Whatever fails here, the database is let go of.
             always.callback(self._custody.release_claim)
             always.callback(self._custody.release_lock)
             always.callback(self._opening.let_go)
@@ -120,7 +120,7 @@ class Database(Standing):
         """Copy what was committed, checkpoint if one is due; return the time (of `clock`) to look again, if any.
 
         A database that does not exist yet is waited for, in state "waiting". Raises DatabaseError and
-        LocalFileError; nothing is lost by it, since the WAL stays held, and the next sync goes on.
+        LocalFileError. Nothing is lost by an error, since the pin stays, and the next sync goes on.
         """
         with self._lock:
             if self.stands_by:
@@ -161,7 +161,8 @@ class Database(Standing):
             result = None
             if self._opened is not None and not self._opened.images:
                 with self._continuity():
-                    # Beside another WAL, or another file, what SQLite sees may be a damaged database, which it is not.
+                    # If the file or the WAL is another by now, the two do not fit, and SQLite would see damage where
+                    # there is none.
                     self._opened.check_files()
                     self._current.copy(self._opened)
                     result = self._run_checkpoint()
@@ -173,7 +174,7 @@ class Database(Standing):
 
     @contextmanager
     def image(self) -> Iterator[Image]:
-        """The exact database at its newest commit; until the block ends checkpoints of ours wait, if they can."""
+        """A block with the exact database at its newest commit. Checkpoints of ours wait for its end, if they can."""
         with self._lock:
             opened = self._current_hold()
             with self._continuity():
@@ -192,14 +193,14 @@ class Database(Standing):
     # -- what is kept of it -----------------------------------------------------------------------------------------
 
     def end(self, here: Position, generation: str, index: int) -> int:
-        """The end of what is committed in one shadow file, `here` being `position` as read before."""
+        """The offset at which the commits of one shadow file end. `here` is `position` as it was read before."""
         if (generation, index) == (here.generation, here.index):
             return here.offset
         return self.shadow.size(generation, index)
 
     @property
     def backlog_limit(self) -> int:
-        """How many bytes of WAL may wait for one replica; 0 is no limit but the disk's."""
+        """How many bytes of WAL may wait for one replica. 0 means that only the disk limits it."""
         return limit_of(self.max_backlog_bytes, self.size)
 
     @property
@@ -238,7 +239,7 @@ class Database(Standing):
         return True
 
     def _status(self) -> os.stat_result | None:
-        """The database file's status, or None, told once, while there is nothing to replicate."""
+        """The database file's status, or None while there is nothing to replicate, which is reported once."""
         found = advice.status_of(self.path)
         if not isinstance(found, str):
             return found
@@ -249,12 +250,12 @@ class Database(Standing):
         return None
 
     def _check_lock(self) -> None:
-        """Start over with a meta folder that was removed: its lock keeps no other engine away, its WAL is gone."""
+        """Start over with a local folder that was removed: its lock keeps no other engine away, its WAL is gone."""
         lock = self._custody.lock
         if lock is not None and not lock.is_in_place:
             self._opening.let_go()
             self._custody.release_lock()
-            what = self._custody.what_became_of_the_place() or "local folder removed"
+            what = self._custody.what_became_of_the_path() or "local folder removed"
             self._current.wanted = f"{what}, while replicating"
 
     def _current_hold(self) -> OpenDatabase:
@@ -264,12 +265,12 @@ class Database(Standing):
 
     @contextmanager
     def _continuity(self) -> Iterator[None]:
-        """A block that begins a new generation if it finds that the current one cannot go on."""
+        """A block in which a new generation is asked for if something shows that the current one cannot go on."""
         try:
             yield
         except ContinuityLostError as lost:
             # Kept until a generation has begun: what was found now may not show at the next try.
-            reason = (self._custody.what_became_of_the_place() if str(lost) == REPLACED else "") or str(lost)
+            reason = (self._custody.what_became_of_the_path() if str(lost) == REPLACED else "") or str(lost)
             self._current.wanted = reason
             opened = self._opened
             if opened is not None and opened.copier is not None:
@@ -282,7 +283,7 @@ class Database(Standing):
             if self._status() is None:
                 return
             try:
-                self._current.begin(reason, self._opening.take_hold())
+                self._current.begin(reason, self._opening.open_pinned())
             except ContinuityLostError as again:
                 self._opening.let_go()
                 raise DatabaseError(f"{self.path} changed while it was opened ({again}); trying again") from None
@@ -323,7 +324,7 @@ class Database(Standing):
                 ) from None
 
     def _copy_for_successor(self) -> int | None:
-        """Who takes over, if it reads the database by now and all was copied after that."""
+        """The token of the engine that takes over, if it reads the database by now and all was copied after that."""
         token = self._custody.wait_for_reader()
         if token is not None:
             try:
@@ -331,7 +332,7 @@ class Database(Standing):
                 opened.check_files()
                 self._current.copy(opened)
             except (ContinuityLostError, DatabaseError, LocalFileError, OSError):
-                # It finds out by itself what became of the files, as after any other end.
+                # The next engine finds out by itself what became of the files, as after any other end.
                 return None
             reached("handover: copied")
         return token

@@ -1,4 +1,4 @@
-"""Who has one database: the engine lock of its local folder, the claim on its file, and waiting for them.
+"""The right to replicate one database: the engine lock of its local folder, the claim on its file, waiting for both.
 
 Its promise: nothing is copied, and nothing of the local folder is written, by two engines at once. It leaves to the
 caller what is done while it has the database. Used under the lock of its database, but for `announce_end`.
@@ -11,14 +11,14 @@ from pathlib import Path
 from replication.database.claim import Claim
 from replication.database.handover import Successor
 from replication.database.lock import EngineLock
-from replication.database.place import Place
+from replication.database.path_target import PathTarget
 from replication.local.shadow_wal import ShadowWAL
 from replication.nofollow import without_links
 from replication.permissions import Ownership
 from replication.sqlite.connection import check_is_database
 
 READER_WAIT_SECONDS_MAX = 1.0
-"""How long after its end was announced a holder waits for who takes over to begin to read."""
+"""So long, after its end was announced, a holder waits until its successor reads."""
 
 
 class Custody:
@@ -28,17 +28,17 @@ class Custody:
         self.path = path
         self.meta_path = meta_path
         self.control = ""
-        """Where its engine can be asked: named in the lock, so that others find it by the database."""
+        """The path of the engine's socket: named in the lock, so that others find it by the database."""
         self.lock: EngineLock | None = None
         self.was_killed = False
-        """True if whoever had the lock before did not let go in good order."""
+        """True if the last engine that had the lock did not end in good order."""
         self._claim: Claim | None = None
-        self._place: Place | None = None
-        """Where it was when it was locked last."""
+        self._target: PathTarget | None = None
+        """Where the path led when the database was locked last."""
         self._successor: Successor | None = None
-        """Us, while another engine has the lock, and until our own hold is there."""
+        """Waits in our name while another engine has the lock, and reads until our own pin is there."""
         self._reader_deadline = 0.0
-        """Until when, of time.monotonic, who takes over is waited for."""
+        """Until when, of time.monotonic, a successor is waited for."""
 
     @property
     def stands_by(self) -> bool:
@@ -63,7 +63,7 @@ class Custody:
             self.release_claim()
             raise
         with suppress(OSError):
-            self._place = Place.of(self.path)
+            self._target = PathTarget.of(self.path)
         shadow.sweep()
         return shadow
 
@@ -86,10 +86,10 @@ class Custody:
             self._claim.release()
             self._claim = None
 
-    def what_became_of_the_place(self) -> str:
-        """What is another link, volume or folder than the one that was locked; "" if none is."""
+    def what_became_of_the_path(self) -> str:
+        """In words, which link, volume or folder on the path is another than when it was locked; "" if none is."""
         with suppress(OSError):
-            return self._place.became(Place.of(self.path)) if self._place is not None else ""
+            return self._target.became(PathTarget.of(self.path)) if self._target is not None else ""
         return ""
 
     # -- from one engine to the next --------------------------------------------------------------------------------
@@ -99,7 +99,7 @@ class Custody:
         self._successor = Successor(without_links(self.path), self.meta_path)
 
     def may_take_over(self) -> bool:
-        """True once the other engine lets go, or nobody is waited for any more."""
+        """True once the other engine lets go, or is not waited for any more."""
         return self._successor is None or self._successor.look()
 
     def handed_over(self) -> bool:
@@ -113,11 +113,11 @@ class Custody:
             self._successor = None
 
     def announce_end(self) -> None:
-        """Say that this engine is about to let go, to one that stands by. Waits for nobody."""
+        """Say to an engine that stands by that this one is about to let go. Waits for nothing."""
         self._reader_deadline = time.monotonic() + READER_WAIT_SECONDS_MAX
         if (lock := self.lock) is not None:
             lock.announce_end()
 
     def wait_for_reader(self) -> int | None:
-        """Who takes over, once it reads the database; None if nobody does."""
+        """The token of the engine that takes over, once it reads the database, or None if there is none."""
         return self.lock.wait_for_reader(self._reader_deadline) if self.lock is not None else None

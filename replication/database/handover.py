@@ -6,8 +6,8 @@ one copies once more after that. That is how a pin is always changed (ARCHITECTU
 a second reader is there, then everything is copied, then the first reader ends.
 
 The two talk by locks on single bytes of the lock file, far beyond its text (open file description locks): they need no
-writing, go with the process that has them, and work between containers, which share no sockets. What the last engine
-found locked it writes down in the lock file, so that nobody else takes that for a promise made to him.
+writing, go with the process that has them, and work between containers, which share no sockets. The last engine
+writes down in the lock file which byte it found locked, so that its promise holds for that one successor alone.
 Without such locks, or with a file system on which flock() is one of them, the next one just waits for the lock.
 """
 
@@ -31,9 +31,12 @@ if TYPE_CHECKING:
 _FLOCK = struct.Struct("hhqqi4x")
 """struct flock on 64-bit Linux: type, whence, start, length, pid."""
 _NOBODY, _WAITING, _ENDING = 1 << 40, (1 << 40) + 1, (1 << 40) + 2
-"""Bytes: one that is never locked; whoever has the second is next; whoever has the third is about to let go."""
+"""Bytes of the lock file.
+
+The first is never locked, the engine with the second is next, that with the third is ending.
+"""
 _TOKENS, _TOKENS_COUNT = 1 << 41, 1 << 31
-"""Who is next and reads the database has one of these, found by chance."""
+"""The engine that is next locks one of these bytes, chosen by chance, while it reads the database."""
 UNSEEN_SECONDS = 0.2
 """Between two tries for a lock whose file is not there."""
 WORKS = sys.platform == "linux" and sys.maxsize > 1 << 32 and hasattr(fcntl, "F_OFD_SETLK")
@@ -44,16 +47,22 @@ class Successor:
 
     def __init__(self, database: Path, meta_path: Path) -> None:
         self.token: int | None = None
-        """What the last engine writes down if it copied all since we read; None while we do not."""
+        """The last engine writes this down if it copied everything after we began to read.
+
+        None while we do not read.
+        """
         self._database = database
         self._folder = LocalFolder(meta_path)
         self._descriptor: int | None = None
         self._bridge: Bridge | None = None
         self._try_at = 0.0
-        """When to try for the lock next where nothing is to be seen of it, of time.monotonic."""
+        """When to try for the lock next while its file cannot be opened, of time.monotonic."""
 
     def look(self) -> bool:
-        """True if the lock is free, or cannot be looked at: it is to be tried. Begins to read when the holder ends."""
+        """True if the caller should try to take the lock: it is free, or cannot be looked at.
+
+        Once the holder says that it ends, this begins to read.
+        """
         try:
             descriptor = self._open()
         except OSError:
@@ -62,7 +71,7 @@ class Successor:
             self._try_at = time.monotonic() + UNSEEN_SECONDS if due else self._try_at
             return due
         with suppress(OSError):
-            if self.token is None and _is_next(descriptor) and _first_locked(descriptor, _ENDING) is not None:
+            if self.token is None and _become_next(descriptor) and _first_locked(descriptor, _ENDING) is not None:
                 self._read(descriptor)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -114,7 +123,7 @@ def announce_end(descriptor: int) -> None:
             _lock(descriptor, _ENDING)
 
 
-def somebody_waits(descriptor: int) -> bool:
+def successor_waits(descriptor: int) -> bool:
     """True if another engine is next, and may come to read in a moment."""
     with suppress(OSError):
         return _works_on(descriptor) and _first_locked(descriptor, _WAITING) is not None
@@ -122,26 +131,27 @@ def somebody_waits(descriptor: int) -> bool:
 
 
 def is_awaited(meta_path: Path) -> bool:
-    """True if another engine is next for the lock in this folder, whoever has it."""
+    """True if another engine is next for the lock in this folder."""
     try:
         descriptor = LocalFolder(meta_path).open_private(LOCK_NAME, os.O_RDWR)
     except OSError:
         return False
     try:
-        return somebody_waits(descriptor)
+        return successor_waits(descriptor)
     finally:
         os.close(descriptor)
 
 
 def token_of_reader(descriptor: int) -> int | None:
-    """What tells the next engine apart, once it reads the database; None before."""
+    """The token of the engine that is next, once it reads the database, or None."""
     with suppress(OSError):
         if _works_on(descriptor) and (start := _first_locked(descriptor, _TOKENS, _TOKENS_COUNT)) is not None:
             return start - _TOKENS
     return None
 
 
-def _is_next(descriptor: int) -> bool:
+def _become_next(descriptor: int) -> bool:
+    """Lock the byte of the engine that is next. Return False if another has it, or the locks do not work here."""
     return _works_on(descriptor) and _lock(descriptor, _WAITING)
 
 
@@ -160,7 +170,7 @@ def _lock(descriptor: int, start: int) -> bool:
 
 
 def _first_locked(descriptor: int, start: int, count: int = 1) -> int | None:
-    """A byte among these that somebody else has locked, or None."""
+    """A byte among these that another process has locked, or None."""
     asked = _FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, start, count, 0)
     kind, _, found, _, _ = _FLOCK.unpack(fcntl.fcntl(descriptor, fcntl.F_OFD_GETLK, asked))
     return None if kind == fcntl.F_UNLCK else max(found, start)

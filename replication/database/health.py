@@ -11,7 +11,7 @@ from replication.status import DatabaseState
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """How a database is: replaced as a whole, so that any thread may read it. Times are seconds since the epoch."""
+    """What a status says of a database itself, without its replicas."""
 
     state: DatabaseState = "starting"
     error: str = ""

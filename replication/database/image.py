@@ -1,10 +1,10 @@
 """The exact database at one commit, streamed while others write.
 
-Pages that the shadow WAL holds up to that commit are read from there, all others from the database file. While the
-pin is not moved, nobody can backfill a page that is not in the shadow WAL up to the commit: what is read from the file
+Pages that the shadow WAL holds up to that commit are read from there, all others from the database file. While the pin
+is not moved, nobody can backfill a page that is not in the shadow WAL up to the commit: what is read from the file
 cannot change under us, and no reader elsewhere can keep us from it. Before a checkpoint of ours moves the pin, pages
-that may change by it are kept (`Image.keep`). Whoever writes the file past SQLite can change it: so it is asked at the
-end whether the files are still the ones that were followed.
+that may change by it are kept (`Image.keep`). A program that writes the file past SQLite can change it: so it is asked
+at the end whether the files are still the ones that were followed.
 """
 
 import mmap
@@ -27,7 +27,7 @@ CHUNK_BYTES = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class Overlay:
-    """The newest version of each page in one shadow file up to an offset: page numbers ascending, and where."""
+    """The newest version of each page in one shadow file up to an offset: page numbers, ascending, and where it is."""
 
     file: LocalFile
     pages: NDArray[np.int64]
@@ -35,7 +35,7 @@ class Overlay:
 
     @classmethod
     def read(cls, file: LocalFile, end: int, page_size: int) -> "Overlay":
-        """Look at every frame header of `file` before `end`; the file may grow meanwhile."""
+        """The overlay of `file` up to `end`, from its frame headers. The file may grow meanwhile."""
         frame_size = FRAME_HEADER_SIZE + page_size
         count = max(0, end - WAL_HEADER_SIZE) // frame_size
         if count == 0:
@@ -77,9 +77,9 @@ class Image:
         self._check = check
         self._kept = kept
         self.ended = ""
-        """Why it must not go on, once that is so."""
+        """Why the image must end before it is whole; "" while it need not."""
         self._done = 0
-        """Pages up to this one were read, and may change; none of them is read twice."""
+        """Pages up to this one were read. They may change from then on, for none is read twice."""
 
     @property
     def size(self) -> int:
@@ -115,7 +115,8 @@ class Image:
             self._check()
 
     def keep(self, end: Position) -> None:
-        """Keep what frames up to `end` may write over or cut off: before anybody may copy them back.
+        """Keep the pages that frames up to `end` may write over or cut off. Called before a checkpoint may copy them
+        back.
 
         Raises CannotKeepError: then they must not be copied back before this image ends.
         """
@@ -133,14 +134,14 @@ class Image:
             self._kept.close()
 
     def _needed(self, pages: Pages) -> Pages:
-        """Those that are still to be read from the database file."""
+        """Those of these pages that are still to be read from the database file."""
         pages = pages[(pages > self._done) & (pages <= self.pages)]
         return pages[~np.isin(pages, self._overlay.pages, assume_unique=True)]
 
     def _read(self, first: int, count: int) -> bytes:
         """Pages from the database file.
 
-        What it no longer has must be kept, or in the shadow WAL, or never have been there.
+        A page that the file no longer has must have been kept, or be in the shadow WAL, or never have been there.
         """
         size = self.page_size
         whole, data = self._read_file((first - 1) * size, count * size)

@@ -1,8 +1,9 @@
-"""Pages that an open image still needs, kept before a checkpoint of ours lets anybody write over them.
+"""Pages that an open image still needs, kept before a checkpoint of ours lets others write over them.
 
-Its promise: a page that was kept is here, as it was, before the checkpoint goes on. So whoever reads the database file
-first and looks here afterwards has every page as it was, with no lock between the two. The file has no name, and goes
-with the process. It leaves to the caller which pages are still needed, and what becomes of a checkpoint that cannot be.
+Its promise: a page that was kept is here, as it was, before the checkpoint goes on. So a thread that reads the database
+file first and looks here afterwards gets every page as it was, without a lock between the two. Pages are kept in a file
+without a name, which goes with the process. It leaves to the caller which pages are still needed, and what becomes of a
+checkpoint that cannot be.
 """
 
 import os
@@ -33,7 +34,7 @@ class CannotKeepError(Exception):
 
 
 class KeptPages:
-    """What is kept for one image. One thread keeps while another reads."""
+    """The pages that are kept for one image. One thread keeps them while another reads."""
 
     def __init__(self, shadow: ShadowWAL, start: Position, page_size: int, pages: int) -> None:
         """For an image of `pages` pages at `start`."""
@@ -42,17 +43,17 @@ class KeptPages:
         self._end = start
         """Up to here the frames of the shadow WAL were looked at."""
         self._smallest = pages
-        """The database was never smaller since: what is beyond is cut off by a checkpoint."""
+        """The smallest size, in pages, that the database has had since: a checkpoint cuts off what lies beyond."""
         self._descriptor = -1
-        # Replaced as a whole, so that a reader sees pages and places that belong together.
+        # Pages, and the slot of each in the file. Replaced as a whole, so that a reader sees two that belong together.
         self._table: tuple[Pages, NDArray[np.int64]] = (np.empty(0, np.int64), np.empty(0, np.int64))
         self.failed = ""
         """Why nothing more is kept: then no checkpoint may run before the image ends."""
 
     def keep(self, end: Position, needed: Callable[[Pages], Pages], read: Read) -> None:
-        """Keep what frames up to `end` may write over or cut off, of the pages that are `needed`.
+        """Keep those of the pages that are `needed` which frames up to `end` may write over or cut off.
 
-        Raises CannotKeepError, then and ever after.
+        Raises CannotKeepError, and once it has, does so at each call.
         """
         if self.failed:
             raise CannotKeepError(self.failed)
@@ -69,16 +70,16 @@ class KeptPages:
         self._end, self._smallest = end, smallest
 
     def patch(self, first: int, data: bytes) -> bytes:
-        """The pages from `first` on, read from the file just before, with those that were kept in their places."""
-        pages, places = self._table
+        """Return `data`, the pages from `first` on as read from the file just before, with kept pages put in."""
+        pages, slots = self._table
         size = self._page_size
         low, high = np.searchsorted(pages, (first, first + len(data) // size))
         if low == high:
             return data
         patched = bytearray(data)
-        for page, place in zip(pages[low:high], places[low:high], strict=True):
+        for page, slot in zip(pages[low:high], slots[low:high], strict=True):
             start = (int(page) - first) * size
-            patched[start : start + size] = os.pread(self._descriptor, size, int(place) * size)
+            patched[start : start + size] = os.pread(self._descriptor, size, int(slot) * size)
         return bytes(patched)
 
     def holds(self, page: int) -> bool:
@@ -94,8 +95,9 @@ class KeptPages:
             self._descriptor = -1
 
     def _changed(self, end: Position) -> tuple[Pages, int]:
-        """Pages in frames since the last look with those that the database lost meanwhile, and the smallest size it
-        had.
+        """The pages that may have changed since the last call, and the smallest size of the database, in pages.
+
+        They are those in frames, and those beyond the smallest size.
         """
         start, smallest = self._end, self._smallest
         found: list[Pages] = []
@@ -132,7 +134,7 @@ class KeptPages:
         """Keep these pages, none of which was kept before."""
         if not len(pages):
             return
-        known, places = self._table
+        known, slots = self._table
         size = self._page_size
         if (len(known) + len(pages)) * size > KEPT_PAGES_BYTES_MAX:
             raise CannotKeepError(_too_many())
@@ -141,14 +143,14 @@ class KeptPages:
             raise CannotKeepError(f"there is no room in {self._shadow.meta_path}")
         if self._descriptor < 0:
             self._descriptor = self._shadow.folder.nameless()
-        place = len(known)
+        slot = len(known)
         for first, count in _runs(pages, max(1, _READ_BYTES // size)):
-            _write(self._descriptor, read(first, count), place * size)
-            place += count
-        # From here on whoever reads finds them.
+            _write(self._descriptor, read(first, count), slot * size)
+            slot += count
+        # From here on a reader finds them.
         both = np.concatenate((known, pages))
         order = np.argsort(both, kind="stable")
-        self._table = (both[order], np.concatenate((places, np.arange(len(known), place, dtype=np.int64)))[order])
+        self._table = (both[order], np.concatenate((slots, np.arange(len(known), slot, dtype=np.int64)))[order])
 
 
 def _runs(pages: Pages, count_max: int) -> Iterator[tuple[int, int]]:

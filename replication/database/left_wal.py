@@ -10,7 +10,7 @@ from replication.sqlite.checksum import WAL_HEADER_SIZE
 
 @dataclass(frozen=True, slots=True)
 class LeftWAL:
-    """A WAL with frames, known by its inode and header, whose database is gone: it must not get another one."""
+    """A WAL with frames whose database is gone, known by its inode and header."""
 
     inode: int
     head: bytes

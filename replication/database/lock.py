@@ -1,7 +1,7 @@
-"""One engine per database: a lock file in the meta folder, held for as long as the engine lives.
+"""One engine per database: a lock file in the local folder, held for as long as the engine lives.
 
 The lock is the kernel's (flock), so a crash lets go of it; the text in it only names the holder.
-The file lies at the top of the meta folder, where Litestream leaves files it does not know alone.
+The file lies at the top of the local folder, where Litestream leaves files it does not know alone.
 """
 
 import errno
@@ -17,14 +17,14 @@ from replication.local.folder import LocalFolder
 from replication.steps import reached
 
 LOOK_SECONDS_MAX = 0.1
-"""How long one who only asks for the holder may have the lock, at the very most."""
+"""A process that only asks for the holder has the lock for less than this."""
 _TEXT_SIZE_MAX = 800
 _READER_LOOK_SECONDS = 0.005
-"""Between two looks whether who takes over has begun to read."""
+"""Between two looks whether the successor has begun to read."""
 
 
 class EngineLock:
-    """The held lock. What is `previous` is the database's as last written down, or None."""
+    """The lock while it is held. What begins with `previous` was written down by the last holder, or is None."""
 
     def __init__(self, path: Path, descriptor: int, fields: dict[str, str]) -> None:
         self._where = str(path)
@@ -37,13 +37,13 @@ class EngineLock:
         self.previous_written = (size, modified_ns) if size is not None and modified_ns is not None else None
         """Bytes of the database file, and when it was written to, in nanoseconds."""
         self.previous_end = fields.get("end", "")
-        """Where copying had come to at an orderly end; "" after any other."""
+        """The position of the copy at an orderly end; "" after any other end."""
         self.handed_to = _number(fields.get("handed", ""))
-        """Which reader was there before the last holder copied for the last time; None if it handed over to none."""
+        """The token of the reader that was there before the last holder copied for the last time, or None."""
         self.ends = False
-        """True once it was said that this holder is about to let go."""
+        """True once `announce_end` was called."""
         self._control = ""
-        """Where this holder can be asked; "" if it cannot."""
+        """The path of this holder's control socket; "" if there is none."""
 
     @classmethod
     def take(cls, meta_path: Path, database_path: Path, control: str = "") -> "EngineLock":
@@ -96,8 +96,9 @@ class EngineLock:
         handover.announce_end(self._descriptor)
 
     def wait_for_reader(self, deadline: float) -> int | None:
-        """Who takes over, once it reads the database; None if nobody waits, or not by `deadline` (time.monotonic)."""
-        while self.ends and handover.somebody_waits(self._descriptor):
+        """The token of the successor once it reads the database; None if none waits, or not by `deadline`
+        (time.monotonic)."""
+        while self.ends and handover.successor_waits(self._descriptor):
             token = handover.token_of_reader(self._descriptor)
             if token is not None or time.monotonic() >= deadline:
                 return token
@@ -105,7 +106,7 @@ class EngineLock:
         return None
 
     def release(self) -> None:
-        """Let go; the file stays, since removing it would race with the next holder."""
+        """Let go of the lock. The file stays, since removing it would race with the next holder."""
         os.close(self._descriptor)
 
     def _write(self, handed_to: int | None = None) -> None:
@@ -129,7 +130,7 @@ class EngineLock:
 
 
 def holder(meta_path: Path) -> int | None:
-    """The process that replicates the database of a meta folder, 0 if it is not named; None if there is none.
+    """The id of the process that replicates the database of a local folder: 0 if it is not named, None if none does.
 
     Raises LocalFileError if that cannot be found out.
     """
@@ -141,7 +142,7 @@ def holder(meta_path: Path) -> int | None:
 
 
 def socket_of(meta_path: Path) -> Path | None:
-    """Where the engine that replicates the database of a meta folder can be asked; None without one, or if it cannot.
+    """The control socket of the engine that replicates the database of a local folder, or None if there is none.
 
     Raises LocalFileError if that cannot be found out.
     """
@@ -150,7 +151,7 @@ def socket_of(meta_path: Path) -> Path | None:
 
 
 def _held(meta_path: Path) -> dict[str, str] | None:
-    """What the holder of a lock has written into it; None if nobody holds it. Raises LocalFileError."""
+    """What the holder of a lock has written into it, or None if it is free. Raises LocalFileError."""
     path = meta_path / LOCK_NAME
     try:
         descriptor = LocalFolder(meta_path).open_private(LOCK_NAME, os.O_RDONLY)
@@ -170,7 +171,10 @@ def _held(meta_path: Path) -> dict[str, str] | None:
 
 
 def _lock(descriptor: int) -> bool:
-    """True once the lock is ours. One who only looks has it for a moment, and is waited for."""
+    """Lock the file.
+
+    Return False if another engine has it. A process that only looks has it for a moment: that is waited for.
+    """
     deadline = time.monotonic() + LOOK_SECONDS_MAX
     while True:
         try:

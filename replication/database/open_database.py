@@ -1,7 +1,7 @@
-"""One database while it is held: the pinned reader, who follows its WAL, and how checkpoints went.
+"""One database while it is open: the pin, the copier of its WAL, and how checkpoints went.
 
-From taking hold until letting go; the next hold begins with a Held of its own. It leaves to the caller which
-generation is followed, and what becomes of the positions reached. Not safe to use from two threads, but for
+From when the pin is taken until it is let go of; the next time there is another OpenDatabase. It leaves to the caller
+which generation is followed, and what becomes of the positions reached. Not safe to use from two threads, but for
 `Image.chunks` of an image that was made.
 """
 
@@ -24,7 +24,7 @@ from replication.steps import reached
 
 
 class OpenDatabase:
-    """A hold, its follower, and the state that the checkpoint policy looks at. Times are of one clock, in seconds."""
+    """A pin, a copier, and the state that the checkpoint policy looks at. Times are seconds of one clock."""
 
     def __init__(self, path: Path, pin: Pin, wal_path: Path, status: os.stat_result, now: float) -> None:
         self.path = path
@@ -34,9 +34,9 @@ class OpenDatabase:
         self.lost_its_file = False
         """The path was found to lead to another file, or to none."""
         self.images: list[Image] = []
-        """Those that are being read: only a checkpoint that keeps pages for them may run, and only if it must."""
+        """The images that are being read. A checkpoint runs only if it must, and keeps pages for them."""
         self.put_off = ""
-        """Why the last checkpoint could not be, if images were in its way."""
+        """Why the last checkpoint could not run, if images were in its way; else ""."""
         self._pin = pin
         self._checkpoint = CheckpointState(0, 0, now)
 
@@ -66,7 +66,7 @@ class OpenDatabase:
 
     @property
     def switched(self) -> bool:
-        """True if the database was not in WAL mode before it was held."""
+        """True if the database was switched to WAL mode when it was opened."""
         return self._pin.switched
 
     def check_files(self) -> None:
@@ -78,11 +78,11 @@ class OpenDatabase:
             raise
 
     def copy(self) -> None:
-        """Bring every commit into the shadow WAL; raises as WALCopier.copy does, and then what was copied counts."""
+        """Bring every commit into the shadow WAL. Raises as WALCopier.copy does; what was copied before that counts."""
         copier = self.copier
         if copier is None:
             return
-        index, place = copier.index, copier.place
+        index, before = copier.index, copier.resume_point
         try:
             try:
                 copier.copy()
@@ -93,8 +93,8 @@ class OpenDatabase:
                         "replication begins a new generation"
                     ) from None
                 raise
-            if copier.place != place:
-                self._check_what_was_copied(copier, place)
+            if copier.resume_point != before:
+                self._check_what_was_copied(copier, before)
             if copier.unreadable > UNREADABLE_LOOKS_MAX:
                 self._pin.mend_index()
         finally:
@@ -102,20 +102,21 @@ class OpenDatabase:
                 self._checkpoint = replace(self._checkpoint, done_offset=0, blocked_count=0)
             self._checkpoint = replace(self._checkpoint, offset=copier.position.offset)
 
-    def _check_what_was_copied(self, copier: WALCopier, place: tuple[int, WALCursor | None]) -> None:
-        """Commits that came over a file of somebody else's are none of the database that was followed."""
+    def _check_what_was_copied(self, copier: WALCopier, before: tuple[int, WALCursor | None]) -> None:
+        """Commits over a file that another program put there are none of the database that was followed."""
         try:
             self.check_files()
         except ContinuityLostError as lost:
             if str(lost) != SHM_REMOVED:
-                copier.go_back(place)
+                copier.go_back(before)
             raise
 
     def let_go_of_a_foreign_file(self) -> None:
-        """Another program wrote to the file. Frames that SQLite passes over now must not come to count again.
+        """Empty the WAL after another program wrote to the file, so that frames which SQLite passes over never count
+        again.
 
-        They would, once nobody has the database open: SQLite then takes all that its WAL holds. So where all was copied
-        back the WAL is made empty, which writes nothing to the file.
+        They would once the last connection is closed: the next one takes all that the WAL holds. It is only done where
+        all was copied back, and writes nothing to the file.
         """
         self._pin.empty_wal()
 

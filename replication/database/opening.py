@@ -1,7 +1,7 @@
-"""Taking hold of one database, and finding out whether its generation goes on.
+"""Opening one database, and finding out whether its generation goes on.
 
 It promises that what the WAL holds is never read over a file that it does not belong to, and that a generation goes on
-only where the files prove that nobody but SQLite wrote meanwhile. What was taken hold of stays so until `let_go`,
+only where the files prove that nobody but SQLite wrote meanwhile. What was opened stays so until `let_go`,
 whatever fails. Used under the lock of its database.
 """
 
@@ -29,26 +29,29 @@ REPLACED_MEANWHILE = "database file replaced while not replicating"
 
 
 class Opening:
-    """Holds one database, again and again."""
+    """Opens one database, again and again."""
 
     def __init__(self, custody: Custody, current: CurrentGeneration, emit: Emit, clock: Callable[[], float]) -> None:
         self.path = custody.path
         self.opened: OpenDatabase | None = None
         self.page_size = 0
-        """Of the file that was held last."""
+        """The page size of the file that was open last."""
         self._custody = custody
         self._current = current
         self._emit = emit
         self._clock = clock
         self._left_wal: LeftWAL | None = None
-        """The WAL of a file that is no longer there."""
+        """The WAL of a database file that is no longer there."""
         self._left_file: tuple[tuple[int, int], Written] | None = None
-        """That file, if it was seen to go: it may come back, as with a volume that is mounted again."""
+        """The identity, size and time of that file, if it was seen to go.
+
+        It may come back, as with a volume mounted again.
+        """
 
     def open(self, status: os.stat_result, lock: Callable[[], None]) -> None:
-        """Take hold of the database and go on with its generation, or begin one; `lock` takes what keeps others away.
+        """Open the database and go on with its generation, or begin one. `lock` keeps other engines away.
 
-        Raises DatabaseError and LocalFileError, and WALTooLongError with the database still held.
+        Raises DatabaseError and LocalFileError, and WALTooLongError, after which the database is still open.
         """
         try:
             self._current.shadow = ShadowWAL(self._custody.meta_path, Ownership.of(self.path))
@@ -60,7 +63,7 @@ class Opening:
             self.let_go()
             raise DatabaseError(f"{self.path} changed while it was opened ({lost}); trying again") from None
         except WALTooLongError:
-            # Whoever syncs lets go of it, after what the WAL needs to be restarted.
+            # The sync lets go of the database, once the WAL can be restarted.
             raise
         except BaseException:
             self.let_go()
@@ -68,8 +71,8 @@ class Opening:
         finally:
             self._custody.end_standing_by()
 
-    def take_hold(self) -> OpenDatabase:
-        """Pin the reader, unless SQLite would mix the file with the WAL of another."""
+    def open_pinned(self) -> OpenDatabase:
+        """Open the database and pin it, unless SQLite would mix the file with the WAL of another."""
         wal_path = Path(f"{without_links(self.path)}-wal")
         if self._left_wal is not None and self._left_wal.is_at(wal_path) and not self._came_back():
             raise DatabaseError(
@@ -81,7 +84,7 @@ class Opening:
         self._check_shm(wal_path)
         self._custody.claim_file()
         opened = self.opened = OpenDatabase.take(self.path, self._clock())
-        if not opened.files.hold_what_was_copied_back():
+        if not opened.files.has_what_was_copied_back():
             opened = self._leave_foreign_wal(opened)
         self.page_size = opened.page_size
         if opened.switched:
@@ -97,11 +100,12 @@ class Opening:
     def describe(self, opened: OpenDatabase, end: str = "", handed_to: int | None = None) -> None:
         """Write down what the next start compares the files with.
 
-        `end` is where copying has come to, at the end, and `handed_to` who reads since before that.
+        `end` is the position of the copy at an orderly end, and `handed_to` the token of a reader that was there before
+        it.
         """
         written, lock = (opened.files.written.size, opened.files.written.modified_ns), self._custody.lock
         if opened.copier is not None and lock is not None and (end or lock.previous_written != written):
-            # Without it the next start may begin a generation for nothing; nothing is lost by that.
+            # If it cannot be written, the next start may begin a generation for nothing, and nothing is lost.
             with suppress(OSError):
                 lock.describe(opened.identity[1], opened.copier.wal_inode, written, end, handed_to)
 
@@ -119,7 +123,7 @@ class Opening:
         replaced = previous_inode not in (None, status.st_ino)
         if replaced and self._left_wal is None:
             self._left_wal = LeftWAL.of(current.shadow, lock.previous_wal_inode)
-        opened = self.take_hold()
+        opened = self.open_pinned()
         decision: Continue | Begin | None = decide(current.shadow, opened.wal_path, self.page_size, handed)
         if replaced:
             decision = Begin(REPLACED_MEANWHILE)
@@ -146,25 +150,25 @@ class Opening:
         return self._left_file == ((status.st_dev, status.st_ino), Written.of(status))
 
     def _check_shm(self, wal_path: Path) -> None:
-        """Raise DatabaseError while somebody goes by a -shm that was removed."""
+        """Raise DatabaseError while another process uses a -shm that was removed."""
         if self._current.wanted == SHM_REMOVED and (users := openers_of_removed(Path(f"{str(wal_path)[:-4]}-shm"))):
-            # With a -shm of ours in its place what they have committed would not count, even once they are gone.
+            # With a -shm of ours in its place, what they have committed would not count, even after they end.
             raise DatabaseError(
                 f"{self.path}-shm was removed, and {users[0]} still goes by it, so that nobody else sees its commits. "
                 "Restart it: then they count, and replication begins a new generation"
             )
 
     def _leave_foreign_wal(self, opened: OpenDatabase) -> OpenDatabase:
-        """Another file was put under the WAL, and SQLite passes over the frames that were copied back: empty it.
+        """Empty a WAL under which another file was put, so that SQLite reads none of its frames over that file.
 
-        Frames that were not copied back are read over that file by everybody; to write them into it is not for us.
+        Frames that were not copied back are read over that file by every connection. We must not write them into it.
         """
         wal_name = opened.wal_path.name
         self._current.wanted = self._current.wanted or WRITTEN
         opened.let_go_of_a_foreign_file()
         self.let_go()
         opened = self.opened = OpenDatabase.take(self.path, self._clock())
-        if not opened.files.hold_what_was_copied_back():
+        if not opened.files.has_what_was_copied_back():
             raise DatabaseError(
                 f"{self.path} was written to by another program than SQLite, as when a copy is put over it, and "
                 f"{wal_name} still holds commits of the file before, which SQLite mixes with it. Stop the "

@@ -20,24 +20,27 @@ from replication.sqlite.unheld import empty_wal
 
 CANNOT_COPY = "wal could not be copied for lack of space, and was let go of"
 ROOM_PAGES_MAX = 1000
-"""Room for indexes of so many pages, and no more, is waited for before a WAL is held again."""
+"""Before a database is opened again, at most room for an index of so many pages is waited for."""
 _PAGE_BYTES = 4096
 
 
 def ask_for_wal(path: Path, meta_path: Path, pages_min: int, page_size: int) -> None:
-    """Raise LocalFileError while a copy of the WAL has no room: to hold it only to find that out lets it grow."""
+    """Raise LocalFileError while a copy of the WAL has no room.
+
+    Opening the database only to find that out makes it grow.
+    """
     with suppress(FileNotFoundError):
         size = os.stat(f"{without_links(path)}-wal").st_size  # noqa: PTH116
-        # Each index that is kept, and the one that comes: else it would be let go of again at once.
+        # Room for each index that is kept and for the next one: else the database would be let go of again at once.
         pages = (INDEXES_KEPT + 1) * min(pages_min, ROOM_PAGES_MAX)
-        lives = pages * (page_size or _PAGE_BYTES)
-        space.ask(meta_path, size + lives, f"The {CANNOT_COPY}. To replicate again", "")
+        growth = pages * (page_size or _PAGE_BYTES)
+        space.ask(meta_path, size + growth, f"The {CANNOT_COPY}. To replicate again", "")
 
 
 def is_held_too_long(opened: OpenDatabase, error: Exception, limit: int, current: CurrentGeneration) -> bool:
     """True if the WAL must not be held any longer although it was not copied, and no image is in the way.
 
-    `limit` is how many bytes may wait; 0 is no limit but the disk's. Images for which too much waits are ended.
+    `limit` is how many bytes may wait; with 0 only the disk limits it. Images for which too much waits are ended.
     """
     if isinstance(error, LocalFileError):
         with suppress(OSError):

@@ -1,4 +1,4 @@
-"""Open files that are kept for their own sake, in a fraction of the descriptors.
+"""Files that only have to stay open, kept without a descriptor each.
 
 A file that is on its way through a socket (SCM_RIGHTS) stays open, and has no descriptor meanwhile. So what only has to
 stay open waits in a pair of sockets that nobody else can reach, a message for each keeper, and is taken out to be
@@ -14,7 +14,7 @@ from array import array
 from collections.abc import Sequence
 
 MESSAGES_MAX = 64
-"""For each pair of sockets: to find one of them all are looked at. The kernel has room for more."""
+"""Messages in each pair of sockets. The kernel has room for more, but all are looked at to find one."""
 _FILES_MAX = 4
 _KEY_SIZE = 8
 
@@ -27,12 +27,12 @@ class Safe:
         self._next = 0
         self._pairs: list[_Pair] = []
         self._plain: dict[int, list[int]] = {}
-        """Those that found no room, as descriptors."""
+        """Files that found no room, as descriptors by key."""
         self._leaving: set[int] = set()
-        """Those that could not be closed yet, since no descriptor was left to take them out."""
+        """Keys of files that could not be closed yet, since no descriptor was left to take them out."""
 
     def keep(self, descriptors: Sequence[int]) -> int:
-        """Keep these files open until `take`, to be found by the key that is returned."""
+        """Keep these files open until `let_go` is called with the key that is returned."""
         with self._lock:
             self._let_go_of_the_leaving()
             key, self._next = self._next, self._next + 1
@@ -80,7 +80,7 @@ class _Pair:
         self._receiver = receiver
 
     def put(self, key: int, descriptors: Sequence[int]) -> bool:
-        """True if it fitted."""
+        """Put in these files. Return False if there is no room."""
         if len(self.keys) >= MESSAGES_MAX:
             return False
         rights = (socket.SOL_SOCKET, socket.SCM_RIGHTS, array("i", descriptors))

@@ -1,9 +1,9 @@
-"""The files of a database that is held: are they still the ones that were followed, written by SQLite alone?
+"""The files of an open database: are they still the ones that were followed, written by SQLite alone?
 
 Its promise: whatever else writes to the database file, exchanges it, or takes away -shm, is noticed before what comes
 after it is copied. What proves it is who may write: while the pin is there, only a checkpoint writes the database
 file, and one that copies anything back says so in the WAL index before it begins (nBackfillAttempted) and when it is
-done (nBackfill). A file whose size or time of writing changed while both stood still was written by somebody else.
+done (nBackfill). A file whose size or time of writing changed while both stood still was written past SQLite.
 Where a checkpoint of others did run, the pages that it copied back are looked at (replication/database/copied_back.py).
 While the pin moves others may copy back the rest of a life and then restart the WAL, by which nothing tells how far
 they came: then the pages are those of the shadow WAL.
@@ -30,19 +30,19 @@ REPLACED = "database file replaced"
 SHM_REMOVED = "-shm removed or replaced by another process"
 WRITTEN = "database file written to by another program than sqlite"
 CHECK_TRIES_MAX = 20
-"""How often the files are looked at anew because somebody checkpointed or restarted the WAL in the same instant."""
+"""How often the files are looked at anew because another process checkpointed or restarted the WAL meanwhile."""
 COARSE_NS = 1_000_000_000
 COARSE_SECONDS = 2.1
 """Some file systems keep times in whole seconds, or in two."""
 COMPARED_FRAMES_MAX = 16
 """Frames copied back last, whose pages are looked at in the file after each checkpoint."""
 COMPARED_FRAMES_FIRST = 8192
-"""As many when the database is opened."""
+"""The same when the database is opened."""
 
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What the kernel tells of the database file: bytes, and when it was written to, in nanoseconds."""
+    """What the kernel says of the database file: bytes, and when it was written to, in nanoseconds."""
 
     size: int
     modified_ns: int
@@ -54,7 +54,8 @@ class Written:
 
 @dataclass(frozen=True, slots=True)
 class _Settled:
-    """A moment in which no checkpoint was under way: the file as it was, and what was in it of which life."""
+    """A moment in which no checkpoint was under way: the file as it was, and how much of which life of the WAL was in
+    it."""
 
     written: Written
     salts: tuple[int, int]
@@ -68,15 +69,16 @@ class _Settled:
 
     @property
     def state(self) -> tuple[tuple[int, int], int, int]:
-        """As the WAL index has it then."""
+        """What the WAL index says at rest: salts, frames copied back, and frames that a checkpoint has begun to copy
+        back."""
         return (self.salts, self.backfilled, self.backfilled)
 
 
 class SourceFiles:
-    """Watches the files of one hold. Used under the lock of its database; `names` and `written` may be read by any."""
+    """Watches the files while a database is open. Used under its lock; any thread may read `names` and `written`."""
 
     def __init__(self, path: Path, wal_path: Path, status: os.stat_result, pin: Pin) -> None:
-        """`status` is the database file's, from after it was held."""
+        """`status` is the database file's, read after the pin was taken."""
         self.identity = (status.st_dev, status.st_ino)
         self.names = status.st_nlink
         """How many names (hard links) the file has. Each has a -wal of its own, and only ours is followed."""
@@ -93,7 +95,7 @@ class SourceFiles:
     def check(self, copier: WALCopier | None) -> None:
         """Raise ContinuityLostError if the files are not the ones that were followed, by `copier` if there is one.
 
-        Raises DatabaseBusyError if that cannot be told just now.
+        Raises DatabaseBusyError if that cannot be found out just now.
         """
         for _ in range(CHECK_TRIES_MAX):
             index = self._pin.wal_index.read()
@@ -134,14 +136,15 @@ class SourceFiles:
         return max(0.0, self._again[0] - time.monotonic()) if self._again is not None else None
 
     def _look_again_at_coarse_times(self) -> None:
-        """Whoever wrote in the second of our checkpoint left the time as it was: the pages are looked at after it."""
+        """A write in the second of our checkpoint left the time as it was, so the pages are looked at after that
+        second."""
         if self._again is not None and time.monotonic() >= self._again[0]:
             index, self._again = self._again[1], None
             if not self._holds(index, COMPARED_FRAMES_FIRST):
                 raise ContinuityLostError(WRITTEN)
 
     def checkpointed(self) -> None:
-        """A checkpoint of ours has written to the file, and writers are still kept out: as it is now it is right."""
+        """Take the file as right: a checkpoint of ours has written to it, and writers are still kept out."""
         index = self._pin.wal_index.read()
         self._settled = self._after_ours = None
         if index is None or index.attempted > index.backfilled:
@@ -160,7 +163,7 @@ class SourceFiles:
         if index is not None and index.backfilled and not self._holds(index, COMPARED_FRAMES_MAX):
             raise ContinuityLostError(WRITTEN)
 
-    def hold_what_was_copied_back(self) -> bool:
+    def has_what_was_copied_back(self) -> bool:
         """False if the file lacks what a checkpoint has put there: SQLite passes over those frames of the WAL."""
         index = self._read_index()
         if not index.backfilled or index.attempted > index.backfilled:
@@ -170,7 +173,7 @@ class SourceFiles:
     def were_left_alone(
         self, known: Written | None, cursor: WALCursor, life: LocalFile, life_before: LocalFile, exact: bool
     ) -> bool:
-        """True if only SQLite wrote to the file since it was `known`; `cursor` is where the life that goes on ends.
+        """True if only SQLite wrote to the file since it was `known`. `cursor` is the end of the life that goes on.
 
         `life` is its shadow file, and `life_before` that of the life before, if it is still there. With `exact` the
         file was `known` so at that very mark, after which nobody replicated: then any other file proves nothing, for
@@ -193,7 +196,7 @@ class SourceFiles:
         self, index: WALIndexHeader, cursor: WALCursor, life: LocalFile, life_before: LocalFile
     ) -> bool:
         if index.frames and index.salts != cursor.header.salts:
-            # Another life, which the copy tells.
+            # The WAL was restarted, which the copy finds out.
             return True
         if index.attempted == index.backfilled > 0:
             return self._holds(index, COMPARED_FRAMES_FIRST)
@@ -230,7 +233,10 @@ class SourceFiles:
         return after is not None and _state(after) == _state(before)
 
     def _look_when_settled(self, index: WALIndexHeader, written: Written) -> None:
-        """No checkpoint is under way: was one since the last such moment?"""
+        """No checkpoint is under way.
+
+        Find out whether one ran since the last such moment, and look at what it wrote.
+        """
         known = self._settled
         if known is not None and written != known.written and self._recovered_since(known, index):
             # SQLite's recovery forgot what was copied back, and a checkpoint has copied it once more.
@@ -250,7 +256,7 @@ class SourceFiles:
         self.written = written
 
     def _look_while_unsettled(self, index: WALIndexHeader, written: Written) -> None:
-        """A checkpoint of somebody's runs, or one ended in the middle, or SQLite forgot how far the last one came."""
+        """A checkpoint of others runs, or one ended in the middle, or SQLite forgot how far the last one came."""
         # The next one may copy back what the file holds, and come as far as the last.
         self._settled = None
         if written == self.written or self._pin.wal_index.checkpoint_runs():

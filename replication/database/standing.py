@@ -25,14 +25,14 @@ from replication.status import DatabaseTotals
 
 
 class Standing:
-    """The parts of a database, and what they tell."""
+    """The parts of a database, and what any thread may ask of them."""
 
     def __init__(self, path: Path, meta_path: Path, emit: Emit, clock: Callable[[], float]) -> None:
         self.path = path
         self.meta_path = meta_path
         self.health = Health()
         self.errors = Counts()
-        """How many errors of which class there were since the program began."""
+        """How many errors of each class there were since the program began."""
         self._emit = emit
         self._clock = clock
         self._custody = Custody(path, meta_path)
@@ -41,12 +41,12 @@ class Standing:
         self._opening = Opening(self._custody, self._current, emit, clock)
 
     def name_control(self, path: str) -> None:
-        """Where its engine can be asked, for whoever finds the lock; before that is taken."""
+        """Write into the lock where the engine can be asked. Called before the lock is taken."""
         self._custody.control = path
 
     @property
     def position(self) -> Position | None:
-        """The last commit copied; None until the database was opened."""
+        """The end of the last commit copied, or None until the database was opened."""
         return self._current.position
 
     @property
@@ -94,12 +94,12 @@ class Standing:
 
     @property
     def page_size(self) -> int:
-        """Bytes of a page of the file that was held last, 0 if none was."""
+        """The page size of the file that was open last, 0 if none was."""
         return self._opening.page_size
 
     @property
     def was_killed(self) -> bool:
-        """True if whoever had the lock before did not let go in good order."""
+        """True if the last engine that had the lock did not end in good order."""
         return self._custody.was_killed
 
     @property
@@ -114,13 +114,16 @@ class Standing:
 
     @property
     def cursor(self) -> WALCursor | None:
-        """How far the current life of the WAL was followed; None before the first commit, or while not open."""
+        """How far the current life of the WAL was copied, or None before its first commit and while not open."""
         opened = self._opened
         return opened.copier.cursor if opened is not None and opened.copier is not None else None
 
     @property
     def last_look(self) -> tuple[Path, tuple[int, int, int]] | None:
-        """The WAL, and how the last sync saw it (WALCopier.seen); None if the next has more to do than to copy."""
+        """The path of the WAL, and how the last sync saw it (WALCopier.seen).
+
+        None if the next sync has more to do than copy.
+        """
         opened = self._opened
         if opened is None or opened.copier is None or not self.is_quiet or opened.images:
             return None
@@ -140,13 +143,13 @@ class Standing:
 
     @property
     def size(self) -> int:
-        """Bytes of the database file as the last sync saw it; 0 while it is not held."""
+        """Bytes of the database file as the last sync saw it; 0 while it is not open."""
         opened = self._opened
         return opened.files.written.size if opened is not None else 0
 
     @property
     def device(self) -> int:
-        """The file system of the file that is held, 0 if none is."""
+        """The device of the file that is open, 0 if none is."""
         opened = self._opened
         return opened.identity[0] if opened is not None else 0
 

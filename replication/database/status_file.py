@@ -1,6 +1,6 @@
-"""What nobody can derive from a meta folder or a replica, kept beside the shadow WAL: errors and verifications.
+"""What nobody can derive from a local folder or a replica, kept beside the shadow WAL: errors and verifications.
 
-A small private JSON file at the top of the meta folder, where Litestream leaves files it does not know alone.
+A small private JSON file at the top of the local folder, where Litestream leaves files it does not know alone.
 It promises to be whole whenever it is read. Losing it loses words, no data, so nothing here raises and nothing
 is synced to disk. It leaves to the caller when to write, and that only the holder of the engine lock does.
 """
@@ -16,7 +16,7 @@ from replication.status import DatabaseStatus, ReplicaStatus, Verification
 from replication.wire import WireError, dumps, loads, value_of
 
 _ALWAYS = frozenset({"pid", "time", "paused", "error", "replicas"})
-"""What each version has written; without it, it is no such file."""
+"""The keys that every version writes. A file without them is not believed."""
 SAVE_SECONDS_MIN = 5.0
 """One database's notes are written no more often than this."""
 
@@ -63,7 +63,7 @@ class StatusFile:
     def __init__(self, meta_path: Path) -> None:
         self._folder = LocalFolder(meta_path)
         self.latest = load(meta_path)
-        """As it was last written, by this engine or the one before."""
+        """The record that was written last, by this engine or the one before."""
 
     def write(self, status: DatabaseStatus, now: float, pid: int) -> bool:
         """Write down how a database is, if that is news. Return True if it was written."""
@@ -78,7 +78,7 @@ class StatusFile:
 
 
 def load(meta_path: Path) -> DatabaseRecord:
-    """The notes in a meta folder; empty if there are none, or none that can be believed."""
+    """The record in a local folder, empty if there is none that can be believed."""
     with suppress(OSError, WireError):
         values = loads(LocalFolder(meta_path).read(STATUS_NAME))
         if isinstance(values, dict) and values.keys() >= _ALWAYS:

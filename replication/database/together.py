@@ -1,6 +1,6 @@
 """All databases of a configuration: those that are named by path, and those that its folders have.
 
-Its promise: no two of them have a place in common. Whoever comes first has it, and the other is told of.
+Its promise: no two of them have a place in common. The one that comes first has it, and the other is reported.
 """
 
 from collections.abc import Iterable
@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from replication.config import Config, DatabaseConfig
 from replication.database.directory import Look
 
-Place = tuple[str, ...]
-"""What only one may use at a time: a database file, a local folder, the place of a replica."""
+Exclusive = tuple[str, ...]
+"""What only one database may have at a time: a file, a local folder, the place of a replica."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +37,8 @@ class Clash:
         )
 
 
-def places(database: DatabaseConfig) -> frozenset[Place]:
-    """Everything that no other may use while it does."""
+def exclusive_to(database: DatabaseConfig) -> frozenset[Exclusive]:
+    """Everything that no other database may have while this one is replicated."""
     own = {("database", str(database.path)), ("meta", str(database.meta_path))}
     return frozenset(own | {replica.location.identity for replica in database.replicas})
 
@@ -46,16 +46,16 @@ def places(database: DatabaseConfig) -> frozenset[Place]:
 def together(
     named: Iterable[DatabaseConfig], found: Iterable[DatabaseConfig]
 ) -> tuple[list[DatabaseConfig], list[Clash]]:
-    """Those that are replicated, and those that clash. One that is named by path is as it is named."""
+    """The databases that are replicated, and those that clash. One that is named by path takes precedence."""
     kept, clashes = list(named), list[Clash]()
     paths = {database.path for database in kept}
-    taken = {place: str(database.path) for database in kept for place in places(database)}
+    taken = {item: str(database.path) for database in kept for item in exclusive_to(database)}
     for database in found:
         if database.path in paths:
             continue
-        mine = places(database)
-        # The file itself says more than what comes of it.
-        other = next((taken[place] for place in sorted(mine) if place in taken), None)
+        mine = exclusive_to(database)
+        # Sorted, so that a clash names the file rather than its local folder or replica.
+        other = next((taken[item] for item in sorted(mine) if item in taken), None)
         if other is None:
             kept.append(database)
             taken.update(dict.fromkeys(mine, str(database.path)))
@@ -65,6 +65,6 @@ def together(
 
 
 def all_databases(config: Config) -> list[DatabaseConfig]:
-    """The databases of a configuration, with those that are in its folders now; for whoever replicates none itself."""
+    """The databases of a configuration, with those that are in its folders now. For a process without an engine."""
     found = [directory.database(name) for directory in config.directories for name in Look(directory).again().names]
     return together(config.databases, found)[0]

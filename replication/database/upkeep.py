@@ -14,7 +14,7 @@ from replication.position import Position
 from replication.space import Disk
 
 CLEANED_BYTES = 1 << 20
-"""While an image is read, what it costs is looked at after so much WAL."""
+"""While an image is read, the WAL that it keeps is measured each time so much more was copied."""
 
 
 class Upkeep:
@@ -24,9 +24,9 @@ class Upkeep:
         self._current = current
         self._sizes = ShadowSizes()
         self._cleaned: Position | None = None
-        """Where copying stood when shadow WAL was removed last."""
+        """The position when shadow WAL was removed last."""
         self._lowest_kept: dict[str, int] = {}
-        """The lowest index that a replica needed then, of the generation in use: what is before it is gone."""
+        """By generation, the lowest index that was kept then: those before it are gone."""
 
     @property
     def shadow_bytes(self) -> int:

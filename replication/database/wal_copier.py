@@ -1,8 +1,8 @@
-"""Following a held WAL into the shadow WAL, life after life.
+"""Copying the WAL of an open database into the shadow WAL, life after life.
 
-One life of the WAL, from one restart to the next, is one index. What is copied is what SQLite counts and no more
-(replication/sqlite/wal_index.py). The hold proves that a life that ends was copied whole; bytes that are not those
-that SQLite counts end the generation.
+A life of the WAL is all that is written to it between two restarts, and becomes one index. Only frames that
+SQLite counts are copied (replication/sqlite/wal_index.py). The pin proves that a life that ends was copied whole. If
+the bytes are not the ones that SQLite counted, the generation ends.
 """
 
 import os
@@ -34,13 +34,13 @@ OVERTAKEN = "sqlite counts fewer frames than were copied"
 LOOK_AGAIN_SECONDS_MIN = 0.001
 LOOK_AGAIN_SECONDS_MAX = 1.0
 LOOK_AGAIN_GROWTH = 1.5
-"""Between two looks while the WAL holds frames that SQLite does not count yet: to publish them tells nobody. A writer
+"""Between two looks while the WAL holds frames that SQLite does not count yet: no event tells that they count. A writer
 publishes them once they are on the disk, which takes milliseconds, and each wait is longer than the one before.
 """
 PASSED_BY_SECONDS = 1.0
 """Frames that do not come to count for longer than this are looked at."""
 PASSED_BY_BYTES_MAX = 16 << 20
-"""So much of them."""
+"""So many bytes of them are looked at."""
 UNREADABLE_LOOKS_MAX = 5
 """A header of the WAL index found half written more often than this in a row has lost its writer."""
 _COPY_TRIES_MAX = 10
@@ -73,21 +73,21 @@ class WALCopier:
         """None while nothing was committed to the WAL since the generation began."""
         self.wal_bytes = 0
         """Size of the WAL file when it was last looked at."""
-        self.copied_bytes = 0  # Of frames, and not counted yet by whoever reads it.
+        self.copied_bytes = 0  # Of frames; the database counts them and sets this to 0.
         self.look_again_seconds: float | None = None
-        """How soon to copy again though nobody tells of a change; None if all that the WAL holds is copied."""
+        """How soon to copy again, for no event tells when frames begin to count. None if all in the WAL is copied."""
         self.unreadable = 0
         """How often in a row the header of the WAL index was found half written."""
         self._shadow = shadow
         self._wal_path = wal_path
         self._wal_index = wal_index
         self.wal_inode = wal_path.stat().st_ino
-        """The WAL is this file; another one at its path was made by somebody else."""
+        """The WAL is this file. Another inode at its path is a file that another program made."""
         self.passed_by = False
-        """True while commits come to the WAL of which SQLite counts none: whoever makes them uses another -shm."""
+        """True while commits come to the WAL of which SQLite counts none: their writer uses another -shm."""
         self._more_since: float | None = None
         self._more_than: tuple[tuple[int, int], int] | None = None
-        """Since when, of time.monotonic, the WAL holds more than this life and count, and no commit came to count."""
+        """Since when (time.monotonic) the WAL holds more than SQLite counts; and the salts and count of then."""
         self._may_restart = True
         self._passed_over: WALHeader | None = None
         """A life that the WAL held as the generation began, and of which nothing counted: all of it is in the file."""
@@ -134,7 +134,7 @@ class WALCopier:
             os.close(wal)
 
     def wal_holds_anything(self) -> bool:
-        """True unless the WAL is empty, so that the database file is all there is."""
+        """False if the WAL is empty, so that the database file is all there is."""
         try:
             return self._wal_path.stat().st_size > 0
         except FileNotFoundError:
@@ -155,23 +155,23 @@ class WALCopier:
         self._may_restart = True
 
     @property
-    def place(self) -> tuple[int, WALCursor | None]:
-        """Where copying stands, to go back to."""
+    def resume_point(self) -> tuple[int, WALCursor | None]:
+        """Where copying stands, for `go_back`."""
         return (self.index, self.cursor)
 
-    def go_back(self, place: tuple[int, WALCursor | None]) -> None:
+    def go_back(self, point: tuple[int, WALCursor | None]) -> None:
         """Take back what was copied since: it was committed over a file that is not the one that was followed."""
-        while self.index > place[0]:
+        while self.index > point[0]:
             self._shadow.remove_index(self.generation, self.index)
             self.index -= 1
-        self.index, self.cursor = place
+        self.index, self.cursor = point
         position = self.position
         self._shadow.seal(self.generation, position.index, position.offset)
 
     def life_that_ended(self, salts: tuple[int, int]) -> tuple[LocalFile, WALCursor] | None:
         """The shadow file of the life that was followed last, and its end, if the WAL is in another one by now.
 
-        By the hold's invariant all of it was copied. None if nothing came in it, or if it is the one with these salts.
+        By the pin's invariant all of it was copied. None if nothing came in it, or if it is the one with these salts.
         """
         cursor = self.cursor
         if cursor is None or not cursor.frames or cursor.header.salts == salts:
@@ -183,7 +183,7 @@ class WALCopier:
         self._shadow.fsync(self.generation, self.index)
 
     def end_generation(self) -> None:
-        """Nothing more comes to this generation: leave its last file whole for the replicas."""
+        """Seal the last file of this generation, to which nothing more comes, for the replicas."""
         position = self.position
         self._shadow.seal(self.generation, position.index, position.offset)
         reached("shadow: generation sealed")
@@ -199,7 +199,7 @@ class WALCopier:
         for _ in range(_COPY_TRIES_MAX):
             self.unreadable = self.unreadable + 1 if counted is None else 0
             if counted is None or not counted.frames:
-                # Between two lives: by the hold's invariant all of the one that ended had been copied.
+                # Between two lives: by the pin's invariant all of the one that ended had been copied.
                 if counted is not None and self.cursor is None:
                     self._pass_over(_parse(wal), counted)
                 return counted
@@ -221,7 +221,7 @@ class WALCopier:
         raise ContinuityLostError("wal restarted without end while it was copied")
 
     def _pass_over(self, header: WALHeader | None, counted: WALIndexHeader) -> None:
-        """A restart adds one to the first salt: is this the header of the life before?"""
+        """Remember the header of a WAL that was just restarted: a restart adds one to the first salt."""
         if header is not None and (header.salt1 + 1) & 0xFFFFFFFF == counted.salts[0]:
             self._passed_over = header
 
@@ -300,11 +300,11 @@ class WALCopier:
             return False
         with self._wal_path.open("rb") as wal:
             more = has_frame(wal.fileno(), cursor.header, cursor.offset, cursor.sums)
-            # In this order: whoever writes a frame of another life has written its header before.
+            # In this order: a writer of another life writes its header before its frames.
             return not more and os.pread(wal.fileno(), WAL_HEADER_SIZE, 0) == cursor.header.pack()
 
     def _plan_next_look(self, wal: int, counted: WALIndexHeader | None, changed: bool) -> None:
-        """Nobody tells when frames begin to count: look soon, and more and more rarely while nothing changes."""
+        """Set when to look again for frames that may come to count: more and more rarely while nothing changes."""
         if counted is not None and not self._holds_more(wal, counted):
             self.look_again_seconds, self._more_since, self.passed_by = None, None, False
             return
@@ -315,7 +315,7 @@ class WALCopier:
             self.look_again_seconds = min(LOOK_AGAIN_GROWTH * self.look_again_seconds, LOOK_AGAIN_SECONDS_MAX)
 
     def _look_whether_passed_by(self, wal: int, counted: WALIndexHeader | None) -> None:
-        """A writer that died leaves one commit that does not count; two that stay can only be of another index."""
+        """Find out whether writers use another -shm: one that died leaves one commit uncounted, those leave two."""
         now = time.monotonic()
         if counted is None or self._more_since is None or (counted.salts, counted.frames) != self._more_than:
             self._more_since, self.passed_by = now, False

@@ -16,7 +16,7 @@ from replication.sqlite.wal import WALHeader, align, frames_in
 READ_CHUNK_BYTES = 1 << 20
 
 Sink = Callable[[int, memoryview], None]
-"""Takes an offset and frames that belong there."""
+"""Called with an offset and the frames that belong there."""
 
 
 class OverwrittenError(Exception):
@@ -25,7 +25,7 @@ class OverwrittenError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class WALCursor:
-    """How far one life of the WAL was copied: the end of a commit frame, its checksum, and the database's size in pages
+    """How far a life of the WAL was copied: the end of a commit frame, its checksum, and the database's size in pages
     after it (0 before the first).
     """
 
@@ -73,7 +73,7 @@ def copy_frames(descriptor: int, cursor: WALCursor, end: int, sums: Sums, sink: 
 def last_commit(descriptor: int, cursor: WALCursor, limit: int) -> WALCursor:
     """The last commit after `cursor` that ends before `limit`, as far as the chain of checksums reaches; else `cursor`.
 
-    For files of which nobody says how much counts: those of the shadow WAL, and a WAL that is too long.
+    For files where no WAL index says how much counts: those of the shadow WAL, and a WAL that is too long.
     """
     header = cursor.header
     chunk_size = _chunk_size(header)

@@ -1,6 +1,6 @@
 """A database at rest, looked at from outside: what the kernel tells of its files, without opening any of them.
 
-It promises to ask for a sync whenever one may find something: at the next glance if the WAL is another than the last
+It promises to ask for a sync whenever one may find something: at the next check if the WAL is another than the last
 sync saw, and soon after any change once more, since times of writing are coarse. It costs one call of the kernel.
 """
 
@@ -10,14 +10,14 @@ from replication.database.database import Database
 
 SETTLE_SECONDS = 2.0
 """The coarsest that a file system keeps times: what is written later than this after a change has another time."""
-PLACES_CHECKS = 10
-"""Every so many glances the file and the lock are looked for in their places as well, if no event told of them."""
+PATHS_CHECKS = 10
+"""Every so many checks the file and the lock are looked for at their paths as well, if no event told of them."""
 WHOLE_SECONDS = 300.0
-"""After so long a sync is asked for whatever the kernel tells."""
+"""After so long a sync is asked for, whatever the kernel says of the files."""
 
 
 class WALStat:
-    """Glances at one database. Used by one thread at a time, none of which waits for the database."""
+    """Checks of one database. Used by one thread at a time, none of which waits for the database."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -25,23 +25,23 @@ class WALStat:
         self._seen: tuple[int, int, int] | None = None
         """The WAL as the last sync saw it."""
         self._wal: tuple[int, int, int] | None = None
-        """The WAL at the last glance."""
+        """The WAL at the last check."""
         self._whole_at = 0.0
 
     def begin(self, path: str, seen: tuple[int, int, int]) -> None:
-        """A sync has seen the WAL at `path` so (WALCopier.seen), and left nothing else to do."""
+        """Begin to check: a sync has seen the WAL at `path` so (WALCopier.seen), and left nothing else to do."""
         self._path, self._seen = path, seen
 
-    def finds_something(self, now: float, places: bool) -> bool:
+    def finds_something(self, now: float, paths: bool) -> bool:
         """True if a sync may find something at `now`, of time.monotonic.
 
-        With `places`, what the paths lead to is looked at too.
+        With `paths`, what the paths lead to is looked at too.
         """
         if not self._database.is_quiet:
             return True
         try:
             status = os.stat(self._path)  # noqa: PTH116 (called a thousand times a second)
-            if places and not self._database.is_in_place:
+            if paths and not self._database.is_in_place:
                 return True
         except OSError:
             return True

@@ -1,6 +1,6 @@
 """Noticing changes: the kernel tells which WAL was written (inotify), one descriptor for all databases.
 
-It promises nothing: an event may be lost, and on systems without inotify none ever comes. So whoever is woken by
+It promises nothing: an event may be lost, and on systems without inotify none ever comes. So who is woken by
 it also looks at the monitor interval. Folders are watched, not files, since a WAL may come and go.
 """
 
@@ -19,10 +19,10 @@ from replication.events import EventLog
 from replication.nofollow import without_links
 
 SETTLE_SECONDS = 0.001
-"""A commit is several writes: so soon after the first of them the last has been made, as a rule."""
+"""A commit is several writes. So long after the first of them the last one has been made, as a rule."""
 NAP_SECONDS_MIN = 0.004
 NAP_SECONDS_MAX = 0.032
-"""What comes while we nap the kernel keeps as one event for each file; the naps of a busy time grow."""
+"""The longest pause between two reads: meanwhile the kernel joins the events of a file. Pauses grow in a busy time."""
 
 _SUFFIX = "-wal"
 
@@ -34,11 +34,11 @@ class Watcher:
         self._events = events
         self._names: dict[int, dict[str, Callable[[], None]]] = {}
         self._folders: dict[int, dict[Callable[[], None], None]] = {}
-        """Who is told of whatever may be a new file in a folder."""
+        """What to call when there may be a new file in a folder."""
         self._lock = threading.Lock()
         self._stop = threading.Event()
         self._reported: set[tuple[int, Path | None]] = set()
-        """What was said of errors: which, and of which database, None for all."""
+        """The errors that were reported: their number, and the database, None for all."""
         self._inotify, self._wake = self._open()
         self._thread: threading.Thread | None = None
         if self._inotify is not None:
@@ -61,7 +61,7 @@ class Watcher:
             real = without_links(database)
             self._add(real.parent, (real.name, real.name + _SUFFIX), changed)
             if database != real:
-                # It may be a link, which may be made to lead elsewhere.
+                # The path may be a link, which may be made to lead elsewhere.
                 self._add(database.parent, (database.name,), changed)
         except OSError as error:
             if error.errno == errno.ENOSPC:
@@ -128,7 +128,7 @@ class Watcher:
             return None, -1
 
     def _tell(self, error: OSError, words: str, database: Path | None = None) -> None:
-        """Say it once."""
+        """Report an error once."""
         if (error.errno or 0, database) not in self._reported:
             self._reported.add((error.errno or 0, database))
             self._events.emit("warning", words, database=str(database or ""), error=f"inotify: {error.strerror}")
@@ -165,7 +165,7 @@ class Watcher:
         nap = 0.0
         while True:
             waiting = not poll.poll(0) and bool(poll.poll())
-            # No waiting for events means that they come all the time.
+            # Events that are there without waiting come all the time.
             nap = NAP_SECONDS_MIN if waiting else min(2 * nap, NAP_SECONDS_MAX)
             if self._stop.wait(SETTLE_SECONDS):
                 return
@@ -188,7 +188,7 @@ class Watcher:
                 return
 
     def _told_of_folders(self, events: Iterable[Any]) -> Iterator[Callable[[], None]]:
-        """Who is to look at a folder. That a known file was written is none of their business."""
+        """What to call for new files in a folder. That a known file was written does not concern it."""
         written = _mask_written()
         for event in events:
             folder = self._folders.get(event.wd)

@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from replication.config import Config, DatabaseConfig
-from replication.config.places import lies_in
-from replication.database.together import places
+from replication.config.conflicts import lies_in
+from replication.database.together import exclusive_to
 from replication.errors import UsageError
 
 
@@ -43,9 +43,10 @@ class ByHand:
 
     def after(self, config: Config) -> "ByHand":
         """What stays of it when this configuration is read: all of that is replicated."""
-        taken = {place for database in config.databases for place in places(database)}
+        taken = {item for database in config.databases for item in exclusive_to(database)}
         return ByHand(
-            tuple(one for one in self.added if config.named(one.path) is None and not places(one) & taken), frozenset()
+            tuple(one for one in self.added if config.named(one.path) is None and not exclusive_to(one) & taken),
+            frozenset(),
         )
 
 
@@ -53,10 +54,10 @@ def refuse_clash(database: DatabaseConfig, others: Iterable[DatabaseConfig]) -> 
     """Raise UsageError if it cannot be replicated beside these: no history has the place of another, and no replica
     lies in a local folder, where what has the names of an old generation is removed.
     """
-    mine, real = places(database), os.path.realpath(database.path)
+    mine, real = exclusive_to(database), os.path.realpath(database.path)
     both = list(others)
     for other in both:
-        if mine & places(other) or os.path.realpath(other.path) == real:
+        if mine & exclusive_to(other) or os.path.realpath(other.path) == real:
             raise UsageError(
                 f"{database.path} cannot be registered: {other.path} is the same file, or has the same local folder or "
                 "place of a replica, and two histories in one place destroy each other"

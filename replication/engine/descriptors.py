@@ -6,9 +6,9 @@ A process that has none left gets errors wherever it opens a file: it is said on
 import resource
 
 DESCRIPTORS_PER_DATABASE = 7
-"""The file three times (after a checkpoint SQLite keeps what it may not close), -wal, -shm twice, lock."""
+"""Of an open database: the file three times (SQLite keeps some open after a checkpoint), -wal, -shm twice, the lock."""
 DESCRIPTORS_BESIDE = 100
-"""Standard streams, inotify, claims, and what is open for a moment: connections, shadow WAL, scratch files."""
+"""Of the engine besides: standard streams, inotify, claims; for a moment connections, shadow WAL, scratch files."""
 
 
 def too_few(databases: int) -> str:

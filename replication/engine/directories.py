@@ -1,7 +1,7 @@
 """The folders of a configuration whose databases are replicated: looked at when the kernel tells of something new.
 
 Each has a job in a lane of its own, so that a file system that hangs holds up nobody else. Two databases that map to
-one place are told of, and the one that comes first has it.
+one place are reported, and the one that comes first has it.
 """
 
 import threading
@@ -15,13 +15,13 @@ from replication.engine.shared import Shared
 from replication.pool import Job, Lane
 
 LOOK_SECONDS = 0.5
-"""Between two looks at a folder of which the kernel tells nothing, or that is not there yet."""
+"""Between two looks at a folder that the kernel does not watch, or that is not there yet."""
 LOOK_SECONDS_WATCHED = 15.0
-"""The same where it does, lest an event was lost."""
+"""The same for a folder that the kernel watches, in case an event was lost."""
 SETTLE_SECONDS = 0.05
-"""Many that appear at once are found by few looks."""
+"""So long after the first event comes the look: files that appear together are found at once."""
 LOOK_SHARE_MAX = 0.02
-"""Of a processor: the longer a look takes, the longer the gap until the next."""
+"""Share of one CPU that looks at a folder may use: the longer a look takes, the later comes the next."""
 
 
 class Directories:
@@ -33,10 +33,10 @@ class Directories:
         self._lock = threading.Lock()
         self._at: list[_Directory] = []
         self._told: set[str] = set()
-        """Databases that have no place of their own."""
+        """Databases of which a clash was reported."""
 
     def use(self, configs: Sequence[DirectoryConfig]) -> None:
-        """Look at these, new ones at once, and at no others."""
+        """Look at these folders, at new ones at once, and at no others."""
         with self._lock:
             before = list(self._at)
             self._at = []
@@ -52,12 +52,12 @@ class Directories:
                 gone.end()
 
     def start(self) -> None:
-        """Go on looking; there are threads now."""
+        """Begin to look: the threads run now."""
         for one in self._at:
             one.start()
 
     def with_found(self, named: Sequence[DatabaseConfig]) -> list[DatabaseConfig]:
-        """Those that are named by path, and behind them those in all folders."""
+        """The databases that are named by path, followed by those in all folders."""
         if not self._at:
             return list(named)
         kept, clashes = together(named, (database for one in self._at for database in one.databases()))
@@ -95,7 +95,7 @@ class _Directory:
         self._shared.forget([self._job], 0.0)
 
     def look(self) -> Found:
-        """Look, and tell what stands in the way."""
+        """Look, and report what stands in the way."""
         was_there = self._look.found.is_there
         found = self._look.again()
         problems = dict(found.problems)

@@ -21,11 +21,11 @@ from replication.work import Work
 TRIES = 2
 """A replica that fails this often is given up."""
 AGAIN_SECONDS = 0.1
-"""How often it is looked whether a replica has all, while somebody else is at it."""
+"""How often it is looked whether a replica has all, while another thread sends."""
 
 
 class Drain:
-    """Used once, by the thread that ends them."""
+    """Ends some databases or replicas. Used once, by one thread."""
 
     def __init__(self, ends: Sequence[tuple[Worker, Sequence[Uploads]]], shared: Shared, deadline: float) -> None:
         """`ends` are databases with those of their replicas that end."""
@@ -48,7 +48,7 @@ class Drain:
             self._changed.wait_for(lambda: not self._left, max(0.0, self._deadline - time.monotonic()))
 
     def cut(self) -> None:
-        """There is no more time: somebody else sees to what is left."""
+        """There is no more time. The caller sees to what is left."""
         with self._changed:
             self._deadline = self._left = 0
             self._changed.notify_all()
@@ -67,10 +67,12 @@ class Drain:
         runner = uploads.runner
         paused = True
         try:
-            # One that goes on without a replica may be paused meanwhile. What hangs at the end of a database keeps
+            # A database that goes on without a replica may be paused meanwhile. What hangs at the end of a database
+            # keeps
             # that from nothing.
-            with suppress(PausedError), nullcontext() if worker.life.phase in ENDS else uploads.working():
-                # One that hangs holds no second thread, and a large first snapshot is written by a job of its own.
+            with suppress(PausedError), nullcontext() if worker.lifecycle.phase in ENDS else uploads.working():
+                # A replica that hangs holds no second thread, and a large first snapshot is written by a job of its
+                # own.
                 uploads.hurry()
                 runner.run_if_free()
                 paused = False

@@ -16,7 +16,7 @@ from replication.engine.directories import Directories
 from replication.engine.drain import Drain
 from replication.engine.fleet import Fleet
 from replication.engine.lifecycle import Phase
-from replication.engine.reload import Steps
+from replication.engine.reload import Changes
 from replication.engine.shared import BREAK_OFF_SECONDS_MIN, Shared
 from replication.engine.standby import Standby
 from replication.engine.worker import Worker
@@ -31,7 +31,7 @@ from replication.sqlite.errors import DatabaseBusyError
 from replication.status import BY_HAND, EngineStatus, Progress, Verification, untold
 
 CLOSE_SECONDS_MAX = 6.0
-"""How long a close waits for the last sync and upload. With what else ends then, all is over in 8 seconds: docker stop
+"""How long a close waits for the last sync and upload. Everything has ended within 8 seconds: docker stop
 waits for 10 before it kills."""
 WATCHER_SECONDS_MAX = 0.5
 MONITORING_SECONDS_MAX = 0.5
@@ -52,7 +52,7 @@ class Engine:
         self._fleet.hold(config.databases)
         self._directories = Directories(self._shared, self._follow)
         self._changing = threading.Lock()
-        """Held by whoever finds out what is wanted, until that is on its way."""
+        """Held by the thread that finds out what is wanted, until that is on its way."""
 
         self._monitoring = Monitoring(config, self.status, self.events.emit)
 
@@ -69,7 +69,7 @@ class Engine:
         return tuple(str(database.path) for database in self._by_hand.added)
 
     def name_control(self, path: str) -> None:
-        """Where this engine can be asked: the lock of each database says so. Before `start`."""
+        """Let the lock of each database name the socket where this engine can be asked. Called before `start`."""
         self._shared.control = path
         for worker in self._workers:
             worker.database.name_control(path)
@@ -117,7 +117,7 @@ class Engine:
         self._directories.start()
         self._monitoring.start()
 
-    def reload(self, config: Config) -> Steps:
+    def reload(self, config: Config) -> Changes:
         """Replicate what this configuration says, touching nothing that is the same in it. Return what changed.
 
         Returns once what is to end has ended, or its time is over. Of what was registered stays what the configuration
@@ -134,11 +134,11 @@ class Engine:
             if database not in self._by_hand.added and config.named(database.path) is None:
                 words = "it was registered, and is replicated no longer: the configuration has its place for another"
                 self.events.emit("error", words, database=str(database.path))
-        self.events.emit("info", f"configuration read anew: {batch.steps.words}")
+        self.events.emit("info", f"configuration read anew: {batch.changes.words}")
         if words := too_few(len(self._workers)):
             self.events.emit("warning", words)
         batch.done.wait(CLOSE_SECONDS_MAX * 2)
-        return batch.steps
+        return batch.changes
 
     def register(self, database: DatabaseConfig) -> None:
         """Replicate this one as well, until it is unregistered, the engine ends, or a reload finds it in the
@@ -165,10 +165,10 @@ class Engine:
         return all(worker.database.path != path for worker in self._fleet.leaving)
 
     def check(self, timeout_seconds: float = FIRST_LOOK_SECONDS_MAX) -> None:
-        """Wait for the first look at every database; raise its error if not one of them can be replicated."""
+        """Wait for the first sync of every database. If none of them can be replicated, raise the error of one."""
         deadline = time.monotonic() + timeout_seconds
         for worker in self._workers:
-            worker.life.wait(lambda state: state.phase is not Phase.STARTING, deadline - time.monotonic())
+            worker.lifecycle.wait(lambda state: state.phase is not Phase.STARTING, deadline - time.monotonic())
         errors = [worker.failures.error for worker in self._workers]
         for error in errors:
             if error is None or isinstance(error, DatabaseBusyError):
@@ -190,16 +190,16 @@ class Engine:
         return self._shared.feel()
 
     def copying(self) -> list[str]:
-        """What the threads that copy are at just now, by name."""
+        """The names of the jobs that the threads that copy are at just now."""
         return self._shared.copying()
 
     def sync_now(self, database: str | None = None) -> None:
-        """Look at a database (None: at all) and try its replicas, waiting for no gap and no retry.
+        """Sync a database, or all with None, and try its replicas, waiting for no gap and no retry.
 
         Raises PausedError for one that is paused: nothing would be copied.
         """
         if database is not None:
-            self._named(database).life.check()
+            self._named(database).lifecycle.check()
         for worker in self._workers:
             if database in (None, str(worker.database.path)):
                 worker.hurry()
@@ -211,7 +211,7 @@ class Engine:
         """
         worker = self._named(database)
         worker.hold(holder, lease_seconds)
-        worker.life.wait_paused(holder)
+        worker.lifecycle.wait_paused(holder)
 
     def renew(self, database: str, holder: str, lease_seconds: float) -> None:
         """Keep a database paused for so long from now on; raises PausedError if `holder` has lost it."""
@@ -240,7 +240,7 @@ class Engine:
 
         Return the names of what did not end.
 
-        What is paused, or was to be, gets neither. A database that somebody still works on is not let go of; ending the
+        What is paused, or was to be, gets neither. A database that a thread still works on is not let go of; ending the
         process does that.
         """
         if self._closed:
@@ -254,18 +254,18 @@ class Engine:
         for worker in workers:
             worker.database.announce_end()
         alive += self._shared.stop_watching(WATCHER_SECONDS_MAX)
-        last = [worker for worker in workers if worker.life.close() is Phase.CLOSING and worker.begun]
+        last = [worker for worker in workers if worker.lifecycle.close() is Phase.CLOSING and worker.begun]
         if self._shared.runs:
             Drain([(worker, worker.replicas.uploads) for worker in last], self._shared, deadline).run()
         for worker in workers:
-            worker.life.drained()
+            worker.lifecycle.drained()
         if not self._shared.uploads_end(BREAK_OFF_SECONDS_MIN / 4):
             for worker in workers:
                 worker.replicas.interrupt()
         alive += self._shared.close(deadline)
         deadline = max(deadline, time.monotonic() + BREAK_OFF_SECONDS_MIN)
         for worker in workers:
-            if worker.life.wait(lambda state: not state.at_work, deadline - time.monotonic()):
+            if worker.lifecycle.wait(lambda state: not state.at_work, deadline - time.monotonic()):
                 worker.end()
             elif not alive:
                 alive.append(f"work on {worker.database.path}")
@@ -277,15 +277,15 @@ class Engine:
         return [database for database in found if database.path not in by_hand.taken or database in by_hand.added]
 
     def _follow(self) -> None:
-        """A folder has other databases than before."""
+        """Replicate what is in the folders now: one of them has other databases than before."""
         with self._changing:
             self._fleet.apply(self._wanted())
 
     def _readable(self, database: str) -> Worker:
         """One that can be read now. Raises, in words for people, while it is paused or not there."""
         worker = self._named(database)
-        worker.life.check()
-        if worker.life.phase is Phase.WAITING:
+        worker.lifecycle.check()
+        if worker.lifecycle.phase is Phase.WAITING:
             raise DatabaseError(worker.database.health.error or f"{database} is not there")
         return worker
 

@@ -1,4 +1,7 @@
-"""Errors of syncs in a row: how long to wait after the next, and whether it is told again. Knows nobody."""
+"""Errors of syncs in a row: how long to wait after the next, and whether it is reported again.
+
+It imports nothing of the engine.
+"""
 
 import re
 import time
@@ -9,13 +12,13 @@ from replication.replica.duties import ERROR_REPEAT_SECONDS
 
 DATABASE_RETRY_SECONDS_MAX = 15.0
 DATABASE_RETRY_STEPS_MAX = 64
-"""More errors in a row than this make the wait no longer."""
+"""More errors in a row than this do not make the wait longer."""
 _NUMBER = re.compile(r"\d+(\.\d+)?")
 
 
 @dataclass(slots=True)
 class Failures:
-    """How many, the last one, and which was told when (of time.time)."""
+    """How many there were, the last one, and which was reported when (of time.time)."""
 
     count: int = 0
     error: ReplicationError | None = None
@@ -30,9 +33,12 @@ class Failures:
         return min(DATABASE_RETRY_SECONDS_MAX, interval_seconds * growth)
 
     def to_be_told(self, error: Exception) -> str:
-        """The error in words, if it is another one than was told, or that was long ago; else ""."""
+        """The error in words, if it is to be reported: it differs from the last one reported, or that was long ago.
+
+        Else "".
+        """
         message = words(error)
-        # Bytes that are needed, and the like, are others each time.
+        # Numbers, such as the bytes that are needed, differ each time.
         same = _NUMBER.sub("", message) == _NUMBER.sub("", self.last_reported)
         if same and time.time() < self.last_reported_at + ERROR_REPEAT_SECONDS:
             return ""
@@ -41,5 +47,5 @@ class Failures:
 
 
 def words(error: Exception) -> str:
-    """An error in words, whoever raised it."""
+    """An error in words, with its class if it is none of ours."""
     return str(error) if isinstance(error, ReplicationError) else f"{type(error).__name__}: {error}"

@@ -13,11 +13,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from replication.config import DatabaseConfig
-from replication.database.together import Place, places
+from replication.database.together import Exclusive, exclusive_to
 from replication.engine.drain import Drain
 from replication.engine.lifecycle import Phase
 from replication.engine.making import change_worker, make_worker
-from replication.engine.reload import Steps, compare
+from replication.engine.reload import Changes, compare
 from replication.engine.shared import BREAK_OFF_SECONDS_MIN, Shared
 from replication.engine.standby import Standby
 from replication.engine.uploads import Uploads
@@ -28,16 +28,16 @@ from replication.restore.kept import sweep_beside
 from replication.restore.scratch import sweep
 
 END_SECONDS_MAX = 6.0
-"""How long the last uploads of what ends may take."""
+"""How long the last uploads of databases that end may take."""
 STUCK_LOOK_SECONDS = 0.5
-"""Between two looks at what did not end in that time: a request that hangs, as a rule."""
+"""Between two looks whether what did not end in that time has ended. As a rule it is a request that hangs."""
 
 
 @dataclass(slots=True)
 class Batch:
     """One change of the configuration under way."""
 
-    steps: Steps
+    changes: Changes
     leaving: list[Worker] = field(default_factory=list)
     changing: list[Worker] = field(default_factory=list)
     later: list[tuple[Worker, Worker | None]] = field(default_factory=list)
@@ -46,12 +46,12 @@ class Batch:
 
 
 class Fleet:
-    """`workers` may be read by any thread; it is exchanged, and never changed."""
+    """The workers of an engine. Any thread may read `workers`, which is exchanged and never changed."""
 
     def __init__(self, shared: Shared, standby: Standby) -> None:
         self.workers: tuple[Worker, ...] = ()
         self.leaving: tuple[Worker, ...] = ()
-        """Those that are to end and have not yet."""
+        """Workers that are to end and have not yet."""
         self.waits = False
         """Whether a database that another engine has is waited for."""
         self._shared = shared
@@ -60,22 +60,22 @@ class Fleet:
         self._closing = threading.Event()
         self._batches: queue.SimpleQueue[Batch | None] = queue.SimpleQueue()
         self._stuck: list[Callable[[], bool]] = []
-        """What has not ended in time; each is true once it has."""
-        self._freeing: frozenset[Place] = frozenset()
-        """Places of those that have not ended yet."""
+        """What has not ended in time: each gives True once it has."""
+        self._freeing: frozenset[Exclusive] = frozenset()
+        """What databases have to themselves that have not ended yet."""
         self._drain: Drain | None = None
         self._thread: threading.Thread | None = None
 
     def hold(self, configs: Sequence[DatabaseConfig]) -> None:
-        """Have these too, before anything begins."""
+        """Add these databases, before anything begins."""
         self.workers += tuple(make_worker(config, self._shared) for config in configs)
 
     def begin(self, worker: Worker) -> None:
-        """Begin to replicate it; one that another engine has is waited for, or shows that as its error."""
+        """Begin to replicate a database. One that another engine has is waited for, or shows that as its error."""
         waited_for = False
         try:
-            # While it is paused it is somebody else's.
-            if not worker.life.state.leases:
+            # While it is paused it is not ours to take.
+            if not worker.lifecycle.state.leases:
                 worker.database.lock()
         except DatabaseLockedError as error:
             if self.waits:
@@ -89,7 +89,7 @@ class Fleet:
             self._standby.add(worker)
 
     def clean(self, worker: Worker) -> None:
-        """Remove what killed processes left of it."""
+        """Remove what killed processes left of a database."""
         sweep(worker.config.meta_path, VALIDATION_PREFIX)
         sweep_beside(worker.database.path)
 
@@ -100,14 +100,14 @@ class Fleet:
         """
         with self._lock:
             batch = Batch(compare([worker.wanted for worker in self.workers], wanted))
-            if not batch.steps or self._closing.is_set():
+            if not batch.changes or self._closing.is_set():
                 batch.done.set()
                 return batch
             known = {worker.wanted.path: worker for worker in self.workers}
             now = self._plan(batch, known)
             self.workers = tuple(known[database.path] for database in wanted)
             self._shared.allow(len(self.workers))
-            self._tell(batch.steps)
+            self._tell(batch.changes)
             for worker in now:
                 if self._closing.is_set():
                     break
@@ -142,15 +142,15 @@ class Fleet:
 
         Return the workers that may begin at once.
         """
-        steps = batch.steps
+        changes = batch.changes
         freed = set(self._freeing)
-        for removed in steps.removed:
-            freed |= places(removed)
+        for removed in changes.removed:
+            freed |= exclusive_to(removed)
             batch.leaving.append(known.pop(removed.path))
         new: list[tuple[Worker, Worker | None]] = []
-        for change in steps.changed:
+        for change in changes.changed:
             worker = known[change.after.path]
-            freed |= places(change.before) if change.is_anew else change.freed
+            freed |= exclusive_to(change.before) if change.is_anew else change.freed
             if change.is_anew:
                 batch.leaving.append(worker)
                 known[change.after.path] = make_worker(change.after, self._shared)
@@ -158,10 +158,10 @@ class Fleet:
             else:
                 worker.wanted = change.after
                 batch.changing.append(worker)
-        for added in steps.added:
+        for added in changes.added:
             known[added.path] = make_worker(added, self._shared)
             new.append((known[added.path], None))
-        batch.later = [pair for pair in new if freed and freed & places(pair[0].config)]
+        batch.later = [pair for pair in new if freed and freed & exclusive_to(pair[0].config)]
         self._freeing = frozenset(freed)
         self.leaving += tuple(batch.leaving)
         return [pair[0] for pair in new if pair not in batch.later]
@@ -172,13 +172,13 @@ class Fleet:
             self._thread.start()
         self._batches.put(batch)
 
-    def _tell(self, steps: Steps) -> None:
+    def _tell(self, changes: Changes) -> None:
         emit = self._shared.events.emit
-        for database in steps.added:
+        for database in changes.added:
             emit("info", "database added", database=str(database.path))
-        for database in steps.removed:
+        for database in changes.removed:
             emit("info", "database removed", database=str(database.path))
-        for change in steps.changed:
+        for change in changes.changed:
             emit("info", "database changed", database=str(change.after.path), what=change.words)
 
     # -- the thread -------------------------------------------------------------------------------------------------
@@ -205,13 +205,13 @@ class Fleet:
     def _end(self, batch: Batch) -> None:
         """End what is to end, then begin what waited for that."""
         deadline = time.monotonic() + END_SECONDS_MAX
-        pauses = {worker: worker.life.state.leases for worker in batch.leaving}
+        pauses = {worker: worker.lifecycle.state.leases for worker in batch.leaving}
         for worker in batch.leaving:
             self._standby.remove(worker)
             worker.database.announce_end()
         gone = {worker: worker.unwanted for worker in batch.changing}
         ends: list[tuple[Worker, Sequence[Uploads]]] = [
-            (worker, worker.replicas.uploads) for worker in batch.leaving if worker.life.close() is Phase.CLOSING
+            (worker, worker.replicas.uploads) for worker in batch.leaving if worker.lifecycle.close() is Phase.CLOSING
         ]
         ends += [(worker, ending) for worker, ending in gone.items() if ending]
         self._drain = Drain(ends, self._shared, deadline)
@@ -220,7 +220,7 @@ class Fleet:
         if self._closing.is_set():
             return
         for worker in batch.leaving:
-            worker.life.drained()
+            worker.lifecycle.drained()
         for worker in batch.leaving:
             self._or_stuck(Leaving(self, worker), deadline)
         for worker, ending in gone.items():
@@ -230,7 +230,7 @@ class Fleet:
         for worker, before in batch.later:
             for holder, until in pauses[before].until if before is not None else ():
                 lease = None if until == float("inf") else until - time.monotonic()
-                worker.life.hold(holder, lease)
+                worker.lifecycle.hold(holder, lease)
             self.begin(worker)
 
     def _or_stuck(self, one: "Leaving | Gone", deadline: float) -> None:
@@ -238,13 +238,13 @@ class Fleet:
             self._stuck.append(one)
 
     def left(self, worker: Worker) -> None:
-        """It has ended."""
+        """Forget a worker that has ended."""
         with self._lock:
             self.leaving = tuple(other for other in self.leaving if other is not worker)
 
 
 class Leaving:
-    """A database on its way out."""
+    """A database that is to end, as a call that ends it once nothing is under way."""
 
     def __init__(self, fleet: Fleet, worker: Worker) -> None:
         self._fleet = fleet
@@ -253,7 +253,7 @@ class Leaving:
     def __call__(self, timeout_seconds: float = 0.0) -> bool:
         """True once it was let go of, and nothing refers to it."""
         worker, shared = self._worker, self._fleet._shared
-        if not worker.life.wait(lambda state: not state.at_work, timeout_seconds):
+        if not worker.lifecycle.wait(lambda state: not state.at_work, timeout_seconds):
             return False
         status = worker.status(time.time())
         worker.end()
@@ -267,7 +267,7 @@ class Leaving:
 
 
 class Gone:
-    """Replicas that a database has no longer."""
+    """Replicas that a database has no longer, as a call that lets go of them once nothing is under way."""
 
     def __init__(self, shared: Shared, ending: Sequence[Uploads]) -> None:
         self._shared = shared

@@ -1,6 +1,6 @@
 """Who wants a database paused, and for how long. Pure.
 
-A hold with a time is a lease: whoever has it renews it, and one that was not renewed in time is gone. So a client that
+A pause with a time is a lease: its holder renews it, and one that was not renewed in time is gone. So a client that
 died, or a restore that hangs, leaves no database paused for ever.
 """
 
@@ -10,7 +10,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Leases:
-    """Holders with the time, of time.monotonic, until which each has it; infinite without a lease."""
+    """The holders of a pause, each with the time, of time.monotonic, until which it has it.
+
+    Without a lease it is infinite.
+    """
 
     until: tuple[tuple[str, float], ...] = ()
 
@@ -25,12 +28,12 @@ class Leases:
 
     @property
     def holders(self) -> tuple[str, ...]:
-        """Their names, in the order in which they came."""
+        """The names of the holders, in the order in which they came."""
         return tuple(holder for holder, _ in self.until)
 
     @property
     def first_end(self) -> float:
-        """When the first of them is over if nobody renews it."""
+        """When the first of the leases is over if it is not renewed."""
         return min((until for _, until in self.until), default=float("inf"))
 
     def with_lease(self, holder: str, until: float) -> "Leases":
@@ -40,9 +43,9 @@ class Leases:
         return Leases((*self.until, (holder, until)))
 
     def without(self, holder: str) -> "Leases":
-        """Without that of `holder`, if there is one."""
+        """The leases without that of `holder`, if it has one."""
         return Leases(tuple((who, end) for who, end in self.until if who != holder))
 
     def at(self, now: float) -> "Leases":
-        """Those that are not over at `now`."""
+        """The leases that are not over at `now`."""
         return Leases(tuple((who, end) for who, end in self.until if end > now))

@@ -1,9 +1,9 @@
-"""The life of one database in an engine: in which phase it is, who works on it, and who keeps it paused.
+"""The lifecycle of one database in an engine: in which phase it is, who works on it, and who keeps it paused.
 
 Its promise: this is the only place that says so. A phase changes by a step of TABLE alone; work on the database and on
 its replicas is admitted and counted here; and "paused" is said once nothing is under way and the database was let go
 of. `State` is pure, and a test walks everything that can become of it. `Lifecycle` is one state behind a lock; what a
-change of phase calls for is done by whoever caused it, outside the lock.
+change of phase calls for is done by the caller that caused it, outside the lock.
 """
 
 import threading
@@ -18,24 +18,24 @@ from replication.errors import DatabaseError, PausedError
 
 
 class Phase(Enum):
-    """Where a database is in its life."""
+    """Where a database is in its lifecycle."""
 
     STARTING = "starting"
-    """To be looked at: at the start, and after a pause."""
+    """The database is to be synced for the first time, at the start or after a pause."""
     WAITING = "waiting"
     """There is no database yet, or no longer."""
     RUNNING = "running"
-    """It was looked at. Whether all is well with it is another question, which its health answers."""
+    """The database was synced. Whether all is well with it is another question, which its health answers."""
     PAUSING = "pausing"
     """Nothing begins any more; what is under way is broken off or waited for."""
     LEAVING = "leaving"
-    """Nothing is under way: it is being let go of."""
+    """Nothing is under way: the database is being let go of."""
     RETURNING = "returning"
-    """It is being let go of, and goes on after that."""
+    """The database is being let go of, and is replicated again after that."""
     PAUSED = "paused"
-    """It was let go of: somebody else may have it."""
+    """The database was let go of: another program may have it."""
     CLOSING = "closing"
-    """Its last sync and its last uploads."""
+    """The last sync and the last uploads are done."""
     ENDING = "ending"
     """Nothing begins any more; what is under way is broken off or waited for, and then it is let go of for good."""
     CLOSED = "closed"
@@ -84,49 +84,49 @@ TABLE: dict[tuple[Phase, Step], Phase] = {
     (_P.ENDING, _S.STAYED): _P.ENDING,
     (_P.ENDING, _S.END): _P.CLOSED,
 }
-"""Every step that can come; what is not here cannot."""
+"""Every step that is possible in a phase, and the phase that it leads to."""
 
 ADMITS = frozenset({*_AT_WORK, _P.CLOSING})
-"""Phases in which work may begin, and what is under way goes on."""
+"""Phases in which work may begin, and work that is under way goes on."""
 HELD = frozenset({_P.PAUSING, _P.LEAVING, _P.PAUSED})
-"""Phases in which somebody wants it paused."""
+"""Phases in which a holder wants it paused."""
 ENDS = frozenset({_P.CLOSING, _P.ENDING, _P.CLOSED})
 """Phases from which no way leads back."""
 
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """A phase, how many work on the database, and who wants it paused. Pure: what cannot be is a KeyError."""
+    """A phase, how many work on the database, and who wants it paused. Pure. An impossible step raises KeyError."""
 
     phase: Phase = Phase.STARTING
     at_work: int = 0
-    """Letting go is work as well."""
+    """How many pieces of work are under way. Letting go is one as well."""
     leases: Leases = field(default_factory=Leases)
 
     def after(self, step: Step) -> "State":
-        """What becomes of it by a step that concerns nothing but the phase."""
+        """The state after a step that changes only the phase."""
         return replace(self, phase=TABLE[self.phase, step])
 
     def begun(self) -> "State | None":
-        """With one more at work; None if nothing may begin."""
+        """The state with one more piece of work, or None if none may begin."""
         # At every sync and upload, twice: `replace` costs several times as much.
         return State(self.phase, self.at_work + 1, self.leases) if self.phase in ADMITS else None
 
     def ended(self) -> "State":
-        """With one less at work."""
+        """The state with one piece of work less."""
         return State(self.phase, self.at_work - 1, self.leases)
 
     def held(self, holder: str, until: float) -> "State":
-        """Somebody wants it paused, until then, or goes on wanting it."""
+        """The state once `holder` wants it paused until then, or goes on wanting it."""
         held = self if self.leases else self.after(Step.PAUSE)
         return replace(held, leases=self.leases.with_lease(holder, until))
 
     def released(self, holder: str) -> "State":
-        """Somebody does not want it paused any more."""
+        """The state once `holder` does not want it paused any more."""
         return self._with(self.leases.without(holder))
 
     def lapsed(self, now: float) -> "State":
-        """Without those who have not renewed their hold in time."""
+        """The state without the holders whose lease is over at `now`."""
         return self._with(self.leases.at(now))
 
     def leaving(self) -> "State | None":
@@ -136,7 +136,7 @@ class State:
         return replace(self.after(Step.LEAVE), at_work=1)
 
     def left(self, step: Step) -> "State":
-        """After that, by LEFT or STAYED."""
+        """The state after `leaving`: by LEFT if the database was let go of, by STAYED if it could not be."""
         return self.after(step).ended()
 
     def closing(self) -> "State":
@@ -144,7 +144,7 @@ class State:
         return replace(self.after(Step.CLOSE), leases=Leases()) if self.phase not in ENDS else self
 
     def ending(self) -> "State":
-        """No more time for last uploads."""
+        """The state once there is no more time for last uploads."""
         return self.after(Step.DRAINED) if self.phase is Phase.CLOSING else self
 
     def _with(self, leases: Leases) -> "State":
@@ -168,7 +168,7 @@ class Lifecycle:
 
     @property
     def state(self) -> State:
-        """How it is now: a value."""
+        """The state as it is now: a value."""
         return self._state
 
     @property
@@ -179,7 +179,7 @@ class Lifecycle:
 
     @contextmanager
     def working(self) -> Iterator[None]:
-        """A block of work on the database or on a replica of it; raises PausedError if none may begin."""
+        """A block of work on the database or on a replica of it. Raises PausedError if none may begin."""
         with self._changed:
             begun = self._state.begun()
             if begun is None:
@@ -199,7 +199,7 @@ class Lifecycle:
             raise self._refusal()
 
     def synced(self, found: bool) -> None:
-        """A sync has ended; called while it is counted as work."""
+        """A sync has ended, and has `found` a database or not. Called while it is counted as work."""
         with self._changed:
             self._become(self._state.after(Step.FOUND if found else Step.MISSING))
 
@@ -277,7 +277,7 @@ class Lifecycle:
             self._become(self._state.ending())
 
     def ended(self) -> None:
-        """It was let go of for good."""
+        """The database was let go of for good."""
         with self._changed:
             self._become(self._state.after(Step.END))
 

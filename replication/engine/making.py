@@ -20,7 +20,7 @@ from replication.validation import restored_digest
 
 
 def make_worker(config: DatabaseConfig, shared: Shared) -> Worker:
-    """Nothing is opened and nothing begins yet."""
+    """A worker for a database of the configuration. Nothing is opened and nothing begins yet."""
     path = str(config.path)
     database = Database(
         config.path,
@@ -30,28 +30,28 @@ def make_worker(config: DatabaseConfig, shared: Shared) -> Worker:
         max_backlog_bytes=config.max_backlog_bytes,
     )
     database.name_control(shared.control)
-    life = Lifecycle(path)
-    runners = [make_runner(settings, database, life, shared) for settings in config.replicas]
-    worker = Worker(config, database, runners, life, shared)
-    life.when_idle(worker.idle)
+    lifecycle = Lifecycle(path)
+    runners = [make_runner(settings, database, lifecycle, shared) for settings in config.replicas]
+    worker = Worker(config, database, runners, lifecycle, shared)
+    lifecycle.when_idle(worker.idle)
     return worker
 
 
 def change_worker(worker: Worker, shared: Shared) -> None:
-    """Let it go on with the configuration that is wanted of it."""
+    """Let a worker go on with its wanted configuration."""
     config = worker.wanted
     worker.database.policy, worker.database.max_backlog_bytes = policy_of(config), config.max_backlog_bytes
-    worker.change(lambda settings: make_runner(settings, worker.database, worker.life, shared))
+    worker.change(lambda settings: make_runner(settings, worker.database, worker.lifecycle, shared))
 
 
 def policy_of(config: DatabaseConfig) -> CheckpointPolicy:
-    """When its checkpoints are due."""
+    """When checkpoints of the database are due."""
     return CheckpointPolicy(
         config.min_checkpoint_page_count, config.max_checkpoint_page_count, config.checkpoint_interval
     )
 
 
-def make_runner(settings: ReplicaConfig, database: Database, life: Lifecycle, shared: Shared) -> ReplicaRunner:
+def make_runner(settings: ReplicaConfig, database: Database, lifecycle: Lifecycle, shared: Shared) -> ReplicaRunner:
     """The runner of one replica. Nothing of the replica is touched yet."""
     path = str(database.path)
     permissions = DEFAULT_PERMISSIONS
@@ -61,7 +61,7 @@ def make_runner(settings: ReplicaConfig, database: Database, life: Lifecycle, sh
         permissions = FilePermissions(own.file_mode, own.folder_mode & 0o777, own.uid, own.gid)
     emit = partial(shared.events.emit, database=path, replica=settings.name)
     client = ReplicaClient(open_storage(settings.location, permissions), partial(emit, "warning"))
-    replica = Replica(settings.name, client, database, emit, restored_digest, life)
+    replica = Replica(settings.name, client, database, emit, restored_digest, lifecycle)
     intervals = Intervals(
         settings.sync_interval,
         settings.snapshot_interval,

@@ -1,7 +1,7 @@
-"""The safety net beside the kernel's events: all databases at rest are glanced at, each within its monitor interval.
+"""The safety net beside the kernel's events: all databases at rest are checked, each within its monitor interval.
 
-One job glances at all that lie on one file system and have one interval. So an idle database costs a few microseconds
-an interval, and a file system that hangs holds up one thread, and nobody else's glances.
+One job checks all that lie on one file system and have one interval. So an idle database costs a few microseconds
+an interval, and a file system that hangs holds up one thread, and no other checks.
 """
 
 import threading
@@ -10,7 +10,7 @@ from typing import Protocol
 
 from replication.config import DatabaseConfig
 from replication.database.database import Database
-from replication.database.wal_stat import PLACES_CHECKS, WALStat
+from replication.database.wal_stat import PATHS_CHECKS, WALStat
 from replication.pool import Job, Pool
 
 
@@ -20,14 +20,14 @@ class Resting(Protocol):
     config: DatabaseConfig
     database: Database
     wal_stat: WALStat
-    place: tuple[float, int] | None
+    round_key: tuple[float, int] | None
     """Among which databases it rests: those of one interval and device."""
 
     def wake(self) -> None:
-        """Sync it."""
+        """Sync the database."""
 
     def saw_nothing(self, when: float) -> None:
-        """A glance found nothing new then, in seconds since the epoch."""
+        """A check found nothing new then, in seconds since the epoch."""
 
 
 class Monitor:
@@ -47,14 +47,14 @@ class Monitor:
         if last is None:
             return False
         worker.wal_stat.begin(str(last[0]), last[1])
-        place = (interval, worker.database.device)
+        key = (interval, worker.database.device)
         with self._lock:
-            if worker.place not in (None, place):
-                self._rounds[worker.place].leave(worker)
-            worker.place = place
-            around = self._rounds.get(place)
+            if worker.round_key not in (None, key):
+                self._rounds[worker.round_key].leave(worker)
+            worker.round_key = key
+            around = self._rounds.get(key)
             if around is None:
-                around = self._rounds[place] = _Round(interval)
+                around = self._rounds[key] = _Round(interval)
         around.join(worker)
         self._pool.wake(around.job, time.monotonic() + interval)
         return True
@@ -62,15 +62,15 @@ class Monitor:
     def leave(self, worker: Resting) -> None:
         """Check `worker` no more: it is not at rest."""
         with self._lock:
-            if worker.place is not None:
-                self._rounds[worker.place].leave(worker)
+            if worker.round_key is not None:
+                self._rounds[worker.round_key].leave(worker)
 
 
 class _Round:
     """The databases at rest on one file system that have one interval."""
 
     def __init__(self, interval_seconds: float) -> None:
-        self.job = Job(f"look every {interval_seconds:g}s", self._glance)
+        self.job = Job(f"look every {interval_seconds:g}s", self._check)
         self._interval_seconds = interval_seconds
         self._lock = threading.Lock()
         self._resting: dict[Resting, None] = {}
@@ -84,14 +84,14 @@ class _Round:
         with self._lock:
             self._resting.pop(worker, None)
 
-    def _glance(self) -> float | None:
+    def _check(self) -> float | None:
         now, clock = time.monotonic(), time.time()
         self._number += 1
         with self._lock:
             workers = list(self._resting)
-        # Not all have their places looked at in one go.
+        # Not the paths of all are looked at in one go.
         for number, worker in enumerate(workers, self._number):
-            if worker.wal_stat.finds_something(now, number % PLACES_CHECKS == 0):
+            if worker.wal_stat.finds_something(now, number % PATHS_CHECKS == 0):
                 # The sync lets it rest again; one that is paused or fails is looked at in its own time.
                 self.leave(worker)
                 worker.wake()

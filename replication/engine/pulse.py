@@ -1,4 +1,4 @@
-"""Whether the threads that copy get anywhere, for whoever restarts a program that hangs.
+"""Whether the threads that copy get anywhere, for a supervisor that restarts a program that hangs.
 
 Its promise: it is felt as long as some database could be copied, however many others fail or hang, and no longer once
 every thread hangs. A job that only says that it ran is put among the jobs that copy. Where none of those ends in the
@@ -11,7 +11,7 @@ from collections.abc import Callable
 from replication.pool import Job, Pool
 
 WORKING_SHARE_MIN = 0.001
-"""Of a processor: threads that use less than this, all together, hang."""
+"""Share of one CPU: threads that all together use less than this hang."""
 WORKING_SECONDS_MAX = 3600.0
 """A job that keeps all others waiting for longer than this is taken for an endless loop, whatever it uses."""
 
@@ -30,7 +30,7 @@ class Pulse:
         pool.wake(self._job)
 
     def felt(self) -> bool:
-        """True if they got somewhere since it was asked last."""
+        """True if the threads got somewhere since the last call."""
         now, used = self._monotonic(), self._pool.processor_seconds()
         share = (used - self._used) / max(now - self._asked, 1e-6)
         self._asked, self._used = now, used

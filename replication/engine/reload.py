@@ -5,7 +5,7 @@ from dataclasses import dataclass, fields
 
 from replication.config import DatabaseConfig, ReplicaConfig
 from replication.config.schema import rows_of
-from replication.database.together import Place
+from replication.database.together import Exclusive
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,12 +17,12 @@ class Change:
 
     @property
     def is_anew(self) -> bool:
-        """Whether it has to end and begin: what is kept of it here lies in its local folder."""
+        """True if the database has to end and begin anew, because its local folder is another one."""
         return self.before.meta_path != self.after.meta_path
 
     @property
     def words(self) -> str:
-        """What changes, by the keys of the configuration."""
+        """The keys of the configuration that change, in words."""
         found = _keys(self.before, self.after)
         old = {replica.name: replica for replica in self.before.replicas}
         new = {replica.name: replica for replica in self.after.replicas}
@@ -37,15 +37,15 @@ class Change:
         return ", ".join(found) or "the order of its replicas"
 
     @property
-    def freed(self) -> frozenset[Place]:
-        """The places of replicas that it has no longer."""
+    def freed(self) -> frozenset[Exclusive]:
+        """The places of replicas that the database has no longer."""
         kept = {replica.location.identity for replica in self.after.replicas}
         return frozenset(place for replica in self.before.replicas if (place := replica.location.identity) not in kept)
 
 
 @dataclass(frozen=True, slots=True)
-class Steps:
-    """All that has to be done, each in the order of its configuration."""
+class Changes:
+    """The databases that come, go or change, each in the order of its configuration."""
 
     added: tuple[DatabaseConfig, ...] = ()
     removed: tuple[DatabaseConfig, ...] = ()
@@ -61,11 +61,11 @@ class Steps:
         return ", ".join(f"{count} {what}" for what, count in counts.items() if count) or "nothing changed"
 
 
-def compare(before: Sequence[DatabaseConfig], after: Sequence[DatabaseConfig]) -> Steps:
-    """How one becomes the other. Databases are told apart by their paths, each of which is in it once."""
+def compare(before: Sequence[DatabaseConfig], after: Sequence[DatabaseConfig]) -> Changes:
+    """The changes that make one configuration the other. Paths identify databases; each path occurs once."""
     old = {database.path: database for database in before}
     new = {database.path: database for database in after}
-    return Steps(
+    return Changes(
         added=tuple(database for path, database in new.items() if path not in old),
         removed=tuple(database for path, database in old.items() if path not in new),
         changed=tuple(

@@ -19,7 +19,7 @@ MakeRunner = Callable[[ReplicaConfig], ReplicaRunner]
 
 
 class Replicas:
-    """`runners` and `uploads` are in the order of `settings`."""
+    """The replicas of one database. `runners` and `uploads` are in the order of `settings`."""
 
     def __init__(self, settings: Sequence[ReplicaConfig], runners: list[ReplicaRunner], make: MakeUploads) -> None:
         self.settings = tuple(settings)
@@ -29,21 +29,21 @@ class Replicas:
 
     @property
     def sync_interval(self) -> float:
-        """The shortest of theirs, in seconds."""
+        """The shortest sync-interval of the replicas, in seconds."""
         return min((replica.sync_interval for replica in self.settings), default=float("inf"))
 
     @property
     def jobs(self) -> list[Job]:
-        """All that they ever wake."""
+        """All jobs of the replicas."""
         return [job for uploads in self.uploads for job in uploads.jobs]
 
     def start(self) -> None:
-        """Let what has a time of its own begin."""
+        """Begin what runs at intervals of its own."""
         for uploads in self.uploads:
             uploads.start()
 
     def wake(self) -> None:
-        """Something is committed."""
+        """Wake the replicas: something was committed."""
         for uploads in self.uploads:
             uploads.wake()
 
@@ -70,20 +70,20 @@ class Replicas:
             runner.replica.interrupt()
 
     def close(self, shared: Shared) -> None:
-        """Let go of their stores; nothing of them is under way."""
+        """Let go of the stores. Nothing of the replicas is under way any more."""
         for uploads in self.uploads:
             uploads.runner.replica.close()
             shared.outages.forget(uploads)
 
     def not_in(self, wanted: Sequence[ReplicaConfig]) -> list[Uploads]:
-        """Those that are to end where these are wanted: gone, or other ones."""
+        """The replicas that are to end where these are wanted: those that are not among them, unchanged."""
         pairs = zip(self.settings, self.uploads, strict=True)
         return [uploads for settings, uploads in pairs if settings not in wanted]
 
     def exchange(self, wanted: Sequence[ReplicaConfig], make_runner: MakeRunner) -> list[tuple[Uploads, bool]]:
-        """Take the place of the replicas before. Return the new ones, which are to be started.
+        """Replace the replicas by those that are wanted. Return the new ones, which the caller starts.
 
-        With each comes whether there was one of its name and place.
+        With each comes True if one of its name and location was there before.
         """
         going = dict(zip(self.settings, self.uploads, strict=True))
         places = {(replica.name, replica.location) for replica in self.settings}

@@ -22,26 +22,26 @@ _SHOWN: dict[Phase, DatabaseState] = {
     Phase.LEAVING: "pausing",
     Phase.PAUSED: "paused",
 }
-"""The states of a database that its phase alone tells; in all other phases its health does."""
+"""The states of a database that follow from its phase alone. In other phases its health decides."""
 
 
 class Report:
-    """Safe from any thread. What an earlier run has noted of the replicas is told to them at the beginning."""
+    """The report of one database. Safe from any thread. It gives the replicas what an earlier run had noted of them."""
 
     def __init__(
-        self, config: DatabaseConfig, database: Database, runners: list[ReplicaRunner], life: Lifecycle
+        self, config: DatabaseConfig, database: Database, runners: list[ReplicaRunner], lifecycle: Lifecycle
     ) -> None:
         self.last_idle_check = 0.0
-        """When the last glance found nothing new, in seconds since the epoch."""
+        """When the last check found nothing new, in seconds since the epoch."""
         self.last_saved = 0.0
-        """When notes were looked after last, of time.monotonic."""
+        """When `save` was called last, of time.monotonic."""
         self._database = database
         self.runners = runners
-        """Those that it is told of."""
-        self._life = life
+        """The runners that the report is about."""
+        self._lifecycle = lifecycle
         self._left: DatabaseStatus | None = None
         self._left_at = 0.0
-        """When that was, in seconds since the epoch."""
+        """When the database was let go of, in seconds since the epoch."""
         self._missed: Missed | None = None
         """What was committed since then."""
         self._status_file = StatusFile(config.meta_path)
@@ -50,17 +50,18 @@ class Report:
             self.recall(runner)
 
     def recall(self, runner: ReplicaRunner) -> None:
-        """Tell a replica what was noted of it."""
+        """Give a replica what an earlier run had noted of it."""
         known = self._status_file.latest.replica(runner.replica.name)
         runner.replica.verified = known.verified
         runner.replica.remember(Standing(known.proven, "", known.lost))
 
     def status(self, now: float) -> DatabaseStatus:
-        """How it stands at `now`, in seconds since the epoch: nothing is asked of disk or store.
+        """The status of the database at `now`, in seconds since the epoch. Neither disk nor store is asked.
 
-        While it is paused, how it stood when it was let go of; what waited then waits on, and its WAL is looked at.
+        While the database is paused it is the status of when it was let go of. What waited then waits on, and the WAL
+        is looked at.
         """
-        phase, left, missed = self._life.phase, self._left, self._missed
+        phase, left, missed = self._lifecycle.phase, self._left, self._missed
         if phase is Phase.PAUSED and left is not None and missed is not None:
             with self._lock:
                 missed.look()
@@ -89,8 +90,8 @@ class Report:
         )
 
     def leaving(self) -> None:
-        """It is about to be let go of: remember and note how it stands, while the engine lock is ours."""
-        # It will be paused once the lock is free, and nobody believes the notes before.
+        """Remember and note the status, for the database is about to be let go of. The engine lock is still ours."""
+        # The notes say "paused" already: they are not believed before the lock is free, and then it is true.
         self._left_at = time.time()
         self._left = replace(self.status(self._left_at), state="paused", paused_at=self._left_at)
         self._missed = Missed(self._database.path, self._database.cursor)
@@ -111,7 +112,7 @@ class Report:
 
 
 def _waiting_on(left: DatabaseStatus, seconds: float, missed: Missed) -> DatabaseStatus:
-    """So many seconds later: whoever forgets a pause must see the lag grow, and what is in no replica."""
+    """The same value, so many seconds later: who forgets a pause must see the lag grow, and what is in no replica."""
     seconds = max(0.0, seconds)
     replicas = tuple(
         replace(

@@ -18,16 +18,16 @@ from replication.work import COMMITS_AT_ONCE
 
 SYNC_THREADS_MAX = 2
 BREAK_OFF_SECONDS_MIN = 0.5
-"""So long whatever is still under way at the end of a close has to break off."""
+"""So long work that is still under way at the end of a close has to break off."""
 
 
 class Shared:
-    """Safe from any thread."""
+    """The threads, the watcher, the events and the outages of an engine. Safe from any thread."""
 
     def __init__(self) -> None:
         self.events = EventLog()
         self.control = ""
-        """Where this engine can be asked: the lock of each database says so."""
+        """The path of this engine's control socket, which the lock of each database names."""
         self.outages: Outages[Uploads] = Outages()
         self._watcher: Watcher | None = None
         self._monitor: Monitor | None = None
@@ -48,17 +48,17 @@ class Shared:
         self._upload_pool = Pool("upload", COMMITS_AT_ONCE, self._crashed)
 
     def allow(self, databases: int) -> None:
-        """There are so many databases now."""
+        """Allow as many threads as are needed for so many databases."""
         if self._sync_pool is not None:
             self._sync_pool.allow(_sync_threads(databases))
 
     def wake_sync(self, job: Job, at: float = 0.0) -> None:
-        """Run a job that copies, or that nothing but the local disk can hold up; `at` as in Pool.wake."""
+        """Run a job that copies, or that nothing but the local disk can hold up. `at` is as in Pool.wake."""
         if self._sync_pool is not None:
             self._sync_pool.wake(job, at)
 
     def wake_upload(self, job: Job, at: float = 0.0) -> None:
-        """Run a job that may wait for a store; `at` as in Pool.wake."""
+        """Run a job that may wait for a store. `at` is as in Pool.wake."""
         if self._upload_pool is not None:
             self._upload_pool.wake(job, at)
 
@@ -71,12 +71,12 @@ class Shared:
         return self._watcher is not None and self._watcher.add_folder(folder, path, changed)
 
     def unwatch(self, changed: Callable[[], None]) -> None:
-        """Let the kernel tell `changed` of nothing any more."""
+        """Call `changed` no more when files change."""
         if self._watcher is not None:
             self._watcher.remove(changed)
 
     def forget(self, jobs: Collection[Job], timeout_seconds: float) -> bool:
-        """Run these no more. Return False if one of them is under way and did not end in time."""
+        """Run these jobs no more. Return False if one of them is under way and did not end in time."""
         pools = [pool for pool in (self._sync_pool, self._upload_pool) if pool is not None]
         for pool in pools:
             pool.forget(jobs)
@@ -90,7 +90,7 @@ class Shared:
         return self._monitor is not None and self._monitor.rest(worker)
 
     def disturb(self, worker: Resting) -> None:
-        """Check it no more."""
+        """Check the files of a database no more: it is not at rest."""
         if self._monitor is not None:
             self._monitor.leave(worker)
 
@@ -101,7 +101,7 @@ class Shared:
         return self._pulse is not None and self._pulse.felt()
 
     def copying(self) -> list[str]:
-        """The names of the jobs that those threads are at."""
+        """The names of the jobs that the threads that copy are at."""
         return self._sync_pool.at_work() if self._sync_pool is not None else []
 
     def stop_watching(self, timeout_seconds: float) -> list[str]:

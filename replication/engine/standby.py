@@ -9,28 +9,28 @@ from typing import Protocol
 
 LOOK_SECONDS_MIN = 0.01
 LOOK_SECONDS_PER_DATABASE = 0.001
-"""Between two looks at all that is waited for: a look takes some 20 µs for each."""
+"""The gap between two rounds, for each database that is waited for: a look at one takes some 20 µs."""
 
 
 class Waiting(Protocol):
-    """One that is waited for."""
+    """A database that is waited for."""
 
     def take_over(self) -> bool:
-        """True once it is ours, or is to be waited for no more."""
+        """Take the database over. Return False if it is still to be waited for."""
 
 
 class Standby:
-    """Looks at all that is waited for until each was taken over. Safe from any thread."""
+    """Looks at all databases that are waited for until each was taken over. Safe from any thread."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._waiting: list[Waiting] = []
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
-        """There is one as long as anything is waited for."""
+        """Runs as long as anything is waited for."""
 
     def add(self, one: Waiting) -> None:
-        """Wait for this one too."""
+        """Wait for this database too."""
         with self._lock:
             self._waiting.append(one)
             if self._thread is None:
@@ -38,7 +38,7 @@ class Standby:
                 self._thread.start()
 
     def remove(self, one: Waiting) -> None:
-        """Wait for it no more."""
+        """Wait for this database no more."""
         with self._lock, suppress(ValueError):
             self._waiting.remove(one)
 

@@ -1,7 +1,7 @@
 """The jobs of one replica in the pool that uploads: each in the lane of its class of work and its store.
 
-They wake one another: whoever sends finds that a first snapshot has to come before, or that a duty has become due, and
-a snapshot that is stored lets the segments go. It leaves to the engine when a database is let go of, and the pool.
+They wake one another: the one that sends finds that a first snapshot has to come before, or that a duty has become due,
+and a snapshot that is stored lets the segments go. It leaves to the engine when a database is let go of, and the pool.
 """
 
 from collections.abc import Callable
@@ -14,11 +14,11 @@ from replication.replica.runner import ReplicaRunner
 from replication.work import Work, lane
 
 Wake = Callable[[Job, float], None]
-"""Run a job at a time of time.monotonic, 0 being at once."""
+"""Called to run a job at a time of time.monotonic. 0 is at once."""
 
 
 class Uploads:
-    """One replica at work. `wake` may be called by any thread; each job is run by one at a time."""
+    """The jobs of one replica. Any thread may call `wake`; each job is run by one thread at a time."""
 
     def __init__(
         self,
@@ -30,7 +30,7 @@ class Uploads:
         working: Callable[[], AbstractContextManager[None]],
         done: Callable[[], None],
     ) -> None:
-        """`name` is for people, `store` is what fails together; `working` is a block of work, and raises PausedError if
+        """`name` is for people, and replicas of one `store` fail together. `working` is a block of work: PausedError if
         none may begin; `done` is called after each piece of it.
         """
         self.runner = runner
@@ -46,7 +46,7 @@ class Uploads:
 
     @property
     def jobs(self) -> tuple[Job, ...]:
-        """All of them."""
+        """All jobs of the replica."""
         return (self.commits, self._first, self._duties, self._validation)
 
     def lane(self, work: Work) -> Lane:
@@ -54,15 +54,15 @@ class Uploads:
         return lane(work, self._store)
 
     def start(self) -> None:
-        """Let what has a time of its own begin."""
+        """Begin what runs at intervals of its own."""
         self._wake(self._validation, 0.0)
 
     def wake(self) -> None:
-        """Something is committed, or is to be tried now."""
+        """Wake the jobs: something was committed, or is to be tried now."""
         self._wake(self.commits, 0.0)
 
     def hurry(self) -> None:
-        """The same, and no gap and no back-off is waited for."""
+        """Wake the jobs, which wait for no gap and no back-off."""
         self.commits.lane = self.lane(Work.COMMITS)
         self.runner.hurry()
         self.wake()

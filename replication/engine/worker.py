@@ -35,23 +35,29 @@ LET_GO_RETRY_SECONDS = 1.0
 
 
 class Worker:
-    """One database with its replicas."""
+    """Replicates one database: syncs it, wakes its replicas, and lets go of it for a pause or at the end."""
 
     def __init__(
-        self, config: DatabaseConfig, database: Database, runners: list[ReplicaRunner], life: Lifecycle, shared: Shared
+        self,
+        config: DatabaseConfig,
+        database: Database,
+        runners: list[ReplicaRunner],
+        lifecycle: Lifecycle,
+        shared: Shared,
     ) -> None:
         self.config = config
         self.database = database
-        self.life = life
+        self.lifecycle = lifecycle
         self.failures = Failures()
         self.wal_stat = WALStat(database)
-        self.place: tuple[float, int] | None = None
+        self.round_key: tuple[float, int] | None = None
+        """The round of the monitor that checks it: its interval and its file system."""
         self.wanted = config
         """The configuration that it is to have; `config` is the one that it has."""
         self._shared = shared
         self.replicas = Replicas(config.replicas, runners, self._make_uploads)
         self.begun = False
-        """False for as long as others have to end before."""
+        """False while other databases have to end before this one may begin."""
         self._end_lock = threading.Lock()
         self._emit = partial(shared.events.emit, database=str(database.path))
         self._watched = False
@@ -61,8 +67,8 @@ class Worker:
         self._gap = 0.0
         """Seconds until the next may begin."""
         self._last_woken: Position | None = None
-        """What the replicas were last woken for."""
-        self._report = Report(config, database, runners, life)
+        """The position for which the replicas were last woken."""
+        self._report = Report(config, database, runners, lifecycle)
         name = str(database.path)
         self._sync_job = Job(f"sync {name}", self._sync)
         self._let_go_job = Job(f"let go of {name}", self._let_go)
@@ -75,14 +81,14 @@ class Worker:
         """Sync for the first time, and validate from time to time."""
         self.begun = True
         self._shared.wake_sync(self._sync_job)
-        if self.life.phase is Phase.PAUSING:
-            # What was asked before there were threads.
+        if self.lifecycle.phase is Phase.PAUSING:
+            # A pause was asked for before there were threads.
             self.idle()
-            self._watch_lease(self.life.state.leases.first_end)
+            self._watch_lease(self.lifecycle.state.leases.first_end)
         self.replicas.start()
 
     def wake(self) -> None:
-        """Sync as soon as its gap is over."""
+        """Sync the database as soon as its gap is over."""
         if self.begun:
             self._shared.wake_sync(self._sync_job, self._began + self._gap)
 
@@ -101,18 +107,18 @@ class Worker:
         self._shared.wake_sync(self._let_go_job)
 
     def hold(self, holder: str, lease_seconds: float | None) -> None:
-        """Let go of it for `holder` as soon as nothing is under way."""
-        until = self.life.hold(holder, lease_seconds)
+        """Let go of the database for `holder` as soon as nothing is under way."""
+        until = self.lifecycle.hold(holder, lease_seconds)
         self._shared.wake_sync(self._let_go_job)
         self._watch_lease(until)
 
     def renew(self, holder: str, lease_seconds: float) -> None:
-        """Keep it paused; raises PausedError if `holder` does so no longer."""
-        self._watch_lease(self.life.renew(holder, lease_seconds))
+        """Keep it paused. Raises PausedError if `holder` no longer holds it."""
+        self._watch_lease(self.lifecycle.renew(holder, lease_seconds))
 
     def resume(self, holder: str) -> tuple[str, ...]:
         """End the pause of `holder`. Return the holders that still need one."""
-        before, after = self.life.release(holder)
+        before, after = self.lifecycle.release(holder)
         self._after_holds(before, after, holder)
         return after.leases.holders
 
@@ -124,7 +130,7 @@ class Worker:
             self._wake_save()
 
     def status(self, now: float) -> DatabaseStatus:
-        """How it stands at `now`, in seconds since the epoch: nothing is asked of disk or store."""
+        """The status at `now`, in seconds since the epoch. Neither disk nor store is asked."""
         return self._report.status(now)
 
     def stand_by(self, holder: DatabaseLockedError) -> None:
@@ -135,8 +141,8 @@ class Worker:
 
     def take_over(self) -> bool:
         """True once the other engine has ended and this one goes on, or has it no more."""
-        # While it is paused it is somebody else's.
-        with suppress(PausedError), self.life.working():
+        # While it is paused it is not ours to take.
+        with suppress(PausedError), self.lifecycle.working():
             if self.database.take_over():
                 self._emit("info", "the other litestream-tui has ended, taking over")
                 self.wake()
@@ -168,26 +174,26 @@ class Worker:
     # -- the end ----------------------------------------------------------------------------------------------------
 
     def last_sync(self) -> None:
-        """Sync once more, if it may; an error is told, and nothing is raised."""
-        with suppress(PausedError), self.life.working():
+        """Sync once more, if it may. An error is reported, and nothing is raised."""
+        with suppress(PausedError), self.lifecycle.working():
             try:
                 self.database.sync()
-            except Exception as error:  # whatever it is: raised from a job it would be tried, and told, a second time
+            except Exception as error:  # whatever it is: raised from a job it would be tried and reported a second time
                 self._failed(error)
 
     def end(self) -> None:
-        """Let go of it for good, once: nothing is under way any more."""
+        """Let go of the database for good, once. Nothing is under way any more."""
         with self._end_lock:
-            if self.life.phase is not Phase.CLOSED:
+            if self.lifecycle.phase is not Phase.CLOSED:
                 self._end()
 
     @property
     def jobs(self) -> list[Job]:
-        """All that it ever wakes."""
+        """All jobs of the database and its replicas."""
         return [self._sync_job, self._let_go_job, self._lapse_job, self._save_job, *self.replicas.jobs]
 
     def forget(self) -> None:
-        """Let nothing that all share refer to it any more."""
+        """Take the worker out of everything that databases share."""
         self._shared.unwatch(self.wake)
         self._shared.disturb(self)
         self._shared.forget(self.jobs, 0.0)
@@ -199,7 +205,7 @@ class Worker:
             self.replicas.close(self._shared)
         except Exception as error:  # the others are to be let go of as well
             self._emit("error", "closing failed: the next start checks the copy", error=words(error))
-        self.life.ended()
+        self.lifecycle.ended()
 
     # -- jobs -------------------------------------------------------------------------------------------------------
 
@@ -207,14 +213,14 @@ class Worker:
         now = time.monotonic()
         if now < self._began + self._gap:
             return self._began + self._gap
-        with suppress(PausedError), self.life.working():
+        with suppress(PausedError), self.lifecycle.working():
             return self._sync_at_work(now)
         # Whatever lets it go on wakes this job.
         return None
 
     def _sync_at_work(self, now: float) -> float | None:
         self._began, used = now, time.thread_time()
-        if not self._watched and self.life.phase is not Phase.CLOSING:
+        if not self._watched and self.lifecycle.phase is not Phase.CLOSING:
             self._watched = self._shared.watch(self.database.path, self.wake)
         generation = self.database.generation_info.generation
         try:
@@ -233,15 +239,15 @@ class Worker:
             if self.database.position != self._last_woken:
                 # Since the last sync an image may have copied commits too, for one replica.
                 self._last_woken = self.database.position
-                self._wake_uploads()
+                self.replicas.wake()
                 self._wake_save()
         if self.failures.count:
             self._emit("info", "sync recovered")
             self._wake_save()
         self.failures = Failures()
-        self.life.synced(found=self.database.health.state != "waiting")
+        self.lifecycle.synced(found=self.database.health.state != "waiting")
         if self.database.to_be_cleaned:
-            # With replicas it is done after an upload as well, but they may all be away.
+            # Cleaning is done after an upload as well, but all stores may be away.
             self._clean()
         if self.database.health.state != "ok" or self.database.generation_info.generation != generation:
             # The folder may be another one, and the events still those of the old one.
@@ -249,19 +255,19 @@ class Worker:
         return self._next_look(look_again, now)
 
     def _next_look(self, look_again: float | None, now: float) -> float | None:
-        """When the next sync comes, of time.monotonic, if no event and no glance asks for one before."""
+        """When the next sync comes, in the time of time.monotonic, if no event and no check asks for one before."""
         rests = self._shared.rest(self)
         wait = float("inf") if rests else self.config.monitor_interval
         if look_again is not None:
             left = look_again - time.time()
-            # What was due and not done waits for an image to end, which takes its time.
+            # A checkpoint that was due and not done waits for the end of an image, which takes its time.
             wait = min(wait, left) if rests or left > 0 else wait
         return now + max(wait, self._gap) if wait < float("inf") else None
 
     def _failed(self, error: Exception) -> float:
         self._shared.disturb(self)
         self.database.errors.add(type(error).__name__)
-        self.life.synced(found=True)
+        self.lifecycle.synced(found=True)
         self._wake_save()
         wait = self.failures.add(error, self.config.monitor_interval)
         if message := self.failures.to_be_told(error):
@@ -269,7 +275,7 @@ class Worker:
         return wait
 
     def _uploaded(self) -> None:
-        """Something was done for one of its replicas, or was tried."""
+        """Save and clean after something was done for a replica, or was tried."""
         self._wake_save()
         self._clean()
 
@@ -280,30 +286,30 @@ class Worker:
 
     def _let_go(self) -> float | None:
         """Let others have it, if that is wanted and nothing is under way."""
-        if not self.begun or not self.life.leave():
+        if not self.begun or not self.lifecycle.leave():
             return None
         try:
             self._shared.disturb(self)
             self._report.leaving()
-            # Whoever has it meanwhile writes to its replicas, too.
+            # The program that has it meanwhile writes to its replicas, too.
             for runner in self.replicas.runners:
                 runner.replica.let_go()
             self.database.let_go()
             self._last_woken, self._watched, self._gap = None, False, 0.0
         except Exception as error:  # whatever it is: nobody may believe that it was let go of
-            phase = self.life.left(Step.STAYED)
+            phase = self.lifecycle.left(Step.STAYED)
             self._emit("error", "pausing failed: the database is not released", error=words(error))
         else:
-            phase = self.life.left(Step.LEFT)
+            phase = self.lifecycle.left(Step.LEFT)
             if phase is Phase.PAUSED:
-                self._emit("info", "paused", by=", ".join(self.life.state.leases))
+                self._emit("info", "paused", by=", ".join(self.lifecycle.state.leases))
         if phase is Phase.STARTING:
             self.hurry()
         return time.monotonic() + LET_GO_RETRY_SECONDS if phase is Phase.PAUSING else None
 
     def _lapse(self) -> float | None:
-        """Go on without whoever has not renewed a pause in time."""
-        before, after = self.life.lapse()
+        """End the pauses that were not renewed in time."""
+        before, after = self.lifecycle.lapse()
         for holder in before.leases:
             if holder not in after.leases:
                 self._emit("warning", "a pause was not renewed in time and has ended", by=holder)
@@ -328,22 +334,16 @@ class Worker:
             runner,
             settings.location.store,
             self._shared.outages,
-            self._wake_upload,
-            self.life.working,
+            self._shared.wake_upload,
+            self.lifecycle.working,
             self._uploaded,
         )
-
-    def _wake_upload(self, job: Job, at: float) -> None:
-        self._shared.wake_upload(job, at)
-
-    def _wake_uploads(self) -> None:
-        self.replicas.wake()
 
     def _wake_save(self) -> None:
         self._shared.wake_sync(self._save_job, self._report.last_saved + SAVE_SECONDS_MIN)
 
     def _save(self) -> float | None:
-        # Whoever lets go of it writes the last notes.
-        with suppress(PausedError), self.life.working():
+        # Once it is let go of, `_let_go` has written the last notes.
+        with suppress(PausedError), self.lifecycle.working():
             return time.monotonic() + SAVE_SECONDS_MIN if self._report.save() else None
         return None

@@ -1,1 +1,1 @@
-"""What the local folder of a database holds between two runs: its shadow WAL, and notes for whoever comes next."""
+"""What the local folder of a database holds between two runs: its shadow WAL, and notes for the next run."""

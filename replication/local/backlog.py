@@ -1,8 +1,8 @@
 """How much of the shadow WAL waits for a replica, and whether it may: the disk is the application's first.
 
 A replica that lags keeps shadow WAL that nobody else needs. Pure but for the sizes, each of which is asked for once: a
-file is done with when the next index begins. The file in use and the one before it stay whoever has them, and do not
-count. It leaves to the caller what becomes of a replica for which too much waits.
+file is done with when the next index begins. The file in use and the one before it stay even if every replica has them,
+and do not count. It leaves to the caller what becomes of a replica for which too much waits.
 """
 
 from collections.abc import Sequence
@@ -65,7 +65,7 @@ class ShadowSizes:
         """The first index of the generation in use that was not done with."""
 
     def update(self, shadow: ShadowWAL, generations: Sequence[str], here: Position) -> None:
-        """Look at what was not looked at yet: files that are done with."""
+        """Add the sizes of files that are done with and were not looked at yet."""
         self._sizes = {name: known for name, known in self._sizes.items() if name in generations}
         if self._current != here.generation:
             # What was in use before has its last file now.
@@ -96,7 +96,7 @@ class ShadowSizes:
     ) -> Backlog:
         """What is there for a replica that stands at `place`, or for one of which that is not known.
 
-        So many indexes up to the one in use are `kept` whoever has them; with 0 not even that one.
+        So many indexes up to the one in use are `kept` even if every replica has them; with 0 not even that one.
         """
         total = 0
         begun = place is None or place.generation not in generations

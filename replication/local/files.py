@@ -18,9 +18,9 @@ DISOWNED_NAME = "litestream-tui.others.json"
 PROBLEMS_NAME = "litestream-tui.check.json"
 LEFT_NAME = "litestream-tui.left.json"
 PAGES_PREFIX = "litestream-tui.pages-"
-"""Of what an image keeps; it has no name, or one for a moment only."""
+"""Prefix of the file in which an image keeps pages. It has no name, or one for a moment only."""
 VALIDATION_PREFIX = "litestream-tui-validate-"
-"""Of folders; what follows it is made by chance: see restore/scratch.py."""
+"""Prefix of the folders that a verification restores into. Random letters follow it: see restore/scratch.py."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,4 +79,4 @@ PRIVATE_FILES = (
 )
 PRIVATE_NAMES = tuple(file.name for file in PRIVATE_FILES)
 DURABLE_NAMES = frozenset({GENERATION_NAME, *(file.name for file in PRIVATE_FILES if file.durable)})
-"""Those of which a loss of power takes nothing: the one that names the generation in use is Litestream's."""
+"""Files of which a loss of power takes nothing. The one that names the generation in use is Litestream's."""

@@ -54,12 +54,12 @@ PRIVATE_BYTES_MAX = 1 << 20
 _TEMPORARY = ".tmp"
 _TEMPORARIES = (f"{GENERATION_NAME}{_TEMPORARY}", *(f"{name}{_TEMPORARY}" for name in PRIVATE_NAMES))
 _BEFORE = (f"{STATUS_NAME}.new",)
-"""Left by an earlier version."""
+"""Names of files that an earlier version left."""
 _PAGES = re.compile(re.escape(PAGES_PREFIX) + r"[0-9a-f]{16}\.tmp")
 _LITESTREAM = (GENERATION_NAME, GENERATIONS_NAME, "ltx")
-"""By these a folder is Litestream's, of 0.3 or 0.5, which we go on with."""
+"""Names by which a folder is known as one of Litestream 0.3 or 0.5, which we go on with."""
 _NOT_ANYBODYS = re.compile(r"lost\+found|\.nfs[0-9a-f]+")
-"""What a file system puts into an empty folder."""
+"""Names that a file system puts into an empty folder."""
 _PRIVATE_MODE = 0o600
 _PRIVATE = Ownership()
 _KNOWN_MAX = 4
@@ -78,7 +78,7 @@ class LocalFolder:
         self._identity: tuple[int, int] | None = None
         """Device and inode of the folder that was reached without a stranger's link."""
         self._known: dict[tuple[str, ...], tuple[int, int]] = {}
-        """The same of files in it, so that the next time one open and one look are enough."""
+        """Device and inode of files in it, so that the next time one open and one fstat are enough."""
 
     def open(self) -> int:
         """A descriptor of the folder itself."""
@@ -182,7 +182,7 @@ class LocalFolder:
         return file
 
     def open_private(self, name: str, flags: int) -> int:
-        """A descriptor of a private file that is written in place; mode 0600, whoever made it."""
+        """A descriptor of a private file that is written in place. Its mode becomes 0600, whatever it was."""
         with self.below() as folder:
             file = open_plain(folder, name, flags, _PRIVATE_MODE)
         if flags & os.O_ACCMODE != os.O_RDONLY and stat.S_IMODE(os.fstat(file).st_mode) != _PRIVATE_MODE:
@@ -199,7 +199,8 @@ class LocalFolder:
         return data
 
     def write(self, name: str, data: bytes, written: str = "", named: str = "") -> None:
-        """Give a file at the top of the folder this content, whole or not at all; `written` and `named` are steps.
+        """Give a file at the top of the folder this content, whole or not at all; `written` and `named` are crash steps
+        (replication/steps.py).
 
         What is not durable may be gone after a power cut, or the file before be back.
         """
@@ -278,7 +279,7 @@ class LocalFolder:
             folder, missing = open_nearest(self.path)
         for left, name in zip(reversed(range(len(missing))), missing, strict=True):
             with opened(folder) as above:
-                # Those above it belong to whoever runs us.
+                # Folders above it belong to the user who runs us.
                 folder = self._make_below(above, name, None if left else self.ownership)
         if self._identity is None:
             self._identity = _identity(os.fstat(folder))
@@ -287,7 +288,7 @@ class LocalFolder:
     def _make_below(self, above: int, name: str, own: Ownership | None) -> int:
         folder, made = make_folder(above, name, own.folder_mode if own else 0o777, *((own.uid, own.gid) if own else ()))
         if made:
-            # Files below it may be synced as often as one likes: without its name they are lost.
+            # However often files below it are synced: without the name of the folder they are lost.
             with suppress(PermissionError):
                 os.fsync(above)
         return folder
@@ -314,7 +315,7 @@ class LocalFile:
         try:
             file = self.folder.open_file(*self.parts)
         except OSError as error:
-            # Of the same class, for that is chosen by the number.
+            # Raised by OSError, which chooses the class by the number.
             raise OSError(error.errno, error.strerror, str(self)) from None
         with opened(file):
             yield file

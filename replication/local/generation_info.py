@@ -19,7 +19,7 @@ EARLIER_MAX = 64
 
 @dataclass(frozen=True, slots=True)
 class GenerationInfo:
-    """The birth of one generation. `began` is RFC 3339 in UTC; `previous` is empty for a first one.
+    """How one generation began. `began` is RFC 3339 in UTC; `previous` is empty for a first one.
 
     `earlier` names those before `previous`, the newest first.
     """
@@ -32,13 +32,13 @@ class GenerationInfo:
 
     @classmethod
     def now(cls, generation: str, reason: str, previous: "GenerationInfo") -> "GenerationInfo":
-        """Of a generation that begins now, after that of `previous`."""
+        """The info of a generation that begins now, after that of `previous`."""
         earlier = (previous.previous, *previous.earlier)[:EARLIER_MAX] if previous.previous else ()
         began = datetime.now(UTC).isoformat(timespec="milliseconds")
         return cls(generation, reason, previous.generation, began, earlier)
 
     def save(self, meta_path: Path) -> None:
-        """Write it down; a private file that Litestream leaves alone. Losing it loses words, no data."""
+        """Write it to a private file that Litestream leaves alone. Losing that loses words, no data."""
         with suppress(OSError):
             LocalFolder(meta_path).write(GENERATION_INFO_NAME, f"{json.dumps(asdict(self))}\n".encode())
 

@@ -33,14 +33,14 @@ class ShadowLostError(Exception):
 
 
 class ShadowWAL:
-    """The files below one meta folder. Appends come from one thread; reading and removing may come from others."""
+    """The files below one local folder. Appends come from one thread; reading and removing may come from others."""
 
     def __init__(self, meta_path: Path, ownership: Ownership) -> None:
         self.meta_path = meta_path
         self.folder = LocalFolder(meta_path, ownership)
 
     def make(self) -> None:
-        """Make the meta folder. Raises LocalFileError also if it holds what is not ours."""
+        """Make the local folder. Raises LocalFileError also if it holds what is not ours."""
         with _local_errors(self.meta_path):
             self.folder.check()
             try:
@@ -67,7 +67,7 @@ class ShadowWAL:
             return name if is_generation(name) else None
 
     def make_generation(self, generation: str) -> None:
-        """Make the folder of a generation, which is not in use by that."""
+        """Make the folder of a generation. `use_generation` takes it into use."""
         with _local_errors(self.meta_path):
             self.folder.make(*_folder(generation))
 
@@ -123,7 +123,7 @@ class ShadowWAL:
         return Append(self.file(generation, index))
 
     def seal(self, generation: str, index: int, size: int) -> None:
-        """Nothing more comes to this file: cut off what is torn after `size`, and make it durable."""
+        """Cut off what is torn after `size`, and make the file durable: nothing more comes to it."""
         with _local_errors(self.meta_path), suppress(FileNotFoundError):
             file = self.folder.open_file(*self.file(generation, index).parts, flags=os.O_RDWR)
             with opened(file):

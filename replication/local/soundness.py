@@ -13,12 +13,12 @@ from replication.local.files import PROBLEMS_NAME
 from replication.local.folder import LocalFolder
 
 PROBLEM_CHARS_MAX = 200
-"""Of one line of SQLite's; only the first lines fit a note."""
+"""Characters of one line of SQLite's answer that are kept. Only the first lines fit a note."""
 NOTE_BYTES_MAX = 800
 
 
 def remember(meta_path: Path, problems: Sequence[str]) -> None:
-    """The newest verification that equalled the source found these; none if it passed."""
+    """Keep what SQLite found in the newest verification that equalled the source: no problems if it passed."""
     folder = LocalFolder(meta_path)
     with suppress(OSError):
         if problems:
@@ -37,7 +37,7 @@ def recall(meta_path: Path) -> tuple[str, ...]:
 
 
 def noted(problems: Sequence[str]) -> str:
-    """As a note has it: one line each, whole lines only."""
+    """The problems as a note has them: one line each, whole lines only."""
     text = ""
     for line in problems:
         longer = f"{text}\n{' '.join(line.split())[:PROBLEM_CHARS_MAX]}".lstrip("\n")

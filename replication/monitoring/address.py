@@ -8,7 +8,7 @@ BACKLOG = 16
 
 
 def listen(addr: str) -> socket.socket:
-    """A socket that listens there. Raises ReplicationError with what is in the way."""
+    """A socket that listens at `addr`. Raises ReplicationError with what is in the way."""
     host, _, port = addr.rpartition(":")
     host = host.removeprefix("[").removesuffix("]")
     try:
@@ -17,7 +17,7 @@ def listen(addr: str) -> socket.socket:
             family = socket.AF_INET6 if both else socket.AF_INET
             return socket.create_server(("", int(port)), family=family, backlog=BACKLOG, dualstack_ipv6=both)
         found = socket.getaddrinfo(host, int(port), type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-        # A name of both kinds, such as localhost, is where most look first.
+        # A name with both kinds of address, such as localhost, is taken as IPv4, which most clients try first.
         found.sort(key=lambda item: item[0] != socket.AF_INET)
         family, _, _, _, where = found[0]
         return socket.create_server(where[:2], family=family, backlog=BACKLOG)
@@ -40,7 +40,7 @@ def _why(error: OSError | UnicodeError) -> str:
 
 
 def shown(listening: socket.socket) -> str:
-    """Where it listens, as one would ask for it."""
+    """The URL at which the socket can be asked."""
     host, port = listening.getsockname()[:2]
     if host in ("0.0.0.0", "::"):
         host = "localhost"

@@ -1,4 +1,4 @@
-"""A request to a URL now and then, as long as all is restorable: whoever watches it is alarmed when none comes.
+"""A request to a URL now and then, as long as all is restorable: a watcher at the other end is alarmed when none comes.
 
 Its promise: a URL that is dead, silent or drips costs nobody anything but the heartbeat itself, and what it is appears
 in no message, for most of them hold a key. It leaves to the caller what is restorable.
@@ -22,7 +22,7 @@ HUNG_MAX = 2
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    """Nobody sends a key elsewhere."""
+    """Follows no redirect, which would send a key elsewhere."""
 
     def redirect_request(self, *_: object) -> None:
         return None
@@ -32,7 +32,10 @@ _OPENER = urllib.request.build_opener(_NoRedirect)
 
 
 class Heartbeat:
-    """One thread, and one for each request. `missing` says what is not restorable, in sentences."""
+    """Sends heartbeats in one thread, and each request in another.
+
+    `missing` says in sentences what is not restorable.
+    """
 
     def __init__(
         self,
@@ -110,7 +113,7 @@ class Heartbeat:
     def _request(self) -> str:
         try:
             with _OPENER.open(_request(urlsplit(self._url)), timeout=self._answer_seconds):
-                # What it says besides is of no interest.
+                # The body of the answer is of no interest.
                 return ""
         except urllib.error.HTTPError as error:
             with error:

@@ -80,7 +80,7 @@ class Monitoring:
         return [] if serving is None or serving.close(timeout_seconds) else ["metrics"]
 
     def answer(self, request: Request) -> Answer:
-        """What is said to a request."""
+        """The answer to a request."""
         if request.path == "/metrics":
             return self._scrape()
         if request.path == "/healthz":

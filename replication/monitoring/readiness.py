@@ -18,7 +18,7 @@ PROOF_INTERVALS_MAX = 2
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Of one replica, in seconds: how long a commit may be missing, how old the last proof may be."""
+    """The limits of one replica, in seconds: how long a commit may be missing, how old the last proof may be."""
 
     lag: float = LAG_SECONDS_MAX
     proof: float = PROOF_SECONDS_MAX
@@ -60,7 +60,7 @@ class Readiness:
         return not self.missing(status)
 
     def _limits_of(self, path: str) -> Mapping[str, Limits]:
-        """Those of the replicas of a database, which may be in one of the folders."""
+        """The limits of the replicas of a database, which may be in one of the folders."""
         if path in self._limits:
             return self._limits[path]
         return next((limits for directory, limits in self._in_folders if directory.name_of(Path(path))), {})

@@ -1,7 +1,7 @@
 """A server for scrapes and health checks: one thread, few connections, a deadline for each.
 
-Its promise: whoever connects and says nothing, a byte now and then, or reads nothing, holds up nobody for longer than
-CONNECTION_SECONDS_MAX, costs one of CONNECTIONS_MAX places, and loses it to whoever comes when all are taken. It leaves
+Its promise: a client that says nothing, sends a byte now and then, or reads nothing, holds up nobody for longer than
+CONNECTION_SECONDS_MAX, costs one of CONNECTIONS_MAX places, and loses it to a newcomer when all are taken. It leaves
 to the caller what is answered; that is asked for in the thread of the server, one request after another.
 """
 
@@ -17,18 +17,18 @@ from replication.monitoring.requests import Answer, Request, parse
 
 CONNECTIONS_MAX = 16
 CONNECTION_SECONDS_MAX = 10.0
-"""From its beginning until its answer was taken; from then on it is cut."""
+"""How long a connection may last from its beginning until its answer was taken. Then it is cut."""
 _LINGER_SECONDS_MAX = 1.0
 """So long an answer that was sent may take to be read."""
 _READ_BYTES = 4096
 _ACCEPTED_AT_ONCE = 16
 _ACCEPT_PAUSE_SECONDS = 0.2
-"""So long nobody is let in while the process has no descriptor to spare."""
+"""How long no connection is accepted while the process has no descriptor to spare."""
 
 
 @dataclass(slots=True)
 class _Connection:
-    """One of them: what came so far, and what of the answer is still to go, which is empty once all of it is sent."""
+    """One connection: what came so far, and what of the answer is still to be sent."""
 
     socket: socket.socket
     deadline: float

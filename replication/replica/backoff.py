@@ -14,7 +14,7 @@ DUTY_RETRY_SECONDS_MAX = 3600.0
 
 
 def delay(errors_in_a_row: int, random: float, throttled: bool = False, refused: bool = False, crowd: int = 1) -> float:
-    """Seconds until the next try after that many errors; `random` is in [0, 1) and spreads the tries by a quarter.
+    """Seconds until the next try after that many errors. `random` is in [0, 1) and spreads the tries by a quarter.
 
     `crowd` is how many replicas fail at the same store.
     """
@@ -29,7 +29,7 @@ def delay(errors_in_a_row: int, random: float, throttled: bool = False, refused:
 
 
 def duty_delay(errors_in_a_row: int, random: float, interval: float) -> float:
-    """The same for what no commit waits for, and what may cost a whole listing each time: up to its own interval."""
+    """The same for a duty, for which no commit waits, and which may cost a listing each time: its interval at most."""
     most = min(DUTY_RETRY_SECONDS_MAX, max(REFUSED_SECONDS_MAX, interval))
     base = min(most, DUTY_RETRY_SECONDS_MIN * 2.0 ** min(errors_in_a_row - 1, 16))
     return base * (0.75 + 0.25 * random)

@@ -1,4 +1,5 @@
-"""What whoever runs a replica needs of it, whatever layout its objects have: wal03/ is one, another is a folder beside.
+"""What the runner of a replica needs of it, whatever layout its objects have: wal03/ is one, another is a folder
+beside.
 
 Positions, verifications and uploads are values that every layout speaks in; what it calls them in the store is its own
 business. Three threads at most use one destination at once: one that sends, one with a duty, one that verifies. All
@@ -30,28 +31,28 @@ class Standing:
 
 
 class Waiting(Protocol):
-    """The part that local WAL is kept for, or is let go of where too much waits (promise 6)."""
+    """A destination as far as local WAL is kept for it, or given up where too much waits (promise 6)."""
 
     @property
-    def place(self) -> Position | None:
-        """From where on it needs the shadow WAL, as far as that is known."""
+    def needed_from(self) -> Position | None:
+        """The position from which on it needs the shadow WAL, or None if that is not known."""
 
     @property
     def is_left_behind(self) -> bool:
-        """Nothing is kept for it: it will begin anew."""
+        """True if no shadow WAL is kept for it any more: it will begin anew with a snapshot."""
 
     @property
     def failing(self) -> bool:
-        """The last try ended with an error of the store."""
+        """True if the last try ended with an error of the store."""
 
     def leave_behind(self, why: str) -> None:
-        """Nothing of the shadow WAL is kept for it from now on."""
+        """Keep no shadow WAL for it from now on. `why` says in words what the reason is."""
 
     def save_place(self) -> None:
-        """Write down where it stands, for a later run that may have to let go of it without having reached it."""
+        """Write down its position, for a later run that may have to give up its WAL before the store is reached."""
 
     def forget_place(self) -> None:
-        """It lacks nothing: what was written down is of before."""
+        """Remove the position that was written down: the destination lacks nothing now."""
 
 
 class Destination(Waiting, Protocol):
@@ -73,30 +74,33 @@ class Destination(Waiting, Protocol):
 
     @property
     def position(self) -> Position | None:
-        """Everything before it is stored; None until that was looked up."""
+        """Everything before this position is stored. None until it was looked up in the store."""
 
     def pending(self, here: Position, position: Position | None) -> int:
-        """Bytes of WAL that it lacks at its `position` while the database is `here`; 0 only if that is none."""
+        """Bytes of WAL that it lacks at its `position` while the database is at `here`.
+
+        0 means that it lacks nothing.
+        """
 
     @property
     def begins(self) -> str:
-        """A generation whose large first snapshot is left to `begin`; until then nothing is sent. Else nothing."""
+        """The generation whose large first snapshot is left to `begin`, before which nothing is sent; else ""."""
 
     @property
     def unproven(self) -> bool:
-        """A generation has begun that was not shown yet to be restorable."""
+        """True if a generation has begun that was not shown yet to be restorable."""
 
     @property
     def snapshot_wanted(self) -> bool:
-        """One was asked for that had to wait for a commit, which has come."""
+        """True if a snapshot was asked for that had to wait for a commit, and the commit has come."""
 
     @property
     def snapshot_time(self) -> float:
-        """When the newest one was written, in seconds since the epoch; 0 if that is not known."""
+        """When the newest snapshot was written, in seconds since the epoch; 0 if that is not known."""
 
     @property
     def snapshot_at(self) -> float:
-        """The same, of time.monotonic."""
+        """When the newest snapshot was written, of time.monotonic."""
 
     @property
     def progress(self) -> UploadProgress:
@@ -104,7 +108,7 @@ class Destination(Waiting, Protocol):
 
     @property
     def sending(self) -> str:
-        """The object that is under way beside the one of `progress`, or nothing."""
+        """The name of the object that is under way beside the one of `progress`, or ""."""
 
     @property
     def uploads(self) -> tuple[Upload, ...]:
@@ -116,18 +120,18 @@ class Destination(Waiting, Protocol):
 
     @property
     def totals(self) -> ReplicaTotals:
-        """What was done since the program began; its errors are counted by whoever runs it."""
+        """What was done since the program began; its errors are counted by its runner."""
 
     @property
     def lost(self) -> str:
-        """What its being left behind costs, in words; or nothing."""
+        """What is lost by its being left behind, in words, or ""."""
 
     @property
     def warning(self) -> str:
-        """What a person should know of others who write here, or of the database itself; or nothing."""
+        """What a person should know of others who write here, or of the database itself, or ""."""
 
     def remember(self, standing: Standing) -> None:
-        """What an earlier run has found out."""
+        """Take over what an earlier run has found out."""
 
     # -- what it does -------------------------------------------------------------------------------------------------
 
@@ -141,7 +145,7 @@ class Destination(Waiting, Protocol):
         """Write a snapshot of the newest commit. Return what became of it, in words."""
 
     def prove(self) -> None:
-        """Show that what has just begun is restorable, or mend it."""
+        """Show that the generation that has just begun is restorable, or mend it."""
 
     def enforce_retention(self, retention_seconds: float, now: datetime) -> int:
         """Prove that the newest position is restorable, then remove what the window does not need.
@@ -155,10 +159,10 @@ class Destination(Waiting, Protocol):
     # -- pauses and ends ----------------------------------------------------------------------------------------------
 
     def let_go(self) -> None:
-        """Nothing is under way here, and others may write from now on: where it stands is looked up anew after that."""
+        """Forget the position, since others may write from now on. Nothing is under way here."""
 
     def end(self) -> None:
-        """Begin no duty any more, and break off what nothing waits for: the engine closes."""
+        """Begin no duty any more, and break off uploads that nothing waits for: the engine closes."""
 
     def interrupt(self) -> None:
         """Break off what hangs at the store: there is no more time."""

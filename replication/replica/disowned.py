@@ -5,7 +5,6 @@ words, and the other program's old generations their protection from our retenti
 here raises.
 """
 
-import json
 import os
 import threading
 from contextlib import suppress
@@ -13,23 +12,24 @@ from pathlib import Path
 from typing import Any
 
 from replication.local.files import DISOWNED_NAME
-from replication.local.folder import LocalFolder
+from replication.local.json_file import read_object, write_object
 
 _writing = threading.Lock()
-"""The replicas of one database share a file."""
+"""Held while the file is written, which all replicas of one database share."""
 
 
 def disown(meta_path: Path, replica: str, generation: str, words: str, *, certain: bool) -> None:
-    """Another program goes on with `generation`, as `words` say of this replica.
+    """Write down that another program goes on with `generation`, as `words` say of this replica.
 
     It is `certain` if that was seen while this one went on with it too. Else it may be what this database had before
     it was set back to an older copy.
     """
     with _writing:
-        known = _load(meta_path)
+        known = read_object(meta_path, DISOWNED_NAME)
         certain = certain or _table(known, "generations").get(generation) is True
-        _write(
+        write_object(
             meta_path,
+            DISOWNED_NAME,
             {
                 "generations": _table(known, "generations") | {generation: certain},
                 "warnings": _table(known, "warnings") | {replica: {"pid": os.getpid(), "words": words}},
@@ -39,13 +39,14 @@ def disown(meta_path: Path, replica: str, generation: str, words: str, *, certai
 
 def disowned(meta_path: Path) -> dict[str, bool]:
     """The generations that are another program's, and whether that is certain."""
-    return {name: certain is True for name, certain in _table(_load(meta_path), "generations").items()}
+    known = _table(read_object(meta_path, DISOWNED_NAME), "generations")
+    return {name: certain is True for name, certain in known.items()}
 
 
 def warning(meta_path: Path, replica: str, pid: int | None) -> str:
     """What the engine with this process id said of a replica, or nothing."""
     with suppress(KeyError, TypeError):
-        said = _load(meta_path)["warnings"][replica]
+        said = read_object(meta_path, DISOWNED_NAME)["warnings"][replica]
         if pid and said["pid"] == pid:
             return str(said["words"])
     return ""
@@ -54,16 +55,3 @@ def warning(meta_path: Path, replica: str, pid: int | None) -> str:
 def _table(known: dict[str, Any], name: str) -> dict[str, Any]:
     table = known.get(name)
     return table if isinstance(table, dict) else {}
-
-
-def _load(meta_path: Path) -> dict[str, Any]:
-    with suppress(OSError, ValueError, RecursionError):
-        known = json.loads(LocalFolder(meta_path).read(DISOWNED_NAME))
-        if isinstance(known, dict):
-            return known
-    return {}
-
-
-def _write(meta_path: Path, known: dict[str, Any]) -> None:
-    with suppress(OSError):
-        LocalFolder(meta_path).write(DISOWNED_NAME, f"{json.dumps(known)}\n".encode())

@@ -22,17 +22,17 @@ from replication.replica.destination import Destination
 from replication.status import Progress, Verification, untold
 
 ERROR_REPEAT_SECONDS = 30.0
-"""An error that stays the same is told again no more often than this."""
+"""An error that stays the same is reported again no more often than this."""
 LATE_SECONDS = 10.0
-"""So long a listing that does not show the first snapshot of a generation is waited for."""
+"""How long to wait for a listing that shows the first snapshot of a generation."""
 SNAPSHOTS_SPREAD = 0.125
-"""Of the snapshot interval: so much earlier the snapshots of some databases come than those of others."""
+"""Share of the snapshot interval by which the snapshots of some databases come earlier than those of others."""
 NEVER = float("inf")
 
 
 @dataclass(frozen=True, slots=True)
 class Intervals:
-    """In seconds; 0 turns snapshots, retention and validation off. The check of what is there goes on without them."""
+    """All in seconds. 0 turns snapshots, retention and validation off; proofs go on without them."""
 
     sync: float
     snapshot: float
@@ -51,24 +51,24 @@ class Failure:
 
     @property
     def message(self) -> str:
-        """The last one for people; "" without any."""
+        """The last error for people, or ""."""
         return words(self.error) if self.error is not None else ""
 
     @property
     def exit_code(self) -> int:
-        """That of a command which ends with the last one; 0 without any."""
+        """The exit code of a command that ends with the last error, or 0."""
         if self.error is None:
             return 0
         return self.error.exit_code if isinstance(self.error, ReplicationError) else ReplicationError.exit_code
 
     @property
     def shows_a_loss(self) -> bool:
-        """It says that what has arrived cannot be restored (promise 9)."""
+        """True if the last error says that what has arrived cannot be restored (promise 9)."""
         return isinstance(self.error, NotListedError)
 
 
 class _Duty:
-    """One of them. `due` says when it is to be done, of time.monotonic, and `do` does it."""
+    """One duty. `due` says when it is to be done, of time.monotonic, and `do` does it."""
 
     def __init__(self, name: str, interval: float, due: Callable[[], float], do: Callable[[float], None]) -> None:
         self.name = name
@@ -77,7 +77,7 @@ class _Duty:
         self.do = do
         self.failure = Failure()
         self.not_before = 0.0
-        """After an error, or while something is waited for."""
+        """The duty waits until then, of time.monotonic, after an error or for something that must come first."""
         self._last_reported: tuple[str, float] = ("", NEVER)
 
     @property
@@ -102,12 +102,15 @@ class _Duty:
 
 
 class Duties:
-    """Those of one replica. `run` and `validate` are called by one thread each; the rest may be asked by any."""
+    """The duties of one replica. `run` and `validate` are called by one thread each; any thread may ask the rest."""
 
     def __init__(self, replica: Destination, intervals: Intervals, emit: Emit, name: str) -> None:
-        """`name` is of the database: with the replica's it says at which part of each interval its turn comes."""
+        """`name` is that of the database.
+
+        With the replica's it decides at which part of each interval its turn comes.
+        """
         self.errors = Counts()
-        """How many errors of which class there were since the program began, of duties and of what is sent."""
+        """How many errors of each class there were since the program began, in duties and in sending."""
         self._replica = replica
         self._intervals = intervals
         self._emit = emit
@@ -131,7 +134,7 @@ class Duties:
                 try:
                     duty.do(now)
                 except PausedError:
-                    # No failure: they go on when the database does.
+                    # A pause is no failure: the duties go on when the database does.
                     return None
                 except Exception as error:  # whatever it is: it shows, and the next try comes
                     self.errors.add(type(error).__name__)
@@ -160,7 +163,7 @@ class Duties:
         now = time.monotonic()
         if now < self._validate_at:
             return self._validate_at
-        # What is not there yet cannot be compared; that it comes is the business of others.
+        # A replica that has nothing yet cannot be compared, and it is not this duty that sends.
         if self._replica.position is None:
             return now + min(LATE_SECONDS, interval)
         self.verify(self._cancel)
@@ -172,24 +175,24 @@ class Duties:
         return self._replica.verify(cancel, progress)
 
     def end(self) -> None:
-        """Begin nothing any more, and break off what nothing waits for: the engine closes."""
+        """Begin no duty any more, and break off what nothing waits for: the engine closes."""
         self._cancel.set()
         self._replica.end()
 
     @property
     def warning(self) -> str:
-        """What could not be done, in words; empty while all goes well."""
+        """Which duties could not be done, in words; "" while all goes well."""
         failing = [duty for duty in self._duties if duty.failure.count and not duty.failure.shows_a_loss]
         return "; ".join(f"{duty.name} failed, commits go on: {duty.failure.message}" for duty in failing)
 
     @property
     def loss(self) -> Failure:
-        """The failure that says that what has arrived cannot be restored (promise 9); else one of no errors."""
+        """The failure that says that what has arrived cannot be restored (promise 9), or one without errors."""
         return next((duty.failure for duty in self._duties if duty.failure.shows_a_loss), Failure())
 
     @property
     def next_snapshot(self) -> float:
-        """When the next one is due, in seconds since the epoch; 0 if none is planned."""
+        """When the next snapshot is due, in seconds since the epoch; 0 if none is planned."""
         due = self._snapshot_due()
         return 0.0 if due == NEVER else time.time() + due - time.monotonic()
 
@@ -201,7 +204,7 @@ class Duties:
     def _prove(self, now: float) -> None:
         self._replica.prove()
         if self._replica.unproven:
-            # Its listings are late, and are waited for.
+            # The listings of the store are late, and are waited for.
             self._duties[0].not_before = now + LATE_SECONDS
 
     def _snapshot(self, now: float) -> None:

@@ -1,6 +1,6 @@
 """How far a replica is behind: bytes, and from when on that is more than an upload under way. Pure.
 
-One for the engine, which knows when each commit arrived, and for whoever looks from outside, who knows less.
+One for the engine, which knows when each commit arrived, and for a caller without an engine, which knows less.
 """
 
 import threading
@@ -11,7 +11,7 @@ from replication.position import Position
 BEHIND_SECONDS_MIN = 5.0
 """With a younger commit missing a replica is syncing, with an older one behind, whatever the sync interval."""
 BEHIND_INTERVALS = 5
-"""The same in sync intervals, where those are long."""
+"""The same bound in sync intervals, where those are long."""
 
 
 def is_behind(lag_seconds: float, sync_seconds: float) -> bool:
@@ -22,8 +22,8 @@ def is_behind(lag_seconds: float, sync_seconds: float) -> bool:
 def pending_bytes(here: Position, there: Position | None, size_of: Callable[[int], int]) -> int:
     """Bytes of WAL that a replica at `there` lacks of what is copied up to `here`.
 
-    `size_of` tells those of an index of this generation that has ended. Of a replica that is elsewhere it is what is
-    certain to be sent, and never nothing.
+    `size_of` gives the size of an index of this generation that has ended. For a replica in another generation only
+    what is certain to be sent counts, and never less than 1.
     """
     if there is None or there.generation != here.generation:
         return max(1, here.offset)
@@ -42,7 +42,7 @@ class EndedSizes:
         self._lock = threading.Lock()
 
     def pending_bytes(self, here: Position, there: Position | None) -> int:
-        """As above. Raises OSError."""
+        """The same with sizes from `size_of`, each asked for once. Raises OSError."""
         if there is None or there.generation != here.generation or there.index == here.index:
             return pending_bytes(here, there, self._size_of)
         with self._lock:

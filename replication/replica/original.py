@@ -28,7 +28,7 @@ class Original:
 
 
 def source_digest(database: SourceDatabase) -> Original:
-    """The newest commit of a database. Raises DatabaseError, and NoRoomError where a copy has no room anyway."""
+    """The newest commit of a database, digested. Raises DatabaseError, and NoRoomError if a copy of it has no room."""
     with database.image() as image:
         room_for(database.meta_path, image.size)
         return Original(image.position, digest(image.chunks()), image.size)
@@ -37,7 +37,7 @@ def source_digest(database: SourceDatabase) -> Original:
 def room_for(meta_path: Path, size: int) -> Path:
     """Where a copy of so many bytes has room beside the application's: the local folder, else the one in TMPDIR.
 
-    Nobody is asked before scratch space is taken: /tmp may be memory, and is taken only where somebody named it.
+    Scratch space is taken without a question, so /tmp, which may be memory, is taken only where TMPDIR names it.
     Raises NoRoomError.
     """
     named = os.environ.get("TMPDIR")

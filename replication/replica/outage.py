@@ -9,7 +9,7 @@ T = TypeVar("T")
 
 
 class Outages(Generic[T]):
-    """Who fails, by store. Safe from any thread."""
+    """The replicas that fail, by store. Safe from any thread."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -21,7 +21,7 @@ class Outages(Generic[T]):
             self._failing.setdefault(store, set()).add(who)
 
     def crowd(self, store: str) -> int:
-        """How many fail at `store`."""
+        """How many replicas fail at `store`."""
         with self._lock:
             return len(self._failing.get(store, ()))
 
@@ -38,7 +38,7 @@ class Outages(Generic[T]):
             return failing - {who}
 
     def forget(self, who: T) -> None:
-        """`who` is there no more."""
+        """Forget `who`: it is replicated no more."""
         with self._lock:
             for store, failing in list(self._failing.items()):
                 failing.discard(who)

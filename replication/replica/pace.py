@@ -1,14 +1,14 @@
 """How often a replica is written to: `sync-interval` bounds the mean rate of uploads, not the gap between two.
 
 A pure value. A quiet replica saves uploads up, one in each interval, and a commit after that goes at once; a busy one
-lives from hand to mouth, one upload in each interval, as Litestream does at its ticks. So what is paid for uploads is
-bounded as there, but for a burst, and the last commit before silence waits for no tick.
+makes one upload in each interval, as Litestream does at its ticks. So what is paid for uploads is bounded as there, but
+for a burst, and the last commit before silence waits for no tick.
 """
 
 from dataclasses import dataclass
 
 BURST_UPLOADS = 10.0
-"""So many are saved up at most."""
+"""At most so many uploads are saved up."""
 QUIET_SECONDS = 0.06
 """After so long without a commit the next upload may be made on credit, one at most."""
 LARGE_BYTES = 8 << 20
@@ -17,7 +17,10 @@ LARGE_BYTES = 8 << 20
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """Uploads saved at a time of time.monotonic. `interval` is in seconds; 0 is no bound."""
+    """How many uploads were saved up at which time, of time.monotonic.
+
+    `interval` is in seconds; with 0 there is no bound.
+    """
 
     interval: float
     saved: float = BURST_UPLOADS
@@ -28,7 +31,7 @@ class Pace:
         return Pace(self.interval, max(-1.0, self._saved(now) - 1.0), now) if self.interval > 0 else self
 
     def next_time(self, now: float, changed: float, pending_bytes: int) -> float:
-        """When to upload what is pending, the last of which was committed at `changed`; `now` is at once."""
+        """When to upload what is pending, whose last commit came at `changed`. Returns `now` for at once."""
         saved = self._saved(now)
         if saved >= 1.0 or pending_bytes >= LARGE_BYTES:
             return now

@@ -1,11 +1,11 @@
-"""Whether anything may be done at a replica now: what it asks of whoever owns the life of its database."""
+"""Whether anything may be done at a replica now: what it asks of the lifecycle of its database."""
 
 from contextlib import AbstractContextManager, nullcontext
 from typing import Protocol
 
 
 class Permit(Protocol):
-    """Asked at the beginning of all that a replica does, and again while it goes on."""
+    """Asked at the beginning of everything that a replica does, and again while it goes on."""
 
     def working(self) -> AbstractContextManager[None]:
         """A block of work, which is waited for before another program may write here.
@@ -18,7 +18,7 @@ class Permit(Protocol):
 
 
 class Always:
-    """The permit of a replica that nobody pauses."""
+    """The permit of a replica that is never paused."""
 
     def working(self) -> AbstractContextManager[None]:
         return nullcontext()

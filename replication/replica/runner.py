@@ -30,7 +30,7 @@ from replication.status import Progress, ReplicaState, ReplicaStatus, Verificati
 
 
 class ReplicaRunner:
-    """One replica under way. Its runs take a lock, and come one after another; `status` never waits."""
+    """Runs one replica. Runs take a lock, and come one after another; `status` never waits."""
 
     def __init__(
         self,
@@ -50,7 +50,7 @@ class ReplicaRunner:
         self._emit = emit
         self._pace = Pace(intervals.sync, at=time.monotonic())
         self._not_before = 0.0
-        """The wait after an error ends then."""
+        """When the wait after an error ends, of time.monotonic."""
         self._hurried = False
         self._seen: Position | None = None
         self._changed = 0.0
@@ -63,7 +63,7 @@ class ReplicaRunner:
             return self._run()
 
     def run_if_free(self) -> None:
-        """The same for whoever must not be held up: nothing, if a run is under way."""
+        """The same for a caller that must not wait: nothing, if a run is under way."""
         if self._lock.acquire(blocking=False):
             try:
                 self._run()
@@ -81,7 +81,7 @@ class ReplicaRunner:
         except Exception as error:  # whatever it is: it shows, and the next try comes
             return self._failed(error)
         if self.replica.begins:
-            # Its first snapshot comes before, and whoever writes that wakes us.
+            # The first snapshot comes before, and wakes us when it is written.
             return None
         self._succeeded()
         if wrote:
@@ -122,7 +122,7 @@ class ReplicaRunner:
         return here is None or (position is not None and self.replica.pending(here, position) == 0)
 
     def status(self, now: float) -> ReplicaStatus:
-        """How it stands at `now`, in seconds since the epoch."""
+        """The status of the replica at `now`, in seconds since the epoch."""
         replica, database, failure, duties = self.replica, self._database, self.failure, self.duties
         progress, position, here = replica.progress, replica.position, database.position
         pending = replica.pending(here, position) if here is not None else 0
@@ -169,7 +169,7 @@ class ReplicaRunner:
         )
 
     def _upload_time(self, now: float) -> float:
-        """When what is pending is to be uploaded; `now` if nothing is, or if it is not known."""
+        """When to upload what is pending. Returns `now` if nothing is pending, or that is not known."""
         here, position = self._database.position, self.replica.position
         if here != self._seen:
             self._seen, self._changed = here, now
@@ -188,7 +188,8 @@ class ReplicaRunner:
         return self._not_before
 
     def _after(self, error: Exception, count: int) -> tuple[Failure, float]:
-        """What is to be known of an error, the last of so many in a row, and when the next try comes."""
+        """The failure after an error that is the last of so many in a row, and when the next try comes, of
+        time.monotonic."""
         throttled = isinstance(error, StorageError) and error.throttled
         refused = isinstance(error, AccessDeniedError | BucketNotFoundError | LocalFileError)
         wait = delay(count, random.random(), throttled, refused, self._crowd())

@@ -1,4 +1,4 @@
-"""What a destination needs of the database that it is a copy of, whoever holds it: values, and the shadow WAL.
+"""What a destination needs of the database that it is a copy of: values, and the shadow WAL.
 
 All attributes may be read by any thread and wait for nobody. It promises nothing of how the database is held: that a
 commit is in the shadow WAL before it is in `position`, and stays there until every replica has it, is all that is
@@ -28,21 +28,21 @@ class Image(Protocol):
         """Bytes of the whole image."""
 
     def chunks(self) -> Iterator[bytes]:
-        """Yield it in order; once only. Raises DatabaseError: then what was yielded is not to be used."""
+        """Yield the image in order, once only. Raises DatabaseError: then what was yielded is not to be used."""
 
 
 class Arrivals(Protocol):
-    """When commits were copied, for the lag."""
+    """The times at which commits were copied, for the lag."""
 
     def first_missing(self, replica: Position | None) -> float | None:
-        """The time of the first that a replica lacks, in seconds since the epoch; None if it lacks none."""
+        """When the first commit that a replica lacks was copied, in seconds since the epoch; None if it lacks none."""
 
     def between(self, start: Position, end: Position) -> Sequence[tuple[Position, float]]:
         """Return where copies ended past `start` and up to `end`, with the monotonic time of each."""
 
 
-class Kept(Protocol):
-    """The part that is kept for replicas on the local disk, and may become too much (promise 6)."""
+class KeptWAL(Protocol):
+    """A database as far as WAL of it is kept for replicas on the local disk, and may become too much (promise 6)."""
 
     @property
     def meta_path(self) -> Path:
@@ -50,10 +50,10 @@ class Kept(Protocol):
 
     @property
     def backlog_limit(self) -> int:
-        """How many bytes of WAL may wait for one replica; 0 is no limit but the disk's."""
+        """How many bytes of WAL may wait for one replica. 0 means that only the disk limits it."""
 
     def backlogs(self, places: Sequence[Position | None]) -> list[Backlog]:
-        """What of the shadow WAL waits for replicas that stand at these places; None: of which that is not known."""
+        """What waits in the shadow WAL for replicas at these places, one each. None is a place that is not known."""
 
     def end_images(self) -> None:
         """End the images for which too much waits."""
@@ -75,7 +75,7 @@ class SourceDatabase(Protocol):
 
     @property
     def position(self) -> Position | None:
-        """The last commit copied; None until the database was opened."""
+        """The end of the last commit copied, or None until the database was opened."""
 
     @property
     def generation_info(self) -> GenerationInfo:
@@ -95,14 +95,14 @@ class SourceDatabase(Protocol):
 
     @property
     def page_size(self) -> int:
-        """Bytes of a page of the file that was held last, 0 if none was."""
+        """The page size of the file that was open last, 0 if none was."""
 
     @property
     def was_killed(self) -> bool:
-        """True if whoever held it before did not let go in good order."""
+        """True if the last engine that had the database did not end in good order."""
 
     def end(self, here: Position, generation: str, index: int) -> int:
-        """The end of what is committed in one shadow file, `here` being `position` as read before."""
+        """The offset at which the commits of one shadow file end. `here` is `position` as it was read before."""
 
     def image(self) -> AbstractContextManager[Image]:
         """The exact database at its newest commit, for a block. Raises DatabaseError, LocalFileError."""

@@ -28,7 +28,7 @@ class _Anchor:
 
 
 class StoreClock:
-    """One thread may ask while another writes."""
+    """The time of one store. One thread may ask while another writes."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -47,12 +47,12 @@ class StoreClock:
             self._newest = made
 
     def about_to_look(self) -> None:
-        """A listing is made now, by which the time is asked for: of what was written until now, not of what comes."""
+        """Called right before a listing, by which the time is asked for: it counts what was written until now."""
         with self._lock:
             self._last, self._newest = self._newest or self._last, None
 
     def now(self, times: Mapping[str, datetime], monotonic: float, host: datetime) -> datetime | None:
-        """The time by the store, given the times of all that it lists, and what the host believes; None of nothing."""
+        """The time by the store, from the times of all that it lists and the host's clock; None if it lists nothing."""
         with self._lock:
             return self._now(times, monotonic, host)
 
@@ -65,7 +65,7 @@ class StoreClock:
             self._last, self._newest = self._newest, None
         self._last = self._last.seen(times) if self._last else None
         if self._first is not None and self._first.time is None:
-            # It is gone, or never was listed.
+            # The object is gone, or never was listed.
             self._first = self._last
         answers = [anchor.now(monotonic) for anchor in (self._first, self._last) if anchor is not None]
         known = [answer for answer in answers if answer is not None]

@@ -1,4 +1,4 @@
-"""What is under way to a replica and what was done, for whoever looks on."""
+"""What is under way to a replica and what was done, as a status shows it."""
 
 import threading
 import time
@@ -10,7 +10,7 @@ from replication.status import UPLOADS_MAX, Upload
 
 @dataclass(frozen=True, slots=True)
 class UploadProgress:
-    """Replaced as a whole, so that any thread may read it."""
+    """The object under way and the totals. Replaced as a whole, so that any thread may read it."""
 
     object_name: str = ""
     object_bytes: int = 0
@@ -28,7 +28,7 @@ class LastUploads:
         self._lock = threading.Lock()
 
     def add(self, upload: Upload) -> None:
-        """One more, in place of the oldest if need be."""
+        """Add one, in place of the oldest if there are too many."""
         with self._lock:
             self._uploads.append(upload)
 
@@ -59,28 +59,28 @@ class UploadMeter:
         self.progress = replace(self.progress, object_name=name, object_bytes=0, object_total_bytes=total)
 
     def sent(self, size: int) -> None:
-        """So many bytes more of it are on their way."""
+        """So many bytes more of the object were sent."""
         self.progress = replace(self.progress, object_bytes=self.progress.object_bytes + size)
 
     def gave_up(self) -> None:
-        """It is not written after all."""
+        """The object under way is not written after all."""
         self.progress = replace(self.progress, object_name="", object_bytes=0, object_total_bytes=0)
 
     def finished(self, stored: int, wal_bytes: int = 0) -> None:
-        """It is stored, in so many bytes; `wal_bytes` of its content were WAL."""
+        """The object under way is stored, in so many bytes. `wal_bytes` of its content were WAL."""
         self.wal_bytes += wal_bytes
         progress, now = self.progress, time.time()
         took = time.monotonic() - self._began
         self.uploads.add(Upload(progress.object_name, progress.object_total_bytes, stored, now, took))
-        # Not by `replace`, which a commit would pay for.
+        # Without `replace`, which would cost every commit more.
         self.progress = UploadProgress(
             objects_written=progress.objects_written + 1,
             bytes_written=progress.bytes_written + stored,
             last_upload=now,
         )
 
-    def also(self, stored: int) -> None:
-        """An object was stored that is no upload to look at."""
+    def count_unlisted(self, stored: int) -> None:
+        """Count an object that was stored and is not listed among the uploads."""
         progress = self.progress
         self.progress = replace(
             progress, objects_written=progress.objects_written + 1, bytes_written=progress.bytes_written + stored

@@ -3,18 +3,21 @@
 from collections.abc import Sequence
 
 from replication.replica.destination import Waiting
-from replication.replica.source import Kept
+from replication.replica.source import KeptWAL
 from replication.space import Disk
 
 NOTED_SHARE = 8
-"""Where a replica stands is written down once one part in so many of what may wait for it does."""
+"""The position of a replica is written down once the WAL that waits is more than the limit divided by this."""
 
 
-def clean(database: Kept, replicas: Sequence[Waiting]) -> None:
-    """Remove shadow WAL that no replica needs, and let go of those for which too much waits. Raises LocalFileError."""
+def clean(database: KeptWAL, replicas: Sequence[Waiting]) -> None:
+    """Remove shadow WAL that no replica needs, and leave behind replicas for which too much waits.
+
+    Raises LocalFileError.
+    """
     waiting = [replica for replica in replicas if not replica.is_left_behind]
     limit = database.backlog_limit
-    backlogs = database.backlogs([replica.place for replica in waiting])
+    backlogs = database.backlogs([replica.needed_from for replica in waiting])
     disk = Disk.of(database.meta_path) if any(item.size for item in backlogs) else None
     for replica, backlog in zip(waiting, backlogs, strict=True):
         if why := backlog.too_much(limit, disk, living=not replica.failing):
@@ -24,4 +27,4 @@ def clean(database: Kept, replicas: Sequence[Waiting]) -> None:
         elif not backlog.size:
             replica.forget_place()
     database.end_images()
-    database.clean([replica.place for replica in replicas if not replica.is_left_behind])
+    database.clean([replica.needed_from for replica in replicas if not replica.is_left_behind])

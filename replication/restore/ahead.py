@@ -13,7 +13,7 @@ _T = TypeVar("_T")
 
 
 def ahead(pieces: Generator[_T, None, None], depth: int) -> Generator[_T, None, None]:
-    """The pieces, which no other may take."""
+    """Yield the pieces, which nothing else may take from."""
     waiting: Queue[_T | _End] = Queue(depth)
     left = threading.Event()
 
@@ -38,13 +38,13 @@ def ahead(pieces: Generator[_T, None, None], depth: int) -> Generator[_T, None, 
             raise piece.error
     finally:
         left.set()
-        # Room for the one that its maker may be waiting with.
+        # Make room for the piece with which the maker may be waiting.
         while not waiting.empty():
             waiting.get_nowait()
 
 
 class _End:
-    """The last to come."""
+    """What the maker puts last: the error that it raised, if it did."""
 
     def __init__(self, error: BaseException | None) -> None:
         self.error = error

@@ -23,7 +23,7 @@ _DATABASE_HEADER_SIZE = 100
 class DatabaseFile:
     """An open file that is becoming a database. `page_size` is known once the snapshot's first page is.
 
-    `written` is told the bytes of each write, and may raise.
+    `written` is called with the bytes of each write, and may raise.
     """
 
     def __init__(self, descriptor: int, written: Callable[[int], None] = lambda size: None) -> None:
@@ -37,7 +37,8 @@ class DatabaseFile:
         return os.fstat(self._descriptor).st_size
 
     def write_snapshot(self, name: str, pieces: Iterable[bytes], noted: tuple[int, int] | None) -> None:
-        """Write a snapshot from the start of the file; `noted` is how many pages of which size its note says it has.
+        """Write a snapshot from the start of the file. `noted` is the number and size of its pages, if its note says
+        so.
 
         Raises CorruptObjectError if it is no database, or not of that size.
         """
@@ -46,7 +47,7 @@ class DatabaseFile:
         size = noted[0] * noted[1] if noted is not None else None
         for piece in pieces:
             if size is not None and at > size:
-                # However much may follow: a few bytes can be expanded to very many.
+                # Checked at once: a few stored bytes can expand to very many.
                 break
             if len(head) < _DATABASE_HEADER_SIZE:
                 head += piece[: _DATABASE_HEADER_SIZE - len(head)]
@@ -72,7 +73,7 @@ class DatabaseFile:
         self._written(len(numbers) * self.page_size)
 
     def read_page(self, number: int) -> bytes:
-        """One page as it is in the file now; shorter or empty past its end."""
+        """One page as it is in the file now. Past the end of the file it is shorter, or empty."""
         return os.pread(self._descriptor, self.page_size, (number - 1) * self.page_size)
 
     def resize(self, pages: int) -> None:

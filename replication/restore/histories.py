@@ -1,4 +1,4 @@
-"""What a replica holds, as plain values for whoever lists or shows it, in the words of every layout.
+"""What a replica holds, as plain values to be listed or shown, the same for every layout.
 
 A generation is a history without a break, whatever the layout calls it.
 """

@@ -24,7 +24,7 @@ from replication.steps import reached
 KEPT_NAMES_MAX = 100
 """Names tried for the old file before we give up."""
 NAME_BYTES_MAX = 255
-"""Where the file system does not tell."""
+"""Bytes in a name where the file system does not say how many it takes."""
 SQLITE_PATH_BYTES_MAX = 512
 """SQLite on Unix opens no longer path, with the longest suffix that it may need."""
 _SUFFIX_BYTES = len("-journal")
@@ -73,7 +73,7 @@ def check_names(live: Path, kept: Path) -> None:
 
 
 class Keeping:
-    """A context: the hidden file that becomes the kept one; nothing of it is left at exit unless it got its name.
+    """A context with the hidden file that becomes the kept one. Nothing of it is left at exit unless it got its name.
 
     Raises RestoreError at entry if another restore over the same database is under way, LocalFileError for whatever
     the file system refuses.
@@ -107,7 +107,10 @@ class Keeping:
         self._close()
 
     def remove_fresh(self) -> None:
-        """Remove what was restored for the live one, or what a killed process left of it: nobody else is at it."""
+        """Remove what was restored for the live one, or what a killed process left of that.
+
+        No other process uses it.
+        """
         name = fresh_path(self._live).name
         with suppress(FileNotFoundError):
             unlink(self._folder, name)
@@ -125,7 +128,8 @@ class Keeping:
             reached("replacement: old one durable")
 
     def name(self, kept: Path) -> str:
-        """Give it its name, durably, and the live one's owner and permissions. Return a warning if that cannot be.
+        """Give the kept file its name, durably, and the live one's owner and permissions. Return a warning if it cannot
+        get them.
 
         Raises OutputExistsError if the name was taken meanwhile.
         """

@@ -54,14 +54,17 @@ class Attempts(Protocol):
         """
 
     def plan_again(self, error: ReplicationError) -> None:
-        """Another plan after `write` raised this. Raises what is to be said if there is none."""
+        """Make another plan after `write` raised this error. If there is none, raises the error for the caller."""
 
     def instead(self, error: ReplicationError) -> "Attempts":
-        """Those of another replica that reaches what this one promised. If none is left, raises what each has said."""
+        """The attempts of another replica that reaches what this one promised.
+
+        If none is left, raises what each has said.
+        """
 
 
 class Layout(Protocol):
-    """One layout. What raises StorageError raises CorruptObjectError as well, where it reads what is in objects."""
+    """One layout. Methods that raise StorageError and read objects raise CorruptObjectError as well."""
 
     name: str
 
@@ -77,7 +80,7 @@ class Layout(Protocol):
         """The same with what a timeline needs, newest first. Raises StorageError."""
 
     def spans(self, replica: OpenReplica) -> Iterator[GenerationSpan]:
-        """From when to when each was written to, for one small read each. Raises StorageError."""
+        """From when to when each generation was written to, for one small read each. Raises StorageError."""
 
     def snapshots(self, replica: OpenReplica) -> list[HeldObject]:
         """All whole databases, by generation and index. Raises StorageError."""
@@ -93,7 +96,10 @@ class Layout(Protocol):
     def point_reader(
         self, replicas: Sequence[OpenReplica], newest: Callable[[], Position | None], waiting: Callable[[str], None]
     ) -> PointReader:
-        """Reads their restore points. `newest` and `waiting` are as in RestoreOptions; "" ends the waiting."""
+        """A reader of their restore points.
+
+        `newest` and `waiting` are as in RestoreOptions; "" says that the waiting is over.
+        """
 
     def target_at(self, replica: OpenReplica, position: Position) -> Target:
         """What restores the commit at `position`, up to which the replica has everything. Raises StorageError."""

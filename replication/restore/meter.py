@@ -1,4 +1,4 @@
-"""How far a restore is, counted by whoever reads and told from its own thread."""
+"""How far a restore is: counted by the threads that read, and reported from the thread of the restore."""
 
 import threading
 from collections.abc import Callable, Iterable, Iterator
@@ -10,7 +10,7 @@ Phase = Literal["plan", "snapshot", "wal", "check", "done"]
 
 @dataclass(frozen=True, slots=True)
 class RestoreProgress:
-    """How far a restore is: stored bytes and objects, of how many."""
+    """How far a restore is: stored bytes and objects, and of how many."""
 
     phase: Phase
     bytes_done: int
@@ -20,7 +20,7 @@ class RestoreProgress:
 
 
 class RestoreMeter:
-    """Counts stored bytes, from any thread, and tells them from the thread of the restore."""
+    """Counts stored bytes, from any thread, and reports them from the thread of the restore."""
 
     def __init__(self, bytes_total: int, objects_total: int, progress: Callable[[RestoreProgress], None]) -> None:
         self._bytes_total = bytes_total
@@ -32,24 +32,24 @@ class RestoreMeter:
         self.bytes_done = 0
 
     def count(self, size: int) -> None:
-        """So many stored bytes have come."""
+        """Count so many stored bytes more."""
         with self._lock:
             self.bytes_done += size
 
     def pieces(self, pieces: Iterable[bytes]) -> Iterator[bytes]:
-        """These pieces of a database, with a word after each."""
+        """Yield these pieces of a database, with a report after each."""
         for piece in pieces:
             yield piece
             self._tell()
 
     def begin(self, phase: Phase, objects: int) -> None:
-        """The next phase, and how many objects are done."""
+        """Begin the next phase, with so many objects done."""
         self._phase = phase
         self._objects = objects
         self._tell()
 
     def objects_done(self, count: int) -> None:
-        """So many more objects are done."""
+        """Count so many objects more."""
         self._objects += count
         self._tell()
 

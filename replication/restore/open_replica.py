@@ -11,11 +11,11 @@ from replication.storage.codecs import DEFAULT_CODEC
 _Client = TypeVar("_Client")
 
 Warn = Callable[[str], None]
-"""Takes, in words, what a store has to say beside its answers."""
+"""Called with a warning in words: what a store has to say beside its answers."""
 
 
 def _silently(message: str) -> None:
-    """For whoever has nobody to warn."""
+    """For a caller that has nobody to warn."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +36,6 @@ class OpenReplica:
     def client(self, make: Callable[[Storage, Warn, Codec], _Client]) -> _Client:
         """What reads its objects in one layout, made by `make` when it is first asked for and the same ever after."""
         if make not in self._clients:
-            # Of two threads that ask at once both get the one that was put there first.
+            # Two threads that ask at once both get the client that was put there first.
             self._clients.setdefault(make, make(self.storage, self.warn, self.codec))
         return cast(_Client, self._clients[make])

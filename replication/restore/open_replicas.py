@@ -1,4 +1,4 @@
-"""The replicas of a configured database, opened for reading: for whoever lists or restores without an engine."""
+"""The replicas of a configured database, opened for reading, to be listed or restored without an engine."""
 
 import logging
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ _logger = logging.getLogger(__name__)
 
 
 def log(message: str) -> None:
-    """For whoever may not write to the terminal."""
+    """Warn in the log: for a caller that may not write to the terminal."""
     _logger.warning(message)
 
 
@@ -47,7 +47,7 @@ def open_replicas(database: DatabaseConfig, warn: Warn = log, replica: str | Non
 
 
 def open_replica(location: Location, warn: Warn = log, name: str = "") -> OpenReplica:
-    """One replica; without a name it is called by the type of its store."""
+    """Open one replica. Without a name it is called by the type of its store."""
     storage = open_storage(location)
     return OpenReplica(name or storage.type, storage, warn)
 

@@ -24,7 +24,7 @@ class RestoreOptions:
     source is known to be so, or nothing. `keep_failed` keeps a file that fails it beside the output, if that is not
     known.
     `newest` is asked for the last commit known here, of a database that is replicated here, if a replica is silent:
-    others that have it are enough then. `waiting` is told in words which replica is waited for.
+    others that have it are enough then. `waiting` is called with words about the replica that is waited for.
     """
 
     target: Target = Latest()  # noqa: RUF009 (frozen)

@@ -29,19 +29,19 @@ _SIDE_FILES = {
 _NAME_BYTES_MAX = 200
 """A longer file name goes into the temporary name as a hash, for names end at 255 bytes."""
 KEPT_SUFFIX = ".failed-check"
-"""After the name of an output that fails SQLite's check, and is kept."""
+"""Put after the name of an output that fails SQLite's check and is kept."""
 KEPT_ASIDE_MAX = 3
-"""As many are kept: who restores in a loop shall not fill the disk."""
+"""So many of these are kept at most, so that restores in a loop do not fill the disk."""
 _FOLDER_MODE = 0o700
 _FILE_MODE = 0o600
 NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EMLINK, errno.ENOSYS)
-"""What file systems without hard links answer."""
+"""The error numbers of file systems without hard links."""
 _TRIES_MAX = 10
 _COMPARED_BYTES = 1 << 20
 
 
 class Output:
-    """A context: the descriptor of an empty file at entry, and no file left at exit unless `put_in_place`
+    """A context with the descriptor of an empty file. No file is left at exit unless `put_in_place`
     returned.
 
     Raises OutputExistsError at entry if the path, or a WAL or journal beside it, is taken; LocalFileError for
@@ -53,7 +53,7 @@ class Output:
         self.descriptor = -1
         self.temporary = self.path
         self._folder = -1
-        """Descriptor of the folder: whoever owns it may put a link in its place, and we may be root."""
+        """Descriptor of the folder: its owner may put a link in its place, and we may be root."""
         self._made: list[tuple[int, str]] = []
         """Folders that were made: the descriptor of the one above each, and its name."""
         self._placed = False

@@ -69,6 +69,6 @@ def _check_same(sources: Sequence[OpenReplica], options: RestoreOptions, cancel:
 
 
 def _neither(picked: str, failed: ReplicationError, others: Sequence[str], error: ReplicationError) -> ReplicationError:
-    """The first error, with what the other replicas said; several name themselves in what they say."""
+    """The first error, with what the other replicas said. If they are several, their words name them already."""
     said = f"Replica {others[0]}: {error}" if len(others) == 1 else str(error)
     return with_words(failed, f"Replica {picked}: ", f"No other replica can stand in for it. {said}")

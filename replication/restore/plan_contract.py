@@ -15,11 +15,11 @@ from replication.restore.points import Fetch
 
 
 class Plan(Protocol):
-    """What is to be read, in a layout's own way, and what anybody may ask of it."""
+    """What is to be read, in a layout's own way, and what every caller may ask of it."""
 
     @property
     def generation(self) -> str:
-        """The unbroken history that it is of."""
+        """The generation, an unbroken history, that is restored from."""
 
     @property
     def remarks(self) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""The restore points of a replica as values, in the words of every layout: for a picker, and for whoever draws them.
+"""The restore points of a replica as values, the same for every layout: for a picker, and to be drawn.
 
 A list tells where points are, which are its *stops*; the points at a stop are known when its object was read.
 """
@@ -77,7 +77,7 @@ class PointMap:
 
 @dataclass(frozen=True, slots=True)
 class Extent:
-    """What reading a segment told: the offset where it ends and, by its note, where the index before ended."""
+    """What was learned by reading an object: where it ends and, by its note, where the index before ended."""
 
     end: int
     previous: Position | None
@@ -120,7 +120,7 @@ class Listed:
 
 @dataclass(frozen=True, slots=True)
 class Learned:
-    """What reading an object told: everything to give to the picker anew."""
+    """What was learned by reading an object: everything to give to the picker anew."""
 
     point_maps: tuple[PointMap, ...] | None
     commits: Mapping[str, Commits]
@@ -152,7 +152,7 @@ class PointReader(Protocol):
         """
 
     def read(self, stop: Stop) -> Learned:
-        """Read what is at one stop of the list; what cannot be read is told in words, and not raised."""
+        """Read what is at one stop of the list; what cannot be read is said in the result, and not raised."""
 
     def plan(self, position: Position) -> Fetch:
         """What restoring a point would fetch, by the list as it was.

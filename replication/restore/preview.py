@@ -26,13 +26,13 @@ def open_preview(
 ) -> DatabaseDiff:
     """Restore what was picked in a replica to a private temporary folder, and open the file.
 
-    Its name is removed; closing gives the space back. Raises all that `restore` raises, and
-    DatabaseError; nothing is left then.
+    The name of the file is removed, and closing it gives the space back. Raises all that `restore` raises, and
+    DatabaseError, and leaves nothing then.
     """
     place = temporary_folder()
     with local_errors(place), scratch(place, SCRATCH_PREFIX) as folder:
         restored = folder / "database"
         options = replace(options, elsewhere=ELSEWHERE)
         restore_picked(sources, picked, restored, options, progress, cancel)
-        # What is open can still be read, and goes with the last who has it open, however that one ends.
+        # The open file can still be read without its name, and goes when it is closed, however this process ends.
         return DatabaseDiff(restored, live)

@@ -1,10 +1,10 @@
 """A restored content for the live database: the one act that takes something away, so it keeps it.
 
 Its promise: every commit that was acknowledged is in the live database or in the kept file, and both are whole, at
-every moment and whoever opens the database meanwhile. The file stays the same one: the new content is written into it
-by SQLite, as one transaction, while nobody else can read or write it. Whatever fails, the old content is in place. It
-leaves to the caller that replication is paused meanwhile (`pause` and `resume`), and to the user that the application
-is stopped: it refuses if it sees that it is not.
+every moment, whatever other programs open the database meanwhile. The file stays the same one: the new content is
+written into it by SQLite, as one transaction, while nobody else can read or write it. Whatever fails, the old content
+is in place. It leaves to the caller that replication is paused meanwhile (`pause` and `resume`), and to the user that
+the application is stopped: it refuses if it sees that it is not.
 """
 
 import os
@@ -63,7 +63,7 @@ def restore_over(
 ) -> Replaced:
     """Restore, then make that the content of `live`, with replication paused from before until after.
 
-    The old content is kept as `kept`, a name from `kept_path`. Commits after the look `since` are told as a warning.
+    The old content is kept as `kept`, a name from `kept_path`. A warning names commits after the look `since`.
     `picked` names the replica in which the point was chosen, if one was.
     Raises all that `restore` raises, DatabaseInUseError and DatabaseError; whatever is raised, `live` is as it was
     and replication goes on.
@@ -118,7 +118,7 @@ def restore_over(
 
 
 def check_unused(live: Path) -> None:
-    """Raise DatabaseInUseError, naming who it is where that can be seen, if anybody keeps `live` open."""
+    """Raise DatabaseInUseError, naming who it is where that can be seen, if another process keeps `live` open."""
     if found := _staying(live):
         raise in_use(live, "; ".join(map(str, found)))
     try:
@@ -154,7 +154,7 @@ def check_other_names(live: Path) -> None:
 
 
 def _holds_something(side: Path) -> bool:
-    """False for an empty WAL or journal, and for a journal that was ended by zeros."""
+    """False for an empty WAL or journal, and for a journal whose header SQLite has zeroed."""
     with side.open("rb") as file:
         return file.read(1) not in (b"", b"\0")
 
@@ -162,7 +162,7 @@ def _holds_something(side: Path) -> bool:
 def _exchange(
     held: Alone, fresh: Path, page_size: int, kept: Path, keeping: Keeping, before: Look, cancel: threading.Event
 ) -> tuple[str, ...]:
-    """Keep the old content of what is held, and give it that of `fresh`. Return warnings, in words."""
+    """Keep the old content of the database, and give it that of `fresh`. Return warnings, in words."""
     live = held.path
 
     def go_on() -> None:

@@ -49,7 +49,7 @@ class RestoreResult:
     warnings: tuple[str, ...] = field(default=())
     problems: tuple[str, ...] = ()
     is_as_noted: bool = False
-    """The snapshot says that SQLite found so much in the source."""
+    """True if the snapshot's note says that SQLite found the same problems in the source."""
 
     @property
     def generation(self) -> str:

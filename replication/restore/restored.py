@@ -1,7 +1,4 @@
-"""What a replica restores to at one commit, as a digest of its pages: how every verification looks at a replica.
-
-What it is compared with, and what follows from a difference, is the caller's.
-"""
+"""The digest of a restored file, by which every verification compares a replica with its source."""
 
 from pathlib import Path
 

@@ -42,7 +42,7 @@ class Backoff:
 
 
 LIST_BACKOFF = Backoff(tries_max=3)
-"""Listing gives up sooner than fetching: another replica may answer."""
+"""For listings, which give up sooner than fetches: another replica may answer."""
 
 
 def passes(error: StorageError) -> bool:
@@ -57,7 +57,7 @@ def check(stop: threading.Event) -> None:
 
 
 def pause(backoff: Backoff, failures: int, error: StorageError, stop: threading.Event) -> None:
-    """Wait before the next try; raise RestoreCancelledError as soon as the restore is to stop."""
+    """Wait before the next try. Raises RestoreCancelledError as soon as the restore is to stop."""
     stop.wait(backoff.delay(failures, error.throttled, random.random()))
     check(stop)
 

@@ -1,8 +1,8 @@
 """A folder for what is restored only to be looked at: private, locked while it is used, and gone afterwards.
 
 What a killed process left of these is removed by the next one: a folder whose lock is free belongs to nobody. The lock
-is the kernel's, so that it goes with its process, whoever gets that one's number afterwards. Every folder is reached
-from the open one above it, through no link.
+is the kernel's, so that it goes with its process, even if another process gets the same number later. Every folder is
+reached from the open one above it, through no link.
 """
 
 import fcntl
@@ -22,7 +22,7 @@ _SUFFIX = "[a-z0-9_]{8}"
 
 
 def temporary_folder(instead: str = "") -> Path:
-    """Where temporary files go. Raises LocalFileError, saying where was looked; `instead` is another way, in words."""
+    """The folder for temporary files. Raises LocalFileError that says where was looked, and what to do `instead`."""
     try:
         return Path(tempfile.gettempdir())
     except FileNotFoundError as error:

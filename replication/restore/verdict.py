@@ -27,11 +27,12 @@ class Verdict:
     problems: tuple[str, ...] = ()
 
     def is_noted_in(self, noted: Sequence[str]) -> bool:
-        """True if a snapshot says that its source was found to be so."""
+        """True if SQLite found nothing but what the snapshot's note says of the source."""
         return bool(self.problems) and integrity.are_among(self.problems, noted)
 
     def accepted(self, output: Output, noted: Sequence[str], known: str, keep: bool) -> str:
-        """The warning with which `output` is put in place, `known` being why its source is known to be so.
+        """The warning with which `output` is put in place. `known` says why the source is known to have the same
+        problems.
 
         Raises IntegrityCheckError if it is not known, after the file was kept beside the output if `keep` says so.
         """

@@ -1,6 +1,6 @@
 """Keeping writers out of a database for a moment, so that nobody can append to its WAL.
 
-It leaves to the caller for how long; see hold.py.
+It leaves to the caller for how long; see pin.py.
 """
 
 import time
@@ -9,9 +9,9 @@ from collections.abc import Callable
 import apsw
 
 BARRIER_WAIT_SECONDS_MAX = 0.1
-"""How long a checkpoint tries to get in between writers; nothing is copied meanwhile."""
+"""How long a checkpoint tries to get in between writers. Nothing is copied meanwhile."""
 TRY_SECONDS = 0.001
-"""Between two tries, once they are not eager any more."""
+"""Between two tries, after the eager ones."""
 _EAGER_SECONDS = 0.03
 """For so long there is no pause between two tries: a busy writer lets go of its lock for microseconds only."""
 

@@ -12,7 +12,7 @@ SUFFIXES = ("-journal", "-wal", "-shm")
 
 
 def check_beside(path: Path, name: str = "") -> None:
-    """Raise DatabaseError if SQLite would open what is no plain file beside a database: at a pipe it would wait.
+    """Raise DatabaseError if a WAL, -shm or journal beside a database is no plain file: at a pipe SQLite would wait.
 
     `path` is no link, and `name` what SQLite opens it by, if that is another.
     """

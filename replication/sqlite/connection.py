@@ -26,7 +26,7 @@ _CACHE_PAGES_MAX = 16
 def connect(at: Opening) -> apsw.Connection:
     """Open a database for reading and writing. Raises DatabaseError if it is missing or cannot be opened so.
 
-    It has read: in WAL mode no file of it is opened later on.
+    The connection has read: in WAL mode it opens no file later on.
     """
     connection = connect_unread(at)
     with sqlite_errors(at.path):
@@ -40,7 +40,7 @@ def connect(at: Opening) -> apsw.Connection:
 
 
 def connect_unread(at: Opening) -> apsw.Connection:
-    """As `connect`, reading nothing: it opens a file as well that SQLite finds damaged."""
+    """As `connect`, but nothing is read, so that a file opens which SQLite finds damaged."""
     path = at.path
     check_beside(path, at.name)
     with sqlite_errors(path):

@@ -23,14 +23,14 @@ from replication.sqlite.opening import opening
 
 TABLES_MAX = 1000
 COUNT_SECONDS_MAX = 2.0
-"""For counting the rows of one table, in one of the two databases."""
+"""Seconds for counting the rows of one table, in one of the two databases."""
 DIFFERENCE_SECONDS_MAX = 10.0
-"""For comparing one table."""
+"""Seconds for comparing one table."""
 ROWS_MAX = 200
-"""Differing rows of each kind."""
+"""Differing rows of each kind that are shown."""
 COLUMNS_MAX = 50
 TEXT_SIZE_MAX = 60
-"""Characters of one value."""
+"""Characters of one value that are shown."""
 _STEPS_BETWEEN_LOOKS = 5_000
 _LIVE_BUSY_TIMEOUT_MS = 1000
 
@@ -67,7 +67,7 @@ class Differences:
 
 
 class DatabaseDiff:
-    """Two databases, asked by one thread at a time."""
+    """Compares the restored database with the live one. Used by one thread at a time."""
 
     def __init__(self, restored: Path, live: Path | None) -> None:
         """`live` is None where the live one is not to be opened, which alone writes to its -shm."""
@@ -159,7 +159,7 @@ class DatabaseDiff:
 
     @contextmanager
     def _attached(self) -> Iterator[str]:
-        """The live database as "today" for the length of the block; why it cannot be, in words, or nothing."""
+        """A block in which the live database is attached as "today". Gives why it cannot be, in words, or ""."""
         if self._live is None:
             yield "today's database is left alone: nothing is compared with it"
             return

@@ -21,7 +21,7 @@ def no_descriptor_is_left() -> bool:
     """True if this process may open hardly any more files, which SQLite does not tell from a file that is not there."""
     opened: list[int] = []
     try:
-        # What failed has closed what it had opened so far.
+        # A failed open has closed the descriptors that it had opened so far.
         for _ in range(_FILES_OF_A_CONNECTION):
             opened.append(os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC))
     except OSError as error:

@@ -1,11 +1,11 @@
 """Sole possession of a database, and a new content for it in the same file.
 
-Its promise: inside the block no other connection, here or in another process, reads or writes the database, and
-whoever comes meanwhile waits in its busy timeout. `write` exchanges the content as one transaction of SQLite, so that
-at any end of this process, and for everybody who waits, it is the old one or the new one, whole. The file stays the
-same file, with its owner, its permissions and its other names. It leaves to the caller to keep the old content first,
-and connections that are open without ever having read: those hold no lock, have nothing to forget, and read what is
-there then (replication/sqlite/openers.py finds them where it can).
+Its promise: inside the block no other connection, here or in another process, reads or writes the database, and a
+connection that comes meanwhile waits in its busy timeout. `write` exchanges the content as one transaction of SQLite,
+so that at any end of this process, and for everybody who waits, it is the old one or the new one, whole. The file stays
+the same file, with its owner, its permissions and its other names. It leaves to the caller to keep the old content
+first, and connections that are open without ever having read: those hold no lock, have nothing to forget, and read what
+is there then (replication/sqlite/openers.py finds them where it can).
 """
 
 import ctypes
@@ -30,7 +30,7 @@ WRITE_PAGES = 256
 _CACHE_KIB = 16 << 10
 """Through a rollback journal, each time that the cache is full costs a sync."""
 _BESIDE_PAGE_BYTES = 24
-"""What the WAL has before each page; a journal has less."""
+"""The WAL has a header of so many bytes before each page. A journal has less."""
 _JOURNAL_MAGIC = bytes.fromhex("d9d505f920a163d7")
 
 
@@ -54,12 +54,12 @@ class Alone:
         self._connection = connection
         self._folded = False
         self._journaled = False
-        """True once its content went through a rollback journal."""
+        """True once the new content went through a rollback journal."""
         self._left_wal = False
-        """True once it was taken out of WAL mode, for another size of pages."""
+        """True once the database was taken out of WAL mode, for another page size."""
 
     def room_to_write(self, size: int, page_size: int) -> int:
-        """Bytes of the disk that `write` takes for a file of `size`, without what is there by then."""
+        """Bytes of the disk that `write` takes for a file of `size`, besides what the database has already."""
         with sqlite_errors(self.path):
             old, own = self.path.stat().st_size, int(self._connection.pragma("page_size"))
             through_wal = self._connection.pragma("journal_mode") == "wal" and own == page_size
@@ -71,7 +71,7 @@ class Alone:
         """Copy the whole WAL into the database file, durably, and empty it."""
         self._folded = True
         with sqlite_errors(self.path):
-            # The only connection: it waits for nobody, and nothing is left in the WAL.
+            # This is the only connection, so it waits for none, and nothing is left in the WAL.
             self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
 
     def pieces(self, go_on: Callable[[], None]) -> Iterator[bytes]:
@@ -118,18 +118,18 @@ class Alone:
         try:
             self.fold_in()
         except ReplicationError as error:
-            # Durable all the same, and whoever opens the database reads it from there.
+            # Durable all the same: the next connection reads it from there.
             return str(error)
         reached("replacement: folded in")
         return ""
 
     def undo(self) -> bool:
-        """After `write` has raised: True if it is certain that the old content is there, whoever opens it."""
+        """After `write` has raised: True if it is certain that the next connection finds the old content."""
         try:
             with sqlite_errors(self.path):
                 if self._left_wal:
                     self._connection.pragma("journal_mode", "wal")
-                # Frames that were written and do not count are gone with it: nobody can take them for a commit.
+                # Frames that were written and do not count go with the WAL: they cannot be taken for a commit.
                 self.fold_in()
                 self._connection.execute("BEGIN EXCLUSIVE")
                 self._connection.execute("ROLLBACK")
@@ -153,8 +153,8 @@ class Alone:
 def alone(path: Path) -> Iterator[Alone]:
     """Hold the database at `path` (no link) alone. Nothing is changed by that.
 
-    Raises DatabaseInUseError if any other connection has it open, DatabaseError if SQLite cannot read it. A journal
-    that a program left is SQLite's to judge, which it did when the lock was got.
+    Raises DatabaseInUseError if any other connection has it open, DatabaseError if SQLite cannot read it. SQLite
+    rolls back a journal that a program left when it gets the lock.
     """
     with _exclusive(path) as connection:
         with sqlite_errors(path):
@@ -174,7 +174,7 @@ def check_alone(path: Path) -> None:
 
 
 def in_use(path: Path, by: str = "") -> DatabaseInUseError:
-    """The error for a database that somebody has open; `by` names them if they are known."""
+    """The error for a database that other processes have open. `by` names them if they are known."""
     return DatabaseInUseError(
         f"{path} is open in another program{f' ({by})' if by else ''}, which would go on with what it read before. "
         "Stop it, then try again; nothing was changed"

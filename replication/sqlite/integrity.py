@@ -19,7 +19,7 @@ PROBLEMS_MAX = 10
 """Lines of SQLite's answer that are asked for."""
 _STEPS_BETWEEN_LOOKS = 20_000
 _KIND_CHARS_MAX = 150
-"""So much of a line says what it is about; whoever keeps it may cut it after that."""
+"""So many characters of a line say what it is about. It may be cut after that where it is kept."""
 _NUMBER = re.compile(r"\b[0-9]+\b")
 
 
@@ -29,7 +29,7 @@ class Inconclusive(Exception):  # noqa: N818 (it is an outcome, not an error of 
 
 
 class Interrupted(Exception):  # noqa: N818 (as above)
-    """The caller's `stop` said so."""
+    """The check was broken off because the caller's `stop` was true."""
 
 
 def problems(path: Path, thoroughness: Thoroughness, stop: Callable[[], bool] = lambda: False) -> list[str]:

@@ -13,7 +13,7 @@ from pathlib import Path
 from replication.sqlite.format import FRAME_HEADER_SIZE, WAL_HEADER_SIZE
 
 _FRAME = struct.Struct(">II8s")
-"""Of a frame's header: the page, the size of the database if it is a commit, the salts."""
+"""The first fields of a frame's header: the page, the size of the database if it is a commit, the salts."""
 
 
 @dataclass(frozen=True, slots=True)

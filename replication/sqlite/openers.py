@@ -1,6 +1,6 @@
 """Which other processes have a file open, as far as this machine tells: Linux, through /proc.
 
-A connection that was opened and has not read yet holds no lock, so SQLite cannot tell of it; its descriptor can
+A connection that was opened and has not read yet holds no lock, so SQLite does not know it; its descriptor can
 be seen here. No file is opened for the answer, for closing one would drop the locks of this process. The answer
 is what can be seen and no more: processes of other users are visible only to root.
 """

@@ -1,7 +1,7 @@
 """The name by which SQLite opens a database, so that as root nobody leads it into a folder that is not theirs.
 
 SQLite opens a database by its path, and -wal, -shm and the journal by names that it makes from it, one after the
-other. Whoever may rename a folder on that path can put a link there in between. So as root the folder of the file is
+other. A user who may rename a folder on that path can put a link there in between. So as root the folder of the file is
 opened first, step by step (replication/nofollow.py), and SQLite is given a path through its descriptor, such as
 /proc/self/fd/9/app.db. Whatever becomes of the path, its files are in the folder that was looked at, none a link.
 

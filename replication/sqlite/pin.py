@@ -32,12 +32,12 @@ from replication.sqlite.wal_index import WALIndex
 from replication.steps import reached
 
 BARRIER_TRIES = 3
-"""Before each the large part is done again, lest what was written meanwhile becomes part of the small one."""
+"""Tries to keep writers out. Before each the large part is done again, so that the short part stays short."""
 BARRIER_HELD_SECONDS_MAX = 0.02
-"""How long writers wait, at most, only because somebody else is checkpointing when we want to."""
+"""How long writers wait, at most, only because another process is checkpointing when we want to."""
 LARGE_PART_ROUNDS_MAX = 6
 TAIL_FRAMES = 250
-"""So few frames are left to the short part of a checkpoint, if the writers let us catch up with them."""
+"""At most so many frames are left to the short part of a checkpoint, if we can catch up with the writers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class CheckpointResult:
     backfilled_frames: int
     barrier_seconds: float
     busy: bool = False
-    """A writer, or a checkpoint of somebody else's, held its lock for longer than we wait; try again later."""
+    """A writer, or a checkpoint of another process, held its lock for longer than we wait. Try again later."""
 
     @property
     def complete(self) -> bool:
@@ -69,11 +69,11 @@ class Pin:
         switched: bool = False,
     ) -> None:
         self.path = path
-        """Without links."""
+        """The path of the database, without links."""
         self.identity = identity
         """Device and inode of the database file."""
         self.wal_index = wal_index
-        """What SQLite counts, as long as this is held."""
+        """The WAL index, which can be read as long as there is the pin."""
         self.page_size = page_size
         """Bytes of one page."""
         self.switched = switched
@@ -85,8 +85,8 @@ class Pin:
     def take(cls, path: Path) -> "Pin":
         """Open the database, turn on WAL mode if it is off, and pin a reader.
 
-        Links are followed: the WAL is beside the file that they lead to. Raises DatabaseError and, when somebody holds
-        a lock, DatabaseBusyError.
+        Links are followed: the WAL is beside the file that they lead to. Raises DatabaseError and, if another
+        connection has the lock, DatabaseBusyError.
         """
         with opening(path) as at:
             return cls._take(at.path, at)
@@ -200,8 +200,8 @@ class Pin:
             closing(connect_unread(at)) as helper,
             sqlite_errors(self.path),
         ):
-            # A reader that needs no frame keeps anybody from copying some back. Of a file that does not fit the count
-            # of pages that SQLite remembers it can be none, and then the pin is that.
+            # A reader that needs no frame keeps every checkpoint from copying some back. If the file does not fit the
+            # count of pages that SQLite remembers there can be no such reader, and then the pin does that.
             with suppress(apsw.CorruptError):
                 begin_reading(reader)
             index = self.wal_index.read()
@@ -218,7 +218,7 @@ class Pin:
             return index is not None and not index.frames
 
     def mend_index(self) -> None:
-        """Let SQLite read its WAL index: where a writer died in the middle of its header, it makes it anew."""
+        """Let SQLite read the WAL index, which it makes anew if a writer died in the middle of its header."""
         with self._opening() as at, closing(connect(at)) as connection, sqlite_errors(self.path):
             begin_reading(connection)
 
@@ -262,10 +262,7 @@ class Pin:
         """Bring the pin up to the newest commit, with `helper` pinned meanwhile, and a copy in between."""
         begin_reading(helper)
         try:
-            copy()
-            with self._lost_on_error():
-                self._reader.execute("COMMIT")
-                begin_reading(self._reader)
+            self._copy_and_pin(copy)
         finally:
             helper.execute("COMMIT")
 
@@ -282,13 +279,17 @@ class Pin:
         if not keep_writers_out(barrier):
             return False
         try:
-            copy()
-            with self._lost_on_error():
-                self._reader.execute("COMMIT")
-                begin_reading(self._reader)
+            self._copy_and_pin(copy)
         finally:
             barrier.execute("ROLLBACK")
         return True
+
+    def _copy_and_pin(self, copy: Callable[[], None]) -> None:
+        """Copy, and then pin the newest commit. Another reader is there meanwhile."""
+        copy()
+        with self._lost_on_error():
+            self._reader.execute("COMMIT")
+            begin_reading(self._reader)
 
     def _frames(self) -> int:
         index = self.wal_index.read()

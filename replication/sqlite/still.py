@@ -24,7 +24,7 @@ from replication.sqlite.opening import Opening, opening
 from replication.sqlite.wal_index import WALIndex, WALIndexHeader
 
 TRIES_MAX = 1000
-"""How often a read begins anew because somebody committed in the same instant."""
+"""How often a read begins anew because another connection committed meanwhile."""
 _BUSY_TIMEOUT_MS = 1000
 
 
@@ -57,7 +57,7 @@ class Still:
         return problems_of(self._connection, thoroughness, stop)
 
     def was_restarted(self) -> bool:
-        """True if the WAL is another life by now.
+        """True if the WAL was restarted since the commit was chosen.
 
         Then all of the commit was in the database file from the beginning, and nobody writes there until we end.
         """

@@ -1,4 +1,4 @@
-"""What is done to the WAL of a database that is not held: a reader before a hold, and an empty WAL after one."""
+"""What is done to the WAL of a database that has no pin: a reader before there is one, and an empty WAL after it."""
 
 from contextlib import closing, suppress
 from pathlib import Path
@@ -12,9 +12,9 @@ from replication.sqlite.opening import opening
 
 
 class Bridge:
-    """A reader that keeps the WAL from being restarted unseen until a hold is taken, in this process, beside it.
+    """A reader that keeps the WAL from being restarted unseen until a pin is there beside it, in this process.
 
-    It changes nothing. Whoever lets go of a hold of the same database meanwhile ends its locks as well: see WALIndex.
+    It changes nothing. Letting go of a pin of the same database meanwhile ends its locks as well: see WALIndex.
     """
 
     def __init__(self, connection: apsw.Connection) -> None:
@@ -22,7 +22,7 @@ class Bridge:
 
     @classmethod
     def take(cls, path: Path) -> "Bridge":
-        """Begin to read. Raises DatabaseError and, when somebody holds a lock, DatabaseBusyError."""
+        """Begin to read. Raises DatabaseError and, if another connection has the lock, DatabaseBusyError."""
         with opening(path) as at:
             connection = connect(at)
         try:
@@ -41,7 +41,7 @@ class Bridge:
 
 
 def empty_wal(path: Path) -> None:
-    """Make the WAL of a database that is not held empty, if nobody uses it just now; nobody is waited for."""
+    """Make the WAL of a database without a pin empty, if no other connection uses it just now. Waits for nothing."""
     with opening(path) as at, closing(connect(at)) as connection:
         connection.set_busy_timeout(0)
         with sqlite_errors(path), suppress(apsw.BusyError):

@@ -20,9 +20,9 @@ _MAGIC_LITTLE_ENDIAN = 0x377F0682
 _MAGIC_BIG_ENDIAN = 0x377F0683
 _VERSION = 3007000
 SALT_STEPS_MAX = 1 << 16
-"""More restarts than this between two lives that follow each other are taken for a WAL that was made anew."""
+"""Salts that differ by more restarts than this are taken for those of a WAL that was made anew."""
 PACKED_MAX = 1024
-"""Headers whose bytes are kept."""
+"""So many headers are kept packed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +42,11 @@ class WALHeader:
 
     @property
     def salts_by_chance(self) -> bool:
-        """True if the salts say nothing of the life before.
+        """True if the salts say nothing of the life of the WAL before.
 
-        Whoever restarts the WAL adds one to the first salt. But a connection that never did so takes salts by chance
-        when it is the first to write into an empty WAL: a new one, or one that somebody else has emptied (TRUNCATE).
+        A connection that restarts the WAL adds one to the first salt. But a connection that never did so takes salts by
+        chance when it is the first to write into an empty WAL: a new one, or one that somebody else has emptied
+        (TRUNCATE).
         """
         return self.sequence == 0
 
@@ -77,7 +78,7 @@ class WALHeader:
 
 @lru_cache(PACKED_MAX)
 def _packed(header: WALHeader) -> bytes:
-    # Every copy compares the WAL's header with the one that is followed.
+    # Kept, since every copy compares the WAL's header with the one that is followed.
     magic = _MAGIC_BIG_ENDIAN if header.big_endian else _MAGIC_LITTLE_ENDIAN
     head = struct.pack(">6I", magic, _VERSION, header.page_size, header.sequence, header.salt1, header.salt2)
     return head + struct.pack(">2I", *checksum(head, (0, 0), header.big_endian))

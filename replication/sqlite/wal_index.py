@@ -29,7 +29,7 @@ _CHECKPOINT_INFO = struct.Struct("=I20s8sI")
 _SIZE = 2 * _HEADER.size + _CHECKPOINT_INFO.size
 _VERSION = 3007000
 _CHECKPOINT_LOCK = 121
-"""The byte whose lock whoever checkpoints has (WALINDEX_LOCK_OFFSET + WAL_CKPT_LOCK)."""
+"""The byte that is locked while a checkpoint runs (WALINDEX_LOCK_OFFSET + WAL_CKPT_LOCK)."""
 _FLOCK = struct.Struct("hhqqi4x")
 """struct flock on 64-bit Linux: type, whence, start, length, pid."""
 

@@ -38,7 +38,7 @@ class Storage(ABC):
     """Where it is, for people, without any secret: s3://bucket/path at http://host:9000, file:///srv/x."""
 
     requests = Requests()
-    """What it was asked over a network; a store that sends requests has one of its own, others add nothing."""
+    """The requests that were sent over a network. A store that sends any has a count of its own."""
 
     @abstractmethod
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
@@ -57,7 +57,7 @@ class Storage(ABC):
 
     @abstractmethod
     def put(self, name: str, chunks: Iterable[bytes], *, create: bool = False) -> int:
-        """Write one object, whole or not at all, replacing one of that name; return the bytes stored.
+        """Write one object, whole or not at all, replacing one of that name. Return the bytes stored.
 
         `chunks` is consumed once and never held whole in memory. When this returns the object is durable.
         With `create` nothing is replaced: ObjectExistsError is raised if an object of that name is there, and of
@@ -85,17 +85,17 @@ class Storage(ABC):
         """Raise PlaceLostError if `put` would write elsewhere than before; `put` itself does so as well."""
 
     def accept_place(self) -> None:  # noqa: B027 (as above)
-        """What is there now was proven to be the replica: the next `put` goes there, wherever it is."""
+        """Take what is there now for the replica, which it was proven to be: the next `put` goes there."""
 
     def abort_unfinished(self, prefix: str) -> int:
         """Remove what is left of uploads below the folder `prefix` that never ended. Return their number.
 
-        It is for whoever knows that no upload is under way there: nothing tells one from the other.
+        The caller must know that no upload is under way there: nothing tells one from the other.
         """
         return 0
 
     def interrupt(self) -> None:  # noqa: B027 (most stores hold nothing up)
-        """Break off what is under way and refuse what comes, but for undoing what was begun: the program ends."""
+        """Break off requests under way and refuse others, except those that undo what was begun: the program ends."""
 
     def close(self) -> None:  # noqa: B027 (most stores hold nothing to let go of)
         """Let go of connections. The store is not used afterwards."""
@@ -119,7 +119,7 @@ def check_prefix(prefix: str) -> str:
 
 
 def is_object_name(name: str) -> bool:
-    """True if `name` is one that `check_name` lets pass; listings leave out all others."""
+    """True if `check_name` accepts `name`. Listings leave out all others."""
     try:
         check_name(name)
     except ValueError:
@@ -128,6 +128,6 @@ def is_object_name(name: str) -> bool:
 
 
 def check_range(offset: int, length: int | None) -> None:
-    """Raise ValueError for a range that is none."""
+    """Raise ValueError for a negative offset or length."""
     if offset < 0 or (length is not None and length < 0):
         raise ValueError(f"offset {offset} and length {length} are not a range")

@@ -21,7 +21,7 @@ WHOLE_BYTES_MAX = 64 << 10
 """An object of at most this size is opened in one go by an `Opener`."""
 
 ReadRange = Callable[[int, int | None], Iterator[bytes]]
-"""Stored bytes of one object: so many from an offset on, all without a number, none after its end."""
+"""Given an offset and a length: stored bytes of one object. With None all from there; after its end none."""
 
 
 class Codec(ABC):
@@ -31,11 +31,14 @@ class Codec(ABC):
 
     @abstractmethod
     def cover(self, chunks: Iterator[bytes]) -> Iterator[bytes]:
-        """The stored bytes of an object whose LZ4 frame, with its note, these are."""
+        """Turn the LZ4 frames of an object, with its note, into the bytes that are stored."""
 
     @abstractmethod
     def uncover(self, name: str, chunks: Iterator[bytes]) -> Iterator[bytes]:
-        """What `cover` was given, from all that is stored. Raises CorruptObjectError for what it never made."""
+        """Turn all stored bytes of an object back into what `cover` was given.
+
+        Raises CorruptObjectError for other bytes.
+        """
 
     def prefix(self, name: str, read: ReadRange, size: int) -> bytes:
         """The first `size` bytes of what `uncover` would yield.
@@ -73,17 +76,17 @@ class Codec(ABC):
     ) -> Iterator[bytes]:
         """Yield the stored bytes of an object in pieces of bounded size, a small object in one.
 
-        `summed` is told what `content_checksum` would say of the content, when all of it was taken. With `has_table`
-        it brings a table of its blocks, for `table`.
+        `summed` is called with what `content_checksum` would say of the content, when all of it was taken. With
+        `has_table` the object brings a table of its blocks, for `table`.
         """
         return self.cover(container.compress(content, note, summed, has_table))
 
     def open(self, name: str, stored: Iterable[bytes]) -> "Opened":
-        """The object of which all stored bytes are given; `name` is for errors."""
+        """Open the object of which these are all stored bytes. `name` is for errors."""
         return Opened(name, self.uncover(name, iter(stored)), None)
 
     def opener(self) -> "Opener":
-        """Opens many small objects, one after the other, for less."""
+        """An opener for many small objects, one after the other, which costs less for each."""
         return Opener(self)
 
     def table(self, name: str, read: ReadRange, stored: int) -> BlockTable | None:
@@ -104,7 +107,10 @@ class Codec(ABC):
         return contents(name, table, first, count, self.span(name, read, start, size))
 
     def read_note(self, name: str, read: ReadRange) -> NoteFields | None:
-        """The note of an object, from as little of it as will do. Raises CorruptObjectError if it is damaged."""
+        """The note of an object, reading as little of it as possible.
+
+        Raises CorruptObjectError if the note is damaged.
+        """
         return _note(name, self.prefix(name, read, container.NOTE_SIZE_MAX))
 
 
@@ -145,7 +151,7 @@ class Opened:
 
     @property
     def note(self) -> NoteFields | None:
-        """Its note, or None if it has none, as Litestream's. Raises CorruptObjectError if it is damaged."""
+        """The note, or None for an object of Litestream, which has none. Raises CorruptObjectError if it is damaged."""
         if not self._begun:
             self._read_until(container.NOTE_SIZE_MAX)
         return _note(self._name, self._head[: container.NOTE_SIZE_MAX])
@@ -154,7 +160,7 @@ class Opened:
         small = self._unpacker is not None
         self._read_until(WHOLE_BYTES_MAX + 1 if small else container.NOTE_SIZE_MAX)
         head, self._begun = self._head, True
-        # Of large chunks no more is kept than the note may need.
+        # No more of a large chunk is kept than the note may need.
         self._head = head[: container.NOTE_SIZE_MAX]
         if self._unpacker is not None and len(head) <= WHOLE_BYTES_MAX:
             whole = self._unpacker.content(head)
@@ -176,12 +182,12 @@ class Opener:
         self._unpacker = container.Unpacker()
 
     def open(self, name: str, stored: Iterable[bytes]) -> Opened:
-        """As `Codec.open`; what was opened before is not iterated any more."""
+        """As `Codec.open`. An object that was opened before must not be iterated any more."""
         return Opened(name, self._codec.uncover(name, iter(stored)), self._unpacker)
 
 
 def content_checksum(chunks: Iterable[bytes | memoryview]) -> str:
-    """What `seal` tells of this content; only by compressing can it be had from LZ4."""
+    """The checksum that `seal` passes on for this content. Only by compressing can it be had from LZ4."""
     return container.content_checksum(chunks)
 
 

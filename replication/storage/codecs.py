@@ -3,4 +3,4 @@
 from replication.storage.codec import Codec, Plain
 
 DEFAULT_CODEC: Codec = Plain()
-"""That of every replica for which no other is asked."""
+"""The codec of every replica for which the configuration names no other."""

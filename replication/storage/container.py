@@ -29,7 +29,7 @@ _NOTE_CRC_SIZE = 4
 NOTE_SIZE_MAX = 4096
 """Bytes of the longest note, its 8-byte frame header included."""
 ENCODED_MAX = 64
-"""Notes whose bytes are kept."""
+"""So many notes are kept encoded."""
 
 _FRAME_HEADER_SIZE = 8
 _FOLLOWED = "bytes follow the end of its LZ4 frame"
@@ -48,9 +48,9 @@ def compress(
     summed: Callable[[str], None] | None = None,
     has_table: bool = False,
 ) -> Iterator[bytes]:
-    """Yield the object that holds `chunks` joined, in pieces of bounded size; a small object in one.
+    """Yield the object that holds `chunks` joined, in pieces of bounded size: a small object in one.
 
-    `summed` is told the checksum of the content at its end. With `has_table` the table of its blocks follows.
+    `summed` is called with the checksum of the content at its end. With `has_table` the table of its blocks follows.
     """
     source = iter(chunks)
     first = next(source, b"")
@@ -59,7 +59,7 @@ def compress(
         block_size=lz4.frame.BLOCKSIZE_MAX64KB if small else lz4.frame.BLOCKSIZE_MAX1MB,
         block_linked=False,
         content_checksum=True,
-        # Else every byte is first copied into a buffer of the library's, which must be made and cleared.
+        # Without auto_flush every byte is first copied into a buffer of the library, which must be made and cleared.
         auto_flush=True,
     )
     # Small pieces are joined, for each is a write of its own.
@@ -88,7 +88,7 @@ def compress(
 
 
 def content_checksum(chunks: Iterable[bytes | memoryview]) -> str:
-    """What `compress` tells of this content; only by compressing can it be had from LZ4."""
+    """The checksum that `compress` passes on for this content. LZ4 gives it only by compressing."""
     found: list[str] = []
     for _ in compress(chunks, summed=found.append):
         pass
@@ -153,9 +153,9 @@ class Unpacker:
         self._context = lz4.frame.LZ4FrameDecompressor()
 
     def content(self, data: bytes) -> bytes | None:
-        """The content of the object that is all of `data`; None if it is over 1 MiB or anything is wrong with it.
+        """The content of the object that is all of `data`, or None if it is over 1 MiB or anything is wrong with it.
 
-        `decompress` reads the one piece by piece and says of the other what it is.
+        Then `decompress` reads it piece by piece, or says what is wrong.
         """
         at = 0
         while len(data) - at >= 8:

@@ -15,7 +15,7 @@ from replication.storage.location import Location
 from replication.storage.url_parts import ReplicaURL
 
 Note = Callable[[str], None]
-"""Takes the end of a sentence that begins with a URL: what of it changes nothing here."""
+"""Called with what in a URL changes nothing here: the end of a sentence that begins with the URL."""
 
 LocationT = TypeVar("LocationT", bound=Location)
 
@@ -24,13 +24,13 @@ class Settings(Protocol):
     """The keys of one replica in a configuration. What is refused names its line; all raise ConfigError."""
 
     def has(self, key: str) -> bool:
-        """True if `key` is there with a value other than nothing."""
+        """True if `key` is there and not empty."""
 
     def text(self, key: str) -> str | None:
-        """The text of `key`, or that at the top of the file for a key that is for all; None if there is none."""
+        """The text of `key`, or that at the top of the file for a key that all replicas may share. None without any."""
 
     def pattern_free(self, key: str) -> str | None:
-        """As `text`, of what names one place: refused if it holds a *."""
+        """As `text`, for a key that names one place: refused if it holds a *."""
 
     def local_path(self, key: str) -> Path | None:
         """As `pattern_free`, as an absolute path of this machine."""
@@ -39,7 +39,7 @@ class Settings(Protocol):
         """The truth of `key`; None if it is not there."""
 
     def refusal(self, key: str | None, problem: str) -> ConfigError:
-        """The error for `key`, or for the replica as a whole; `problem` is the end of a sentence."""
+        """The error for `key`, or for the replica as a whole. `problem` is the end of its sentence."""
 
 
 class Kind(ABC, Generic[LocationT]):
@@ -58,24 +58,24 @@ class Kind(ABC, Generic[LocationT]):
     """Keys and URL options of Litestream 0.5 that change nothing of what is kept here, each with why."""
 
     refused_keys: ClassVar[Mapping[str, str]] = {}
-    """Those that would change where or how data is kept, each with what to do instead."""
+    """Keys and URL options that would change where or how data is kept, each with what to do instead."""
 
     secret_variables: ClassVar[tuple[str, ...]] = ()
     """Variables of the environment that hold the keys of such a store."""
 
     @abstractmethod
     def from_url(self, url: ReplicaURL, note: Note) -> LocationT:
-        """The place that a URL names; raises ConfigError, in words that repeat no password."""
+        """The place that a URL names. Raises ConfigError, in words that repeat no password."""
 
     @abstractmethod
     def from_keys(self, settings: Settings) -> LocationT:
         """The place that the keys of a replica name, without a URL."""
 
     def with_keys(self, location: LocationT, settings: Settings) -> LocationT:
-        """`location` with what else the keys of a replica say, which wins over what a URL says."""
+        """`location` with what the keys of a replica say besides. They win over the URL."""
         return location
 
     def options(self, url: ReplicaURL, note: Note) -> dict[str, str]:
-        """The options in the query of `url`, by the names of their keys; ConfigError for what this kind has not."""
+        """The options in the query of `url`, by the names of their keys. Raises ConfigError for an unknown one."""
         known = [key.name for key in self.keys if key.is_option]
         return url.options(known, self.idle_keys, self.refused_keys, note)

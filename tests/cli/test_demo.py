@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 import peers
+import tui.demo.play
 import tui.demo.seaweedfs
-import tui.demo.steps
 from replication.restore import restore as restoring
 from tui.cli import main
 
@@ -132,8 +132,8 @@ def test_a_restore_that_differs_fails_the_demo(
             file.write(bytes([last[0] ^ 1]))
         return result
 
-    monkeypatch.setattr(tui.demo.steps, "restore", restore)
-    monkeypatch.setattr(tui.demo.steps, "COMMIT_SECONDS", 0.1)
+    monkeypatch.setattr(tui.demo.play, "restore", restore)
+    monkeypatch.setattr(tui.demo.play, "COMMIT_SECONDS", 0.1)
     assert main(["demo", "-dir", str(tmp_path / "demo")]) == 1
     output, errors = capfd.readouterr()
     assert "DIFFERENT" in output

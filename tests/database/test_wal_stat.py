@@ -20,9 +20,9 @@ def at_rest(bench: Bench) -> WALStat:
     """A glance at the bench's database that finds nothing at time 100, nor long after that."""
     bench.database.sync()
     wal_stat = begin(bench, WALStat(bench.database))
-    assert not wal_stat.finds_something(100.0, places=True)
-    assert wal_stat.finds_something(100.0 + SETTLE_SECONDS, places=True)
-    assert not wal_stat.finds_something(100.0 + SETTLE_SECONDS + 1, places=True)
+    assert not wal_stat.finds_something(100.0, paths=True)
+    assert wal_stat.finds_something(100.0 + SETTLE_SECONDS, paths=True)
+    assert not wal_stat.finds_something(100.0 + SETTLE_SECONDS + 1, paths=True)
     return wal_stat
 
 
@@ -41,18 +41,18 @@ def set_back(path: Path) -> None:
 def test_a_database_at_rest_is_left_in_peace(bench: Bench) -> None:
     bench.commit()
     wal_stat = at_rest(bench)
-    assert not any(wal_stat.finds_something(110.0 + number, places=True) for number in range(100))
-    assert wal_stat.finds_something(110.0 + WHOLE_SECONDS, places=False)
+    assert not any(wal_stat.finds_something(110.0 + number, paths=True) for number in range(100))
+    assert wal_stat.finds_something(110.0 + WHOLE_SECONDS, paths=False)
 
 
 def test_a_commit_is_seen_until_it_is_copied(bench: Bench) -> None:
     wal_stat = at_rest(bench)
     bench.write("INSERT INTO t(b) VALUES(randomblob(100))")
-    assert wal_stat.finds_something(110.0, places=False)
-    assert wal_stat.finds_something(111.0, places=False)
+    assert wal_stat.finds_something(110.0, paths=False)
+    assert wal_stat.finds_something(111.0, paths=False)
     bench.database.sync()
     begin(bench, wal_stat)
-    assert not wal_stat.finds_something(111.5, places=False)
+    assert not wal_stat.finds_something(111.5, paths=False)
 
 
 def test_after_a_change_a_sync_is_asked_for_once_more_since_times_are_coarse(bench: Bench) -> None:
@@ -65,12 +65,12 @@ def test_after_a_change_a_sync_is_asked_for_once_more_since_times_are_coarse(ben
     set_back(wal)
     bench.database.sync()
     wal_stat = begin(bench, WALStat(bench.database))
-    assert not wal_stat.finds_something(100.0, places=True)
+    assert not wal_stat.finds_something(100.0, paths=True)
     bench.write("INSERT INTO t(b) VALUES(randomblob(10))")
     set_back(wal)
     before = bench.database.position
-    assert not wal_stat.finds_something(101.0, places=True)
-    assert wal_stat.finds_something(100.0 + SETTLE_SECONDS, places=True)
+    assert not wal_stat.finds_something(101.0, paths=True)
+    assert wal_stat.finds_something(100.0 + SETTLE_SECONDS, paths=True)
     bench.database.sync()
     assert bench.database.position != before
 
@@ -105,7 +105,7 @@ def test_whatever_a_sync_would_find_is_seen(bench: Bench, change: Callable[[Benc
     bench.database.checkpoint()
     wal_stat = at_rest(bench)
     change(bench)
-    assert wal_stat.finds_something(110.0, places=True)
+    assert wal_stat.finds_something(110.0, paths=True)
 
 
 def test_what_a_sync_has_to_do_beside_copying_keeps_it_from_resting(bench: Bench) -> None:

@@ -172,7 +172,7 @@ class World:
         return self._hold(CLIENT, 0.0)
 
     def resume(self) -> bool:
-        held = BY_HAND in self.worker.life.state.leases
+        held = BY_HAND in self.worker.lifecycle.state.leases
         self.worker.resume(BY_HAND)
         return held
 
@@ -212,7 +212,7 @@ class World:
         return True
 
     def _hold(self, holder: str, lease_seconds: float | None) -> bool:
-        held = holder in self.worker.life.state.leases
+        held = holder in self.worker.lifecycle.state.leases
         self.worker.hold(holder, lease_seconds)
         return not held
 
@@ -268,7 +268,7 @@ class World:
     def words(self) -> str:
         status = only(self.engine)
         replicas = ", ".join(f"{item.state} at {item.position} {item.last_error}" for item in status.replicas)
-        return f"{status.state} at {status.position} {status.error}; {replicas}; {self.worker.life.state}"
+        return f"{status.state} at {status.position} {status.error}; {replicas}; {self.worker.lifecycle.state}"
 
     def settle(self) -> None:
         """Nothing hangs and fails any more, and nobody holds it: then it is replicated, by what is awake already."""
@@ -291,7 +291,7 @@ class World:
         else:
             raise AssertionError(f"it is not replicated: {self.words}")
         assert self.shared.crashes == []
-        state = self.worker.life.state
+        state = self.worker.lifecycle.state
         assert (state.at_work, state.leases.holders) == (0, ())
 
     def end(self) -> None:

@@ -48,5 +48,5 @@ def test_a_last_sync_that_hangs_costs_no_other_database_its_last_upload(
     assert not alive.database.locked
     assert dead.database.locked
     go_on.set()
-    until(lambda: not dead.life.state.at_work)
+    until(lambda: not dead.lifecycle.state.at_work)
     dead.database.close()

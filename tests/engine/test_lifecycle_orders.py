@@ -65,7 +65,7 @@ def test_promise_2_no_order_leaves_a_database_unreplicated(
             raise AssertionError(f"while {hanging} hangs: {', '.join(order)}: {error}") from None
     assert restored(ReplicaClient(world.store), tmp_path / "out.db") == world.app.sha256()
     world.end()
-    assert world.worker.life.phase is Phase.CLOSED
+    assert world.worker.lifecycle.phase is Phase.CLOSED
     assert not world.worker.database.locked
 
 
@@ -81,9 +81,9 @@ def test_promise_2_whatever_is_under_way_a_close_lets_go_and_leaves_nothing_behi
         if hanging != "nothing":
             world.hang(hanging)
         operation(world)
-        truth, was_held, is_away = world.app.sha256(), bool(world.worker.life.state.leases), world.is_away
+        truth, was_held, is_away = world.app.sha256(), bool(world.worker.lifecycle.state.leases), world.is_away
         world.end()
-        assert world.worker.life.phase is Phase.CLOSED, name
+        assert world.worker.lifecycle.phase is Phase.CLOSED, name
         assert not world.worker.database.locked, name
         if not was_held and not is_away and hanging != "let go":
             assert restored(ReplicaClient(world.store), folder / "out.db") == truth, name

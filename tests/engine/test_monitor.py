@@ -10,7 +10,7 @@ import pytest
 
 from replication.config import Config
 from replication.database import wal_stat, watch
-from replication.database.place import FOLDER_REPLACED, LINK_SWITCHED, VOLUME_EXCHANGED, Place
+from replication.database.path_target import FOLDER_REPLACED, LINK_SWITCHED, VOLUME_EXCHANGED, PathTarget
 from replication.local.files import LOCK_NAME
 from tests.engine.running import begun, client_of, config_of, in_step, only, restored, running, until
 from tests.foreign import ForeignConnection, Shell
@@ -114,11 +114,11 @@ def test_a_folder_that_is_a_link_to_another_volume_now_is_told_as_such(path: Pat
 
 
 def test_what_became_of_a_place() -> None:
-    here = Place("/srv/app.db", (1, 2))
+    here = PathTarget("/srv/app.db", (1, 2))
     assert here.became(here) == ""
-    assert here.became(Place("/srv/two/app.db", (1, 3))) == LINK_SWITCHED
-    assert here.became(Place("/srv/app.db", (2, 2))) == VOLUME_EXCHANGED
-    assert here.became(Place("/srv/app.db", (1, 3))) == FOLDER_REPLACED
+    assert here.became(PathTarget("/srv/two/app.db", (1, 3))) == LINK_SWITCHED
+    assert here.became(PathTarget("/srv/app.db", (2, 2))) == VOLUME_EXCHANGED
+    assert here.became(PathTarget("/srv/app.db", (1, 3))) == FOLDER_REPLACED
 
 
 def test_a_database_that_was_removed_is_not_one_that_does_not_exist_yet(

@@ -29,17 +29,17 @@ ONE, TWO, THREE = database("one", replica("a")), database("two", replica("b")), 
 
 
 def test_the_same_is_no_step() -> None:
-    steps = compare([ONE, TWO], [TWO, ONE])
-    assert not steps
-    assert steps.words == "nothing changed"
+    changes = compare([ONE, TWO], [TWO, ONE])
+    assert not changes
+    assert changes.words == "nothing changed"
 
 
 def test_steps_are_told_by_paths() -> None:
     other = replace(TWO, monitor_interval=7.0)
-    steps = compare([ONE, TWO], [other, THREE])
-    assert (steps.added, steps.removed) == ((THREE,), (ONE,))
-    assert [(change.before, change.after) for change in steps.changed] == [(TWO, other)]
-    assert steps.words == "1 added, 1 removed, 1 changed"
+    changes = compare([ONE, TWO], [other, THREE])
+    assert (changes.added, changes.removed) == ((THREE,), (ONE,))
+    assert [(change.before, change.after) for change in changes.changed] == [(TWO, other)]
+    assert changes.words == "1 added, 1 removed, 1 changed"
 
 
 def test_a_change_is_told_by_its_keys_and_without_a_secret() -> None:

@@ -1,4 +1,4 @@
-"""Notes in the meta folder: what nobody can derive, whole whenever it is read, and no more often than allowed."""
+"""Notes in the local folder: what nobody can derive, whole whenever it is read, and no more often than allowed."""
 
 import json
 import threading

@@ -103,7 +103,7 @@ class Replicated:
 
     @property
     def generation(self) -> str:
-        """The generation in use, as the meta folder has it."""
+        """The generation in use, as the local folder has it."""
         return (self.database.parent / f".{self.database.name}-litestream" / "generation").read_text().strip()
 
     @property

@@ -1,4 +1,4 @@
-"""One database, one meta folder, one replica, and two programs that take turns: the generation goes on.
+"""One database, one local folder, one replica, and two programs that take turns: the generation goes on.
 
 At the end of each turn of ours the newest object is a segment that begins an index and carries a note, so that
 Litestream has to find its position by reading exactly that one.

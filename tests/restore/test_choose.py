@@ -398,6 +398,28 @@ def test_promise_3_wal_that_a_snapshot_holds_is_not_missed(
         restore([OpenReplica("r", storage)], tmp_path / "other.db", RestoreOptions(asked))
 
 
+def test_promise_3_a_snapshot_from_after_the_time_holds_nothing_of_what_was_asked(
+    history: History, tmp_path: Path
+) -> None:
+    """The start of an index is lost, so that the replica has no plan; what it had by then is known all the same."""
+    near, far = MemoryStorage(), MemoryStorage()
+    publish(history, near, noted=True)
+    publish(history, far, noted=True)
+    last = history.commits[-1]
+    time = max(item.modified for item in far.list(""))
+    builder = ReplicaBuilder(far, GENERATION)
+    builder.now = time + DAY
+    builder.noted_snapshot(last, 4096)
+    far.delete([segment_name(Position(GENERATION, last.index, 0))])
+    near.delete(sorted(name for name in near.names() if "/wal/" in name)[-1:])
+    sources = [OpenReplica("near", near), OpenReplica("far", far)]
+    with pytest.raises(ReplicationError, match=r"far"):
+        restore(sources, tmp_path / "out.db", RestoreOptions(AtTime(time)))
+    assert list(tmp_path.iterdir()) == []
+    result = restore(sources, tmp_path / "out.db", RestoreOptions(AtTime(time + 2 * DAY)))
+    assert (result.position, sha(tmp_path / "out.db")) == (last.at(), last.sha)
+
+
 def test_promise_3_what_ends_within_the_second_in_which_a_lost_one_went_on_is_not_called_newer() -> None:
     """Times in whole seconds: the end mark of the old generation, and WAL of one whose snapshot is lost."""
     storage = MemoryStorage()

@@ -10,7 +10,7 @@ import pytest
 from tests.rooted.conftest import Home
 from tests.rooted.test_hostile_home import users
 from tests.tui.terminal import Terminal
-from tui.session import crashlog
+from tui.session import screen_log
 
 
 @pytest.fixture(autouse=True)
@@ -33,12 +33,12 @@ def log(words: str) -> None:
 
 @pytest.mark.parametrize("link", [".local", ".local/state", ".local/state/litestream-tui"])
 def test_a_link_of_the_user_leads_the_log_nowhere(home: Home, link: str) -> None:
-    at, path = home.folder / link, crashlog.log_path({"XDG_STATE_HOME": str(home.folder / ".local" / "state")})
+    at, path = home.folder / link, screen_log.log_path({"XDG_STATE_HOME": str(home.folder / ".local" / "state")})
     (home.vault / "log").write_text("precious")
     before = home.vault_content()
     users(lambda: at.parent.mkdir(parents=True, exist_ok=True))
     users(lambda: at.symlink_to(home.vault))
-    opened = crashlog.open_log(path)
+    opened = screen_log.open_log(path)
     log("words")
     assert opened.path is None
     assert f"the symbolic link {at}" in opened.problem
@@ -58,7 +58,7 @@ def test_what_is_no_plain_file_is_no_log(home: Home, kind: str) -> None:
         users(lambda: os.mkfifo(folder / "log"))
     else:
         users((folder / "log").mkdir)
-    opened = crashlog.open_log(folder / "log")
+    opened = screen_log.open_log(folder / "log")
     log("words")
     assert opened.path is None
     assert "kept" in opened.problem
@@ -68,13 +68,13 @@ def test_what_is_no_plain_file_is_no_log(home: Home, kind: str) -> None:
 
 def test_the_older_file_is_renamed_in_the_folder_that_was_opened(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     """The user exchanges the folder while the screen is open: nothing of the vault is renamed or written to."""
-    monkeypatch.setattr(crashlog, "LOG_BYTES_MAX", 500)
+    monkeypatch.setattr(screen_log, "LOG_BYTES_MAX", 500)
     folder = home.folder / "state" / "litestream-tui"
     users(lambda: folder.parent.mkdir())
     (home.vault / "log").write_text("precious")
     (home.vault / "log.1").write_text("precious")
     before = home.vault_content()
-    assert crashlog.open_log(folder / "log") == crashlog.ScreenLog(folder / "log")
+    assert screen_log.open_log(folder / "log") == screen_log.ScreenLog(folder / "log")
     log("first")
     aside = home.folder / "aside"
     users(lambda: folder.parent.rename(aside))
@@ -93,7 +93,7 @@ def test_folders_and_file_are_for_their_owner_alone(tmp_path: Path) -> None:
     path = tmp_path / "state" / "litestream-tui" / "log"
     before = os.umask(0)
     try:
-        assert crashlog.open_log(path).path == path
+        assert screen_log.open_log(path).path == path
         log("words")
     finally:
         os.umask(before)

@@ -123,7 +123,8 @@ class World:
         """SIGTERM: a last sync and upload, and exit code 0."""
         assert self.engine is not None
         self.engine.send_signal(signal.SIGTERM)
-        until(self.engine.ended, END_SECONDS_MAX)
+        engine = self.engine
+        until(lambda: engine.poll() is not None, END_SECONDS_MAX)
         assert self.engine.wait() == 0, self._tail()
         self.engine = None
 

@@ -149,7 +149,7 @@ class Killed:
 
     def end(self) -> None:
         self.program.send_signal(signal.SIGTERM)
-        until(self.program.ended)
+        until(lambda: self.program.poll() is not None)
         assert self.program.wait() == 0, self._tail()
 
     def abandon(self) -> None:

@@ -107,7 +107,7 @@ WARNING = "others write to this replica"
 
 
 def host(folder: Path, location: Location, retention_seconds: float = 86_400.0) -> Config:
-    """One of two hosts with the same replica in its configuration: its own database, its own meta folder."""
+    """One of two hosts with the same replica in its configuration: its own database, its own local folder."""
     folder.mkdir()
     replica = ReplicaConfig(
         name="shared",

@@ -41,7 +41,8 @@ def test_what_was_never_replicated_has_no_lag_and_no_queue() -> None:
     failing = [never(f"/srv/bad{number}.db") for number in range(3)]
 
     async def steps(pilot: Drive) -> None:
-        await picture.shows(pilot, "access denied")
+        # At first the list has no more than a part of the width.
+        await picture.shows(pilot, "access denied", "QUEUE")
         # The cause is in the row, and the cursor on the worst.
         assert row(pilot, ">✖ error", "bad0.db").split()[-5:] == ["access", "denied", "-", "-", "-"]
         summary = picture.rows(pilot.app)[0]

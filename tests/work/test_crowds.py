@@ -16,7 +16,7 @@ import pytest
 from replication.config import Config
 from replication.database import wal_stat as wal_stat_module
 from replication.database.database import Database
-from replication.database.wal_stat import PLACES_CHECKS, WALStat
+from replication.database.wal_stat import PATHS_CHECKS, WALStat
 from replication.engine import Engine, making
 from replication.storage.file.location import FileLocation
 from replication.storage.location import Location
@@ -119,7 +119,7 @@ class Rounds:
     def settle(self, databases: int) -> None:
         """Until a whole second's rounds found nothing: what follows a change is over."""
         until(lambda: self.found >= databases)
-        self.pass_by(databases, PLACES_CHECKS)
+        self.pass_by(databases, PATHS_CHECKS)
 
     def pass_by(self, databases: int, rounds: int) -> None:
         """Let so many rounds go by."""
@@ -142,7 +142,7 @@ def test_an_idle_minute_asks_for_nothing_and_looks_at_each_wal_once_a_round(
         assert rounds.syncs == syncs
         # One for each WAL, and now and then three more for the file, its -shm and its lock; nothing is opened.
         assert set(rounds.calls) == {"stat"}
-        assert rounds.calls["stat"] <= checks * (1 + 3 / PLACES_CHECKS) + 3 * databases
+        assert rounds.calls["stat"] <= checks * (1 + 3 / PATHS_CHECKS) + 3 * databases
 
 
 def wakes(threads: list[int | None]) -> int:

@@ -104,7 +104,7 @@ def row(database: DatabaseStatus, width: int, look: Look, cursor: bool = False, 
     shown = look.state(state)
     stale = look.now - database.last_sync
     if database.last_sync and stale > STALE_SECONDS and database.state == "ok":
-        # A green word would lie: nobody has looked for so long.
+        # A green "ok" would lie: the database was not looked at for so long.
         shown = f"{look.mark(state.mark, state.ascii_mark)} {look.since(database.last_sync)} old"
     host, path = split(database.path)
     name = _name_width(width, columns, hosts)

@@ -13,6 +13,7 @@ from textual.message import Message
 from replication.status import DatabaseStatus
 from tui.dashboard.columns import header, host_width, row
 from tui.text.look import Look
+from tui.text.naming import host_of, is_host
 from tui.widgets.lines import Lines
 
 
@@ -40,7 +41,7 @@ class DatabaseList(Lines):
         first, which is the worst."""
 
     def show(self, databases: Sequence[DatabaseStatus], look: Look, empty: str = "") -> None:
-        """Show these, in this order; `empty` says why there are none."""
+        """Show these databases, in this order. `empty` says why there are none."""
         place = self._place
         self._databases, self._look, self._empty = databases, look, Text(f" {empty}")
         self._places = {item.path: number for number, item in enumerate(databases)}
@@ -51,9 +52,9 @@ class DatabaseList(Lines):
         elif self._wanted is not None and self.cursor in self._places:
             cursor = self.cursor
         else:
-            # It has gone, or is hidden for now: what stands in its place. Before a choice it is the worst.
+            # The database has gone, or is hidden for now: take the one in its place. Before a choice it is the worst.
             place = place if self._wanted is not None else 0
-            cursor = databases[min(place, len(databases) - 1)].path if databases else None
+            cursor = self._of_host() or (databases[min(place, len(databases) - 1)].path if databases else None)
         if cursor != self.cursor:
             self.cursor = cursor
             self.post_message(self.Moved())
@@ -62,6 +63,13 @@ class DatabaseList(Lines):
     def choose(self) -> None:
         """A key acts on the database under the cursor, which is the chosen one from now on."""
         self._wanted = self.cursor
+
+    def _of_host(self) -> str | None:
+        """Where a host was chosen whose databases stand there now: the first of them."""
+        wanted = self._wanted or ""
+        if not is_host(wanted):
+            return None
+        return next((item.path for item in self._databases if host_of(item.path) == host_of(wanted)), None)
 
     @property
     def _place(self) -> int:

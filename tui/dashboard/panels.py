@@ -52,8 +52,8 @@ _LEVEL_STYLES = {"warning": "yellow", "error": "red"}
 
 
 def summary(status: EngineStatus, width: int, look: Look, frozen: bool) -> Text:
-    """How all databases stand, in one line; the clock at its end unless the line is slow."""
-    # A host that is in their place is told of in its own row.
+    """How all databases stand, in one line, with the clock at its end unless the line is slow."""
+    # A host that does not answer has a row of its own, in place of its databases.
     databases = [item for item in status.databases if not is_host(item.path)]
     states = [database_state(database) for database in databases]
     line = Text(f" {len(databases)} database{'s' if len(databases) != 1 else ''} ")
@@ -94,7 +94,10 @@ def facts(database: DatabaseStatus, look: Look) -> list[list[Text]]:
 
 
 def wide(groups: list[list[Text]], width: int) -> list[Text]:
-    """A line a group, cut at the edge; a short fact is left out instead, since half a number is worse than none."""
+    """One line for each group, cut at the edge.
+
+    A short fact is left out instead, since half a number is worse than none.
+    """
     lines = []
     for first, *others in groups:
         if not others and first.cell_len >= width:
@@ -111,7 +114,7 @@ def wide(groups: list[list[Text]], width: int) -> list[Text]:
 
 
 def narrow(groups: list[list[Text]], width: int) -> list[Text]:
-    """A line a fact; a long one goes on in the next lines."""
+    """One line for each fact. A long one goes on in the next lines."""
     lines: list[Text] = []
     for fact in (fact for group in groups for fact in group):
         pieces = wrap(fact.plain, max(10, width - 3), max_lines=FACT_LINES_MAX, placeholder="…", break_on_hyphens=False)
@@ -206,18 +209,18 @@ def _rates(database: DatabaseStatus, look: Look) -> list[Text]:
 
 
 def _now(database: DatabaseStatus, look: Look) -> list[Text]:
-    """What is wrong or under way."""
+    """The lines that say what is wrong or under way."""
     lines = []
     error = error_of(database)
     if error:
         failed = next((replica for replica in database.replicas if replica.errors_in_a_row), None)
         when = f"try {failed.errors_in_a_row + 1} {look.until(failed.next_try)}: " if failed is not None else ""
-        # What is waited for is nothing that failed: the mark is that of the state in the list.
+        # Waiting is no failure: the mark is that of the state in the list.
         state = ERROR if failed is not None or database_state(database) is ERROR else STARTING
         style = "red" if state is ERROR else "yellow"
         lines.append(Text(f"{look.mark(state.mark, state.ascii_mark)} {when}{plain(scrub(error))}", style=style))
     for replica in database.replicas:
-        # What failed is told above, with its next try.
+        # What failed stands above, with its next try.
         if replica.uploading and not (error and replica.errors_in_a_row):
             lines.append(Text(f"{look.mark('↑', '^')} {_flight(replica, look)}"))
     if words := paused_words(database, look):

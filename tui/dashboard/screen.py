@@ -90,7 +90,7 @@ class DashboardScreen(DatabaseScreen):
         self._panel("#events").set_lines(self._lines_of("queue" if self._turn % 2 else "events", view, look))
 
     def _lines_of(self, panel: str, view: View, look: Look) -> list[Text]:
-        """A panel with its title; more lines than fit are cut off."""
+        """A panel with its title. Lines that do not fit are cut off."""
         width, height = self.size
         if panel == "detail":
             beside = self.has_class("-wide")
@@ -203,10 +203,12 @@ class DashboardScreen(DatabaseScreen):
         self.query_one(Prompt).ask()
 
     def action_back(self) -> None:
-        """Show all again."""
+        """Show all again, and the list where another panel has its place."""
         box = self.query_one(Prompt)
         box.value = self._letters = ""
         box.close()
+        self._turn = 0
+        self._turned()
         self.shell.show_again()
 
     @on(Input.Changed)

@@ -45,10 +45,10 @@ MEMBERS = (
     Member("later.db", 1, 5.0, after=LATER_SECONDS),
 )
 WORDS = (
-    "busy.db is written ten times a second, quiet.db now and then; the disk of flaky.db's replica goes away "
-    "every 45 s and comes back; later.db does not exist yet. Try enter, r, R, s, v. ? has all keys."
+    "busy.db is written ten times a second, quiet.db now and then; the disk of flaky.db's replica comes and goes; "
+    "later.db comes later. Try enter, r, R, s, v; ? has all keys."
 )
-LEAVING_WORDS = " q, then b leaves it running; the same command comes back."
+LEAVING_WORDS = "q, then b leaves it running, and the same command comes back. "
 
 
 CONFIG_NAME = "litestream.yml"

@@ -90,7 +90,7 @@ class SeaweedFS:
                 self._process = subprocess.Popen(
                     words,
                     cwd=self._folder,
-                    # Nothing of the user's settings reaches it.
+                    # None of the user's settings reaches the server.
                     env={"HOME": str(self._folder), "PATH": os.defpath},
                     stdin=subprocess.DEVNULL,
                     stdout=log,

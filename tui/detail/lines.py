@@ -55,7 +55,7 @@ def wal(database: DatabaseStatus, width: int, look: Look) -> list[Text]:
         checkpoint += f": {database.checkpoint_words}"
     lines = [f" {position}"]
     if not look.slow:
-        # It changes with every look, and a slow line is told of nothing but news.
+        # The time changes with every look, and a slow line is sent nothing but news.
         lines = [f" {position}   last sync {happened(database.last_sync, look)}"]
     if database.generation_began or database.generation_reason:
         began = f"{database.generation_began[5:16].replace('T', ' ')}Z" if database.generation_began else "unknown"

@@ -23,17 +23,17 @@ _MARKS: dict[JobState, tuple[str, str, str]] = {
 
 
 def shown(jobs: Iterable[JobStatus]) -> list[JobStatus]:
-    """Those worth a line, newest first."""
+    """The jobs that are worth a line, newest first."""
     return sorted((job for job in jobs if job.do in JOBS), key=lambda job: -job.began)
 
 
 def head(width: int) -> Text:
-    """Above the list."""
+    """The titles above the list."""
     return Text(cut_end(f"   {'JOB':<12}  {'DATABASE':<18}  {'BEGAN':<9}  WHAT CAME OF IT", width), style="bold")
 
 
 def line(job: JobStatus, chosen: bool, width: int, look: Look) -> Text:
-    """One job."""
+    """The line of one job."""
     mark, letter, style = _MARKS[job.state]
     text = Text(f"{'>' if chosen else ' '}")
     text.append(look.mark(mark, letter), style=style)
@@ -44,7 +44,7 @@ def line(job: JobStatus, chosen: bool, width: int, look: Look) -> Text:
 
 
 def words(job: JobStatus) -> str:
-    """What came of it, or how far it is."""
+    """What came of a job, or how far it is."""
     if job.failure is not None:
         return plain(job.failure.words)
     if job.state == "done":
@@ -55,7 +55,7 @@ def words(job: JobStatus) -> str:
 
 
 def attach_news(jobs: Iterable[JobStatus]) -> str:
-    """What a screen that attaches should be told of: what is under way, or else the last restore that ended."""
+    """What a screen should say when it attaches: what is under way, or else the last restore that ended."""
     found = shown(jobs)
     under_way = [job for job in found if not job.over]
     job = next(iter(under_way or [job for job in found if job.do.startswith("restore")]), None)

@@ -1,10 +1,9 @@
-"""What the engine was asked for, whoever began it: restores, verifications, snapshots; under way and over.
+"""What the engine was asked for, from this screen or elsewhere: restores, verifications, snapshots; under way and over.
 
 It is how one who was cut off sees what became of a restore.
 """
 
 from rich.text import Text
-from textual.app import ComposeResult
 
 from replication.control import JobControl
 from replication.control.values import JobStatus
@@ -14,11 +13,11 @@ from tui.text.blocks import error_lines, rule
 from tui.text.look import Look
 from tui.view import View
 from tui.widgets.lines import Lines
-from tui.widgets.scrolling import ListArea, ScrollingScreen
+from tui.widgets.scrolling import ScrollingScreen
 
 
 class JobsScreen(ScrollingScreen):
-    """The list is asked for at every poll, in a thread."""
+    """The list of jobs, asked for at every poll, in a thread."""
 
     PLACE = "jobs"
 
@@ -26,15 +25,9 @@ class JobsScreen(ScrollingScreen):
         super().__init__()
         self._jobs: list[JobStatus] | None = None
         self._results: dict[str, JobStatus] = {}
-        """Those that are over, with their results, which a list of jobs has not."""
+        """Jobs that are over, with their results, which a list of jobs does not have."""
         self._error: ReplicationError | None = None
         self._asking = False
-
-    def compose(self) -> ComposeResult:
-        yield Lines(id="head")
-        yield ListArea()
-        yield Lines(id="words")
-        yield self.footer()
 
     def show(self, view: View) -> None:
         self.draw()

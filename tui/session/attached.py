@@ -24,7 +24,7 @@ GONE_SECONDS = 1.0
 UNHEARD_SECONDS = 5.0
 """One that was not heard for so long before that is none of those: it hangs."""
 AGAIN_SECONDS = 0.25
-"""Between two tries while it does not."""
+"""Between two tries while it does not answer."""
 
 
 class Attached:
@@ -39,9 +39,9 @@ class Attached:
         self._info: Info | None = None
         self._place = Place("service", socket=str(client.path))
         self._failing = 0.0
-        """Since when it does not answer, of time.time(); 0 while it does."""
+        """Since when the engine does not answer, of time.time(); 0 while it does."""
         self._answered = 0.0
-        """When it did last."""
+        """When the engine answered last."""
         self._wake = threading.Event()
         self._closed = threading.Event()
 
@@ -83,7 +83,7 @@ class Attached:
             self._wake.clear()
 
     def _ask(self) -> None:
-        """Everything that the screen shows, anew."""
+        """Ask for everything that the screen shows."""
         status, new = self._client.look(self._events[-1].number if self._events else 0)
         if self._info is None or self._failing:
             self._learn()
@@ -94,13 +94,13 @@ class Attached:
             self._place = replace(self._place, gone=0.0, why="")
 
     def _learn(self) -> None:
-        """Which engine answers now."""
+        """Find out which engine answers now."""
         try:
             info = self._client.info()
         except EngineError as error:
             if self._info is not None or "newer than this program" not in str(error):
                 raise
-            # What it says that is understood all the same is shown.
+            # What is understood of its answers is shown all the same.
             self._place = replace(self._place, words=str(error))
             return
         ours = version()
@@ -129,7 +129,7 @@ class Attached:
         self._wake.set()
 
     def _soon(self) -> None:
-        """Ask at once: something was done."""
+        """Ask at once, after something was done."""
         self._wake.set()
 
     # -- what the engine does ---------------------------------------------------------------------------------------
@@ -185,6 +185,6 @@ class Attached:
 
 
 def _gone(database: DatabaseStatus) -> DatabaseStatus:
-    """As it stood, with a word that nobody knows whether it still does."""
+    """The last status of a database, with an error: it is not known whether it is still so."""
     words = "the engine does not answer: whether this is replicated is not known"
     return replace(database, state="unknown", error=words)

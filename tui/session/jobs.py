@@ -13,7 +13,7 @@ from replication.control.values import JobStatus, error_of
 from replication.errors import EngineError, NoEngineError, NoJobError, ReplicationError, RestoreCancelledError
 
 LOOK_SECONDS = 0.25
-"""So long one question for news of a job waits, and so late a cancel is passed on at most."""
+"""How long one request for news of a job waits, and by how much a cancel is late at most."""
 
 
 class LeftError(ReplicationError):
@@ -38,7 +38,7 @@ def follow(
     cancel: threading.Event | None = None,
     told: Callable[[JobStatus], None] = lambda job: None,
 ) -> JobStatus:
-    """Follow a job to its end, whoever began it: the job that is done, with its result.
+    """Follow a job to its end, wherever it was begun. Return the job that is done, with its result.
 
     Raises the error of one that failed, RestoreCancelledError for one that was cancelled, EngineError if the engine
     ended before it, and LeftError once `leaving` is set.
@@ -54,7 +54,7 @@ def follow(
             else:
                 job = control.job(job.id, job.version, LOOK_SECONDS)
         except NoEngineError:
-            # It may be back in a moment; then it says whether it still knows the job.
+            # The engine may be back in a moment, and then says whether it still knows the job.
             leaving.wait(LOOK_SECONDS)
         except NoJobError:
             raise EngineError(

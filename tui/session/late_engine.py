@@ -65,7 +65,7 @@ class LateEngine:
         return self._engine.config if self._engine is not None else self._config
 
     def registered(self) -> tuple[str, ...]:
-        """Databases that it has and the configuration has not."""
+        """Databases that the engine has and the configuration has not."""
         return self._engine.registered if self._engine is not None else ()
 
     def close(self, timeout_seconds: float) -> list[str]:

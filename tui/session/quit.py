@@ -30,7 +30,7 @@ _PAUSED_WORDS = (
 
 
 class QuitScreen(ShellScreen):
-    """It ends the program by itself once everything is uploaded, if the user chose to wait."""
+    """The question before the end. If the user waits, it ends the program once everything is uploaded."""
 
     PLACE = "quit"
     CSS = "QuitScreen #text { height: 1fr; }"
@@ -57,12 +57,12 @@ class QuitScreen(ShellScreen):
         if ("background", "") in self.shell.running:
             lines.append(Text(" Another process is starting; this screen ends when it has taken over.", style="bold"))
         elif self.shell.can_leave_running():
-            lines += [
-                Text(" Replication runs in this screen.", style="bold"),
-                Text(f" b leaves it running in the background; {self.shell.options.again} shows it again"),
-                Text(" n ends it now, and nothing is replicated until the next start"),
-                Text(" esc stays"),
-            ]
+            lines.append(Text(" Replication runs in this screen.", style="bold"))
+            lines += _wrapped(
+                f"b leaves it running in the background; {self.shell.options.again} shows it again", width
+            )
+            lines += _wrapped("n ends it now, and nothing is replicated until the next start", width)
+            lines += _wrapped("esc stays", width)
         lines += self._of_what_is_under_way(now, width)
         if len(lines) == 1:
             lines.append(Text(" All is uploaded: n quits now, esc stays", style="bold"))
@@ -74,18 +74,18 @@ class QuitScreen(ShellScreen):
         """What it is, and what becomes of it."""
         lines: list[Text] = []
         for job in now.jobs:
-            lines.append(Text(cut_end(f" Under way: {job_words(job)}", width), style="bold yellow"))
+            lines += _wrapped(f"Under way: {job_words(job)}", width, "bold yellow")
             also = ", in the background too" if self.shell.can_leave_running() else ""
-            lines.append(Text(cut_end(f"   ended by quitting{also}: {ENDED[job.do]}", width)))
+            lines += _wrapped(f"  ended by quitting{also}: {ENDED[job.do]}", width)
         if now.left:
             lines.append(Text(f" {size(now.left)} not uploaded", style="bold"))
-            lines.append(Text("   no commit is lost by quitting now: it goes with the next start"))
+            lines += _wrapped("  no commit is lost by quitting now: it goes with the next start", width)
         if now.paused:
             lines.append(Text(cut_end(f" Paused: {_names(now.paused)}", width), style="bold"))
-            lines += [Text(f" {line}") for line in wrap(_PAUSED_WORDS, max(20, width - 2))]
+            lines += _wrapped(_PAUSED_WORDS, width)
         if now.jobs or now.left:
             answers = "w waits for it and quits, n quits now, esc stays"
-            lines.append(Text(f" {'waiting, then the program ends' if self._waiting else answers}", style="bold"))
+            lines += _wrapped("waiting, then the program ends" if self._waiting else answers, width, "bold")
         return lines
 
     def action_wait_and_quit(self) -> None:
@@ -93,7 +93,7 @@ class QuitScreen(ShellScreen):
         self.shell.poll()
 
     def action_leave_running(self) -> None:
-        """Where it is paused by hand another process would replicate it again."""
+        """Leave the engine running, unless a database is paused by hand: the next process would replicate it."""
         if not self.shell.can_leave_running():
             self.shell.tell("This engine cannot go on without its screen", "warning")
         elif paths := stopped(self.shell.view.status):
@@ -103,11 +103,19 @@ class QuitScreen(ShellScreen):
             self.shell.poll()
 
     def action_quit_now(self) -> None:
-        # What is on its way is uploaded by the end; nobody waits for more than that, who was told of it.
+        # What is on its way is uploaded by the end, and the dialog said so: nothing more is waited for.
         self.shell.leave(hurried=bool(under_way(self.shell.view.status, self.shell.control.jobs())))
 
     def action_quit(self) -> None:
-        """q again is not an answer: it could be a key held too long."""
+        """Do nothing: q again is not an answer, it could be a key held too long."""
+
+
+def _wrapped(words: str, width: int, style: str = "") -> list[Text]:
+    """Words on as many lines as they need: what a key does is not cut."""
+    indent = " " * (1 + len(words) - len(words.lstrip()))
+    room = max(20, width - 1)
+    lines = wrap(words.strip(), room, initial_indent=indent, subsequent_indent=f"{indent}  ")
+    return [Text(line, style=style) for line in lines]
 
 
 def _names(paths: Sequence[str]) -> str:

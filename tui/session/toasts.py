@@ -8,7 +8,7 @@ from tui.text.naming import short_name
 from tui.text.states import BEHIND, ERROR, NOT_HEARD, STOPPED, State, database_state, error_of
 
 NAMED_MAX = 3
-"""More databases that change at one time are told as a number."""
+"""More databases that change at one time are given as a number."""
 
 _NO_NEWS = (*STOPPED, *NOT_HEARD)
 """States whose coming and going is told by who made it so."""
@@ -47,7 +47,7 @@ Trouble = Mapping[str, State | None]
 
 
 def trouble_of(status: EngineStatus) -> Trouble:
-    """What is wrong now. Being paused is no trouble, and no end of it; nor is that nobody says."""
+    """What is wrong now, by path. A pause is no trouble, and does not end any; nor is a status that is not known."""
     found: dict[str, State | None] = {}
     for database in status.databases:
         state = database_state(database)

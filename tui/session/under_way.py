@@ -1,6 +1,6 @@
 """What the end of the program would break off or leave behind: work under way, what is not uploaded, what is paused.
 
-Pure. Whoever ends the program is asked while any of it is there.
+Pure. The user is asked before the end while any of it is there.
 """
 
 from collections.abc import Iterable
@@ -12,14 +12,14 @@ from tui.text.format import plain, size
 from tui.text.states import left_to_upload, stopped
 
 JOBS = {"restore": "restore", "restore-over": "restore over", "verify": "verify", "snapshot": "snapshot"}
-"""Those that a person begins and waits for, by the name of their request, and what they are called."""
+"""The jobs that a person begins and waits for, by the name of their request, and what they are called."""
 ENDED = {
     "restore": "it is cancelled, and what it wrote is removed",
     "restore-over": "it is cancelled, and the database stays as it is",
     "verify": "it is cancelled, and says nothing of the replica",
     "snapshot": "it is not finished",
 }
-"""What becomes of each at the end of the engine."""
+"""What becomes of each of these jobs at the end of the engine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class UnderWay:
 
 
 def under_way(status: EngineStatus, jobs: Iterable[JobStatus]) -> UnderWay:
-    """What there is now."""
+    """What is under way now."""
     begun = tuple(job for job in jobs if job.do in JOBS and not job.over)
     return UnderWay(begun, left_to_upload(status), tuple(stopped(status)))
 

@@ -64,8 +64,8 @@ def behind_words(replica: ReplicaStatus) -> str:
 
 
 def worst_lag(databases: Iterable[DatabaseStatus]) -> str:
-    """The longest lag of all, with a sign if some are not known."""
-    found = [lag(item) for item in databases]
+    """The longest lag of all that are more than starting, with a sign if some are not known."""
+    found = [lag(item) for item in databases if database_state(item) is not STARTING]
     known = [item for item in found if item is not None]
     if not known or (len(known) < len(found) and not max(known)):
         return "unknown" if found else UNKNOWN
@@ -73,8 +73,8 @@ def worst_lag(databases: Iterable[DatabaseStatus]) -> str:
 
 
 def all_queued(databases: Iterable[DatabaseStatus]) -> str:
-    """The bytes that wait of all, with a sign if some are not known."""
-    found = [queue(item) for item in databases]
+    """The bytes that wait of the same, with a sign if some are not known."""
+    found = [queue(item) for item in databases if database_state(item) is not STARTING]
     known = [item for item in found if item is not None]
     if not known or (len(known) < len(found) and not sum(known)):
         return "unknown" if found else UNKNOWN

@@ -9,15 +9,15 @@ from replication.status import DatabaseState, DatabaseStatus, EngineStatus, Repl
 from tui.text.naming import is_host
 
 STALE_SECONDS = 15.0
-"""A database that nobody has looked at for so long shows that age in place of "ok"."""
+"""A database that was not looked at for so long shows that age in place of "ok"."""
 
 
 SYNCING_SECONDS_MIN = 2.0
 """A commit that is on its way for less is none to be told of."""
 ANSWER_SECONDS_MAX = 5.0
-"""A replica that has not said for so long where it stands is taken to lack all that it may lack."""
+"""A replica whose position is unknown for so long is taken to lack all that it may lack."""
 QUICK_BYTES_MAX = 4_000_000
-"""So much of a healthy replica is uploaded at the end without a question."""
+"""Bytes that a healthy replica may lack without a question at the end: they are uploaded then."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -109,7 +109,7 @@ def database_state(database: DatabaseStatus) -> State:
     if worst is UNKNOWN:
         return SILENT if is_host(database.path) else UNKNOWN
     if worst is STARTING and database.position is not None and database.error:
-        # It was there in this run, and is gone.
+        # The database was there in this run, and is gone.
         return ERROR
     for replica in database.replicas:
         state = replica_state(replica)

@@ -6,7 +6,6 @@ from heapq import merge
 from itertools import islice
 
 from rich.text import Text
-from textual.app import ComposeResult
 
 from replication.status import UPLOADS_MAX, DatabaseStatus, EngineStatus, ReplicaStatus, Upload
 from tui.text.blocks import error_lines, object_name, rule, state_text, upload_words
@@ -18,7 +17,7 @@ from tui.text.standing import queue_words, replica_queue
 from tui.text.states import ERROR, OK, STOPPED, SYNCING, database_state, replica_state
 from tui.view import View
 from tui.widgets.lines import Lines
-from tui.widgets.scrolling import ListArea, ScrollingScreen
+from tui.widgets.scrolling import ScrollingScreen
 
 DONE_MAX = UPLOADS_MAX
 """Finished uploads shown, the newest of all replicas."""
@@ -75,12 +74,6 @@ class UploadsScreen(ScrollingScreen):
         super().__init__()
         self._waiting: list[Waiting] = []
         self._done: list[Done] = []
-
-    def compose(self) -> ComposeResult:
-        yield Lines(id="head")
-        yield ListArea()
-        yield Lines(id="words")
-        yield self.footer()
 
     def show(self, view: View) -> None:
         key = self._key()

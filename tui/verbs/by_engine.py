@@ -95,7 +95,7 @@ class ByEngine:
 def named_by_socket(args: Namespace, or_all: bool = False) -> ByEngine:
     """The engine of -socket, and the database that is named: none, with `or_all`. Raises NoEngineError, UsageError."""
     # Loaded for who names one, as below.
-    from tui.verbs.asking import client_of, database_of
+    from tui.verbs.running_engine import client_of, database_of
 
     if args.source and is_replica_url(args.source):
         raise UsageError("cannot specify a replica URL and -socket: an engine knows databases by their paths")

@@ -1,7 +1,7 @@
 """The command of -exec: started, sent what we are sent, and waited for.
 
 Its promises: no signal is lost, also in the instant it starts; a terminal's own reaches it once; its end is known at
-once; and as process 1, or for whoever asked to be given orphans, those are reaped.
+once; and as process 1, or as a process that asked to be given orphans, it reaps those.
 """
 
 import ctypes
@@ -78,7 +78,7 @@ class Command:
     def _send(self, process: "subprocess.Popen[bytes]", number: int) -> None:
         process.send_signal(number)
         if number == signal.SIGTERM:
-            # Else one that is stopped would never hear of it.
+            # A stopped process would otherwise never get the signal.
             process.send_signal(signal.SIGCONT)
 
     def _wait(self, pid: int) -> None:
@@ -94,7 +94,7 @@ def _without_keys() -> dict[str, str]:
 
 
 def words_of(command: str) -> list[str]:
-    """The command as words; raises UsageError if it has none that can be told."""
+    """The command as words. Raises UsageError if it cannot be split into any."""
     try:
         words = shlex.split(command)
     except ValueError as error:

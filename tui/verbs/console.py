@@ -98,7 +98,7 @@ def _encoding_of_the_terminal() -> str | None:
     import locale
 
     encoding = locale.getencoding()
-    # C and POSIX say ASCII, and mean nothing by it, unless somebody has forbidden Python to think so.
+    # C and POSIX say ASCII, and mean nothing by it, unless PYTHONUTF8=0 forbids Python to think so.
     nothing = encoding.lower() in ("ansi_x3.4-1968", "us-ascii", "ascii", "646")
     return None if nothing and os.environ.get("PYTHONUTF8") != "0" else encoding
 
@@ -126,7 +126,7 @@ def silence(stream: TextIO | None) -> None:
 
 
 def _tell(text: str, mark: str = "litestream-tui: ") -> None:
-    # One line, whatever a name from outside holds; and without a stderr, print would write to stdout.
+    # Names from outside must not add lines. Without a stderr, print would write to stdout.
     if sys.stderr is not None:
         line = "".join(char if char.isprintable() else repr(char)[1:-1] for char in scrub(text))
         print(f"{mark}{line}", file=sys.stderr, flush=True)

@@ -20,8 +20,8 @@ from replication.storage.file.location import FileLocation
 from replication.storage.location import Location
 from tui.demo.crowd import CONFIG_NAME, LEAVING_WORDS, WORDS, Crowd
 from tui.demo.keeper import SCRATCH_PREFIX, Keeper, running
+from tui.demo.play import DATABASE_NAME, Moment, play
 from tui.demo.seaweedfs import SeaweedFS, find_weed
-from tui.demo.steps import DATABASE_NAME, Moment, play
 from tui.session.background import Background
 from tui.verbs.console import say
 from tui.verbs.screen import attach_to, options_of, show, terminal_problem
@@ -40,7 +40,10 @@ def run(args: Namespace) -> int:
 def _on_screen(args: Namespace) -> int:
     """The screen on several databases with writers, or on a demo that was left. Return its exit code."""
     if (found := _left_running(args)) is not None:
-        return attach_to(*found, options_of(args, again=AGAIN)).end()
+        shown = attach_to(*found, options_of(args, again=AGAIN))
+        ends = f"litestream-tui stop -config {shlex.quote(str(found[1].path))}"
+        say(f"{ends} ends the demo, and its temporary files are gone then")
+        return shown.end()
     return _on_server(args) if args.s3 else _beside_a_keeper(args)
 
 
@@ -57,7 +60,7 @@ def _left_running(args: Namespace) -> tuple[Path, Config] | None:
 
 def _beside_a_keeper(args: Namespace) -> int:
     """The engine is in this process, and all else in another one, so that both can go on without the screen."""
-    options = options_of(args, welcome=WORDS + LEAVING_WORDS, again=AGAIN)
+    options = options_of(args, welcome=LEAVING_WORDS + WORDS, again=AGAIN)
     folder = _kept(args.dir) if args.dir is not None else None
     with closing(Keeper(folder)) as keeper:
         config = load_config(keeper.config_path, expand_env=False)
@@ -159,7 +162,7 @@ def _temporary() -> Iterator[Path]:
 @contextmanager
 def _one_interrupt() -> Iterator[None]:
     """SIGTERM and SIGHUP end the demo as Ctrl-C does; a second signal does not disturb the cleaning up."""
-    # One that is ignored on purpose, as nohup does with SIGHUP, stays ignored.
+    # A signal that is ignored on purpose, as nohup does with SIGHUP, stays ignored.
     candidates = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     numbers = [number for number in candidates if signal.getsignal(number) is not signal.SIG_IGN]
 

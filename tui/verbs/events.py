@@ -10,8 +10,8 @@ from replication.control.client import Client
 from replication.errors import NoEngineError
 from replication.events import Event
 from replication.wire import dumps
-from tui.verbs.asking import client_of
 from tui.verbs.console import complain, say
+from tui.verbs.running_engine import client_of
 
 _WAIT_SECONDS = 20.0
 _AGAIN_SECONDS = 1.0

@@ -1,6 +1,6 @@
 """databases, generations, snapshots, wal: what there is, in Litestream's columns or as JSON.
 
-A replica that cannot be read is told on stderr, the others are still listed, and the exit code says so.
+A replica that cannot be read is named on stderr, the others are still listed, and the exit code says so.
 """
 
 from __future__ import annotations
@@ -52,7 +52,8 @@ def generations(args: Namespace) -> int:
             {
                 "name": replica.name,
                 "generation": item.generation,
-                # Of two clocks, or of an upload that came after the last write: nothing is behind then.
+                # The difference may be negative, by two clocks or an upload after the last write: nothing is behind
+                # then.
                 "lag": go_duration(max(0.0, (updated - item.end) / timedelta(seconds=1))),
                 "start": rfc3339(item.start),
                 "end": rfc3339(item.end),

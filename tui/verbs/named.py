@@ -29,7 +29,7 @@ class Named:
 
 
 def config_of(args: Namespace) -> Config:
-    """The configuration that the flags name; its notes are told. Raises ConfigError."""
+    """The configuration that the flags name. Its warnings are printed. Raises ConfigError."""
     if args.config == "":
         raise UsageError("-config needs a path; leave the flag out for $LITESTREAM_CONFIG or /etc/litestream.yml")
     config = load_config(args.config, expand_env=not args.no_expand_env)
@@ -38,14 +38,17 @@ def config_of(args: Namespace) -> Config:
     return config
 
 
-def resolve(args: Namespace, what: str) -> Named:
-    """The replicas of `args.source`, a database path or a replica URL. Raises ConfigError, UsageError."""
-    # Imported here, as in `named`: a configuration is read without what restores.
+def resolve(args: Namespace, verb: str) -> Named:
+    """The replicas of `args.source`, a database path or a replica URL. `verb` is for errors.
+
+    Raises ConfigError, UsageError.
+    """
+    # Imported here, as in `named`, so that reading a configuration does not load what restores.
     from replication.restore.open_replicas import configured, open_replica
 
     source = args.source
     if not source:
-        raise UsageError(f"database path or replica URL required, such as: litestream-tui {what} /srv/app.db")
+        raise UsageError(f"database path or replica URL required, such as: litestream-tui {verb} /srv/app.db")
     replica_name = getattr(args, "replica", None)
     if is_replica_url(source):
         if args.config is not None:
@@ -69,7 +72,7 @@ def named(database: DatabaseConfig, config: Config, replica_name: str | None = N
 
 
 def generation_of(args: Namespace) -> str | None:
-    """The generation that -generation names, or None; raises UsageError for what cannot be one."""
+    """The generation that -generation names, or None. Raises UsageError for what cannot be one."""
     name: str | None = args.generation
     if name is not None and not is_generation(name):
         raise UsageError(f"{quoted(name)!r} is not a generation: it has 16 hex digits, as `generations` lists them")

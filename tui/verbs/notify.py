@@ -14,7 +14,7 @@ _ADDRESS, _PING_USEC, _PING_PID = "NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PI
 
 
 class Notifier:
-    """Sends to whoever started us, if that wants to know; else every call does nothing."""
+    """Sends to the service manager that started us, if it wants to know; else every call does nothing."""
 
     def __init__(self, address: str = "", watchdog_seconds: float = 0.0) -> None:
         self.watchdog_seconds = watchdog_seconds
@@ -22,7 +22,7 @@ class Notifier:
         # A name that begins with @ is one of the kernel's own, and lies in no folder.
         self._address = f"\0{address[1:]}" if address.startswith("@") else address
         self.is_heard = address[:1] in ("/", "@")
-        """True if somebody wants to know."""
+        """True if a service manager wants to know."""
         self._unsent: dict[str, str] = {}
         self._lock = threading.Lock()
 
@@ -40,10 +40,10 @@ class Notifier:
         with self._lock:
             self._unsent |= {name: " ".join(str(value).split()) for name, value in values.items()}
             if "READY" in values:
-                # One datagram says one thing: what was being reloaded is ready.
+                # systemd takes READY=1 after RELOADING=1 for the end of the reload.
                 self._unsent.pop("RELOADING", None)
             text = "\n".join(f"{name}={value}" for name, value in self._unsent.items())
-            # Nobody there, or no room: it goes with the next one.
+            # No service manager, or no room: the values go with the next datagram.
             with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
                 sender.sendto(text.encode(errors="backslashreplace"), socket.MSG_DONTWAIT, self._address)
                 self._unsent = {}

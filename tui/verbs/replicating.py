@@ -31,7 +31,7 @@ _WAIT_SECONDS = 0.5
 _BATCH_SECONDS = 0.05
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 SECOND_SIGNAL_SECONDS_MAX = 0.5
-"""How long to wait for whoever reads stderr, to tell of a second signal."""
+"""How long to wait for the reader of stderr, to tell of a second signal."""
 _LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 
 logger = logging.getLogger(__name__)
@@ -83,7 +83,7 @@ def _config(args: Namespace) -> Config:
         raise UsageError(f"must specify at least one replica URL for {path}")
     for url in urls:
         if not is_replica_url(url) and "@" in url:
-            # It may be a mangled URL that holds a password.
+            # The argument may be a mangled URL that holds a password.
             raise UsageError("replica url scheme required; write " + URL_FORMS)
         if not is_replica_url(url):
             folder = Path(url).absolute() if quoted(url) == url else "/ABSOLUTE/PATH"
@@ -139,7 +139,7 @@ class _Run:
         """Wait for a signal or the end of the command, and return the exit code."""
         if self._command is not None:
             if self._wishes.any:
-                # It came before there was anything to pass it on to.
+                # The signal came before there was a command to pass it on to.
                 self._command = None
             else:
                 self._command.start(self.signals)

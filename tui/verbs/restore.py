@@ -124,7 +124,7 @@ def _by_engine(args: Namespace, by: ByEngine, output: Path, bar: "Bar", cancel: 
             warn(text)
         say(json.dumps(fetch.plan, indent=2) if args.json else "\n".join(fetch.lines))
         return 0
-    # It may see other files there.
+    # The engine may see other files at that path.
     check_free(output)
     request = Restore(
         **moment,

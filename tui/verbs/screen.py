@@ -15,18 +15,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from replication.config import Config, HostConfig, default_config_path
-from replication.config.hosts_section import named_host
 from replication.config.location import local_path
 from replication.control.peer import connect
 from replication.control.place import find, found
 from replication.errors import ConfigError, DatabaseLockedError, UsageError
 from tui.keys.keyfile import key_path, read_keys
 from tui.session.background import Background
-from tui.session.crashlog import log_path, open_log
 from tui.session.ending import Ending, end_process
 from tui.session.late_engine import LateEngine
 from tui.session.place import Place
+from tui.session.screen_log import log_path, open_log
 from tui.verbs.console import say, silence, warn
+from tui.verbs.hosts import hosts_of
 from tui.verbs.named import config_of
 from tui.verbs.process import settle
 from tui.view import Options
@@ -73,7 +73,7 @@ def run(args: Namespace) -> int:
     try:
         return show(config, options, Background(config, not args.no_expand_env), not args.no_expand_env).end()
     except DatabaseLockedError:
-        # One has begun meanwhile, or has some of the databases.
+        # An engine has begun meanwhile, or has some of the databases.
         path = find(config)
         if path is None:
             raise
@@ -93,14 +93,6 @@ def attach(args: Namespace) -> int:
     path = local_path(args.socket)
     connect(path).close()
     return attach_to(path, Config(None, ()), options).end()
-
-
-def hosts_of(args: Namespace) -> tuple[HostConfig, ...]:
-    """The hosts that the flags name. Raises UsageError."""
-    if not args.hosts:
-        raise UsageError("-host-command goes with -host; name a host, such as -host web1")
-    found = {name: named_host(name, args.host_command or "", args.config or "") for name in args.hosts}
-    return tuple(found.values())
 
 
 def options_of(args: Namespace, welcome: str = "", again: str = "litestream-tui") -> Options:
@@ -144,7 +136,7 @@ class Shown:
 
 def show(config: Config, options: Options, background: Background | None = None, expand_env: bool = True) -> Shown:
     """Open the screen on an engine of its own, and close both, or leave the engine to `background`."""
-    # Imported here: what the terminal or the configuration refuses is told at once.
+    # Imported here, so that an error of the terminal or the configuration is shown at once.
     from tui.app import LitestreamApp
 
     _settle_the_terminal()

@@ -16,21 +16,21 @@ from tui.text.format import counted
 from tui.verbs.notify import Notifier
 
 OPENING_SECONDS_MAX = 30.0
-"""So long a database that hangs while it is opened keeps the others from being called ready."""
+"""How long a database that hangs while it is opened keeps the others from being called ready."""
 WORDS_SECONDS_MIN = 1.0
 WORDS_SECONDS_MAX = 10.0
-"""How things stand is looked at no more often than the first, and then only after an event or at the second."""
+"""The status is looked at after an event, at most once in the first; without events once in the second."""
 EXTEND_SECONDS = 30.0
-"""How much more time a start that gets somewhere asks for."""
+"""Seconds that a start which makes progress asks systemd for."""
 PINGS = 4
-"""In the time after which systemd would end us."""
+"""So many pings go in the time after which systemd would end us."""
 WORDS_CHARS_MAX = 300
 _BAD = ("error", "busy", "pausing", "paused", "waiting", "starting")
-"""States that are told of by name, the worst first."""
+"""States that are named, the worst first."""
 
 
 class Running(Protocol):
-    """What it asks of an engine."""
+    """What the service asks of an engine."""
 
     events: EventLog
 
@@ -56,7 +56,7 @@ class Service:
         self._told_of_hang = False
 
     def tick(self, news: bool) -> None:
-        """Tell what there is to tell; `news` if something happened since the last time."""
+        """Tell systemd what has changed. `news` is true if something happened since the last call."""
         if not self._notifier.is_heard:
             return
         now = self._monotonic()
@@ -66,12 +66,12 @@ class Service:
             self._look(now)
 
     def stopping(self, words: str) -> None:
-        """It ends, and says what it does until then."""
+        """Tell systemd that the program ends, and in words what it does until then."""
         self._notifier.send(STOPPING=1, STATUS=words)
 
     @contextmanager
     def reloading(self) -> Iterator[None]:
-        """A block in which the configuration is read anew: whoever asked systemd for that waits for its end."""
+        """A block in which the configuration is read anew: `systemctl reload` waits for its end."""
         usec = time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
         self._notifier.send(RELOADING=1, MONOTONIC_USEC=usec, STATUS="reading the configuration anew")
         try:

@@ -1,7 +1,7 @@
 """Signals of a program that replicates: none is lost, none is waited for, and it is known which came from a terminal.
 
 They are blocked in every thread and taken by one of their own, so that they are heeded while the main thread starts
-a command, or waits for whoever reads its output. That thread is told who sent them: a terminal sends Ctrl-C to all
+a command, or waits for the reader of its output. That thread knows who sent them: a terminal sends Ctrl-C to all
 processes in front of it, so that a command which is one of them must not be sent it a second time.
 """
 

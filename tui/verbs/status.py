@@ -1,7 +1,7 @@
-"""status: how each database stands. An engine that runs is asked; without one, the meta folders and the replicas are.
+"""status: how each database stands. An engine that runs is asked; without one, the local folders and the replicas are.
 
-A replica that cannot be reached is told in its row and on stderr, and the exit code says so. With -check nothing is
-asked, and only what is not well is told.
+A replica that cannot be reached is named in its row and on stderr, and the exit code says so. With -check nothing is
+asked, and only what is not well is printed.
 """
 
 import json
@@ -24,9 +24,10 @@ from replication.survey import SurveyResult, survey
 from replication.wellness import LAG_SECONDS_MAX, Limits, examine
 from replication.wire import plain
 from tui.text.format import counted, go_duration, size, table
-from tui.verbs.asking import running_client
 from tui.verbs.console import complain, say, warn
+from tui.verbs.hosts import hosts_of, survey_hosts
 from tui.verbs.named import config_of
+from tui.verbs.running_engine import running_client
 
 _HEADER = ["database", "engine", "replica", "state", "position", "lag", "queue", "verified", "restorable", "error"]
 _ERROR_CHARS_MAX = 60
@@ -35,17 +36,27 @@ _ERROR_CHARS_MAX = 60
 
 def run(args: Namespace) -> int:
     """Print how things stand. Return the exit code of the last error met, or 0 without one."""
+    if args.hosts or args.host_command is not None:
+        for name in ("check", "socket", "source"):
+            if getattr(args, name):
+                raise UsageError("-host goes with -json and -config alone; ssh HOST litestream-tui status has the rest")
+        return _say(survey_hosts(hosts_of(args)), args.json)
     config = config_of(args)
+    if config.hosts and not config.databases and not config.directories:
+        return _say(survey_hosts(config.hosts), args.json)
     databases = all_databases(config) if args.source is None else [configured(config, local_path(args.source))]
     if args.check:
         limits = Limits(LAG_SECONDS_MAX if args.max_lag is None else args.max_lag)
         return _check(databases, replace(limits, proof=args.max_proof_age, verified=args.max_verified_age), args.json)
     if args.max_lag or args.max_proof_age or args.max_verified_age:
         raise UsageError("-max-lag, -max-proof-age and -max-verified-age go with -check")
-    answer = _of_engine(args, config, databases) or survey(databases)
+    return _say(_of_engine(args, config, databases) or survey(databases), args.json)
+
+
+def _say(answer: SurveyResult, as_json: bool) -> int:
     for words in answer.complaints:
         complain(words)
-    if args.json:
+    if as_json:
         say(json.dumps([_values(report) for report in answer.reports], indent=2))
     else:
         now = time.time()
@@ -54,7 +65,7 @@ def run(args: Namespace) -> int:
 
 
 def _of_engine(args: Namespace, config: Config, databases: Sequence[DatabaseConfig]) -> SurveyResult | None:
-    """What the engine says that has these databases; None without one, or if it cannot say."""
+    """The reports of the engine that has these databases, or None without one, or if it cannot say."""
     client = running_client(args, config)
     if client is None:
         return None
@@ -123,12 +134,12 @@ def _verified(verification: Verification | None, now: float) -> str:
 
 
 def _warnings(replica: ReplicaReport) -> str:
-    """What a person should know although commits arrive; the most urgent of it."""
+    """The most urgent of what a person should know although commits arrive."""
     return replica.warning or replica.lost or replica.duty_warning
 
 
 def _once(replica: ReplicaReport, now: float) -> str:
-    """An error that is over."""
+    """An error that is over, in words."""
     if not replica.last_error:
         return ""
     return f"none now; {_ago(replica.last_error_time, now)}: {replica.last_error}"

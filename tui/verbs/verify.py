@@ -91,7 +91,7 @@ def _verify(named: Named, args: Namespace, folder: Path, bar: Bar, cancel: threa
             if by is not None:
                 with closing(by):
                     done = {str(row.values["replica"]): row for row in _by_engine(by, args, bar, cancel)}
-                # It looks at all of them at once.
+                # The engine verifies all replicas at once.
                 return [row for row in rows if row.values["replica"] not in done] + list(done.values())
         path = str(named.database.path) if named.database is not None else ""
         _tell(args, path, replica.name, compared)

@@ -4,6 +4,7 @@ Its promise: the row under the cursor is in sight, also after the panels around 
 """
 
 from textual import events
+from textual.app import ComposeResult
 
 from tui.widgets.lines import Lines
 from tui.widgets.screen import ShellScreen
@@ -29,6 +30,13 @@ class ScrollingScreen(ShellScreen):
     def __init__(self) -> None:
         super().__init__()
         self.scroll = Scroll()
+
+    def compose(self) -> ComposeResult:
+        """A head, the list, and words below it. A screen with other parts has its own."""
+        yield Lines(id="head")
+        yield ListArea()
+        yield Lines(id="words")
+        yield self.footer()
 
     def count(self) -> int:
         """Rows in the list."""

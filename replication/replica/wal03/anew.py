@@ -6,29 +6,25 @@ snapshot with which it goes on. No restore steps over that: indexes are missing 
 
 Its promise: no history of another program is continued (promise 8). The WAL by which the replica could be compared is
 gone; so where it stood is written down first, with the checksum of what may have arrived since, and the place after
-that is taken by an end mark before the snapshot is written. Whoever wrote there meanwhile is found by that. It leaves
-to the caller when to run.
+that is taken by an end mark before the snapshot is written. A program that wrote there meanwhile is found by that. It
+leaves to the caller when to run.
 """
 
 import secrets
 import time
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 
 from replication.errors import CorruptObjectError, ObjectExistsError, ObjectNotFoundError
-from replication.events import Emit
 from replication.position import Position
 from replication.replica.lag import EndedSizes
-from replication.replica.permit import Permit
-from replication.replica.source import SourceDatabase
 from replication.replica.wal03.compare import DivergedError, diverged
 from replication.replica.wal03.left import Left, SegmentEnd, kept_left, left_behind
+from replication.replica.wal03.parts import Parts
 from replication.replica.wal03.sender import Sender
 from replication.sqlite.format import FRAME_HEADER_SIZE
 from replication.storage.closing import closing_iterator
 from replication.storage.wal03.names import segment_name, snapshot_name
-from replication.storage.wal03.replica_client import ReplicaClient
 
 SAVED_SECONDS_MIN = 10.0
 """Where a replica stands is written down no more often than this."""
@@ -39,19 +35,11 @@ END_TRIES = 2
 class LeftBehind(Sender):
     """A sender that can be left behind. `leave_behind` and `save_place` may be called from any thread."""
 
-    def __init__(
-        self,
-        name: str,
-        client: ReplicaClient,
-        database: SourceDatabase,
-        emit: Emit,
-        permit: Permit,
-        monotonic: Callable[[], float],
-    ) -> None:
-        super().__init__(name, client, database, emit, permit, monotonic)
-        saved = kept_left(database.meta_path, name)
+    def __init__(self, parts: Parts) -> None:
+        super().__init__(parts)
+        saved = kept_left(parts.database.meta_path, parts.name)
         self.left = saved if saved is not None and saved.since else None
-        self._sizes = EndedSizes(database.shadow.size)
+        self._sizes = EndedSizes(parts.database.shadow.size)
         self.failing = False
         """The last try ended with an error of the store."""
         self._saved = saved
@@ -59,7 +47,7 @@ class LeftBehind(Sender):
         self._saved_at = 0.0
 
     @property
-    def place(self) -> Position | None:
+    def needed_from(self) -> Position | None:
         """From where on it needs the shadow WAL, as far as that is known."""
         return self.position or self._beginning or (self._saved.position if self._saved is not None else None)
 
@@ -77,7 +65,7 @@ class LeftBehind(Sender):
         try:
             return self._sizes.pending_bytes(here, position)
         except OSError:
-            return max(1, here.offset)  # a status is told whatever may not be read just now
+            return max(1, here.offset)  # a status needs an answer, whatever cannot be read just now
 
     @property
     def lost(self) -> str:
@@ -121,7 +109,7 @@ class LeftBehind(Sender):
             return Left(since, why, known.position, known.arrived) if known is not None else Left(since, why)
         arrived, stop = None, state.end_tried(position)
         if stop is not None:
-            # Its answer may have been lost, so that it is there all the same.
+            # The answer may have been lost, so that the segment is there all the same.
             checksum = self._frame(replace(position, offset=stop))
             arrived = SegmentEnd(stop, checksum) if checksum else None
         return Left(since, why, position, arrived)
@@ -145,7 +133,7 @@ class LeftBehind(Sender):
         position = left.position
         newest = database.generations[-1]
         if position is not None and self._is_still_here(position):
-            # It came back before anything was removed.
+            # The store came back before any WAL was removed.
             self._forget_left()
             return
         if position is None or position.generation != newest:
@@ -153,7 +141,7 @@ class LeftBehind(Sender):
         else:
             self._leap(left, position)
         if self.left is not None and self.position is not None and not self.begins:
-            # It goes on from a snapshot that was there.
+            # The replica goes on from a snapshot that was there.
             self._has_begun(left)
 
     def _has_begun(self, left: Left) -> None:
@@ -223,7 +211,7 @@ class LeftBehind(Sender):
                 return
             note = replace(self._note(position), left=position.generation, anew=left.token)
             try:
-                self._meter.also(self.client.write_segment(position, (), note, create=True))
+                self._meter.count_unlisted(self.client.write_segment(position, (), note, create=True))
             except ObjectExistsError:
                 # An earlier try of ours, or the segment that was tried last has just arrived.
                 if self._has_sign(position, left.token):

@@ -1,8 +1,8 @@
 """What stands in a replica under a name of ours, compared with the shadow WAL: is it this history's own (promise 8)?
 
-The same bytes are our own, whoever sent them and when: a retry, an upload that came late, what was there before a
+The same bytes are our own, whenever they were sent: a retry, an upload that came late, what was there before a
 volume was cloned. Other bytes are another program's, or those of a history that this database was set back from.
-An object without content after the start of an index is its end mark: whoever wrote it went on with the next index,
+An object without content after the start of an index is its end mark: its writer went on with the next index,
 so that nothing may follow in this one.
 """
 
@@ -42,7 +42,7 @@ def compare(
 ) -> int | None:
     """Where the segment that begins at `start` ends, its bytes being those of the shadow WAL; None if it is torn.
 
-    `start` itself is the answer for an end mark. `told` gets the note of what is read. Raises DivergedError,
+    `start` itself is the answer for an end mark. `told` is called with the note of what is read. Raises DivergedError,
     ObjectNotFoundError, StorageError.
     """
     end = database.end(here, start.generation, start.index)
@@ -50,11 +50,11 @@ def compare(
         reason = f"replica {name} is at index {start.index:08x}, of which no shadow wal is left"
         indexes = database.shadow.indexes(start.generation)
         if not indexes or start.index > indexes[-1]:
-            # Where nothing is here of a generation it was left before its first commit, or somebody removed what was.
+            # Where nothing is here of a generation, it was left before its first commit, or its files were removed.
             raise diverged(client, segment_name(start), reason)
         raise DivergedError(reason)
     if start.offset > end:
-        # Whoever wrote up to there had more than is here. An end mark has no bytes that could tell it.
+        # The writer of what ends there had more than is here. An end mark has no bytes that could tell it.
         raise _other_wal(client, name, start)
     for _ in range(READS_OF_DAMAGED):
         with suppress(CorruptObjectError):

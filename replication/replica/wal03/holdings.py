@@ -20,7 +20,7 @@ class Holdings:
     """What a replica holds of one generation, snapshots by index, segments by (index, offset).
 
     `offsets` has, by index, where the commit of a snapshot ends, as its note tells. `before` are generations that the
-    notes name as older, `beside` those of them that somebody else may go on with, and `lefts` are the first places
+    notes name as older, `beside` those of them that another program may go on with, and `lefts` are the first places
     past where some were left, or had come to. Nothing can be restored from `damaged` snapshots and `torn` WAL.
     """
 
@@ -70,7 +70,7 @@ class Holdings:
         return (snapshot.index, self.offsets.get(snapshot.index, OFFSET_LIMIT_BYTES))
 
     def until(self, position: Position) -> "Holdings":
-        """What is there up to a position of this generation; what is after it may be anybody's."""
+        """What is there up to a position of this generation. What is after it may be another program's."""
         end = (position.index, position.offset)
         after = [item.name for item in self.snapshots if self.place(item) > end]
         after += [item.name for item in self.segments if (item.index, item.offset) >= end]

@@ -95,8 +95,8 @@ class Keeping:
 
         Return None if the listing is late, which the next look will tell.
 
-        With `removed_by_rule` somebody else is expected to remove what is old. Raises StorageError, also if listings
-        stay late; DivergedError if another program's WAL is in the place of what was sent.
+        With `removed_by_rule` a rule of the store is expected to remove what is old. Raises StorageError, also if
+        listings stay late; DivergedError if another program's WAL is in the place of what was sent.
         """
         listed = next((held for held in holdings if held.generation == position.generation), None)
         held = listed or Holdings(position.generation, (), ())
@@ -121,7 +121,7 @@ class Keeping:
             return None
         self._client.storage.check_place()
         if not proof.restorable or (proof.absent and not self.standing.broken):
-            # What is absent after a loss was mended was told with it.
+            # What is absent after a loss was mended was reported with it.
             self._tell_of_loss(proof, removed_by_rule)
         if proof.restorable:
             if self.standing.broken:

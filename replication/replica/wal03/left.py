@@ -4,15 +4,13 @@ Losing the file costs a new generation, since nothing else tells the replica fro
 here raises.
 """
 
-import json
 import threading
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from replication.local.files import LEFT_NAME
-from replication.local.folder import LocalFolder
+from replication.local.json_file import read_object, write_object
 from replication.position import Position
 
 _writing = threading.Lock()
@@ -32,7 +30,7 @@ class Left:
     """A replica that was let go of: `since` when, in seconds since the epoch, and `why`. 0 if it was not yet.
 
     `position` is its end as far as it was known, None if it never was. `arrived` is the end of the segment that was
-    tried last. `token` is the sign by which an end mark of ours is told, "" before one was tried.
+    tried last. `token` is what an end mark of ours has in it, "" before one was tried.
     """
 
     since: float
@@ -45,19 +43,19 @@ class Left:
 def left_behind(meta_path: Path, replica: str, left: Left | None) -> None:
     """Write down how a replica was left; None if it is not."""
     with _writing:
-        known = _load(meta_path)
+        known = read_object(meta_path, LEFT_NAME)
         if left is None:
             if known.pop(replica, None) is None:
                 return
         else:
             known[replica] = {**asdict(left), "position": str(left.position) if left.position is not None else ""}
-        _write(meta_path, known)
+        write_object(meta_path, LEFT_NAME, known)
 
 
 def kept_left(meta_path: Path, replica: str) -> Left | None:
     """What was written down of a replica, if it can be believed."""
     with suppress(ValueError, TypeError, KeyError):
-        found = _load(meta_path)[replica]
+        found = read_object(meta_path, LEFT_NAME)[replica]
         position, arrived = str(found["position"]), found["arrived"]
         return Left(
             since=float(found["since"]),
@@ -67,16 +65,3 @@ def kept_left(meta_path: Path, replica: str) -> Left | None:
             token=str(found["token"]),
         )
     return None
-
-
-def _load(meta_path: Path) -> dict[str, Any]:
-    with suppress(OSError, ValueError, RecursionError):
-        known = json.loads(LocalFolder(meta_path).read(LEFT_NAME))
-        if isinstance(known, dict):
-            return known
-    return {}
-
-
-def _write(meta_path: Path, known: dict[str, Any]) -> None:
-    with suppress(OSError):
-        LocalFolder(meta_path).write(LEFT_NAME, f"{json.dumps(known)}\n".encode())

@@ -1,15 +1,15 @@
 """Which generations came before ours, as a snapshot notes it: what we know ourselves, and what is at the place already.
 
-A host that was replaced, or a local folder that was lost, leaves nobody who knows. So whoever begins a generation at a
-place reads what is there and names it as older: then the order is in the notes, and no clock has to tell it. Later
-snapshots of the generation repeat that, since retention removes the first one.
+A host that was replaced, or a local folder that was lost, leaves nobody who knows. So a program that begins a
+generation at a place reads what is there and names it as older: then the order is in the notes, and no clock has to
+tell it. Later snapshots of the generation repeat that, since retention removes the first one.
 
 One that is there, is not of our line, and came from a generation of ours, shows that the history was copied: whoever
 wrote it may be alive, so that ours is not simply the newer. It is noted as beside ours, too.
 
 Where a generation was left is noted too. A copy that goes on with it may meet no end mark: none stands where an index
-begins, and somebody may have emptied the place since. Of those that were not left whole, or are another's, it is noted
-how far they had come here. By both a restore sees that somebody went on, whatever the clock of the store says. So it
+begins, and the place may have been emptied since. Of those that were not left whole, or are another's, it is noted
+how far they had come here. By both a restore sees that another went on, whatever the clock of the store says. So it
 does where the local folder was lost, or never here: the host that was replaced may be alive.
 """
 

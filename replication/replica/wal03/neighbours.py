@@ -2,7 +2,7 @@
 
 Found in listings that are made anyway, without any clock but the store's: a generation that is not of our line and
 got an object while we wrote here. It is reported, and never deleted. Another host that has
-not written since before our generation began looks like what an earlier life of ours left, and cannot be told from it.
+not written since before our generation began looks like what an earlier run of ours left, and cannot be told from it.
 """
 
 from collections.abc import Collection, Sequence
@@ -43,7 +43,7 @@ class Neighbours:
 
 
 def alive_since(holdings: Sequence[Holdings], ours: Collection[str], began: datetime) -> set[str]:
-    """Generations not of our line that were written to after ours began: by somebody who may be about to go on."""
+    """Generations not of our line that were written to after ours began: their writer may be about to go on."""
     return {
         held.generation
         for held in holdings

@@ -1,4 +1,5 @@
-"""Who else writes to the place of a replica, and goes on with its history: what is told of them, and what is theirs.
+"""Who else writes to the place of a replica, and goes on with its history: what is reported, and which objects are
+theirs.
 
 It keeps what was seen in this run; what must outlive it is in disowned.py. It leaves to the caller what follows.
 """

@@ -1,7 +1,7 @@
 """Is the newest position of a replica restorable, by what is listed? Pure, and without reading an object (promise 9).
 
 A listing tells where segments begin and not where they end. So what was stored or seen before must be there still, and
-of the same size: that is what is `Expected`. What a listing lacks may only be listed late, so whoever asks looks for it
+of the same size: that is what is `Expected`. What a listing lacks may only be listed late, so the caller asks for it
 by name before it is called lost.
 """
 
@@ -84,7 +84,7 @@ class Expected:
         self._snapshots = {item.index: item.size for item in held.snapshots}
 
     def forget(self) -> None:
-        """Nothing is known: somebody else may have written or removed."""
+        """Nothing is known any more: another program may have written or removed objects."""
         self.generation = ""
         self._segments, self._sizes = array("Q"), array("Q")
         self._snapshots.clear()

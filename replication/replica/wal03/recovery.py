@@ -2,7 +2,7 @@
 
 The last segment's bytes are compared with the shadow WAL, so that a replica that went on without us (the
 database was set back to an older copy, or something else wrote here) is never appended to. Listings are not
-relied on alone: some stores list late, so what would be written next is first looked for by its name.
+relied on alone: some stores list late, so the object that would be written next is first asked for by its name.
 """
 
 from collections.abc import Sequence
@@ -38,7 +38,7 @@ class Recovered:
 
 
 def recover(client: ReplicaClient, database: SourceDatabase, name: str, generation: str) -> Recovered | None:
-    """Where the replica called `name` stands in `generation`; None if it has no snapshot of it.
+    """Where the replica called `name` stands in `generation`, or None if it has no snapshot of that generation.
 
     Raises DivergedError, StorageError, and DatabaseError if the database was let go of meanwhile.
     """
@@ -56,14 +56,14 @@ def recover(client: ReplicaClient, database: SourceDatabase, name: str, generati
     last = segments[-1] if segments else None
     written = max(snapshot_time, last.created.timestamp() if last is not None else 0.0)
     seen: list[SegmentNote | None] = []
-    """The notes of the segments that were read, the last one's at the end."""
+    """The notes of the segments that were read, in that order."""
     if last is not None and last.index < snapshot.index and not database.end(here, generation, last.index):
-        # It has begun anew with this snapshot, and what is between the two is nowhere.
+        # The replica has begun anew with this snapshot, and the WAL between the two exists nowhere.
         floor = _floor(client, database, name, snapshot)
         if floor:
             _check_history(client, database, name, here, snapshot, floor)
             return Recovered(Position(generation, snapshot.index, 0), floor, snapshot_time, newest=written)
-    # WAL of a later index was cut with no regard to it.
+    # Only WAL of the snapshot's own index has to reach its commit.
     floor = _floor(client, database, name, snapshot) if last is None or last.index <= snapshot.index else 0
     if last is None or last.index < snapshots[0].index:
         position = Position(generation, snapshot.index, 0)
@@ -98,9 +98,9 @@ def recover(client: ReplicaClient, database: SourceDatabase, name: str, generati
 def _check_before_mark(
     client: ReplicaClient, database: SourceDatabase, name: str, here: Position, segments: Sequence[SegmentInfo]
 ) -> None:
-    """Raise DivergedError unless the segment that an end mark, the last of these, stands behind is ours.
+    """Raise DivergedError unless the segment before an end mark, which is the last of `segments`, is ours.
 
-    The mark itself has no bytes to be compared, and another's WAL may end at the same offset.
+    The mark itself has no bytes to be compared, and the WAL of another program may end at the same offset.
     """
     mark = segments[-1]
     before = next((item for item in reversed(segments[:-1]) if item.index == mark.index), None)
@@ -109,7 +109,10 @@ def _check_before_mark(
 
 
 def _floor(client: ReplicaClient, database: SourceDatabase, name: str, snapshot: SnapshotInfo) -> int:
-    """The offset that WAL of the snapshot's index must reach, which is that of the commit in its image."""
+    """The offset of the commit that the snapshot holds: the WAL of its index must reach that far.
+
+    0 if it is not known.
+    """
     try:
         held = remembered(database.meta_path, name, snapshot)
         if held is None and (note := client.snapshot_note(snapshot.name)) is not None:
@@ -122,9 +125,9 @@ def _floor(client: ReplicaClient, database: SourceDatabase, name: str, snapshot:
 def _check_history(
     client: ReplicaClient, database: SourceDatabase, name: str, here: Position, snapshot: SnapshotInfo, floor: int
 ) -> None:
-    """Raise DivergedError unless the WAL here is that of which the snapshot holds `floor` bytes.
+    """Raise DivergedError unless the first `floor` bytes of the WAL here are those that the snapshot holds.
 
-    No segment is there to be compared, and what is here may be another history: one that a loss of power set back.
+    No segment is there to be compared, and a loss of power may have set the history here back.
     """
     if not floor:
         return
@@ -172,15 +175,15 @@ def _past_unlisted(
     position: Position,
     told: Told,
 ) -> tuple[Position | None, Position]:
-    """The newest object, and where it ends, of those that follow `position` in the replica though they were not listed.
+    """The newest object that follows `position` in the replica without being listed, and where it ends.
 
-    To begin one of them anew, and longer, would leave those after it in the way of every restore.
+    If we wrote one of them again, and longer, it would overlap those after it, and no restore could pass there.
     """
     while True:
         following = position
         end = database.end(here, position.generation, position.index)
         if not end:
-            # Nothing is here that could be written there.
+            # The shadow WAL has nothing that could be written there.
             return newest, position
         if position.offset >= end and database.end(here, position.generation, position.index + 1):
             following = Position(position.generation, position.index + 1, 0)

@@ -4,7 +4,6 @@ It is believed only of an object with the very name and size that were stored, a
 snapshot's own note says the same. Losing it costs a request, so nothing here raises.
 """
 
-import json
 import threading
 from contextlib import suppress
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 
 from replication.local.files import REMEMBERED_NAME
 from replication.local.folder import LocalFolder
+from replication.local.json_file import read_object, write_object
 from replication.position import Position
 from replication.storage.wal03.names import SnapshotInfo, snapshot_name
 
@@ -22,13 +22,14 @@ _writing = threading.Lock()
 def remember(meta_path: Path, replica: str, position: Position, stored_bytes: int) -> None:
     """The snapshot of `position` was stored in `replica`, in so many bytes."""
     with _writing:
-        _write(meta_path, _load(meta_path) | {replica: {"position": str(position), "stored": stored_bytes}})
+        known = read_object(meta_path, REMEMBERED_NAME)
+        _write(meta_path, known | {replica: {"position": str(position), "stored": stored_bytes}})
 
 
 def forget(meta_path: Path, replica: str) -> None:
     """A snapshot is about to be stored, perhaps in the place of the one that is remembered."""
     with _writing:
-        known = _load(meta_path)
+        known = read_object(meta_path, REMEMBERED_NAME)
         if known.pop(replica, None) is not None:
             _write(meta_path, known)
 
@@ -36,7 +37,7 @@ def forget(meta_path: Path, replica: str) -> None:
 def remembered(meta_path: Path, replica: str, snapshot: SnapshotInfo) -> Position | None:
     """The commit that `snapshot` holds, if it was stored from here; else None."""
     with suppress(ValueError, TypeError, KeyError):
-        known = _load(meta_path)[replica]
+        known = read_object(meta_path, REMEMBERED_NAME)[replica]
         position = Position.parse(str(known["position"]))
         if snapshot_name(position.generation, position.index) == snapshot.name and known["stored"] == snapshot.size:
             return position
@@ -46,24 +47,13 @@ def remembered(meta_path: Path, replica: str, snapshot: SnapshotInfo) -> Positio
 def last_stored(meta_path: Path, replica: str) -> tuple[Position, int] | None:
     """The commit of the snapshot that was stored last from here, and its stored size."""
     with suppress(ValueError, TypeError, KeyError):
-        known = _load(meta_path)[replica]
+        known = read_object(meta_path, REMEMBERED_NAME)[replica]
         return Position.parse(str(known["position"])), int(known["stored"])
     return None
 
 
-def _load(meta_path: Path) -> dict[str, Any]:
-    with suppress(OSError, ValueError):
-        known = json.loads(LocalFolder(meta_path).read(REMEMBERED_NAME))
-        if isinstance(known, dict):
-            return known
-    return {}
-
-
 def _write(meta_path: Path, known: dict[str, Any]) -> None:
-    folder = LocalFolder(meta_path)
-    try:
-        folder.write(REMEMBERED_NAME, f"{json.dumps(known)}\n".encode(), "remembered: written")
-    except OSError:
-        # What stayed may be of an older snapshot.
+    if not write_object(meta_path, REMEMBERED_NAME, known, "remembered: written"):
+        # The file that stayed may be of an older snapshot.
         with suppress(OSError):
-            folder.remove(REMEMBERED_NAME)
+            LocalFolder(meta_path).remove(REMEMBERED_NAME)

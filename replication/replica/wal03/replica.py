@@ -27,7 +27,10 @@ from replication.status import ReplicaTotals, Upload
 
 
 class Replica(Verifying):
-    """One thread sends while another has a duty; `position` and `progress` may be read by any."""
+    """One destination in this layout.
+
+    One thread sends while another has a duty; any may read `position` and `progress`.
+    """
 
     @property
     def kind(self) -> str:
@@ -146,7 +149,7 @@ class Replica(Verifying):
         return False
 
     def let_go(self) -> None:
-        """Nothing is under way here, and others may write from now on: where it stands is looked up anew after that."""
+        """Forget the position, since others may write from now on. Nothing is under way here."""
         with self._lock:
             self._state, self.begins = self._state.unknown(), ""
 
@@ -231,7 +234,7 @@ class Replica(Verifying):
         return position, self._keeping.look("" if whole else position.generation)
 
     def _expect_what_was_stored(self) -> None:
-        """A listing made from now on must show it. `_lock` is held."""
+        """Expect a listing made from now on to show what was stored. `_lock` is held."""
         since, expected = self._since, self._keeping.expected
         if self._looked_up:
             self._looked_up = False

@@ -1,15 +1,15 @@
-"""What a replica may forget: a pure policy, and its check on paper before anything is removed.
+"""Which objects a replica may remove: a pure policy, and a check of its result before anything is removed.
 
 The promise of `retention` is a window: every commit of the last so many seconds stays restorable. So the newest
-snapshot from before the window is kept as well, with all WAL since, and so is the generation that was in use when
-the window began, however long ago it was written to: all there is of a database that was replaced today, if nobody
-had written to it for a while. The generation in use is never removed.
-(Litestream keeps only what is inside the window, which right after a new snapshot is nothing but that.)
+snapshot from before the window is kept as well, with all WAL since, and so is the generation that was in use when the
+window began, however long ago it was written to: a database that was replaced today may not have been written to for a
+long time before. The generation in use is never removed. (Litestream keeps only what is inside the window, which right
+after a new snapshot is nothing but that.)
 
 Times are those of the store. Within a generation they never go back: what comes later in the WAL was written later.
-Which generation came after which is told by notes, and by times only where no note tells and they leave no doubt.
-One that a copy of the database went on with took the place of none of ours, and where it goes on in the generation of
-both, nothing in there is old until we have been apart for as long as the window.
+Notes tell which generation came after which; times do so only where no note does and they leave no doubt.
+A generation that a copy of the database began takes the place of none of ours. Where the copy goes on in a generation
+that both have, nothing in it is old until the two have been apart for as long as the window.
 """
 
 from bisect import bisect_right
@@ -23,14 +23,14 @@ from replication.replica.wal03.holdings import Holdings
 from replication.storage.wal03.names import Place
 
 WHOLE_SECONDS = timedelta(seconds=1)
-"""Where all times of a store are in whole seconds, the window begins so much earlier."""
+"""The window begins so much earlier if all times of a store are in whole seconds."""
 _NEVER = datetime.min.replace(tzinfo=UTC)
 _NO_LIMIT: Place = (1 << 63, 0)
 
 
 @dataclass(frozen=True, slots=True)
 class Removal:
-    """Objects of one generation that may go, in the order to remove them; all that it has if `whole`."""
+    """Objects of one generation that may go, in the order to remove them. `whole` if they are all that it has."""
 
     generation: str
     names: tuple[str, ...]
@@ -50,9 +50,9 @@ def expired(
     retention_seconds: float,
     others: Collection[str] = frozenset(),
 ) -> list[Removal]:
-    """What may go at `now`. Nothing at all unless the generation `current` has a snapshot.
+    """The objects that may go at `now`: none unless the generation `current` has a snapshot.
 
-    The generations `others` are somebody else's: they stay, and say nothing of our database.
+    The generations `others` are of other programs: they stay, and say nothing of our database.
     """
     holdings = [held for held in holdings if held.generation not in others]
     if retention_seconds <= 0 or not any(held.generation == current and held.snapshots for held in holdings):
@@ -79,7 +79,7 @@ def lost_of_window(
 ) -> Position | None:
     """The first place in the window that could be restored before these objects are removed, and not after it.
 
-    Looked for commit by commit, whatever the reason for which they are to be removed.
+    It is looked for commit by commit, whatever the reason for which the objects are to be removed.
     """
     begin = window_begin(holdings, now, retention_seconds)
     names = set(removed)
@@ -115,7 +115,7 @@ def _in_window(held: Holdings, begin: datetime) -> list[Place]:
 
 
 def _before_window(held: Holdings, begin: datetime) -> list[str]:
-    """Names that nothing in the window needs: all below the newest snapshot from before it."""
+    """The names of objects that nothing in the window needs: all before the newest snapshot from before the window."""
     times = {name: time for _, name, time in _timed(held)}
     first = min(_in_window(held, begin), default=None)
     bases = [
@@ -145,7 +145,7 @@ def _lost(held: Holdings, left: Holdings, begin: datetime, is_over: bool) -> Pla
     places = [(item.index, item.offset) for item in held.segments]
     gone = [place for place in places if place not in kept]
     reach: list[tuple[Place, Place]] = []
-    """Each snapshot that is left with the first segment that it lacks, or, if it is more, that of one before it."""
+    """Each snapshot that is left, with the first segment that no restore from it or from one before it can pass."""
     furthest: Place = (-1, 0)
     for base, index in sorted((held.place(item), item.index) for item in left.snapshots):
         at = bisect_right(gone, (index, -1))
@@ -155,7 +155,8 @@ def _lost(held: Holdings, left: Holdings, begin: datetime, is_over: bool) -> Pla
         return max([*places, first_base])
     ends = dict(pairwise(places))
     inside = _in_window(held, begin)
-    # What was the newest when the window began: a snapshot that came later serves it only from further back.
+    # The commit that was the newest when the window began is in the window too. A snapshot that came later in the WAL
+    # cannot restore it.
     last = max((place for place in places if not inside or place < inside[0]), default=None)
     times = {name: time for _, name, time in _timed(held)}
     if last is not None and not is_over:
@@ -179,25 +180,27 @@ def _lost(held: Holdings, left: Holdings, begin: datetime, is_over: bool) -> Pla
 def _is_over(held: Holdings, holdings: Sequence[Holdings], begin: datetime) -> bool:
     """True if another generation had taken the place of this one when the window began, for all who had it.
 
-    WAL past the place where one had left it says that somebody else was still there, whatever the times say.
+    WAL past the place where a program had left it shows that another was still there, whatever the times say.
     """
     took_over = [other for other in _begun(held, holdings, begin) if not held.goes_past(other)]
     return bool(took_over) and _all_had_left(held, holdings, begin)
 
 
 def _begin_in(held: Holdings, holdings: Sequence[Holdings], begin: datetime) -> datetime:
-    """When the window begins in this generation: with it, if two had it, and not all who left it did so before.
+    """When the window begins in this generation: at its start, if two programs had it and not all of them left it
+    before.
 
-    Nothing tells which commit of it was whose newest when the window began: a snapshot from before may be the other's.
+    Nothing tells whose newest commit was which when the window began: a snapshot from before may be the other's.
     """
     shared = any(held.generation in other.beside or held.goes_past(other) for other in _after(held, holdings))
     return _NEVER if shared and not _all_had_left(held, holdings, begin) else begin
 
 
 def _all_had_left(held: Holdings, holdings: Sequence[Holdings], begin: datetime) -> bool:
-    """True if everybody who left a generation for another one had done so when the window began.
+    """True if every program that left a generation for another one had done so when the window began.
 
-    Of one line of generations the first counts. A generation is of another line if it was seen to be a copy's.
+    Of the generations that one program began in a row, the first counts. One that was seen to be a copy's is of
+    another.
     """
     begun = _begun(held, holdings, begin)
     return all(
@@ -207,12 +210,12 @@ def _all_had_left(held: Holdings, holdings: Sequence[Holdings], begin: datetime)
 
 
 def _begun(held: Holdings, holdings: Sequence[Holdings], begin: datetime) -> list[Holdings]:
-    """Those that came after one, and had begun by then."""
+    """The generations that came after this one and had begun when the window began."""
     return [other for other in _after(held, holdings) if any(item.created <= begin for item in other.snapshots)]
 
 
 def _after(held: Holdings, holdings: Sequence[Holdings]) -> list[Holdings]:
-    """The generations that came after one, each begun by somebody who had left that one, or took its place."""
+    """The generations that came after this one, each begun by a program that had left it, or took its place."""
     later = [other for other in holdings if other.generation != held.generation and _follows(other, held)]
     return [other for other in later if other.snapshots]
 

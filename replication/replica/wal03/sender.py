@@ -5,19 +5,16 @@ created, and where one is already its bytes must be ours. It knows neither locks
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
 from dataclasses import replace
 
 from replication.errors import CorruptObjectError, ObjectExistsError, PausedError
-from replication.events import Emit
 from replication.position import Position
-from replication.replica.permit import Permit
-from replication.replica.source import SourceDatabase
 from replication.replica.upload_meter import UploadMeter
 from replication.replica.wal03.compare import DivergedError, compare, diverged
 from replication.replica.wal03.keeping import Keeping
 from replication.replica.wal03.left import Left
 from replication.replica.wal03.others import Others
+from replication.replica.wal03.parts import Parts
 from replication.replica.wal03.proof import Expected
 from replication.replica.wal03.recovery import Recovered, recover
 from replication.replica.wal03.remembered import last_stored
@@ -27,44 +24,35 @@ from replication.steps import reached
 from replication.storage.wal03.names import segment_name
 from replication.storage.wal03.notes import SegmentNote
 from replication.storage.wal03.numbers import Number
-from replication.storage.wal03.replica_client import ReplicaClient
 from replication.storage.writer import Writer
 
 
 class Sender(ABC):
-    """Used by one thread at a time, which whoever extends it sees to; `position` may be read by any."""
+    """Used by one thread at a time, which its subclass sees to; `position` may be read by any."""
 
-    def __init__(
-        self,
-        name: str,
-        client: ReplicaClient,
-        database: SourceDatabase,
-        emit: Emit,
-        permit: Permit,
-        monotonic: Callable[[], float],
-    ) -> None:
-        self.name = name
-        self.client = client
-        self._database = database
-        self._emit = emit
-        self._permit = permit
-        self._monotonic = monotonic
+    def __init__(self, parts: Parts) -> None:
+        self.name = parts.name
+        self.client = parts.client
+        self._database = parts.database
+        self._emit = parts.emit
+        self._permit = parts.permit
+        self._monotonic = parts.monotonic
         self.left: Left | None = None
-        """Set once too much waited for it, until it has begun anew."""
+        """What was written down when its WAL was given up, until it has begun anew; else None."""
         self._beginning: Position | None = None
-        """The commit of the first snapshot, while that is written."""
+        """The commit of the first snapshot, while that is being written."""
         self._state = SendState()
         self._met: SegmentNote | None = None
-        """The note of what was there already, under a name that was to be written."""
+        """The note of the object that was there already under a name that was to be written."""
         self._left_at: Position | None = None
-        """Where an older generation was left here last, whole."""
+        """The end of the older generation that was sent whole here last."""
         self.begins = ""
-        """A generation that begins here with a large snapshot, which is left to whoever has the time: until it is
+        """A generation that begins here with a large snapshot, which is left to another thread: until it is
         stored none of its WAL is sent."""
         self._writer = Writer.here()
         self._meter = UploadMeter()
-        self._others = Others(name, client.address, database, self._writer, emit)
-        self._keeping = Keeping(name, client, emit, monotonic)
+        self._others = Others(parts.name, parts.client.address, parts.database, self._writer, parts.emit)
+        self._keeping = Keeping(parts.name, parts.client, parts.emit, parts.monotonic)
         self._since = Expected()
         """What was stored since a listing was last asked for; its own, so that nothing is missed in one made before."""
         self._looked_up = False
@@ -209,16 +197,16 @@ class Sender(ABC):
                 if self._meet_mark(position, left_for):
                     self._state = self._state.marked(self._number_after_met())
                     return
-                # What is torn is no object of anybody's.
+                # What is torn is no object of another program.
                 stored = self.client.write_segment(position, (), note)
             reached("replica: index ended")
             self._state = self._state.marked(self._number_at(position).following)
-            self._meter.also(stored)
+            self._meter.count_unlisted(stored)
 
     def _meet_mark(self, position: Position, left_for: str) -> bool:
         """False if what is there in the place of an end mark is torn.
 
-        Raises DivergedError if whoever put it there went another way from there than we do.
+        Raises DivergedError if its writer went on from there in another way than we do.
         """
         there = self._meet(position)
         if there != position.offset:
@@ -288,7 +276,7 @@ class Sender(ABC):
             if there is not None:
                 self._arrived(position, there)
                 return
-            # What is torn is no object of anybody's.
+            # What is torn is no object of another program.
             chunks = read_range(shadow, position.offset, stop, self._sent)
             stored = self.client.write_segment(position, chunks, note)
         reached("replica: segment stored")
@@ -338,7 +326,7 @@ class Sender(ABC):
     # -- progress -------------------------------------------------------------------------------------------------
 
     def _sent(self, size: int) -> None:
-        # Later it could take the place of what somebody else has written under that name.
+        # Later it could take the place of what another program has written under that name.
         self._permit.check()
         self._meter.sent(size)
 

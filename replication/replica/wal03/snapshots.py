@@ -28,6 +28,7 @@ from replication.replica.upload_meter import UploadMeter
 from replication.replica.wal03.anew import LeftBehind
 from replication.replica.wal03.compare import DivergedError, held_by
 from replication.replica.wal03.lineage import lineage
+from replication.replica.wal03.parts import Parts
 from replication.replica.wal03.recovery import recover
 from replication.replica.wal03.remembered import forget, remember
 from replication.replica.wal03.upload import local_files
@@ -37,9 +38,9 @@ from replication.storage.wal03.notes import SnapshotNote
 from replication.storage.wal03.replica_client import ReplicaClient
 
 FIRST_BYTES_MAX = 1 << 20
-"""A first snapshot up to this size is written by whoever sends segments: it takes no longer than one of them may."""
+"""A first snapshot up to this size is written by the thread that sends segments: it takes no longer than one may."""
 MENDED = (DivergedError, PlaceLostError)
-"""What `_mend` has an answer to."""
+"""The errors that `_mend` can do something about."""
 
 
 class Snapshots(LeftBehind):
@@ -53,13 +54,13 @@ class Snapshots(LeftBehind):
     def __init__(
         self, name: str, client: ReplicaClient, database: SourceDatabase, emit: Emit, permit: Permit | None = None
     ) -> None:
-        super().__init__(name, client, database, emit, permit or Always(), lambda: time.monotonic())
+        super().__init__(Parts(name, client, database, emit, permit or Always(), lambda: time.monotonic()))
         self.unproven = False
-        """The place is to be listed once, for a generation began there."""
+        """True if the place is to be listed once, for a generation began there."""
         self.snapshot_time = 0.0
         """When the newest snapshot was written, in seconds since the epoch; 0 if it is not known."""
         self.snapshot_at = 0.0
-        """The same of time.monotonic."""
+        """When the newest snapshot was written, of time.monotonic."""
         self._problems = soundness.recall(database.meta_path)
         """What SQLite's check says of the database itself, as far as it is known."""
         self._duty = threading.Lock()
@@ -67,7 +68,7 @@ class Snapshots(LeftBehind):
         self._ending = threading.Event()
         self._snapshots = UploadMeter(self._meter.uploads)
         self._wanted_after: int | None = None
-        """A snapshot waits for an index after this one."""
+        """The index that must end before the snapshot that was asked for can be written, or None."""
         self._unfinished: tuple[str, ...] | None = None
         """Generations in which a run that was killed may have left uploads in parts; None while that is not known."""
 
@@ -79,15 +80,15 @@ class Snapshots(LeftBehind):
 
     @contextmanager
     def _turn(self) -> Iterator[None]:
-        """A block in which the position is ours alone; raises PausedError where nothing may begin, or go on."""
+        """A block in which the position is ours alone. Raises PausedError if no work may begin, or go on."""
         with self._permit.working(), self._lock, local_files():
-            # Whoever had it before may have hung, and the database be paused since.
+            # The thread that had the lock before may have hung, and the database be paused since.
             self._permit.check()
             yield
 
     @contextmanager
     def _duty_turn(self) -> Iterator[None]:
-        """A block in which no other duty of this replica is under way; raises as `_turn` does."""
+        """A block in which no other duty of this replica is under way. Raises as `_turn` does."""
         with self._permit.working(), self._duty, local_files():
             self._permit.check()
             if self._unfinished:
@@ -101,7 +102,7 @@ class Snapshots(LeftBehind):
             self._unfinished = tuple(self._database.shadow.generations()) if self._database.was_killed else ()
 
     def _sweep_uploads(self) -> None:
-        """Abort uploads in parts that a run which was killed has left: they are billed until somebody does.
+        """Abort uploads in parts that a run which was killed has left: until then they are billed.
 
         Only those of generations that were in our local folder: nobody but us has begun them. Both locks are held, so
         that none is under way.
@@ -187,7 +188,7 @@ class Snapshots(LeftBehind):
                     try:
                         stored = self._store_snapshot(image, self._snapshots, breaks_off=True)
                     except ObjectExistsError:
-                        # Its answer was lost, or it is another's: the next try finds out.
+                        # The answer was lost, or the object is another program's: the next try finds out.
                         return "a snapshot of this index is there already"
                     with self._lock:
                         self._stored(here, stored, self._snapshots)

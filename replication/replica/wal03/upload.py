@@ -27,7 +27,7 @@ _READ_BYTES = 1 << 20
 
 @contextmanager
 def local_files() -> Iterator[None]:
-    """A block in which a file that cannot be read is one of ours: stores have words of their own for theirs."""
+    """A block in which an OSError is about a local file. Stores have errors of their own."""
     try:
         yield
     except OSError as error:
@@ -59,7 +59,7 @@ def seen(arrivals: Arrivals, start: Position, end: int, now: float) -> tuple[tup
 
 
 def read_range(file: LocalFile, start: int, end: int, told: Callable[[int], None]) -> Iterator[bytes]:
-    """Yield the bytes [start, end) of a file, telling `told` the number of each piece."""
+    """Yield the bytes [start, end) of a file, and call `told` with the length of each piece."""
     with file.opened() as descriptor:
         offset = start
         while offset < end:

@@ -1,7 +1,7 @@
 """Proving a replica by a restore: its newest commit, compared with the source at that very commit.
 
 Its promise: nothing is said of a replica that could not be restored for a reason of ours, and a difference is followed
-by a new generation. Whoever restores is handed in, for a replica knows nothing of that.
+by a new generation. The function that restores is handed in, for this floor knows nothing of restores.
 """
 
 import threading
@@ -37,7 +37,7 @@ from replication.storage.wal03.replica_client import ReplicaClient
 
 
 class Restored(Protocol):
-    """Whoever restores a replica, to tell what it restores to: replication/validation.py does, above this floor."""
+    """What restores a replica to see what comes out: `restored_digest` of validation.py, above this floor."""
 
     def __call__(
         self,
@@ -90,7 +90,8 @@ class Verifying(Snapshots):
         level = {"ok": "info", "failed": "error", "inconclusive": "warning"}[outcome]
         self._emit(level, "verified", outcome=outcome, result=words, position=str(position or ""))
         if outcome == "failed" and position is not None:
-            # One that is let go of may have been changed by others, which the next verification tells.
+            # While the database is let go of, others may have changed the replica, which the next verification finds
+            # out.
             with suppress(PausedError), self._permit.working():
                 self._restart_from(position.generation, f"verification of replica {self.name} failed")
         return result

@@ -18,9 +18,9 @@ from replication.restore.wal03.catalog import Catalog
 from replication.restore.wal03.offers import Refusal
 
 ENOUGH_SECONDS_MIN = 3.0
-"""After so long it is asked whether what has come is enough."""
+"""After so long `is_enough` is asked whether the answers that have come are enough."""
 SILENCE_SECONDS_MAX = 30.0
-"""One time-out of a store (s3/timeouts.py)."""
+"""So long a silent replica is waited for once another has answered: one time-out of a store (s3/timeouts.py)."""
 _LOOK_SECONDS = 0.1
 
 Found = tuple[OpenReplica, Catalog]
@@ -30,7 +30,7 @@ _Answer = tuple[int, Sequence[Catalog] | BaseException]
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """`is_enough` is asked once, while some are silent; `tell` is told in words who is waited for."""
+    """`is_enough` is asked once, while some are silent; `tell` is called with words about who is waited for."""
 
     is_enough: Callable[[Sequence[Found], Sequence[Refusal]], bool]
     tell: Callable[[str], None]

@@ -85,7 +85,7 @@ class Attempts:
         self.prepared = prepared
         self._first = prepared
         self._failed = failed
-        """What was said of the replicas before this one."""
+        """Why the replicas that were tried before this one failed."""
         self.options = options
         self.stop = stop
         self.need: Position | None = None
@@ -177,7 +177,7 @@ def _next_best(failed: Refusal, others: Sequence[OfferOrRefusal]) -> Offer | Non
     if following is None or failed.known is None:
         return following
     if isinstance(failed.error, MayBeOlderError) and following.end.index <= failed.error.index:
-        # Up to which commit of its index that snapshot goes nothing tells.
+        # Nothing tells which commit of its index that snapshot holds.
         return None
     return following if following.end >= failed.known else None
 

@@ -27,7 +27,10 @@ class Snapshot:
 
     @property
     def position(self) -> Position:
-        """The commit it holds; without a note the start of its index, of which it may hold some more."""
+        """The commit that it holds.
+
+        Without a note it is the start of its index, and the snapshot may hold later commits.
+        """
         return self.note.position if self.note else Position(self.info.generation, self.info.index, 0)
 
 
@@ -64,7 +67,7 @@ class Catalog:
 
     def times_past(self, place: Position) -> list[datetime]:
         """The times of what was written at a place or past it: segments, and snapshots of commits in a later index."""
-        # One of a commit where an index begins holds what was there at the end of the one before.
+        # A snapshot of the commit where an index begins holds what was there at the end of the index before.
         begins = Position(place.generation, place.index + 1, 0)
         found = [item.created for item in self.segments if item.position >= place]
         return found + [item.info.created for item in self.snapshots if item.position > begins]

@@ -45,7 +45,7 @@ Newest = Callable[[], Position | None]
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """The answer: what each replica says of the generation, the best offer first, and what could not be looked at."""
+    """What each replica says of the chosen generation, the best offer first, and what could not be read."""
 
     generation: str
     answers: tuple[OfferOrRefusal, ...]
@@ -58,7 +58,7 @@ class Chosen:
 
     @property
     def best(self) -> Offer:
-        """Its offer."""
+        """The offer of the replica that answers best."""
         best = self.answers[0]
         assert isinstance(best, Offer)
         return best
@@ -75,8 +75,8 @@ def choose(
 ) -> Chosen:
     """Choose among all generations of all sources that answer.
 
-    `newest` is the last commit that is known here, and `waiting` is told in words who is waited for.
-    Raises StorageError if none answers, NoRestorePointError if none has what is wanted or if it is unclear.
+    `newest` is the last commit that is known here, and `waiting` is called with the names of those that are waited for,
+    in words. Raises StorageError if none answers, NoRestorePointError if none has what is wanted or if it is unclear.
     """
     found, failures = read_all(sources, generation, target, stop, newest, waiting)
     warnings = [f"Replica {item.source.name} could not be read and was left out: {item.error}" for item in failures]
@@ -101,7 +101,7 @@ def read_all(
     def is_enough(found: Sequence[Found], failures: Sequence[Refusal]) -> bool:
         known = newest() if isinstance(target, Latest) else None
         if known is None and not isinstance(target, AtPosition):
-            # At a time, another may have had later commits.
+            # A silent replica may have later commits from before that time.
             return False
         try:
             chosen = choose_among(sources, found, failures, target, generation, stop)
@@ -133,7 +133,7 @@ def choose_among(
     usable = [(source, catalog) for source, catalog in found if catalog.snapshots]
     damaged = [name for _, catalog in found for name in catalog.damaged]
     if not usable and failures:
-        # What is looked for may be just where nobody answers.
+        # What is looked for may be in a replica that does not answer.
         raise failures[0].error
     if not usable and damaged:
         raise CorruptObjectError(damaged[0], "its note is wrong", "No replica has another snapshot.")

@@ -41,7 +41,7 @@ def _header(client: ReplicaClient, segment: SegmentInfo, stop: threading.Event) 
 
 
 def change_counter(client: ReplicaClient, snapshot: Snapshot, stop: threading.Event) -> int:
-    """The file change counter in a snapshot's database header; raises CorruptObjectError if it has none."""
+    """The file change counter in a snapshot's database header. Raises CorruptObjectError if the header is cut."""
     name = snapshot.info.name
     head = retrying(lambda: client.read_head(name, _DATABASE_HEADER_SIZE), LIST_BACKOFF, stop)
     if len(head) < _DATABASE_HEADER_SIZE:

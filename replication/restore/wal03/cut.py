@@ -53,7 +53,7 @@ def _cut_index(catalog: Catalog, target: AtIndex, highest: int) -> Cut:
     if not any(item.info.index == target.index for item in catalog.snapshots):
         missing = Position(catalog.generation, target.index, 0)
         raise ReplicaGapError(gap_words(missing, "What comes before it can be restored: give a lower -index."))
-    # Of this index there is a snapshot alone.
+    # There is only a snapshot of this index.
     return Cut(kept, kept[-1].index if kept else -1, inside=False, sealed=True)
 
 

@@ -15,7 +15,7 @@ from replication.restore.wal03.catalog import Snapshot
 
 @dataclass(frozen=True, slots=True)
 class Digest:
-    """What the first `pages` pages of a file are but for those `without`."""
+    """The digest of the first `pages` pages of a file but for those in `without`."""
 
     without: frozenset[int]
     pages: int
@@ -23,9 +23,10 @@ class Digest:
 
 
 class UndatedSnapshotError(UnprovenSnapshotError):
-    """Which commit a snapshot holds is not known yet; what it is as a `whole` is.
+    """It is not known which commit a snapshot holds. `whole` is the digest of all its pages.
 
-    If it has what the WAL of its index wrote as one of the commits there left it, `rest` is all that it has besides.
+    If the pages that the WAL of its index wrote are as one of the commits there left them, `rest` is the digest of the
+    other pages.
     """
 
     def __init__(self, message: str, snapshot: Snapshot, whole: Digest, rest: Digest | None) -> None:
@@ -56,15 +57,15 @@ class Doubts:
         self._left: list[UndatedSnapshotError] = []
 
     def add(self, left_out: UndatedSnapshotError) -> None:
-        """A snapshot is left out."""
+        """Remember a snapshot that is left out."""
         self._left.append(left_out)
 
     def at_start(self, index: int, file: PageFile) -> None:
-        """A file is as it was at the start of an index."""
+        """Compare the file, which is the database at the start of an index, with the snapshots of that index."""
         self._left = [item for item in self._left if item.snapshot.info.index != index or digest_of(file) != item.whole]
 
     def at_end(self, file: PageFile, reached: Position) -> None:
-        """A file is as it will be given. Raises MayBeOlderError for what is still in doubt."""
+        """Compare the finished file with what is left. Raises MayBeOlderError if a snapshot is still in doubt."""
         for item in self._left:
             rest = item.rest
             if rest is None or digest_of(file, rest.without, rest.pages) != rest:

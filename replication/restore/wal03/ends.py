@@ -1,7 +1,7 @@
 """Objects that cannot be read and held nothing: the end marks of indexes.
 
 Where the note of the next index says that the one before it ended just where such an object begins, it had no content,
-and is not missed. Whoever replays compares that end, and the mark of the last frame, with the note all the same.
+and is not missed. The replay compares that end, and the mark of the last frame, with the note all the same.
 """
 
 from collections.abc import Sequence

@@ -3,7 +3,7 @@
 Its promises: what comes out is in the order asked for; memory holds at most `parallelism` parts or spools of
 bounded size, however big the objects; a dropped stream goes on from the byte it reached, a bounded number of
 times. It leaves to the caller: what the bytes mean, and whether they are right beyond the LZ4 checksum.
-Small segments are read in batches, each of which is one task for a thread and one spool (run.py).
+Small segments are read in batches, each of which is one task for a thread and one spool (segment_run.py).
 """
 
 import threading
@@ -49,7 +49,7 @@ class Fetcher:
     """Reads objects of one replica for one restore. `stop` ends every wait and every stream.
 
     Once one of its iterators has been left before its end, the others end too: that restore has failed.
-    `count` is told the stored bytes of each chunk as it comes, from the caller's thread or a fetching one.
+    `count` is called with the stored bytes of each chunk as it comes, from the caller's thread or a fetching one.
     """
 
     def __init__(
@@ -87,13 +87,13 @@ class Fetcher:
             opened = self._client.codec.open(info.name, counted(chunks))
             yield from opened
         if stored != info.size or believed(read_snapshot_note(info.name, opened.note)) != snapshot.note:
-            # It may hold later commits than the plan counts on.
+            # A snapshot that was written meanwhile may hold later commits than the plan counts on.
             raise CorruptObjectError(info.name, "it was written anew while it was read")
 
     def segments(self, infos: Sequence[SegmentInfo]) -> Generator[SegmentRun, None, None]:
         """The segments, in order; the caller closes each run, and the generator. Raises as `snapshot`.
 
-        What could be read before one that could not comes first.
+        Segments before one that cannot be read are yielded first.
         """
         with closing(self._ordered([partial(self._load, batch) for batch in self._batches(infos)])) as runs:
             for run in runs:
@@ -236,6 +236,6 @@ class Fetcher:
 
 
 def _discard(future: "Future[_T]") -> None:
-    """Close what nobody will take."""
+    """Close a result that will not be taken."""
     if not future.cancelled() and future.exception() is None and isinstance(answer := future.result(), SegmentRun):
         answer.close()

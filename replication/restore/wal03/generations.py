@@ -106,7 +106,7 @@ def _refuse_unclear_start(item: Candidate, found: Sequence[Found], chosen: Candi
     snapshots = [snapshot for _, catalog in found for snapshot in catalog.snapshots]
     whole = any(item.info.index == 0 or (item.note and item.note.begins) for item in snapshots)
     first = snapshot_name(item.generation, 0)
-    # One whose note is damaged has its time all the same.
+    # A snapshot whose note is damaged has its time all the same.
     damaged = [entry for _, catalog in found for entry in zip(catalog.damaged, catalog.damaged_times, strict=True)]
     whole |= any(name == first and time > target.time for name, time in damaged)
     older = item.generation in chosen.before

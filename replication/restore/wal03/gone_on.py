@@ -1,4 +1,4 @@
-"""Did somebody go on with a generation that is called older? Told by places, whatever the times of the objects say.
+"""Did another program go on with a generation that is called older? Places tell, whatever the objects' times say.
 
 A snapshot notes where older generations were left, and how far others had come in its replica (SnapshotNote). What lies
 past such a place came later. Then none is the newest: NoRestorePointError names them, and nothing is guessed.
@@ -18,10 +18,11 @@ from replication.times import format_time
 
 
 def refuse_gone_on_with(chosen: Candidate, by_name: Mapping[str, list[Found]], target: Target) -> None:
-    """Raise if somebody went on with another generation past where the program of the chosen one left it, or saw it.
+    """Raise if a program went on with another generation past where the program of the chosen one left it, or saw it.
 
-    What a replica had of it is noted there. Where the chosen one has not come yet, that counts where it left others.
-    One that calls the chosen one older was begun after it, where nothing tells how far the chosen one had seen it come.
+    The notes of the chosen generation in a replica say how much of another one that replica had. In a replica without
+    such notes, the places where the chosen one left others count. If no note says how much there was of another one,
+    and that one calls the chosen one older, it was begun later.
     """
     lefts: set[Position] = set()
     known: dict[str, set[Position]] = {}
@@ -30,7 +31,7 @@ def refuse_gone_on_with(chosen: Candidate, by_name: Mapping[str, list[Found]], t
             lefts.update(note.lefts)
             known.setdefault(source.name, set()).update(note.lefts, note.reached)
     told = {place.generation for places in (lefts, *known.values()) for place in places}
-    # Of one of which it tells nothing at all, its program was of an earlier version, or knew too many.
+    # A note that says nothing of a generation is of an earlier version, or had no room for it.
     for name in sorted(told & by_name.keys() - {chosen.generation}):
         for source, catalog in by_name[name]:
             here = {place for place in known.get(source.name, ()) if place.generation == name}

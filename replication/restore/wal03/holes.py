@@ -16,5 +16,5 @@ def holes_of(client: ReplicaClient, catalog: Catalog) -> list[Position]:
         snapshots = [item.info for item in catalog.snapshots]
         return Succession(client).look(catalog.generation, snapshots, catalog.segments)
     except (CorruptObjectError, StorageError):
-        # What cannot be looked at is told when it is read.
+        # What cannot be looked at now is reported when it is read.
         return []

@@ -17,7 +17,7 @@ from replication.storage.wal03.replica_client import ReplicaClient
 
 
 class WAL03:
-    """What everybody may ask of this layout. Keeps nothing."""
+    """The layout of Litestream 0.3, as Layout has it. Keeps nothing."""
 
     name = "wal03"
 
@@ -49,7 +49,7 @@ class WAL03:
         return SegmentReader(replicas, newest, waiting)
 
     def target_at(self, replica: OpenReplica, position: Position) -> Target:
-        """An index without a commit yet has no object, unless a snapshot: its start is the end of the index before."""
+        """As Layout has it. An index without a commit has no segment: its start is the end of the index before."""
         if position.offset or not position.index:
             return AtPosition(position)
         snapshots = replica.client(ReplicaClient).snapshots(position.generation)

@@ -1,4 +1,4 @@
-"""What a replica holds, as plain values for whoever lists or shows it: generations, objects, commits.
+"""What a replica holds, as plain values to be listed or shown: generations, objects, commits.
 
 Everything but `commits` costs listings and at most one small read a snapshot. `commits` reads one segment.
 """
@@ -42,7 +42,7 @@ def held(client: ReplicaClient) -> tuple[HeldGeneration, ...]:
 
 
 def ends_of_runs(point_map: PointMap) -> PointMap:
-    """The same for a timeline, without the stops that only go on: there may be a hundred thousand of them."""
+    """The point map for a timeline: only the first and last stop of each run, for there may be a hundred thousand."""
     stops = point_map.stops
     ends = (0, len(stops) - 1)
     kept = [n for n in range(len(stops)) if n in ends or not (stops[n].joined and stops[n + 1].joined)]

@@ -63,7 +63,7 @@ _NEVER = datetime.min.replace(tzinfo=UTC)
 
 
 def offer_of(source: OpenReplica, catalog: Catalog, target: Target, thorough: bool) -> OfferOrRefusal:
-    """What one replica says, from its listing alone."""
+    """The offer or refusal of one replica, from its listing alone."""
     known = listed_end(catalog, target)
     try:
         plan = make_plan(catalog, target, thorough)
@@ -76,7 +76,8 @@ def offer_of(source: OpenReplica, catalog: Catalog, target: Target, thorough: bo
 def answer_of(
     source: OpenReplica, catalog: Catalog, target: Target, thorough: bool, backoff: Backoff, stop: threading.Event
 ) -> OfferOrRefusal:
-    """What one replica says. WAL that is lost is not needed where a snapshot holds all that is there of its index.
+    """The offer or refusal of one replica. Lost WAL is not needed where a snapshot of what was asked for holds all
+    that is there of its index.
 
     A listing does not tell where the last segment ends, which may be an end mark, so it is read.
     """
@@ -84,7 +85,8 @@ def answer_of(
     if not isinstance(answer, Refusal) or not isinstance(answer.error, ReplicaGapError) or answer.last is None:
         return answer
     last = answer.last
-    notes = [item.note for item in catalog.snapshots if item.note and item.info.index == last.index]
+    usable = [item for item in catalog.snapshots if _is_up_to(target, item.position, item.info.created)]
+    notes = [item.note for item in usable if item.note and item.info.index == last.index]
     held = max((note.position.offset for note in notes), default=-1)
     if held < last.offset:
         return answer
@@ -101,7 +103,7 @@ def answer_of(
 def ranked(
     answers: Sequence[OfferOrRefusal], target: Target, backoff: Backoff, stop: threading.Event
 ) -> list[OfferOrRefusal]:
-    """Offers first, the furthest first; of those that end alike the surest, then in the order given."""
+    """The answers in order: offers first, the furthest first. Of those that end alike the surest comes first."""
     if len(answers) > 1 and not _one_commit(target):
         answers = [
             measured(item, backoff, stop) if isinstance(item, Offer) else _measured_refusal(item, backoff, stop)
@@ -123,7 +125,7 @@ def behind(offer: Offer, answers: Sequence[OfferOrRefusal], target: Target) -> O
 
 
 def open_end(offer: Offer) -> datetime | None:
-    """When a snapshot of Litestream that is all of a plan was written: which commit it holds nothing tells, then."""
+    """When the snapshot of Litestream was written that is all of a plan, so that nothing tells its commit, or None."""
     snapshot = offer.plan.snapshot
     return snapshot.info.created if snapshot.note is None and not offer.plan.segments else None
 
@@ -175,7 +177,7 @@ def _kept(catalog: Catalog, target: Target) -> Sequence[SegmentInfo]:
 
 
 def measured(answer: Offer, backoff: Backoff, stop: threading.Event) -> Offer:
-    """The same with the commit that the last segment really ends at."""
+    """The offer with the commit at which its last segment really ends."""
     last = answer.plan.segments[-1:]
     if not last or answer.end == answer.plan.stop:
         return answer
@@ -212,7 +214,7 @@ def _without_damaged_marks(answers: Sequence[OfferOrRefusal]) -> list[OfferOrRef
 
 
 def _measured_refusal(answer: Refusal, backoff: Backoff, stop: threading.Event) -> Refusal:
-    """The same with the end of the WAL that the replica is evidence of."""
+    """The refusal with the end of the WAL that the replica is known to have had."""
     last, client = answer.last, answer.source.client(ReplicaClient)
     if last is None or answer.known is None:
         return answer
@@ -252,6 +254,15 @@ def _least_end(plan: Plan) -> Position:
 def _past(segment: SegmentInfo) -> Position:
     """Somewhere in a segment: it holds something, and how much is not known."""
     return Position(segment.generation, segment.index, segment.offset + 1)
+
+
+def _is_up_to(target: Target, position: Position, created: datetime) -> bool:
+    """True if a restore up to the target may begin with the snapshot of that position."""
+    if isinstance(target, AtTime):
+        return created <= target.time
+    if isinstance(target, AtPosition):
+        return position <= target.position
+    return not isinstance(target, AtIndex) or position.index <= target.index
 
 
 def _counts(index: int, created: datetime, target: Target) -> bool:

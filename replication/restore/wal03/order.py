@@ -1,4 +1,4 @@
-"""Which generation is the newest: by what proves it, never by a clock alone.
+"""Which generation is the newest. Something must prove it: a clock alone never does.
 
 Notes decide where there are any: a generation that another one names as one before it is older than that one. Of
 those that no note orders, the times of the store decide where they can be believed, and where neither the salts of
@@ -17,7 +17,7 @@ from replication.times import format_time
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """When a replica got what it has of a generation, by the clock of the store. `times_rise` if none goes back."""
+    """When a replica got what it has of a generation, by the clock of the store. `times_rise` if no time goes back."""
 
     oldest: datetime
     newest: datetime
@@ -28,7 +28,7 @@ class Span:
 class Candidate:
     """One generation as far as its order needs it. `spans` are by replica, `before` the generations it names as older.
 
-    `noted` is when it was last said to be alive by the clock of its host, or None.
+    `noted` is when its notes last said that it was alive, by the clock of its host, or None.
     """
 
     generation: str
@@ -57,7 +57,7 @@ class Content:
 
 
 def heads(candidates: Sequence[Candidate]) -> list[Candidate]:
-    """Those that no other candidate comes after, by the notes. Those that name each other in a ring say nothing so."""
+    """The candidates that none comes after, by the notes. Where they name each other in a ring, that says nothing."""
     older = {item.generation: _all_before(item, candidates) for item in candidates}
     return [
         item
@@ -83,14 +83,14 @@ def _all_before(item: Candidate, candidates: Sequence[Candidate]) -> set[str]:
 def newest_generation(candidates: Sequence[Candidate], content_of: Callable[[str], Content]) -> str:
     """The newest of the candidates. `content_of` reads what a generation holds, and is asked only where it matters.
 
-    Raises NoRestorePointError, listing the candidates, when it cannot be told.
+    Raises NoRestorePointError, listing the candidates, if nothing proves which it is.
     """
     _refuse_parted(candidates)
     found = heads(candidates)
     if len(found) == 1:
         return found[0].generation
     contents = {item.generation: content_of(item.generation) for item in found}
-    # Copies of one database that each met the other: salts and counters of two lines prove nothing of each other.
+    # Two copies of one database have met each other: their salts and counters cannot be compared.
     in_a_ring = any(item.generation in other.before for item in found for other in found)
     for item in found:
         others = [other for other in found if other is not item]
@@ -110,7 +110,7 @@ def newest_generation(candidates: Sequence[Candidate], content_of: Callable[[str
 def _refuse_parted(candidates: Sequence[Candidate]) -> None:
     """Raise NoRestorePointError if two programs went on with one history: neither is the newer of the other.
 
-    A history that was only set back from is one that nothing was written to since.
+    A history from which the database was set back, with nothing written to it since, is no second one.
     """
     for parted in candidates:
         for shared in parted.beside:
@@ -121,7 +121,7 @@ def _refuse_parted(candidates: Sequence[Candidate]) -> None:
                 if item.newest >= parted.oldest
                 and (item.generation == shared or shared in item.before)
                 and item is not parted
-                # Whoever names the other as older came after it; two that name each other have met in two places.
+                # The one that names the other as older came after it; two that name each other have met in two places.
                 and (parted.generation not in item.before or item.generation in parted.before)
             ]
             if others:

@@ -81,7 +81,7 @@ def replay_wal(
 
 
 def _replay(plan: Plan, fetcher: Fetcher, replay: Replay, meter: RestoreMeter) -> None:
-    """Feed all segments; where one is damaged, the error names the last point before it."""
+    """Replay all segments. Where one is damaged, the error names the last point before it."""
     try:
         with closing(fetcher.segments(plan.segments)) as runs:
             for run in runs:
@@ -89,7 +89,7 @@ def _replay(plan: Plan, fetcher: Fetcher, replay: Replay, meter: RestoreMeter) -
                 meter.objects_done(len(run.infos))
     except CorruptObjectError as error:
         if replay.settled == plan.start and plan.snapshot.note is None:
-            # Which commit the snapshot holds, only the segments tell.
+            # Only the segments tell which commit the snapshot holds.
             raise
         raise CorruptObjectError(error.name, error.why, last_point_words(replay.settled)) from None
 

@@ -30,7 +30,7 @@ snapshot with which a generation began, what that WAL wrote up to one of its com
 WRITTEN_AFTER_MIN = 2
 """So many segments stored after a snapshot: the second was read when the first was stored, so after the snapshot."""
 OTHER_GENERATION = "Its generation has no other snapshot; the generations verb lists others, -generation chooses one."
-"""What can be done about a snapshot that nothing stands in for."""
+"""What can be done about a useless snapshot if the generation has no other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ class Plan:
 
     @property
     def file_size(self) -> int:
-        """Bytes of the restored file, as far as is known before: what its snapshot holds, which WAL may add to.
+        """Bytes of the restored file, as far as is known before: the size of its snapshot, to which WAL may add.
 
         A snapshot of Litestream does not tell, and is never smaller than it is stored.
         """
@@ -117,7 +117,7 @@ class _Choice:
 
 
 def make_plan(catalog: Catalog, target: Target, thorough: bool = False) -> Plan:
-    """The plan for a target in one generation; `thorough` reads WAL up to it even where a snapshot holds that commit.
+    """The plan for a target in one generation. `thorough` reads WAL up to it even where a snapshot holds that commit.
 
     Raises NoRestorePointError, saying what there is, and ReplicaGapError, naming the object that is missing.
     """
@@ -185,7 +185,7 @@ def _unnoted(catalog: Catalog, snapshot: Snapshot, target: Target, cut: Cut) -> 
     if index < cut.last_index:
         return _Choice(snapshot)
     if index > cut.last_index:
-        # By itself, up to whatever commit it holds.
+        # The snapshot is restored by itself, to whatever commit it holds.
         if isinstance(target, AtTime):
             return _Choice(snapshot) if created <= target.time else None
         late = isinstance(target, AtPosition) or (isinstance(target, AtIndex) and index > target.index)
@@ -203,7 +203,7 @@ def _unnoted(catalog: Catalog, snapshot: Snapshot, target: Target, cut: Cut) -> 
 
 
 def proven_later(catalog: Catalog, snapshot: Snapshot) -> int:
-    """How many segments of a snapshot's index were certainly stored after it; more than enough if a later index was.
+    """How many segments of a snapshot's index were certainly stored after it: more than enough if a later index was.
 
     The WAL of an index is whole in the replica before that of the next one comes.
     """

@@ -56,7 +56,7 @@ class SegmentReader:
         self._commits: OrderedDict[str, Commits] = OrderedDict()
         self._headers: dict[tuple[str, int], WALHeader] = {}
         self._holes: dict[str, list[Position]] = {}
-        """By generation, where something is missing that no list shows."""
+        """By generation, the places where an object is missing that no list shows."""
 
     def list(self, name: str | None = None) -> Listed:
         """List one replica, or that which answers best: the one that restoring the latest state would take.
@@ -79,7 +79,7 @@ class SegmentReader:
                 source = chosen.source if chosen.source in usable else source
                 others = tuple(_other(item) for item in chosen.answers if item.source is not source)
             except (RestoreError, StorageError) as error:
-                # The points can be looked at all the same; which is the newest is for a person to say.
+                # The points can be looked at all the same. A person has to say which of them is the newest.
                 source = max(usable, key=lambda item: _newest(point_maps[item.name]))
                 passed_over.append(str(error))
             order = in_order([(source, catalog) for catalog in held[source.name]])
@@ -96,7 +96,7 @@ class SegmentReader:
         raise NoBackupError(f"Nothing has been replicated to {where} yet, so there is nothing to restore")
 
     def read(self, stop: Stop) -> Learned:
-        """Read what is at one stop; what cannot be read is told in words, and not raised."""
+        """Read what is at one stop; what cannot be read is said in the result, and not raised."""
         name, begins = stop.object, stop.begins
         assert self._source is not None
         assert begins is not None
@@ -143,7 +143,7 @@ class SegmentReader:
         passed_over: tuple[str, ...],
         others: tuple[str, ...],
     ) -> Listed:
-        """From here on segments of this replica are read."""
+        """Take this replica as the one whose segments are read from here on, and list its points."""
         if self._source is not source:
             # Another replica cuts its segments elsewhere, under the same names.
             self._extents, self._damaged = {}, frozenset()
@@ -165,7 +165,7 @@ class SegmentReader:
         return point_map(catalog, self._extents, self._damaged, self._holes.get(catalog.generation, ()))
 
     def _surprises(self, segment: Position, extent: Extent) -> bool:
-        """False if a segment ends where the next one of its index begins, so that no list changes by it."""
+        """True if reading a segment changes the list: it does not end where the next one of its index begins."""
         segments = self._catalogs[segment.generation].segments
         here = bisect_right(segments, (segment.index, segment.offset), key=lambda item: (item.index, item.offset))
         following = segments[here] if here < len(segments) else None

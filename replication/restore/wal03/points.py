@@ -29,7 +29,8 @@ def point_map(
     damaged: frozenset[str] = frozenset(),
     holes: Collection[Position] = (),
 ) -> PointMap:
-    """The points of a generation. `extents` are those of segments that were read, `damaged` cannot be, by name.
+    """The points of a generation. `extents` has the segments that were read, by name; those in `damaged` cannot be
+    read.
 
     `holes` are places of which something else tells that an object is missing there.
     """
@@ -93,7 +94,7 @@ def read_header(client: ReplicaClient, place: Position) -> WALHeader:
 def _walk(
     catalog: Catalog, extents: Mapping[str, Extent], damaged: frozenset[str], holes: Collection[Position]
 ) -> tuple[list[Stop], list[Missing]]:
-    """Index by index: what a snapshot or a whole index before it makes reachable."""
+    """The stops, index by index, that a snapshot or a whole index before makes reachable, and what is missing."""
     segments: dict[int, list[SegmentInfo]] = {}
     for item in catalog.segments:
         segments.setdefault(item.index, []).append(item)
@@ -119,7 +120,7 @@ def _walk(
             elif before is not None and reached not in (None, before.offset):
                 lost = Position(catalog.generation, carried, reached or 0)
             elif carried in first_holes:
-                # After its last segment, or the rest of it would not be in reach.
+                # The hole is after its last segment, or the rest of the index would not be in reach.
                 lost = first_holes[carried]
             if lost is None:
                 root = Position(catalog.generation, index, 0)
@@ -147,7 +148,7 @@ def _walk(
         found = _index_stops(items[:broken], snapshot, root, extents)
         unproven = snapshot is not None and snapshot.note is None and not joined and items
         if snapshot is not None and unproven and proven_later(catalog, snapshot) < WRITTEN_AFTER_MIN:
-            # Which commit it holds nothing tells yet: only the end of all that is there may be had.
+            # Nothing tells yet which commit it holds: only the end of everything can be restored.
             found = [replace(stop, only_last=True) for stop in found[-1:]] if broken is None else []
         joined &= broken != 0
         stops += [replace(stop, joined=stop.joined if number else joined) for number, stop in enumerate(found)]

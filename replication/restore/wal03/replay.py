@@ -48,7 +48,7 @@ class _Index:
 class Replay:
     """Feeds one plan's segments to a file. Not thread-safe.
 
-    `begins` is told each index while the file is what it was at the start of it.
+    `begins` is called with each index while the file is what it was at the start of it.
     """
 
     def __init__(self, plan: Plan, file: PageFile, begins: Callable[[int], None] = lambda index: None) -> None:
@@ -57,7 +57,7 @@ class Replay:
         self._begins = begins
         self._index: _Index | None = None
         self._salts: set[tuple[int, int]] = set()
-        """Of every index so far."""
+        """The salts of every index so far."""
         self.reached = plan.start
         """The commit that the file holds, once `finish` has returned; before it, the last one read."""
         self.settled = plan.start
@@ -68,7 +68,7 @@ class Replay:
         """What a person should know of the replica, in words."""
 
     def add(self, run: SegmentRun) -> None:
-        """Verify segments; what they complete is written when there is a block of it, or their index ends.
+        """Verify segments. Their frames are written once there is a block of them, or their index ends.
 
         Most commits write the same few pages again: of those in a block only the last version is written.
         """
@@ -85,17 +85,17 @@ class Replay:
             except CorruptObjectError:
                 if len(group.infos) == 1:
                     raise
-                # Which of them is damaged they tell one by one.
+                # Read one by one, the segments tell which of them is damaged.
                 for segment in group.singles():
                     self._read(segment)
         self._let_go(index)
 
     def finish(self) -> None:
-        """Bring the file to the size of the last commit; raise unless the commit asked for was reached."""
+        """Bring the file to the size of the last commit. Raises unless the commit asked for was reached."""
         if self._index is not None:
             self._end_index(self._index)
         stop = self._plan.stop
-        if stop is None or stop == self.reached or self._before_any_frame(stop):
+        if stop is None or stop == self.reached or self._is_start_after_all(stop):
             return
         words = f"The nearest commits: {self.reached} before it"
         last = self._plan.segments[-1].name if self._plan.segments else self._plan.snapshot.info.name
@@ -103,7 +103,10 @@ class Replay:
         raise NoRestorePointError(f"No commit ends at {stop}. {words}")
 
     def check_following(self, note: SegmentNote | None) -> None:
-        """Raise ReplicaGapError unless the object after those used begins where they end; `note` is that object's."""
+        """Raise ReplicaGapError unless the object after those used begins where they end.
+
+        `note` is that object's note.
+        """
         following = self._plan.following
         here = self._index
         start = self._plan.start
@@ -185,7 +188,7 @@ class Replay:
         self._index = _Index(info.index, header, header.sums)
         start = self._plan.start
         if start.index == info.index:
-            # What the snapshot holds is newer than, or the same as, every frame up to there.
+            # No frame up to there is newer than what the snapshot holds.
             self._index.written = max(start.offset, WAL_HEADER_SIZE)
 
     def _check_place(self, index: _Index, run: SegmentRun) -> None:
@@ -204,7 +207,7 @@ class Replay:
                 raise CorruptObjectError(part.name, f"{length} bytes are not whole frames")
 
     def _check_sealed(self, index: _Index, following: SegmentRun) -> None:
-        """The end of an index must be a commit, and where the note of the next index says."""
+        """Raise unless an index ends at a commit, and where the note of the next index says."""
         generation = following.info.generation
         expected = following.note.previous if following.note is not None else None
         known = expected is not None and (expected.generation, expected.index) == (generation, index.number)
@@ -222,24 +225,24 @@ class Replay:
             raise ReplicaGapError(gap_words(Position(generation, index.number, index.end), self.reached))
 
     def _check_snapshot(self, index: _Index, start: int, frames: Frames) -> None:
-        """The snapshot must hold the commit that its WAL has there: else it is of another database."""
+        """Raise unless the snapshot holds the commit that its WAL has there: else it is of another database."""
         held, note = self._plan.start, self._plan.snapshot.note
         row = (held.offset - start) // index.header.frame_size - 1
         if note is not None and held.index == index.number and 0 <= row < frames.count:
             check_mark(self._plan.snapshot.info.name, note.frame, mark_of(frames, row))
 
     def _check_salts(self, before: WALHeader, header: WALHeader, run: SegmentRun) -> None:
-        """The WAL must come after that of the index before: else it belongs to another place, or another database.
+        """Raise unless the WAL comes after that of the index before: else it is of another place, or another database.
 
-        Where a note says what it follows, the salts prove nothing more: an application may have emptied the WAL any
-        number of times in between, with nothing in it. Only the same WAL again is impossible.
+        Where a note says which index came before, the salts prove nothing more: an application may have emptied the WAL
+        any number of times in between, with nothing in it. But the same salts must not come twice.
         """
         info = run.info
         previous = run.note.previous if run.note is not None else None
         if previous is not None and header.salt1 != before.salt1 and header.salts not in self._salts:
             return
         steps = salt_steps(before, header)
-        # By chance the same salts come twice only if it is the same WAL.
+        # Salts by chance may be any, but not those of an index before: then it is the same WAL once more.
         unknown = not steps and header.salts_by_chance and header.salts not in self._salts
         if not steps and not unknown:
             raise CorruptObjectError(info.name, "by its salts it does not follow the WAL of the index before it")
@@ -295,8 +298,8 @@ class Replay:
         if index.pages and index.committed >= index.written:
             self._file.resize(index.pages)
 
-    def _before_any_frame(self, stop: Position) -> bool:
-        """True if `stop` is the start of an index, and the file holds all of the index before it."""
+    def _is_start_after_all(self, stop: Position) -> bool:
+        """True if `stop` is the start of an index, and the file has everything before it."""
         if stop.offset > WAL_HEADER_SIZE:
             return False
         return self.reached.index == stop.index - 1 or (self.reached.index, self.reached.offset) == (

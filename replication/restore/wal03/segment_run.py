@@ -15,7 +15,7 @@ from replication.storage.wal03.notes import SegmentNote
 
 @dataclass(frozen=True, slots=True)
 class SegmentRun:
-    """At least one segment, in the order of their offsets; the LZ4 checksum of each was right.
+    """At least one segment, in the order of their offsets, each with a right LZ4 checksum.
 
     `lengths` are those of the contents, which lie in `content` from `at` on. `note` is that of the first segment.
     `failure` says why the one after the last could not be read. Close it to give its space back.
@@ -49,7 +49,8 @@ class SegmentRun:
         return self.content.read(min(length, self.length - offset))
 
     def groups(self, size_max: int) -> Iterator["SegmentRun"]:
-        """Parts of it, of segments that continue each other by their offsets: as many as fit, or a larger one alone."""
+        """The run in parts of segments that continue each other by their offsets: as many as fit, or a larger one
+        alone."""
         begin = at = size = 0
         for number, (info, length) in enumerate(zip(self.infos, self.lengths, strict=True)):
             if number > begin and (size + length > size_max or info.offset != self.infos[begin].offset + size):
@@ -66,7 +67,7 @@ class SegmentRun:
             at += length
 
     def close(self) -> None:
-        """Let go of the content; parts share that of the whole."""
+        """Let go of the content, which the parts of a run share."""
         self.content.close()
 
     def _part(self, begin: int, end: int, at: int) -> "SegmentRun":

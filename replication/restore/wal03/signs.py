@@ -1,9 +1,9 @@
 """Is what follows of the same history? Told by the mark of a frame: its salts and checksum prove all WAL before it.
 
-Two copies of one database may both have written to a place, each WAL as long as the other's, and somebody may have
-removed there what told them apart. Names and offsets then fit together, and the frames that would be applied are those
-of one database over the pages of another. Notes of ours carry the mark of the last frame before; those of earlier
-versions and of Litestream do not, and prove nothing.
+Two copies of one database may both have written to a place, each WAL as long as the other's, and what told them apart
+may have been removed. Names and offsets then fit together, and the frames that would be applied are those of one
+database over the pages of another. Notes of ours carry the mark of the last frame before; those of earlier versions and
+of Litestream do not, and prove nothing.
 """
 
 from replication.errors import CorruptObjectError
@@ -23,7 +23,7 @@ def mark_of(frames: Frames, row: int) -> str:
 def check_mark(name: str, noted: str | None, here: str) -> None:
     """Raise CorruptObjectError if an object goes on from another frame than the one that is here.
 
-    Where either is not known, it cannot be told.
+    Nothing is raised where either is not known.
     """
     if noted and here and noted != here:
         raise CorruptObjectError(
@@ -34,7 +34,7 @@ def check_mark(name: str, noted: str | None, here: str) -> None:
 
 
 def check_note(info: SegmentInfo, note: SegmentNote | None) -> None:
-    """What the first segment of an index says of its place must be true."""
+    """Raise CorruptObjectError unless what the first segment of an index says of its place is true."""
     here = note.position if note is not None else None
     if here is not None and here != info.position:
         raise CorruptObjectError(info.name, f"its note says that it is the segment of {here}")

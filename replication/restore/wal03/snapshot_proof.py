@@ -71,7 +71,7 @@ def prove_snapshot(plan: Plan, file: PageFile, fetcher: Fetcher) -> None:
 
 
 def _instead(plan: Plan) -> str:
-    """What can be restored instead."""
+    """What can be restored instead, in words."""
     generation, index = plan.generation, plan.snapshot.info.index
     if plan.proof == "inside":
         return f"Restore a later point, such as the end of that index: -generation {generation} -index {index:x}."
@@ -111,12 +111,12 @@ class _Last:
 
     @property
     def was(self) -> bool:
-        """True if it is as one of the commits left it."""
+        """True if the snapshot is as one of the commits left it."""
         fitting = (pages * self._file.page_size == self._file.size for pages in self._sizes)
         return any(fits and not unlike for fits, unlike in zip(fitting, accumulate(self._unlike), strict=True))
 
     def see(self, frames: Frames, end: int) -> None:
-        """Take the rows before `end`; those that no commit follows yet wait for it."""
+        """Take the rows before `end`. Rows that no commit follows yet wait for one."""
         for row in range(end):
             page = int(frames.pages[row])
             self._waiting[page] = bytes(frames.rows[row, FRAME_HEADER_SIZE:]) == self._file.read_page(page)

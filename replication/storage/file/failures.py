@@ -31,6 +31,6 @@ def mapped(verb: str, root: Path, name: str) -> Iterator[None]:
     except OSError as error:
         reason = error.strerror
         if reason == os.strerror(error.errno or 0):
-            # It says no more than its number.
+            # The error says no more than its number.
             reason = _REASONS.get(error.errno or 0, reason)
         raise StorageError(f"cannot {verb} {root / name}: {reason or type(error).__name__}") from None

@@ -28,7 +28,7 @@ def name_new(temporary: str, name: str, folder: int) -> None:
 
 def _rename_new(temporary: str, name: str, folder: int) -> None:
     with suppress(OSError):
-        # It goes with the descriptor, which the caller closes; some network folders have no locks.
+        # The lock goes with the descriptor, which the caller closes. Some network folders have no locks.
         fcntl.flock(folder, fcntl.LOCK_EX)
     try:
         os.stat(name, dir_fd=folder, follow_symlinks=False)

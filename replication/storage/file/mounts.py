@@ -1,4 +1,4 @@
-"""On which file system a path lies, told without touching it: one that hangs would hold up whoever asks.
+"""On which file system a path lies, told without touching it: one that hangs would hold up the caller.
 
 By the kernel's list of mounts as it was first read, and by the path as it is written: a link into another file system
 is not followed. It is only for telling apart what may hang together.

@@ -29,7 +29,7 @@ class Root:
         self._home: tuple[int, int] | None = None
         """Device and inode of the root that was written to."""
         self._reached: tuple[int, int] | None = None
-        """The same of the root that was last reached through no link of a stranger: it is known again by them."""
+        """Device and inode of the root that was last reached through no stranger's link, by which it is known again."""
         self._lock = threading.Lock()
 
     def open_below(self, parts: Sequence[str]) -> int:
@@ -66,7 +66,7 @@ class Root:
             os.close(self._open_home())
 
     def accept(self) -> None:
-        """Whichever folder is there now is the one to write to."""
+        """Take the folder that is there now as the one to write to."""
         self._home = None
 
     def _open(self) -> int:

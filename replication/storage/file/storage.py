@@ -176,7 +176,7 @@ class FileStorage(Storage):
         return [name for name, status in self._scan(prefix) if not _plain(name, status)]
 
     def _scan(self, prefix: str) -> builtins.list[tuple[str, os.stat_result]]:
-        """Whatever is right below a folder, but for unfinished writes."""
+        """Everything right below a folder, except unfinished writes."""
         found: builtins.list[tuple[str, os.stat_result]] = []
         with mapped("list", self.root, prefix):
             try:
@@ -205,7 +205,7 @@ class FileStorage(Storage):
 
 
 def _plain(name: str, status: os.stat_result) -> bool:
-    """True for what a replica consists of."""
+    """True for plain files and folders, of which a replica consists."""
     return is_object_name(name) and (stat.S_ISDIR(status.st_mode) or stat.S_ISREG(status.st_mode))
 
 

@@ -10,7 +10,7 @@ import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from urllib.parse import unquote_plus
 
@@ -56,6 +56,24 @@ class ListPage:
     token: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class _Request:
+    """A request for a bucket or for one of its objects, before it is signed.
+
+    `payload` is what is signed for the body, by default its SHA-256. One of the `last` is sent although all requests
+    were broken off.
+    """
+
+    method: str
+    bucket: str
+    key: str = ""
+    query: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes | bytearray = b""
+    payload: str | None = None
+    last: bool = False
+
+
 class S3Client:
     """Requests to one server. Safe in several threads. `keys` is asked for each request, for keys are renewed."""
 
@@ -69,23 +87,23 @@ class S3Client:
         self._connections = connections
         self._signer: tuple[Keys, Signer] | None = None
         self._followed = False
-        """The server named another region than that which was asked, which is believed once."""
+        """True once the server named another region than the one that was asked, which is believed once."""
 
     def put_object(self, bucket: str, key: str, body: bytes | bytearray, create: bool = False) -> None:
-        """Store an object; with `create` only where there is none, for all servers that know the header."""
+        """Store an object. With `create` it is stored only if there is none, by servers that know the header."""
         self._store(bucket, key, {}, body, _CREATE if create else {})
 
     def get_object(self, bucket: str, key: str, byte_range: str | None = None) -> Response:
         """The answer, whose body is still to be read and whose `close` is the caller's."""
         headers = {"range": byte_range} if byte_range else {}
-        return self._send("GET", bucket, key, headers=headers)
+        return self._send(_Request("GET", bucket, key, headers=headers))
 
     def head_object(self, bucket: str, key: str) -> None:
-        self._ask("HEAD", bucket, key)
+        self._ask(_Request("HEAD", bucket, key))
 
     def head_bucket(self, bucket: str) -> Mapping[str, str]:
         """Ask for the bucket. Return the headers of the answer, or of a refusal, which tell the region."""
-        with closing(self._send_once("HEAD", bucket)) as answer:
+        with closing(self._send_once(_Request("HEAD", bucket))) as answer:
             return answer.headers
 
     def list_objects(self, bucket: str, prefix: str, delimiter: str, keys_max: int, token: str | None) -> ListPage:
@@ -94,27 +112,28 @@ class S3Client:
             query["delimiter"] = delimiter
         if token is not None:
             query["continuation-token"] = token
-        return _list_page(self._ask("GET", bucket, query=query))
+        return _list_page(self._ask(_Request("GET", bucket, query=query)))
 
     def delete_object(self, bucket: str, key: str) -> None:
-        self._ask("DELETE", bucket, key)
+        self._ask(_Request("DELETE", bucket, key))
 
     def delete_objects(self, bucket: str, keys: Sequence[str]) -> list[dict[str, str]]:
-        """What was not removed: of each its Key, and as Code the reason."""
+        """Remove objects. Return those that were not removed, each with its Key and, as Code, the reason."""
         body = deletion(keys)
         # AWS, and MinIO's request handling, want this header here.
-        found = self._ask("POST", bucket, query={"delete": ""}, headers={"content-md5": content_md5(body)}, body=body)
+        headers = {"content-md5": content_md5(body)}
+        found = self._ask(_Request("POST", bucket, query={"delete": ""}, headers=headers, body=body))
         return [fields for name, fields in found.records if name == "Error"]
 
     def create_multipart_upload(self, bucket: str, key: str) -> str:
-        """The id of the upload."""
-        upload = self._ask("POST", bucket, key, query={"uploads": ""}).fields.get("UploadId")
+        """Begin an upload in parts. Return its id."""
+        upload = self._ask(_Request("POST", bucket, key, query={"uploads": ""})).fields.get("UploadId")
         if not upload:
             raise ResponseFormatError("no id of an upload")
         return upload
 
     def upload_part(self, bucket: str, key: str, upload: str, number: int, body: bytes | bytearray) -> str:
-        """The ETag of the part."""
+        """Upload a part. Return its ETag."""
         headers = self._store(bucket, key, {"partNumber": str(number), "uploadId": upload}, body)
         etag = headers.get("etag")
         if not etag:
@@ -125,16 +144,17 @@ class S3Client:
         self, bucket: str, key: str, upload: str, etags: Sequence[str], create: bool = False
     ) -> None:
         headers = _CREATE if create else {}
-        if not self._ask("POST", bucket, key, {"uploadId": upload}, headers, completion(etags)).name:
+        request = _Request("POST", bucket, key, {"uploadId": upload}, headers, completion(etags))
+        if not self._ask(request).name:
             raise ResponseFormatError("nothing said of the object")
 
     def abort_multipart_upload(self, bucket: str, key: str, upload: str) -> None:
-        with closing(self._send("DELETE", bucket, key, {"uploadId": upload}, last=True)) as answer:
+        with closing(self._send(_Request("DELETE", bucket, key, {"uploadId": upload}, last=True))) as answer:
             _document(answer)
 
     def list_multipart_uploads(self, bucket: str, prefix: str) -> list[Upload]:
         """Up to a thousand uploads in parts of keys that begin with `prefix`."""
-        document = self._ask("GET", bucket, query={"uploads": "", "encoding-type": "url", "prefix": prefix})
+        document = self._ask(_Request("GET", bucket, query={"uploads": "", "encoding-type": "url", "prefix": prefix}))
         spelled = document.fields.get("EncodingType") == "url"
         found = [
             Upload(unquote_plus(key) if spelled else key, upload)
@@ -161,43 +181,20 @@ class S3Client:
     ) -> Mapping[str, str]:
         # One pass over the data: SeaweedFS compares an MD5 with the body and not the signature's SHA-256, and being
         # a header the MD5 is part of the signature.
-        answer = self._send(
-            "PUT", bucket, key, query, {"content-md5": content_md5(body), **headers}, body, payload=UNSIGNED_PAYLOAD
-        )
-        with closing(answer):
+        headers = {"content-md5": content_md5(body), **headers}
+        with closing(self._send(_Request("PUT", bucket, key, query, headers, body, UNSIGNED_PAYLOAD))) as answer:
             _document(answer)
             return answer.headers
 
-    def _ask(
-        self,
-        method: str,
-        bucket: str,
-        key: str = "",
-        query: Mapping[str, str] = {},
-        headers: Mapping[str, str] = {},
-        body: bytes = b"",
-    ) -> Document:
-        with closing(self._send(method, bucket, key, query, headers, body)) as answer:
+    def _ask(self, request: _Request) -> Document:
+        with closing(self._send(request)) as answer:
             return _document(answer)
 
-    def _send(
-        self,
-        method: str,
-        bucket: str,
-        key: str = "",
-        query: Mapping[str, str] = {},
-        headers: Mapping[str, str] = {},
-        body: bytes | bytearray = b"",
-        payload: str | None = None,
-        last: bool = False,
-    ) -> Response:
-        """The answer to a request, if it is no error. One that is refused for its region is sent for the other.
-
-        One of the `last` is made although all was interrupted.
-        """
+    def _send(self, request: _Request) -> Response:
+        """The answer to a request, if it is no error. One that is refused for its region is sent to the other."""
         asked = self._region
         try:
-            return self._send_once(method, bucket, key, query, headers, body, payload, last)
+            return self._send_once(request)
         except S3ResponseError as error:
             told = bucket_region(error.response) or ""
             if error_status(error) not in _WRONG_REGION_STATUSES or told == asked or not _REGION.fullmatch(told):
@@ -206,34 +203,25 @@ class S3Client:
             if self._region != told and self._followed:
                 raise
             self._followed, self._region, self._signer = True, told, None
-        return self._send_once(method, bucket, key, query, headers, body, payload, last)
+        return self._send_once(request)
 
-    def _send_once(
-        self,
-        method: str,
-        bucket: str,
-        key: str = "",
-        query: Mapping[str, str] = {},
-        headers: Mapping[str, str] = {},
-        body: bytes | bytearray = b"",
-        payload: str | None = None,
-        last: bool = False,
-    ) -> Response:
-        host, before = bucket_address(self._server, bucket, self._path_style)
+    def _send_once(self, request: _Request) -> Response:
+        host, before = bucket_address(self._server, request.bucket, self._path_style)
         signer = self._signer_of(self._keys())
         try:
-            path = spell_path(f"{before}/{key}" if key or not before else before)
-            spelled = spell_query(query)
-            payload = payload or hashlib.sha256(body).hexdigest()
-            signed = signer.sign(method, path, spelled, {**headers, "host": host}, payload, time.time())
+            path = spell_path(f"{before}/{request.key}" if request.key or not before else before)
+            spelled = spell_query(request.query)
+            payload = request.payload or hashlib.sha256(request.body).hexdigest()
+            headers = {**request.headers, "host": host}
+            signed = signer.sign(request.method, path, spelled, headers, payload, time.time())
             target = f"{path}?{spelled}" if spelled else path
             headers = {**signed, "user-agent": _USER_AGENT}
-            answer = self._connections.request(method, host, target, headers, body, last)
+            answer = self._connections.request(request.method, host, target, headers, request.body, request.last)
         except OSError:
             # Among them is a certificate that is not trusted, which is a ValueError as well.
             raise
         except ValueError:
-            # Its words may hold a key.
+            # The words of the error may hold a key.
             raise RequestFormatError from None
         if 200 <= answer.status < 300:
             return answer
@@ -253,7 +241,7 @@ def content_md5(data: bytes | bytearray) -> str:
 
 
 def _document(answer: Response) -> Document:
-    """What an answer says, if anything; an error under a good status is raised as one."""
+    """The document in an answer, empty without a body. An error under a good status is raised as one."""
     body = answer.read_whole()
     if not body:
         return Document("", {}, [])

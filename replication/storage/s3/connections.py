@@ -42,7 +42,7 @@ JOINED_BYTES_MAX = 64 * 1024
 class _Connection(http.client.HTTPConnection):
     """Sends a head together with its short body: each piece of its own would wake the server, and cost both sides."""
 
-    # Of itself it would open anew, and send, where the check for a closed connection has not been made.
+    # http.client would open a connection anew and send on it, without the check whether the server has closed it.
     auto_open = 0
     _joins = False
     _head = b""
@@ -70,7 +70,7 @@ class _Connection(http.client.HTTPConnection):
 
 
 class _TLSConnection(_Connection, http.client.HTTPSConnection):
-    """The same under TLS."""
+    """The same connection under TLS."""
 
 
 _Kept = tuple[float, str, _Connection]
@@ -134,7 +134,7 @@ class Connections:
         connection.close()
 
     def ended(self, connection: _Connection) -> None:
-        """A request on this connection is over."""
+        """Take a connection off the list of those in use: its request is over."""
         with self._lock:
             self._in_use.discard(connection)
 
@@ -274,7 +274,7 @@ class Response:
 
 
 def _break_off(connection: _Connection) -> None:
-    """Let whoever waits for it go on, with an error."""
+    """Let the thread that waits for it go on, with an error."""
     with suppress(OSError, AttributeError):
         connection.sock.shutdown(socket.SHUT_RDWR)
 

@@ -76,7 +76,7 @@ class Place:
 
 
 def is_foreign(error: BaseException) -> bool:
-    """True for what a request, boto3, what it stands on, or the operating system raises."""
+    """True for errors of a request, of boto3 and what it is built on, and of the operating system."""
     modules = (kind.__module__.partition(".")[0] for kind in type(error).__mro__)
     return isinstance(error, OSError | S3FaultError) or any(
         name in ("boto3", "botocore", "urllib3") for name in modules
@@ -109,7 +109,7 @@ def scrub(text: str, secrets: tuple[str, ...]) -> str:
 
 
 def storage_error(error: Exception, place: Place, name: str | None = None) -> ReplicationError:
-    """Our error for a foreign one; `name` is the object that the request was about, if any."""
+    """Our error for a foreign one. `name` is the object that the request was about, if any."""
     if _answer(error):
         return _answered(error, place, name)
     return _not_answered(error, place)

@@ -21,7 +21,7 @@ _PHRASES = {status.value: status.phrase for status in HTTPStatus}
 
 
 class S3FaultError(Exception):
-    """The root. No message of these is shown to anybody."""
+    """The root of these. Their messages are never shown."""
 
 
 class S3ResponseError(S3FaultError):

@@ -24,7 +24,7 @@ def part_size(number: int) -> int:
 def cut_parts(chunks: Iterable[bytes]) -> Iterator[tuple[bytearray, bool]]:
     """Yield each part and whether it is the last; an empty stream is one empty last part.
 
-    A part belongs to whoever gets it. Beside it nothing is held but the chunk that it ends in.
+    A part belongs to the caller. Beside it nothing is kept but the chunk that it ends in.
     """
     part = bytearray()
     number = 1

@@ -52,7 +52,7 @@ class SharedClient:
         self.client = client
         self.users = 0
         self.heeds_create: dict[str, bool] = {}
-        """Of each bucket, whether its server heeds `If-None-Match`, as far as it was found out."""
+        """By bucket, whether its server heeds `If-None-Match`, as far as that was found out."""
         self.deletes_one_by_one: set[str] = set()
         """Buckets whose server was found out to refuse requests that remove many objects."""
 
@@ -63,7 +63,7 @@ _clients_lock = threading.Lock()
 
 
 def acquire(connection: Connection, make: Callable[[Connection], "S3Client"]) -> SharedClient:
-    """The client of a connection, made if there is none; each `acquire` wants one `release`."""
+    """The client of a connection, made if there is none. Each `acquire` wants one `release`."""
     with _clients_lock:
         shared = _clients.get(connection)
         if shared is None:

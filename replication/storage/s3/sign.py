@@ -21,7 +21,7 @@ _ALGORITHM = "AWS4-HMAC-SHA256"
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """Whose signature it is."""
+    """The keys that sign a request."""
 
     access_key: str = field(repr=False)
     secret_key: str = field(repr=False)

@@ -75,12 +75,12 @@ class SegmentNote:
 class SnapshotNote:
     """What our snapshots say of themselves: the exact commit they hold, and where they come from.
 
-    `mode` has the permission bits of the source or is None; `previous` is the generation before or "", and
-    `earlier` are some before that one. `beside` are those of them that another program was seen to go on with.
-    `begins` if nothing of the generation was in the replica before. `problems` are what SQLite's check was known to
-    find in the source then. `lefts` are the first places past where older generations were left, and `reached` those
-    past what others had in this replica; whoever wrote there did so later. `frame` is the mark of the last frame that
-    it holds (restore/signs.py), "" without any, and None in what earlier versions wrote.
+    `mode` has the permission bits of the source or is None; `previous` is the generation before or "", and `earlier`
+    are some before that one. `beside` are those of them that another program was seen to go on with. `begins` if
+    nothing of the generation was in the replica before. `problems` are what SQLite's check was known to find in the
+    source then. `lefts` are the first places past where older generations were left, and `reached` those past what
+    others had in this replica: a program that wrote there did so later. `frame` is the mark of the last frame that it
+    holds (restore/signs.py), "" without any, and None in what earlier versions wrote.
     """
 
     position: Position

@@ -3,7 +3,7 @@
 A listing says where segments begin and not where they end, so a hole inside an index does not show in it. Whoever
 writes goes on counting from the object that its own follows. Where that one has no number, as Litestream's, counting
 begins anew, and the number says where. Each counting has a sign of its own: where a copy of the program began anew in a
-place that somebody had emptied, its numbers may fit those of the first one, and its objects do not.
+place that had been emptied, its numbers may fit those of the first one, and its objects do not.
 """
 
 import re

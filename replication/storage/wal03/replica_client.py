@@ -2,7 +2,7 @@
 
 It turns names into values, and content into objects by the codec of the replica. Retrying and policy are left to the
 caller.
-Objects whose names are not of the format are passed over, each told once to `warn` (promise 7).
+Objects whose names are not of the format are passed over, and `warn` is called once for each (promise 7).
 """
 
 import threading
@@ -129,8 +129,8 @@ class ReplicaClient:
     def read(self, name: str, told: Callable[[SegmentNote | None], None] | None = None) -> Iterator[bytes]:
         """Yield the content of a snapshot or segment, in pieces of at most 1 MiB.
 
-        `told` gets the note of a segment first, None if it has none or a damaged one. Raises ObjectNotFoundError,
-        CorruptObjectError, StorageError.
+        `told` is called with the note of a segment first, None if it has none or a damaged one. Raises
+        ObjectNotFoundError, CorruptObjectError, StorageError.
         """
         with closing_iterator(self.storage.get(name)) as chunks:
             opened = self.codec.open(name, chunks)

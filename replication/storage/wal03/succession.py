@@ -3,9 +3,9 @@
 What an earlier run stored is not remembered, and a hole that a mount left by losing a rename it had acknowledged shows
 in no listing: that tells where segments begin and not where they end. The objects' numbers tell it, in two small reads
 for all of them; with a hole, so many more as it takes to find it by halves. What has no number (Litestream's, and of
-earlier versions) is measured, object by object. A hole is only told where two objects were found not to meet. Two that
-meet may be of two programs all the same, each with a copy of the database: then one was counted after another object
-than the one that is there. So many requests and bytes a look; the next one goes on from there.
+earlier versions) is measured, object by object. A hole is only reported where two objects were found not to meet. Two
+that meet may be of two programs all the same, each with a copy of the database: then one was counted after another
+object than the one that is there. So many requests and bytes a look; the next one goes on from there.
 """
 
 from bisect import bisect_left, bisect_right
@@ -38,7 +38,7 @@ class Succession:
         self.forget()
 
     def forget(self) -> None:
-        """Nothing is known: somebody else may have written or removed."""
+        """Nothing is known any more: another program may have written or removed objects."""
         self._generation = ""
         self._whole_from: Place | None = None
         """What follows this place was looked through."""
@@ -55,7 +55,7 @@ class Succession:
     def look(
         self, generation: str, snapshots: Sequence[SnapshotInfo], segments: Sequence[SegmentInfo]
     ) -> list[Position]:
-        """Where something is missing that a restore from the oldest snapshot needs. Each hole is told once.
+        """Where something is missing that a restore from the oldest snapshot needs. Each hole is reported once.
 
         Both are all that is listed of the generation, segments by (index, offset). Raises StorageError.
         """
@@ -96,7 +96,7 @@ class Succession:
             if begin is not None and (begin.first, begin.run) == (number.first, number.run):
                 self._count(row, first, last, begin.nth, number, found)
                 return first
-        # A replica that was left behind begins anew with a snapshot: what lies between is lost, and was told.
+        # A replica that was left behind begins anew with a snapshot: what lies between is lost, and was reported.
         if number is None or number.nth or row[last].index not in self._snapshots:
             holes = len(found)
             self._meet(row[last - 1], row[last], found)
@@ -124,7 +124,7 @@ class Succession:
             first, nth = after, nth_after
 
     def _meet(self, before: SegmentInfo, after: SegmentInfo, found: list[Position]) -> None:
-        """Add the place where something is missing between two objects, if there is one and it was not told.
+        """Add the place where something is missing between two objects, if there is one and it was not reported.
 
         What is damaged is found by a verification.
         """

@@ -5,7 +5,7 @@ from tests.torture.broken.mutation import Mutation
 MUTATIONS = (
     Mutation(
         "a replica may lie in a local folder, where it is removed with old generations",
-        "replication/config/places.py",
+        "replication/config/conflicts.py",
         "        if (found := lies_in(location, local)) is not None:\n",
         "        if (found := None) is not None:\n",
         ("tests/test_config_refusals.py",),

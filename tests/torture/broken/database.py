@@ -88,7 +88,7 @@ MUTATIONS = (
     Mutation(
         "what was copied over a foreign file is not taken back",
         "replication/database/open_database.py",
-        "                copier.go_back(place)\n",
+        "                copier.go_back(before)\n",
         "                pass\n",
         ("tests/database/test_source_files.py",),
     ),

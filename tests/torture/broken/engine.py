@@ -4,6 +4,13 @@ from tests.torture.broken.mutation import Mutation
 
 MUTATIONS = (
     Mutation(
+        "what is committed during a pause is not told of",
+        "replication/engine/report.py",
+        "if item.lag_seconds or missed.some else 0.0",
+        "if item.lag_seconds else 0.0",
+        ("tests/engine/test_missed.py",),
+    ),
+    Mutation(
         "what a killed restore left beside a live database stays",
         "replication/engine/fleet.py",
         "        sweep_beside(worker.database.path)\n",
@@ -55,7 +62,7 @@ MUTATIONS = (
     Mutation(
         "who is new begins before another has left the place",
         "replication/engine/fleet.py",
-        "if freed and freed & places(pair[0].config)]",
+        "if freed and freed & exclusive_to(pair[0].config)]",
         "if False]",
         ("tests/engine/test_reload.py",),
     ),

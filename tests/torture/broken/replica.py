@@ -27,8 +27,8 @@ MUTATIONS = (
     Mutation(
         "wal is kept for a replica that was let go of",
         "replication/replica/waiting.py",
-        "database.clean([replica.place for replica in replicas if not replica.is_left_behind])",
-        "database.clean([replica.place for replica in replicas])",
+        "database.clean([replica.needed_from for replica in replicas if not replica.is_left_behind])",
+        "database.clean([replica.needed_from for replica in replicas])",
         ("tests/replica/test_left_behind.py",),
     ),
     Mutation(

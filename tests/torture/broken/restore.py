@@ -4,6 +4,13 @@ from tests.torture.broken.mutation import Mutation
 
 MUTATIONS = (
     Mutation(
+        "a snapshot from after the time stands for WAL from before it",
+        "replication/restore/wal03/offers.py",
+        "        return created <= target.time\n    if isinstance(target, AtPosition):\n        return position",
+        "        return True\n    if isinstance(target, AtPosition):\n        return position",
+        ("tests/restore/test_choose.py",),
+    ),
+    Mutation(
         "of a store that tells whole seconds a commit is taken for older",
         "replication/restore/wal03/seen.py",
         "    stored = segment.created if segment.created.microsecond else segment.created + _SECOND\n",

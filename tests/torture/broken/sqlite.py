@@ -48,8 +48,11 @@ MUTATIONS = (
     Mutation(
         "the pin is moved with no other reader beside it",
         "replication/sqlite/pin.py",
-        "        begin_reading(helper)\n        try:\n            copy()\n",
-        '        begin_reading(helper)\n        helper.execute("COMMIT; BEGIN")\n        try:\n            copy()\n',
+        "        begin_reading(helper)\n        try:\n            self._copy_and_pin(copy)\n",
+        (
+            '        begin_reading(helper)\n        helper.execute("COMMIT; BEGIN")\n'
+            "        try:\n            self._copy_and_pin(copy)\n"
+        ),
         ("tests/database/test_pin.py",),
     ),
     Mutation(

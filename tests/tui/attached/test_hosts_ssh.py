@@ -1,7 +1,9 @@
 """One screen over three hosts: three real sshd on loopback, three engines, and the program on a terminal."""
 
+import json
 import os
 import signal
+import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -12,7 +14,7 @@ import pytest
 import peers
 from tests.cli.program import Replicating
 from tests.foreign import Shell
-from tests.interchange.program import wait_until
+from tests.interchange.program import DEADLINE_SECONDS, PROGRAM, wait_until
 from tests.tui.window import Window
 
 pytestmark = pytest.mark.server
@@ -154,6 +156,23 @@ def test_a_host_that_hangs_is_named_and_one_that_was_cut_off_is_back_by_itself(f
         assert window.end() == 0
 
 
+def test_status_asks_all_at_once_and_tells_of_one_that_does_not_answer(fleet: Fleet) -> None:
+    words = ("status", "-host", "web1", "-host", "nowhere", "-config", fleet["web1"].config)
+    environment = peers.clean_environment(**fleet.environment)
+    said = subprocess.run([PROGRAM, *words], env=environment, capture_output=True, text=True, timeout=DEADLINE_SECONDS)
+    assert said.returncode == 20
+    assert f"web1:{fleet['web1'].shell.path} " in said.stdout
+    assert "nowhere: Could not resolve hostname" in said.stderr
+    shown = subprocess.run(
+        [PROGRAM, "status", "-json", "-config", fleet.file],
+        env=environment,
+        capture_output=True,
+        timeout=DEADLINE_SECONDS,
+    )
+    assert shown.returncode == 0
+    assert [item["path"] for item in json.loads(shown.stdout)] == [f"{name}:{fleet[name].shell.path}" for name in NAMES]
+
+
 def test_flags_name_hosts_and_what_is_wrong_is_said_in_words(fleet: Fleet, tmp_path: Path) -> None:
     with Window(
         *("-host", "web1", "-host", "nowhere", "-config", fleet["web1"].config, "-read-only"),
@@ -163,9 +182,13 @@ def test_flags_name_hosts_and_what_is_wrong_is_said_in_words(fleet: Fleet, tmp_p
     ) as window:
         window.shows("● ok", "web1")
         window.shows("✖ silent", "nowhere", "Could not resolve hostname")
+        # The cursor begins on the worst.
+        window.shows(">✖ silent", "nowhere")
+        window.press(END)
+        window.shows(">● ok", "web1")
         window.press("r")
         window.shows("fetch", "snapshot 00000000")
         window.press(ENTER)
-        window.shows("With -read-only the engine gets no command")
+        window.shows("-read-only writes nothing")
         window.press("q")
         assert window.end() == 0

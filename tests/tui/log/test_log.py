@@ -25,7 +25,8 @@ def control() -> fake.FakeControl:
 def test_at_80_by_24() -> None:
     async def steps(pilot: Drive) -> None:
         await pilot.press("L")
-        await picture.shows(pilot, "info and above", "99 of 100", "sync failed")
+        # The list has its place, and not only the words of its last row.
+        await picture.shows(pilot, "info and above", "99 of 100", "ERROR jobs.db", "sync failed")
         picture.same_as(app_of(pilot), "log-80x24")
 
     drive(steps, control())

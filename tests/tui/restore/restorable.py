@@ -12,8 +12,8 @@ from replication.storage.location import Location
 from replication.storage.memory import MemoryStorage
 from tests.restore.history import History, ReplicaBuilder, note_of, write_history
 from tests.tui import fake
-from tui.restore.picker.asking import PickingScreen
 from tui.restore.picker.cursor import Picker
+from tui.restore.picker.picking import PickingScreen
 from tui.restore.picker.screen import RestoreScreen
 
 OLD, NEW = "15f8733500000000", fake.GENERATION

@@ -116,8 +116,10 @@ def test_leaving_the_program_ends_a_restore_and_leaves_nothing(store: Store) -> 
         await picture.shows(pilot, "Under way: restore of app.db", "what it wrote is removed")
         await pilot.press("n")
 
-    app = drive(steps, control, LARGE, config=store.config)
-    go_on.set()
+    try:
+        app = drive(steps, control, LARGE, config=store.config)
+    finally:
+        go_on.set()
     assert app.wait_for_jobs(20)
     wait_until("what it wrote is removed", lambda: names(store) == before)
 

@@ -3,7 +3,6 @@
 import threading
 
 from rich.text import Text
-from textual.app import ComposeResult
 
 from replication.control.requests import Rows
 from replication.errors import ReplicationError
@@ -14,7 +13,7 @@ from tui.text.blocks import error_lines, rule
 from tui.text.look import Look
 from tui.view import View
 from tui.widgets.lines import Lines
-from tui.widgets.scrolling import ListArea, ScrollingScreen
+from tui.widgets.scrolling import ScrollingScreen
 
 
 class DifferencesScreen(ScrollingScreen):
@@ -31,12 +30,6 @@ class DifferencesScreen(ScrollingScreen):
         self._found: Differences | None = None
         self._lines: list[Text] = []
         self._error: ReplicationError | None = None
-
-    def compose(self) -> ComposeResult:
-        yield Lines(id="head")
-        yield ListArea()
-        yield Lines(id="words")
-        yield self.footer()
 
     def on_mount(self) -> None:
         control, leaving, request = self.shell.control, self.shell.leaving, Rows(look=self._look, table=self._table)

@@ -6,7 +6,6 @@ The database of that moment is a temporary file, gone when this screen is left. 
 import threading
 
 from rich.text import Text
-from textual.app import ComposeResult
 
 from replication.control.values import JobStatus
 from replication.errors import ReplicationError, RestoreCancelledError
@@ -22,7 +21,7 @@ from tui.text.look import Look
 from tui.text.naming import short_name
 from tui.view import Shell, View
 from tui.widgets.lines import Lines
-from tui.widgets.scrolling import ListArea, ScrollingScreen
+from tui.widgets.scrolling import ScrollingScreen
 
 
 class PreviewScreen(ScrollingScreen):
@@ -39,12 +38,6 @@ class PreviewScreen(ScrollingScreen):
         """The id of the job that keeps the database of that moment open."""
         self._tables: list[TableCount] | None = None
         self._error: ReplicationError | None = None
-
-    def compose(self) -> ComposeResult:
-        yield Lines(id="head")
-        yield ListArea()
-        yield Lines(id="words")
-        yield self.footer()
 
     def on_mount(self) -> None:
         shell = self.shell

@@ -136,13 +136,13 @@ class Picker:
         return self
 
     def by_seconds(self, seconds: float) -> "Picker":
-        """So much later or earlier than what was asked, or than the point."""
+        """The point so many seconds later or earlier than the time that was asked for, or than the point."""
         asked = self.cursor.asked if self.cursor.asked is not None else self.time
         # Beyond both ends there is nothing to ask for, and the way back would be long.
         return self.at_time(max(min(self.oldest, self.time), min(asked + seconds, max(self.newest, asked))))
 
     def at_time(self, asked: float) -> "Picker":
-        """The newest point at or before a time, in whichever generation has it; else the oldest of all."""
+        """The newest point at or before a time, in any generation. Without one it is the oldest point of all."""
         best: tuple[float, bool, int, int] | None = None
         for number, point_map in enumerate(self.point_maps):
             stop = bisect_right(point_map.stops, asked, key=_time) - 1
@@ -171,7 +171,7 @@ class Picker:
     # -- learning ---------------------------------------------------------------------------------------------------
 
     def knowing(self, commits: Mapping[str, Commits], unreadable: frozenset[str] = frozenset()) -> "Picker":
-        """With the content of these segments, and without that of those, in place of what was known before."""
+        """The picker with these `commits` and `unreadable` segments in place of what was known before."""
         return replace(self, commits=dict(commits), unreadable=unreadable)._settled()
 
     def changed_maps(self, point_maps: tuple[PointMap, ...]) -> "Picker":
@@ -206,7 +206,7 @@ class Picker:
         return replace(self, cursor=Cursor(self.cursor.generation, stop, place, forward=forward))
 
     def _to_stop(self, number: int, step: int) -> "Picker":
-        """The first or last point of another stop; past those that were read and hold none."""
+        """The first or last point of another stop. Stops that were read and hold none are passed over."""
         stops = self.point_map.stops
         while 0 <= number < len(stops):
             if self._unread(stops[number]) or self._points(stops[number]):
@@ -215,7 +215,7 @@ class Picker:
         return self
 
     def _settled(self) -> "Picker":
-        """At a point, or at a segment that is still to be read: one way, and if there is none the other."""
+        """The picker at a point or at a segment that is still to be read: in one direction, or else in the other."""
         if self._unread(self.stop) or self._points(self.stop):
             return self
         step = 1 if self.cursor.forward else -1
@@ -227,7 +227,7 @@ class Picker:
 
 
 def opened(point_maps: tuple[PointMap, ...], commits: Mapping[str, Commits] | None = None) -> Picker:
-    """At the newest point of the first generation. `point_maps` are newest first, none without a stop."""
+    """A picker at the newest point of the first generation. `point_maps` are newest first, none without a stop."""
     cursor = Cursor(0, len(point_maps[0].stops) - 1, LAST)
     return Picker(point_maps, cursor, dict(commits or {}))._settled()
 

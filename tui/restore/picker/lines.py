@@ -21,16 +21,16 @@ from tui.text.look import Look
 from tui.text.timeline import ASCII, SIGNS, Window, axis, row
 
 LABEL_CELLS = 10
-"""What stands left of a row: the cursor's mark and half of a generation's name."""
+"""Cells left of a row: the cursor's mark and half of a generation's name."""
 _KEY_CELLS = 10
 _WIDE = 100
 _NOW_SECONDS = 120.0
-"""A newest point of that age is as good as now, for a database that is written to."""
+"""A newest point younger than this is shown as "now", for a database that is written to."""
 
 
 KEY_LINES_MAX = 2
 OTHERS_MAX = 3
-"""Other replicas of which something is said."""
+"""At most so many other replicas are shown."""
 _KEY_GROUPS: tuple[tuple[tuple[str, ...], str], ...] = (
     (("snapshot_before", "snapshot_after"), "snapshot"),
     (("minute_before", "minute_after"), "minute"),

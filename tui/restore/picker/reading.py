@@ -78,8 +78,10 @@ class ReplicaReader:
         return fetch
 
     def is_by_itself(self, position: Position) -> bool:
-        """True if restoring a point would take a snapshot of Litestream's as it is, or before that is known: then no
-        other replica stands in for this one."""
+        """True if restoring a point would take a snapshot of Litestream as it is, or if that is not known yet.
+
+        Then no other replica stands in for this one.
+        """
         return self._by_itself.get(position, True)
 
     def close(self) -> None:
@@ -98,7 +100,7 @@ class ReplicaReader:
 
     def _forget(self, id: str) -> None:
         if id:
-            # It may have forgotten it already, or be gone.
+            # The engine may have forgotten the list already, or be gone.
             with suppress(ReplicationError):
                 self._control.forget(id)
 

@@ -20,9 +20,9 @@ from replication.sqlite.later import Look as DatabaseLook
 from replication.sqlite.later import look as look_at
 from tui.engine_commands import new_output
 from tui.restore.look.screen import PreviewScreen
-from tui.restore.picker.asking import PickingScreen
 from tui.restore.picker.cursor import Picker
 from tui.restore.picker.lines import Choice, choice, key_lines, point, replicas, rows, title, utc
+from tui.restore.picker.picking import PickingScreen
 from tui.restore.picker.plan import PlanScreen
 from tui.restore.picker.times import EXAMPLES, parse_asked
 from tui.restore.run.over_live import OverScreen
@@ -53,7 +53,7 @@ class RestoreScreen(PickingScreen):
         self._asking = ""
         self._top = 0
         self._since: DatabaseLook | None = None
-        """The live database when this was opened: what came later is told if it is restored over."""
+        """The live database when this was opened: a restore over it says what came later."""
 
     def compose(self) -> ComposeResult:
         yield Lines(id="title", fixed=True)

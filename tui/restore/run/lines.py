@@ -15,7 +15,7 @@ from tui.text.format import age, counted, plain, size
 from tui.text.look import Look
 
 RATE_SECONDS_MIN = 0.5
-"""No rate and no time left are told before so long."""
+"""Rate and time left are shown only after so long."""
 _KEY_CELLS = 11
 _BAR_CELLS = 20
 
@@ -60,7 +60,7 @@ def at_step(run: RunningRestore) -> int:
 
 
 def lines(run: RunningRestore, width: int, look: Look) -> list[Text]:
-    """The steps with ticks, and how far it is."""
+    """The steps with ticks, and how far the restore is."""
     here, made = at_step(run), []
     for number, words in enumerate(steps(run)):
         mark = look.mark("✔", "+") if number < here else look.mark("◐", "~") if number == here else " "
@@ -115,7 +115,7 @@ def done(result: RestoreResult, kept: str, check: str, paused: bool, width: int,
 
 
 def failed(words: str, cancelled: bool, over: bool, paused: bool, width: int, look: Look) -> list[Text]:
-    """Why there is nothing, and that there is nothing."""
+    """Why nothing was restored, and that nothing was left behind."""
     head = "cancelled" if cancelled else f"{look.mark('✖', 'x')} failed"
     made = [Text(f" {head}", style="yellow" if cancelled else "bold red"), Text()]
     if not cancelled:

@@ -81,7 +81,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of it: a result and where the old file is, or why there is none."""
+    """How the restore ended: a result and where the old file is, or why there is none."""
 
     result: RestoreResult | None = None
     kept: str = ""
@@ -109,7 +109,7 @@ class FollowingScreen(ShellScreen):
 
     @property
     def outcome(self) -> Outcome | None:
-        """What came of it, or None while it is under way."""
+        """How the restore ended, or None while it is under way."""
         return self._outcome
 
     def compose(self) -> ComposeResult:
@@ -142,11 +142,11 @@ class FollowingScreen(ShellScreen):
     # -- for the two ways to come here ------------------------------------------------------------------------------
 
     def keys(self) -> str:
-        """What keys do while it is under way, in words."""
+        """What the keys do while the restore is under way, in words."""
         raise NotImplementedError
 
     def job(self, shell: Shell) -> JobStatus:
-        """The job, once it is done; raises what a job that is followed raises. In a thread."""
+        """Wait for the job, and return it once it is done. Raises as `follow` does. Called in a thread."""
         raise NotImplementedError
 
     def is_cancelled(self) -> bool:
@@ -174,7 +174,7 @@ class FollowingScreen(ShellScreen):
         options, width = self.shell.options, self.size.width
         look = Look(options.ascii, options.slow, self.shell.now())
         outcome = self._outcome
-        # What somebody else has paused stays paused.
+        # What another holder has paused stays paused.
         stays = self._over and self._database in stopped(self.shell.view.status)
         made = [rule(self._title, width, look)]
         made.append(Text())
@@ -225,7 +225,7 @@ class RestoringScreen(FollowingScreen):
 
 
 class ReopenedScreen(FollowingScreen):
-    """Opened with a restore that somebody has begun, under way or over."""
+    """Opened with a restore that was begun here or elsewhere, under way or over."""
 
     PLACE = "reopened"
 
@@ -241,7 +241,7 @@ class ReopenedScreen(FollowingScreen):
         self._left.set()
 
     def action_cancel_job(self) -> None:
-        """Cancel it: what it wrote is removed."""
+        """Cancel the restore: what it wrote is removed."""
         self._cancel.set()
         self._draw()
 
@@ -253,7 +253,7 @@ class ReopenedScreen(FollowingScreen):
         return follow(shell.control, self._job, self._left, self._cancel, self._told)
 
     def is_cancelled(self) -> bool:
-        # By whichever screen.
+        # This screen or another cancelled it.
         return True
 
     def _told(self, job: JobStatus) -> None:

@@ -1,4 +1,4 @@
-"""Where the path of a database leads, so that it can be told what became of it: a link, a volume, or a folder."""
+"""Where the path of a database leads, so that an error can say what has changed: a link, a volume, or a folder."""
 
 import os
 from dataclasses import dataclass
@@ -12,20 +12,20 @@ FOLDER_REPLACED = "its folder was replaced by another one"
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class PathTarget:
     """The file without links, and the folder that it is in: device and inode."""
 
     real: str
     folder: tuple[int, int]
 
     @classmethod
-    def of(cls, path: Path) -> "Place":
+    def of(cls, path: Path) -> "PathTarget":
         """Where `path` leads now. Raises OSError if its folder is not there."""
         real = str(without_links(path))
         status = os.stat(os.path.dirname(real))  # noqa: PTH116, PTH120 (names only)
         return cls(real, (status.st_dev, status.st_ino))
 
-    def became(self, now: "Place") -> str:
+    def became(self, now: "PathTarget") -> str:
         """What became of it, in words; "" if it is the same place."""
         if now.real != self.real:
             return LINK_SWITCHED

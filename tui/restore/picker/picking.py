@@ -1,7 +1,7 @@
 """What the restore picker knows, and how it learns more: the store is asked in threads, one question at a time.
 
-The cursor is in cursor.py, the questions are in reading.py. Here keys become moves, and answers
-become a new picker. How it looks is left to the screen, which is told by `draw` that something changed.
+The cursor is in cursor.py, and reading.py asks the engine. Here keys become moves, and answers
+become a new picker. How it looks is left to the screen: `draw` is called when something has changed.
 """
 
 from textual import events
@@ -32,7 +32,7 @@ class PickingScreen(ShellScreen):
         self.listed: Listed | None = None
         self.window: Window | None = None
         self.words = ""
-        """What went wrong with a part, while the rest can be used."""
+        """What went wrong with a part of the list, while the rest can be used; else ""."""
         self.error: ReplicationError | None = None
         """Why there is nothing to choose from."""
         self.planned: tuple[Position | None, Fetch | ReplicationError | None] = (None, None)
@@ -61,7 +61,7 @@ class PickingScreen(ShellScreen):
         self.call_after_refresh(self.moved)
 
     def moved(self) -> None:
-        """The cursor may be elsewhere, or more is known."""
+        """Show the cursor, which may be elsewhere, and what is known by now; plan and read what is near."""
         picker = self.picker
         if picker is not None and self.ready:
             columns = max(10, self.size.width - LABEL_CELLS - 1)
@@ -158,7 +158,7 @@ class PickingScreen(ShellScreen):
 
     def is_by_itself(self, position: Position) -> bool:
         """True for a snapshot of Litestream's alone: which commit it holds nothing tells."""
-        # Only such a one can be the answer at the very start of an index.
+        # Only such a snapshot can be the answer at the very start of an index.
         return not position.offset and self._reader is not None and self._reader.is_by_itself(position)
 
     # -- keys: moving -----------------------------------------------------------------------------------------------

@@ -79,8 +79,8 @@ def _replicate(application: Application, database: Path, location: Location, say
         say(f"   (sync-interval, {SYNC_SECONDS:.0f} s here, is the least time between two uploads).")
         stored = size(filled.stored_bytes - begun.stored_bytes)
         say(f"   Objects written: {filled.objects - begun.objects}, {stored}. Position: {filled.position}")
-        lives = filled.position.index - begun.position.index
-        say(f"   WAL restarts by SQLite: {lives} (a checkpoint is due every {CHECKPOINT_PAGES} pages).")
+        restarts = filled.position.index - begun.position.index
+        say(f"   WAL restarts by SQLite: {restarts} (a checkpoint is due every {CHECKPOINT_PAGES} pages).")
         before = Moment(filled.position, application.content())
 
         # The mistake comes when the last upload is long enough ago for the next to go at once.

@@ -4,7 +4,7 @@ import argparse
 
 from tui.flags import Parser, add, config_flags, count, flag, seconds, socket_flag
 
-_ASKING = (
+_VERBS = (
     ("sync", "copy and upload what is committed now, waiting for no interval and no retry", "-wait /srv/app.db"),
     ("snapshot", "write a snapshot to every replica now", "/srv/app.db"),
     ("pause", "let go of a database: nothing is copied or uploaded until resume", "-for 600 /srv/app.db"),
@@ -14,11 +14,11 @@ _ASKING = (
 )
 
 
-def add_asking(verbs: "argparse._SubParsersAction[Parser]") -> None:
-    """Those that ask an engine that runs, over its socket."""
-    for verb, words, example in _ASKING:
+def add_engine_verbs(verbs: "argparse._SubParsersAction[Parser]") -> None:
+    """Add the verbs that ask an engine that runs, over its socket."""
+    for verb, words, example in _VERBS:
         words += "; asks the engine that runs"
-        parser = add(verbs, verb, "asking", verb, words, f"litestream-tui {verb} {example}".rstrip())
+        parser = add(verbs, verb, "running_engine", verb, words, f"litestream-tui {verb} {example}".rstrip())
         config_flags(parser)
         socket_flag(parser)
         flag(parser, "json", "print JSON")

@@ -1,7 +1,7 @@
-"""The log of the screen: a file, as the terminal is taken. Events of the engine, and unexpected errors.
+"""The log of the screen, which goes to a file because the screen has the terminal: events and unexpected errors.
 
 Its promise: bounded in size, readable by its owner alone, and never the reason why anything fails. Under sudo its
-folder may be another user's: it is reached through no link of theirs to somebody else, and only a plain file is
+folder may be another user's: it is reached through no link that leads elsewhere, and only a plain file is
 written to.
 """
 
@@ -44,7 +44,7 @@ class ScreenLog:
 
 
 def open_log(path: Path) -> ScreenLog:
-    """Send the log there, or nowhere if no file can be written. Nothing goes to the terminal either way."""
+    """Send the log to a file, or nowhere if that cannot be written. Nothing goes to the terminal either way."""
     root = logging.getLogger()
     for old in list(root.handlers):
         root.removeHandler(old)
@@ -72,7 +72,7 @@ def record(error: BaseException, where: str) -> str:
 
 
 def write(events: Iterable[Event]) -> None:
-    """Write what happened in the engine; what is only for debugging is left out."""
+    """Write what happened in the engine, without what is only for debugging."""
     for event in events:
         values = attrs(**dict(event.attributes))
         if event.database:
@@ -102,7 +102,7 @@ class _Rotating(logging.handlers.RotatingFileHandler):
         name = Path(self.baseFilename).name
         if self.stream is not None:
             self.stream.close()
-        # The next record opens it; what cannot be renamed is then not written to either, and does not grow.
+        # The next record opens the file. If it cannot be renamed it cannot be written to either, and does not grow.
         self.stream = None
         with suppress(FileNotFoundError):
             os.rename(name, f"{name}.1", src_dir_fd=self._folder, dst_dir_fd=self._folder)

@@ -1,4 +1,4 @@
-"""Whose is what: databases, local folders and places of replicas, of which no two entries may have the same.
+"""What no two entries of a configuration may share: databases, local folders and places of replicas.
 
 Its promise: two histories never have one place, and no replica lies in a local folder, where what has the names of an
 old generation is removed.
@@ -14,13 +14,13 @@ from replication.config.schema import DatabaseConfig
 from replication.storage.location import Location
 
 Taken = dict[tuple[str, ...], tuple[str, int]]
-"""What is taken, by whom: the place in the document and its line."""
+"""What is taken already, with the entry that has it: its path in the document and its line."""
 
 T = TypeVar("T")
 
 
 def take(section: Section, key: str | None, what: tuple[str, ...], taken: Taken, problem: str) -> None:
-    """Claim `what` for this section; raise RefusedError with who has it."""
+    """Claim `what` for this section. Raises RefusedError, naming the entry that has it already."""
     if what in taken:
         where, line = taken[what]
         raise section.refusal(key, problem.format(f"{where} on line {line}"))
@@ -28,7 +28,7 @@ def take(section: Section, key: str | None, what: tuple[str, ...], taken: Taken,
 
 
 def refuse_among_local_files(databases: Sequence[DatabaseConfig], taken: Taken, findings: Findings) -> None:
-    """A replica in a local folder has the names of the shadow WAL, and is removed with an old generation of that."""
+    """Refuse replicas in a local folder: they have the names of the shadow WAL, and would go with an old generation."""
     local = {os.path.realpath(what[1]): place for what, place in taken.items() if what[0] == "meta"}
     for location in (replica.location for database in databases for replica in database.replicas):
         if (found := lies_in(location, local)) is not None:
@@ -42,7 +42,7 @@ def refuse_among_local_files(databases: Sequence[DatabaseConfig], taken: Taken, 
 
 
 def lies_in(location: Location, folders: Mapping[str, T]) -> T | None:
-    """What belongs to that of these folders, by paths without links, in which the place is; None if it is in none."""
+    """The value of the folder, among these without links, that the location is in, or None if it is in none of them."""
     if location.folder is None:
         return None
     real = Path(os.path.realpath(location.folder))

@@ -27,7 +27,7 @@ from tui.verbs.console import say, warn
 from tui.verbs.named import config_of
 
 HOLDER = "litestream-tui pause"
-"""Who holds what was paused by the verb."""
+"""The holder of a pause that the verb asked for."""
 STOP_SECONDS_MAX = 30.0
 """How long `stop` waits for the end of the engine, which takes 8 seconds at most where nothing hangs."""
 _LOOK_SECONDS = 0.05
@@ -43,7 +43,7 @@ def client_of(args: Namespace) -> Client:
 
 
 def running_client(args: Namespace, config: Config) -> Client | None:
-    """The engine of a configuration if one runs, for who can do without."""
+    """The engine of a configuration, or None if none runs."""
     if args.socket is not None:
         return client_of(args)
     path = find(config)
@@ -51,7 +51,7 @@ def running_client(args: Namespace, config: Config) -> Client | None:
 
 
 def database_of(args: Namespace, client: Client) -> str:
-    """The database that was named, as the engine knows it; the only one it has, if none was. Raises UsageError."""
+    """The path of the named database, as the engine knows it, or of the only one that it has. Raises UsageError."""
     known = client.info().databases
     if args.source is None:
         if len(known) == 1:
@@ -64,7 +64,7 @@ def database_of(args: Namespace, client: Client) -> str:
 
 
 def sync(args: Namespace) -> int:
-    """Sync now; with -wait return when the replicas have it."""
+    """Sync now. With -wait it returns when the replicas have everything."""
     with closing(client_of(args)) as client:
         name = database_of(args, client) if args.source is not None else ""
         result = carry_out(client, Sync(database=name, wait=args.wait, timeout=args.timeout))
@@ -96,10 +96,10 @@ def pause(args: Namespace) -> int:
 
 
 def resume(args: Namespace) -> int:
-    """Go on, where nobody else holds it."""
+    """End the pause of the verb. The database is replicated again if no other holder pauses it."""
     with closing(client_of(args)) as client:
         name = database_of(args, client)
-        # A person's, by whichever way.
+        # A pause by hand, from the screen or the verb.
         client.resume(name, BY_HAND)
         holders = client.resume(name, HOLDER)
     words = f"stays paused for {', '.join(holders)}" if holders else "is replicated again"
@@ -152,7 +152,7 @@ def _lives(pid: int, path: Path) -> bool:
 
 
 def _is_over(pid: int) -> bool:
-    """True for one that has ended and was not waited for by whoever started it."""
+    """True for a process that has ended and was not waited for by its parent."""
     try:
         return Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()[0] == "Z"
     except (OSError, IndexError):
