@@ -94,6 +94,17 @@ class Mirror:
         self._ended.clear()
         self._orphans.clear()
 
+    def lost_the_last(self, generation: str) -> None:
+        """Somebody removed what came last of a generation: it is as if that had never come."""
+        names = [name for name in self.store.names() if name.split("/")[1] == generation]
+        left = sorted((self.kept[name] for name in names), key=lambda item: item.time)
+        if generation in self.histories:
+            self._begin_anew(generation)
+        self._orphans = {at: item for at, item in self._orphans.items() if at.generation != generation}
+        for item in left:
+            data = self.store.read(item.name)
+            self._look_at(Arrived(item.name, data, item.time, item.stamp, item.ahead, True, False))
+
     def held(self) -> dict[str, list[Kept]]:
         """What is there now, by generation."""
         found: dict[str, list[Kept]] = {}
@@ -110,17 +121,20 @@ class Mirror:
         written, self.store.written = self.store.written, []
         before = len(self.points)
         for item in written:
-            data = b"".join(DEFAULT_CODEC.open(item.name, iter([item.data])))
-            _, generation, kind, base = item.name.split("/")
-            if generation in self.histories and item.alone:
-                self._begin_anew(generation)
-            if kind == "snapshots":
-                self._snapshot(item, generation, data)
-            else:
-                place = parse_segment(base)
-                assert place is not None
-                self._segment(item, Position(generation, *place), data)
+            self._look_at(item)
         return len(self.points) - before
+
+    def _look_at(self, item: Arrived) -> None:
+        data = b"".join(DEFAULT_CODEC.open(item.name, iter([item.data])))
+        _, generation, kind, base = item.name.split("/")
+        if generation in self.histories and item.alone:
+            self._begin_anew(generation)
+        if kind == "snapshots":
+            self._snapshot(item, generation, data)
+        else:
+            place = parse_segment(base)
+            assert place is not None
+            self._segment(item, Position(generation, *place), data)
 
     def _snapshot(self, item: Arrived, generation: str, data: bytes) -> None:
         note = DEFAULT_CODEC.open("object", [item.data]).note

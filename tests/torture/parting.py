@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
 
-from tests.torture.choices import REPLICAS
+from tests.torture.choices import PICKS, REPLICAS
 from tests.torture.machine import Machine
 
 _NONE: Any = None
@@ -37,3 +37,10 @@ class Parting(Machine):
     @rule(name=REPLICAS, anew=st.booleans())
     def lose_place_now(self, name: str, anew: bool) -> None:
         self.lose_place(name, anew, rarely=True)
+
+    @rule(name=REPLICAS, pick=PICKS)
+    def lose_last(self, name: str, pick: int) -> None:
+        """Whoever wrote it may send it again, with more in it."""
+        if self.world.lose_last(name, pick):
+            for side in self.all_sides:
+                side.causes.add("emptied")

@@ -110,6 +110,11 @@ class Store(MemoryStorage):
             del self._objects[name]
         self.emptied = self.time.now
 
+    def lose(self, name: str) -> None:
+        """One object is removed by somebody."""
+        del self._objects[name]
+        self.emptied = self.time.now
+
     def _now(self) -> datetime:
         found = datetime.fromtimestamp(self.time.now + self.ahead, UTC)
         return found.replace(microsecond=0) if self.whole_seconds else found

@@ -98,6 +98,24 @@ class World:
         self.incomplete.add(name)
         self.counts["places emptied"] += 1
 
+    def lose_last(self, name: str, pick: int) -> bool:
+        """The last segment of a generation is removed by somebody; False if there is none."""
+        self.look()
+        mirror = self.mirrors[name]
+        lasts = {
+            generation: max((item for item in kept if not item.snapshot), key=lambda item: item.place, default=None)
+            for generation, kept in sorted(mirror.held().items())
+        }
+        found = [item for item in lasts.values() if item is not None]
+        if not found:
+            return False
+        lost = found[pick % len(found)]
+        self.stores[name].lose(lost.name)
+        mirror.lost_the_last(lost.place.generation)
+        self.incomplete.add(name)
+        self.counts["last objects lost"] += 1
+        return True
+
     def replace(self, name: str) -> None:
         """Another place takes its part, with nothing in it; no engine runs meanwhile."""
         old = self.stores[name]
