@@ -258,6 +258,31 @@ def test_promise_3_a_host_that_was_replaced_and_goes_on_is_not_called_older(
         assert one.restored("a", one.database.position) == one.app.sha256()
 
 
+@pytest.mark.parametrize("further", [True, False], ids=["with more", "as it was"])
+@pytest.mark.parametrize("vanished", [1, 2], ids=["one object", "two objects in one"])
+def test_promise_3_more_under_the_name_of_an_object_that_was_seen_is_told_from_the_same_again(
+    bench: Bench, benches: list[Bench], vanished: int, further: bool
+) -> None:
+    """The other one's last objects vanish after we began: it sends as one what was in them, and what came since."""
+    new = begun_with_a_copy(bench, benches)
+    go(bench, "c")
+    new.restart(lambda: shutil.rmtree(new.folder / "meta"))
+    go(new, "c")
+    theirs = [item.name for item in bench.storages["a"].list("") if bench.database.generations[-1] in item.name]
+    for name in [name for name in theirs if "/wal/" in name][-vanished:]:
+        remove_all(bench, name)
+    bench.restart()
+    if further:
+        bench.commit()
+    bench.settle()
+    assert len(bench.reasons()) == 1, "what is missing is only sent again"
+    assert bench.restored("a", bench.database.position) == bench.app.sha256()
+    if further:
+        refuses(bench)
+    else:
+        assert new.restored() == new.app.sha256()
+
+
 def test_promise_3_a_copy_goes_on_beside_many_generations_of_ours(bench: Bench, benches: list[Bench]) -> None:
     """A note has room for so many places; those where another was seen to go on come before those that we left."""
     copy = begun_with_a_copy(bench, benches)

@@ -219,9 +219,15 @@ def _places(item: _Evidence, evidence: list[_Evidence]) -> set[Position]:
 
 
 def _is_past(item: _Evidence, place: Position) -> bool:
-    """True if somebody wrote to a generation at a place where another had nothing: WAL, or a later index altogether."""
+    """True if somebody wrote to a generation at a place where another had nothing: WAL, or a later index altogether.
+
+    What begins before the place and ends past it was sent again; the place after a name says nothing of an end.
+    """
+    after_name = replace(place, offset=max(0, place.offset - 1))
     return item.generation == place.generation and any(
-        kept.place >= place if not kept.snapshot else kept.place > Position(place.generation, place.index + 1, 0)
+        kept.place >= place or (kept.place < after_name and kept.end > place)
+        if not kept.snapshot
+        else kept.place > Position(place.generation, place.index + 1, 0)
         for kept in item.written
     )
 

@@ -36,6 +36,7 @@ def clone(first: History, folder: Path, crews: dict[str, Crew], with_memory: boo
         return None
     made.oracle = first.oracle.fork()
     made.last_cursor, made.unseen = first.last_cursor, first.unseen
+    made.forgotten = {*first.forgotten}
     first.cloned = made.cloned = True
     first.causes.add("cloned")
     made.causes = {*first.causes}

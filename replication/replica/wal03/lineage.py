@@ -14,13 +14,14 @@ does where the local folder was lost, or never here: the host that was replaced 
 """
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from replication.errors import CorruptObjectError, ObjectNotFoundError
 from replication.local.generation_info import EARLIER_MAX, GenerationInfo
 from replication.position import Position
-from replication.storage.wal03.names import SnapshotInfo
+from replication.storage.wal03.names import SegmentInfo, SnapshotInfo
 from replication.storage.wal03.notes import SnapshotNote
 from replication.storage.wal03.replica_client import ReplicaClient
 
@@ -110,9 +111,21 @@ def _come_to(client: ReplicaClient, generations: Sequence[str]) -> Iterator[Posi
         snapshots, segments = client.contents(name)
         last, snapshot = segments[-1:], snapshots[-1:]
         if last and not (snapshot and snapshot[0].index > last[0].index):
-            yield Position(name, last[0].index, last[0].offset + 1)
+            yield _past(client, last[0])
         elif snapshot:
             yield Position(name, snapshot[0].index, 0)
+
+
+def _past(client: ReplicaClient, segment: SegmentInfo) -> Position:
+    """The first place where nothing is once this segment is the last one.
+
+    That is its end: should it vanish, its writer sends it again where it begins, with more in it. Of an end mark, and
+    of what cannot be read, only the name counts.
+    """
+    after_name = replace(segment.position, offset=segment.offset + 1)
+    with suppress(CorruptObjectError, ObjectNotFoundError):
+        return max(client.end_of(segment), after_name)
+    return after_name
 
 
 def _noted(client: ReplicaClient, snapshots: Sequence[SnapshotInfo]) -> SnapshotNote | None:

@@ -41,7 +41,7 @@ def newest_of(found: Sequence[Found], usable: Sequence[Found], target: Target, s
         return content_of([(source, catalog) for source, catalog in by_name[name] if catalog.snapshots], stop)
 
     wanted = newest_generation(list(begun.values()), content)
-    refuse_gone_on_with(candidates[wanted], by_name, target)
+    refuse_gone_on_with(candidates[wanted], by_name, target, stop)
     earlier = {name for item in begun.values() for name in item.before}
     for name in by_name.keys() - restorable - earlier:
         _refuse_headless(by_name[name], candidates[wanted], target)

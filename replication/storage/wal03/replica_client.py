@@ -7,6 +7,7 @@ Objects whose names are not of the format are passed over, and `warn` is called 
 
 import threading
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from functools import partial
 
 from replication.errors import CorruptObjectError
@@ -166,6 +167,11 @@ class ReplicaClient:
                 if len(head) >= size:
                     break
         return head
+
+    def end_of(self, segment: SegmentInfo) -> Position:
+        """Where a segment ends, as its content tells: its name says only where it begins. Raises as `read`."""
+        with closing_iterator(self.read(segment.name)) as pieces:
+            return replace(segment.position, offset=segment.offset + sum(map(len, pieces)))
 
     def delete(self, names: Iterable[str]) -> None:
         """Remove objects by name, in order; those already gone are no error."""

@@ -74,6 +74,13 @@ MUTATIONS = (
         ("tests/replica/test_parted_by_place.py",),
     ),
     Mutation(
+        "of how far another had come only the name of its last object is noted",
+        "replication/replica/wal03/lineage.py",
+        "            yield _past(client, last[0])\n",
+        "            yield replace(last[0].position, offset=last[0].offset + 1)\n",
+        ("tests/replica/test_parted_by_place.py",),
+    ),
+    Mutation(
         "how far another had come when a generation began is not noted",
         "replication/replica/wal03/snapshots.py",
         "            reached=before.reached,\n",

@@ -69,9 +69,16 @@ MUTATIONS = (
     Mutation(
         "who goes on where another left a generation with an empty WAL is not seen",
         "replication/restore/wal03/generations.py",
-        "    refuse_gone_on_with(candidates[wanted], by_name, target)\n",
+        "    refuse_gone_on_with(candidates[wanted], by_name, target, stop)\n",
         "",
         ("tests/replica/test_one_writer.py",),
+    ),
+    Mutation(
+        "more under the name of an object that was seen is taken for the same again",
+        "replication/restore/wal03/gone_on.py",
+        "            times += _times_of_longer(source.client(ReplicaClient), catalog, places, stop)\n",
+        "",
+        ("tests/replica/test_parted_by_place.py",),
     ),
     Mutation(
         "what one replica had seen of a generation is held against another",
