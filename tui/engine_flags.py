@@ -38,7 +38,7 @@ def add_engine_verbs(verbs: "argparse._SubParsersAction[Parser]") -> None:
         "relay",
         "run",
         "carry the control interface of the engine that runs over stdin and stdout; for ssh, see -host",
-        "ssh web1 litestream-tui relay",
+        "litestream-tui relay -config /etc/litestream.yml",
     )
     config_flags(relay)
     socket_flag(relay)

@@ -46,13 +46,18 @@ def cut_off(data: bytes) -> bytes:
 
 
 def one_bit_flipped(data: bytes) -> bytes:
-    middle = _behind_its_note(data)
-    return data[:middle] + bytes([data[middle] ^ 4]) + data[middle + 1 :]
+    """In the content; what stands behind it, the table of a snapshot's blocks, no restore looks at."""
+    place = _begin_of_content(data) + 40
+    return data[:place] + bytes([data[place] ^ 4]) + data[place + 1 :]
 
 
 def _behind_its_note(data: bytes) -> int:
     """A place in the middle of the content: what is wrong with a note is told in other words."""
-    return (len(data) + 8 + int.from_bytes(data[4:8], "little")) // 2
+    return (len(data) + _begin_of_content(data)) // 2
+
+
+def _begin_of_content(data: bytes) -> int:
+    return 8 + int.from_bytes(data[4:8], "little")
 
 
 @pytest.mark.parametrize("damage", [empty, cut_off, one_bit_flipped])

@@ -30,6 +30,7 @@ FLAGS = {
         "if-db-not-exists",
         "if-replica-exists",
         "json",
+        "socket",
     },
     "databases": {"config", "no-expand-env", "json"},
     "generations": {"config", "no-expand-env", "replica", "json"},

@@ -16,7 +16,10 @@ CASES = [
     *(("C", name) for name in ("été.db", "日本.db")),
     ("POSIX", "été.db"),
     # POSIX is another name of C.
-    *(pytest.param(*case, marks=pytest.mark.explores) for case in (("C", "plain.db"), ("POSIX", "日本.db"))),
+    *(
+        pytest.param(*case, marks=pytest.mark.explores)
+        for case in (("C", "plain.db"), ("POSIX", "plain.db"), ("POSIX", "日本.db"))
+    ),
 ]
 
 

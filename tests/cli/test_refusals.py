@@ -20,7 +20,10 @@ LONG = "x" * 300
 
 USAGE = {
     "replicat": ["'replicat' is not a verb", "did you mean replicate?"],
-    "backup": ["'backup' is not a verb", "replicate, restore, databases, generations, snapshots, wal"],
+    "backup": [
+        "'backup' is not a verb",
+        "replicate, restore, query, find, log, databases, generations, snapshots, wal",
+    ],
     "replicate a.db": ["at least one replica URL for a.db"],
     "replicate a.db /srv/backup": ["scheme required: '/srv/backup'", "write file:///srv/backup"],
     "replicate -config x.yml a.db file:///b": ["-config", "leave one of them out"],

