@@ -12,7 +12,7 @@ import pytest
 import peers
 from replication.storage.codecs import DEFAULT_CODEC
 from replication.storage.wal03.names import parse_snapshot
-from tests.cli.program import Replicating, succeeds
+from tests.cli.program import Replicating, run, succeeds
 from tests.cli.test_newest_commit import litestream
 from tests.foreign import ForeignConnection, Shell
 from tests.interchange.program import wait_until
@@ -46,7 +46,8 @@ def write_config(folder: Path, extra: str) -> Path:
 
 
 def replica_of(config: Path) -> dict[str, Any]:
-    [database] = json.loads(succeeds("status", "-config", config, "-json").out)
+    """What status says of it. Its exit code is not 0 for as long as the replica is in error."""
+    [database] = json.loads(run("status", "-config", config, "-json").out)
     [replica] = database["replicas"]
     return dict(replica)
 

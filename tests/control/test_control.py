@@ -137,8 +137,9 @@ def test_a_restore_over_the_live_database_keeps_the_old_one_and_replication_goes
 
 
 def test_points_commits_and_plans_are_read_of_one_list(at: Served) -> None:
+    before = only(at.engine).position
     Shell(at.path).run("INSERT INTO t VALUES(2)")
-    until(lambda: in_step(at.engine))
+    until(lambda: only(at.engine).position != before and in_step(at.engine))
     points = ended(at, at.control.begin(ask.Points(database=at.name)))
     listed = points.result
     assert (listed.replica, len(listed.point_maps)) == ("replica", 1)

@@ -193,11 +193,12 @@ def test_an_engine_that_hangs_is_said_to(tmp_path: Path, monkeypatch: pytest.Mon
 def test_a_host_that_hangs_costs_nobody_more_than_a_moment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(far, "MARGIN_SECONDS", 0.05)
     monkeypatch.setattr(far, "SILENT_SECONDS_MAX", 0.3)
-    words = f"printf '{MAGIC.decode().strip()}\\n'; cat >/dev/null; exit 0"
+    words = f"printf '{MAGIC.decode().strip()}\\n'; "
+    ends, hangs = "cat >/dev/null; exit 0", "exec sleep 3600"
     started: list[Process] = []
 
     def start() -> Process:
-        started.append(Process(["sh", "-c", words]))
+        started.append(Process(["sh", "-c", words + (hangs if started else ends)]))
         return started[-1]
 
     with closing(FarClient(Route("web1", start, explain), wait=0.05)) as client:
