@@ -272,8 +272,12 @@ def _place(database: DatabaseConfig, source: Still) -> tuple[Position | None, st
     indexes = shadow.indexes(generation)
     for index in reversed(indexes[-2:]):
         with shadow.file(generation, index).opened() as file:
-            header = WALHeader.parse(os.pread(file, WAL_HEADER_SIZE, 0))
-        if header.salts != source.salts:
+            head = os.pread(file, WAL_HEADER_SIZE, 0)
+        if len(head) < WAL_HEADER_SIZE:
+            # The engine is about to begin it.
+            indexes = indexes[:-1]
+            continue
+        if WALHeader.parse(head).salts != source.salts:
             continue
         if not source.end:
             # A writer had begun this life of the WAL and not committed yet.
