@@ -22,7 +22,7 @@ from tui.flags import flag as _flag
 from tui.flags import host_flags as _host_flags
 from tui.flags import seconds as _seconds
 from tui.flags import socket_flag as _socket_flag
-from tui.flags_moment import add_moments
+from tui.moment_flags import add_moments
 from tui.verbs.console import (
     complain,
     escape_what_cannot_be_written,

@@ -172,6 +172,15 @@ def test_without_an_engine(tmp_path: Path) -> None:
         }
 
 
+def test_an_index_that_an_engine_has_made_and_not_begun_is_no_defect(tmp_path: Path) -> None:
+    with bench(tmp_path, "app") as made:
+        made.replicated()
+        last = max(tmp_path.glob(".app.db-litestream/generations/*/wal/*.wal"))
+        last.with_name(f"{int(last.stem, 16) + 1:08x}.wal").touch()
+        [row] = made.rows(0, made.paths[0])
+        assert (row["outcome"], row["compared"]) == ("ok", True)
+
+
 def test_commits_that_were_not_copied_are_inconclusive(tmp_path: Path) -> None:
     with bench(tmp_path, "app") as made:
         made.replicated()

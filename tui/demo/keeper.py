@@ -15,11 +15,11 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
-from replication.errors import LocalFileError, ReplicationError
-from replication.restore.scratch import scratch, temporary_folder
+from replication.errors import ReplicationError
+from replication.restore.scratch import temporary_folder
 from tui.demo.crowd import CONFIG_NAME, Crowd, config_text
+from tui.demo.temporary import SCRATCH_PREFIX, temporary
 
-SCRATCH_PREFIX = "litestream-tui-demo-"
 HOURS_MAX = 1.0
 _LOOK_SECONDS = 0.5
 _END_SECONDS_MAX = 15.0
@@ -73,7 +73,7 @@ def running() -> Iterator[Path]:
 def main(arguments: list[str]) -> int:
     """Keep the demo until it is not wanted any more."""
     with ExitStack() as stack:
-        folder = Path(arguments[0]) if arguments else stack.enter_context(_temporary())
+        folder = Path(arguments[0]) if arguments else stack.enter_context(temporary())
         (folder / CONFIG_NAME).write_text(config_text(folder))
         with Crowd(folder):
             print(json.dumps(str(folder)), flush=True)
@@ -108,19 +108,6 @@ def _opened_process(pid: int) -> Iterator[int]:
         yield descriptor
     finally:
         os.close(descriptor)
-
-
-@contextmanager
-def _temporary() -> Iterator[Path]:
-    place = temporary_folder(", or name a folder with -dir")
-    with ExitStack() as stack:
-        try:
-            folder = stack.enter_context(scratch(place, SCRATCH_PREFIX))
-        except OSError as error:
-            raise LocalFileError(
-                f"cannot make a temporary folder in {place}: {error.strerror}; name a folder with -dir"
-            ) from None
-        yield folder
 
 
 if __name__ == "__main__":

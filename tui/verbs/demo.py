@@ -15,13 +15,13 @@ from types import FrameType
 from replication.config import Config, load_config
 from replication.control.place import find
 from replication.errors import LocalFileError, ReplicationError, UsageError
-from replication.restore.scratch import scratch, temporary_folder
 from replication.storage.file.location import FileLocation
 from replication.storage.location import Location
 from tui.demo.crowd import CONFIG_NAME, LEAVING_WORDS, WORDS, Crowd
-from tui.demo.keeper import SCRATCH_PREFIX, Keeper, running
+from tui.demo.keeper import Keeper, running
 from tui.demo.play import DATABASE_NAME, Moment, play
 from tui.demo.seaweedfs import SeaweedFS, find_weed
+from tui.demo.temporary import temporary
 from tui.session.background import Background
 from tui.verbs.console import say
 from tui.verbs.screen import attach_to, options_of, show, terminal_problem
@@ -79,7 +79,7 @@ def _on_server(args: Namespace) -> int:
     weed = find_weed()
     options = options_of(args, welcome=WORDS)
     with _one_interrupt(), ExitStack() as stack:
-        folder = _kept(args.dir) if args.dir is not None else stack.enter_context(_temporary())
+        folder = _kept(args.dir) if args.dir is not None else stack.enter_context(temporary())
         say("Starting SeaweedFS…")
         place = stack.enter_context(SeaweedFS(weed, folder / "seaweedfs")).location
         with Crowd(folder, place) as crowd:
@@ -94,7 +94,7 @@ def _in_words(args: Namespace) -> int:
     began = time.monotonic()
     weed = find_weed() if args.s3 else None
     with _one_interrupt(), ExitStack() as stack:
-        folder = _kept(args.dir) if args.dir is not None else stack.enter_context(_temporary())
+        folder = _kept(args.dir) if args.dir is not None else stack.enter_context(temporary())
         location: Location = FileLocation(folder / "replica")
         if weed is not None:
             server = stack.enter_context(SeaweedFS(weed, folder / "seaweedfs"))
@@ -144,19 +144,6 @@ def _kept(path: str) -> Path:
     if taken:
         raise UsageError(f"{folder} is not empty; name a new folder with -dir")
     return folder
-
-
-@contextmanager
-def _temporary() -> Iterator[Path]:
-    place = temporary_folder(", or name a folder with -dir")
-    with ExitStack() as stack:
-        try:
-            folder = stack.enter_context(scratch(place, SCRATCH_PREFIX))
-        except OSError as error:
-            raise LocalFileError(
-                f"cannot make a temporary folder in {place}: {error.strerror}; name a folder with -dir"
-            ) from None
-        yield folder
 
 
 @contextmanager

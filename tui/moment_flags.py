@@ -50,7 +50,7 @@ def _add_find(verbs: "argparse._SubParsersAction[Parser]") -> None:
     flag(parser, "sql", "the answer to this statement changed", "SQL")
     flag(parser, "all", "every such commit, and look everywhere")
     flag(parser, "since", "only commits that were stored since this time", "RFC3339")
-    flag(parser, "until", "only commits that were stored up to this time", "RFC3339")
+    flag(parser, "until", "only commits that were made by this time, as restore -timestamp has it", "RFC3339")
     flag(parser, "json", "print JSON")
     parser.add_argument("source", nargs="?", metavar="DB_PATH|REPLICA_URL")
 
@@ -69,7 +69,7 @@ def _add_log(verbs: "argparse._SubParsersAction[Parser]") -> None:
     flag(parser, "table", "only commits that touched this table", "TABLE")
     flag(parser, "limit", "no more commits than this (default 20)", "N", type=count, default=20)
     flag(parser, "since", "only commits that were stored since this time", "RFC3339")
-    flag(parser, "until", "only commits that were stored up to this time", "RFC3339")
+    flag(parser, "until", "only commits that were made by this time, as restore -timestamp has it", "RFC3339")
     flag(parser, "json", "print JSON, a line for each commit")
     parser.add_argument("source", nargs="?", metavar="DB_PATH|REPLICA_URL")
 
