@@ -13,8 +13,9 @@ from datetime import datetime
 from replication.errors import QueryError
 from replication.history.changes import Noting
 from replication.history.contract import Moment, Timeline
+from replication.history.keys import quoted
 from replication.history.pages import FirstCell, first_cell, literal, rows_in
-from replication.history.questions import SECONDS_MAX, quoted
+from replication.history.questions import SECONDS_MAX
 from replication.history.versions import Place
 from replication.position import Position
 from replication.sqlite.moment import opened
@@ -73,6 +74,8 @@ class Log:
     """Reads entries of timelines. What was learned of pages is kept from one to the next."""
 
     stop: threading.Event
+    names: set[str] = field(default_factory=set)
+    """The tables that any commit had which was looked at, in lower case."""
     _owners: dict[int, str] = field(default_factory=dict)
     _schema_pages: frozenset[int] = frozenset({1})
     """Where the last schema that was read was read from."""
@@ -143,6 +146,7 @@ class Log:
                 keys = f"SELECT name FROM pragma_table_info({literal(name)}) WHERE pk ORDER BY pk"
                 key = tuple(str(row[0]) for row in query.rows(keys, SECONDS_MAX)) if name in without else ()
                 found[str(name)] = _Table(str(name), str(sql), int(root), key)
+            self.names.update(name.lower() for name in found)
         return found
 
     def _owner(self, moment: Moment, page: int, tables: dict[str, _Table], likely: set[str]) -> str | None:
