@@ -21,7 +21,8 @@ from replication.sqlite.moment import Query, opened
 LOOKS_MAX = 16
 """So many looks before the rest is halved, if not every change is asked for."""
 EACH_MAX = 2_000
-"""So many looks from commit to commit in one search, where halving found nothing, if not every change is asked for."""
+EACH_SECONDS_MAX = 60.0
+"""So many looks from commit to commit in one search, and so long, where halving found nothing; not if all are asked."""
 
 Answer = Hashable
 Question = Callable[[Query], Answer]
@@ -53,17 +54,16 @@ class Look:
 class Looker:
     """Asks one question at commits of one timeline. `looks` counts them, `now` is what SQL calls so at each.
 
-    `each_max` is how many looks it may take from commit to commit after halving, and `each` how many it took. When it
-    is done, `oldest` is the answer at the first commit, and `is_whole` says whether it knows of all.
+    `may_go_on` is asked before each look from commit to commit after halving. When it is done, `oldest` is the answer
+    at the first commit, and `is_whole` says whether it knows of all.
     """
 
     timeline: Timeline
     question: Question
     stop: threading.Event
-    each_max: int = EACH_MAX
+    may_go_on: Callable[[], bool] = lambda: True
     now: float = field(default_factory=time.time)
     looks: int = 0
-    each: int = 0
     oldest: Look | None = None
     is_whole: bool = True
 
@@ -104,10 +104,9 @@ class Looker:
                     self.is_whole = False
                     yield found
                     return
-            if is_halved and self.each >= self.each_max:
+            if is_halved and not self.may_go_on():
                 self.is_whole = False
                 return
-            self.each += is_halved
             before = self.look(ends[low])
             if matches(before.answer, here.answer):
                 yield Change(ends[low], ends[low + 1], before.answer, here.answer)

@@ -20,7 +20,7 @@ from replication.errors import (
     RestoreError,
 )
 from replication.history.cache import TableCache
-from replication.history.changes import EACH_MAX, Answer, Looker
+from replication.history.changes import EACH_MAX, EACH_SECONDS_MAX, Answer, Looker
 from replication.history.contract import Found
 from replication.history.questions import Wanted, is_known, names_of
 from replication.history.versions import Place
@@ -75,6 +75,7 @@ class Search:
     _counted: int = 0
     _now: float = field(default_factory=time.time)
     _each_left: int = EACH_MAX
+    _each_end: float = 0.0
     _between: list[_Between] = field(default_factory=list)
     _unknown: list[str] = field(default_factory=list)
     """Of which commits it is not known what they changed, and why, in words."""
@@ -99,13 +100,14 @@ class Search:
 
     def nothing(self) -> ReplicationError:
         """What is said where nothing was found."""
-        if not self._is_known and not (self._unknown and self.wanted.table):
-            return self.wanted.unknown(self._first_answer, self._names)
+        mistyped = self.wanted.unknown(self._first_answer, self._names) if not self._is_known else None
         if self._unknown:
             return InconclusiveError(
                 f"It is not known whether there is a commit at which {self.wanted.words}: not every one was looked at "
-                f"({self.looks} looks). {' '.join(self._unknown)}"
+                f"({self.looks} looks). {' '.join(self._unknown)} {mistyped or ''}".rstrip()
             )
+        if mistyped is not None:
+            return mistyped
         return NoRestorePointError(
             f"There is no commit at which {self.wanted.words}, from {self.first} on: {self.looks} looks."
         )
@@ -152,7 +154,7 @@ class Search:
 
     def _in(self, timeline: Timeline, later: _Edge | None = None) -> Generator[Found, None, _Edge]:
         """Those of one timeline, whose first commit is returned."""
-        looker = Looker(timeline, self._ask, self.stop, self._each_left, self._now)
+        looker = Looker(timeline, self._ask, self.stop, self._may_go_on, self._now)
         ends = timeline.ends()
         before = self.looks
         # What answers as it likes is found out once.
@@ -164,7 +166,6 @@ class Search:
             after = _edge(timeline, change.after, change.became)
             yield from self._found(timeline, change.before, change.was, after, change.is_sure)
         self._count(before + looker.looks, timeline)
-        self._each_left -= looker.each
         if not looker.is_whole:
             between = f"From {timeline.position(ends[0])} to {timeline.position(ends[-1])}"
             self._unknown.append(f"{between} too many commits wrote what the answer comes of: -all looks at each.")
@@ -197,6 +198,12 @@ class Search:
             self._first_answer, self._names = answer, names_of(query)
         self._is_known |= is_known(answer)
         return answer
+
+    def _may_go_on(self) -> bool:
+        """Whether there may be one more look from commit to commit."""
+        self._each_end = self._each_end or time.monotonic() + EACH_SECONDS_MAX
+        self._each_left -= 1
+        return self._each_left >= 0 and time.monotonic() < self._each_end
 
     def _count(self, looks: int, timeline: Timeline) -> None:
         self.looks = looks
