@@ -124,6 +124,29 @@ def test_promise_3_the_clocks_of_two_stores_order_no_generations_that_never_met_
         chosen(near, far)
 
 
+def test_promise_3_a_note_from_after_the_time_calls_nothing_older_at_that_time() -> None:
+    """Two hosts parted. That the one had begun by then only a store says whose clock is behind."""
+    near, far = MemoryStorage(), MemoryStorage()
+    add(near, OLD, 2, timedelta(0), previous="")
+    add(near, NEW, 2, 2 * DAY, previous=OLD)
+    add(far, NEW, 2, -DAY, previous="")
+    assert chosen(near, far) == NEW
+    with pytest.raises(NoRestorePointError, match=f"{NEW}.*{OLD}"):
+        chosen(near, far, target=AtTime(BEGAN + DAY))
+    assert chosen(near, target=AtTime(BEGAN + DAY)) == OLD
+    assert chosen(near, far, target=AtTime(BEGAN + 3 * DAY)) == NEW
+
+
+def test_promise_3_a_note_from_after_the_time_takes_no_order_away() -> None:
+    """The older one goes on much later, in a replica that it had never been in, and there it is the newer."""
+    near, far = MemoryStorage(), MemoryStorage()
+    add(near, OLD, 2, timedelta(0), previous="")
+    for storage in (near, far):
+        add(storage, NEW, 2, DAY, previous=OLD)
+    add(far, OLD, 2, 400 * DAY, previous=NEW)
+    assert chosen(near, far, target=AtTime(BEGAN + 2 * DAY)) == NEW
+
+
 def test_promise_3_of_two_copies_that_name_each_other_salts_and_counters_prove_nothing() -> None:
     """Each has met the other in a place of its own; the one that wrote last had fewer commits and restarts."""
     storage = MemoryStorage()

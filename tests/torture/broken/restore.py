@@ -69,7 +69,7 @@ MUTATIONS = (
     Mutation(
         "who goes on where another left a generation with an empty WAL is not seen",
         "replication/restore/wal03/generations.py",
-        "    refuse_gone_on_with(candidates[wanted], by_name, target, stop)\n",
+        "    refuse_gone_on_with(chosen, by_name, target, stop)\n",
         "",
         ("tests/replica/test_one_writer.py",),
     ),
@@ -106,6 +106,13 @@ MUTATIONS = (
         "replication/restore/wal03/order.py",
         "            item.generation in names and name not in older[item.generation]\n",
         "            item.generation in names and name not in older[item.generation] | older[name]\n",
+        ("tests/restore/test_choose.py",),
+    ),
+    Mutation(
+        "a note from after the time orders generations at that time",
+        "replication/restore/wal03/generations.py",
+        "    begun = {name: candidate_of(items) for name, items in begun_in.items() if items}\n",
+        "    begun = {name: candidate_of(by_name[name]) for name, items in begun_in.items() if items}\n",
         ("tests/restore/test_choose.py",),
     ),
     Mutation(
