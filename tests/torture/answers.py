@@ -49,6 +49,8 @@ class _Evidence:
     """The first places past what it says that others had in the same replica."""
     replica: str
     written: tuple[Kept, ...]
+    cut: bool = False
+    """What came after the time does not begin where what had come by then ends: nobody knows when the rest came."""
 
 
 def restorable(mirror: Mirror, kept: Collection[Kept]) -> set[Position]:
@@ -127,6 +129,8 @@ def judge(mirrors: Mapping[str, Mirror], oracle: Oracle, request: Request) -> Ve
         refusal = "two histories, or none"
     elif not any(right & item.restorable for item in evidence):
         refusal = "it cannot be brought back"
+    elif not any(right & item.restorable for item in evidence if not item.cut):
+        refusal = "WAL is lost just where the time is"
     return Verdict(right, refusal)
 
 
@@ -168,7 +172,17 @@ def _evidence(mirror: Mirror, generation: str, kept: list[Kept], target: Target)
     found = restorable(mirror, [*segments, *bases])
     numbers = frozenset(mirror.points[commit] for commit in found if commit <= max(known))
     said = _written(mirror, generation, kept, target)
-    return replace(said, at=max(known), newest=mirror.points.get(max(known), UNKNOWN), restorable=numbers)
+    newest = mirror.points.get(max(known), UNKNOWN)
+    cut = bool(later) and later[0] not in segments and not _meets(mirror, [*segments, *bases], later[0].place)
+    return replace(said, at=max(known), newest=newest, restorable=numbers, cut=cut)
+
+
+def _meets(mirror: Mirror, kept: Collection[Kept], following: Position) -> bool:
+    """True if an object begins no later than these end, or with the index after theirs if nothing of theirs is lost."""
+    end = max(item.end for item in kept)
+    if following.index == end.index + 1 and not following.offset:
+        return mirror.length(end.generation, end.index) in (None, end.offset)
+    return following <= end
 
 
 def _made_by(later: list[Kept], time: datetime) -> Position | None:

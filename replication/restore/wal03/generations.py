@@ -17,9 +17,7 @@ from replication.restore.wal03.asking import Found
 from replication.restore.wal03.catalog import Catalog
 from replication.restore.wal03.contents import content_of
 from replication.restore.wal03.gone_on import refuse_gone_on_with
-from replication.restore.wal03.offers import (
-    listed_end,
-)
+from replication.restore.wal03.offers import listed_end
 from replication.restore.wal03.order import Candidate, Content, Span, heads, newest_generation
 from replication.storage.wal03.names import snapshot_name
 from replication.times import format_time

@@ -54,9 +54,9 @@ MUTATIONS = (
     ),
     Mutation(
         "an end mark that is torn in one replica and whole in another counts as commits",
-        "replication/restore/wal03/offers.py",
-        "        answers = _without_damaged_marks(answers)\n",
-        "",
+        "replication/restore/wal03/measured.py",
+        "    return _without_damaged_marks(found)\n",
+        "    return found\n",
         ("tests/restore/test_ends.py",),
     ),
     Mutation(
@@ -137,15 +137,23 @@ MUTATIONS = (
         ("tests/torture/test_power_loss.py",),
     ),
     Mutation(
+        "WAL of a transaction that has not ended counts as a commit",
+        "replication/restore/wal03/measured.py",
+        "            return _Tail(replace(segment.position, offset=int(commits.ends[-1])))\n",
+        "            return _Tail(replace(segment.position, offset=int(commits.ends[-1])))\n"
+        "        return _Tail(somewhere_in(segment))\n",
+        ("tests/restore/test_measured.py",),
+    ),
+    Mutation(
         "a replica is taken to end where its last segment begins",
-        "replication/restore/wal03/offers.py",
+        "replication/restore/wal03/ranking.py",
         "    if len(answers) > 1 and not _one_commit(target):\n",
         "    if False:\n",
         ("tests/cli/test_newest_commit.py",),
     ),
     Mutation(
         "what another replica's snapshot of Litestream may hold is passed over",
-        "replication/restore/wal03/offers.py",
+        "replication/restore/wal03/ranking.py",
         "        if alone is None and item.plan.proof:\n",
         "        if False:\n",
         ("tests/restore/test_unproven_snapshots.py",),
