@@ -51,6 +51,8 @@ class _Evidence:
     written: tuple[Kept, ...]
     cut: bool = False
     """What came after the time does not begin where what had come by then ends: nobody knows when the rest came."""
+    mixed: bool = False
+    """An object begins within another: one vanished, and somebody sent it again with more in it."""
 
 
 def restorable(mirror: Mirror, kept: Collection[Kept]) -> set[Position]:
@@ -131,6 +133,8 @@ def judge(mirrors: Mapping[str, Mirror], oracle: Oracle, request: Request) -> Ve
         refusal = "it cannot be brought back"
     elif not any(right & item.restorable for item in evidence if not item.cut):
         refusal = "WAL is lost just where the time is"
+    elif not any(right & item.restorable for item in evidence if not (item.cut or item.mixed)):
+        refusal = "two sides wrote the same WAL"
     return Verdict(right, refusal)
 
 
@@ -142,7 +146,9 @@ def _judge_position(asked: Iterable[Mirror], position: Position) -> Verdict:
             kept = mirror.held().get(position.generation, [])
             # Two programs may have gone on with one generation in two places.
             right.add(mirror.points[position])
-            possible |= position in restorable(mirror, kept)
+            # Where two have something there, nothing tells whose commit is meant.
+            there = sum(item.place < position <= item.end for item in kept if not item.snapshot)
+            possible |= there < 2 and position in restorable(mirror, kept)
     return Verdict(frozenset(right), "" if possible else "it cannot be brought back")
 
 
@@ -174,7 +180,8 @@ def _evidence(mirror: Mirror, generation: str, kept: list[Kept], target: Target)
     said = _written(mirror, generation, kept, target)
     newest = mirror.points.get(max(known), UNKNOWN)
     cut = bool(later) and later[0] not in segments and not _meets(mirror, [*segments, *bases], later[0].place)
-    return replace(said, at=max(known), newest=newest, restorable=numbers, cut=cut)
+    mixed = any(one.place < other.place < one.end for one in segments for other in segments)
+    return replace(said, at=max(known), newest=newest, restorable=numbers, cut=cut, mixed=mixed)
 
 
 def _meets(mirror: Mirror, kept: Collection[Kept], following: Position) -> bool:

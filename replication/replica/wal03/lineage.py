@@ -31,6 +31,9 @@ REACHED_MAX = 8
 """Generations of which a note says how far they had come."""
 BESIDE_MAX = 8
 """Generations of others that are noted when they are seen; a note, which has a limit of its own, has twice as many."""
+PAST_A_NAME, PAST_A_MARK = 1, 2
+"""How far past where an object begins the first place lies at which nothing is: where its end is not known, so that
+only its name tells, and where it is an end mark, so that anything in it tells as well."""
 _NEVER = datetime.min.replace(tzinfo=UTC)
 
 
@@ -81,8 +84,14 @@ def lineage(
 
 
 def _nothing_after(left: Position) -> Position:
-    """The first place where nothing of ours is once a generation was left: that after its end mark, if it has one."""
-    return replace(left, offset=left.offset + 1) if left.offset else left
+    """The first place where nothing of ours is once a generation was left: that after its end mark, if it has one.
+
+    Should the mark be removed, and another write on from there, what it writes has the mark's name, and ends past this.
+
+        left at E     |----c--|E
+        gone on       |----c--|E---c--|
+    """
+    return replace(left, offset=left.offset + PAST_A_MARK) if left.offset else left
 
 
 def _reached(
@@ -119,13 +128,12 @@ def _come_to(client: ReplicaClient, generations: Sequence[str]) -> Iterator[Posi
 def _past(client: ReplicaClient, segment: SegmentInfo) -> Position:
     """The first place where nothing is once this segment is the last one.
 
-    That is its end: should it vanish, its writer sends it again where it begins, with more in it. Of an end mark, and
-    of what cannot be read, only the name counts.
+    That is its end: should it vanish, its writer sends it again where it begins, with more in it. Of what cannot be
+    read only the name counts.
     """
-    after_name = replace(segment.position, offset=segment.offset + 1)
     with suppress(CorruptObjectError, ObjectNotFoundError):
-        return max(client.end_of(segment), after_name)
-    return after_name
+        return max(client.end_of(segment), _nothing_after(segment.position))
+    return replace(segment.position, offset=segment.offset + PAST_A_NAME)
 
 
 def _noted(client: ReplicaClient, snapshots: Sequence[SnapshotInfo]) -> SnapshotNote | None:
