@@ -53,12 +53,20 @@ class _Evidence:
     """What came after the time does not begin where what had come by then ends: nobody knows when the rest came."""
     mixed: bool = False
     """An object begins within another: one vanished, and somebody sent it again with more in it."""
+    holed: bool = False
+    """Nothing leads to the last WAL up to the target."""
 
 
 def restorable(mirror: Mirror, kept: Collection[Kept]) -> set[Position]:
     """Every commit that these objects of one generation lead to."""
+    return _led_to(mirror, kept)[0]
+
+
+def _led_to(mirror: Mirror, kept: Collection[Kept]) -> tuple[set[Position], set[Position]]:
+    """Every commit that these objects of one generation lead to, and where the WAL with them begins."""
     segments = {item.place: item for item in kept if not item.snapshot}
     found: set[Position] = set()
+    places: set[Position] = set()
     for base in [item.place for item in kept if item.snapshot]:
         found.add(base)
         expected = Position(base.generation, base.index, 0)
@@ -74,10 +82,11 @@ def restorable(mirror: Mirror, kept: Collection[Kept]) -> set[Position]:
                 # It was written behind what another side had there.
                 break
             found.update(following)
+            places.add(item.place)
             # An object without content ends its index.
             ended = item.end == item.place
             expected = Position(expected.generation, expected.index + 1, 0) if ended else item.end
-    return found
+    return found, places
 
 
 def judge(mirrors: Mapping[str, Mirror], oracle: Oracle, request: Request) -> Verdict:
@@ -135,6 +144,8 @@ def judge(mirrors: Mapping[str, Mirror], oracle: Oracle, request: Request) -> Ve
         refusal = "WAL is lost just where the time is"
     elif not any(right & item.restorable for item in evidence if not (item.cut or item.mixed)):
         refusal = "two sides wrote the same WAL"
+    elif not any(right & item.restorable for item in evidence if not (item.cut or item.mixed or item.holed)):
+        refusal = "WAL before the last is lost"
     return Verdict(right, refusal)
 
 
@@ -167,6 +178,8 @@ def _evidence(mirror: Mirror, generation: str, kept: list[Kept], target: Target)
         segments = [item for item in segments if item.place.index <= target.index]
         snapshots = bases = [item for item in bases if item.place.index <= target.index]
     known = [commit for item in [*segments, *snapshots] for commit in item.commits]
+    # Where an index ends there is a commit, though all of its WAL be lost.
+    known += [item.place for item in segments if item.end == item.place and item.place.offset]
     if not known and not segments:
         return None
     # What lies before an object was there, whatever commits it had.
@@ -175,13 +188,15 @@ def _evidence(mirror: Mirror, generation: str, kept: list[Kept], target: Target)
     if made is not None and made > max(known):
         known = [made]
         segments, bases = [*segments, *later], [item for item in kept if item.snapshot]
-    found = restorable(mirror, [*segments, *bases])
+    found, places = _led_to(mirror, [*segments, *bases])
     numbers = frozenset(mirror.points[commit] for commit in found if commit <= max(known))
     said = _written(mirror, generation, kept, target)
     newest = mirror.points.get(max(known), UNKNOWN)
     cut = bool(later) and later[0] not in segments and not _meets(mirror, [*segments, *bases], later[0].place)
     mixed = any(one.place < other.place < one.end for one in segments for other in segments)
-    return replace(said, at=max(known), newest=newest, restorable=numbers, cut=cut, mixed=mixed)
+    last = max((item.place for item in segments), default=None)
+    holed = last is not None and last not in places and last >= max((item.place for item in bases), default=last)
+    return replace(said, at=max(known), newest=newest, restorable=numbers, cut=cut, mixed=mixed, holed=holed)
 
 
 def _meets(mirror: Mirror, kept: Collection[Kept], following: Position) -> bool:
