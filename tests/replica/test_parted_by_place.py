@@ -12,16 +12,19 @@ import pytest
 from replication.errors import CorruptObjectError, NoRestorePointError
 from replication.local.generation_info import GenerationInfo
 from replication.position import OFFSET_LIMIT_BYTES, Position
-from replication.replica.wal03.lineage import LEFT_MAX, REACHED_MAX, lineage
+from replication.replica.wal03.lineage import LEFT_MAX, lineage
 from replication.restore.open_replica import OpenReplica
 from replication.restore.options import RestoreOptions
 from replication.restore.restore import restore
 from replication.restore.target import Latest
+from replication.storage.codecs import DEFAULT_CODEC
 from replication.storage.container import NOTE_SIZE_MAX, encode_note
-from replication.storage.wal03.notes import PAGES_MAX, SnapshotNote
+from replication.storage.wal03.names import snapshot_name
+from replication.storage.wal03.notes import PAGES_MAX, REACHED_MAX, SnapshotNote
 from replication.storage.writer import Writer
 from tests.replica.bench import Bench
 from tests.replica.test_one_writer import go
+from tests.restore.history import note_of
 
 NOW = datetime(2024, 5, 1, tzinfo=UTC)
 
@@ -361,6 +364,19 @@ def test_promise_3_a_copy_goes_on_beside_many_generations_of_ours(bench: Bench, 
     refuses(bench)
     for one in (bench, copy):
         assert one.restored("a", one.database.position) == one.app.sha256()
+
+
+def test_promise_3_of_many_that_are_there_it_is_noted_of_the_newest_how_far_they_had_come(bench: Bench) -> None:
+    """A note has no room for all, and who is alive was there last; their names say nothing of that."""
+    bench.replica()
+    go(bench, "c")
+    names = [f"{number:016x}" for number in range(2 * REACHED_MAX)]
+    for name in names:
+        note = note_of(Position(name, 0, 0), 1, 1024)
+        bench.storages["a"].put(snapshot_name(name, 0), DEFAULT_CODEC.seal([b"a database"], note))
+    info = GenerationInfo("f" * 16, bench.database.generations[-1], "asked for", "", ())
+    found = lineage(bench.replica().client, info, None, ())
+    assert {*names[-REACHED_MAX + 1 :]} <= {place.generation for place in found.reached}
 
 
 def test_promise_6_the_longest_line_of_generations_fits_into_a_note(bench: Bench) -> None:

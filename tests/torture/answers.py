@@ -134,6 +134,12 @@ def judge(mirrors: Mapping[str, Mirror], oracle: Oracle, request: Request) -> Ve
         _is_past(item, place) for item in later for place in _places(item, evidence)
     ):
         refusal = "a side went on where the other had left"
+    elif request.generation is None and any(
+        one.generation in other.before and other.first < one.last and other.replica == one.replica
+        for one in evidence
+        for other in evidence
+    ):
+        refusal = "a side went on with what the other calls older"
     elif request.generation is None and _are_apart(evidence):
         refusal = "generations of two hosts that never met in one replica"
     elif len({item.newest for item in tips}) != 1 or len(right) != 1 or (request.generation is None and beside):

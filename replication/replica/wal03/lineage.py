@@ -22,13 +22,11 @@ from replication.errors import CorruptObjectError, ObjectNotFoundError
 from replication.local.generation_info import EARLIER_MAX, GenerationInfo
 from replication.position import Position
 from replication.storage.wal03.names import SegmentInfo, SnapshotInfo
-from replication.storage.wal03.notes import SnapshotNote
+from replication.storage.wal03.notes import REACHED_MAX, SnapshotNote
 from replication.storage.wal03.replica_client import ReplicaClient
 
 LEFT_MAX = 8
 """Generations of which a note says where they were left."""
-REACHED_MAX = 8
-"""Generations of which a note says how far they had come."""
 BESIDE_MAX = 8
 """Generations of others that are noted when they are seen; a note, which has a limit of its own, has twice as many."""
 PAST_A_NAME, PAST_A_MARK = 1, 2
@@ -162,7 +160,7 @@ def _parted(client: ReplicaClient, generation_info: GenerationInfo, at_the_place
 def _at_the_place(client: ReplicaClient, generation_info: GenerationInfo) -> list[str]:
     """All generations that are there, the newest first by the times of the store, where the order matters."""
     found = [name for name in client.generations() if name != generation_info.generation]
-    if len(found) < 2 or (generation_info.previous and len(found) <= EARLIER_MAX):
+    if len(found) < 2 or (generation_info.previous and len(found) <= min(EARLIER_MAX, REACHED_MAX)):
         return found
 
     def newest(name: str) -> datetime:

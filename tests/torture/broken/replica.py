@@ -200,6 +200,13 @@ MUTATIONS = (
         ("tests/replica/test_parted_by_place.py",),
     ),
     Mutation(
+        "of many generations those are noted that come first by name",
+        "replication/replica/wal03/lineage.py",
+        "len(found) <= min(EARLIER_MAX, REACHED_MAX)",
+        "len(found) <= EARLIER_MAX",
+        ("tests/replica/test_parted_by_place.py",),
+    ),
+    Mutation(
         "one object in the place of an end mark that was removed tells nothing",
         "replication/replica/wal03/lineage.py",
         "PAST_A_NAME, PAST_A_MARK = 1, 2\n",
