@@ -166,7 +166,7 @@ def listed_end(catalog: Catalog, target: Target) -> Position | None:
 
 def _kept(catalog: Catalog, target: Target) -> Sequence[SegmentInfo]:
     if isinstance(target, AtTime):
-        late = next((n for n, item in enumerate(catalog.segments) if item.created > target.time), None)
+        late = next((n for n, item in enumerate(catalog.segments) if not target.has(item.created)), None)
         return catalog.segments[:late]
     if isinstance(target, AtIndex):
         return [item for item in catalog.segments if item.index <= target.index]
@@ -259,7 +259,7 @@ def _past(segment: SegmentInfo) -> Position:
 def _is_up_to(target: Target, position: Position, created: datetime) -> bool:
     """True if a restore up to the target may begin with the snapshot of that position."""
     if isinstance(target, AtTime):
-        return created <= target.time
+        return target.has(created)
     if isinstance(target, AtPosition):
         return position <= target.position
     return not isinstance(target, AtIndex) or position.index <= target.index
@@ -268,7 +268,7 @@ def _is_up_to(target: Target, position: Position, created: datetime) -> bool:
 def _counts(index: int, created: datetime, target: Target) -> bool:
     """True if a snapshot is evidence of commits up to the target."""
     if isinstance(target, AtTime):
-        return created <= target.time
+        return target.has(created)
     if isinstance(target, AtPosition):
         return index < target.position.index
     return not isinstance(target, AtIndex) or index <= target.index

@@ -5,7 +5,7 @@ from tests.torture.broken.mutation import Mutation
 MUTATIONS = (
     Mutation(
         "a commit is told of a table that it did not touch",
-        "replication/history/log.py",
+        "replication/history/owners.py",
         "        return page in noting.read\n",
         "        return True\n",
         ("tests/history/test_log.py",),
@@ -51,5 +51,26 @@ MUTATIONS = (
         "        if snapshot.note is None and place_of(position) < sure and position != self.end:\n",
         "        if False:\n",
         ("tests/history/test_every_commit.py",),
+    ),
+    Mutation(
+        "an entry of the log is whole although a table could not be asked",
+        "replication/history/owners.py",
+        "            is_sure = is_sure and leads is not None\n",
+        "",
+        ("tests/history/test_log.py",),
+    ),
+    Mutation(
+        "a filter of the log hides what may have touched its table",
+        "replication/history/log.py",
+        "        return not self.is_whole or any(",
+        "        return any(",
+        ("tests/history/test_log.py",),
+    ),
+    Mutation(
+        "a key that flows over is read from its page alone",
+        "replication/history/pages.py",
+        "        while len(self._data) < min(size, self.cell.size) and self._link:\n",
+        "        while False:\n",
+        ("tests/history/test_log.py",),
     ),
 )
