@@ -11,6 +11,27 @@ MUTATIONS = (
         ("tests/history/test_log.py",),
     ),
     Mutation(
+        "a table of blocks that is kept here and wrong makes a snapshot damaged",
+        "replication/history/wal03/parts.py",
+        "                if source.name not in self._unproven:\n",
+        "                if True:\n",
+        ("tests/history/test_every_commit.py",),
+    ),
+    Mutation(
+        "what was read of a snapshot that is damaged is believed",
+        "replication/history/wal03/parts.py",
+        "            # What was kept of it is only right if all of it is.\n            self._drop(name)\n",
+        "",
+        ("tests/history/test_every_commit.py",),
+    ),
+    Mutation(
+        "a look goes on past damage without a word",
+        "replication/history/wal03/timeline.py",
+        "                options.waiting(words)\n",
+        "                pass\n",
+        ("tests/history/test_every_commit.py",),
+    ),
+    Mutation(
         "rows are counted by pages although some were given back",
         "replication/history/log.py",
         "        in_place = pages[0] != 1 and len(pages) <= PAGES_ASKED_MAX\n",
