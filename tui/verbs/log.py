@@ -32,7 +32,7 @@ def run(args: Namespace) -> int:
         for entry in islice(found, args.limit):
             give(json.dumps(_values(entry), ensure_ascii=False) if args.json else _line(entry))
             shown += 1
-        if not shown and args.table is not None and args.table.lower() not in log.names:
+        if shown < args.limit and args.table is not None and args.table.lower() not in log.names:
             raise NoRestorePointError(_no_table(args.table, log.names))
         remark(f"{counted(shown, 'commit')}; {TIMES}")
     return 0
