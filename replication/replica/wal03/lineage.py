@@ -24,7 +24,7 @@ from datetime import UTC, datetime
 
 from replication.errors import CorruptObjectError, ObjectNotFoundError
 from replication.local.generation_info import EARLIER_MAX, GenerationInfo
-from replication.position import Position
+from replication.position import Position, positions_in
 from replication.storage.wal03.names import SegmentInfo, SnapshotInfo
 from replication.storage.wal03.notes import REACHED_MAX, SnapshotNote
 from replication.storage.wal03.replica_client import ReplicaClient
@@ -97,8 +97,19 @@ def _found(
     beside = _parted(client, generation_info, names)
     before = _noted(client, client.snapshots(generation_info.previous)) if generation_info.previous else None
     lefts = [*lefts, *(before.lefts if before is not None else ())]
+    lefts += _left_unseen(generation_info, names, lefts)
     known = [*lefts, *(before.reached if before is not None else ())]
     return _Seen(names, beside, lefts, _reached(client, generation_info, names, [*parted, *beside], known))
+
+
+def _left_unseen(generation_info: GenerationInfo, names: Sequence[str], lefts: Sequence[Position]) -> list[Position]:
+    """Where generations were left that are not at the place: as far as they were copied here.
+
+    Another replica may have them, and a copy go on there. What is at the place was compared, or is looked up.
+    """
+    elsewhere = [place for place in positions_in(" ".join(generation_info.lefts)) if place.generation not in names]
+    known = {place.generation for place in lefts}
+    return [_nothing_after(place) for place in elsewhere if place.generation not in known]
 
 
 def _nothing_after(left: Position) -> Position:
