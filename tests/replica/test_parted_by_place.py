@@ -281,7 +281,10 @@ def test_promise_3_who_goes_on_in_another_replica_alone_is_not_called_older(
     copy.replica("a")
     copy.settle()
     if again:
+        remove_all(bench)
         copy.database.request_generation("asked for")
+        copy.database.sync()
+        copy.replicas["a"].let_go()
         copy.settle()
     assert restored_from_both(bench) == bench.app.sha256(), "as long as nobody goes on with the other it is the newer"
     bench.commit()
