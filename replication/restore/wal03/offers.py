@@ -128,7 +128,7 @@ def snapshots_end(catalog: Catalog, target: Target) -> Position | None:
 def kept_segments(catalog: Catalog, target: Target) -> Sequence[SegmentInfo]:
     """The segments of a catalog that count up to a target."""
     if isinstance(target, AtTime):
-        late = next((n for n, item in enumerate(catalog.segments) if item.created > target.time), None)
+        late = next((n for n, item in enumerate(catalog.segments) if not target.has(item.created)), None)
         return catalog.segments[:late]
     if isinstance(target, AtIndex):
         return [item for item in catalog.segments if item.index <= target.index]
@@ -155,7 +155,7 @@ def somewhere_in(segment: SegmentInfo) -> Position:
 def _is_up_to(target: Target, position: Position, created: datetime) -> bool:
     """True if a restore up to the target may begin with the snapshot of that position."""
     if isinstance(target, AtTime):
-        return created <= target.time
+        return target.has(created)
     if isinstance(target, AtPosition):
         return position <= target.position
     return not isinstance(target, AtIndex) or position.index <= target.index
@@ -164,7 +164,7 @@ def _is_up_to(target: Target, position: Position, created: datetime) -> bool:
 def _counts(index: int, created: datetime, target: Target) -> bool:
     """True if a snapshot is evidence of commits up to the target."""
     if isinstance(target, AtTime):
-        return created <= target.time
+        return target.has(created)
     if isinstance(target, AtPosition):
         return index < target.position.index
     return not isinstance(target, AtIndex) or index <= target.index

@@ -6,7 +6,7 @@ MUTATIONS = (
     Mutation(
         "a snapshot from after the time stands for WAL from before it",
         "replication/restore/wal03/offers.py",
-        "        return created <= target.time\n    if isinstance(target, AtPosition):\n        return position",
+        "        return target.has(created)\n    if isinstance(target, AtPosition):\n        return position",
         "        return True\n    if isinstance(target, AtPosition):\n        return position",
         ("tests/restore/test_choose.py",),
     ),
@@ -20,8 +20,8 @@ MUTATIONS = (
     Mutation(
         "a time goes on past a commit that was made later",
         "replication/restore/wal03/seen.py",
-        "            if made_by(info, age) > time:\n                return found\n",
-        "            if made_by(info, age) > time:\n                continue\n",
+        "            if made_by(info, age) > target.time:\n                return found\n",
+        "            if made_by(info, age) > target.time:\n                continue\n",
         ("tests/restore/test_seen.py",),
     ),
     Mutation(
@@ -324,5 +324,12 @@ MUTATIONS = (
         "        if not keep:\n",
         "        if True:\n",
         ("tests/cli/test_unsound_sources.py",),
+    ),
+    Mutation(
+        "in a second that a store tells whole, what came after the time counts",
+        "replication/restore/target.py",
+        "        if self.time.microsecond and not stored.microsecond:\n",
+        "        if False:\n",
+        ("tests/restore/test_seen.py",),
     ),
 )
