@@ -115,7 +115,7 @@ class Work:
         return sync(self._engine, request, run)
 
     def _snapshot(self, request: ask.WriteSnapshot, run: Run) -> tuple[str, ...]:
-        return tuple(self._engine.snapshot(request.database, request.replica or None))
+        return tuple(self._engine.snapshot(request.database, request.replica or None, run.cancel, run.progress))
 
     def _verify(self, request: ask.Verify, run: Run) -> tuple[Verification, ...]:
         return tuple(self._engine.verify(request.database, run.cancel, run.progress))
