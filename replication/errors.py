@@ -49,6 +49,11 @@ class ReplicationError(Exception):
     exit_code: ClassVar[int] = 1
 
 
+def words_of(error: Exception) -> str:
+    """An error in words, with its class if it is none of ours."""
+    return str(error) if isinstance(error, ReplicationError) else f"{type(error).__name__}: {error}"
+
+
 def without_frames(error: E) -> E:
     """The error, to be kept: without the frames that it came through, and what those hold in memory."""
     error.__cause__ = error.__context__ = error.__traceback__ = None

@@ -362,9 +362,11 @@ MUTATIONS = (
     Mutation(
         "segments wait for a snapshot of their own replica",
         "replication/replica/wal03/snapshots.py",
-        "                        stored = self._store_snapshot(image, self._snapshots, breaks_off=True)\n",
+        "                        stored = self._store_snapshot(image, self._snapshots, breaks_off=True, order=order)\n",
         "                        with self._lock:\n"
-        "                            stored = self._store_snapshot(image, self._snapshots, breaks_off=True)\n",
+        "                            stored = self._store_snapshot(\n"
+        "                                image, self._snapshots, breaks_off=True, order=order\n"
+        "                            )\n",
         ("tests/replica/test_beside.py",),
     ),
     Mutation(
