@@ -51,6 +51,18 @@ def test_rows_that_went_at_once_before_many_came_are_found(tmp_path: Path) -> No
         assert find(search(storage, questions.sql(answers))).after == expected[1].at()
 
 
+def test_a_fall_is_found_by_halving_although_more_rows_came(tmp_path: Path) -> None:
+    busy = [f"INSERT INTO t VALUES({1000 + n}, 1);" for n in range(150)]
+    busy[70:70] = ["DELETE FROM t WHERE i < 20;"]
+    history, storage = published(tmp_path, a_fall_before_many(0)[:2], busy)
+    [_, expected] = changed(history, "SELECT count(*) FROM t WHERE i < 20")
+    made = search(storage, questions.fell("t", 20))
+    made._each_left = 0
+    found = find(made)
+    assert (found.before, found.after, found.is_sure) == (expected[0].at(), expected[1].at(), False)
+    assert made.looks <= changes.LOOKS_MAX + 8
+
+
 def test_a_row_that_came_and_went_between_many_commits_is_found(tmp_path: Path) -> None:
     script = a_fall_before_many(40)
     script[6:6] = ["INSERT INTO t VALUES(1000, 'here');", "DELETE FROM t WHERE i = 1000;"]

@@ -154,7 +154,7 @@ class Search:
 
     def _in(self, timeline: Timeline, later: _Edge | None = None) -> Generator[Found, None, _Edge]:
         """Those of one timeline, whose first commit is returned."""
-        looker = Looker(timeline, self._ask, self.stop, self._may_go_on, self._now)
+        looker = Looker(timeline, self._ask, self.stop, self._may_go_on, self._now, size=self.wanted.size)
         ends = timeline.ends()
         before = self.looks
         # What answers as it likes is found out once.
