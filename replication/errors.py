@@ -15,7 +15,7 @@
     │   └── ObjectExistsError            6   an object that was to be made is there already
     ├── LocalFileError                  14   disk full, read-only folder, no permission here
     │   └── NoRoomError                 14   it would take what the disk must keep free for the application
-    ├── InconclusiveError               18   a verification that could not be brought to its end
+    ├── InconclusiveError               18   a verification, or a search, that could not be brought to its end
     ├── EngineError                     20   a running engine was asked, and did not do it
     │   ├── NoEngineError               20   none answers there
     │   ├── NotAllowedError             20   it does not do that for this caller
@@ -154,7 +154,7 @@ class NoRoomError(LocalFileError):
 
 
 class InconclusiveError(ReplicationError):
-    """A verification could not be brought to its end: it says nothing of the data; the message says why."""
+    """A verification, or a search, could not be brought to its end: the message says why and what is not known."""
 
     exit_code = 18
 
