@@ -32,7 +32,9 @@ def lost_behind(
     """
     here = database.position
     found: list[Position] = []
-    for segment in held.segments if here is not None else ():
+    if here is None:
+        return found
+    for segment in held.segments:
         if segment.name not in changed or not database.end(here, segment.generation, segment.index):
             continue
         end: int | None = None
