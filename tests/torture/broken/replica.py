@@ -195,8 +195,8 @@ MUTATIONS = (
     Mutation(
         "what a copy stored under the name of ours, below what we sent since, is taken for ours",
         "replication/replica/wal03/replica.py",
-        "                self._check_ours(holdings, changed)\n",
-        "",
+        "            lost = self._look_up_anew(holdings, changed[:PROBES_MAX])\n",
+        "            self._state, lost = self._state.unknown(), []\n",
         ("tests/replica/test_parted_by_place.py",),
     ),
     Mutation(
@@ -204,6 +204,20 @@ MUTATIONS = (
         "replication/replica/wal03/lineage.py",
         "len(found) <= min(EARLIER_MAX, REACHED_MAX)",
         "len(found) <= EARLIER_MAX",
+        ("tests/replica/test_parted_by_place.py",),
+    ),
+    Mutation(
+        "what a copy has sent of ours is taken for all that we had sent",
+        "replication/replica/wal03/taken.py",
+        "            found.append(Position(segment.generation, segment.index, end))\n",
+        "            pass\n",
+        ("tests/replica/test_parted_by_place.py",),
+    ),
+    Mutation(
+        "what a copy wrote behind what it has sent of ours is not compared",
+        "replication/replica/wal03/replica.py",
+        "            changed += [name for held in holdings for name in expected.unexpected(held, position)]\n",
+        "",
         ("tests/replica/test_parted_by_place.py",),
     ),
     Mutation(
