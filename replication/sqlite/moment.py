@@ -9,7 +9,7 @@ its header says, and without any WAL.
 import secrets
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -27,6 +27,8 @@ VALUE_BYTES_MAX = 64 << 20
 STEPS_BETWEEN_LOOKS = 2_000
 _NAME = "moment"
 _IMMUTABLE = apsw.SQLITE_IOCAP_IMMUTABLE
+
+Value = int | float | bytes | str | None
 
 
 class Pages(Protocol):
@@ -55,8 +57,8 @@ class Query:
     """The names of the columns of the last statement, from its first row on, or from its end."""
     _statements: int = 0
 
-    def rows(self, sql: str, seconds: float | None = None) -> Iterator[tuple[Any, ...]]:
-        """The rows of a statement as they are found.
+    def rows(self, sql: str, seconds: float | None = None, bindings: Sequence[Value] = ()) -> Iterator[tuple[Any, ...]]:
+        """The rows of a statement, with a value for each of its parameters, as they are found.
 
         Raises QueryError for what SQLite refuses and when `seconds` are over, RestoreCancelledError when it is to stop,
         and what the pages raise.
@@ -72,7 +74,7 @@ class Query:
         cursor = self._connection.cursor()
         cursor.exec_trace = self._allowed
         try:
-            for row in cursor.execute(sql):
+            for row in cursor.execute(sql, bindings):
                 if over():
                     raise apsw.InterruptError
                 yield row
