@@ -71,7 +71,7 @@ class Counting:
         return self.moment.page(number)
 
 
-UNWRITTEN = ("secure_delete = OFF",)
+UNWRITTEN = "PRAGMA secure_delete = OFF;"
 """So SQLite gives back pages without writing them, unless it was built to be secure."""
 LARGE = [
     "CREATE TABLE t(a INTEGER PRIMARY KEY, b); CREATE TABLE k(a TEXT PRIMARY KEY, b); CREATE TABLE h(a, b); "

@@ -90,13 +90,13 @@ def _one(chance: random.Random) -> str:
 
 def written(folder: Path, page_size: int, chance: random.Random, indexes: int = 3, each: int = 20) -> History:
     """A history in a database of a kind by chance."""
-    pragmas = (
-        f"encoding = '{chance.choice(('UTF-8', 'UTF-8', 'UTF-16le', 'UTF-16be'))}'",
-        f"auto_vacuum = {chance.choice((0, 0, 1, 2))}",
-        # Whether pages that are given back are written, and as what.
-        f"secure_delete = {chance.choice(('OFF', 'OFF', 'ON'))}",
+    # The last says whether pages that are given back are written, and as what.
+    first = (
+        f"PRAGMA encoding = '{chance.choice(('UTF-8', 'UTF-8', 'UTF-16le', 'UTF-16be'))}'; "
+        f"PRAGMA auto_vacuum = {chance.choice((0, 0, 1, 2))}; "
+        f"PRAGMA secure_delete = {chance.choice(('OFF', 'OFF', 'ON'))};"
     )
-    return write_history(folder, page_size, scripts(chance, indexes, each), pragmas)
+    return write_history(folder, page_size, scripts(chance, indexes, each), first)
 
 
 def commits_of(history: History) -> list[Commit]:
