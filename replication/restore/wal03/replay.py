@@ -6,8 +6,7 @@ overlaps or is damaged raises an error that names it. It leaves to the caller: w
 (plan.py), and their bytes.
 """
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable
 
 import numpy as np
 
@@ -16,46 +15,38 @@ from replication.position import Position
 from replication.restore.plan_contract import PageFile
 from replication.restore.wal03.gaps import gap_words
 from replication.restore.wal03.plan import Plan
+from replication.restore.wal03.reading import BLOCK_BYTES, Index, block_size, blocks, content_between
 from replication.restore.wal03.segment_run import SegmentRun
 from replication.restore.wal03.signs import check_mark, check_note, mark_of
-from replication.sqlite.checksum import WAL_HEADER_SIZE, Sums
-from replication.sqlite.wal import Frames, WALHeader, frames_in, salt_steps
+from replication.sqlite.checksum import WAL_HEADER_SIZE
+from replication.sqlite.wal import Frames, WALHeader, salt_steps
+from replication.storage.wal03.frame_index import FrameIndex
+from replication.storage.wal03.names import SegmentInfo
 from replication.storage.wal03.notes import SegmentNote
 
-BLOCK_BYTES = 8 << 20
-"""About how many bytes of frames are verified and written at a time."""
-
-
-@dataclass(slots=True)
-class _Index:
-    """One WAL index while it is read. Offsets are in bytes of the WAL, as positions have them.
-
-    `end` is how far it was read, `committed` the end of its last commit that counts, `written` how far it is
-    in the file, `mark` that of the last frame read; `waiting` has the runs with frames that are not written yet.
-    """
-
-    number: int
-    header: WALHeader
-    sums: Sums
-    end: int = 0
-    committed: int = 0
-    written: int = WAL_HEADER_SIZE
-    pages: int = 0
-    mark: str = ""
-    waiting: list[SegmentRun] = field(default_factory=list)
+TakeIndexed = Callable[[SegmentInfo, FrameIndex, slice, Position], None]
+"""Given a segment, its index, and which rows of it, the first of which begins at a position."""
 
 
 class Replay:
     """Feeds one plan's segments to a file. Not thread-safe.
 
-    `begins` is called with each index while the file is what it was at the start of it.
+    `begins` is called with each index while the file is what it was at the start of it. `indexed` takes frames of
+    segments of which only the index was read, in place of the file.
     """
 
-    def __init__(self, plan: Plan, file: PageFile, begins: Callable[[int], None] = lambda index: None) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        file: PageFile,
+        begins: Callable[[int], None] = lambda index: None,
+        indexed: TakeIndexed | None = None,
+    ) -> None:
         self._plan = plan
+        self._indexed = indexed
         self._file = file
         self._begins = begins
-        self._index: _Index | None = None
+        self._index: Index | None = None
         self._salts: set[tuple[int, int]] = set()
         """The salts of every index so far."""
         self.reached = plan.start
@@ -72,6 +63,10 @@ class Replay:
 
         Most commits write the same few pages again: of those in a block only the last version is written.
         """
+        if run.index is not None and not self._goes_on(run.index, run):
+            # Then it is not of this WAL, or what is here is not; its content tells.
+            assert run.whole is not None, "an index is not all that there is"
+            run = run.whole()
         groups = list(run.groups(BLOCK_BYTES))
         try:
             index = self._place(groups[0])
@@ -89,6 +84,15 @@ class Replay:
                 for segment in group.singles():
                     self._read(segment)
         self._let_go(index)
+
+    def _goes_on(self, found: FrameIndex, run: SegmentRun) -> bool:
+        """True if the frames of an index follow those before by salts and checksum, and somebody takes them."""
+        here = self._index
+        if self._indexed is None:
+            return False
+        if here is None or here.number != run.info.index:
+            return not run.info.offset and found.before == found.header.sums
+        return (found.header, found.before) == (here.header, here.sums)
 
     def finish(self) -> None:
         """Bring the file to the size of the last commit. Raises unless the commit asked for was reached."""
@@ -146,7 +150,7 @@ class Replay:
         If there are several, they are no longer than a block together, and nothing has changed when it raises.
         """
         index = self._place(run)
-        for start, frames in _blocks(run, index):
+        for start, frames in blocks(run, index):
             self._check_snapshot(index, start, frames)
             self._note_commits(index, start, frames)
             index.sums, index.mark = frames.sums, mark_of(frames, frames.count - 1)
@@ -157,7 +161,7 @@ class Replay:
             self._write(index)
         self.segments += len(run.infos)
 
-    def _place(self, run: SegmentRun) -> _Index:
+    def _place(self, run: SegmentRun) -> Index:
         """The index that segments belong to, which they must continue."""
         if self._index is None or run.info.index != self._index.number:
             self._begin_index(run)
@@ -185,13 +189,13 @@ class Replay:
         if self._index is not None:
             self._check_salts(self._index.header, header, run)
         self._salts.add(header.salts)
-        self._index = _Index(info.index, header, header.sums)
+        self._index = Index(info.index, header, header.sums)
         start = self._plan.start
         if start.index == info.index:
             # No frame up to there is newer than what the snapshot holds.
             self._index.written = max(start.offset, WAL_HEADER_SIZE)
 
-    def _check_place(self, index: _Index, run: SegmentRun) -> None:
+    def _check_place(self, index: Index, run: SegmentRun) -> None:
         info = run.info
         if info.offset > index.end:
             raise ReplicaGapError(gap_words(Position(info.generation, index.number, index.end), self.reached))
@@ -206,7 +210,7 @@ class Replay:
             if length < header or (length - header) % index.header.frame_size:
                 raise CorruptObjectError(part.name, f"{length} bytes are not whole frames")
 
-    def _check_sealed(self, index: _Index, following: SegmentRun) -> None:
+    def _check_sealed(self, index: Index, following: SegmentRun) -> None:
         """Raise unless an index ends at a commit, and where the note of the next index says."""
         generation = following.info.generation
         expected = following.note.previous if following.note is not None else None
@@ -224,7 +228,7 @@ class Replay:
         if short or torn or behind:
             raise ReplicaGapError(gap_words(Position(generation, index.number, index.end), self.reached))
 
-    def _check_snapshot(self, index: _Index, start: int, frames: Frames) -> None:
+    def _check_snapshot(self, index: Index, start: int, frames: Frames) -> None:
         """Raise unless the snapshot holds the commit that its WAL has there: else it is of another database."""
         held, note = self._plan.start, self._plan.snapshot.note
         row = (held.offset - start) // index.header.frame_size - 1
@@ -253,7 +257,7 @@ class Replay:
                 "and nothing says that no commit was lost there: Litestream wrote this. Check the data."
             )
 
-    def _note_commits(self, index: _Index, start: int, frames: Frames) -> None:
+    def _note_commits(self, index: Index, start: int, frames: Frames) -> None:
         """Remember the last commit that is not past the target, and the first that is."""
         generation, size = self._plan.generation, index.header.frame_size
         rows = np.flatnonzero(frames.commits)
@@ -270,17 +274,26 @@ class Replay:
             commit = Position(generation, index.number, index.committed)
             self.reached = max(self.reached, commit)
 
-    def _write(self, index: _Index) -> None:
+    def _write(self, index: Index) -> None:
         """Write the frames up to the last commit."""
-        size = index.header.frame_size
+        size, generation = index.header.frame_size, self._plan.generation
         while index.written < index.committed:
-            end = min(index.committed, index.written + _block_size(size))
-            data = np.frombuffer(_content(index, index.written, end), dtype=np.uint8).reshape(-1, size)
+            end = min(index.committed, index.written + block_size(size))
+            run = next((run for run in index.waiting if run.index is not None and index.written < run.end), None)
+            if run is not None and run.index is not None and run.index.begin <= index.written:
+                end = min(index.committed, run.end)
+                rows = slice((index.written - run.index.begin) // size, (end - run.index.begin) // size)
+                assert self._indexed is not None, "else it was read"
+                self._indexed(run.info, run.index, rows, Position(generation, index.number, index.written))
+                index.written = end
+                continue
+            end = min(end, run.index.begin) if run is not None and run.index is not None else end
+            data = np.frombuffer(content_between(index, index.written, end), dtype=np.uint8).reshape(-1, size)
             pages = data[:, :4].copy().view(">u4")[:, 0].astype(np.uint32)
-            self._file.write_frames(data, pages, Position(self._plan.generation, index.number, index.written))
+            self._file.write_frames(data, pages, Position(generation, index.number, index.written))
             index.written = end
 
-    def _let_go(self, index: _Index) -> None:
+    def _let_go(self, index: Index) -> None:
         """Close the runs that hold nothing more to write."""
         needed = []
         for run in index.waiting:
@@ -290,7 +303,7 @@ class Replay:
                 run.close()
         index.waiting = needed
 
-    def _end_index(self, index: _Index) -> None:
+    def _end_index(self, index: Index) -> None:
         self._write(index)
         for run in index.waiting:
             run.close()
@@ -306,39 +319,3 @@ class Replay:
             stop.index,
             0,
         )
-
-
-def _blocks(run: SegmentRun, index: _Index) -> Iterator[tuple[int, Frames]]:
-    """The verified frames of segments that continue the index, in blocks, with the offset of each.
-
-    Raises CorruptObjectError at the first frame that does not continue the chain.
-    """
-    size, sums = index.header.frame_size, index.sums
-    at = 0 if run.info.offset else WAL_HEADER_SIZE
-    while at < run.length:
-        start = run.info.offset + at
-        data = run.read_at(at, min(_block_size(size), run.length - at))
-        frames = frames_in(data, index.header, sums)
-        if frames.count * size < len(data) or not frames.pages.all():
-            bad = frames.count if frames.count * size < len(data) else int(np.argmin(frames.pages))
-            raise CorruptObjectError(
-                run.info.name,
-                f"the frame at offset {start + bad * size} of index {index.number:08x} does not continue the chain "
-                "of checksums from the start of its WAL",
-            )
-        yield start, frames
-        sums = frames.sums
-        at += len(data)
-
-
-def _content(index: _Index, begin: int, end: int) -> bytes:
-    """The frames of waiting runs from one offset to another."""
-    return b"".join(
-        run.read_at(max(begin, run.info.offset) - run.info.offset, min(end, run.end) - max(begin, run.info.offset))
-        for run in index.waiting
-        if run.info.offset < end and begin < run.end
-    )
-
-
-def _block_size(frame_size: int) -> int:
-    return max(1, BLOCK_BYTES // frame_size) * frame_size

@@ -41,8 +41,8 @@ MUTATIONS = (
     Mutation(
         "a search passes over a change of the schema",
         "replication/history/wal03/indexed.py",
-        "            if total != self._first_sum:\n",
-        "            if False:\n",
+        "        if total != self._first_sum:\n",
+        "        if False:\n",
         ("tests/history/test_find.py",),
     ),
     Mutation(
