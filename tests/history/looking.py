@@ -71,7 +71,8 @@ def with_indexes(storage: MemoryStorage, replaced: Callable[[bytes], bytes] = la
         builder = FrameIndexBuilder(header, place[1], before)
         data = b"".join(DEFAULT_CODEC.seal(pieces(content, place[1], header.frame_size), note, behind=builder))
         plain = b"".join(DEFAULT_CODEC.seal(pieces(content, place[1], header.frame_size), note))
-        storage.replace(item.name, plain + replaced(data[len(plain) :]), item.modified)
+        index = data[len(plain) :]
+        storage.replace(item.name, plain + (replaced(index) if index else b""), item.modified)
         found += len(data) > len(plain)
         if len(content) > 32:
             first, second = struct.unpack_from(">2I", content, len(content) - header.frame_size + 16)

@@ -134,13 +134,18 @@ def test_a_table_that_is_kept_and_wrong_costs_another_look_and_no_answer(large: 
         content(timeline(storage, cache=cache).moment())
 
 
-def publish_large(history: History, storage: MemoryStorage) -> None:
+def publish_large(history: History, storage: MemoryStorage, cut: bool = False) -> None:
     """A snapshot of several blocks at the first commit of each index after the first."""
     builder, size = ReplicaBuilder(storage), history.page_size
     builder.snapshot(0, history.bases[0], note_of(Position(GENERATION, 0, 0), len(history.bases[0]) // size, size))
     for index, wal in enumerate(history.wals):
         previous = Position(GENERATION, index - 1, len(history.wals[index - 1])) if index else None
-        builder.wal(index, wal, [], {"v": 1, **({"previous": str(previous)} if previous else {})})
+        builder.wal(
+            index,
+            wal,
+            history.ends(index) if cut else [],
+            {"v": 1, **({"previous": str(previous)} if previous else {})},
+        )
         if index:
             commit = next(item for item in history.commits if item.index == index)
             pieces = (commit.content[at : at + (64 << 10)] for at in range(0, len(commit.content), 64 << 10))

@@ -43,7 +43,7 @@ def history(tmp_path_factory: pytest.TempPathFactory) -> History:
 
 def published(history: History) -> MemoryStorage:
     storage = MemoryStorage()
-    publish_large(history, storage)
+    publish_large(history, storage, cut=True)
     return storage
 
 
@@ -69,17 +69,17 @@ def test_promise_3_a_look_reads_the_frames_that_it_needs_alone(history: History)
     # From the very beginning, with all WAL.
     storage.delete([name for name in storage.names() if "/snapshots/" in name][1:])
     before = timeline(storage).bytes_read
-    assert with_indexes(storage) == 3
+    assert with_indexes(storage) >= 4
     stored = sum(len(storage.read(name)) for name in segments(storage))
     whole = timeline(storage)
-    assert whole.bytes_read < before / 5
+    assert whole.bytes_read < before / 3
     assert before > stored / 2
     # An index takes less than one part in fifty of what is stored.
     assert stored - before < before / 50
     last = history.commits[-1]
     moment = whole.moment(last.at())
     assert moment.page(3) == last.content[2 * PAGE : 3 * PAGE]
-    assert whole.bytes_read < before / 5
+    assert whole.bytes_read < before / 3
     assert agrees(whole, history) == len(history.commits)
     assert "x" in str(asked(last, "SELECT b FROM t WHERE a = 7 UNION ALL SELECT 'x'"))
 
@@ -98,15 +98,16 @@ def test_an_index_that_is_not_of_its_segment_is_not_used(history: History) -> No
         lambda index: index + index[:4] + bytes(4),
         lambda index: index[:40] + bytes([index[40] ^ 1]) + index[41:],
         # The checksum before, of another WAL; the first block elsewhere; a WAL header that is none.
-        lambda index: changed(index, len(index) - 8 - 44, b"\1\2\3\4"),
+        lambda index: changed(index, len(index) - 8 - 36, b"\1\2\3\4"),
         lambda index: changed(index, len(index) - 8 - 20, b"\1\2"),
         lambda index: changed(index, len(index) - 8 - 20 - 36 - 32, b"\0\0\0\0"),
     ):
         storage = published(history)
         with_indexes(storage, by)
         assert agrees(timeline(storage), history)
-        whole = sum(len(storage.read(name)) for name in segments(storage)[-1:])
-        assert timeline(storage).bytes_read > whole / 2
+        # All of the WAL from the last snapshot on was read.
+        whole = sum(len(storage.read(name)) for name in segments(storage) if "/00000002_" in name)
+        assert timeline(storage).bytes_read > whole
 
 
 def test_a_frame_is_believed_only_by_its_own_checksum(history: History) -> None:

@@ -2,7 +2,7 @@
 
 Its promise: frames reach the file only when their salts and checksums continue the chain from the header of
 their index, a commit follows, and that commit is not past the one asked for. A segment that is missing,
-overlaps or is damaged raises an error that names it. It leaves to the caller: which segments there are
+overlaps or is damaged raises an error that names it (joins.py). It leaves to the caller: which segments there are
 (plan.py), and their bytes.
 """
 
@@ -14,25 +14,26 @@ from replication.errors import CorruptObjectError, NoRestorePointError, ReplicaG
 from replication.position import Position
 from replication.restore.plan_contract import PageFile
 from replication.restore.wal03.gaps import gap_words
+from replication.restore.wal03.index_read import BLOCK_BYTES, IndexRead
+from replication.restore.wal03.joins import check_following, check_place, check_salts, check_sealed
 from replication.restore.wal03.plan import Plan
-from replication.restore.wal03.reading import BLOCK_BYTES, Index, block_size, blocks, content_between
 from replication.restore.wal03.segment_run import SegmentRun
 from replication.restore.wal03.signs import check_mark, check_note, mark_of
 from replication.sqlite.checksum import WAL_HEADER_SIZE
-from replication.sqlite.wal import Frames, WALHeader, salt_steps
+from replication.sqlite.wal import Frames, WALHeader
 from replication.storage.wal03.frame_index import FrameIndex
 from replication.storage.wal03.names import SegmentInfo
 from replication.storage.wal03.notes import SegmentNote
 
 TakeIndexed = Callable[[SegmentInfo, FrameIndex, slice, Position], None]
-"""Given a segment, its index, and which rows of it, the first of which begins at a position."""
+"""Given a segment, its index of frames, and which of these, the first of which begins at a position."""
 
 
 class Replay:
     """Feeds one plan's segments to a file. Not thread-safe.
 
     `begins` is called with each index while the file is what it was at the start of it. `indexed` takes frames of
-    segments of which only the index was read, in place of the file.
+    segments of which only the index of frames was read, in place of the file.
     """
 
     def __init__(
@@ -46,7 +47,7 @@ class Replay:
         self._indexed = indexed
         self._file = file
         self._begins = begins
-        self._index: Index | None = None
+        self._index: IndexRead | None = None
         self._salts: set[tuple[int, int]] = set()
         """The salts of every index so far."""
         self.reached = plan.start
@@ -63,11 +64,14 @@ class Replay:
 
         Most commits write the same few pages again: of those in a block only the last version is written.
         """
-        if run.index is not None and not self._goes_on(run.index, run):
+        if run.index is not None and not self._goes_on(run, run.index):
             # Then it is not of this WAL, or what is here is not; its content tells.
             assert run.whole is not None, "an index is not all that there is"
             run = run.whole()
         groups = list(run.groups(BLOCK_BYTES))
+        if self._is_beside(groups[0]):
+            run.close()
+            return
         try:
             index = self._place(groups[0])
         except BaseException:
@@ -75,6 +79,8 @@ class Replay:
             raise
         index.waiting.append(run)
         for group in groups:
+            if self._is_beside(group):
+                continue
             try:
                 self._read(group)
             except CorruptObjectError:
@@ -85,14 +91,14 @@ class Replay:
                     self._read(segment)
         self._let_go(index)
 
-    def _goes_on(self, found: FrameIndex, run: SegmentRun) -> bool:
+    def _goes_on(self, run: SegmentRun, found: FrameIndex) -> bool:
         """True if the frames of an index follow those before by salts and checksum, and somebody takes them."""
         here = self._index
         if self._indexed is None:
             return False
         if here is None or here.number != run.info.index:
             return not run.info.offset and found.before == found.header.sums
-        return (found.header, found.before) == (here.header, here.sums)
+        return here.goes_on_with(found)
 
     def finish(self) -> None:
         """Bring the file to the size of the last commit. Raises unless the commit asked for was reached."""
@@ -107,29 +113,8 @@ class Replay:
         raise NoRestorePointError(f"No commit ends at {stop}. {words}")
 
     def check_following(self, note: SegmentNote | None) -> None:
-        """Raise ReplicaGapError unless the object after those used begins where they end.
-
-        `note` is that object's note.
-        """
-        following = self._plan.following
-        here = self._index
-        start = self._plan.start
-        index, end = (here.number, here.end) if here is not None else (start.index, start.offset)
-        if (start.index, start.offset) > (index, end):
-            index, end = start.index, start.offset
-        if following is None or (following.index, following.offset) <= (index, end):
-            return
-        generation = self._plan.generation
-        if following.index == index:
-            missing = Position(generation, index, end)
-        else:
-            before = note.previous if note is not None else None
-            expected = before.offset if before is not None and before.index == index else 0
-            if (following.index, following.offset) == (index + 1, 0) and expected <= max(end, WAL_HEADER_SIZE):
-                return
-            lost = (following.index, following.offset) == (index + 1, 0)
-            missing = Position(generation, index, end) if lost else Position(generation, index + 1, 0)
-        raise ReplicaGapError(gap_words(missing, self.reached))
+        """Raise ReplicaGapError unless the object after those used, which has this note, begins where they end."""
+        check_following(self._plan, self._index, self.reached, note)
 
     def close(self) -> None:
         """Let go of runs that are still waiting for a commit."""
@@ -141,8 +126,7 @@ class Replay:
     @property
     def unfinished(self) -> bool:
         """True if the last segment ends inside a transaction, whose frames were left out."""
-        index = self._index
-        return index is not None and index.end > max(index.committed, WAL_HEADER_SIZE) and self._plan.stop is None
+        return self._index is not None and self._index.torn and self._plan.stop is None
 
     def _read(self, run: SegmentRun) -> None:
         """Verify segments that continue each other, and write a block if there is one.
@@ -150,7 +134,7 @@ class Replay:
         If there are several, they are no longer than a block together, and nothing has changed when it raises.
         """
         index = self._place(run)
-        for start, frames in blocks(run, index):
+        for start, frames in index.verified(run):
             self._check_snapshot(index, start, frames)
             self._note_commits(index, start, frames)
             index.sums, index.mark = frames.sums, mark_of(frames, frames.count - 1)
@@ -161,19 +145,34 @@ class Replay:
             self._write(index)
         self.segments += len(run.infos)
 
-    def _place(self, run: SegmentRun) -> Index:
+    def _place(self, run: SegmentRun) -> IndexRead:
         """The index that segments belong to, which they must continue."""
         if self._index is None or run.info.index != self._index.number:
             self._begin_index(run)
         assert self._index is not None
-        self._check_place(self._index, run)
+        check_place(self._index, run, self.reached)
         return self._index
+
+    def _is_beside(self, run: SegmentRun) -> bool:
+        """True for what begins within WAL that leads to the commit asked for, and does not come as far as that.
+
+        An object vanished, and one of two programs sent it again with more in it, while the other one wrote behind what
+        had been there. The commit is of the first one's WAL; the other one's has nothing at that place.
+
+            read       |---c-------c-----|
+            beside           |---c--|
+            asked for              ^
+        """
+        index, stop = self._index, self._plan.stop
+        if index is None or stop is None or (run.info.index, stop.index) != (index.number, index.number):
+            return False
+        return run.info.offset < index.end and run.end < stop.offset <= index.end
 
     def _begin_index(self, run: SegmentRun) -> None:
         info = run.info
         check_note(info, run.note)
         if self._index is not None:
-            self._check_sealed(self._index, run)
+            check_sealed(self._plan, self._index, run, self.reached)
             self._end_index(self._index)
         self._begins(info.index)
         if info.offset:
@@ -187,77 +186,22 @@ class Replay:
                 info.name, f"its page size is {header.page_size}, that of the snapshot {self._file.page_size}"
             )
         if self._index is not None:
-            self._check_salts(self._index.header, header, run)
+            self.remarks += check_salts(self._index.header, header, self._salts, run)
         self._salts.add(header.salts)
-        self._index = Index(info.index, header, header.sums)
+        self._index = IndexRead(info.index, header, header.sums)
         start = self._plan.start
         if start.index == info.index:
             # No frame up to there is newer than what the snapshot holds.
             self._index.written = max(start.offset, WAL_HEADER_SIZE)
 
-    def _check_place(self, index: Index, run: SegmentRun) -> None:
-        info = run.info
-        if info.offset > index.end:
-            raise ReplicaGapError(gap_words(Position(info.generation, index.number, index.end), self.reached))
-        if info.offset < index.end:
-            raise CorruptObjectError(
-                info.name,
-                f"the segment before it ends at {index.end}, past where this one starts; two programs may have "
-                "written this replica",
-            )
-        for part, length in zip(run.infos, run.lengths, strict=True):
-            header = 0 if part.offset else WAL_HEADER_SIZE
-            if length < header or (length - header) % index.header.frame_size:
-                raise CorruptObjectError(part.name, f"{length} bytes are not whole frames")
-
-    def _check_sealed(self, index: Index, following: SegmentRun) -> None:
-        """Raise unless an index ends at a commit, and where the note of the next index says."""
-        generation = following.info.generation
-        expected = following.note.previous if following.note is not None else None
-        known = expected is not None and (expected.generation, expected.index) == (generation, index.number)
-        if known and expected is not None and max(expected.offset, WAL_HEADER_SIZE) < index.end:
-            raise CorruptObjectError(
-                following.info.name,
-                f"its note says that the index before it ends at {expected}, not at {index.end}",
-            )
-        if known and expected is not None and expected.offset == index.end:
-            check_mark(following.info.name, following.note.frame if following.note else None, index.mark)
-        short = known and expected is not None and expected.offset > max(index.end, WAL_HEADER_SIZE)
-        torn = index.end > max(index.committed, WAL_HEADER_SIZE)
-        behind = (self._plan.start.index, self._plan.start.offset) > (index.number, index.end)
-        if short or torn or behind:
-            raise ReplicaGapError(gap_words(Position(generation, index.number, index.end), self.reached))
-
-    def _check_snapshot(self, index: Index, start: int, frames: Frames) -> None:
+    def _check_snapshot(self, index: IndexRead, start: int, frames: Frames) -> None:
         """Raise unless the snapshot holds the commit that its WAL has there: else it is of another database."""
         held, note = self._plan.start, self._plan.snapshot.note
         row = (held.offset - start) // index.header.frame_size - 1
         if note is not None and held.index == index.number and 0 <= row < frames.count:
             check_mark(self._plan.snapshot.info.name, note.frame, mark_of(frames, row))
 
-    def _check_salts(self, before: WALHeader, header: WALHeader, run: SegmentRun) -> None:
-        """Raise unless the WAL comes after that of the index before: else it is of another place, or another database.
-
-        Where a note says which index came before, the salts prove nothing more: an application may have emptied the WAL
-        any number of times in between, with nothing in it. But the same salts must not come twice.
-        """
-        info = run.info
-        previous = run.note.previous if run.note is not None else None
-        if previous is not None and header.salt1 != before.salt1 and header.salts not in self._salts:
-            return
-        steps = salt_steps(before, header)
-        # Salts by chance may be any, but not those of an index before: then it is the same WAL once more.
-        unknown = not steps and header.salts_by_chance and header.salts not in self._salts
-        if not steps and not unknown:
-            raise CorruptObjectError(info.name, "by its salts it does not follow the WAL of the index before it")
-        if steps != 1 and run.note is None:
-            how = "emptied" if unknown else f"restarted {steps} times"
-            self.remarks.append(
-                f"Between the indexes {info.index - 1:08x} and {info.index:08x} the WAL was {how}, "
-                "and nothing says that no commit was lost there: Litestream wrote this. Check the data."
-            )
-
-    def _note_commits(self, index: Index, start: int, frames: Frames) -> None:
+    def _note_commits(self, index: IndexRead, start: int, frames: Frames) -> None:
         """Remember the last commit that is not past the target, and the first that is."""
         generation, size = self._plan.generation, index.header.frame_size
         rows = np.flatnonzero(frames.commits)
@@ -274,26 +218,31 @@ class Replay:
             commit = Position(generation, index.number, index.committed)
             self.reached = max(self.reached, commit)
 
-    def _write(self, index: Index) -> None:
+    def _write(self, index: IndexRead) -> None:
         """Write the frames up to the last commit."""
-        size, generation = index.header.frame_size, self._plan.generation
+        size = index.header.frame_size
         while index.written < index.committed:
-            end = min(index.committed, index.written + block_size(size))
-            run = next((run for run in index.waiting if run.index is not None and index.written < run.end), None)
-            if run is not None and run.index is not None and run.index.begin <= index.written:
-                end = min(index.committed, run.end)
-                rows = slice((index.written - run.index.begin) // size, (end - run.index.begin) // size)
-                assert self._indexed is not None, "else it was read"
-                self._indexed(run.info, run.index, rows, Position(generation, index.number, index.written))
-                index.written = end
-                continue
-            end = min(end, run.index.begin) if run is not None and run.index is not None else end
-            data = np.frombuffer(content_between(index, index.written, end), dtype=np.uint8).reshape(-1, size)
+            end = min(index.committed, index.written + index.block_size)
+            run = index.indexed_from(index.written)
+            if run is not None and run.index is not None:
+                if run.index.begin <= index.written:
+                    self._pass_on(index, run, run.index)
+                    continue
+                end = min(end, run.index.begin)
+            data = np.frombuffer(index.content(index.written, end), dtype=np.uint8).reshape(-1, size)
             pages = data[:, :4].copy().view(">u4")[:, 0].astype(np.uint32)
-            self._file.write_frames(data, pages, Position(generation, index.number, index.written))
+            self._file.write_frames(data, pages, Position(self._plan.generation, index.number, index.written))
             index.written = end
 
-    def _let_go(self, index: Index) -> None:
+    def _pass_on(self, index: IndexRead, run: SegmentRun, found: FrameIndex) -> None:
+        """Tell of the frames of an index, up to the last commit."""
+        size, end = index.header.frame_size, min(index.committed, run.end)
+        rows = slice((index.written - found.begin) // size, (end - found.begin) // size)
+        assert self._indexed is not None, "else all of it was read"
+        self._indexed(run.info, found, rows, Position(self._plan.generation, index.number, index.written))
+        index.written = end
+
+    def _let_go(self, index: IndexRead) -> None:
         """Close the runs that hold nothing more to write."""
         needed = []
         for run in index.waiting:
@@ -303,7 +252,7 @@ class Replay:
                 run.close()
         index.waiting = needed
 
-    def _end_index(self, index: Index) -> None:
+    def _end_index(self, index: IndexRead) -> None:
         self._write(index)
         for run in index.waiting:
             run.close()
