@@ -29,8 +29,10 @@ INDEXED_BYTES_MIN = 1 << 20
 """A segment of less content has no index: it is read whole."""
 INDEX_SHARE = 50
 """One part in so many of what is stored may be its index; else there is none."""
-TAIL_BYTES = 96 << 10
-"""So much of the end of a segment is read for its index; a longer one takes a second read."""
+TAIL_SHARE = 200
+"""One part in so many of a segment is read at its end for its index, and TAIL_BYTES_MIN; a longer one takes a second
+read. Of text the index takes one part in 250."""
+TAIL_BYTES_MIN = 2 << 10
 INDEX_BYTES_MAX = 64 << 20
 _MAGIC = 0x184D2A5D
 _MARK = b"litestream-tui frames\0"
@@ -130,6 +132,11 @@ class FrameIndexBuilder:
         if len(body) > min(stored // INDEX_SHARE, INDEX_BYTES_MAX - _HEADER_SIZE):
             return b""
         return struct.pack("<II", _MAGIC, len(body)) + body
+
+
+def tail_bytes(stored: int) -> int:
+    """Return how many bytes of the end of a segment are read first."""
+    return TAIL_BYTES_MIN + stored // TAIL_SHARE
 
 
 def size_at_end(tail: bytes) -> int | None:

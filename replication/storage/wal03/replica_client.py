@@ -137,7 +137,7 @@ class ReplicaClient:
 
     def frame_index(self, info: SegmentInfo, read: ReadRange) -> FrameIndex | None:
         """The index of the frames of a segment, if it brings one. Raises what `read` raises."""
-        tail, length = self.codec.suffix(info.name, read, info.size, frame_index.TAIL_BYTES)
+        tail, length = self.codec.suffix(info.name, read, info.size, frame_index.tail_bytes(info.size))
         size = frame_index.size_at_end(tail)
         if size is not None and size > len(tail):
             tail, length = self.codec.suffix(info.name, read, info.size, size)
