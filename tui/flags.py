@@ -32,7 +32,9 @@ class Parser(argparse.ArgumentParser):
         message = _VALUE_OF_A_FLAG.sub(r"\1=...", message)
         raise UsageError(f"{message}; see {self.prog} -h")
 
-    def parse_known_args(self, args: Any = None, namespace: Any = None) -> tuple[Any, list[str]]:
+    def parse_known_args(  # type: ignore[override]
+        self, args: Any = None, namespace: Any = None
+    ) -> tuple[argparse.Namespace, list[str]]:
         """As argparse has it, with flags between the others too: `query app.db -timestamp TIME 'SELECT 1'`."""
         if self._is_apart or self._subparsers is not None:
             return super().parse_known_args(args, namespace)
