@@ -34,8 +34,8 @@ MUTATIONS = (
     Mutation(
         "a time goes on past a commit that was made later",
         "replication/restore/wal03/seen.py",
-        "            if made_by(info, age) > target.time:\n                return found\n",
-        "            if made_by(info, age) > target.time:\n                continue\n",
+        "                return Seen(found, is_last=True) if found is not None else None\n",
+        "                continue\n",
         ("tests/restore/test_seen.py",),
     ),
     Mutation(
