@@ -10,6 +10,7 @@ def add_moments(verbs: "argparse._SubParsersAction[Parser]") -> None:
     _add_query(verbs)
     _add_find(verbs)
     _add_log(verbs)
+    _add_diff(verbs)
 
 
 def _add_query(verbs: "argparse._SubParsersAction[Parser]") -> None:
@@ -72,6 +73,27 @@ def _add_log(verbs: "argparse._SubParsersAction[Parser]") -> None:
     flag(parser, "until", "only commits that were made by this time, as restore -timestamp has it", "RFC3339")
     flag(parser, "json", "print JSON, a line for each commit")
     parser.add_argument("source", nargs="?", metavar="DB_PATH|REPLICA_URL")
+
+
+def _add_diff(verbs: "argparse._SubParsersAction[Parser]") -> None:
+    parser = add(
+        verbs,
+        "diff",
+        "diff",
+        "run",
+        "show what changed between two moments: rows that came, went or changed, and the schema",
+        "litestream-tui diff /srv/app.db 12:03 12:04\n"
+        "         litestream-tui diff -table orders s3://bucket/app 7ecd3310a2b4c6d8/00000003:614400 now",
+    )
+    _where_flags(parser, "the newest")
+    flag(parser, "table", "only this table, one that SQLite or a virtual table keeps for itself too", "TABLE")
+    flag(parser, "limit", "no more rows of a table than this (default 20; with -json all)", "N", type=count)
+    flag(parser, "summary", "only how many rows of each table came, went and changed")
+    flag(parser, "json", "print JSON, an object on each line")
+    parser.add_argument("source", nargs="?", metavar="DB_PATH|REPLICA_URL")
+    words = "a time in UTC (12:03, 10-20 12:03, 2026-10-20T12:03:00Z), a position, or now"
+    parser.add_argument("begin", nargs="?", metavar="FROM", help=words)
+    parser.add_argument("end", nargs="?", metavar="TO", help="the same (default: now)", default="now")
 
 
 def _where_flags(parser: Parser, generations: str) -> None:

@@ -9,7 +9,7 @@ its header says, and without any WAL.
 import secrets
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -34,6 +34,8 @@ PRAGMAS_OF_SCHEMA = frozenset(
 _JULIAN_DAY_OF_1970_MS = 210_866_760_000_000
 _NAME = "moment"
 _IMMUTABLE = apsw.SQLITE_IOCAP_IMMUTABLE
+
+Value = int | float | bytes | str | None
 
 
 class Pages(Protocol):
@@ -64,8 +66,8 @@ class Query:
     reads_header: bool = False
     """True once a statement may have read counters in the header of the file, beside tables."""
 
-    def rows(self, sql: str, seconds: float | None = None) -> Iterator[tuple[Any, ...]]:
-        """The rows of a statement as they are found.
+    def rows(self, sql: str, seconds: float | None = None, bindings: Sequence[Value] = ()) -> Iterator[tuple[Any, ...]]:
+        """The rows of a statement, with a value for each of its parameters, as they are found.
 
         Raises QueryError for what SQLite refuses and when `seconds` are over, RestoreCancelledError when it is to stop,
         and what the pages raise.
@@ -81,7 +83,7 @@ class Query:
         cursor = self._connection.cursor()
         cursor.exec_trace = self._allowed
         try:
-            for row in cursor.execute(sql):
+            for row in cursor.execute(sql, bindings):
                 if over():
                     raise apsw.InterruptError
                 yield row
