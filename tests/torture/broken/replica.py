@@ -307,17 +307,17 @@ MUTATIONS = (
     Mutation(
         "a replica counts a segment before it is stored",
         "replication/replica/wal03/sender.py",
-        "            chunks = read_range(shadow, position.offset, stop, self._sent)\n"
-        "            stored = self.client.write_segment(position, chunks, note, create=True)\n",
-        "            chunks = read_range(shadow, position.offset, stop, self._sent)\n"
+        "            chunks = read_range(shadow, position.offset, stop, self._sent, frames)\n"
+        "            stored = self.client.write_segment(position, chunks, note, create=True, frames=frames)\n",
+        "            chunks = read_range(shadow, position.offset, stop, self._sent, frames)\n"
         "            self._state = self._state.reached(replace(position, offset=stop), None)\n"
-        "            stored = self.client.write_segment(position, chunks, note, create=True)\n",
+        "            stored = self.client.write_segment(position, chunks, note, create=True, frames=frames)\n",
         ("tests/replica/test_upload.py", "tests/replica/test_any_order.py"),
     ),
     Mutation(
         "a segment is written over another's",
         "replication/replica/wal03/sender.py",
-        "            stored = self.client.write_segment(position, chunks, note, create=True)\n",
+        "            stored = self.client.write_segment(position, chunks, note, create=True, frames=frames)\n",
         "            stored = self.client.write_segment(position, chunks, note)\n",
         ("tests/replica/test_one_writer.py",),
     ),
