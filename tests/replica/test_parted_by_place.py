@@ -295,6 +295,28 @@ def test_promise_3_of_a_place_at_which_two_have_wal_no_commit_is_given(bench: Be
         copy.restored("a", copy.database.position)
 
 
+def test_promise_3_who_goes_on_in_a_replica_that_a_new_host_has_not_come_to_is_not_called_older(
+    bench: Bench, benches: list[Bench]
+) -> None:
+    """The new host has no local folder, and only what it saw in the one replica tells of the other one."""
+    for name in ("a", "b"):
+        bench.replica(name)
+    bench.commit()
+    bench.settle()
+    new = bench.clone(False)
+    benches.append(new)
+    new.restart(lambda: shutil.rmtree(new.folder / "meta"))
+    new.replicas = {"b": new.replicas["b"]}
+    new.commit()
+    new.settle()
+    assert restored_from_both(bench) == new.app.sha256(), "as long as nobody goes on with the other it is the newer"
+    bench.replicas = {"a": bench.replicas["a"]}
+    bench.commit()
+    bench.settle()
+    with pytest.raises(NoRestorePointError, match="Two programs went on"):
+        restored_from_both(bench)
+
+
 @pytest.mark.parametrize("again", [False, True], ids=["once", "begun again"])
 def test_promise_3_who_goes_on_in_another_replica_alone_is_not_called_older(
     bench: Bench, benches: list[Bench], again: bool

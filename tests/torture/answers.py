@@ -266,10 +266,14 @@ def _are_apart(evidence: list[_Evidence]) -> bool:
 
 
 def _places(item: _Evidence, evidence: list[_Evidence]) -> set[Position]:
-    """Who wrote to a generation past these is another: as noted in its replica, or else where it was left in others."""
+    """Who wrote to a generation past these is another: as noted in its replica, or else where it was left, or seen, in
+    others.
+    """
     here = {place for other in evidence if other.replica == item.replica for place in other.lefts | other.reached}
     left = {place for other in evidence for place in other.lefts}
-    return {place for place in here if place.generation == item.generation} or left
+    seen = {place for other in evidence for place in other.reached}
+    of_it = ({place for place in places if place.generation == item.generation} for places in (here, left, seen))
+    return next((places for places in of_it if places), set())
 
 
 def _is_past(item: _Evidence, place: Position) -> bool:

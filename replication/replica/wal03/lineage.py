@@ -97,19 +97,20 @@ def _found(
     beside = _parted(client, generation_info, names)
     before = _noted(client, client.snapshots(generation_info.previous)) if generation_info.previous else None
     lefts = [*lefts, *(before.lefts if before is not None else ())]
-    lefts += _left_unseen(generation_info, names, lefts)
     known = [*lefts, *(before.reached if before is not None else ())]
+    lefts += _left_here(generation_info, lefts)
     return _Seen(names, beside, lefts, _reached(client, generation_info, names, [*parted, *beside], known))
 
 
-def _left_unseen(generation_info: GenerationInfo, names: Sequence[str], lefts: Sequence[Position]) -> list[Position]:
-    """Where generations were left that are not at the place: as far as they were copied here.
+def _left_here(generation_info: GenerationInfo, lefts: Sequence[Position]) -> list[Position]:
+    """Where else generations of ours were left: as far as they were copied here.
 
-    Another replica may have them, and a copy go on there. What is at the place was compared, or is looked up.
+    Another replica may have them, or have more of them than this one, and a copy may go on there. What is at this place
+    is judged by how far it had come here.
     """
-    elsewhere = [place for place in positions_in(" ".join(generation_info.lefts)) if place.generation not in names]
     known = {place.generation for place in lefts}
-    return [_nothing_after(place) for place in elsewhere if place.generation not in known]
+    places = positions_in(" ".join(generation_info.lefts))
+    return [_nothing_after(place) for place in places if place.generation not in known]
 
 
 def _nothing_after(left: Position) -> Position:

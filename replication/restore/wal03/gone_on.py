@@ -50,26 +50,26 @@ def refuse_gone_on_with(
 class _Noted:
     """What notes say of generations: places at which nothing of them was.
 
-    Of the chosen one: `lefts` are where its program left others, and `here` what each replica had of them. `before` is
-    what the generations before it had noted in each replica.
+    Of the chosen one: `lefts` are where its program left others, and `reached` what each replica had of them. `before`
+    is what the generations before it had noted in each replica.
     """
 
     lefts: frozenset[Position]
-    here: Mapping[str, frozenset[Position]]
+    reached: Mapping[str, frozenset[Position]]
     before: Mapping[str, frozenset[Position]]
     full_in: frozenset[str]
     """Replicas in which the notes of the chosen one had no room for more."""
-
-    def is_told(self, generation: str) -> bool:
-        """True if the chosen one's notes say anything of a generation."""
-        return any(place.generation == generation for places in (self.lefts, *self.here.values()) for place in places)
 
     def places_of(self, generation: str, replica: str) -> set[Position]:
         """By the chosen one's notes. Each replica is judged by what was noted in it: another one may have been behind.
         Where nothing was, it counts where the generation was left.
         """
-        here = _of(generation, self.here.get(replica, frozenset()))
-        return here or _of(generation, self.lefts)
+        here = _of(generation, self.reached.get(replica, frozenset()))
+        return here or _last(_of(generation, self.lefts))
+
+    def places_elsewhere(self, generation: str) -> set[Position]:
+        """The furthest that the chosen one's program saw of a generation, in any replica."""
+        return _last(_of(generation, {place for places in self.reached.values() for place in places}))
 
 
 def _noted_in(chosen: Candidate, by_name: Mapping[str, Sequence[Found]]) -> _Noted:
@@ -77,10 +77,10 @@ def _noted_in(chosen: Candidate, by_name: Mapping[str, Sequence[Found]]) -> _Not
     earlier: dict[str, set[Position]] = {}
     for name in chosen.before & by_name.keys():
         for source, catalog in by_name[name]:
-            earlier.setdefault(source.name, set()).update(*(_places(note) for note in _notes(catalog)))
+            earlier.setdefault(source.name, set()).update(*((*n.lefts, *n.reached) for n in _notes(catalog)))
     return _Noted(
         lefts=frozenset(place for each in notes.values() for note in each for place in note.lefts),
-        here={name: frozenset[Position]().union(*map(_places, each)) for name, each in notes.items()},
+        reached={name: frozenset(place for note in each for place in note.reached) for name, each in notes.items()},
         before={name: frozenset(places) for name, places in earlier.items()},
         full_in=frozenset(name for name, each in notes.items() if any(len(n.reached) >= REACHED_MAX for n in each)),
     )
@@ -94,17 +94,20 @@ def _times_since(
     noted: _Noted,
     stop: threading.Event,
 ) -> list[datetime]:
-    """The times of what was written to a generation in a replica since the chosen one began there."""
+    """The times of what was written to a generation in a replica since the chosen one began there, or may have been."""
     name = catalog.generation
     if places := noted.places_of(name, replica):
         return _times_past(client, catalog, places, stop)
-    if noted.is_told(name):
-        # It was never in this replica before, so all of it came since if it calls the chosen one older.
-        return catalog.times if any(chosen.generation in note.before for note in _notes(catalog)) else []
+    if seen := noted.places_elsewhere(name):
+        if any(chosen.generation in note.before for note in _notes(catalog)):
+            # It was not in this replica before the chosen one, so all of it came since.
+            return catalog.times
+        # What lies past that was never seen by the chosen one's program, as far as is known.
+        return _times_past(client, catalog, seen, stop)
     if name in chosen.before and replica in noted.full_in and replica in chosen.spans:
         # The notes had no room for it. What lies past where one before the chosen one saw it may have come until then.
-        seen = _of(name, noted.before.get(replica, frozenset()))
-        since = _times_past(client, catalog, {max(seen)}, stop) if seen else catalog.times
+        known = _last(_of(name, noted.before.get(replica, frozenset())))
+        since = _times_past(client, catalog, known, stop) if known else catalog.times
         return [time for time in since if time > chosen.spans[replica].oldest]
     return []
 
@@ -142,8 +145,9 @@ def _of(generation: str, places: Collection[Position]) -> set[Position]:
     return {place for place in places if place.generation == generation}
 
 
-def _places(note: SnapshotNote) -> set[Position]:
-    return {*note.lefts, *note.reached}
+def _last(places: Collection[Position]) -> set[Position]:
+    """The furthest of places in one generation: what was there once stays, or is missed by others."""
+    return {max(places)} if places else set()
 
 
 def _notes(catalog: Catalog) -> list[SnapshotNote]:

@@ -209,7 +209,7 @@ MUTATIONS = (
     Mutation(
         "where a generation was left is noted only in a replica that has it",
         "replication/replica/wal03/lineage.py",
-        "    lefts += _left_unseen(generation_info, names, lefts)\n",
+        "    lefts += _left_here(generation_info, lefts)\n",
         "",
         ("tests/replica/test_parted_by_place.py",),
     ),
