@@ -267,9 +267,10 @@ class Worker:
     def _failed(self, error: Exception) -> float:
         self._shared.disturb(self)
         self.database.errors.add(type(error).__name__)
+        # Whoever waits for the end of the start looks at the failures next.
+        wait = self.failures.add(error, self.config.monitor_interval)
         self.lifecycle.synced(found=True)
         self._wake_save()
-        wait = self.failures.add(error, self.config.monitor_interval)
         if message := self.failures.to_be_told(error):
             self._emit("error", "sync failed", error=message, next_try_in=f"{wait:.1f}s")
         return wait

@@ -5,10 +5,31 @@ from tests.torture.broken.mutation import Mutation
 MUTATIONS = (
     Mutation(
         "a commit is told of a table that it did not touch",
-        "replication/history/log.py",
+        "replication/history/owners.py",
         "        return page in noting.read\n",
         "        return True\n",
         ("tests/history/test_log.py",),
+    ),
+    Mutation(
+        "a table of blocks that is kept here and wrong makes a snapshot damaged",
+        "replication/history/wal03/parts.py",
+        "                if source.name not in self._unproven:\n",
+        "                if True:\n",
+        ("tests/history/test_every_commit.py",),
+    ),
+    Mutation(
+        "what was read of a snapshot that is damaged is believed",
+        "replication/history/wal03/parts.py",
+        "            # What was kept of it is only right if all of it is.\n            self._drop(name)\n",
+        "",
+        ("tests/history/test_every_commit.py",),
+    ),
+    Mutation(
+        "a look goes on past damage without a word",
+        "replication/history/wal03/timeline.py",
+        "                options.waiting(words)\n",
+        "                pass\n",
+        ("tests/history/test_every_commit.py",),
     ),
     Mutation(
         "rows are counted by pages although some were given back",
@@ -51,5 +72,26 @@ MUTATIONS = (
         "        if snapshot.note is None and place_of(position) < sure and position != self.end:\n",
         "        if False:\n",
         ("tests/history/test_every_commit.py",),
+    ),
+    Mutation(
+        "an entry of the log is whole although a table could not be asked",
+        "replication/history/owners.py",
+        "            is_sure = is_sure and leads is not None\n",
+        "",
+        ("tests/history/test_log.py",),
+    ),
+    Mutation(
+        "a filter of the log hides what may have touched its table",
+        "replication/history/log.py",
+        "        return not self.is_whole or any(",
+        "        return any(",
+        ("tests/history/test_log.py",),
+    ),
+    Mutation(
+        "a key that flows over is read from its page alone",
+        "replication/history/pages.py",
+        "        while len(self._data) < min(size, self.cell.size) and self._link:\n",
+        "        while False:\n",
+        ("tests/history/test_log.py",),
     ),
 )
