@@ -10,6 +10,7 @@ def add_moments(verbs: "argparse._SubParsersAction[Parser]") -> None:
     _add_query(verbs)
     _add_find(verbs)
     _add_log(verbs)
+    _add_diff(verbs)
     _add_bring_back(verbs)
 
 
@@ -75,6 +76,29 @@ def _add_log(verbs: "argparse._SubParsersAction[Parser]") -> None:
     parser.add_argument("source", nargs="?", metavar="DB_PATH|REPLICA_URL")
 
 
+def _add_diff(verbs: "argparse._SubParsersAction[Parser]") -> None:
+    parser = add(
+        verbs,
+        "diff",
+        "diff",
+        "run",
+        "show what changed between two moments: rows that came, went or changed, and the schema",
+        "litestream-tui diff /srv/app.db 12:03 12:04\n"
+        "         litestream-tui diff -table orders s3://bucket/app 7ecd3310a2b4c6d8/00000003:614400 now",
+    )
+    _where_flags(parser)
+    flag(parser, "table", "only this table, one that SQLite or a virtual table keeps for itself too", "TABLE")
+    flag(
+        parser, "limit", "no more rows of a table than this (default 20, with -json all)", "N", type=count, default=None
+    )
+    flag(parser, "summary", "only how many rows of each table came, went and changed")
+    flag(parser, "json", "print JSON, an object on each line")
+    parser.add_argument("source", nargs="?", metavar="DB_PATH|REPLICA_URL")
+    words = "a time in UTC (12:03, 10-20 12:03, 2026-10-20T12:03:00Z), a position, or now"
+    parser.add_argument("begin", nargs="?", metavar="FROM", help=words)
+    parser.add_argument("end", nargs="?", metavar="TO", help="the same (default: now)", default="now")
+
+
 def _add_bring_back(verbs: "argparse._SubParsersAction[Parser]") -> None:
     parser = add(
         verbs,
@@ -82,30 +106,14 @@ def _add_bring_back(verbs: "argparse._SubParsersAction[Parser]") -> None:
         "bring_back",
         "run",
         "bring rows back from any commit into the live database, which goes on; -apply does it, else it is only said",
-        "litestream-tui bring-back -timestamp 2026-01-02T12:03:00Z -table orders /srv/app.db\n"
-        "         litestream-tui bring-back -timestamp 2026-01-02T12:03:00Z -lost-until now -apply /srv/app.db",
+        "litestream-tui bring-back -table orders /srv/app.db 12:03\n"
+        "         litestream-tui bring-back -apply /srv/app.db 7ecd3310a2b4c6d8/00000003:614400 12:05",
     )
     _where_flags(parser)
-    flag(parser, "index", "from the end of this WAL index, in hex", "HEX")
-    flag(parser, "timestamp", "from the newest commit that was made by this time", "RFC3339")
-    flag(parser, "position", "from exactly this commit", "GENERATION/INDEX:OFFSET")
-    flag(
-        parser,
-        "table",
-        "the rows that this table had and has not now; several times for several",
-        "TABLE",
-        action="append",
-    )
-    flag(parser, "where", "only those rows of it of which this was true then", "SQL")
-    flag(
-        parser,
-        "row",
-        "the row with this primary key; several times for several",
-        metavar=("TABLE", "KEY"),  # type: ignore[arg-type]
-        nargs=2,
-        action="append",
-    )
-    flag(parser, "lost-until", "what commits from then up to this one deleted: a time, a position, or now", "TIME")
+    flag(parser, "table", "the rows that this table had and has not; again for others", "TABLE", action="append")
+    flag(parser, "where", "only those of which this was true then", "SQL")
+    words = "the row with this primary key; again for others"
+    flag(parser, "row", words, metavar=("TABLE", "KEY"), nargs=2, action="append")  # type: ignore[arg-type]
     flag(
         parser,
         "on-conflict",
@@ -116,16 +124,15 @@ def _add_bring_back(verbs: "argparse._SubParsersAction[Parser]") -> None:
     )
     flag(parser, "apply", "do it, as one transaction")
     flag(parser, "into", "bring them into this database (default: the one that is named)", "PATH")
-    flag(
-        parser,
-        "o",
-        "write them to this new file instead, as SQL or, if it ends in .csv, as CSV; - for stdout",
-        "PATH",
-        dest="output",
-    )
+    words = "write them to this new file instead, as SQL or, if it ends in .csv, as CSV; - for stdout"
+    flag(parser, "o", words, "PATH", dest="output")
     flag(parser, "csv", "write CSV")
     flag(parser, "json", "print JSON")
     parser.add_argument("source", nargs="?", metavar="DB_PATH|REPLICA_URL")
+    words = "the moment that had them: a time in UTC (12:03, 10-20 12:03), or a position"
+    parser.add_argument("begin", nargs="?", metavar="FROM", help=words)
+    words = "bring back what commits from then up to this moment deleted; now for all"
+    parser.add_argument("end", nargs="?", metavar="TO", help=words)
 
 
 def _where_flags(parser: Parser) -> None:

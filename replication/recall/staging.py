@@ -6,6 +6,7 @@ Its promise: only what is read costs, nothing is kept in memory, and the disk ke
 import threading
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
+from dataclasses import replace
 from typing import Any
 
 from replication.errors import BringBackError
@@ -49,6 +50,9 @@ def stage_lost(difference: Difference, wanted: Wanted, stage: Stage, stop: threa
         for pair in pairs:
             if pair.before is not None:
                 table = _there(query, pair.before.name)
+                if pair.after is not None:
+                    # It may be called otherwise now.
+                    table = replace(table, name=pair.after.name)
                 with closing(_lost(difference, pair, table, encoding_of(query.rows), written)) as rows:
                     first = next(rows, None)
                     # A table that was empty, and went, comes back empty.

@@ -18,14 +18,14 @@ from replication.recall.output import written_new
 from replication.recall.recall import Brought, Fill, Live, Preview, Recall, open_recall
 from replication.recall.staging import encoding_at, stage_lost, stage_picked
 from replication.recall.wanted import Pick, Wanted
-from replication.restore.target import Latest, Target, parse_position, parse_time
+from replication.restore.target import Target
 from replication.sqlite.brought import Report, TableReport
 from replication.times import format_time
 from replication.wire import plain as as_plain
 from tui.text.format import counted, plain
 from tui.verbs.console import give, remark, say, warn
-from tui.verbs.moment import Looking, looking
-from tui.verbs.restore import Bar, target_of
+from tui.verbs.moment import Looking, looking, moment_of
+from tui.verbs.restore import Bar
 
 _NAMED_SHOWN = 5
 _LINES_TOGETHER = 100
@@ -33,15 +33,15 @@ _LINES_TOGETHER = 100
 
 def run(args: Namespace) -> int:
     """Preview, bring back or write down; raises ReplicationError, and then nothing was changed."""
-    target = target_of(args, "bring-back")
-    if isinstance(target, Latest):
-        raise UsageError("which moment? Name the last commit before the loss with -timestamp or -position; find has it")
+    if not args.source or not args.begin:
+        raise UsageError("database and moment required: the last commit before the loss, as find prints it, or a time")
+    target, until = moment_of(args.begin), moment_of(args.end) if args.end is not None else None
     wanted = _wanted(args)
     if args.apply and args.output is not None:
         raise UsageError("cannot specify -apply & -o; give one of them")
     with looking(args, "bring-back", target) as at:
         live = _live(args, at)
-        with closing(_opened(args, at, target, wanted, live)) as recall:
+        with closing(_opened(args, at, (target, until), wanted, live)) as recall:
             preview = recall.preview(at.cancel) if live is not None else None
             if args.output is not None:
                 _write(args, recall, preview)
@@ -62,7 +62,7 @@ def _wanted(args: Namespace) -> Wanted:
     picks += [Pick(table, key=key) for table, key in args.row or []]
     if args.where is not None and len(tables) != 1:
         raise UsageError("-where goes with one -table")
-    return Wanted(tuple(picks), args.lost_until is not None)
+    return Wanted(tuple(picks), args.end is not None)
 
 
 def _live(args: Namespace, at: Looking) -> Live | None:
@@ -75,11 +75,13 @@ def _live(args: Namespace, at: Looking) -> Live | None:
     return None
 
 
-def _opened(args: Namespace, at: Looking, target: Target, wanted: Wanted, live: Live | None) -> Recall:
+def _opened(
+    args: Namespace, at: Looking, moments: tuple[Target, Target | None], wanted: Wanted, live: Live | None
+) -> Recall:
+    target, until = moments
     bar = Bar()
     try:
-        if args.lost_until is not None:
-            until = _until(args.lost_until)
+        if until is not None:
             span = read_span(at.sources, at.options, target, until, at.tables, at.cancel, bar.show, warn)
             bar.clear()
             remark(f"from {span.begin} to {span.end}, from replica {span.replica}")
@@ -98,10 +100,6 @@ def _opened(args: Namespace, at: Looking, target: Target, wanted: Wanted, live: 
         return open_recall(encoding, fill, live, args.on_conflict)
     finally:
         bar.clear()
-
-
-def _until(text: str) -> Target:
-    return Latest() if text == "now" else parse_position(text) if "/" in text else parse_time(text)
 
 
 # -- to a file -------------------------------------------------------------------------------------------------------

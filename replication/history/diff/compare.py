@@ -6,12 +6,13 @@ memory does not grow with the table. It leaves to the caller which rows are wort
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
 from replication.history.diff.contract import Pair, Row, RowChange, Shape, same
-from replication.history.diff.rows import ROWID_MAX, ROWID_MIN, Keyed, Range, Side, key_of
+from replication.history.diff.rows import Keyed, Range, Side, key_of
+from replication.history.diff.trees import ROWID_MAX, ROWID_MIN
 
 KEYS_TOGETHER = 200
 """Rows that are looked up at a time, as long as their values take no more than this."""
@@ -59,7 +60,9 @@ def _by_rowid(pair: Pair, before: Side, after: Side, wanted: Wanted) -> Iterator
     """Both in the order of their rowids, side by side."""
     assert pair.before is not None
     assert pair.after is not None
-    ranges = _united(wanted)
+    assert wanted.before is not None
+    assert wanted.after is not None
+    ranges = united([*wanted.before.ranges, *wanted.after.ranges])
     old, new = before.ranges(pair.before, ranges), after.ranges(pair.after, ranges)
     was, became = next(old, None), next(new, None)
     while was is not None or became is not None:
@@ -171,12 +174,10 @@ def _differ(pair: Pair, was: Row, became: Row) -> bool:
     return any(not same(was[there], became[here]) for there, here in pair.common)
 
 
-def _united(wanted: Wanted) -> list[Range]:
-    """The ranges of both moments, in order, without overlaps."""
-    if wanted.before is None or wanted.after is None:
-        return [(ROWID_MIN, ROWID_MAX)]
+def united(ranges: Iterable[Range]) -> list[Range]:
+    """Ranges in order, without overlaps."""
     found: list[Range] = []
-    for low, high in sorted([*wanted.before.ranges, *wanted.after.ranges]):
+    for low, high in sorted(ranges):
         if found and low <= found[-1][1] + 1:
             found[-1] = (found[-1][0], max(found[-1][1], high))
         else:

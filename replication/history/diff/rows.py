@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from replication.history.contract import Moment
 from replication.history.diff.contract import Row, Shape
 from replication.history.diff.schema import spelled
+from replication.history.diff.trees import ROWID_MAX, ROWID_MIN
 from replication.history.questions import quoted
 from replication.sqlite.moment import Query, Value, opened
 
@@ -24,8 +25,6 @@ Range = tuple[int, int]
 """Rowids from one to another, both among them."""
 Keyed = tuple[int | None, Row]
 """A row with its rowid, if it has one."""
-
-ROWID_MIN, ROWID_MAX = -(1 << 63), (1 << 63) - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +81,8 @@ class Side:
             return
         values, bindings = [], []
         for number, key in keys:
-            values.append(f"({number}, {', '.join(_marker(value) for value in key)})")
-            bindings += [self._bound(value) for value in key]
+            values.append(f"({number}, {', '.join(marker(value) for value in key)})")
+            bindings += [bound(value, self.encoding) for value in key]
         names = [f"k{place}" for place in range(len(shape.stored_key))]
         where = " AND ".join(
             f"t.{quoted(name)} = w.{short}" for name, short in zip(shape.stored_key, names, strict=True)
@@ -111,26 +110,26 @@ class Side:
         rowid, values = row[0], row[1 : 1 + count]
         if "1" in flags:
             values = tuple(
-                self._text(value) if flag == "1" and isinstance(value, bytes) else value
+                text_of(value, self.encoding) if flag == "1" and isinstance(value, bytes) else value
                 for value, flag in zip(values, flags, strict=True)
             )
         return (rowid if isinstance(rowid, int) else None), values
 
-    def _text(self, data: bytes) -> str:
-        if self.encoding == "utf-8":
-            return data.decode("utf-8", "surrogateescape")
-        try:
-            return data.decode(self.encoding, "surrogatepass")
-        except UnicodeDecodeError:
-            return data.decode(self.encoding, "replace")
 
-    def _bound(self, value: Value) -> Value:
-        """A value as it is bound: a text that cannot be, by its bytes."""
-        if not isinstance(value, str) or not _is_odd(value):
-            return value
-        if self.encoding == "utf-8":
-            return value.encode("utf-8", "surrogateescape")
-        return value.encode(self.encoding, "surrogatepass")
+def text_of(data: bytes, encoding: str) -> str:
+    """A text as it is stored, whatever is in it."""
+    if encoding == "utf-8":
+        return data.decode("utf-8", "surrogateescape")
+    try:
+        return data.decode(encoding, "surrogatepass")
+    except UnicodeDecodeError:
+        return data.decode(encoding, "replace")
+
+
+def encoding_of(moment: Moment) -> str:
+    """The encoding of all texts of a database."""
+    number = int.from_bytes(moment.page(1)[_ENCODING_AT], "big") if moment.pages else 1
+    return _ENCODINGS.get(number, "utf-8")
 
 
 def key_of(shape: Shape, row: Keyed) -> Row:
@@ -153,14 +152,21 @@ def _is_odd(text: str) -> bool:
     return not text.isascii() and any("\ud800" <= char <= "\udfff" for char in text)
 
 
-def _marker(value: Value) -> str:
+def marker(value: Value) -> str:
+    """The parameter for a value: a text that is not valid is bound by its bytes."""
     return "CAST(? AS TEXT)" if isinstance(value, str) and _is_odd(value) else "?"
+
+
+def bound(value: Value, encoding: str) -> Value:
+    """A value as it is bound to its parameter."""
+    if not isinstance(value, str) or not _is_odd(value):
+        return value
+    return value.encode(encoding, "surrogateescape" if encoding == "utf-8" else "surrogatepass")
 
 
 @contextmanager
 def side_of(moment: Moment, stop: threading.Event) -> Iterator[Side]:
     """A block in which the rows of a moment can be read. Raises QueryError and what pages raise."""
-    encoding = _ENCODINGS.get(int.from_bytes(moment.page(1)[_ENCODING_AT], "big"), "utf-8") if moment.pages else "utf-8"
     with ExitStack() as stack:
         stream, lookup = (stack.enter_context(opened(moment, stop)) for _ in range(2))
-        yield Side(moment, encoding, stream, lookup)
+        yield Side(moment, encoding_of(moment), stream, lookup)
