@@ -6,8 +6,8 @@ the transaction that `apply` runs; nothing but that transaction writes to the da
 """
 
 import threading
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -15,7 +15,7 @@ from typing import Literal
 
 from replication import space
 from replication.config import DatabaseConfig
-from replication.errors import BringBackError
+from replication.errors import BringBackError, BusyError
 from replication.position import Position
 from replication.recall.undo import position_before
 from replication.restore.output import local_errors
@@ -87,6 +87,7 @@ class Recall:
         self._on_conflict: OnConflict = on_conflict
         self._preview: Preview | None = None
         self._outcomes: tuple[bytearray, ...] = ()
+        self._lock = threading.Lock()
 
     def close(self) -> None:
         """Remove the staged rows."""
@@ -97,6 +98,10 @@ class Recall:
 
         Raises BringBackError where nothing could be brought back, RestoreCancelledError, DatabaseError, NoRoomError.
         """
+        with self._alone():
+            return self._tried_out(stop, tell)
+
+    def _tried_out(self, stop: threading.Event, tell: Tell) -> Preview:
         live = self._live
         assert live is not None
         self._preview = None
@@ -113,6 +118,10 @@ class Recall:
         With "replace" only those rows give way of which the preview said so. Raises BringBackError where nothing was
         brought back, RestoreCancelledError, DatabaseError, NoRoomError.
         """
+        with self._alone():
+            return self._applied(stop, tell)
+
+    def _applied(self, stop: threading.Event, tell: Tell) -> Brought:
         live, preview = self._live, self._preview
         assert live is not None
         assert preview is not None, "a preview comes first"
@@ -129,6 +138,15 @@ class Recall:
         before = position_before(live.config, made) if live.config is not None else None
         report = made.tried.report
         return Brought(str(live.path), report, _alike(preview.report, report), made.began, made.ended, before)
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        if not self._lock.acquire(blocking=False):
+            raise BusyError("these rows are being brought back just now")
+        try:
+            yield
+        finally:
+            self._lock.release()
 
     def _how(self, tell: Tell, what: str) -> How:
         done = 0

@@ -11,14 +11,11 @@ from itertools import islice
 
 from replication.config.location import local_path, output_path
 from replication.errors import UsageError
-from replication.history.diff.diff import Difference
-from replication.history.moments import read_span, read_timeline
 from replication.recall.export import csv_lines, sql_lines
+from replication.recall.opening import Asked, recall_from
 from replication.recall.output import written_new
-from replication.recall.recall import Brought, Fill, Live, Preview, Recall, open_recall
-from replication.recall.staging import encoding_at, stage_lost, stage_picked
+from replication.recall.recall import Brought, Live, Preview, Recall
 from replication.recall.wanted import Pick, Wanted
-from replication.restore.target import Target
 from replication.sqlite.brought import Report, TableReport
 from replication.times import format_time
 from replication.wire import plain as as_plain
@@ -41,7 +38,7 @@ def run(args: Namespace) -> int:
         raise UsageError("cannot specify -apply & -o; give one of them")
     with looking(args, "bring-back", target) as at:
         live = _live(args, at)
-        with closing(_opened(args, at, (target, until), wanted, live)) as recall:
+        with closing(_opened(args, at, Asked(wanted, target, until, args.on_conflict), live)) as recall:
             preview = recall.preview(at.cancel) if live is not None else None
             if args.output is not None:
                 _write(args, recall, preview)
@@ -75,31 +72,17 @@ def _live(args: Namespace, at: Looking) -> Live | None:
     return None
 
 
-def _opened(
-    args: Namespace, at: Looking, moments: tuple[Target, Target | None], wanted: Wanted, live: Live | None
-) -> Recall:
-    target, until = moments
+def _opened(args: Namespace, at: Looking, asked: Asked, live: Live | None) -> Recall:
     bar = Bar()
     try:
-        if until is not None:
-            span = read_span(at.sources, at.options, target, until, at.tables, at.cancel, bar.show, warn)
-            bar.clear()
-            remark(f"from {span.begin} to {span.end}, from replica {span.replica}")
-            difference = Difference(span, at.cancel)
-            fill: Fill = lambda stage, written: stage_lost(difference, wanted, stage, at.cancel, written)  # noqa: E731
-            encoding = encoding_at(span.before, at.cancel)
-        else:
-            timeline = read_timeline(at.sources, at.options, at.tables, bar.show, at.cancel)
-            bar.clear()
-            for text in timeline.warnings:
-                warn(text)
-            remark(f"from {timeline.end}, from replica {timeline.replica}")
-            moment = timeline.moment()
-            fill = lambda stage, written: stage_picked(moment, wanted, stage, at.cancel, written)  # noqa: E731
-            encoding = encoding_at(moment, at.cancel)
-        return open_recall(encoding, fill, live, args.on_conflict)
+        recall, origin = recall_from(at.sources, at.options, asked, live, at.tables, at.cancel, bar.show)
     finally:
         bar.clear()
+    for text in origin.warnings:
+        warn(text)
+    until = f" to {origin.until}" if origin.until is not None else ""
+    remark(f"from {origin.moment}{until}, from replica {origin.replica}")
+    return recall
 
 
 # -- to a file -------------------------------------------------------------------------------------------------------
