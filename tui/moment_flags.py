@@ -24,7 +24,7 @@ def _add_query(verbs: "argparse._SubParsersAction[Parser]") -> None:
         "litestream-tui query /srv/app.db 'SELECT count(*) FROM orders'\n"
         "         litestream-tui query -timestamp 2026-01-02T12:03:00Z -csv s3://bucket/app 'SELECT * FROM orders'",
     )
-    _where_flags(parser)
+    _where_flags(parser, "the newest")
     flag(parser, "index", "look at the end of this WAL index, in hex", "HEX")
     flag(parser, "timestamp", "look at the newest commit that was made by this time", "RFC3339")
     flag(parser, "position", "look at exactly this commit", "GENERATION/INDEX:OFFSET")
@@ -44,11 +44,11 @@ def _add_find(verbs: "argparse._SubParsersAction[Parser]") -> None:
         "find the commit at which something changed, the newest first, without restoring anything",
         "litestream-tui find -gone orders /srv/app.db\n         litestream-tui find -row orders 7 -all s3://bucket/app",
     )
-    _where_flags(parser)
+    _where_flags(parser, "all, the newest first")
     flag(parser, "gone", "the table, or view, went", "TABLE")
     flag(parser, "appeared", "the table, or view, appeared", "TABLE")
     flag(parser, "fell", "the table lost so many rows or more in one commit", metavar=("TABLE", "ROWS"), nargs=2)  # type: ignore[arg-type]
-    flag(parser, "row", "the row with this primary key came, changed or went", metavar=("TABLE", "KEY"), nargs=2)  # type: ignore[arg-type]
+    flag(parser, "row", "the row with this key, or rowid, came, changed or went", metavar=("TABLE", "KEY"), nargs=2)  # type: ignore[arg-type]
     flag(parser, "sql", "the answer to this statement changed", "SQL")
     flag(parser, "all", "every such commit, and look everywhere")
     flag(parser, "since", "only commits that were stored since this time", "RFC3339")
@@ -67,7 +67,7 @@ def _add_log(verbs: "argparse._SubParsersAction[Parser]") -> None:
         "litestream-tui log -limit 5 /srv/app.db\n"
         "         litestream-tui log -table orders -since 2026-01-02T00:00:00Z s3://bucket/app",
     )
-    _where_flags(parser)
+    _where_flags(parser, "all, the newest first")
     flag(parser, "table", "only commits that touched this table", "TABLE")
     flag(parser, "limit", "no more commits than this (default 20)", "N", type=count, default=20)
     flag(parser, "since", "only commits that were stored since this time", "RFC3339")
@@ -86,7 +86,7 @@ def _add_diff(verbs: "argparse._SubParsersAction[Parser]") -> None:
         "litestream-tui diff /srv/app.db 12:03 12:04\n"
         "         litestream-tui diff -table orders s3://bucket/app 7ecd3310a2b4c6d8/00000003:614400 now",
     )
-    _where_flags(parser)
+    _where_flags(parser, "the newest")
     flag(parser, "table", "only this table, one that SQLite or a virtual table keeps for itself too", "TABLE")
     flag(
         parser, "limit", "no more rows of a table than this (default 20, with -json all)", "N", type=count, default=None
@@ -109,7 +109,7 @@ def _add_bring_back(verbs: "argparse._SubParsersAction[Parser]") -> None:
         "litestream-tui bring-back -table orders /srv/app.db 12:03\n"
         "         litestream-tui bring-back -apply /srv/app.db 7ecd3310a2b4c6d8/00000003:614400 12:05",
     )
-    _where_flags(parser)
+    _where_flags(parser, "the newest")
     flag(parser, "table", "the rows that this table had and has not; again for others", "TABLE", action="append")
     flag(parser, "where", "only those of which this was true then", "SQL")
     words = "the row with this primary key; again for others"
@@ -135,8 +135,8 @@ def _add_bring_back(verbs: "argparse._SubParsersAction[Parser]") -> None:
     parser.add_argument("end", nargs="?", metavar="TO", help=words)
 
 
-def _where_flags(parser: Parser) -> None:
+def _where_flags(parser: Parser, generations: str) -> None:
     config_flags(parser)
     flag(parser, "replica", "look at this replica only", "NAME")
-    flag(parser, "generation", "look at this generation (default: the newest)", "NAME")
+    flag(parser, "generation", f"look at this generation (default: {generations})", "NAME")
     flag(parser, "parallelism", "objects fetched at the same time (default 8)", "N", type=count, default=8)

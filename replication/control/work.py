@@ -26,6 +26,7 @@ from replication.errors import NotAllowedError, PausedError, RestoreCancelledErr
 from replication.offline import look
 from replication.position import Position
 from replication.recall.recall import Brought
+from replication.reserved import refuse_output
 from replication.restore.histories import HeldGeneration
 from replication.restore.kept import kept_path
 from replication.restore.layouts import layout_of
@@ -106,6 +107,8 @@ class Work:
                 raise UsageError(
                     f"{name} must be an absolute path, for the engine is in another folder: {quoted(path)!r}"
                 )
+            if path:
+                refuse_output(Path(path))
         if not 1 <= getattr(request, "parallelism", 1) <= PARALLELISM_MAX:
             raise UsageError(f"parallelism must be from 1 to {PARALLELISM_MAX}")
         for name in ("timeout", "lease_seconds"):
@@ -120,7 +123,7 @@ class Work:
         return sync(self._engine, request, run)
 
     def _snapshot(self, request: ask.WriteSnapshot, run: Run) -> tuple[str, ...]:
-        return tuple(self._engine.snapshot(request.database, request.replica or None))
+        return tuple(self._engine.snapshot(request.database, request.replica or None, run.cancel, run.progress))
 
     def _verify(self, request: ask.Verify, run: Run) -> tuple[Verification, ...]:
         return tuple(self._engine.verify(request.database, run.cancel, run.progress))

@@ -10,12 +10,13 @@ from dataclasses import replace
 from typing import Any
 
 from replication.errors import BringBackError
+from replication.history import keys
 from replication.history.contract import Moment
 from replication.history.diff.contract import Pair, Row
 from replication.history.diff.diff import Difference
 from replication.recall.wanted import Pick, Wanted
 from replication.sqlite.moment import Query, opened
-from replication.sqlite.shape import Table, encoding_of, quoted, sequence_of, table_names, table_of, text
+from replication.sqlite.shape import Table, encoding_of, sequence_of, table_names, table_of
 from replication.sqlite.stage import Stage, selected
 from replication.storage.closing import closing_iterator
 
@@ -77,10 +78,20 @@ def _where(table: Table, pick: Pick) -> str:
         return f"({pick.where}\n)"
     if pick.key is None:
         return "1"
-    if len(table.key) > 1:
-        raise BringBackError(f"The key of {table.name} is {', '.join(table.key)}: pick the row with -where.")
-    column = quoted(table.key[0]) if table.key else table.rowid
-    return f"{column} = {text(pick.key)}"
+    parts = keys.parts_of(pick.key, len(table.key) or 1)
+    if table.key and len(parts) != len(table.key):
+        names = ", ".join(table.key)
+        raise BringBackError(
+            f"The key of {table.name} is {names}: give a value for each with commas between, as in CSV."
+        )
+    if table.key:
+        columns = [
+            keys.Column(item.name, item.declared, table.is_strict) for item in map(table.column, table.key) if item
+        ]
+        return keys.condition(columns, parts)
+    if not table.rowid:
+        raise BringBackError(f"{table.name} has neither a primary key nor a row number: pick the row with -where.")
+    return f"{table.rowid} = {keys.literal(pick.key)}"
 
 
 def _read(query: Query, table: Table, where: str, written: Written) -> Generator[StagedRow, None, None]:

@@ -74,6 +74,15 @@ def test_rows_are_picked_by_key_or_by_a_condition(tmp_path: Path) -> None:
     assert only(loss.bring_back(Pick("t", "a < 3 -- and more"))).inserted == 2
     assert only(loss.bring_back(Pick("t", key="7"), Pick("t", key="9"))).inserted == 2
     assert loss.rows("SELECT a FROM t") == [[1], [2], [7], [9]]
+    folder = tmp_path / "two"
+    folder.mkdir()
+    two = Loss(
+        folder,
+        "CREATE TABLE t(a, b TEXT, PRIMARY KEY(a, b)); INSERT INTO t VALUES(1, 'x,y'), ('1', 'x')",
+        "DELETE FROM t",
+    )
+    assert only(two.bring_back(Pick("t", key='1,"x,y"'))).inserted == 1
+    assert two.rows("SELECT * FROM t") == [[1, "x,y"]]
     for condition in ("1) UNION SELECT 1, '', 2, 3 FROM (SELECT 1", "1); DELETE FROM t; SELECT (1"):
         with pytest.raises(Exception, match=r"That is no condition|would write"):
             loss.bring_back(Pick("t", condition))
@@ -188,6 +197,6 @@ def test_what_was_not_there_is_said(tmp_path: Path) -> None:
     loss = Loss(tmp_path, "CREATE TABLE t(a, b, PRIMARY KEY(a, b)); CREATE TABLE u(a); CREATE VIEW v AS SELECT 1")
     with pytest.raises(BringBackError, match="no table x then; there were: t, u"):
         loss.preview("x")
-    with pytest.raises(BringBackError, match="pick the row with -where"):
+    with pytest.raises(BringBackError, match="give a value for each"):
         loss.preview(Pick("t", key="1"))
     assert "v is a view" in only(loss.preview("v").report).refusal

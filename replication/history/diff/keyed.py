@@ -14,8 +14,8 @@ from replication.history.diff.contract import Row, Shape
 from replication.history.diff.rows import bound, encoding_of, marker, text_of
 from replication.history.diff.schema import spelled
 from replication.history.diff.trees import INTERIOR, Trees, first_of
+from replication.history.keys import quoted
 from replication.history.pages import INDEX_INTERIOR, INDEX_LEAF
-from replication.history.questions import quoted
 from replication.sqlite.moment import opened
 
 _INDEX = (INDEX_INTERIOR, INDEX_LEAF)

@@ -12,7 +12,7 @@ from replication.history.contract import Moment
 from replication.history.diff.contract import Row, Shape
 from replication.history.diff.schema import spelled
 from replication.history.diff.trees import ROWID_MAX, ROWID_MIN
-from replication.history.questions import quoted
+from replication.history.keys import quoted
 from replication.sqlite.moment import Query, Value, opened
 
 RANGES_TOGETHER = 200

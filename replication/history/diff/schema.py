@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from replication.errors import QueryError
 from replication.history.diff.contract import ROWID, Pair, SchemaChange, Shape, Skipped
-from replication.history.questions import quoted
+from replication.history.keys import quoted
 from replication.sqlite.moment import Query
 
 _ROWID_NAMES = ("rowid", "_rowid_", "oid")

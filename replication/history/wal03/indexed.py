@@ -82,16 +82,28 @@ class IndexedFile:
         if frame is ZEROS:
             return bytes(self.page_size)
         if frame is not None:
-            return self._kept.get(frame.place) or self._frame(number, frame)
+            return self._kept_frame(number, frame)
         found = self.parts.read(self._snapshot, (number - 1) * self.page_size, self.page_size)
         return found + bytes(self.page_size - len(found))
+
+    def _kept_frame(self, number: int, frame: FrameAt) -> bytes:
+        """The page in a frame. Whoever looks at the next commit reads most of the same ones."""
+        found = self._kept.get(frame.place)
+        if found is None:
+            found = self._kept[frame.place] = self._frame(number, frame)
+            self._forget()
+        self._kept.move_to_end(frame.place)
+        return found
 
     def _keep(self, rows: NDArray[np.uint8], pages: NDArray[np.uint32], begin: Place) -> None:
         """Remember the last version of each page among these frames, for as long as there is room."""
         _, last = np.unique(pages[::-1], return_index=True)
         for row in (len(pages) - 1 - last).tolist():
             self._kept[begin + row * rows.shape[1]] = rows[row, FRAME_HEADER_SIZE:].tobytes()
-        while len(self._kept) * self.page_size > KEPT_BYTES_MAX:
+        self._forget()
+
+    def _forget(self) -> None:
+        while len(self._kept) * self.page_size > KEPT_BYTES_MAX and len(self._kept) > 1:
             self._kept.popitem(last=False)
 
     def _frame(self, number: int, frame: FrameAt) -> bytes:

@@ -1,16 +1,22 @@
-"""All commits of one generation, in timelines from one snapshot to the next, the newest first."""
+"""All commits of one replica, in timelines from one snapshot to the next, the newest first.
+
+A generation is older than another where the notes of the replica, or its times, say so.
+"""
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from datetime import datetime
 
+from replication.errors import RestoreCancelledError, RestoreError
 from replication.history.cache import TableCache
 from replication.history.wal03.below import below_snapshot
+from replication.history.wal03.older import older_generations
 from replication.history.wal03.timeline import Timeline, read_timeline
 from replication.restore.open_replica import OpenReplica
 from replication.restore.options import RestoreOptions
 from replication.restore.target import AtPosition
-from replication.restore.wal03.attempts import attempts_at
+from replication.restore.wal03.attempts import Attempts, attempts_at
 
 
 def stretches(
@@ -19,16 +25,39 @@ def stretches(
     cache: TableCache,
     stop: threading.Event,
     tell: Callable[[str], None],
+    since: datetime | None = None,
 ) -> Iterator[Timeline]:
-    """Yield timelines, each of which ends with the commit that the one before begins with.
+    """Yield timelines, each of which ends with the commit that the one before begins with, or with its generation.
 
-    The next one is read when it is asked for. Raises whatever a restore raises.
+    The next one is read when it is asked for, up to one that begins before a time. Raises whatever a restore raises; an
+    older generation that cannot be read is told of.
     """
     attempts = attempts_at(sources, options, stop)
-    prepared, options = attempts.prepared, attempts.options
-    source, base = prepared.source, prepared.plan.snapshot.position
+    prepared = attempts.prepared
     for words in prepared.warnings:
         tell(words)
+    yield from _of_generation(attempts, cache, stop, tell, since)
+    if options.generation is not None:
+        return
+    for older in older_generations(prepared, stop, since):
+        try:
+            attempts = attempts_at([prepared.source], replace(options, generation=older), stop)
+            yield from _of_generation(attempts, cache, stop, tell, since)
+        except RestoreCancelledError:
+            raise
+        except RestoreError as error:
+            tell(f"Generation {older} was not looked at to its end: {error}")
+
+
+def _of_generation(
+    attempts: Attempts,
+    cache: TableCache,
+    stop: threading.Event,
+    tell: Callable[[str], None],
+    since: datetime | None,
+) -> Iterator[Timeline]:
+    prepared, options = attempts.prepared, attempts.options
+    source, base = prepared.source, prepared.plan.snapshot.position
     options = replace(options, generation=prepared.plan.generation)
     earlier = [item for item in prepared.offer.catalog.snapshots if item.position < base]
     while True:
@@ -36,7 +65,8 @@ def stretches(
         for words in timeline.warnings:
             tell(words)
         yield timeline
-        if not earlier:
+        first = timeline.ends()[0]
+        if not earlier or (since is not None and timeline.written_at(first) < since):
             return
         source = below_snapshot(prepared.source, earlier.pop().info.index)
-        options = replace(options, target=AtPosition(timeline.position(timeline.ends()[0])))
+        options = replace(options, target=AtPosition(timeline.position(first)))

@@ -19,6 +19,7 @@ from replication.errors import (
 from replication.local import soundness
 from replication.position import Position
 from replication.replica.destination import Standing
+from replication.replica.ordered import Order
 from replication.replica.upload_meter import UploadProgress, together
 from replication.replica.wal03.compare import check_ours
 from replication.replica.wal03.holdings import Holdings
@@ -166,12 +167,15 @@ class Replica(Verifying):
         """Let go of the store."""
         self.client.storage.close()
 
-    def snapshot(self) -> str:
-        """Write a snapshot of the newest commit. Return what became of it, in words. Raises as `send` does."""
-        with self._duty_turn():
+    def snapshot(self, order: Order | None = None) -> str:
+        """Write a snapshot of the newest commit. Return what became of it, in words.
+
+        Raises as `send` does, and RestoreCancelledError.
+        """
+        with self._duty_turn(order):
             try:
                 self._send_all()
-                return self._snapshot()
+                return self._snapshot(order=order)
             except MENDED as error:
                 with self._lock:
                     self._mend(error)

@@ -146,15 +146,15 @@ MUTATIONS = (
     Mutation(
         "who begins at a place does not name what is there",
         "replication/replica/wal03/lineage.py",
-        "        noted = _at_the_place(client, generation_info)\n",
-        "        noted = []\n",
+        "    names = _at_the_place(client, generation_info)\n",
+        "    names: list[str] = []\n",
         ("tests/cli/test_newest_commit.py",),
     ),
     Mutation(
         "a generation that parted from ours is taken for one before it",
         "replication/replica/wal03/lineage.py",
-        "        beside = [*parted, *_parted(client, generation_info, noted)]\n",
-        "        beside = [*parted]\n",
+        "    beside = _parted(client, generation_info, names)\n",
+        "    beside: list[str] = []\n",
         ("tests/replica/test_one_writer.py",),
     ),
     Mutation(
@@ -204,6 +204,20 @@ MUTATIONS = (
         "replication/replica/wal03/lineage.py",
         "len(found) <= min(EARLIER_MAX, REACHED_MAX)",
         "len(found) <= EARLIER_MAX",
+        ("tests/replica/test_parted_by_place.py",),
+    ),
+    Mutation(
+        "where a generation was left is noted only in a replica that has it",
+        "replication/replica/wal03/lineage.py",
+        "    lefts += _left_unseen(generation_info, names, lefts)\n",
+        "",
+        ("tests/replica/test_parted_by_place.py",),
+    ),
+    Mutation(
+        "where a generation was left is known of the last one only",
+        "replication/local/generation_info.py",
+        "        lefts = (*([str(left)] if left is not None else ()), *previous.lefts)[:LEFTS_KEPT_MAX]\n",
+        "        lefts = (*([str(left)] if left is not None else ()),)\n",
         ("tests/replica/test_parted_by_place.py",),
     ),
     Mutation(
@@ -348,9 +362,11 @@ MUTATIONS = (
     Mutation(
         "segments wait for a snapshot of their own replica",
         "replication/replica/wal03/snapshots.py",
-        "                        stored = self._store_snapshot(image, self._snapshots, breaks_off=True)\n",
+        "                        stored = self._store_snapshot(image, self._snapshots, breaks_off=True, order=order)\n",
         "                        with self._lock:\n"
-        "                            stored = self._store_snapshot(image, self._snapshots, breaks_off=True)\n",
+        "                            stored = self._store_snapshot(\n"
+        "                                image, self._snapshots, breaks_off=True, order=order\n"
+        "                            )\n",
         ("tests/replica/test_beside.py",),
     ),
     Mutation(
