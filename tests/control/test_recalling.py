@@ -9,6 +9,7 @@ from replication.control import requests as ask
 from replication.control.commands import carry_out
 from replication.control.values import JobStatus
 from replication.errors import BringBackError, NoJobError, UsageError
+from replication.position import Position
 from replication.recall.wanted import Pick
 from tests.control.serving import WAYS, Served, served
 from tests.engine.running import in_step, only, until
@@ -31,6 +32,12 @@ def lost(at: Served) -> str:
     shell.run("DROP TABLE u; DELETE FROM t")
     carry_out(at.control, ask.Sync(database=at.name, wait=True))
     return position
+
+
+def position_of(at: Served) -> Position:
+    found = only(at.engine).position
+    assert found is not None
+    return found
 
 
 def previewed(at: Served, **more: object) -> JobStatus:
@@ -75,3 +82,23 @@ def test_what_is_refused_and_what_is_forgotten(at: Served) -> None:
     at.control.forget(job.id)
     with pytest.raises(NoJobError):
         carry_out(at.control, ask.BringBack(preview=job.id))
+
+
+@pytest.mark.parametrize("is_first", [False, True], ids=["in the same life of the wal", "the first of another"])
+def test_the_commit_before_is_named(tmp_path: Path, is_first: bool) -> None:
+    with served(tmp_path) as at, ForeignConnection(at.path, autocheckpoint=False) as application:
+        position = lost(at)
+        job = previewed(at, position=position, picks=(Pick("t"),))
+        index = position_of(at).index
+        if is_first:
+            # So much that the engine copies all back, and the next commit restarts the WAL.
+            last = only(at.engine).last_checkpoint
+            application.execute("CREATE TABLE much(a)")
+            application.execute("INSERT INTO much VALUES(zeroblob(6000000))")
+            at.engine.sync_now()
+            until(lambda: in_step(at.engine) and only(at.engine).last_checkpoint > last)
+        carry_out(at.control, ask.Sync(database=at.name, wait=True))
+        before = position_of(at)
+        assert carry_out(at.control, ask.BringBack(preview=job.id)).before == before
+        carry_out(at.control, ask.Sync(database=at.name, wait=True))
+        assert (position_of(at).index > index) == is_first

@@ -200,3 +200,19 @@ def test_what_was_not_there_is_said(tmp_path: Path) -> None:
     with pytest.raises(BringBackError, match="give a value for each"):
         loss.preview(Pick("t", key="1"))
     assert "v is a view" in only(loss.preview("v").report).refusal
+
+
+def test_names_may_be_anything(tmp_path: Path) -> None:
+    name, column = '"we""ird [t] `x` \'s; --"', '"a ""b"" \'c\'.;"'
+    then = (
+        f'CREATE TABLE {name}({column} INTEGER PRIMARY KEY, "s.id", rowid, "order" AS (rowid) VIRTUAL);'
+        f'INSERT INTO {name} VALUES(1, 2, 3), (4, 5, 6); CREATE INDEX {column} ON {name}("s.id");'
+        "CREATE TABLE r0(c0, rid, id); INSERT INTO r0 VALUES(1, 2, 3); CREATE TABLE n(rowid, _rowid_, oid)"
+    )
+    for since in (f"DROP TABLE {name}; DROP TABLE r0", f"DELETE FROM {name}; DELETE FROM r0"):
+        folder = tmp_path / since[:4]
+        folder.mkdir()
+        loss = Loss(folder, then, since)
+        assert loss.bring_back(name[1:-1].replace('""', '"'), "r0").inserted == 3
+        assert loss.rows(f"SELECT * FROM {name}") == loss.was.rows(f"SELECT * FROM {name}")
+        assert "taken every name of the row number" in only(loss.preview("n").report).refusal
