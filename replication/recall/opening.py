@@ -58,7 +58,7 @@ def recall_from(
         moment = timeline.moment()
         recall = open_recall(
             encoding_at(moment, stop),
-            lambda stage, written: stage_picked(moment, wanted, stage, stop, written),
+            lambda stage: stage_picked(moment, wanted, stage, stop),
             live,
             asked.on_conflict,
             tell,
@@ -69,7 +69,7 @@ def recall_from(
     difference = Difference(span, stop)
     recall = open_recall(
         encoding_at(span.before, stop),
-        lambda stage, written: stage_lost(difference, wanted, stage, stop, written),
+        lambda stage: stage_lost(difference, wanted, stage, stop),
         live,
         asked.on_conflict,
         tell,

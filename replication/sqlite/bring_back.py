@@ -66,6 +66,8 @@ def bring_back(
                 if not any(failing):
                     check(tried)
                     reached("bring back: rows written")
+                    # From here on it is done, whoever wants to stop it.
+                    connection.set_progress_handler(None)
                     may_commit = True
                     connection.execute("COMMIT")
                     reached("bring back: committed")

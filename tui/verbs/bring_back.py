@@ -22,7 +22,7 @@ from replication.wire import plain as as_plain
 from tui.text.format import counted, plain
 from tui.verbs.console import give, remark, say, warn
 from tui.verbs.moment import Looking, looking, moment_of
-from tui.verbs.restore import Bar
+from tui.verbs.restore import Bar, heed_no_signal
 
 _NAMED_SHOWN = 5
 _LINES_TOGETHER = 100
@@ -47,7 +47,7 @@ def run(args: Namespace) -> int:
             if not args.apply:
                 _tell_preview(args, preview)
             elif preview.report.changes_something or preview.is_stopped:
-                _tell_brought(args, recall.apply(at.cancel))
+                _tell_brought(args, recall.apply(at.cancel, committing=heed_no_signal))
             else:
                 _tell_preview(args, preview)
     return 0
