@@ -88,9 +88,7 @@ def _add_diff(verbs: "argparse._SubParsersAction[Parser]") -> None:
     )
     _where_flags(parser, "the newest")
     flag(parser, "table", "only this table, one that SQLite or a virtual table keeps for itself too", "TABLE")
-    flag(
-        parser, "limit", "no more rows of a table than this (default 20, with -json all)", "N", type=count, default=None
-    )
+    flag(parser, "limit", "no more rows of a table than this (default 20; with -json all)", "N", type=count)
     flag(parser, "summary", "only how many rows of each table came, went and changed")
     flag(parser, "json", "print JSON, an object on each line")
     parser.add_argument("source", nargs="?", metavar="DB_PATH|REPLICA_URL")

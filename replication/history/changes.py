@@ -28,6 +28,8 @@ Answer = Hashable
 Question = Callable[[Query], Answer]
 Match = Callable[[Answer, Answer], bool]
 """True if the change from one answer to the other is one that is looked for."""
+Size = Callable[[Answer, Answer], int]
+"""How much of what is looked for lies between two answers, in all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +68,7 @@ class Looker:
     looks: int = 0
     oldest: Look | None = None
     is_whole: bool = True
+    size: Size | None = None
 
     def look(self, end: Place) -> Look:
         """Ask at a commit. Raises QueryError and what pages raise."""
@@ -122,22 +125,26 @@ class Looker:
         return number - 1 if number else None
 
     def _halved(self, ends: list[Place], high: int, here: Look, matches: Match) -> Change | None:
-        """One change of which the newer answer is not sure to be the last, if the oldest answer tells of one."""
+        """One change of which the newer answer is not sure to be the last, if it can be found so.
+
+        Where a size is told it follows the half with more of it: a fall of rows is found although more rows came.
+        """
         self.oldest = self.look(ends[0])
         low, old, new = 0, self.oldest.answer, here.answer
-        if not matches(old, new):
+        if self.size is None and not matches(old, new):
             return None
         while high - low > 1:
             middle = (low + high) // 2
             answer = self.look(ends[middle]).answer
-            if matches(answer, new):
+            late = self.size(answer, new) >= self.size(old, answer) if self.size is not None else matches(answer, new)
+            if late:
                 low, old = middle, answer
-            elif matches(old, answer):
+            elif self.size is not None or matches(old, answer):
                 high, new = middle, answer
             else:
                 # Half of it here and half of it there: what is looked for is no single commit.
                 return None
-        return Change(ends[low], ends[high], old, new, is_sure=False)
+        return Change(ends[low], ends[high], old, new, is_sure=False) if matches(old, new) else None
 
 
 @dataclass(slots=True)

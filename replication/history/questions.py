@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from replication.errors import NoRestorePointError, QueryError, ReplicationError, StatementError
-from replication.history.changes import Answer, Match, Question
+from replication.history.changes import Answer, Match, Question, Size
 from replication.history.keys import Column, condition, literal, parts_of, quoted, rowid_name
 from replication.sqlite.moment import Query
 
@@ -52,12 +52,16 @@ class Count:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What is looked for, in words, and how. `table` is the one that it is about, if it is about one."""
+    """What is looked for, in words, and how. `table` is the one that it is about, if it is about one.
+
+    `size` says how near a change comes to what is looked for, where that can be told of a change by several commits.
+    """
 
     words: str
     question: Question
     matches: Match
     table: str | None = None
+    size: Size | None = None
 
     def unknown(self, answer: Answer, names: str) -> ReplicationError:
         """What is said where no commit that was looked at knew of it: a name, or SQL, that was mistyped."""
@@ -91,10 +95,11 @@ def appeared(table: str) -> Wanted:
 def fell(table: str, rows: int) -> Wanted:
     """A table that lost so many rows at least; one that is gone has none."""
 
-    def matches(was: Answer, became: Answer) -> bool:
-        return isinstance(was, Count) and isinstance(became, Count) and was.rows - became.rows >= rows
+    def lost(was: Answer, became: Answer) -> int:
+        return was.rows - became.rows if isinstance(was, Count) and isinstance(became, Count) else 0
 
-    return Wanted(f"{table} lost {rows} rows or more", lambda query: _count(query, table), matches, table)
+    words = f"{table} lost {rows} rows or more"
+    return Wanted(words, lambda query: _count(query, table), lambda *pair: lost(*pair) >= rows, table, lost)
 
 
 def row(table: str, key: str) -> Wanted:

@@ -129,8 +129,7 @@ def test_it_costs_what_changed_and_not_what_there_is(large: History) -> None:
     # Rows whose own page was not written are found, without all of their table.
     found, read, made = counted(large, 4, 5)
     assert found == ["l ~450"]
-    assert len(read) < 100
-    assert "2 pages inside long values were written" in made.remarks[0] or "1 page" in made.remarks[0]
+    assert (len(read) < 100, made.remarks) == (True, [])
     # A database that was written anew has not changed.
     assert counted(large, 5, 6)[0] == []
     assert counted(large, 6, 5)[0] == []
@@ -155,7 +154,9 @@ def test_a_long_row_is_found_where_its_pages_do_not_follow_each_other(tmp_path: 
     history = write_history(tmp_path, 512, [scripts])
     assert counted(history, 3, 4)[0] == ["l ~8", "l ~104", "l ~107"]
     assert [line[:4] for line in counted(history, 4, 5)[0]] == ["w ~4"]
-    assert len(counted(history, 3, 5)[0]) == 4
+    found, _, made = counted(history, 3, 5)
+    assert len(found) == 4
+    assert "pages inside long values were written" in made.remarks[0]
 
 
 def test_rows_are_alike_only_if_they_are_stored_alike(tmp_path: Path) -> None:
@@ -197,9 +198,9 @@ def test_a_key_is_the_same_whatever_rowid_it_has_and_as_its_collation_says(tmp_p
         "VACUUM;",
     ]
     history = write_history(tmp_path, 4096, [scripts])
-    expected = ["h -(1,)", "k ~one", "k ~None", "k -('two', 4)", "k +('three', 4)"]
+    expected = ["h -(1,)", "k +('three', 4)", "k -('two', 4)", "k ~None", "k ~one"]
     for last in (2, 3):
-        assert counted(history, 1, last)[0] == expected
+        assert sorted(counted(history, 1, last)[0]) == expected
     assert counted(history, 2, 3)[0] == []
 
 

@@ -1,6 +1,6 @@
 """That there is no such commit is said only where each was looked at; else what is not known, or was mistyped."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from replication.history.moments import find
 from replication.storage.memory import MemoryStorage
 from tests.history.states import asked, publish
 from tests.history.test_find import places, search
-from tests.restore.history import Commit, History, write_history
+from tests.restore.history import BEGAN, Commit, History, write_history
 
 ROWS = "WITH RECURSIVE n(v) AS (SELECT {} UNION ALL SELECT v + 1 FROM n WHERE v < {}) "
 
@@ -51,6 +51,18 @@ def test_rows_that_went_at_once_before_many_came_are_found(tmp_path: Path) -> No
         assert find(search(storage, questions.sql(answers))).after == expected[1].at()
 
 
+def test_a_fall_is_found_by_halving_although_more_rows_came(tmp_path: Path) -> None:
+    busy = [f"INSERT INTO t VALUES({1000 + n}, 1);" for n in range(150)]
+    busy[70:70] = ["DELETE FROM t WHERE i < 20;"]
+    history, storage = published(tmp_path, a_fall_before_many(0)[:2], busy)
+    [_, expected] = changed(history, "SELECT count(*) FROM t WHERE i < 20")
+    made = search(storage, questions.fell("t", 20))
+    made._each_left = 0
+    found = find(made)
+    assert (found.before, found.after, found.is_sure) == (expected[0].at(), expected[1].at(), False)
+    assert made.looks <= changes.LOOKS_MAX + 8
+
+
 def test_a_row_that_came_and_went_between_many_commits_is_found(tmp_path: Path) -> None:
     script = a_fall_before_many(40)
     script[6:6] = ["INSERT INTO t VALUES(1000, 'here');", "DELETE FROM t WHERE i = 1000;"]
@@ -85,6 +97,34 @@ def test_what_came_and_went_between_two_snapshots_is_found(tmp_path: Path) -> No
         assert said == ["It is alike at all these snapshots, so what lies between them is looked at too."]
     with pytest.raises(NoRestorePointError, match=r"There is no commit at which t went, from .*/00000000:0 on"):
         find(search(storage, questions.gone("t")))
+
+
+@pytest.mark.parametrize("damaged", [False, True], ids=["whole", "damaged"])
+def test_many_snapshots_cost_as_many_reads_and_a_damaged_one_is_gone_past(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, damaged: bool
+) -> None:
+    calm = [[f"INSERT INTO t VALUES({10 * n + m}, 1);" for m in range(3)] for n in range(14)]
+    history, storage = published(
+        tmp_path, ["CREATE TABLE t(i INTEGER, x);", "CREATE TABLE g(a);", "DROP TABLE g;"], *calm
+    )
+    if damaged:
+        name = sorted(item.name for item in storage.list("") if item.name.endswith(".snapshot.lz4"))[4]
+        stored = b"".join(storage.get(name))
+        half = len(stored) // 2
+        storage.replace(name, stored[:half] + bytes([stored[half] ^ 1]) + stored[half + 1 :], BEGAN)
+    reads: list[str] = []
+    get = storage.get
+
+    def counted(name: str, offset: int = 0, length: int | None = None) -> Iterator[bytes]:
+        reads.append(name)
+        return get(name, offset, length)
+
+    monkeypatch.setattr(storage, "get", counted)
+    made = search(storage, questions.gone("g"))
+    found = find(made)
+    assert (found.after, found.is_sure) == (history.commits[2].at(), True)
+    assert made.looks > 2 * 14
+    assert len(reads) < made.looks * 8 + 80 * damaged
 
 
 def test_it_is_not_sure_where_newer_commits_were_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -253,6 +253,35 @@ def test_promise_9_what_a_copy_put_below_what_we_sent_since_is_not_taken_for_our
         assert one.restored("a", one.database.position) == one.app.sha256()
 
 
+@pytest.mark.parametrize("goes_on", [False, True], ids=["and no more", "and goes on there"])
+def test_promise_9_what_a_copy_put_in_the_place_of_more_of_ours_is_not_taken_for_all_of_it(
+    bench: Bench, benches: list[Bench], goes_on: bool
+) -> None:
+    """The copy sends under a name of ours what both had, and it is not as long as what we had sent."""
+
+    def lose_the_last() -> None:
+        remove_all(bench, max(item.name for item in bench.storages["a"].list("") if "/wal/" in item.name))
+
+    copy = begun_with_a_copy(bench, benches)
+    lose_the_last()
+    bench.restart()
+    go(bench, "c")
+    bench.replica().enforce_retention(0, NOW)
+    lose_the_last()
+    copy.restart()
+    copy.settle()
+    if goes_on:
+        go(copy, "c")
+    go(bench, "kc")
+    bench.replica().enforce_retention(0, NOW)
+    bench.settle()
+    bench.replica().enforce_retention(0, NOW)
+    assert bench.replica().standing.proven
+    assert not bench.replica().standing.broken
+    for one in (bench, copy) if goes_on else (bench,):
+        assert one.restored("a", one.database.position) == one.app.sha256()
+
+
 def test_promise_3_of_a_place_at_which_two_have_wal_no_commit_is_given(bench: Bench, benches: list[Bench]) -> None:
     """The copy's object reaches past where ours begins, and ours past where the copy's commit ends."""
     copy = begun_with_a_copy(bench, benches)

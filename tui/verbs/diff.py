@@ -6,6 +6,7 @@ import time
 from argparse import Namespace
 from collections import Counter
 from dataclasses import dataclass, field
+from itertools import islice
 
 from replication.errors import UsageError
 from replication.history.diff.contract import Pair
@@ -77,11 +78,13 @@ def _words(args: Namespace, difference: Difference, pairs: tuple[Pair, ...], sch
     telling = _Telling()
     for pair in pairs:
         table = _Table(pair)
-        for change in difference.rows(pair):
+        whole = _whole(difference, pair)
+        for change in islice(difference.rows(pair), None if whole is None else limit):
             telling.tell(table)
             table.counts[change.kind] += 1
             if len(table.lines) < limit:
                 table.lines.append(row_line(change))
+        table.counts = whole or table.counts
         if table.counts or (state_of(pair) and args.table is None):
             tables.append(table)
     telling.clear()
@@ -112,16 +115,25 @@ def _json(args: Namespace, difference: Difference, pairs: tuple[Pair, ...], sche
         _object(values)
     for pair in pairs:
         counts: Counter[str] = Counter()
-        for change in difference.rows(pair):
-            if not args.summary and (args.limit is None or counts.total() < args.limit):
+        limit = 0 if args.summary else args.limit
+        whole = _whole(difference, pair) if limit is not None else None
+        for change in islice(difference.rows(pair), None if whole is None else limit):
+            if limit is None or counts.total() < limit:
                 _object(row_values(change))
             counts[change.kind] += 1
+        counts = whole or counts
         if counts or state_of(pair):
             found = {kind: counts[kind] for _, kind in _MARKS}
             renamed = pair.renamed_from or None
             _object({"kind": "table", "table": pair.name, **found, "key": pair.key, "renamed_from": renamed})
     for item in difference.skipped if args.table is None else ():
         _object({"kind": "not compared", "table": item.name, "why": item.why})
+
+
+def _whole(difference: Difference, pair: Pair) -> "Counter[str] | None":
+    """All rows of a table that was made or dropped, which need not be read to be counted; None of any other."""
+    count = difference.count(pair)
+    return Counter({"deleted" if pair.after is None else "inserted": count}) if count is not None else None
 
 
 def _head(span: Span) -> None:

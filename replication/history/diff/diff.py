@@ -65,6 +65,18 @@ class Difference:
             )
         return found
 
+    def count(self, pair: Pair) -> int | None:
+        """How many rows a table has that was there at one moment only; None if it was at both: then only `rows` tells.
+
+        Raises QueryError and what pages raise.
+        """
+        if pair.before is not None and pair.after is not None:
+            return None
+        shape, moment = (pair.before, self.span.before) if pair.after is None else (pair.after, self.span.after)
+        assert shape is not None
+        with side_of(moment, self.stop) as side:
+            return side.count(shape)
+
     def rows(self, pair: Pair) -> Iterator[RowChange]:
         """Yield the rows of a table that came, went or changed. Raises QueryError and what pages raise."""
         tell: Callable[[str], None] = self.remarks.append

@@ -1,8 +1,8 @@
 """Long rows of which only a page further on was written: SQLite leaves alone what does not change of them.
 
 Nothing in such a page says whose it is, so its row is looked for: first back through the pages before it, which most
-often is where the row's begin, then for the cell that leads there, in the pages nearest to it first. Where that finds
-none, all long rows are followed. It is asked only of pages that nothing else accounts for.
+often is where the row's begin, then for the cell that leads there, in the pages beside it, and then in those of all
+tables. Where that finds none, all long rows are followed. It is asked only of pages that nothing else accounts for.
 """
 
 from collections.abc import Collection, Sequence
@@ -13,8 +13,10 @@ from numpy.typing import NDArray
 
 from replication.history.diff.cells import KINDS, Cell, MalformedPageError, chain, kind_of, right_child
 from replication.history.diff.trees import INTERIOR, LEVELS_MAX, Trees
-from replication.history.pages import INDEX_INTERIOR
+from replication.history.pages import INDEX_INTERIOR, TABLE_INTERIOR, TABLE_LEAF
 
+BESIDE_PAGES = 200
+"""So far from where the second part of a row begins its page is looked for first."""
 _AMBIGUOUS_FROM = 1 << 25
 """With so many pages the number of one may begin like a page of a b-tree."""
 _AUTO_VACUUM_AT = slice(52, 56)
@@ -37,6 +39,7 @@ class Longs:
     def look(self) -> None:
         """Raises MalformedPageError and what pages raise."""
         pending = self._pending()
+        self._beside(pending)
         self.looked_for = len(pending)
         for follow in (self._begins, self._chains):
             if pending:
@@ -79,6 +82,41 @@ class Longs:
         step, locked = self.here.usable // 5 + 1, _LOCKED_BYTE // self.here.moment.page_size + 1
         first = (number - 2) // step * step + 2
         return number == first + (first == locked)
+
+    def _beside(self, pending: set[int]) -> None:
+        """Rows of tables with rowids in pages beside the second part of the row, where most of them are."""
+        heads: dict[int, set[int]] = {}
+        for number in pending:
+            heads.setdefault(self._head(number), set()).add(number)
+        for head, numbers in heads.items():
+            for page in sorted(range(head - BESIDE_PAGES, head + BESIDE_PAGES), key=lambda page: abs(page - head)):
+                cell = self._leads_to(page, head) if 1 < page <= self.here.moment.pages else None
+                root = self._root_of(page, cell) if cell is not None else None
+                if cell is not None and root is not None:
+                    pending -= numbers
+                    self._add(root, cell)
+                    break
+
+    def _leads_to(self, page: int, head: int) -> Cell | None:
+        """The cell of a page that may be a leaf which leads to another page."""
+        if self.here.kind(page) != TABLE_LEAF or page in self.here.free():
+            return None
+        try:
+            return next((cell for cell in self.here.cells(page) if cell.overflow == head), None)
+        except MalformedPageError:
+            return None
+
+    def _root_of(self, page: int, cell: Cell) -> int | None:
+        """The table that a leaf belongs to."""
+        for root in self.roots:
+            if root == page:
+                return root
+            if self.here.kind(root) == TABLE_INTERIOR:
+                left = {page: cell.rowid}
+                self.here.reach(root, left)
+                if not left:
+                    return root
+        return None
 
     def _begins(self, trees: Sequence[NDArray[np.uint32]], pending: set[int]) -> None:
         """Rows of which the second part begins where the pages before these say."""

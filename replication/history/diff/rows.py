@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 from replication.history.contract import Moment
 from replication.history.diff.contract import Row, Shape
@@ -16,8 +17,9 @@ from replication.history.keys import quoted
 from replication.sqlite.moment import Query, Value, opened
 
 RANGES_TOGETHER = 200
-FLAGS_TOGETHER = 50
+KINDS_TOGETHER = 50
 """Columns whose kinds are told in one text: an expression may not be deeper than 1,000."""
+_TEXT, _REAL = "t", "r"
 _ENCODINGS = {2: "utf-16-le", 3: "utf-16-be"}
 _ENCODING_AT = slice(56, 60)
 
@@ -25,6 +27,8 @@ Range = tuple[int, int]
 """Rowids from one to another, both among them."""
 Keyed = tuple[int | None, Row]
 """A row with its rowid, if it has one."""
+Stored = tuple[Any, ...]
+"""The rowid, the values, and the kinds of the values."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,18 +42,33 @@ class Side:
 
     def ranges(self, shape: Shape, wanted: Sequence[Range]) -> Iterator[Keyed]:
         """The rows of these ranges, which are in order and do not overlap, in order."""
+        for row in self.stored(shape, wanted):
+            yield self.decoded(shape, row)
+
+    def stored(self, shape: Shape, wanted: Sequence[Range]) -> Iterator[Stored]:
+        """The same as SQLite gives them: with texts by their bytes, and the kinds of all values."""
         if not wanted:
             return
         rowid = f"t.{quoted(shape.rowid)}"
+        last = ROWID_MIN - 1
         for start in range(0, len(wanted), RANGES_TOGETHER):
             some = wanted[start : start + RANGES_TOGETHER]
             values = ", ".join(["(?, ?)"] * len(some))
+            # Without a word of the order, or SQLite would sort: it goes from one range to the next as they come.
             sql = (
                 f"WITH w(a, b) AS (VALUES {values}) SELECT {rowid}, {_selected(shape)} FROM w CROSS JOIN "
-                f"{spelled(shape)} t NOT INDEXED WHERE {rowid} BETWEEN w.a AND w.b ORDER BY w.a, {rowid}"
+                f"{spelled(shape)} t NOT INDEXED WHERE {rowid} BETWEEN w.a AND w.b"
             )
             bounds = [bound for item in some for bound in item]
-            yield from self._decoded(shape, self.stream.rows(sql, bindings=bounds))
+            for row in self.stream.rows(sql, bindings=bounds):
+                assert row[0] > last, "rows come in the order of their rowids"
+                last = row[0]
+                yield row
+
+    def count(self, shape: Shape) -> int:
+        """How many rows there are."""
+        [(count,)] = self.stream.rows(f"SELECT count(*) FROM {spelled(shape)}")
+        return int(count)
 
     def everything(self, shape: Shape) -> Iterator[Keyed]:
         """All rows; those with rowids in order."""
@@ -57,7 +76,8 @@ class Side:
             yield from self.ranges(shape, [(ROWID_MIN, ROWID_MAX)])
             return
         sql = f"SELECT NULL, {_selected(shape)} FROM {spelled(shape)} t NOT INDEXED"
-        yield from self._decoded(shape, self.stream.rows(sql))
+        for row in self.stream.rows(sql):
+            yield self.decoded(shape, row)
 
     def by_keys(
         self, shape: Shape, keys: Sequence[tuple[Row, int | None]], streamed: bool = False
@@ -93,27 +113,25 @@ class Side:
             f"SELECT w.n, {rowid}, {_selected(shape)} FROM w CROSS JOIN {spelled(shape)} t WHERE {where}"
         )
         for number, *rest in query.rows(sql, bindings=bindings):
-            yield int(number), self._decode(shape, tuple(rest))
+            yield int(number), self.decoded(shape, tuple(rest))
 
     def _at_rowid(self, query: Query, shape: Shape, rowid: int) -> Iterator[Keyed]:
         name = f"t.{quoted(shape.rowid)}"
         sql = f"SELECT {name}, {_selected(shape)} FROM {spelled(shape)} t NOT INDEXED WHERE {name} = ?"
-        yield from self._decoded(shape, query.rows(sql, bindings=(rowid,)))
+        for row in query.rows(sql, bindings=(rowid,)):
+            yield self.decoded(shape, row)
 
-    def _decoded(self, shape: Shape, rows: Iterator[tuple[Value, ...]]) -> Iterator[Keyed]:
-        for row in rows:
-            yield self._decode(shape, row)
-
-    def _decode(self, shape: Shape, row: tuple[Value, ...]) -> Keyed:
+    def decoded(self, shape: Shape, row: Stored) -> Keyed:
+        """The values of a row, with its rowid."""
         count = len(shape.stored)
-        flags = "".join(map(str, row[1 + count :]))
+        kinds = "".join(row[1 + count :])
         rowid, values = row[0], row[1 : 1 + count]
-        if "1" in flags:
+        if _TEXT in kinds:
             values = tuple(
-                text_of(value, self.encoding) if flag == "1" and isinstance(value, bytes) else value
-                for value, flag in zip(values, flags, strict=True)
+                text_of(value, self.encoding) if kind == _TEXT else value
+                for value, kind in zip(values, kinds, strict=True)
             )
-        return (rowid if isinstance(rowid, int) else None), values
+        return rowid, values
 
 
 def text_of(data: bytes, encoding: str) -> str:
@@ -132,20 +150,26 @@ def encoding_of(moment: Moment) -> str:
     return _ENCODINGS.get(number, "utf-8")
 
 
+def are_alike(was: Stored, became: Stored) -> bool:
+    """True if two rows of the same columns and encoding are surely alike, without a look at each value."""
+    # 0.0 is equal to -0.0.
+    return was == became and not any(_REAL in kinds for kinds in was if isinstance(kinds, str))
+
+
 def key_of(shape: Shape, row: Keyed) -> Row:
     """The values of a row by which it is matched."""
     return tuple(row[1][place] for place in shape.key_places) if shape.key_places else (row[0],)
 
 
 def _selected(shape: Shape) -> str:
-    """What is asked for of a row: values, of a text its bytes; and for each column 1 if it is a text."""
+    """What is asked for of a row: values, of a text its bytes; and the first letter of the kind of each."""
     names = [f"t.{quoted(name)}" for name in shape.stored]
     values = [f"CASE typeof({name}) WHEN 'text' THEN CAST({name} AS BLOB) ELSE {name} END" for name in names]
-    flags = [
-        " || ".join(f"(typeof({name}) = 'text')" for name in names[start : start + FLAGS_TOGETHER]) + " || ''"
-        for start in range(0, len(names), FLAGS_TOGETHER)
+    kinds = [
+        " || ".join(f"substr(typeof({name}), 1, 1)" for name in names[start : start + KINDS_TOGETHER])
+        for start in range(0, len(names), KINDS_TOGETHER)
     ]
-    return ", ".join([*values, *flags])
+    return ", ".join([*values, *kinds])
 
 
 def _is_odd(text: str) -> bool:

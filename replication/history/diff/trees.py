@@ -113,12 +113,13 @@ class Trees:
         found.append(Branch(right_child(page, parent.page), low, parent.high, parent.level - 1))
         return found
 
-    def root(self, number: int) -> Branch:
-        """The root of a table, with the levels below it."""
+    def root(self, number: int, rowid: int | None = None) -> Branch:
+        """The root of a tree, with the levels below it; of a table by the way to a rowid, which is read anyway."""
         page, level = number, 0
         while self.kind(page) in INTERIOR:
             found = self.cells(page)
-            page = found[0].child if found else right_child(self.read(page), page)
+            children = [*(cell.child for cell in found), right_child(self.read(page), page)]
+            page = children[0 if rowid is None else bisect_left([cell.rowid for cell in found], rowid)]
             level += 1
             if level > LEVELS_MAX:
                 raise MalformedPageError(page)
@@ -128,7 +129,7 @@ class Trees:
         """Take out of these pages, by their first rowid, those that are in the tree with this root."""
         if not left and number not in self.written:
             return Reach(Branch(number))
-        root = self.root(number)
+        root = self.root(number, next(iter(left.values()), None))
         found = Reach(root)
         if number in self.written:
             found.written.add(number)

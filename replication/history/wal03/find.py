@@ -24,8 +24,8 @@ from replication.history.changes import EACH_MAX, EACH_SECONDS_MAX, Answer, Look
 from replication.history.contract import Found
 from replication.history.questions import Wanted, is_known, names_of
 from replication.history.versions import Place
-from replication.history.wal03.below import below_snapshot
 from replication.history.wal03.older import older_generations
+from replication.history.wal03.stretches import read_from
 from replication.history.wal03.timeline import Timeline, read_timeline
 from replication.position import Position
 from replication.restore.open_replica import OpenReplica
@@ -96,7 +96,7 @@ class Search:
         self.tell("It is alike at all these snapshots, so what lies between them is looked at too.")
         for item in between:
             options = replace(self.options, generation=item.end.generation, target=AtPosition(item.end))
-            yield from self._in(self._read(below_snapshot(item.source, item.snapshot.info.index), options))
+            yield from self._in(self._read(item.source, options, item.snapshot))
 
     def nothing(self) -> ReplicationError:
         """What is said where nothing was found."""
@@ -147,14 +147,14 @@ class Search:
                 edge = _Edge(here.position, here.info.created, None, edge.answer)
             else:
                 # Up to where what was looked at begins, which is a commit of both.
-                below = below_snapshot(source, here.info.index)
-                edge = yield from self._in(self._read(below, replace(options, target=AtPosition(edge.position))))
+                target = replace(options, target=AtPosition(edge.position))
+                edge = yield from self._in(self._read(source, target, here))
             self.first = edge.position
         return edge
 
     def _in(self, timeline: Timeline, later: _Edge | None = None) -> Generator[Found, None, _Edge]:
         """Those of one timeline, whose first commit is returned."""
-        looker = Looker(timeline, self._ask, self.stop, self._may_go_on, self._now)
+        looker = Looker(timeline, self._ask, self.stop, self._may_go_on, self._now, size=self.wanted.size)
         ends = timeline.ends()
         before = self.looks
         # What answers as it likes is found out once.
@@ -210,9 +210,13 @@ class Search:
         self.bytes_read += timeline.bytes_read - self._counted
         self._counted = timeline.bytes_read
 
-    def _read(self, source: OpenReplica, options: RestoreOptions) -> Timeline:
+    def _read(self, source: OpenReplica, options: RestoreOptions, snapshot: Snapshot | None = None) -> Timeline:
+        """What leads to a target, from the snapshot that is named."""
         self._counted = 0
-        timeline = read_timeline([source], options, self.cache, cancel=self.stop, is_whole=True)
+        if snapshot is not None:
+            timeline = read_from(source, snapshot, options, self.cache, self.stop)
+        else:
+            timeline = read_timeline([source], options, self.cache, cancel=self.stop, is_whole=True)
         for words in timeline.warnings:
             self.tell(words)
         return timeline
@@ -224,7 +228,8 @@ class Search:
         """What a snapshot by itself answers; nothing for one of Litestream's: nobody knows which commit it holds."""
         if snapshot.note is None:
             return None
-        timeline = self._read(source, replace(self.options, generation=None, target=AtPosition(snapshot.position)))
+        at = replace(self.options, generation=None, target=AtPosition(snapshot.position))
+        timeline = self._read(source, at, snapshot)
         looker = Looker(timeline, self._ask, self.stop, now=self._now)
         found = looker.look(timeline.ends()[-1])
         self._count(self.looks + 1, timeline)

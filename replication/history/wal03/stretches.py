@@ -5,18 +5,26 @@ A generation is older than another where the notes of the replica, or its times,
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 
-from replication.errors import RestoreCancelledError, RestoreError
+from replication.errors import (
+    CorruptObjectError,
+    NoRestorePointError,
+    ReplicaGapError,
+    RestoreCancelledError,
+    RestoreError,
+)
 from replication.history.cache import TableCache
-from replication.history.wal03.below import below_snapshot
+from replication.history.wal03.below import below_snapshot, only_snapshot
 from replication.history.wal03.older import older_generations
 from replication.history.wal03.timeline import Timeline, read_timeline
 from replication.restore.open_replica import OpenReplica
 from replication.restore.options import RestoreOptions
 from replication.restore.target import AtPosition
 from replication.restore.wal03.attempts import Attempts, attempts_at
+from replication.restore.wal03.catalog import Snapshot
 
 
 def stretches(
@@ -49,6 +57,20 @@ def stretches(
             tell(f"Generation {older} was not looked at to its end: {error}")
 
 
+def read_from(
+    source: OpenReplica, snapshot: Snapshot, options: RestoreOptions, cache: TableCache, stop: threading.Event
+) -> Timeline:
+    """From a snapshot on, or from an earlier one where that one is of no use. Their notes are read only then.
+
+    Raises whatever a restore raises.
+    """
+    index = snapshot.info.index
+    if snapshot.note is not None:
+        with suppress(CorruptObjectError, ReplicaGapError, NoRestorePointError):
+            return read_timeline([only_snapshot(source, index)], options, cache, cancel=stop, is_whole=True)
+    return read_timeline([below_snapshot(source, index)], options, cache, cancel=stop, is_whole=True)
+
+
 def _of_generation(
     attempts: Attempts,
     cache: TableCache,
@@ -60,13 +82,13 @@ def _of_generation(
     source, base = prepared.source, prepared.plan.snapshot.position
     options = replace(options, generation=prepared.plan.generation)
     earlier = [item for item in prepared.offer.catalog.snapshots if item.position < base]
+    timeline = read_timeline([source], options, cache, cancel=stop, is_whole=True)
     while True:
-        timeline = read_timeline([source], options, cache, cancel=stop, is_whole=True)
         for words in timeline.warnings:
             tell(words)
         yield timeline
         first = timeline.ends()[0]
         if not earlier or (since is not None and timeline.written_at(first) < since):
             return
-        source = below_snapshot(prepared.source, earlier.pop().info.index)
         options = replace(options, target=AtPosition(timeline.position(first)))
+        timeline = read_from(source, earlier.pop(), options, cache, stop)

@@ -246,7 +246,7 @@ def _read(
     if client.snapshot_note(plan.snapshot.info.name) != plan.snapshot.note:
         raise CorruptObjectError(plan.snapshot.info.name, "it was written anew while it was read")
     try:
-        written = replay_wal(plan, fetcher, file, meter, attempts.need, attempts.doubts)
+        written = replay_wal(plan, fetcher, file, meter, attempts.need, attempts.doubts, file.take_indexed)
     except TooManyFramesError as error:
         raise RestoreError(f"{error} of WAL after {plan.snapshot.info.name}: restore it to look at it.") from None
     warnings = (*prepared.warnings, *plan.remarks, *written.remarks)

@@ -32,6 +32,20 @@ MUTATIONS = (
         ("tests/history/test_every_commit.py",),
     ),
     Mutation(
+        "an index of frames is taken for a segment that it is not of",
+        "replication/restore/wal03/index_read.py",
+        "        return (found.header, found.before) == (self.header, self.sums)\n",
+        "        return found.header == self.header\n",
+        ("tests/history/test_frame_index.py",),
+    ),
+    Mutation(
+        "a frame is believed for its index",
+        "replication/history/wal03/indexed.py",
+        "        if not frames.count or (int(frames.pages[0]), frames.sums[0]) != (number, frame.checksum):\n",
+        "        if not frames.count:\n",
+        ("tests/history/test_frame_index.py",),
+    ),
+    Mutation(
         "rows are counted by pages although some were given back",
         "replication/history/log.py",
         "        in_place = pages[0] != 1 and len(pages) <= PAGES_ASKED_MAX\n",
@@ -41,8 +55,8 @@ MUTATIONS = (
     Mutation(
         "a search passes over a change of the schema",
         "replication/history/wal03/indexed.py",
-        "            if total != self._first_sum:\n",
-        "            if False:\n",
+        "        if total != self._first_sum:\n",
+        "        if False:\n",
         ("tests/history/test_find.py",),
     ),
     Mutation(
@@ -111,8 +125,8 @@ MUTATIONS = (
     Mutation(
         "a diff leaves out rows with a new key",
         "replication/history/diff/compare.py",
-        "            if number not in found:\n",
-        "            if False:\n",
+        "        if number not in found:\n            yield RowChange(",
+        "        if False:\n            yield RowChange(",
         ("tests/history/test_diff.py",),
     ),
     Mutation(
@@ -127,6 +141,13 @@ MUTATIONS = (
         "replication/history/changes.py",
         "                    yield found\n                    return\n",
         "                    yield found\n                return\n",
+        ("tests/history/test_find_nothing.py",),
+    ),
+    Mutation(
+        "a fall of rows is not looked for where more rows came",
+        "replication/history/changes.py",
+        "        if self.size is None and not matches(old, new):\n",
+        "        if not matches(old, new):\n",
         ("tests/history/test_find_nothing.py",),
     ),
     Mutation(

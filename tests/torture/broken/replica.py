@@ -195,8 +195,8 @@ MUTATIONS = (
     Mutation(
         "what a copy stored under the name of ours, below what we sent since, is taken for ours",
         "replication/replica/wal03/replica.py",
-        "                self._check_ours(holdings, changed)\n",
-        "",
+        "            lost = self._look_up_anew(holdings, changed[:PROBES_MAX])\n",
+        "            self._state, lost = self._state.unknown(), []\n",
         ("tests/replica/test_parted_by_place.py",),
     ),
     Mutation(
@@ -204,6 +204,20 @@ MUTATIONS = (
         "replication/replica/wal03/lineage.py",
         "len(found) <= min(EARLIER_MAX, REACHED_MAX)",
         "len(found) <= EARLIER_MAX",
+        ("tests/replica/test_parted_by_place.py",),
+    ),
+    Mutation(
+        "what a copy has sent of ours is taken for all that we had sent",
+        "replication/replica/wal03/taken.py",
+        "            found.append(Position(segment.generation, segment.index, end))\n",
+        "            pass\n",
+        ("tests/replica/test_parted_by_place.py",),
+    ),
+    Mutation(
+        "what a copy wrote behind what it has sent of ours is not compared",
+        "replication/replica/wal03/replica.py",
+        "            changed += [name for held in holdings for name in expected.unexpected(held, position)]\n",
+        "",
         ("tests/replica/test_parted_by_place.py",),
     ),
     Mutation(
@@ -293,17 +307,17 @@ MUTATIONS = (
     Mutation(
         "a replica counts a segment before it is stored",
         "replication/replica/wal03/sender.py",
-        "            chunks = read_range(shadow, position.offset, stop, self._sent)\n"
-        "            stored = self.client.write_segment(position, chunks, note, create=True)\n",
-        "            chunks = read_range(shadow, position.offset, stop, self._sent)\n"
+        "            chunks = read_range(shadow, position.offset, stop, self._sent, frames)\n"
+        "            stored = self.client.write_segment(position, chunks, note, create=True, frames=frames)\n",
+        "            chunks = read_range(shadow, position.offset, stop, self._sent, frames)\n"
         "            self._state = self._state.reached(replace(position, offset=stop), None)\n"
-        "            stored = self.client.write_segment(position, chunks, note, create=True)\n",
+        "            stored = self.client.write_segment(position, chunks, note, create=True, frames=frames)\n",
         ("tests/replica/test_upload.py", "tests/replica/test_any_order.py"),
     ),
     Mutation(
         "a segment is written over another's",
         "replication/replica/wal03/sender.py",
-        "            stored = self.client.write_segment(position, chunks, note, create=True)\n",
+        "            stored = self.client.write_segment(position, chunks, note, create=True, frames=frames)\n",
         "            stored = self.client.write_segment(position, chunks, note)\n",
         ("tests/replica/test_one_writer.py",),
     ),
