@@ -2,10 +2,12 @@
 
 from pathlib import Path
 
+import apsw
 import pytest
 
 from replication.errors import BringBackError
 from replication.recall.wanted import Pick
+from replication.sqlite.making import make_one
 from tests.recall.trying import Loss, only
 
 NUMBERS = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 1200)"
@@ -216,3 +218,27 @@ def test_names_may_be_anything(tmp_path: Path) -> None:
         assert loss.bring_back(name[1:-1].replace('""', '"'), "r0").inserted == 3
         assert loss.rows(f"SELECT * FROM {name}") == loss.was.rows(f"SELECT * FROM {name}")
         assert "taken every name of the row number" in only(loss.preview("n").report).refusal
+
+
+@pytest.mark.parametrize(
+    "sql", ["CREATE TABLE t(a); DELETE FROM other", "DELETE FROM other", "CREATE VIEW v AS SELECT 1", "ATTACH 'x' AS y"]
+)
+def test_promise_7_a_schema_runs_nothing_but_what_makes_one_thing(sql: str) -> None:
+    connection = apsw.Connection(":memory:")
+    connection.execute("CREATE TABLE other(b); INSERT INTO other VALUES(1)")
+    with pytest.raises(BringBackError, match="has more in it than what makes a table"):
+        make_one(connection, sql)
+    assert connection.execute("SELECT * FROM other").fetchall() == [(1,)]
+    make_one(connection, "create  unique index i on other(b)")
+
+
+def test_without_wal_it_is_one_file_too(tmp_path: Path) -> None:
+    loss = Loss(
+        tmp_path,
+        f"CREATE TABLE t(a INTEGER PRIMARY KEY, b); {NUMBERS} INSERT INTO t SELECT i, i FROM n",
+        "DELETE FROM t",
+    )
+    loss.live.run("PRAGMA journal_mode=DELETE")
+    assert only(loss.bring_back("t")).inserted == 1200
+    assert loss.rows("SELECT * FROM t") == loss.was.rows("SELECT * FROM t")
+    assert {path.name for path in tmp_path.iterdir()} == {"was.db", "live.db"}
