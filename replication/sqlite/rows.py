@@ -248,7 +248,7 @@ class TableRows:
             if found[0]:
                 self.outcomes[id] = SAME
             elif self.how.on_conflict == "skip" or not sql.update:
-                self.note(id, SKIPPED, "another row has its key")
+                self.note(id, SKIPPED, "the row with its key is another one now")
             elif not self.how.may_replace(self.staged.number, id):
                 self.note(id, SKIPPED, "the row with its key came after the preview")
             else:

@@ -119,14 +119,18 @@ def _tell_preview(args: Namespace, preview: Preview) -> None:
         return
     give(f"into {preview.database}, as it was at {format_time(preview.now)}:")
     _tell_report(preview.report, "to be ")
-    if not preview.report.changes_something:
-        give("There is nothing to bring back.")
-    elif preview.is_stopped:
-        give("Nothing would be brought back: -on-conflict abort stops where a row is not.")
-    else:
-        give(
-            f"Nothing was changed: -apply does it, in about {preview.report.seconds:.1f} s in which other writers wait."
-        )
+    give(_what_next(preview))
+
+
+def _what_next(preview: Preview) -> str:
+    report = preview.report
+    if preview.is_stopped:
+        return "Nothing would be brought back: -on-conflict abort stops where a row is not."
+    gives_way = preview.on_conflict == "skip" and any(item.skipped for item in report.tables)
+    more = " With -on-conflict replace, rows with the same keys give way." if gives_way else ""
+    if report.changes_something:
+        return f"Nothing was changed: -apply does it; others wait with writing for about {report.seconds:.1f} s.{more}"
+    return f"There is nothing to bring back.{more}"
 
 
 def _tell_brought(args: Namespace, brought: Brought) -> None:
