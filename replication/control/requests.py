@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from replication.errors import UsageError
+from replication.recall.wanted import Pick, Wanted
 from replication.restore.target import Latest, Target, parse_index, parse_position, parse_time
+from replication.sqlite.brought import OnConflict
 from replication.sqlite.later import Look as DatabaseLook
 
 IntegrityCheck = Literal["none", "quick", "full"]
@@ -167,6 +169,41 @@ class PlanPoint:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PreviewBack(Moment):
+    """Stage rows of a moment, and say what bringing them back would do; done by `BringBack`, until forgotten.
+
+    With `until`, a position, a time or "now": what commits from the moment up to then deleted.
+    """
+
+    DO: ClassVar = "preview-back"
+    picks: tuple[Pick, ...] = ()
+    until: str = ""
+    on_conflict: OnConflict = "skip"
+
+    @property
+    def wanted(self) -> Wanted:
+        """Which rows. Raises UsageError."""
+        return Wanted(self.picks, bool(self.until))
+
+    @property
+    def end(self) -> Target | None:
+        """The second moment. Raises UsageError."""
+        if not self.until:
+            return None
+        if self.until == "now":
+            return Latest()
+        return parse_position(self.until) if "/" in self.until else parse_time(self.until)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BringBack:
+    """Bring rows back as a preview said: `preview` is the id of its job."""
+
+    DO: ClassVar = "bring-back"
+    preview: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Reload:
     """Read the configuration anew: databases and replicas come, go and change. One with an error changes nothing."""
 
@@ -205,6 +242,8 @@ Request = (
     | Generations
     | Commits
     | PlanPoint
+    | PreviewBack
+    | BringBack
     | Reload
     | Register
     | Unregister
@@ -225,6 +264,8 @@ REQUESTS: dict[str, type[Request]] = {
         Generations,
         Commits,
         PlanPoint,
+        PreviewBack,
+        BringBack,
         Reload,
         Register,
         Unregister,
@@ -232,8 +273,21 @@ REQUESTS: dict[str, type[Request]] = {
 }
 """All of them, by what they do."""
 CHANGES = frozenset(
-    {"sync", "snapshot", "verify", "pause", "restore", "restore-over", "reload", "register", "unregister"}
+    {"sync", "snapshot", "verify", "pause", "restore", "restore-over", "bring-back", "reload", "register", "unregister"}
 )
 """Those that a client which may only read does not get; others leave nothing but a temporary file of the engine's."""
-FOR_THE_OWNER = frozenset({"pause", "restore", "restore-over", "look", "rows", "reload", "register", "unregister"})
+FOR_THE_OWNER = frozenset(
+    {
+        "pause",
+        "restore",
+        "restore-over",
+        "look",
+        "rows",
+        "preview-back",
+        "bring-back",
+        "reload",
+        "register",
+        "unregister",
+    }
+)
 """Those that write to a path, show what a database holds or say what is replicated: for who runs it, and for root."""

@@ -3,7 +3,9 @@
 from dataclasses import dataclass
 from typing import Any
 
+from replication.control.recalling import Previewed
 from replication.control.values import JobStatus, Reloaded, Synced
+from replication.recall.recall import Brought
 from replication.restore.histories import HeldGeneration
 from replication.restore.points import Fetch, Learned, Listed
 from replication.restore.replace import Replaced
@@ -30,6 +32,8 @@ _ONE: dict[str, type[Any]] = {
     "points": Listed,
     "commits": Learned,
     "plan-point": PointPlan,
+    "preview-back": Previewed,
+    "bring-back": Brought,
     "reload": Reloaded,
     "register": str,
     "unregister": str,

@@ -18,12 +18,14 @@ from replication.control.contract import Control
 from replication.control.jobs import Jobs, Run
 from replication.control.lister import Lister
 from replication.control.pause_lease import PauseLease
+from replication.control.recalling import Previewed, bring_back, preview_back
 from replication.control.results import PointPlan
 from replication.control.syncing import sync
 from replication.control.values import Synced
-from replication.errors import PausedError, RestoreCancelledError, UsageError
+from replication.errors import NotAllowedError, PausedError, RestoreCancelledError, UsageError
 from replication.offline import look
 from replication.position import Position
+from replication.recall.recall import Brought
 from replication.reserved import refuse_output
 from replication.restore.histories import HeldGeneration
 from replication.restore.kept import kept_path
@@ -73,6 +75,8 @@ class Work:
             ask.Generations: self._generations,
             ask.Commits: self._commits,
             ask.PlanPoint: self._plan_point,
+            ask.PreviewBack: self._preview_back,
+            ask.BringBack: self._bring_back,
             ask.Reload: changing.reload,
             ask.Register: changing.register,
             ask.Unregister: changing.unregister,
@@ -91,6 +95,10 @@ class Work:
                 raise UsageError(f"{database} has no replica called {quoted(replica)!r}; it has: {known}")
         if isinstance(request, ask.Moment):
             _ = request.target
+        if isinstance(request, ask.PreviewBack):
+            _ = request.wanted, request.end
+            if not self._opens_live:
+                raise NotAllowedError("rows are brought back by an engine, and none runs: start one, or use bring-back")
         if isinstance(request, ask.Restore) and not request.output:
             raise UsageError("output must be an absolute path, and is empty")
         for name in ("output", "kept"):
@@ -221,6 +229,17 @@ class Work:
         with self._held(request.points, "points") as reader:
             planned: PointPlan = reader.planned(position)
             return planned
+
+    # -- bringing back ----------------------------------------------------------------------------------------------
+
+    def _preview_back(self, request: ask.PreviewBack, run: Run) -> Previewed:
+        database = configured(self._config(), Path(request.database))
+        with self._sources(request, run) as sources:
+            return preview_back(request, database, sources, self._options(request, run), run)
+
+    def _bring_back(self, request: ask.BringBack, run: Run) -> Brought:
+        with self._held(request.preview, "preview-back") as recall:
+            return bring_back(recall, run)
 
     # -- inside -----------------------------------------------------------------------------------------------------
 
