@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from replication.errors import NoRestorePointError
-from replication.sqlite.wal import WALHeader, salt_steps
+from replication.sqlite.wal import WALHeader, restarts_between
 from replication.times import format_time
 
 
@@ -184,7 +184,7 @@ def _salts_follow(early: Content, late: Content) -> bool:
         return False
     if early.last.salts == late.first.salts:
         return early.first.salts != early.last.salts or late.first.salts != late.last.salts
-    return salt_steps(early.last, late.first) > 0
+    return restarts_between(early.last, late.first) > 0
 
 
 def _list(candidates: Sequence[Candidate], contents: Mapping[str, Content]) -> str:
