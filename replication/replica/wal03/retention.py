@@ -10,9 +10,14 @@ from a snapshot that was taken before it and the WAL from there on, so the newes
 
 (Litestream keeps only what is inside the window: right after S2 that is nothing but S2.)
 
-A generation goes as a whole if another had taken its place before the window began, however long ago it was written to:
-a database that was replaced today may have been at rest for a year. The generation in use never goes as a whole. Four
-rules decide whether one has taken the place of another:
+Of several generations, one goes as a whole once the one that took its place had begun before the window:
+
+    A    S0 |---|                                          went on as B
+    B               S0 |---|---|            begin |-----| now
+
+A generation that was in use when the window began stays, however long ago it was written to: a database that was
+replaced today may have been at rest for a year. The generation in use now never goes as a whole. Four rules decide
+whether one has taken the place of another:
 
 1. Times are those of the store. Within a generation they never go back: what comes later in the WAL was written later.
 2. Notes tell which generation came after which. Times do so only where no note does, and only if they do not overlap.
@@ -213,6 +218,9 @@ def _is_over(held: Holdings, holdings: Sequence[Holdings], begin: datetime) -> b
     """True if everybody who wrote to this generation had gone over to another one when the window began.
 
     WAL past the place where a program had left it shows that somebody else was still there, whatever the times say.
+
+        A, left at P for B    |---w---|P        B took the place of A
+        A, gone on with       |---w---|P--w--   B did not, for somebody else is in A
     """
     took_over = [other for other in _begun(held, holdings, begin) if not held.goes_past(other)]
     return bool(took_over) and _all_had_left(held, holdings, begin)
