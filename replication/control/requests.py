@@ -12,6 +12,7 @@ from replication.restore.target import Latest, Target, parse_index, parse_positi
 from replication.sqlite.later import Look as DatabaseLook
 
 IntegrityCheck = Literal["none", "quick", "full"]
+Change = Literal["gone", "appeared", "fell", "row", "sql"]
 SECONDS_MAX = 30 * 24 * 3600.0
 """No lease is longer, and no wait."""
 
@@ -167,6 +168,58 @@ class PlanPoint:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class History:
+    """Keep a replica open to look at its commits, by `Entries` and `Query`, until forgotten."""
+
+    DO: ClassVar = "history"
+    database: str
+    replica: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entries:
+    """What commits did, from `position` back, the newest first; of a history by the id of its job.
+
+    There may be fewer than `limit` while there are older ones, but for those before the first snapshot never none.
+    """
+
+    DO: ClassVar = "entries"
+    history: str
+    position: str
+    limit: int = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Query:
+    """Ask SQL that only reads of the database at a commit; of a history by the id of its job."""
+
+    DO: ClassVar = "query"
+    history: str
+    position: str
+    sql: str
+    limit: int = 200
+    timeout: float = 60.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Find:
+    """Find the newest change up to `position` (or of all): a table that went (with "" any), appeared, or lost so many
+    `rows`; the one `row`, by its key, that came, changed or went; another answer to `sql`.
+    """
+
+    DO: ClassVar = "find"
+    database: str
+    replica: str
+    what: Change
+    table: str = ""
+    rows: int = 1
+    row: str = ""
+    sql: str = ""
+    generation: str = ""
+    position: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Reload:
     """Read the configuration anew: databases and replicas come, go and change. One with an error changes nothing."""
 
@@ -205,6 +258,10 @@ Request = (
     | Generations
     | Commits
     | PlanPoint
+    | History
+    | Entries
+    | Query
+    | Find
     | Reload
     | Register
     | Unregister
@@ -225,6 +282,10 @@ REQUESTS: dict[str, type[Request]] = {
         Generations,
         Commits,
         PlanPoint,
+        History,
+        Entries,
+        Query,
+        Find,
         Reload,
         Register,
         Unregister,
@@ -235,5 +296,7 @@ CHANGES = frozenset(
     {"sync", "snapshot", "verify", "pause", "restore", "restore-over", "reload", "register", "unregister"}
 )
 """Those that a client which may only read does not get; others leave nothing but a temporary file of the engine's."""
-FOR_THE_OWNER = frozenset({"pause", "restore", "restore-over", "look", "rows", "reload", "register", "unregister"})
+FOR_THE_OWNER = frozenset(
+    {"pause", "restore", "restore-over", "look", "rows", "entries", "query", "find", "reload", "register", "unregister"}
+)
 """Those that write to a path, show what a database holds or say what is replicated: for who runs it, and for root."""

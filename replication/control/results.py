@@ -1,9 +1,13 @@
 """Of which class the result of each job is. Loaded when one is needed: the classes bring all that restores."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from replication.control.values import JobStatus, Reloaded, Synced
+from replication.history.log import Entry
+from replication.history.past import Answer
+from replication.position import Position
 from replication.restore.histories import HeldGeneration
 from replication.restore.points import Fetch, Learned, Listed
 from replication.restore.replace import Replaced
@@ -21,6 +25,27 @@ class PointPlan:
     by_itself: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Discovery:
+    """A change that was found: the commit with it and the last one before, and what changed in words.
+
+    Times are those at which the commits were made or, where that is not known (`made` is false), stored. `is_sure` is
+    false where other such changes may lie after it.
+    """
+
+    words: str
+    before: Position
+    after: Position
+    before_time: datetime
+    after_time: datetime
+    made: bool
+    was: str
+    became: str
+    is_sure: bool
+    looks: int
+    bytes_read: int
+
+
 _ONE: dict[str, type[Any]] = {
     "sync": Synced,
     "restore": RestoreResult,
@@ -30,6 +55,8 @@ _ONE: dict[str, type[Any]] = {
     "points": Listed,
     "commits": Learned,
     "plan-point": PointPlan,
+    "query": Answer,
+    "find": Discovery,
     "reload": Reloaded,
     "register": str,
     "unregister": str,
@@ -38,6 +65,7 @@ _SEVERAL: dict[str, type[Any]] = {
     "snapshot": str,
     "verify": Verification,
     "look": TableCount,
+    "entries": Entry,
     "generations": HeldGeneration,
 }
 

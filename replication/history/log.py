@@ -6,9 +6,11 @@ to no table by that. One thread at a time.
 """
 
 import threading
+from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Literal
 
 from replication.errors import QueryError
 from replication.history.changes import Noting
@@ -27,6 +29,8 @@ OWNERS_MAX = 1_000_000
 """Pages whose table is remembered."""
 
 
+Change = Literal["", "made", "altered", "gone"]
+
 _TABLES = """
 SELECT name, sql || ifnull((SELECT group_concat(sql || rootpage) FROM sqlite_schema o WHERE o.tbl_name = t.name
     AND o.name <> t.name), ''), rootpage FROM sqlite_schema t WHERE type = 'table' AND rootpage > 0
@@ -35,10 +39,14 @@ SELECT name, sql || ifnull((SELECT group_concat(sql || rootpage) FROM sqlite_sch
 
 @dataclass(frozen=True, slots=True)
 class Touched:
-    """A table, and how many rows more it has since; None where that is not cheap to know."""
+    """A table, and how many rows more it has since; None where that is not cheap to know.
+
+    `change` says what became of the table itself, if that is not the same.
+    """
 
     name: str
     rows: int | None
+    change: Change = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,9 +85,16 @@ class Log:
     _schema_pages: frozenset[int] = frozenset({1})
     """Where the last schema that was read was read from."""
 
-    def entries(self, timeline: Timeline, since: datetime | None = None, table: str | None = None) -> Iterator[Entry]:
-        """Yield the commits of a timeline but its first, the newest first; of those that touched a table, if named."""
+    def entries(
+        self, timeline: Timeline, since: datetime | None = None, table: str | None = None, until: Place | None = None
+    ) -> Iterator[Entry]:
+        """Yield the commits of a timeline but its first, the newest first; of those that touched a table, if named.
+
+        `until` is the place of the newest of them, if it is not the end.
+        """
         ends = timeline.ends()
+        if until is not None:
+            del ends[bisect_right(ends, until) :]
         after = self._schema(timeline.moment(timeline.position(ends[-1])))
         for number in range(len(ends) - 1, 0, -1):
             begin, end = ends[number - 1], ends[number]
@@ -112,7 +127,11 @@ class Log:
                 in_place = False
         ordered = sorted(names, key=str.lower)
         tables = tuple(
-            Touched(name, rows[name] if in_place else self._difference(name, earlier, moment, before, after))
+            Touched(
+                name,
+                rows[name] if in_place else self._difference(name, earlier, moment, before, after),
+                _change(before.get(name), after.get(name)),
+            )
             for name in ordered
         )
         size = len(written) * moment.page_size
@@ -201,6 +220,14 @@ class Log:
         except QueryError:
             return None
         return int(count)
+
+
+def _change(before: _Table | None, after: _Table | None) -> Change:
+    if before is None:
+        return "made"
+    if after is None:
+        return "gone"
+    return "altered" if before.sql != after.sql else ""
 
 
 class _TooManyPagesError(QueryError):

@@ -11,7 +11,7 @@ from replication.history.contract import Found, Timeline
 from replication.history.questions import Wanted
 from replication.history.wal03 import timeline as wal03
 from replication.history.wal03.find import Search as WAL03Search
-from replication.history.wal03.stretches import stretches
+from replication.history.wal03.stretches import stretch_with, stretches
 from replication.position import Position
 from replication.restore.layouts import layout_of
 from replication.restore.meter import RestoreProgress
@@ -82,6 +82,21 @@ def timelines(
     """Yield all commits of one generation, newest first: each ends with the commit that the one before begins with."""
     _check(sources)
     return stretches(sources, options, cache, stop, tell)
+
+
+def timeline_with(
+    sources: Sequence[OpenReplica],
+    options: RestoreOptions,
+    position: Position,
+    cache: TableCache,
+    stop: threading.Event,
+) -> Timeline | None:
+    """Return commits of one generation, one after the other, among them that one with the one before it.
+
+    None if there is none before it. Raises whatever a restore of it raises.
+    """
+    _check(sources)
+    return stretch_with(sources, options, position, cache, stop)
 
 
 def find(search: Search) -> Found:

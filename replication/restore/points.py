@@ -21,7 +21,8 @@ class Stop:
     tell the points here, and `begins` says where that begins; of a snapshot by itself they are "" and None. `held` are
     points that noted snapshots hold here, known without reading the object. Commits before `least` are out of reach.
     `snapshot` is true where a snapshot can be aimed at; `joined` if nothing is missing since the stop before.
-    `only_last` where nothing but the last commit can be had, of a snapshot that Litestream has just written.
+    `only_last` where nothing but the last commit can be had, of a snapshot that Litestream has just written. `size` are
+    the stored bytes of the object that has the commits.
     """
 
     time: datetime
@@ -32,6 +33,7 @@ class Stop:
     snapshot: bool
     joined: bool
     only_last: bool = False
+    size: int = 0
 
     @property
     def label(self) -> str:
@@ -85,11 +87,21 @@ class Extent:
 
 @dataclass(frozen=True, slots=True)
 class Commits:
-    """What one object holds: the offset after each commit, and the pages of the database then."""
+    """What one object holds: the offset after each commit, and the pages of the database then.
+
+    A page takes `frame_size` bytes. `times` tells when commits were made, where the object notes that: offsets up to
+    which everything was, and milliseconds since the epoch by the clock of the store.
+    """
 
     ends: "array[int]"
     pages: "array[int]"
     extent: Extent
+    frame_size: int = 0
+    times: tuple[tuple[int, int], ...] = ()
+
+    def made(self, offset: int) -> float | None:
+        """When the commit that ends there was made, in seconds since the epoch, if that is known."""
+        return next((time / 1000 for end, time in self.times if end >= offset), None)
 
 
 def points_of(stop: Stop, commits: Commits | None) -> tuple[Position, ...]:

@@ -15,7 +15,6 @@ from replication.errors import CorruptObjectError, ObjectNotFoundError
 from replication.position import Position
 from replication.restore.retry import LIST_BACKOFF, retrying
 from replication.restore.wal03.catalog import Catalog
-from replication.storage.wal03.names import SegmentInfo
 from replication.storage.wal03.replica_client import ReplicaClient
 
 SEGMENTS_READ_MAX = 64
@@ -37,14 +36,13 @@ def seen_by(client: ReplicaClient, catalog: Catalog, time: datetime, stop: threa
         except (CorruptObjectError, ObjectNotFoundError):
             break
         for offset, age in note.seen if note is not None else ():
-            if made_by(info, age) > time:
+            if made_by(info.created, age) > time:
                 return found
             found = Position(info.generation, info.index, offset)
     return found
 
 
-def made_by(segment: SegmentInfo, age_ms: int) -> datetime:
-    """Return a time by which a commit of a segment had been made."""
+def made_by(stored: datetime, age_ms: int) -> datetime:
+    """Return a time by which a commit had been made, of a segment that was stored then."""
     # Of a store that tells whole seconds it may have come at the end of one.
-    stored = segment.created if segment.created.microsecond else segment.created + _SECOND
-    return stored - timedelta(milliseconds=age_ms)
+    return (stored if stored.microsecond else stored + _SECOND) - timedelta(milliseconds=age_ms)
