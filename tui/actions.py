@@ -28,7 +28,7 @@ class Action:
 
 
 _LISTS = ("dashboard", "detail", "uploads", "log", "help", "plan", "preview", "differences", "jobs")
-_SHORT_LISTS = ("palette",)
+_SHORT_LISTS = ("palette", "find")
 _ON_A_DATABASE = ("dashboard", "detail")
 
 ACTIONS: tuple[Action, ...] = (
@@ -61,9 +61,13 @@ ACTIONS: tuple[Action, ...] = (
     Action("open_job", ("enter",), "Open", "a restore: how far it is, and what came of it", ("jobs",), 1),
     Action("cancel_job", ("c",), "Cancel", "cancel this job; what it wrote is removed", ("jobs", "reopened"), 1, True),
     # The restore picker.
-    Action("point_before", ("left", "h"), "Point", "the commit before", ("restore",), 1),
-    Action("point_after", ("right", "l"), "Point after", "the commit after", ("restore",)),
-    Action("type_time", ("t",), "Time", "type a time: 12:04, -15m, or RFC 3339", ("restore",), 2),
+    Action("point_before", ("left", "up", "h", "k"), "Point", "the commit before", ("restore",)),
+    Action("point_after", ("right", "down", "l", "j"), "Point after", "the commit after", ("restore",)),
+    Action("page_before", ("pageup",), "Page before", "as many commits back as are in sight", ("restore",)),
+    Action("page_after", ("pagedown",), "Page after", "as many commits on", ("restore",)),
+    Action("find", ("F",), "Find", "find the commit before a table went, or anything else changed", ("restore",), 1),
+    Action("type_time", ("t",), "Time", "type a time: 12:04, 3am, -15m, yesterday 14:00", ("restore",), 2),
+    Action("tell", ("T",), "Tell", "read what commits did, however much of the replica that takes", ("restore",)),
     Action("look", ("space",), "Look", "open the database of this moment and look at its tables", ("restore",), 2),
     Action("run", ("enter",), "Restore", "restore this point", ("restore",), 2),
     Action("output", ("e",), "Output", "choose the path of the restored file", ("restore",), 5),
@@ -80,8 +84,8 @@ ACTIONS: tuple[Action, ...] = (
     Action("hour_after", ("O",), "+1 hour", "an hour later", ("restore",)),
     Action("day_before", ("d",), "-1 day", "a day earlier", ("restore",)),
     Action("day_after", ("D",), "+1 day", "a day later", ("restore",)),
-    Action("generation_newer", ("up", "k"), "Newer generation", "the generation above", ("restore",)),
-    Action("generation_older", ("down", "j"), "Older generation", "the generation below", ("restore",)),
+    Action("generation_newer", ("{",), "Newer generation", "the generation above", ("restore",)),
+    Action("generation_older", ("}",), "Older generation", "the generation below", ("restore",)),
     Action("zoom_in", ("+",), "Zoom in", "a shorter stretch of time", ("restore",)),
     Action("zoom_out", ("-",), "Zoom out", "a longer stretch of time", ("restore",)),
     Action("oldest", ("home",), "Oldest", "the oldest point of the generation", ("restore",)),

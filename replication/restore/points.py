@@ -4,10 +4,12 @@ A list tells where points are, which are its *stops*; the points at a stop are k
 """
 
 from array import array
+from bisect import bisect_left
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
+from itertools import accumulate
 from typing import Any, Protocol
 
 from replication.position import Position
@@ -75,6 +77,16 @@ class PointMap:
             else:
                 found.append((time, time))
         return tuple(found)
+
+    def stored(self, begin: float, end: float) -> int:
+        """The bytes of the objects with commits that were stored from one time on and before another."""
+        times, sums = self._sums
+        return sums[bisect_left(times, end)] - sums[bisect_left(times, begin)]
+
+    @cached_property
+    def _sums(self) -> tuple[list[float], list[int]]:
+        times = [stop.time.timestamp() for stop in self.stops]
+        return times, [0, *accumulate(stop.size for stop in self.stops)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -88,7 +88,7 @@ def test_the_name_of_the_live_database_is_typed_from_its_first_letter_on(tmp_pat
         window.press("\x15quiet.db" + ENTER)
         window.shows("✔ ok, in")
         window.press(ENTER)
-        window.shows("point ", "/0000000")
+        window.shows("commit ", "/0000000")
         window.press("q")
         window.shows("n ends it now")
         window.press("n")

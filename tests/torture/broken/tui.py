@@ -4,6 +4,34 @@ from tests.torture.broken.mutation import Mutation
 
 MUTATIONS = (
     Mutation(
+        "the picker shows when an object was stored for when its commit was made",
+        "tui/restore/picker/cursor.py",
+        "        return (min(made, stored), True) if made is not None else (stored, False)\n",
+        "        return stored, False\n",
+        ("tests/tui/restore/test_near.py",),
+    ),
+    Mutation(
+        "a time in the picker leaves out commits that were stored later",
+        "tui/restore/picker/cursor.py",
+        "        if following and following[0].object and following[0].joined:\n",
+        "        if False:\n",
+        ("tests/tui/restore/test_picker.py",),
+    ),
+    Mutation(
+        "the picker reads all of a replica unasked",
+        "tui/restore/picker/telling.py",
+        "        if stored > READ_BYTES_MAX and key",
+        "        if False and key",
+        ("tests/tui/restore/test_telling.py",),
+    ),
+    Mutation(
+        "a time that is typed is UTC whatever the clock on the wall says",
+        "tui/restore/picker/times.py",
+        "    zone: timezone | None = None\n",
+        "    zone: timezone | None = UTC\n",
+        ("tests/tui/restore/test_times.py",),
+    ),
+    Mutation(
         "quitting asks nothing of a paused database",
         "tui/session/under_way.py",
         "left_to_upload(status), tuple(stopped(status)))",
