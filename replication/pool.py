@@ -95,15 +95,6 @@ class Pool:
             elif job._due is None or at < job._due:
                 self._push(job, at)
 
-    def allow(self, threads_max: int) -> None:
-        """Let so many of the jobs that have no lane of their own run at once, if that is more than before."""
-        with self._changed:
-            traffic = self._traffic(self._lane_of_others)
-            if threads_max > traffic.limit:
-                traffic.limit = threads_max
-                self._let_in(traffic)
-                self._hire()
-
     def forget(self, jobs: Collection[Job]) -> None:
         """Run these jobs no more, even if they are woken. Nothing here refers to them once what runs has ended."""
         with self._changed:

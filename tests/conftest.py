@@ -81,8 +81,11 @@ _PLACES = {
     "test_secrets.py": "long",
     "test_source.py": "long",
     "test_program.py": "long",
+    "test_by_engine.py": "long",
+    "test_frozen_disk.py": "long",
     # A file that takes more than 3 seconds of a processor; others test the same room.
     "test_any_order.py": "long",
+    "test_copied_back_by_others.py": "long",
     "test_every_commit.py": "long",
     "test_interrupted_commit.py": "long",
     "test_kept_pages.py": "long",
@@ -94,6 +97,7 @@ _PLACES = {
     "test_restoring.py": "long",
     "test_slow_snapshot.py": "long",
     "test_source_files.py": "long",
+    "test_uploads.py": "long",
     "test_window.py": "long",
 }
 """What a folder or a file has only tests of."""

@@ -287,14 +287,3 @@ def test_jobs_that_are_forgotten_run_no_more_and_nothing_refers_to_them(crashes:
     assert ran == []
     assert not began.acquire(blocking=False)
     assert [item() for item in gone] == [None, None, None]
-
-
-def test_more_jobs_at_once_may_be_allowed(crashes: Crashes) -> None:
-    pool, together = Pool("one", 1, crashes), threading.Barrier(2)
-    meet = threading.Semaphore(0)
-    for name in ("a", "b"):
-        pool.wake(Job(name, lambda: meet.release() if together.wait(DEADLINE_SECONDS) >= 0 else None))
-    pool.allow(2)
-    reached(meet, 2)
-    assert pool.close(DEADLINE_SECONDS) == []
-    assert crashes.seen == []

@@ -6,14 +6,17 @@ from collections.abc import Iterator
 
 import pytest
 
+from replication.engine.disks import lane_of
 from replication.engine.pulse import WORKING_SECONDS_MAX, Pulse
-from replication.pool import Job, Pool
+from replication.pool import Job, Lane, Pool
 from tests.engine.running import until
+
+ONE, OTHER = lane_of(1), lane_of(2)
 
 
 @pytest.fixture
 def pool() -> Iterator[Pool]:
-    pool = Pool("test", 2, lambda job, error: None)
+    pool = Pool("test", 1, lambda job, error: None)
     yield pool
     assert pool.close(10.0) == []
 
@@ -21,9 +24,9 @@ def pool() -> Iterator[Pool]:
 class Work:
     """A job that goes on until it is let go."""
 
-    def __init__(self, pool: Pool, name: str, hangs: bool) -> None:
+    def __init__(self, pool: Pool, name: str, hangs: bool, lane: Lane = ONE) -> None:
         self.began, self._go_on, self._hangs = threading.Event(), threading.Event(), hangs
-        pool.wake(Job(name, self._run))
+        pool.wake(Job(name, self._run, lane))
         assert self.began.wait(10.0)
 
     def end(self) -> None:
@@ -39,21 +42,21 @@ class Work:
 
 def test_it_is_felt_while_one_thread_is_left(pool: Pool) -> None:
     pulse = Pulse(pool)
-    until(pulse.felt)
+    until(lambda: pulse.felt([ONE]))
     one = Work(pool, "one", hangs=True)
     for _ in range(3):
-        until(pulse.felt)
+        until(lambda: pulse.felt([ONE]))
     assert pool.at_work() == ["one"]
     two = Work(pool, "two", hangs=True)
     # The last beat may have come before the second hung.
-    until(lambda: not pulse.felt())
+    until(lambda: not pulse.felt([ONE]))
     quiet = time.monotonic() + 0.3
     while time.monotonic() < quiet:
-        assert not pulse.felt()
+        assert not pulse.felt([ONE])
         time.sleep(0.05)
     assert pool.at_work() == ["one", "two"]
     two.end()
-    until(pulse.felt)
+    until(lambda: pulse.felt([ONE]))
     one.end()
 
 
@@ -61,16 +64,32 @@ def test_work_that_takes_long_is_no_hang_and_a_loop_without_end_is_one(pool: Poo
     ahead = 0.0
     pulse = Pulse(pool, lambda: time.monotonic() + ahead)
     works = [Work(pool, name, hangs=False) for name in ("one", "two")]
-    pulse.felt()
+    pulse.felt([ONE])
     for _ in range(3):
         time.sleep(0.05)
-        assert pulse.felt(), "they use a processor"
+        assert pulse.felt([ONE]), "they use a processor"
     ahead = WORKING_SECONDS_MAX + 60.0
     time.sleep(0.05)
-    assert not pulse.felt()
+    assert not pulse.felt([ONE])
     for work in works:
         work.end()
-    until(pulse.felt)
+    until(lambda: pulse.felt([ONE]))
+
+
+def test_it_is_felt_while_one_disk_does_not_hang_and_only_by_databases(pool: Pool) -> None:
+    pulse = Pulse(pool)
+    works = [Work(pool, name, hangs=True, lane=ONE) for name in ("one", "two")]
+    for _ in range(3):
+        until(lambda: pulse.felt([ONE, OTHER]))
+    # No database is left on the other disk, so that its free threads copy nothing.
+    until(lambda: not pulse.felt([ONE]))
+    quiet = time.monotonic() + 0.2
+    while time.monotonic() < quiet:
+        assert not pulse.felt([ONE])
+        time.sleep(0.05)
+    for work in works:
+        work.end()
+    until(lambda: pulse.felt([ONE]))
 
 
 def test_a_pool_that_closes_names_no_threads_that_may_have_ended() -> None:

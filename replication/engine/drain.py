@@ -43,7 +43,8 @@ class Drain:
             for uploads in ending:
                 uploads.runner.duties.end()
                 uploads.runner.hurry()
-            self._shared.wake_sync(Job(f"last sync {worker.database.path}", partial(self._sync, worker, ending)))
+            last_sync = partial(self._sync, worker, ending)
+            self._shared.wake_sync(Job(f"last sync {worker.database.path}", last_sync, worker.disks.lane))
         with self._changed:
             self._changed.wait_for(lambda: not self._left, max(0.0, self._deadline - time.monotonic()))
 

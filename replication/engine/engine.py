@@ -109,7 +109,7 @@ class Engine:
             self._fleet.clean(worker)
         for prefix in (preview.SCRATCH_PREFIX, VALIDATION_PREFIX):
             sweep_temporary(prefix)
-        self._shared.start(len(self._workers))
+        self._shared.start()
         for worker in self._workers:
             worker.begin()
         for worker in waiting:
@@ -187,7 +187,7 @@ class Engine:
 
     def makes_progress(self) -> bool:
         """True if commits of some database could be copied since the last call. For one thread."""
-        return self._shared.feel()
+        return self._shared.feel({worker.disks.lane for worker in self._workers})
 
     def copying(self) -> list[str]:
         """The names of the jobs that the threads that copy are at just now."""

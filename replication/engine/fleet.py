@@ -106,7 +106,6 @@ class Fleet:
             known = {worker.wanted.path: worker for worker in self.workers}
             now = self._plan(batch, known)
             self.workers = tuple(known[database.path] for database in wanted)
-            self._shared.allow(len(self.workers))
             self._tell(batch.changes)
             for worker in now:
                 if self._closing.is_set():

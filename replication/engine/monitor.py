@@ -1,7 +1,7 @@
 """The safety net beside the kernel's events: all databases at rest are checked, each within its monitor interval.
 
 One job checks all that lie on one file system and have one interval. So an idle database costs a few microseconds
-an interval, and a file system that hangs holds up one thread, and no other checks.
+an interval, and a file system that hangs holds up a thread of its own databases, and no other checks.
 """
 
 import threading
@@ -11,6 +11,7 @@ from typing import Protocol
 from replication.config import DatabaseConfig
 from replication.database.database import Database
 from replication.database.wal_stat import PATHS_CHECKS, WALStat
+from replication.engine.disks import lane_of
 from replication.pool import Job, Pool
 
 
@@ -54,7 +55,7 @@ class Monitor:
             worker.round_key = key
             around = self._rounds.get(key)
             if around is None:
-                around = self._rounds[key] = _Round(interval)
+                around = self._rounds[key] = _Round(*key)
         around.join(worker)
         self._pool.wake(around.job, time.monotonic() + interval)
         return True
@@ -69,8 +70,8 @@ class Monitor:
 class _Round:
     """The databases at rest on one file system that have one interval."""
 
-    def __init__(self, interval_seconds: float) -> None:
-        self.job = Job(f"look every {interval_seconds:g}s", self._check)
+    def __init__(self, interval_seconds: float, device: int) -> None:
+        self.job = Job(f"look every {interval_seconds:g}s", self._check, lane_of(device))
         self._interval_seconds = interval_seconds
         self._lock = threading.Lock()
         self._resting: dict[Resting, None] = {}

@@ -8,15 +8,17 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 
 from replication.database.watch import Watcher
+from replication.engine.disks import lane_of
 from replication.engine.monitor import Monitor, Resting
 from replication.engine.pulse import Pulse
 from replication.engine.uploads import Uploads
 from replication.events import EventLog
-from replication.pool import Job, Pool
+from replication.pool import Job, Lane, Pool
 from replication.replica.outage import Outages
 from replication.work import COMMITS_AT_ONCE
 
-SYNC_THREADS_MAX = 2
+OTHER_THREADS_MAX = 2
+"""Jobs at once that copy nothing and lie on no disk, such as the end of a pause."""
 BREAK_OFF_SECONDS_MIN = 0.5
 """So long work that is still under way at the end of a close has to break off."""
 
@@ -40,17 +42,12 @@ class Shared:
         """True once there are threads."""
         return self._sync_pool is not None
 
-    def start(self, databases: int) -> None:
+    def start(self) -> None:
         """Begin to watch, and to run what is woken."""
         self._watcher = Watcher(self.events)
-        self._sync_pool = Pool("sync", _sync_threads(databases), self._crashed)
+        self._sync_pool = Pool("sync", OTHER_THREADS_MAX, self._crashed)
         self._monitor = Monitor(self._sync_pool)
         self._upload_pool = Pool("upload", COMMITS_AT_ONCE, self._crashed)
-
-    def allow(self, databases: int) -> None:
-        """Allow as many threads as are needed for so many databases."""
-        if self._sync_pool is not None:
-            self._sync_pool.allow(_sync_threads(databases))
 
     def wake_sync(self, job: Job, at: float = 0.0) -> None:
         """Run a job that copies, or that nothing but the local disk can hold up. `at` is as in Pool.wake."""
@@ -94,11 +91,11 @@ class Shared:
         if self._monitor is not None:
             self._monitor.leave(worker)
 
-    def feel(self) -> bool:
-        """True if the threads that copy got somewhere since the last call. For one thread."""
+    def feel(self, lanes: Collection[Lane]) -> bool:
+        """True if the threads of one of these lanes got somewhere since the last call. For one thread."""
         if self._pulse is None and self._sync_pool is not None:
             self._pulse = Pulse(self._sync_pool)
-        return self._pulse is not None and self._pulse.felt()
+        return self._pulse is not None and self._pulse.felt(lanes or {lane_of()})
 
     def copying(self) -> list[str]:
         """The names of the jobs that the threads that copy are at."""
@@ -128,7 +125,3 @@ class Shared:
             job=job.name,
             error=f"{type(error).__name__}: {error}",
         )
-
-
-def _sync_threads(databases: int) -> int:
-    return min(SYNC_THREADS_MAX, max(1, databases))

@@ -13,6 +13,7 @@ from replication.config import DatabaseConfig, ReplicaConfig
 from replication.database.database import Database
 from replication.database.status_file import SAVE_SECONDS_MIN
 from replication.database.wal_stat import WALStat
+from replication.engine.disks import Disks
 from replication.engine.failures import Failures, words
 from replication.engine.lifecycle import Lifecycle, Phase, State, Step
 from replication.engine.replicas import MakeRunner, Replicas
@@ -62,18 +63,16 @@ class Worker:
         self._emit = partial(shared.events.emit, database=str(database.path))
         self._watched = False
         """Whether the kernel tells of its changes."""
-        self._began = 0.0
-        """When the last sync began, of time.monotonic."""
-        self._gap = 0.0
-        """Seconds until the next may begin."""
+        self._began = self._gap = 0.0
+        """When the last sync began, of time.monotonic, and the seconds from then until the next may begin."""
         self._last_woken: Position | None = None
         """The position for which the replicas were last woken."""
         self._report = Report(config, database, runners, lifecycle)
-        name = str(database.path)
-        self._sync_job = Job(f"sync {name}", self._sync)
-        self._let_go_job = Job(f"let go of {name}", self._let_go)
+        self.disks, name = Disks(database.path, database.meta_path), str(database.path)
+        self._sync_job = self.disks.job(f"sync {name}", self._sync)
+        self._let_go_job = self.disks.job(f"let go of {name}", self._let_go)
+        self._save_job = self.disks.job(f"note {name}", self._save)
         self._lapse_job = Job(f"leases of {name}", self._lapse)
-        self._save_job = Job(f"note {name}", self._save)
 
     # -- what is asked of it ----------------------------------------------------------------------------------------
 
@@ -246,6 +245,7 @@ class Worker:
             self._wake_save()
         self.failures = Failures()
         self.lifecycle.synced(found=self.database.health.state != "waiting")
+        self.disks.found(self.database.device)
         if self.database.to_be_cleaned:
             # Cleaning is done after an upload as well, but all stores may be away.
             self._clean()
@@ -267,9 +267,10 @@ class Worker:
     def _failed(self, error: Exception) -> float:
         self._shared.disturb(self)
         self.database.errors.add(type(error).__name__)
+        # Whoever waits for the end of the start looks at the failures next.
+        wait = self.failures.add(error, self.config.monitor_interval)
         self.lifecycle.synced(found=True)
         self._wake_save()
-        wait = self.failures.add(error, self.config.monitor_interval)
         if message := self.failures.to_be_told(error):
             self._emit("error", "sync failed", error=message, next_try_in=f"{wait:.1f}s")
         return wait

@@ -1,8 +1,7 @@
 """What each commit did: pages, bytes, tables, and rows more or fewer where that is cheap to know.
 
-Its promise: a table that is named was written, or made, dropped or altered. It asks SQLite itself: a page belongs to a
-table if the way to the key of its first cell leads through it. Pages of indexes, of overflow and of the freelist belong
-to no table by that. One thread at a time.
+Its promise: a table that is named was written, or made, dropped or altered; and one that was is named, or the entry is
+not whole. Pages of indexes, of overflow and of the freelist belong to no table here. One thread at a time.
 """
 
 import threading
@@ -15,7 +14,8 @@ from typing import Literal
 from replication.errors import QueryError
 from replication.history.changes import Noting
 from replication.history.contract import Moment, Timeline
-from replication.history.pages import FirstCell, first_cell, literal, rows_in
+from replication.history.owners import TABLES, Bounded, Owners, Table, tables_of
+from replication.history.pages import rows_in
 from replication.history.questions import SECONDS_MAX, quoted
 from replication.history.versions import Place
 from replication.position import Position
@@ -25,16 +25,9 @@ PAGES_ASKED_MAX = 64
 """Pages of one commit whose table is looked for; of more, these are looked at."""
 COUNT_PAGES_MAX = 200
 """A table of more pages is not counted."""
-OWNERS_MAX = 1_000_000
-"""Pages whose table is remembered."""
 
 
 Change = Literal["", "made", "altered", "gone"]
-
-_TABLES = """
-SELECT name, sql || ifnull((SELECT group_concat(sql || rootpage) FROM sqlite_schema o WHERE o.tbl_name = t.name
-    AND o.name <> t.name), ''), rootpage FROM sqlite_schema t WHERE type = 'table' AND rootpage > 0
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +48,8 @@ class Entry:
 
     `bytes` are those of its frames' pages.
 
-    `is_whole` is false where there were too many pages to look for the table of each.
+    `is_whole` is false where another table may have been touched: there were too many pages to look for the table of
+    each, or one has a table that cannot be told.
     """
 
     position: Position
@@ -66,14 +60,9 @@ class Entry:
     tables: tuple[Touched, ...]
     is_whole: bool
 
-
-@dataclass(frozen=True, slots=True)
-class _Table:
-    name: str
-    sql: str
-    root: int
-    key: tuple[str, ...]
-    """The columns of the primary key, of a table WITHOUT ROWID."""
+    def may_have_touched(self, table: str) -> bool:
+        """Return True for one that touched a table, or of which that cannot be told."""
+        return not self.is_whole or any(item.name.lower() == table.lower() for item in self.tables)
 
 
 @dataclass(slots=True)
@@ -81,16 +70,18 @@ class Log:
     """Reads entries of timelines. What was learned of pages is kept from one to the next."""
 
     stop: threading.Event
-    _owners: dict[int, str] = field(default_factory=dict)
+    _owners: Owners = field(init=False)
     _schema_pages: frozenset[int] = frozenset({1})
     """Where the last schema that was read was read from."""
+
+    def __post_init__(self) -> None:
+        self._owners = Owners(self.stop)
 
     def entries(
         self, timeline: Timeline, since: datetime | None = None, table: str | None = None, until: Place | None = None
     ) -> Iterator[Entry]:
-        """Yield the commits of a timeline but its first, the newest first; of those that touched a table, if named.
-
-        `until` is the place of the newest of them, if it is not the end.
+        """Yield the commits of a timeline but its first, the newest first; if a table is named, those that may have
+        touched it. `until` is the place of the newest of them, if it is not the end.
         """
         ends = timeline.ends()
         if until is not None:
@@ -103,11 +94,11 @@ class Log:
             before = self._schema(timeline.moment(timeline.position(begin)), after, timeline, begin, end)
             found = self._entry(timeline, begin, end, before, after)
             after = before
-            if table is None or any(item.name.lower() == table.lower() for item in found.tables):
+            if table is None or found.may_have_touched(table):
                 yield found
 
     def _entry(
-        self, timeline: Timeline, begin: Place, end: Place, before: dict[str, _Table], after: dict[str, _Table]
+        self, timeline: Timeline, begin: Place, end: Place, before: dict[str, Table], after: dict[str, Table]
     ) -> Entry:
         written = timeline.pages_between(begin, end)
         pages = sorted(set(written.tolist()))
@@ -116,14 +107,19 @@ class Log:
         # Without the first page no page was taken or given back: rows that came and went show in those that are there.
         in_place = pages[0] != 1 and len(pages) <= PAGES_ASKED_MAX
         rows: dict[str, int] = {}
+        is_whole = len(pages) <= PAGES_ASKED_MAX
         for page in pages[:PAGES_ASKED_MAX]:
-            owner = self._owner(moment, page, after, names) if page <= moment.pages else None
-            if owner is not None:
-                names.add(owner)
+            if page > moment.pages:
+                continue
+            owner = self._owners.owner(moment, page, after, names)
+            if owner.name is not None:
+                names.add(owner.name)
                 if in_place:
                     kept = rows_in(moment.page(page), page) - rows_in(earlier.page(page), page)
-                    rows[owner] = rows.get(owner, 0) + kept
-            elif in_place and rows_in(moment.page(page), page, without_keys=True):
+                    rows[owner.name] = rows.get(owner.name, 0) + kept
+                continue
+            is_whole = is_whole and owner.is_sure
+            if in_place and (not owner.is_sure or rows_in(moment.page(page), page, without_keys=True)):
                 in_place = False
         ordered = sorted(names, key=str.lower)
         tables = tuple(
@@ -136,16 +132,16 @@ class Log:
         )
         size = len(written) * moment.page_size
         time, seen = timeline.written_at(end), timeline.seen_at(end)
-        return Entry(timeline.position(end), time, seen, len(pages), size, tables, len(pages) <= PAGES_ASKED_MAX)
+        return Entry(timeline.position(end), time, seen, len(pages), size, tables, is_whole)
 
     def _schema(
         self,
         moment: Moment,
-        same: dict[str, _Table] | None = None,
+        same: dict[str, Table] | None = None,
         timeline: Timeline | None = None,
         begin: Place = 0,
         end: Place = 0,
-    ) -> dict[str, _Table]:
+    ) -> dict[str, Table]:
         """The tables with pages of their own; `same` if no page that says so was written between two commits."""
         if same is not None and timeline is not None:
             written = timeline.last_written(self._schema_pages, end)
@@ -153,59 +149,13 @@ class Log:
                 return same
         noting = Noting(moment)
         with opened(noting, self.stop) as query:
-            rows = list(query.rows(_TABLES, SECONDS_MAX))
+            rows = list(query.rows(TABLES, SECONDS_MAX))
+            # More would be what virtual tables read when they are opened.
             self._schema_pages = frozenset(noting.read)
-            keyed = "SELECT name FROM pragma_table_list WHERE schema = 'main' AND wr"
-            without = {str(name) for (name,) in query.rows(keyed, SECONDS_MAX)}
-            found = {}
-            for name, sql, root in rows:
-                keys = f"SELECT name FROM pragma_table_info({literal(name)}) WHERE pk ORDER BY pk"
-                key = tuple(str(row[0]) for row in query.rows(keys, SECONDS_MAX)) if name in without else ()
-                found[str(name)] = _Table(str(name), str(sql), int(root), key)
-        return found
-
-    def _owner(self, moment: Moment, page: int, tables: dict[str, _Table], likely: set[str]) -> str | None:
-        """The table that a page belongs to."""
-        if page == 1:
-            return None
-        roots = {table.root: name for name, table in tables.items()}
-        if page in roots:
-            return roots[page]
-        cell = first_cell(moment.page(page), page)
-        if cell is None:
-            return None
-        known = self._owners.get(page)
-        order = sorted(tables, key=lambda name: (name != known, name not in likely))
-        for name in order:
-            if self._leads_to(moment, page, tables[name], cell):
-                if len(self._owners) >= OWNERS_MAX:
-                    self._owners.clear()
-                self._owners[page] = name
-                return name
-        return None
-
-    def _leads_to(self, moment: Moment, page: int, table: _Table, cell: FirstCell) -> bool:
-        """True if SQLite reads the page on its way to the key of its first cell."""
-        if cell.is_table == bool(table.key) or (table.key and len(cell.values) < len(table.key)):
-            return False
-        where = f"rowid = {cell.rowid}"
-        if table.key:
-            pairs = zip(table.key, cell.values, strict=False)
-            where = " AND ".join(f"{quoted(column)} = {literal(value)}" for column, value in pairs)
-        noting = Noting(moment)
-        try:
-            with opened(noting, self.stop) as query:
-                # What it reads to know its tables is no way to a key.
-                list(query.rows("SELECT 1 FROM sqlite_schema LIMIT 1", SECONDS_MAX))
-                noting.read.clear()
-                list(query.rows(f"SELECT 1 FROM {quoted(table.name)} NOT INDEXED WHERE {where}", SECONDS_MAX))
-        except QueryError:
-            # A table that SQLite does not open here, or with a column called rowid.
-            return False
-        return page in noting.read
+            return tables_of(query, rows)
 
     def _difference(
-        self, name: str, earlier: Moment, moment: Moment, before: dict[str, _Table], after: dict[str, _Table]
+        self, name: str, earlier: Moment, moment: Moment, before: dict[str, Table], after: dict[str, Table]
     ) -> int | None:
         """How many rows more there are; None where one of both is not cheap to count."""
         was = self._count(earlier, name) if name in before else 0
@@ -213,7 +163,7 @@ class Log:
         return None if was is None or became is None else became - was
 
     def _count(self, moment: Moment, name: str) -> int | None:
-        bounded = _Bounded(moment)
+        bounded = Bounded(moment, most=COUNT_PAGES_MAX)
         try:
             with opened(bounded, self.stop) as query:
                 [(count,)] = query.rows(f"SELECT count(*) FROM {quoted(name)}", SECONDS_MAX)
@@ -222,22 +172,9 @@ class Log:
         return int(count)
 
 
-def _change(before: _Table | None, after: _Table | None) -> Change:
+def _change(before: Table | None, after: Table | None) -> Change:
     if before is None:
         return "made"
     if after is None:
         return "gone"
     return "altered" if before.sql != after.sql else ""
-
-
-class _TooManyPagesError(QueryError):
-    """Something was found not to be cheap."""
-
-
-class _Bounded(Noting):
-    """A moment of which no more than so many pages may be read."""
-
-    def page(self, number: int) -> bytes:
-        if len(self.read) >= COUNT_PAGES_MAX and number not in self.read:
-            raise _TooManyPagesError("too many pages")
-        return super().page(number)

@@ -5,7 +5,7 @@ Nothing here knows what a replica holds; whether a target can be reached is deci
 
 import re
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from replication.errors import UsageError
 from replication.position import INDEX_MAX, Position
@@ -13,6 +13,7 @@ from replication.scrub import quoted
 from replication.times import format_time, time_from
 
 _INDEX = re.compile(r"(?:0x)?([0-9a-fA-F]{1,8})")
+_SECOND = timedelta(seconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,16 @@ class AtTime:
 
     def __str__(self) -> str:
         return f"the state at {format_time(self.time)}"
+
+    def has(self, stored: datetime) -> bool:
+        """Return True if an object with that time in its store was there by then.
+
+        Of a store that tells whole seconds it may have come at the end of one: a time in whole seconds takes all of
+        its second, and any other nothing of it.
+        """
+        if self.time.microsecond and not stored.microsecond:
+            return self.time - stored >= _SECOND
+        return stored <= self.time
 
 
 @dataclass(frozen=True, slots=True)

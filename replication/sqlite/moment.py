@@ -23,7 +23,9 @@ TEMPORARY_BYTES_MAX = 1 << 30
 CACHE_KIB = 16 << 10
 """Pages that SQLite keeps."""
 VALUE_BYTES_MAX = 64 << 20
-"""One value, and one row."""
+"""One value, and one row of a table."""
+MEMORY_BYTES_MAX = 256 << 20
+"""What SQLite may have in a process that only asks: the values of one row, and what it works with."""
 STEPS_BETWEEN_LOOKS = 2_000
 _NAME = "moment"
 _IMMUTABLE = apsw.SQLITE_IOCAP_IMMUTABLE
@@ -76,6 +78,8 @@ class Query:
                 if over():
                     raise apsw.InterruptError
                 yield row
+                # Its values may be large, and the next ones come now.
+                del row
         except apsw.Error as error:
             raise self._error(error) from None
         except UnicodeDecodeError:
@@ -108,9 +112,19 @@ class Query:
                 f"The query was ended: it needs more than {TEMPORARY_BYTES_MAX >> 20} MiB to sort with. Ask for less, "
                 "or restore the database and ask that."
             )
+        if isinstance(error, apsw.NoMemError):
+            return QueryError(
+                f"The query was ended: it needs over {MEMORY_BYTES_MAX >> 20} MiB of memory. Ask for fewer columns, "
+                "or for parts of values, as by substr()."
+            )
         if isinstance(error, apsw.SQLError):
             return StatementError(f"SQLite says: {error}")
         return QueryError(f"SQLite says: {error}")
+
+
+def bound_memory() -> None:
+    """Bound what SQLite takes in this process. It is for a process that has nothing but questions."""
+    apsw.hard_heap_limit(MEMORY_BYTES_MAX)
 
 
 @contextmanager

@@ -66,6 +66,18 @@ class BlockTable:
         start = int(self.starts[first])
         return start, int(self.starts[last]) + LENGTH_BYTES + int(self.sizes[last]) - start
 
+    def is_within(self, stored: int) -> bool:
+        """Return True if it can be a table of an object of so many stored bytes."""
+        ends = self.starts + np.uint64(LENGTH_BYTES) + self.sizes
+        steps = self.offsets[1:] - self.offsets[:-1]
+        return bool(
+            self.offsets[0] == 0
+            and ((steps > 0) & (steps <= BLOCK_BYTES_MAX)).all()
+            and ((self.sizes > 0) & (self.sizes <= steps)).all()
+            and (self.starts[1:] >= ends[:-1]).all()
+            and int(ends[-1]) <= stored
+        )
+
     def fits(self, data: bytes, block: int) -> bool:
         """True if this is the content of a block."""
         size = int(self.offsets[block + 1]) - int(self.offsets[block])

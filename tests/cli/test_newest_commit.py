@@ -213,7 +213,7 @@ def test_promise_3_a_time_when_one_replica_was_away(published: Published, tmp_pa
     spread(second)
     for number, path in enumerate(spread(first)):
         set_time(path, number if number <= 3 else 1000 + number)
-    found, values = restored(tmp_path, "-timestamp", at(5.5), *named)
+    found, values = restored(tmp_path, "-timestamp", at(5), *named)
     assert (found, values["replica"]) == (5, "r1")
     found, values = restored(tmp_path, *named)
     assert (found, values["replica"]) == (ROUNDS, "r0")

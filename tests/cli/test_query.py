@@ -6,6 +6,7 @@ import json
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -67,6 +68,11 @@ def test_what_is_for_people_and_what_is_for_programs(published: Published) -> No
     ]
     rows = json.loads(succeeds("query", "-json", published.url, sql).out)
     assert rows == [{"a": 1, "b": "two\nlines\x1b[2J", "c": None, "d": "x'00ff'", "e": 0.5, "f": "inf"}]
+    # Columns with one name are told apart, as SQLite does in a subquery, and no value is lost.
+    same = 'SELECT f.rowid AS id, g.rowid AS id, 3 AS "id:1", 4 AS "id" FROM fruits f, fruits g LIMIT 1'
+    assert json.loads(succeeds("query", "-json", published.url, same).out) == [
+        {"id": 1, "id:2": 1, "id:1": 3, "id:3": 4}
+    ]
     assert json.loads(succeeds("query", "-json", published.url, "SELECT 1 WHERE 0").out) == []
     assert succeeds("query", "-csv", published.url, "SELECT 1 AS a WHERE 0").out == "a\n"
     # What looks like a password is data.
@@ -106,6 +112,63 @@ def test_what_cannot_be_asked_is_said_in_words(published: Published) -> None:
     refuses(run("query", published.url, "DELETE FROM fruits"), 21, "DELETE would write")
     endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT max(i) FROM n"
     refuses(run("query", "-timeout", "0.1", published.url, endless), 21, "its time is over")
+
+
+LARGE = "hex(zeroblob(2000000)) || '\"' || char(10) || 'ü'"
+
+
+@pytest.mark.parametrize("flag", ["-csv", "-json"])
+def test_large_values_are_whole_for_programs(published: Published, flag: str) -> None:
+    sql = f"SELECT {LARGE} AS t, zeroblob(1500000) AS b, NULL AS n, 7 AS i"
+    out = succeeds("query", flag, published.url, sql).out
+    text, blob = "00" * 2_000_000 + '"\nü', "x'" + "00" * 1_500_000 + "'"
+    if flag == "-json":
+        assert json.loads(out) == [{"t": text, "b": blob, "n": None, "i": 7}]
+        return
+    csv.field_size_limit(1 << 24)
+    assert list(csv.reader(io.StringIO(out, newline=""))) == [["t", "b", "n", "i"], [text, blob, "", "7"]]
+
+
+MEASURED = """
+import resource, subprocess, sys
+process = subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL)
+print(process.returncode, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss >> 10)
+"""
+
+
+@pytest.mark.parametrize(
+    ("flag", "columns", "rows", "most"),
+    [("", 3, 4, 480), ("-csv", 1, 3, 320), ("-json", 1, 3, 320), ("-json", 9, 1, 480)],
+)
+def test_promise_6_memory_is_bounded_whatever_the_values(
+    published: Published, flag: str, columns: int, rows: int, most: int
+) -> None:
+    large = ", ".join(["zeroblob(40000000)"] * columns)
+    sql = f"WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT {rows}) SELECT {large} FROM n"
+    command = [sys.executable, "-c", MEASURED, str(PROGRAM), "query", *[flag] * bool(flag), published.url, sql]
+    done = subprocess.run(command, env=peers.clean_environment(), capture_output=True, text=True, check=True)
+    code, mebibytes = map(int, done.stdout.split())
+    assert code == (21 if columns == 9 else 0), done.stderr
+    assert mebibytes < most, done.stderr
+    if code:
+        assert "it needs over 256 MiB of memory" in done.stderr
+
+
+def test_it_is_cancelled_in_the_midst_of_a_large_value(published: Published) -> None:
+    with subprocess.Popen(
+        [PROGRAM, "query", "-json", published.url, "SELECT zeroblob(60000000)"],
+        env=peers.clean_environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        preexec_fn=peers.die_with_parent,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.read(1000).startswith(b'[{"zeroblob(60000000)": "x\'0000')
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=DEADLINE_SECONDS)
+    assert process.returncode == 16
+    assert err == b"litestream-tui: It was cancelled; nothing was changed and nothing is left behind.\n"
+    assert len(out) < 30_000_000
 
 
 def test_it_is_cancelled_by_a_signal(published: Published) -> None:

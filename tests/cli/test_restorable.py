@@ -11,6 +11,7 @@ import pytest
 
 import peers
 from replication.storage.codecs import DEFAULT_CODEC
+from replication.storage.file.times import TICK
 from replication.storage.wal03.names import parse_snapshot
 from tests.cli.program import Replicating, run, succeeds
 from tests.cli.test_newest_commit import litestream
@@ -154,7 +155,9 @@ def test_promise_3_a_year_of_a_wrong_clock_costs_no_restore_point(tmp_path: Path
             before = wal()
             writer.execute(f"INSERT INTO t VALUES({len(times) + 1})")
             wait_until("a segment", lambda: wal() > before)
-            times.append(time.time())
+            # By its time it may have come as much later.
+            times.append(time.time() + TICK.total_seconds())
+            wait_until("that time", lambda: time.time() > times[-1])
 
         def wal() -> int:
             """Segments with content: an end mark is no commit."""

@@ -70,7 +70,7 @@ class ByHand(Shared):
     def runs(self) -> bool:
         return True
 
-    def start(self, databases: int) -> None:
+    def start(self) -> None:
         pass
 
     def wake_sync(self, job: Job, at: float = 0.0) -> None:

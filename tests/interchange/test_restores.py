@@ -12,6 +12,7 @@ import pytest
 
 import peers
 from replication.storage.file.location import FileLocation
+from replication.storage.file.times import TICK
 from replication.storage.s3.location import S3Location
 from tests.foreign import Shell
 from tests.interchange.program import litestream_tui, restore03, restore05
@@ -102,11 +103,14 @@ def test_times(written: Written, tmp_path: Path) -> None:
             first = min(item.created for item in written.client.snapshots(generation))
             times = [time for time in times if time >= first]
         for number, time in enumerate(some(times)):
-            at = ["-timestamp", time.isoformat().replace("+00:00", "Z"), written.url]
+            # Litestream goes by the times of files as they are.
+            at, theirs_at = (
+                ["-timestamp", when.isoformat().replace("+00:00", "Z"), written.url] for when in (time, time - TICK)
+            )
             ours, theirs, newer = (tmp_path / f"{generation}-{number}{name}" for name in ("", "-0.3", "-0.5"))
             litestream_tui("restore", "-o", ours, "-generation", generation, *at)
-            restore03(theirs, "-generation", generation, *at)
-            restore05(newer, *at)
+            restore03(theirs, "-generation", generation, *theirs_at)
+            restore05(newer, *theirs_at)
             assert sha(theirs) == sha(newer)
             seen.add(sha(theirs))
             if written.writer is THEIRS:

@@ -9,19 +9,22 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from replication.errors import NoRestorePointError
+from replication.errors import CorruptObjectError, NoRestorePointError
 from replication.local.generation_info import GenerationInfo
 from replication.position import OFFSET_LIMIT_BYTES, Position
-from replication.replica.wal03.lineage import LEFT_MAX, REACHED_MAX, lineage
+from replication.replica.wal03.lineage import LEFT_MAX, lineage
 from replication.restore.open_replica import OpenReplica
 from replication.restore.options import RestoreOptions
 from replication.restore.restore import restore
 from replication.restore.target import Latest
+from replication.storage.codecs import DEFAULT_CODEC
 from replication.storage.container import NOTE_SIZE_MAX, encode_note
-from replication.storage.wal03.notes import PAGES_MAX, SnapshotNote
+from replication.storage.wal03.names import snapshot_name
+from replication.storage.wal03.notes import PAGES_MAX, REACHED_MAX, SnapshotNote
 from replication.storage.writer import Writer
 from tests.replica.bench import Bench
 from tests.replica.test_one_writer import go
+from tests.restore.history import note_of
 
 NOW = datetime(2024, 5, 1, tzinfo=UTC)
 
@@ -79,8 +82,11 @@ def test_promise_3_a_generation_that_was_left_at_an_end_mark_and_goes_on_past_it
     if after:
         go(bench, "kc")
         bench.replica().enforce_retention(0, NOW)
-        assert bench.restored("a", bench.database.position) == bench.app.sha256()
-    assert bench.reasons() == ["no generation exists"]
+        bench.settle()
+        assert "holds the end of an index that goes on here" in bench.reasons()[-1], "what took our names is compared"
+        assert bench.restored() == bench.app.sha256(), "as long as nobody goes on with the other it is the newer"
+        go(clone, "c")
+    assert len(bench.reasons()) == 1 + after
     refuses(bench)
     assert clone.restored("a", clone.database.position) == clone.app.sha256()
 
@@ -222,6 +228,43 @@ def test_promise_9_what_a_copy_put_in_the_place_of_ours_is_not_taken_for_ours(
         assert one.restored("a", one.database.position) == one.app.sha256()
 
 
+@pytest.mark.parametrize("shorter", [True, False], ids=["shorter than ours", "longer than ours"])
+def test_promise_9_what_a_copy_put_below_what_we_sent_since_is_not_taken_for_ours(
+    bench: Bench, benches: list[Bench], shorter: bool
+) -> None:
+    """An object of ours vanished, the copy took its name, and we went on behind it before we looked."""
+    copy = begun_with_a_copy(bench, benches)
+    bench.commit(2000 if shorter else 100)
+    bench.settle()
+    bench.replica().enforce_retention(0, NOW)
+    lost = max(item.name for item in bench.storages["a"].list("") if "/wal/" in item.name)
+    remove_all(bench, lost)
+    copy.commit(100 if shorter else 2000)
+    copy.settle()
+    assert lost in {item.name for item in bench.storages["a"].list("")}
+    go(bench, "c")
+    bench.replica().enforce_retention(0, NOW)
+    bench.settle()
+    assert "other WAL" in bench.reasons()[-1]
+    bench.replica().enforce_retention(0, NOW)
+    assert bench.replica().standing.proven
+    for one in (bench, copy):
+        assert one.restored("a", one.database.position) == one.app.sha256()
+
+
+def test_promise_3_of_a_place_at_which_two_have_wal_no_commit_is_given(bench: Bench, benches: list[Bench]) -> None:
+    """The copy's object reaches past where ours begins, and ours past where the copy's commit ends."""
+    copy = begun_with_a_copy(bench, benches)
+    go(bench, "c")
+    remove_all(bench, max(item.name for item in bench.storages["a"].list("") if "/wal/" in item.name))
+    copy.commit(3000)
+    copy.settle()
+    bench.commit(9000)
+    bench.settle()
+    with pytest.raises(CorruptObjectError, match="two programs may have written"):
+        copy.restored("a", copy.database.position)
+
+
 def test_promise_3_generations_of_one_program_are_simply_newer(bench: Bench) -> None:
     """Whatever it began them for, and at whatever place of an index."""
     bench.replica()
@@ -283,6 +326,30 @@ def test_promise_3_more_under_the_name_of_an_object_that_was_seen_is_told_from_t
         assert new.restored() == new.app.sha256()
 
 
+@pytest.mark.parametrize("known", [True, False], ids=["left by its program", "seen by a host without its folder"])
+def test_promise_3_one_object_in_the_place_of_an_end_mark_that_was_removed_is_seen(
+    bench: Bench, benches: list[Bench], known: bool
+) -> None:
+    """The copy stood just where the generation was left, and would have met the mark."""
+    copy = begun_with_a_copy(bench, benches)
+    bench.database.request_generation("asked for")
+    bench.settle()
+    if not known:
+        remove_all(bench, f"/{bench.database.generations[-1]}/")
+        bench.restart(lambda: shutil.rmtree(bench.folder / "meta"))
+        go(bench, "c")
+    assert bench.restored() == bench.app.sha256()
+    [shared] = {item.name.split("/")[1] for item in bench.storages["a"].list("")} - {*bench.database.generations[-1:]}
+    mark = max(item.name for item in bench.storages["a"].list("") if f"/{shared}/wal/" in item.name)
+    remove_all(bench, mark)
+    assert bench.restored() == bench.app.sha256(), "as long as nobody goes on with the other one it is the newer"
+    go(copy, "c")
+    assert mark in {item.name for item in bench.storages["a"].list("")}
+    refuses(bench)
+    for one in (bench, copy):
+        assert one.restored("a", one.database.position) == one.app.sha256()
+
+
 def test_promise_3_a_copy_goes_on_beside_many_generations_of_ours(bench: Bench, benches: list[Bench]) -> None:
     """A note has room for so many places; those where another was seen to go on come before those that we left."""
     copy = begun_with_a_copy(bench, benches)
@@ -297,6 +364,19 @@ def test_promise_3_a_copy_goes_on_beside_many_generations_of_ours(bench: Bench, 
     refuses(bench)
     for one in (bench, copy):
         assert one.restored("a", one.database.position) == one.app.sha256()
+
+
+def test_promise_3_of_many_that_are_there_it_is_noted_of_the_newest_how_far_they_had_come(bench: Bench) -> None:
+    """A note has no room for all, and who is alive was there last; their names say nothing of that."""
+    bench.replica()
+    go(bench, "c")
+    names = [f"{number:016x}" for number in range(2 * REACHED_MAX)]
+    for name in names:
+        note = note_of(Position(name, 0, 0), 1, 1024)
+        bench.storages["a"].put(snapshot_name(name, 0), DEFAULT_CODEC.seal([b"a database"], note))
+    info = GenerationInfo("f" * 16, bench.database.generations[-1], "asked for", "", ())
+    found = lineage(bench.replica().client, info, None, ())
+    assert {*names[-REACHED_MAX + 1 :]} <= {place.generation for place in found.reached}
 
 
 def test_promise_6_the_longest_line_of_generations_fits_into_a_note(bench: Bench) -> None:

@@ -32,6 +32,7 @@ _SQLITE = r"""
 import hashlib, json, sqlite3, sys
 connection = sqlite3.connect(sys.argv[1], isolation_level=None)
 connection.execute(f"PRAGMA page_size={sys.argv[2]}")
+connection.executescript(sys.argv[3])
 connection.execute("PRAGMA journal_mode=WAL")
 connection.execute("PRAGMA wal_autocheckpoint=0")
 for line in sys.stdin:
@@ -69,12 +70,12 @@ class History:
         return [commit.offset for commit in self.commits if commit.index == index]
 
 
-def write_history(folder: Path, page_size: int, indexes: Sequence[Sequence[str]]) -> History:
-    """Run scripts, one transaction each, grouped by WAL index."""
+def write_history(folder: Path, page_size: int, indexes: Sequence[Sequence[str]], first: str = "") -> History:
+    """Run scripts, one transaction each, grouped by WAL index; `first` has what is said before there is a database."""
     path = folder / f"history-{page_size}.db"
     wal = Path(f"{path}-wal")
     process = subprocess.Popen(
-        [sys.executable, "-c", _SQLITE, str(path), str(page_size)],
+        [sys.executable, "-c", _SQLITE, str(path), str(page_size), first],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,

@@ -24,6 +24,7 @@ from replication.sqlite.wal import WALHeader
 from replication.storage.codecs import DEFAULT_CODEC
 from replication.storage.memory import MemoryStorage
 from replication.storage.wal03.names import segment_name, snapshot_name
+from replication.storage.wal03.notes import REACHED_MAX
 from tests.restore.history import BEGAN, GENERATION, History, ReplicaBuilder, note_of, publish, scripts, write_history
 from tests.restore.test_every_commit import sha
 
@@ -44,6 +45,7 @@ def add(
     previous: str | None = None,
     objects: int = 2,
     earlier: str = "",
+    reached: str = "",
 ) -> ReplicaBuilder:
     """A generation whose database has this file change counter; ours if `previous` is given."""
     builder = ReplicaBuilder(storage, generation, BEGAN + began)
@@ -51,7 +53,8 @@ def add(
     note = None
     if previous is not None:
         time = (BEGAN + began).isoformat()
-        note = note_of(Position(generation, 0, 0), 1, 4096, previous=previous, earlier=earlier, time=time)
+        more = {"previous": previous, "earlier": earlier, "reached": reached, "time": time}
+        note = note_of(Position(generation, 0, 0), 1, 4096, **more)
     builder.snapshot(0, head, note)
     for number in range(objects):
         builder.wal(number, b"not looked at", [])
@@ -122,6 +125,49 @@ def test_promise_3_the_clocks_of_two_stores_order_no_generations_that_never_met_
     add(far, NEW, 2, DAY, previous="")
     with pytest.raises(NoRestorePointError, match="-generation"):
         chosen(near, far)
+
+
+def test_promise_3_a_note_from_after_the_time_calls_nothing_older_at_that_time() -> None:
+    """Two hosts parted. That the one had begun by then only a store says whose clock is behind."""
+    near, far = MemoryStorage(), MemoryStorage()
+    add(near, OLD, 2, timedelta(0), previous="")
+    add(near, NEW, 2, 2 * DAY, previous=OLD)
+    add(far, NEW, 2, -DAY, previous="")
+    assert chosen(near, far) == NEW
+    with pytest.raises(NoRestorePointError, match=f"{NEW}.*{OLD}"):
+        chosen(near, far, target=AtTime(BEGAN + DAY))
+    assert chosen(near, target=AtTime(BEGAN + DAY)) == OLD
+    assert chosen(near, far, target=AtTime(BEGAN + 3 * DAY)) == NEW
+
+
+def test_promise_3_a_note_from_after_the_time_takes_no_order_away() -> None:
+    """The older one goes on much later, in a replica that it had never been in, and there it is the newer."""
+    near, far = MemoryStorage(), MemoryStorage()
+    add(near, OLD, 2, timedelta(0), previous="")
+    for storage in (near, far):
+        add(storage, NEW, 2, DAY, previous=OLD)
+    add(far, OLD, 2, 400 * DAY, previous=NEW)
+    assert chosen(near, far, target=AtTime(BEGAN + 2 * DAY)) == NEW
+
+
+@pytest.mark.parametrize("seen", [True, False], ids=["seen by one before", "seen by none"])
+def test_promise_3_what_a_full_note_does_not_place_is_placed_by_those_before_or_by_the_stores_times(seen: bool) -> None:
+    """A place with so many generations that the newest one's note tells of eight how far they had come."""
+    storage = MemoryStorage()
+    full = " ".join(f"{number:016x}/00000000:0" for number in range(REACHED_MAX))
+    add(storage, OLD, 2, timedelta(0), previous="", objects=1)
+    end = f"{OLD}/00000000:13"
+    add(storage, OTHER, 2, DAY, previous=OLD, reached=end if seen else "")
+    add(storage, NEW, 2, 2 * DAY, previous=OTHER, earlier=OLD, reached=full)
+    assert chosen(storage) == NEW
+    last = max(item.name for item in storage.list("") if f"/{OLD}/wal/" in item.name)
+    data = storage.read(last)
+    storage.replace(last, data, BEGAN + 3 * DAY)
+    if seen:
+        assert chosen(storage) == NEW, "nothing was written since, whatever the times say"
+        storage.replace(segment_name(Position(OLD, 0, 13)), data, BEGAN + 3 * DAY)
+    with pytest.raises(NoRestorePointError, match="Two programs went on"):
+        chosen(storage)
 
 
 def test_promise_3_of_two_copies_that_name_each_other_salts_and_counters_prove_nothing() -> None:

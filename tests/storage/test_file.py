@@ -6,6 +6,7 @@ import stat
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -33,12 +34,25 @@ def test_an_object_is_a_plain_file_at_its_name(tmp_path: Path) -> None:
     assert all_files(tmp_path) == [f"replica/{NAME}"]
 
 
-def test_the_time_of_writing_is_that_of_the_file(tmp_path: Path) -> None:
+def test_the_time_of_writing_is_that_of_the_file_and_a_tick(tmp_path: Path) -> None:
     store = FileStorage(tmp_path)
     store.put("a", [b""])
     os.utime(tmp_path / "a", ns=(0, 1_700_000_000_123_456_789))
     [item] = store.list("")
-    assert item.modified.isoformat() == "2023-11-14T22:13:20.123456+00:00"
+    assert item.modified.isoformat() == "2023-11-14T22:13:20.133456+00:00"
+    os.utime(tmp_path / "a", ns=(0, 1_700_000_000_000_000_000))
+    [item] = store.list("")
+    # A file system with times in whole seconds is known by them.
+    assert item.modified.isoformat() == "2023-11-14T22:13:20+00:00"
+
+
+def test_promise_3_no_object_is_older_by_its_time_than_what_it_holds(tmp_path: Path) -> None:
+    """A file is dated by the kernel's last tick: by its own time it may have been there before it was begun."""
+    store, begun = FileStorage(tmp_path), {}
+    for number in range(200):
+        begun[f"{number:03}"] = datetime.now(UTC)
+        store.put(f"{number:03}", [b"x"])
+    assert all(item.modified > begun[item.name] for item in store.list(""))
 
 
 def test_modes_are_private_unless_given(tmp_path: Path) -> None:

@@ -49,12 +49,24 @@ class _Evidence:
     """The first places past what it says that others had in the same replica."""
     replica: str
     written: tuple[Kept, ...]
+    cut: bool = False
+    """What came after the time does not begin where what had come by then ends: nobody knows when the rest came."""
+    mixed: bool = False
+    """An object begins within another: one vanished, and somebody sent it again with more in it."""
+    holed: bool = False
+    """Nothing leads to the last WAL up to the target."""
 
 
 def restorable(mirror: Mirror, kept: Collection[Kept]) -> set[Position]:
     """Every commit that these objects of one generation lead to."""
+    return _led_to(mirror, kept)[0]
+
+
+def _led_to(mirror: Mirror, kept: Collection[Kept]) -> tuple[set[Position], set[Position]]:
+    """Every commit that these objects of one generation lead to, and where the WAL with them begins."""
     segments = {item.place: item for item in kept if not item.snapshot}
     found: set[Position] = set()
+    places: set[Position] = set()
     for base in [item.place for item in kept if item.snapshot]:
         found.add(base)
         expected = Position(base.generation, base.index, 0)
@@ -70,10 +82,11 @@ def restorable(mirror: Mirror, kept: Collection[Kept]) -> set[Position]:
                 # It was written behind what another side had there.
                 break
             found.update(following)
+            places.add(item.place)
             # An object without content ends its index.
             ended = item.end == item.place
             expected = Position(expected.generation, expected.index + 1, 0) if ended else item.end
-    return found
+    return found, places
 
 
 def judge(mirrors: Mapping[str, Mirror], oracle: Oracle, request: Request) -> Verdict:
@@ -121,12 +134,24 @@ def judge(mirrors: Mapping[str, Mirror], oracle: Oracle, request: Request) -> Ve
         _is_past(item, place) for item in later for place in _places(item, evidence)
     ):
         refusal = "a side went on where the other had left"
+    elif request.generation is None and any(
+        one.generation in other.before and other.first < one.last and other.replica == one.replica
+        for one in evidence
+        for other in evidence
+    ):
+        refusal = "a side went on with what the other calls older"
     elif request.generation is None and _are_apart(evidence):
         refusal = "generations of two hosts that never met in one replica"
     elif len({item.newest for item in tips}) != 1 or len(right) != 1 or (request.generation is None and beside):
         refusal = "two histories, or none"
     elif not any(right & item.restorable for item in evidence):
         refusal = "it cannot be brought back"
+    elif not any(right & item.restorable for item in evidence if not item.cut):
+        refusal = "WAL is lost just where the time is"
+    elif not any(right & item.restorable for item in evidence if not (item.cut or item.mixed)):
+        refusal = "two sides wrote the same WAL"
+    elif not any(right & item.restorable for item in evidence if not (item.cut or item.mixed or item.holed)):
+        refusal = "WAL before the last is lost"
     return Verdict(right, refusal)
 
 
@@ -138,7 +163,9 @@ def _judge_position(asked: Iterable[Mirror], position: Position) -> Verdict:
             kept = mirror.held().get(position.generation, [])
             # Two programs may have gone on with one generation in two places.
             right.add(mirror.points[position])
-            possible |= position in restorable(mirror, kept)
+            # Where two have something there, nothing tells whose commit is meant.
+            there = sum(item.place < position <= item.end for item in kept if not item.snapshot)
+            possible |= there < 2 and position in restorable(mirror, kept)
     return Verdict(frozenset(right), "" if possible else "it cannot be brought back")
 
 
@@ -157,6 +184,8 @@ def _evidence(mirror: Mirror, generation: str, kept: list[Kept], target: Target)
         segments = [item for item in segments if item.place.index <= target.index]
         snapshots = bases = [item for item in bases if item.place.index <= target.index]
     known = [commit for item in [*segments, *snapshots] for commit in item.commits]
+    # Where an index ends there is a commit, though all of its WAL be lost.
+    known += [item.place for item in segments if item.end == item.place and item.place.offset]
     if not known and not segments:
         return None
     # What lies before an object was there, whatever commits it had.
@@ -165,10 +194,23 @@ def _evidence(mirror: Mirror, generation: str, kept: list[Kept], target: Target)
     if made is not None and made > max(known):
         known = [made]
         segments, bases = [*segments, *later], [item for item in kept if item.snapshot]
-    found = restorable(mirror, [*segments, *bases])
+    found, places = _led_to(mirror, [*segments, *bases])
     numbers = frozenset(mirror.points[commit] for commit in found if commit <= max(known))
     said = _written(mirror, generation, kept, target)
-    return replace(said, at=max(known), newest=mirror.points.get(max(known), UNKNOWN), restorable=numbers)
+    newest = mirror.points.get(max(known), UNKNOWN)
+    cut = bool(later) and later[0] not in segments and not _meets(mirror, [*segments, *bases], later[0].place)
+    mixed = any(one.place < other.place < one.end for one in segments for other in segments)
+    last = max((item.place for item in segments), default=None)
+    holed = last is not None and last not in places and last >= max((item.place for item in bases), default=last)
+    return replace(said, at=max(known), newest=newest, restorable=numbers, cut=cut, mixed=mixed, holed=holed)
+
+
+def _meets(mirror: Mirror, kept: Collection[Kept], following: Position) -> bool:
+    """True if an object begins no later than these end, or with the index after theirs if nothing of theirs is lost."""
+    end = max(item.end for item in kept)
+    if following.index == end.index + 1 and not following.offset:
+        return mirror.length(end.generation, end.index) in (None, end.offset)
+    return following <= end
 
 
 def _made_by(later: list[Kept], time: datetime) -> Position | None:

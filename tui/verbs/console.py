@@ -16,9 +16,9 @@ def say(text: str) -> None:
     _print(scrub(text))
 
 
-def _print(text: str) -> None:
+def _print(text: str, end: str = "\n") -> None:
     try:
-        print(text, flush=True)
+        print(text, end=end, flush=True)
     except BrokenPipeError:
         raise
     except OSError as error:
@@ -28,9 +28,9 @@ def _print(text: str) -> None:
         ) from None
 
 
-def give(text: str) -> None:
+def give(text: str, end: str = "\n") -> None:
     """Rows of a database, as they are: what looks like a password there is the user's. Raises as `say`."""
-    _print(text)
+    _print(text, end)
 
 
 def warn(text: str) -> None:

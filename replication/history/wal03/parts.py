@@ -55,6 +55,8 @@ class Parts:
         self._backoff = backoff
         self._count = count
         self._tables: OrderedDict[str, BlockTable] = OrderedDict()
+        self._unproven: set[str] = set()
+        """The objects whose tables were not made here: they may be wrong although the objects are sound."""
         self._kept: OrderedDict[tuple[str, int], bytes] = OrderedDict()
         self._kept_bytes = 0
         self._last: tuple[str, int] = ("", -1)
@@ -73,12 +75,18 @@ class Parts:
         if source.stored <= WHOLE_BYTES_MAX and not source.sign:
             return self._whole(source.name)[offset : offset + size]
         table = self._table(source)
-        found = []
+        found: list[bytes] = []
         end = min(offset + size, table.length)
         while offset < end:
             block = table.block_of(offset)
             begin = int(table.offsets[block])
-            part = self._block(source.name, table, block)[offset - begin : end - begin]
+            try:
+                part = self._block(source.name, table, block)[offset - begin : end - begin]
+            except CorruptObjectError:
+                if source.name not in self._unproven:
+                    raise
+                self._make_anew(source, table)
+                return self.read(source, offset - sum(map(len, found)), size)
             found.append(part)
             offset += len(part)
         return found[0] if len(found) == 1 else b"".join(found)
@@ -119,8 +127,10 @@ class Parts:
         if table is None:
             if source.sign:
                 table = retrying(partial(self._brought, source), self._backoff, self._stop)
-                table = table or self._cache.load(source.sign)
-            if table is None:
+                table = table or self._kept_table(source)
+            if table is not None:
+                self._unproven.add(name)
+            else:
                 table = self._scanned(source)
                 if source.sign:
                     self._cache.save(source.sign, table)
@@ -129,6 +139,30 @@ class Parts:
         while len(self._tables) > TABLES_KEPT_MAX:
             self._tables.popitem(last=False)
         return table
+
+    def _kept_table(self, source: Source) -> BlockTable | None:
+        """The table that the cache has of an object, if the last block is as it says: so the length is right."""
+        table = self._cache.load(source.sign)
+        if table is None or not table.is_within(source.stored):
+            return None
+        try:
+            self._block(source.name, table, table.count - 1)
+        except CorruptObjectError:
+            return None
+        return table
+
+    def _make_anew(self, source: Source, wrong: BlockTable) -> None:
+        """Make the table of an object by reading all of it, which tells if it is sound. Raises as `_scanned`."""
+        name = source.name
+        self._unproven.discard(name)
+        del self._tables[name]
+        self._drop(name)
+        table = self._scanned(source)
+        self._cache.save(source.sign, table)
+        if table.length != wrong.length:
+            # What was read of it before took it for another.
+            raise CorruptObjectError(name, "what was remembered of it here was wrong; it is right now, so ask again")
+        self._tables[name] = table
 
     def _brought(self, source: Source) -> BlockTable | None:
         return self._client.codec.table(source.name, partial(self._stream, source.name), source.stored)
@@ -142,9 +176,14 @@ class Parts:
                 stored += len(chunk)
                 yield chunk
 
-        with closing_iterator(self._fetcher.stored(name, source.stored)) as chunks:
-            for number, content in enumerate(self._client.codec.scan(name, counted(iter(chunks)), builder)):
-                self._keep(name, number, content)
+        try:
+            with closing_iterator(self._fetcher.stored(name, source.stored)) as chunks:
+                for number, content in enumerate(self._client.codec.scan(name, counted(iter(chunks)), builder)):
+                    self._keep(name, number, content)
+        except CorruptObjectError:
+            # What was kept of it is only right if all of it is.
+            self._drop(name)
+            raise
         if stored != source.stored:
             raise CorruptObjectError(name, "it was written anew while it was read")
         if not builder.count:
@@ -165,6 +204,10 @@ class Parts:
         if content is not None:
             self._kept.move_to_end((name, block))
         return content
+
+    def _drop(self, name: str) -> None:
+        for block in [block for kept, block in self._kept if kept == name]:
+            self._kept_bytes -= len(self._kept.pop((name, block)))
 
     def _keep(self, name: str, block: int, content: bytes) -> bytes:
         before = self._kept.pop((name, block), b"")

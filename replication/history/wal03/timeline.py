@@ -14,7 +14,14 @@ from datetime import datetime
 import numpy as np
 from numpy.typing import NDArray
 
-from replication.errors import CorruptObjectError, NoRestorePointError, ReplicaGapError, RestoreError
+from replication.errors import (
+    CorruptObjectError,
+    NoRestorePointError,
+    ObjectNotFoundError,
+    ReplicaGapError,
+    ReplicationError,
+    RestoreError,
+)
 from replication.history.cache import TableCache
 from replication.history.versions import Place, TooManyFramesError, Versions, place_of, position_of
 from replication.history.wal03.indexed import IndexedFile, SnapshotFile
@@ -74,18 +81,26 @@ class Timeline:
     _file: IndexedFile
     _meter: RestoreMeter
     _fetcher: Fetcher
+    _pages: int
+    """Those of the database at its end."""
+    _again: "Callable[[ReplicationError], Timeline]"
+    """What another plan leads to after an error; raises it, or what is to be said, if there is none."""
     sure: Place | None = None
     """Of a snapshot of Litestream's: from this commit in its index on it is known to hold nothing later."""
+    _before: list[Position] = field(default_factory=list)
+    """Where it began before an object proved useless."""
+    _spent: tuple[int, int] = (0, 0)
+    """Bytes and requests until then."""
     _seen: dict[str, tuple[tuple[int, int], ...]] = field(default_factory=dict)
 
     @property
     def bytes_read(self) -> int:
-        return self._meter.bytes_done
+        return self._spent[0] + self._meter.bytes_done
 
     @property
     def requests(self) -> int:
         """Requests for parts of objects."""
-        return self._file.parts.requests
+        return self._spent[1] + self._file.parts.requests
 
     def moment(self, position: Position | None = None) -> Moment:
         """The database at a commit of it, or at its end. Raises NoRestorePointError for a place that is none."""
@@ -93,7 +108,7 @@ class Timeline:
         end = place_of(position)
         if position != self.end and not self.covers(position):
             raise NoRestorePointError(f"No commit ends at {position}, or it is not from {self.first} to {self.end}.")
-        pages = self._file.pages if position == self.end else self.versions.size_at(end)
+        pages = self._pages if position == self.end else self.versions.size_at(end)
         return Moment(self, position, self._file.base_pages if pages is None else pages)
 
     def covers(self, position: Position) -> bool:
@@ -101,6 +116,8 @@ class Timeline:
 
         A snapshot of Litestream may hold later commits of its own index.
         """
+        if position in self._before:
+            return True
         snapshot = self.plan.snapshot
         sure = self.sure if self.sure is not None else (snapshot.info.index + 1) << 32
         if snapshot.note is None and place_of(position) < sure and position != self.end:
@@ -163,8 +180,28 @@ class Timeline:
         return found
 
     def page_at(self, number: int, end: Place) -> bytes:
-        """A page at the commit that ends there."""
-        return self._file.page_at(number, end)
+        """A page at the commit that ends there, from an older snapshot with more WAL where an object proves useless."""
+        while True:
+            try:
+                return self._file.page_at(number, end)
+            except (CorruptObjectError, ObjectNotFoundError) as error:
+                self._take(self._again(error))
+
+    def _take(self, other: "Timeline") -> None:
+        """Go on with what another plan has, which leads to the same commit from further back."""
+        if other.page_size != self.page_size or place_of(other.end) < place_of(self.end):
+            raise ReplicaGapError(f"The WAL in the replica ends at {other.end} now, before {self.end}.")
+        self._before.append(self.first)
+        self._spent = (self.bytes_read, self.requests)
+        self.replica, self.plan, self.warnings, self.sure = other.replica, other.plan, other.warnings, None
+        self.versions, self._file, self._fetcher, self._again = (
+            other.versions,
+            other._file,
+            other._fetcher,
+            other._again,
+        )
+        self._meter = other._meter
+        self._seen.clear()
 
 
 def read_timeline(
@@ -181,7 +218,13 @@ def read_timeline(
     Raises whatever a restore raises but for its output.
     """
     stop = cancel or threading.Event()
-    return follow(attempts_at(sources, options, stop), lambda attempts: _read(attempts, cache, progress, is_whole))
+    return _followed(attempts_at(sources, options, stop), cache, progress, is_whole)
+
+
+def _followed(
+    attempts: AnyAttempts, cache: TableCache, progress: Callable[[RestoreProgress], None], is_whole: bool
+) -> Timeline:
+    return follow(attempts, lambda attempts: _read(attempts, cache, progress, is_whole))
 
 
 def _read(
@@ -206,8 +249,27 @@ def _read(
     warnings = (*prepared.warnings, *plan.remarks, *written.remarks)
     if written.is_unfinished:
         warnings += ("The replica ends inside a transaction, which was left out: it had not been committed there.",)
+
+    def again(error: ReplicationError) -> Timeline:
+        before = attempts.prepared.warnings
+        attempts.plan_again(error)
+        for words in attempts.prepared.warnings:
+            if words not in before:
+                options.waiting(words)
+        return _followed(attempts, cache, lambda progress: None, is_whole=False)
+
     timeline = Timeline(
-        prepared.source.name, plan, file.page_size, written.position, warnings, file.versions, file, meter, fetcher
+        replica=prepared.source.name,
+        plan=plan,
+        page_size=file.page_size,
+        end=written.position,
+        warnings=warnings,
+        versions=file.versions,
+        _file=file,
+        _meter=meter,
+        _fetcher=fetcher,
+        _pages=file.pages,
+        _again=again,
     )
     if is_whole and plan.snapshot.note is None:
         timeline.sure = _sure_from(prepared.offer.catalog, timeline, file, fetcher)

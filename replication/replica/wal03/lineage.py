@@ -22,15 +22,16 @@ from replication.errors import CorruptObjectError, ObjectNotFoundError
 from replication.local.generation_info import EARLIER_MAX, GenerationInfo
 from replication.position import Position
 from replication.storage.wal03.names import SegmentInfo, SnapshotInfo
-from replication.storage.wal03.notes import SnapshotNote
+from replication.storage.wal03.notes import REACHED_MAX, SnapshotNote
 from replication.storage.wal03.replica_client import ReplicaClient
 
 LEFT_MAX = 8
 """Generations of which a note says where they were left."""
-REACHED_MAX = 8
-"""Generations of which a note says how far they had come."""
 BESIDE_MAX = 8
 """Generations of others that are noted when they are seen; a note, which has a limit of its own, has twice as many."""
+PAST_A_NAME, PAST_A_MARK = 1, 2
+"""How far past where an object begins the first place lies at which nothing is: where its end is not known, so that
+only its name tells, and where it is an end mark, so that anything in it tells as well."""
 _NEVER = datetime.min.replace(tzinfo=UTC)
 
 
@@ -81,8 +82,14 @@ def lineage(
 
 
 def _nothing_after(left: Position) -> Position:
-    """The first place where nothing of ours is once a generation was left: that after its end mark, if it has one."""
-    return replace(left, offset=left.offset + 1) if left.offset else left
+    """The first place where nothing of ours is once a generation was left: that after its end mark, if it has one.
+
+    Should the mark be removed, and another write on from there, what it writes has the mark's name, and ends past this.
+
+        left at E     |----c--|E
+        gone on       |----c--|E---c--|
+    """
+    return replace(left, offset=left.offset + PAST_A_MARK) if left.offset else left
 
 
 def _reached(
@@ -119,13 +126,12 @@ def _come_to(client: ReplicaClient, generations: Sequence[str]) -> Iterator[Posi
 def _past(client: ReplicaClient, segment: SegmentInfo) -> Position:
     """The first place where nothing is once this segment is the last one.
 
-    That is its end: should it vanish, its writer sends it again where it begins, with more in it. Of an end mark, and
-    of what cannot be read, only the name counts.
+    That is its end: should it vanish, its writer sends it again where it begins, with more in it. Of what cannot be
+    read only the name counts.
     """
-    after_name = replace(segment.position, offset=segment.offset + 1)
     with suppress(CorruptObjectError, ObjectNotFoundError):
-        return max(client.end_of(segment), after_name)
-    return after_name
+        return max(client.end_of(segment), _nothing_after(segment.position))
+    return replace(segment.position, offset=segment.offset + PAST_A_NAME)
 
 
 def _noted(client: ReplicaClient, snapshots: Sequence[SnapshotInfo]) -> SnapshotNote | None:
@@ -154,7 +160,7 @@ def _parted(client: ReplicaClient, generation_info: GenerationInfo, at_the_place
 def _at_the_place(client: ReplicaClient, generation_info: GenerationInfo) -> list[str]:
     """All generations that are there, the newest first by the times of the store, where the order matters."""
     found = [name for name in client.generations() if name != generation_info.generation]
-    if len(found) < 2 or (generation_info.previous and len(found) <= EARLIER_MAX):
+    if len(found) < 2 or (generation_info.previous and len(found) <= min(EARLIER_MAX, REACHED_MAX)):
         return found
 
     def newest(name: str) -> datetime:

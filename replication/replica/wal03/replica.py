@@ -20,6 +20,7 @@ from replication.local import soundness
 from replication.position import Position
 from replication.replica.destination import Standing
 from replication.replica.upload_meter import UploadProgress, together
+from replication.replica.wal03.compare import check_ours
 from replication.replica.wal03.holdings import Holdings
 from replication.replica.wal03.snapshots import MENDED
 from replication.replica.wal03.verifying import Verifying
@@ -252,11 +253,13 @@ class Replica(Verifying):
         Whatever made it unrestorable, a snapshot of what is here now does, or else a generation that begins with one.
         """
         expected = self._keeping.expected
-        if name := next((name for held in holdings for name in expected.other_size(held)), ""):
-            # Somebody emptied the place, and a copy of us began this generation there: what is ours is compared.
-            self._emit("warning", "an object is not the one that was stored", object=name)
+        changed = [name for held in holdings for name in expected.other_size(held)]
+        if changed:
+            # Somebody removed what was there, and a copy of us took the name: it is compared, as if we began here.
+            self._emit("warning", "an object is not the one that was stored", object=changed[0])
             with self._lock:
                 self._state = self._state.unknown()
+                self._check_ours(holdings, changed)
             self._send_all()
             now_at, again = self._listed(whole=False)
             if now_at is not None and now_at.generation == position.generation:
@@ -265,6 +268,13 @@ class Replica(Verifying):
             # What goes is decided on a listing of what was compared.
             return []
         return self._prove_as_listed(position, holdings, removed_by_rule)
+
+    def _check_ours(self, holdings: list[Holdings], names: list[str]) -> None:
+        """Raise DivergedError if a segment of that name is another's, whatever we sent behind it. `_lock` is held."""
+        here = self._database.position
+        if here is not None:
+            segments = [item for held in holdings for item in held.segments if item.name in names]
+            check_ours(self.client, self._database, self.name, here, segments)
 
     def _prove_as_listed(self, position: Position, holdings: list[Holdings], removed_by_rule: bool) -> list[Holdings]:
         """The same for objects that are those that were stored, or were compared."""

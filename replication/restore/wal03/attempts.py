@@ -158,7 +158,7 @@ def attempts_at(sources: Sequence[OpenReplica], options: RestoreOptions, stop: t
     warnings: tuple[str, ...] = ()
     for offer in (item for item in prepared.answers if isinstance(item, Offer)):
         try:
-            seen = seen_by(offer.source.client(ReplicaClient), offer.catalog, options.target.time, stop)
+            seen = seen_by(offer.source.client(ReplicaClient), offer.catalog, options.target, stop)
         except StorageError as error:
             warnings += (f"Replica {offer.source.name} did not say when its later commits were made: {error}",)
             continue

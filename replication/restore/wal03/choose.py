@@ -1,7 +1,7 @@
 """Which replica and which generation, when none is named: one rule for restores and for the screen.
 
 The generation is the newest that had begun (order.py); of the replicas that have it the one is taken whose plan ends
-furthest (offers.py). What cannot be restored although it may be newer is never passed over in silence. A generation
+furthest (ranking.py). What cannot be restored although it may be newer is never passed over in silence. A generation
 without a snapshot is never chosen.
 """
 
@@ -23,17 +23,9 @@ from replication.restore.target import AtPosition, Latest, Target
 from replication.restore.wal03.asking import Found, Waiting, ask
 from replication.restore.wal03.catalog import Catalog, read_catalog
 from replication.restore.wal03.generations import newest_of
-from replication.restore.wal03.offers import (
-    Offer,
-    OfferOrRefusal,
-    Refusal,
-    answer_of,
-    behind,
-    is_exact,
-    measured,
-    ranked,
-    rival,
-)
+from replication.restore.wal03.measured import measured
+from replication.restore.wal03.offers import Offer, OfferOrRefusal, Refusal, answer_of, is_exact
+from replication.restore.wal03.ranking import behind, ranked, rival
 from replication.restore.wal03.refusals import nothing, refused, unreadable
 from replication.storage.wal03.replica_client import ReplicaClient
 
@@ -109,7 +101,7 @@ def read_all(
             raise
         except ReplicationError:
             return False
-        best = measured(chosen.best, LIST_BACKOFF, stop)
+        best = measured(chosen.best, target, LIST_BACKOFF, stop)
         if isinstance(target, AtPosition):
             return is_exact(best.plan, target.position)
         return known is not None and best.end.generation == known.generation and best.end >= known

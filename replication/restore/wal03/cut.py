@@ -58,7 +58,8 @@ def _cut_index(catalog: Catalog, target: AtIndex, highest: int) -> Cut:
 
 
 def _cut_time(catalog: Catalog, target: AtTime) -> Cut:
-    late = next((n for n, item in enumerate(catalog.segments) if item.created > target.time), len(catalog.segments))
+    times = (item.created for item in catalog.segments)
+    late = next((n for n, time in enumerate(times) if not target.has(time)), len(catalog.segments))
     kept, rest = catalog.segments[:late], catalog.segments[late:]
     last = kept[-1].index if kept else -1
     newest = catalog.newest
@@ -66,6 +67,12 @@ def _cut_time(catalog: Catalog, target: AtTime) -> Cut:
     if newest is not None and newest < target.time and not rest:
         remarks = (
             f"The newest object is from {format_time(newest)}, before the time asked for: this is the latest state.",
+        )
+    stored = [item.created for item in kept[-1:]] + [item.info.created for item in catalog.snapshots]
+    if not target.time.microsecond and target.time in stored:
+        remarks += (
+            f"The store tells whole seconds, and the last object is of the one asked for, {format_time(target.time)}: "
+            "a commit in it may have been made up to a second later.",
         )
     return Cut(kept, last, inside=bool(rest) and rest[0].index == last, remarks=remarks, sealed=True)
 

@@ -17,22 +17,28 @@ from replication.restore.wal03.asking import Found
 from replication.restore.wal03.catalog import Catalog
 from replication.restore.wal03.contents import content_of
 from replication.restore.wal03.gone_on import refuse_gone_on_with
-from replication.restore.wal03.offers import (
-    listed_end,
-)
+from replication.restore.wal03.offers import listed_end
 from replication.restore.wal03.order import Candidate, Content, Span, heads, newest_generation
 from replication.storage.wal03.names import snapshot_name
 from replication.times import format_time
 
 
 def newest_of(found: Sequence[Found], usable: Sequence[Found], target: Target, stop: threading.Event) -> str:
-    """The newest generation that had begun by the target. Raises where a newer one cannot be restored, or may be."""
+    """The newest generation that had begun by the target. Raises where a newer one cannot be restored, or may be.
+
+    A generation begins in each replica at a time of its own, and what its notes there call older was seen just then. So
+    at a time only those replicas count in which it had begun by then: A B are generations, B>A says that B's note there
+    calls A older, and | is the time that is asked for.
+
+        near  AAAA       | B>A      At the time, near has A, and far has B without a word of A: nothing orders the two,
+        far       BBBB   |          but the clocks of two stores. What near says of them later is of later.
+    """
     by_name: dict[str, list[Found]] = {}
     for source, catalog in found:
         by_name.setdefault(catalog.generation, []).append((source, catalog))
     restorable = {catalog.generation for _, catalog in usable}
-    candidates = {name: candidate_of(by_name[name]) for name in restorable}
-    begun = {name: item for name, item in candidates.items() if _began(by_name[name], target)}
+    begun_in = {name: [item for item in by_name[name] if _began(item[1], target)] for name in restorable}
+    begun = {name: candidate_of(items) for name, items in begun_in.items() if items}
     if not begun:
         assert isinstance(target, AtTime)
         raise _nothing_yet(usable, target.time)
@@ -41,13 +47,14 @@ def newest_of(found: Sequence[Found], usable: Sequence[Found], target: Target, s
         return content_of([(source, catalog) for source, catalog in by_name[name] if catalog.snapshots], stop)
 
     wanted = newest_generation(list(begun.values()), content)
-    refuse_gone_on_with(candidates[wanted], by_name, target, stop)
+    chosen = begun[wanted]
+    refuse_gone_on_with(chosen, by_name, target, stop)
     earlier = {name for item in begun.values() for name in item.before}
     for name in by_name.keys() - restorable - earlier:
-        _refuse_headless(by_name[name], candidates[wanted], target)
+        _refuse_headless(by_name[name], chosen, target)
     if isinstance(target, AtTime):
-        for name in candidates.keys() - begun.keys():
-            _refuse_unclear_start(candidates[name], by_name[name], candidates[wanted], target)
+        for name in restorable - begun.keys():
+            _refuse_unclear_start(candidate_of(by_name[name]), by_name[name], chosen, target)
     return wanted
 
 
@@ -77,9 +84,9 @@ def in_order(found: Sequence[Found]) -> list[str]:
     return ordered
 
 
-def _began(found: Sequence[Found], target: Target) -> bool:
+def _began(catalog: Catalog, target: Target) -> bool:
     """True if anything of a generation counts up to the target: in a copy a later object may have an earlier time."""
-    return not isinstance(target, AtTime) or any(listed_end(catalog, target) is not None for _, catalog in found)
+    return not isinstance(target, AtTime) or listed_end(catalog, target) is not None
 
 
 def _refuse_headless(found: Sequence[Found], chosen: Candidate, target: Target) -> None:

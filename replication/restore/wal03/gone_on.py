@@ -2,11 +2,17 @@
 
 A snapshot notes where older generations were left, and how far others had come in its replica (SnapshotNote). What lies
 past such a place came later, also within an object that begins before it: one that vanished and was sent again, longer.
+
+    A, when B began      |---c---|P         B's note: what A has in this replica ends before P
+    B, the chosen one             |--c--|
+    A, now               |---c---|P--c--|   somebody wrote past P since, and need not know of B
+
 Then none is the newest: NoRestorePointError names them, and nothing is guessed.
 """
 
 import threading
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from replication.errors import CorruptObjectError, NoRestorePointError, ObjectNotFoundError
@@ -16,7 +22,7 @@ from replication.restore.target import AtTime, Target
 from replication.restore.wal03.asking import Found
 from replication.restore.wal03.catalog import Catalog
 from replication.restore.wal03.order import Candidate
-from replication.storage.wal03.notes import SnapshotNote
+from replication.storage.wal03.notes import REACHED_MAX, SnapshotNote
 from replication.storage.wal03.replica_client import ReplicaClient
 from replication.times import format_time
 
@@ -26,26 +32,12 @@ def refuse_gone_on_with(
 ) -> None:
     """Raise if a program went on with another generation past where the program of the chosen one left it, or saw it.
 
-    The notes of the chosen generation in a replica say how much of another one that replica had. In a replica without
-    such notes, the places where the chosen one left others count. If no note says how much there was of another one,
-    and that one calls the chosen one older, it was begun later. Raises StorageError.
+    Raises StorageError.
     """
-    lefts: set[Position] = set()
-    known: dict[str, set[Position]] = {}
-    for source, catalog in by_name[chosen.generation]:
-        for note in _notes(catalog):
-            lefts.update(note.lefts)
-            known.setdefault(source.name, set()).update(note.lefts, note.reached)
-    told = {place.generation for places in (lefts, *known.values()) for place in places}
-    # A note that says nothing of a generation is of an earlier version, or had no room for it.
-    for name in sorted(told & by_name.keys() - {chosen.generation}):
+    noted = _noted_in(chosen, by_name)
+    for name in sorted(by_name.keys() - {chosen.generation}):
         for source, catalog in by_name[name]:
-            here = {place for place in known.get(source.name, ()) if place.generation == name}
-            places = here or {place for place in lefts if place.generation == name}
-            times = [time for place in places for time in catalog.times_past(place)]
-            times += _times_of_longer(source.client(ReplicaClient), catalog, places, stop)
-            if not places and any(chosen.generation in note.before for note in _notes(catalog)):
-                times = catalog.times
+            times = _times_since(source.client(ReplicaClient), source.name, catalog, chosen, noted, stop)
             if times and not _is_later(min(times), target):
                 raise NoRestorePointError(
                     f"Two programs went on with generation {name}, each with a copy of the database, so "
@@ -54,13 +46,83 @@ def refuse_gone_on_with(
                 )
 
 
+@dataclass(frozen=True, slots=True)
+class _Noted:
+    """What notes say of generations: places at which nothing of them was.
+
+    Of the chosen one: `lefts` are where its program left others, and `here` what each replica had of them. `before` is
+    what the generations before it had noted in each replica.
+    """
+
+    lefts: frozenset[Position]
+    here: Mapping[str, frozenset[Position]]
+    before: Mapping[str, frozenset[Position]]
+    full_in: frozenset[str]
+    """Replicas in which the notes of the chosen one had no room for more."""
+
+    def is_told(self, generation: str) -> bool:
+        """True if the chosen one's notes say anything of a generation."""
+        return any(place.generation == generation for places in (self.lefts, *self.here.values()) for place in places)
+
+    def places_of(self, generation: str, replica: str) -> set[Position]:
+        """By the chosen one's notes. Each replica is judged by what was noted in it: another one may have been behind.
+        Where nothing was, it counts where the generation was left.
+        """
+        here = _of(generation, self.here.get(replica, frozenset()))
+        return here or _of(generation, self.lefts)
+
+
+def _noted_in(chosen: Candidate, by_name: Mapping[str, Sequence[Found]]) -> _Noted:
+    notes = {source.name: _notes(catalog) for source, catalog in by_name[chosen.generation]}
+    earlier: dict[str, set[Position]] = {}
+    for name in chosen.before & by_name.keys():
+        for source, catalog in by_name[name]:
+            earlier.setdefault(source.name, set()).update(*(_places(note) for note in _notes(catalog)))
+    return _Noted(
+        lefts=frozenset(place for each in notes.values() for note in each for place in note.lefts),
+        here={name: frozenset[Position]().union(*map(_places, each)) for name, each in notes.items()},
+        before={name: frozenset(places) for name, places in earlier.items()},
+        full_in=frozenset(name for name, each in notes.items() if any(len(n.reached) >= REACHED_MAX for n in each)),
+    )
+
+
+def _times_since(
+    client: ReplicaClient,
+    replica: str,
+    catalog: Catalog,
+    chosen: Candidate,
+    noted: _Noted,
+    stop: threading.Event,
+) -> list[datetime]:
+    """The times of what was written to a generation in a replica since the chosen one began there."""
+    name = catalog.generation
+    if places := noted.places_of(name, replica):
+        return _times_past(client, catalog, places, stop)
+    if noted.is_told(name):
+        # It was never in this replica before, so all of it came since if it calls the chosen one older.
+        return catalog.times if any(chosen.generation in note.before for note in _notes(catalog)) else []
+    if name in chosen.before and replica in noted.full_in and replica in chosen.spans:
+        # The notes had no room for it. What lies past where one before the chosen one saw it may have come until then.
+        seen = _of(name, noted.before.get(replica, frozenset()))
+        since = _times_past(client, catalog, {max(seen)}, stop) if seen else catalog.times
+        return [time for time in since if time > chosen.spans[replica].oldest]
+    return []
+
+
+def _times_past(
+    client: ReplicaClient, catalog: Catalog, places: Collection[Position], stop: threading.Event
+) -> list[datetime]:
+    past = [time for place in places for time in catalog.times_past(place)]
+    return past + _times_of_longer(client, catalog, places, stop)
+
+
 def _times_of_longer(
     client: ReplicaClient, catalog: Catalog, places: Collection[Position], stop: threading.Event
 ) -> list[datetime]:
     """The time of the last segment if it begins before one of the places and ends past it.
 
-    Only the last one can: where one follows, that shows it. Earlier versions noted the place after the name of what was
-    there, which tells nothing of its end.
+    Only the last one can: where one follows, that shows it. A place right after a name says nothing of an end
+    (lineage.py): it was noted of what could not be read, and by earlier versions of all.
     """
     if not catalog.segments:
         return []
@@ -74,6 +136,14 @@ def _times_of_longer(
         # Nobody can go on from what it holds.
         return []
     return [last.created] if end > min(noted) else []
+
+
+def _of(generation: str, places: Collection[Position]) -> set[Position]:
+    return {place for place in places if place.generation == generation}
+
+
+def _places(note: SnapshotNote) -> set[Position]:
+    return {*note.lefts, *note.reached}
 
 
 def _notes(catalog: Catalog) -> list[SnapshotNote]:

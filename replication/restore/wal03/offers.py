@@ -1,14 +1,13 @@
-"""What each replica offers of one generation: a plan and where it ends, or why there is none.
+"""What each replica offers of one generation: a plan and where it ends, or why there is none, as its listing tells.
 
-Its promise: offers are ranked by the commit that they end at, whatever the replicas' pace, and none is taken for the
-best while another replica is known to hold a later commit up to the target. Ends are read from the last segments, and
-only where there is a choice.
+A listing says where segments begin, and not where they end. So an `end` from here is a lower bound; measured.py reads
+the commit itself where there is a choice, and ranking.py compares.
 """
 
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 
 from replication.errors import (
     CorruptObjectError,
@@ -24,9 +23,7 @@ from replication.restore.retry import Backoff, retrying
 from replication.restore.target import AtIndex, AtPosition, AtTime, Target
 from replication.restore.wal03.catalog import Catalog
 from replication.restore.wal03.plan import Plan, make_plan
-from replication.restore.wal03.points import read_commits
 from replication.sqlite.format import WAL_HEADER_SIZE
-from replication.storage.closing import closing_iterator
 from replication.storage.wal03.names import SegmentInfo, parse_snapshot
 from replication.storage.wal03.replica_client import ReplicaClient
 
@@ -35,8 +32,8 @@ from replication.storage.wal03.replica_client import ReplicaClient
 class Offer:
     """One replica's plan for a target. `end` is the commit that it ends at, or the least that it reaches.
 
-    `known` is what the replica is evidence of up to the target: at least as late as `end`. `torn` names what is
-    damaged if its last segment cannot be read, and `marked` says that it is an end mark.
+    `known` is the commit that the replica is evidence of up to the target: at least as late as `end`. `torn` names what
+    is damaged if its last segment cannot be read, and `marked` says that it is an end mark.
     """
 
     source: OpenReplica
@@ -50,16 +47,19 @@ class Offer:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why a replica offers nothing, and the commit that it is evidence of all the same."""
+    """Why a replica offers nothing, and the commit that it is evidence of all the same, `known`, if of any.
+
+    `catalog` is what was listed, if anything was, and `kept` what of its WAL counts up to the target.
+    """
 
     source: OpenReplica
     error: ReplicationError
     known: Position | None = None
-    last: SegmentInfo | None = None
+    catalog: Catalog | None = None
+    kept: tuple[SegmentInfo, ...] = ()
 
 
 OfferOrRefusal = Offer | Refusal
-_NEVER = datetime.min.replace(tzinfo=UTC)
 
 
 def offer_of(source: OpenReplica, catalog: Catalog, target: Target, thorough: bool) -> OfferOrRefusal:
@@ -68,7 +68,7 @@ def offer_of(source: OpenReplica, catalog: Catalog, target: Target, thorough: bo
     try:
         plan = make_plan(catalog, target, thorough)
     except (NoRestorePointError, ReplicaGapError, CorruptObjectError) as error:
-        return Refusal(source, error, known, next(iter(_kept(catalog, target)[-1:]), None))
+        return Refusal(source, error, known, catalog, tuple(kept_segments(catalog, target)))
     end = plan.stop if plan.stop is not None and is_exact(plan, plan.stop) else _least_end(plan)
     return Offer(source, catalog, plan, end, known or plan.start)
 
@@ -82,16 +82,16 @@ def answer_of(
     A listing does not tell where the last segment ends, which may be an end mark, so it is read.
     """
     answer = offer_of(source, catalog, target, thorough)
-    if not isinstance(answer, Refusal) or not isinstance(answer.error, ReplicaGapError) or answer.last is None:
+    if not isinstance(answer, Refusal) or not isinstance(answer.error, ReplicaGapError) or not answer.kept:
         return answer
-    last = answer.last
+    last = answer.kept[-1]
     usable = [item for item in catalog.snapshots if _is_up_to(target, item.position, item.info.created)]
     notes = [item.note for item in usable if item.note and item.info.index == last.index]
     held = max((note.position.offset for note in notes), default=-1)
     if held < last.offset:
         return answer
     try:
-        end = last.offset + retrying(lambda: _length(source.client(ReplicaClient), last.name), backoff, stop)
+        end = retrying(lambda: source.client(ReplicaClient).end_of(last), backoff, stop).offset
     except (CorruptObjectError, ObjectNotFoundError, StorageError):
         return answer
     if end > held:
@@ -100,58 +100,20 @@ def answer_of(
     return offer_of(source, replace(catalog, segments=rest), target, thorough)
 
 
-def ranked(
-    answers: Sequence[OfferOrRefusal], target: Target, backoff: Backoff, stop: threading.Event
-) -> list[OfferOrRefusal]:
-    """The answers in order: offers first, the furthest first. Of those that end alike the surest comes first."""
-    if len(answers) > 1 and not _one_commit(target):
-        answers = [
-            measured(item, backoff, stop) if isinstance(item, Offer) else _measured_refusal(item, backoff, stop)
-            for item in answers
-        ]
-        answers = _without_damaged_marks(answers)
-    offers = [item for item in answers if isinstance(item, Offer)]
-    offers.sort(key=lambda item: (item.end, not item.plan.proof, open_end(item) or _NEVER), reverse=True)
-    return [*offers, *(item for item in answers if isinstance(item, Refusal))]
-
-
-def behind(offer: Offer, answers: Sequence[OfferOrRefusal], target: Target) -> OfferOrRefusal | None:
-    """The replica that is known to hold a later commit than an offer ends at, or None."""
-    if _one_commit(target):
-        return None
-    known = [(item.known, number, item) for number, item in enumerate(answers) if item.known is not None]
-    latest = max(known, default=None, key=lambda entry: (entry[0], -entry[1]))
-    return latest[2] if latest is not None and latest[0] > offer.end else None
-
-
 def open_end(offer: Offer) -> datetime | None:
     """When the snapshot of Litestream was written that is all of a plan, so that nothing tells its commit, or None."""
     snapshot = offer.plan.snapshot
     return snapshot.info.created if snapshot.note is None and not offer.plan.segments else None
 
 
-def rival(best: Offer, answers: Sequence[OfferOrRefusal]) -> Offer | None:
-    """A replica whose snapshot may hold later commits than the best offer ends at, though it ends at least there.
-
-    Where the best one ends with such a snapshot as well, and no other goes further, that is left to its proof.
-    """
-    for item in answers:
-        if not isinstance(item, Offer) or item is best or item.plan.stop is not None:
-            continue
-        alone, alike = open_end(item), open_end(best) is not None
-        written = alone
-        if alone is None and item.plan.proof:
-            written, alike = item.plan.snapshot.info.created, alike or bool(best.plan.proof)
-        index = item.plan.snapshot.info.index
-        if written is None or alike or best.end.index > index:
-            continue
-        if not any(segment.index >= index and segment.created > written for segment in best.plan.segments):
-            return item
-    return None
-
-
 def listed_end(catalog: Catalog, target: Target) -> Position | None:
     """The least that a replica is known to hold up to a target, damaged or not; None if nothing."""
+    ends = [snapshots_end(catalog, target), *(somewhere_in(item) for item in kept_segments(catalog, target)[-1:])]
+    return max((end for end in ends if end is not None), default=None)
+
+
+def snapshots_end(catalog: Catalog, target: Target) -> Position | None:
+    """The last commit up to a target that a snapshot is evidence of, damaged or not; None without one."""
     ends = [item.position for item in catalog.snapshots if _counts(item.info.index, item.info.created, target)]
     if isinstance(target, AtPosition):
         ends = [end for end in ends if end <= target.position]
@@ -160,13 +122,13 @@ def listed_end(catalog: Catalog, target: Target) -> Position | None:
         for name, created in zip(catalog.damaged, catalog.damaged_times, strict=True)
         if (index := parse_snapshot(name.rpartition("/")[2])) is not None and _counts(index, created, target)
     ]
-    ends += [_past(item) for item in _kept(catalog, target)[-1:]]
     return max(ends, default=None)
 
 
-def _kept(catalog: Catalog, target: Target) -> Sequence[SegmentInfo]:
+def kept_segments(catalog: Catalog, target: Target) -> Sequence[SegmentInfo]:
+    """The segments of a catalog that count up to a target."""
     if isinstance(target, AtTime):
-        late = next((n for n, item in enumerate(catalog.segments) if item.created > target.time), None)
+        late = next((n for n, item in enumerate(catalog.segments) if not target.has(item.created)), None)
         return catalog.segments[:late]
     if isinstance(target, AtIndex):
         return [item for item in catalog.segments if item.index <= target.index]
@@ -176,90 +138,24 @@ def _kept(catalog: Catalog, target: Target) -> Sequence[SegmentInfo]:
     return catalog.segments
 
 
-def measured(answer: Offer, backoff: Backoff, stop: threading.Event) -> Offer:
-    """The offer with the commit at which its last segment really ends."""
-    last = answer.plan.segments[-1:]
-    if not last or answer.end == answer.plan.stop:
-        return answer
-    try:
-        commits = retrying(lambda: read_commits(answer.source.client(ReplicaClient), last[0].position), backoff, stop)
-    except CorruptObjectError as error:
-        return replace(answer, torn=error.name)
-    except StorageError:
-        return answer
-    if commits.extent.end == last[0].offset:
-        mark = last[0].position
-        end, known = _without_mark(answer.end, mark), _without_mark(answer.known, mark)
-        return replace(answer, end=end, known=known, marked=mark.offset > 0)
-    if not commits.ends:
-        return answer
-    end = max(answer.plan.start, Position(last[0].generation, last[0].index, int(commits.ends[-1])))
-    return replace(answer, end=end, known=max(end, answer.known))
-
-
-def _without_damaged_marks(answers: Sequence[OfferOrRefusal]) -> list[OfferOrRefusal]:
-    """What could not be read holds nothing where another replica has an end mark in its place."""
-    marks = {item.plan.segments[-1].position for item in answers if isinstance(item, Offer) and item.marked}
-    found: list[OfferOrRefusal] = []
-    for item in answers:
-        last = item.last if isinstance(item, Refusal) else next(iter(item.plan.segments[-1:]), None)
-        if last is None or last.position not in marks:
-            found.append(item)
-        elif isinstance(item, Offer):
-            end, known = _without_mark(item.end, last.position), _without_mark(item.known, last.position)
-            found.append(replace(item, end=end, known=known))
-        else:
-            found.append(replace(item, known=item.known and _without_mark(item.known, last.position)))
-    return found
-
-
-def _measured_refusal(answer: Refusal, backoff: Backoff, stop: threading.Event) -> Refusal:
-    """The refusal with the end of the WAL that the replica is known to have had."""
-    last, client = answer.last, answer.source.client(ReplicaClient)
-    if last is None or answer.known is None:
-        return answer
-    try:
-        end = last.offset + retrying(lambda: _length(client, last.name), backoff, stop)
-    except (CorruptObjectError, ObjectNotFoundError, StorageError):
-        return answer
-    if end == last.offset:
-        return replace(answer, known=_without_mark(answer.known, last.position))
-    return replace(answer, known=max(answer.known, Position(last.generation, last.index, end)))
-
-
-def _length(client: ReplicaClient, name: str) -> int:
-    with closing_iterator(client.read(name)) as pieces:
-        return sum(len(piece) for piece in pieces)
-
-
-def _without_mark(end: Position, mark: Position) -> Position:
-    """An end that was taken to lie in an object of which it turned out that it is an end mark, without content."""
-    return mark if end == replace(mark, offset=mark.offset + 1) else end
-
-
-def _one_commit(target: Target) -> bool:
-    """True if the target is the end of one commit, so that all answers are alike."""
-    return isinstance(target, AtPosition) and target.position.offset > WAL_HEADER_SIZE
-
-
 def is_exact(plan: Plan, stop: Position) -> bool:
     """False at the start of an index of which there is nothing: then the replica may lack the end of the one before."""
     return stop.offset > WAL_HEADER_SIZE or plan.start == stop or any(s.index == stop.index for s in plan.segments)
 
 
 def _least_end(plan: Plan) -> Position:
-    return max([plan.start, *(_past(item) for item in plan.segments[-1:])])
+    return max([plan.start, *(somewhere_in(item) for item in plan.segments[-1:])])
 
 
-def _past(segment: SegmentInfo) -> Position:
-    """Somewhere in a segment: it holds something, and how much is not known."""
+def somewhere_in(segment: SegmentInfo) -> Position:
+    """Past the start of a segment: it holds something, and how much is not known."""
     return Position(segment.generation, segment.index, segment.offset + 1)
 
 
 def _is_up_to(target: Target, position: Position, created: datetime) -> bool:
     """True if a restore up to the target may begin with the snapshot of that position."""
     if isinstance(target, AtTime):
-        return created <= target.time
+        return target.has(created)
     if isinstance(target, AtPosition):
         return position <= target.position
     return not isinstance(target, AtIndex) or position.index <= target.index
@@ -268,7 +164,7 @@ def _is_up_to(target: Target, position: Position, created: datetime) -> bool:
 def _counts(index: int, created: datetime, target: Target) -> bool:
     """True if a snapshot is evidence of commits up to the target."""
     if isinstance(target, AtTime):
-        return created <= target.time
+        return target.has(created)
     if isinstance(target, AtPosition):
         return index < target.position.index
     return not isinstance(target, AtIndex) or index <= target.index

@@ -173,7 +173,7 @@ def _noted(snapshot: Snapshot, target: Target, cut: Cut) -> _Choice | None:
     elif isinstance(target, AtTime):
         # The target lies at or past the start of the last segment kept.
         floor = max(((item.index, item.offset) for item in cut.kept[-1:]), default=(-1, 0))
-        serves = snapshot.info.created <= target.time or at <= floor
+        serves = target.has(snapshot.info.created) or at <= floor
     else:
         serves = True
     return _Choice(snapshot) if serves else None
@@ -187,7 +187,7 @@ def _unnoted(catalog: Catalog, snapshot: Snapshot, target: Target, cut: Cut) -> 
     if index > cut.last_index:
         # The snapshot is restored by itself, to whatever commit it holds.
         if isinstance(target, AtTime):
-            return _Choice(snapshot) if created <= target.time else None
+            return _Choice(snapshot) if target.has(created) else None
         late = isinstance(target, AtPosition) or (isinstance(target, AtIndex) and index > target.index)
         return None if late else _Choice(snapshot)
     certain = proven_later(catalog, snapshot)
@@ -195,7 +195,8 @@ def _unnoted(catalog: Catalog, snapshot: Snapshot, target: Target, cut: Cut) -> 
     by_content: Proof = "start" if created == catalog.oldest else "same"
     if cut.inside and certain < WRITTEN_AFTER_MIN and len(cut.kept) < len(catalog.segments):
         # What it holds was there at that time, whatever came after it: if it is no more than the WAL, it serves.
-        return _Choice(snapshot, by_content) if may_be_newer(snapshot, target) else None
+        serves = target.has(created) if isinstance(target, AtTime) else may_be_newer(snapshot, target)
+        return _Choice(snapshot, by_content) if serves else None
     if cut.inside:
         return _Choice(snapshot, "inside" if certain >= WRITTEN_AFTER_MIN else "last" if certain else by_content)
     later = any(item.index == index and item.created > created for item in cut.kept)

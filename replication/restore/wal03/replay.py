@@ -2,12 +2,11 @@
 
 Its promise: frames reach the file only when their salts and checksums continue the chain from the header of
 their index, a commit follows, and that commit is not past the one asked for. A segment that is missing,
-overlaps or is damaged raises an error that names it. It leaves to the caller: which segments there are
+overlaps or is damaged raises an error that names it (joins.py). It leaves to the caller: which segments there are
 (plan.py), and their bytes.
 """
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable
 
 import numpy as np
 
@@ -15,34 +14,14 @@ from replication.errors import CorruptObjectError, NoRestorePointError, ReplicaG
 from replication.position import Position
 from replication.restore.plan_contract import PageFile
 from replication.restore.wal03.gaps import gap_words
+from replication.restore.wal03.index_read import BLOCK_BYTES, IndexRead
+from replication.restore.wal03.joins import check_following, check_place, check_salts, check_sealed
 from replication.restore.wal03.plan import Plan
 from replication.restore.wal03.segment_run import SegmentRun
 from replication.restore.wal03.signs import check_mark, check_note, mark_of
-from replication.sqlite.checksum import WAL_HEADER_SIZE, Sums
-from replication.sqlite.wal import Frames, WALHeader, frames_in, salt_steps
+from replication.sqlite.checksum import WAL_HEADER_SIZE
+from replication.sqlite.wal import Frames, WALHeader
 from replication.storage.wal03.notes import SegmentNote
-
-BLOCK_BYTES = 8 << 20
-"""About how many bytes of frames are verified and written at a time."""
-
-
-@dataclass(slots=True)
-class _Index:
-    """One WAL index while it is read. Offsets are in bytes of the WAL, as positions have them.
-
-    `end` is how far it was read, `committed` the end of its last commit that counts, `written` how far it is
-    in the file, `mark` that of the last frame read; `waiting` has the runs with frames that are not written yet.
-    """
-
-    number: int
-    header: WALHeader
-    sums: Sums
-    end: int = 0
-    committed: int = 0
-    written: int = WAL_HEADER_SIZE
-    pages: int = 0
-    mark: str = ""
-    waiting: list[SegmentRun] = field(default_factory=list)
 
 
 class Replay:
@@ -55,7 +34,7 @@ class Replay:
         self._plan = plan
         self._file = file
         self._begins = begins
-        self._index: _Index | None = None
+        self._index: IndexRead | None = None
         self._salts: set[tuple[int, int]] = set()
         """The salts of every index so far."""
         self.reached = plan.start
@@ -73,6 +52,9 @@ class Replay:
         Most commits write the same few pages again: of those in a block only the last version is written.
         """
         groups = list(run.groups(BLOCK_BYTES))
+        if self._is_beside(groups[0]):
+            run.close()
+            return
         try:
             index = self._place(groups[0])
         except BaseException:
@@ -80,6 +62,8 @@ class Replay:
             raise
         index.waiting.append(run)
         for group in groups:
+            if self._is_beside(group):
+                continue
             try:
                 self._read(group)
             except CorruptObjectError:
@@ -103,29 +87,8 @@ class Replay:
         raise NoRestorePointError(f"No commit ends at {stop}. {words}")
 
     def check_following(self, note: SegmentNote | None) -> None:
-        """Raise ReplicaGapError unless the object after those used begins where they end.
-
-        `note` is that object's note.
-        """
-        following = self._plan.following
-        here = self._index
-        start = self._plan.start
-        index, end = (here.number, here.end) if here is not None else (start.index, start.offset)
-        if (start.index, start.offset) > (index, end):
-            index, end = start.index, start.offset
-        if following is None or (following.index, following.offset) <= (index, end):
-            return
-        generation = self._plan.generation
-        if following.index == index:
-            missing = Position(generation, index, end)
-        else:
-            before = note.previous if note is not None else None
-            expected = before.offset if before is not None and before.index == index else 0
-            if (following.index, following.offset) == (index + 1, 0) and expected <= max(end, WAL_HEADER_SIZE):
-                return
-            lost = (following.index, following.offset) == (index + 1, 0)
-            missing = Position(generation, index, end) if lost else Position(generation, index + 1, 0)
-        raise ReplicaGapError(gap_words(missing, self.reached))
+        """Raise ReplicaGapError unless the object after those used, which has this note, begins where they end."""
+        check_following(self._plan, self._index, self.reached, note)
 
     def close(self) -> None:
         """Let go of runs that are still waiting for a commit."""
@@ -137,8 +100,7 @@ class Replay:
     @property
     def unfinished(self) -> bool:
         """True if the last segment ends inside a transaction, whose frames were left out."""
-        index = self._index
-        return index is not None and index.end > max(index.committed, WAL_HEADER_SIZE) and self._plan.stop is None
+        return self._index is not None and self._index.torn and self._plan.stop is None
 
     def _read(self, run: SegmentRun) -> None:
         """Verify segments that continue each other, and write a block if there is one.
@@ -146,7 +108,7 @@ class Replay:
         If there are several, they are no longer than a block together, and nothing has changed when it raises.
         """
         index = self._place(run)
-        for start, frames in _blocks(run, index):
+        for start, frames in index.verified(run):
             self._check_snapshot(index, start, frames)
             self._note_commits(index, start, frames)
             index.sums, index.mark = frames.sums, mark_of(frames, frames.count - 1)
@@ -157,19 +119,34 @@ class Replay:
             self._write(index)
         self.segments += len(run.infos)
 
-    def _place(self, run: SegmentRun) -> _Index:
+    def _place(self, run: SegmentRun) -> IndexRead:
         """The index that segments belong to, which they must continue."""
         if self._index is None or run.info.index != self._index.number:
             self._begin_index(run)
         assert self._index is not None
-        self._check_place(self._index, run)
+        check_place(self._index, run, self.reached)
         return self._index
+
+    def _is_beside(self, run: SegmentRun) -> bool:
+        """True for what begins within WAL that leads to the commit asked for, and does not come as far as that.
+
+        An object vanished, and one of two programs sent it again with more in it, while the other one wrote behind what
+        had been there. The commit is of the first one's WAL; the other one's has nothing at that place.
+
+            read       |---c-------c-----|
+            beside           |---c--|
+            asked for              ^
+        """
+        index, stop = self._index, self._plan.stop
+        if index is None or stop is None or (run.info.index, stop.index) != (index.number, index.number):
+            return False
+        return run.info.offset < index.end and run.end < stop.offset <= index.end
 
     def _begin_index(self, run: SegmentRun) -> None:
         info = run.info
         check_note(info, run.note)
         if self._index is not None:
-            self._check_sealed(self._index, run)
+            check_sealed(self._plan, self._index, run, self.reached)
             self._end_index(self._index)
         self._begins(info.index)
         if info.offset:
@@ -183,77 +160,22 @@ class Replay:
                 info.name, f"its page size is {header.page_size}, that of the snapshot {self._file.page_size}"
             )
         if self._index is not None:
-            self._check_salts(self._index.header, header, run)
+            self.remarks += check_salts(self._index.header, header, self._salts, run)
         self._salts.add(header.salts)
-        self._index = _Index(info.index, header, header.sums)
+        self._index = IndexRead(info.index, header, header.sums)
         start = self._plan.start
         if start.index == info.index:
             # No frame up to there is newer than what the snapshot holds.
             self._index.written = max(start.offset, WAL_HEADER_SIZE)
 
-    def _check_place(self, index: _Index, run: SegmentRun) -> None:
-        info = run.info
-        if info.offset > index.end:
-            raise ReplicaGapError(gap_words(Position(info.generation, index.number, index.end), self.reached))
-        if info.offset < index.end:
-            raise CorruptObjectError(
-                info.name,
-                f"the segment before it ends at {index.end}, past where this one starts; two programs may have "
-                "written this replica",
-            )
-        for part, length in zip(run.infos, run.lengths, strict=True):
-            header = 0 if part.offset else WAL_HEADER_SIZE
-            if length < header or (length - header) % index.header.frame_size:
-                raise CorruptObjectError(part.name, f"{length} bytes are not whole frames")
-
-    def _check_sealed(self, index: _Index, following: SegmentRun) -> None:
-        """Raise unless an index ends at a commit, and where the note of the next index says."""
-        generation = following.info.generation
-        expected = following.note.previous if following.note is not None else None
-        known = expected is not None and (expected.generation, expected.index) == (generation, index.number)
-        if known and expected is not None and max(expected.offset, WAL_HEADER_SIZE) < index.end:
-            raise CorruptObjectError(
-                following.info.name,
-                f"its note says that the index before it ends at {expected}, not at {index.end}",
-            )
-        if known and expected is not None and expected.offset == index.end:
-            check_mark(following.info.name, following.note.frame if following.note else None, index.mark)
-        short = known and expected is not None and expected.offset > max(index.end, WAL_HEADER_SIZE)
-        torn = index.end > max(index.committed, WAL_HEADER_SIZE)
-        behind = (self._plan.start.index, self._plan.start.offset) > (index.number, index.end)
-        if short or torn or behind:
-            raise ReplicaGapError(gap_words(Position(generation, index.number, index.end), self.reached))
-
-    def _check_snapshot(self, index: _Index, start: int, frames: Frames) -> None:
+    def _check_snapshot(self, index: IndexRead, start: int, frames: Frames) -> None:
         """Raise unless the snapshot holds the commit that its WAL has there: else it is of another database."""
         held, note = self._plan.start, self._plan.snapshot.note
         row = (held.offset - start) // index.header.frame_size - 1
         if note is not None and held.index == index.number and 0 <= row < frames.count:
             check_mark(self._plan.snapshot.info.name, note.frame, mark_of(frames, row))
 
-    def _check_salts(self, before: WALHeader, header: WALHeader, run: SegmentRun) -> None:
-        """Raise unless the WAL comes after that of the index before: else it is of another place, or another database.
-
-        Where a note says which index came before, the salts prove nothing more: an application may have emptied the WAL
-        any number of times in between, with nothing in it. But the same salts must not come twice.
-        """
-        info = run.info
-        previous = run.note.previous if run.note is not None else None
-        if previous is not None and header.salt1 != before.salt1 and header.salts not in self._salts:
-            return
-        steps = salt_steps(before, header)
-        # Salts by chance may be any, but not those of an index before: then it is the same WAL once more.
-        unknown = not steps and header.salts_by_chance and header.salts not in self._salts
-        if not steps and not unknown:
-            raise CorruptObjectError(info.name, "by its salts it does not follow the WAL of the index before it")
-        if steps != 1 and run.note is None:
-            how = "emptied" if unknown else f"restarted {steps} times"
-            self.remarks.append(
-                f"Between the indexes {info.index - 1:08x} and {info.index:08x} the WAL was {how}, "
-                "and nothing says that no commit was lost there: Litestream wrote this. Check the data."
-            )
-
-    def _note_commits(self, index: _Index, start: int, frames: Frames) -> None:
+    def _note_commits(self, index: IndexRead, start: int, frames: Frames) -> None:
         """Remember the last commit that is not past the target, and the first that is."""
         generation, size = self._plan.generation, index.header.frame_size
         rows = np.flatnonzero(frames.commits)
@@ -270,17 +192,17 @@ class Replay:
             commit = Position(generation, index.number, index.committed)
             self.reached = max(self.reached, commit)
 
-    def _write(self, index: _Index) -> None:
+    def _write(self, index: IndexRead) -> None:
         """Write the frames up to the last commit."""
         size = index.header.frame_size
         while index.written < index.committed:
-            end = min(index.committed, index.written + _block_size(size))
-            data = np.frombuffer(_content(index, index.written, end), dtype=np.uint8).reshape(-1, size)
+            end = min(index.committed, index.written + index.block_size)
+            data = np.frombuffer(index.content(index.written, end), dtype=np.uint8).reshape(-1, size)
             pages = data[:, :4].copy().view(">u4")[:, 0].astype(np.uint32)
             self._file.write_frames(data, pages, Position(self._plan.generation, index.number, index.written))
             index.written = end
 
-    def _let_go(self, index: _Index) -> None:
+    def _let_go(self, index: IndexRead) -> None:
         """Close the runs that hold nothing more to write."""
         needed = []
         for run in index.waiting:
@@ -290,7 +212,7 @@ class Replay:
                 run.close()
         index.waiting = needed
 
-    def _end_index(self, index: _Index) -> None:
+    def _end_index(self, index: IndexRead) -> None:
         self._write(index)
         for run in index.waiting:
             run.close()
@@ -306,39 +228,3 @@ class Replay:
             stop.index,
             0,
         )
-
-
-def _blocks(run: SegmentRun, index: _Index) -> Iterator[tuple[int, Frames]]:
-    """The verified frames of segments that continue the index, in blocks, with the offset of each.
-
-    Raises CorruptObjectError at the first frame that does not continue the chain.
-    """
-    size, sums = index.header.frame_size, index.sums
-    at = 0 if run.info.offset else WAL_HEADER_SIZE
-    while at < run.length:
-        start = run.info.offset + at
-        data = run.read_at(at, min(_block_size(size), run.length - at))
-        frames = frames_in(data, index.header, sums)
-        if frames.count * size < len(data) or not frames.pages.all():
-            bad = frames.count if frames.count * size < len(data) else int(np.argmin(frames.pages))
-            raise CorruptObjectError(
-                run.info.name,
-                f"the frame at offset {start + bad * size} of index {index.number:08x} does not continue the chain "
-                "of checksums from the start of its WAL",
-            )
-        yield start, frames
-        sums = frames.sums
-        at += len(data)
-
-
-def _content(index: _Index, begin: int, end: int) -> bytes:
-    """The frames of waiting runs from one offset to another."""
-    return b"".join(
-        run.read_at(max(begin, run.info.offset) - run.info.offset, min(end, run.end) - max(begin, run.info.offset))
-        for run in index.waiting
-        if run.info.offset < end and begin < run.end
-    )
-
-
-def _block_size(frame_size: int) -> int:
-    return max(1, BLOCK_BYTES // frame_size) * frame_size

@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from replication.errors import CorruptObjectError, ObjectNotFoundError
 from replication.position import Position
 from replication.restore.retry import LIST_BACKOFF, retrying
+from replication.restore.target import AtTime
 from replication.restore.wal03.catalog import Catalog
 from replication.storage.wal03.replica_client import ReplicaClient
 
@@ -22,13 +23,13 @@ SEGMENTS_READ_MAX = 64
 _SECOND = timedelta(seconds=1)
 
 
-def seen_by(client: ReplicaClient, catalog: Catalog, time: datetime, stop: threading.Event) -> Position | None:
+def seen_by(client: ReplicaClient, catalog: Catalog, target: AtTime, stop: threading.Event) -> Position | None:
     """Return the end of the last commit that segments which came after a time note as made by then; None if none does.
 
     Raises StorageError, RestoreCancelledError.
     """
     segments = catalog.segments
-    late = next((number for number, item in enumerate(segments) if item.created > time), len(segments))
+    late = next((number for number, item in enumerate(segments) if not target.has(item.created)), len(segments))
     found: Position | None = None
     for info in segments[late : late + SEGMENTS_READ_MAX]:
         try:
@@ -36,7 +37,7 @@ def seen_by(client: ReplicaClient, catalog: Catalog, time: datetime, stop: threa
         except (CorruptObjectError, ObjectNotFoundError):
             break
         for offset, age in note.seen if note is not None else ():
-            if made_by(info.created, age) > time:
+            if made_by(info.created, age) > target.time:
                 return found
             found = Position(info.generation, info.index, offset)
     return found
@@ -45,4 +46,8 @@ def seen_by(client: ReplicaClient, catalog: Catalog, time: datetime, stop: threa
 def made_by(stored: datetime, age_ms: int) -> datetime:
     """Return a time by which a commit had been made, of a segment that was stored then."""
     # Of a store that tells whole seconds it may have come at the end of one.
-    return (stored if stored.microsecond else stored + _SECOND) - timedelta(milliseconds=age_ms)
+    try:
+        return (stored if stored.microsecond else stored + _SECOND) - timedelta(milliseconds=age_ms)
+    except OverflowError:
+        # A store that says any nonsense for a time.
+        return stored

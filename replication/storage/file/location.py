@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
+from replication.mounts import mount_of
 from replication.storage.base import Storage
-from replication.storage.file.mounts import mount_point
 from replication.storage.file.storage import FileStorage
 from replication.storage.location import FilePermissions, Location
 
@@ -30,7 +30,7 @@ class FileLocation(Location):
 
     @property
     def store(self) -> str:
-        return f"{self.kind} {mount_point(self.path)}"
+        return f"{self.kind} {mount_of(self.path).point}"
 
     def below(self, name: str) -> "FileLocation":
         return FileLocation(self.path / name)

@@ -10,7 +10,6 @@ import os
 import stat
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from replication.errors import ObjectExistsError, ObjectNotFoundError, StorageError
@@ -26,6 +25,7 @@ from replication.storage.base import (
 from replication.storage.file.failures import mapped
 from replication.storage.file.links import name_new
 from replication.storage.file.root import Root
+from replication.storage.file.times import written_by
 from replication.storage.file.unfinished import DEPTH_MAX, TEMPORARY_SUFFIX, Unfinished
 from replication.storage.location import DEFAULT_PERMISSIONS, FilePermissions
 
@@ -33,7 +33,6 @@ _READ_CHUNK_BYTES = 1 << 20
 # A pipe in the place of an object must not make the reader wait for a writer.
 _READ_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _Entries = list[tuple[str, bool, os.stat_result]]
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class FileStorage(Storage):
@@ -162,8 +161,7 @@ class FileStorage(Storage):
             if is_folder:
                 yield from self._walk(f"{prefix}{name}/")
             else:
-                modified = _EPOCH + timedelta(microseconds=status.st_mtime_ns // 1000)
-                yield ObjectInfo(prefix + name, status.st_size, modified)
+                yield ObjectInfo(prefix + name, status.st_size, written_by(status.st_mtime_ns))
 
     def _entries(self, prefix: str) -> _Entries:
         """Plain files and folders right below a folder, without links, leftovers and impossible names."""

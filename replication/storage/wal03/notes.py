@@ -31,6 +31,8 @@ MARK_DIGITS = 32
 _SEEN = re.compile(r"([0-9]{1,10}):([0-9]{1,13})", re.ASCII)
 SEEN_MAX = 32
 """Copies that a segment notes; of more every second one is left out, so that a commit counts as a later one does."""
+REACHED_MAX = 8
+"""Generations of which the note of a snapshot says how far they had come."""
 _AGE_MS_MAX = 1 << 40
 _PERMISSIONS = 0o777
 

@@ -48,9 +48,16 @@ MUTATIONS = (
     Mutation(
         "threads that all hang are taken for threads at work",
         "replication/engine/pulse.py",
-        "        return share >= WORKING_SHARE_MIN and now - self._last_beat < WORKING_SECONDS_MAX\n",
-        "        return True\n",
+        "beaten or (share >= WORKING_SHARE_MIN and now - self._last_beat < WORKING_SECONDS_MAX)",
+        "True",
         ("tests/test_pulse.py",),
+    ),
+    Mutation(
+        "all disks share the threads of one",
+        "replication/engine/disks.py",
+        '"disk " + " and ".join(map(str, sorted(set(devices))))',
+        '"all"',
+        ("tests/test_pulse.py", "tests/rooted/test_frozen_disk.py"),
     ),
     Mutation(
         "a database that is removed ends without a last upload",

@@ -193,6 +193,27 @@ MUTATIONS = (
         ("tests/replica/test_proof.py",),
     ),
     Mutation(
+        "what a copy stored under the name of ours, below what we sent since, is taken for ours",
+        "replication/replica/wal03/replica.py",
+        "                self._check_ours(holdings, changed)\n",
+        "",
+        ("tests/replica/test_parted_by_place.py",),
+    ),
+    Mutation(
+        "of many generations those are noted that come first by name",
+        "replication/replica/wal03/lineage.py",
+        "len(found) <= min(EARLIER_MAX, REACHED_MAX)",
+        "len(found) <= EARLIER_MAX",
+        ("tests/replica/test_parted_by_place.py",),
+    ),
+    Mutation(
+        "one object in the place of an end mark that was removed tells nothing",
+        "replication/replica/wal03/lineage.py",
+        "PAST_A_NAME, PAST_A_MARK = 1, 2\n",
+        "PAST_A_NAME, PAST_A_MARK = 1, 1\n",
+        ("tests/replica/test_parted_by_place.py",),
+    ),
+    Mutation(
         "what a copy stored under the name of ours is taken for ours",
         "replication/replica/wal03/proof.py",
         "        return found + [item.name for item, size in known if size not in (0, item.size)]\n",

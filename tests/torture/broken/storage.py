@@ -101,4 +101,11 @@ MUTATIONS = (
         "                pass\n",
         ("tests/replica/test_one_writer.py",),
     ),
+    Mutation(
+        "a file counts from the kernel's last tick",
+        "replication/storage/file/times.py",
+        "    return modified + TICK if",
+        "    return modified if",
+        ("tests/storage/test_file.py",),
+    ),
 )

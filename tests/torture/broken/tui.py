@@ -199,4 +199,18 @@ MUTATIONS = (
         "",
         ("tests/tui/attached/test_hosts.py",),
     ),
+    Mutation(
+        "a query takes any memory",
+        "tui/verbs/query.py",
+        "    bound_memory()\n",
+        "    pass\n",
+        ("tests/cli/test_query.py",),
+    ),
+    Mutation(
+        "columns of one name are given once",
+        "tui/text/rows.py",
+        "        while other in found or (number and other in names):\n",
+        "        while False:\n",
+        ("tests/cli/test_query.py",),
+    ),
 )
