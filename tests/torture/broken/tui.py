@@ -4,6 +4,27 @@ from tests.torture.broken.mutation import Mutation
 
 MUTATIONS = (
     Mutation(
+        "a name that is typed before the question is painted is not heard",
+        "tui/restore/run/over_live.py",
+        "    def on_mount(self) -> None:\n        # Before anything",
+        "    def on_hide(self) -> None:\n        # Before anything",
+        ("tests/tui/restore/test_restoring.py",),
+    ),
+    Mutation(
+        "a key waits half a second for the one before it",
+        "tui/widgets/key_order.py",
+        "        if self._at.is_running and monotonic() - self._began < WAIT_SECONDS_MAX:\n",
+        "        if False:\n",
+        ("tests/tui/test_key_order.py",),
+    ),
+    Mutation(
+        "a key overtakes what a line to type into makes of enter",
+        "tui/widgets/key_order.py",
+        "(target, screen, self, target, None, self)",
+        "(target, screen, self, None, self)",
+        ("tests/tui/test_key_order.py",),
+    ),
+    Mutation(
         "the picker shows when an object was stored for when its commit was made",
         "tui/restore/picker/cursor.py",
         "        return (min(made, stored), True) if made is not None else (stored, False)\n",

@@ -14,6 +14,7 @@ from tests.restore.history import History
 from tests.tui import fake, picture
 from tests.tui.driving import LARGE, NORMAL, STILL, Drive, app_of, drive, instead
 from tests.tui.restore.restorable import NEW, Store, store_of, write
+from tui.restore.run.over_live import OverScreen
 from tui.view import Options
 
 Steps = Callable[[Drive], Awaitable[None]]
@@ -184,6 +185,22 @@ def test_a_name_that_leaves_no_room_is_told_before_anything_is_asked(
     control = picked(store, steps)
     assert not control.commands
     assert names(store) == ["n" * 240]
+
+
+def test_what_is_typed_before_the_question_was_painted_counts(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    paint = OverScreen.show
+
+    async def steps(pilot: Drive) -> None:
+        # The dialog is there, and nothing of it was shown yet: the machine is busy.
+        monkeypatch.setattr(OverScreen, "show", lambda self, view: None)
+        await pilot.press("W", "enter", *"app", "enter")
+        monkeypatch.setattr(OverScreen, "show", paint)
+        await picture.shows(pilot, "That is not app.db. Nothing was done", "Type its name, app.db")
+        monkeypatch.setattr(OverScreen, "show", lambda self, view: None)
+        await pilot.press(*".db", "enter")
+        await picture.shows(pilot, "✔ ok, in", "app.db.before-restore-20261020T120431Z")
+
+    picked(store, steps)
 
 
 def test_over_a_database_in_use_is_refused_and_replication_goes_on(store: Store) -> None:
