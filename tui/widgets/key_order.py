@@ -54,8 +54,8 @@ class KeyOrder(App[T], inherit_bindings=False):
         self._began = monotonic()
         target, screen = self.focused or self.screen, self.screen
         await super().on_event(event)
-        # From its target it comes back here by way of the screen, and its action is done. What a line to type into makes
-        # of enter is a message in its own queue by then, which goes on to the screen in front.
+        # From its target it comes back here by way of the screen, and its action is done. What a line to type into
+        # makes of enter is a message in its own queue by then, which goes on to the screen in front.
         self._follow(number, (target, screen, self, target, None, self))
 
     def _follow(self, number: int, hops: Sequence[MessagePump | None]) -> None:
