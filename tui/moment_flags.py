@@ -10,6 +10,7 @@ def add_moments(verbs: "argparse._SubParsersAction[Parser]") -> None:
     _add_query(verbs)
     _add_find(verbs)
     _add_log(verbs)
+    _add_bring_back(verbs)
 
 
 def _add_query(verbs: "argparse._SubParsersAction[Parser]") -> None:
@@ -71,6 +72,59 @@ def _add_log(verbs: "argparse._SubParsersAction[Parser]") -> None:
     flag(parser, "since", "only commits that were stored since this time", "RFC3339")
     flag(parser, "until", "only commits that were made by this time, as restore -timestamp has it", "RFC3339")
     flag(parser, "json", "print JSON, a line for each commit")
+    parser.add_argument("source", nargs="?", metavar="DB_PATH|REPLICA_URL")
+
+
+def _add_bring_back(verbs: "argparse._SubParsersAction[Parser]") -> None:
+    parser = add(
+        verbs,
+        "bring-back",
+        "bring_back",
+        "run",
+        "bring rows back from any commit into the live database, which goes on; -apply does it, else it is only said",
+        "litestream-tui bring-back -timestamp 2026-01-02T12:03:00Z -table orders /srv/app.db\n"
+        "         litestream-tui bring-back -timestamp 2026-01-02T12:03:00Z -lost-until now -apply /srv/app.db",
+    )
+    _where_flags(parser)
+    flag(parser, "index", "from the end of this WAL index, in hex", "HEX")
+    flag(parser, "timestamp", "from the newest commit that was made by this time", "RFC3339")
+    flag(parser, "position", "from exactly this commit", "GENERATION/INDEX:OFFSET")
+    flag(
+        parser,
+        "table",
+        "the rows that this table had and has not now; several times for several",
+        "TABLE",
+        action="append",
+    )
+    flag(parser, "where", "only those rows of it of which this was true then", "SQL")
+    flag(
+        parser,
+        "row",
+        "the row with this primary key; several times for several",
+        metavar=("TABLE", "KEY"),  # type: ignore[arg-type]
+        nargs=2,
+        action="append",
+    )
+    flag(parser, "lost-until", "what commits from then up to this one deleted: a time, a position, or now", "TIME")
+    flag(
+        parser,
+        "on-conflict",
+        "where another row has the place: skip (default) leaves that, replace lets it give way, abort stops",
+        "WHAT",
+        choices=("skip", "replace", "abort"),
+        default="skip",
+    )
+    flag(parser, "apply", "do it, as one transaction")
+    flag(parser, "into", "bring them into this database (default: the one that is named)", "PATH")
+    flag(
+        parser,
+        "o",
+        "write them to this new file instead, as SQL or, if it ends in .csv, as CSV; - for stdout",
+        "PATH",
+        dest="output",
+    )
+    flag(parser, "csv", "write CSV")
+    flag(parser, "json", "print JSON")
     parser.add_argument("source", nargs="?", metavar="DB_PATH|REPLICA_URL")
 
 

@@ -9,6 +9,8 @@ from replication.errors import NoRestorePointError, QueryError
 from replication.history.cache import TableCache
 from replication.history.contract import Found, Timeline
 from replication.history.questions import Wanted
+from replication.history.span import Span
+from replication.history.wal03 import span as wal03_span
 from replication.history.wal03 import timeline as wal03
 from replication.history.wal03.find import Search as WAL03Search
 from replication.history.wal03.stretches import stretch_with, stretches
@@ -17,6 +19,7 @@ from replication.restore.layouts import layout_of
 from replication.restore.meter import RestoreProgress
 from replication.restore.open_replica import OpenReplica
 from replication.restore.options import RestoreOptions
+from replication.restore.target import Target
 
 
 class Search(Protocol):
@@ -97,6 +100,24 @@ def timeline_with(
     """
     _check(sources)
     return stretch_with(sources, options, position, cache, stop)
+
+
+def read_span(
+    sources: Sequence[OpenReplica],
+    options: RestoreOptions,
+    begin: Target,
+    end: Target,
+    cache: TableCache,
+    stop: threading.Event,
+    progress: Callable[[RestoreProgress], None] = lambda progress: None,
+    tell: Callable[[str], None] = lambda words: None,
+) -> Span:
+    """Return two moments, with the pages that were written between them. `tell` is told what a restore would warn of.
+
+    `options` says all but the target. Raises whatever restores of both raise but for their output.
+    """
+    _check(sources)
+    return wal03_span.read_span(sources, options, begin, end, cache, progress, stop, tell)
 
 
 def find(search: Search) -> Found:

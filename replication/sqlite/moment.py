@@ -9,7 +9,7 @@ its header says, and without any WAL.
 import secrets
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -17,6 +17,7 @@ from typing import Any, Protocol
 import apsw
 
 from replication.errors import QueryError, ReplicationError, RestoreCancelledError, StatementError
+from replication.sqlite.temporary import Room, TemporaryFile
 
 TEMPORARY_BYTES_MAX = 1 << 30
 """What sorting may write to temporary files, all together."""
@@ -29,6 +30,8 @@ MEMORY_BYTES_MAX = 256 << 20
 STEPS_BETWEEN_LOOKS = 2_000
 _NAME = "moment"
 _IMMUTABLE = apsw.SQLITE_IOCAP_IMMUTABLE
+
+Value = int | float | bytes | str | None
 
 
 class Pages(Protocol):
@@ -57,8 +60,8 @@ class Query:
     """The names of the columns of the last statement, from its first row on, or from its end."""
     _statements: int = 0
 
-    def rows(self, sql: str, seconds: float | None = None) -> Iterator[tuple[Any, ...]]:
-        """The rows of a statement as they are found.
+    def rows(self, sql: str, seconds: float | None = None, bindings: Sequence[Value] = ()) -> Iterator[tuple[Any, ...]]:
+        """The rows of a statement, with a value for each of its parameters, as they are found.
 
         Raises QueryError for what SQLite refuses and when `seconds` are over, RestoreCancelledError when it is to stop,
         and what the pages raise.
@@ -74,7 +77,7 @@ class Query:
         cursor = self._connection.cursor()
         cursor.exec_trace = self._allowed
         try:
-            for row in cursor.execute(sql):
+            for row in cursor.execute(sql, bindings):
                 if over():
                     raise apsw.InterruptError
                 yield row
@@ -176,7 +179,7 @@ class _Files:
 
     pages: Pages
     failure: ReplicationError | None = None
-    temporary_bytes: int = 0
+    room: Room = field(default_factory=lambda: Room(TEMPORARY_BYTES_MAX))
     over: Callable[[], bool] = field(default=lambda: False)
 
 
@@ -202,7 +205,7 @@ class _VFS(apsw.VFS):
             flags[1] = apsw.SQLITE_OPEN_READONLY
             return _PagesFile(self._files)
         if name is None and flags[0] & apsw.SQLITE_OPEN_DELETEONCLOSE:
-            return _TemporaryFile(self._files, flags)
+            return TemporaryFile(self._files.room, flags)
         raise apsw.CantOpenError
 
 
@@ -261,25 +264,3 @@ class _PagesFile:
 
     def xClose(self) -> None:  # noqa: N802
         pass
-
-
-class _TemporaryFile(apsw.VFSFile):
-    """A file without a name, whose bytes count."""
-
-    def __init__(self, files: _Files, flags: list[int]) -> None:
-        self._files = files
-        self._end = 0
-        super().__init__("", None, flags)
-
-    def xWrite(self, data: bytes, offset: int) -> None:  # noqa: N802
-        grown = max(0, offset + len(data) - self._end)
-        if self._files.temporary_bytes + grown > TEMPORARY_BYTES_MAX:
-            raise apsw.FullError
-        self._files.temporary_bytes += grown
-        self._end += grown
-        super().xWrite(data, offset)
-
-    def xClose(self) -> None:  # noqa: N802
-        self._files.temporary_bytes -= self._end
-        self._end = 0
-        super().xClose()

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from replication.config import DatabaseConfig
 from replication.history.cache import Tables, cache_folder
 from replication.history.contract import Timeline
 from replication.history.moments import read_timeline
@@ -32,6 +33,8 @@ class Looking:
     options: RestoreOptions
     tables: Tables
     cancel: threading.Event
+    database: DatabaseConfig | None
+    """The database, if it was named by its path."""
 
 
 @contextmanager
@@ -45,7 +48,7 @@ def looking(args: Namespace, what: str, target: Target) -> Iterator[Looking]:
         options = replace(options, newest=lambda: look(database).position)
     with cancelled_by_signals(CANCELLED) as cancel:
         try:
-            yield Looking(named.replicas, options, Tables(cache_folder(os.environ)), cancel)
+            yield Looking(named.replicas, options, Tables(cache_folder(os.environ)), cancel, database)
         finally:
             # A thread that still waits for one that is silent would keep the process.
             for source in named.replicas:

@@ -90,4 +90,32 @@ MUTATIONS = (
         "    count = whole if salted.any() else int(np.argmin(salted))\n",
         ("tests/database/test_wal_scanner.py", "tests/restore/test_faults.py"),
     ),
+    Mutation(
+        "a row of now goes for one that is brought back",
+        "replication/sqlite/statements.py",
+        '    verb = " OR ABORT" if table.has_conflict_clauses else ""\n',
+        '    verb = ""\n',
+        ("tests/recall/test_constraints.py",),
+    ),
+    Mutation(
+        "rows without parents are brought back",
+        "replication/sqlite/foreign_keys.py",
+        "                failing = _failing(connection, rows) - known\n",
+        "                failing: set[int] = set()\n",
+        ("tests/recall/test_constraints.py",),
+    ),
+    Mutation(
+        "what a trigger did before it failed stays",
+        "replication/sqlite/rows.py",
+        "            if self.fits.table.triggers:\n",
+        "            if False:\n",
+        ("tests/recall/test_constraints.py",),
+    ),
+    Mutation(
+        "a look at the live database reads a WAL that others may restart",
+        "replication/sqlite/live_pages.py",
+        "            if before[1] == frames or not frames:\n",
+        "            if not frames:\n",
+        ("tests/sqlite/test_overlay.py",),
+    ),
 )

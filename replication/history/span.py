@@ -1,0 +1,58 @@
+"""Two moments of a database, and the pages that may differ between them."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from replication.history.contract import Moment
+from replication.position import Position
+
+
+@dataclass(frozen=True, slots=True)
+class PageSet:
+    """Numbers of pages: a byte for each page that there may be, which is 1 if it is among them."""
+
+    flags: bytearray
+
+    def add(self, numbers: NDArray[np.uint32]) -> None:
+        """Add pages, of which each may be told several times."""
+        if len(numbers):
+            self._reach(int(numbers.max()))
+            np.frombuffer(self.flags, dtype=np.uint8)[numbers] = 1
+
+    def add_from(self, first: int, last: int) -> None:
+        """Add all pages from one to another."""
+        if first <= last:
+            self._reach(last)
+            self.flags[first : last + 1] = b"\1" * (last + 1 - first)
+
+    def __contains__(self, number: int) -> bool:
+        return number < len(self.flags) and bool(self.flags[number])
+
+    def __len__(self) -> int:
+        return self.flags.count(1)
+
+    def numbers(self) -> list[int]:
+        """Those in it, in order."""
+        found: list[int] = np.flatnonzero(np.frombuffer(self.flags, dtype=np.uint8)).tolist()
+        return found
+
+    def _reach(self, number: int) -> None:
+        self.flags.extend(bytes(max(0, number + 1 - len(self.flags))))
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """From one moment to another, in whichever order of time.
+
+    A page that is not in `written` is alike at both. `remarks` say what it took to know that.
+    """
+
+    replica: str
+    before: Moment
+    after: Moment
+    begin: Position
+    end: Position
+    written: PageSet
+    remarks: tuple[str, ...] = ()

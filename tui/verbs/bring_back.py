@@ -1,0 +1,198 @@
+"""bring-back: rows, tables, or all that commits deleted, from a moment into the database that goes on.
+
+A preview by default; with -apply it is done, and it is said what there was before. Or the rows are written to a file.
+"""
+
+import json
+from argparse import Namespace
+from collections.abc import Iterator
+from contextlib import closing
+from itertools import islice
+
+from replication.config.location import local_path, output_path
+from replication.errors import UsageError
+from replication.history.diff.diff import Difference
+from replication.history.moments import read_span, read_timeline
+from replication.recall.export import csv_lines, sql_lines
+from replication.recall.output import written_new
+from replication.recall.recall import Brought, Fill, Live, Preview, Recall, open_recall
+from replication.recall.staging import encoding_at, stage_lost, stage_picked
+from replication.recall.wanted import Pick, Wanted
+from replication.restore.target import Latest, Target, parse_position, parse_time
+from replication.sqlite.brought import Report, TableReport
+from replication.times import format_time
+from replication.wire import plain as as_plain
+from tui.text.format import counted, plain
+from tui.verbs.console import give, remark, say, warn
+from tui.verbs.moment import Looking, looking
+from tui.verbs.restore import Bar, target_of
+
+_NAMED_SHOWN = 5
+_LINES_TOGETHER = 100
+
+
+def run(args: Namespace) -> int:
+    """Preview, bring back or write down; raises ReplicationError, and then nothing was changed."""
+    target = target_of(args, "bring-back")
+    if isinstance(target, Latest):
+        raise UsageError("which moment? Name the last commit before the loss with -timestamp or -position; find has it")
+    wanted = _wanted(args)
+    if args.apply and args.output is not None:
+        raise UsageError("cannot specify -apply & -o; give one of them")
+    with looking(args, "bring-back", target) as at:
+        live = _live(args, at)
+        with closing(_opened(args, at, target, wanted, live)) as recall:
+            preview = recall.preview(at.cancel) if live is not None else None
+            if args.output is not None:
+                _write(args, recall, preview)
+                return 0
+            assert preview is not None
+            if not args.apply:
+                _tell_preview(args, preview)
+            elif preview.report.changes_something or preview.is_stopped:
+                _tell_brought(args, recall.apply(at.cancel))
+            else:
+                _tell_preview(args, preview)
+    return 0
+
+
+def _wanted(args: Namespace) -> Wanted:
+    tables = args.table or []
+    picks = [Pick(table, args.where or "") for table in tables]
+    picks += [Pick(table, key=key) for table, key in args.row or []]
+    if args.where is not None and len(tables) != 1:
+        raise UsageError("-where goes with one -table")
+    return Wanted(tuple(picks), args.lost_until is not None)
+
+
+def _live(args: Namespace, at: Looking) -> Live | None:
+    if args.into is not None:
+        return Live(local_path(args.into))
+    if at.database is not None:
+        return Live(at.database.path, at.database)
+    if args.output is None:
+        raise UsageError("which database? A replica URL says where the rows are: name with -into where they go, or -o")
+    return None
+
+
+def _opened(args: Namespace, at: Looking, target: Target, wanted: Wanted, live: Live | None) -> Recall:
+    bar = Bar()
+    try:
+        if args.lost_until is not None:
+            until = _until(args.lost_until)
+            span = read_span(at.sources, at.options, target, until, at.tables, at.cancel, bar.show, warn)
+            bar.clear()
+            remark(f"from {span.begin} to {span.end}, from replica {span.replica}")
+            difference = Difference(span, at.cancel)
+            fill: Fill = lambda stage, written: stage_lost(difference, wanted, stage, at.cancel, written)  # noqa: E731
+            encoding = encoding_at(span.before, at.cancel)
+        else:
+            timeline = read_timeline(at.sources, at.options, at.tables, bar.show, at.cancel)
+            bar.clear()
+            for text in timeline.warnings:
+                warn(text)
+            remark(f"from {timeline.end}, from replica {timeline.replica}")
+            moment = timeline.moment()
+            fill = lambda stage, written: stage_picked(moment, wanted, stage, at.cancel, written)  # noqa: E731
+            encoding = encoding_at(moment, at.cancel)
+        return open_recall(encoding, fill, live, args.on_conflict)
+    finally:
+        bar.clear()
+
+
+def _until(text: str) -> Target:
+    return Latest() if text == "now" else parse_position(text) if "/" in text else parse_time(text)
+
+
+# -- to a file -------------------------------------------------------------------------------------------------------
+
+
+def _write(args: Namespace, recall: Recall, preview: Preview | None) -> None:
+    gone = frozenset(item.table for item in preview.report.tables if item.is_made) if preview is not None else None
+    is_csv = args.csv or args.output.lower().endswith(".csv")
+    lines = csv_lines(recall.stage) if is_csv else sql_lines(recall.stage, args.on_conflict, gone)
+    if args.output == "-":
+        for text in _together(lines):
+            give(text)
+    else:
+        path = output_path(args.output)
+        with written_new(path) as write:
+            for text in _together(lines):
+                write(f"{text}\n")
+        say(f"wrote {path}")
+    for staged in recall.stage.tables:
+        remark(f"{staged.table.name}: {counted(recall.stage.count(staged), 'row')}")
+
+
+def _together(lines: Iterator[str]) -> Iterator[str]:
+    while some := list(islice(lines, _LINES_TOGETHER)):
+        yield "\n".join(some)
+
+
+# -- for people ------------------------------------------------------------------------------------------------------
+
+
+def _tell_preview(args: Namespace, preview: Preview) -> None:
+    if args.json:
+        give(json.dumps(as_plain(preview), ensure_ascii=False, indent=2))
+        return
+    give(f"into {preview.database}, as it was at {format_time(preview.now)}:")
+    _tell_report(preview.report, "to be ")
+    if not preview.report.changes_something:
+        give("There is nothing to bring back.")
+    elif preview.is_stopped:
+        give("Nothing would be brought back: -on-conflict abort stops where a row is not.")
+    else:
+        give(
+            f"Nothing was changed: -apply does it, in about {preview.report.seconds:.1f} s in which other writers wait."
+        )
+
+
+def _tell_brought(args: Namespace, brought: Brought) -> None:
+    if args.json:
+        give(json.dumps(as_plain(brought), ensure_ascii=False, indent=2))
+        return
+    give(f"into {brought.database}, with the commit made at {format_time(brought.ended)}:")
+    _tell_report(brought.report, "")
+    if not brought.is_as_previewed:
+        warn("the database had changed since the preview was made: it would have said something else")
+    if brought.before is None:
+        give(f"What there was before is the state at {format_time(brought.began)}, once that is replicated.")
+        return
+    give(f"What there was before is the commit {brought.before}. To have it beside this, as soon as it is uploaded:")
+    give(f"  litestream-tui restore -position {brought.before} -o {brought.database}.before {brought.database}")
+
+
+def _tell_report(report: Report, verb: str) -> None:
+    for table in report.tables:
+        for line in _table_lines(table, verb):
+            give(line)
+    for trigger in report.triggers:
+        give(f"trigger {plain(trigger.trigger)}: {counted(trigger.runs, 'run')}")
+    for effect in report.effects:
+        counts = {"inserted": effect.inserted, "updated": effect.updated, "deleted": effect.deleted}
+        words = ", ".join(f"{count:,} {what}" for what, count in counts.items() if count)
+        give(f"besides, in {plain(effect.table)}: {words}")
+
+
+def _table_lines(table: TableReport, verb: str) -> Iterator[str]:
+    name = plain(table.table)
+    if table.refusal:
+        yield f"{name}: refused: {plain(table.refusal)}"
+        return
+    counts = {f"{verb}inserted": table.inserted, f"{verb}replaced": table.updated, "there already": table.same}
+    counts |= {"skipped for a conflict": table.skipped, "refused": table.refused}
+    words = [f"{count:,} {what}" for what, count in counts.items() if count] or ["no rows"]
+    yield f"{name}: {'made again, ' if table.is_made else ''}{', '.join(words)}"
+    if table.renumbered:
+        yield f"  {counted(table.renumbered, 'row')} with another row number, for theirs is taken"
+    for note in table.notes:
+        yield f"  {plain(note)}"
+    for what, count, rows in (
+        ("skipped", table.skipped, table.skipped_rows),
+        ("refused", table.refused, table.refused_rows),
+    ):
+        for row in rows[:_NAMED_SHOWN]:
+            yield f"  {what}: row {plain(row.key)}: {plain(row.words)}"
+        if count > _NAMED_SHOWN:
+            yield f"  {what}: {count - min(len(rows), _NAMED_SHOWN):,} more; -json names {len(rows)}"
