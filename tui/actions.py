@@ -27,7 +27,19 @@ class Action:
     """True for an action that --read-only takes away."""
 
 
-_LISTS = ("dashboard", "detail", "uploads", "log", "help", "plan", "preview", "differences", "jobs")
+_LISTS = (
+    "dashboard",
+    "detail",
+    "uploads",
+    "log",
+    "help",
+    "plan",
+    "preview",
+    "differences",
+    "jobs",
+    "sql",
+    "bring_back",
+)
 _SHORT_LISTS = ("palette", "find")
 _ON_A_DATABASE = ("dashboard", "detail")
 
@@ -93,6 +105,26 @@ ACTIONS: tuple[Action, ...] = (
     # A restore under way, and the tables of another moment.
     Action("close", ("enter",), "Close", "back, when it has ended", ("restoring", "reopened"), 1),
     Action("rows", ("enter",), "Rows", "the rows of this table that differ from today's", ("preview",), 1),
+    Action("mark", ("space",), "Mark", "mark this row, or no longer", ("differences",), 2),
+    Action(
+        "bring_back",
+        ("b",),
+        "Bring back",
+        "bring rows back into the live database: marked ones, or all of the table; first it says what would happen",
+        ("preview", "differences"),
+        1,
+        True,
+    ),
+    Action(
+        "bring_back_found", ("b",), "Bring back", "bring back what a search found to be lost", ("restore",), 0, True
+    ),
+    Action("sql", ("s",), "SQL", "ask SQL of that moment, which only reads", ("restore", "preview", "differences"), 6),
+    # Rows brought back.
+    Action("apply", ("enter",), "Bring back", "do what the preview says, as one transaction", ("bring_back",), 1, True),
+    Action(
+        "conflict", ("c",), "Conflict", "what becomes of a row in the way: skip, replace or abort", ("bring_back",), 2
+    ),
+    Action("write", ("w",), "Write", "write the rows to a file, as SQL or CSV", ("bring_back",), 3, True),
     # Quit.
     Action("leave_running", ("b",), "Background", "leave replication running, without a screen", ("quit",), 1),
     Action("wait_and_quit", ("w",), "Wait and quit", "upload what is left, then end", ("quit",), 2),

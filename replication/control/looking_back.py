@@ -82,10 +82,11 @@ class LookingBack:
         with replicas_of(self._config(), Path(request.database), request.replica) as sources:
             for source in sources:
                 run.when_cancelled(source.storage.interrupt)
-            tables = Tables(cache_folder(os.environ))
-            searching = search(sources, options, replace(wanted, question=counted), tables, run.cancel)
+            cache = Tables(cache_folder(os.environ))
+            searching = search(sources, options, replace(wanted, question=counted), cache, run.cancel)
             found = find(searching)
-            return _discovery(wanted, found, searching.looks, searching.bytes_read)
+            tables = (request.table,) if request.what in ("gone", "fell", "row") and request.table else ()
+            return _discovery(wanted, found, searching.looks, searching.bytes_read, tables)
 
 
 def position_of(text: str) -> Position:
@@ -118,16 +119,16 @@ def wanted_of(request: ask.Find) -> Wanted:
     return questions.gone(table) if request.what == "gone" else questions.appeared(table)
 
 
-def _discovery(wanted: Wanted, found: Found, looks: int, bytes_read: int) -> Discovery:
+def _discovery(wanted: Wanted, found: Found, looks: int, bytes_read: int, tables: tuple[str, ...]) -> Discovery:
     was, became, words = _words(found.was), _words(found.became), wanted.words
     if isinstance(found.was, frozenset) and isinstance(found.became, frozenset):
-        gone = ", ".join(sorted(found.was - found.became))
-        words, was, became = f"{gone} went", "", ""
+        tables = tuple(sorted(found.was - found.became))
+        words, was, became = f"{', '.join(tables)} went", "", ""
     before, made_before = _time(found.before_seen, found.before_time)
     after, made_after = _time(found.after_seen, found.after_time)
     made = made_before and made_after
     return Discovery(
-        words, found.before, found.after, before, after, made, was, became, found.is_sure, looks, bytes_read
+        words, found.before, found.after, before, after, made, was, became, found.is_sure, looks, bytes_read, tables
     )
 
 

@@ -5,13 +5,14 @@ for the engine is somewhere else than who asks.
 """
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, get_args
 
 from replication.errors import UsageError
 from replication.restore.target import Latest, Target, parse_index, parse_position, parse_time
 from replication.sqlite.later import Look as DatabaseLook
 
 IntegrityCheck = Literal["none", "quick", "full"]
+OnConflict = Literal["skip", "replace", "abort"]
 Change = Literal["gone", "appeared", "fell", "row", "sql"]
 SECONDS_MAX = 30 * 24 * 3600.0
 """No lease is longer, and no wait."""
@@ -220,6 +221,40 @@ class Find:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BringBack:
+    """Say what bringing rows back would do: of `tables` at a commit of a history, all rows or those of which `where` is
+    true. It is done by `Apply`, or they are written down by `WriteRows`, until forgotten.
+    """
+
+    DO: ClassVar = "bring-back"
+    database: str
+    history: str
+    position: str
+    tables: tuple[str, ...]
+    where: str = ""
+    on_conflict: OnConflict = "skip"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Apply:
+    """Bring rows back as was said, into the live database: `preview` is the id of that job."""
+
+    DO: ClassVar = "apply"
+    database: str
+    preview: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WriteRows:
+    """Write rows that could be brought back to a new file, as SQL, or as CSV if it is called so."""
+
+    DO: ClassVar = "write-rows"
+    database: str
+    preview: str
+    output: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Reload:
     """Read the configuration anew: databases and replicas come, go and change. One with an error changes nothing."""
 
@@ -262,41 +297,47 @@ Request = (
     | Entries
     | Query
     | Find
+    | BringBack
+    | Apply
+    | WriteRows
     | Reload
     | Register
     | Unregister
 )
-REQUESTS: dict[str, type[Request]] = {
-    str(one.DO): one
-    for one in (
-        Sync,
-        WriteSnapshot,
-        Verify,
-        Pause,
-        Restore,
-        RestoreOver,
-        Plan,
-        Look,
-        Rows,
-        Points,
-        Generations,
-        Commits,
-        PlanPoint,
-        History,
-        Entries,
-        Query,
-        Find,
-        Reload,
-        Register,
-        Unregister,
-    )
-}
+REQUESTS: dict[str, type[Request]] = {str(one.DO): one for one in get_args(Request)}
 """All of them, by what they do."""
 CHANGES = frozenset(
-    {"sync", "snapshot", "verify", "pause", "restore", "restore-over", "reload", "register", "unregister"}
+    {
+        "sync",
+        "snapshot",
+        "verify",
+        "pause",
+        "restore",
+        "restore-over",
+        "apply",
+        "write-rows",
+        "reload",
+        "register",
+        "unregister",
+    }
 )
 """Those that a client which may only read does not get; others leave nothing but a temporary file of the engine's."""
 FOR_THE_OWNER = frozenset(
-    {"pause", "restore", "restore-over", "look", "rows", "entries", "query", "find", "reload", "register", "unregister"}
+    {
+        "pause",
+        "restore",
+        "restore-over",
+        "look",
+        "rows",
+        "entries",
+        "query",
+        "find",
+        "bring-back",
+        "apply",
+        "write-rows",
+        "reload",
+        "register",
+        "unregister",
+    }
 )
 """Those that write to a path, show what a database holds or say what is replicated: for who runs it, and for root."""

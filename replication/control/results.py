@@ -8,6 +8,7 @@ from replication.control.values import JobStatus, Reloaded, Synced
 from replication.history.log import Entry
 from replication.history.past import Answer
 from replication.position import Position
+from replication.recall.recall import Brought, Preview
 from replication.restore.histories import HeldGeneration
 from replication.restore.points import Fetch, Learned, Listed
 from replication.restore.replace import Replaced
@@ -29,6 +30,8 @@ class PointPlan:
 class Discovery:
     """A change that was found: the commit with it and the last one before, and what changed in words.
 
+    `tables` are those of which rows, or all, went with it.
+
     Times are those at which the commits were made or, where that is not known (`made` is false), stored. `is_sure` is
     false where other such changes may lie after it.
     """
@@ -44,6 +47,7 @@ class Discovery:
     is_sure: bool
     looks: int
     bytes_read: int
+    tables: tuple[str, ...] = ()
 
 
 _ONE: dict[str, type[Any]] = {
@@ -57,6 +61,9 @@ _ONE: dict[str, type[Any]] = {
     "plan-point": PointPlan,
     "query": Answer,
     "find": Discovery,
+    "bring-back": Preview,
+    "apply": Brought,
+    "write-rows": str,
     "reload": Reloaded,
     "register": str,
     "unregister": str,

@@ -13,6 +13,7 @@ from typing import Any
 
 from replication.config import Config
 from replication.control import requests as ask
+from replication.control.bringing_back import BringingBack
 from replication.control.changing import Changing
 from replication.control.contract import Control
 from replication.control.jobs import Jobs, Run
@@ -59,6 +60,7 @@ class Work:
         self._jobs = jobs
         self._opens_live = opens_live
         looking = LookingBack(config, jobs)
+        self._bringing = BringingBack(config, jobs, opens_live)
         self._todo: dict[type, Callable[[Any, Run], Any]] = {
             ask.Sync: self._sync,
             ask.WriteSnapshot: self._snapshot,
@@ -77,6 +79,9 @@ class Work:
             ask.Entries: looking.entries,
             ask.Query: looking.query,
             ask.Find: looking.find,
+            ask.BringBack: self._bringing.preview,
+            ask.Apply: self._bringing.apply,
+            ask.WriteRows: self._bringing.write,
             ask.Reload: changing.reload,
             ask.Register: changing.register,
             ask.Unregister: changing.unregister,
@@ -97,9 +102,11 @@ class Work:
             _ = request.target
         if isinstance(request, ask.Find):
             wanted_of(request)
+        if isinstance(request, ask.BringBack):
+            self._bringing.check(request)
         if isinstance(request, ask.Entries | ask.Query | ask.Find) and request.position:
             position_of(request.position)
-        if isinstance(request, ask.Restore) and not request.output:
+        if isinstance(request, ask.Restore | ask.WriteRows) and not request.output:
             raise UsageError("output must be an absolute path, and is empty")
         for name in ("output", "kept"):
             path = getattr(request, name, "")

@@ -14,7 +14,7 @@ from typing import Any
 
 from replication.errors import RestoreCancelledError
 from replication.history.cache import TableCache
-from replication.history.contract import Timeline
+from replication.history.contract import Moment, Timeline
 from replication.history.log import Entry, Log
 from replication.history.moments import read_timeline, timeline_with
 from replication.history.versions import place_of
@@ -76,13 +76,21 @@ class Past:
 
     def answer(self, position: Position, sql: str, limit: int, seconds: float, cancel: threading.Event) -> Answer:
         """The answer of the database at a commit. Raises QueryError besides."""
+        with self.moment(position, cancel) as (moment, stop), opened(moment, stop) as query:
+            most = max(1, min(limit, ROWS_MAX))
+            rows = list(islice(query.rows(sql, seconds), most + 1))
+            shown = tuple(tuple(_text(value) for value in row) for row in rows[:most])
+            return Answer(query.columns, shown, len(rows) > most)
+
+    @contextmanager
+    def moment(self, position: Position, cancel: threading.Event) -> Iterator[tuple[Moment, threading.Event]]:
+        """A block with the database at a commit, and what ends all looks at it. Nobody else is answered meanwhile.
+
+        Raises as `entries`.
+        """
         with self._asked(cancel):
             timeline = self._timeline(position) or self._alone(position)
-            with opened(timeline.moment(position), self._stop) as query:
-                most = max(1, min(limit, ROWS_MAX))
-                rows = list(islice(query.rows(sql, seconds), most + 1))
-                shown = tuple(tuple(_text(value) for value in row) for row in rows[:most])
-                return Answer(query.columns, shown, len(rows) > most)
+            yield timeline.moment(position), self._stop
 
     def break_off(self, cancel: threading.Event) -> None:
         """Let the question that was given this event, which is set, wait for the store no longer."""

@@ -88,6 +88,7 @@ def test_a_change_is_found_with_the_commit_before_it(at: Served) -> None:
         assert found.made
         assert found.before_time <= found.after_time
         assert found.looks > 1
+        assert found.tables == (("lost",) if what != "sql" else ())
         return (found.words, found.before, found.after, found.is_sure)
 
     assert find("gone", "lost") == ("lost went", filled, dropped, True)

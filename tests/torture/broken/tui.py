@@ -4,6 +4,27 @@ from tests.torture.broken.mutation import Mutation
 
 MUTATIONS = (
     Mutation(
+        "enter brings rows back before it was said what that does",
+        "tui/restore/back/screen.py",
+        "        elif self._doing:\n            shell.tell",
+        "        elif False:\n            shell.tell",
+        ("tests/tui/restore/test_back.py",),
+    ),
+    Mutation(
+        "marked rows bring all of their table",
+        "tui/restore/look/rows.py",
+        "self._request.rows((self._table,), where, words)",
+        'self._request.rows((self._table,), "", words)',
+        ("tests/tui/restore/test_back.py",),
+    ),
+    Mutation(
+        "a request about a history goes to a host that is not its own",
+        "tui/session/hosts.py",
+        '_IDS = ("look", "points", "history", "preview")',
+        '_IDS = ("look", "points")',
+        ("tests/tui/attached/test_hosts.py",),
+    ),
+    Mutation(
         "a name that is typed before the question is painted is not heard",
         "tui/restore/run/over_live.py",
         "    def on_mount(self) -> None:\n        # Before anything",

@@ -90,6 +90,19 @@ def test_a_command_goes_to_the_host_of_its_database(two: tuple[Served, Served, H
         carry_out(hosts, question)
 
 
+def test_rows_come_back_on_the_host_that_they_are_of(two: tuple[Served, Served, Hosts]) -> None:
+    _, other, hosts = two
+    database, position = far("web2", other.name), str(other.engine.status().databases[0].position)
+    Shell(other.path).run("DELETE FROM t")
+    assert carry_out(hosts, ask.History(database=database, replica="replica")) is None
+    [history] = [job for job in hosts.jobs() if job.do == "history"]
+    asked = ask.BringBack(database=database, history=history.id, position=position, tables=("t",))
+    assert carry_out(hosts, asked).report.inserted == 1
+    [preview] = [job for job in hosts.jobs() if job.do == "bring-back"]
+    assert carry_out(hosts, ask.Apply(database=database, preview=preview.id)).report.inserted == 1
+    assert Shell(other.path).rows("SELECT a FROM t") == [[1]]
+
+
 def test_what_is_for_nobody_is_refused_in_words(two: tuple[Served, Served, Hosts]) -> None:
     _, _, hosts = two
     with pytest.raises(NoEngineError, match="web3 does not answer: it ended with 255: no route"):

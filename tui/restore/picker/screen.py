@@ -13,6 +13,7 @@ from textual.widgets import Input
 
 from replication.control.results import Discovery
 from replication.errors import UsageError
+from replication.position import Position
 from replication.restore.points import Fetch
 from replication.restore.restore import RestoreOptions
 from replication.restore.target import AtPosition
@@ -21,9 +22,11 @@ from replication.sqlite.format import FRAME_HEADER_SIZE
 from replication.sqlite.later import Look as DatabaseLook
 from replication.sqlite.later import look as look_at
 from tui.engine_commands import new_output
+from tui.restore.back.screen import BringBackScreen
 from tui.restore.find.screen import FindScreen
 from tui.restore.find.wanted import found_words
 from tui.restore.look.screen import PreviewScreen
+from tui.restore.look.sql import SQLScreen
 from tui.restore.picker.commits import Told
 from tui.restore.picker.commits import lines as commit_lines
 from tui.restore.picker.cursor import Picker
@@ -72,6 +75,8 @@ class RestoreScreen(PickingScreen):
         self._output: Path | None = None
         self._asking = ""
         self._top = 0
+        self._found_tables: tuple[Position | None, tuple[str, ...]] = (None, ())
+        """Of a search: the commit before the change, and the tables that lost rows with it."""
         self._since: DatabaseLook | None = None
         """The live database when this was opened: a restore over it says what came later."""
 
@@ -254,8 +259,25 @@ class RestoreScreen(PickingScreen):
     def action_look(self) -> None:
         """Open the database of this moment and look at its tables."""
         request = self._request()
-        if request is not None:
-            self.app.push_screen(PreviewScreen(request))
+        if request is not None and self.telling is not None:
+            self.app.push_screen(PreviewScreen(request, self.telling.reader))
+
+    def action_sql(self) -> None:
+        """Ask SQL of the database of this moment."""
+        request = self._request()
+        if request is not None and self.telling is not None:
+            self.app.push_screen(SQLScreen(request, self.telling.reader))
+
+    def action_bring_back_found(self) -> None:
+        """What went with the change that a search has found; other rows from a look."""
+        request, telling = self._request(), self.telling
+        if request is None or telling is None or self.picker is None:
+            return
+        at, tables = self._found_tables
+        if not tables or at != self.picker.position:
+            self.shell.tell("Which rows? F finds what was lost; or space looks at the tables, and b brings one back")
+        else:
+            self.app.push_screen(BringBackScreen(request.rows(tables), telling.reader))
 
     def action_find(self) -> None:
         """Search for the commit before a change, and go there."""
@@ -265,6 +287,7 @@ class RestoreScreen(PickingScreen):
             return
 
         def found(discovery: Discovery) -> None:
+            self._found_tables = (discovery.before, discovery.tables)
             self.go_to(discovery.before, found_words(discovery))
 
         generation = picker.point_map.generation
