@@ -19,7 +19,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.machine import load_average
-from benchmarks.screen import FOUR, MEGABYTE, caught_up, databases, replicas, tell, writer
+from benchmarks.screen import (
+    FOUR,
+    MEGABYTE,
+    caught_up,
+    databases,
+    press_down_and_up,
+    replicas,
+    tell,
+    tell_keys,
+    writer,
+)
 from benchmarks.terminal import DEADLINE_SECONDS, PROGRAM, Terminal
 
 SCREENS = 2
@@ -34,7 +44,11 @@ _LOOK_SECONDS = 0.02
 
 def main() -> int:
     """Measure all, or what is named, and print a table."""
-    kinds: dict[str, Callable[[argparse.Namespace], None]] = {"idle": _idle, "shipping": _shipping}
+    kinds: dict[str, Callable[[argparse.Namespace], None]] = {
+        "keys": _keys,
+        "idle": _idle,
+        "shipping": _shipping,
+    }
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("kinds", nargs="*", metavar="KIND", help=f"{', '.join(kinds)} (default all)")
     parser.add_argument("--pairs", type=int, default=6, help="how often each is measured (default 6)")
@@ -51,6 +65,22 @@ def main() -> int:
 
 
 # -- what is measured -------------------------------------------------------------------------------------------------
+
+
+def _keys(options: argparse.Namespace) -> None:
+    """From key to paint of an attached screen, quiet and while the engine ships and answers callers."""
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        _engine(Path(folder), FOUR) as engine,
+        Terminal(["attach", "-socket", str(engine.socket)], engine.folder) as terminal,
+    ):
+        terminal.until(lambda rows: sum(" ok " in row for row in rows) >= len(FOUR))
+        terminal.listen(SETTLE_SECONDS)
+        tell_keys("key to paint, attached, nothing to ship", press_down_and_up(terminal), 50, 100)
+        with _watched(engine, 0, CALLERS), writer(engine.folder, FOUR, 500_000, LOAD_BYTES_PER_SECOND):
+            terminal.listen(SETTLE_SECONDS)
+            seconds = press_down_and_up(terminal)
+        tell_keys(f"the same while it ships, with {CALLERS} callers", seconds, 50, 100)
 
 
 def _idle(options: argparse.Namespace) -> None:

@@ -65,7 +65,8 @@ def tell(what: str, figure: str, budget: str = "") -> None:
     print(f"{what:64}{figure:>12}{budget:>10}", flush=True)
 
 
-def _tell_keys(what: str, seconds: list[float], median: int, p95: int = 0) -> None:
+def tell_keys(what: str, seconds: list[float], median: int, p95: int = 0) -> None:
+    """Two rows: the median of so many keys, and their 95th percentile."""
     tell(f"{what}, median of {len(seconds)}", _milliseconds(statistics.median(seconds)), f"{median} ms")
     tell(f"{what}, p95", _milliseconds(statistics.quantiles(seconds, n=20)[-1]), f"{p95} ms" if p95 else "")
 
@@ -95,14 +96,14 @@ def _keys(folder: Path, work_bytes: int) -> None:
     config = databases(folder, FOUR)
     with _program(config, folder) as terminal:
         terminal.listen(SETTLE_SECONDS)
-        _tell_keys("key to paint, nothing to ship", _press_down_and_up(terminal), 50, 100)
+        tell_keys("key to paint, nothing to ship", press_down_and_up(terminal), 50, 100)
         with writer(folder, FOUR, 500_000, LOAD_BYTES_PER_SECOND):
             terminal.listen(SETTLE_SECONDS)
             began, before = time.monotonic(), _replica_bytes(folder)
-            seconds = _press_down_and_up(terminal)
+            seconds = press_down_and_up(terminal)
             rate = (_replica_bytes(folder) - before) / (time.monotonic() - began) / MEGABYTE
         tell("shipped meanwhile by the engine", f"{rate:.1f} MB/s", "20 MB/s")
-        _tell_keys("key to paint, while it ships", seconds, 50, 100)
+        tell_keys("key to paint, while it ships", seconds, 50, 100)
 
 
 def _crowd(folder: Path, work_bytes: int) -> None:
@@ -116,10 +117,10 @@ def _crowd(folder: Path, work_bytes: int) -> None:
         terminal.listen(SETTLE_SECONDS)
         sent = terminal.listen(LISTEN_SECONDS) / LISTEN_SECONDS
         tell(f"bytes a second on the line, {CROWD_WRITING} of {CROWD:,} busy", f"{sent:.0f} B/s")
-        _tell_keys(f"key to paint, {CROWD_WRITING} of {CROWD:,} busy", _press_down_and_up(terminal), 50)
+        tell_keys(f"key to paint, {CROWD_WRITING} of {CROWD:,} busy", press_down_and_up(terminal), 50)
         pages = [_press_away(terminal, "\x1b[6~", number) for number in range(KEYS // 2)]
-        _tell_keys("page down to paint, the same", pages, 50)
-        _tell_keys("letter of a filter to paint, the same", _type_filters(terminal), 50)
+        tell_keys("page down to paint, the same", pages, 50)
+        tell_keys("letter of a filter to paint, the same", _type_filters(terminal), 50)
         processor = _cpu_seconds(terminal.pid)
         terminal.listen(LISTEN_SECONDS)
         share = (_cpu_seconds(terminal.pid) - processor) / LISTEN_SECONDS
@@ -175,7 +176,8 @@ def _cursor(rows: Rows) -> str:
     return next((match[1] for row in rows if row[:1] == ">" and (match := re.search(r"([\w-]+\.db)", row))), "")
 
 
-def _press_down_and_up(terminal: Terminal) -> list[float]:
+def press_down_and_up(terminal: Terminal) -> list[float]:
+    """Move the cursor, key by key; seconds from each key until the terminal shows it."""
     seconds = []
     for number in range(KEYS):
         down = number // 3 % 2 == 0

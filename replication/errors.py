@@ -16,7 +16,7 @@
     ├── LocalFileError                  14   disk full, read-only folder, no permission here
     │   └── NoRoomError                 14   it would take what the disk must keep free for the application
     ├── BringBackError                  22   rows were not brought back; nothing was changed
-    ├── InconclusiveError               18   a verification that could not be brought to its end
+    ├── InconclusiveError               18   a verification, or a search, that could not be brought to its end
     ├── EngineError                     20   a running engine was asked, and did not do it
     │   ├── NoEngineError               20   none answers there
     │   ├── NotAllowedError             20   it does not do that for this caller
@@ -48,6 +48,11 @@ class ReplicationError(Exception):
     """The root: everything raised on purpose is one of these."""
 
     exit_code: ClassVar[int] = 1
+
+
+def words_of(error: Exception) -> str:
+    """An error in words, with its class if it is none of ours."""
+    return str(error) if isinstance(error, ReplicationError) else f"{type(error).__name__}: {error}"
 
 
 def without_frames(error: E) -> E:
@@ -150,7 +155,7 @@ class NoRoomError(LocalFileError):
 
 
 class InconclusiveError(ReplicationError):
-    """A verification could not be brought to its end: it says nothing of the data; the message says why."""
+    """A verification, or a search, could not be brought to its end: the message says why and what is not known."""
 
     exit_code = 18
 

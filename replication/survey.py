@@ -40,6 +40,11 @@ class SurveyResult:
     complaints: tuple[str, ...]
     exit_code: int
 
+    def and_then(self, other: "SurveyResult") -> "SurveyResult":
+        """Both, in that order."""
+        reports, complaints = (*self.reports, *other.reports), (*self.complaints, *other.complaints)
+        return SurveyResult(reports, complaints, other.exit_code or self.exit_code)
+
 
 def survey(databases: Sequence[DatabaseConfig], silence_seconds: float = SILENCE_SECONDS_MAX) -> SurveyResult:
     """Look at every local folder, then ask every replica."""

@@ -92,6 +92,8 @@ _PLACES = {
     "test_left_behind.py": "long",
     "test_one_writer.py": "long",
     "test_picked.py": "long",
+    "test_property.py": "long",
+    "test_together.py": "long",
     "test_picked_program.py": "long",
     "test_replace_inode.py": "long",
     "test_restoring.py": "long",

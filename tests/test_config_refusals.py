@@ -51,6 +51,10 @@ REFUSALS = {
     "retention: 24h": ":1: retention does not belong here; it is a key of dbs[].replicas[]",
     "path: /a": ":1: path does not belong here; it is a key of socket and dbs[] and dbs[].replicas[]",
     "logging: {addr: x}": ":1: logging.addr does not belong here; it is a key of the top level",
+    "dbs: [{path: /a/x.db-wal}]": ":1: dbs[0].path has the name of a file that SQLite keeps beside the database x.db; "
+    "name another",
+    "dbs: [{path: /a/.x.db-litestream/y}]": ":1: dbs[0].path lies in the local folder /a/.x.db-litestream, which is the "
+    "engine's own; name one elsewhere",
     "dbs:\n- dir: /a": """:2: dbs[0] has no pattern; write pattern: and which files, such as "*.db\"""",
     "dbs:\n- dir: /a\n  path: /b\n  pattern: a": ":3: dbs[0].path stands beside dir; keep one of them",
     "dbs:\n- dir: /a\n  meta-path: /b\n  pattern: a": ":3: dbs[0].meta-path stands beside dir; write meta-dir, for the "

@@ -99,7 +99,10 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
             plain.append(argument)
         elif match[2].lower() in ("1", "t", "true"):
             plain.append(match[1])
-    args = parser.parse_args(plain)
+    args, unknown = parser.parse_known_args(plain)
+    if unknown:
+        # The verb's own help is the one that says what there is.
+        verbs.get(args.verb, parser).error(f"unrecognized arguments: {' '.join(unknown)}")
     if args.verb is not None and first.startswith("-"):
         # The verb's own default would silently take the place of the value given before it.
         raise UsageError(f"flags go after the verb: litestream-tui {args.verb} {first} ...")

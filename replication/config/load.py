@@ -16,6 +16,7 @@ from replication.config.conflicts import lies_in
 from replication.config.document import Findings, Items, Mapped, Scalar, Value, refusal
 from replication.config.environment import expand_environment
 from replication.config.location import local_path
+from replication.config.reading import read_some
 from replication.config.schema import (
     Config,
     DatabaseConfig,
@@ -25,6 +26,7 @@ from replication.config.schema import (
 from replication.config.sections import read_config
 from replication.config.unknown_keys import shown_key
 from replication.errors import ConfigError, UsageError
+from replication.reserved import problem_of
 from replication.scrub import scrub
 from replication.storage.url import is_replica_url, parse_replica_url
 
@@ -99,6 +101,8 @@ def config_for(database_path: str | Path, replica_urls: Sequence[str]) -> Config
     if is_replica_url(str(database_path)):
         raise UsageError("the database is given as a URL; write the path of the file itself, such as /srv/app.db")
     path = local_path(str(database_path))
+    if problem := problem_of(path):
+        raise UsageError(f"{path} {problem}")
     meta_path = default_meta_path(path)
     for location in (replica.location for replica in replicas):
         if lies_in(location, {os.path.realpath(meta_path): True}):
@@ -111,8 +115,7 @@ def config_for(database_path: str | Path, replica_urls: Sequence[str]) -> Config
 
 def _read(path: Path, file: str) -> str:
     try:
-        with path.open("rb") as stream:
-            data = stream.read(CONFIG_BYTES_MAX + 1)
+        data = read_some(path, CONFIG_BYTES_MAX)
     except FileNotFoundError:
         raise ConfigError(
             f"config file not found: {file}; name one with -config PATH or $LITESTREAM_CONFIG; "

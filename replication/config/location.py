@@ -11,6 +11,7 @@ from typing import Any
 
 from replication.config.document import Section
 from replication.errors import ConfigError, UsageError
+from replication.reserved import problem_of, refuse_output
 from replication.scrub import quoted
 from replication.storage.kind import Kind
 from replication.storage.kinds import DEFAULT_KIND, KINDS, MISSING, TYPES
@@ -73,6 +74,14 @@ def plain_path(section: Section, key: str, text: str, instead: str) -> Path:
     return local_path(text)
 
 
+def database_path(section: Section, text: str) -> Path:
+    """The path of a database. Raises RefusedError for what can be none."""
+    path = plain_path(section, "path", text, "the file itself, such as /srv/app.db")
+    if problem := problem_of(path):
+        raise section.refusal("path", problem)
+    return path
+
+
 def check_pattern(section: Section, key: str, text: str) -> None:
     """Raise RefusedError for what holds a *: it would be a file or folder of that very name."""
     if "*" in text:
@@ -111,10 +120,14 @@ def local_path(text: str) -> Path:
 
 
 def output_path(text: str) -> Path:
-    """The path of a restored database, as `local_path`. Raises UsageError for the name of a folder."""
+    """The path of a restored database, as `local_path`. Raises UsageError for what names a folder, or a file of
+    SQLite's, a replica's or the engine's.
+    """
     if text.endswith("/"):
         raise UsageError(f"{text} names a folder: give the path of the file to restore to, such as {text}app.db")
-    return local_path(text)
+    path = local_path(text)
+    refuse_output(path)
+    return path
 
 
 def _from_url(replica: Section) -> Location:

@@ -3,8 +3,8 @@
 import re
 from functools import cache
 
-BESIDE = ("-wal", "-shm", "-journal")
-"""The ends of the names of files that SQLite keeps beside a database."""
+from replication.reserved import BESIDE
+
 _KEPT = re.compile(r"\.before-restore-[0-9]{8}T[0-9]{6}Z(-[0-9]+)?$|\.failed-check$")
 """The ends of the names of copies that a restore has kept."""
 

@@ -4,12 +4,16 @@ It has the settings that a new entry of the file would have: the defaults, and w
 """
 
 import os
+import stat
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from replication.config.schema import Config, DatabaseConfig, ReplicaConfig, default_meta_path, rows_of
 from replication.errors import ConfigError, UsageError
+from replication.nofollow import kind
+from replication.reserved import problem_of
 from replication.scrub import quoted
 from replication.storage.kinds import KINDS
 from replication.storage.location import Location
@@ -29,12 +33,25 @@ def registered(
             f"{quoted(path)!r} is not the whole path of a database: the engine is in another folder; write one such "
             "as /srv/app.db"
         )
+    if problem := problem_of(Path(path)):
+        raise UsageError(f"{path} {problem}")
+    with suppress(OSError):
+        if not stat.S_ISREG((found := Path(path).stat()).st_mode):
+            raise UsageError(f"{path} is {kind(found)}, and no plain file; name the file of a SQLite database")
     if "*" in path or "*" in replica_url:
         raise UsageError("patterns are not expanded here; put an entry with dir: into the configuration")
     location = parse_replica_url(replica_url, lambda words: note(f"the replica URL {words}"))
-    kind: Any = KINDS[location.kind]
-    location = kind.with_keys(location, _OfTheTop(config))
+    store: Any = KINDS[location.kind]
+    location = store.with_keys(location, _OfTheTop(config))
     return DatabaseConfig(Path(path), default_meta_path(Path(path)), (_replica(config, location),))
+
+
+def as_registered(config: Config, path: str, replica_url: str) -> DatabaseConfig:
+    """The same of one that an engine has; without a replica where its place cannot be written as a URL."""
+    try:
+        return registered(config, path, replica_url)
+    except (ConfigError, UsageError):
+        return DatabaseConfig(Path(path), default_meta_path(Path(path)), ())
 
 
 def _replica(config: Config, location: Location) -> ReplicaConfig:

@@ -16,7 +16,7 @@ from replication.config.conflicts import Taken, refuse_among_local_files, take
 from replication.config.document import Findings, RefusedError, Section, Value
 from replication.config.durations import format_duration
 from replication.config.hosts_section import read_hosts
-from replication.config.location import check_type, plain_path, read_location
+from replication.config.location import check_type, database_path, plain_path, read_location
 from replication.config.pattern import matches
 from replication.config.program import Defaults
 from replication.config.schema import (
@@ -174,7 +174,7 @@ def _database(section: Section, replicas: tuple[ReplicaConfig, ...], taken: Take
             section.refuse(section.refusal(None, "has no path; add path: and the database file, or dir: and a folder"))
         return None
     try:
-        path = plain_path(section, "path", text, "the file itself, such as /srv/app.db")
+        path = database_path(section, text)
         real = os.path.realpath(path)
         take(section, "path", ("database", real), taken, "is the same database as {}; remove one of them")
         meta = section.text("meta-path")

@@ -9,6 +9,7 @@ from replication.config.program import SocketConfig
 from replication.scrub import quoted
 
 SOCKET_PATH_BYTES_MAX = 107
+"""The kernel takes no longer path of a socket."""
 _PERMISSIONS = re.compile(r"0?o?([0-7]{3})")
 
 

@@ -23,8 +23,9 @@ from replication.control.http import HTTPError, Message, Wire
 from replication.control.peer import connect
 from replication.control.requests import CHANGES
 from replication.control.values import API, Failure, Info, JobStatus, error_of
-from replication.errors import EngineError, NoEngineError, NotAllowedError
+from replication.errors import EngineError, NoEngineError, NotAllowedError, UsageError
 from replication.events import Event
+from replication.scrub import quoted
 from replication.status import BY_HAND, UPLOADS_MAX, EngineStatus, ReplicaStatus, Upload
 from replication.wire import Plain, WireError, loads, plain, value_of, values_of
 
@@ -51,6 +52,8 @@ class Client(Commands):
         self._connect: Connect = connect_ or (lambda: connect(self.path))
         self._idle: list[tuple[Wire, socket.socket]] = []
         self._keeps = True
+        self.answer_seconds = ANSWER_SECONDS_MAX
+        """How long an answer is waited for, beside what the engine is asked to wait."""
         self._lock = threading.Lock()
         self._numbers = _Numbers()
         self._uploads = Uploads()
@@ -149,7 +152,7 @@ class Client(Commands):
         query = {**(query or {}), **({"wait": f"{wait:.3f}"} if wait else {})}
         target += ("&" if "?" in target else "?") + urlencode(query) if query else ""
         sent = None if body is None else dumps_request(body)
-        message = self.exchange(method, target, sent, wait + ANSWER_SECONDS_MAX, again or method == "GET")
+        message = self.exchange(method, target, sent, wait + self.answer_seconds, again or method == "GET")
         try:
             found = loads(message.body) if message.header("content-type") == "application/json" else None
         except WireError as error:
@@ -171,7 +174,10 @@ class Client(Commands):
             headers.append((READ_ONLY_HEADER, "yes"))
         if body is not None:
             headers += [("Content-Type", "application/json"), ("Content-Length", str(len(body)))]
-        request = h11.Request(method=method, target=target, headers=headers)
+        try:
+            request = h11.Request(method=method, target=target, headers=headers)
+        except (h11.LocalProtocolError, UnicodeError):
+            raise UsageError(f"{quoted(f'{method} {target}')!r} is no request: it must be one line of ASCII") from None
         failed: Exception = OSError("it ended while it was asked")
         for fresh in (False, True) if again else (True,):
             # The engine lets go of one that was idle for long, and nobody knows before asking; so does one that ends,

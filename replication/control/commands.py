@@ -63,14 +63,27 @@ class Commands:
     def pause(self: JobControl, database: str, holder: str = BY_HAND, lease_seconds: float | None = None) -> None:
         carry_out(self, ask.Pause(database=database, holder=holder, lease_seconds=lease_seconds or 0.0))
 
-    def snapshot(self: JobControl, database: str, replica: str | None = None) -> list[str]:
-        return list(carry_out(self, ask.WriteSnapshot(database=database, replica=replica or "")))
+    def snapshot(
+        self: JobControl,
+        database: str,
+        replica: str | None = None,
+        cancel: threading.Event | None = None,
+        progress: Progress = untold,
+    ) -> list[str]:
+        request = ask.WriteSnapshot(database=database, replica=replica or "")
+        return list(carry_out(self, request, _telling(progress), cancel))
 
     def verify(
         self: JobControl, database: str, cancel: threading.Event, progress: Progress = untold
     ) -> list[Verification]:
-        def told(job: JobStatus) -> None:
-            if job.progress is not None:
-                progress(job.progress)
+        return list(carry_out(self, ask.Verify(database=database), _telling(progress), cancel))
 
-        return list(carry_out(self, ask.Verify(database=database), told, cancel))
+
+def _telling(progress: Progress) -> Callable[[JobStatus], None]:
+    """Tells how far a job is, whenever it has changed."""
+
+    def told(job: JobStatus) -> None:
+        if job.progress is not None:
+            progress(job.progress)
+
+    return told

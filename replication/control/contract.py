@@ -48,8 +48,18 @@ class Control(Protocol):
         If nobody does it is replicated again; where nothing proves that no commit was missed, with a new generation.
         """
 
-    def snapshot(self, database: str, replica: str | None = None) -> list[str]:
-        """Write a snapshot now, to one replica or to all. Return what became of each, in words. Blocks."""
+    def snapshot(
+        self,
+        database: str,
+        replica: str | None = None,
+        cancel: threading.Event | None = None,
+        progress: Progress = untold,
+    ) -> list[str]:
+        """Write a snapshot now, to one replica or to all. Return what became of each, in words.
+
+        Blocks; setting `cancel` ends it early, and nothing of one that is not whole is left. `progress` takes a
+        RestoreProgress of each replica, in bytes of the database.
+        """
 
     def verify(self, database: str, cancel: threading.Event, progress: Progress = untold) -> list[Verification]:
         """Restore the newest commit from each replica and compare it with the source.

@@ -15,6 +15,9 @@ from replication.control.connection import Connection, Explain, Pending, Program
 from replication.control.differences import patched
 from replication.control.http import Message
 from replication.control.relay import Ask, Watch
+from replication.control.requests import Request
+from replication.control.skew import Skew
+from replication.control.values import Info, JobStatus
 from replication.errors import EngineError, NoEngineError, ReplicationError
 from replication.events import Event
 from replication.status import EngineStatus
@@ -57,7 +60,9 @@ class FarClient(Client):
         refresh: float = 1.0,
         wait: float = 3.0,
         clock: Callable[[], float] = time.monotonic,
+        now: Callable[[], float] = time.time,
     ) -> None:
+        """`clock` measures waits, and `now` is what the times of the other host are brought to."""
         super().__init__(route.name, read_only)
         self.name = route.name
         self.connection: Connection | None = None
@@ -65,6 +70,8 @@ class FarClient(Client):
         self._refresh = refresh
         self._wait = wait
         self._clock = clock
+        self._now = now
+        self._skew = Skew()
         self._watch: Pending | None = None
         self._document: Plain = None
         self._told_uploads = Uploads()
@@ -144,12 +151,15 @@ class FarClient(Client):
             raise NoEngineError(words)
 
     def _news(self, body: bytes) -> tuple[EngineStatus, list[Event]]:
+        heard = self._now()
         try:
             found = loads(body)
+            if not isinstance(found, dict):
+                raise WireError("an object is needed")
             self._document = patched(self._document, found.get("status"))
             status = self._told_uploads.merged(value_of(EngineStatus, self._document))
             events = values_of(Event, found.get("events", []))
-        except (WireError, AttributeError) as error:
+        except WireError as error:
             # What comes next would be a change of something that is not known here.
             self._document = None
             if self.connection is not None:
@@ -157,7 +167,32 @@ class FarClient(Client):
             raise EngineError(f"what {self.name} answers cannot be understood: {error}") from None
         if found.get("engine"):
             self._numbers.is_another(str(found["engine"]))
-        return status, self._numbers.ours(events)
+        if found.get("status") is not None:
+            self._skew.compare(status.time, heard)
+        return self._skew.status(status), self._skew.events(self._numbers.ours(events))
+
+    # -- the same by our clock ----------------------------------------------------------------------------------------
+
+    def info(self) -> Info:
+        return self._skew.info(super().info())
+
+    def status(self) -> EngineStatus:
+        return self._skew.status(super().status())
+
+    def _events(self, number: int, wait: float) -> list[Event]:
+        return self._skew.events(super()._events(number, wait))
+
+    def begin(self, request: Request, key: str = "") -> JobStatus:
+        return self._skew.job(super().begin(request, key))
+
+    def job(self, id: str, version: int = -1, seconds: float = 0.0) -> JobStatus:
+        return self._skew.job(super().job(id, version, seconds))
+
+    def jobs(self) -> tuple[JobStatus, ...]:
+        return tuple(self._skew.job(job) for job in super().jobs())
+
+    def cancel(self, id: str) -> JobStatus:
+        return self._skew.job(super().cancel(id))
 
     # -- the connection -----------------------------------------------------------------------------------------------
 

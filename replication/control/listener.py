@@ -13,11 +13,12 @@ import stat
 from contextlib import suppress
 from pathlib import Path
 
+from replication.config.socket_section import SOCKET_PATH_BYTES_MAX
+from replication.control.peer import fits
 from replication.errors import LocalFileError
 from replication.nofollow import kind, make_folder, open_nearest, open_plain
 
 PERMISSIONS_DEFAULT = 0o600
-PATH_BYTES_MAX = 107
 BACKLOG = 512
 _LOCK_SUFFIX = ".lock"
 _FOLDER_MODE = 0o755
@@ -33,10 +34,10 @@ class Listener:
     def __init__(self, path: Path, permissions: int = PERMISSIONS_DEFAULT) -> None:
         """Raises TakenError, or LocalFileError in words."""
         self.path = path
-        if len(os.fsencode(path)) > PATH_BYTES_MAX:
+        if not fits(path):
             raise LocalFileError(
-                f"there is no control socket: {path} is longer than the {PATH_BYTES_MAX} bytes that a socket's may "
-                "have; name a shorter one with socket: path"
+                f"there is no control socket: {path} is longer than the {SOCKET_PATH_BYTES_MAX} bytes that the path of "
+                "one may have; name a shorter one with socket: path"
             )
         folder = -1
         try:

@@ -86,8 +86,14 @@ class Local:
     def resume(self, database: str, holder: str = BY_HAND) -> tuple[str, ...]:
         return self.engine.resume(database, holder)
 
-    def snapshot(self, database: str, replica: str | None = None) -> list[str]:
-        return self.engine.snapshot(database, replica)
+    def snapshot(
+        self,
+        database: str,
+        replica: str | None = None,
+        cancel: threading.Event | None = None,
+        progress: Progress = untold,
+    ) -> list[str]:
+        return self.engine.snapshot(database, replica, cancel, progress)
 
     def verify(self, database: str, cancel: threading.Event, progress: Progress = untold) -> list[Verification]:
         return self.engine.verify(database, cancel, progress)

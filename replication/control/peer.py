@@ -8,6 +8,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from replication.config.socket_section import SOCKET_PATH_BYTES_MAX
 from replication.errors import NoEngineError, NotAllowedError
 
 CONNECT_SECONDS_MAX = 5.0
@@ -36,6 +37,11 @@ class Peer:
         return self.uid in (os.geteuid(), 0)
 
 
+def fits(path: Path) -> bool:
+    """True if a socket may have this path."""
+    return len(os.fsencode(path)) <= SOCKET_PATH_BYTES_MAX
+
+
 def connect(path: Path, seconds: float = CONNECT_SECONDS_MAX) -> socket.socket:
     """A connection to the engine that listens at `path`. Raises NoEngineError, or NotAllowedError for a stranger's.
 
@@ -49,6 +55,8 @@ def connect(path: Path, seconds: float = CONNECT_SECONDS_MAX) -> socket.socket:
         ) from None
     except OSError as error:
         raise _no_permission(path, error) from None
+    if not fits(path):
+        raise NoEngineError(f"{path} is longer than the {SOCKET_PATH_BYTES_MAX} bytes that a socket's path may have")
     if not stat.S_ISSOCK(found.st_mode):
         raise NotAllowedError(f"{path} is no socket; name the socket of an engine, or remove what is there")
     connected = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)

@@ -1,19 +1,20 @@
 """Where the control socket of a configuration is, and finding that of the engine that has its databases.
 
-The configuration says so, or it is a name made of the path of its file, in the first of these folders that there is:
-what systemd gave the service (RuntimeDirectory=), /run/litestream-tui for root, $XDG_RUNTIME_DIR/litestream-tui, and
-without that, as for a service of another user, /tmp/litestream-tui-UID. A client may be in another environment,
-perhaps, so the lock file of each database says where it is.
+The configuration says so, or it is a name made of the path of its file, in the first of these folders that there is,
+and whose path leaves room for a name: what systemd gave the service (RuntimeDirectory=), /run/litestream-tui for root,
+$XDG_RUNTIME_DIR/litestream-tui, and without that, as for a service of another user, /tmp/litestream-tui-UID. A client
+may be in another environment, perhaps, so the lock file of each database says where it is.
 """
 
 import hashlib
 import os
 import tempfile
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from replication.config import Config
-from replication.control.peer import connect
+from replication.control.peer import connect, fits
 from replication.database.lock import socket_of
 from replication.errors import NoEngineError, ReplicationError
 
@@ -24,7 +25,8 @@ _FOLDER = "litestream-tui"
 
 def default_path(config: Config, environ: Mapping[str, str] = os.environ) -> Path:
     """The socket path of an engine whose configuration does not name one."""
-    return _folder(environ) / f"{_name(config)}{SUFFIX}"
+    name = f"{_name(config)}{SUFFIX}"
+    return next(path for folder in _folders(environ) if fits(path := folder / name))
 
 
 def path_of(config: Config, environ: Mapping[str, str] = os.environ) -> Path | None:
@@ -74,16 +76,21 @@ def _candidates(config: Config, environ: Mapping[str, str]) -> Iterator[Path]:
             yield path
 
 
-def _folder(environ: Mapping[str, str]) -> Path:
+def _folders(environ: Mapping[str, str]) -> Iterator[Path]:
+    """Where the socket may be, the best first. The path of the last is always short enough."""
     given = environ.get("RUNTIME_DIRECTORY", "").split(":")[0]
     if given.startswith("/"):
-        return Path(given)
+        yield Path(given)
     if os.geteuid() == 0:
-        return Path("/run") / _FOLDER
+        yield Path("/run") / _FOLDER
     runtime = environ.get("XDG_RUNTIME_DIR", "")
     if runtime.startswith("/"):
-        return Path(runtime) / _FOLDER
-    return Path(tempfile.gettempdir()) / f"{_FOLDER}-{os.geteuid()}"
+        yield Path(runtime) / _FOLDER
+    own = f"{_FOLDER}-{os.geteuid()}"
+    with suppress(OSError):
+        # Nobody may write to any.
+        yield Path(tempfile.gettempdir()) / own
+    yield Path("/tmp") / own
 
 
 def _name(config: Config) -> str:

@@ -33,9 +33,22 @@ def answer(databases: Sequence[DatabaseConfig], info: Info, status: EngineStatus
     return _reports([(known[str(config.path)], load(config.meta_path)) for config in databases], info)
 
 
-def whole_answer(info: Info, status: EngineStatus) -> SurveyResult:
-    """The reports of an engine on another host, of all that it has; its local folders cannot be seen from here."""
-    return _reports([(item, DatabaseRecord()) for item in status.databases], info)
+def whole_answer(info: Info, status: EngineStatus, name: str = "") -> SurveyResult:
+    """The reports of an engine of whatever configuration, of all that it has, or of `name` alone. Its local folders
+    are not looked at: it may be on another host.
+    """
+    return _reports([(item, DatabaseRecord()) for item in status.databases if name in ("", item.path)], info)
+
+
+def registered_of(info: Info, status: EngineStatus, beside: Sequence[DatabaseConfig]) -> list[DatabaseStatus]:
+    """What the engine has beside these, since it was registered."""
+    known = {str(config.path) for config in beside}
+    return [item for item in status.databases if item.path in info.registered and item.path not in known]
+
+
+def registered_answer(info: Info, status: EngineStatus, beside: Sequence[DatabaseConfig]) -> SurveyResult:
+    """The reports of that."""
+    return _reports([(item, DatabaseRecord()) for item in registered_of(info, status, beside)], info)
 
 
 def _reports(found: Sequence[tuple[DatabaseStatus, DatabaseRecord]], info: Info) -> SurveyResult:

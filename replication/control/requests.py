@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal, get_args
 
 from replication.errors import UsageError
+from replication.recall.wanted import Pick, Wanted
 from replication.restore.target import Latest, Target, parse_index, parse_position, parse_time
+from replication.sqlite.brought import OnConflict
 from replication.sqlite.later import Look as DatabaseLook
 
 IntegrityCheck = Literal["none", "quick", "full"]
-OnConflict = Literal["skip", "replace", "abort"]
 Change = Literal["gone", "appeared", "fell", "row", "sql"]
 SECONDS_MAX = 30 * 24 * 3600.0
 """No lease is longer, and no wait."""
@@ -221,35 +222,46 @@ class Find:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BringBack:
-    """Say what bringing rows back would do: of `tables` at a commit of a history, all rows or those of which `where` is
-    true. It is done by `Apply`, or they are written down by `WriteRows`, until forgotten.
+class PreviewBack(Moment):
+    """Stage rows of a moment, and say what bringing them back would do; done by `BringBack`, until forgotten.
+
+    With `until`, a position, a time or "now": what commits from the moment up to then deleted.
     """
 
-    DO: ClassVar = "bring-back"
-    database: str
-    history: str
-    position: str
-    tables: tuple[str, ...]
-    where: str = ""
+    DO: ClassVar = "preview-back"
+    picks: tuple[Pick, ...] = ()
+    until: str = ""
     on_conflict: OnConflict = "skip"
+
+    @property
+    def wanted(self) -> Wanted:
+        """Which rows. Raises UsageError."""
+        return Wanted(self.picks, bool(self.until))
+
+    @property
+    def end(self) -> Target | None:
+        """The second moment. Raises UsageError."""
+        if not self.until:
+            return None
+        if self.until == "now":
+            return Latest()
+        return parse_position(self.until) if "/" in self.until else parse_time(self.until)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Apply:
-    """Bring rows back as was said, into the live database: `preview` is the id of that job."""
+class BringBack:
+    """Bring rows back as a preview said: `preview` is the id of its job. `database` is what is told of the job."""
 
-    DO: ClassVar = "apply"
-    database: str
+    DO: ClassVar = "bring-back"
     preview: str
+    database: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WriteRows:
-    """Write rows that could be brought back to a new file, as SQL, or as CSV if it is called so."""
+    """Write the rows of a preview to a new file, as SQL, or as CSV if it is called so."""
 
     DO: ClassVar = "write-rows"
-    database: str
     preview: str
     output: str
 
@@ -297,8 +309,8 @@ Request = (
     | Entries
     | Query
     | Find
+    | PreviewBack
     | BringBack
-    | Apply
     | WriteRows
     | Reload
     | Register
@@ -306,38 +318,10 @@ Request = (
 )
 REQUESTS: dict[str, type[Request]] = {str(one.DO): one for one in get_args(Request)}
 """All of them, by what they do."""
-CHANGES = frozenset(
-    {
-        "sync",
-        "snapshot",
-        "verify",
-        "pause",
-        "restore",
-        "restore-over",
-        "apply",
-        "write-rows",
-        "reload",
-        "register",
-        "unregister",
-    }
+_BY_THE_OWNER = frozenset(
+    {"pause", "restore", "restore-over", "bring-back", "write-rows", "reload", "register", "unregister"}
 )
+CHANGES = _BY_THE_OWNER | {"sync", "snapshot", "verify"}
 """Those that a client which may only read does not get; others leave nothing but a temporary file of the engine's."""
-FOR_THE_OWNER = frozenset(
-    {
-        "pause",
-        "restore",
-        "restore-over",
-        "look",
-        "rows",
-        "entries",
-        "query",
-        "find",
-        "bring-back",
-        "apply",
-        "write-rows",
-        "reload",
-        "register",
-        "unregister",
-    }
-)
+FOR_THE_OWNER = _BY_THE_OWNER | {"look", "rows", "entries", "query", "find", "preview-back"}
 """Those that write to a path, show what a database holds or say what is replicated: for who runs it, and for root."""

@@ -4,11 +4,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from replication.control.recalling import Previewed
 from replication.control.values import JobStatus, Reloaded, Synced
 from replication.history.log import Entry
 from replication.history.past import Answer
 from replication.position import Position
-from replication.recall.recall import Brought, Preview
+from replication.recall.recall import Brought
 from replication.restore.histories import HeldGeneration
 from replication.restore.points import Fetch, Learned, Listed
 from replication.restore.replace import Replaced
@@ -61,8 +62,8 @@ _ONE: dict[str, type[Any]] = {
     "plan-point": PointPlan,
     "query": Answer,
     "find": Discovery,
-    "bring-back": Preview,
-    "apply": Brought,
+    "preview-back": Previewed,
+    "bring-back": Brought,
     "write-rows": str,
     "reload": Reloaded,
     "register": str,

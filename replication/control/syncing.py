@@ -1,34 +1,43 @@
-"""The job that syncs, and waits until the replicas have what was committed when it was asked for."""
+"""The job that syncs, and waits until the replicas have what was committed when it was asked for.
+
+Its promise: what an application commits meanwhile is not waited for, so that it ends though commits never do; and what
+keeps a database from being replicated is raised once it was met, and not when the time is over.
+"""
 
 import time
+from dataclasses import dataclass, field
 
 from replication.control import requests as ask
 from replication.control.contract import Control
 from replication.control.jobs import Run
 from replication.control.values import Synced
-from replication.errors import PausedError, RestoreCancelledError, StorageError, UsageError
-from replication.status import DatabaseStatus
+from replication.errors import DatabaseError, PausedError, RestoreCancelledError, StorageError, UsageError
+from replication.position import Position
+from replication.status import DatabaseStatus, ReplicaStatus
 
 _LOOK_AGAIN_SECONDS = 0.01
+_FAILURES_MAX = 1
+"""So many errors in a row may be one that is over by itself."""
 
 
 def sync(engine: Control, request: ask.Sync, run: Run) -> Synced:
     """Sync, and wait as `request` asks. Raises what keeps a database from being replicated."""
-    began, deadline = time.time(), time.monotonic() + request.timeout
+    deadline, goals = time.monotonic() + request.timeout, _Goals(time.time())
     engine.sync_now(request.database or None)
     while True:
         found = [item for item in engine.status().databases if request.database in ("", item.path)]
         if request.database and not found:
             raise UsageError(f"{request.database} is not replicated by this engine")
-        lacking = [name for item in found for name in _lacking(item, began)]
+        lacking = [name for item in found for name in goals.lacking(item)]
         if not request.wait or not lacking:
             break
         for item in found:
-            _check_goes_on(item)
+            goals.check(item)
         if time.monotonic() >= deadline:
+            why = next((item.error for item in found if item.error), "")
             raise StorageError(
                 f"not all was replicated within {request.timeout:g} seconds: {', '.join(lacking)} lack what was "
-                "copied; it goes on, see status"
+                f"committed; {f'{why}; ' if why else ''}it goes on, see status"
             )
         if run.cancel.wait(_LOOK_AGAIN_SECONDS):
             raise RestoreCancelledError("The sync was waited for no longer; it goes on.")
@@ -37,20 +46,43 @@ def sync(engine: Control, request: ask.Sync, run: Run) -> Synced:
     return Synced(position, tuple(name for name in names if name not in lacking), tuple(lacking))
 
 
-def _lacking(database: DatabaseStatus, since: float) -> list[str]:
-    """The replicas that lack what is copied now: all of them if the database was not synced since that time."""
-    looked = database.last_sync >= since
-    return [
-        item.name
-        for item in database.replicas
-        if not looked or item.pending_bytes or item.position is None or item.errors_in_a_row
-    ]
+@dataclass(slots=True)
+class _Goals:
+    """What the replicas of each database are to reach: where it stood at its first sync since `began`."""
+
+    began: float
+    _positions: dict[str, Position] = field(default_factory=dict)
+    _errors: dict[str, float] = field(default_factory=dict)
+    """How many errors of its syncs there were when it was first asked."""
+
+    def lacking(self, database: DatabaseStatus) -> list[str]:
+        """The replicas that lack it: all of them if the database was not synced since."""
+        if database.last_sync >= self.began and database.position is not None:
+            self._positions.setdefault(database.path, database.position)
+        goal = self._positions.get(database.path)
+        return [item.name for item in database.replicas if goal is None or not _has(item, database, goal)]
+
+    def check(self, database: DatabaseStatus) -> None:
+        """Raise what keeps the database from being replicated, so that nothing waits for it in vain."""
+        if database.state in ("paused", "pausing"):
+            raise PausedError(f"{database.path} is paused: nothing is copied or uploaded until it is resumed")
+        errors = sum(count for _, count in database.totals.errors)
+        before = self._errors.setdefault(database.path, errors)
+        # One that is busy is waited for.
+        if database.path not in self._positions and database.state == "error" and errors - before > _FAILURES_MAX:
+            raise DatabaseError(f"{database.path} cannot be synced: {database.error}")
+        for item in database.replicas:
+            if item.errors_in_a_row > _FAILURES_MAX:
+                raise StorageError(f"replica {item.name} fails: {item.last_error}")
 
 
-def _check_goes_on(database: DatabaseStatus) -> None:
-    """Raise what keeps the database from being replicated, so that nothing waits for it in vain."""
-    if database.state in ("paused", "pausing"):
-        raise PausedError(f"{database.path} is paused: nothing is copied or uploaded until it is resumed")
-    for item in database.replicas:
-        if item.errors_in_a_row > 1:
-            raise StorageError(f"replica {item.name} fails: {item.last_error}")
+def _has(replica: ReplicaStatus, database: DatabaseStatus, goal: Position) -> bool:
+    """True if what the database had at `goal` can be restored from the replica."""
+    here = replica.position
+    if here is None or replica.errors_in_a_row:
+        return False
+    if here.generation == goal.generation and here >= goal:
+        return True
+    # A generation that began since then has all of it in its first snapshot.
+    current = database.position is not None and here.generation == database.position.generation
+    return current and (here.generation != goal.generation or not replica.pending_bytes)

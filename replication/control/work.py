@@ -13,18 +13,20 @@ from typing import Any
 
 from replication.config import Config
 from replication.control import requests as ask
-from replication.control.bringing_back import BringingBack
 from replication.control.changing import Changing
 from replication.control.contract import Control
 from replication.control.jobs import Jobs, Run
 from replication.control.lister import Lister
 from replication.control.looking_back import LookingBack, position_of, wanted_of
 from replication.control.pause_lease import PauseLease
+from replication.control.recalling import Previewed, bring_back, preview_back, write_rows
 from replication.control.results import PointPlan
 from replication.control.syncing import sync
 from replication.control.values import Synced
-from replication.errors import PausedError, RestoreCancelledError, UsageError
+from replication.errors import NotAllowedError, PausedError, RestoreCancelledError, UsageError
 from replication.offline import look
+from replication.recall.recall import Brought
+from replication.reserved import refuse_output
 from replication.restore.histories import HeldGeneration
 from replication.restore.kept import kept_path
 from replication.restore.layouts import layout_of
@@ -60,7 +62,6 @@ class Work:
         self._jobs = jobs
         self._opens_live = opens_live
         looking = LookingBack(config, jobs)
-        self._bringing = BringingBack(config, jobs, opens_live)
         self._todo: dict[type, Callable[[Any, Run], Any]] = {
             ask.Sync: self._sync,
             ask.WriteSnapshot: self._snapshot,
@@ -79,9 +80,9 @@ class Work:
             ask.Entries: looking.entries,
             ask.Query: looking.query,
             ask.Find: looking.find,
-            ask.BringBack: self._bringing.preview,
-            ask.Apply: self._bringing.apply,
-            ask.WriteRows: self._bringing.write,
+            ask.PreviewBack: self._preview_back,
+            ask.BringBack: self._bring_back,
+            ask.WriteRows: self._write_rows,
             ask.Reload: changing.reload,
             ask.Register: changing.register,
             ask.Unregister: changing.unregister,
@@ -102,10 +103,12 @@ class Work:
             _ = request.target
         if isinstance(request, ask.Find):
             wanted_of(request)
-        if isinstance(request, ask.BringBack):
-            self._bringing.check(request)
         if isinstance(request, ask.Entries | ask.Query | ask.Find) and request.position:
             position_of(request.position)
+        if isinstance(request, ask.PreviewBack):
+            _ = request.wanted, request.end
+            if not self._opens_live:
+                raise NotAllowedError("rows are brought back by an engine, and none runs: start one, or use bring-back")
         if isinstance(request, ask.Restore | ask.WriteRows) and not request.output:
             raise UsageError("output must be an absolute path, and is empty")
         for name in ("output", "kept"):
@@ -114,6 +117,8 @@ class Work:
                 raise UsageError(
                     f"{name} must be an absolute path, for the engine is in another folder: {quoted(path)!r}"
                 )
+            if path:
+                refuse_output(Path(path))
         if not 1 <= getattr(request, "parallelism", 1) <= PARALLELISM_MAX:
             raise UsageError(f"parallelism must be from 1 to {PARALLELISM_MAX}")
         for name in ("timeout", "lease_seconds"):
@@ -128,7 +133,7 @@ class Work:
         return sync(self._engine, request, run)
 
     def _snapshot(self, request: ask.WriteSnapshot, run: Run) -> tuple[str, ...]:
-        return tuple(self._engine.snapshot(request.database, request.replica or None))
+        return tuple(self._engine.snapshot(request.database, request.replica or None, run.cancel, run.progress))
 
     def _verify(self, request: ask.Verify, run: Run) -> tuple[Verification, ...]:
         return tuple(self._engine.verify(request.database, run.cancel, run.progress))
@@ -231,6 +236,21 @@ class Work:
         with self._jobs.using(request.points, "points") as reader:
             planned: PointPlan = reader.planned(position)
             return planned
+
+    # -- bringing back ----------------------------------------------------------------------------------------------
+
+    def _preview_back(self, request: ask.PreviewBack, run: Run) -> Previewed:
+        database = configured(self._config(), Path(request.database))
+        with self._sources(request, run) as sources:
+            return preview_back(request, database, sources, self._options(request, run), run)
+
+    def _bring_back(self, request: ask.BringBack, run: Run) -> Brought:
+        with self._jobs.using(request.preview, "preview-back") as recall:
+            return bring_back(recall, run)
+
+    def _write_rows(self, request: ask.WriteRows, run: Run) -> str:
+        with self._jobs.using(request.preview, "preview-back") as recall:
+            return write_rows(recall, Path(request.output), run)
 
     # -- inside -----------------------------------------------------------------------------------------------------
 

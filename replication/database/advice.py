@@ -8,10 +8,13 @@ from pathlib import Path
 from replication.database.open_database import OpenDatabase
 from replication.errors import DatabaseError
 from replication.nofollow import check_path
+from replication.reserved import NOT_UTF8, not_utf8
 
 
 def status_of(path: Path) -> os.stat_result | str:
     """The status of the database file, or in words why there is nothing to replicate yet. Raises DatabaseError."""
+    if not_utf8(path):
+        raise DatabaseError(f"{path} {NOT_UTF8}")
     try:
         status = path.stat()
         # A user who put a link there might make root replicate what only root may read.

@@ -94,8 +94,7 @@ class CurrentGeneration:
     def begin(self, reason: str, opened: OpenDatabase) -> None:
         """Start a generation at index 0 with what the WAL holds; its snapshots are the replicas' business."""
         previous = self.shadow.current_generation() or ""
-        if previous:
-            self._trim(previous)
+        left = self._trim(previous) if previous else None
         generation = secrets.token_hex(8)
         # The reason stays until all of it is there, for the next try would find another one.
         self.wanted = reason
@@ -112,7 +111,8 @@ class CurrentGeneration:
             with suppress(LocalFileError):
                 self.shadow.remove_generation(generation)
             raise
-        self.generation_info = GenerationInfo.now(generation, reason, GenerationInfo.load(self._meta_path, previous))
+        known = GenerationInfo.load(self._meta_path, previous)
+        self.generation_info = GenerationInfo.now(generation, reason, known, left)
         self.generation_info.save(self._meta_path)
         reached("generation: origin saved")
         self.wanted = ""
@@ -147,12 +147,18 @@ class CurrentGeneration:
         self.counts.add("wal_bytes", copier.copied_bytes)
         copier.copied_bytes = 0
 
-    def _trim(self, generation: str) -> None:
-        """Cut what a crash tore off the last file of an older generation, so that its size can be trusted."""
+    def _trim(self, generation: str) -> Position | None:
+        """Cut what a crash tore off the last file of an older generation, so that its size can be trusted.
+
+        Return where it ends now; None if nothing of it is here.
+        """
         indexes = self.shadow.indexes(generation)
-        if indexes:
-            cursor = last_commit(self.shadow.file(generation, indexes[-1]))
-            self.shadow.seal(generation, indexes[-1], cursor.offset if cursor is not None else 0)
+        if not indexes:
+            return None
+        cursor = last_commit(self.shadow.file(generation, indexes[-1]))
+        end = cursor.offset if cursor is not None else 0
+        self.shadow.seal(generation, indexes[-1], end)
+        return Position(generation, indexes[-1], end)
 
     def _is_unchanged(self, opened: OpenDatabase) -> bool:
         image = opened.image(self.shadow)

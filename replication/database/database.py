@@ -22,7 +22,7 @@ from replication.database.room import CANNOT_COPY
 from replication.database.source_files import REPLACED, WRITTEN
 from replication.database.standing import Standing
 from replication.database.wal_copier import ContinuityLostError
-from replication.errors import DatabaseError, DatabaseLockedError, LocalFileError, ReplicationError
+from replication.errors import DatabaseError, DatabaseLockedError, LocalFileError, ReplicationError, words_of
 from replication.events import Emit
 from replication.local.backlog import Backlog, limit_of
 from replication.position import Position
@@ -125,6 +125,7 @@ class Database(Standing):
         with self._lock:
             if self.stands_by:
                 return None
+            began = self._clock()  # what is committed by then is copied
             try:
                 self._check_lock()
                 if self._opened is None and not self._open():
@@ -140,19 +141,19 @@ class Database(Standing):
                 if self._opened is None:
                     return None
                 self._opening.describe(self._opened)
-            except (DatabaseError, LocalFileError, OSError) as failed:
-                error = failed if not isinstance(failed, OSError) else advice.unusable(failed, self.path)
+            except Exception as failed:  # whatever it is: the status says that nothing is copied
+                error = advice.unusable(failed, self.path) if isinstance(failed, OSError) else failed
                 wal_bytes = self._wal_bytes
                 failing = self._opened
                 if failing is not None and room.is_held_too_long(failing, error, self.backlog_limit, self._current):
                     room.give_up_wal(failing, self._opening)
                 state: DatabaseState = "busy" if isinstance(error, DatabaseBusyError) else "error"
-                self.health = replace(self.health, state=state, error=str(error), wal_bytes=wal_bytes)
+                self.health = replace(self.health, state=state, error=words_of(error), wal_bytes=wal_bytes)
                 raise error from None
             opened, now = self._opened, self._clock()
             words = self._other_names(opened) or advice.passed_by(self.path, opened)
             state = "error" if words else "ok"
-            self.health = replace(self.health, state=state, error=words, last_sync=now, wal_bytes=self._wal_bytes)
+            self.health = replace(self.health, state=state, error=words, last_sync=began, wal_bytes=self._wal_bytes)
             return opened.next_time(self.policy, now)
 
     def checkpoint(self) -> CheckpointResult | None:

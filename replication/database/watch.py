@@ -14,9 +14,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from replication.config.pattern import BESIDE
 from replication.events import EventLog
 from replication.nofollow import without_links
+from replication.reserved import BESIDE
 
 SETTLE_SECONDS = 0.001
 """A commit is several writes. So long after the first of them the last one has been made, as a rule."""

@@ -50,6 +50,14 @@ class ByHand:
         )
 
 
+def _is_one(path: Path, other: Path) -> bool:
+    """True for two names of one file, each of which would have a WAL of its own."""
+    try:
+        return path.samefile(other)
+    except OSError:
+        return False
+
+
 def refuse_clash(database: DatabaseConfig, others: Iterable[DatabaseConfig]) -> None:
     """Raise UsageError if it cannot be replicated beside these: no history has the place of another, and no replica
     lies in a local folder, where what has the names of an old generation is removed.
@@ -57,7 +65,7 @@ def refuse_clash(database: DatabaseConfig, others: Iterable[DatabaseConfig]) -> 
     mine, real = exclusive_to(database), os.path.realpath(database.path)
     both = list(others)
     for other in both:
-        if mine & exclusive_to(other) or os.path.realpath(other.path) == real:
+        if mine & exclusive_to(other) or os.path.realpath(other.path) == real or _is_one(database.path, other.path):
             raise UsageError(
                 f"{database.path} cannot be registered: {other.path} is the same file, or has the same local folder or "
                 "place of a replica, and two histories in one place destroy each other"

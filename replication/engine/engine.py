@@ -224,12 +224,18 @@ class Engine:
         """
         return self._named(database).resume(holder)
 
-    def snapshot(self, database: str, replica: str | None = None) -> list[str]:
+    def snapshot(
+        self,
+        database: str,
+        replica: str | None = None,
+        cancel: threading.Event | None = None,
+        progress: Progress = untold,
+    ) -> list[str]:
         """Write a snapshot now, in the caller's thread.
 
         Return what became of each, in words. Raises ReplicationError.
         """
-        return self._readable(database).replicas.snapshot(replica)
+        return self._readable(database).replicas.snapshot(replica, cancel or threading.Event(), progress)
 
     def verify(self, database: str, cancel: threading.Event, progress: Progress = untold) -> list[Verification]:
         """Restore the newest commit from each replica and compare, in the caller's thread."""

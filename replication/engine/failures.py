@@ -7,7 +7,7 @@ import re
 import time
 from dataclasses import dataclass
 
-from replication.errors import ReplicationError
+from replication.errors import ReplicationError, words_of
 from replication.replica.duties import ERROR_REPEAT_SECONDS
 
 DATABASE_RETRY_SECONDS_MAX = 15.0
@@ -37,15 +37,10 @@ class Failures:
 
         Else "".
         """
-        message = words(error)
+        message = words_of(error)
         # Numbers, such as the bytes that are needed, differ each time.
         same = _NUMBER.sub("", message) == _NUMBER.sub("", self.last_reported)
         if same and time.time() < self.last_reported_at + ERROR_REPEAT_SECONDS:
             return ""
         self.last_reported, self.last_reported_at = message, time.time()
         return message
-
-
-def words(error: Exception) -> str:
-    """An error in words, with its class if it is none of ours."""
-    return str(error) if isinstance(error, ReplicationError) else f"{type(error).__name__}: {error}"

@@ -11,7 +11,9 @@ from replication.config import ReplicaConfig
 from replication.engine.shared import Shared
 from replication.engine.uploads import Uploads
 from replication.pool import Job
+from replication.replica.ordered import Order
 from replication.replica.runner import ReplicaRunner
+from replication.restore.meter import RestoreProgress
 from replication.status import Progress, Verification, untold
 
 MakeUploads = Callable[[ReplicaConfig, ReplicaRunner], Uploads]
@@ -52,13 +54,20 @@ class Replicas:
         for uploads in self.uploads:
             uploads.hurry()
 
-    def snapshot(self, replica: str | None) -> list[str]:
-        """Write a snapshot to each replica now. Return what became of each, in words."""
-        return [
-            f"{runner.replica.name}: {runner.replica.snapshot()}"
-            for runner in self.runners
-            if replica in (None, runner.replica.name)
-        ]
+    def snapshot(self, replica: str | None, cancel: threading.Event, progress: Progress) -> list[str]:
+        """Write a snapshot to each replica now. Return what became of each, in words.
+
+        `progress` takes the bytes of the database for the replica that has its turn, and how many had theirs.
+        """
+        chosen = [runner.replica for runner in self.runners if replica in (None, runner.replica.name)]
+        said: list[str] = []
+
+        def told(done: int, total: int) -> None:
+            progress(RestoreProgress("snapshot", done, total, len(said), len(chosen)))
+
+        for one in chosen:
+            said.append(f"{one.name}: {one.snapshot(Order(cancel, told))}")
+        return said
 
     def verify(self, cancel: threading.Event, progress: Progress = untold) -> list[Verification]:
         """Restore the newest commit from each and compare."""

@@ -14,13 +14,13 @@ from replication.database.database import Database
 from replication.database.status_file import SAVE_SECONDS_MIN
 from replication.database.wal_stat import WALStat
 from replication.engine.disks import Disks
-from replication.engine.failures import Failures, words
+from replication.engine.failures import Failures
 from replication.engine.lifecycle import Lifecycle, Phase, State, Step
 from replication.engine.replicas import MakeRunner, Replicas
 from replication.engine.report import Report
 from replication.engine.shared import Shared
 from replication.engine.uploads import Uploads
-from replication.errors import DatabaseLockedError, LocalFileError, PausedError
+from replication.errors import DatabaseLockedError, LocalFileError, PausedError, words_of
 from replication.pool import Job
 from replication.position import Position
 from replication.replica.runner import ReplicaRunner
@@ -203,7 +203,7 @@ class Worker:
             self.database.close()
             self.replicas.close(self._shared)
         except Exception as error:  # the others are to be let go of as well
-            self._emit("error", "closing failed: the next start checks the copy", error=words(error))
+            self._emit("error", "closing failed: the next start checks the copy", error=words_of(error))
         self.lifecycle.ended()
 
     # -- jobs -------------------------------------------------------------------------------------------------------
@@ -299,7 +299,7 @@ class Worker:
             self._last_woken, self._watched, self._gap = None, False, 0.0
         except Exception as error:  # whatever it is: nobody may believe that it was let go of
             phase = self.lifecycle.left(Step.STAYED)
-            self._emit("error", "pausing failed: the database is not released", error=words(error))
+            self._emit("error", "pausing failed: the database is not released", error=words_of(error))
         else:
             phase = self.lifecycle.left(Step.LEFT)
             if phase is Phase.PAUSED:

@@ -74,10 +74,11 @@ class Timeline(Protocol):
     def pages_between(self, begin: Place, end: Place) -> NDArray[np.uint32]:
         """Return the pages that were written between two commits, one for each frame."""
 
-    def last_written(self, pages: Collection[int], before: Place) -> Place | None:
+    def last_written(self, pages: Collection[int], before: Place, header: bool = False) -> Place | None:
         """Return where the last frame of any of these pages begins, before a place.
 
-        Of the first page only those frames count that change more than the size of the database and of its freelist.
+        Of the first page only those frames count that change more than the size of the database and of its freelist,
+        unless what its `header` says of these counts too.
         """
 
 
@@ -95,3 +96,8 @@ class Found:
     was: object
     became: object
     is_sure: bool
+
+    @property
+    def is_across(self) -> bool:
+        """True where the one is the last of a generation, and the other the first that is known of the next."""
+        return self.before.generation != self.after.generation

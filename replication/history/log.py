@@ -14,9 +14,10 @@ from typing import Literal
 from replication.errors import QueryError
 from replication.history.changes import Noting
 from replication.history.contract import Moment, Timeline
+from replication.history.keys import quoted
 from replication.history.owners import TABLES, Bounded, Owners, Table, tables_of
 from replication.history.pages import rows_in
-from replication.history.questions import SECONDS_MAX, quoted
+from replication.history.questions import SECONDS_MAX
 from replication.history.versions import Place
 from replication.position import Position
 from replication.sqlite.moment import opened
@@ -70,6 +71,8 @@ class Log:
     """Reads entries of timelines. What was learned of pages is kept from one to the next."""
 
     stop: threading.Event
+    names: set[str] = field(default_factory=set)
+    """The tables that any commit had which was looked at, in lower case."""
     _owners: Owners = field(init=False)
     _schema_pages: frozenset[int] = frozenset({1})
     """Where the last schema that was read was read from."""
@@ -152,7 +155,9 @@ class Log:
             rows = list(query.rows(TABLES, SECONDS_MAX))
             # More would be what virtual tables read when they are opened.
             self._schema_pages = frozenset(noting.read)
-            return tables_of(query, rows)
+            found = tables_of(query, rows)
+        self.names.update(name.lower() for name in found)
+        return found
 
     def _difference(
         self, name: str, earlier: Moment, moment: Moment, before: dict[str, Table], after: dict[str, Table]

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from typing import Protocol
 
-from replication.errors import NoRestorePointError, QueryError
+from replication.errors import QueryError, ReplicationError
 from replication.history.cache import TableCache
 from replication.history.contract import Found, Timeline
 from replication.history.questions import Wanted
@@ -44,8 +44,8 @@ class Search(Protocol):
     def changes(self) -> Iterator[Found]:
         """Yield what is looked for, the newest first. Raises whatever a restore and a query raise."""
 
-    def nothing(self) -> NoRestorePointError:
-        """Return what is said where nothing was found."""
+    def nothing(self) -> ReplicationError:
+        """Return what is said where nothing was found: NoRestorePointError only if all commits were looked at."""
 
 
 def read_timeline(
@@ -70,7 +70,10 @@ def search(
     since: datetime | None = None,
     tell: Callable[[str], None] = lambda words: None,
 ) -> Search:
-    """Return a search for what is wanted, in one generation. `tell` is told what a restore would warn of."""
+    """Return a search for what is wanted, in all generations or the one named.
+
+    `tell` is told what a restore would warn of.
+    """
     _check(sources)
     return WAL03Search(sources, options, wanted, cache, stop, is_all, since, tell)
 
@@ -81,10 +84,14 @@ def timelines(
     cache: TableCache,
     stop: threading.Event,
     tell: Callable[[str], None] = lambda words: None,
+    since: datetime | None = None,
 ) -> Iterator[Timeline]:
-    """Yield all commits of one generation, newest first: each ends with the commit that the one before begins with."""
+    """Yield all commits of all generations, or of the one named, newest first, as far as they were stored since a time.
+
+    Each ends with the commit that the one before begins with, or with the last of its generation.
+    """
     _check(sources)
-    return stretches(sources, options, cache, stop, tell)
+    return stretches(sources, options, cache, stop, tell, since)
 
 
 def timeline_with(
@@ -121,7 +128,10 @@ def read_span(
 
 
 def find(search: Search) -> Found:
-    """Return the newest change that is looked for. Raises NoRestorePointError if there is none."""
+    """Return the newest change that is looked for.
+
+    Raises NoRestorePointError if there is none, and InconclusiveError if that is not known.
+    """
     for found in search.changes():
         return found
     raise search.nothing()

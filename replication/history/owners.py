@@ -12,8 +12,9 @@ from typing import Any
 from replication.errors import QueryError
 from replication.history.changes import Noting
 from replication.history.contract import Moment
+from replication.history.keys import quoted
 from replication.history.pages import FirstCell, KeyTooLongError, first_cell, is_pointer_map, literal, usable_of
-from replication.history.questions import SECONDS_MAX, quoted
+from replication.history.questions import SECONDS_MAX
 from replication.sqlite.moment import Query, opened
 
 OWNERS_MAX = 1_000_000

@@ -4,45 +4,87 @@ An answer that is told is kept in short; that of any SQL is a digest of all rows
 """
 
 import hashlib
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from itertools import islice
 
-from replication.errors import QueryError, StatementError
-from replication.history.changes import Answer, Match, Question
+from replication.errors import NoRestorePointError, QueryError, ReplicationError, StatementError
+from replication.history.changes import Answer, Match, Question, Size
+from replication.history.keys import Column, condition, literal, parts_of, quoted, rowid_name
 from replication.sqlite.moment import Query
 
 ROWS_SHOWN_MAX = 3
 TEXT_CHARS_MAX = 200
-ROWS_MAX = 1_000_000
-"""Rows of one answer that are compared."""
+NAMES_SHOWN_MAX = 10
 SECONDS_MAX = 60.0
 """For one look."""
+_IS_NO_SQL = re.compile(r'SQLite says: (near ".*": syntax error|incomplete input|unrecognized token: .*)', re.DOTALL)
+_COMMENT = re.compile(r"--[^\n]*|/\*.*?(\*/|\Z)", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """The answer of any SQL: what it is compared by, and what is shown of it."""
+    """The answer of any SQL: what it is compared by, and what is shown of it.
+
+    `is_known` is false if what is asked of is not there; `refusal` says why it cannot be asked.
+    """
 
     digest: str
     shown: str = field(compare=False)
+    is_known: bool = field(default=True, compare=False)
+    refusal: str = field(default="", compare=False)
 
     def __str__(self) -> str:
         return self.shown
 
 
 @dataclass(frozen=True, slots=True)
+class Count:
+    """The rows of a table; one that is not there, or cannot be counted, has none."""
+
+    rows: int
+    is_known: bool = field(default=True, compare=False)
+    refusal: str = field(default="", compare=False)
+
+    def __str__(self) -> str:
+        return str(self.rows)
+
+
+@dataclass(frozen=True, slots=True)
 class Wanted:
-    """What is looked for, in words, and how."""
+    """What is looked for, in words, and how. `table` is the one that it is about, if it is about one.
+
+    `size` says how near a change comes to what is looked for, where that can be told of a change by several commits.
+    """
 
     words: str
     question: Question
     matches: Match
+    table: str | None = None
+    size: Size | None = None
+
+    def unknown(self, answer: Answer, names: str) -> ReplicationError:
+        """What is said where no commit that was looked at knew of it: a name, or SQL, that was mistyped."""
+        if isinstance(answer, Rows | Count) and answer.refusal:
+            return QueryError(f"{answer.refusal} So it is at every commit that was looked at.")
+        return NoRestorePointError(
+            f"No commit that was looked at has a table or view {self.table}. The last one has {names}."
+        )
+
+
+def is_known(answer: Answer) -> bool:
+    """False for an answer that says that what is asked of is not there, or that SQLite refuses the question."""
+    return answer.is_known if isinstance(answer, Rows | Count) else bool(answer)
+
+
+def is_empty(statement: str) -> bool:
+    """True of SQL without a statement in it."""
+    return not _COMMENT.sub("", statement).replace(";", "").strip()
 
 
 def gone(table: str) -> Wanted:
     """A table, or a view, that was dropped or renamed."""
-    return Wanted(f"{table} went", _is_there(table), lambda was, became: bool(was and not became))
+    return Wanted(f"{table} went", _is_there(table), lambda was, became: bool(was and not became), table)
 
 
 def any_gone() -> Wanted:
@@ -56,21 +98,22 @@ def any_gone() -> Wanted:
 
 def appeared(table: str) -> Wanted:
     """A table, or a view, that was made."""
-    return Wanted(f"{table} appeared", _is_there(table), lambda was, became: bool(became and not was))
+    return Wanted(f"{table} appeared", _is_there(table), lambda was, became: bool(became and not was), table)
 
 
 def fell(table: str, rows: int) -> Wanted:
     """A table that lost so many rows at least; one that is gone has none."""
 
-    def matches(was: Answer, became: Answer) -> bool:
-        return isinstance(was, int) and isinstance(became, int) and was - became >= rows
+    def lost(was: Answer, became: Answer) -> int:
+        return was.rows - became.rows if isinstance(was, Count) and isinstance(became, Count) else 0
 
-    return Wanted(f"{table} lost {rows} rows or more", lambda query: _count(query, table), matches)
+    words = f"{table} lost {rows} rows or more"
+    return Wanted(words, lambda query: _count(query, table), lambda *pair: lost(*pair) >= rows, table, lost)
 
 
 def row(table: str, key: str) -> Wanted:
     """A row, by its primary key or its rowid, that came, changed or went."""
-    return Wanted(f"row {key} of {table} changed", lambda query: _row(query, table, key), _differ)
+    return Wanted(f"row {key} of {table} changed", lambda query: _row(query, table, key), _differ, table)
 
 
 def sql(statement: str) -> Wanted:
@@ -78,9 +121,12 @@ def sql(statement: str) -> Wanted:
     return Wanted("the answer changed", lambda query: _rows(query, statement), _differ)
 
 
-def quoted(name: str) -> str:
-    """A name as SQL has it."""
-    return '"' + name.replace('"', '""') + '"'
+def names_of(query: Query) -> str:
+    """The first tables and views of a database, in words."""
+    statement = f"SELECT name FROM sqlite_schema WHERE type IN ('table', 'view') LIMIT {NAMES_SHOWN_MAX + 1}"
+    names = [str(name) for (name,) in query.rows(statement, SECONDS_MAX)]
+    more = ["…"] if len(names) > NAMES_SHOWN_MAX else []
+    return ", ".join(names[:NAMES_SHOWN_MAX] + more) or "none"
 
 
 def _differ(was: Answer, became: Answer) -> bool:
@@ -93,46 +139,72 @@ def _names(query: Query) -> frozenset[str]:
 
 
 def _is_there(table: str) -> Callable[[Query], bool]:
-    text = _literal(table)
+    text = literal(table)
     statement = f"SELECT 1 FROM sqlite_schema WHERE type IN ('table', 'view') AND name = {text} COLLATE NOCASE"
     return lambda query: bool(list(query.rows(statement, SECONDS_MAX)))
 
 
-def _count(query: Query, table: str) -> int:
+def _count(query: Query, table: str) -> Count:
     if not _is_there(table)(query):
-        return 0
-    [(count,)] = query.rows(f"SELECT count(*) FROM {quoted(table)}", SECONDS_MAX)
-    return int(count)
+        return Count(0, False)
+    try:
+        [(count,)] = query.rows(f"SELECT count(*) FROM main.{quoted(table)}", SECONDS_MAX)
+    except StatementError as error:
+        # A view of a table that is gone.
+        return Count(0, False, f"{error}.")
+    return Count(int(count))
 
 
 def _row(query: Query, table: str, key: str) -> Rows:
-    names = f"SELECT name FROM pragma_table_info({_literal(table)}) WHERE pk ORDER BY pk"
-    columns = [str(name) for (name,) in query.rows(names, SECONDS_MAX)]
-    if len(columns) > 1:
-        raise QueryError(f"The key of {table} is {', '.join(columns)}: ask for the row by -sql.")
-    column = quoted(columns[0]) if columns else "_rowid_"
-    return _rows(query, f"SELECT * FROM {quoted(table)} WHERE {column} = {_literal(key)}")
+    """A table that is not there has no such row, nor has one with another key."""
+    if not _is_there(table)(query):
+        return _none("")
+    name = literal(table)
+    listed = f"SELECT max(strict), max(type) FROM pragma_table_list({name}) WHERE schema = 'main'"
+    try:
+        [(is_strict, kind)] = query.rows(listed, SECONDS_MAX)
+        found = list(query.rows(f"SELECT name, type, pk FROM pragma_table_xinfo({name}) ORDER BY pk", SECONDS_MAX))
+    except StatementError as error:
+        return _none(f"{error}.")
+    columns = [Column(str(column), str(declared), bool(is_strict)) for column, declared, pk in found if pk]
+    parts = parts_of(key, len(columns) or 1)
+    if columns and len(parts) != len(columns):
+        names = ", ".join(column.name for column in columns)
+        return _none(f"The key of {table} is {names}: give a value for each with commas between them, as in CSV.")
+    if columns:
+        return _rows(query, f"SELECT * FROM main.{quoted(table)} WHERE {condition(columns, parts)}")
+    rowid = rowid_name([str(column) for column, _, _ in found])
+    if rowid is None or kind == "view":
+        return _none(f"{table} has neither a primary key nor a rowid that can be asked for: ask for the row by -sql.")
+    return _rows(query, f"SELECT * FROM main.{quoted(table)} WHERE {rowid} = {literal(key)}")
 
 
 def _rows(query: Query, statement: str) -> Rows:
-    digest, shown, count = hashlib.blake2b(digest_size=16), [], 0
+    digest, shown, count = _digest(), [], 0
     try:
-        for found in islice(query.rows(statement, SECONDS_MAX), ROWS_MAX):
+        for found in query.rows(statement, SECONDS_MAX):
             if count < ROWS_SHOWN_MAX:
                 shown.append(", ".join(map(_text, found)))
             digest.update(repr(found).encode("utf-8", "backslashreplace") + b"\n")
             count += 1
     except StatementError as error:
+        if _IS_NO_SQL.fullmatch(str(error)):
+            raise
         # A table that is not there yet is an answer.
-        return Rows(f"error {error}", str(error))
+        return Rows("refused", f"{error}.", False, f"{error}.")
     more = f" … {count} rows" if count > ROWS_SHOWN_MAX else ""
     text = " | ".join(shown) or "no rows"
     return Rows(digest.hexdigest(), text[:TEXT_CHARS_MAX] + more)
 
 
+def _none(words: str) -> Rows:
+    """No row, which is no other answer than that of a table without it."""
+    return Rows(_digest().hexdigest(), words or "no rows", False, words)
+
+
+def _digest() -> "hashlib.blake2b":
+    return hashlib.blake2b(digest_size=16)
+
+
 def _text(value: object) -> str:
     return f"x'{value.hex()}'" if isinstance(value, bytes) else "NULL" if value is None else str(value)
-
-
-def _literal(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"

@@ -1,12 +1,21 @@
 """Two moments of a database, and the pages that may differ between them."""
 
 from dataclasses import dataclass
+from datetime import datetime
 
 import numpy as np
 from numpy.typing import NDArray
 
-from replication.history.contract import Moment
+from replication.history.contract import Moment, Timeline
 from replication.position import Position
+
+
+@dataclass(frozen=True, slots=True)
+class Times:
+    """When a commit was made, if that is known, and when the store got its object."""
+
+    seen: datetime | None
+    stored: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +55,8 @@ class PageSet:
 class Span:
     """From one moment to another, in whichever order of time.
 
-    A page that is not in `written` is alike at both. `remarks` say what it took to know that.
+    A page that is not in `written` is alike at both. `remarks` say what it took to know that. `timelines` are those
+    that the moments are of, and were read for that.
     """
 
     replica: str
@@ -55,4 +65,19 @@ class Span:
     begin: Position
     end: Position
     written: PageSet
+    begin_times: Times
+    end_times: Times
+    timelines: tuple[Timeline, ...]
+    passed_bytes: int = 0
+    """Stored bytes of WAL between the two."""
     remarks: tuple[str, ...] = ()
+
+    @property
+    def bytes_read(self) -> int:
+        """Stored bytes that were read so far."""
+        return self.passed_bytes + sum(timeline.bytes_read for timeline in self.timelines)
+
+    @property
+    def requests(self) -> int:
+        """Requests for parts of objects so far."""
+        return sum(timeline.requests for timeline in self.timelines)

@@ -7,9 +7,10 @@ open. It leaves to folder.py how they are reached.
 
 from dataclasses import dataclass
 
+from replication.reserved import LOCK_NAME as LOCK_NAME
+
 GENERATION_NAME = "generation"
 GENERATIONS_NAME = "generations"
-LOCK_NAME = "litestream-tui.lock"
 STATUS_NAME = "litestream-tui.status.json"
 GENERATION_INFO_NAME = "litestream-tui.json"
 PROOF_NAME = "litestream-tui.digest"

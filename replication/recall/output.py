@@ -8,6 +8,7 @@ from pathlib import Path
 from replication import space
 from replication.errors import OutputExistsError
 from replication.nofollow import open_folder, opened
+from replication.reserved import refuse_output
 from replication.restore.output import local_errors
 
 _MODE = 0o600
@@ -17,8 +18,9 @@ _MODE = 0o600
 def written_new(path: Path) -> Iterator[Callable[[str], None]]:
     """A block that writes texts to a file that is not there yet; it is removed again if the block raises.
 
-    Raises OutputExistsError, LocalFileError, NoRoomError.
+    Raises UsageError for a name that is SQLite's or ours, OutputExistsError, LocalFileError, NoRoomError.
     """
+    refuse_output(path)
     guard = space.guard(path.parent, "Writing rows down", ", or name a file on another disk; nothing was changed.")
     with local_errors(path), opened(open_folder(path.parent)) as folder:
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC

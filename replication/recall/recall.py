@@ -6,8 +6,8 @@ the transaction that `apply` runs; nothing but that transaction writes to the da
 """
 
 import threading
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -15,10 +15,12 @@ from typing import Literal
 
 from replication import space
 from replication.config import DatabaseConfig
-from replication.errors import BringBackError
+from replication.errors import BringBackError, BusyError, ReplicationError
 from replication.position import Position
+from replication.recall.export import csv_lines, sql_lines
 from replication.recall.undo import position_before
 from replication.restore.output import local_errors
+from replication.restore.retry import check as check_stop
 from replication.restore.scratch import scratch, temporary_folder
 from replication.sqlite.bring_back import Tried
 from replication.sqlite.brought import OnConflict, Report
@@ -29,10 +31,9 @@ from replication.sqlite.transaction import make, try_out
 SCRATCH_PREFIX = "litestream-tui-rows-"
 _ELSEWHERE = ", or name a folder on another disk in TMPDIR; nothing was changed."
 _WHAT = "Bringing rows back"
-_TOLD_ROWS = 1000
 
-Fill = Callable[[Stage, Callable[[int], None]], None]
-"""Puts rows into a stage, and tells the bytes of each."""
+Fill = Callable[[Stage], None]
+"""Puts rows into a stage."""
 Tell = Callable[[str], None]
 """Takes how far it is, in words."""
 
@@ -87,6 +88,7 @@ class Recall:
         self._on_conflict: OnConflict = on_conflict
         self._preview: Preview | None = None
         self._outcomes: tuple[bytearray, ...] = ()
+        self._lock = threading.Lock()
 
     def close(self) -> None:
         """Remove the staged rows."""
@@ -97,6 +99,10 @@ class Recall:
 
         Raises BringBackError where nothing could be brought back, RestoreCancelledError, DatabaseError, NoRoomError.
         """
+        with self._alone():
+            return self._tried_out(stop, tell)
+
+    def _tried_out(self, stop: threading.Event, tell: Tell) -> Preview:
         live = self._live
         assert live is not None
         self._preview = None
@@ -107,12 +113,32 @@ class Recall:
         self._preview = Preview(str(live.path), self._on_conflict, done.now, done.tried.report, done.bytes)
         return self._preview
 
-    def apply(self, stop: threading.Event, tell: Tell = untold) -> Brought:
+    def write(self, is_csv: bool, write: Callable[[str], None], stop: threading.Event) -> None:
+        """Write the rows as SQL, or as CSV: what fits the database as the preview found it.
+
+        Raises UsageError where CSV has no room for them, RestoreCancelledError, and what `write` raises.
+        """
+        with self._alone():
+            found = self._preview.report.tables if self._preview is not None else ()
+            gone = frozenset(item.table for item in found if item.is_made)
+            lines = csv_lines(self.stage) if is_csv else sql_lines(self.stage, self._on_conflict, gone)
+            for line in lines:
+                check_stop(stop)
+                write(f"{line}\n")
+
+    def apply(
+        self, stop: threading.Event, tell: Tell = untold, committing: Callable[[], None] = lambda: None
+    ) -> Brought:
         """Bring them back as the preview said, or nothing of them if what does not fit is to stop it.
 
-        With "replace" only those rows give way of which the preview said so. Raises BringBackError where nothing was
+        With "replace" only those rows give way of which the preview said so. `committing` is called when it can be
+        stopped no more. Raises BringBackError where nothing was
         brought back, RestoreCancelledError, DatabaseError, NoRoomError.
         """
+        with self._alone():
+            return self._applied(stop, tell, committing)
+
+    def _applied(self, stop: threading.Event, tell: Tell, committing: Callable[[], None]) -> Brought:
         live, preview = self._live, self._preview
         assert live is not None
         assert preview is not None, "a preview comes first"
@@ -125,10 +151,21 @@ class Recall:
 
         if preview.is_stopped:
             raise BringBackError(_stopped(preview.report))
-        made = make(live.path, self.stage, self._how(tell, "bringing back"), stop, check)
-        before = position_before(live.config, made) if live.config is not None else None
+        made = make(live.path, self.stage, self._how(tell, "bringing back"), stop, check, committing)
+        before = None
+        with suppress(ReplicationError, OSError):
+            before = position_before(live.config, made) if live.config is not None else None
         report = made.tried.report
         return Brought(str(live.path), report, _alike(preview.report, report), made.began, made.ended, before)
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        if not self._lock.acquire(blocking=False):
+            raise BusyError("these rows are being brought back just now")
+        try:
+            yield
+        finally:
+            self._lock.release()
 
     def _how(self, tell: Tell, what: str) -> How:
         done = 0
@@ -154,18 +191,17 @@ def open_recall(
         folder = stack.enter_context(scratch(place, SCRATCH_PREFIX))
         space.ask(folder, 0, _WHAT, _ELSEWHERE)
         guard = space.guard(folder, _WHAT, _ELSEWHERE)
-        stage = Stage(folder.resolve() / "rows", encoding)
-        stack.callback(stage.close)
         count = 0
 
-        def written(size: int) -> None:
+        def grown(rows: int, size: int) -> None:
             nonlocal count
             guard(size)
-            count += 1
-            if count % _TOLD_ROWS == 0:
-                tell(f"reading: {count:,} rows")
+            count += rows
+            tell(f"reading: {count:,} rows")
 
-        fill(stage, written)
+        stage = Stage(folder.resolve() / "rows", encoding, grown)
+        stack.callback(stage.close)
+        fill(stage)
         return Recall(stack.pop_all(), stage, live, on_conflict)
 
 

@@ -24,9 +24,11 @@ class Wanted:
     def __post_init__(self) -> None:
         """Raises UsageError."""
         if not self.picks and not self.is_lost:
-            raise UsageError("what is to be brought back? Name a table with -table, or a row with -row")
+            raise UsageError(
+                "what is to be brought back? Name a table with -table, a row with -row, or a second moment"
+            )
         if self.is_lost and any(pick.where or pick.key is not None for pick in self.picks):
-            raise UsageError("-where and -row pick rows themselves: leave out -lost-until")
+            raise UsageError("-where and -row pick rows of one moment: leave out the second one")
         for pick in self.picks:
             others = [item for item in self.picks if item.table.lower() == pick.table.lower()]
             if len(others) > 1 and any(item.key is None for item in others):

@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Protocol
 
 from replication.position import Position
+from replication.replica.ordered import Order
 from replication.replica.upload_meter import UploadProgress
 from replication.status import Progress, ReplicaTotals, Upload, Verification, untold
 
@@ -141,8 +142,11 @@ class Destination(Waiting, Protocol):
     def begin(self) -> bool:
         """Write the large first snapshot that `send` has left, if it has. Return True if it is stored."""
 
-    def snapshot(self) -> str:
-        """Write a snapshot of the newest commit. Return what became of it, in words."""
+    def snapshot(self, order: Order | None = None) -> str:
+        """Write a snapshot of the newest commit. Return what became of it, in words.
+
+        With an `order` that is cancelled it raises RestoreCancelledError, and nothing of it is there.
+        """
 
     def prove(self) -> None:
         """Show that the generation that has just begun is restorable, or mend it."""

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from replication.counts import Counts
-from replication.errors import NotListedError, PausedError, ReplicationError, without_frames
+from replication.errors import NotListedError, PausedError, ReplicationError, without_frames, words_of
 from replication.events import Emit
 from replication.replica.backoff import duty_delay
 from replication.replica.destination import Destination
@@ -52,7 +52,7 @@ class Failure:
     @property
     def message(self) -> str:
         """The last error for people, or ""."""
-        return words(self.error) if self.error is not None else ""
+        return words_of(self.error) if self.error is not None else ""
 
     @property
     def exit_code(self) -> int:
@@ -87,7 +87,7 @@ class _Duty:
     def failed(self, error: Exception, emit: Emit) -> None:
         count = self.failure.count + 1
         wait = duty_delay(count, random.random(), self.interval)
-        message, now = words(error), time.monotonic()
+        message, now = words_of(error), time.monotonic()
         self.failure, self.not_before = Failure(count, without_frames(error), time.time() + wait), now + wait
         said, when = self._last_reported
         if message != said or now >= when + ERROR_REPEAT_SECONDS:
@@ -230,8 +230,3 @@ class Duties:
 def spread(name: str) -> float:
     """A share of an interval, above 0 and up to 1, that is always the same for a name."""
     return (1 + zlib.crc32(name.encode(errors="surrogateescape"))) / (1 << 32)
-
-
-def words(error: Exception) -> str:
-    """An error for people."""
-    return str(error) if isinstance(error, ReplicationError) else f"{type(error).__name__}: {error}"

@@ -17,12 +17,13 @@ from replication.errors import (
     NotListedError,
     StorageError,
     without_frames,
+    words_of,
 )
 from replication.events import Emit
 from replication.position import Position
 from replication.replica.backoff import RETRY_SECONDS_MIN, delay
 from replication.replica.destination import Destination
-from replication.replica.duties import ERROR_REPEAT_SECONDS, Duties, Failure, Intervals, words
+from replication.replica.duties import ERROR_REPEAT_SECONDS, Duties, Failure, Intervals
 from replication.replica.lag import is_behind
 from replication.replica.pace import Pace
 from replication.replica.source import SourceDatabase
@@ -193,7 +194,7 @@ class ReplicaRunner:
         throttled = isinstance(error, StorageError) and error.throttled
         refused = isinstance(error, AccessDeniedError | BucketNotFoundError | LocalFileError)
         wait = delay(count, random.random(), throttled, refused, self._crowd())
-        message = words(error)
+        message = words_of(error)
         self.duties.errors.add(type(error).__name__)
         now = time.monotonic()
         said, when = self._last_reported

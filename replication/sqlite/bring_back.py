@@ -52,6 +52,9 @@ def bring_back(
     may be done, RestoreCancelledError, apsw.Error.
     """
     refused: list[dict[int, int]] = [{} for _ in stage.tables]
+    may_commit = False
+    # A trigger may roll all of it back: then no statement that follows is one by itself.
+    connection.set_commit_hook(lambda: not may_commit)
     connection.set_progress_handler(stop.is_set, _STEPS_BETWEEN_LOOKS)
     connection.execute("PRAGMA foreign_keys=ON").fetchall()
     try:
@@ -63,6 +66,9 @@ def bring_back(
                 if not any(failing):
                     check(tried)
                     reached("bring back: rows written")
+                    # From here on it is done, whoever wants to stop it.
+                    connection.set_progress_handler(None)
+                    may_commit = True
                     connection.execute("COMMIT")
                     reached("bring back: committed")
                     return tried
@@ -79,6 +85,7 @@ def bring_back(
         raise RestoreCancelledError(CANCELLED) from None
     finally:
         connection.set_progress_handler(None)
+        connection.set_commit_hook(None)
     raise BringBackError(
         f"Foreign keys refuse {sum(map(len, refused)):,} rows and more. Bring back the tables that they refer to with "
         "them; nothing was changed."

@@ -42,10 +42,12 @@ def violators(connection: apsw.Connection, tables: Sequence[TableRows]) -> list[
                 known |= failing
                 is_new = is_new or bool(failing)
                 for id in failing:
+                    if not connection.in_transaction:
+                        break
                     _take_out(connection, rows, id)
     finally:
         connection.config(apsw.SQLITE_DBCONFIG_ENABLE_TRIGGER, 1)
-    if has_failed and not any(found):
+    if not connection.in_transaction or (has_failed and not any(found)):
         raise BringBackError(
             "Foreign keys fail in rows that are not brought back, but changed by triggers or by what is replaced. "
             "Bring back less, or write the rows to a file with -o; nothing was changed."

@@ -28,6 +28,11 @@ VALUE_BYTES_MAX = 64 << 20
 MEMORY_BYTES_MAX = 256 << 20
 """What SQLite may have in a process that only asks: the values of one row, and what it works with."""
 STEPS_BETWEEN_LOOKS = 2_000
+PRAGMAS_OF_SCHEMA = frozenset(
+    ("table_info", "table_xinfo", "table_list", "index_list", "index_info", "index_xinfo", "foreign_key_list")
+)
+"""What is asked of tables. Any other pragma may tell what the header of the file counts, such as the freelist."""
+_JULIAN_DAY_OF_1970_MS = 210_866_760_000_000
 _NAME = "moment"
 _IMMUTABLE = apsw.SQLITE_IOCAP_IMMUTABLE
 
@@ -59,6 +64,8 @@ class Query:
     columns: tuple[str, ...] = ()
     """The names of the columns of the last statement, from its first row on, or from its end."""
     _statements: int = 0
+    reads_header: bool = False
+    """True once a statement may have read counters in the header of the file, beside tables."""
 
     def rows(self, sql: str, seconds: float | None = None, bindings: Sequence[Value] = ()) -> Iterator[tuple[Any, ...]]:
         """The rows of a statement, with a value for each of its parameters, as they are found.
@@ -85,11 +92,19 @@ class Query:
                 del row
         except apsw.Error as error:
             raise self._error(error) from None
+        except UnicodeEncodeError:
+            raise QueryError("The question has bytes in it that are no text: it has to be UTF-8.") from None
         except UnicodeDecodeError:
             raise QueryError("A text there is not UTF-8: ask for CAST(… AS BLOB) in its place.") from None
         finally:
             self._connection.set_progress_handler(None)
             cursor.close(True)
+
+    def _noted(self, action: int, first: str | None, second: str | None, schema: str | None, by: str | None) -> int:
+        """Called by SQLite for what a statement is about to use, in views and in what pragmas ask too."""
+        is_pragma = action == apsw.SQLITE_PRAGMA and (first or "").lower() not in PRAGMAS_OF_SCHEMA
+        self.reads_header |= is_pragma or (action == apsw.SQLITE_READ and first == "dbstat")
+        return int(apsw.SQLITE_OK)
 
     def _allowed(self, cursor: apsw.Cursor, sql: str, bindings: object) -> bool:
         if not cursor.is_readonly:
@@ -131,9 +146,12 @@ def bound_memory() -> None:
 
 
 @contextmanager
-def opened(pages: Pages, stop: threading.Event) -> Iterator[Query]:
-    """A block in which the pages can be asked as a database. Raises what they raise, and QueryError."""
-    files = _Files(pages)
+def opened(pages: Pages, stop: threading.Event, now: float | None = None) -> Iterator[Query]:
+    """A block in which the pages can be asked as a database. Raises what they raise, and QueryError.
+
+    `now`, in seconds since 1970, is what SQL calls so; by default it is what the clock says.
+    """
+    files = _Files(pages, now)
     vfs = _VFS(files)
     try:
         query = _query(vfs, files, stop.is_set)
@@ -165,6 +183,7 @@ def _query(vfs: "_VFS", files: "_Files", stop: Callable[[], bool]) -> Query:
     except apsw.Error as error:
         connection.close(True)
         raise query._error(error) from None
+    connection.authorizer = query._noted
     return query
 
 
@@ -178,6 +197,7 @@ class _Files:
     """What the files of one connection share. `failure` is what the pages raised; SQLite makes an error code of it."""
 
     pages: Pages
+    now: float | None = None
     failure: ReplicationError | None = None
     room: Room = field(default_factory=lambda: Room(TEMPORARY_BYTES_MAX))
     over: Callable[[], bool] = field(default=lambda: False)
@@ -193,6 +213,10 @@ class _VFS(apsw.VFS):
 
     def xFullPathname(self, name: str) -> str:  # noqa: N802 (SQLite's)
         return name
+
+    def xCurrentTimeInt64(self) -> int:  # noqa: N802
+        now = self._files.now if self._files.now is not None else time.time()
+        return int(now * 1000) + _JULIAN_DAY_OF_1970_MS
 
     def xAccess(self, pathname: str, flags: int) -> bool:  # noqa: N802
         return False

@@ -231,7 +231,9 @@ class TableRows:
                 self.connection.execute(sql.insert_all, span)
                 if self.connection.changes() != count:
                     raise apsw.ConstraintError
-        except (apsw.ConstraintError, apsw.MismatchError, apsw.TooBigError, apsw.SQLError):
+        except (apsw.ConstraintError, apsw.MismatchError, apsw.TooBigError, apsw.SQLError) as error:
+            if not self.connection.in_transaction:
+                raise self._ended(f"One of the rows {ids[0]} to {ids[-1]}", error) from None
             watch.forget()
             return False
         watch.keep()
@@ -275,10 +277,7 @@ class TableRows:
                 self.note(id, refused, "a trigger passes over it")
         except (apsw.ConstraintError, apsw.MismatchError, apsw.TooBigError, apsw.SQLError) as error:
             if not self.connection.in_transaction:
-                raise BringBackError(
-                    f"Row {self._key_of(id)} of {self.fits.table.name} makes a trigger roll everything back: {error}. "
-                    "Leave it out with -where; nothing was changed."
-                ) from None
+                raise self._ended(f"Row {self._key_of(id)}", error) from None
             if isinstance(error, apsw.SQLError):
                 self._check_prepares(sql)
             is_conflict = getattr(error, "extendedresult", 0) in _CONFLICTS
@@ -287,6 +286,12 @@ class TableRows:
                 self.note(id, refused, f"{error}{more}")
             else:
                 self.note(id, SKIPPED, str(error))
+
+    def _ended(self, row: str, error: apsw.Error) -> BringBackError:
+        return BringBackError(
+            f"{row} of {self.staged.table.name} makes a trigger roll everything back: {error}. Leave it out; "
+            "nothing was changed."
+        )
 
     def _check_prepares(self, sql: str) -> None:
         """Raise _RefusedError if it is the table that fails, and not the row: it needs what the application brings."""

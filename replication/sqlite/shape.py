@@ -25,6 +25,8 @@ class Column:
     """One column that can be read. `is_generated` is one that is computed, and not written."""
 
     name: str
+    declared: str
+    """The type that it was declared with."""
     is_not_null: bool
     has_default: bool
     is_generated: bool
@@ -65,6 +67,7 @@ class Table:
     triggers: tuple[Made, ...]
     module: str = ""
     """Of a virtual table."""
+    is_strict: bool = False
 
     def column(self, name: str) -> Column | None:
         """The column of that name, in whatever case."""
@@ -102,10 +105,8 @@ def table_names(ask: Ask) -> list[str]:
 
 def table_of(ask: Ask, name: str) -> Table | None:
     """The table, view or virtual table of that name, in whatever case; None if there is none."""
-    listed = (
-        f"SELECT name, type, wr FROM pragma_table_list WHERE schema = 'main' AND name = {text(name)} COLLATE NOCASE"
-    )
-    found = next(iter(list(ask(listed))), None)
+    where = f"schema = 'main' AND name = {text(name)} COLLATE NOCASE"
+    found = next(iter(list(ask(f"SELECT name, type, wr, strict FROM pragma_table_list WHERE {where}"))), None)
     if found is None:
         return None
     name, kind, is_without_rowid = str(found[0]), found[1], bool(found[2])
@@ -131,6 +132,7 @@ def table_of(ask: Ask, name: str) -> Table | None:
         indexes=_sql(ask, "'index'", f"tbl_name = {text(name)} COLLATE NOCASE AND sql IS NOT NULL"),
         triggers=_sql(ask, "'trigger'", f"tbl_name = {text(name)} COLLATE NOCASE"),
         module=module,
+        is_strict=bool(found[3]),
     )
 
 
@@ -162,7 +164,7 @@ def _columns(ask: Ask, name: str) -> tuple[tuple[Column, ...], tuple[str, ...], 
     for column, kind, is_not_null, default, pk, hidden in ask(sql):
         # 1 is a column of a virtual table that is no part of its rows; 2 and 3 are computed.
         if hidden != 1:
-            columns.append(Column(str(column), bool(is_not_null), default is not None, hidden in (2, 3)))
+            columns.append(Column(str(column), str(kind), bool(is_not_null), default is not None, hidden in (2, 3)))
             if pk:
                 key.append((int(pk), str(column), str(kind).upper()))
     key.sort()

@@ -5,7 +5,7 @@ and to remove it. One thread at a time.
 """
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,8 @@ from replication.sqlite.shape import Table, quoted
 
 SCHEMA = "brought"
 """By this name it is attached to a database."""
-_BYTES_KIB = 8 << 10
+TOLD_ROWS = 500
+_CACHE_KIB = 8 << 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +40,10 @@ class Staged:
 class Stage:
     """The file. Its tables have a column `id`, `rid` for the row number, and c0, c1 and so on."""
 
-    def __init__(self, path: Path, encoding: str) -> None:
+    def __init__(self, path: Path, encoding: str, grown: Callable[[int, int], None] = lambda rows, size: None) -> None:
+        """`grown` is told now and then how many rows and bytes came since, and may raise."""
         self.path = path
+        self._grown = grown
         self.encoding = encoding
         """Of its texts, and of those of whatever it is attached to."""
         self._connection = apsw.Connection(str(path))
@@ -48,7 +51,7 @@ class Stage:
         with sqlite_errors(path):
             for name, value in (("encoding", f"'{encoding}'"), ("journal_mode", "off"), ("synchronous", "off")):
                 self._connection.execute(f"PRAGMA {name}={value}").fetchall()
-            self._connection.pragma("cache_size", -_BYTES_KIB)
+            self._connection.pragma("cache_size", -_CACHE_KIB)
 
     @property
     def tables(self) -> Sequence[Staged]:
@@ -64,11 +67,15 @@ class Stage:
             self._connection.execute(f"CREATE TABLE r{number}(id INTEGER PRIMARY KEY, rid{names})")
             inserts: dict[str, str] = {}
             self._connection.execute("BEGIN")
+            size = 0
             for rowid, texts, *values in rows:
                 if texts not in inserts:
                     inserts[texts] = _insert(number, texts)
                 self._connection.execute(inserts[texts], (rowid, *values))
                 count += 1
+                if count % TOLD_ROWS == 0:
+                    before, size = size, os.stat(self.path).st_size  # noqa: PTH116 (often)
+                    self._grown(TOLD_ROWS, size - before)
             self._connection.execute("COMMIT")
         staged = Staged(number, table, sequence, count)
         self._tables.append(staged)

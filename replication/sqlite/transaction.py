@@ -7,7 +7,7 @@ file. The stage is read, and only the preview writes to it.
 import struct
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -75,10 +75,18 @@ def try_out(
         return TriedOut(tried, pages.at, bytes_written)
 
 
-def make(path: Path, stage: Stage, how: How, stop: threading.Event, check: Callable[[Tried], None]) -> Made:
+def make(
+    path: Path,
+    stage: Stage,
+    how: How,
+    stop: threading.Event,
+    check: Callable[[Tried], None],
+    committing: Callable[[], None] = lambda: None,
+) -> Made:
     """Run the transaction on the database. `check` sees what was done before the commit, and what it raises undoes it.
 
-    Raises as `bring_back`, and DatabaseError.
+    `committing` is called right before the commit: after that it may not be said that nothing was changed. Raises as
+    `bring_back`, and DatabaseError; then nothing was.
     """
     with (
         _errors(path),
@@ -95,11 +103,16 @@ def make(path: Path, stage: Stage, how: How, stop: threading.Event, check: Calla
             check(tried)
             # While nobody else can write.
             before[:] = [_life(asked)] if is_wal else []
+            committing()
 
         began = datetime.now(UTC)
         tried = bring_back(connection, stage, how, stop, checked)
         ended = datetime.now(UTC)
-        return Made(tried, began, ended, page_size, before[0] if before else None, _life(asked) if is_wal else None)
+        after = None
+        with suppress(apsw.Error):
+            # It is committed, whatever is not known of it.
+            after = _life(asked) if is_wal else None
+        return Made(tried, began, ended, page_size, before[0] if before else None, after)
 
 
 def _life(connection: apsw.Connection) -> Life:

@@ -13,6 +13,7 @@ import struct
 import zlib
 from array import array
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,7 +46,8 @@ class BlockTable:
     starts: NDArray[np.uint64]
     sizes: NDArray[np.uint32]
     offsets: NDArray[np.uint64]
-    sums: NDArray[np.uint32]
+    sums: NDArray[np.uint32] | None
+    """None where content has checksums of its own, by which who reads it has to know it."""
 
     @property
     def count(self) -> int:
@@ -81,7 +83,7 @@ class BlockTable:
     def fits(self, data: bytes, block: int) -> bool:
         """True if this is the content of a block."""
         size = int(self.offsets[block + 1]) - int(self.offsets[block])
-        return len(data) == size and zlib.crc32(data) == int(self.sums[block])
+        return len(data) == size and (self.sums is None or zlib.crc32(data) == int(self.sums[block]))
 
 
 @dataclass(slots=True)
@@ -114,7 +116,17 @@ class TableBuilder:
         return struct.pack("<II", _MAGIC, len(body)) + body
 
 
-def tabulate(builder: TableBuilder, at: int, piece: bytes, content: bytes | memoryview, block_bytes: int) -> None:
+class Behind(Protocol):
+    """What follows an object: made of its blocks, in order."""
+
+    def add(self, start: int, stored: int, content: bytes | memoryview) -> None:
+        """Take a block whose length lies at `start`, and which is stored in so many bytes."""
+
+    def encode(self) -> bytes:
+        """Return the skippable frame that follows, or nothing."""
+
+
+def tabulate(builder: Behind, at: int, piece: bytes, content: bytes | memoryview, block_bytes: int) -> None:
     """Add the blocks that a compressor made of `content`; they lie in `piece`, which begins at `at` in the object."""
     begin = place = 0
     while place < len(piece):
@@ -166,6 +178,7 @@ def _size(count: int) -> int:
 
 def pack(table: BlockTable) -> bytes:
     """A table for a file of its own, which is no object."""
+    assert table.sums is not None, "that of a snapshot has them"
     body = struct.pack("<Q", table.count)
     body += b"".join(rows.astype("<u8").tobytes() for rows in (table.starts, table.offsets))
     body += b"".join(rows.astype("<u4").tobytes() for rows in (table.sizes, table.sums))

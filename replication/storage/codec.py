@@ -12,7 +12,7 @@ from itertools import chain
 
 from replication.errors import CorruptObjectError
 from replication.storage import container
-from replication.storage.blocks import TAIL_BYTES, BlockTable, TableBuilder, decode, size_at_end
+from replication.storage.blocks import TAIL_BYTES, Behind, BlockTable, TableBuilder, decode, size_at_end
 from replication.storage.closing import closing_iterator
 from replication.storage.note_fields import NoteFields
 from replication.storage.scan import contents, scan
@@ -73,13 +73,14 @@ class Codec(ABC):
         note: NoteFields | None = None,
         summed: Callable[[str], None] | None = None,
         has_table: bool = False,
+        behind: Behind | None = None,
     ) -> Iterator[bytes]:
         """Yield the stored bytes of an object in pieces of bounded size, a small object in one.
 
         `summed` is called with what `content_checksum` would say of the content, when all of it was taken. With
-        `has_table` the object brings a table of its blocks, for `table`.
+        `has_table` the object brings a table of its blocks, for `table`; or else what `behind` makes of them.
         """
-        return self.cover(container.compress(content, note, summed, has_table))
+        return self.cover(container.compress(content, note, summed, TableBuilder() if has_table else behind))
 
     def open(self, name: str, stored: Iterable[bytes]) -> "Opened":
         """Open the object of which these are all stored bytes. `name` is for errors."""

@@ -19,7 +19,7 @@ from itertools import chain
 import lz4.frame
 
 from replication.errors import CorruptObjectError
-from replication.storage.blocks import TableBuilder, tabulate
+from replication.storage.blocks import Behind, tabulate
 from replication.storage.note_fields import NoteFields
 
 _NOTE_MAGIC = 0x184D2A5E
@@ -46,11 +46,11 @@ def compress(
     chunks: Iterable[bytes | memoryview],
     note: NoteFields | None = None,
     summed: Callable[[str], None] | None = None,
-    has_table: bool = False,
+    behind: Behind | None = None,
 ) -> Iterator[bytes]:
     """Yield the object that holds `chunks` joined, in pieces of bounded size: a small object in one.
 
-    `summed` is called with the checksum of the content at its end. With `has_table` the table of its blocks follows.
+    `summed` is called with the checksum of the content at its end. What is made of its blocks by `behind` follows.
     """
     source = iter(chunks)
     first = next(source, b"")
@@ -64,12 +64,11 @@ def compress(
     )
     # Small pieces are joined, for each is a write of its own.
     waiting: bytes = (encode_note(note) if note is not None else b"") + compressor.begin()
-    table = TableBuilder() if has_table else None
     at = len(waiting)
     for chunk in chain((first,), source):
         piece = compressor.compress(chunk)
-        if table is not None:
-            tabulate(table, at, piece, chunk, _SMALL_BYTES if small else _BLOCK_BYTES)
+        if behind is not None:
+            tabulate(behind, at, piece, chunk, _SMALL_BYTES if small else _BLOCK_BYTES)
         at += len(piece)
         if len(waiting) + len(piece) <= _SMALL_BYTES:
             waiting += piece
@@ -79,8 +78,8 @@ def compress(
     end = compressor.flush()
     if summed is not None:
         summed(end[-CHECKSUM_SIZE:].hex())
-    if table is not None:
-        end += table.encode()
+    if behind is not None:
+        end += behind.encode()
     if len(waiting) > _SMALL_BYTES:
         yield waiting
         waiting = b""

@@ -66,21 +66,21 @@ def test_promise_4_what_commits_deleted_comes_back_while_the_engine_and_the_appl
     ):
         replicate.wait_for("control socket")
         position = lost.make(application)
-        where = ("-config", config, "-position", position)
+        where = ("-config", config)
         status = database.stat()
         # The preview changes nothing.
         sha = application.sha256()
-        result = succeeds("bring-back", *where, "-table", "orders", database)
+        result = succeeds("bring-back", *where, "-table", "orders", database, position)
         assert "orders: made again, 2 to be inserted, 1 refused" in result.out
         assert "refused: row 2: FOREIGN KEY: people has no id 2" in result.out
         assert "Nothing was changed: -apply does it" in result.out
         assert application.sha256() == sha
         # To a file, or to the output.
-        sql = succeeds("bring-back", *where, "-lost-until", "now", "-o", "-", database).out
+        sql = succeeds("bring-back", *where, "-o", "-", database, position, "now").out
         assert sql.startswith("BEGIN;\nCREATE TABLE orders(")
         assert sql.endswith('INSERT OR IGNORE INTO "people"("id", "name") VALUES(2, \'bo\');\nCOMMIT;\n')
         file = lost.folder / "orders.csv"
-        succeeds("bring-back", *where, "-table", "orders", "-o", file, database)
+        succeeds("bring-back", *where, "-table", "orders", "-o", file, database, position)
         assert list(csv.reader(io.StringIO(file.read_text()))) == [
             ["id", "person", "what"],
             ["1", "1", "tea"],
@@ -88,14 +88,16 @@ def test_promise_4_what_commits_deleted_comes_back_while_the_engine_and_the_appl
             ["3", "1", ""],
         ]
         assert file.stat().st_mode & 0o777 == 0o600
-        refuses(run("bring-back", *where, "-table", "orders", "-o", file, database), 9, "is there already")
+        refuses(run("bring-back", *where, "-table", "orders", "-o", file, database, position), 9, "is there already")
         assert application.sha256() == sha
         # Nothing, or all of it.
         refuses(
-            run("bring-back", *where, "-table", "orders", "-on-conflict", "abort", "-apply", database), 22, "orders 2"
+            run("bring-back", *where, "-table", "orders", "-on-conflict", "abort", "-apply", database, position),
+            22,
+            "orders 2",
         )
         assert application.sha256() == sha
-        result = succeeds("bring-back", *where, "-lost-until", "now", "-apply", database)
+        result = succeeds("bring-back", *where, "-apply", database, position, "now")
         assert "orders: made again, 3 inserted\npeople: 1 inserted\n" in result.out
         assert application.execute(ORDERS) == [[1, 1, "tea"], [2, 2, "it's"], [3, 1, None]]
         assert application.execute(PEOPLE) == [[1, "ann"], [2, "bo"], [3, "cy"]]
@@ -111,31 +113,32 @@ def test_promise_4_what_commits_deleted_comes_back_while_the_engine_and_the_appl
         assert succeeds("generations", lost.url).out.count(match[1].split("/")[0]) == 1
         # Without an engine.
         application.execute("DELETE FROM orders WHERE id = 3")
-        result = succeeds("bring-back", *where, "-row", "orders", "3", "-apply", "-json", database)
+        result = succeeds("bring-back", *where, "-row", "orders", "3", "-apply", "-json", database, position)
         assert json.loads(result.out)["report"]["tables"][0]["inserted"] == 1
         assert application.execute(ORDERS)[2] == [3, 1, None]
     # From the replica alone, into a database that is named.
     other = Shell(lost.folder / "other.db")
     other.run(f"{TABLES[0]}; INSERT INTO people VALUES(1, 'x')")
-    succeeds("bring-back", "-position", position, "-table", "people", "-into", other.path, "-apply", lost.url)
+    succeeds("bring-back", "-table", "people", "-into", other.path, "-apply", lost.url, position)
     assert other.rows(PEOPLE) == [[1, "x"], [2, "bo"]]
-    other.run(
-        succeeds("bring-back", "-position", position, "-table", "orders", "-o", "-", lost.url).out.replace("-- ", "")
-    )
+    other.run(succeeds("bring-back", "-table", "orders", "-o", "-", lost.url, position).out.replace("-- ", ""))
     assert len(other.rows(ORDERS)) == 3
     assert not [name for name in contents(lost.folder) if "litestream-tui-rows" in name]
 
 
 def test_what_is_missing_is_said(published_once: Published, tmp_path: Path) -> None:
-    def refused(code: int, *words: str, flags: tuple[str, ...] = ()) -> None:
-        refuses(run("bring-back", *flags, published_once.url), code, *words)
+    url, then = published_once.url, "now"
 
-    refused(2, "which moment?")
-    refused(2, "what is to be brought back?", flags=("-index", "0"))
-    refused(2, "name with -into", flags=("-index", "0", "-table", "fruits"))
-    refused(2, "-where goes with one -table", flags=("-index", "0", "-where", "1"))
-    refused(2, "-apply & -o", flags=("-index", "0", "-table", "fruits", "-apply", "-o", "x"))
-    refused(2, "leave out -lost-until", flags=("-index", "0", "-row", "fruits", "1", "-lost-until", "now", "-o", "-"))
-    refused(22, "no table gone then", flags=("-index", "0", "-table", "gone", "-o", "-"))
-    refused(4, "cannot be opened", flags=("-index", "0", "-table", "fruits", "-into", str(tmp_path / "none.db")))
-    refused(10, "has no index", flags=("-index", "ffff", "-table", "fruits", "-o", "-"))
+    def refused(code: int, words: str, *arguments: str) -> None:
+        refuses(run("bring-back", *arguments), code, words)
+
+    refused(2, "database and moment required", url)
+    refused(2, "is no moment", url, "when?")
+    refused(2, "what is to be brought back?", url, then)
+    refused(2, "name with -into", "-table", "fruits", url, then)
+    refused(2, "-where goes with one -table", "-where", "1", url, then)
+    refused(2, "-apply & -o", "-table", "fruits", "-apply", "-o", "x", url, then)
+    refused(2, "leave out the second one", "-row", "fruits", "1", "-o", "-", url, then, "now")
+    refused(22, "no table gone then", "-table", "gone", "-o", "-", url, then)
+    refused(4, "cannot be opened", "-table", "fruits", "-into", str(tmp_path / "none.db"), url, then)
+    refused(10, "has no restore point", "-table", "fruits", "-o", "-", url, f"{published_once.generation}/00000000:77")

@@ -41,8 +41,21 @@ def test_one_thing_is_looked_for(published: Published, given: list[str]) -> None
     refuses(run("find", *given, published.url), 2, "what is to be found?", "-gone, -appeared, -fell, -row, -sql")
 
 
+def test_what_is_mistyped_is_no_answer(published: Published) -> None:
+    for statement in ("", " ", "; -- nothing"):
+        refuses(run("find", "-sql", statement, published.url), 2, "-sql needs a statement, such as")
+    refuses(run("find", "-sql", "SELEC name FROM fruits", published.url), 21, "syntax error")
+    refuses(
+        run("find", "-all", "-sql", "SELECT nosuch FROM fruits", published.url), 21, "no such column: nosuch", "every"
+    )
+    for wanted in (["-gone", "friuts"], ["-row", "friuts", "3"], ["-fell", "friuts", "1"], ["-appeared", "friuts"]):
+        refuses(run("find", *wanted, published.url), 10, "has a table or view friuts. The last one has fruits.")
+
+
 def test_what_cannot_be_looked_for_is_said_in_words(published: Published) -> None:
     refuses(run("find", "-fell", "fruits", "many", published.url), 2, "not a number of rows")
     refuses(run("find", "-since", "yesterday", "-gone", "fruits", published.url), 2, "not a time")
     refuses(run("find", "-sql", "DELETE FROM fruits", published.url), 21, "would write")
+    for wanted in (["-sql", "SELECT '\udcff'"], ["-gone", "\udcff"], ["-row", "fruits", "\udcff"]):
+        refuses(run("find", *wanted, published.url), 21, "it has to be UTF-8")
     refuses(run("find", "-generation", "0123456789abcdef", "-gone", "x", published.url), 10)

@@ -31,7 +31,11 @@ def test_commits_are_told_the_newest_first(published: Published) -> None:
     assert all(item["committed"] <= item["stored"] for item in found)
     assert [item["committed"] for item in found] == sorted((item["committed"] for item in found), reverse=True)
     assert len(succeeds("log", "-table", "FRUITS", published.url).out.splitlines()) == len(found)
-    assert succeeds("log", "-table", "other", published.url).out == ""
+    refuses(run("log", "-table", "other", published.url), 10, "No commit that was looked at has a table other")
+    # A table that was there, and that no commit since then touched, is no error.
+    assert succeeds("log", "-table", "fruits", "-since", found[0]["stored"], published.url).err.startswith(
+        "# 1 commit;"
+    )
 
 
 def test_it_is_bounded_by_times(published: Published) -> None:

@@ -54,9 +54,11 @@ USAGE = {
     "restore -index 1 -timestamp 2026-01-02T15:04:05Z -o y file:///b": ["index & timestamp", "one of them"],
     "wal -generation ../../etc file:///b": ["'../../etc' is not a generation"],
     "generations -nosuch file:///b": ["unrecognized arguments: -nosuch"],
-    "generations file:///b file:///c": ["unrecognized arguments: file:///c"],
+    "generations file:///b file:///c": ["unrecognized arguments: file:///c; see litestream-tui generations -h"],
     "databases -json=maybe": ["-json", "'maybe'"],
-    "version now": ["unrecognized arguments: now"],
+    "version now": ["unrecognized arguments: now; see litestream-tui version -h"],
+    "find -since x y z": ["unrecognized arguments: z; see litestream-tui find -h"],
+    "-nosuch": ["unrecognized arguments: -nosuch; see litestream-tui -h"],
 }
 
 CONFIGURATION = {

@@ -124,6 +124,17 @@ def test_one_that_is_not_there_yet_is_waited_for(at: Served, tmp_path: Path) -> 
 def test_nothing_is_replicated_to_two_places_or_two_to_one(at: Served, other: Path, tmp_path: Path) -> None:
     link = tmp_path / "link.db"
     link.symlink_to(at.path)
+    (tmp_path / "name.db").hardlink_to(other)
+    (tmp_path / "folder.db").mkdir()
+    register(at, other, tmp_path / "of-other")
+    for path, replica, words in (
+        (tmp_path / "name.db", tmp_path / "elsewhere", "is the same file"),
+        (tmp_path / "folder.db", tmp_path / "elsewhere", "is a folder, and no plain file"),
+        (Path("/dev/null"), tmp_path / "elsewhere", "is a device, and no plain file"),
+    ):
+        with pytest.raises(UsageError, match=words):
+            register(at, path, replica)
+    unregister(at, other)
     for path, replica, words in (
         (at.path, tmp_path / "elsewhere", "is replicated already"),
         (other, at.replicas[0], "two histories in one place"),

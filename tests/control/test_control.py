@@ -1,7 +1,7 @@
 """What may be asked of an engine, in its process and over its socket: one suite for both."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -206,6 +206,55 @@ def test_a_cancelled_restore_leaves_nothing(at: Served, slow: tuple[threading.Ev
     assert [item.name for item in at.path.parent.iterdir() if "restored" in item.name] == []
     # Cancelling what is over changes nothing.
     assert at.control.cancel(job.id).state == "cancelled"
+
+
+@pytest.fixture
+def slow_snapshot(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[threading.Event, threading.Event]]:
+    """A snapshot waits after its first piece: two events, that it is there, and that it may go on."""
+    begun, go_on = threading.Event(), threading.Event()
+    put = FileStorage.put
+
+    def slow_put(self: FileStorage, name: str, chunks: Iterable[bytes], *, create: bool = False) -> int:
+        def slowly() -> Iterator[bytes]:
+            for chunk in chunks:
+                yield chunk
+                if "/snapshots/" in name:
+                    begun.set()
+                    go_on.wait(10.0)
+
+        return put(self, name, slowly(), create=create)
+
+    monkeypatch.setattr(FileStorage, "put", slow_put)
+    yield begun, go_on
+    go_on.set()
+
+
+def test_a_snapshot_has_progress_and_of_a_cancelled_one_nothing_is_left(
+    at: Served, slow_snapshot: tuple[threading.Event, threading.Event]
+) -> None:
+    begun, go_on = slow_snapshot
+    Shell(at.path).run("INSERT INTO t VALUES(randomblob(3000000))")
+    carry_out(at.control, ask.Sync(database=at.name, wait=True))
+    # The next commit begins an index, which has no snapshot yet.
+    at.engine._workers[0].database.checkpoint()
+    Shell(at.path).run("INSERT INTO t VALUES(2)")
+    carry_out(at.control, ask.Sync(database=at.name, wait=True))
+    before = sorted(item.name for item in at.replicas[0].rglob("*"))
+    job = at.control.begin(ask.WriteSnapshot(database=at.name))
+    # A second one waits for its turn, and is cancelled while it does.
+    second = at.control.begin(ask.WriteSnapshot(database=at.name))
+    assert begun.wait(10.0)
+    for one in (second, job):
+        assert at.control.cancel(one.id).state in ("cancelling", "cancelled")
+    second = ended(at, second)
+    go_on.set()
+    for one in (second, ended(at, job)):
+        assert (one.state, one.failure and one.failure.error) == ("cancelled", "RestoreCancelledError")
+    assert sorted(item.name for item in at.replicas[0].rglob("*")) == before
+    seen: list[RestoreProgress] = []
+    assert at.control.snapshot(at.name, progress=seen.append) == ["replica: snapshot 00000001 written"]
+    assert (seen[-1].phase, seen[-1].objects_done, seen[-1].objects_total) == ("snapshot", 0, 1)
+    assert seen[-1].bytes_done == seen[-1].bytes_total > 3_000_000
 
 
 def test_a_command_that_is_cancelled_returns_when_nothing_of_it_runs_any_more(

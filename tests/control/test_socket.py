@@ -6,6 +6,7 @@ import socket
 import stat
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -14,12 +15,15 @@ from pathlib import Path
 
 import pytest
 
+from replication.config import Config
+from replication.config.socket_section import SOCKET_PATH_BYTES_MAX
 from replication.control import requests as ask
 from replication.control import server as server_module
 from replication.control.client import Client
 from replication.control.commands import carry_out
 from replication.control.listener import Listener, TakenError
 from replication.control.peer import Peer
+from replication.control.place import default_path
 from replication.control.routes import Asked, answer
 from replication.control.server import CLIENTS_MAX, REQUEST_BYTES_MAX, Server
 from replication.errors import EngineError, LocalFileError, NoEngineError, NotAllowedError
@@ -68,6 +72,39 @@ def goes_on(at: Served) -> None:
 def places(at: Served) -> int:
     """How many connections are served now."""
     return len(at.server._clients)
+
+
+# -- where it is ----------------------------------------------------------------------------------------------------
+
+
+def test_a_folder_whose_path_is_too_long_is_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    long = tmp_path / ("l" * 100)
+    long.mkdir()
+    config = Config(Path("/etc/litestream.yml"), ())
+    own = f"litestream-tui-{NOBODY}/etc-litestream.yml.sock"
+    monkeypatch.setattr(os, "geteuid", lambda: NOBODY)
+    monkeypatch.setattr(tempfile, "tempdir", str(long))
+    assert default_path(config, {}) == Path("/tmp") / own
+    monkeypatch.setattr(tempfile, "tempdir", "/var/tmp")
+    assert (
+        default_path(config, {"XDG_RUNTIME_DIR": str(long), "RUNTIME_DIRECTORY": str(long)}) == Path("/var/tmp") / own
+    )
+    assert default_path(config, {"XDG_RUNTIME_DIR": "/run/user/1", "RUNTIME_DIRECTORY": str(long)}) == Path(
+        "/run/user/1/litestream-tui/etc-litestream.yml.sock"
+    )
+    # The longest name fits there.
+    deep = Config(Path("/") / "/".join(["d" * 50] * 20) / ("n" * 200), ())
+    assert len(os.fsencode(default_path(deep, {}))) <= SOCKET_PATH_BYTES_MAX
+
+
+def test_a_path_that_no_socket_may_have_is_told(tmp_path: Path) -> None:
+    path = tmp_path / ("l" * 100) / "s"
+    with pytest.raises(LocalFileError, match="longer than the 107 bytes"):
+        Listener(path)
+    path.parent.mkdir()
+    path.touch()
+    with pytest.raises(NoEngineError, match="longer than the 107 bytes"):
+        asked(path)
 
 
 # -- the file -------------------------------------------------------------------------------------------------------

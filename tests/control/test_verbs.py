@@ -11,6 +11,8 @@ import pytest
 
 import peers
 from replication.control.client import Client
+from replication.control.commands import carry_out
+from replication.control.requests import Register
 from tests.cli.program import Replicating, refuses, run, succeeds
 from tests.foreign import Shell
 from tests.interchange.program import PROGRAM, wait_until
@@ -67,6 +69,26 @@ def test_each_verb_does_what_it_says(config: Path, service: Replicating, tmp_pat
     assert "has ended" in succeeds("stop", "-config", config).out
     assert service.wait() == 0
     assert not (tmp_path / "s").exists()
+
+
+def test_status_by_a_socket_needs_no_configuration(config: Path, service: Replicating, tmp_path: Path) -> None:
+    socket, name = tmp_path / "s", f"{tmp_path}/app.db"
+    assert [item["path"] for item in json.loads(succeeds("status", "-socket", socket, "-json").out)] == [name]
+    assert f"{name}  pid {service.pid}" in succeeds("status", "-socket", socket, name).out
+    refuses(run("status", "-socket", socket, "/other.db"), 2, "the engine does not have")
+
+
+def test_what_was_registered_is_in_the_status_and_checked(config: Path, service: Replicating, tmp_path: Path) -> None:
+    (tmp_path / "other.db").write_text("this is no database, and never becomes one")
+    with closing(Client(tmp_path / "s")) as client:
+        carry_out(client, Register(database=f"{tmp_path}/other.db", replica_url=f"file://{tmp_path}/r"))
+        wait_until("it fails", lambda: client.status().databases[1].state == "error")
+    found = json.loads(succeeds("status", "-config", config, "-json").out)
+    assert [(Path(item["path"]).name, item["state"]) for item in found] == [("app.db", "ok"), ("other.db", "error")]
+    wait_until("it is noted", lambda: run("status", "-config", config, "-check").code == 19)
+    assert "other.db" in run("status", "-config", config, "-check").err
+    # One that is named is all that is asked for.
+    assert "other.db" not in succeeds("status", "-config", config, tmp_path / "app.db").out
 
 
 def test_reload_says_what_became_of_it_and_an_error_changes_nothing(

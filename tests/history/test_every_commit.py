@@ -14,11 +14,13 @@ from replication.position import Position
 from replication.restore.open_replica import OpenReplica
 from replication.restore.options import RestoreOptions
 from replication.restore.target import AtIndex, AtPosition, AtTime, Latest, Target
+from replication.restore.wal03 import fetch
 from replication.storage.blocks import BlockTable
 from replication.storage.codecs import DEFAULT_CODEC
 from replication.storage.memory import MemoryStorage
+from replication.storage.wal03 import frame_index
 from replication.storage.wal03.names import snapshot_name
-from tests.history.looking import QUICK, Cached, content, timeline
+from tests.history.looking import QUICK, Cached, content, timeline, with_indexes
 from tests.restore.history import GENERATION, History, ReplicaBuilder, note_of, publish, scripts, write_history
 
 
@@ -31,15 +33,25 @@ def sha(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
+def indexed_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However small a segment is, its index may be made and used."""
+    monkeypatch.setattr(frame_index, "INDEX_SHARE", 0.2)
+    monkeypatch.setattr(fetch, "SMALL_OBJECT_BYTES_MAX", 0)
+    monkeypatch.setattr(parts, "WHOLE_BYTES_MAX", 0)
+
+
 @pytest.mark.parametrize("noted", [True, False], ids=["ours", "litestream"])
-@pytest.mark.parametrize("kept", [True, False], ids=["kept", "read again"])
-def test_promise_3_every_commit(history: History, noted: bool, kept: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    swap = not kept  # Either order of bytes, once.
-    if not kept:
+@pytest.mark.parametrize("kept", ["kept", "read again", "indexed"])
+def test_promise_3_every_commit(history: History, noted: bool, kept: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    swap = kept != "kept"  # Either order of bytes, once.
+    if kept == "read again":
         monkeypatch.setattr(indexed, "KEPT_BYTES_MAX", 0)
         monkeypatch.setattr(parts, "KEPT_BYTES_MAX", 0)
     storage = MemoryStorage()
     publish(history, storage, noted, swap)
+    if kept == "indexed":
+        indexed_all(monkeypatch)
+        assert with_indexes(storage) > len(history.wals)
     whole = timeline(storage)
     covered = 0
     for commit in history.commits:
@@ -122,17 +134,22 @@ def test_a_table_that_is_kept_and_wrong_costs_another_look_and_no_answer(large: 
         content(timeline(storage, cache=cache).moment())
 
 
-def publish_large(history: History, storage: MemoryStorage) -> None:
+def publish_large(history: History, storage: MemoryStorage, cut: bool = False) -> None:
     """A snapshot of several blocks at the first commit of each index after the first."""
-    builder = ReplicaBuilder(storage)
-    builder.snapshot(0, history.bases[0], note_of(Position(GENERATION, 0, 0), len(history.bases[0]) // 512, 512))
+    builder, size = ReplicaBuilder(storage), history.page_size
+    builder.snapshot(0, history.bases[0], note_of(Position(GENERATION, 0, 0), len(history.bases[0]) // size, size))
     for index, wal in enumerate(history.wals):
         previous = Position(GENERATION, index - 1, len(history.wals[index - 1])) if index else None
-        builder.wal(index, wal, [], {"v": 1, **({"previous": str(previous)} if previous else {})})
+        builder.wal(
+            index,
+            wal,
+            history.ends(index) if cut else [],
+            {"v": 1, **({"previous": str(previous)} if previous else {})},
+        )
         if index:
             commit = next(item for item in history.commits if item.index == index)
             pieces = (commit.content[at : at + (64 << 10)] for at in range(0, len(commit.content), 64 << 10))
-            data = b"".join(DEFAULT_CODEC.seal(pieces, dict(note_of(commit.at(), commit.pages, 512)), has_table=True))
+            data = b"".join(DEFAULT_CODEC.seal(pieces, dict(note_of(commit.at(), commit.pages, size)), has_table=True))
             builder.now += timedelta(seconds=1)
             storage.replace(snapshot_name(GENERATION, index), data, builder.now)
 

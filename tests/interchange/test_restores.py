@@ -14,6 +14,7 @@ import peers
 from replication.storage.file.location import FileLocation
 from replication.storage.file.times import TICK
 from replication.storage.s3.location import S3Location
+from replication.storage.wal03.frame_index import INDEXED_BYTES_MIN, FrameIndex, decode
 from tests.foreign import Shell
 from tests.interchange.program import litestream_tui, restore03, restore05
 from tests.interchange.replicated import OURS, THEIRS, Program, Replicated, sha
@@ -144,3 +145,33 @@ def test_s3(writer: Program, server: str, request: pytest.FixtureRequest, tmp_pa
     restore05(tmp_path / "0.5", *made.source)
     assert sha(tmp_path / "ours") == sha(tmp_path / "0.3") == sha(tmp_path / "0.5")
     assert Shell(tmp_path / "ours").rows("SELECT text FROM t ORDER BY number") == rows
+
+
+def test_large_segments_bring_an_index_that_all_read_over(tmp_path: Path) -> None:
+    """And Litestream goes on after one."""
+    made = Replicated(tmp_path, FileLocation(tmp_path / "replica"))
+    made.shell.run("CREATE TABLE t(number INTEGER PRIMARY KEY, text TEXT, blob BLOB)")
+    url = f"file://{tmp_path / 'replica'}"
+
+    def indexed() -> list[FrameIndex]:
+        paths = [path for path in (tmp_path / "replica").rglob("*.wal.lz4") if path.stat().st_size > INDEXED_BYTES_MIN]
+        found = [decode(path.read_bytes(), path.stat().st_size) for path in paths]
+        return [item for item in found if item is not None]
+
+    with made.replicate(OURS) as running, made.shell.open(autocheckpoint=False) as app:
+        for _ in range(2):
+            app.execute("INSERT INTO t(text, blob) SELECT 'large', randomblob(3000000)")
+            made.insert_and_see(app, running)
+    assert len(indexed()) >= 2
+    with made.replicate(THEIRS) as running, made.shell.open(autocheckpoint=False) as app:
+        made.insert_and_see(app, running)
+    rows = made.shell.rows("SELECT number, text, length(blob) FROM t ORDER BY number")
+    assert len({item.generation for item in made.client.segments(made.generation)}) == 1
+    litestream_tui("restore", "-o", tmp_path / "ours", url)
+    restore03(tmp_path / "0.3", url)
+    restore05(tmp_path / "0.5", url)
+    assert sha(tmp_path / "ours") == sha(tmp_path / "0.3") == sha(tmp_path / "0.5")
+    assert Shell(tmp_path / "0.3").rows("SELECT number, text, length(blob) FROM t ORDER BY number") == rows
+    # Of the six megabytes of WAL a look reads little.
+    done = litestream_tui("query", "-csv", url, "SELECT count(*) FROM t WHERE text = 'large'")
+    assert done.stdout.splitlines()[1] == "2"

@@ -82,6 +82,28 @@ def test_a_trigger_that_rolls_all_back_leaves_nothing(tmp_path: Path) -> None:
     assert only(loss.bring_back(Pick("t", "a <> 3"))).inserted == 3
 
 
+@pytest.mark.parametrize(
+    "deep",
+    [
+        "CREATE TABLE u(x);"
+        "CREATE TRIGGER deep BEFORE INSERT ON u WHEN new.x = 30 BEGIN SELECT RAISE(ROLLBACK, 'no'); END",
+        "CREATE TABLE u(x UNIQUE ON CONFLICT ROLLBACK); INSERT INTO u VALUES(30)",
+    ],
+)
+def test_what_rolls_all_back_further_down_leaves_nothing(tmp_path: Path, deep: str) -> None:
+    trigger = "CREATE TRIGGER r AFTER INSERT ON t BEGIN INSERT INTO u VALUES(new.b); END"
+    loss = Loss(tmp_path, f"CREATE TABLE t(a INTEGER PRIMARY KEY, b); {ROWS}", f"DELETE FROM t; {deep}; {trigger}")
+    with loss.recall("t") as recall:
+        with pytest.raises(BringBackError, match="roll everything back"):
+            recall.preview(NEVER)
+        loss.live.run("DROP TRIGGER r")
+        assert recall.preview(NEVER).report.inserted == 4
+        loss.live.run(trigger)
+        with pytest.raises(BringBackError, match="roll everything back"):
+            recall.apply(NEVER)
+    assert loss.rows("SELECT * FROM t") == []
+
+
 def test_no_row_of_now_goes_whatever_the_table_says_of_conflicts(tmp_path: Path) -> None:
     for clause in ("REPLACE", "ROLLBACK", "FAIL", "IGNORE"):
         folder = tmp_path / clause

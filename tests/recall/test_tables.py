@@ -74,6 +74,15 @@ def test_rows_are_picked_by_key_or_by_a_condition(tmp_path: Path) -> None:
     assert only(loss.bring_back(Pick("t", "a < 3 -- and more"))).inserted == 2
     assert only(loss.bring_back(Pick("t", key="7"), Pick("t", key="9"))).inserted == 2
     assert loss.rows("SELECT a FROM t") == [[1], [2], [7], [9]]
+    folder = tmp_path / "two"
+    folder.mkdir()
+    two = Loss(
+        folder,
+        "CREATE TABLE t(a, b TEXT, PRIMARY KEY(a, b)); INSERT INTO t VALUES(1, 'x,y'), ('1', 'x')",
+        "DELETE FROM t",
+    )
+    assert only(two.bring_back(Pick("t", key='1,"x,y"'))).inserted == 1
+    assert two.rows("SELECT * FROM t") == [[1, "x,y"]]
     for condition in ("1) UNION SELECT 1, '', 2, 3 FROM (SELECT 1", "1); DELETE FROM t; SELECT (1"):
         with pytest.raises(Exception, match=r"That is no condition|would write"):
             loss.bring_back(Pick("t", condition))
@@ -188,6 +197,22 @@ def test_what_was_not_there_is_said(tmp_path: Path) -> None:
     loss = Loss(tmp_path, "CREATE TABLE t(a, b, PRIMARY KEY(a, b)); CREATE TABLE u(a); CREATE VIEW v AS SELECT 1")
     with pytest.raises(BringBackError, match="no table x then; there were: t, u"):
         loss.preview("x")
-    with pytest.raises(BringBackError, match="pick the row with -where"):
+    with pytest.raises(BringBackError, match="give a value for each"):
         loss.preview(Pick("t", key="1"))
     assert "v is a view" in only(loss.preview("v").report).refusal
+
+
+def test_names_may_be_anything(tmp_path: Path) -> None:
+    name, column = '"we""ird [t] `x` \'s; --"', '"a ""b"" \'c\'.;"'
+    then = (
+        f'CREATE TABLE {name}({column} INTEGER PRIMARY KEY, "s.id", rowid, "order" AS (rowid) VIRTUAL);'
+        f'INSERT INTO {name} VALUES(1, 2, 3), (4, 5, 6); CREATE INDEX {column} ON {name}("s.id");'
+        "CREATE TABLE r0(c0, rid, id); INSERT INTO r0 VALUES(1, 2, 3); CREATE TABLE n(rowid, _rowid_, oid)"
+    )
+    for since in (f"DROP TABLE {name}; DROP TABLE r0", f"DELETE FROM {name}; DELETE FROM r0"):
+        folder = tmp_path / since[:4]
+        folder.mkdir()
+        loss = Loss(folder, then, since)
+        assert loss.bring_back(name[1:-1].replace('""', '"'), "r0").inserted == 3
+        assert loss.rows(f"SELECT * FROM {name}") == loss.was.rows(f"SELECT * FROM {name}")
+        assert "taken every name of the row number" in only(loss.preview("n").report).refusal

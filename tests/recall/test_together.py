@@ -114,3 +114,11 @@ def test_cancelled_in_the_middle_nothing_was_changed(tmp_path: Path, what: str) 
             getattr(recall, what)(stop, tell)
     assert loss.sha() == before
     assert not list(Path(recall.stage.path).parent.parent.glob(f"{recall.stage.path.parent.name}*"))
+
+
+def test_what_is_committed_is_never_called_cancelled(tmp_path: Path) -> None:
+    loss, stop = Loss(tmp_path, THEN, "DELETE FROM t"), threading.Event()
+    with loss.recall("t") as recall:
+        recall.preview(NEVER)
+        assert recall.apply(stop, committing=stop.set).report.inserted == 5000
+    assert loss.rows("SELECT count(*) FROM t") == [[5000]]

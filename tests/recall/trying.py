@@ -54,7 +54,7 @@ class Loss:
         wanted = Wanted(tuple(Pick(pick) if isinstance(pick, str) else pick for pick in picks))
         recall = open_recall(
             encoding_at(self.moment, NEVER),
-            lambda stage, written: stage_picked(self.moment, wanted, stage, NEVER, written),
+            lambda stage: stage_picked(self.moment, wanted, stage, NEVER),
             Live(self.live.path),
             on_conflict,
         )

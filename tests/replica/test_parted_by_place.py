@@ -53,6 +53,7 @@ def remove_all(bench: Bench, part: str = "") -> None:
 
 def restored_from_both(bench: Bench) -> str:
     output = bench.folder / "both.db"
+    output.unlink(missing_ok=True)
     sources = [OpenReplica(name, bench.storages[name]) for name in ("a", "b")]
     restore(sources, output, RestoreOptions(target=Latest(), integrity_check="none"))
     return hashlib.sha256(output.read_bytes()).hexdigest()
@@ -252,6 +253,35 @@ def test_promise_9_what_a_copy_put_below_what_we_sent_since_is_not_taken_for_our
         assert one.restored("a", one.database.position) == one.app.sha256()
 
 
+@pytest.mark.parametrize("goes_on", [False, True], ids=["and no more", "and goes on there"])
+def test_promise_9_what_a_copy_put_in_the_place_of_more_of_ours_is_not_taken_for_all_of_it(
+    bench: Bench, benches: list[Bench], goes_on: bool
+) -> None:
+    """The copy sends under a name of ours what both had, and it is not as long as what we had sent."""
+
+    def lose_the_last() -> None:
+        remove_all(bench, max(item.name for item in bench.storages["a"].list("") if "/wal/" in item.name))
+
+    copy = begun_with_a_copy(bench, benches)
+    lose_the_last()
+    bench.restart()
+    go(bench, "c")
+    bench.replica().enforce_retention(0, NOW)
+    lose_the_last()
+    copy.restart()
+    copy.settle()
+    if goes_on:
+        go(copy, "c")
+    go(bench, "kc")
+    bench.replica().enforce_retention(0, NOW)
+    bench.settle()
+    bench.replica().enforce_retention(0, NOW)
+    assert bench.replica().standing.proven
+    assert not bench.replica().standing.broken
+    for one in (bench, copy) if goes_on else (bench,):
+        assert one.restored("a", one.database.position) == one.app.sha256()
+
+
 def test_promise_3_of_a_place_at_which_two_have_wal_no_commit_is_given(bench: Bench, benches: list[Bench]) -> None:
     """The copy's object reaches past where ours begins, and ours past where the copy's commit ends."""
     copy = begun_with_a_copy(bench, benches)
@@ -263,6 +293,33 @@ def test_promise_3_of_a_place_at_which_two_have_wal_no_commit_is_given(bench: Be
     bench.settle()
     with pytest.raises(CorruptObjectError, match="two programs may have written"):
         copy.restored("a", copy.database.position)
+
+
+@pytest.mark.parametrize("again", [False, True], ids=["once", "begun again"])
+def test_promise_3_who_goes_on_in_another_replica_alone_is_not_called_older(
+    bench: Bench, benches: list[Bench], again: bool
+) -> None:
+    """The copy has parted in a place in which the generation of both never was: only its local folder knows its end."""
+    bench.replica("b")
+    bench.commit()
+    bench.settle()
+    copy = bench.clone(False)
+    benches.append(copy)
+    copy.storages, copy.replicas = bench.storages, {}
+    copy.database.request_generation("asked for")
+    copy.replica("a")
+    copy.settle()
+    if again:
+        remove_all(bench)
+        copy.database.request_generation("asked for")
+        copy.database.sync()
+        copy.replicas["a"].let_go()
+        copy.settle()
+    assert restored_from_both(bench) == bench.app.sha256(), "as long as nobody goes on with the other it is the newer"
+    bench.commit()
+    bench.settle()
+    with pytest.raises(NoRestorePointError, match="Two programs went on"):
+        restored_from_both(bench)
 
 
 def test_promise_3_generations_of_one_program_are_simply_newer(bench: Bench) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from replication.errors import StorageError
+from replication.errors import ReplicationError, StorageError
 from replication.position import Position
 from replication.restore.open_replica import OpenReplica
 from replication.restore.restore import RestoreOptions, prepare, restore
@@ -17,6 +17,7 @@ from replication.storage.memory import MemoryStorage
 from replication.storage.wal03.names import segment_name
 from replication.storage.wal03.notes import SegmentNote
 from tests.restore.history import BEGAN, GENERATION, Commit, History, ReplicaBuilder, note_of
+from tests.restore.test_every_commit import sha
 
 DELAY = timedelta(seconds=0.2)
 """From when an object is sent until the store has it."""
@@ -128,3 +129,48 @@ def test_where_it_cannot_be_asked_the_times_of_objects_count_and_it_is_said(hist
     away.get = get  # type: ignore[method-assign]
     prepared = prepare([OpenReplica("test", away)], options)
     assert any("did not say when its later commits were made: the store is away" in text for text in prepared.warnings)
+
+
+@pytest.mark.parametrize("first", ["near", "far"])
+@pytest.mark.parametrize("lacks", ["what followed", "a snapshot from before"])
+def test_promise_3_a_commit_made_by_then_is_given_by_any_replica_that_has_it_now(
+    history: History, tmp_path: Path, lacks: str, first: str
+) -> None:
+    """The one replica had it by then and cannot bring it back; the other one got it later, with a note of when it was
+    made.
+    """
+    time = BEGAN + timedelta(minutes=5)
+    base, size, ends = history.bases[0], history.page_size, history.ends(0)
+    near, far = MemoryStorage(), MemoryStorage()
+
+    def builder(storage: MemoryStorage, seconds: float) -> ReplicaBuilder:
+        return ReplicaBuilder(storage, GENERATION, time + timedelta(seconds=seconds - 1))
+
+    def put(storage: MemoryStorage, seconds: float, begin: int, end: int, *seen: tuple[int, int]) -> None:
+        name = segment_name(Position(GENERATION, 0, begin))
+        builder(storage, seconds).put(name, history.wals[0][begin:end], SegmentNote(seen=seen).fields())
+
+    begun = note_of(Position(GENERATION, 0, 0), len(base) // size, size)
+    builder(far, -20).snapshot(0, base, begun)
+    put(far, -10, 0, ends[0])
+    put(far, 60, ends[0], ends[2], (ends[1], 65_000), (ends[2], 10_000))
+    put(near, -4, 0, ends[1])
+    if lacks == "what followed":
+        builder(near, -20).snapshot(0, base, begun)
+        put(near, 100, ends[3], ends[4])
+    else:
+        put(near, 100, ends[1], ends[3])
+        builder(near, 101).noted_snapshot(history.commits[3], size)
+    sources = sorted([OpenReplica("near", near), OpenReplica("far", far)], key=lambda item: item.name != first)
+    right = history.commits[1]
+    options = RestoreOptions(AtTime(time), backoff=Backoff(base_seconds=0.0))
+    with pytest.raises(ReplicationError):
+        restore([item for item in sources if item.name == "near"], tmp_path / "near.db", options)
+    result = restore(sources, tmp_path / "out.db", options)
+    assert (result.position, sha(tmp_path / "out.db")) == (right.at(), right.sha)
+    if lacks == "what followed":
+        # Without the commit after it, nobody knows whether what is lost had been made by then.
+        far.delete([segment_name(Position(GENERATION, 0, ends[0]))])
+        put(far, 60, ends[0], ends[1], (ends[1], 65_000))
+        with pytest.raises(ReplicationError, match="is not in the replica"):
+            restore(sources, tmp_path / "lost.db", options)

@@ -7,7 +7,7 @@ whole and has its note, so that nothing else leaves a doubt; damage and other pr
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from replication.position import Position
 from replication.restore.target import AtIndex, AtPosition, AtTime, Target
@@ -176,9 +176,9 @@ def _evidence(mirror: Mirror, generation: str, kept: list[Kept], target: Target)
     later: list[Kept] = []
     """What came after a time; of that some may be noted to have been made by then."""
     if isinstance(target, AtTime):
-        late = next((n for n, item in enumerate(segments) if item.stamp > target.time), len(segments))
+        late = next((n for n, item in enumerate(segments) if not _had(target, item)), len(segments))
         segments, later = segments[:late], segments[late:]
-        snapshots = [item for item in bases if item.stamp <= target.time]
+        snapshots = [item for item in bases if _had(target, item)]
         bases = [item for item in bases if item in snapshots or (segments and item.place <= segments[-1].place)]
     elif isinstance(target, AtIndex):
         segments = [item for item in segments if item.place.index <= target.index]
@@ -211,6 +211,15 @@ def _meets(mirror: Mirror, kept: Collection[Kept], following: Position) -> bool:
     if following.index == end.index + 1 and not following.offset:
         return mirror.length(end.generation, end.index) in (None, end.offset)
     return following <= end
+
+
+def _had(target: AtTime, item: Kept) -> bool:
+    """True if an object was there at a time. Of a store that tells whole seconds it may have come at the end of one.
+
+    A time in whole seconds has all of its second.
+    """
+    coarse = target.time.microsecond and not item.stamp.microsecond
+    return item.stamp + timedelta(seconds=1 if coarse else 0) <= target.time
 
 
 def _made_by(later: list[Kept], time: datetime) -> Position | None:

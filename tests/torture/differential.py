@@ -7,6 +7,7 @@ possible and certain. What is not certain, and so may be refused, is told apart 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 
 from replication.position import Position
 from replication.restore.target import AtIndex, AtPosition, AtTime, Latest, Target
@@ -208,7 +209,10 @@ def _may(place: Place, allowed: tuple[set[Place], Place, set[Place]], target: Ta
 
 
 def _late(item: Written, target: AtTime) -> bool:
-    return store_time(item.time) > target.time
+    stored = store_time(item.time)
+    # Of a store that tells whole seconds it may have come at the end of one; one in whole seconds has all of its own.
+    coarse = target.time.microsecond and not stored.microsecond
+    return stored + timedelta(seconds=1 if coarse else 0) > target.time
 
 
 def retention(world: World) -> None:

@@ -162,6 +162,7 @@ def _tell_acknowledged(path: str) -> None:
     from replication.position import Position
     from replication.replica.wal03.recovery import Recovered
     from replication.replica.wal03.replica import Replica
+    from replication.storage.wal03.frame_index import FrameIndexBuilder
     from replication.storage.wal03.notes import SegmentNote, SnapshotNote
     from replication.storage.wal03.replica_client import ReplicaClient
 
@@ -175,6 +176,7 @@ def _tell_acknowledged(path: str) -> None:
         note: SegmentNote | None = None,
         *,
         create: bool = False,
+        frames: FrameIndexBuilder | None = None,
     ) -> int:
         size = 0
 
@@ -184,7 +186,7 @@ def _tell_acknowledged(path: str) -> None:
                 size += len(chunk)
                 yield chunk
 
-        stored = write_segment(self, position, counted(), note, create=create)
+        stored = write_segment(self, position, counted(), note, create=create, frames=frames)
         os.write(descriptor, f"{replace(position, offset=position.offset + size)}\n".encode())
         return stored
 

@@ -1,7 +1,8 @@
 """Every page of every commit without a restore: histories by chance, in four page sizes, as ours and as Litestream's.
 
 What is looked at is what SQLite saw, with VACUUM, growth, shrinking, tables WITHOUT ROWID and full-text indexes. Where
-an answer changed is found, and told by the log, as an oracle says that kept every state.
+an answer changed is found, and told by the log, and what changed between two moments, as an oracle says that kept every
+state.
 """
 
 import hashlib
@@ -10,13 +11,18 @@ import threading
 from itertools import pairwise
 from pathlib import Path
 
+import pytest
+
 from replication.history import questions
+from replication.history.diff import where
 from replication.history.log import Log
 from replication.history.wal03.find import Search
 from replication.history.wal03.stretches import stretches
 from replication.restore.open_replica import OpenReplica
 from replication.restore.options import RestoreOptions
 from replication.storage.memory import MemoryStorage
+from tests.history import turmoil
+from tests.history.differing import checked, difference
 from tests.history.looking import QUICK, Cached, content
 from tests.history.states import asked, publish, scripts
 from tests.restore.history import Commit, History, write_history
@@ -24,6 +30,7 @@ from tests.torture.conftest import Torture
 
 PAGE_SIZES = (512, 1024, 4096, 65536)
 ROUNDS_SHORT = 2
+PAIRS, PAIRS_SHORT = 30, 5
 STATEMENT = "SELECT count(*), sum(length(b)) FROM t1"
 
 
@@ -94,3 +101,27 @@ def found_in(storage: MemoryStorage, commits: list[Commit], torture: Torture) ->
     assert [position for position in found if position != commits[0].at()] == expected[::-1]
     torture.counts["changes found"] += len(found)
     torture.counts["looks"] += search.looks
+
+
+def test_promise_3_what_changed_between_any_moments(
+    torture: Torture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rows and schema, in tables of all kinds, of which an oracle knows all rows of each state."""
+    by_size = where.FEW_PAGES
+    for number, chance in enumerate(torture.rounds(ROUNDS_SHORT)):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        history = turmoil.written(folder, chance.choice(PAGE_SIZES), chance)
+        commits = turmoil.commits_of(history)
+        storage = MemoryStorage()
+        publish(history, storage, noted=chance.random() < 0.5)
+        # Even where so much was written that all would be read, it is found by page.
+        monkeypatch.setattr(where, "FEW_PAGES", chance.choice((by_size, 1 << 40)))
+        for _ in range(PAIRS if torture.long else PAIRS_SHORT):
+            first = chance.randrange(1, len(commits))
+            last = min(len(commits) - 1, max(1, first + chance.choice((-1, 1, 1, 2, 3, 10, -20))))
+            torture.counts.update(
+                checked(difference(storage, commits[first], commits[last]), commits[first], commits[last])
+            )
+        for path in folder.iterdir():
+            path.unlink()

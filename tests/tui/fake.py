@@ -164,7 +164,13 @@ class FakeControl:
             self.change(database, state="ok")
         return tuple(self.holders)
 
-    def snapshot(self, database: str, replica: str | None = None) -> list[str]:
+    def snapshot(
+        self,
+        database: str,
+        replica: str | None = None,
+        cancel: threading.Event | None = None,
+        progress: Progress = untold,
+    ) -> list[str]:
         self._do("snapshot", database)
         return ["s3: snapshot 00000003 written"]
 

@@ -35,8 +35,11 @@ class Terminal:
         environment: Mapping[str, str] | None = None,
         home: Path,
         anew: bool = False,
+        program: Path = PROGRAM,
     ) -> None:
-        """`anew` starts the interpreter as well; without it one is forked that has everything loaded."""
+        """`anew` starts the interpreter as well; without it one is forked that has everything loaded. With `program`
+        another program is run.
+        """
         self._side, theirs = os.openpty()
         columns, rows = size
         fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
@@ -45,8 +48,8 @@ class Terminal:
 
         environment = peers.clean_environment(**(settings | dict(environment or {})))
         self._process: Life | subprocess.Popen[bytes]
-        if anew or not forked.fits(environment):
-            self._process = _started(arguments, theirs, environment)
+        if anew or program != PROGRAM or not forked.fits(environment):
+            self._process = _started((program, *arguments), theirs, environment)
         else:
             self._process = forked.start_on_terminal([*map(str, arguments)], os.ttyname(theirs), environment)
         os.close(theirs)
@@ -123,7 +126,7 @@ def _started(
         fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
     return subprocess.Popen(
-        [PROGRAM, *arguments],
+        arguments,
         env=environment,
         stdin=terminal,
         stdout=terminal,

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pyte
 
-from tests.interchange.program import DEADLINE_SECONDS
+from tests.interchange.program import DEADLINE_SECONDS, PROGRAM
 from tests.tui.terminal import Terminal
 
 _LOOK_SECONDS = 0.02
@@ -31,8 +31,9 @@ class Window(Terminal):
         size: tuple[int, int] = (80, 24),
         environment: Mapping[str, str] | None = None,
         home: Path,
+        program: Path = PROGRAM,
     ) -> None:
-        super().__init__(*arguments, size=size, environment=environment, home=home)
+        super().__init__(*arguments, size=size, environment=environment, home=home, program=program)
         self._screen = pyte.Screen(*size)
         self._stream = pyte.ByteStream(self._screen)
         self._drawn: list[str] | None = None

@@ -177,8 +177,14 @@ class Attached:
         finally:
             self._soon()
 
-    def snapshot(self, database: str, replica: str | None = None) -> list[str]:
-        return self._client.snapshot(database, replica)
+    def snapshot(
+        self,
+        database: str,
+        replica: str | None = None,
+        cancel: threading.Event | None = None,
+        progress: Progress = untold,
+    ) -> list[str]:
+        return self._client.snapshot(database, replica, cancel, progress)
 
     def verify(self, database: str, cancel: threading.Event, progress: Progress = untold) -> list[Verification]:
         return self._client.verify(database, cancel, progress)

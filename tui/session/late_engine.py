@@ -124,8 +124,14 @@ class LateEngine:
     def resume(self, database: str, holder: str = BY_HAND) -> tuple[str, ...]:
         return self._running().resume(database, holder)
 
-    def snapshot(self, database: str, replica: str | None = None) -> list[str]:
-        return self._running().snapshot(database, replica)
+    def snapshot(
+        self,
+        database: str,
+        replica: str | None = None,
+        cancel: threading.Event | None = None,
+        progress: Progress = untold,
+    ) -> list[str]:
+        return self._running().snapshot(database, replica, cancel, progress)
 
     def verify(self, database: str, cancel: threading.Event, progress: Progress = untold) -> list[Verification]:
         return self._running().verify(database, cancel, progress)

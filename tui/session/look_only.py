@@ -22,7 +22,7 @@ from replication.database.together import all_databases
 from replication.engine import Engine
 from replication.errors import NotAllowedError
 from replication.events import Event, EventLog
-from replication.status import EngineStatus, Verification
+from replication.status import EngineStatus, Progress, Verification, untold
 from replication.survey import survey
 from tui.session.attached import Attached
 from tui.session.late_engine import LateEngine, starting
@@ -134,7 +134,13 @@ class _Nobody:
     def resume(self, database: str, holder: str = BY_HAND) -> tuple[str, ...]:
         _refuse()
 
-    def snapshot(self, database: str, replica: str | None = None) -> list[str]:
+    def snapshot(
+        self,
+        database: str,
+        replica: str | None = None,
+        cancel: threading.Event | None = None,
+        progress: Progress = untold,
+    ) -> list[str]:
         _refuse()
 
     def verify(self, database: str, cancel: threading.Event) -> list[Verification]:

@@ -16,7 +16,7 @@ JOBS = {
     "restore-over": "restore over",
     "verify": "verify",
     "snapshot": "snapshot",
-    "apply": "bring back",
+    "bring-back": "bring back",
 }
 """The jobs that a person begins and waits for, by the name of their request, and what they are called."""
 ENDED = {
@@ -24,7 +24,7 @@ ENDED = {
     "restore-over": "it is cancelled, and the database stays as it is",
     "verify": "it is cancelled, and says nothing of the replica",
     "snapshot": "it is not finished",
-    "apply": "it is cancelled, and the database stays as it is",
+    "bring-back": "it is cancelled, and the database stays as it is",
 }
 """What becomes of each of these jobs at the end of the engine."""
 

@@ -11,21 +11,18 @@ from itertools import islice
 
 from replication.config.location import local_path, output_path
 from replication.errors import UsageError
-from replication.history.diff.diff import Difference
-from replication.history.moments import read_span, read_timeline
 from replication.recall.export import csv_lines, sql_lines
+from replication.recall.opening import Asked, recall_from
 from replication.recall.output import written_new
-from replication.recall.recall import Brought, Fill, Live, Preview, Recall, open_recall
-from replication.recall.staging import encoding_at, stage_lost, stage_picked
+from replication.recall.recall import Brought, Live, Preview, Recall
 from replication.recall.wanted import Pick, Wanted
-from replication.restore.target import Latest, Target, parse_position, parse_time
 from replication.sqlite.brought import Report, TableReport
 from replication.times import format_time
 from replication.wire import plain as as_plain
 from tui.text.format import counted, plain
 from tui.verbs.console import give, remark, say, warn
-from tui.verbs.moment import Looking, looking
-from tui.verbs.restore import Bar, target_of
+from tui.verbs.moment import Looking, looking, moment_of
+from tui.verbs.restore import Bar, heed_no_signal
 
 _NAMED_SHOWN = 5
 _LINES_TOGETHER = 100
@@ -33,15 +30,15 @@ _LINES_TOGETHER = 100
 
 def run(args: Namespace) -> int:
     """Preview, bring back or write down; raises ReplicationError, and then nothing was changed."""
-    target = target_of(args, "bring-back")
-    if isinstance(target, Latest):
-        raise UsageError("which moment? Name the last commit before the loss with -timestamp or -position; find has it")
+    if not args.source or not args.begin:
+        raise UsageError("database and moment required: the last commit before the loss, as find prints it, or a time")
+    target, until = moment_of(args.begin), moment_of(args.end) if args.end is not None else None
     wanted = _wanted(args)
     if args.apply and args.output is not None:
         raise UsageError("cannot specify -apply & -o; give one of them")
     with looking(args, "bring-back", target) as at:
         live = _live(args, at)
-        with closing(_opened(args, at, target, wanted, live)) as recall:
+        with closing(_opened(args, at, Asked(wanted, target, until, args.on_conflict), live)) as recall:
             preview = recall.preview(at.cancel) if live is not None else None
             if args.output is not None:
                 _write(args, recall, preview)
@@ -50,7 +47,7 @@ def run(args: Namespace) -> int:
             if not args.apply:
                 _tell_preview(args, preview)
             elif preview.report.changes_something or preview.is_stopped:
-                _tell_brought(args, recall.apply(at.cancel))
+                _tell_brought(args, recall.apply(at.cancel, committing=heed_no_signal))
             else:
                 _tell_preview(args, preview)
     return 0
@@ -62,7 +59,7 @@ def _wanted(args: Namespace) -> Wanted:
     picks += [Pick(table, key=key) for table, key in args.row or []]
     if args.where is not None and len(tables) != 1:
         raise UsageError("-where goes with one -table")
-    return Wanted(tuple(picks), args.lost_until is not None)
+    return Wanted(tuple(picks), args.end is not None)
 
 
 def _live(args: Namespace, at: Looking) -> Live | None:
@@ -75,33 +72,17 @@ def _live(args: Namespace, at: Looking) -> Live | None:
     return None
 
 
-def _opened(args: Namespace, at: Looking, target: Target, wanted: Wanted, live: Live | None) -> Recall:
+def _opened(args: Namespace, at: Looking, asked: Asked, live: Live | None) -> Recall:
     bar = Bar()
     try:
-        if args.lost_until is not None:
-            until = _until(args.lost_until)
-            span = read_span(at.sources, at.options, target, until, at.tables, at.cancel, bar.show, warn)
-            bar.clear()
-            remark(f"from {span.begin} to {span.end}, from replica {span.replica}")
-            difference = Difference(span, at.cancel)
-            fill: Fill = lambda stage, written: stage_lost(difference, wanted, stage, at.cancel, written)  # noqa: E731
-            encoding = encoding_at(span.before, at.cancel)
-        else:
-            timeline = read_timeline(at.sources, at.options, at.tables, bar.show, at.cancel)
-            bar.clear()
-            for text in timeline.warnings:
-                warn(text)
-            remark(f"from {timeline.end}, from replica {timeline.replica}")
-            moment = timeline.moment()
-            fill = lambda stage, written: stage_picked(moment, wanted, stage, at.cancel, written)  # noqa: E731
-            encoding = encoding_at(moment, at.cancel)
-        return open_recall(encoding, fill, live, args.on_conflict)
+        recall, origin = recall_from(at.sources, at.options, asked, live, at.tables, at.cancel, bar.show)
     finally:
         bar.clear()
-
-
-def _until(text: str) -> Target:
-    return Latest() if text == "now" else parse_position(text) if "/" in text else parse_time(text)
+    for text in origin.warnings:
+        warn(text)
+    until = f" to {origin.until}" if origin.until is not None else ""
+    remark(f"from {origin.moment}{until}, from replica {origin.replica}")
+    return recall
 
 
 # -- to a file -------------------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""find: the last commit before something went, came or changed, among all that a replica holds of a generation."""
+"""find: the last commit before something went, came or changed, among all that a replica holds."""
 
 import json
 from argparse import Namespace
@@ -19,7 +19,7 @@ _KINDS = ("gone", "appeared", "fell", "row", "sql")
 
 
 def run(args: Namespace) -> int:
-    """Print the newest change that is looked for, or all; raises NoRestorePointError if there is none."""
+    """Print the newest change that is looked for, or all; raises NoRestorePointError if there is none, for sure."""
     wanted = _wanted(args)
     target = parse_time(args.until) if args.until is not None else Latest()
     since = parse_time(args.since).time if args.since is not None else None
@@ -50,6 +50,8 @@ def _wanted(args: Namespace) -> Wanted:
     if args.row is not None:
         return questions.row(*args.row)
     if args.sql is not None:
+        if questions.is_empty(args.sql):
+            raise UsageError("-sql needs a statement, such as 'SELECT count(*) FROM orders'")
         return questions.sql(args.sql)
     table, rows = args.fell
     if not rows.isascii() or not rows.isdigit() or not 0 < int(rows) < 1 << 62:
@@ -77,9 +79,11 @@ def _tell(args: Namespace, wanted: Wanted, found: Found) -> None:
     if not isinstance(found.was, bool):
         give(f"was: {plain(str(found.was))}")
         give(f"became: {plain(str(found.became))}")
+    if found.is_across:
+        give("The two are of two generations: what was committed between them, if anything was, is not in the replica.")
     if not found.is_sure:
         give("It may have changed in other commits as well, since then too: -all looks at each.")
 
 
 def _value(answer: object) -> bool | int | str:
-    return answer if isinstance(answer, int) else str(answer)
+    return answer.rows if isinstance(answer, questions.Count) else answer if isinstance(answer, int) else str(answer)

@@ -1,9 +1,11 @@
-"""log: the commits that a replica holds of a generation, the newest first, and what each of them did."""
+"""log: the commits that a replica holds, the newest first, and what each of them did."""
 
 import json
 from argparse import Namespace
+from collections.abc import Collection
 from itertools import islice
 
+from replication.errors import NoRestorePointError
 from replication.history.log import Entry, Log, Touched
 from replication.history.moments import timelines
 from replication.restore.target import Latest, parse_time
@@ -23,15 +25,23 @@ def run(args: Namespace) -> int:
         log = Log(at.cancel)
         found = (
             entry
-            for timeline in timelines(at.sources, at.options, at.tables, at.cancel, warn)
+            for timeline in timelines(at.sources, at.options, at.tables, at.cancel, warn, since)
             for entry in log.entries(timeline, since, args.table)
         )
         shown = 0
         for entry in islice(found, args.limit):
             give(json.dumps(_values(entry), ensure_ascii=False) if args.json else _line(entry))
             shown += 1
+        if shown < args.limit and args.table is not None and args.table.lower() not in log.names:
+            raise NoRestorePointError(_no_table(args.table, log.names))
         remark(f"{counted(shown, 'commit')}; {TIMES}")
     return 0
+
+
+def _no_table(table: str, names: Collection[str]) -> str:
+    shadows = sorted(name for name in names if name.startswith(f"{table.lower()}_"))
+    more = f" What a virtual table has is in tables such as {shadows[0]}." if shadows else ""
+    return f"No commit that was looked at has a table {table} with pages of its own.{more}"
 
 
 def _line(entry: Entry) -> str:

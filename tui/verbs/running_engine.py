@@ -18,6 +18,7 @@ from replication.control.client import Client
 from replication.control.commands import carry_out
 from replication.control.place import find, found
 from replication.control.requests import Pause, Reload, Sync, WriteSnapshot
+from replication.control.values import JobStatus
 from replication.errors import ConfigError, EngineError, UsageError
 from replication.scrub import quoted
 from replication.status import BY_HAND
@@ -31,6 +32,7 @@ HOLDER = "litestream-tui pause"
 STOP_SECONDS_MAX = 30.0
 """How long `stop` waits for the end of the engine, which takes 8 seconds at most where nothing hangs."""
 _LOOK_SECONDS = 0.05
+_SNAPSHOT_CANCELLED = "The snapshot was cancelled, and ends once the store has answered."
 
 
 def client_of(args: Namespace) -> Client:
@@ -76,10 +78,19 @@ def sync(args: Namespace) -> int:
 
 
 def snapshot(args: Namespace) -> int:
-    """Write a snapshot now."""
-    with closing(client_of(args)) as client:
+    """Write a snapshot now. Ctrl-C cancels it, and nothing of it is left."""
+    # Loaded here: they bring what restores, which no other of these verbs needs.
+    from tui.verbs.restore import cancelled_by_signals, showing
+
+    with closing(client_of(args)) as client, showing() as bar:
         name = database_of(args, client)
-        words = carry_out(client, WriteSnapshot(database=name, replica=args.replica or ""))
+
+        def told(job: JobStatus) -> None:
+            if job.progress is not None:
+                bar.show(job.progress)
+
+        with cancelled_by_signals(_SNAPSHOT_CANCELLED) as cancel:
+            words = carry_out(client, WriteSnapshot(database=name, replica=args.replica or ""), told, cancel)
     _say(args, {"database": name, "replicas": list(words)}, "\n".join(f"{name} {line}" for line in words))
     return 0
 

@@ -64,8 +64,7 @@ def run(args: Namespace) -> int:
         return _several(config.hosts, options_of(args)).end()
     if not config.databases and not config.directories:
         raise ConfigError(f"{config.path}: no databases specified in configuration; add one under dbs:")
-    again = f"litestream-tui -config {shlex.quote(args.config)}" if args.config else "litestream-tui"
-    options = options_of(args, again=again)
+    options = options_of(args, again=_again(args))
     if (path := find(config)) is not None:
         return attach_to(path, config, options).end()
     if options.read_only:
@@ -84,7 +83,7 @@ def attach(args: Namespace) -> int:
     """Show the screen on an engine that runs. Return the exit code."""
     if problem := terminal_problem("litestream-tui status, or events"):
         raise UsageError(problem)
-    options = options_of(args)
+    options = options_of(args, again=_again(args, "attach"))
     if args.socket is None:
         config = _config(args)
         return attach_to(found(config), config, options).end()
@@ -93,6 +92,16 @@ def attach(args: Namespace) -> int:
     path = local_path(args.socket)
     connect(path).close()
     return attach_to(path, Config(None, ()), options).end()
+
+
+def _again(args: Namespace, *verb: str) -> str:
+    """The command that shows the same engine in the same way."""
+    words = ["litestream-tui", *verb]
+    for name in ("config", "socket"):
+        if value := getattr(args, name, None):
+            words += [f"-{name}", value]
+    words += [flag for flag in ("-no-expand-env", "-read-only") if getattr(args, flag[1:].replace("-", "_"))]
+    return shlex.join(words)
 
 
 def options_of(args: Namespace, welcome: str = "", again: str = "litestream-tui") -> Options:

@@ -14,7 +14,9 @@ from typing import Any
 
 from replication.config import Config, DatabaseConfig
 from replication.config.location import local_path
+from replication.config.registering import as_registered
 from replication.control.report import answer as engine_answer
+from replication.control.report import registered_answer, registered_of, whole_answer
 from replication.database.together import all_databases
 from replication.errors import EngineError, NotWellError, UsageError
 from replication.offline import DatabaseReport, ReplicaReport
@@ -27,9 +29,11 @@ from tui.text.format import counted, go_duration, size, table
 from tui.verbs.console import complain, say, warn
 from tui.verbs.hosts import hosts_of, survey_hosts
 from tui.verbs.named import config_of
-from tui.verbs.running_engine import running_client
+from tui.verbs.running_engine import client_of, database_of, running_client
 
 _HEADER = ["database", "engine", "replica", "state", "position", "lag", "queue", "verified", "restorable", "error"]
+_ANSWER_SECONDS = 2.0
+"""How long -check waits for what the engine has beside its configuration."""
 _ERROR_CHARS_MAX = 60
 """The table shows no more of an error; the whole of it is on stderr and in the JSON."""
 
@@ -41,11 +45,14 @@ def run(args: Namespace) -> int:
             if getattr(args, name):
                 raise UsageError("-host goes with -json and -config alone; ssh HOST litestream-tui status has the rest")
         return _say(survey_hosts(hosts_of(args)), args.json)
+    if args.socket is not None and args.config is None and not args.check:
+        return _say(_by_socket(args), args.json)
     config = config_of(args)
     if config.hosts and not config.databases and not config.directories:
         return _say(survey_hosts(config.hosts), args.json)
-    databases = all_databases(config) if args.source is None else [configured(config, local_path(args.source))]
+    databases = list(all_databases(config)) if args.source is None else [configured(config, local_path(args.source))]
     if args.check:
+        databases += _registered(args, config, databases)
         limits = Limits(LAG_SECONDS_MAX if args.max_lag is None else args.max_lag)
         return _check(databases, replace(limits, proof=args.max_proof_age, verified=args.max_verified_age), args.json)
     if args.max_lag or args.max_proof_age or args.max_verified_age:
@@ -71,15 +78,39 @@ def _of_engine(args: Namespace, config: Config, databases: Sequence[DatabaseConf
         return None
     with closing(client):
         try:
-            found = engine_answer(databases, client.info(), client.status())
+            info, status = client.info(), client.status()
         except EngineError as error:
             if args.socket is not None:
                 raise
             warn(f"{error}; found out without it")
             return None
+    found = engine_answer(databases, info, status)
     if found is None and args.socket is not None:
         raise EngineError(f"the engine at {client.path} does not have all databases of the configuration")
+    if args.source is None and info.registered:
+        return (found or survey(databases)).and_then(registered_answer(info, status, databases))
     return found
+
+
+def _by_socket(args: Namespace) -> SurveyResult:
+    """The report of an engine of whatever configuration: of all that it has, or of the one that is named."""
+    with closing(client_of(args)) as client:
+        name = database_of(args, client) if args.source is not None else ""
+        return whole_answer(client.info(), client.status(), name)
+
+
+def _registered(args: Namespace, config: Config, databases: Sequence[DatabaseConfig]) -> list[DatabaseConfig]:
+    """The databases that the engine has beside those of its configuration: who registered them relies on it, too."""
+    if args.source is not None or (client := running_client(args, config)) is None:
+        return []
+    client.answer_seconds = _ANSWER_SECONDS
+    with closing(client):
+        try:
+            found = registered_of(client.info(), client.status(), databases)
+            return [as_registered(config, item.path, item.replicas[0].address) for item in found]
+        except EngineError:
+            # Whether it hangs shows in what it copies.
+            return []
 
 
 def _check(databases: Sequence[DatabaseConfig], limits: Limits, as_json: bool) -> int:
@@ -140,7 +171,7 @@ def _warnings(replica: ReplicaReport) -> str:
 
 def _once(replica: ReplicaReport, now: float) -> str:
     """An error that is over, in words."""
-    if not replica.last_error:
+    if not replica.last_error or not replica.last_error_time:
         return ""
     return f"none now; {_ago(replica.last_error_time, now)}: {replica.last_error}"
 

@@ -6,12 +6,13 @@ memory does not grow with the table. It leaves to the caller which rows are wort
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
 from replication.history.diff.contract import Pair, Row, RowChange, Shape, same
-from replication.history.diff.rows import ROWID_MAX, ROWID_MIN, Keyed, Range, Side, key_of
+from replication.history.diff.rows import Keyed, Range, Side, are_alike, key_of
+from replication.history.diff.trees import ROWID_MAX, ROWID_MIN
 
 KEYS_TOGETHER = 200
 """Rows that are looked up at a time, as long as their values take no more than this."""
@@ -51,6 +52,10 @@ def changes(pair: Pair, before: Side, after: Side, wanted: Wanted, tell: Callabl
         yield from _as_heap(pair, lambda: _by_rowid(pair, before, after, wanted), tell)
     elif pair.before.is_rowid_key and pair.after.is_rowid_key:
         yield from _by_rowid(pair, before, after, wanted)
+    elif pair.before.rowid and pair.after.rowid:
+        yield from _by_rowid_and_key(pair, before, after, wanted)
+    elif wanted.before is None and wanted.after is None:
+        yield from _side_by_side(pair, before, after)
     else:
         yield from _by_key(pair, before, after, wanted)
 
@@ -59,26 +64,106 @@ def _by_rowid(pair: Pair, before: Side, after: Side, wanted: Wanted) -> Iterator
     """Both in the order of their rowids, side by side."""
     assert pair.before is not None
     assert pair.after is not None
-    ranges = _united(wanted)
-    old, new = before.ranges(pair.before, ranges), after.ranges(pair.after, ranges)
+    assert wanted.before is not None
+    assert wanted.after is not None
+    ranges = united([*wanted.before.ranges, *wanted.after.ranges])
+    old, new = before.stored(pair.before, ranges), after.stored(pair.after, ranges)
+    is_plain = before.encoding == after.encoding and pair.before.stored == pair.after.stored
     was, became = next(old, None), next(new, None)
     while was is not None or became is not None:
-        there = was[0] if was is not None else None
-        here = became[0] if became is not None else None
-        if here is None or (there is not None and there < here):
+        if became is None or (was is not None and was[0] < became[0]):
             assert was is not None
-            yield RowChange(pair, (there,), was[1], None)
+            yield RowChange(pair, was[:1], before.decoded(pair.before, was)[1], None)
             was = next(old, None)
-        elif there is None or here < there:
-            assert became is not None
-            yield RowChange(pair, (here,), None, became[1])
+        elif was is None or became[0] < was[0]:
+            yield RowChange(pair, became[:1], None, after.decoded(pair.after, became)[1])
             became = next(new, None)
         else:
-            assert was is not None
-            assert became is not None
-            if _differ(pair, was[1], became[1]):
-                yield RowChange(pair, (here,), was[1], became[1])
+            if not (is_plain and are_alike(was, became)):
+                rows = before.decoded(pair.before, was)[1], after.decoded(pair.after, became)[1]
+                if _differ(pair, *rows):
+                    yield RowChange(pair, was[:1], *rows)
             was, became = next(old, None), next(new, None)
+
+
+def _by_rowid_and_key(pair: Pair, before: Side, after: Side, wanted: Wanted) -> Iterator[RowChange]:
+    """Most rows have the rowid that they had; the others are looked up by their key."""
+    assert pair.before is not None
+    assert pair.after is not None
+    gone: list[Keyed] = []
+    came: list[Keyed] = []
+    size = 0
+    for change in _by_rowid(pair, before, after, wanted):
+        rowid = change.key[0]
+        assert isinstance(rowid, int)
+        was = (rowid, change.before) if change.before is not None else None
+        became = (rowid, change.after) if change.after is not None else None
+        if was is not None and became is not None and _is_same(key_of(pair.before, was), key_of(pair.after, became)):
+            yield RowChange(pair, key_of(pair.before, was), was[1], became[1])
+            continue
+        gone += [was] if was is not None else []
+        came += [became] if became is not None else []
+        size += sum(_size(row) for row in (was, became) if row is not None)
+        if len(gone) + len(came) >= KEYS_TOGETHER or size > BYTES_TOGETHER_MAX:
+            yield from _moved(pair, before, after, gone, came)
+            gone, came, size = [], [], 0
+    yield from _moved(pair, before, after, gone, came)
+
+
+def _moved(pair: Pair, before: Side, after: Side, gone: list[Keyed], came: list[Keyed]) -> Iterator[RowChange]:
+    """What became of rows that have another rowid, if they are there."""
+    assert pair.before is not None
+    assert pair.after is not None
+    found = dict(after.by_keys(pair.after, [(key_of(pair.before, row), None) for row in gone]))
+    for number, was in enumerate(gone):
+        yield from _told(pair, was, found.get(number))
+    found = dict(before.by_keys(pair.before, [(key_of(pair.after, row), None) for row in came]))
+    for number, became in enumerate(came):
+        if number not in found:
+            yield RowChange(pair, key_of(pair.after, became), None, became[1])
+
+
+def _is_same(was: Row, became: Row) -> bool:
+    """True for keys of one row: alike, or both no keys to SQLite, so that only the rowid is left."""
+    if None in was or None in became:
+        return None in was and None in became
+    return all(same(*values) for values in zip(was, became, strict=True))
+
+
+def _side_by_side(pair: Pair, before: Side, after: Side) -> Iterator[RowChange]:
+    """All rows of both WITHOUT ROWID, in the order of their keys. Where they part, both are looked up."""
+    assert pair.before is not None
+    assert pair.after is not None
+    old, new = before.everything(pair.before), after.everything(pair.after)
+    was, became = next(old, None), next(new, None)
+    while was is not None or became is not None:
+        key = key_of(pair.before, was) if was is not None else ()
+        other = key_of(pair.after, became) if became is not None else ()
+        if was is not None and became is not None and _is_same(key, other):
+            yield from _told(pair, was, became)
+            was, became = next(old, None), next(new, None)
+            continue
+        there = dict(after.by_keys(pair.after, [(key, None)])) if was is not None else {}
+        if was is not None and not there:
+            yield RowChange(pair, key, was[1], None)
+            was = next(old, None)
+            continue
+        here = dict(before.by_keys(pair.before, [(other, None)])) if became is not None else {}
+        if became is not None and not here:
+            yield RowChange(pair, other, None, became[1])
+            became = next(new, None)
+            continue
+        # Both are at both moments, in another order: each is compared when the one before comes.
+        if was is not None:
+            yield from _told(pair, was, there[0])
+        was, became = next(old, None), next(new, None)
+
+
+def _told(pair: Pair, was: Keyed, became: Keyed | None) -> Iterator[RowChange]:
+    """A row that was there, if it went or changed."""
+    assert pair.before is not None
+    if became is None or _differ(pair, was[1], became[1]):
+        yield RowChange(pair, key_of(pair.before, was), was[1], became[1] if became is not None else None)
 
 
 def _by_key(pair: Pair, before: Side, after: Side, wanted: Wanted) -> Iterator[RowChange]:
@@ -87,9 +172,7 @@ def _by_key(pair: Pair, before: Side, after: Side, wanted: Wanted) -> Iterator[R
     assert pair.after is not None
     for rows, found in _looked_up(before, pair.before, wanted.before, after, pair.after):
         for number, was in enumerate(rows):
-            became = found.get(number)
-            if became is None or _differ(pair, was[1], became[1]):
-                yield RowChange(pair, key_of(pair.before, was), was[1], became[1] if became is not None else None)
+            yield from _told(pair, was, found.get(number))
     for rows, found in _looked_up(after, pair.after, wanted.after, before, pair.before):
         for number, became in enumerate(rows):
             if number not in found:
@@ -123,10 +206,14 @@ def _some(rows: Iterator[Keyed]) -> list[Keyed]:
     size = 0
     for row in islice(rows, KEYS_TOGETHER):
         found.append(row)
-        size += sum(len(value) for value in row[1] if isinstance(value, str | bytes))
+        size += _size(row)
         if size > BYTES_TOGETHER_MAX:
             break
     return found
+
+
+def _size(row: Keyed) -> int:
+    return sum(len(value) for value in row[1] if isinstance(value, str | bytes))
 
 
 def _as_heap(pair: Pair, found: Callable[[], Iterator[RowChange]], tell: Callable[[str], None]) -> Iterator[RowChange]:
@@ -171,12 +258,10 @@ def _differ(pair: Pair, was: Row, became: Row) -> bool:
     return any(not same(was[there], became[here]) for there, here in pair.common)
 
 
-def _united(wanted: Wanted) -> list[Range]:
-    """The ranges of both moments, in order, without overlaps."""
-    if wanted.before is None or wanted.after is None:
-        return [(ROWID_MIN, ROWID_MAX)]
+def united(ranges: Iterable[Range]) -> list[Range]:
+    """Ranges in order, without overlaps."""
     found: list[Range] = []
-    for low, high in sorted([*wanted.before.ranges, *wanted.after.ranges]):
+    for low, high in sorted(ranges):
         if found and low <= found[-1][1] + 1:
             found[-1] = (found[-1][0], max(found[-1][1], high))
         else:

@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 
 from replication.errors import QueryError
 from replication.history.diff import compare
-from replication.history.diff.compare import Wanted
 from replication.history.diff.contract import Pair, RowChange, SchemaChange, Skipped
 from replication.history.diff.rows import side_of
 from replication.history.diff.schema import Schema, changes, pairs, read_schema
+from replication.history.diff.where import Finder
 from replication.history.span import Span
 from replication.sqlite.moment import opened
 
@@ -30,6 +30,7 @@ class Difference:
     remarks: list[str] = field(default_factory=list)
     _pairs: tuple[Pair, ...] = ()
     _internal: frozenset[str] = frozenset()
+    _finder: Finder = field(init=False)
 
     def __post_init__(self) -> None:
         """Read both schemas. Raises QueryError and what pages raise."""
@@ -42,6 +43,8 @@ class Difference:
         self.schema = tuple(changes(before, after, self._pairs))
         self._internal = before.shadows | after.shadows
         self.skipped = (*skipped, *_virtual(before, after))
+        shapes = tuple(before.shapes.values()), tuple(after.shapes.values())
+        self._finder = Finder(self.span, shapes, self.stop, self.remarks.append)
         self.remarks.extend(self.span.remarks)
 
     def pairs(self, table: str | None = None) -> tuple[Pair, ...]:
@@ -62,14 +65,23 @@ class Difference:
             )
         return found
 
+    def count(self, pair: Pair) -> int | None:
+        """How many rows a table has that was there at one moment only; None if it was at both: then only `rows` tells.
+
+        Raises QueryError and what pages raise.
+        """
+        if pair.before is not None and pair.after is not None:
+            return None
+        shape, moment = (pair.before, self.span.before) if pair.after is None else (pair.after, self.span.after)
+        assert shape is not None
+        with side_of(moment, self.stop) as side:
+            return side.count(shape)
+
     def rows(self, pair: Pair) -> Iterator[RowChange]:
         """Yield the rows of a table that came, went or changed. Raises QueryError and what pages raise."""
         tell: Callable[[str], None] = self.remarks.append
         with side_of(self.span.before, self.stop) as before, side_of(self.span.after, self.stop) as after:
-            yield from compare.changes(pair, before, after, self._wanted(pair), tell)
-
-    def _wanted(self, pair: Pair) -> Wanted:
-        return Wanted(None, None)
+            yield from compare.changes(pair, before, after, self._finder.wanted(pair), tell)
 
 
 def row_changes(difference: Difference, table: str | None = None) -> Iterator[RowChange]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from replication.errors import QueryError
 from replication.history.diff.contract import ROWID, Pair, SchemaChange, Shape, Skipped
-from replication.history.questions import quoted
+from replication.history.keys import quoted
 from replication.sqlite.moment import Query
 
 _ROWID_NAMES = ("rowid", "_rowid_", "oid")
@@ -116,10 +116,10 @@ def _pair(before: Shape | None, after: Shape | None) -> Pair | Skipped:
 
 
 def _common(before: Shape, after: Shape) -> tuple[tuple[int, int], ...]:
-    """Columns of the same name, and, of the same b-tree, one that was renamed: it is in the same place."""
+    """Columns of the same name, and, of the same b-tree, those that were renamed: they are in the same place."""
     old = {name.lower(): number for number, name in enumerate(before.columns)}
     found = [(old.pop(name.lower(), -1), number) for number, name in enumerate(after.columns)]
-    is_renamed = before.root == after.root and len(before.columns) == len(after.columns)
+    is_renamed = before.root == after.root and len(before.columns) <= len(after.columns)
     left = set(old.values()) if is_renamed else set()
     found = [(here if there < 0 and here in left else there, here) for there, here in found]
     return tuple((there, here) for there, here in found if there >= 0)

@@ -1,4 +1,4 @@
-"""A replica as if it had no snapshots after one index, so that a plan begins at an earlier one and reads more WAL."""
+"""A replica as if it had no snapshots but some, so that a plan begins at one of these and reads more WAL."""
 
 import builtins
 from collections.abc import Iterable, Iterator
@@ -10,21 +10,26 @@ from replication.storage.wal03.names import parse_snapshot
 
 def below_snapshot(source: OpenReplica, index: int) -> OpenReplica:
     """Return the replica with the snapshots up to an index."""
-    return OpenReplica(source.name, _Below(source.storage, index), codec=source.codec)
+    return OpenReplica(source.name, _Below(source.storage, 0, index), codec=source.codec)
+
+
+def only_snapshot(source: OpenReplica, index: int) -> OpenReplica:
+    """Return the replica with the snapshot of one index: the notes of no others are read, and none is in its place."""
+    return OpenReplica(source.name, _Below(source.storage, index, index), codec=source.codec)
 
 
 class _Below(Storage):
-    """A store as if it had no snapshot after one index: only read."""
+    """A store as if it had no snapshot but those from one index to another: only read."""
 
-    def __init__(self, storage: Storage, index: int) -> None:
+    def __init__(self, storage: Storage, first: int, last: int) -> None:
         self.type, self.address = storage.type, storage.address
         self._storage = storage
-        self._index = index
+        self._first, self._last = first, last
 
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
         for item in self._storage.list(prefix):
             index = parse_snapshot(item.name.rpartition("/")[2])
-            if index is None or index <= self._index:
+            if index is None or self._first <= index <= self._last:
                 yield item
 
     def folders(self, prefix: str) -> "builtins.list[str]":

@@ -1,33 +1,63 @@
-"""The commit at which something changed, searched from the newest back, over the snapshots of one generation.
+"""The commit at which something changed, searched from the newest back, over all generations of one replica.
 
-Its promise: what it finds is a change between two commits that follow each other. WAL is read only between the
-snapshots where the change may lie: where the answers at two neighbouring snapshots are alike nothing is looked for in
-between, unless every change is asked for. It leaves to the caller what is looked for.
+Its promise: what it finds is a change between two commits that follow each other, and that there is none is said only
+where all commits were looked at. WAL is first read only between the snapshots where the change may lie: where the
+answers at two neighbouring snapshots are alike, what lies between is passed over, and read at the end if nothing was
+found elsewhere. It leaves to the caller what is looked for.
 """
 
 import threading
+import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from replication.errors import NoRestorePointError
+from replication.errors import (
+    InconclusiveError,
+    NoRestorePointError,
+    ReplicationError,
+    RestoreCancelledError,
+    RestoreError,
+)
 from replication.history.cache import TableCache
-from replication.history.changes import Answer, Look, Looker
+from replication.history.changes import EACH_MAX, EACH_SECONDS_MAX, Answer, Looker
 from replication.history.contract import Found
-from replication.history.questions import Wanted
-from replication.history.wal03.below import below_snapshot
+from replication.history.questions import Wanted, is_known, names_of
+from replication.history.versions import Place
+from replication.history.wal03.older import older_generations
+from replication.history.wal03.stretches import read_from
 from replication.history.wal03.timeline import Timeline, read_timeline
 from replication.position import Position
 from replication.restore.open_replica import OpenReplica
 from replication.restore.options import RestoreOptions
 from replication.restore.target import AtPosition
-from replication.restore.wal03.attempts import attempts_at
+from replication.restore.wal03.attempts import Prepared, attempts_at
 from replication.restore.wal03.catalog import Snapshot
+from replication.sqlite.moment import Query
+
+
+@dataclass(frozen=True, slots=True)
+class _Edge:
+    """The earliest commit that was looked at so far, and its answer."""
+
+    position: Position
+    time: datetime
+    seen: datetime | None
+    answer: Answer
+
+
+@dataclass(frozen=True, slots=True)
+class _Between:
+    """A stretch that was passed over, from a snapshot to a later commit with the same answer."""
+
+    source: OpenReplica
+    snapshot: Snapshot
+    end: Position
 
 
 @dataclass(slots=True)
 class Search:
-    """One search. `looks` counts commits that were asked, `skipped` stretches between snapshots that were not."""
+    """One search. `looks` counts commits that were asked."""
 
     sources: Sequence[OpenReplica]
     options: RestoreOptions
@@ -38,74 +68,155 @@ class Search:
     since: datetime | None = None
     tell: Callable[[str], None] = lambda words: None
     looks: int = 0
-    skipped: int = 0
     first: Position | None = field(default=None)
     """The earliest commit that was looked at."""
     replica: str = ""
     bytes_read: int = 0
     _counted: int = 0
-    _first_time: datetime | None = None
+    _now: float = field(default_factory=time.time)
+    _each_left: int = EACH_MAX
+    _each_end: float = 0.0
+    _between: list[_Between] = field(default_factory=list)
+    _unknown: list[str] = field(default_factory=list)
+    """Of which commits it is not known what they changed, and why, in words."""
+    _is_known: bool = False
+    """Whether any commit knew what is asked of."""
+    _first_answer: Answer = None
+    _names: str = ""
 
     def changes(self) -> Iterator[Found]:
         """What is looked for, the newest first. Raises whatever a restore and a query raise."""
-        attempts = attempts_at(self.sources, self.options, self.stop)
-        prepared = attempts.prepared
-        source = prepared.source
-        for words in prepared.warnings:
-            self.tell(words)
-        self.replica = source.name
-        earlier = [item for item in prepared.offer.catalog.snapshots if item.position < prepared.plan.snapshot.position]
-        options = replace(attempts.options, generation=prepared.plan.generation)
-        later = yield from self._in(self._read([source], options))
-        while earlier and self.first is not None and not self._is_before(self._first_time):
-            here = earlier.pop()
-            if not self.is_all and self._answer_of(source, here) == later.answer:
-                self.skipped += 1
-                self.first, self._first_time = here.position, here.info.created
-            else:
-                # Up to where what was looked at begins, which is a commit of both.
-                below = below_snapshot(source, here.info.index)
-                later = yield from self._in(self._read([below], replace(options, target=AtPosition(self.first))))
+        is_found = False
+        for found in self._generations():
+            is_found = True
+            yield found
+        between, self._between = self._between, []
+        if is_found or not between:
+            return
+        self.tell("It is alike at all these snapshots, so what lies between them is looked at too.")
+        for item in between:
+            options = replace(self.options, generation=item.end.generation, target=AtPosition(item.end))
+            yield from self._in(self._read(item.source, options, item.snapshot))
 
-    def nothing(self) -> NoRestorePointError:
+    def nothing(self) -> ReplicationError:
         """What is said where nothing was found."""
+        mistyped = self.wanted.unknown(self._first_answer, self._names) if not self._is_known else None
+        if self._unknown:
+            return InconclusiveError(
+                f"It is not known whether there is a commit at which {self.wanted.words}: not every one was looked at "
+                f"({self.looks} looks). {' '.join(self._unknown)} {mistyped or ''}".rstrip()
+            )
+        if mistyped is not None:
+            return mistyped
         return NoRestorePointError(
             f"There is no commit at which {self.wanted.words}, from {self.first} on: {self.looks} looks."
-            + " Between snapshots with the same answer nothing was looked for; -all does." * bool(self.skipped)
         )
 
-    def _in(self, timeline: Timeline) -> Generator[Found, None, Look]:
-        """Those of one timeline; the answer at its first commit."""
-        looker = Looker(timeline, self.wanted.question, self.stop)
-        begin = timeline.ends()[0]
-        self.first, self._first_time = timeline.position(begin), timeline.written_at(begin)
+    def _generations(self) -> Iterator[Found]:
+        attempts = attempts_at(self.sources, self.options, self.stop)
+        prepared = attempts.prepared
+        for words in prepared.warnings:
+            self.tell(words)
+        self.replica = prepared.source.name
+        edge = yield from self._in_generation(prepared, attempts.options)
+        if self.options.generation is not None:
+            return
+        for older in older_generations(prepared, self.stop, self.since):
+            try:
+                attempts = attempts_at([prepared.source], replace(self.options, generation=older), self.stop)
+                edge = yield from self._in_generation(attempts.prepared, attempts.options, edge)
+            except RestoreCancelledError:
+                raise
+            except RestoreError as error:
+                self._unknown.append(f"Of generation {older}: {error}")
+                self.tell(f"Generation {older} was not looked at to its end: {error}")
+
+    def _in_generation(
+        self, prepared: Prepared, options: RestoreOptions, later: _Edge | None = None
+    ) -> Generator[Found, None, _Edge]:
+        """Those of one generation, whose earliest commit is returned; `later` is the first one of the next."""
+        source = prepared.source
+        earlier = [item for item in prepared.offer.catalog.snapshots if item.position < prepared.plan.snapshot.position]
+        options = replace(options, generation=prepared.plan.generation)
+        edge = yield from self._in(self._read(source, options), later)
+        self.first = edge.position
+        while earlier and not self._is_before(edge.time):
+            here = earlier.pop()
+            if not self.is_all and self._answer_of(source, here) == edge.answer:
+                self._between.append(_Between(source, here, edge.position))
+                edge = _Edge(here.position, here.info.created, None, edge.answer)
+            else:
+                # Up to where what was looked at begins, which is a commit of both.
+                target = replace(options, target=AtPosition(edge.position))
+                edge = yield from self._in(self._read(source, target, here))
+            self.first = edge.position
+        return edge
+
+    def _in(self, timeline: Timeline, later: _Edge | None = None) -> Generator[Found, None, _Edge]:
+        """Those of one timeline, whose first commit is returned."""
+        looker = Looker(timeline, self._ask, self.stop, self._may_go_on, self._now, size=self.wanted.size)
+        ends = timeline.ends()
         before = self.looks
-        for change in looker.changes(self.wanted.matches, self.is_all):
+        # What answers as it likes is found out once.
+        newest = looker.look(ends[-1]) if before else looker.look_twice(ends[-1])
+        if later is not None and self.wanted.matches(newest.answer, later.answer):
+            yield from self._found(timeline, ends[-1], newest.answer, later)
+        for change in looker.changes(self.wanted.matches, self.is_all, newest):
             self._count(before + looker.looks, timeline)
-            if not self._is_before(timeline.written_at(change.after)):
-                yield Found(
-                    timeline.position(change.before),
-                    timeline.position(change.after),
-                    timeline.written_at(change.before),
-                    timeline.written_at(change.after),
-                    timeline.seen_at(change.before),
-                    timeline.seen_at(change.after),
-                    change.was,
-                    change.became,
-                    change.is_sure and not self.skipped,
-                )
+            after = _edge(timeline, change.after, change.became)
+            yield from self._found(timeline, change.before, change.was, after, change.is_sure)
         self._count(before + looker.looks, timeline)
+        if not looker.is_whole:
+            between = f"From {timeline.position(ends[0])} to {timeline.position(ends[-1])}"
+            self._unknown.append(f"{between} too many commits wrote what the answer comes of: -all looks at each.")
         assert looker.oldest is not None
-        return looker.oldest
+        return _edge(timeline, ends[0], looker.oldest.answer)
+
+    def _found(
+        self, timeline: Timeline, before: Place, was: Answer, after: _Edge, is_sure: bool = True
+    ) -> Iterator[Found]:
+        """A change, if it is not too old; it is sure where nothing since was passed over."""
+        earlier = _edge(timeline, before, was)
+        if not self._is_before(after.time):
+            is_sure &= not self._between and not self._unknown
+            yield Found(
+                earlier.position,
+                after.position,
+                earlier.time,
+                after.time,
+                earlier.seen,
+                after.seen,
+                was,
+                after.answer,
+                is_sure,
+            )
+
+    def _ask(self, query: Query) -> Answer:
+        """The question, of which it is noted whether any commit knew what it asks of."""
+        answer = self.wanted.question(query)
+        if self._first_answer is None and not is_known(answer):
+            self._first_answer, self._names = answer, names_of(query)
+        self._is_known |= is_known(answer)
+        return answer
+
+    def _may_go_on(self) -> bool:
+        """Whether there may be one more look from commit to commit."""
+        self._each_end = self._each_end or time.monotonic() + EACH_SECONDS_MAX
+        self._each_left -= 1
+        return self._each_left >= 0 and time.monotonic() < self._each_end
 
     def _count(self, looks: int, timeline: Timeline) -> None:
         self.looks = looks
         self.bytes_read += timeline.bytes_read - self._counted
         self._counted = timeline.bytes_read
 
-    def _read(self, sources: Sequence[OpenReplica], options: RestoreOptions) -> Timeline:
+    def _read(self, source: OpenReplica, options: RestoreOptions, snapshot: Snapshot | None = None) -> Timeline:
+        """What leads to a target, from the snapshot that is named."""
         self._counted = 0
-        timeline = read_timeline(sources, options, self.cache, cancel=self.stop, is_whole=True)
+        if snapshot is not None:
+            timeline = read_from(source, snapshot, options, self.cache, self.stop)
+        else:
+            timeline = read_timeline([source], options, self.cache, cancel=self.stop, is_whole=True)
         for words in timeline.warnings:
             self.tell(words)
         return timeline
@@ -117,8 +228,13 @@ class Search:
         """What a snapshot by itself answers; nothing for one of Litestream's: nobody knows which commit it holds."""
         if snapshot.note is None:
             return None
-        timeline = self._read([source], replace(self.options, generation=None, target=AtPosition(snapshot.position)))
-        looker = Looker(timeline, self.wanted.question, self.stop)
+        at = replace(self.options, generation=None, target=AtPosition(snapshot.position))
+        timeline = self._read(source, at, snapshot)
+        looker = Looker(timeline, self._ask, self.stop, now=self._now)
         found = looker.look(timeline.ends()[-1])
         self._count(self.looks + 1, timeline)
         return found.answer
+
+
+def _edge(timeline: Timeline, place: Place, answer: Answer) -> _Edge:
+    return _Edge(timeline.position(place), timeline.written_at(place), timeline.seen_at(place), answer)

@@ -29,11 +29,15 @@ TABLES_KEPT_MAX = 1000
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """An object to read from, and its stored bytes. A snapshot, which may bring a table, has a `sign` of its own."""
+    """An object to read from, and its stored bytes. A snapshot, which may bring a table, has a `sign` of its own.
+
+    A `table` that is given has no checksums, or has been proven: nothing is made anew for it.
+    """
 
     name: str
     stored: int
     sign: str = ""
+    table: BlockTable | None = None
 
 
 class Parts:
@@ -123,6 +127,8 @@ class Parts:
     def _table(self, source: Source) -> BlockTable:
         """The table of an object: known, brought along, kept elsewhere, or made by reading all of it."""
         name = source.name
+        if source.table is not None:
+            return source.table
         table = self._tables.get(name)
         if table is None:
             if source.sign:

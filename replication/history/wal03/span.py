@@ -1,7 +1,7 @@
 """Two moments of one replica and the pages that were written between them, by the frames of the WAL.
 
 Its promise: both are what a restore of them would give, and a page that is not told is alike at both. Where they are of
-different generations, or the WAL between them is not there, all pages of both are compared, and that is said.
+different generations, or the WAL between them is not whole, all pages of both are compared, and that is said.
 """
 
 import threading
@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from replication.errors import CorruptObjectError, NoRestorePointError, ObjectNotFoundError, ReplicaGapError
 from replication.history.cache import TableCache
 from replication.history.contract import Moment
-from replication.history.span import PageSet, Span
+from replication.history.span import PageSet, Span, Times
 from replication.history.versions import Place, place_of
 from replication.history.wal03.stretches import stretches
 from replication.history.wal03.timeline import Timeline, read_timeline
@@ -38,6 +38,33 @@ class _Bound:
 
 
 @dataclass(frozen=True, slots=True)
+class _Point:
+    """A commit of a timeline."""
+
+    timeline: Timeline
+    position: Position
+
+    @property
+    def moment(self) -> Moment:
+        return self.timeline.moment(self.position)
+
+    @property
+    def times(self) -> Times:
+        end = place_of(self.position)
+        return Times(self.timeline.seen_at(end), self.timeline.written_at(end))
+
+
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """From a commit back to an earlier one."""
+
+    early: _Point
+    late: _Point
+    written: PageSet
+    passed_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
 class _Reader:
     sources: Sequence[OpenReplica]
     options: RestoreOptions
@@ -53,17 +80,17 @@ class _Reader:
         last = place_of(plan.stop) if plan.stop else place_of(plan.following.position) if plan.following else _END
         return _Bound(attempts.options.target, plan.generation, last, plan.stop)
 
-    def read(self, target: Target) -> Timeline:
-        return self._said(read_timeline(self.sources, self._options(target), self.cache, self.progress, self.stop))
+    def alone(self, target: Target) -> _Point:
+        """A target by itself. Raises whatever a restore raises."""
+        timeline = read_timeline(self.sources, self._options(target), self.cache, self.progress, self.stop)
+        for words in timeline.warnings:
+            self.tell(words)
+        return _Point(timeline, timeline.end)
 
-    def back(self, bound: _Bound, to: _Bound) -> "tuple[Timeline, Timeline, Position, PageSet] | None":
-        """From the later commit to the earlier one: the timelines of both, the earlier one, and what was written.
-
-        None if there is no WAL to go back by.
-        """
-        late: Timeline | None = None
-        written = PageSet(bytearray(1))
-        said: set[str] = set()
+    def way(self, late: _Bound, early: _Bound) -> _Way | None:
+        """None if there is no WAL to go back by. Raises whatever a restore of the later one raises."""
+        newest: Timeline | None = None
+        written, passed, said = PageSet(bytearray(1)), 0, set[str]()
 
         def tell(words: str) -> None:
             if words not in said:
@@ -71,30 +98,26 @@ class _Reader:
                 self.tell(words)
 
         try:
-            for timeline in stretches(self.sources, self._options(bound.target), self.cache, self.stop, tell):
-                late = late or timeline
+            options = replace(self.options, target=late.target, generation=late.generation)
+            for timeline in stretches(self.sources, options, self.cache, self.stop, tell):
+                newest = newest or timeline
                 ends = timeline.ends()
-                here = next((end for end in reversed(ends) if end <= to.last), None)
-                begin = ends[0] if here is None else here
-                written.add(timeline.pages_between(begin, ends[-1]))
+                here = next((end for end in reversed(ends) if end <= early.last), None)
+                written.add(timeline.pages_between(ends[0] if here is None else here, ends[-1]))
                 if here is not None:
-                    if to.exact is not None and here != to.last:
-                        # Raises: no commit ends there.
-                        timeline.moment(to.exact)
-                    return late, timeline, timeline.position(here), written
+                    # Raises if no commit ends where one was asked for.
+                    position = early.exact or timeline.position(here)
+                    timeline.moment(position)
+                    return _Way(_Point(timeline, position), _Point(newest, newest.end), written, passed)
+                passed += timeline.bytes_read if timeline is not newest else 0
         except _NO_WAL:
-            if late is None:
+            if newest is None:
                 raise
         return None
 
     def _options(self, target: Target) -> RestoreOptions:
         generation = None if isinstance(target, AtPosition) else self.options.generation
         return replace(self.options, target=target, generation=generation)
-
-    def _said(self, timeline: Timeline) -> Timeline:
-        for words in timeline.warnings:
-            self.tell(words)
-        return timeline
 
 
 def read_span(
@@ -112,20 +135,34 @@ def read_span(
     bounds = [reader.bound(target) for target in (begin, end)]
     is_forward = bounds[0].last <= bounds[1].last
     early, late = bounds if is_forward else bounds[::-1]
-    found = reader.back(late, early) if early.generation == late.generation else None
-    if found is None:
-        first, second = (reader.read(bound.target) for bound in bounds)
-        was, became = first.moment(), second.moment()
-        written = _compared(was, became, stop)
-        is_other = early.generation != late.generation
+    is_other = early.generation != late.generation
+    way = None if is_other else reader.way(late, early)
+    if way is not None:
+        first, second = (way.early, way.late) if is_forward else (way.late, way.early)
+        was, became = first.moment, second.moment
+        written, passed = way.written, way.passed_bytes
+        written.add_from(min(was.pages, became.pages) + 1, max(was.pages, became.pages))
+        remarks: tuple[str, ...] = ()
+    else:
+        first, second = (reader.alone(bound.target) for bound in bounds)
+        was, became = first.moment, second.moment
+        written, passed = _compared(was, became, stop), 0
         why = "they are of two generations" if is_other else "the WAL between them is not whole"
-        remark = f"{why}: every page of both was read and compared"
-        return Span(second.replica, was, became, first.end, second.end, written, (remark,))
-    newest, oldest, position, written = found
-    moments = [(oldest.moment(position), position), (newest.moment(), newest.end)]
-    (was, first_end), (became, last_end) = moments if is_forward else moments[::-1]
-    written.add_from(min(was.pages, became.pages) + 1, max(was.pages, became.pages))
-    return Span(newest.replica, was, became, first_end, last_end, written)
+        remarks = (f"{why}: every page of both was read and compared",)
+    timelines = (first.timeline,) if first.timeline is second.timeline else (first.timeline, second.timeline)
+    return Span(
+        second.timeline.replica,
+        was,
+        became,
+        first.position,
+        second.position,
+        written,
+        first.times,
+        second.times,
+        timelines,
+        passed,
+        remarks,
+    )
 
 
 def _compared(was: Moment, became: Moment, stop: threading.Event) -> PageSet:

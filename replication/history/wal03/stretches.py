@@ -1,19 +1,32 @@
-"""All commits of one generation, in timelines from one snapshot to the next, the newest first."""
+"""All commits of one replica, in timelines from one snapshot to the next, the newest first.
+
+A generation is older than another where the notes of the replica, or its times, say so.
+"""
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from datetime import datetime
 
-from replication.errors import ObjectNotFoundError, RestoreError
+from replication.errors import (
+    CorruptObjectError,
+    NoRestorePointError,
+    ObjectNotFoundError,
+    ReplicaGapError,
+    RestoreCancelledError,
+    RestoreError,
+)
 from replication.history.cache import TableCache
-from replication.history.wal03.below import below_snapshot
+from replication.history.wal03.below import below_snapshot, only_snapshot
+from replication.history.wal03.older import older_generations
 from replication.history.wal03.timeline import Timeline, read_timeline
 from replication.position import Position
 from replication.restore.open_replica import OpenReplica
 from replication.restore.options import RestoreOptions
 from replication.restore.target import AtPosition, Latest
-from replication.restore.wal03.attempts import attempts_at
+from replication.restore.wal03.attempts import Attempts, attempts_at
+from replication.restore.wal03.catalog import Snapshot
 
 BASES_MAX = 2
 """Snapshots to begin at: one of Litestream's may hold the very commit, or nobody knows which of its index."""
@@ -25,27 +38,65 @@ def stretches(
     cache: TableCache,
     stop: threading.Event,
     tell: Callable[[str], None],
+    since: datetime | None = None,
 ) -> Iterator[Timeline]:
-    """Yield timelines, each of which ends with the commit that the one before begins with.
+    """Yield timelines, each of which ends with the commit that the one before begins with, or with its generation.
 
-    The next one is read when it is asked for. Raises whatever a restore raises.
+    The next one is read when it is asked for, up to one that begins before a time. Raises whatever a restore raises; an
+    older generation that cannot be read is told of.
     """
     attempts = attempts_at(sources, options, stop)
-    prepared, options = attempts.prepared, attempts.options
-    source, base = prepared.source, prepared.plan.snapshot.position
+    prepared = attempts.prepared
     for words in prepared.warnings:
         tell(words)
+    yield from _of_generation(attempts, cache, stop, tell, since)
+    if options.generation is not None:
+        return
+    for older in older_generations(prepared, stop, since):
+        try:
+            attempts = attempts_at([prepared.source], replace(options, generation=older), stop)
+            yield from _of_generation(attempts, cache, stop, tell, since)
+        except RestoreCancelledError:
+            raise
+        except RestoreError as error:
+            tell(f"Generation {older} was not looked at to its end: {error}")
+
+
+def read_from(
+    source: OpenReplica, snapshot: Snapshot, options: RestoreOptions, cache: TableCache, stop: threading.Event
+) -> Timeline:
+    """From a snapshot on, or from an earlier one where that one is of no use. Their notes are read only then.
+
+    Raises whatever a restore raises.
+    """
+    index = snapshot.info.index
+    if snapshot.note is not None:
+        with suppress(CorruptObjectError, ReplicaGapError, NoRestorePointError):
+            return read_timeline([only_snapshot(source, index)], options, cache, cancel=stop, is_whole=True)
+    return read_timeline([below_snapshot(source, index)], options, cache, cancel=stop, is_whole=True)
+
+
+def _of_generation(
+    attempts: Attempts,
+    cache: TableCache,
+    stop: threading.Event,
+    tell: Callable[[str], None],
+    since: datetime | None,
+) -> Iterator[Timeline]:
+    prepared, options = attempts.prepared, attempts.options
+    source, base = prepared.source, prepared.plan.snapshot.position
     options = replace(options, generation=prepared.plan.generation)
     earlier = [item for item in prepared.offer.catalog.snapshots if item.position < base]
+    timeline = read_timeline([source], options, cache, cancel=stop, is_whole=True)
     while True:
-        timeline = read_timeline([source], options, cache, cancel=stop, is_whole=True)
         for words in timeline.warnings:
             tell(words)
         yield timeline
-        if not earlier:
+        first = timeline.ends()[0]
+        if not earlier or (since is not None and timeline.written_at(first) < since):
             return
-        source = below_snapshot(prepared.source, earlier.pop().info.index)
-        options = replace(options, target=AtPosition(timeline.position(timeline.ends()[0])))
+        options = replace(options, target=AtPosition(timeline.position(first)))
+        timeline = read_from(source, earlier.pop(), options, cache, stop)
 
 
 def stretch_with(
@@ -61,17 +112,16 @@ def stretch_with(
     """
     options = replace(options, target=AtPosition(position), generation=position.generation)
     prepared = attempts_at(sources, options, stop).prepared
-    snapshots = prepared.offer.catalog.snapshots
+    source, snapshots = prepared.source, prepared.offer.catalog.snapshots
     later = next((item.position for item in snapshots if item.note is not None and item.position > position), None)
     target = AtPosition(later) if later is not None else Latest()
     for base in [item for item in reversed(snapshots) if item.position < position][:BASES_MAX]:
-        source = below_snapshot(prepared.source, base.info.index)
         # Where something is missing on the way there, what lies before the commit can be had all the same.
         with suppress(RestoreError, ObjectNotFoundError):
-            further = read_timeline([source], replace(options, target=target), cache, cancel=stop, is_whole=True)
+            further = read_from(source, base, replace(options, target=target), cache, stop)
             if _follows(further, position):
                 return further
-        nearer = read_timeline([source], options, cache, cancel=stop, is_whole=True)
+        nearer = read_from(source, base, options, cache, stop)
         if _follows(nearer, position):
             return nearer
     return None

@@ -167,12 +167,15 @@ class Timeline:
         """The pages that were written between two commits, one for each frame."""
         return self.versions.pages_between(begin, end)
 
-    def last_written(self, pages: Collection[int], before: Place) -> Place | None:
+    def last_written(self, pages: Collection[int], before: Place, header: bool = False) -> Place | None:
         """Where the last frame of any of these pages begins, before a place.
 
         Of the first page only those frames count that change more than the size of the database and of its freelist:
-        most commits of a database that grows write it, and what it says of tables stays as it is.
+        most commits of a database that grows write it, and what it says of tables stays as it is. They count for who
+        asks for its `header`.
         """
+        if header:
+            return self.versions.last_written(np.array(sorted({*pages, 1}), dtype=np.uint32), before)
         found = self.versions.last_written(np.array(sorted(set(pages) - {1}), dtype=np.uint32), before)
         first = bisect_left(self._file.first_page, before) - 1
         if 1 in pages and first >= 0:
@@ -243,7 +246,7 @@ def _read(
     if client.snapshot_note(plan.snapshot.info.name) != plan.snapshot.note:
         raise CorruptObjectError(plan.snapshot.info.name, "it was written anew while it was read")
     try:
-        written = replay_wal(plan, fetcher, file, meter, attempts.need, attempts.doubts)
+        written = replay_wal(plan, fetcher, file, meter, attempts.need, attempts.doubts, file.take_indexed)
     except TooManyFramesError as error:
         raise RestoreError(f"{error} of WAL after {plan.snapshot.info.name}: restore it to look at it.") from None
     warnings = (*prepared.warnings, *plan.remarks, *written.remarks)

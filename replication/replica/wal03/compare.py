@@ -7,7 +7,7 @@ so that nothing may follow in this one.
 """
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Literal
 
@@ -15,7 +15,7 @@ from replication.errors import CorruptObjectError, ObjectNotFoundError, StorageE
 from replication.position import Position
 from replication.replica.source import SourceDatabase
 from replication.storage.closing import closing_iterator
-from replication.storage.wal03.names import SegmentInfo, segment_name
+from replication.storage.wal03.names import segment_name
 from replication.storage.wal03.notes import SegmentNote, SnapshotNote
 from replication.storage.wal03.replica_client import ReplicaClient
 from replication.storage.writer import Writer
@@ -62,19 +62,6 @@ def compare(
             # Nothing is there of which an index could begin: it is written anew, as if it were torn.
             return offset if offset or start.offset else None
     return None
-
-
-def check_ours(
-    client: ReplicaClient, database: SourceDatabase, name: str, here: Position, segments: Iterable[SegmentInfo]
-) -> None:
-    """Raise DivergedError if one of these segments holds other bytes than the shadow WAL, where that is here still.
-
-    One that is torn is no sign.
-    """
-    for segment in segments:
-        if database.end(here, segment.generation, segment.index):
-            with suppress(ObjectNotFoundError):
-                compare(client, database, name, here, segment.position, lambda _: None)
 
 
 def _same_until(

@@ -4,12 +4,16 @@ A host that was replaced, or a local folder that was lost, leaves nobody who kno
 generation at a place reads what is there and names it as older: then the order is in the notes, and no clock has to
 tell it. Later snapshots of the generation repeat that, since retention removes the first one.
 
-One that is there, is not of our line, and came from a generation of ours, shows that the history was copied: whoever
-wrote it may be alive, so that ours is not simply the newer. It is noted as beside ours, too.
+    at the place      A |---c--|P       Q|            B had ended with a mark at Q
+                      B |--c--|Q
+    we begin C        before {A, B}, lefts {B just past Q}, reached {A at P}
 
-Where a generation was left is noted too. A copy that goes on with it may meet no end mark: none stands where an index
-begins, and the place may have been emptied since. Of those that were not left whole, or are another's, it is noted
-how far they had come here. By both a restore sees that another went on, whatever the clock of the store says. So it
+`before` gives the order. One that is there, is not of our line, and came from a generation of ours, shows that the
+history was copied: whoever wrote it may be alive, so that ours is not simply the newer. It is noted as `beside` ours.
+
+`lefts` and `reached` are the first places at which nothing is: of what our program left, and of what others had here. A
+copy that goes on may meet no end mark: none stands where an index begins, and the place may have been emptied since.
+What lies past such a place later tells a restore that another went on, whatever the clock of the store says. So it
 does where the local folder was lost, or never here: the host that was replaced may be alive.
 """
 
@@ -20,7 +24,7 @@ from datetime import UTC, datetime
 
 from replication.errors import CorruptObjectError, ObjectNotFoundError
 from replication.local.generation_info import EARLIER_MAX, GenerationInfo
-from replication.position import Position
+from replication.position import Position, positions_in
 from replication.storage.wal03.names import SegmentInfo, SnapshotInfo
 from replication.storage.wal03.notes import REACHED_MAX, SnapshotNote
 from replication.storage.wal03.replica_client import ReplicaClient
@@ -47,6 +51,16 @@ class Lineage:
     begins: bool
 
 
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What is noted beside what the program knows itself: `before` are generations that are older, newest first."""
+
+    before: Sequence[str]
+    beside: Sequence[str]
+    lefts: Sequence[Position]
+    reached: Sequence[Position]
+
+
 def lineage(
     client: ReplicaClient, generation_info: GenerationInfo, left: Position | None, parted: Sequence[str]
 ) -> Lineage:
@@ -56,29 +70,46 @@ def lineage(
     """
     existing = client.snapshots(generation_info.generation)
     last = _noted(client, existing)
-    begins = not existing and not client.segments(generation_info.generation)
     lefts = [_nothing_after(left)] if left is not None else []
-    if last is not None:
-        noted, beside = [last.previous, *last.earlier], [*parted, *last.beside]
-        lefts, reached = [*lefts, *last.lefts], [*last.reached]
-    else:
-        noted = _at_the_place(client, generation_info)
-        beside = [*parted, *_parted(client, generation_info, noted)]
-        before = _noted(client, client.snapshots(generation_info.previous)) if generation_info.previous else None
-        lefts += before.lefts if before is not None else ()
-        reached = _reached(
-            client, generation_info, noted, beside, [*lefts, *(before.reached if before is not None else ())]
-        )
-    known = [generation_info.previous, *generation_info.earlier, *noted]
+    seen = _repeated(last, lefts) if last is not None else _found(client, generation_info, lefts, parted)
+    known = [generation_info.previous, *generation_info.earlier, *seen.before]
     ordered = [name for name in dict.fromkeys(known) if name and name != generation_info.generation]
     return Lineage(
         previous=ordered[0] if ordered else "",
         earlier=tuple(ordered[1 : 1 + EARLIER_MAX]),
-        beside=tuple(dict.fromkeys(beside))[: 2 * BESIDE_MAX],
-        lefts=tuple(dict.fromkeys(lefts))[:LEFT_MAX],
-        reached=tuple(dict.fromkeys(reached))[:REACHED_MAX],
-        begins=begins,
+        beside=tuple(dict.fromkeys([*parted, *seen.beside]))[: 2 * BESIDE_MAX],
+        lefts=tuple(dict.fromkeys(seen.lefts))[:LEFT_MAX],
+        reached=tuple(dict.fromkeys(seen.reached))[:REACHED_MAX],
+        begins=not existing and not client.segments(generation_info.generation),
     )
+
+
+def _repeated(last: SnapshotNote, lefts: Sequence[Position]) -> _Seen:
+    """What the snapshot before says: of the moment at which the generation began here."""
+    return _Seen([last.previous, *last.earlier], last.beside, [*lefts, *last.lefts], last.reached)
+
+
+def _found(
+    client: ReplicaClient, generation_info: GenerationInfo, lefts: Sequence[Position], parted: Sequence[str]
+) -> _Seen:
+    """What is at the place as the generation begins there."""
+    names = _at_the_place(client, generation_info)
+    beside = _parted(client, generation_info, names)
+    before = _noted(client, client.snapshots(generation_info.previous)) if generation_info.previous else None
+    lefts = [*lefts, *(before.lefts if before is not None else ())]
+    lefts += _left_unseen(generation_info, names, lefts)
+    known = [*lefts, *(before.reached if before is not None else ())]
+    return _Seen(names, beside, lefts, _reached(client, generation_info, names, [*parted, *beside], known))
+
+
+def _left_unseen(generation_info: GenerationInfo, names: Sequence[str], lefts: Sequence[Position]) -> list[Position]:
+    """Where generations were left that are not at the place: as far as they were copied here.
+
+    Another replica may have them, and a copy go on there. What is at the place was compared, or is looked up.
+    """
+    elsewhere = [place for place in positions_in(" ".join(generation_info.lefts)) if place.generation not in names]
+    known = {place.generation for place in lefts}
+    return [_nothing_after(place) for place in elsewhere if place.generation not in known]
 
 
 def _nothing_after(left: Position) -> Position:

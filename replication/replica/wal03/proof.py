@@ -75,6 +75,18 @@ class Expected:
         known = ((item, segments.get((item.index, item.offset), 0)) for item in held.segments)
         return found + [item.name for item, size in known if size not in (0, item.size)]
 
+    def unexpected(self, held: Holdings, position: Position) -> list[str]:
+        """What is listed below a position and was not there, by name: others wrote it since."""
+        known = self.segments
+        end = (position.index, position.offset)
+        if self.generation != held.generation or not known:
+            return []
+        return [
+            item.name
+            for item in held.segments
+            if min(known) < (item.index, item.offset) < end and (item.index, item.offset) not in known
+        ]
+
     def adopt(self, held: Holdings) -> None:
         """What is listed now, and nothing else, is what must be there from now on."""
         self.forget()

@@ -19,10 +19,12 @@ from replication.errors import (
 from replication.local import soundness
 from replication.position import Position
 from replication.replica.destination import Standing
+from replication.replica.ordered import Order
 from replication.replica.upload_meter import UploadProgress, together
-from replication.replica.wal03.compare import check_ours
 from replication.replica.wal03.holdings import Holdings
+from replication.replica.wal03.keeping import PROBES_MAX
 from replication.replica.wal03.snapshots import MENDED
+from replication.replica.wal03.taken import lost_behind
 from replication.replica.wal03.verifying import Verifying
 from replication.status import ReplicaTotals, Upload
 
@@ -166,12 +168,15 @@ class Replica(Verifying):
         """Let go of the store."""
         self.client.storage.close()
 
-    def snapshot(self) -> str:
-        """Write a snapshot of the newest commit. Return what became of it, in words. Raises as `send` does."""
-        with self._duty_turn():
+    def snapshot(self, order: Order | None = None) -> str:
+        """Write a snapshot of the newest commit. Return what became of it, in words.
+
+        Raises as `send` does, and RestoreCancelledError.
+        """
+        with self._duty_turn(order):
             try:
                 self._send_all()
-                return self._snapshot()
+                return self._snapshot(order=order)
             except MENDED as error:
                 with self._lock:
                     self._mend(error)
@@ -255,26 +260,29 @@ class Replica(Verifying):
         expected = self._keeping.expected
         changed = [name for held in holdings for name in expected.other_size(held)]
         if changed:
-            # Somebody removed what was there, and a copy of us took the name: it is compared, as if we began here.
             self._emit("warning", "an object is not the one that was stored", object=changed[0])
-            with self._lock:
-                self._state = self._state.unknown()
-                self._check_ours(holdings, changed)
+            changed += [name for held in holdings for name in expected.unexpected(held, position)]
+            lost = self._look_up_anew(holdings, changed[:PROBES_MAX])
             self._send_all()
             now_at, again = self._listed(whole=False)
             if now_at is not None and now_at.generation == position.generation:
+                for place in lost:
+                    expected.segment(place)
                 # What is left of another size was compared: a snapshot of the copy's that is of our history.
                 self._prove_as_listed(now_at, again, removed_by_rule)
             # What goes is decided on a listing of what was compared.
             return []
         return self._prove_as_listed(position, holdings, removed_by_rule)
 
-    def _check_ours(self, holdings: list[Holdings], names: list[str]) -> None:
-        """Raise DivergedError if a segment of that name is another's, whatever we sent behind it. `_lock` is held."""
-        here = self._database.position
-        if here is not None:
-            segments = [item for held in holdings for item in held.segments if item.name in names]
-            check_ours(self.client, self._database, self.name, here, segments)
+    def _look_up_anew(self, holdings: list[Holdings], changed: list[str]) -> list[Position]:
+        """Compare what is there under the names `changed`, and what came last, as if we began here.
+
+        Somebody removed what was there, and a copy of us wrote in its place. Return where WAL of ours is lost by that.
+        """
+        with self._lock:
+            self._state = self._state.unknown()
+            taken = [lost_behind(self.client, self._database, self.name, held, changed) for held in holdings]
+            return [place for places in taken for place in places]
 
     def _prove_as_listed(self, position: Position, holdings: list[Holdings], removed_by_rule: bool) -> list[Holdings]:
         """The same for objects that are those that were stored, or were compared."""

@@ -19,7 +19,7 @@ from replication.replica.wal03.proof import Expected
 from replication.replica.wal03.recovery import Recovered, recover
 from replication.replica.wal03.remembered import last_stored
 from replication.replica.wal03.send_state import SendState
-from replication.replica.wal03.upload import cut, read_range, seen
+from replication.replica.wal03.upload import cut, frame_indexer, read_range, seen
 from replication.steps import reached
 from replication.storage.wal03.names import segment_name
 from replication.storage.wal03.notes import SegmentNote
@@ -269,16 +269,18 @@ class Sender(ABC):
         self._meter.started(name, stop - position.offset)
         note = replace(self._note(position), seen=seen(database.arrivals, position, stop, self._monotonic()))
         try:
-            chunks = read_range(shadow, position.offset, stop, self._sent)
-            stored = self.client.write_segment(position, chunks, note, create=True)
+            frames = frame_indexer(shadow, position.offset, stop)
+            chunks = read_range(shadow, position.offset, stop, self._sent, frames)
+            stored = self.client.write_segment(position, chunks, note, create=True, frames=frames)
         except ObjectExistsError:
             there = self._meet(position)
             if there is not None:
                 self._arrived(position, there)
                 return
             # What is torn is no object of another program.
-            chunks = read_range(shadow, position.offset, stop, self._sent)
-            stored = self.client.write_segment(position, chunks, note)
+            frames = frame_indexer(shadow, position.offset, stop)
+            chunks = read_range(shadow, position.offset, stop, self._sent, frames)
+            stored = self.client.write_segment(position, chunks, note, frames=frames)
         reached("replica: segment stored")
         self._state = self._state.reached(replace(position, offset=stop), self._number_at(position).following)
         self._finished(self._meter, stored, stop - position.offset)

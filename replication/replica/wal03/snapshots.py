@@ -22,6 +22,7 @@ from replication.local import soundness, unwritten
 from replication.local.generation_info import GenerationInfo
 from replication.permissions import mode_beside
 from replication.position import Position
+from replication.replica.ordered import Order
 from replication.replica.permit import Always, Permit
 from replication.replica.source import Image, SourceDatabase
 from replication.replica.upload_meter import UploadMeter
@@ -87,9 +88,9 @@ class Snapshots(LeftBehind):
             yield
 
     @contextmanager
-    def _duty_turn(self) -> Iterator[None]:
-        """A block in which no other duty of this replica is under way. Raises as `_turn` does."""
-        with self._permit.working(), self._duty, local_files():
+    def _duty_turn(self, order: Order | None = None) -> Iterator[None]:
+        """A block in which no other duty of this replica is under way. Raises as `_turn` does, and as `order` does."""
+        with self._permit.working(), (order or Order()).turn(self._duty), local_files():
             self._permit.check()
             if self._unfinished:
                 with self._lock:
@@ -157,7 +158,7 @@ class Snapshots(LeftBehind):
         finally:
             self._beginning = None
 
-    def _snapshot(self, anew: bool = False) -> str:
+    def _snapshot(self, anew: bool = False, order: Order | None = None) -> str:
         """A snapshot in a generation that is under way, never at the cost of a restore point.
 
         A later snapshot of one index has the name of the earlier one, and would take its place, and with it every
@@ -186,7 +187,7 @@ class Snapshots(LeftBehind):
                     if not self._send_up_to(here):
                         return "what the replica holds is looked up anew; the snapshot comes after that"
                     try:
-                        stored = self._store_snapshot(image, self._snapshots, breaks_off=True)
+                        stored = self._store_snapshot(image, self._snapshots, breaks_off=True, order=order)
                     except ObjectExistsError:
                         # The answer was lost, or the object is another program's: the next try finds out.
                         return "a snapshot of this index is there already"
@@ -199,7 +200,9 @@ class Snapshots(LeftBehind):
         self._database.checkpoint()
         return "a snapshot will be written with the next commit, which begins a new index"
 
-    def _store_snapshot(self, image: Image, meter: UploadMeter, breaks_off: bool = False) -> int:
+    def _store_snapshot(
+        self, image: Image, meter: UploadMeter, breaks_off: bool = False, order: Order | None = None
+    ) -> int:
         """Write an image.
 
         Return the bytes stored. With `breaks_off` nothing waits for it, and the end of the engine ends it.
@@ -233,7 +236,7 @@ class Snapshots(LeftBehind):
         self._others.writing(name := snapshot_name(position.generation, position.index))
         meter.started(name, image.size)
         began = time.monotonic()
-        chunks = self._counted(image.chunks(), meter, breaks_off)
+        chunks = self._counted(image.chunks(), meter, breaks_off, order or Order())
         sums: list[str] = []
         at_start = position.index == 0 and position.offset == 0
         forget(self._database.meta_path, self.name)
@@ -257,12 +260,13 @@ class Snapshots(LeftBehind):
         )
         return stored
 
-    def _counted(self, chunks: Iterator[bytes], meter: UploadMeter, breaks_off: bool) -> Iterator[bytes]:
+    def _counted(self, chunks: Iterator[bytes], meter: UploadMeter, breaks_off: bool, order: Order) -> Iterator[bytes]:
         for chunk in chunks:
             self._permit.check()
             if breaks_off and self._ending.is_set():
                 raise PausedError(f"{meter.progress.object_name} was broken off, for the program ends")
             meter.sent(len(chunk))
+            order.sent(meter.progress.object_bytes, meter.progress.object_total_bytes)
             yield chunk
 
     # -- the position: `_lock` is held in all that follows --------------------------------------------------------

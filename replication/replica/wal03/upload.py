@@ -5,6 +5,7 @@ a commit whenever one lies within that size.
 """
 
 import os
+import struct
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -17,6 +18,7 @@ from replication.position import Position
 from replication.replica.source import Arrivals
 from replication.sqlite.checksum import FRAME_HEADER_SIZE, WAL_HEADER_SIZE
 from replication.sqlite.wal import WALHeader, align
+from replication.storage.wal03.frame_index import INDEXED_BYTES_MIN, FrameIndexBuilder
 from replication.storage.wal03.notes import thinned
 
 SEGMENT_BYTES_MAX = 32 << 20
@@ -58,12 +60,35 @@ def seen(arrivals: Arrivals, start: Position, end: int, now: float) -> tuple[tup
     return thinned([(at.offset, max(0, int((now - time) * 1000))) for at, time in copies])
 
 
-def read_range(file: LocalFile, start: int, end: int, told: Callable[[int], None]) -> Iterator[bytes]:
-    """Yield the bytes [start, end) of a file, and call `told` with the length of each piece."""
+def frame_indexer(file: LocalFile, start: int, end: int) -> FrameIndexBuilder | None:
+    """Return what makes the index of a segment of a shadow file, if it is large enough to have one."""
+    if end - start < INDEXED_BYTES_MIN:
+        return None
+    with file.opened() as shadow:
+        header = WALHeader.parse(os.pread(shadow, WAL_HEADER_SIZE, 0))
+        before = header.sums
+        if start > WAL_HEADER_SIZE:
+            # The last word of the header of the frame before.
+            at = start - header.frame_size + FRAME_HEADER_SIZE - 8
+            first, second = struct.unpack(">2I", os.pread(shadow, 8, at))
+            before = (first, second)
+    return FrameIndexBuilder(header, start, before)
+
+
+def read_range(
+    file: LocalFile, start: int, end: int, told: Callable[[int], None], frames: FrameIndexBuilder | None = None
+) -> Iterator[bytes]:
+    """Yield the bytes [start, end) of a file, and call `told` with the length of each piece.
+
+    Pieces are of whole frames where there is somebody to make an index of them.
+    """
     with file.opened() as descriptor:
         offset = start
         while offset < end:
-            piece = os.pread(descriptor, min(_READ_BYTES, end - offset), offset)
+            size = _READ_BYTES
+            if frames is not None:
+                size = align(offset + _READ_BYTES, frames.header.page_size) - offset
+            piece = os.pread(descriptor, min(size, end - offset), offset)
             if not piece:
                 raise OSError(f"{file} ends at {offset}, before {end}")
             offset += len(piece)

@@ -15,7 +15,6 @@ from replication.errors import (
     ReplicaGapError,
     ReplicationError,
     RestoreCancelledError,
-    StorageError,
     UnprovenSnapshotError,
 )
 from replication.position import Position
@@ -25,7 +24,7 @@ from replication.restore.open_replica import OpenReplica
 from replication.restore.options import RestoreOptions
 from replication.restore.output import Output
 from replication.restore.plan_contract import Written
-from replication.restore.target import AtPosition, AtTime
+from replication.restore.target import AtPosition, Target
 from replication.restore.wal03.catalog import Snapshot, read_catalog
 from replication.restore.wal03.choose import choose
 from replication.restore.wal03.doubts import Doubts, UndatedSnapshotError
@@ -34,7 +33,6 @@ from replication.restore.wal03.offers import Offer, OfferOrRefusal, Refusal, is_
 from replication.restore.wal03.pages import write_pages
 from replication.restore.wal03.plan import OTHER_GENERATION, Plan, make_plan, may_be_newer
 from replication.restore.wal03.refusals import refused
-from replication.restore.wal03.seen import seen_by
 from replication.storage.wal03.names import SegmentInfo
 from replication.storage.wal03.replica_client import ReplicaClient
 
@@ -54,6 +52,8 @@ class Prepared:
     offer: Offer
     answers: tuple[OfferOrRefusal, ...]
     """What each replica says, this one first."""
+    target: Target
+    """What was asked for; of a time the very commit, where it is known."""
 
     def proves(self, position: Position) -> bool:
         """True if what the plan leads to is the very state at `position`: no snapshot in it may hold more."""
@@ -68,7 +68,7 @@ def prepare(sources: Sequence[OpenReplica], options: RestoreOptions, stop: threa
     chosen = choose(
         sources, options.target, options.generation, stop, options.thorough, options.newest, options.waiting
     )
-    return Prepared(chosen.source, chosen.best.plan, chosen.warnings, chosen.best, chosen.answers)
+    return Prepared(chosen.source, chosen.best.plan, chosen.warnings, chosen.best, chosen.answers, chosen.target)
 
 
 class Attempts:
@@ -142,32 +142,16 @@ class Attempts:
             raise refused([*failed, *others]) from None
         warning = f"Replica {before.source.name} could not be restored from: {error}"
         warnings = (*before.warnings, warning)
-        prepared = Prepared(following.source, following.plan, warnings, following, tuple(others))
+        prepared = Prepared(following.source, following.plan, warnings, following, tuple(others), before.target)
         return Attempts(prepared, self.options, self.stop, failed)
 
 
 def attempts_at(sources: Sequence[OpenReplica], options: RestoreOptions, stop: threading.Event) -> Attempts:
-    """Choose and plan. At a time, the last commit that is noted as made by then is taken, if one is.
-
-    That is never before what the times of the objects give. Raises as `prepare`.
-    """
+    """Choose and plan. Raises as `prepare`."""
     prepared = prepare(sources, options, stop)
-    if not isinstance(options.target, AtTime):
-        return Attempts(prepared, options, stop)
-    last: Position | None = None
-    warnings: tuple[str, ...] = ()
-    for offer in (item for item in prepared.answers if isinstance(item, Offer)):
-        try:
-            seen = seen_by(offer.source.client(ReplicaClient), offer.catalog, options.target, stop)
-        except StorageError as error:
-            warnings += (f"Replica {offer.source.name} did not say when its later commits were made: {error}",)
-            continue
-        last = seen if last is None or (seen is not None and seen > last) else last
-    if last is None or last <= prepared.offer.end:
-        return Attempts(replace(prepared, warnings=prepared.warnings + warnings), options, stop)
-    exact = replace(options, target=AtPosition(last), generation=None)
-    prepared = prepare(sources, exact, stop)
-    return Attempts(replace(prepared, warnings=prepared.warnings + warnings), exact, stop)
+    if prepared.target != options.target:
+        options = replace(options, target=prepared.target, generation=None)
+    return Attempts(prepared, options, stop)
 
 
 def _next_best(failed: Refusal, others: Sequence[OfferOrRefusal]) -> Offer | None:

@@ -15,11 +15,12 @@ from replication.errors import (
     NoRestorePointError,
     ReplicationError,
     RestoreCancelledError,
+    StorageError,
 )
 from replication.position import Position
 from replication.restore.open_replica import OpenReplica
 from replication.restore.retry import LIST_BACKOFF, retrying
-from replication.restore.target import AtPosition, Latest, Target
+from replication.restore.target import AtPosition, AtTime, Latest, Target
 from replication.restore.wal03.asking import Found, Waiting, ask
 from replication.restore.wal03.catalog import Catalog, read_catalog
 from replication.restore.wal03.generations import newest_of
@@ -27,6 +28,7 @@ from replication.restore.wal03.measured import measured
 from replication.restore.wal03.offers import Offer, OfferOrRefusal, Refusal, answer_of, is_exact
 from replication.restore.wal03.ranking import behind, ranked, rival
 from replication.restore.wal03.refusals import nothing, refused, unreadable
+from replication.restore.wal03.seen import Seen, seen_by
 from replication.storage.wal03.replica_client import ReplicaClient
 
 GENERATION_READS_MAX = 8
@@ -37,11 +39,15 @@ Newest = Callable[[], Position | None]
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """What each replica says of the chosen generation, the best offer first, and what could not be read."""
+    """What each replica says of the chosen generation, the best offer first, and what could not be read.
+
+    `target` is what was asked for; of a time the very commit, where it is known.
+    """
 
     generation: str
     answers: tuple[OfferOrRefusal, ...]
     warnings: tuple[str, ...]
+    target: Target
 
     @property
     def source(self) -> OpenReplica:
@@ -135,6 +141,11 @@ def choose_among(
     here = [(source, catalog) for source, catalog in found if catalog.generation == wanted]
     said = [answer_of(source, catalog, target, thorough, LIST_BACKOFF, stop) for source, catalog in here]
     answers = ranked(said, target, LIST_BACKOFF, stop)
+    if isinstance(target, AtTime):
+        exact, untold = made_by_then(here, answers, target, stop)
+        warnings += untold
+        if exact is not None:
+            return choose_among(sources, found, failures, AtPosition(exact), None, stop, thorough, warnings)
     best = answers[0]
     if not isinstance(best, Offer):
         raise refused([*answers, *failures])
@@ -154,7 +165,31 @@ def choose_among(
         f"{best.end}."
         for item in torn
     )
-    return Chosen(wanted, (*answers, *failures), warnings)
+    return Chosen(wanted, (*answers, *failures), warnings, target)
+
+
+def made_by_then(
+    here: Sequence[Found], answers: Sequence[OfferOrRefusal], target: AtTime, stop: threading.Event
+) -> tuple[Position | None, tuple[str, ...]]:
+    """The last commit that is noted as made by a time, if none is known by the times of objects that may be later.
+
+    So any replica that has that very commit by now can bring it back, whatever it had at that time. Also returns what a
+    person should know of those that could not be asked.
+    """
+    found: list[Seen] = []
+    warnings: tuple[str, ...] = ()
+    for source, catalog in here:
+        try:
+            seen = seen_by(source.client(ReplicaClient), catalog, target, stop)
+        except StorageError as error:
+            warnings += (f"Replica {source.name} did not say when its later commits were made: {error}",)
+            continue
+        found += [seen] if seen is not None else []
+    last = max(found, default=None, key=lambda item: (item.position, item.is_last))
+    known = max((item.known for item in answers if item.known is not None), default=None)
+    if last is None or (known is not None and (last.position, last.is_last) < (known, True)):
+        return None, warnings
+    return last.position, warnings
 
 
 def _named(target: Target) -> str | None:

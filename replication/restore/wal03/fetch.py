@@ -13,6 +13,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from contextlib import closing
 from functools import partial
+from io import BytesIO
 from pathlib import Path
 from tempfile import SpooledTemporaryFile
 from typing import IO, TypeVar, cast
@@ -90,12 +91,14 @@ class Fetcher:
             # A snapshot that was written meanwhile may hold later commits than the plan counts on.
             raise CorruptObjectError(info.name, "it was written anew while it was read")
 
-    def segments(self, infos: Sequence[SegmentInfo]) -> Generator[SegmentRun, None, None]:
+    def segments(self, infos: Sequence[SegmentInfo], by_index: bool = False) -> Generator[SegmentRun, None, None]:
         """The segments, in order; the caller closes each run, and the generator. Raises as `snapshot`.
 
-        Segments before one that cannot be read are yielded first.
+        Segments before one that cannot be read are yielded first. With `by_index` only the index is read of those that
+        bring one.
         """
-        with closing(self._ordered([partial(self._load, batch) for batch in self._batches(infos)])) as runs:
+        load = self._load_index if by_index else self._load
+        with closing(self._ordered([partial(load, batch) for batch in self._batches(infos)])) as runs:
             for run in runs:
                 yield run
                 if run.failure is not None:
@@ -125,6 +128,23 @@ class Fetcher:
             size += info.size if info.size <= SMALL_OBJECT_BYTES_MAX else BATCH_BYTES_MAX
         if batch:
             yield batch
+
+    def _load_index(self, infos: Sequence[SegmentInfo]) -> SegmentRun:
+        """The index of a large segment, if it brings one, or the segments."""
+        [info, *others] = infos
+        if others or info.size <= SMALL_OBJECT_BYTES_MAX:
+            return self._load(infos)
+
+        def read(offset: int, length: int | None) -> Iterator[bytes]:
+            return self._stream(info.name, offset, length or info.size, length, self._abandoned)
+
+        index = self._client.frame_index(info, read)
+        if index is None:
+            return self._load(infos)
+        # The note of the first one of an index tells what was before it.
+        note = self.segment_note(info.name) if not info.offset else None
+        content = BytesIO(index.header.pack() if not info.offset else b"")
+        return SegmentRun(infos, [index.length], content, note, index=index, whole=partial(self._load, infos))
 
     def _load(self, infos: Sequence[SegmentInfo]) -> SegmentRun:
         """A batch of segments. If one of it cannot be read, those before it are returned, if there are any."""

@@ -15,6 +15,7 @@ from replication.errors import CorruptObjectError
 from replication.restore.wal03.segment_run import SegmentRun
 from replication.sqlite.checksum import WAL_HEADER_SIZE, Sums
 from replication.sqlite.wal import Frames, WALHeader, frames_in
+from replication.storage.wal03.frame_index import FrameIndex
 
 BLOCK_BYTES = 8 << 20
 """About how many bytes of frames are verified and written at a time."""
@@ -54,6 +55,10 @@ class IndexRead:
         Raises CorruptObjectError at the first frame that does not continue the chain.
         """
         size, sums = self.header.frame_size, self.sums
+        if run.index is not None:
+            # Whoever reads a page of it verifies that.
+            yield run.index.begin, run.index.frames()
+            return
         at = 0 if run.info.offset else WAL_HEADER_SIZE
         while at < run.length:
             start = run.info.offset + at
@@ -69,6 +74,14 @@ class IndexRead:
             yield start, frames
             sums = frames.sums
             at += len(data)
+
+    def goes_on_with(self, found: FrameIndex) -> bool:
+        """True if the frames of an index that was read in place of a segment continue the chain."""
+        return (found.header, found.before) == (self.header, self.sums)
+
+    def indexed_from(self, offset: int) -> SegmentRun | None:
+        """The first waiting run past an offset of which only the index was read."""
+        return next((run for run in self.waiting if run.index is not None and offset < run.end), None)
 
     def content(self, begin: int, end: int) -> bytes:
         """The frames of waiting runs from one offset to another."""

@@ -1,9 +1,15 @@
 """Which generation is the newest. Something must prove it: a clock alone never does.
 
-Notes decide where there are any: a generation that another one names as one before it is older than that one. Of
-those that no note orders, the times of the store decide where they can be believed, and where neither the salts of
-the WAL, nor the file change counters of the databases, nor the clocks of the hosts speak against them. Where
-nothing proves it, NoRestorePointError lists the candidates, and nothing is guessed.
+Notes decide where there are any: a generation that another one names as one before it is older than that one.
+
+    A <- B <- C          C names B, and B names A: nobody names C, which is the newest, the one head
+    A <- B, A <- C       two heads: no note orders B and C
+    A <-> B              a ring: each has met the other in a place of its own, so both are heads
+
+Of two heads the salts of the WAL decide, which rise with each life of it, or the times of the store where they can be
+believed, and where neither the salts, nor the file change counters of the databases, nor the clocks of the hosts speak
+against them. In a ring there are two copies of the database, so that only the times count. Where nothing proves it,
+NoRestorePointError lists the candidates, and nothing is guessed.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -136,16 +142,16 @@ def _refuse_parted(candidates: Sequence[Candidate]) -> None:
 
 
 def _after(item: Candidate, other: Candidate, contents: Mapping[str, Content]) -> bool:
-    """True if `item` is proven to be later than `other`."""
+    """True if `item` is proven to be later than `other`: something says so, and nothing speaks against it."""
     mine, theirs = contents[item.generation], contents[other.generation]
-    by_salts = _salts_follow(theirs, mine)
     if _salts_follow(mine, theirs):
         return False
-    if by_salts:
+    if _salts_follow(theirs, mine):
+        # By chance salts follow, too: where the times say the contrary, the counter must agree with the salts.
         return not _later(other, item) or mine.counter > theirs.counter
     if not _later(item, other) or mine.counter < theirs.counter:
         return False
-    # The host of one of them, or the person who copied the replica, had the time wrong.
+    # Where they differ, the host of one of them, or the person who copied the replica, had the time wrong.
     clocks_differ = item.noted is not None and other.noted is not None and item.noted < other.noted
     return not clocks_differ or mine.counter > theirs.counter
 

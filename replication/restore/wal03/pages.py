@@ -19,7 +19,7 @@ from replication.restore.wal03.doubts import Doubts
 from replication.restore.wal03.fetch import Fetcher
 from replication.restore.wal03.gaps import last_point_words
 from replication.restore.wal03.plan import Plan
-from replication.restore.wal03.replay import Replay
+from replication.restore.wal03.replay import Replay, TakeIndexed
 from replication.restore.wal03.snapshot_proof import prove_snapshot
 from replication.steps import reached
 from replication.storage.wal03.replica_client import ReplicaClient
@@ -53,15 +53,24 @@ def write_pages(
 
 
 def replay_wal(
-    plan: Plan, fetcher: Fetcher, file: PageFile, meter: RestoreMeter, need: Position | None, doubts: Doubts
+    plan: Plan,
+    fetcher: Fetcher,
+    file: PageFile,
+    meter: RestoreMeter,
+    need: Position | None,
+    doubts: Doubts,
+    indexed: TakeIndexed | None = None,
 ) -> Written:
-    """Follow a plan from where `file` has its snapshot, with all proofs. Raises as `write_pages`."""
+    """Follow a plan from where `file` has its snapshot, with all proofs. Raises as `write_pages`.
+
+    With `indexed` only the index is read of segments that bring one.
+    """
     note = plan.snapshot.note
-    replay = Replay(plan, file, lambda index: doubts.at_start(index, file))
+    replay = Replay(plan, file, lambda index: doubts.at_start(index, file), indexed)
     try:
         prove_snapshot(plan, file, fetcher)
         meter.begin("wal", 1 + len(plan.proof_segments))
-        _replay(plan, fetcher, replay, meter)
+        _replay(plan, fetcher, replay, meter, by_index=indexed is not None)
         replay.finish()
         _check_end(plan, fetcher, replay, need)
         doubts.at_end(file, replay.reached)
@@ -80,10 +89,10 @@ def replay_wal(
         replay.close()
 
 
-def _replay(plan: Plan, fetcher: Fetcher, replay: Replay, meter: RestoreMeter) -> None:
+def _replay(plan: Plan, fetcher: Fetcher, replay: Replay, meter: RestoreMeter, by_index: bool) -> None:
     """Replay all segments. Where one is damaged, the error names the last point before it."""
     try:
-        with closing(fetcher.segments(plan.segments)) as runs:
+        with closing(fetcher.segments(plan.segments, by_index)) as runs:
             for run in runs:
                 replay.add(run)
                 meter.objects_done(len(run.infos))

@@ -21,17 +21,30 @@ from replication.restore.wal03.segment_run import SegmentRun
 from replication.restore.wal03.signs import check_mark, check_note, mark_of
 from replication.sqlite.checksum import WAL_HEADER_SIZE
 from replication.sqlite.wal import Frames, WALHeader
+from replication.storage.wal03.frame_index import FrameIndex
+from replication.storage.wal03.names import SegmentInfo
 from replication.storage.wal03.notes import SegmentNote
+
+TakeIndexed = Callable[[SegmentInfo, FrameIndex, slice, Position], None]
+"""Given a segment, its index of frames, and which of these, the first of which begins at a position."""
 
 
 class Replay:
     """Feeds one plan's segments to a file. Not thread-safe.
 
-    `begins` is called with each index while the file is what it was at the start of it.
+    `begins` is called with each index while the file is what it was at the start of it. `indexed` takes frames of
+    segments of which only the index of frames was read, in place of the file.
     """
 
-    def __init__(self, plan: Plan, file: PageFile, begins: Callable[[int], None] = lambda index: None) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        file: PageFile,
+        begins: Callable[[int], None] = lambda index: None,
+        indexed: TakeIndexed | None = None,
+    ) -> None:
         self._plan = plan
+        self._indexed = indexed
         self._file = file
         self._begins = begins
         self._index: IndexRead | None = None
@@ -51,6 +64,10 @@ class Replay:
 
         Most commits write the same few pages again: of those in a block only the last version is written.
         """
+        if run.index is not None and not self._goes_on(run, run.index):
+            # Then it is not of this WAL, or what is here is not; its content tells.
+            assert run.whole is not None, "an index is not all that there is"
+            run = run.whole()
         groups = list(run.groups(BLOCK_BYTES))
         if self._is_beside(groups[0]):
             run.close()
@@ -73,6 +90,15 @@ class Replay:
                 for segment in group.singles():
                     self._read(segment)
         self._let_go(index)
+
+    def _goes_on(self, run: SegmentRun, found: FrameIndex) -> bool:
+        """True if the frames of an index follow those before by salts and checksum, and somebody takes them."""
+        here = self._index
+        if self._indexed is None:
+            return False
+        if here is None or here.number != run.info.index:
+            return not run.info.offset and found.before == found.header.sums
+        return here.goes_on_with(found)
 
     def finish(self) -> None:
         """Bring the file to the size of the last commit. Raises unless the commit asked for was reached."""
@@ -197,10 +223,24 @@ class Replay:
         size = index.header.frame_size
         while index.written < index.committed:
             end = min(index.committed, index.written + index.block_size)
+            run = index.indexed_from(index.written)
+            if run is not None and run.index is not None:
+                if run.index.begin <= index.written:
+                    self._pass_on(index, run, run.index)
+                    continue
+                end = min(end, run.index.begin)
             data = np.frombuffer(index.content(index.written, end), dtype=np.uint8).reshape(-1, size)
             pages = data[:, :4].copy().view(">u4")[:, 0].astype(np.uint32)
             self._file.write_frames(data, pages, Position(self._plan.generation, index.number, index.written))
             index.written = end
+
+    def _pass_on(self, index: IndexRead, run: SegmentRun, found: FrameIndex) -> None:
+        """Tell of the frames of an index, up to the last commit."""
+        size, end = index.header.frame_size, min(index.committed, run.end)
+        rows = slice((index.written - found.begin) // size, (end - found.begin) // size)
+        assert self._indexed is not None, "else all of it was read"
+        self._indexed(run.info, found, rows, Position(self._plan.generation, index.number, index.written))
+        index.written = end
 
     def _let_go(self, index: IndexRead) -> None:
         """Close the runs that hold nothing more to write."""

@@ -9,6 +9,7 @@ one that was made by then was as well, noted or not. It never gives less than th
 """
 
 import threading
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from replication.errors import CorruptObjectError, ObjectNotFoundError
@@ -23,8 +24,16 @@ SEGMENTS_READ_MAX = 64
 _SECOND = timedelta(seconds=1)
 
 
-def seen_by(client: ReplicaClient, catalog: Catalog, target: AtTime, stop: threading.Event) -> Position | None:
-    """Return the end of the last commit that segments which came after a time note as made by then; None if none does.
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """The end of a commit that had been made by a time. `is_last` if the one after it is noted, and was made later."""
+
+    position: Position
+    is_last: bool
+
+
+def seen_by(client: ReplicaClient, catalog: Catalog, target: AtTime, stop: threading.Event) -> Seen | None:
+    """Return the last commit that segments which came after a time note as made by then; None if none does.
 
     Raises StorageError, RestoreCancelledError.
     """
@@ -38,9 +47,9 @@ def seen_by(client: ReplicaClient, catalog: Catalog, target: AtTime, stop: threa
             break
         for offset, age in note.seen if note is not None else ():
             if made_by(info.created, age) > target.time:
-                return found
+                return Seen(found, is_last=True) if found is not None else None
             found = Position(info.generation, info.index, offset)
-    return found
+    return Seen(found, is_last=False) if found is not None else None
 
 
 def made_by(stored: datetime, age_ms: int) -> datetime:

@@ -4,11 +4,12 @@ Many small segments cost little more than a large one then: one buffer, one look
 page that each of them changed. Whether they continue each other is for replay.py to say.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import IO
 
 from replication.errors import ReplicationError
+from replication.storage.wal03.frame_index import FrameIndex
 from replication.storage.wal03.names import SegmentInfo
 from replication.storage.wal03.notes import SegmentNote
 
@@ -18,7 +19,8 @@ class SegmentRun:
     """At least one segment, in the order of their offsets, each with a right LZ4 checksum.
 
     `lengths` are those of the contents, which lie in `content` from `at` on. `note` is that of the first segment.
-    `failure` says why the one after the last could not be read. Close it to give its space back.
+    `failure` says why the one after the last could not be read. Close it to give its space back. Of one with an `index`
+    nothing else was read: then `content` has the header of the WAL, if it begins with it, and `whole` reads all of it.
     """
 
     infos: Sequence[SegmentInfo]
@@ -27,6 +29,8 @@ class SegmentRun:
     note: SegmentNote | None
     at: int = 0
     failure: ReplicationError | None = None
+    index: FrameIndex | None = None
+    whole: "Callable[[], SegmentRun] | None" = None
 
     @property
     def info(self) -> SegmentInfo:
@@ -72,4 +76,5 @@ class SegmentRun:
 
     def _part(self, begin: int, end: int, at: int) -> "SegmentRun":
         note = self.note if begin == 0 else None
-        return SegmentRun(self.infos[begin:end], self.lengths[begin:end], self.content, note, self.at + at)
+        infos, lengths = self.infos[begin:end], self.lengths[begin:end]
+        return SegmentRun(infos, lengths, self.content, note, self.at + at, index=self.index, whole=self.whole)

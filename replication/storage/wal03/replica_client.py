@@ -14,9 +14,11 @@ from replication.errors import CorruptObjectError
 from replication.position import Position, is_generation
 from replication.storage.base import ObjectInfo, Storage, is_object_name
 from replication.storage.closing import closing_iterator
-from replication.storage.codec import Codec, Opened
+from replication.storage.codec import Codec, Opened, ReadRange
 from replication.storage.codecs import DEFAULT_CODEC
 from replication.storage.note_fields import NoteFields
+from replication.storage.wal03 import frame_index
+from replication.storage.wal03.frame_index import FrameIndex, FrameIndexBuilder
 from replication.storage.wal03.names import (
     GENERATIONS,
     SegmentInfo,
@@ -120,12 +122,27 @@ class ReplicaClient:
         return self.storage.put(snapshot_name(generation, index), sealed, create=create)
 
     def write_segment(
-        self, position: Position, chunks: Iterable[bytes], note: SegmentNote | None = None, *, create: bool = False
+        self,
+        position: Position,
+        chunks: Iterable[bytes],
+        note: SegmentNote | None = None,
+        *,
+        create: bool = False,
+        frames: FrameIndexBuilder | None = None,
     ) -> int:
-        """Store the segment that starts at `position`; return the bytes stored."""
-        return self.storage.put(
-            segment_name(position), self.codec.seal(chunks, note.fields() if note is not None else None), create=create
-        )
+        """Store the segment that starts at `position`, with the index that `frames` makes; return the bytes stored."""
+        fields = note.fields() if note is not None else None
+        sealed = self.codec.seal(chunks, fields, behind=frames)
+        return self.storage.put(segment_name(position), sealed, create=create)
+
+    def frame_index(self, info: SegmentInfo, read: ReadRange) -> FrameIndex | None:
+        """The index of the frames of a segment, if it brings one. Raises what `read` raises."""
+        tail, length = self.codec.suffix(info.name, read, info.size, frame_index.tail_bytes(info.size))
+        size = frame_index.size_at_end(tail)
+        if size is not None and size > len(tail):
+            tail, length = self.codec.suffix(info.name, read, info.size, size)
+        found = frame_index.decode(tail, length)
+        return found if found is not None and found.offset == info.offset else None
 
     def read(self, name: str, told: Callable[[SegmentNote | None], None] | None = None) -> Iterator[bytes]:
         """Yield the content of a snapshot or segment, in pieces of at most 1 MiB.

@@ -146,15 +146,15 @@ MUTATIONS = (
     Mutation(
         "who begins at a place does not name what is there",
         "replication/replica/wal03/lineage.py",
-        "        noted = _at_the_place(client, generation_info)\n",
-        "        noted = []\n",
+        "    names = _at_the_place(client, generation_info)\n",
+        "    names: list[str] = []\n",
         ("tests/cli/test_newest_commit.py",),
     ),
     Mutation(
         "a generation that parted from ours is taken for one before it",
         "replication/replica/wal03/lineage.py",
-        "        beside = [*parted, *_parted(client, generation_info, noted)]\n",
-        "        beside = [*parted]\n",
+        "    beside = _parted(client, generation_info, names)\n",
+        "    beside: list[str] = []\n",
         ("tests/replica/test_one_writer.py",),
     ),
     Mutation(
@@ -195,8 +195,8 @@ MUTATIONS = (
     Mutation(
         "what a copy stored under the name of ours, below what we sent since, is taken for ours",
         "replication/replica/wal03/replica.py",
-        "                self._check_ours(holdings, changed)\n",
-        "",
+        "            lost = self._look_up_anew(holdings, changed[:PROBES_MAX])\n",
+        "            self._state, lost = self._state.unknown(), []\n",
         ("tests/replica/test_parted_by_place.py",),
     ),
     Mutation(
@@ -204,6 +204,34 @@ MUTATIONS = (
         "replication/replica/wal03/lineage.py",
         "len(found) <= min(EARLIER_MAX, REACHED_MAX)",
         "len(found) <= EARLIER_MAX",
+        ("tests/replica/test_parted_by_place.py",),
+    ),
+    Mutation(
+        "what a copy has sent of ours is taken for all that we had sent",
+        "replication/replica/wal03/taken.py",
+        "            found.append(Position(segment.generation, segment.index, end))\n",
+        "            pass\n",
+        ("tests/replica/test_parted_by_place.py",),
+    ),
+    Mutation(
+        "what a copy wrote behind what it has sent of ours is not compared",
+        "replication/replica/wal03/replica.py",
+        "            changed += [name for held in holdings for name in expected.unexpected(held, position)]\n",
+        "",
+        ("tests/replica/test_parted_by_place.py",),
+    ),
+    Mutation(
+        "where a generation was left is noted only in a replica that has it",
+        "replication/replica/wal03/lineage.py",
+        "    lefts += _left_unseen(generation_info, names, lefts)\n",
+        "",
+        ("tests/replica/test_parted_by_place.py",),
+    ),
+    Mutation(
+        "where a generation was left is known of the last one only",
+        "replication/local/generation_info.py",
+        "        lefts = (*([str(left)] if left is not None else ()), *previous.lefts)[:LEFTS_KEPT_MAX]\n",
+        "        lefts = (*([str(left)] if left is not None else ()),)\n",
         ("tests/replica/test_parted_by_place.py",),
     ),
     Mutation(
@@ -279,17 +307,17 @@ MUTATIONS = (
     Mutation(
         "a replica counts a segment before it is stored",
         "replication/replica/wal03/sender.py",
-        "            chunks = read_range(shadow, position.offset, stop, self._sent)\n"
-        "            stored = self.client.write_segment(position, chunks, note, create=True)\n",
-        "            chunks = read_range(shadow, position.offset, stop, self._sent)\n"
+        "            chunks = read_range(shadow, position.offset, stop, self._sent, frames)\n"
+        "            stored = self.client.write_segment(position, chunks, note, create=True, frames=frames)\n",
+        "            chunks = read_range(shadow, position.offset, stop, self._sent, frames)\n"
         "            self._state = self._state.reached(replace(position, offset=stop), None)\n"
-        "            stored = self.client.write_segment(position, chunks, note, create=True)\n",
+        "            stored = self.client.write_segment(position, chunks, note, create=True, frames=frames)\n",
         ("tests/replica/test_upload.py", "tests/replica/test_any_order.py"),
     ),
     Mutation(
         "a segment is written over another's",
         "replication/replica/wal03/sender.py",
-        "            stored = self.client.write_segment(position, chunks, note, create=True)\n",
+        "            stored = self.client.write_segment(position, chunks, note, create=True, frames=frames)\n",
         "            stored = self.client.write_segment(position, chunks, note)\n",
         ("tests/replica/test_one_writer.py",),
     ),
@@ -348,9 +376,11 @@ MUTATIONS = (
     Mutation(
         "segments wait for a snapshot of their own replica",
         "replication/replica/wal03/snapshots.py",
-        "                        stored = self._store_snapshot(image, self._snapshots, breaks_off=True)\n",
+        "                        stored = self._store_snapshot(image, self._snapshots, breaks_off=True, order=order)\n",
         "                        with self._lock:\n"
-        "                            stored = self._store_snapshot(image, self._snapshots, breaks_off=True)\n",
+        "                            stored = self._store_snapshot(\n"
+        "                                image, self._snapshots, breaks_off=True, order=order\n"
+        "                            )\n",
         ("tests/replica/test_beside.py",),
     ),
     Mutation(

@@ -11,6 +11,20 @@ MUTATIONS = (
         ("tests/restore/test_choose.py",),
     ),
     Mutation(
+        "a commit made by a time is given only by a replica that had it by then",
+        "replication/restore/wal03/choose.py",
+        "        if exact is not None:\n",
+        "        if exact is not None and exact > max(item.known for item in answers if item.known is not None):\n",
+        ("tests/restore/test_seen.py",),
+    ),
+    Mutation(
+        "what is lost after a commit is taken to be of after the time",
+        "replication/restore/wal03/choose.py",
+        "(last.position, last.is_last) < (known, True)",
+        "last.position < known",
+        ("tests/restore/test_seen.py",),
+    ),
+    Mutation(
         "of a store that tells whole seconds a commit is taken for older",
         "replication/restore/wal03/seen.py",
         "    return (stored if stored.microsecond else stored + _SECOND) - timedelta(milliseconds=age_ms)",
@@ -20,8 +34,8 @@ MUTATIONS = (
     Mutation(
         "a time goes on past a commit that was made later",
         "replication/restore/wal03/seen.py",
-        "            if made_by(info.created, age) > target.time:\n                return found\n",
-        "            if made_by(info.created, age) > target.time:\n                continue\n",
+        "                return Seen(found, is_last=True) if found is not None else None\n",
+        "                continue\n",
         ("tests/restore/test_seen.py",),
     ),
     Mutation(

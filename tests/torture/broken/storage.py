@@ -102,6 +102,20 @@ MUTATIONS = (
         ("tests/replica/test_one_writer.py",),
     ),
     Mutation(
+        "an index of frames is believed of any segment",
+        "replication/storage/wal03/frame_index.py",
+        "        or table.span(0, table.count)[1] + start + _AFTER_BLOCKS + size != length\n",
+        "",
+        ("tests/history/test_frame_index.py",),
+    ),
+    Mutation(
+        "an index of frames may be as large as its segment",
+        "replication/storage/wal03/frame_index.py",
+        "        if len(body) > min(stored // INDEX_SHARE, INDEX_BYTES_MAX - _HEADER_SIZE):\n",
+        "        if False:\n",
+        ("tests/history/test_frame_index.py",),
+    ),
+    Mutation(
         "a file counts from the kernel's last tick",
         "replication/storage/file/times.py",
         "    return modified + TICK if",

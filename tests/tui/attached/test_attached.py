@@ -4,16 +4,24 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, cast
 
+import pytest
+
+from replication.config import Config
 from replication.control.client import Client
 from replication.control.server import Server
 from replication.control.values import API
+from replication.errors import UsageError
 from tests.control.serving import VERSION, Served, served
 from tests.interchange.program import wait_until
+from tui.cli import main
 from tui.session.attached import Attached
 from tui.session.place import Place, gone_news, place_words
 from tui.text.look import Look
+from tui.verbs import screen
 from tui.version import version
+from tui.view import Options
 
 LOOK = Look(False, False, 1000.0)
 
@@ -70,3 +78,29 @@ def test_the_words_say_what_ends_with_the_screen() -> None:
     assert place_words(gone, LOOK) == "engine: gone for 12s (was pid 812); attaches again when back"
     assert gone_news(service, gone)[0][1] == "error"
     assert gone_news(gone, replace(service, pid=900))[0][0] == "The engine is back, another one than before: pid 900"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "again"),
+    [
+        ([], "litestream-tui"),
+        (["-config", "a b.yml", "-read-only"], "litestream-tui -config 'a b.yml' -read-only"),
+        (["attach", "-config", "c.yml", "-no-expand-env"], "litestream-tui attach -config c.yml -no-expand-env"),
+        (["attach", "-socket", "s", "-slow"], "litestream-tui attach -socket s"),
+    ],
+)
+def test_who_detaches_is_told_what_attaches_again(
+    arguments: list[str], again: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the same way to the same engine: another configuration may have another, or none."""
+    seen: list[str] = []
+
+    def options_of(args: object, again: str = "") -> Options:
+        seen.append(again)
+        raise UsageError("enough is known")
+
+    for name, stands in (("terminal_problem", lambda *words: None), ("options_of", options_of)):
+        monkeypatch.setattr(screen, name, stands)
+    monkeypatch.setattr(screen, "_config", lambda args: Config(None, (), directories=(cast(Any, None),)))
+    assert main(arguments) == UsageError.exit_code
+    assert seen == [again]

@@ -13,10 +13,12 @@ from textual import on
 from textual.app import ComposeResult
 from textual.widgets import Input
 
-from replication.control.requests import Apply, BringBack, OnConflict, WriteRows
+from replication.control.requests import BringBack, PreviewBack, WriteRows
 from replication.control.values import JobStatus
 from replication.errors import ReplicationError, RestoreCancelledError, UsageError
 from replication.position import Position
+from replication.recall.wanted import Pick
+from replication.sqlite.brought import OnConflict
 from tui.restore.back.lines import brought_lines, preview_lines
 from tui.session.jobs import followed
 from tui.text.blocks import error_lines, rule
@@ -30,7 +32,6 @@ from tui.widgets.scrolling import ListArea, ScrollingScreen
 
 if TYPE_CHECKING:
     from replication.recall.recall import Brought, Preview
-    from tui.restore.picker.reading import HistoryReader
 
 CONFLICTS: tuple[OnConflict, ...] = get_args(OnConflict)
 T = TypeVar("T")
@@ -50,15 +51,14 @@ class Rows:
 
 
 class BringBackScreen(ScrollingScreen):
-    """Opened with the rows, and who asks the engine about the past."""
+    """Opened with the rows."""
 
     PLACE = "bring_back"
     CSS_PATH = "back.tcss"
 
-    def __init__(self, rows: Rows, reader: "HistoryReader") -> None:
+    def __init__(self, rows: Rows) -> None:
         super().__init__()
         self._rows = rows
-        self._reader = reader
         self._conflict: OnConflict = "skip"
         self._cancel = threading.Event()
         self._job = ""
@@ -94,27 +94,25 @@ class BringBackScreen(ScrollingScreen):
         """Ask what would happen."""
         self._forget()
         self._preview, self._error = None, None
-        rows, conflict = self._rows, self._conflict
+        shell, rows, conflict = self.shell, self._rows, self._conflict
 
-        def request(history: str) -> BringBack:
-            return BringBack(
-                database=rows.database,
-                history=history,
-                position=str(rows.position),
-                tables=rows.tables,
-                where=rows.where,
-                on_conflict=conflict,
-            )
+        request = PreviewBack(
+            database=rows.database,
+            replica=rows.replica,
+            generation=rows.position.generation,
+            position=str(rows.position),
+            picks=tuple(Pick(table, rows.where) for table in rows.tables),
+            on_conflict=conflict,
+        )
 
         def said(job: JobStatus) -> None:
+            self._job, self._preview = job.id, job.result.preview
             if not self.is_attached:
-                self._reader.forget(job.id)
-                return
-            self._job, self._preview = job.id, job.result
+                self._forget()
 
         self._do(
             "reading the rows, and trying it out",
-            lambda: self._reader.job(rows.replica, request, self._cancel, self._told),
+            lambda: followed(shell.control, request, shell.leaving, self._cancel, self._told),
             said,
         )
 
@@ -142,7 +140,8 @@ class BringBackScreen(ScrollingScreen):
     def _forget(self) -> None:
         job, self._job = self._job, ""
         if job:
-            self._reader.forget(job)
+            control = self.shell.control
+            self.shell.in_background(lambda: control.forget(job), None, lambda error: None)
 
     # -- keys -------------------------------------------------------------------------------------------------------
 
@@ -156,7 +155,7 @@ class BringBackScreen(ScrollingScreen):
         elif preview is None or not preview.report.changes_something or preview.is_stopped:
             shell.tell("Nothing would be brought back", "warning")
         else:
-            request = Apply(database=rows.database, preview=self._job)
+            request = BringBack(preview=self._job, database=rows.database)
 
             def done(job: JobStatus) -> None:
                 self._brought = job.result
@@ -197,7 +196,7 @@ class BringBackScreen(ScrollingScreen):
             return
         self.query_one(Prompt).close()
         self._error = None
-        request = WriteRows(database=rows.database, preview=self._job, output=str(output))
+        request = WriteRows(preview=self._job, output=str(output))
 
         def written(job: JobStatus) -> None:
             self._written = str(job.result)

@@ -95,7 +95,7 @@ class DifferencesScreen(ScrollingScreen):
             self.shell.tell("So many rows cannot be marked at once: mark fewer, or none for all of them", "warning")
             return
         words = f"{counted(len(self._marked), 'row')} of {self._table}" if self._marked else ""
-        self.app.push_screen(BringBackScreen(self._request.rows((self._table,), where, words), self._reader))
+        self.app.push_screen(BringBackScreen(self._request.rows((self._table,), where, words)))
 
     def action_sql(self) -> None:
         self.app.push_screen(SQLScreen(self._request, self._reader, self._table))

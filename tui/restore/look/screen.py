@@ -139,7 +139,7 @@ class PreviewScreen(ScrollingScreen):
         if table.then is None and not table.words:
             self.shell.tell(f"{table.name} was not there then", "warning")
         else:
-            self.app.push_screen(BringBackScreen(self._request.rows((table.name,)), self._reader))
+            self.app.push_screen(BringBackScreen(self._request.rows((table.name,))))
 
     def action_sql(self) -> None:
         self.app.push_screen(SQLScreen(self._request, self._reader))

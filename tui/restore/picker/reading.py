@@ -136,10 +136,6 @@ class HistoryReader:
         found: Answer = self._of_history(replica, lambda id: Query(history=id, position=str(position), sql=sql), cancel)
         return found
 
-    def forget(self, id: str) -> None:
-        """Let the engine forget a job of a history; waits for nothing."""
-        threading.Thread(target=self._forget, args=(id,), name="forget-job", daemon=True).start()
-
     def close(self) -> None:
         """Cancel what is asked and let the engine forget the rest; waits for nothing."""
         self._cancel.set()
@@ -149,25 +145,15 @@ class HistoryReader:
             threading.Thread(target=self._forget, args=(id,), name="forget-history", daemon=True).start()
 
     def _of_history(self, replica: str, request: Callable[[str], Request], cancel: threading.Event) -> Any:
-        return self.job(replica, request, cancel, lambda job: None).result
-
-    def job(
-        self,
-        replica: str,
-        request: Callable[[str], Request],
-        cancel: threading.Event,
-        told: Callable[[JobStatus], None],
-    ) -> JobStatus:
-        """The job of a request about a history, by the id of its job, once it is done."""
         if replica in self._open:
             with suppress(NoJobError):
-                return followed(self._control, request(self._open[replica]), self._leaving, cancel, told)
+                return followed(self._control, request(self._open[replica]), self._leaving, cancel).result
         history = followed(self._control, History(database=self._database, replica=replica), self._leaving, cancel)
         if self._cancel.is_set():
             self._forget(history.id)
             raise LeftError("the screen was left")
         self._open[replica] = history.id
-        return followed(self._control, request(history.id), self._leaving, cancel, told)
+        return followed(self._control, request(history.id), self._leaving, cancel).result
 
     def _forget(self, id: str) -> None:
         with suppress(ReplicationError):

@@ -270,14 +270,14 @@ class RestoreScreen(PickingScreen):
 
     def action_bring_back_found(self) -> None:
         """What went with the change that a search has found; other rows from a look."""
-        request, telling = self._request(), self.telling
-        if request is None or telling is None or self.picker is None:
+        request = self._request()
+        if request is None or self.picker is None:
             return
         at, tables = self._found_tables
         if not tables or at != self.picker.position:
             self.shell.tell("Which rows? F finds what was lost; or space looks at the tables, and b brings one back")
         else:
-            self.app.push_screen(BringBackScreen(request.rows(tables), telling.reader))
+            self.app.push_screen(BringBackScreen(request.rows(tables)))
 
     def action_find(self) -> None:
         """Search for the commit before a change, and go there."""
