@@ -95,6 +95,16 @@ class Pool:
             elif job._due is None or at < job._due:
                 self._push(job, at)
 
+    def limit(self, lane: Lane, jobs_max: int) -> None:
+        """Let no more than so many jobs of a lane run at once, and no more than the lane allows."""
+        with self._changed:
+            traffic = self._traffic(lane)
+            before, traffic.limit = traffic.limit, max(1, min(jobs_max, lane.threads_max))
+            for _ in range(traffic.limit - before):
+                self._let_in(traffic)
+            # While all lanes were full nobody looked at the times.
+            self._hire()
+
     def forget(self, jobs: Collection[Job]) -> None:
         """Run these jobs no more, even if they are woken. Nothing here refers to them once what runs has ended."""
         with self._changed:

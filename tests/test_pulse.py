@@ -8,6 +8,7 @@ import pytest
 
 from replication.engine.disks import lane_of
 from replication.engine.pulse import WORKING_SECONDS_MAX, Pulse
+from replication.engine.shared import Shared
 from replication.pool import Job, Lane, Pool
 from tests.engine.running import until
 
@@ -58,6 +59,23 @@ def test_it_is_felt_while_one_thread_is_left(pool: Pool) -> None:
     two.end()
     until(lambda: pulse.felt([ONE]))
     one.end()
+
+
+def test_it_is_not_felt_by_a_thread_that_no_database_needs(pool: Pool) -> None:
+    """A disk with one database has one thread: another would be free while the only one that matters hangs."""
+    shared = Shared()
+    shared._sync_pool = pool
+    until(lambda: shared.feel({ONE: 1}))
+    one = Work(pool, "one", hangs=True)
+    until(lambda: not shared.feel({ONE: 1}))
+    quiet = time.monotonic() + 0.2
+    while time.monotonic() < quiet:
+        assert not shared.feel({ONE: 1})
+        time.sleep(0.02)
+    # A second database comes, which has a thread at once: what waited for one begins.
+    until(lambda: shared.feel({ONE: 2}))
+    one.end()
+    until(lambda: shared.feel({ONE: 1}))
 
 
 def test_work_that_takes_long_is_no_hang_and_a_loop_without_end_is_one(pool: Pool) -> None:

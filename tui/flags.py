@@ -23,12 +23,26 @@ class Parser(argparse.ArgumentParser):
         )
         self.switches: set[str] = set()
         """Flags without a value, as they are written."""
+        self._is_apart = False
+        """True while flags and what stands between them are read apart."""
         self.add_argument(*_HELP_FLAGS, action="help", help="show this text")
 
     def error(self, message: str) -> NoReturn:
         # What follows a flag that is not known may be anything, a key as well.
         message = _VALUE_OF_A_FLAG.sub(r"\1=...", message)
         raise UsageError(f"{message}; see {self.prog} -h")
+
+    def parse_known_args(  # type: ignore[override]
+        self, args: Any = None, namespace: Any = None
+    ) -> tuple[argparse.Namespace, list[str]]:
+        """As argparse has it, with flags between the others too: `query app.db -timestamp TIME 'SELECT 1'`."""
+        if self._is_apart or self._subparsers is not None:
+            return super().parse_known_args(args, namespace)
+        self._is_apart = True
+        try:
+            return self.parse_known_intermixed_args(args, namespace)
+        finally:
+            self._is_apart = False
 
     def _get_option_tuples(self, option_string: str) -> list[Any]:
         # No flag is guessed from its beginning: -output would be -o with the path "utput".

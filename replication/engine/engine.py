@@ -7,6 +7,7 @@ is their safety net. Callers start it, ask for status and events as often as the
 import os
 import threading
 import time
+from collections import Counter
 from pathlib import Path
 
 from replication.config import Config, DatabaseConfig
@@ -187,7 +188,7 @@ class Engine:
 
     def makes_progress(self) -> bool:
         """True if commits of some database could be copied since the last call. For one thread."""
-        return self._shared.feel({worker.disks.lane for worker in self._workers})
+        return self._shared.feel(Counter(worker.disks.lane for worker in self._workers))
 
     def copying(self) -> list[str]:
         """The names of the jobs that the threads that copy are at just now."""

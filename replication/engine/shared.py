@@ -4,7 +4,7 @@ There are threads only between `start` and `close`; what is woken before or afte
 """
 
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
 from replication.database.watch import Watcher
@@ -91,11 +91,19 @@ class Shared:
         if self._monitor is not None:
             self._monitor.leave(worker)
 
-    def feel(self, lanes: Collection[Lane]) -> bool:
-        """True if the threads of one of these lanes got somewhere since the last call. For one thread."""
-        if self._pulse is None and self._sync_pool is not None:
+    def feel(self, databases: Mapping[Lane, int]) -> bool:
+        """True if the threads of one of these lanes got somewhere since the last call. For one thread.
+
+        A lane with fewer databases than threads has only so many threads from then on: one that is left free while they
+        all hang would be no sign of anything.
+        """
+        if self._sync_pool is None:
+            return False
+        if self._pulse is None:
             self._pulse = Pulse(self._sync_pool)
-        return self._pulse is not None and self._pulse.felt(lanes or {lane_of()})
+        for lane, count in databases.items():
+            self._sync_pool.limit(lane, count)
+        return self._pulse.felt(databases.keys() or {lane_of()})
 
     def copying(self) -> list[str]:
         """The names of the jobs that the threads that copy are at."""

@@ -9,9 +9,11 @@ from typing import Any
 import pytest
 
 import peers
+from replication.storage.memory import MemoryStorage
 from tests.cli.conftest import ROUNDS, Published
 from tests.cli.program import contents, refuses, run, succeeds
 from tests.interchange.program import DEADLINE_SECONDS, PROGRAM
+from tests.restore.history import publish, write_history
 
 
 def commits(published: Published) -> list[dict[str, Any]]:
@@ -85,6 +87,36 @@ def test_what_cannot_be_compared_is_said_in_words(published: Published) -> None:
     refuses(run("diff", published.url, last, f"{published.generation}/00000000:77"), 10)
     inside, _, offset = commits(published)[-2]["position"].partition(":")
     refuses(run("diff", published.url, f"{inside}:{int(offset) + 8}", last), 10, "No commit ends at")
+
+
+def test_a_table_that_sqlite_cannot_look_up_is_told_and_the_others_are_compared(tmp_path: Path) -> None:
+    foreign = "CREATE TABLE k(a TEXT PRIMARY KEY COLLATE german, b) WITHOUT ROWID"
+    history = write_history(
+        tmp_path,
+        4096,
+        [
+            [
+                "CREATE TABLE k(a TEXT PRIMARY KEY, b) WITHOUT ROWID; CREATE TABLE t(a);",
+                "INSERT INTO k VALUES('x', 1);",
+                "UPDATE k SET b = 2;",
+                f"PRAGMA writable_schema = ON; UPDATE sqlite_schema SET sql = '{foreign}' WHERE name = 'k';",
+                "INSERT INTO t VALUES(1);",
+            ]
+        ],
+    )
+    storage = MemoryStorage()
+    publish(history, storage, noted=True)
+    for item in storage.list(""):
+        path = tmp_path / "replica" / item.name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"".join(storage.get(item.name)))
+    first, last = (str(history.commits[number].at()) for number in (1, -1))
+    result = run("diff", f"file://{tmp_path}/replica", first, last)
+    assert result.code == 21
+    assert "t  +1  -0  ~0" in result.out
+    assert result.complaints == ["Not compared, or not to the end: k: SQLite says: no such collation sequence: german"]
+    lines = run("diff", "-json", f"file://{tmp_path}/replica", first, last).out.splitlines()
+    assert [json.loads(line)["kind"] for line in lines] == ["moments", "schema", "not compared", "row", "table"]
 
 
 def test_it_is_cancelled_by_a_signal(published: Published, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import pytest
 import peers
 from replication import errors
 from tests.cli.program import Result, no_traceback, refuses, run, succeeds
+from tui import cli
 from tui.cli import main
 from tui.verbs import version
 
@@ -85,6 +86,26 @@ def test_a_switch_may_have_a_value(capfd: pytest.CaptureFixture[str], config: Pa
     result = printed(capfd, "databases", switch, "-config", str(config))
     assert result.code == 0
     assert ("$HOME_OF_TESTS/a.db" in result.out) == on
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "query app.db -config none.yml SQL",
+        "query -config none.yml app.db SQL",
+        "query app.db SQL -config none.yml",
+    ],
+)
+def test_flags_may_stand_between(line: str) -> None:
+    args = cli._parse(line.split())
+    assert (args.source, args.sql, args.config) == ("app.db", "SQL", "none.yml")
+
+
+def test_what_stands_between_flags_keeps_its_order_and_its_defaults() -> None:
+    args = cli._parse(["diff", "app.db", "-summary", "12:03", "-table", "t", "12:04"])
+    assert (args.source, args.begin, args.end, args.table, args.summary) == ("app.db", "12:03", "12:04", "t", True)
+    args = cli._parse(["diff", "app.db", "-summary", "12:03"])
+    assert (args.source, args.begin, args.end) == ("app.db", "12:03", "now")
 
 
 def test_a_variable_that_is_not_set_is_told(capfd: pytest.CaptureFixture[str], config: Path) -> None:

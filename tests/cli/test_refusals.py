@@ -22,7 +22,8 @@ USAGE = {
     "replicat": ["'replicat' is not a verb", "did you mean replicate?"],
     "backup": [
         "'backup' is not a verb",
-        "replicate, restore, query, find, log, databases, generations, snapshots, wal",
+        "replicate, restore, query, find, log",
+        "generations, snapshots, wal",
     ],
     "replicate a.db": ["at least one replica URL for a.db"],
     "replicate a.db /srv/backup": ["scheme required: '/srv/backup'", "write file:///srv/backup"],

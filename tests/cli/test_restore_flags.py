@@ -95,7 +95,8 @@ def test_moments(published_once: Published, tmp_path: Path) -> None:
 def test_time_between_two_commits(published: Published, tmp_path: Path) -> None:
     """The time of the restore is that of the objects, to the microsecond."""
     for number, path in enumerate(published.segments):
-        os.utime(path, (1_800_000_000 + number, 1_800_000_000 + number))
+        # Of a time in whole seconds nobody knows where in its second.
+        os.utime(path, (1_800_000_000.25 + number, 1_800_000_000.25 + number))
     os.utime(published.snapshot, (1_700_000_000, 1_700_000_000))
     succeeds("restore", "-timestamp", "2027-01-15T08:00:02.5Z", "-o", tmp_path / "restored.db", published.url)
     assert rows(tmp_path / "restored.db") == 3

@@ -105,7 +105,7 @@ def judge(mirrors: Mapping[str, Mirror], oracle: Oracle, request: Request) -> Ve
             if request.generation not in (None, generation):
                 continue
             indexes |= {item.place.index for item in kept}
-            found = _evidence(mirror, generation, kept, request.target)
+            found = _evidence(mirror, generation, kept, request.target, named=request.generation is not None)
             later += [found or _written(mirror, generation, kept, request.target)]
             if found is not None:
                 evidence.append(found)
@@ -169,8 +169,11 @@ def _judge_position(asked: Iterable[Mirror], position: Position) -> Verdict:
     return Verdict(frozenset(right), "" if possible else "it cannot be brought back")
 
 
-def _evidence(mirror: Mirror, generation: str, kept: list[Kept], target: Target) -> _Evidence | None:
-    """What is known of one generation up to a target; None if nothing is."""
+def _evidence(mirror: Mirror, generation: str, kept: list[Kept], target: Target, named: bool) -> _Evidence | None:
+    """What is known of one generation up to a target; None if nothing is.
+
+    By the times of its objects alone one that is not named has begun, or has not.
+    """
     segments = sorted((item for item in kept if not item.snapshot), key=lambda item: item.place)
     snapshots = bases = [item for item in kept if item.snapshot]
     later: list[Kept] = []
@@ -186,11 +189,11 @@ def _evidence(mirror: Mirror, generation: str, kept: list[Kept], target: Target)
     known = [commit for item in [*segments, *snapshots] for commit in item.commits]
     # Where an index ends there is a commit, though all of its WAL be lost.
     known += [item.place for item in segments if item.end == item.place and item.place.offset]
-    if not known and not segments:
+    made = _made_by(later, target.time) if isinstance(target, AtTime) else None
+    if not known and not segments and (made is None or not named):
         return None
     # What lies before an object was there, whatever commits it had.
-    known = known or [max(item.place for item in segments)]
-    made = _made_by(later, target.time) if isinstance(target, AtTime) else None
+    known = known or [max((item.place for item in segments), default=Position(generation, 0, 0))]
     if made is not None and made > max(known):
         known = [made]
         segments, bases = [*segments, *later], [item for item in kept if item.snapshot]

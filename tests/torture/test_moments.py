@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from replication.errors import UnprovenSnapshotError
 from replication.history import questions
 from replication.history.diff import where
 from replication.history.log import Log
@@ -20,8 +21,9 @@ from replication.history.wal03.find import Search
 from replication.history.wal03.stretches import stretches
 from replication.restore.open_replica import OpenReplica
 from replication.restore.options import RestoreOptions
+from replication.restore.target import AtPosition
 from replication.storage.memory import MemoryStorage
-from tests.history import turmoil
+from tests.history import looking, turmoil
 from tests.history.differing import checked, difference
 from tests.history.looking import QUICK, Cached, content
 from tests.history.states import asked, publish, scripts
@@ -120,8 +122,15 @@ def test_promise_3_what_changed_between_any_moments(
         for _ in range(PAIRS if torture.long else PAIRS_SHORT):
             first = chance.randrange(1, len(commits))
             last = min(len(commits) - 1, max(1, first + chance.choice((-1, 1, 1, 2, 3, 10, -20))))
-            torture.counts.update(
-                checked(difference(storage, commits[first], commits[last]), commits[first], commits[last])
-            )
+            before, after = commits[first], commits[last]
+            try:
+                made = difference(storage, before, after)
+            except UnprovenSnapshotError:
+                # What a snapshot of Litestream's holds is not known: then a restore of one of both is refused, too.
+                with pytest.raises(UnprovenSnapshotError):
+                    assert [looking.timeline(storage, AtPosition(commit.at())) for commit in (before, after)]
+                torture.counts["refused"] += 1
+                continue
+            torture.counts.update(checked(made, before, after))
         for path in folder.iterdir():
             path.unlink()

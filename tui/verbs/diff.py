@@ -5,10 +5,12 @@ import sys
 import time
 from argparse import Namespace
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
 
-from replication.errors import UsageError
+from replication.errors import QueryError, UsageError
 from replication.history.diff.contract import Pair
 from replication.history.diff.diff import Difference
 from replication.history.moments import read_span
@@ -23,6 +25,9 @@ from tui.verbs.restore import Bar
 
 ROWS_DEFAULT = 20
 _TELL_SECONDS = 0.5
+
+Failed = dict[str, QueryError]
+"""Tables that could not be compared, or not to the end, and why."""
 
 
 @dataclass(slots=True)
@@ -55,11 +60,15 @@ def run(args: Namespace) -> int:
         pairs = difference.pairs(args.table)
         names = {name for pair in pairs for name in (pair.name.lower(), pair.renamed_from.lower())}
         schema = [item for item in difference.schema if args.table is None or item.name.lower() in names]
+        failed: Failed = {}
         if args.json:
-            _json(args, difference, pairs, [schema_values(item) for item in schema])
+            _json(args, difference, pairs, [schema_values(item) for item in schema], failed)
         else:
-            _words(args, difference, pairs, [line for item in schema for line in schema_lines(item)])
+            _words(args, difference, pairs, [line for item in schema for line in schema_lines(item)], failed)
         _cost(difference, args.table)
+    if failed:
+        words = "; ".join(f"{name}: {error}" for name, error in failed.items())
+        raise QueryError(f"Not compared, or not to the end: {words}")
     return 0
 
 
@@ -70,7 +79,7 @@ def _target(args: Namespace, text: str | None) -> Target:
     return moment_of(text or "now")
 
 
-def _words(args: Namespace, difference: Difference, pairs: tuple[Pair, ...], schema: list[str]) -> None:
+def _words(args: Namespace, difference: Difference, pairs: tuple[Pair, ...], schema: list[str], failed: Failed) -> None:
     span = difference.span
     _head(span)
     limit = 0 if args.summary else args.limit or ROWS_DEFAULT
@@ -78,13 +87,14 @@ def _words(args: Namespace, difference: Difference, pairs: tuple[Pair, ...], sch
     telling = _Telling()
     for pair in pairs:
         table = _Table(pair)
-        whole = _whole(difference, pair)
-        for change in islice(difference.rows(pair), None if whole is None else limit):
-            telling.tell(table)
-            table.counts[change.kind] += 1
-            if len(table.lines) < limit:
-                table.lines.append(row_line(change))
-        table.counts = whole or table.counts
+        with _failing(failed, pair):
+            whole = _whole(difference, pair)
+            for change in islice(difference.rows(pair), None if whole is None else limit):
+                telling.tell(table)
+                table.counts[change.kind] += 1
+                if len(table.lines) < limit:
+                    table.lines.append(row_line(change))
+            table.counts = whole or table.counts
         if table.counts or (state_of(pair) and args.table is None):
             tables.append(table)
     telling.clear()
@@ -94,7 +104,7 @@ def _words(args: Namespace, difference: Difference, pairs: tuple[Pair, ...], sch
     for table in tables:
         counts = "  ".join(f"{mark}{table.counts[kind]:,}" for mark, kind in _MARKS)
         give(f"{plain(table.pair.name):{width}}  {counts}  {state_of(table.pair)}".rstrip())
-    if not tables and not schema:
+    if not tables and not schema and not failed:
         give("nothing changed")
     for table in tables:
         if table.lines:
@@ -107,7 +117,9 @@ def _words(args: Namespace, difference: Difference, pairs: tuple[Pair, ...], sch
 _MARKS = (("+", "inserted"), ("-", "deleted"), ("~", "changed"))
 
 
-def _json(args: Namespace, difference: Difference, pairs: tuple[Pair, ...], schema: list[dict[str, object]]) -> None:
+def _json(
+    args: Namespace, difference: Difference, pairs: tuple[Pair, ...], schema: list[dict[str, object]], failed: Failed
+) -> None:
     span = difference.span
     first, last = _moment(span.begin, span.begin_times), _moment(span.end, span.end_times)
     _object({"kind": "moments", "from": first, "to": last})
@@ -116,18 +128,31 @@ def _json(args: Namespace, difference: Difference, pairs: tuple[Pair, ...], sche
     for pair in pairs:
         counts: Counter[str] = Counter()
         limit = 0 if args.summary else args.limit
-        whole = _whole(difference, pair) if limit is not None else None
-        for change in islice(difference.rows(pair), None if whole is None else limit):
-            if limit is None or counts.total() < limit:
-                _object(row_values(change))
-            counts[change.kind] += 1
-        counts = whole or counts
+        with _failing(failed, pair):
+            whole = _whole(difference, pair) if limit is not None else None
+            for change in islice(difference.rows(pair), None if whole is None else limit):
+                if limit is None or counts.total() < limit:
+                    _object(row_values(change))
+                counts[change.kind] += 1
+            counts = whole or counts
+        if pair.name in failed:
+            _object({"kind": "not compared", "table": pair.name, "why": str(failed[pair.name])})
+            continue
         if counts or state_of(pair):
             found = {kind: counts[kind] for _, kind in _MARKS}
             renamed = pair.renamed_from or None
             _object({"kind": "table", "table": pair.name, **found, "key": pair.key, "renamed_from": renamed})
     for item in difference.skipped if args.table is None else ():
         _object({"kind": "not compared", "table": item.name, "why": item.why})
+
+
+@contextmanager
+def _failing(failed: Failed, pair: Pair) -> Iterator[None]:
+    """A table that SQLite cannot read or look up is told at the end; the others are compared."""
+    try:
+        yield
+    except QueryError as error:
+        failed[pair.name] = error
 
 
 def _whole(difference: Difference, pair: Pair) -> "Counter[str] | None":

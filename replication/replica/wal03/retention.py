@@ -6,6 +6,12 @@ window began, however long ago it was written to: a database that was replaced t
 long time before. The generation in use is never removed. (Litestream keeps only what is inside the window, which right
 after a new snapshot is nothing but that.)
 
+    one generation    S0-w-w-w-S1-w-w-|-w-w-S2-w-w    | is where the window begins, w are segments, S snapshots
+    stays                      S1-w-w-|-w-w-S2-w-w    S1 is the newest S from before the window
+
+    generations       A: S-w-w        |               B had begun before the window, and whoever had A went on with B:
+                      B:      S-w-w-w-|-w-w           A goes as a whole, and of B what is before its last S there
+
 Times are those of the store. Within a generation they never go back: what comes later in the WAL was written later.
 Notes tell which generation came after which; times do so only where no note does and they leave no doubt.
 A generation that a copy of the database began takes the place of none of ours. Where the copy goes on in a generation
@@ -181,6 +187,9 @@ def _is_over(held: Holdings, holdings: Sequence[Holdings], begin: datetime) -> b
     """True if another generation had taken the place of this one when the window began, for all who had it.
 
     WAL past the place where a program had left it shows that another was still there, whatever the times say.
+
+        A, left at P for B    |---w---|P        B took the place of A
+        A, gone on with       |---w---|P--w--   B did not, for somebody else is in A
     """
     took_over = [other for other in _begun(held, holdings, begin) if not held.goes_past(other)]
     return bool(took_over) and _all_had_left(held, holdings, begin)

@@ -4,13 +4,6 @@ from tests.torture.broken.mutation import Mutation
 
 MUTATIONS = (
     Mutation(
-        "root replicates what a user's link leads to",
-        "replication/database/advice.py",
-        "        check_path(path)\n",
-        "        pass\n",
-        ("tests/rooted/test_source.py",),
-    ),
-    Mutation(
         "a WAL with the same header is taken for the one that was copied",
         "replication/database/continuity.py",
         "        if not _same_start(copied, wal, cursor.offset):\n",

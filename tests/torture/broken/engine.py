@@ -4,6 +4,13 @@ from tests.torture.broken.mutation import Mutation
 
 MUTATIONS = (
     Mutation(
+        "a thread that no database needs hides that all of them hang",
+        "replication/engine/shared.py",
+        "            self._sync_pool.limit(lane, count)\n",
+        "            pass\n",
+        ("tests/test_pulse.py",),
+    ),
+    Mutation(
         "what is committed during a pause is not told of",
         "replication/engine/report.py",
         "if item.lag_seconds or missed.some else 0.0",

@@ -60,13 +60,6 @@ MUTATIONS = (
         ("tests/replica/test_set_back.py",),
     ),
     Mutation(
-        "an end mark past the end of what is here is taken for ours",
-        "replication/replica/wal03/compare.py",
-        "    if start.offset > end:\n",
-        "    if False:\n",
-        ("tests/replica/test_one_writer.py",),
-    ),
-    Mutation(
         "where a generation was left is noted only where it has no end mark",
         "replication/replica/wal03/lineage.py",
         "    lefts = [_nothing_after(left)] if left is not None else []\n",
@@ -86,13 +79,6 @@ MUTATIONS = (
         "            reached=before.reached,\n",
         "",
         ("tests/replica/test_parted_by_place.py",),
-    ),
-    Mutation(
-        "a generation of which nothing is here is taken for one that ended",
-        "replication/replica/wal03/compare.py",
-        "        if not indexes or start.index > indexes[-1]:\n",
-        "        if indexes and start.index > indexes[-1]:\n",
-        ("tests/replica/test_one_writer.py",),
     ),
     Mutation(
         "a duty that fails is an error although commits arrive",
