@@ -28,6 +28,11 @@ def local_day_time(time: float) -> str:
     return local(time).strftime("%m-%d %H:%M")
 
 
+def clock(time: float) -> str:
+    """A time of day: 14:04:02 CEST."""
+    return f"{local(time):%H:%M:%S} {zone(time)}"
+
+
 def both(time: float) -> str:
     """A moment in local time and in UTC: 2026-10-20 14:04:02 CEST, 12:04:02Z. In UTC alone where that is local."""
     moment = local(time)

@@ -99,8 +99,9 @@ def test_a_table_of_a_look_with_what_its_triggers_do(store: Store) -> None:
         await picture.shows(pilot, "on conflict: skip", "enter does it")
         await pilot.press("enter")
         await picture.shows(pilot, "✔ 1 row brought back", "trigger noted ran 1 time")
+        # What was looked at is not so any more.
         await pilot.press("escape")
-        await picture.shows(pilot, "ROWS THEN")
+        await picture.shows(pilot, "Restore ", "commit 1 of 2")
 
     picked(store, steps)
     assert Shell(store.path).rows(FRUIT) == sorted([*TODAY, ["plum", 3]])

@@ -13,6 +13,7 @@ from tests.tui import fake, picture
 from tests.tui.driving import NORMAL, Drive, app_of, drive, instead
 from tests.tui.restore.restorable import NEW, OLD, Store, picker_of, store_of, write
 from tui.restore.find.wanted import KINDS, request
+from tui.restore.picker.screen import RestoreScreen
 
 Steps = Callable[[Drive], Awaitable[None]]
 
@@ -39,7 +40,10 @@ def picked(store: Store, steps: Steps, size: tuple[int, int] = NORMAL) -> None:
 
 
 async def at(pilot: Drive, position: Position) -> None:
-    await picture.until(pilot, lambda: picker_of(pilot.app.screen).position == position)
+    await picture.until(
+        pilot,
+        lambda: isinstance(pilot.app.screen, RestoreScreen) and picker_of(pilot.app.screen).position == position,
+    )
 
 
 @pytest.mark.parametrize("size", [NORMAL, (60, 15)])
@@ -87,11 +91,11 @@ def test_what_is_not_found_is_said_and_another_try_is_made(store: Store) -> None
     async def steps(pilot: Drive) -> None:
         before = picker_of(pilot.app.screen).position
         await pilot.press("F", *"nowhere", "enter")
-        await picture.shows(pilot, "There is no commit at which nowhere went")
+        await picture.shows(pilot, "No commit that was looked at has a table", "nowhere")
         await pilot.press("escape")
         assert picker_of(pilot.app.screen).position == before
-        # In the generation of the cursor.
-        await pilot.press("right_curly_bracket", "F", "enter")
+        # From the cursor back it is its generation.
+        await pilot.press("right_curly_bracket", "F", "tab", "enter")
         await at(pilot, store.history.commits[6].at(OLD))
 
     picked(store, steps)

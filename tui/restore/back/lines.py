@@ -3,6 +3,8 @@
 Its promise: every row that does not come back is counted, and the first of them are named with the reason.
 """
 
+from textwrap import wrap
+
 from rich.text import Text
 
 from replication.recall.recall import Brought, Preview
@@ -10,7 +12,7 @@ from replication.sqlite.brought import Report, TableReport
 from tui.text.blocks import error_lines
 from tui.text.cells import cut_end, cut_start
 from tui.text.format import counted, plain
-from tui.text.local import both
+from tui.text.local import both, clock
 from tui.text.look import Look
 
 NAMED_SHOWN = 3
@@ -24,7 +26,7 @@ CONFLICT_WORDS = {
 
 def preview_lines(preview: Preview, width: int, look: Look) -> list[Text]:
     """What would happen."""
-    made = [_into(preview.database, f", as it was at {both(preview.now.timestamp())}", width)]
+    made = [_into(preview.database, f", as it was at {clock(preview.now.timestamp())}", width)]
     made += _report(preview.report, "to be ", width, look)
     words = CONFLICT_WORDS[preview.on_conflict]
     made.append(Text(cut_end(f" on conflict: {preview.on_conflict}: {words}", width)))
@@ -44,7 +46,7 @@ def brought_lines(brought: Brought, again: str, width: int, look: Look) -> list[
     """What has happened. `again` is the command that gives back what there was before."""
     count = brought.report.inserted + brought.report.updated
     made = [Text(f" {look.mark('✔', '+')} {counted(count, 'row')} brought back", style="bold green")]
-    made.append(_into(brought.database, f", {both(brought.ended.timestamp())}", width))
+    made.append(_into(brought.database, f", at {clock(brought.ended.timestamp())}", width))
     made += _report(brought.report, "", width, look)
     if not brought.is_as_previewed:
         made += error_lines(
@@ -55,7 +57,8 @@ def brought_lines(brought: Brought, again: str, width: int, look: Look) -> list[
         made.append(Text(cut_end(f" What there was before is the state of {when}, once that is replicated.", width)))
     else:
         made.append(Text(cut_end(f" What there was before is the commit {brought.before}.", width)))
-        made.append(Text(cut_end(f" {again}", width), style="dim"))
+        # To be copied, so that it is not cut.
+        made += [Text(f" {line}") for line in wrap(again, max(20, width - 1))]
     return made
 
 

@@ -149,7 +149,7 @@ class BringBackScreen(ScrollingScreen):
         """Do what the preview says; afterwards close."""
         preview, shell, rows = self._preview, self.shell, self._rows
         if self._brought is not None:
-            self.app.pop_screen()
+            self._leave()
         elif self._doing:
             shell.tell(f"Wait: {self._doing}")
         elif preview is None or not preview.report.changes_something or preview.is_stopped:
@@ -207,6 +207,12 @@ class BringBackScreen(ScrollingScreen):
 
     def action_back(self) -> None:
         if not self.query_one(Prompt).close():
+            self._leave()
+
+    def _leave(self) -> None:
+        """Back to where the rows were chosen; once they are there, to the picker: what was looked at is not so now."""
+        self.app.pop_screen()
+        while self._brought is not None and isinstance(self.app.screen, ScrollingScreen):
             self.app.pop_screen()
 
     # -- showing ----------------------------------------------------------------------------------------------------

@@ -82,7 +82,8 @@ class FindScreen(ShellScreen, ModalScreen[None]):
             return
         options, width = self.shell.options, self.size.width
         look = Look(options.ascii, options.slow, self.shell.now())
-        lines = [rule(f"find the last commit before … in generation {self._generation[:8]}", width, look)]
+        where = f"generation {self._generation[:8]}" if self._from_cursor else "all generations"
+        lines = [rule(f"find the last commit before {look.mark('…', '...')} in {where}", width, look)]
         for number, kind in enumerate(KINDS):
             line = Text(cut_end(f" {'>' if number == self._kind else ' '} {kind.words}", width))
             if number == self._kind:
@@ -131,9 +132,9 @@ class FindScreen(ShellScreen, ModalScreen[None]):
         event.stop()
         if self._cancel is not None:
             return
-        until = self._at if self._from_cursor else None
+        until, generation = (self._at, self._generation) if self._from_cursor else (None, "")
         try:
-            asked = request(KINDS[self._kind], event.value, self._database, self._replica, self._generation, until)
+            asked = request(KINDS[self._kind], event.value, self._database, self._replica, generation, until)
         except UsageError as error:
             self._error = str(error)
             self.shell.show_again()

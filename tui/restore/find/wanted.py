@@ -1,14 +1,13 @@
 """What may be looked for among commits, as a person chooses and types it. Pure."""
 
 from dataclasses import dataclass
-from datetime import datetime
 from typing import TYPE_CHECKING
 
 from replication.control.requests import Change, Find
 from replication.errors import UsageError
 from replication.position import Position
 from tui.text.format import plain
-from tui.text.local import local, zone
+from tui.text.local import clock
 
 if TYPE_CHECKING:
     from replication.control.results import Discovery
@@ -66,12 +65,7 @@ def found_words(found: "Discovery") -> str:
     answers = f": from {found.was} to {found.became}" if found.was or found.became else ""
     kind = "" if found.made else "stored "
     sure = "" if found.is_sure else "; not sure, others since may have too"
-    return plain(f"{found.words} with the next commit, {kind}{_clock(found.after_time)}{sure}{answers}")
-
-
-def _clock(time: datetime) -> str:
-    moment = local(time.timestamp())
-    return f"{moment:%H:%M:%S} {zone(time.timestamp())}"
+    return plain(f"{found.words} with the next commit, {kind}{clock(found.after_time.timestamp())}{sure}{answers}")
 
 
 def _two(typed: str, kind: Kind) -> tuple[str, str]:

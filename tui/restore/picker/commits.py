@@ -21,7 +21,7 @@ _COMMIT_CELLS_MIN = 14
 _PAGES_CELLS, _BYTES_CELLS = 7, 8
 _PAGES_FROM = 72
 """A narrower terminal has no column for pages, and the index of a commit without the zeros before it."""
-_TABLES_CELLS_MIN = 12
+_TABLES_CELLS_MIN, _TABLES_CELLS_MAX = 12, 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,15 +68,16 @@ def lines(rows: Sequence[Near], here: int, told: Told, width: int, look: Look) -
         if wide:
             line.append(f"{pages:>{_PAGES_CELLS}}")
         line.append(f"  {count:>{_BYTES_CELLS}}  ")
-        mark = ""
-        if row.position == told.largest:
-            mark = f"  {look.mark('←', '<')} largest of {told.count:,}"
-            mark = mark if room - len(mark) >= _TABLES_CELLS_MIN else mark[:3]
         tables = Text("")
         if entry is not None:
             tables = _tables(entry, look)
         elif row.position not in told.entries and told.is_reading:
             tables = Text(look.mark("…", "..."), style="dim")
+        mark = ""
+        if row.position == told.largest:
+            mark = f"  {look.mark('←', '<')} largest of {told.count:,}"
+            # What was done comes first.
+            mark = mark if room - len(mark) >= min(tables.cell_len, _TABLES_CELLS_MAX) else mark[:3]
         left = max(_TABLES_CELLS_MIN, room - len(mark))
         if tables.cell_len > left:
             tables.truncate(left - 1)

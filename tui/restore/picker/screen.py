@@ -288,7 +288,8 @@ class RestoreScreen(PickingScreen):
 
         def found(discovery: Discovery) -> None:
             self._found_tables = (discovery.before, discovery.tables)
-            self.go_to(discovery.before, found_words(discovery))
+            back = "" if self.shell.options.read_only or not discovery.tables else "; b brings back what was lost"
+            self.go_to(discovery.before, found_words(discovery) + back)
 
         generation = picker.point_map.generation
         self.app.push_screen(FindScreen(self.database, listed.replica, generation, picker.position, found))
