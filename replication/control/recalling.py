@@ -1,4 +1,4 @@
-"""Rows brought back as two jobs: a preview, which keeps the staged rows, and bringing them back.
+"""Rows brought back as jobs: a preview, which keeps the staged rows, and bringing them back or writing them down.
 
 They run in the process of the engine, whose host has the database: so a screen that is attached from another host does
 it there, and one in the engine's process does it the same way.
@@ -7,12 +7,14 @@ it there, and one in the engine's process does it the same way.
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from replication.config import DatabaseConfig
 from replication.control.jobs import Run
 from replication.control.requests import PreviewBack
 from replication.history.cache import Tables, cache_folder
 from replication.recall.opening import Asked, Origin, recall_from
+from replication.recall.output import written_new
 from replication.recall.recall import Brought, Live, Preview, Recall
 from replication.restore.open_replica import OpenReplica
 from replication.restore.options import RestoreOptions
@@ -45,3 +47,10 @@ def preview_back(
 def bring_back(recall: Recall, run: Run) -> Brought:
     """Do what the preview said."""
     return recall.apply(run.cancel, run.say)
+
+
+def write_rows(recall: Recall, output: Path, run: Run) -> str:
+    """Write the rows to a new file, as SQL, or as CSV if it is called so. Return its path."""
+    with written_new(output) as write:
+        recall.write(output.suffix.lower() == ".csv", write, run.cancel)
+    return str(output)

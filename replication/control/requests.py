@@ -5,7 +5,7 @@ for the engine is somewhere else than who asks.
 """
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, get_args
 
 from replication.errors import UsageError
 from replication.recall.wanted import Pick, Wanted
@@ -14,6 +14,7 @@ from replication.sqlite.brought import OnConflict
 from replication.sqlite.later import Look as DatabaseLook
 
 IntegrityCheck = Literal["none", "quick", "full"]
+Change = Literal["gone", "appeared", "fell", "row", "sql"]
 SECONDS_MAX = 30 * 24 * 3600.0
 """No lease is longer, and no wait."""
 
@@ -169,6 +170,58 @@ class PlanPoint:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class History:
+    """Keep a replica open to look at its commits, by `Entries` and `Query`, until forgotten."""
+
+    DO: ClassVar = "history"
+    database: str
+    replica: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entries:
+    """What commits did, from `position` back, the newest first; of a history by the id of its job.
+
+    There may be fewer than `limit` while there are older ones, but for those before the first snapshot never none.
+    """
+
+    DO: ClassVar = "entries"
+    history: str
+    position: str
+    limit: int = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Query:
+    """Ask SQL that only reads of the database at a commit; of a history by the id of its job."""
+
+    DO: ClassVar = "query"
+    history: str
+    position: str
+    sql: str
+    limit: int = 200
+    timeout: float = 60.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Find:
+    """Find the newest change up to `position` (or of all): a table that went (with "" any), appeared, or lost so many
+    `rows`; the one `row`, by its key, that came, changed or went; another answer to `sql`.
+    """
+
+    DO: ClassVar = "find"
+    database: str
+    replica: str
+    what: Change
+    table: str = ""
+    rows: int = 1
+    row: str = ""
+    sql: str = ""
+    generation: str = ""
+    position: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PreviewBack(Moment):
     """Stage rows of a moment, and say what bringing them back would do; done by `BringBack`, until forgotten.
 
@@ -197,10 +250,20 @@ class PreviewBack(Moment):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BringBack:
-    """Bring rows back as a preview said: `preview` is the id of its job."""
+    """Bring rows back as a preview said: `preview` is the id of its job. `database` is what is told of the job."""
 
     DO: ClassVar = "bring-back"
     preview: str
+    database: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WriteRows:
+    """Write the rows of a preview to a new file, as SQL, or as CSV if it is called so."""
+
+    DO: ClassVar = "write-rows"
+    preview: str
+    output: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -242,52 +305,23 @@ Request = (
     | Generations
     | Commits
     | PlanPoint
+    | History
+    | Entries
+    | Query
+    | Find
     | PreviewBack
     | BringBack
+    | WriteRows
     | Reload
     | Register
     | Unregister
 )
-REQUESTS: dict[str, type[Request]] = {
-    str(one.DO): one
-    for one in (
-        Sync,
-        WriteSnapshot,
-        Verify,
-        Pause,
-        Restore,
-        RestoreOver,
-        Plan,
-        Look,
-        Rows,
-        Points,
-        Generations,
-        Commits,
-        PlanPoint,
-        PreviewBack,
-        BringBack,
-        Reload,
-        Register,
-        Unregister,
-    )
-}
+REQUESTS: dict[str, type[Request]] = {str(one.DO): one for one in get_args(Request)}
 """All of them, by what they do."""
-CHANGES = frozenset(
-    {"sync", "snapshot", "verify", "pause", "restore", "restore-over", "bring-back", "reload", "register", "unregister"}
+_BY_THE_OWNER = frozenset(
+    {"pause", "restore", "restore-over", "bring-back", "write-rows", "reload", "register", "unregister"}
 )
+CHANGES = _BY_THE_OWNER | {"sync", "snapshot", "verify"}
 """Those that a client which may only read does not get; others leave nothing but a temporary file of the engine's."""
-FOR_THE_OWNER = frozenset(
-    {
-        "pause",
-        "restore",
-        "restore-over",
-        "look",
-        "rows",
-        "preview-back",
-        "bring-back",
-        "reload",
-        "register",
-        "unregister",
-    }
-)
+FOR_THE_OWNER = _BY_THE_OWNER | {"look", "rows", "entries", "query", "find", "preview-back"}
 """Those that write to a path, show what a database holds or say what is replicated: for who runs it, and for root."""

@@ -17,8 +17,10 @@ from replication import space
 from replication.config import DatabaseConfig
 from replication.errors import BringBackError, BusyError, ReplicationError
 from replication.position import Position
+from replication.recall.export import csv_lines, sql_lines
 from replication.recall.undo import position_before
 from replication.restore.output import local_errors
+from replication.restore.retry import check as check_stop
 from replication.restore.scratch import scratch, temporary_folder
 from replication.sqlite.bring_back import Tried
 from replication.sqlite.brought import OnConflict, Report
@@ -110,6 +112,19 @@ class Recall:
         self._outcomes = done.tried.outcomes
         self._preview = Preview(str(live.path), self._on_conflict, done.now, done.tried.report, done.bytes)
         return self._preview
+
+    def write(self, is_csv: bool, write: Callable[[str], None], stop: threading.Event) -> None:
+        """Write the rows as SQL, or as CSV: what fits the database as the preview found it.
+
+        Raises UsageError where CSV has no room for them, RestoreCancelledError, and what `write` raises.
+        """
+        with self._alone():
+            found = self._preview.report.tables if self._preview is not None else ()
+            gone = frozenset(item.table for item in found if item.is_made)
+            lines = csv_lines(self.stage) if is_csv else sql_lines(self.stage, self._on_conflict, gone)
+            for line in lines:
+                check_stop(stop)
+                write(f"{line}\n")
 
     def apply(
         self, stop: threading.Event, tell: Tell = untold, committing: Callable[[], None] = lambda: None

@@ -7,8 +7,9 @@ import pytest
 
 from replication.control import requests as ask
 from replication.control.commands import carry_out
+from replication.control.local import Local
 from replication.control.values import JobStatus
-from replication.errors import BringBackError, NoJobError, UsageError
+from replication.errors import BringBackError, NoJobError, NotAllowedError, OutputExistsError, UsageError
 from replication.position import Position
 from replication.recall.wanted import Pick
 from tests.control.serving import WAYS, Served, served
@@ -102,3 +103,28 @@ def test_the_commit_before_is_named(tmp_path: Path, is_first: bool) -> None:
         assert carry_out(at.control, ask.BringBack(preview=job.id)).before == before
         carry_out(at.control, ask.Sync(database=at.name, wait=True))
         assert (position_of(at).index > index) == is_first
+
+
+def test_rows_are_written_to_a_new_file(at: Served) -> None:
+    position = lost(at)
+    job = previewed(at, position=position, picks=(Pick("u"),))
+    for name, words in (("rows.sql", 'INSERT OR IGNORE INTO "u"'), ("rows.csv", "1,x")):
+        output = at.path.with_name(name)
+        written = ask.WriteRows(preview=job.id, output=str(output))
+        assert carry_out(at.control, written) == str(output)
+        assert words in output.read_text()
+        with pytest.raises(OutputExistsError):
+            carry_out(at.control, written)
+    with pytest.raises(UsageError, match="absolute"):
+        at.control.begin(ask.WriteRows(preview=job.id, output="rows.sql"))
+    assert Shell(at.path).rows("SELECT count(*) FROM sqlite_schema WHERE name = 'u'") == [[0]]
+    # What was made again fits the database as it is.
+    Shell(at.path).run(at.path.with_name("rows.sql").read_text())
+    assert Shell(at.path).rows("SELECT * FROM u") == [[1, "x"], [2, "y"]]
+
+
+def test_a_screen_that_leaves_the_database_alone_says_nothing_of_it(at: Served) -> None:
+    local = Local(at.engine, at.engine.config, "test", opens_live=False)
+    with pytest.raises(NotAllowedError, match="brought back by an engine"):
+        local.begin(ask.PreviewBack(database=at.name, picks=(Pick("t"),)))
+    local.close()

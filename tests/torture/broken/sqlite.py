@@ -4,6 +4,13 @@ from tests.torture.broken.mutation import Mutation
 
 MUTATIONS = (
     Mutation(
+        "a look shows nothing of a table that is gone",
+        "replication/sqlite/diff.py",
+        "        return Differences(table, tuple(columns), tuple(found[:ROWS_MAX]), words)\n",
+        "        return Differences(table, tuple(columns), (), words)\n",
+        ("tests/sqlite/test_diff.py",),
+    ),
+    Mutation(
         "a query writes",
         "replication/sqlite/moment.py",
         "        if not cursor.is_readonly:\n",
