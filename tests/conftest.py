@@ -90,6 +90,7 @@ _PLACES = {
     "test_interrupted_commit.py": "long",
     "test_kept_pages.py": "long",
     "test_left_behind.py": "long",
+    "test_lost.py": "long",
     "test_one_writer.py": "long",
     "test_picked.py": "long",
     "test_property.py": "long",

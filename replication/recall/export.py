@@ -24,6 +24,8 @@ _CODECS = {"UTF-8": "utf-8", "UTF-16le": "utf-16-le", "UTF-16be": "utf-16-be"}
 def sql_lines(stage: Stage, on_conflict: OnConflict, gone: frozenset[str] | None) -> Iterator[str]:
     """Statements, one transaction. `gone` are the tables that are made again; None if that is not known."""
     yield "BEGIN;"
+    # Parents and children may come in any order.
+    yield "PRAGMA defer_foreign_keys=ON;"
     for staged in stage.tables:
         if gone is None or staged.table.name in gone:
             made = [staged.table.sql, *(index.sql for index in staged.table.indexes)]

@@ -14,6 +14,8 @@ class Match:
 
     table: Table
     columns: tuple[tuple[int, str], ...]
+    retyped: frozenset[str]
+    """Those columns that were declared with another type: a value may be stored otherwise now, and be the same."""
     key: tuple[tuple[int, str], ...]
     by_rowid: bool
     keeps_rowid: bool
@@ -48,6 +50,7 @@ def match(then: Table, now: Table) -> Match | str:
         return f"{now.name} is {_kind(now)} now, and was {_kind(then)}"
     notes = []
     columns = []
+    retyped = set()
     for place, column in enumerate(then.columns):
         today = now.column(column.name)
         if today is None:
@@ -58,6 +61,8 @@ def match(then: Table, now: Table) -> Match | str:
                 notes.append(f"column {column.name} is computed now: its values are left out")
         else:
             columns.append((place, today.name))
+            if today.declared.upper() != column.declared.upper():
+                retyped.add(today.name)
     places = {name.lower(): place for place, name in columns}
     for today in now.columns:
         if today.is_generated or today.name.lower() in places:
@@ -80,7 +85,7 @@ def match(then: Table, now: Table) -> Match | str:
         return (
             f"{now.name} has no key, and its columns have taken every name of the row number: nothing tells rows apart"
         )
-    found = Match(now, tuple(columns), () if by_rowid else key, by_rowid, keeps, tuple(notes))
+    found = Match(now, tuple(columns), frozenset(retyped), () if by_rowid else key, by_rowid, keeps, tuple(notes))
     return found if found.has_key else replace(found, notes=(*notes, "it has no key: rows are compared by all values"))
 
 

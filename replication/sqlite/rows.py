@@ -12,6 +12,7 @@ import apsw
 
 from replication.errors import BringBackError
 from replication.sqlite.brought import NAMED_MAX, SAMPLES_MAX, NamedRow, TableReport
+from replication.sqlite.making import make_one
 from replication.sqlite.matching import Match, match, unfit
 from replication.sqlite.savepoint import Savepoint
 from replication.sqlite.shape import Ask, Made, exists, quoted, sequence_of, table_of, text
@@ -189,7 +190,7 @@ class TableRows:
         if taken in ("index", "trigger"):
             raise _RefusedError(f"{then.name} is gone, and {taken} has its name now")
         if not taken:
-            self.connection.execute(then.sql)
+            make_one(self.connection, then.sql)
             self._is_made = True
             self._make(then.indexes, "index")
             if then.triggers:
@@ -217,7 +218,7 @@ class TableRows:
                 continue
             try:
                 with Savepoint(self.connection):
-                    self.connection.execute(item.sql)
+                    make_one(self.connection, item.sql)
             except apsw.Error as error:
                 self._notes.append(f"{what} {item.name} cannot be made: {error}")
 
@@ -247,7 +248,7 @@ class TableRows:
             if found[0]:
                 self.outcomes[id] = SAME
             elif self.how.on_conflict == "skip" or not sql.update:
-                self.note(id, SKIPPED, "another row has its key")
+                self.note(id, SKIPPED, "the row with its key is another one now")
             elif not self.how.may_replace(self.staged.number, id):
                 self.note(id, SKIPPED, "the row with its key came after the preview")
             else:

@@ -11,8 +11,9 @@ import apsw
 from replication.errors import RestoreCancelledError
 from replication.sqlite.matching import Match, match, unfit
 from replication.sqlite.rows import CANCELLED
-from replication.sqlite.shape import quoted, table_of
+from replication.sqlite.shape import joined, quoted, table_of
 from replication.sqlite.stage import SCHEMA, Stage, Staged
+from replication.sqlite.statements import same_values
 
 _STEPS_BETWEEN_LOOKS = 20_000
 
@@ -50,7 +51,7 @@ def _same_key(fits: Match) -> str:
 
 
 def _drop(connection: apsw.Connection, staged: Staged, fits: Match, same_row: str) -> None:
-    same = " AND ".join(f"m.{quoted(column)} IS s.c{place} COLLATE BINARY" for place, column in fits.columns)
+    same = same_values(fits)
     found = f"SELECT s.id FROM {staged.name} s CROSS JOIN main.{quoted(fits.table.name)} m ON {same_row} WHERE {same}"
     connection.execute(f"DELETE FROM {staged.name} WHERE id IN ({found})")
 
@@ -64,7 +65,13 @@ def _drop_alike(connection: apsw.Connection, staged: Staged, fits: Match) -> Non
     # Most lie where they did: those need no search.
     spoken_for = f"{SCHEMA}.there{staged.number}"
     connection.execute(f"CREATE TABLE {spoken_for}(rid INTEGER PRIMARY KEY)")
-    same = " AND ".join(f"s.c{place} IS +m.{quoted(column)}" for place, column in fits.columns)
+    terms = [f"s.c{place} IS +m.{quoted(column)}" for place, column in fits.columns]
+    terms += [
+        f"typeof(s.c{place}) = typeof(m.{quoted(column)})"
+        for place, column in fits.columns
+        if column not in fits.retyped
+    ]
+    same = joined(terms, "AND")
     if fits.keeps_rowid:
         here = f"{name} s CROSS JOIN main.{quoted(table.name)} m ON m.{table.rowid} = s.rid WHERE ({keys}) AND {same}"
         connection.execute(f"INSERT INTO {spoken_for} SELECT s.rid FROM {here}")

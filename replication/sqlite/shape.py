@@ -4,7 +4,7 @@ It leaves to the caller where to ask: a database of another moment, or the live 
 """
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -92,6 +92,14 @@ def quoted(name: str) -> str:
 def text(value: str) -> str:
     """A text as SQL has it."""
     return "'" + value.replace("'", "''") + "'"
+
+
+def joined(terms: Sequence[str], operator: str) -> str:
+    """One expression of all of them. SQLite bounds how deep one is, so it is as flat as can be."""
+    if len(terms) == 1:
+        return terms[0]
+    middle = len(terms) // 2
+    return f"({joined(terms[:middle], operator)} {operator} {joined(terms[middle:], operator)})"
 
 
 def table_names(ask: Ask) -> list[str]:

@@ -14,7 +14,7 @@ from urllib.parse import quote
 import apsw
 
 from replication.sqlite.errors import sqlite_errors
-from replication.sqlite.shape import Table, quoted
+from replication.sqlite.shape import Table, joined, quoted
 
 SCHEMA = "brought"
 """By this name it is attached to a database."""
@@ -124,16 +124,8 @@ def selected(table: Table, where: str = "") -> str:
 
 def _values(columns: list[str]) -> str:
     values = [f"CASE typeof({item}) WHEN 'text' THEN CAST({item} AS BLOB) ELSE {item} END" for item in columns]
-    texts = _joined([f"(typeof({item}) = 'text')" for item in columns])
+    texts = joined([f"(typeof({item}) = 'text')" for item in columns], "||")
     return f"{texts} || '', {', '.join(values)}"
-
-
-def _joined(items: list[str]) -> str:
-    """All of them, one after the other; SQLite bounds how deep an expression is."""
-    if len(items) == 1:
-        return items[0]
-    middle = len(items) // 2
-    return f"({_joined(items[:middle])} || {_joined(items[middle:])})"
 
 
 def _insert(number: int, texts: str) -> str:

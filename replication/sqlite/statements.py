@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from replication.sqlite.matching import Match
-from replication.sqlite.shape import quoted
+from replication.sqlite.shape import joined, quoted
 from replication.sqlite.stage import Staged
 
 
@@ -46,8 +46,6 @@ def statements(fits: Match, staged: Staged) -> Statements:
     insert = numbered if has_rowid else plain
     by_rowid = f"m.{table.rowid} = s.rid"
     same_row = by_rowid if fits.by_rowid else " AND ".join(f"m.{quoted(key)} = s.c{place}" for place, key in fits.key)
-    # As they are, whatever the column takes for equal.
-    same = " AND ".join(f"m.{quoted(column)} IS s.c{place} COLLATE BINARY" for place, column in fits.columns)
     keys = {key.lower() for _, key in fits.key}
     changes = [f"{quoted(column)} = s.c{place}" for place, column in fits.columns if column.lower() not in keys]
     taken = [same_row] * fits.has_key + [by_rowid] * (has_rowid and not fits.by_rowid)
@@ -57,7 +55,7 @@ def statements(fits: Match, staged: Staged) -> Statements:
         count=f"SELECT count(*) FROM {source} WHERE {span}",
         any_taken=_any_of([f"{source} s CROSS JOIN {name} m ON {same} WHERE s.id BETWEEN ?1 AND ?2" for same in taken]),
         insert_all=f"{insert} WHERE {span} ORDER BY id",
-        lookup=f"SELECT {same} FROM {source} s CROSS JOIN {name} m ON {same_row} WHERE s.id = ?"
+        lookup=f"SELECT {same_values(fits)} FROM {source} s CROSS JOIN {name} m ON {same_row} WHERE s.id = ?"
         if fits.has_key
         else "",
         is_rowid_taken=f"SELECT 1 FROM {source} s CROSS JOIN {name} m ON {by_rowid} WHERE s.id = ?"
@@ -70,6 +68,18 @@ def statements(fits: Match, staged: Staged) -> Statements:
         else "",
         may_end_everything=any("ROLLBACK" in trigger.sql.upper() for trigger in table.triggers),
     )
+
+
+def same_values(fits: Match) -> str:
+    """True of a row m of the table that is as the row s of the stage, whatever the columns take for equal."""
+    found = []
+    for place, column in fits.columns:
+        name, value = f"m.{quoted(column)}", f"s.c{place}"
+        found.append(f"{name} IS {value} COLLATE BINARY")
+        if column not in fits.retyped:
+            # 1 is not 1.0.
+            found.append(f"typeof({name}) = typeof({value})")
+    return joined(found, "AND")
 
 
 def _any_of(sources: list[str]) -> str:

@@ -16,7 +16,7 @@ import apsw
 
 from replication.errors import BringBackError, LocalFileError
 from replication.sqlite.bring_back import Tried, bring_back
-from replication.sqlite.errors import sqlite_errors
+from replication.sqlite.errors import DatabaseBusyError, sqlite_errors
 from replication.sqlite.live_pages import connect_to_write, live_pages, wal_life
 from replication.sqlite.opening import opening
 from replication.sqlite.overlay import overlay
@@ -126,6 +126,13 @@ def _errors(path: Path) -> Iterator[None]:
     with sqlite_errors(path):
         try:
             yield
+        except (DatabaseBusyError, apsw.BusyError) as error:
+            if isinstance(error, DatabaseBusyError) and not str(error).endswith("trying again"):
+                raise
+            raise DatabaseBusyError(
+                f"{path} is locked by another program, perhaps one that has it for itself alone. Nothing was "
+                "changed; try again, or write the rows to a file with -o and let that program bring them in"
+            ) from None
         except apsw.FullError as error:
             raise LocalFileError(
                 f"Bringing rows back into {path} takes more room than there is: {error}. Bring back fewer at a time; "

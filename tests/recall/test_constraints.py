@@ -224,6 +224,6 @@ def test_with_abort_a_conflict_that_came_after_the_preview_stops_it(tmp_path: Pa
     with loss.recall("t", on_conflict="abort") as recall:
         assert not recall.preview(NEVER).is_stopped
         loss.live.run("INSERT INTO t VALUES(3, 'newer')")
-        with pytest.raises(BringBackError, match="t 3: another row has its key"):
+        with pytest.raises(BringBackError, match="t 3: the row with its key is another one now"):
             recall.apply(NEVER)
     assert loss.rows("SELECT * FROM t") == [[3, "newer"]]

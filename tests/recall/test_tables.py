@@ -2,10 +2,12 @@
 
 from pathlib import Path
 
+import apsw
 import pytest
 
 from replication.errors import BringBackError
 from replication.recall.wanted import Pick
+from replication.sqlite.making import make_one
 from tests.recall.trying import Loss, only
 
 NUMBERS = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 1200)"
@@ -59,7 +61,7 @@ def test_only_what_is_lost_comes_back(tmp_path: Path) -> None:
     )
     table = only(loss.bring_back("t"))
     assert (table.inserted, table.skipped, table.same) == (12, 12, 1200 - 24)
-    assert {row.words for row in table.skipped_rows} == {"another row has its key"}
+    assert {row.words for row in table.skipped_rows} == {"the row with its key is another one now"}
     table = only(loss.bring_back("t", on_conflict="replace"))
     assert (table.inserted, table.updated, table.same) == (0, 12, 1200 - 12)
     assert loss.rows("SELECT * FROM t WHERE k <> 'new'") == loss.was.rows("SELECT * FROM t")
@@ -123,6 +125,13 @@ def test_values_come_back_as_they_were_stored(tmp_path: Path) -> None:
         assert only(loss.bring_back("t")).inserted == 8
         stored = "SELECT a, typeof(b), hex(CAST(b AS BLOB)), length(b), quote(b) = '-0.0' FROM t"
         assert loss.rows(stored) == loss.was.rows(stored)
+
+
+def test_a_row_whose_value_is_stored_otherwise_is_another_one(tmp_path: Path) -> None:
+    then = "CREATE TABLE t(a INTEGER PRIMARY KEY, b); INSERT INTO t VALUES(1, 1.0), (2, 'x'), (3, 'A' COLLATE NOCASE)"
+    loss = Loss(tmp_path, then, "UPDATE t SET b = 1 WHERE a = 1; UPDATE t SET b = CAST(b AS BLOB) WHERE a = 2")
+    table = only(loss.preview("t").report)
+    assert (table.same, [row.key for row in table.skipped_rows]) == (1, ["1", "2"])
 
 
 def test_another_encoding_is_refused_in_words(tmp_path: Path) -> None:
@@ -216,3 +225,39 @@ def test_names_may_be_anything(tmp_path: Path) -> None:
         assert loss.bring_back(name[1:-1].replace('""', '"'), "r0").inserted == 3
         assert loss.rows(f"SELECT * FROM {name}") == loss.was.rows(f"SELECT * FROM {name}")
         assert "taken every name of the row number" in only(loss.preview("n").report).refusal
+
+
+@pytest.mark.parametrize(
+    "sql", ["CREATE TABLE t(a); DELETE FROM other", "DELETE FROM other", "CREATE VIEW v AS SELECT 1", "ATTACH 'x' AS y"]
+)
+def test_promise_7_a_schema_runs_nothing_but_what_makes_one_thing(sql: str) -> None:
+    connection = apsw.Connection(":memory:")
+    connection.execute("CREATE TABLE other(b); INSERT INTO other VALUES(1)")
+    with pytest.raises(BringBackError, match="has more in it than what makes a table"):
+        make_one(connection, sql)
+    assert connection.execute("SELECT * FROM other").fetchall() == [(1,)]
+    make_one(connection, "create  unique index i on other(b)")
+
+
+def test_without_wal_it_is_one_file_too(tmp_path: Path) -> None:
+    loss = Loss(
+        tmp_path,
+        f"CREATE TABLE t(a INTEGER PRIMARY KEY, b); {NUMBERS} INSERT INTO t SELECT i, i FROM n",
+        "DELETE FROM t",
+    )
+    loss.live.run("PRAGMA journal_mode=DELETE")
+    assert only(loss.bring_back("t")).inserted == 1200
+    assert loss.rows("SELECT * FROM t") == loss.was.rows("SELECT * FROM t")
+    assert {path.name for path in tmp_path.iterdir()} == {"was.db", "live.db"}
+
+
+def test_a_table_of_many_columns(tmp_path: Path) -> None:
+    names = [f"c{number}" for number in range(1990)]
+    for key in ("c0 INTEGER PRIMARY KEY", "c0"):
+        folder = tmp_path / key[:4].strip() / str(len(key))
+        folder.mkdir(parents=True)
+        made = f"CREATE TABLE t({key}, {', '.join(names[1:])})"
+        then = f"{made}; INSERT INTO t VALUES({', '.join(map(str, range(1990)))}); INSERT INTO t(c0) VALUES(7)"
+        loss = Loss(folder, then, "DELETE FROM t WHERE c0 = 0; INSERT INTO t(c0, c5) VALUES(8, 9)")
+        table = only(loss.bring_back("t"))
+        assert (table.inserted, table.same) == (1, 1)

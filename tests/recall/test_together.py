@@ -122,3 +122,12 @@ def test_what_is_committed_is_never_called_cancelled(tmp_path: Path) -> None:
         recall.preview(NEVER)
         assert recall.apply(stop, committing=stop.set).report.inserted == 5000
     assert loss.rows("SELECT count(*) FROM t") == [[5000]]
+
+
+def test_a_program_that_has_the_database_for_itself_is_told_of(tmp_path: Path) -> None:
+    loss = Loss(tmp_path, THEN, "DELETE FROM t")
+    with loss.live.open() as other:
+        other.execute("PRAGMA locking_mode=EXCLUSIVE")
+        other.execute("INSERT INTO app VALUES(1)")
+        with loss.recall("t") as recall, pytest.raises(DatabaseError, match=r"locked by another program.* Nothing was"):
+            recall.preview(NEVER)

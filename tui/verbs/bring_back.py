@@ -4,25 +4,30 @@ A preview by default; with -apply it is done, and it is said what there was befo
 """
 
 import json
+import threading
 from argparse import Namespace
 from collections.abc import Iterator
 from contextlib import closing
 from itertools import islice
 
 from replication.config.location import local_path, output_path
-from replication.errors import UsageError
+from replication.control.requests import BringBack, PreviewBack
+from replication.errors import StorageError, UsageError
 from replication.recall.export import csv_lines, sql_lines
-from replication.recall.opening import Asked, recall_from
+from replication.recall.opening import Asked, Origin, recall_from
 from replication.recall.output import written_new
 from replication.recall.recall import Brought, Live, Preview, Recall
 from replication.recall.wanted import Pick, Wanted
+from replication.restore.target import AtPosition, AtTime, Target
 from replication.sqlite.brought import Report, TableReport
 from replication.times import format_time
 from replication.wire import plain as as_plain
 from tui.text.format import counted, plain
+from tui.verbs.by_engine import ByEngine, instead
 from tui.verbs.console import give, remark, say, warn
-from tui.verbs.moment import Looking, looking, moment_of
-from tui.verbs.restore import Bar, heed_no_signal
+from tui.verbs.moment import CANCELLED, Looking, looking, moment_of
+from tui.verbs.named import resolve
+from tui.verbs.restore import Bar, cancelled_by_signals, heed_no_signal, showing
 
 _NAMED_SHOWN = 5
 _LINES_TOGETHER = 100
@@ -32,25 +37,74 @@ def run(args: Namespace) -> int:
     """Preview, bring back or write down; raises ReplicationError, and then nothing was changed."""
     if not args.source or not args.begin:
         raise UsageError("database and moment required: the last commit before the loss, as find prints it, or a time")
-    target, until = moment_of(args.begin), moment_of(args.end) if args.end is not None else None
-    wanted = _wanted(args)
+    moment, until = moment_of(args.begin), moment_of(args.end) if args.end is not None else None
+    asked = Asked(_wanted(args), moment, until, args.on_conflict)
     if args.apply and args.output is not None:
         raise UsageError("cannot specify -apply & -o; give one of them")
-    with looking(args, "bring-back", target) as at:
-        live = _live(args, at)
-        with closing(_opened(args, at, Asked(wanted, target, until, args.on_conflict), live)) as recall:
-            preview = recall.preview(at.cancel) if live is not None else None
-            if args.output is not None:
-                _write(args, recall, preview)
-                return 0
-            assert preview is not None
-            if not args.apply:
-                _tell_preview(args, preview)
-            elif preview.report.changes_something or preview.is_stopped:
-                _tell_brought(args, recall.apply(at.cancel, committing=heed_no_signal))
+    try:
+        with looking(args, "bring-back", moment) as at:
+            live = _live(args, at)
+            with closing(_opened(args, at, asked, live)) as recall:
+                _here(args, recall, live, at.cancel)
+    except StorageError as error:
+        # An engine has the keys and the network for its own databases, and nothing else of this.
+        by = instead(error, resolve(args, "bring-back")) if args.output is None and args.into is None else None
+        if by is None:
+            raise
+        with closing(by), cancelled_by_signals(CANCELLED) as cancel:
+            _by_engine(args, by, asked, cancel)
+    return 0
+
+
+def _here(args: Namespace, recall: Recall, live: Live | None, cancel: threading.Event) -> None:
+    preview = recall.preview(cancel) if live is not None else None
+    if args.output is not None:
+        _write(args, recall, preview)
+        return
+    assert preview is not None
+    if args.apply and (preview.report.changes_something or preview.is_stopped):
+        _tell_brought(args, recall.apply(cancel, committing=heed_no_signal))
+    else:
+        _tell_preview(args, preview)
+
+
+def _by_engine(args: Namespace, by: ByEngine, asked: Asked, cancel: threading.Event) -> None:
+    request = PreviewBack(
+        database=by.database,
+        replica=args.replica or "",
+        only=args.replica is not None,
+        generation=args.generation or "",
+        position=str(asked.moment.position) if isinstance(asked.moment, AtPosition) else "",
+        timestamp=format_time(asked.moment.time) if isinstance(asked.moment, AtTime) else "",
+        picks=asked.wanted.picks,
+        until=_spelled(asked.until),
+        on_conflict=asked.on_conflict,
+    )
+    ids: list[str] = []
+    with showing() as bar:
+        previewed = by.do(request, bar, cancel, ids.append)
+        bar.clear()
+        _tell_origin(previewed.origin)
+        try:
+            preview = previewed.preview
+            if args.apply and (preview.report.changes_something or preview.is_stopped):
+                _tell_brought(args, by.do(BringBack(preview=ids[0]), bar, cancel))
             else:
                 _tell_preview(args, preview)
-    return 0
+        finally:
+            by.forget(ids[0])
+
+
+def _spelled(moment: Target | None) -> str:
+    if moment is None:
+        return ""
+    return (
+        str(moment.position)
+        if isinstance(moment, AtPosition)
+        else format_time(moment.time)
+        if isinstance(moment, AtTime)
+        else "now"
+    )
 
 
 def _wanted(args: Namespace) -> Wanted:
@@ -78,11 +132,15 @@ def _opened(args: Namespace, at: Looking, asked: Asked, live: Live | None) -> Re
         recall, origin = recall_from(at.sources, at.options, asked, live, at.tables, at.cancel, bar.show)
     finally:
         bar.clear()
+    _tell_origin(origin)
+    return recall
+
+
+def _tell_origin(origin: Origin) -> None:
     for text in origin.warnings:
         warn(text)
     until = f" to {origin.until}" if origin.until is not None else ""
     remark(f"from {origin.moment}{until}, from replica {origin.replica}")
-    return recall
 
 
 # -- to a file -------------------------------------------------------------------------------------------------------
@@ -119,14 +177,18 @@ def _tell_preview(args: Namespace, preview: Preview) -> None:
         return
     give(f"into {preview.database}, as it was at {format_time(preview.now)}:")
     _tell_report(preview.report, "to be ")
-    if not preview.report.changes_something:
-        give("There is nothing to bring back.")
-    elif preview.is_stopped:
-        give("Nothing would be brought back: -on-conflict abort stops where a row is not.")
-    else:
-        give(
-            f"Nothing was changed: -apply does it, in about {preview.report.seconds:.1f} s in which other writers wait."
-        )
+    give(_what_next(preview))
+
+
+def _what_next(preview: Preview) -> str:
+    report = preview.report
+    if preview.is_stopped:
+        return "Nothing would be brought back: -on-conflict abort stops where a row is not."
+    gives_way = preview.on_conflict == "skip" and any(item.skipped for item in report.tables)
+    more = " With -on-conflict replace, rows with the same keys give way." if gives_way else ""
+    if report.changes_something:
+        return f"Nothing was changed: -apply does it; others wait with writing for about {report.seconds:.1f} s.{more}"
+    return f"There is nothing to bring back.{more}"
 
 
 def _tell_brought(args: Namespace, brought: Brought) -> None:

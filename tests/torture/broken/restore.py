@@ -189,15 +189,15 @@ MUTATIONS = (
     Mutation(
         "the times of the store do not order generations",
         "replication/restore/wal03/order.py",
-        "    if not _later(item, other) or mine.counter < theirs.counter:\n",
+        "    if not _is_stored_later(item, other) or mine.counter < theirs.counter:\n",
         "    if mine.counter < theirs.counter:\n",
         ("tests/restore/test_choose.py",),
     ),
     Mutation(
         "two copies that name each other are put in order by their salts",
         "replication/restore/wal03/order.py",
-        "all(_later(item, other) if in_a_ring else _after(item, other, contents) for other in others)",
-        "all(_after(item, other, contents) for other in others)",
+        "all(_is_stored_later(item, other) if in_a_ring else _is_newer(item, other, contents) for other in others)",
+        "all(_is_newer(item, other, contents) for other in others)",
         ("tests/restore/test_choose.py",),
     ),
     Mutation(

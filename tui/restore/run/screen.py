@@ -1,4 +1,4 @@
-"""A restore: its steps, how far it is, and its result. The engine restores; a screen follows it.
+"""A restore: its stages, how far it is, and its result. The engine restores; a screen follows it.
 
 One that was begun here is cancelled by esc, and then nothing is left. One that was left, or that another screen began,
 is opened again from the jobs of the engine; esc leaves it.
