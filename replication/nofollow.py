@@ -26,7 +26,7 @@ def open_folder(path: Path) -> int:
     """A descriptor of the folder at `path`. As root a link of another user may lead only to that user's folders."""
     if os.geteuid() != 0 or not hasattr(os, "O_PATH"):
         return os.open(path, FOLDER_FLAGS)
-    # A disk that is mounted by its first use is not mounted by the steps of the walk.
+    # A disk that is mounted by its first use is not mounted by the walk.
     os.close(os.open(path, FOLDER_FLAGS))
     with _walked(path) as end:
         strangers = end.strangers
@@ -92,7 +92,7 @@ def without_links(path: Path) -> Path:
     raise OSError(errno.ELOOP, "somebody exchanges links on the way again and again", str(path))
 
 
-def step(folder: int, name: str) -> int:
+def open_below(folder: int, name: str) -> int:
     """A descriptor of the folder `name` of an open folder, which stays open."""
     try:
         return os.open(name, FOLDER_FLAGS | os.O_NOFOLLOW, dir_fd=folder)
@@ -121,7 +121,7 @@ def make_folder(folder: int, name: str, mode: int, uid: int = -1, gid: int = -1)
         else:
             made = True
         try:
-            below = step(folder, name)
+            below = open_below(folder, name)
         except FileNotFoundError:
             continue
         # What another user exchanged for it in this instant is not given away.

@@ -1,4 +1,4 @@
-"""The steps at which a crash would find something half done, by name.
+"""Crash steps: the points at which a crash would find something half done, by name.
 
 Between any two of them at most one thing becomes durable. A test ends a process at each in turn, so that none is left
 to luck; that is why they are named here, in the product: only the code itself can say where they are. Without a hook,
@@ -63,6 +63,9 @@ STEPS = (
     "replacement: committed",
     "replacement: folded in",
     "replacement: done",
+    "bring back: begun",
+    "bring back: rows written",
+    "bring back: committed",
 )
 """Every step there is, in no order that a reader may rely on."""
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from replication.config import DirectoryConfig
 from replication.database.claim import plainly
-from replication.nofollow import open_folder, opened, step
+from replication.nofollow import open_below, open_folder, opened
 
 MAGIC = b"SQLite format 3\0"
 PATH_BYTES_MAX = 500
@@ -124,7 +124,7 @@ def _walk(top: int, path: str) -> int:
     folder = os.dup(top)
     for name in path.split("/") if path else ():
         try:
-            below = step(folder, name)
+            below = open_below(folder, name)
         finally:
             os.close(folder)
         folder = below

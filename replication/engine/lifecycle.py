@@ -1,8 +1,8 @@
 """The lifecycle of one database in an engine: in which phase it is, who works on it, and who keeps it paused.
 
-Its promise: this is the only place that says so. A phase changes by a step of TABLE alone; work on the database and on
-its replicas is admitted and counted here; and "paused" is said once nothing is under way and the database was let go
-of. `State` is pure, and a test walks everything that can become of it. `Lifecycle` is one state behind a lock; what a
+Its promise: nothing else says so. A phase changes only by a transition of TABLE; work on the database and on its
+replicas is admitted and counted here; and "paused" is said once nothing is under way and the database was let go of.
+`State` is pure, and a test walks everything that can become of it. `Lifecycle` is one state behind a lock; what a
 change of phase calls for is done by the caller that caused it, outside the lock.
 """
 
@@ -41,7 +41,7 @@ class Phase(Enum):
     CLOSED = "closed"
 
 
-class Step(Enum):
+class Transition(Enum):
     """What makes a phase another one."""
 
     FOUND = "a sync ended, well or with an error"
@@ -56,35 +56,39 @@ class Step(Enum):
     END = "it was let go of for good"
 
 
-_P, _S = Phase, Step
+_P, _T = Phase, Transition
 _AT_WORK = (_P.STARTING, _P.WAITING, _P.RUNNING)
 
-TABLE: dict[tuple[Phase, Step], Phase] = {
-    **{(phase, _S.FOUND): _P.RUNNING for phase in _AT_WORK},
-    **{(phase, _S.MISSING): _P.WAITING for phase in _AT_WORK},
-    **{(phase, _S.PAUSE): _P.PAUSING for phase in _AT_WORK},
-    **{(phase, _S.CLOSE): _P.CLOSING for phase in _AT_WORK},
+TABLE: dict[tuple[Phase, Transition], Phase] = {
+    **{(phase, _T.FOUND): _P.RUNNING for phase in _AT_WORK},
+    **{(phase, _T.MISSING): _P.WAITING for phase in _AT_WORK},
+    **{(phase, _T.PAUSE): _P.PAUSING for phase in _AT_WORK},
+    **{(phase, _T.CLOSE): _P.CLOSING for phase in _AT_WORK},
     # A sync that was under way when these began.
-    **{(phase, step): phase for phase in (_P.PAUSING, _P.CLOSING, _P.ENDING) for step in (_S.FOUND, _S.MISSING)},
-    (_P.PAUSING, _S.RESUME): _P.STARTING,
-    (_P.PAUSING, _S.LEAVE): _P.LEAVING,
-    (_P.PAUSING, _S.CLOSE): _P.ENDING,
-    (_P.LEAVING, _S.RESUME): _P.RETURNING,
-    (_P.LEAVING, _S.LEFT): _P.PAUSED,
-    (_P.LEAVING, _S.STAYED): _P.PAUSING,
-    (_P.LEAVING, _S.CLOSE): _P.ENDING,
-    (_P.RETURNING, _S.PAUSE): _P.LEAVING,
-    (_P.RETURNING, _S.LEFT): _P.STARTING,
-    (_P.RETURNING, _S.STAYED): _P.STARTING,
-    (_P.RETURNING, _S.CLOSE): _P.ENDING,
-    (_P.PAUSED, _S.RESUME): _P.STARTING,
-    (_P.PAUSED, _S.CLOSE): _P.ENDING,
-    (_P.CLOSING, _S.DRAINED): _P.ENDING,
-    (_P.ENDING, _S.LEFT): _P.ENDING,
-    (_P.ENDING, _S.STAYED): _P.ENDING,
-    (_P.ENDING, _S.END): _P.CLOSED,
+    **{
+        (phase, transition): phase
+        for phase in (_P.PAUSING, _P.CLOSING, _P.ENDING)
+        for transition in (_T.FOUND, _T.MISSING)
+    },
+    (_P.PAUSING, _T.RESUME): _P.STARTING,
+    (_P.PAUSING, _T.LEAVE): _P.LEAVING,
+    (_P.PAUSING, _T.CLOSE): _P.ENDING,
+    (_P.LEAVING, _T.RESUME): _P.RETURNING,
+    (_P.LEAVING, _T.LEFT): _P.PAUSED,
+    (_P.LEAVING, _T.STAYED): _P.PAUSING,
+    (_P.LEAVING, _T.CLOSE): _P.ENDING,
+    (_P.RETURNING, _T.PAUSE): _P.LEAVING,
+    (_P.RETURNING, _T.LEFT): _P.STARTING,
+    (_P.RETURNING, _T.STAYED): _P.STARTING,
+    (_P.RETURNING, _T.CLOSE): _P.ENDING,
+    (_P.PAUSED, _T.RESUME): _P.STARTING,
+    (_P.PAUSED, _T.CLOSE): _P.ENDING,
+    (_P.CLOSING, _T.DRAINED): _P.ENDING,
+    (_P.ENDING, _T.LEFT): _P.ENDING,
+    (_P.ENDING, _T.STAYED): _P.ENDING,
+    (_P.ENDING, _T.END): _P.CLOSED,
 }
-"""Every step that is possible in a phase, and the phase that it leads to."""
+"""Every transition that is possible in a phase, and the phase that it leads to."""
 
 ADMITS = frozenset({*_AT_WORK, _P.CLOSING})
 """Phases in which work may begin, and work that is under way goes on."""
@@ -96,16 +100,16 @@ ENDS = frozenset({_P.CLOSING, _P.ENDING, _P.CLOSED})
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """A phase, how many work on the database, and who wants it paused. Pure. An impossible step raises KeyError."""
+    """A phase, how many work on the database, and who wants it paused. Pure. What TABLE lacks raises KeyError."""
 
     phase: Phase = Phase.STARTING
     at_work: int = 0
     """How many pieces of work are under way. Letting go is one as well."""
     leases: Leases = field(default_factory=Leases)
 
-    def after(self, step: Step) -> "State":
-        """The state after a step that changes only the phase."""
-        return replace(self, phase=TABLE[self.phase, step])
+    def after(self, transition: Transition) -> "State":
+        """The state after a transition that changes only the phase."""
+        return replace(self, phase=TABLE[self.phase, transition])
 
     def begun(self) -> "State | None":
         """The state with one more piece of work, or None if none may begin."""
@@ -118,7 +122,7 @@ class State:
 
     def held(self, holder: str, until: float) -> "State":
         """The state once `holder` wants it paused until then, or goes on wanting it."""
-        held = self if self.leases else self.after(Step.PAUSE)
+        held = self if self.leases else self.after(Transition.PAUSE)
         return replace(held, leases=self.leases.with_lease(holder, until))
 
     def released(self, holder: str) -> "State":
@@ -133,22 +137,22 @@ class State:
         """The state while the database is being let go of, or None if something is under way or nobody wants that."""
         if self.phase is not Phase.PAUSING or self.at_work:
             return None
-        return replace(self.after(Step.LEAVE), at_work=1)
+        return replace(self.after(Transition.LEAVE), at_work=1)
 
-    def left(self, step: Step) -> "State":
+    def left(self, transition: Transition) -> "State":
         """The state after `leaving`: by LEFT if the database was let go of, by STAYED if it could not be."""
-        return self.after(step).ended()
+        return self.after(transition).ended()
 
     def closing(self) -> "State":
         """The state once the engine closes, or is asked to again."""
-        return replace(self.after(Step.CLOSE), leases=Leases()) if self.phase not in ENDS else self
+        return replace(self.after(Transition.CLOSE), leases=Leases()) if self.phase not in ENDS else self
 
     def ending(self) -> "State":
         """The state once there is no more time for last uploads."""
-        return self.after(Step.DRAINED) if self.phase is Phase.CLOSING else self
+        return self.after(Transition.DRAINED) if self.phase is Phase.CLOSING else self
 
     def _with(self, leases: Leases) -> "State":
-        after = self.after(Step.RESUME) if self.leases and not leases else self
+        after = self.after(Transition.RESUME) if self.leases and not leases else self
         return replace(after, leases=leases)
 
 
@@ -201,7 +205,7 @@ class Lifecycle:
     def synced(self, found: bool) -> None:
         """A sync has ended, and has `found` a database or not. Called while it is counted as work."""
         with self._changed:
-            self._become(self._state.after(Step.FOUND if found else Step.MISSING))
+            self._become(self._state.after(Transition.FOUND if found else Transition.MISSING))
 
     # -- pausing --------------------------------------------------------------------------------------------------
 
@@ -259,10 +263,10 @@ class Lifecycle:
                 self._become(leaving)
             return leaving is not None
 
-    def left(self, step: Step) -> Phase:
+    def left(self, transition: Transition) -> Phase:
         """Say whether it was let go of (LEFT) or could not be (STAYED). Return the phase that it has now."""
         with self._changed:
-            return self._become(self._state.left(step)).phase
+            return self._become(self._state.left(transition)).phase
 
     # -- ending ---------------------------------------------------------------------------------------------------
 
@@ -279,7 +283,7 @@ class Lifecycle:
     def ended(self) -> None:
         """The database was let go of for good."""
         with self._changed:
-            self._become(self._state.after(Step.END))
+            self._become(self._state.after(Transition.END))
 
     def wait(self, what: Callable[[State], bool], timeout_seconds: float) -> bool:
         """Wait until `what` is true of the state. Return False if that did not come in time."""

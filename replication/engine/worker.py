@@ -15,7 +15,7 @@ from replication.database.status_file import SAVE_SECONDS_MIN
 from replication.database.wal_stat import WALStat
 from replication.engine.disks import Disks
 from replication.engine.failures import Failures
-from replication.engine.lifecycle import Lifecycle, Phase, State, Step
+from replication.engine.lifecycle import Lifecycle, Phase, State, Transition
 from replication.engine.replicas import MakeRunner, Replicas
 from replication.engine.report import Report
 from replication.engine.shared import Shared
@@ -298,10 +298,10 @@ class Worker:
             self.database.let_go()
             self._last_woken, self._watched, self._gap = None, False, 0.0
         except Exception as error:  # whatever it is: nobody may believe that it was let go of
-            phase = self.lifecycle.left(Step.STAYED)
+            phase = self.lifecycle.left(Transition.STAYED)
             self._emit("error", "pausing failed: the database is not released", error=words_of(error))
         else:
-            phase = self.lifecycle.left(Step.LEFT)
+            phase = self.lifecycle.left(Transition.LEFT)
             if phase is Phase.PAUSED:
                 self._emit("info", "paused", by=", ".join(self.lifecycle.state.leases))
         if phase is Phase.STARTING:

@@ -53,6 +53,9 @@ class Timeline(Protocol):
     def moment(self, position: Position | None = None) -> Moment:
         """Return the database at a commit of it, or at its end. Raises NoRestorePointError for any other."""
 
+    def covers(self, position: Position) -> bool:
+        """Return whether a commit is one of them."""
+
     def ends(self) -> list[Place]:
         """Return the places of all commits that it covers, in order."""
 

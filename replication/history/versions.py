@@ -19,7 +19,7 @@ FRAMES_MAX = 16 << 20
 """Frames of one index (64 GiB of WAL with pages of 4 KiB): it takes 320 MiB."""
 
 Place = int
-"""Index and offset of a byte of the WAL in one number, in their order."""
+"""A place in one generation (storage/wal03/names.py) as one number: the index, and below it 32 bits of the offset."""
 
 _COMMIT = slice(4, 8)
 _SUM = slice(16, 20)

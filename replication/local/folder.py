@@ -36,13 +36,13 @@ from replication.nofollow import (
     give,
     kind,
     make_folder,
+    open_below,
     open_folder,
     open_nearest,
     open_plain,
     opened,
     read_plain,
     remove_tree,
-    step,
     unlink,
     write_whole,
 )
@@ -97,7 +97,7 @@ class LocalFolder:
         folder, where = self.open(), self.path
         try:
             for part in parts:
-                above, folder = folder, step(folder, part)
+                above, folder = folder, open_below(folder, part)
                 os.close(above)
                 where /= part
             yield folder

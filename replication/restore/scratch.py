@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from replication.errors import LocalFileError
-from replication.nofollow import is_same, open_folder, opened, remove_tree, step
+from replication.nofollow import is_same, open_below, open_folder, opened, remove_tree
 
 _TRIES_MAX = 10
 _SUFFIX = "[a-z0-9_]{8}"
@@ -66,7 +66,7 @@ def _sweep(above: int, prefix: str) -> None:
     with suppress(OSError):
         for name in os.listdir(above):
             if pattern.fullmatch(name):
-                with suppress(OSError), opened(step(above, name)) as left:
+                with suppress(OSError), opened(open_below(above, name)) as left:
                     fcntl.flock(left, fcntl.LOCK_EX | fcntl.LOCK_NB)
                     # Another user's is not ours to remove, even where we could.
                     if os.fstat(left).st_uid == os.geteuid() and is_same(above, name, left):
@@ -79,7 +79,7 @@ def _make(above: int, prefix: str) -> tuple[str, int]:
         name = prefix + secrets.token_hex(4)
         with suppress(FileExistsError, FileNotFoundError):
             os.mkdir(name, 0o700, dir_fd=above)
-            folder = step(above, name)
+            folder = open_below(above, name)
             try:
                 with suppress(OSError):
                     fcntl.flock(folder, fcntl.LOCK_EX)

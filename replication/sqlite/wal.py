@@ -19,7 +19,7 @@ from replication.sqlite.format import align as align
 _MAGIC_LITTLE_ENDIAN = 0x377F0682
 _MAGIC_BIG_ENDIAN = 0x377F0683
 _VERSION = 3007000
-SALT_STEPS_MAX = 1 << 16
+RESTARTS_MAX = 1 << 16
 """Salts that differ by more restarts than this are taken for those of a WAL that was made anew."""
 PACKED_MAX = 1024
 """So many headers are kept packed."""
@@ -103,13 +103,13 @@ class Frames:
     """Size of the database in pages after the last commit frame; 0 if there is none."""
 
 
-def salt_steps(before: WALHeader, after: WALHeader) -> int:
+def restarts_between(before: WALHeader, after: WALHeader) -> int:
     """How many times the WAL was restarted from one header to the other; 0 if the second cannot come after the first.
 
     SQLite adds one to the first salt at each restart; but see WALHeader.salts_by_chance.
     """
-    steps = (after.salt1 - before.salt1) & 0xFFFFFFFF
-    return steps if steps <= SALT_STEPS_MAX else 0
+    restarts = (after.salt1 - before.salt1) & 0xFFFFFFFF
+    return restarts if restarts <= RESTARTS_MAX else 0
 
 
 def frames_in(data: bytes | bytearray | memoryview, header: WALHeader, sums: Sums) -> Frames:

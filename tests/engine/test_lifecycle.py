@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from replication.engine.lifecycle import ADMITS, ENDS, HELD, TABLE, Phase, State, Step
+from replication.engine.lifecycle import ADMITS, ENDS, HELD, TABLE, Phase, State, Transition
 
 AT_WORK_MAX = 3
 FOREVER = float("inf")
@@ -32,7 +32,7 @@ def commands(node: Node) -> Iterator[tuple[str, Node]]:
         yield f"release by {holder}", Node(state.released(holder), node.workers, node.letting_go)
     yield "lapse", Node(state.lapsed(AFTER_IT), node.workers, node.letting_go)
     yield "close", Node(state.closing(), node.workers, node.letting_go)
-    yield "stayed", finished(node, Step.STAYED) if node.letting_go else node
+    yield "stayed", finished(node, Transition.STAYED) if node.letting_go else node
 
 
 def progress(node: Node) -> Iterator[tuple[str, Node]]:
@@ -43,19 +43,19 @@ def progress(node: Node) -> Iterator[tuple[str, Node]]:
         yield "work begins", Node(begun, node.workers + 1, node.letting_go)
     if node.workers:
         yield "work ends", Node(state.ended(), node.workers - 1, node.letting_go)
-        for step in (Step.FOUND, Step.MISSING):
-            yield step.name, Node(state.after(step), node.workers, node.letting_go)
+        for transition in (Transition.FOUND, Transition.MISSING):
+            yield transition.name, Node(state.after(transition), node.workers, node.letting_go)
     if (leaving := state.leaving()) is not None:
         yield "let go", Node(leaving, node.workers, True)
     if node.letting_go:
-        yield "left", finished(node, Step.LEFT)
+        yield "left", finished(node, Transition.LEFT)
     yield "no more time", Node(state.ending(), node.workers, node.letting_go)
     if state.phase is Phase.ENDING and not state.at_work:
-        yield "end", Node(state.after(Step.END), node.workers, node.letting_go)
+        yield "end", Node(state.after(Transition.END), node.workers, node.letting_go)
 
 
-def finished(node: Node, step: Step) -> Node:
-    return Node(node.state.left(step), node.workers, False)
+def finished(node: Node, transition: Transition) -> Node:
+    return Node(node.state.left(transition), node.workers, False)
 
 
 def everything() -> dict[Node, list[Node]]:
@@ -92,10 +92,10 @@ def test_what_is_promised_of_every_state() -> None:
 
 def test_every_row_of_the_table_is_walked() -> None:
     """And nothing comes that is not in it: that would have been a KeyError."""
-    walked: set[tuple[Phase, Step]] = set()
+    walked: set[tuple[Phase, Transition]] = set()
 
-    class Watched(dict[tuple[Phase, Step], Phase]):
-        def __getitem__(self, key: tuple[Phase, Step]) -> Phase:
+    class Watched(dict[tuple[Phase, Transition], Phase]):
+        def __getitem__(self, key: tuple[Phase, Transition]) -> Phase:
             walked.add(key)
             return super().__getitem__(key)
 
@@ -145,15 +145,15 @@ def settled(node: Node) -> Node:
         else:
             if node.state.phase is not Phase.STARTING:
                 return node
-            node = Node(node.state.after(Step.FOUND), node.workers, node.letting_go)
+            node = Node(node.state.after(Transition.FOUND), node.workers, node.letting_go)
     raise AssertionError(f"it does not settle: {node}")
 
 
 def test_a_database_that_may_be_worked_on_is_never_one_that_others_may_have() -> None:
     assert not ADMITS & HELD
-    for (phase, step), after in TABLE.items():
+    for (phase, transition), after in TABLE.items():
         if after is Phase.PAUSED:
-            assert (phase, step) == (Phase.LEAVING, Step.LEFT)
+            assert (phase, transition) == (Phase.LEAVING, Transition.LEFT)
         if phase is Phase.PAUSED:
             assert after in (Phase.STARTING, Phase.ENDING)
 

@@ -8,7 +8,7 @@ import pytest
 
 from replication.errors import CorruptObjectError
 from replication.sqlite.checksum import chain
-from replication.sqlite.wal import SALT_STEPS_MAX, WALHeader
+from replication.sqlite.wal import RESTARTS_MAX, WALHeader
 from replication.storage.memory import MemoryStorage
 from tests.restore.history import History, publish, scripts, write_history
 from tests.restore.running import fails, run
@@ -39,7 +39,7 @@ def with_salt(history: History, steps: int) -> History:
     return replace(history, wals=(*history.wals[:2], last))
 
 
-@pytest.mark.parametrize("steps", [1, SALT_STEPS_MAX, SALT_STEPS_MAX + 1, 1 << 20, (1 << 32) - 3])
+@pytest.mark.parametrize("steps", [1, RESTARTS_MAX, RESTARTS_MAX + 1, 1 << 20, (1 << 32) - 3])
 def test_promise_3_notes_prove_the_order_however_often_the_wal_was_emptied(
     history: History, tmp_path: Path, steps: int
 ) -> None:
@@ -57,5 +57,5 @@ def test_the_same_wal_again_is_refused_whatever_its_note_says(history: History, 
 
 def test_without_a_note_salts_must_be_plausible(history: History, tmp_path: Path) -> None:
     storage = MemoryStorage()
-    publish(with_salt(history, SALT_STEPS_MAX + 1), storage, noted=False)
+    publish(with_salt(history, RESTARTS_MAX + 1), storage, noted=False)
     assert "does not follow" in fails(storage, tmp_path, CorruptObjectError)

@@ -1,20 +1,22 @@
-"""Which generations came before ours, as a snapshot notes it: what we know ourselves, and what is at the place already.
+"""Which generations came before ours, as our snapshots note it: those that we know, and those that the replica has.
 
-A host that was replaced, or a local folder that was lost, leaves nobody who knows. So a program that begins a
-generation at a place reads what is there and names it as older: then the order is in the notes, and no clock has to
-tell it. Later snapshots of the generation repeat that, since retention removes the first one.
+A host that was replaced, or a local folder that was lost, leaves nobody who knows what came before. So a program that
+begins a generation in a replica reads what is there, and names all of it as older: then the notes give the order, and
+no clock has to. Each later snapshot of the generation repeats that, since retention removes the first one.
 
-    at the place      A |---c--|P       Q|            B had ended with a mark at Q
-                      B |--c--|Q
+Beside the order three things are noted, by which a restore can tell that an older generation was gone on with:
+
+    beside     generations of our line that another program goes on with: one is in the replica that names a
+               generation of ours as older, and is not ours. Its writer has a copy of our database, and may be alive
+    lefts      of generations that our own program left: the first place behind what it had written
+    reached    of generations in this replica: the first place behind what anybody had written
+
+What lies past such a place later tells a restore that somebody else went on (restore/wal03/gone_on.py), whatever the
+clock of the store says, and whether or not the local folder was lost.
+
+    in the replica    A |---c--|P                 has no end mark
+                      B |--c--|Q                  ours; we left it with an end mark at Q
     we begin C        before {A, B}, lefts {B just past Q}, reached {A at P}
-
-`before` gives the order. One that is there, is not of our line, and came from a generation of ours, shows that the
-history was copied: whoever wrote it may be alive, so that ours is not simply the newer. It is noted as `beside` ours.
-
-`lefts` and `reached` are the first places at which nothing is: of what our program left, and of what others had here. A
-copy that goes on may meet no end mark: none stands where an index begins, and the place may have been emptied since.
-What lies past such a place later tells a restore that another went on, whatever the clock of the store says. So it
-does where the local folder was lost, or never here: the host that was replaced may be alive.
 """
 
 from collections.abc import Iterator, Sequence
@@ -34,8 +36,11 @@ LEFT_MAX = 8
 BESIDE_MAX = 8
 """Generations of others that are noted when they are seen; a note, which has a limit of its own, has twice as many."""
 PAST_A_NAME, PAST_A_MARK = 1, 2
-"""How far past where an object begins the first place lies at which nothing is: where its end is not known, so that
-only its name tells, and where it is an end mark, so that anything in it tells as well."""
+"""How far past the start of a last object, whose end is not read, the first place with nothing lies, in bytes.
+
+1 if only another name can tell that somebody went on, and 2 at an end mark: there an object of its name tells as well,
+if it has content.
+"""
 _NEVER = datetime.min.replace(tzinfo=UTC)
 
 
@@ -53,7 +58,7 @@ class Lineage:
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """What is noted beside what the program knows itself: `before` are generations that are older, newest first."""
+    """What the replica says, beside what the program knows itself. `before` are older generations, newest first."""
 
     before: Sequence[str]
     beside: Sequence[str]
@@ -64,9 +69,10 @@ class _Seen:
 def lineage(
     client: ReplicaClient, generation_info: GenerationInfo, left: Position | None, parted: Sequence[str]
 ) -> Lineage:
-    """What is to be noted for `generation_info`. Raises StorageError.
+    """What the next snapshot of the generation `generation_info` notes. Raises StorageError.
 
-    `left` is where an older generation ended here, `parted` are those before that another program goes on with.
+    `left` is where our program left the generation before in this replica, if it did; `parted` are older generations
+    that another program is known to go on with.
     """
     existing = client.snapshots(generation_info.generation)
     last = _noted(client, existing)
@@ -85,14 +91,14 @@ def lineage(
 
 
 def _repeated(last: SnapshotNote, lefts: Sequence[Position]) -> _Seen:
-    """What the snapshot before says: of the moment at which the generation began here."""
+    """What the snapshot before it noted, which is how things stood when the generation began in this replica."""
     return _Seen([last.previous, *last.earlier], last.beside, [*lefts, *last.lefts], last.reached)
 
 
 def _found(
     client: ReplicaClient, generation_info: GenerationInfo, lefts: Sequence[Position], parted: Sequence[str]
 ) -> _Seen:
-    """What is at the place as the generation begins there."""
+    """What is in the replica as the generation begins there."""
     names = _at_the_place(client, generation_info)
     beside = _parted(client, generation_info, names)
     before = _noted(client, client.snapshots(generation_info.previous)) if generation_info.previous else None
@@ -103,10 +109,10 @@ def _found(
 
 
 def _left_here(generation_info: GenerationInfo, lefts: Sequence[Position]) -> list[Position]:
-    """Where else generations of ours were left: as far as they were copied here.
+    """Of other generations of ours: the first place behind what was copied to the local folder.
 
-    Another replica may have them, or have more of them than this one, and a copy may go on there. What is at this place
-    is judged by how far it had come here.
+    Another replica may have them, or have more of them than this one, and somebody may go on there. Of those that this
+    replica has, `reached` tells for this one.
     """
     known = {place.generation for place in lefts}
     places = positions_in(" ".join(generation_info.lefts))
@@ -114,9 +120,10 @@ def _left_here(generation_info: GenerationInfo, lefts: Sequence[Position]) -> li
 
 
 def _nothing_after(left: Position) -> Position:
-    """The first place where nothing of ours is once a generation was left: that after its end mark, if it has one.
+    """The first place with nothing once our program left a generation at `left`: just past the end mark there.
 
-    Should the mark be removed, and another write on from there, what it writes has the mark's name, and ends past this.
+    An index without WAL has no end mark. Should somebody remove the mark and write on, that object has the name of the
+    mark, and ends past this place:
 
         left at E     |----c--|E
         gone on       |----c--|E---c--|
@@ -131,21 +138,21 @@ def _reached(
     beside: Sequence[str],
     known: Sequence[Position],
 ) -> list[Position]:
-    """The first places where generations that are here have nothing so far: those that parted from our line first.
+    """The first place with nothing, of each generation in the replica; of too many, of those that matter most.
 
-    Where one of our line ended is `known` if it was left whole. What others had come to is looked up anew each time.
+    `known` are such places of our own line, from where it was left; all others are read from the replica.
     """
     line = {generation_info.previous, *generation_info.earlier} - {*beside}
     found = [item for item in known if item.generation in line and item.generation in at_the_place]
     asked = [name for name in at_the_place if name not in {item.generation for item in found}]
     parted = [name for name in asked if name in {*beside, *line}][:REACHED_MAX]
     strangers = [name for name in asked if name not in {*beside, *line}][:REACHED_MAX]
-    # There is room for so many: what is most likely to be gone on with comes first.
+    # A note has room for REACHED_MAX in all: those that are most likely to be gone on with come first.
     return [*_come_to(client, parted), *found, *_come_to(client, strangers)]
 
 
 def _come_to(client: ReplicaClient, generations: Sequence[str]) -> Iterator[Position]:
-    """The first place where each of them has nothing, of those that have anything."""
+    """The first place with nothing, of each of these generations that has anything."""
     for name in generations:
         snapshots, segments = client.contents(name)
         last, snapshot = segments[-1:], snapshots[-1:]
@@ -156,10 +163,10 @@ def _come_to(client: ReplicaClient, generations: Sequence[str]) -> Iterator[Posi
 
 
 def _past(client: ReplicaClient, segment: SegmentInfo) -> Position:
-    """The first place where nothing is once this segment is the last one.
+    """The first place with nothing behind a segment that is the last one: its end.
 
-    That is its end: should it vanish, its writer sends it again where it begins, with more in it. Of what cannot be
-    read only the name counts.
+    It is the end and not the next name, since a segment that vanishes is sent again by its writer, with more in it. Of
+    one that cannot be read only the name counts.
     """
     with suppress(CorruptObjectError, ObjectNotFoundError):
         return max(client.end_of(segment), _nothing_after(segment.position))
@@ -167,7 +174,7 @@ def _past(client: ReplicaClient, segment: SegmentInfo) -> Position:
 
 
 def _noted(client: ReplicaClient, snapshots: Sequence[SnapshotInfo]) -> SnapshotNote | None:
-    """What the newest of these snapshots that is ours says; None without one."""
+    """The newest note of these snapshots; None if none has one."""
     for item in reversed(snapshots):
         try:
             note = client.snapshot_note(item.name)
@@ -179,10 +186,10 @@ def _noted(client: ReplicaClient, snapshots: Sequence[SnapshotInfo]) -> Snapshot
 
 
 def _parted(client: ReplicaClient, generation_info: GenerationInfo, at_the_place: Sequence[str]) -> list[str]:
-    """Generations at the place that came from one of our line, and are not of it."""
+    """Generations in the replica that name one of our line as older, and are not of our line: a copy's."""
     line = {generation_info.generation, generation_info.previous, *generation_info.earlier} - {""}
     if len(generation_info.earlier) >= EARLIER_MAX:
-        # Nobody here knows them all.
+        # The line is longer than what is remembered of it: one that is not in it may still be ours.
         return []
     others = [name for name in at_the_place if name not in line]
     notes = {name: _noted(client, client.snapshots(name)) for name in others}
@@ -190,7 +197,7 @@ def _parted(client: ReplicaClient, generation_info: GenerationInfo, at_the_place
 
 
 def _at_the_place(client: ReplicaClient, generation_info: GenerationInfo) -> list[str]:
-    """All generations that are there, the newest first by the times of the store, where the order matters."""
+    """All other generations in the replica; by the times of the store, newest first, if not all can be noted."""
     found = [name for name in client.generations() if name != generation_info.generation]
     if len(found) < 2 or (generation_info.previous and len(found) <= min(EARLIER_MAX, REACHED_MAX)):
         return found

@@ -1,32 +1,40 @@
 """Which objects a replica may remove: a pure policy, and a check of its result before anything is removed.
 
-The promise of `retention` is a window: every commit of the last so many seconds stays restorable. So the newest
-snapshot from before the window is kept as well, with all WAL since, and so is the generation that was in use when the
-window began, however long ago it was written to: a database that was replaced today may not have been written to for a
-long time before. The generation in use is never removed. (Litestream keeps only what is inside the window, which right
-after a new snapshot is nothing but that.)
+The promise of `retention` is a window: every commit of the last so many seconds stays restorable. A commit is restored
+from a snapshot that was taken before it and the WAL from there on, so the newest from before the window stays:
 
-    one generation    S0-w-w-w-S1-w-w-|-w-w-S2-w-w    | is where the window begins, w are segments, S snapshots
-    stays                      S1-w-w-|-w-w-S2-w-w    S1 is the newest S from before the window
+    objects of a generation    S0 |---|---|  S1 |---|---|  S2 |---|---|
+    window                                          begin |---------| now
+    may go                     S0 |---|---|
+    stays                                    S1 |---|---|  S2 |---|---|    no restore goes back from S2
 
-    generations       A: S-w-w        |               B had begun before the window, and whoever had A went on with B:
-                      B:      S-w-w-w-|-w-w           A goes as a whole, and of B what is before its last S there
+(Litestream keeps only what is inside the window: right after S2 that is nothing but S2.)
 
-Times are those of the store. Within a generation they never go back: what comes later in the WAL was written later.
-Notes tell which generation came after which; times do so only where no note does and they leave no doubt.
-A generation that a copy of the database began takes the place of none of ours. Where the copy goes on in a generation
-that both have, nothing in it is old until the two have been apart for as long as the window.
+Of several generations, one goes as a whole once the one that took its place had begun before the window:
+
+    A    S0 |---|                                          went on as B
+    B               S0 |---|---|            begin |-----| now
+
+A generation that was in use when the window began stays, however long ago it was written to: a database that was
+replaced today may have been at rest for a year. The generation in use now never goes as a whole. Four rules decide
+whether one has taken the place of another:
+
+1. Times are those of the store. Within a generation they never go back: what comes later in the WAL was written later.
+2. Notes tell which generation came after which. Times do so only where no note does, and only if they do not overlap.
+3. A generation that a copy of the database began is of another line (docs/ARCHITECTURE.md): it takes no place of ours.
+4. Where our program and a copy both went on with one generation, nothing in it is old until both have left it for
+   generations of their own, and the window began after that.
 """
 
 from bisect import bisect_right
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
 from replication.position import OFFSET_LIMIT_BYTES, Position
 from replication.replica.wal03.holdings import Holdings
-from replication.storage.wal03.names import Place
+from replication.storage.wal03.names import Place, SnapshotInfo
 
 WHOLE_SECONDS = timedelta(seconds=1)
 """The window begins so much earlier if all times of a store are in whole seconds."""
@@ -56,9 +64,9 @@ def expired(
     retention_seconds: float,
     others: Collection[str] = frozenset(),
 ) -> list[Removal]:
-    """The objects that may go at `now`: none unless the generation `current` has a snapshot.
+    """The objects that may go at `now`: none unless the generation in use, `current`, has a snapshot.
 
-    The generations `others` are of other programs: they stay, and say nothing of our database.
+    The generations `others` are of other programs: they stay, and take the place of none.
     """
     holdings = [held for held in holdings if held.generation not in others]
     if retention_seconds <= 0 or not any(held.generation == current and held.snapshots for held in holdings):
@@ -83,9 +91,9 @@ def snapshot_needed(holdings: Sequence[Holdings], current: str, now: datetime, r
 def lost_of_window(
     holdings: Sequence[Holdings], removed: Collection[str], now: datetime, retention_seconds: float
 ) -> Position | None:
-    """The first place in the window that could be restored before these objects are removed, and not after it.
+    """The first place in the window that can be restored now, and could not once these objects were removed.
 
-    It is looked for commit by commit, whatever the reason for which the objects are to be removed.
+    This is the check of `expired`: it looks at each place of the window, and not at why the objects are to be removed.
     """
     begin = window_begin(holdings, now, retention_seconds)
     names = set(removed)
@@ -101,9 +109,9 @@ def lost_of_window(
 
 
 def _timed(held: Holdings) -> list[tuple[Place, str, datetime]]:
-    """All snapshots and segments in the order of the history, with times that never go back: place, name, time.
+    """Place, name and time of all snapshots and segments, in the order of the history.
 
-    A clock that was set back makes nothing older than what came before it.
+    A time that goes back, by a clock that was set, is replaced by the one before it.
     """
     items = [((item.index, held.offsets.get(item.index, 0)), 0, item.name, item.created) for item in held.snapshots]
     items += [((item.index, item.offset), 1, item.name, item.created) for item in held.segments]
@@ -115,13 +123,13 @@ def _timed(held: Holdings) -> list[tuple[Place, str, datetime]]:
 
 
 def _in_window(held: Holdings, begin: datetime) -> list[Place]:
-    """Where the segments begin that came within the window."""
+    """The places at which segments begin that were stored within the window."""
     times = {name: time for _, name, time in _timed(held)}
     return [(item.index, item.offset) for item in held.segments if times[item.name] > begin]
 
 
 def _before_window(held: Holdings, begin: datetime) -> list[str]:
-    """The names of objects that nothing in the window needs: all before the newest snapshot from before the window."""
+    """The names of all objects in indexes below the newest snapshot from which the whole window can be restored."""
     times = {name: time for _, name, time in _timed(held)}
     first = min(_in_window(held, begin), default=None)
     bases = [
@@ -143,36 +151,29 @@ def _before_window(held: Holdings, begin: datetime) -> list[str]:
 
 
 def _lost(held: Holdings, left: Holdings, begin: datetime, is_over: bool) -> Place | None:
-    """The first place of the window that `left` cannot restore and `held` can."""
+    """The first place of the window that `left` cannot restore and `held` can. `is_over` as _is_over says."""
     if not held.snapshots:
         return None
     first_base = min(held.place(item) for item in held.snapshots)
     kept = {(item.index, item.offset) for item in left.segments}
     places = [(item.index, item.offset) for item in held.segments]
     gone = [place for place in places if place not in kept]
-    reach: list[tuple[Place, Place]] = []
-    """Each snapshot that is left, with the first segment that no restore from it or from one before it can pass."""
-    furthest: Place = (-1, 0)
-    for base, index in sorted((held.place(item), item.index) for item in left.snapshots):
-        at = bisect_right(gone, (index, -1))
-        furthest = max(furthest, gone[at] if at < len(gone) else _NO_LIMIT)
-        reach.append((base, furthest))
-    if (not is_over or any(time > begin for _, _, time in _timed(held))) and furthest != _NO_LIMIT:
+    reach = _reach(held, left, gone)
+    is_wanted = not is_over or any(time > begin for _, _, time in _timed(held))
+    if is_wanted and not (reach and reach[-1][1] == _NO_LIMIT):
+        # The newest commit itself cannot be reached any more.
         return max([*places, first_base])
-    ends = dict(pairwise(places))
-    inside = _in_window(held, begin)
-    # The commit that was the newest when the window began is in the window too. A snapshot that came later in the WAL
-    # cannot restore it.
-    last = max((place for place in places if not inside or place < inside[0]), default=None)
+    wanted = _in_window(held, begin)
+    # The commit that was the newest when the window began is in the window too.
     times = {name: time for _, name, time in _timed(held)}
-    if last is not None and not is_over:
-        early = [item.index for item in left.snapshots if times[item.name] <= begin]
-        if not any(bisect_right(gone, last) == bisect_right(gone, (index, -1)) or (index, 0) > last for index in early):
-            inside = [last, *inside]
-    for place in inside:
-        end = ends.get(place, (place[0], OFFSET_LIMIT_BYTES))
-        end = end if end[0] == place[0] else (place[0], OFFSET_LIMIT_BYTES)
-        if first_base >= end:
+    early = [item for item in left.snapshots if times[item.name] <= begin]
+    newest_before = max((place for place in places if not wanted or place < wanted[0]), default=None)
+    if newest_before is not None and not is_over and not _is_restorable(newest_before, early, gone):
+        wanted = [newest_before, *wanted]
+    following = dict(pairwise(places))
+    for place in wanted:
+        if first_base >= _segment_end(place, following):
+            # It could not be restored before either: no snapshot lies before it.
             continue
         at = bisect_right(reach, (max(first_base, place), _NO_LIMIT))
         if at == 0 or reach[at - 1][1] <= place:
@@ -180,13 +181,43 @@ def _lost(held: Holdings, left: Holdings, begin: datetime, is_over: bool) -> Pla
     return None
 
 
+def _reach(held: Holdings, left: Holdings, gone: Sequence[Place]) -> list[tuple[Place, Place]]:
+    """How far restores come with what is left: for each snapshot in order its place, and the first removed segment that
+    no restore from it, or from one before it, can pass; _NO_LIMIT if none is in the way.
+
+        left     S1 |--|    |--|  S2 |--|         (S1, the hole), (S2, no limit)
+    """
+    found: list[tuple[Place, Place]] = []
+    furthest: Place = (-1, 0)
+    for base, index in sorted((held.place(item), item.index) for item in left.snapshots):
+        at = bisect_right(gone, (index, -1))
+        furthest = max(furthest, gone[at] if at < len(gone) else _NO_LIMIT)
+        found.append((base, furthest))
+    return found
+
+
+def _is_restorable(place: Place, early: Sequence[SnapshotInfo], gone: Sequence[Place]) -> bool:
+    """True if a restore from one of these snapshots comes through the segment that begins there.
+
+    They are those from before the window: one that was stored later may come later in the WAL than the commit.
+    """
+    removed_until = bisect_right(gone, place)
+    return any(removed_until == bisect_right(gone, (item.index, -1)) or (item.index, 0) > place for item in early)
+
+
+def _segment_end(place: Place, following: Mapping[Place, Place]) -> Place:
+    """Where the segment ends that begins there: where the next one begins, or somewhere in its index."""
+    end = following.get(place)
+    return end if end is not None and end[0] == place[0] else (place[0], OFFSET_LIMIT_BYTES)
+
+
 # -- several generations ----------------------------------------------------------------------------------------------
 
 
 def _is_over(held: Holdings, holdings: Sequence[Holdings], begin: datetime) -> bool:
-    """True if another generation had taken the place of this one when the window began, for all who had it.
+    """True if everybody who wrote to this generation had gone over to another one when the window began.
 
-    WAL past the place where a program had left it shows that another was still there, whatever the times say.
+    WAL past the place where a program had left it shows that somebody else was still there, whatever the times say.
 
         A, left at P for B    |---w---|P        B took the place of A
         A, gone on with       |---w---|P--w--   B did not, for somebody else is in A
@@ -196,20 +227,20 @@ def _is_over(held: Holdings, holdings: Sequence[Holdings], begin: datetime) -> b
 
 
 def _begin_in(held: Holdings, holdings: Sequence[Holdings], begin: datetime) -> datetime:
-    """When the window begins in this generation: at its start, if two programs had it and not all of them left it
-    before.
+    """When the window begins in this generation: at `begin`, or with its first object if nothing of it may go yet.
 
-    Nothing tells whose newest commit was which when the window began: a snapshot from before may be the other's.
+    So it is where two programs had it and not both had left it at `begin`: nothing tells which commit was the newest of
+    which program then, and a snapshot from before may be the other one's (rule 4).
     """
     shared = any(held.generation in other.beside or held.goes_past(other) for other in _after(held, holdings))
     return _NEVER if shared and not _all_had_left(held, holdings, begin) else begin
 
 
 def _all_had_left(held: Holdings, holdings: Sequence[Holdings], begin: datetime) -> bool:
-    """True if every program that left a generation for another one had done so when the window began.
+    """True if each generation that came after this one had begun when the window began, or one of its line had.
 
-    Of the generations that one program began in a row, the first counts. One that was seen to be a copy's is of
-    another.
+    this one --> B --> C           one program: that B had begun is enough
+    this one --> B, and --> D      two programs, D of a copy's: both must have begun
     """
     begun = _begun(held, holdings, begin)
     return all(
@@ -224,13 +255,13 @@ def _begun(held: Holdings, holdings: Sequence[Holdings], begin: datetime) -> lis
 
 
 def _after(held: Holdings, holdings: Sequence[Holdings]) -> list[Holdings]:
-    """The generations that came after this one, each begun by a program that had left it, or took its place."""
+    """The generations with a snapshot that came after this one."""
     later = [other for other in holdings if other.generation != held.generation and _follows(other, held)]
     return [other for other in later if other.snapshots]
 
 
 def _follows(late: Holdings, early: Holdings) -> bool:
-    """True if `late` certainly came after `early`."""
+    """True if `late` certainly came after `early`, by a note, or by times that do not overlap (rule 2)."""
     if early.generation in late.before or late.generation in early.before:
         return late.generation not in early.before
     return bool(late.times) and bool(early.times) and max(early.times) < min(late.times)

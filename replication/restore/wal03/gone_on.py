@@ -1,13 +1,17 @@
-"""Did another program go on with a generation that is called older? Places tell, whatever the objects' times say.
+"""Did somebody go on with a generation after the chosen one had taken its place? Then two programs wrote, each with a
+copy of the database, and neither has all commits: NoRestorePointError names both, and nothing is guessed.
 
-A snapshot notes where older generations were left, and how far others had come in its replica (SnapshotNote). What lies
-past such a place came later, also within an object that begins before it: one that vanished and was sent again, longer.
+It is told by places in the WAL, and by no clock. When a program begins a generation in a replica, the snapshot notes of
+each older generation there the first place at which nothing is (SnapshotNote.reached), and of those that the program
+itself had left, where (SnapshotNote.lefts). Objects are only ever added at the end of a generation. So whatever lies at
+or past such a place was written later, by somebody else:
 
-    A, when B began      |---c---|P         B's note: what A has in this replica ends before P
-    B, the chosen one             |--c--|
-    A, now               |---c---|P--c--|   somebody wrote past P since, and need not know of B
+    when B began there    A  |---c--|           B's note: nothing of A at P, or past it
+                                    ^P
+    now                   A  |---c--|--c--|     somebody wrote past P since, and need not know of B
+                          B  |--c--|            B is the chosen one
 
-Then none is the newest: NoRestorePointError names them, and nothing is guessed.
+An object that begins before P and ends past it tells the same: it vanished, and was sent again with more in it.
 """
 
 import threading
@@ -30,9 +34,9 @@ from replication.times import format_time
 def refuse_gone_on_with(
     chosen: Candidate, by_name: Mapping[str, list[Found]], target: Target, stop: threading.Event
 ) -> None:
-    """Raise if a program went on with another generation past where the program of the chosen one left it, or saw it.
+    """Raise NoRestorePointError if somebody wrote to another generation, up to the target, after the chosen one began.
 
-    Raises StorageError.
+    `by_name` has, by generation, each replica with what it lists. Raises StorageError.
     """
     noted = _noted_in(chosen, by_name)
     for name in sorted(by_name.keys() - {chosen.generation}):
@@ -48,10 +52,10 @@ def refuse_gone_on_with(
 
 @dataclass(frozen=True, slots=True)
 class _Noted:
-    """What notes say of generations: places at which nothing of them was.
+    """What notes say of other generations: the first places at which nothing of them was.
 
-    Of the chosen one: `lefts` are where its program left others, and `reached` what each replica had of them. `before`
-    is what the generations before it had noted in each replica.
+    By the notes of the chosen one: `lefts`, where its program had left them, and `reached`, by replica, how far they
+    had come there. `before`, by replica, is both by the notes of the generations that the chosen one names as older.
     """
 
     lefts: frozenset[Position]
@@ -61,8 +65,8 @@ class _Noted:
     """Replicas in which the notes of the chosen one had no room for more."""
 
     def places_of(self, generation: str, replica: str) -> set[Position]:
-        """By the chosen one's notes. Each replica is judged by what was noted in it: another one may have been behind.
-        Where nothing was, it counts where the generation was left.
+        """The places of a generation that count in a replica, by the chosen one's notes: those noted in that replica,
+        since another replica may have been behind; if there are none, where its program had left the generation.
         """
         here = _of(generation, self.reached.get(replica, frozenset()))
         return here or _last(_of(generation, self.lefts))
@@ -94,18 +98,23 @@ def _times_since(
     noted: _Noted,
     stop: threading.Event,
 ) -> list[datetime]:
-    """The times of what was written to a generation in a replica since the chosen one began there, or may have been."""
+    """When objects of a generation were stored in a replica that came after the chosen one began. Four cases:
+
+    1. The chosen one's notes have a place for it here, or say where its program had left it: what lies past that.
+    2. They name it for other replicas only, and it names the chosen one as older: here it was not, so all of it.
+    3. They name it for other replicas only: what lies past the furthest of these. That may have been here before, but
+       the chosen one's program had not seen it, as far as is known.
+    4. They had no room for it: what lies past where a generation before the chosen one had seen it, and was stored
+       after the chosen one came here.
+    """
     name = catalog.generation
     if places := noted.places_of(name, replica):
         return _times_past(client, catalog, places, stop)
     if seen := noted.places_elsewhere(name):
         if any(chosen.generation in note.before for note in _notes(catalog)):
-            # It was not in this replica before the chosen one, so all of it came since.
             return catalog.times
-        # What lies past that was never seen by the chosen one's program, as far as is known.
         return _times_past(client, catalog, seen, stop)
     if name in chosen.before and replica in noted.full_in and replica in chosen.spans:
-        # The notes had no room for it. What lies past where one before the chosen one saw it may have come until then.
         known = _last(_of(name, noted.before.get(replica, frozenset())))
         since = _times_past(client, catalog, known, stop) if known else catalog.times
         return [time for time in since if time > chosen.spans[replica].oldest]

@@ -17,7 +17,7 @@ from replication.restore.wal03.plan import Plan
 from replication.restore.wal03.segment_run import SegmentRun
 from replication.restore.wal03.signs import check_mark
 from replication.sqlite.checksum import WAL_HEADER_SIZE
-from replication.sqlite.wal import WALHeader, salt_steps
+from replication.sqlite.wal import WALHeader, restarts_between
 from replication.storage.wal03.notes import SegmentNote
 
 
@@ -68,14 +68,14 @@ def check_salts(
     info, note = run.info, run.note
     if note is not None and note.previous is not None and header.salt1 != before.salt1 and header.salts not in known:
         return ()
-    steps = salt_steps(before, header)
+    restarts = restarts_between(before, header)
     # Salts by chance may be any, but not those of an index before: then it is the same WAL once more.
-    unknown = not steps and header.salts_by_chance and header.salts not in known
-    if not steps and not unknown:
+    unknown = not restarts and header.salts_by_chance and header.salts not in known
+    if not restarts and not unknown:
         raise CorruptObjectError(info.name, "by its salts it does not follow the WAL of the index before it")
-    if steps == 1 or note is not None:
+    if restarts == 1 or note is not None:
         return ()
-    how = "emptied" if unknown else f"restarted {steps} times"
+    how = "emptied" if unknown else f"restarted {restarts} times"
     return (
         f"Between the indexes {info.index - 1:08x} and {info.index:08x} the WAL was {how}, "
         "and nothing says that no commit was lost there: Litestream wrote this. Check the data.",

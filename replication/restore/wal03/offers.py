@@ -1,7 +1,14 @@
-"""What each replica offers of one generation: a plan and where it ends, or why there is none, as its listing tells.
+"""What each replica offers of one generation: a plan for the target, or a refusal that says why there is none.
 
-A listing says where segments begin, and not where they end. So an `end` from here is a lower bound; measured.py reads
-the commit itself where there is a choice, and ranking.py compares.
+A listing says where segments begin, and not where they end:
+
+    listed        S |---c--|--c--|--?      the last segment holds something, and how much is not known
+    end                           |^       so the least that is certain: one byte past its start (`somewhere_in`)
+
+So `end` is a lower bound. Where several replicas offer, measured.py reads which commit the last segment ends with, and
+ranking.py takes the replica that comes furthest. A replica is also *evidence* of commits that it cannot give: of WAL
+behind a hole, or of a snapshot that is damaged. That is `known`. Where one replica is evidence of a later commit than
+another one offers, the other is behind, and that is not passed over.
 """
 
 import threading
@@ -30,10 +37,10 @@ from replication.storage.wal03.replica_client import ReplicaClient
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """One replica's plan for a target. `end` is the commit that it ends at, or the least that it reaches.
+    """One replica's plan for a target. `end` is the commit that it ends at, or a lower bound of it.
 
-    `known` is the commit that the replica is evidence of up to the target: at least as late as `end`. `torn` names what
-    is damaged if its last segment cannot be read, and `marked` says that it is an end mark.
+    `known` is the last commit up to the target that the replica is evidence of, never before `end`. `torn` is the name
+    of the last segment if it cannot be read, or "", and `marked` says that this is an end mark.
     """
 
     source: OpenReplica
@@ -47,9 +54,9 @@ class Offer:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why a replica offers nothing, and the commit that it is evidence of all the same, `known`, if of any.
+    """Why a replica offers nothing. `known` is the last commit up to the target that it is evidence of, or None.
 
-    `catalog` is what was listed, if anything was, and `kept` what of its WAL counts up to the target.
+    `catalog` is what was listed, or None if it did not answer, and `kept` are its segments up to the target.
     """
 
     source: OpenReplica
@@ -63,7 +70,7 @@ OfferOrRefusal = Offer | Refusal
 
 
 def offer_of(source: OpenReplica, catalog: Catalog, target: Target, thorough: bool) -> OfferOrRefusal:
-    """The offer or refusal of one replica, from its listing alone."""
+    """The offer or refusal of one replica, from its listing alone. `thorough` is passed on to make_plan."""
     known = listed_end(catalog, target)
     try:
         plan = make_plan(catalog, target, thorough)
@@ -76,38 +83,46 @@ def offer_of(source: OpenReplica, catalog: Catalog, target: Target, thorough: bo
 def answer_of(
     source: OpenReplica, catalog: Catalog, target: Target, thorough: bool, backoff: Backoff, stop: threading.Event
 ) -> OfferOrRefusal:
-    """The offer or refusal of one replica. Lost WAL is not needed where a snapshot of what was asked for holds all
-    that is there of its index.
-
-    A listing does not tell where the last segment ends, which may be an end mark, so it is read.
-    """
+    """The offer or refusal of one replica; a gap in its WAL is passed over where a snapshot makes that WAL needless."""
     answer = offer_of(source, catalog, target, thorough)
     if not isinstance(answer, Refusal) or not isinstance(answer.error, ReplicaGapError) or not answer.kept:
         return answer
     last = answer.kept[-1]
-    usable = [item for item in catalog.snapshots if _is_up_to(target, item.position, item.info.created)]
-    notes = [item.note for item in usable if item.note and item.info.index == last.index]
-    held = max((note.position.offset for note in notes), default=-1)
-    if held < last.offset:
-        return answer
-    try:
-        end = retrying(lambda: source.client(ReplicaClient).end_of(last), backoff, stop).offset
-    except (CorruptObjectError, ObjectNotFoundError, StorageError):
-        return answer
-    if end > held:
+    if not _is_in_snapshot(source, catalog, target, last, backoff, stop):
         return answer
     rest = tuple(item for item in catalog.segments if item.index != last.index or item.offset > last.offset)
     return offer_of(source, replace(catalog, segments=rest), target, thorough)
 
 
+def _is_in_snapshot(
+    source: OpenReplica, catalog: Catalog, target: Target, last: SegmentInfo, backoff: Backoff, stop: threading.Event
+) -> bool:
+    """True if a snapshot up to the target holds all of its index as far as the last segment up to the target.
+
+        index 7     |---c--|      |--c--|        a hole, and `last` behind it
+        snapshot    of index 7, at a commit where `last` ends, or later: the hole does no harm
+
+    A listing does not tell where `last` ends (it may be an end mark, without content), so it is read.
+    """
+    usable = [item for item in catalog.snapshots if _is_up_to(target, item.position, item.info.created)]
+    notes = [item.note for item in usable if item.note and item.info.index == last.index]
+    held = max((note.position.offset for note in notes), default=-1)
+    if held < last.offset:
+        return False
+    try:
+        return retrying(lambda: source.client(ReplicaClient).end_of(last), backoff, stop).offset <= held
+    except (CorruptObjectError, ObjectNotFoundError, StorageError):
+        return False
+
+
 def open_end(offer: Offer) -> datetime | None:
-    """When the snapshot of Litestream was written that is all of a plan, so that nothing tells its commit, or None."""
+    """If a plan is a snapshot of Litestream's alone, when that was stored: nothing tells which commit it holds."""
     snapshot = offer.plan.snapshot
     return snapshot.info.created if snapshot.note is None and not offer.plan.segments else None
 
 
 def listed_end(catalog: Catalog, target: Target) -> Position | None:
-    """The least that a replica is known to hold up to a target, damaged or not; None if nothing."""
+    """The last commit up to a target that a replica is evidence of, damaged or not, as its listing tells; or None."""
     ends = [snapshots_end(catalog, target), *(somewhere_in(item) for item in kept_segments(catalog, target)[-1:])]
     return max((end for end in ends if end is not None), default=None)
 
@@ -139,7 +154,11 @@ def kept_segments(catalog: Catalog, target: Target) -> Sequence[SegmentInfo]:
 
 
 def is_exact(plan: Plan, stop: Position) -> bool:
-    """False at the start of an index of which there is nothing: then the replica may lack the end of the one before."""
+    """True if a plan is known to end just at `stop`.
+
+    It is not where `stop` is the start of an index of which the plan has nothing: the end of the index before may be
+    missing, and nothing would show it.
+    """
     return stop.offset > WAL_HEADER_SIZE or plan.start == stop or any(s.index == stop.index for s in plan.segments)
 
 
@@ -148,12 +167,12 @@ def _least_end(plan: Plan) -> Position:
 
 
 def somewhere_in(segment: SegmentInfo) -> Position:
-    """Past the start of a segment: it holds something, and how much is not known."""
+    """One byte past the start of a segment: the least that is certain of where it ends."""
     return Position(segment.generation, segment.index, segment.offset + 1)
 
 
 def _is_up_to(target: Target, position: Position, created: datetime) -> bool:
-    """True if a restore up to the target may begin with the snapshot of that position."""
+    """True if a restore up to the target may begin with a snapshot of that commit, stored at that time."""
     if isinstance(target, AtTime):
         return target.has(created)
     if isinstance(target, AtPosition):
@@ -162,7 +181,10 @@ def _is_up_to(target: Target, position: Position, created: datetime) -> bool:
 
 
 def _counts(index: int, created: datetime, target: Target) -> bool:
-    """True if a snapshot is evidence of commits up to the target."""
+    """True if a snapshot of that index, stored at that time, is evidence of a commit up to the target.
+
+    In the index of a position that is asked for it may hold later commits, so it is none.
+    """
     if isinstance(target, AtTime):
         return target.has(created)
     if isinstance(target, AtPosition):

@@ -1,15 +1,20 @@
-"""Which generation is the newest. Something must prove it: a clock alone never does.
+"""Which generation of a database is the newest. Something must prove it: a clock alone never does.
 
-Notes decide where there are any: a generation that another one names as one before it is older than that one.
+First the notes: a generation that another one names as older, is older.
 
     A <- B <- C          C names B, and B names A: nobody names C, which is the newest, the one head
     A <- B, A <- C       two heads: no note orders B and C
-    A <-> B              a ring: each has met the other in a place of its own, so both are heads
+    A <-> B              a ring: two copies of the database met each other's generation, each in another replica; both
+                         are heads
 
-Of two heads the salts of the WAL decide, which rise with each life of it, or the times of the store where they can be
-believed, and where neither the salts, nor the file change counters of the databases, nor the clocks of the hosts speak
-against them. In a ring there are two copies of the database, so that only the times count. Where nothing proves it,
-NoRestorePointError lists the candidates, and nothing is guessed.
+Where there are several heads, the newest is the one that is proven to be newer than each other head, by either of:
+
+- the salts of the WAL, which rise by one with each restart of the WAL;
+- the times at which the store got the objects, if these do not overlap, and if neither the file change counters of the
+  two databases nor the clocks of the hosts say the contrary.
+
+In a ring the heads are of two copies, whose salts and counters rise apart, so only times count. Where nothing proves
+it, NoRestorePointError lists the candidates, and nothing is guessed.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -17,13 +22,16 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from replication.errors import NoRestorePointError
-from replication.sqlite.wal import WALHeader, salt_steps
+from replication.sqlite.wal import WALHeader, restarts_between
 from replication.times import format_time
 
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """When a replica got what it has of a generation, by the clock of the store. `times_rise` if no time goes back."""
+    """From when to when a replica got what it has of a generation, by the clock of the store.
+
+    `times_rise` if no object that comes later in the WAL has an earlier time; else the times prove nothing.
+    """
 
     oldest: datetime
     newest: datetime
@@ -32,16 +40,16 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """One generation as far as its order needs it. `spans` are by replica, `before` the generations it names as older.
+    """One generation that may be the newest. `spans` are by replica, `before` the generations that it names as older.
 
-    `noted` is when its notes last said that it was alive, by the clock of its host, or None.
+    `noted` is the time of its newest note, by the clock of its host; None without notes of ours.
     """
 
     generation: str
     spans: Mapping[str, Span]
     before: frozenset[str] = frozenset()
     beside: frozenset[str] = frozenset()
-    """Generations before it with which another program was seen to go on."""
+    """Those of `before` with which another program, that has a copy of the database, was seen to go on."""
     noted: datetime | None = None
 
     @property
@@ -55,7 +63,8 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """What the objects of a generation say: the change counter of its newest snapshot, its first and its last WAL."""
+    """What is in the objects of a generation: the file change counter in its newest snapshot, and the headers of its
+    first and last WAL (None without WAL)."""
 
     counter: int
     first: WALHeader | None = None
@@ -63,7 +72,7 @@ class Content:
 
 
 def heads(candidates: Sequence[Candidate]) -> list[Candidate]:
-    """The candidates that none comes after, by the notes. Where they name each other in a ring, that says nothing."""
+    """The candidates that no other names as older, itself or through others; two that name each other both stay."""
     older = {item.generation: _all_before(item, candidates) for item in candidates}
     return [
         item
@@ -77,7 +86,7 @@ def heads(candidates: Sequence[Candidate]) -> list[Candidate]:
 
 
 def _all_before(item: Candidate, candidates: Sequence[Candidate]) -> set[str]:
-    """What a candidate names as older, and what those name, and so on."""
+    """The generations that a candidate names as older, those that these name, and so on."""
     before = {other.generation: other.before for other in candidates}
     found, left = set[str](), {*item.before}
     while left:
@@ -96,13 +105,15 @@ def newest_generation(candidates: Sequence[Candidate], content_of: Callable[[str
     if len(found) == 1:
         return found[0].generation
     contents = {item.generation: content_of(item.generation) for item in found}
-    # Two copies of one database have met each other: their salts and counters cannot be compared.
+    # In a ring are two copies of the database, whose salts and counters cannot be compared.
     in_a_ring = any(item.generation in other.before for item in found for other in found)
     for item in found:
         others = [other for other in found if other is not item]
-        if all(_later(item, other) if in_a_ring else _after(item, other, contents) for other in others):
+        if all(_is_stored_later(item, other) if in_a_ring else _is_newer(item, other, contents) for other in others):
             return item.generation
-    by_time = next((item for item in found if all(_later(item, other) for other in found if other is not item)), None)
+    by_time = next(
+        (item for item in found if all(_is_stored_later(item, other) for other in found if other is not item)), None
+    )
     if by_time is None:
         why = "Neither the times of the objects nor what is in them tells which generation is the newest."
     else:
@@ -114,9 +125,15 @@ def newest_generation(candidates: Sequence[Candidate], content_of: Callable[[str
 
 
 def _refuse_parted(candidates: Sequence[Candidate]) -> None:
-    """Raise NoRestorePointError if two programs went on with one history: neither is the newer of the other.
+    """Raise NoRestorePointError if a note tells that two programs went on with one generation, each with a copy.
 
-    A history from which the database was set back, with nothing written to it since, is no second one.
+    Then neither has all commits, so none is the newest:
+
+        shared   |---c--|--c--|
+        parted             `--|--c--|      its notes have `shared` in `beside`: somebody else goes on with that
+
+    It is refused only if something was stored since `parted` began, in `shared` or in what names it as older. Where the
+    database was set back, and nothing was written to the old generation since, there is no second program.
     """
     for parted in candidates:
         for shared in parted.beside:
@@ -127,7 +144,7 @@ def _refuse_parted(candidates: Sequence[Candidate]) -> None:
                 if item.newest >= parted.oldest
                 and (item.generation == shared or shared in item.before)
                 and item is not parted
-                # The one that names the other as older came after it; two that name each other have met in two places.
+                # One that is named as older was left; two that name each other have met, in two replicas.
                 and (parted.generation not in item.before or item.generation in parted.before)
             ]
             if others:
@@ -141,25 +158,27 @@ def _refuse_parted(candidates: Sequence[Candidate]) -> None:
                 )
 
 
-def _after(item: Candidate, other: Candidate, contents: Mapping[str, Content]) -> bool:
-    """True if `item` is proven to be later than `other`: something says so, and nothing speaks against it."""
+def _is_newer(item: Candidate, other: Candidate, contents: Mapping[str, Content]) -> bool:
+    """True if `item` is proven to be newer than `other`: by salts, or by times that nothing denies."""
     mine, theirs = contents[item.generation], contents[other.generation]
     if _salts_follow(mine, theirs):
         return False
     if _salts_follow(theirs, mine):
-        # By chance salts follow, too: where the times say the contrary, the counter must agree with the salts.
-        return not _later(other, item) or mine.counter > theirs.counter
-    if not _later(item, other) or mine.counter < theirs.counter:
+        # Salts may follow by chance: where the times say the contrary, the counter must agree with the salts.
+        return not _is_stored_later(other, item) or mine.counter > theirs.counter
+    if not _is_stored_later(item, other) or mine.counter < theirs.counter:
         return False
-    # Where they differ, the host of one of them, or the person who copied the replica, had the time wrong.
+    # Where the clocks of the hosts say the contrary of the store's times, either is wrong: a host's, or the store's, as
+    # after somebody copied the replica. Then the counter must agree with the times.
     clocks_differ = item.noted is not None and other.noted is not None and item.noted < other.noted
     return not clocks_differ or mine.counter > theirs.counter
 
 
-def _later(item: Candidate, other: Candidate) -> bool:
-    """True if the store has `item` from after `other`: in each replica that has both, else as either got it first.
+def _is_stored_later(item: Candidate, other: Candidate) -> bool:
+    """True if `item` was stored after `other`: in each replica that has both; if none has, where each came first.
 
-    Programs that note what is at a place would have told, had they met in one: then two stores' clocks prove nothing.
+    Without a common replica that is the clock of one store against that of another. It is not believed of two programs
+    that write notes: these read what is in their replicas, and so would have named each other.
     """
     shared = item.spans.keys() & other.spans.keys()
     if shared:
@@ -172,19 +191,25 @@ def _later(item: Candidate, other: Candidate) -> bool:
 
 
 def _span_later(late: Span, early: Span) -> bool:
-    """Times may be in whole seconds: what ends and begins within one is in order as long as either is longer."""
+    """True if `late` begins when `early` has ended, or in the same instant: some stores have times in whole seconds.
+
+    Two that are both within one such instant are in no order.
+    """
     if not (late.times_rise and early.times_rise) or late.oldest < early.newest:
         return False
     return (early.oldest, early.newest) < (late.oldest, late.newest)
 
 
 def _salts_follow(early: Content, late: Content) -> bool:
-    """True if the salts prove that the WAL of `late` comes after that of `early`, or begins as the same one."""
+    """True if the salts prove that `late` comes after `early`: its first WAL is the last of `early`, or a later one.
+
+    Where all that both have is that same WAL, nothing tells.
+    """
     if early.first is None or early.last is None or late.first is None or late.last is None:
         return False
     if early.last.salts == late.first.salts:
         return early.first.salts != early.last.salts or late.first.salts != late.last.salts
-    return salt_steps(early.last, late.first) > 0
+    return restarts_between(early.last, late.first) > 0
 
 
 def _list(candidates: Sequence[Candidate], contents: Mapping[str, Content]) -> str:

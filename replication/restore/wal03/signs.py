@@ -1,9 +1,9 @@
-"""Is what follows of the same history? Told by the mark of a frame: its salts and checksum prove all WAL before it.
+"""Is what follows of the same history? Told by a frame mark: salts and checksum of a frame, which prove all WAL before.
 
-Two copies of one database may both have written to a place, each WAL as long as the other's, and what told them apart
+Two copies of one database may both have written to a replica, each WAL as long as the other's, and what told them apart
 may have been removed. Names and offsets then fit together, and the frames that would be applied are those of one
-database over the pages of another. Notes of ours carry the mark of the last frame before; those of earlier versions and
-of Litestream do not, and prove nothing.
+database over the pages of another. Notes of ours carry the frame mark of the last frame before; those of earlier
+versions and of Litestream do not, and prove nothing.
 """
 
 from replication.errors import CorruptObjectError
@@ -16,7 +16,7 @@ _MARKED = slice(8, 24)
 
 
 def mark_of(frames: Frames, row: int) -> str:
-    """The mark of one of these frames."""
+    """The frame mark of one of these frames."""
     return bytes(frames.rows[row, _MARKED]).hex()
 
 

@@ -18,7 +18,7 @@ _SNAPSHOT = re.compile(r"([0-9a-f]{8})\.snapshot\.lz4")
 _SEGMENT = re.compile(r"([0-9a-f]{8})_([0-9a-f]{8})\.wal\.lz4")
 
 Place = tuple[int, int]
-"""An index and an offset in it, within one generation."""
+"""Where in the WAL of one generation: an index, and an offset in it. With the generation it is a Position."""
 
 
 @dataclass(frozen=True, slots=True)

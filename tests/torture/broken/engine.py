@@ -41,8 +41,8 @@ MUTATIONS = (
     Mutation(
         "a resume while a database is being let go of is forgotten",
         "replication/engine/lifecycle.py",
-        "    (_P.LEAVING, _S.RESUME): _P.RETURNING,\n",
-        "    (_P.LEAVING, _S.RESUME): _P.LEAVING,\n",
+        "    (_P.LEAVING, _T.RESUME): _P.RETURNING,\n",
+        "    (_P.LEAVING, _T.RESUME): _P.LEAVING,\n",
         ("tests/engine/test_lifecycle_orders.py",),
     ),
     Mutation(

@@ -27,8 +27,8 @@ MUTATIONS = (
     Mutation(
         "of a store that tells whole seconds a commit is taken for older",
         "replication/restore/wal03/seen.py",
-        "    stored = segment.created if segment.created.microsecond else segment.created + _SECOND\n",
-        "    stored = segment.created\n",
+        "    return (stored if stored.microsecond else stored + _SECOND) - timedelta(milliseconds=age_ms)",
+        "    return stored - timedelta(milliseconds=age_ms)",
         ("tests/restore/test_seen.py",),
     ),
     Mutation(
@@ -196,15 +196,15 @@ MUTATIONS = (
     Mutation(
         "the times of the store do not order generations",
         "replication/restore/wal03/order.py",
-        "    if not _later(item, other) or mine.counter < theirs.counter:\n",
+        "    if not _is_stored_later(item, other) or mine.counter < theirs.counter:\n",
         "    if mine.counter < theirs.counter:\n",
         ("tests/restore/test_choose.py",),
     ),
     Mutation(
         "two copies that name each other are put in order by their salts",
         "replication/restore/wal03/order.py",
-        "all(_later(item, other) if in_a_ring else _after(item, other, contents) for other in others)",
-        "all(_after(item, other, contents) for other in others)",
+        "all(_is_stored_later(item, other) if in_a_ring else _is_newer(item, other, contents) for other in others)",
+        "all(_is_newer(item, other, contents) for other in others)",
         ("tests/restore/test_choose.py",),
     ),
     Mutation(

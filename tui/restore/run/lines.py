@@ -1,6 +1,6 @@
 """A restore under way and its end, as lines of text. Pure.
 
-Its promise: at every moment it says which step is being done, and at the end what was made, or that nothing was.
+Its promise: at every moment it says which stage is being done, and at the end what was made, or that nothing was.
 """
 
 from dataclasses import dataclass
@@ -45,14 +45,14 @@ class RunningRestore:
     cancelling: bool = False
 
 
-def steps(run: RunningRestore) -> list[str]:
-    """All steps, in order."""
+def stages(run: RunningRestore) -> list[str]:
+    """All stages, in order."""
     phases = [words for phase, words in _PHASES.items() if not (run.over and phase == "done")]
     return [PAUSE, *phases, RESUME] if run.over else phases
 
 
-def at_step(run: RunningRestore) -> int:
-    """The number of the step that is being done."""
+def at_stage(run: RunningRestore) -> int:
+    """The number of the stage that is being done."""
     if run.progress is None:
         return 0
     number = list(_PHASES).index(run.progress.phase)
@@ -60,9 +60,9 @@ def at_step(run: RunningRestore) -> int:
 
 
 def lines(run: RunningRestore, width: int, look: Look) -> list[Text]:
-    """The steps with ticks, and how far the restore is."""
-    here, made = at_step(run), []
-    for number, words in enumerate(steps(run)):
+    """The stages with ticks, and how far the restore is."""
+    here, made = at_stage(run), []
+    for number, words in enumerate(stages(run)):
         mark = look.mark("✔", "+") if number < here else look.mark("◐", "~") if number == here else " "
         line = Text(f" {mark} ", style="green" if number < here else "cyan" if number == here else "dim")
         line.append(words, style="" if number <= here else "dim")

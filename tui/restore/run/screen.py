@@ -1,4 +1,4 @@
-"""A restore: its steps, how far it is, and its result. The engine restores; a screen follows it.
+"""A restore: its stages, how far it is, and its result. The engine restores; a screen follows it.
 
 One that was begun here is cancelled by esc, and then nothing is left. One that was left, or that another screen began,
 is opened again from the jobs of the engine; esc leaves it.
@@ -16,9 +16,11 @@ from textual.app import ComposeResult
 from replication.control import requests as ask
 from replication.control.values import JobStatus
 from replication.errors import PausedError, ReplicationError, RestoreCancelledError
+from replication.position import Position
 from replication.restore.restore import RestoreOptions, RestoreProgress, RestoreResult
 from replication.restore.target import AtPosition
 from replication.sqlite.later import Look as DatabaseLook
+from tui.restore.back.screen import Rows
 from tui.restore.run.lines import RunningRestore, done, failed, lines
 from tui.session.jobs import follow, followed
 from tui.text.blocks import rule
@@ -63,6 +65,17 @@ class Request:
             )
         kept, since = str(self.kept), self.since
         return ask.RestoreOver(**self._moment(), kept=kept, since=since, integrity_check=self.options.integrity_check)
+
+    def rows(self, tables: tuple[str, ...], where: str = "", words: str = "") -> Rows:
+        """Rows of the same moment, to be brought back. Only a commit that is named has any."""
+        return Rows(self.database, self.replica, self.position, self.when, tables, where, words)
+
+    @property
+    def position(self) -> Position:
+        """The commit that was picked."""
+        target = self.options.target
+        assert isinstance(target, AtPosition), "a picker picks a position"
+        return target.position
 
     def look(self) -> ask.Look:
         """The same moment, to look at."""
