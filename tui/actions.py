@@ -138,7 +138,9 @@ ACTIONS: tuple[Action, ...] = (
     Action("help", ("?",), "Help", "the keys of this screen, and the marks"),
     Action("quit", ("q", "ctrl+c"), "Quit", "end, or leave it running; attached, only detach"),
     Action("back", ("escape",), "Back", "to the screen before"),
-    Action("palette", ("ctrl+p", ":"), "Palette", "all actions of this screen, by name"),
+    Action(
+        "palette", ("ctrl+p", ":"), "Palette", "all actions of this screen, by name; on the dashboard databases too"
+    ),
     Action("next_panel", ("tab",), "Next panel", "to the next panel"),
     Action("freeze", ("f",), "Freeze", "hold the display still, or let it go on; replication goes on"),
 )
