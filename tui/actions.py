@@ -55,6 +55,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("uploads", ("u",), "Uploads", "what is uploaded now, waits, and was uploaded", _ON_A_DATABASE),
     Action("log", ("L",), "Log", "everything that happened", _ON_A_DATABASE),
     Action("jobs", ("J",), "Jobs", "restores and other jobs of the engine, and what came of them", _ON_A_DATABASE),
+    Action("copy_path", ("Y",), "Copy path", "copy the path of the database", _ON_A_DATABASE),
     # Moving about.
     Action("next_trouble", ("n",), "Trouble", "to the next database or host in trouble", ("dashboard",)),
     Action("trouble_before", ("N",), "Trouble before", "to the one in trouble before", ("dashboard",)),
@@ -85,6 +86,10 @@ ACTIONS: tuple[Action, ...] = (
     Action("output", ("e",), "Output", "choose the path of the restored file", ("restore",), 5),
     Action(
         "over", ("W",), "Over", "restore over the live database: asks, and keeps the old file", ("restore",), 0, True
+    ),
+    Action("copy_position", ("y",), "Copy", "copy the position of this commit", ("restore",)),
+    Action(
+        "copy_command", ("Y",), "Copy command", "copy the command that does it, or gets back", ("restore", "bring_back")
     ),
     Action("check", ("i",), "Check", "how SQLite checks the result: none, quick, full", ("restore",)),
     Action("plan", ("p",), "Plan", "the objects that would be fetched", ("restore",)),
@@ -133,7 +138,9 @@ ACTIONS: tuple[Action, ...] = (
     Action("help", ("?",), "Help", "the keys of this screen, and the marks"),
     Action("quit", ("q", "ctrl+c"), "Quit", "end, or leave it running; attached, only detach"),
     Action("back", ("escape",), "Back", "to the screen before"),
-    Action("palette", ("ctrl+p", ":"), "Palette", "all actions of this screen, by name"),
+    Action(
+        "palette", ("ctrl+p", ":"), "Palette", "all actions of this screen, by name; on the dashboard databases too"
+    ),
     Action("next_panel", ("tab",), "Next panel", "to the next panel"),
     Action("freeze", ("f",), "Freeze", "hold the display still, or let it go on; replication goes on"),
 )

@@ -38,6 +38,10 @@ class DatabaseScreen(ShellScreen):
                 "snapshot", path, lambda: followed(control, request, leaving).result, lambda words: "; ".join(words)
             )
 
+    def action_copy_path(self) -> None:
+        if path := self.selected:
+            self.copy(path)
+
     def action_sync(self) -> None:
         path, control = self.selected, self.shell.control
         if path and is_host(path):

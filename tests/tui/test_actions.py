@@ -142,6 +142,23 @@ def test_the_palette_finds_and_runs_an_action(key: str) -> None:
     drive(steps, engine)
 
 
+def test_the_palette_goes_to_a_database_also_if_a_filter_hides_it() -> None:
+    paths = [f"/srv/{name}.db" for name in ("app", "jobs", "[b]x[/b]")]
+
+    async def steps(pilot: Drive) -> None:
+        for path, letters in ((paths[1], "jobs."), (paths[2], "[b]"), (paths[0], "app.")):
+            await pilot.press("colon", *letters)
+            await picture.shows(pilot, f"Go to              {path}")
+            await pilot.press("enter")
+            await picture.shows(pilot, f">● ok       {path}")
+        await pilot.press("slash", *"jobs", "enter")
+        await picture.shows(pilot, ">● ok       /srv/jobs.db")
+        await pilot.press("colon", *"app.", "enter")
+        await picture.shows(pilot, ">● ok       /srv/app.db")
+
+    drive(steps, fake.FakeControl(*map(fake.database, paths)))
+
+
 def test_the_palette_runs_what_the_application_does() -> None:
     async def steps(pilot: Drive) -> None:
         await pilot.press("colon", *"freeze", "enter")

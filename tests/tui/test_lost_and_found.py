@@ -53,6 +53,10 @@ def test_what_was_dropped_is_back_with_five_keys(shop: Shell, tmp_path: Path, si
             window.press("F" + ENTER)
             window.shows("lines went with the next commit")
             window.shows("lines gone", f"−{ROWS:,}"[:4])
+            # The clipboard of the terminal gets the position.
+            window.press("y")
+            window.shows("Copied: ", "/0000")
+            assert b"\x1b]52;c;" in window.said
             window.press("b")
             window.shows("lines: made again", f"{ROWS:,} to be inserted")
             # The application wrote since the preview, and goes on.

@@ -186,6 +186,12 @@ class DashboardScreen(DatabaseScreen):
     def action_trouble_before(self) -> None:
         self._trouble(-1)
 
+    def go_to_database(self, path: str) -> None:
+        """Put the cursor on a database, also if a filter hides it."""
+        if not self._list.move_to(lambda item: item.path == path, 1):
+            self.action_back()
+            self._list.move_to(lambda item: item.path == path, 1)
+
     def _trouble(self, step: int) -> None:
         if not self._list.move_to(in_trouble, step):
             self.shell.tell("Nothing is in trouble")

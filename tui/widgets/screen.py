@@ -36,6 +36,11 @@ class ShellScreen(Screen[None]):
         """Actions of its place, by id, that cannot be taken: the footer does not offer them."""
         return frozenset()
 
+    def copy(self, text: str) -> None:
+        """Give a text to the clipboard of the terminal, also over SSH (OSC 52), and say so."""
+        self.app.copy_to_clipboard(text)
+        self.shell.tell(f"Copied: {text}")
+
     def show(self, view: View) -> None:
         """Show how things stand. Called when the screen opens, and at every poll while it is in front."""
 

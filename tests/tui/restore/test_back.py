@@ -177,6 +177,31 @@ def test_enter_does_nothing_before_the_preview_stands_there(store: Store, monkey
     assert Shell(store.path).rows(FRUIT) == TODAY
 
 
+def test_positions_and_commands_are_copied(store: Store) -> None:
+    position, path = str(store.history.commits[6].at(NEW)), store.path
+
+    async def steps(pilot: Drive) -> None:
+        await pilot.press("left")
+        await picture.shows(pilot, "commit 1 of 2")
+        await pilot.press("y")
+        assert pilot.app.clipboard == position
+        await pilot.press("Y")
+        expected = f"litestream-tui restore -position {position} -o {path}.restore-20261020T112431Z {path}"
+        assert pilot.app.clipboard == expected
+        await pilot.press("space")
+        await picture.shows(pilot, "ROWS THEN", ">lost", "gone today")
+        await pilot.press("b")
+        await picture.shows(pilot, "enter does it")
+        await pilot.press("Y")
+        assert pilot.app.clipboard == (
+            f"litestream-tui bring-back -apply -on-conflict skip -table lost {path} {position}"
+        )
+        await pilot.press("escape", "escape", "escape", "Y")
+        assert pilot.app.clipboard == str(path)
+
+    picked(store, steps)
+
+
 def test_sql_is_asked_of_the_moment(store: Store) -> None:
     async def steps(pilot: Drive) -> None:
         await looked(pilot)

@@ -3,6 +3,7 @@
 The engine does all of it; nothing is changed before enter, and enter does nothing before the preview stands there.
 """
 
+import shlex
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -24,7 +25,7 @@ from tui.session.jobs import followed
 from tui.text.blocks import error_lines, rule
 from tui.text.cells import cut_start
 from tui.text.look import Look
-from tui.text.naming import output_beside, short_name
+from tui.text.naming import output_beside, short_name, split
 from tui.view import View
 from tui.widgets.lines import Lines
 from tui.widgets.prompt import Prompt
@@ -176,6 +177,18 @@ class BringBackScreen(ScrollingScreen):
         self._conflict = CONFLICTS[(CONFLICTS.index(self._conflict) + 1) % len(CONFLICTS)]
         self._look()
 
+    def action_copy_command(self) -> None:
+        """Once it is done, the command that gives back what there was; before, the one that does it."""
+        rows = self._rows
+        if self._brought is not None:
+            self.copy(_again(self._brought))
+            return
+        words = ["litestream-tui", "bring-back", "-apply", "-on-conflict", self._conflict]
+        for table in rows.tables:
+            words += ["-table", table]
+        words += ["-where", rows.where] if rows.where else []
+        self.copy(shlex.join([*words, split(rows.database)[1], str(rows.position)]))
+
     def action_write(self) -> None:
         """Write the rows to a file."""
         if self._preview is None or not self._job:
@@ -258,4 +271,4 @@ class BringBackScreen(ScrollingScreen):
 
 def _again(brought: "Brought") -> str:
     path = brought.database
-    return f"litestream-tui restore -position {brought.before} -o {path}.before {path}"
+    return shlex.join(["litestream-tui", "restore", "-position", str(brought.before), "-o", f"{path}.before", path])

@@ -294,6 +294,14 @@ class RestoreScreen(PickingScreen):
         generation = picker.point_map.generation
         self.app.push_screen(FindScreen(self.database, listed.replica, generation, picker.position, found))
 
+    def action_copy_position(self) -> None:
+        if request := self._request():
+            self.copy(str(request.position))
+
+    def action_copy_command(self) -> None:
+        if request := self._request():
+            self.copy(request.command())
+
     def action_plan(self) -> None:
         plan = self.planned[1]
         if self.picker is None or self.planned[0] != self.picker.position or not isinstance(plan, Fetch):

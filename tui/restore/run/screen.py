@@ -4,6 +4,7 @@ One that was begun here is cancelled by esc, and then nothing is left. One that 
 is opened again from the jobs of the engine; esc leaves it.
 """
 
+import shlex
 import threading
 import time
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ from tui.session.jobs import follow, followed
 from tui.text.blocks import rule
 from tui.text.format import clock_time
 from tui.text.look import Look
+from tui.text.naming import split
 from tui.text.states import stopped
 from tui.view import Shell, View
 from tui.widgets.lines import Lines
@@ -76,6 +78,12 @@ class Request:
         target = self.options.target
         assert isinstance(target, AtPosition), "a picker picks a position"
         return target.position
+
+    def command(self) -> str:
+        """The same on the command line: of a new file, for over the live database there is no such command."""
+        output = f"{self.database}.restored" if self.over else str(self.output)
+        words = ["litestream-tui", "restore", "-position", str(self.position), "-o", split(output)[1]]
+        return shlex.join([*words, split(self.database)[1]])
 
     def look(self) -> ask.Look:
         """The same moment, to look at."""
