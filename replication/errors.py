@@ -15,6 +15,7 @@
     │   └── ObjectExistsError            6   an object that was to be made is there already
     ├── LocalFileError                  14   disk full, read-only folder, no permission here
     │   └── NoRoomError                 14   it would take what the disk must keep free for the application
+    ├── BringBackError                  22   rows were not brought back; nothing was changed
     ├── InconclusiveError               18   a verification, or a search, that could not be brought to its end
     ├── EngineError                     20   a running engine was asked, and did not do it
     │   ├── NoEngineError               20   none answers there
@@ -195,6 +196,12 @@ class QueryError(ReplicationError):
 
 class StatementError(QueryError):
     """SQLite refused the statement itself: a table that is not there, or a mistake in it."""
+
+
+class BringBackError(ReplicationError):
+    """Rows could not be brought back into a database, or were not to be; nothing was changed."""
+
+    exit_code = 22
 
 
 class RestoreError(ReplicationError):

@@ -63,6 +63,9 @@ STEPS = (
     "replacement: committed",
     "replacement: folded in",
     "replacement: done",
+    "bring back: begun",
+    "bring back: rows written",
+    "bring back: committed",
 )
 """Every step there is, in no order that a reader may rely on."""
 

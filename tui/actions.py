@@ -27,8 +27,20 @@ class Action:
     """True for an action that --read-only takes away."""
 
 
-_LISTS = ("dashboard", "detail", "uploads", "log", "help", "plan", "preview", "differences", "jobs")
-_SHORT_LISTS = ("palette",)
+_LISTS = (
+    "dashboard",
+    "detail",
+    "uploads",
+    "log",
+    "help",
+    "plan",
+    "preview",
+    "differences",
+    "jobs",
+    "sql",
+    "bring_back",
+)
+_SHORT_LISTS = ("palette", "find")
 _ON_A_DATABASE = ("dashboard", "detail")
 
 ACTIONS: tuple[Action, ...] = (
@@ -61,9 +73,13 @@ ACTIONS: tuple[Action, ...] = (
     Action("open_job", ("enter",), "Open", "a restore: how far it is, and what came of it", ("jobs",), 1),
     Action("cancel_job", ("c",), "Cancel", "cancel this job; what it wrote is removed", ("jobs", "reopened"), 1, True),
     # The restore picker.
-    Action("point_before", ("left", "h"), "Point", "the commit before", ("restore",), 1),
-    Action("point_after", ("right", "l"), "Point after", "the commit after", ("restore",)),
-    Action("type_time", ("t",), "Time", "type a time: 12:04, -15m, or RFC 3339", ("restore",), 2),
+    Action("point_before", ("left", "up", "h", "k"), "Point", "the commit before", ("restore",)),
+    Action("point_after", ("right", "down", "l", "j"), "Point after", "the commit after", ("restore",)),
+    Action("page_before", ("pageup",), "Page before", "as many commits back as are in sight", ("restore",)),
+    Action("page_after", ("pagedown",), "Page after", "as many commits on", ("restore",)),
+    Action("find", ("F",), "Find", "find the commit before a table went, or anything else changed", ("restore",), 1),
+    Action("type_time", ("t",), "Time", "type a time: 12:04, 3am, -15m, yesterday 14:00", ("restore",), 2),
+    Action("tell", ("T",), "Tell", "read what commits did, however much of the replica that takes", ("restore",)),
     Action("look", ("space",), "Look", "open the database of this moment and look at its tables", ("restore",), 2),
     Action("run", ("enter",), "Restore", "restore this point", ("restore",), 2),
     Action("output", ("e",), "Output", "choose the path of the restored file", ("restore",), 5),
@@ -80,8 +96,8 @@ ACTIONS: tuple[Action, ...] = (
     Action("hour_after", ("O",), "+1 hour", "an hour later", ("restore",)),
     Action("day_before", ("d",), "-1 day", "a day earlier", ("restore",)),
     Action("day_after", ("D",), "+1 day", "a day later", ("restore",)),
-    Action("generation_newer", ("up", "k"), "Newer generation", "the generation above", ("restore",)),
-    Action("generation_older", ("down", "j"), "Older generation", "the generation below", ("restore",)),
+    Action("generation_newer", ("{",), "Newer generation", "the generation above", ("restore",)),
+    Action("generation_older", ("}",), "Older generation", "the generation below", ("restore",)),
     Action("zoom_in", ("+",), "Zoom in", "a shorter stretch of time", ("restore",)),
     Action("zoom_out", ("-",), "Zoom out", "a longer stretch of time", ("restore",)),
     Action("oldest", ("home",), "Oldest", "the oldest point of the generation", ("restore",)),
@@ -89,6 +105,26 @@ ACTIONS: tuple[Action, ...] = (
     # A restore under way, and the tables of another moment.
     Action("close", ("enter",), "Close", "back, when it has ended", ("restoring", "reopened"), 1),
     Action("rows", ("enter",), "Rows", "the rows of this table that differ from today's", ("preview",), 1),
+    Action("mark", ("space",), "Mark", "mark this row, or no longer", ("differences",), 2),
+    Action(
+        "bring_back",
+        ("b",),
+        "Bring back",
+        "bring rows back into the live database: marked ones, or all of the table; first it says what would happen",
+        ("preview", "differences"),
+        1,
+        True,
+    ),
+    Action(
+        "bring_back_found", ("b",), "Bring back", "bring back what a search found to be lost", ("restore",), 0, True
+    ),
+    Action("sql", ("s",), "SQL", "ask SQL of that moment, which only reads", ("restore", "preview", "differences"), 6),
+    # Rows brought back.
+    Action("apply", ("enter",), "Bring back", "do what the preview says, as one transaction", ("bring_back",), 1, True),
+    Action(
+        "conflict", ("c",), "Conflict", "what becomes of a row in the way: skip, replace or abort", ("bring_back",), 2
+    ),
+    Action("write", ("w",), "Write", "write the rows to a file, as SQL or CSV", ("bring_back",), 3, True),
     # Quit.
     Action("leave_running", ("b",), "Background", "leave replication running, without a screen", ("quit",), 1),
     Action("wait_and_quit", ("w",), "Wait and quit", "upload what is left, then end", ("quit",), 2),

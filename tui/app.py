@@ -212,7 +212,7 @@ class LitestreamApp(KeyOrder[int]):
 
     def show_again(self) -> None:
         """Let the screen in front show the view as it is."""
-        screen = self.screen
+        screen = self.screen_stack[-1] if self.screen_stack else None  # none while it ends
         if isinstance(screen, ShellScreen) and screen.ready:
             self._safely(lambda: screen.show(self.view), type(screen).__name__)
 

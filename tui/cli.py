@@ -43,7 +43,7 @@ exit codes: 0 done, 1 other, 2 usage, 3 configuration, 4 database, 5 replicated 
 7 access denied, 8 no bucket, 9 output exists, 10 no such restore point, 11 object missing, 12 object damaged,
 13 integrity check failed, 14 local file, 15 other restore error, 16 cancelled, 17 replica differs,
 18 inconclusive, 19 not well, 20 no running engine or its refusal, 21 query refused,
-130 interrupted
+22 rows not brought back, 130 interrupted
 
 Try it without any set-up: litestream-tui demo
 """

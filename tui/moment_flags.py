@@ -11,6 +11,7 @@ def add_moments(verbs: "argparse._SubParsersAction[Parser]") -> None:
     _add_find(verbs)
     _add_log(verbs)
     _add_diff(verbs)
+    _add_bring_back(verbs)
 
 
 def _add_query(verbs: "argparse._SubParsersAction[Parser]") -> None:
@@ -94,6 +95,42 @@ def _add_diff(verbs: "argparse._SubParsersAction[Parser]") -> None:
     words = "a time in UTC (12:03, 10-20 12:03, 2026-10-20T12:03:00Z), a position, or now"
     parser.add_argument("begin", nargs="?", metavar="FROM", help=words)
     parser.add_argument("end", nargs="?", metavar="TO", help="the same (default: now)", default="now")
+
+
+def _add_bring_back(verbs: "argparse._SubParsersAction[Parser]") -> None:
+    parser = add(
+        verbs,
+        "bring-back",
+        "bring_back",
+        "run",
+        "bring rows back from any commit into the live database, which goes on; -apply does it, else it is only said",
+        "litestream-tui bring-back -table orders /srv/app.db 12:03\n"
+        "         litestream-tui bring-back -apply /srv/app.db 7ecd3310a2b4c6d8/00000003:614400 12:05",
+    )
+    _where_flags(parser, "the newest")
+    flag(parser, "table", "the rows that this table had and has not; again for others", "TABLE", action="append")
+    flag(parser, "where", "only those of which this was true then", "SQL")
+    words = "the row with this primary key; again for others"
+    flag(parser, "row", words, metavar=("TABLE", "KEY"), nargs=2, action="append")  # type: ignore[arg-type]
+    flag(
+        parser,
+        "on-conflict",
+        "where another row has the place: skip (default) leaves that, replace lets it give way, abort stops",
+        "WHAT",
+        choices=("skip", "replace", "abort"),
+        default="skip",
+    )
+    flag(parser, "apply", "do it, as one transaction")
+    flag(parser, "into", "bring them into this database (default: the one that is named)", "PATH")
+    words = "write them to this new file instead, as SQL or, if it ends in .csv, as CSV; - for stdout"
+    flag(parser, "o", words, "PATH", dest="output")
+    flag(parser, "csv", "write CSV")
+    flag(parser, "json", "print JSON")
+    parser.add_argument("source", nargs="?", metavar="DB_PATH|REPLICA_URL")
+    words = "the moment that had them: a time in UTC (12:03, 10-20 12:03), or a position"
+    parser.add_argument("begin", nargs="?", metavar="FROM", help=words)
+    words = "bring back what commits from then up to this moment deleted; now for all"
+    parser.add_argument("end", nargs="?", metavar="TO", help=words)
 
 
 def _where_flags(parser: Parser, generations: str) -> None:

@@ -8,8 +8,8 @@ import secrets
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
@@ -167,6 +167,15 @@ class Jobs:
                 raise NoJobError(f"job {id} is no {do} that is kept open; begin it again")
             job.busy += 1
             return job.held
+
+    @contextmanager
+    def using(self, id: str, do: str) -> Iterator[Any]:
+        """A block that uses what a job keeps open, as `held` gives it."""
+        held = self.held(id, do)
+        try:
+            yield held
+        finally:
+            self.release(id)
 
     def release(self, id: str) -> None:
         """Say that what `held` gave is used no more."""

@@ -5,13 +5,16 @@ for the engine is somewhere else than who asks.
 """
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, get_args
 
 from replication.errors import UsageError
+from replication.recall.wanted import Pick, Wanted
 from replication.restore.target import Latest, Target, parse_index, parse_position, parse_time
+from replication.sqlite.brought import OnConflict
 from replication.sqlite.later import Look as DatabaseLook
 
 IntegrityCheck = Literal["none", "quick", "full"]
+Change = Literal["gone", "appeared", "fell", "row", "sql"]
 SECONDS_MAX = 30 * 24 * 3600.0
 """No lease is longer, and no wait."""
 
@@ -167,6 +170,104 @@ class PlanPoint:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class History:
+    """Keep a replica open to look at its commits, by `Entries` and `Query`, until forgotten."""
+
+    DO: ClassVar = "history"
+    database: str
+    replica: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entries:
+    """What commits did, from `position` back, the newest first; of a history by the id of its job.
+
+    There may be fewer than `limit` although there are older ones: ask again from the last one on. None at all means
+    that none are older.
+    """
+
+    DO: ClassVar = "entries"
+    history: str
+    position: str
+    limit: int = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Query:
+    """Ask SQL that only reads of the database at a commit; of a history by the id of its job."""
+
+    DO: ClassVar = "query"
+    history: str
+    position: str
+    sql: str
+    limit: int = 200
+    timeout: float = 60.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Find:
+    """Find the newest change up to `position` (or of all): a table that went (with "" any), appeared, or lost so many
+    `rows`; the one `row`, by its key, that came, changed or went; another answer to `sql`.
+    """
+
+    DO: ClassVar = "find"
+    database: str
+    replica: str
+    what: Change
+    table: str = ""
+    rows: int = 1
+    row: str = ""
+    sql: str = ""
+    generation: str = ""
+    position: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PreviewBack(Moment):
+    """Stage rows of a moment, and say what bringing them back would do; done by `BringBack`, until forgotten.
+
+    With `until`, a position, a time or "now": what commits from the moment up to then deleted.
+    """
+
+    DO: ClassVar = "preview-back"
+    picks: tuple[Pick, ...] = ()
+    until: str = ""
+    on_conflict: OnConflict = "skip"
+
+    @property
+    def wanted(self) -> Wanted:
+        """Which rows. Raises UsageError."""
+        return Wanted(self.picks, bool(self.until))
+
+    @property
+    def end(self) -> Target | None:
+        """The second moment. Raises UsageError."""
+        if not self.until:
+            return None
+        if self.until == "now":
+            return Latest()
+        return parse_position(self.until) if "/" in self.until else parse_time(self.until)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BringBack:
+    """Bring rows back as a preview said: `preview` is the id of its job. `database` is what is told of the job."""
+
+    DO: ClassVar = "bring-back"
+    preview: str
+    database: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WriteRows:
+    """Write the rows of a preview to a new file, as SQL, or as CSV if it is called so."""
+
+    DO: ClassVar = "write-rows"
+    preview: str
+    output: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Reload:
     """Read the configuration anew: databases and replicas come, go and change. One with an error changes nothing."""
 
@@ -205,35 +306,23 @@ Request = (
     | Generations
     | Commits
     | PlanPoint
+    | History
+    | Entries
+    | Query
+    | Find
+    | PreviewBack
+    | BringBack
+    | WriteRows
     | Reload
     | Register
     | Unregister
 )
-REQUESTS: dict[str, type[Request]] = {
-    str(one.DO): one
-    for one in (
-        Sync,
-        WriteSnapshot,
-        Verify,
-        Pause,
-        Restore,
-        RestoreOver,
-        Plan,
-        Look,
-        Rows,
-        Points,
-        Generations,
-        Commits,
-        PlanPoint,
-        Reload,
-        Register,
-        Unregister,
-    )
-}
+REQUESTS: dict[str, type[Request]] = {str(one.DO): one for one in get_args(Request)}
 """All of them, by what they do."""
-CHANGES = frozenset(
-    {"sync", "snapshot", "verify", "pause", "restore", "restore-over", "reload", "register", "unregister"}
+_BY_THE_OWNER = frozenset(
+    {"pause", "restore", "restore-over", "bring-back", "write-rows", "reload", "register", "unregister"}
 )
+CHANGES = _BY_THE_OWNER | {"sync", "snapshot", "verify"}
 """Those that a client which may only read does not get; others leave nothing but a temporary file of the engine's."""
-FOR_THE_OWNER = frozenset({"pause", "restore", "restore-over", "look", "rows", "reload", "register", "unregister"})
+FOR_THE_OWNER = _BY_THE_OWNER | {"look", "rows", "entries", "query", "find", "preview-back"}
 """Those that write to a path, show what a database holds or say what is replicated: for who runs it, and for root."""

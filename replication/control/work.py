@@ -17,13 +17,15 @@ from replication.control.changing import Changing
 from replication.control.contract import Control
 from replication.control.jobs import Jobs, Run
 from replication.control.lister import Lister
+from replication.control.looking_back import LookingBack, position_of, wanted_of
 from replication.control.pause_lease import PauseLease
+from replication.control.recalling import Previewed, bring_back, preview_back, write_rows
 from replication.control.results import PointPlan
 from replication.control.syncing import sync
 from replication.control.values import Synced
-from replication.errors import PausedError, RestoreCancelledError, UsageError
+from replication.errors import NotAllowedError, PausedError, RestoreCancelledError, UsageError
 from replication.offline import look
-from replication.position import Position
+from replication.recall.recall import Brought
 from replication.reserved import refuse_output
 from replication.restore.histories import HeldGeneration
 from replication.restore.kept import kept_path
@@ -54,11 +56,12 @@ class Work:
         changing: Changing,
         opens_live: bool = True,
     ) -> None:
-        """`opens_live` is False for one that is not to open the databases themselves, not even to look."""
+        """`opens_live` is False where the live databases must not be opened, not even to compare a look with them."""
         self._engine = engine
         self._config = config
         self._jobs = jobs
         self._opens_live = opens_live
+        looking = LookingBack(config, jobs)
         self._todo: dict[type, Callable[[Any, Run], Any]] = {
             ask.Sync: self._sync,
             ask.WriteSnapshot: self._snapshot,
@@ -73,6 +76,13 @@ class Work:
             ask.Generations: self._generations,
             ask.Commits: self._commits,
             ask.PlanPoint: self._plan_point,
+            ask.History: looking.history,
+            ask.Entries: looking.entries,
+            ask.Query: looking.query,
+            ask.Find: looking.find,
+            ask.PreviewBack: self._preview_back,
+            ask.BringBack: self._bring_back,
+            ask.WriteRows: self._write_rows,
             ask.Reload: changing.reload,
             ask.Register: changing.register,
             ask.Unregister: changing.unregister,
@@ -90,8 +100,17 @@ class Work:
                 known = ", ".join(names) or "none"
                 raise UsageError(f"{database} has no replica called {quoted(replica)!r}; it has: {known}")
         if isinstance(request, ask.Moment):
+            # Reading it raises UsageError if it cannot be understood.
             _ = request.target
-        if isinstance(request, ask.Restore) and not request.output:
+        if isinstance(request, ask.Find):
+            wanted_of(request)
+        if isinstance(request, ask.Entries | ask.Query | ask.Find) and request.position:
+            position_of(request.position)
+        if isinstance(request, ask.PreviewBack):
+            _ = request.wanted, request.end
+            if not self._opens_live:
+                raise NotAllowedError("rows are brought back by an engine, and none runs: start one, or use bring-back")
+        if isinstance(request, ask.Restore | ask.WriteRows) and not request.output:
             raise UsageError("output must be an absolute path, and is empty")
         for name in ("output", "kept"):
             path = getattr(request, name, "")
@@ -186,7 +205,7 @@ class Work:
         return tuple(tables)
 
     def _rows(self, request: ask.Rows, run: Run) -> Differences:
-        with self._held(request.look, "look") as preview:
+        with self._jobs.using(request.look, "look") as preview:
             found: Differences = preview.differences(request.table, run.cancel)
             return found
 
@@ -209,28 +228,32 @@ class Work:
             return layout_of(sources).held(sources[0])
 
     def _commits(self, request: ask.Commits, run: Run) -> Learned:
-        with self._held(request.points, "points") as reader:
+        with self._jobs.using(request.points, "points") as reader:
             learned: Learned = reader.learn(request.object)
             return learned
 
     def _plan_point(self, request: ask.PlanPoint, run: Run) -> PointPlan:
-        try:
-            position = Position.parse(request.position)
-        except ValueError as error:
-            raise UsageError(f"{error}.") from None
-        with self._held(request.points, "points") as reader:
+        position = position_of(request.position)
+        with self._jobs.using(request.points, "points") as reader:
             planned: PointPlan = reader.planned(position)
             return planned
 
-    # -- inside -----------------------------------------------------------------------------------------------------
+    # -- bringing back ----------------------------------------------------------------------------------------------
 
-    @contextmanager
-    def _held(self, id: str, do: str) -> Iterator[Any]:
-        held = self._jobs.held(id, do)
-        try:
-            yield held
-        finally:
-            self._jobs.release(id)
+    def _preview_back(self, request: ask.PreviewBack, run: Run) -> Previewed:
+        database = configured(self._config(), Path(request.database))
+        with self._sources(request, run) as sources:
+            return preview_back(request, database, sources, self._options(request, run), run)
+
+    def _bring_back(self, request: ask.BringBack, run: Run) -> Brought:
+        with self._jobs.using(request.preview, "preview-back") as recall:
+            return bring_back(recall, run)
+
+    def _write_rows(self, request: ask.WriteRows, run: Run) -> str:
+        with self._jobs.using(request.preview, "preview-back") as recall:
+            return write_rows(recall, Path(request.output), run)
+
+    # -- inside -----------------------------------------------------------------------------------------------------
 
     @contextmanager
     def _sources(self, request: ask.Moment, run: Run) -> Iterator[list[OpenReplica]]:

@@ -57,6 +57,9 @@ class Timeline(Protocol):
     def moment(self, position: Position | None = None) -> Moment:
         """Return the database at a commit of it, by default at `end`. Raises NoRestorePointError for any other."""
 
+    def covers(self, position: Position) -> bool:
+        """Return whether a commit is one of them."""
+
     def ends(self) -> list[Place]:
         """Return the place of each of its commits (that is where the last frame ends), in order."""
 

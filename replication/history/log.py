@@ -9,9 +9,11 @@ that it is not whole. Pages of indexes, of overflow and of the freelist belong t
 """
 
 import threading
+from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Literal
 
 from replication.errors import QueryError
 from replication.history.changes import Noting
@@ -30,12 +32,19 @@ COUNT_PAGES_MAX = 200
 """A count of rows that would read more pages is given up."""
 
 
+Change = Literal["", "made", "altered", "gone"]
+
+
 @dataclass(frozen=True, slots=True)
 class Touched:
-    """A table that a commit touched, and how many rows more it has since; None where that is not cheap to know."""
+    """A table that a commit touched, and how many rows more it has since; None where that is not cheap to know.
+
+    `change` says what became of the table itself, if that is not the same.
+    """
 
     name: str
     rows: int | None
+    change: Change = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,11 +84,15 @@ class Log:
     def __post_init__(self) -> None:
         self._owners = Owners(self.stop)
 
-    def entries(self, timeline: Timeline, since: datetime | None = None, table: str | None = None) -> Iterator[Entry]:
+    def entries(
+        self, timeline: Timeline, since: datetime | None = None, table: str | None = None, until: Place | None = None
+    ) -> Iterator[Entry]:
         """Yield the commits of a timeline but its first, the newest first; if a table is named, those that may have
-        touched it.
+        touched it. `until` is the place of the newest of them, if it is not the end.
         """
         ends = timeline.ends()
+        if until is not None:
+            del ends[bisect_right(ends, until) :]
         after = self._schema(timeline.moment(timeline.position(ends[-1])))
         for number in range(len(ends) - 1, 0, -1):
             begin, end = ends[number - 1], ends[number]
@@ -117,7 +130,11 @@ class Log:
                 in_place = False
         ordered = sorted(names, key=str.lower)
         tables = tuple(
-            Touched(name, rows[name] if in_place else self._difference(name, earlier, moment, before, after))
+            Touched(
+                name,
+                rows[name] if in_place else self._difference(name, earlier, moment, before, after),
+                _change(before.get(name), after.get(name)),
+            )
             for name in ordered
         )
         size = len(written) * moment.page_size
@@ -162,3 +179,11 @@ class Log:
         except QueryError:
             return None
         return int(count)
+
+
+def _change(before: Table | None, after: Table | None) -> Change:
+    if before is None:
+        return "made"
+    if after is None:
+        return "gone"
+    return "altered" if before.sql != after.sql else ""

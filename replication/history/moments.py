@@ -16,7 +16,7 @@ from replication.history.span import Span
 from replication.history.wal03 import span as wal03_span
 from replication.history.wal03 import timeline as wal03
 from replication.history.wal03.find import Search as WAL03Search
-from replication.history.wal03.stretches import stretches
+from replication.history.wal03.stretches import stretch_with, stretches
 from replication.position import Position
 from replication.restore.layouts import layout_of
 from replication.restore.meter import RestoreProgress
@@ -101,6 +101,21 @@ def timelines(
     """
     _check(sources)
     return stretches(sources, options, cache, stop, tell, since)
+
+
+def timeline_with(
+    sources: Sequence[OpenReplica],
+    options: RestoreOptions,
+    position: Position,
+    cache: TableCache,
+    stop: threading.Event,
+) -> Timeline | None:
+    """Return commits of one generation, one after the other, among them that one with the one before it.
+
+    None if there is none before it. Raises whatever a restore of it raises.
+    """
+    _check(sources)
+    return stretch_with(sources, options, position, cache, stop)
 
 
 def read_span(

@@ -91,6 +91,15 @@ def gone(table: str) -> Wanted:
     return Wanted(f"{table} went", _is_there(table), lambda was, became: bool(was and not became), table)
 
 
+def any_gone() -> Wanted:
+    """Any table, or view, that was dropped or renamed."""
+
+    def matches(was: Answer, became: Answer) -> bool:
+        return isinstance(was, frozenset) and isinstance(became, frozenset) and bool(was - became)
+
+    return Wanted("a table went", _names, matches)
+
+
 def appeared(table: str) -> Wanted:
     """A table, or a view, that was made."""
     return Wanted(f"{table} appeared", _is_there(table), lambda was, became: bool(became and not was), table)
@@ -126,6 +135,11 @@ def names_of(query: Query) -> str:
 
 def _differ(was: Answer, became: Answer) -> bool:
     return was != became
+
+
+def _names(query: Query) -> frozenset[str]:
+    statement = "SELECT name FROM sqlite_schema WHERE type IN ('table', 'view')"
+    return frozenset(str(name) for (name,) in query.rows(statement, SECONDS_MAX))
 
 
 def _is_there(table: str) -> Callable[[Query], bool]:

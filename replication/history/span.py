@@ -55,8 +55,8 @@ class PageSet:
 class Span:
     """From one moment to another: `before` is the one that was named first, and may be the later one.
 
-    A page that is not in `written` is alike at both. `remarks` are for the user: what it took to know that. `timelines`
-    are those that the two moments are of.
+    Their positions are `begin` and `end`. A page that is not in `written` is alike at both, and `remarks` are for the
+    user: what it took to know that. `timelines` are those that the two moments are of.
     """
 
     replica: str

@@ -165,4 +165,5 @@ class Versions:
 
 
 def _words(rows: NDArray[np.uint8], field_of: slice) -> NDArray[np.uint32]:
+    """One field of each frame header, as numbers."""
     return rows[:, field_of].copy().view(">u4")[:, 0].astype(np.uint32)

@@ -4,10 +4,12 @@ A list tells where points are, which are its *stops*; the points at a stop are k
 """
 
 from array import array
+from bisect import bisect_left
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
+from itertools import accumulate
 from typing import Any, Protocol
 
 from replication.position import Position
@@ -21,7 +23,8 @@ class Stop:
     tell the points here, and `begins` says where that begins; of a snapshot by itself they are "" and None. `held` are
     points that noted snapshots hold here, known without reading the object. Commits before `least` are out of reach.
     `snapshot` is true where a snapshot can be aimed at; `joined` if nothing is missing since the stop before.
-    `only_last` where nothing but the last commit can be had, of a snapshot that Litestream has just written.
+    `only_last` where nothing but the last commit can be had, of a snapshot that Litestream has just written. `size` are
+    the stored bytes of the object that has the commits.
     """
 
     time: datetime
@@ -32,6 +35,7 @@ class Stop:
     snapshot: bool
     joined: bool
     only_last: bool = False
+    size: int = 0
 
     @property
     def label(self) -> str:
@@ -74,6 +78,16 @@ class PointMap:
                 found.append((time, time))
         return tuple(found)
 
+    def stored(self, begin: float, end: float) -> int:
+        """The bytes of the objects with commits that were stored from one time on and before another."""
+        times, sums = self._sums
+        return sums[bisect_left(times, end)] - sums[bisect_left(times, begin)]
+
+    @cached_property
+    def _sums(self) -> tuple[list[float], list[int]]:
+        times = [stop.time.timestamp() for stop in self.stops]
+        return times, [0, *accumulate(stop.size for stop in self.stops)]
+
 
 @dataclass(frozen=True, slots=True)
 class Extent:
@@ -85,11 +99,21 @@ class Extent:
 
 @dataclass(frozen=True, slots=True)
 class Commits:
-    """What one object holds: the offset after each commit, and the pages of the database then."""
+    """What one object holds: the offset after each commit, and the pages of the database then.
+
+    A page takes `frame_size` bytes. `times` tells when commits were made, where the object notes that: offsets up to
+    which everything was, and milliseconds since the epoch by the clock of the store.
+    """
 
     ends: "array[int]"
     pages: "array[int]"
     extent: Extent
+    frame_size: int = 0
+    times: tuple[tuple[int, int], ...] = ()
+
+    def made(self, offset: int) -> float | None:
+        """When the commit that ends there was made, in seconds since the epoch, if that is known."""
+        return next((time / 1000 for end, time in self.times if end >= offset), None)
 
 
 def points_of(stop: Stop, commits: Commits | None) -> tuple[Position, ...]:

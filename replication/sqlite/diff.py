@@ -31,6 +31,8 @@ ROWS_MAX = 200
 COLUMNS_MAX = 50
 TEXT_SIZE_MAX = 60
 """Characters of one value that are shown."""
+CONDITION_SIZE_MAX = 1000
+"""Characters of the condition of one row."""
 _STEPS_BETWEEN_LOOKS = 5_000
 _LIVE_BUSY_TIMEOUT_MS = 1000
 
@@ -49,11 +51,15 @@ class TableCount:
 
 @dataclass(frozen=True, slots=True)
 class RowDifference:
-    """One row: gone since then, added since, or changed. Values are texts, cut; empty tuples where it is not."""
+    """One row: gone since then, added since, or changed. Values are texts, cut; empty tuples where it is not.
+
+    `where` is a condition for the row as it was then, in SQL; "" where it would be too long.
+    """
 
     kind: Kind
     then: tuple[str, ...]
     today: tuple[str, ...]
+    where: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,16 +105,19 @@ class DatabaseDiff:
                 ]
 
     def differences(self, table: str, stop: threading.Event) -> Differences:
-        """The rows of a table that differ, at most ROWS_MAX of each kind. Raises DatabaseError."""
+        """The rows of a table that differ, at most ROWS_MAX of each kind; all, of one that is gone or new. Raises
+        DatabaseError.
+        """
         with self._lock, self._attached() as why:
             if why:
                 raise DatabaseError(why)
             with sqlite_errors(self._restored):
                 then, today = _columns(self._connection, "main", table), _columns(self._connection, "today", table)
-                missing = "then" if not then else "today" if not today else ""
-                if missing:
-                    return Differences(table, (), (), f"There is no table {table} {missing}.")
-                key = _key(self._connection, table)
+                if not then and not today:
+                    return Differences(table, (), (), f"There is no table {table}, then or today.")
+                key = _key(self._connection, "main" if then else "today", table)
+            if not then or not today:
+                return self._alone(table, then or today, "gone" if then else "added", key, stop)
             return self._compared(table, then, today, key, stop)
 
     # -- inside -----------------------------------------------------------------------------------------------------
@@ -129,6 +138,23 @@ class DatabaseDiff:
                     words = words or f"SQLite says: {error}"
             counts.append(count)
         return TableCount(name, counts[0], counts[1], words)
+
+    def _alone(self, table: str, columns: list[str], kind: Kind, key: list[str], stop: threading.Event) -> Differences:
+        """All rows of a table that the other database does not have."""
+        columns, schema = columns[:COLUMNS_MAX], "main" if kind == "gone" else "today"
+        shown = ", ".join(_shown("a", column) for column in columns)
+        sql = f"SELECT {_condition('a', key)}, {shown} FROM {schema}.{_quoted(table)} a LIMIT {ROWS_MAX + 1}"
+        words = "The table is gone today: these are its rows." if kind == "gone" else "The table is new since then."
+        found: list[RowDifference] = []
+        with self._bounded(stop, DIFFERENCE_SECONDS_MAX), sqlite_errors(self._restored):
+            try:
+                for values in self._connection.execute(sql):
+                    found.append(_row(kind, values, len(columns)))
+            except apsw.InterruptError:
+                words += " There was no time to look at all of them."
+        if len(found) > ROWS_MAX:
+            words += f" There are more than these {ROWS_MAX}."
+        return Differences(table, tuple(columns), tuple(found[:ROWS_MAX]), words)
 
     def _compared(
         self, table: str, then: list[str], today: list[str], key: list[str], stop: threading.Event
@@ -227,9 +253,9 @@ def _columns(connection: apsw.Connection, schema: str, table: str) -> list[str]:
     return [str(row[1]) for row in connection.execute(f"PRAGMA {schema}.table_info({_quoted(table)})")]
 
 
-def _key(connection: apsw.Connection, table: str) -> list[str]:
+def _key(connection: apsw.Connection, schema: str, table: str) -> list[str]:
     """The primary key's columns, or the row number of a table without one."""
-    rows = list(connection.execute(f"PRAGMA main.table_info({_quoted(table)})"))
+    rows = list(connection.execute(f"PRAGMA {schema}.table_info({_quoted(table)})"))
     key = [str(row[1]) for row in sorted(rows, key=lambda row: int(row[5])) if int(row[5])]
     return key or [_ROWID]
 
@@ -241,19 +267,27 @@ def _queries(table: str, columns: list[str], key: list[str]) -> Iterator[tuple[K
     first = ", ".join(_shown("a", column) for column in columns)
     second = ", ".join(_shown("b", column) for column in columns)
     differs = " OR ".join(f"a.{_quoted(column)} IS NOT b.{_quoted(column)}" for column in columns) or "0"
-    limit = f"LIMIT {ROWS_MAX + 1}"
-    yield (
-        "gone",
-        f"SELECT {first} FROM main.{name} a WHERE NOT EXISTS (SELECT 1 FROM today.{name} b WHERE {same}) {limit}",
-    )
+    limit, where = f"LIMIT {ROWS_MAX + 1}", _condition("a", key)
+    lacking = f"NOT EXISTS (SELECT 1 FROM today.{name} b WHERE {same})"
+    yield "gone", f"SELECT {where}, {first} FROM main.{name} a WHERE {lacking} {limit}"
     yield (
         "changed",
-        f"SELECT {first}, {second} FROM main.{name} a JOIN today.{name} b ON {same} WHERE {differs} {limit}",
+        f"SELECT {where}, {first}, {second} FROM main.{name} a JOIN today.{name} b ON {same} WHERE {differs} {limit}",
     )
     yield (
         "added",
-        f"SELECT {second} FROM today.{name} b WHERE NOT EXISTS (SELECT 1 FROM main.{name} a WHERE {same}) {limit}",
+        f"SELECT '', {second} FROM today.{name} b WHERE NOT EXISTS (SELECT 1 FROM main.{name} a WHERE {same}) {limit}",
     )
+
+
+def _condition(alias: str, key: list[str]) -> str:
+    """What is true of one row, as SQL that SQLite itself writes of its key."""
+    parts = [f"{_text(f'{_quoted(column)} IS ')} || quote({alias}.{_quoted(column)})" for column in key]
+    return f"substr({' || {} || '.format(_text(' AND ')).join(parts)}, 1, {CONDITION_SIZE_MAX + 1})"
+
+
+def _text(value: str) -> str:
+    return "'" + value.replace("'", "''") + "'"
 
 
 def _shown(alias: str, column: str) -> str:
@@ -266,12 +300,10 @@ def _shown(alias: str, column: str) -> str:
 
 
 def _row(kind: Kind, values: tuple[object, ...], count: int) -> RowDifference:
-    texts = tuple(_cut(str(value)) for value in values)
-    if kind == "gone":
-        return RowDifference(kind, texts, ())
+    where, texts = str(values[0]), tuple(_cut(str(value)) for value in values[1:])
     if kind == "added":
         return RowDifference(kind, (), texts)
-    return RowDifference(kind, texts[:count], texts[count:])
+    return RowDifference(kind, texts[:count], texts[count:], where if len(where) <= CONDITION_SIZE_MAX else "")
 
 
 def _cut(text: str) -> str:

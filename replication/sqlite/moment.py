@@ -17,6 +17,7 @@ from typing import Any, Protocol
 import apsw
 
 from replication.errors import QueryError, ReplicationError, RestoreCancelledError, StatementError
+from replication.sqlite.temporary import Room, TemporaryFile
 
 TEMPORARY_BYTES_MAX = 1 << 30
 """What sorting may write to temporary files, all together."""
@@ -198,7 +199,7 @@ class _Files:
     pages: Pages
     now: float | None = None
     failure: ReplicationError | None = None
-    temporary_bytes: int = 0
+    room: Room = field(default_factory=lambda: Room(TEMPORARY_BYTES_MAX))
     over: Callable[[], bool] = field(default=lambda: False)
 
 
@@ -228,7 +229,7 @@ class _VFS(apsw.VFS):
             flags[1] = apsw.SQLITE_OPEN_READONLY
             return _PagesFile(self._files)
         if name is None and flags[0] & apsw.SQLITE_OPEN_DELETEONCLOSE:
-            return _TemporaryFile(self._files, flags)
+            return TemporaryFile(self._files.room, flags)
         raise apsw.CantOpenError
 
 
@@ -287,25 +288,3 @@ class _PagesFile:
 
     def xClose(self) -> None:  # noqa: N802
         pass
-
-
-class _TemporaryFile(apsw.VFSFile):
-    """A file without a name, whose bytes count."""
-
-    def __init__(self, files: _Files, flags: list[int]) -> None:
-        self._files = files
-        self._end = 0
-        super().__init__("", None, flags)
-
-    def xWrite(self, data: bytes, offset: int) -> None:  # noqa: N802
-        grown = max(0, offset + len(data) - self._end)
-        if self._files.temporary_bytes + grown > TEMPORARY_BYTES_MAX:
-            raise apsw.FullError
-        self._files.temporary_bytes += grown
-        self._end += grown
-        super().xWrite(data, offset)
-
-    def xClose(self) -> None:  # noqa: N802
-        self._files.temporary_bytes -= self._end
-        self._end = 0
-        super().xClose()

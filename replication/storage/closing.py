@@ -2,20 +2,23 @@
 
 from collections.abc import Iterator
 from contextlib import closing
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
 
 
-def closing_iterator(chunks: Iterator[bytes]) -> "closing[_Closable]":
+def closing_iterator(chunks: Iterator[T]) -> "closing[_Closable[T]]":
     """A context that closes a generator of chunks, so that its connection is let go of at once."""
     return closing(_Closable(chunks))
 
 
-class _Closable:
+class _Closable(Generic[T]):
     """An iterator that can always be closed, whether or not it is a generator."""
 
-    def __init__(self, chunks: Iterator[bytes]) -> None:
+    def __init__(self, chunks: Iterator[T]) -> None:
         self._chunks = chunks
 
-    def __iter__(self) -> Iterator[bytes]:
+    def __iter__(self) -> Iterator[T]:
         return self._chunks
 
     def close(self) -> None:

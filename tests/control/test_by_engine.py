@@ -106,6 +106,22 @@ def test_by_its_socket_the_engine_does_it_at_once(config: Path, service: Replica
     refuses(from_here("verify", "-socket", tmp_path / "nothing"), 20, "nothing is there")
 
 
+def test_rows_are_brought_back_by_the_engine(config: Path, service: Replicating, tmp_path: Path) -> None:
+    database = tmp_path / "app.db"
+    where = ("-config", config, "-table", "t", database)
+    Shell(database).run("INSERT INTO t VALUES('second')")
+    succeeds("sync", "-config", config, "-wait")
+    position = json.loads(succeeds("log", "-config", config, "-json", "-limit", "1", database).out)["position"]
+    Shell(database).run("DELETE FROM t")
+    succeeds("sync", "-config", config, "-wait")
+    done = from_here("bring-back", *where, position)
+    assert (done.code, "t: 2 to be inserted" in done.out, rows(database)) == (0, True, []), done
+    assert "That is from here; the engine that runs" in done.err
+    done = from_here("bring-back", "-apply", *where, position, "now")
+    assert (done.code, "t: 2 inserted" in done.out, rows(database)) == (0, True, [["first"], ["second"]]), done
+    refuses(from_here("bring-back", "-o", tmp_path / "x.sql", *where, position), 6)
+
+
 def test_an_engine_that_sees_other_files_is_told_apart(config: Path, service: Replicating, tmp_path: Path) -> None:
     hidden = tmp_path / "hidden"
     hidden.mkdir()

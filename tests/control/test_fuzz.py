@@ -24,7 +24,8 @@ from tests.engine.running import in_step, only, until
 from tests.foreign import Shell
 
 MANY = bool(os.environ.get("TORTURE_MINUTES"))
-pytestmark = pytest.mark.timeout(4 * 3600 if MANY else 120)
+# `make torture` has them by their mark: one makes its cases inside of itself, where hypothesis marks nothing.
+pytestmark = [pytest.mark.timeout(4 * 3600), pytest.mark.torture] if MANY else pytest.mark.timeout(120)
 FUZZ = settings(
     max_examples=20_000 if MANY else 100,
     deadline=None,

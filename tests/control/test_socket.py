@@ -26,7 +26,7 @@ from replication.control.peer import Peer
 from replication.control.place import default_path
 from replication.control.routes import Asked, answer
 from replication.control.server import CLIENTS_MAX, REQUEST_BYTES_MAX, Server
-from replication.errors import EngineError, LocalFileError, NoEngineError, NotAllowedError
+from replication.errors import EngineError, LocalFileError, NoEngineError, NotAllowedError, UsageError
 from tests.control.serving import Served, served
 from tests.engine.running import in_step, only, until
 from tests.foreign import Shell
@@ -105,6 +105,16 @@ def test_a_path_that_no_socket_may_have_is_told(tmp_path: Path) -> None:
     path.touch()
     with pytest.raises(NoEngineError, match="longer than the 107 bytes"):
         asked(path)
+
+
+@pytest.mark.parametrize(
+    ("method", "target"),
+    [("GET", "/v1/info HTTP/1.1\r\nHost: x\r\n\r\nPOST /v1/stop"), ("GET x", "/v1/info"), ("GET", "/v1/\u2028info")],
+)
+def test_what_is_no_line_of_http_is_not_sent(at: Served, method: str, target: str) -> None:
+    """A relay passes on what a stranger asks: no second request hides in it, and no defect of ours is reported."""
+    with closing(Client(at.server.path)) as client, pytest.raises(UsageError, match="is no request"):
+        client.exchange(method, target, None, 5.0, True)
 
 
 # -- the file -------------------------------------------------------------------------------------------------------

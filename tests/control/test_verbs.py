@@ -2,6 +2,7 @@
 
 import json
 import re
+import signal
 import subprocess
 from collections.abc import Iterator
 from contextlib import closing
@@ -10,12 +11,15 @@ from pathlib import Path
 import pytest
 
 import peers
+from replication.control import client as client_module
 from replication.control.client import Client
 from replication.control.commands import carry_out
 from replication.control.requests import Register
+from replication.errors import EngineError
 from tests.cli.program import Replicating, refuses, run, succeeds
 from tests.foreign import Shell
 from tests.interchange.program import PROGRAM, wait_until
+from tui.cli import main
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -76,6 +80,22 @@ def test_status_by_a_socket_needs_no_configuration(config: Path, service: Replic
     assert [item["path"] for item in json.loads(succeeds("status", "-socket", socket, "-json").out)] == [name]
     assert f"{name}  pid {service.pid}" in succeeds("status", "-socket", socket, name).out
     refuses(run("status", "-socket", socket, "/other.db"), 2, "the engine does not have")
+
+
+def test_an_engine_that_hangs_is_not_said_to_be_well(
+    config: Path, service: Replicating, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wait_until("it is well", lambda: status(config) == "ok")
+    service.send(signal.SIGSTOP)
+    monkeypatch.setattr(client_module, "ANSWER_SECONDS_MAX", 0.2)
+    assert main(["status", "-config", str(config), "-json"]) == EngineError.exit_code
+    said = capsys.readouterr()
+    assert "has not answered within 0 seconds; it may hang" in said.err
+    [found] = json.loads(said.out)
+    [replica] = found["replicas"]
+    assert (replica["state"], replica["lag_seconds"], replica["pending_bytes"]) == ("unknown", None, None)
+    assert "the engine does not answer" in found["error"]
+    service.send(signal.SIGCONT)
 
 
 def test_what_was_registered_is_in_the_status_and_checked(config: Path, service: Replicating, tmp_path: Path) -> None:

@@ -71,18 +71,32 @@ def test_rows_that_differ(diff: DatabaseDiff) -> None:
     found = diff.differences("fruit", GO_ON)
     assert found.columns == ("name", "n", "note")
     assert found.rows == (
-        RowDifference("gone", ("pear", "2", "blob of 2 bytes"), ()),
-        RowDifference("changed", ("plum", "3", "x"), ("plum", "30", "x")),
+        RowDifference("gone", ("pear", "2", "blob of 2 bytes"), (), "\"name\" IS 'pear'"),
+        RowDifference("changed", ("plum", "3", "x"), ("plum", "30", "x"), "\"name\" IS 'plum'"),
         RowDifference("added", (), ("kiwi", "9", "new")),
     )
     assert found.words == "Rows are compared by name."
-    assert diff.differences("twice", GO_ON).rows == (RowDifference("changed", ("1", "2", "b"), ("1", "2", "B")),)
+    assert diff.differences("twice", GO_ON).rows == (
+        RowDifference("changed", ("1", "2", "b"), ("1", "2", "B"), '"a" IS 1 AND "b" IS 2'),
+    )
     assert diff.differences('odd "[red]" name', GO_ON).words == "Rows are compared by _rowid_."
 
 
 def test_a_table_of_one_time_only_is_said(diff: DatabaseDiff) -> None:
-    assert diff.differences("lost", GO_ON).words == "There is no table lost today."
-    assert diff.differences("later", GO_ON).words == "There is no table later then."
+    gone = diff.differences("lost", GO_ON)
+    assert [row.then for row in gone.rows] == [("1",), ("2",)]
+    assert gone.words == "The table is gone today: these are its rows."
+    assert diff.differences("later", GO_ON).words == "The table is new since then."
+    assert diff.differences("nowhere", GO_ON).words == "There is no table nowhere, then or today."
+
+
+def test_each_row_of_then_has_a_condition_that_is_true_of_it_alone(diff: DatabaseDiff, tmp_path: Path) -> None:
+    for table, count in (("fruit", 2), ("lost", 2), ("twice", 1)):
+        rows = [row for row in diff.differences(table, GO_ON).rows if row.then]
+        assert len(rows) == count
+        for row in rows:
+            [found] = Shell(tmp_path / "then.db").rows(f'SELECT * FROM "{table}" WHERE {row.where}')
+            assert str(found[0]) == row.then[0]
 
 
 def test_columns_that_are_not_in_both_are_left_out_and_named(diff: DatabaseDiff, live: ForeignConnection) -> None:

@@ -62,6 +62,14 @@ class _History:
     sums: Sums = (0, 0)
     waiting: list[tuple[int, bytes]] = field(default_factory=list)
     """Frames no commit has followed yet: page numbers and pages."""
+    mark: str = ""
+    """Salts and checksum of the last frame that the snapshot holds, as it notes them."""
+
+    def goes_on_in(self, data: bytes) -> bool:
+        """True if WAL from the start of its index is that which the snapshot holds, as far as it comes."""
+        at = self.position.offset
+        frame = data[at - FRAME_HEADER_SIZE - self.page_size : at]
+        return not self.mark or len(data) < at or frame[8:24].hex() == self.mark
 
 
 class Mirror:
@@ -151,7 +159,7 @@ class Mirror:
         known = self.histories.get(generation)
         if known is None or (self._may_lead_nowhere(generation) and known.position < position):
             # What led to it is gone, or never came: from here on it is whole again.
-            made = _History(bytearray(data), position, number, int(note["page_size"]))
+            made = _History(bytearray(data), position, number, int(note["page_size"]), mark=str(note.get("frame", "")))
             self.histories[generation] = made
             following = Position(generation, position.index, 0)
             while following in self._orphans:
@@ -221,7 +229,7 @@ class Mirror:
             known = self._wal[start.generation, start.index][start.offset : start.offset + len(data)]
             return start.offset <= history.end and data.startswith(bytes(known))
         if history.header is None:
-            return (start.index, start.offset) == (history.position.index, 0)
+            return (start.index, start.offset) == (history.position.index, 0) and history.goes_on_in(data)
         # Of two sides each may have its own end of the index before.
         note = DEFAULT_CODEC.open("object", [stored]).note or {}
         end = f"{start.generation}/{history.index:08x}:{history.end}"

@@ -31,7 +31,9 @@ from tests.torture.nursery import Nursery
 
 RESTORING = [step for step in STEPS if step.startswith("output:")]
 REPLACING = [step for step in STEPS if step.startswith("replacement:")]
-REPLICATING = [step for step in STEPS if step not in (*RESTORING, *REPLACING)]
+BRINGING_BACK = [step for step in STEPS if step.startswith("bring back:")]
+"""tests/recall/test_together.py ends at these."""
+REPLICATING = [step for step in STEPS if step not in (*RESTORING, *REPLACING, *BRINGING_BACK)]
 AFTER_A_GENERATION = (
     "shadow: old generation removed",
     "replica: old generation whole",

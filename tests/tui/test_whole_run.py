@@ -130,13 +130,16 @@ def look_and_restore(window: Window, folder: Path) -> Path:
     window.shows("output", "(new file)")
     window.shows("fetch", "snapshot 00000001")
     for _ in range(2):
-        shown = window.row("point ", "/0000000")
+        shown = window.row("commit ", "/0000000")
         window.press(LEFT)
         deadline = time.monotonic() + 30
-        while window.row("point ", "/0000000") in ("", shown):
+        while window.row("commit ", "/0000000") in ("", shown):
             assert time.monotonic() < deadline, window.picture
             window.listen(0.02)
 
+    # When they were committed is known, and what they did.
+    window.shows("point ", "Z  committed")
+    window.shows("box gone −2")
     window.press(" ")
     window.shows("box", "2", "-", "gone today")
     window.shows("fruit", "4", "2", "-2")
@@ -147,7 +150,7 @@ def look_and_restore(window: Window, folder: Path) -> Path:
     [output] = folder.glob("fruits.db.restore-*Z")
     assert window.row(" path ").endswith(output.name)
     window.press(ENTER)
-    window.shows("point ", "/0000000")
+    window.shows("commit ", "/0000000")
     window.press(ESCAPE)
     window.shows("● ok", "fruits.db")
     return output

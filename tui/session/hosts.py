@@ -34,7 +34,7 @@ JOBS_SECONDS_MAX = 2.0
 """How long all hosts are waited for when they are asked for their jobs; one that is later is left out."""
 _PATHS = ("output", "kept")
 """Fields of requests with a path that must be on the host of the database."""
-_IDS = ("look", "points")
+_IDS = ("look", "points", "history", "preview")
 """Fields of requests with the id of a job."""
 
 
@@ -146,7 +146,7 @@ class Hosts(Commands):
         changes: dict[str, Any] = {"database": path} if hasattr(named, "database") else {}
         if ids:
             name = split(ids[0])[0]
-            changes = {field: split(getattr(named, field))[1] for field in _IDS if hasattr(named, field)}
+            changes |= {field: split(getattr(named, field))[1] for field in _IDS if hasattr(named, field)}
         elif not path:
             engine = self._engine(name)
             raise NoEngineError(f"{name} does not answer: {engine.place.why or 'it is being connected to'}")

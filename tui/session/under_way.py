@@ -11,13 +11,20 @@ from replication.status import EngineStatus
 from tui.text.format import plain, size
 from tui.text.states import left_to_upload, stopped
 
-JOBS = {"restore": "restore", "restore-over": "restore over", "verify": "verify", "snapshot": "snapshot"}
+JOBS = {
+    "restore": "restore",
+    "restore-over": "restore over",
+    "verify": "verify",
+    "snapshot": "snapshot",
+    "bring-back": "bring back",
+}
 """The jobs that a person begins and waits for, by the name of their request, and what they are called."""
 ENDED = {
     "restore": "it is cancelled, and what it wrote is removed",
     "restore-over": "it is cancelled, and the database stays as it is",
     "verify": "it is cancelled, and says nothing of the replica",
     "snapshot": "it is not finished",
+    "bring-back": "it is cancelled, and the database stays as it is",
 }
 """What becomes of each of these jobs at the end of the engine."""
 

@@ -4,8 +4,11 @@ Its promise: a mark stands in the cell of its time; what is covered, what is mis
 be told without colour. It leaves to the caller which generations there are, and where the cursor is.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from math import sqrt
 
 from replication.restore.points import PointMap
 
@@ -26,10 +29,16 @@ class Marks:
     covered: str = "─"
     missing: str = "×"
     cursor: str = "▲"
+    bars: str = "▁▂▃▄▅▆▇█"
+    """How much was stored, from little to most."""
+
+
+def _utc(time: float) -> datetime:
+    return datetime.fromtimestamp(time, UTC)
 
 
 SIGNS = Marks()
-ASCII = Marks("S", "-", "x", "^")
+ASCII = Marks("S", "-", "x", "^", "_.:=+*%#")
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,16 +93,24 @@ def showing(window: Window, time: float) -> Window:
     return _aligned(time - window.columns // 2 * window.seconds, window.zoom, window.columns)
 
 
-def row(point_map: PointMap, window: Window, cursor: float | None = None, marks: Marks = SIGNS) -> str:
-    """One generation in the window's cells; `cursor` is the time to mark, if any.
+def row(
+    point_map: PointMap, window: Window, cursor: float | None = None, marks: Marks = SIGNS, top: int | None = None
+) -> str:
+    """One generation in the window's cells; `cursor` is the time to mark, if any, `top` the bytes of a full bar.
 
-    Where several things fall into one cell, the cursor goes before a missing object, that before a snapshot.
+    Without bars, or where nothing was stored, what is covered is a line. Where several things fall into one cell, the
+    cursor goes before a missing object, that before a snapshot.
     """
     cells = [" "] * window.columns
     for begin, end in point_map.runs:
         if end >= window.start and begin < window.end:
             for column in range(window.clamped(begin), window.clamped(end) + 1):
                 cells[column] = marks.covered
+    if top is not None:
+        for column, count in enumerate(density(point_map, window)):
+            if count:
+                # By the root, or one large commit would make all others look alike.
+                cells[column] = marks.bars[min(len(marks.bars) - 1, int(len(marks.bars) * sqrt(count / max(1, top))))]
     for time in point_map.snapshots:
         _put(cells, window, time.timestamp(), marks.snapshot)
     for item in point_map.missing:
@@ -103,21 +120,29 @@ def row(point_map: PointMap, window: Window, cursor: float | None = None, marks:
     return "".join(cells)
 
 
+def density(point_map: PointMap, window: Window) -> list[int]:
+    """The bytes of commits that were stored in the time of each cell."""
+    edges = [window.start + column * window.seconds for column in range(window.columns + 1)]
+    return [point_map.stored(begin, end) for begin, end in pairwise(edges)]
+
+
 def runs(point_map: PointMap) -> list[tuple[float, float]]:
     """The stretches of time within which every moment has a restore point, first and last object of each."""
     return list(point_map.runs)
 
 
-def axis(window: Window) -> str:
-    """Times in UTC above the rows, each beginning in the cell of its moment."""
+def axis(window: Window, moment_of: Callable[[float], datetime] = _utc) -> str:
+    """Times above the rows, each beginning in the cell of its moment; in UTC, or as `moment_of` tells them."""
     step = _label_step(window)
     cells = [" "] * window.columns
     free = 0
     day = ""
-    time = -(-window.start // step) * step
+    # Round by that clock, and not by UTC.
+    ahead = (moment_of(window.start).utcoffset() or timedelta(0)).total_seconds()
+    time = -(-(window.start + ahead) // step) * step - ahead
     while time < window.end:
         column = window.column(time)
-        moment = datetime.fromtimestamp(time, UTC)
+        moment = moment_of(time)
         label = moment.strftime("%m-%d" if step >= _DAY else "%H:%M" if step >= _MINUTE else "%H:%M:%S")
         if step < _DAY and moment.strftime("%m-%d") != day:
             label = f"{moment:%m-%d} {label}"

@@ -8,6 +8,7 @@ looked for, since one in a container, or with a /tmp of its own, may have writte
 import os
 import threading
 from argparse import Namespace
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -63,11 +64,21 @@ class ByEngine:
         """One for each database that it has."""
         return [ByEngine(self._client, name, self.pid) for name in self._client.info().databases]
 
-    def do(self, request: ask.Request, bar: Bar, cancel: threading.Event) -> Any:
-        """What came of a job; raises its error, and RestoreCancelledError once `cancel` is set."""
+    def forget(self, id: str) -> None:
+        """Let go of what a job keeps."""
+        self._client.forget(id)
+
+    def do(
+        self, request: ask.Request, bar: Bar, cancel: threading.Event, began: Callable[[str], None] = lambda id: None
+    ) -> Any:
+        """What came of a job; raises its error, and RestoreCancelledError once `cancel` is set.
+
+        `began` is told its id.
+        """
         said: list[str] = []
 
         def told(job: JobStatus) -> None:
+            began(job.id)
             if job.progress is not None:
                 bar.show(job.progress)
             if job.words and job.words not in said:

@@ -8,7 +8,6 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from itertools import islice
 
 from replication.errors import QueryError, UsageError
@@ -16,18 +15,16 @@ from replication.history.diff.contract import Pair
 from replication.history.diff.diff import Difference
 from replication.history.moments import read_span
 from replication.history.span import Span, Times
-from replication.restore.target import AtTime, Latest, Target, parse_position
+from replication.restore.target import Target
 from replication.times import format_time
-from tui.restore.picker.times import EXAMPLES, parse_asked
 from tui.text.differences import row_line, row_values, schema_lines, schema_values, state_of
 from tui.text.format import counted, plain, size
 from tui.verbs.console import give, remark, warn
-from tui.verbs.moment import TIMES, looking, when
+from tui.verbs.moment import TIMES, looking, moment_of, when
 from tui.verbs.restore import Bar
 
 ROWS_DEFAULT = 20
 _TELL_SECONDS = 0.5
-_NOW = "now"
 
 Failed = dict[str, QueryError]
 """Tables that could not be compared, or not to the end, and why."""
@@ -79,16 +76,7 @@ def _target(args: Namespace, text: str | None) -> Target:
     """A moment as it is written: now, a position, or a time."""
     if not text and args.source:
         raise UsageError("two moments required after the database, such as 12:03 12:04; without the second it is now")
-    if not text or text.lower() == _NOW:
-        return Latest()
-    if "/" in text:
-        return parse_position(text)
-    try:
-        return AtTime(datetime.fromtimestamp(parse_asked(text, time.time()), UTC))
-    except UsageError:
-        raise UsageError(
-            f"{text!r} is no moment: it is now, a position as log prints them, or a time in UTC, as {EXAMPLES}"
-        ) from None
+    return moment_of(text or "now")
 
 
 def _words(args: Namespace, difference: Difference, pairs: tuple[Pair, ...], schema: list[str], failed: Failed) -> None:

@@ -2,20 +2,24 @@
 
 import os
 import threading
+import time
 from argparse import Namespace
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 
+from replication.config import DatabaseConfig
+from replication.errors import UsageError
 from replication.history.cache import Tables, cache_folder
 from replication.history.contract import Timeline
 from replication.history.moments import read_timeline
 from replication.offline import look
 from replication.restore.open_replica import OpenReplica
 from replication.restore.restore import RestoreOptions
-from replication.restore.target import Target
+from replication.restore.target import AtTime, Latest, Target, parse_position
 from replication.times import format_time
+from tui.restore.picker.times import EXAMPLES, parse_asked
 from tui.text.format import counted, size
 from tui.verbs.console import remark, warn
 from tui.verbs.named import generation_of, resolve
@@ -32,6 +36,8 @@ class Looking:
     options: RestoreOptions
     tables: Tables
     cancel: threading.Event
+    database: DatabaseConfig | None
+    """The database, if it was named by its path."""
 
 
 @contextmanager
@@ -45,7 +51,7 @@ def looking(args: Namespace, what: str, target: Target) -> Iterator[Looking]:
         options = replace(options, newest=lambda: look(database).position)
     with cancelled_by_signals(CANCELLED) as cancel:
         try:
-            yield Looking(named.replicas, options, Tables(cache_folder(os.environ)), cancel)
+            yield Looking(named.replicas, options, Tables(cache_folder(os.environ)), cancel, database)
         finally:
             # A thread that still waits for one that is silent would keep the process.
             for source in named.replicas:
@@ -64,6 +70,20 @@ def timeline_at(args: Namespace, what: str, target: Target) -> Iterator[tuple[Ti
         for text in timeline.warnings:
             warn(text)
         yield timeline, at.cancel
+
+
+def moment_of(text: str) -> Target:
+    """A moment as it is written: now, a position, or a time. Raises UsageError."""
+    if text.lower() == "now":
+        return Latest()
+    if "/" in text:
+        return parse_position(text)
+    try:
+        return AtTime(datetime.fromtimestamp(parse_asked(text, time.time()), UTC))
+    except UsageError:
+        raise UsageError(
+            f"{text!r} is no moment: it is now, a position as log prints them, or a time in UTC, as {EXAMPLES}"
+        ) from None
 
 
 TIMES = "committed: as it was seen at the database, by the clock of the store; stored: when the store got the object"

@@ -169,6 +169,13 @@ def cancelled_by_signals(words: str = CANCELLED) -> Iterator[threading.Event]:
             signal.signal(number, handler)
 
 
+def heed_no_signal() -> None:
+    """For the end of what `cancelled_by_signals` has around it: what is done now cannot be called cancelled."""
+    signal.setitimer(signal.ITIMER_REAL, 0.0)
+    for number in (*_SIGNALS, signal.SIGALRM):
+        signal.signal(number, signal.SIG_IGN)
+
+
 def target_of(args: Namespace, what: str) -> Target:
     """The commit that the flags name. Raises UsageError."""
     given = [name for name in ("index", "timestamp", "position") if getattr(args, name) is not None]

@@ -32,6 +32,7 @@ from tui.verbs.named import config_of
 from tui.verbs.running_engine import client_of, database_of, running_client
 
 _HEADER = ["database", "engine", "replica", "state", "position", "lag", "queue", "verified", "restorable", "error"]
+_SILENT = "the engine does not answer: whether this is replicated is not known"
 _ANSWER_SECONDS = 2.0
 """How long -check waits for what the engine has beside its configuration."""
 _ERROR_CHARS_MAX = 60
@@ -82,6 +83,8 @@ def _of_engine(args: Namespace, config: Config, databases: Sequence[DatabaseConf
         except EngineError as error:
             if args.socket is not None:
                 raise
+            if isinstance(error.__cause__, TimeoutError):
+                return _silent(survey(databases), error)
             warn(f"{error}; found out without it")
             return None
     found = engine_answer(databases, info, status)
@@ -90,6 +93,23 @@ def _of_engine(args: Namespace, config: Config, databases: Sequence[DatabaseConf
     if args.source is None and info.registered:
         return (found or survey(databases)).and_then(registered_answer(info, status, databases))
     return found
+
+
+def _silent(found: SurveyResult, error: EngineError) -> SurveyResult:
+    """What is known while an engine has the databases and says nothing: what it noted last says nothing of today."""
+    reports = [
+        replace(
+            report,
+            error=report.error or _SILENT,
+            replicas=tuple(
+                replace(replica, state="unknown", lag_seconds=None, pending_bytes=None) for replica in report.replicas
+            ),
+        )
+        if report.pid
+        else report
+        for report in found.reports
+    ]
+    return SurveyResult(tuple(reports), (*found.complaints, str(error)), error.exit_code)
 
 
 def _by_socket(args: Namespace) -> SurveyResult:

@@ -17,6 +17,7 @@ from datetime import datetime
 from replication.errors import (
     CorruptObjectError,
     NoRestorePointError,
+    ObjectNotFoundError,
     ReplicaGapError,
     RestoreCancelledError,
     RestoreError,
@@ -25,11 +26,15 @@ from replication.history.cache import TableCache
 from replication.history.wal03.below import below_snapshot, only_snapshot
 from replication.history.wal03.older import older_generations
 from replication.history.wal03.timeline import Timeline, read_timeline
+from replication.position import Position
 from replication.restore.open_replica import OpenReplica
 from replication.restore.options import RestoreOptions
-from replication.restore.target import AtPosition
+from replication.restore.target import AtPosition, Latest
 from replication.restore.wal03.attempts import Attempts, attempts_at
 from replication.restore.wal03.catalog import Snapshot
+
+BASES_MAX = 2
+"""Snapshots to begin at: one of Litestream's may hold the very commit, or nobody knows which of its index."""
 
 
 def stretches(
@@ -96,3 +101,36 @@ def _of_generation(
             return
         options = replace(options, target=AtPosition(timeline.position(first)))
         timeline = read_from(source, earlier.pop(), options, cache, stop)
+
+
+def stretch_with(
+    sources: Sequence[OpenReplica],
+    options: RestoreOptions,
+    position: Position,
+    cache: TableCache,
+    stop: threading.Event,
+) -> Timeline | None:
+    """Return a timeline from a snapshot before a commit on, past that commit where it can be; None without such one.
+
+    Raises whatever a restore of that commit raises.
+    """
+    options = replace(options, target=AtPosition(position), generation=position.generation)
+    prepared = attempts_at(sources, options, stop).prepared
+    source, snapshots = prepared.source, prepared.offer.catalog.snapshots
+    later = next((item.position for item in snapshots if item.note is not None and item.position > position), None)
+    target = AtPosition(later) if later is not None else Latest()
+    for base in [item for item in reversed(snapshots) if item.position < position][:BASES_MAX]:
+        # Where something is missing on the way there, what lies before the commit can be had all the same.
+        with suppress(RestoreError, ObjectNotFoundError):
+            further = read_from(source, base, replace(options, target=target), cache, stop)
+            if _follows(further, position):
+                return further
+        nearer = read_from(source, base, options, cache, stop)
+        if _follows(nearer, position):
+            return nearer
+    return None
+
+
+def _follows(timeline: Timeline, position: Position) -> bool:
+    """True if it has a commit, and one before it."""
+    return timeline.covers(position) and position != timeline.position(timeline.ends()[0])

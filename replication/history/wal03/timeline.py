@@ -162,7 +162,7 @@ class Timeline:
             self._seen[segment.name] = note.seen if note is not None else ()
         ages = (age for offset, age in self._seen[segment.name] if offset >= self.position(end).offset)
         age = next(ages, None)
-        return made_by(segment, age) if age is not None else None
+        return made_by(segment.created, age) if age is not None else None
 
     def pages_between(self, begin: Place, end: Place) -> NDArray[np.uint32]:
         """The pages that were written between two commits, one for each frame."""

@@ -4,7 +4,7 @@ Its promise: what was learned of a segment is kept as long as it matters, in bou
 """
 
 import threading
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -106,7 +106,7 @@ class SegmentReader:
         try:
             if begins.offset and key not in self._headers:
                 self._headers[key] = read_header(client, begins)
-            commits = read_commits(client, begins, self._headers.get(key))
+            commits = read_commits(client, begins, self._headers.get(key), self._stored(begins))
         except (CorruptObjectError, ObjectNotFoundError) as error:
             words, changed = str(error), True
             self._damaged |= {name, error.name}
@@ -163,6 +163,12 @@ class SegmentReader:
 
     def _point_map(self, catalog: Catalog) -> PointMap:
         return point_map(catalog, self._extents, self._damaged, self._holes.get(catalog.generation, ()))
+
+    def _stored(self, begins: Position) -> datetime | None:
+        segments, place = self._catalogs[begins.generation].segments, (begins.index, begins.offset)
+        here = bisect_left(segments, place, key=lambda item: (item.index, item.offset))
+        found = segments[here] if here < len(segments) else None
+        return found.created if found is not None and (found.index, found.offset) == place else None
 
     def _surprises(self, segment: Position, extent: Extent) -> bool:
         """True if reading a segment changes the list: it does not end where the next one of its index begins."""

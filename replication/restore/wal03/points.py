@@ -6,8 +6,9 @@ the commits inside a segment are known only then, and so is a segment that is mi
 """
 
 from array import array
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 
 import numpy as np
 
@@ -16,10 +17,12 @@ from replication.position import Position
 from replication.restore.points import Commits, Extent, Missing, PointMap, Stop
 from replication.restore.wal03.catalog import Catalog, Snapshot
 from replication.restore.wal03.plan import WRITTEN_AFTER_MIN, proven_later
+from replication.restore.wal03.seen import made_by
 from replication.sqlite.format import WAL_HEADER_SIZE
 from replication.sqlite.wal import WALHeader
 from replication.storage.closing import closing_iterator
 from replication.storage.wal03.names import SegmentInfo, segment_name
+from replication.storage.wal03.notes import SegmentNote
 from replication.storage.wal03.replica_client import ReplicaClient
 
 
@@ -47,9 +50,11 @@ def point_map(
     )
 
 
-def read_commits(client: ReplicaClient, begins: Position, header: WALHeader | None = None) -> Commits:
+def read_commits(
+    client: ReplicaClient, begins: Position, header: WALHeader | None = None, stored: datetime | None = None
+) -> Commits:
     """The commits that end in the segment that begins there. `header` is that of its index; without it the first
-    segment is opened.
+    segment is opened. `stored` is when the segment was, for the times of its commits.
 
     Salts are checked, checksums are left to the restore. Raises CorruptObjectError, ObjectNotFoundError,
     StorageError.
@@ -59,8 +64,9 @@ def read_commits(client: ReplicaClient, begins: Position, header: WALHeader | No
         header = read_header(client, begins)
     previous = _previous(client, begins) if begins.offset == 0 else None
     ends, sizes = array("Q"), array("I")
+    notes: list[SegmentNote | None] = []
     rest, at = b"", begins.offset
-    with closing_iterator(client.read(name)) as pieces:
+    with closing_iterator(client.read(name, notes.append)) as pieces:
         for piece in pieces:
             rest += piece
             if at == 0:
@@ -82,7 +88,15 @@ def read_commits(client: ReplicaClient, begins: Position, header: WALHeader | No
             rest = rest[count * header.frame_size :]
     if rest:
         raise CorruptObjectError(name, "it ends in the middle of a frame")
-    return Commits(ends, sizes, Extent(at, previous))
+    frame_size = header.frame_size if header is not None else 0
+    return Commits(ends, sizes, Extent(at, previous), frame_size, _times(notes, stored))
+
+
+def _times(notes: Sequence[SegmentNote | None], stored: datetime | None) -> tuple[tuple[int, int], ...]:
+    if stored is None:
+        return ()
+    seen = (item for note in notes if note is not None for item in note.seen)
+    return tuple((offset, round(made_by(stored, age).timestamp() * 1000)) for offset, age in seen)
 
 
 def read_header(client: ReplicaClient, place: Position) -> WALHeader:
@@ -171,7 +185,8 @@ def _index_stops(
         if here:
             snapshot = None
         if following is None or following >= root.offset:
-            stops.append(Stop(segment.created, segment.name, segment.position, held, root, here, True))
+            stop = Stop(segment.created, segment.name, segment.position, held, root, here, True, size=segment.size)
+            stops.append(stop)
     if snapshot is not None:
         stops.append(_alone(snapshot))
     return stops

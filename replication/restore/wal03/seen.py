@@ -17,7 +17,6 @@ from replication.position import Position
 from replication.restore.retry import LIST_BACKOFF, retrying
 from replication.restore.target import AtTime
 from replication.restore.wal03.catalog import Catalog
-from replication.storage.wal03.names import SegmentInfo
 from replication.storage.wal03.replica_client import ReplicaClient
 
 SEGMENTS_READ_MAX = 64
@@ -47,18 +46,17 @@ def seen_by(client: ReplicaClient, catalog: Catalog, target: AtTime, stop: threa
         except (CorruptObjectError, ObjectNotFoundError):
             break
         for offset, age in note.seen if note is not None else ():
-            if made_by(info, age) > target.time:
+            if made_by(info.created, age) > target.time:
                 return Seen(found, is_last=True) if found is not None else None
             found = Position(info.generation, info.index, offset)
     return Seen(found, is_last=False) if found is not None else None
 
 
-def made_by(segment: SegmentInfo, age_ms: int) -> datetime:
-    """Return a time by which a commit of a segment had been made."""
+def made_by(stored: datetime, age_ms: int) -> datetime:
+    """Return a time by which a commit had been made, of a segment that was stored then."""
     # Of a store that tells whole seconds it may have come at the end of one.
     try:
-        stored = segment.created if segment.created.microsecond else segment.created + _SECOND
-        return stored - timedelta(milliseconds=age_ms)
+        return (stored if stored.microsecond else stored + _SECOND) - timedelta(milliseconds=age_ms)
     except OverflowError:
         # A store that says any nonsense for a time.
-        return segment.created
+        return stored

@@ -4,6 +4,13 @@ from tests.torture.broken.mutation import Mutation
 
 MUTATIONS = (
     Mutation(
+        "a screen that leaves the database alone brings rows back",
+        "replication/control/work.py",
+        "            if not self._opens_live:\n",
+        "            if False:\n",
+        ("tests/control/test_recalling.py",),
+    ),
+    Mutation(
         "a cancelled job goes on",
         "replication/control/jobs.py",
         "        self.cancel.set()\n",

@@ -4,6 +4,20 @@ from tests.torture.broken.mutation import Mutation
 
 MUTATIONS = (
     Mutation(
+        "a question that was cancelled spoils the next one",
+        "replication/history/past.py",
+        "                if cancel.is_set():\n                    # A store",
+        "                if False:\n                    # A store",
+        ("tests/history/test_past.py",),
+    ),
+    Mutation(
+        "what is told of commits is told of those of another run",
+        "replication/history/past.py",
+        "            if timeline.covers(position) and position != timeline.position(timeline.ends()[0]):\n",
+        "            if timeline.covers(position):\n",
+        ("tests/history/test_past.py",),
+    ),
+    Mutation(
         "a commit is told of a table that it did not touch",
         "replication/history/owners.py",
         "        return page in noting.read\n",

@@ -27,8 +27,8 @@ MUTATIONS = (
     Mutation(
         "of a store that tells whole seconds a commit is taken for older",
         "replication/restore/wal03/seen.py",
-        "    stored = segment.created if segment.created.microsecond else segment.created + _SECOND\n",
-        "    stored = segment.created\n",
+        "    return (stored if stored.microsecond else stored + _SECOND) - timedelta(milliseconds=age_ms)",
+        "    return stored - timedelta(milliseconds=age_ms)",
         ("tests/restore/test_seen.py",),
     ),
     Mutation(

@@ -4,6 +4,13 @@ from tests.torture.broken.mutation import Mutation
 
 MUTATIONS = (
     Mutation(
+        "a look shows nothing of a table that is gone",
+        "replication/sqlite/diff.py",
+        "        return Differences(table, tuple(columns), tuple(found[:ROWS_MAX]), words)\n",
+        "        return Differences(table, tuple(columns), (), words)\n",
+        ("tests/sqlite/test_diff.py",),
+    ),
+    Mutation(
         "a query writes",
         "replication/sqlite/moment.py",
         "        if not cursor.is_readonly:\n",
@@ -89,5 +96,40 @@ MUTATIONS = (
         "    count = whole if salted.all() else int(np.argmin(salted))\n",
         "    count = whole if salted.any() else int(np.argmin(salted))\n",
         ("tests/database/test_wal_scanner.py", "tests/restore/test_faults.py"),
+    ),
+    Mutation(
+        "a row of now goes for one that is brought back",
+        "replication/sqlite/statements.py",
+        '    verb = " OR ABORT" if table.has_conflict_clauses else ""\n',
+        '    verb = ""\n',
+        ("tests/recall/test_constraints.py",),
+    ),
+    Mutation(
+        "rows without parents are brought back",
+        "replication/sqlite/foreign_keys.py",
+        "                failing = _failing(connection, rows) - known\n",
+        "                failing: set[int] = set()\n",
+        ("tests/recall/test_constraints.py",),
+    ),
+    Mutation(
+        "what a trigger did before it failed stays",
+        "replication/sqlite/rows.py",
+        "            if self.fits.table.triggers:\n",
+        "            if False:\n",
+        ("tests/recall/test_constraints.py",),
+    ),
+    Mutation(
+        "a look at the live database reads a WAL that others may restart",
+        "replication/sqlite/live_pages.py",
+        "            if before[1] == frames or not frames:\n",
+        "            if not frames:\n",
+        ("tests/sqlite/test_overlay.py",),
+    ),
+    Mutation(
+        "a schema of a replica runs what it likes",
+        "replication/sqlite/making.py",
+        "        if statements > 1 or not _MAKES.match(text):\n",
+        "        if False:\n",
+        ("tests/recall/test_tables.py",),
     ),
 )

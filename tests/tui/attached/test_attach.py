@@ -270,6 +270,7 @@ def test_read_only_sends_no_command(config: Path, shell: Shell, tmp_path: Path) 
         window.press("q")
         assert window.end() == 0
         with closing(asked(config)) as client:
-            assert {job.do for job in client.jobs()} <= {"points", "commits", "plan-point", "generations"}
+            looks = {"points", "commits", "plan-point", "generations", "history", "entries"}
+            assert {job.do for job in client.jobs()} <= looks
             assert client.status().databases[0].state == "ok"
     assert not list(tmp_path.glob("app.db.restore-*"))

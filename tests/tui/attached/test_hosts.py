@@ -14,6 +14,7 @@ from replication.control.commands import carry_out
 from replication.control.connection import Process
 from replication.control.far import FarClient, Route
 from replication.errors import EngineError, NoEngineError, NoJobError, NotAllowedError, UsageError
+from replication.recall.wanted import Pick
 from replication.status import DatabaseStatus
 from tests.control.relayed import explain, far_client
 from tests.control.serving import Served, served
@@ -88,6 +89,22 @@ def test_a_command_goes_to_the_host_of_its_database(two: tuple[Served, Served, H
     hosts.forget(listed.id)
     with pytest.raises(NoJobError):
         carry_out(hosts, question)
+
+
+def test_rows_come_back_on_the_host_that_they_are_of(two: tuple[Served, Served, Hosts]) -> None:
+    _, other, hosts = two
+    database, position = far("web2", other.name), str(other.engine.status().databases[0].position)
+    Shell(other.path).run("DELETE FROM t")
+    asked = ask.PreviewBack(database=database, position=position, picks=(Pick("t"),))
+    assert carry_out(hosts, asked).preview.report.inserted == 1
+    [preview] = [job for job in hosts.jobs() if job.do == "preview-back"]
+    brought = carry_out(hosts, ask.BringBack(preview=preview.id, database=database))
+    assert brought.report.inserted == 1
+    assert carry_out(hosts, ask.History(database=database, replica="replica")) is None
+    [history] = [job for job in hosts.jobs() if job.do == "history"]
+    [entry] = carry_out(hosts, ask.Entries(history=history.id, position=str(brought.before), limit=1))
+    assert entry.tables[0].rows == -1
+    assert Shell(other.path).rows("SELECT a FROM t") == [[1]]
 
 
 def test_what_is_for_nobody_is_refused_in_words(two: tuple[Served, Served, Hosts]) -> None:

@@ -1,89 +1,17 @@
 """The picker's cursor and the timeline, as pure functions of what a replica holds."""
 
-from array import array
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from replication.position import Position
-from replication.restore.points import Commits, Extent, PointMap
-from replication.restore.wal03.catalog import Catalog, Snapshot
-from replication.restore.wal03.points import point_map
-from replication.storage.wal03.names import SegmentInfo, SnapshotInfo
-from replication.storage.wal03.notes import SnapshotNote
-from tui.restore.picker.cursor import Picker, asked_words, opened
+from tests.tui.restore.listed import BEGAN, FRAME, GENERATION, Replica, read
+from tui.restore.picker.cursor import asked_words, opened
 from tui.text.timeline import ASCII, ZOOM_SECONDS, axis, fitting, row, runs, showing, zoomed
 
-GENERATION = "00112233445566aa"
 OTHER = "ffeeddccbbaa0011"
-BEGAN = datetime(2026, 10, 20, 12, 0, 0, tzinfo=UTC)
-FRAME = 24 + 512
-
-
-class Replica:
-    """A generation whose segments hold the commits asked for; what a store would answer when they are read."""
-
-    def __init__(self, generation: str = GENERATION, began: datetime = BEGAN) -> None:
-        self.generation = generation
-        self.now = began
-        self.snapshots: list[Snapshot] = []
-        self.segments: list[SegmentInfo] = []
-        self.contents: dict[str, Commits] = {}
-        self.points: list[tuple[Position, float]] = []
-        self.index, self.offset = 0, 0
-
-    def snapshot(self, seconds: float = 1) -> "Replica":
-        self.now += timedelta(seconds=seconds)
-        position = Position(self.generation, self.index, self.offset)
-        note = SnapshotNote(position, 5, 512, None, None, "test", "")
-        self.snapshots.append(Snapshot(SnapshotInfo(self.generation, self.index, 100, self.now), note))
-        if not self.points or self.points[-1][0] != position:
-            self.points.append((position, self.now.timestamp()))
-        return self
-
-    def segment(self, commits: int, frames: int = 0, seconds: float = 1) -> "Replica":
-        """A segment of so many commits of one frame, after frames that no commit ends."""
-        self.now += timedelta(seconds=seconds)
-        info = SegmentInfo(self.generation, self.index, self.offset, 100, self.now)
-        at = max(32, self.offset) + (frames or not commits) * FRAME
-        ends = array("Q", [at + (n + 1) * FRAME for n in range(commits)])
-        self.offset = at + commits * FRAME
-        self.segments.append(info)
-        self.contents[info.name] = Commits(ends, array("I", [5] * commits), Extent(self.offset, None))
-        self.points += [(Position(self.generation, self.index, end), self.now.timestamp()) for end in ends]
-        return self
-
-    @property
-    def at_commit(self) -> bool:
-        """True if a commit of this index was the last thing that came."""
-        return self.offset > 0 and self.points[-1][0] == Position(self.generation, self.index, self.offset)
-
-    def __repr__(self) -> str:
-        segments = [f"{item.index}:{item.offset}+{len(self.contents[item.name].ends)}" for item in self.segments]
-        return f"Replica(snapshots={[item.info.index for item in self.snapshots]}, segments={segments})"
-
-    def restart(self) -> "Replica":
-        self.index, self.offset = self.index + 1, 0
-        return self
-
-    def lose(self, number: int) -> "Replica":
-        del self.segments[number]
-        return self
-
-    def point_map(self) -> PointMap:
-        return point_map(Catalog(self.generation, tuple(self.snapshots), tuple(self.segments)))
-
-
-def read(picker: Picker, *replicas: Replica) -> Picker:
-    """Read everything that the picker wants, as a screen does."""
-    contents = {name: item for replica in replicas for name, item in replica.contents.items()}
-    while wanted := picker.wanted():
-        known = dict(picker.commits)
-        known[wanted[0].object] = contents[wanted[0].object]
-        picker = picker.knowing(known)
-    return picker
 
 
 @st.composite
@@ -99,7 +27,8 @@ def replicas(draw: st.DrawFn) -> Replica:
             if replica.at_commit:
                 replica.snapshot(seconds)
         else:
-            replica.segment(draw(st.integers(0, 4)), draw(st.integers(0, 1)), seconds)
+            made = seconds / 2 if seconds and draw(st.booleans()) else None
+            replica.segment(draw(st.integers(0, 4)), draw(st.integers(0, 1)), seconds, made)
     return replica
 
 
@@ -124,6 +53,7 @@ def test_every_point_is_reached_step_by_step_both_ways(replica: Replica) -> None
 def test_a_time_finds_the_newest_point_at_or_before_it(replica: Replica, seconds: float) -> None:
     asked = BEGAN.timestamp() + seconds
     picker = read(opened((replica.point_map(),)).at_time(asked), replica)
+    # As far as the store is asked at all: an object that came later is of interest where nothing is missing before it.
     before = [position for position, time in replica.points if time <= asked]
     assert picker.position == (before[-1] if before else replica.points[0][0])
     assert picker.cursor.asked == asked

@@ -104,16 +104,16 @@ def test_snapshots_ends_and_generations(store: Store) -> None:
         assert await known(pilot) == Position(NEW, 0, 0)
         await pilot.press("]")
         assert await known(pilot) == at(store, 5)
-        await pilot.press("down")
+        await pilot.press("right_curly_bracket")
         assert await known(pilot) == at(store, 7, OLD)
         await picture.shows(pilot, OLD, "no generation exists")
         await pilot.press("home")
         assert await known(pilot) == Position(OLD, 0, 0)
         await pilot.press("end")
         assert await known(pilot) == at(store, 7, OLD)
-        await pilot.press("up")
+        await pilot.press("left_curly_bracket")
         assert (await known(pilot)).generation == NEW
-        await pilot.press("j", "k")
+        await pilot.press("right_curly_bracket", "left_curly_bracket")
         assert (await known(pilot)).generation == NEW
 
     picked(store, steps)
@@ -137,7 +137,7 @@ def test_minutes_hours_and_days(store: Store) -> None:
 def test_a_time_is_typed(store: Store) -> None:
     async def steps(pilot: Drive) -> None:
         await pilot.press("t", *"soon", "enter")
-        await picture.shows(pilot, "'soon' is not a time", "12:04, -15m")
+        await picture.shows(pilot, "'soon' is not a time", "12:04, 3am, -15m")
         await pilot.press(*["backspace"] * 4, *"-50m", "enter")
         assert await known(pilot) == at(store, 3)
         await picture.shows(pilot, "asked    2026-10-20 11:14:31Z", "the newest commit then")

@@ -14,6 +14,7 @@ from tests.restore.history import History
 from tests.tui import fake, picture
 from tests.tui.driving import LARGE, NORMAL, STILL, Drive, app_of, drive, instead
 from tests.tui.restore.restorable import NEW, Store, store_of, write
+from tui.restore.run.over_live import OverScreen
 from tui.view import Options
 
 Steps = Callable[[Drive], Awaitable[None]]
@@ -186,6 +187,22 @@ def test_a_name_that_leaves_no_room_is_told_before_anything_is_asked(
     assert names(store) == ["n" * 240]
 
 
+def test_what_is_typed_before_the_question_was_painted_counts(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    paint = OverScreen.show
+
+    async def steps(pilot: Drive) -> None:
+        # The dialog is there, and nothing of it was shown yet: the machine is busy.
+        monkeypatch.setattr(OverScreen, "show", lambda self, view: None)
+        await pilot.press("W", "enter", *"app", "enter")
+        monkeypatch.setattr(OverScreen, "show", paint)
+        await picture.shows(pilot, "That is not app.db. Nothing was done", "Type its name, app.db")
+        monkeypatch.setattr(OverScreen, "show", lambda self, view: None)
+        await pilot.press(*".db", "enter")
+        await picture.shows(pilot, "✔ ok, in", "app.db.before-restore-20261020T120431Z")
+
+    picked(store, steps)
+
+
 def test_over_a_database_in_use_is_refused_and_replication_goes_on(store: Store) -> None:
     async def steps(pilot: Drive) -> None:
         await pilot.press("W", "enter")
@@ -257,11 +274,11 @@ def test_a_look_at_the_tables_and_the_rows_that_differ(store: Store, tmp_path: P
         await pilot.press("left", "space")
         await picture.shows(pilot, "ROWS THEN", "fruit", "lost", "gone today")
         picture.same_as(app_of(pilot), "preview-140x40")
-        await pilot.press("enter")
+        await pilot.press("down", "enter")
         await picture.shows(pilot, "plum", "kiwi", "compared by name")
         picture.same_as(app_of(pilot), "differences-140x40")
-        await pilot.press("down", "escape", "down", "enter")
-        await picture.shows(pilot, "There is no table lost today")
+        await pilot.press("down", "escape", "up", "enter")
+        await picture.shows(pilot, "The table is gone today: these are its rows", "- ", "1")
         await pilot.press("escape", "escape")
         await picture.shows(pilot, "commit 1 of 2")
 

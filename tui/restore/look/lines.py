@@ -1,5 +1,7 @@
 """Tables and rows of two moments as lines of text. Pure."""
 
+from collections.abc import Iterable
+
 from rich.text import Text
 
 from replication.sqlite.diff import Differences, RowDifference, TableCount
@@ -12,6 +14,19 @@ _CELLS_MIN, _CELLS_MAX = 6, 30
 """A column of a table of rows."""
 
 _SIGNS = {"gone": ("-", "red"), "added": ("+", "green"), "changed": ("~", "yellow")}
+
+
+def worst_first(tables: Iterable[TableCount]) -> list[TableCount]:
+    """Those that are gone first, then those with fewer rows, each as they came: by name."""
+    return sorted(tables, key=_loss)
+
+
+def _loss(table: TableCount) -> int:
+    if table.then is None:
+        return 2
+    if table.today is None:
+        return 2 if table.words else 0
+    return 1 if table.today < table.then else 2
 
 
 def table_head(width: int) -> Text:
@@ -39,20 +54,25 @@ def table_row(table: TableCount, chosen: bool, width: int, look: Look) -> Text:
     return line
 
 
-def difference_lines(found: Differences, width: int) -> list[Text]:
-    """A head with the columns, then each row that differs: gone with -, added with +, changed with ~ and two lines."""
+def difference_lines(
+    found: Differences, marked: frozenset[int], width: int, look: Look
+) -> tuple[list[Text], list[tuple[int, Text]]]:
+    """The titles of the columns; then each row that differs, with its number: gone with -, added with +, changed with ~
+    and two lines.
+    """
     if not found.columns:
-        return []
+        return [], []
     widths = _widths(found, width)
-    lines = [_line(" ", found.columns, widths, width, "bold")]
-    for row in found.rows:
+    lines: list[tuple[int, Text]] = []
+    for number, row in enumerate(found.rows):
         sign, style = _SIGNS[row.kind]
+        mark = look.mark("✓", "*") if number in marked else " "
         if row.kind == "changed":
-            lines.append(_line(f"{sign}-", row.then, widths, width, style))
-            lines.append(_line(f"{sign}+", row.today, widths, width, style))
+            lines.append((number, _line(f"{mark}{sign}-", row.then, widths, width, style)))
+            lines.append((number, _line(f" {sign}+", row.today, widths, width, style)))
         else:
-            lines.append(_line(sign, row.then or row.today, widths, width, style))
-    return lines
+            lines.append((number, _line(f"{mark}{sign}", row.then or row.today, widths, width, style)))
+    return [_line(" ", found.columns, widths, width, "bold")], lines
 
 
 def _widths(found: Differences, width: int) -> list[int]:
@@ -68,7 +88,7 @@ def _sides(row: RowDifference) -> list[tuple[str, ...]]:
 
 def _line(sign: str, values: tuple[str, ...], widths: list[int], width: int, style: str) -> Text:
     cells = "  ".join(fit(plain(value), cells) for value, cells in zip(values, widths, strict=True))
-    return Text(cut_end(f"{sign:3}{cells}", width), style=style)
+    return Text(cut_end(f"{sign:4}{cells}", width), style=style)
 
 
 def _count(count: int | None) -> str:

@@ -4,6 +4,7 @@ The database of that moment is a temporary file, gone when this screen is left. 
 """
 
 import threading
+from typing import TYPE_CHECKING
 
 from rich.text import Text
 
@@ -11,8 +12,10 @@ from replication.control.values import JobStatus
 from replication.errors import ReplicationError, RestoreCancelledError
 from replication.restore.restore import RestoreProgress
 from replication.sqlite.diff import TableCount
-from tui.restore.look.lines import table_head, table_row
+from tui.restore.back.screen import BringBackScreen
+from tui.restore.look.lines import table_head, table_row, worst_first
 from tui.restore.look.rows import DifferencesScreen
+from tui.restore.look.sql import SQLScreen
 from tui.restore.run.screen import DRAW_SECONDS, Request
 from tui.session.jobs import LeftError, followed
 from tui.text.blocks import error_lines, rule
@@ -23,15 +26,19 @@ from tui.view import Shell, View
 from tui.widgets.lines import Lines
 from tui.widgets.scrolling import ScrollingScreen
 
+if TYPE_CHECKING:
+    from tui.restore.picker.reading import HistoryReader
+
 
 class PreviewScreen(ScrollingScreen):
-    """Opened with the request that a restore would have."""
+    """Opened with the request that a restore would have, and who asks the engine about the past."""
 
     PLACE = "preview"
 
-    def __init__(self, request: Request) -> None:
+    def __init__(self, request: Request, reader: "HistoryReader") -> None:
         super().__init__()
         self._request = request
+        self._reader = reader
         self._cancel = threading.Event()
         self._progress: RestoreProgress | None = None
         self._look = ""
@@ -63,7 +70,7 @@ class PreviewScreen(ScrollingScreen):
         if not self.is_attached:
             _forget(self.shell, found.id)
             return
-        self._look, self._tables = found.id, list(found.result)
+        self._look, self._tables = found.id, worst_first(found.result)
         self.draw()
 
     def _failed(self, error: ReplicationError) -> None:
@@ -121,7 +128,21 @@ class PreviewScreen(ScrollingScreen):
         """The rows of the table under the cursor that differ."""
         if self._look and self._tables:
             table = self._tables[self.scroll.cursor]
-            self.app.push_screen(DifferencesScreen(self._look, table.name, self._request.when, self._cancel))
+            self.app.push_screen(DifferencesScreen(self._look, table.name, self._request, self._reader, self._cancel))
+
+    def action_bring_back(self) -> None:
+        """All rows of the table under the cursor."""
+        if not self._tables:
+            self.shell.tell("The tables are still being read" if not self._error else "There is nothing to bring back")
+            return
+        table = self._tables[self.scroll.cursor]
+        if table.then is None and not table.words:
+            self.shell.tell(f"{table.name} was not there then", "warning")
+        else:
+            self.app.push_screen(BringBackScreen(self._request.rows((table.name,))))
+
+    def action_sql(self) -> None:
+        self.app.push_screen(SQLScreen(self._request, self._reader))
 
 
 def _forget(shell: Shell, look: str) -> None:

@@ -15,20 +15,22 @@ from replication.restore.points import Commits, PointMap, Stop, points_of
 NEAR_STOPS = 2
 """How far around the cursor segments are read ahead."""
 LAST = -1
+BY_TIME = None
+"""The newest point of a stop that was made by the time asked for, or else the last one before it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
     """A point: its generation and stop by number, and which of the stop's points.
 
-    `place` counts the points of the stop from its first, or is LAST, or names one by its position. `asked` is
-    the time that was asked for, if the point was found by time. `forward` says which way to go on from a segment
+    `place` counts the points of the stop from its first, or is LAST, or BY_TIME, or names one by its position. `asked`
+    is the time that was asked for, if the point was found by time. `forward` says which way to go on from a segment
     that turns out to hold no point.
     """
 
     generation: int
     stop: int
-    place: int | Position
+    place: int | Position | None
     asked: float | None = None
     forward: bool = False
 
@@ -44,6 +46,8 @@ class Picker:
     cursor: Cursor
     commits: Mapping[str, Commits] = field(default_factory=dict)
     unreadable: frozenset[str] = frozenset()
+    _points_known: dict[str, tuple[Position, ...]] = field(default_factory=dict, compare=False, repr=False)
+    """Those of stops that were asked for, by object, as long as nothing new is known of any."""
 
     # -- what is under the cursor -----------------------------------------------------------------------------------
 
@@ -59,8 +63,21 @@ class Picker:
 
     @property
     def time(self) -> float:
-        """When the object with the point was written, in seconds since the epoch."""
-        return self.stop.time.timestamp()
+        """When the point was made, or where that is not known its object stored, in seconds since the epoch."""
+        return self.time_of(self.stop, self.position)[0]
+
+    @property
+    def is_made(self) -> bool:
+        """True if that is the time of the commit."""
+        return self.time_of(self.stop, self.position)[1]
+
+    def time_of(self, stop: Stop, position: Position | None) -> tuple[float, bool]:
+        """The time of a point of a stop, and whether it is that of the commit."""
+        stored, commits = _time(stop), self.commits.get(stop.object)
+        if commits is None or position is None or stop.begins is None or position.index != stop.begins.index:
+            return stored, False
+        made = commits.made(position.offset)
+        return (min(made, stored), True) if made is not None else (stored, False)
 
     @property
     def position(self) -> Position | None:
@@ -68,16 +85,16 @@ class Picker:
         place = self.cursor.place
         if isinstance(place, Position):
             return place
-        points = self._points(self.stop)
-        if not points or self._unread(self.stop):
+        points = self.points(self.stop)
+        if not points or place is None or self.unread(self.stop):
             return None
         return points[max(-len(points), min(place, len(points) - 1))]
 
     @property
     def number(self) -> tuple[int, int] | None:
         """Which point of how many in its object, counted from 1, if that is known."""
-        points, position = self._points(self.stop), self.position
-        if self._unread(self.stop) or position not in points:
+        points, position = self.points(self.stop), self.position
+        if self.unread(self.stop) or position not in points:
             return None
         return points.index(position) + 1, len(points)
 
@@ -94,14 +111,24 @@ class Picker:
     @property
     def is_unread(self) -> bool:
         """True while the segment under the cursor is still to be read, so that no step leads on."""
-        return self._unread(self.stop)
+        return self.unread(self.stop)
 
-    def wanted(self) -> list[Stop]:
-        """Stops whose objects to read next, the nearest to the cursor first."""
+    def wanted(self, rows: int = 0) -> list[Stop]:
+        """Stops whose objects to read next, the nearest to the cursor first: around it, and for so many points of each
+        side.
+        """
         stops, here = self.point_map.stops, self.cursor.stop
-        near = sorted(range(here - NEAR_STOPS, here + NEAR_STOPS + 1), key=lambda number: abs(number - here))
-        found = [stops[number] for number in near if 0 <= number < len(stops)]
-        return [stop for stop in found if self._unread(stop)]
+        numbers = [here]
+        for step in (-1, 1):
+            number, have = here + step, 0
+            while 0 <= number < len(stops) and (abs(number - here) <= NEAR_STOPS or have < rows):
+                numbers.append(number)
+                have += len(self.points(stops[number]))
+                if self.unread(stops[number]) and abs(number - here) > NEAR_STOPS:
+                    break
+                number += step
+        numbers.sort(key=lambda number: abs(number - here))
+        return [stops[number] for number in numbers if self.unread(stops[number])]
 
     # -- moving -----------------------------------------------------------------------------------------------------
 
@@ -110,8 +137,8 @@ class Picker:
 
         In a segment that is still to be read it stays: a step would leave out what is not known yet.
         """
-        points, position = self._points(self.stop), self.position
-        if self._unread(self.stop):
+        points, position = self.points(self.stop), self.position
+        if self.unread(self.stop):
             return self
         if position in points:
             place = points.index(position) + step
@@ -152,7 +179,24 @@ class Picker:
         if best is None:
             number = min(range(len(self.point_maps)), key=lambda item: self.point_maps[item].stops[0].time)
             return replace(self, cursor=Cursor(number, 0, 0, asked, True))._settled()
-        return replace(self, cursor=Cursor(-best[2], best[3], LAST, asked))._settled()
+        number, stop = -best[2], best[3]
+        following = self.point_maps[number].stops[stop + 1 : stop + 2]
+        if following and following[0].object and following[0].joined:
+            # Its object was stored later, but some of what it has may have been made by then.
+            return replace(self, cursor=Cursor(number, stop + 1, BY_TIME, asked))._settled()
+        return replace(self, cursor=Cursor(number, stop, LAST, asked))._settled()
+
+    def at_position(self, position: Position) -> "Picker | None":
+        """The point at a position, or None if no stop can have it."""
+        for number, point_map in enumerate(self.point_maps):
+            if point_map.generation == position.generation:
+                for stop in range(len(point_map.stops) - 1, -1, -1):
+                    begins, held = point_map.stops[stop].begins, point_map.stops[stop].held
+                    if position in held or (
+                        begins is not None and begins.index == position.index and begins.offset < position.offset
+                    ):
+                        return replace(self, cursor=Cursor(number, stop, position))
+        return None
 
     def to_generation(self, step: int) -> "Picker":
         """The generation below (1) or above (-1), at about the same time."""
@@ -172,7 +216,7 @@ class Picker:
 
     def knowing(self, commits: Mapping[str, Commits], unreadable: frozenset[str] = frozenset()) -> "Picker":
         """The picker with these `commits` and `unreadable` segments in place of what was known before."""
-        return replace(self, commits=dict(commits), unreadable=unreadable)._settled()
+        return replace(self, commits=dict(commits), unreadable=unreadable, _points_known={})._settled()
 
     def changed_maps(self, point_maps: tuple[PointMap, ...]) -> "Picker":
         """The picker on what was listed anew. The cursor stays at its point, or goes to the nearest before it."""
@@ -184,21 +228,32 @@ class Picker:
         same = stop.object
         for n, item in enumerate(stops):
             if item.object == same and (same or item.held == stop.held):
-                place = position if position in self._points(item) else self.cursor.place
-                if isinstance(place, Position) and place not in self._points(item):
+                place = position if position in self.points(item) else self.cursor.place
+                if isinstance(place, Position) and place not in self.points(item):
                     place = LAST
                 return replace(
-                    self, point_maps=point_maps, cursor=replace(self.cursor, generation=number, stop=n, place=place)
+                    self,
+                    point_maps=point_maps,
+                    _points_known={},
+                    cursor=replace(self.cursor, generation=number, stop=n, place=place),
                 )
         nearest = max(0, bisect_right(stops, self.time, key=_time) - 1)
-        return replace(self, point_maps=point_maps, cursor=Cursor(number, nearest, LAST, self.cursor.asked))._settled()
+        cursor = Cursor(number, nearest, LAST, self.cursor.asked)
+        return replace(self, point_maps=point_maps, _points_known={}, cursor=cursor)._settled()
 
     # -- inside -----------------------------------------------------------------------------------------------------
 
-    def _points(self, stop: Stop) -> tuple[Position, ...]:
-        return points_of(stop, self.commits.get(stop.object))
+    def points(self, stop: Stop) -> tuple[Position, ...]:
+        """The points of a stop, as far as they are known."""
+        if not stop.object:
+            return points_of(stop, None)
+        found = self._points_known.get(stop.object)
+        if found is None:
+            found = self._points_known[stop.object] = points_of(stop, self.commits.get(stop.object))
+        return found
 
-    def _unread(self, stop: Stop) -> bool:
+    def unread(self, stop: Stop) -> bool:
+        """True while the object of a stop is still to be read."""
         name = stop.object
         return bool(name) and name not in self.commits and name not in self.unreadable
 
@@ -209,14 +264,28 @@ class Picker:
         """The first or last point of another stop. Stops that were read and hold none are passed over."""
         stops = self.point_map.stops
         while 0 <= number < len(stops):
-            if self._unread(stops[number]) or self._points(stops[number]):
+            if self.unread(stops[number]) or self.points(stops[number]):
                 return self._at(number, 0 if step > 0 else LAST, step > 0)
             number += step
         return self
 
+    def _by_time(self) -> "Picker":
+        """The newest point of the stop that was made by the time asked for, or the last one of the stop before."""
+        asked = self.cursor.asked
+        assert asked is not None
+        for position in reversed(self.points(self.stop)):
+            time, is_made = self.time_of(self.stop, position)
+            if is_made and time <= asked:
+                return replace(self, cursor=replace(self.cursor, place=position))
+        return replace(self, cursor=replace(self.cursor, stop=self.cursor.stop - 1, place=LAST))._settled()
+
     def _settled(self) -> "Picker":
         """The picker at a point or at a segment that is still to be read: in one direction, or else in the other."""
-        if self._unread(self.stop) or self._points(self.stop):
+        if self.unread(self.stop):
+            return self
+        if self.cursor.place is BY_TIME:
+            return self._by_time()
+        if self.points(self.stop):
             return self
         step = 1 if self.cursor.forward else -1
         for direction in (step, -step):
@@ -242,7 +311,8 @@ def asked_words(picker: Picker, now: float) -> str:
     behind = asked - time
     covered = any(begin <= asked <= end for begin, end in picker.point_map.runs)
     if covered or behind < 1:
-        return "the newest commit then" + (f", written {_long(behind)} before" if behind >= 1 else "")
+        verb = "made" if picker.is_made else "written"
+        return "the newest commit then" + (f", {verb} {_long(behind)} before" if behind >= 1 else "")
     if not lost_after(picker) and all(_time(point_map.stops[-1]) <= asked for point_map in picker.point_maps):
         return f"the newest point there is, {_long(behind)} before"
     return f"nearest earlier point, {_long(behind)} not covered"

@@ -6,7 +6,6 @@ Its promise: nothing is told by colour alone, and the generation of the point is
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 from rich.text import Text
 
@@ -16,9 +15,10 @@ from replication.restore.verdict import Check
 from tui.actions import Keys, actions_of, keys_of, shown_key
 from tui.restore.picker.cursor import Picker, asked_words, lost_after
 from tui.text.cells import cut_end, cut_start, fit
-from tui.text.format import day_time, plain, size
+from tui.text.format import plain, size
+from tui.text.local import both, local, local_day_time, zone
 from tui.text.look import Look
-from tui.text.timeline import ASCII, SIGNS, Window, axis, row
+from tui.text.timeline import ASCII, SIGNS, Window, axis, density, row
 
 LABEL_CELLS = 10
 """Cells left of a row: the cursor's mark and half of a generation's name."""
@@ -29,6 +29,7 @@ _NOW_SECONDS = 120.0
 
 
 KEY_LINES_MAX = 2
+FOUND_LINES_MAX = 2
 OTHERS_MAX = 3
 """At most so many other replicas are shown."""
 _KEY_GROUPS: tuple[tuple[tuple[str, ...], str], ...] = (
@@ -37,7 +38,10 @@ _KEY_GROUPS: tuple[tuple[tuple[str, ...], str], ...] = (
     (("hour_before", "hour_after"), "hour"),
     (("day_before", "day_after"), "day"),
     (("generation_newer", "generation_older"), "generation"),
+    (("tell",), "tell all"),
     (("zoom_in", "zoom_out"), "zoom"),
+    (("bring_back_found",), "bring back"),
+    (("sql",), "SQL"),
     (("output",), "output"),
     (("over",), "over the live file"),
     (("check",), "check"),
@@ -61,8 +65,9 @@ def title(database: str, address: str, picker: Picker | None, width: int, look: 
     reach = ""
     if picker is not None:
         now = look.now - picker.newest < _NOW_SECONDS and not look.slow
-        newest = "now" if now else day_time(picker.newest)
-        reach = f"{'restorable ' if width >= _WIDE else ''}{day_time(picker.oldest)} {look.mark('→', 'to')} {newest}"
+        newest = "now" if now else local_day_time(picker.newest)
+        reach = f"{'restorable ' if width >= _WIDE else ''}{local_day_time(picker.oldest)}"
+        reach += f" {look.mark('→', 'to')} {newest}  {'times: local, ' if width >= _WIDE else ''}{zone(look.now)}"
     source = f"from {plain(address)}" if address else ""
     room = width - len(line) - len(reach) - 5
     path = cut_start(plain(database), max(12, room - len(source), room // 2))
@@ -75,11 +80,12 @@ def title(database: str, address: str, picker: Picker | None, width: int, look: 
 def rows(picker: Picker, window: Window, seen: range, look: Look) -> list[Text]:
     """The axis, and a row for each generation in sight; the chosen one has the cursor."""
     marks = ASCII if look.ascii else SIGNS
-    lines = [Text(" " * LABEL_CELLS + axis(window), style="dim")]
+    lines = [Text(" " * LABEL_CELLS + axis(window, local), style="dim")]
+    top = max((max(density(picker.point_maps[number], window)) for number in seen), default=0)
     for number in seen:
         point_map, chosen = picker.point_maps[number], number == picker.cursor.generation
         line = Text(f"{'>' if chosen else ' '}{point_map.generation[:8]} ", style="bold" if chosen else "")
-        line.append(row(point_map, window, picker.time if chosen else None, marks), style="")
+        line.append(row(point_map, window, picker.time if chosen else None, marks, top), style="")
         for at, sign in enumerate(line.plain):
             if at >= LABEL_CELLS and sign in (marks.missing, marks.cursor):
                 line.stylize("red" if sign == marks.missing else "bold reverse", at, at + 1)
@@ -87,37 +93,46 @@ def rows(picker: Picker, window: Window, seen: range, look: Look) -> list[Text]:
     return lines
 
 
-def point(picker: Picker, now: float, width: int, look: Look, reading: str) -> list[Text]:
-    """The point under the cursor: when, where exactly, and what it is; then what became of a time asked for."""
+def point(picker: Picker, now: float, width: int, look: Look, reading: str, short: bool = False) -> list[Text]:
+    """The point under the cursor: when, where exactly, and what it is; then what became of a time asked for.
+
+    `short` leaves out what is not needed to choose.
+    """
     position, point_map = picker.position, picker.point_map
-    ago = f"{look.ago(picker.time)}" if picker.time <= now else ""
-    where = str(position) if position is not None else f"{point_map.generation}/{look.mark('…', '...')}"
-    lines = [_line("point", f"{utc(picker.time)}  {where}  {ago}", width, "bold")]
-    words = []
+    ago = f"  {look.ago(picker.time)}" if picker.time <= now else ""
+    kind = "committed" if picker.is_made else "stored; made before"
+    lines = [_line("point", f"{both(picker.time)}  {kind}{ago}", width, "bold")]
+    words = [str(position) if position is not None else f"{point_map.generation}/{look.mark('…', '...')}"]
     if picker.number is not None and picker.stop.object:
         number, count = picker.number
-        words.append(f"commit {number} of {count} in {picker.stop.label}")
+        words.append(f"commit {number} of {count}" + (f" in {picker.stop.label}" if width >= _WIDE else ""))
     elif position is None:
         words.append(reading or f"reading {picker.stop.label or 'a snapshot'}")
     if position is not None and position in picker.stop.held:
         words.append("a snapshot")
-    lines.append(_line("", "; ".join(words), width))
+    lines.append(_line("commit", "  ".join(words), width))
     if picker.stop.only_last:
         doubt = "in doubt: nothing was written after Litestream's snapshot there; a restore refuses what nothing proves"
         lines.append(_line("", doubt, width, "yellow"))
-    if point_map.reason:
+    if point_map.reason and not short:
         lines.append(_line("began", point_map.reason, width))
     asked = picker.cursor.asked
-    if asked is None:
-        lines.append(_line("", "written to the replica at that time; the commit may be a little older", width, "dim"))
-    else:
+    if asked is not None:
         found = asked_words(picker, now)
         style = "yellow" if "not covered" in found or "as old" in found else ""
-        lines.append(_line("asked", f"{utc(asked)}  {look.mark('→', '>')} {found}", width, style))
+        lines.append(_line("asked", f"{both(asked)}  {look.mark('→', '>')} {found}", width, style))
         if lost := lost_after(picker):
             name = lost.rpartition("/")[2]
             lines.append(_line("", f"{name} is missing from the replica, or damaged", width, "yellow"))
     return lines
+
+
+def found_lines(words: str, width: int) -> list[Text]:
+    """What was found by a search that put the cursor here."""
+    found = textwrap.wrap(plain(words), max(20, width - _KEY_CELLS))
+    return [
+        _line("" if number else "found", line, width, "bold") for number, line in enumerate(found[:FOUND_LINES_MAX])
+    ]
 
 
 def choice(chosen: Choice, plan: Fetch | ReplicationError | None, width: int, look: Look) -> list[Text]:
@@ -155,11 +170,6 @@ def key_lines(where: str, keys: Keys, read_only: bool, width: int, look: Look) -
             groups.append(f"{' '.join(shown)} {words}")
     lines = textwrap.wrap("   ".join(group.replace(" ", "\0") for group in groups), max(20, width - 2))
     return [Text(f" {line}".replace("\0", " "), style="dim") for line in lines[:KEY_LINES_MAX]]
-
-
-def utc(time: float) -> str:
-    """Day and second: 2026-10-20 12:04:02Z."""
-    return datetime.fromtimestamp(time, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
 
 
 def _line(key: str, words: str, width: int, style: str = "") -> Text:

@@ -11,7 +11,9 @@ from replication.position import Position
 from replication.restore.points import Fetch, Learned, Listed, Stop
 from tui.restore.picker.cursor import Picker, opened
 from tui.restore.picker.lines import LABEL_CELLS
+from tui.restore.picker.near import Near, Sizes, around
 from tui.restore.picker.reading import ReplicaReader
+from tui.restore.picker.telling import Telling
 from tui.text.timeline import Window, fitting, showing, zoomed
 from tui.widgets.screen import ShellScreen
 
@@ -44,6 +46,17 @@ class PickingScreen(ShellScreen):
         """Steps later (or earlier) that were asked for in a segment that is still to be read: made once it is."""
         self._fit = True
         self._reader: ReplicaReader | None = None
+        self.rows_of_commits = 1
+        """How many commits there is room for."""
+        self.largest: tuple[Position | None, int] = (None, 0)
+        """The commit that stands out among those that are known, and how many those are."""
+        self.found: tuple[Position | None, str] = (None, "")
+        """Where a search has put the cursor, and what it found."""
+        self._goes_to: Position | None = None
+        """The point to go to once the replica was listed anew."""
+        self._sizes = Sizes()
+        self.telling: Telling | None = None
+        """What commits did, as far as it is known."""
 
     def draw(self) -> None:
         """Paint what is known now."""
@@ -51,9 +64,12 @@ class PickingScreen(ShellScreen):
 
     def on_mount(self) -> None:
         self._reader = ReplicaReader(self.shell.control, self.database, self.shell.leaving)
+        self.telling = Telling(self.shell, self.database, self._told)
         self._list(None)
 
     def on_unmount(self) -> None:
+        if self.telling is not None:
+            self.telling.close()
         if self._reader is not None and not self.busy:
             self._reader.close()
 
@@ -72,7 +88,18 @@ class PickingScreen(ShellScreen):
                 position = picker.position
                 self.set_timer(PLAN_DELAY_SECONDS, lambda: self._plan(position))
             self._read_near()
+            self._tell_near()
         self.draw()
+
+    def near(self) -> tuple[list[Near], int]:
+        """The commits that there is room for, oldest first, and the number of the cursor's."""
+        room, picker = max(1, self.rows_of_commits), self.picker
+        if picker is None:
+            return [], 0
+        rows, here = around(picker, room - 1, room - 1)
+        # The cursor in the middle, as far as there are commits on both sides.
+        begin = max(0, min(here - room // 2, len(rows) - room))
+        return rows[begin : begin + room], here - begin
 
     # -- what the store is asked ------------------------------------------------------------------------------------
 
@@ -92,9 +119,11 @@ class PickingScreen(ShellScreen):
             if self.picker is not None and same:
                 self.picker = self.picker.changed_maps(found.point_maps)
             else:
-                self.picker, self._fit = opened(found.point_maps), True
+                self.picker, self._fit, self._sizes = opened(found.point_maps), True, Sizes()
             if self.asked is not None:
                 self.picker, self.asked = self.picker.at_time(self.asked), None
+            if self._goes_to is not None:
+                self.picker, self._goes_to = self.picker.at_position(self._goes_to) or self.picker, None
             self.moved()
 
         def failed(error: ReplicationError) -> None:
@@ -109,7 +138,7 @@ class PickingScreen(ShellScreen):
     def _read_near(self) -> None:
         """Read the nearest segment that is not known; one after the other, so that the nearest always comes first."""
         picker, reader = self.picker, self._reader
-        wanted = picker.wanted() if picker is not None else []
+        wanted = picker.wanted(self.rows_of_commits) if picker is not None else []
         if self.busy or not wanted or reader is None:
             return
         self.busy = True
@@ -125,6 +154,7 @@ class PickingScreen(ShellScreen):
             self.picker = self.picker.knowing(found.commits, found.unreadable)
             self.words = found.words or self.words
             self._make_owed_steps()
+            self.largest = self._sizes.largest(self.picker)
             self.moved()
 
         def failed(error: ReplicationError) -> None:
@@ -133,6 +163,17 @@ class PickingScreen(ShellScreen):
             self.draw()
 
         self.shell.in_background(lambda: reader.read(stop), learned, failed)
+
+    def _tell_near(self) -> None:
+        """Ask what the commits in sight did, once nothing nearer is still to be read."""
+        if not self.busy and self.telling is not None and self.picker is not None and self.listed is not None:
+            self.telling.ask(self.listed.replica, self.picker, *self.near())
+
+    def _told(self) -> None:
+        """More is known of what commits did."""
+        if self.is_mounted and self.is_attached:
+            self._tell_near()
+            self.draw()
 
     def _gone(self) -> bool:
         """True if the screen was left while the store was asked: then the reader has nobody left."""
@@ -195,6 +236,38 @@ class PickingScreen(ShellScreen):
             moved = self.picker.stepped(step)
             self._owed = self._owed - step if moved is not self.picker else 0
             self.picker = moved
+
+    def go_to(self, position: Position, words: str) -> None:
+        """To the point that a search has found, and keep its words for as long as the cursor is there."""
+        self.found = (position, words)
+        moved = self.picker and self.picker.at_position(position)
+        if moved is not None:
+            self.go(moved)
+        elif self.listed is not None and not self.busy:
+            # It is newer than the list.
+            self._fit, self._goes_to = True, position
+            self._list(self.listed.replica)
+
+    def action_page_before(self) -> None:
+        self._page(-1)
+
+    def action_page_after(self) -> None:
+        self._page(1)
+
+    def _page(self, step: int) -> None:
+        """As many commits on as are in sight."""
+        for _ in range(max(1, self.rows_of_commits - 1)):
+            self._step(step)
+            if self._owed:
+                self._owed += step * (max(1, self.rows_of_commits - 1) - 1)
+                break
+
+    def action_tell(self) -> None:
+        """Read what commits did, however much of the replica that takes."""
+        if self.telling is not None:
+            self.telling.ask_all()
+            self._tell_near()
+            self.draw()
 
     def action_snapshot_before(self) -> None:
         self.go(self.picker and self.picker.to_snapshot(-1))

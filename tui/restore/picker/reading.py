@@ -14,13 +14,15 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from replication.control import JobControl
-from replication.control.requests import Commits, PlanPoint, Points, Request
+from replication.control.requests import Commits, Entries, History, PlanPoint, Points, Query, Request
 from replication.control.values import JobStatus
 from replication.errors import NoJobError, ReplicationError
 from replication.position import Position
-from tui.session.jobs import followed
+from tui.session.jobs import LeftError, followed
 
 if TYPE_CHECKING:
+    from replication.history.log import Entry
+    from replication.history.past import Answer
     from replication.restore.points import Commits as StopCommits
     from replication.restore.points import Fetch, Learned, Listed, Stop
 
@@ -106,3 +108,53 @@ class ReplicaReader:
 
     def _told(self, job: JobStatus) -> None:
         self.waiting = job.words
+
+
+class HistoryReader:
+    """What commits of a replica did, as the engine tells it from a history that it keeps open; `close` lets it go.
+
+    Every method but `close` may wait for the store, so it is called from a thread.
+    """
+
+    def __init__(self, control: JobControl, database: str, leaving: threading.Event) -> None:
+        self._control = control
+        self._database = database
+        self._leaving = leaving
+        self._cancel = threading.Event()
+        self._open: dict[str, str] = {}
+        """The jobs that keep replicas open, by replica."""
+
+    def entries(self, replica: str, position: Position, limit: int) -> tuple[Entry, ...]:
+        """What so many commits did, from that one back."""
+        found: tuple[Entry, ...] = self._of_history(
+            replica, lambda id: Entries(history=id, position=str(position), limit=limit), self._cancel
+        )
+        return found
+
+    def answer(self, replica: str, position: Position, sql: str, cancel: threading.Event) -> Answer:
+        """The answer to SQL of the database at a commit."""
+        found: Answer = self._of_history(replica, lambda id: Query(history=id, position=str(position), sql=sql), cancel)
+        return found
+
+    def close(self) -> None:
+        """Cancel what is asked and let the engine forget the rest; waits for nothing."""
+        self._cancel.set()
+        ids = list(self._open.values())
+        self._open.clear()
+        for id in ids:
+            threading.Thread(target=self._forget, args=(id,), name="forget-history", daemon=True).start()
+
+    def _of_history(self, replica: str, request: Callable[[str], Request], cancel: threading.Event) -> Any:
+        if replica in self._open:
+            with suppress(NoJobError):
+                return followed(self._control, request(self._open[replica]), self._leaving, cancel).result
+        history = followed(self._control, History(database=self._database, replica=replica), self._leaving, cancel)
+        if self._cancel.is_set():
+            self._forget(history.id)
+            raise LeftError("the screen was left")
+        self._open[replica] = history.id
+        return followed(self._control, request(history.id), self._leaving, cancel).result
+
+    def _forget(self, id: str) -> None:
+        with suppress(ReplicationError):
+            self._control.forget(id)

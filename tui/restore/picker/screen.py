@@ -7,27 +7,37 @@ import os
 from pathlib import Path
 from typing import cast, get_args
 
-from textual import on
+from textual import events, on
 from textual.app import ComposeResult
 from textual.widgets import Input
 
+from replication.control.results import Discovery
 from replication.errors import UsageError
+from replication.position import Position
 from replication.restore.points import Fetch
 from replication.restore.restore import RestoreOptions
 from replication.restore.target import AtPosition
 from replication.restore.verdict import Check
+from replication.sqlite.format import FRAME_HEADER_SIZE
 from replication.sqlite.later import Look as DatabaseLook
 from replication.sqlite.later import look as look_at
 from tui.engine_commands import new_output
+from tui.restore.back.screen import BringBackScreen
+from tui.restore.find.screen import FindScreen
+from tui.restore.find.wanted import found_words
 from tui.restore.look.screen import PreviewScreen
+from tui.restore.look.sql import SQLScreen
+from tui.restore.picker.commits import Told
+from tui.restore.picker.commits import lines as commit_lines
 from tui.restore.picker.cursor import Picker
-from tui.restore.picker.lines import Choice, choice, key_lines, point, replicas, rows, title, utc
+from tui.restore.picker.lines import Choice, choice, found_lines, key_lines, point, replicas, rows, title
 from tui.restore.picker.picking import PickingScreen
 from tui.restore.picker.plan import PlanScreen
 from tui.restore.picker.times import EXAMPLES, parse_asked
 from tui.restore.run.over_live import OverScreen
 from tui.restore.run.screen import Request, RestoringScreen
 from tui.text.blocks import error_lines, rule
+from tui.text.local import both, zone
 from tui.text.look import Look
 from tui.text.naming import host_of, output_beside
 from tui.view import View
@@ -36,8 +46,21 @@ from tui.widgets.prompt import Prompt
 
 CHECKS = cast(tuple[Check, ...], get_args(Check))
 _ROWS_FOR_KEYS = 20
-"""A terminal of so many rows has room for a list of keys."""
-_TIME, _OUTPUT = "time, UTC", "output: path of a file that is not there yet"
+"""A terminal of so many rows has room for a list of keys, and for what is not needed to choose."""
+_ROWS_FOR_GENERATIONS = 8
+"""Of so many rows one is for a generation."""
+_TIME, _OUTPUT = "time", "output: path of a file that is not there yet"
+
+
+class CommitArea(Lines):
+    """The place of the commits: whenever it has another size, others are in sight."""
+
+    def __init__(self) -> None:
+        super().__init__(id="commits", fixed=True)
+
+    def on_resize(self, event: events.Resize) -> None:
+        if isinstance(self.screen, RestoreScreen):
+            self.screen.moved()
 
 
 class RestoreScreen(PickingScreen):
@@ -52,12 +75,15 @@ class RestoreScreen(PickingScreen):
         self._output: Path | None = None
         self._asking = ""
         self._top = 0
+        self._found_tables: tuple[Position | None, tuple[str, ...]] = (None, ())
+        """Of a search: the commit before the change, and the tables that lost rows with it."""
         self._since: DatabaseLook | None = None
         """The live database when this was opened: a restore over it says what came later."""
 
     def compose(self) -> ComposeResult:
         yield Lines(id="title", fixed=True)
-        yield Lines(id="timeline", fixed=True)
+        yield Lines(id="timeline")
+        yield CommitArea()
         yield Lines(id="point")
         yield Prompt("prompt")
         yield self.footer()
@@ -88,29 +114,48 @@ class RestoreScreen(PickingScreen):
         address = self.listed.address if self.listed is not None else ""
         self.query_one("#title", Lines).set_lines([title(self.database, address, self.picker, width, look)])
         self._draw_timeline(look, width)
-        picker = self.picker
+        picker, low = self.picker, self.size.height < _ROWS_FOR_KEYS
         below = []
         if picker is not None:
-            below.append(rule("point", width, look))
-            below += point(picker, now, width, look, "" if self.busy else self.words)
+            below += [] if low else [rule("point", width, look)]
+            below += point(picker, now, width, look, "" if self.busy else self.words, low)
+            if self.found and self.found[0] == picker.position:
+                below += found_lines(self.found[1], width)
             plan = self.planned[1] if self.planned[0] == picker.position else None
             below += choice(self._choice(picker), plan, width, look)
-            if self.listed is not None and (self.listed.others or self.listed.passed_over):
+            if self.listed is not None and not low and (self.listed.others or self.listed.passed_over):
                 below += replicas(self.listed.replica, self.listed.others, width)
-        if self.words:
-            below += error_lines(self.words, width, "yellow")
-        if picker is not None and self.size.height >= _ROWS_FOR_KEYS and not self._asking:
+        for words in (self.words, self.telling.error if self.telling is not None else ""):
+            below += error_lines(words, width, "yellow") if words else []
+        if picker is not None and not low and not self._asking:
             below += key_lines(self.PLACE, options.keys, options.read_only, width, look)
         if self._asking:
-            below.append(rule(f"{self._asking}   esc keeps it as it is", width, look))
+            zone_words = f", {zone(now)} unless it says otherwise" if self._asking == _TIME else ""
+            below.append(rule(f"{self._asking}{zone_words}   esc keeps it as it is", width, look))
         self.query_one("#point", Lines).set_lines(below)
+        self._draw_commits(look, width)
+
+    def _draw_commits(self, look: Look, width: int) -> None:
+        area = self.query_one(CommitArea)
+        # The head takes one.
+        self.rows_of_commits = max(1, area.size.height - 1)
+        rows, here = self.near()
+        telling = self.telling
+        if not rows or telling is None or self.picker is None:
+            area.set_lines([])
+            return
+        frame = next((item.frame_size for item in self.picker.commits.values() if item.frame_size), FRAME_HEADER_SIZE)
+        told = Told(telling.entries, *self.largest, frame - FRAME_HEADER_SIZE, telling.words, telling.is_asking)
+        area.set_lines(commit_lines(rows, here, told, width, look))
 
     def _draw_timeline(self, look: Look, width: int) -> None:
         timeline, lines = self.query_one("#timeline", Lines), []
         if self.picker is not None and self.window is not None:
-            lines = rows(self.picker, self.window, self._seen(self.picker, timeline.size.height - 1), look)
+            lines = rows(
+                self.picker, self.window, self._seen(self.picker, self.size.height // _ROWS_FOR_GENERATIONS), look
+            )
         elif not self.error:
-            then = f" then {utc(self.asked)} is looked for" if self.asked is not None else ""
+            then = f" then {both(self.asked)} is looked for" if self.asked is not None else ""
             waiting = f" {self._reader.waiting}" if self._reader is not None and self._reader.waiting else ""
             lines = error_lines(f"reading what the replica holds…{then}{waiting}", width, "")
         if self.error:
@@ -186,7 +231,7 @@ class RestoreScreen(PickingScreen):
             if self._asking == _OUTPUT:
                 self._output = output_beside(self.database, text) if text else None
             elif text and self.picker is not None:
-                self.go(self.picker.at_time(parse_asked(text, self.shell.now())))
+                self.go(self.picker.at_time(parse_asked(text, self.shell.now(), self.picker.time)))
             elif text:
                 self.asked = parse_asked(text, self.shell.now())
         except UsageError as error:
@@ -214,8 +259,40 @@ class RestoreScreen(PickingScreen):
     def action_look(self) -> None:
         """Open the database of this moment and look at its tables."""
         request = self._request()
-        if request is not None:
-            self.app.push_screen(PreviewScreen(request))
+        if request is not None and self.telling is not None:
+            self.app.push_screen(PreviewScreen(request, self.telling.reader))
+
+    def action_sql(self) -> None:
+        """Ask SQL of the database of this moment."""
+        request = self._request()
+        if request is not None and self.telling is not None:
+            self.app.push_screen(SQLScreen(request, self.telling.reader))
+
+    def action_bring_back_found(self) -> None:
+        """What went with the change that a search has found; other rows from a look."""
+        request = self._request()
+        if request is None or self.picker is None:
+            return
+        at, tables = self._found_tables
+        if not tables or at != self.picker.position:
+            self.shell.tell("Which rows? F finds what was lost; or space looks at the tables, and b brings one back")
+        else:
+            self.app.push_screen(BringBackScreen(request.rows(tables)))
+
+    def action_find(self) -> None:
+        """Search for the commit before a change, and go there."""
+        picker, listed = self.picker, self.listed
+        if picker is None or listed is None:
+            self.shell.tell("The replica is still being read" if not self.error else "There is nothing to choose from")
+            return
+
+        def found(discovery: Discovery) -> None:
+            self._found_tables = (discovery.before, discovery.tables)
+            back = "" if self.shell.options.read_only or not discovery.tables else "; b brings back what was lost"
+            self.go_to(discovery.before, found_words(discovery) + back)
+
+        generation = picker.point_map.generation
+        self.app.push_screen(FindScreen(self.database, listed.replica, generation, picker.position, found))
 
     def action_plan(self) -> None:
         plan = self.planned[1]
@@ -235,7 +312,7 @@ class RestoreScreen(PickingScreen):
             AtPosition(position), position.generation, integrity_check=self._check, keep_failed=True
         )
         chosen = self._choice(picker)
-        when = utc(picker.time)
+        when = both(picker.time)
         return Request(
             self.database,
             listed.replica,

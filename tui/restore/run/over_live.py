@@ -36,6 +36,8 @@ class OverScreen(ShellScreen):
         self._file_name = Path(request.database).name
         self._kept: Path | None = None
         """Where the old content will be: chosen once, so that it is what the user was told."""
+        self._refusal = ""
+        """Why it cannot be restored over."""
 
     def compose(self) -> ComposeResult:
         yield Lines(id="text")
@@ -45,15 +47,19 @@ class OverScreen(ShellScreen):
         yield Button("Cancel", id="cancel", compact=True)
         yield self.footer()
 
+    def on_mount(self) -> None:
+        # Before anything is painted: on a busy machine the name may have been typed by then.
+        try:
+            self._kept = _kept(self._request.database, datetime.fromtimestamp(self.shell.now(), UTC))
+        except ReplicationError as error:
+            self._refusal = str(error)
+
     def show(self, view: View) -> None:
         width = self.size.width
         title = "restore over the live database?"
         lines = [Text(cut_end(f" {title}".ljust(width), width), style="bold white on red"), Text()]
-        try:
-            if self._kept is None:
-                self._kept = _kept(self._request.database, datetime.fromtimestamp(self.shell.now(), UTC))
-        except ReplicationError as error:
-            self.query_one("#text", Lines).set_lines([*lines, *error_lines(str(error), width)])
+        if self._kept is None:
+            self.query_one("#text", Lines).set_lines([*lines, *error_lines(self._refusal, width)])
             return
         words = [
             f"The live database {self._request.database}",

@@ -16,9 +16,11 @@ from textual.app import ComposeResult
 from replication.control import requests as ask
 from replication.control.values import JobStatus
 from replication.errors import PausedError, ReplicationError, RestoreCancelledError
+from replication.position import Position
 from replication.restore.restore import RestoreOptions, RestoreProgress, RestoreResult
 from replication.restore.target import AtPosition
 from replication.sqlite.later import Look as DatabaseLook
+from tui.restore.back.screen import Rows
 from tui.restore.run.lines import RunningRestore, done, failed, lines
 from tui.session.jobs import follow, followed
 from tui.text.blocks import rule
@@ -36,10 +38,10 @@ DRAW_SECONDS = 0.25
 class Request:
     """What is to be restored: of which database, from which replica, to where. `when` tells the moment to people.
 
-    Without a name of a replica, the one that answers best is taken. If the one named fails, another one that has the
-    very same commit is, but for a snapshot `by_itself`, of which nothing tells which commit it holds. Over the live
-    database `kept` is the name that its old content gets, as the user was told, and `since` how it was when the user
-    began to choose.
+    With "" for `replica` the one that answers best is taken. If the one that is named fails, another one is taken that
+    has the very same commit. None is for a snapshot of Litestream `by_itself`: nothing tells which commit that holds.
+    Over the live database `kept` is the path for its old content, as the user was told, and `since` is how the database
+    was when the user began to choose.
     """
 
     database: str
@@ -63,6 +65,17 @@ class Request:
             )
         kept, since = str(self.kept), self.since
         return ask.RestoreOver(**self._moment(), kept=kept, since=since, integrity_check=self.options.integrity_check)
+
+    def rows(self, tables: tuple[str, ...], where: str = "", words: str = "") -> Rows:
+        """Rows of the same moment, to be brought back. Only a commit that is named has any."""
+        return Rows(self.database, self.replica, self.position, self.when, tables, where, words)
+
+    @property
+    def position(self) -> Position:
+        """The commit that was picked."""
+        target = self.options.target
+        assert isinstance(target, AtPosition), "a picker picks a position"
+        return target.position
 
     def look(self) -> ask.Look:
         """The same moment, to look at."""

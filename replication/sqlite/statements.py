@@ -1,0 +1,90 @@
+"""The SQL that brings rows from a stage into a table of the live database, made once for each table. Pure.
+
+In the stage a row has a number, `id`, and its values are in the columns c0, c1, and so on. A statement is for one row,
+by its number, or for all rows from one number to another.
+"""
+
+from dataclasses import dataclass
+
+from replication.sqlite.matching import Match
+from replication.sqlite.shape import joined, quoted
+from replication.sqlite.stage import Staged
+
+
+@dataclass(frozen=True, slots=True)
+class Statements:
+    """Each takes the number of a row, or two numbers where it says "from one to another". "" is one not needed."""
+
+    ids: str
+    """The numbers of the rows from one to another."""
+    count: str
+    """How many rows there are from one to another."""
+    any_taken: str
+    """Gives a row if the key or rowid of any row from one to another is taken in the table."""
+    insert_all: str
+    """Inserts the rows from one to another."""
+    lookup: str
+    """Gives whether the row of the table with the same key is the same in all; no row if no row has that key."""
+    is_rowid_taken: str
+    insert: str
+    """With its rowid, if rows keep theirs."""
+    insert_without_rowid: str
+    update: str
+    """"" if all columns are part of the key."""
+    may_end_everything: bool
+    """True if a trigger may roll back all that was done."""
+
+
+def statements(fits: Match, staged: Staged) -> Statements:
+    """The statements for rows that fit into a table."""
+    table, source = fits.table, staged.name
+    name = f"main.{quoted(table.name)}"
+    # Where a table says itself what becomes of a conflict, a row might go, or all of the transaction.
+    verb = " OR ABORT" if table.has_conflict_clauses else ""
+    names = [quoted(column) for _, column in fits.columns]
+    values = [f"c{place}" for place, _ in fits.columns]
+    plain = f"INSERT{verb} INTO {name}({', '.join(names)}) SELECT {', '.join(values)} FROM {source}"
+    has_rowid = fits.by_rowid or fits.keeps_rowid
+    both = ", ".join([table.rowid, *names])
+    numbered = f"INSERT{verb} INTO {name}({both}) SELECT {', '.join(['rid', *values])} FROM {source}"
+    insert = numbered if has_rowid else plain
+    by_rowid = f"m.{table.rowid} = s.rid"
+    same_row = by_rowid if fits.by_rowid else " AND ".join(f"m.{quoted(key)} = s.c{place}" for place, key in fits.key)
+    keys = {key.lower() for _, key in fits.key}
+    changes = [f"{quoted(column)} = s.c{place}" for place, column in fits.columns if column.lower() not in keys]
+    taken = [same_row] * fits.has_key + [by_rowid] * (has_rowid and not fits.by_rowid)
+    span = "id BETWEEN ? AND ?"
+    return Statements(
+        ids=f"SELECT id FROM {source} WHERE {span} ORDER BY id",
+        count=f"SELECT count(*) FROM {source} WHERE {span}",
+        any_taken=_any_of([f"{source} s CROSS JOIN {name} m ON {same} WHERE s.id BETWEEN ?1 AND ?2" for same in taken]),
+        insert_all=f"{insert} WHERE {span} ORDER BY id",
+        lookup=f"SELECT {same_values(fits)} FROM {source} s CROSS JOIN {name} m ON {same_row} WHERE s.id = ?"
+        if fits.has_key
+        else "",
+        is_rowid_taken=f"SELECT 1 FROM {source} s CROSS JOIN {name} m ON {by_rowid} WHERE s.id = ?"
+        if fits.keeps_rowid
+        else "",
+        insert=f"{insert} WHERE id = ?",
+        insert_without_rowid=f"{plain} WHERE id = ?",
+        update=f"UPDATE{verb} {name} AS m SET {', '.join(changes)} FROM {source} s WHERE s.id = ? AND {same_row}"
+        if changes
+        else "",
+        may_end_everything=any("ROLLBACK" in trigger.sql.upper() for trigger in table.triggers),
+    )
+
+
+def same_values(fits: Match) -> str:
+    """True of a row m of the table that is as the row s of the stage, whatever the columns take for equal."""
+    found = []
+    for place, column in fits.columns:
+        name, value = f"m.{quoted(column)}", f"s.c{place}"
+        found.append(f"{name} IS {value} COLLATE BINARY")
+        if column not in fits.retyped:
+            # 1 is not 1.0.
+            found.append(f"typeof({name}) = typeof({value})")
+    return joined(found, "AND")
+
+
+def _any_of(sources: list[str]) -> str:
+    return " UNION ALL ".join(f"SELECT * FROM (SELECT 1 FROM {item} LIMIT 1)" for item in sources) or "SELECT 1 WHERE 0"

@@ -1,0 +1,1 @@
+"""Bring rows of another moment back into the live database."""

@@ -1,0 +1,1 @@
+"""Find the commit before something went, came or changed."""
