@@ -8,6 +8,7 @@ refer to no font and to nothing else outside themselves.
 import asyncio
 import re
 import shutil
+import subprocess
 import sys
 import tempfile
 import time
@@ -29,8 +30,15 @@ SIZE = (120, 30)
 DEADLINE_SECONDS = 90.0
 CLOSE_SECONDS_MAX = 10.0
 SNAPSHOTS_AFTER_SECONDS = (6.0, 9.0)
-POINTS_BACK = 40
-"""How far the cursor of the picker goes back from the newest commit."""
+COMMITS_SECONDS = 4.0
+"""How long the shop goes on after each of these."""
+_APPLICATION = "import sqlite3, sys; sqlite3.connect(sys.argv[1], timeout=20).executescript(sys.argv[2])"
+_MADE = """
+BEGIN; CREATE TABLE order_lines(id INTEGER PRIMARY KEY, item TEXT, price REAL);
+WITH n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1821)
+INSERT INTO order_lines SELECT i, 'item ' || i, i % 90 + 0.99 FROM n; COMMIT;
+"""
+_DROPPED = "DROP TABLE order_lines"
 
 
 def main() -> int:
@@ -69,15 +77,33 @@ async def _take(app: LitestreamApp, engine: LateEngine) -> None:
         await pilot.press("enter")
         await _until(pilot, lambda rows: _row(rows, "   S──"))
         _save(app, "detail")
-        await pilot.press("escape", "r")
-        await _until(pilot, lambda rows: _row(rows, "output", "busy.db"))
-        for _ in range(POINTS_BACK):
-            await pilot.press("left")
-        await _until(pilot, lambda rows: _row(rows, "fetch", "snapshot"))
-        _save(app, "restore")
+        await _lost_and_found(app, pilot)
         await pilot.press("escape", "L")
         await _until(pilot, lambda rows: _row(rows, "flaky.db", "ERROR"))
         _save(app, "log")
+
+
+async def _lost_and_found(app: LitestreamApp, pilot: Pilot[int]) -> None:
+    """A table goes, is found, looked at, and could be brought back."""
+    await pilot.press("escape")
+    for statements in (_MADE, _DROPPED):
+        subprocess.run([sys.executable, "-c", _APPLICATION, FOLDER / "busy.db", statements], check=True)
+        await pilot.pause(COMMITS_SECONDS)
+    await pilot.press("r")
+    await _until(pilot, lambda rows: _row(rows, "fetch", "snapshot"))
+    await pilot.press("F", *"order_lines")
+    await _until(pilot, lambda rows: _row(rows, "> a table went"))
+    _save(app, "find")
+    await pilot.press("enter")
+    await _until(pilot, lambda rows: _row(rows, "order_lines gone") and _row(rows, "fetch", "snapshot"))
+    _save(app, "restore")
+    await pilot.press("space")
+    await _until(pilot, lambda rows: _row(rows, "order_lines", "gone today"))
+    _save(app, "look")
+    await pilot.press("b")
+    await _until(pilot, lambda rows: _row(rows, "order_lines", "to be inserted"))
+    _save(app, "bring-back")
+    await pilot.press("escape", "escape")
 
 
 def _rows(app: LitestreamApp) -> list[str]:

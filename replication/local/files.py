@@ -42,7 +42,7 @@ PRIVATE_FILES = (
     ),
     PrivateFile(
         GENERATION_INFO_NAME,
-        "why the generation in use began, when, and after which",
+        "why the generation in use began, when, after which, and where those ended here",
         "words: snapshots have noted it",
     ),
     PrivateFile(
