@@ -1,7 +1,8 @@
-"""A key of the configuration as a row: what it is called, how it is read, what stands for it, and why one sets it.
+"""A key of the configuration as a row: its name, how its value is read, its default, and why one would set it.
 
-Its promise: what a key is, is said once. Whether it is known, its refusals, the example file and the reference come
-from its row. It leaves to the configuration where a row belongs, and the reading.
+Its promise: all that is to be said of a key is said in its row, and once. Whether a key is known, what is refused, the
+example file and the reference are made from the rows. Where in the file a row belongs, and reading it, is left to
+config/.
 """
 
 from dataclasses import dataclass, field
@@ -25,9 +26,9 @@ class Key:
     """What it does and what to mind, in sentences."""
     reader: Reader = "text"
     default: Any = None
-    """What stands for it, as the program has it."""
+    """The value where the key is not set, as the program has it."""
     otherwise: str = ""
-    """What stands for it, in words, where that is no fixed value."""
+    """In words, what counts where the key is not set, if that is no fixed value."""
     unit: str = ""
     """What a count counts."""
     choices: tuple[str, ...] = ()
@@ -45,13 +46,13 @@ class Key:
     is_for_all: bool = False
     """Of a replica: whether it may stand at the top of the file, for every replica that has none of its own."""
     is_place: bool = False
-    """Of a replica: whether a URL says it too, so that one of both is enough."""
+    """Of a replica: whether it is part of the location, which a url may give in its stead (bucket, path)."""
     is_option: bool = False
     """Of a replica: whether the query of a URL may have it."""
 
     @property
     def shown(self) -> str:
-        """What stands for it as one would write it: 24h, true, 1000; "" if that is no fixed value."""
+        """The default as one would write it: 24h, true, 1000; "" if that is no fixed value."""
         if self.default is None:
             return ""
         if self.reader == "duration":

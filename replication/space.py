@@ -2,7 +2,13 @@
 
 Its promise: what we make beside the databases of others (restored files, kept ones, scratch copies) is begun only where
 it fits and the reserve stays free, and ends where the reserve is reached. One look at the disk, and a pure decision.
-Only a disk that does not tell how large it is is taken to have room. It leaves to the caller what a refusal means.
+A disk that does not tell how large it is counts as one with room. It leaves to the caller what a refusal means.
+
+Three bounds on what is free, each for another use of the disk:
+
+    last_part    a tenth: shadow WAL that only waits for a replica is given up below that (local/backlog.py)
+    reserve      a tenth, or 256 MiB: restores and other files of ours end there (has_room)
+    END_...      a 64th, or 64 MiB: not even what is committed is copied beyond that (holds)
 """
 
 import os

@@ -34,7 +34,7 @@ _Question = tuple[int, int, ReplicaConfig, str | None]
 
 @dataclass(frozen=True, slots=True)
 class SurveyResult:
-    """The reports, in the order of the databases; what could not be found out, in words, and its exit code, else 0."""
+    """The reports, in the order of the databases; in words what could not be found out, with its exit code or 0."""
 
     reports: tuple[DatabaseReport, ...]
     complaints: tuple[str, ...]
@@ -56,9 +56,9 @@ def survey(databases: Sequence[DatabaseConfig], silence_seconds: float = SILENCE
     now = time.time()
     for number, local in enumerate(found):
         reaches: list[Reach] = []
-        for place, settings in enumerate(local.config.replicas):
+        for nth, settings in enumerate(local.config.replicas):
             given_up = Reach(settings.name, "", error=_silent(silence_seconds), answer="late")
-            reaches.append(answers.get((number, place), given_up))
+            reaches.append(answers.get((number, nth), given_up))
         if local.error:
             exit_code = LocalFileError.exit_code
             complaints.append(f"{local.config.path}: {local.error}")
@@ -94,10 +94,10 @@ class _Round:
     def work(self) -> None:
         while True:
             try:
-                number, place, settings, generation = self.questions.get_nowait()
+                number, nth, settings, generation = self.questions.get_nowait()
             except Empty:
                 return
-            self.answers.put(((number, place), self._answer(settings, generation)))
+            self.answers.put(((number, nth), self._answer(settings, generation)))
 
     def _answer(self, settings: ReplicaConfig, generation: str | None) -> Reach:
         storage = open_storage(settings.location)
@@ -122,8 +122,8 @@ def _ask(locals_: Sequence[Local], silence_seconds: float) -> dict[tuple[int, in
     asked = _Round()
     count = 0
     for number, local in enumerate(locals_):
-        for place, settings in enumerate(local.config.replicas):
-            asked.questions.put((number, place, settings, local.generation))
+        for nth, settings in enumerate(local.config.replicas):
+            asked.questions.put((number, nth, settings, local.generation))
             count += 1
     for number in range(min(THREADS_MAX, count)):
         # Daemons: a thread that hangs at a silent store does not keep the program from ending.

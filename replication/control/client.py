@@ -37,6 +37,7 @@ IDLE_MAX = 4
 """Connections that are kept for the next request."""
 READ_ONLY_HEADER = "litestream-tui-read-only"
 UPLOADS_MARGIN_SECONDS = 2.0
+"""An upload that ends while a status is made may be reported late, by at most this."""
 _WAIT_SECONDS_MAX = 25.0
 
 Connect = Callable[[], socket.socket]
@@ -284,6 +285,7 @@ class Uploads:
         self, known: dict[tuple[str, str], tuple[Upload, ...]], path: str, replica: ReplicaStatus
     ) -> ReplicaStatus:
         before = known.get((path, replica.name), ())
+        # What the engine sends once more, for the margin, is among the last that are known.
         new = tuple(item for item in replica.uploads if item not in before[-len(replica.uploads) - 1 :])
         uploads = (*before, *new)[-UPLOADS_MAX:] if new else before
         self._known[(path, replica.name)] = uploads

@@ -71,7 +71,7 @@ class Control(Protocol):
 class JobControl(Control, Protocol):
     """The same, and jobs. A job takes long, goes on without the client that began it, and is known by an id.
 
-    A job outlives the connection; the engine keeps what came of it for as long as JOBS_KEPT_MAX others are not newer.
+    A job outlives the connection; the engine keeps what came of the newest JOBS_KEPT_MAX jobs.
     """
 
     def info(self) -> Info:

@@ -1,8 +1,17 @@
-"""The control of an engine on another host, over a relay that a program brings here; relay.py is the other end.
+"""The control of an engine on another host. A program, such as ssh, runs a relay there (relay.py) and is its pipe.
 
-Its promise: a host that hangs, a line that drops and a program that cannot be run cost who asks a bounded time, and are
-told in words; `look` connects again by itself, more and more rarely, and every other question says at once if there is
-no connection.
+    here                                          there
+    FarClient -- Connection ==stdin, stdout of ssh== Relay -- socket of the engine
+
+Two kinds of question go over it. A *look* asks what is new, and is answered once something is (Watch); one thread asks
+look after look. Every other question is a request to the engine's socket, carried as it is (Ask).
+
+    connected --nothing comes for a while--> silent --and for 30 s--> given up, a new connection
+        ^___________something comes____________|
+
+Its promise: a host that hangs, a line that drops and a program that cannot be run cost whoever asks a bounded time, and
+are told in words. Only `look` makes a connection, after waits that grow; every other question fails at once if there is
+none, or if the host is silent.
 """
 
 import threading
@@ -24,18 +33,18 @@ from replication.status import EngineStatus
 from replication.wire import Plain, WireError, loads, plain, value_of, values_of
 
 MARGIN_SECONDS = 3.0
-"""A relay that owes an answer for so long is silent."""
+"""A relay whose answer is overdue by so much is silent."""
 CONNECT_SECONDS_MAX = 20.0
 """How long it may take to log in and to start the relay."""
 SILENT_SECONDS_MAX = 30.0
-"""A relay that is silent for so long is given up, and another one is started."""
+"""A relay from which nothing has come for so long is given up, and another one is started."""
 AGAIN_SECONDS_MIN = 1.0
 AGAIN_SECONDS_MAX = 30.0
 """Between two tries to connect; the first comes at once."""
 _OPEN_SECONDS = 0.25
-"""So often it is looked whether the relay has begun to answer."""
+"""Between two looks whether the relay has said its first word."""
 STEADY_SECONDS = 10.0
-"""A connection that lasts for so long is a good one."""
+"""After a connection that lasted for so long the next try to connect comes at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +57,7 @@ class Route:
 
 
 class FarClient(Client):
-    """A JobControl; `look` belongs to one thread, the rest to any.
-
-    A look is answered when there is something new, and after `wait` seconds at the latest.
-    """
+    """A JobControl. `look` is for one thread, everything else for any."""
 
     def __init__(
         self,
@@ -62,7 +68,10 @@ class FarClient(Client):
         clock: Callable[[], float] = time.monotonic,
         now: Callable[[], float] = time.time,
     ) -> None:
-        """`clock` measures waits, and `now` is what the times of the other host are brought to."""
+        """The relay looks at the engine every `refresh` seconds, and answers a look after `wait` at the latest.
+
+        `clock` measures waits. `now` is this host's time, to which the times of the other host are brought (Skew).
+        """
         super().__init__(route.name, read_only)
         self.name = route.name
         self.connection: Connection | None = None
@@ -73,17 +82,19 @@ class FarClient(Client):
         self._now = now
         self._skew = Skew()
         self._watch: Pending | None = None
+        """The look that is under way. It stays while a host is silent, since its answer may still come."""
         self._document: Plain = None
+        """The status as plain values, to which the next look tells what changed."""
         self._told_uploads = Uploads()
-        """Of looks, whose times are cut."""
+        """The uploads by looks alone: these have times to the millisecond, and would not equal others."""
         self._silent = False
-        """True once that was told."""
+        """True from when a look said that nothing comes from there until something does."""
         self._why = "it is being connected to"
         self._again = 0.0
         """Seconds until the next try to connect, after one that failed."""
         self._next_try = 0.0
         self._began = 0.0
-        """When the connection was begun."""
+        """When this connection was begun."""
         self._hurry = threading.Event()
         self._closed = False
 
@@ -100,7 +111,7 @@ class FarClient(Client):
         return self._closed
 
     def hurry(self) -> None:
-        """Try to connect at once, if that is waited for, or if the host is silent."""
+        """Connect at once, in place of waiting for the next try, or for an answer of a host that is silent."""
         self._again = 0.0
         self._hurry.set()
         if self._silent and self.connection is not None:
@@ -109,10 +120,10 @@ class FarClient(Client):
     # -- how things stand ---------------------------------------------------------------------------------------------
 
     def look(self, number: int) -> tuple[EngineStatus, list[Event]]:
-        """How everything stands, and the events after that one, once there is something new.
+        """The status, and the events after number `number`, once there is something new.
 
-        Raises NoEngineError once a host is silent, and then waits for it; the same when a connection has ended, and
-        waits before the next one.
+        Raises NoEngineError when the host becomes silent: the next call waits on for the same answer. And when the
+        connection has ended: the next call waits until it is time to connect again.
         """
         connection = self._connected()
         try:
@@ -132,6 +143,7 @@ class FarClient(Client):
         return self._news(body)
 
     def _answer(self, connection: Connection, pending: Pending) -> bytes:
+        """Wait for the answer to a look. Raises NoEngineError once nothing has come for as long as is allowed."""
         while True:
             heard = connection.heard
             allowed = self._wait + MARGIN_SECONDS if connection.open else CONNECT_SECONDS_MAX
@@ -151,6 +163,7 @@ class FarClient(Client):
             raise NoEngineError(words)
 
     def _news(self, body: bytes) -> tuple[EngineStatus, list[Event]]:
+        """What an answer to a look says: its changes put into the status that is known, all by our clock."""
         heard = self._now()
         try:
             found = loads(body)
@@ -171,7 +184,7 @@ class FarClient(Client):
             self._skew.compare(status.time, heard)
         return self._skew.status(status), self._skew.events(self._numbers.ours(events))
 
-    # -- the same by our clock ----------------------------------------------------------------------------------------
+    # -- what the socket answers, by our clock ------------------------------------------------------------------------
 
     def info(self) -> Info:
         return self._skew.info(super().info())
@@ -197,6 +210,7 @@ class FarClient(Client):
     # -- the connection -----------------------------------------------------------------------------------------------
 
     def _connected(self) -> Connection:
+        """The connection, or a new one if that has ended, after what is left of the wait before the next try."""
         if self.connection is not None and not self.connection.ended:
             return self.connection
         self._hurry.clear()
@@ -216,7 +230,7 @@ class FarClient(Client):
         return made
 
     def _lost(self, why: str) -> None:
-        """The connection has ended, or could not be made."""
+        """Note why the connection has ended, or could not be made, and when to try next."""
         self._why = why
         self._watch = None
         self._next_try = self._clock() + self._again

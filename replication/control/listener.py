@@ -73,7 +73,7 @@ class Listener:
             found = self.path.lstat()
             if (found.st_dev, found.st_ino) == self._identity:
                 self.path.unlink()
-                # While it is held, so that nobody holds one that has no name.
+                # While the lock is ours: else another engine might lock the file just before it loses its name.
                 Path(f"{self.path}{_LOCK_SUFFIX}").unlink()
         os.close(self._lock)
 

@@ -1,8 +1,14 @@
-"""The control interface of an engine carried over a pipe: the end that is beside the engine. far.py is the other one.
+"""The relay: it carries questions from a pipe to the socket of an engine beside it, and the answers back (see far.py).
 
-A look at how things stand answers once there is news, with what is new; every other request goes to the engine's
-socket as it is. Its promise: looks take at most LINE_BYTES_A_SECOND of the line, whatever the engine has to tell;
-nothing runs while nobody looks; and it ends when its input does.
+Two kinds of message come: an Ask is a request that goes to the socket as it is; a Watch is a look, which is answered
+once something is new, with what is new. One thread reads the pipe, one writes it, one serves looks, and each Ask has
+one of its own.
+
+    pipe --> _receive --Ask----> thread of its own --> socket --> Sender --> pipe
+                      --Watch--> _watch: asks the socket again and again, until there is news --^
+
+Its promise: looks take at most LINE_BYTES_A_SECOND of the line, whatever the engine has to tell; nothing runs while
+nobody looks; and the relay ends when its input does.
 """
 
 import json
@@ -23,23 +29,23 @@ from replication.errors import BusyError, EngineError, ReplicationError
 from replication.wire import Plain, WireError, loads, plain, value_of
 
 LINE_BYTES_A_SECOND = 2000
-"""What looks may take, one with another: beyond that they come more rarely."""
+"""What looks may take on the average: where their answers are longer, they come more rarely."""
 LOOK_SECONDS_MAX = 4.0
-"""An engine that does not say for so long how it stands hangs."""
+"""An engine that does not answer within this time hangs."""
 EVENTS_FIRST_MAX = 200
-"""Who looks for the first time gets so many events of those that were."""
+"""A first look is answered with so many of the newest events."""
 ASKING_MAX = 32
 """Requests at once; more are refused."""
 REQUEST_BYTES_MAX = 1 << 20
 IDLE_SECONDS_MAX = 120.0
-"""Who asks nothing for so long is gone, though nobody said so."""
+"""Where nothing is asked for so long, the other end is gone, though the pipe is open."""
 _READ_BYTES = 64 << 10
 _SECONDS_MAX = 60.0
 
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """A request as the socket takes it; the body is the message's."""
+    """A request for the engine's socket: `again` if it may be sent twice. Its body is what follows in the message."""
 
     method: str
     target: str
@@ -50,9 +56,9 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class Watch:
-    """How do things stand: looked at every `refresh` seconds, and answered after `wait` at the latest.
+    """A look: the engine is asked every `refresh` seconds, and it is answered after `wait` seconds at the latest.
 
-    `after` is the last event of that `engine` that is known already.
+    `after` is the number of the last event that is known, of the start of the engine that `engine` names.
     """
 
     refresh: float
@@ -159,15 +165,15 @@ class Relay:
 
 
 class _Watcher:
-    """Looks at an engine for one that wants what is new, and remembers what that one knows."""
+    """Serves looks: it asks the engine until there is news, and remembers what the other end knows."""
 
     def __init__(self, client: Client) -> None:
         self.asked: queue.SimpleQueue[tuple[int, Watch] | None] = queue.SimpleQueue()
         self.sent = Sent(memoryview(b""))
-        """The last answer on its way, by which it is known what that took."""
+        """The last answer, which knows how many bytes of the line it took: by that the next look may wait."""
         self._client = client
         self._known: Plain = None
-        """The status as it was told last."""
+        """The status that the other end knows, as it was told last."""
         self._failure = ""
         self._uploads = _Uploads()
         self._answered = 0.0
@@ -181,8 +187,10 @@ class _Watcher:
         self._hurry.set()
 
     def news(self, watch: Watch) -> Plain:
-        """What is new, once there is something or `wait` is over. Raises the error of an engine that does not say,
-        once, and then again when `wait` is over.
+        """What is new, once there is something, or once `wait` is over.
+
+        Where the engine does not answer that is news too: its error is raised, at once when it is another than was told
+        last, and else when `wait` is over.
         """
         end = time.monotonic() + min(watch.wait, _SECONDS_MAX)
         free = self._answered + self.sent.size / LINE_BYTES_A_SECOND
@@ -199,7 +207,7 @@ class _Watcher:
                         self._failure = str(error)
                         raise
             elif now >= end:
-                # The line is full; that this one lives is told all the same.
+                # The line is full: an answer without news says that the relay lives.
                 return {}
             self._hurry.wait(max(0.0, min(max(watch.refresh, free - now), end - time.monotonic())))
 
@@ -237,17 +245,20 @@ class _Watcher:
 
 
 class _Uploads:
-    """Which uploads were told, so that each goes over the line once: who reads them keeps them."""
+    """Which uploads the other end knows, so that each goes over the line once."""
 
     def __init__(self, after: float = 0.0) -> None:
         self.after = after
-        """Those until then are known."""
+        """Uploads until this time are known there."""
         self._seen: dict[tuple[str, str], list[Plain]] = {}
-        """Those that an engine told last, by database and replica."""
+        """Those that the engine said at the last look, by database and replica: none of them is news."""
         self._told: dict[tuple[str, str], list[Plain]] = {}
 
     def with_news(self, status: dict[str, Plain]) -> "_Uploads":
-        """Leave in a status what is new, or what was the last time that something was; what is known afterwards."""
+        """Cut the uploads of a status down to new ones, and return what is known afterwards.
+
+        Where none are new, those that were told last stay in it, so that they are no change of the status.
+        """
         known = _Uploads(max(0.0, status["time"] - UPLOADS_MARGIN_SECONDS))
         for database in status["databases"]:
             for replica in database["replicas"]:
@@ -260,7 +271,7 @@ class _Uploads:
 
 
 def _to_the_millisecond(digits: str) -> float:
-    """Nobody is shown more of a time, and digits by chance are most of what a line would carry."""
+    """Nobody is shown more of a time, and its other digits would be most of what the line carries."""
     return round(float(digits), 3)
 
 
@@ -271,7 +282,7 @@ def _without_totals(found: dict[str, Plain]) -> dict[str, Plain]:
 
 
 def _is_quiet(patch: Plain) -> bool:
-    """True if nothing happened, but for time that went on and looks that found nothing."""
+    """True if nothing in a status changed but its time, and when databases were synced last."""
     if patch is None:
         return True
     if not isinstance(patch, dict) or not patch.keys() <= {"time", "databases"}:

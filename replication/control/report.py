@@ -47,7 +47,7 @@ def registered_of(info: Info, status: EngineStatus, beside: Sequence[DatabaseCon
 
 
 def registered_answer(info: Info, status: EngineStatus, beside: Sequence[DatabaseConfig]) -> SurveyResult:
-    """The reports of that."""
+    """The reports of what was registered with the engine, but for these."""
     return _reports([(item, DatabaseRecord()) for item in registered_of(info, status, beside)], info)
 
 

@@ -182,7 +182,8 @@ class History:
 class Entries:
     """What commits did, from `position` back, the newest first; of a history by the id of its job.
 
-    There may be fewer than `limit` while there are older ones, but for those before the first snapshot never none.
+    There may be fewer than `limit` although there are older ones: ask again from the last one on. None at all means
+    that none are older.
     """
 
     DO: ClassVar = "entries"

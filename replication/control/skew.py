@@ -25,7 +25,10 @@ class Skew:
     seconds: float = 0.0
 
     def compare(self, theirs: float, ours: float) -> None:
-        """Two readings at about the same moment; what differs from the last time by little is the way's."""
+        """Take two readings of both clocks at about the same moment.
+
+        A difference that is close to the one before stays what it was: it is only the time that the answer took.
+        """
         if not 0.0 < theirs < _TIME_MAX:
             # It is none of a clock's.
             return

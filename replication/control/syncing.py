@@ -17,7 +17,7 @@ from replication.status import DatabaseStatus, ReplicaStatus
 
 _LOOK_AGAIN_SECONDS = 0.01
 _FAILURES_MAX = 1
-"""So many errors in a row may be one that is over by itself."""
+"""After more errors in a row nothing is waited for: fewer may be over by the next try."""
 
 
 def sync(engine: Control, request: ask.Sync, run: Run) -> Synced:

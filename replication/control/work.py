@@ -56,7 +56,7 @@ class Work:
         changing: Changing,
         opens_live: bool = True,
     ) -> None:
-        """`opens_live` is False for one that is not to open the databases themselves, not even to look."""
+        """`opens_live` is False where the live databases must not be opened, not even to compare a look with them."""
         self._engine = engine
         self._config = config
         self._jobs = jobs
@@ -100,6 +100,7 @@ class Work:
                 known = ", ".join(names) or "none"
                 raise UsageError(f"{database} has no replica called {quoted(replica)!r}; it has: {known}")
         if isinstance(request, ask.Moment):
+            # Reading it raises UsageError if it cannot be understood.
             _ = request.target
         if isinstance(request, ask.Find):
             wanted_of(request)

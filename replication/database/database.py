@@ -209,10 +209,10 @@ class Database(Standing):
         """True once there is something to `clean` since it was called last, whatever the replicas do."""
         return self._upkeep.is_due(self._opened)
 
-    def backlogs(self, places: Sequence[Position | None]) -> list[Backlog]:
-        """What waits in the shadow WAL for replicas at these places, one each. None is a place that is not known."""
+    def backlogs(self, positions: Sequence[Position | None]) -> list[Backlog]:
+        """What waits in the shadow WAL for replicas at these positions, one each. None is one that is not known."""
         with self._lock:
-            return self._upkeep.backlogs(places, self._waits_for_room)
+            return self._upkeep.backlogs(positions, self._waits_for_room)
 
     def end_images(self) -> None:
         """End the images for which too much waits: no snapshot is worth the application's disk."""

@@ -1,10 +1,11 @@
 """Files that only have to stay open, kept without a descriptor each.
 
-A file that is on its way through a socket (SCM_RIGHTS) stays open, and has no descriptor meanwhile. So what only has to
-stay open waits in a pair of sockets that nobody else can reach, a message for each keeper, and is taken out to be
-closed. When the process ends, however it ends, the kernel closes all of it.
+A file that is on its way through a socket (SCM_RIGHTS) stays open, and has no descriptor meanwhile. So files that only
+have to stay open, such as the claims of databases (claim.py), wait in a pair of sockets that nobody else can reach.
+What one call of `keep` gives is one message; `let_go` takes it out and closes it. When the process ends, however it
+ends, the kernel closes all of it.
 
-It promises that what is kept stays open until it is let go of: where no message fits, the descriptors are kept.
+Its promise: what is kept stays open until it is let go of. Where no message fits, the descriptors themselves are kept.
 """
 
 import os
@@ -92,7 +93,10 @@ class _Pair:
         return True
 
     def take(self, key: int) -> dict[int, list[int]]:
-        """Close what is kept under a key, if descriptors are left for that. Return what could not be put back."""
+        """Close what is kept under a key, if descriptors are left for that. Return what could not be put back.
+
+        Messages come out in the order in which they went in: each that comes before is put in again, at the end.
+        """
         outside = {}
         while key in self.keys and (received := self._receive()) is not None:
             found, descriptors = received

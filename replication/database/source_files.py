@@ -175,9 +175,10 @@ class SourceFiles:
     ) -> bool:
         """True if only SQLite wrote to the file since it was `known`. `cursor` is the end of the life that goes on.
 
-        `life` is its shadow file, and `life_before` that of the life before, if it is still there. With `exact` the
-        file was `known` so at that very mark, after which nobody replicated: then any other file proves nothing, for
-        what lies in it beside the pages of these lives nobody can tell. Raises DatabaseBusyError.
+        `life` is its shadow file, and `life_before` that of the life before, if it is still there. `exact` says that
+        the file was `known` at just that end, after an orderly stop. Then one that looks otherwise is no proof, since
+        nobody can tell what was written beside the pages of these two lives; unless the WAL has frames of yet another
+        life, which the copy finds out. Raises DatabaseBusyError.
         """
         if known == self.written:
             return True

@@ -1,6 +1,7 @@
 """All databases of a configuration: those that are named by path, and those that its folders have.
 
-Its promise: no two of them have a place in common. The one that comes first has it, and the other is reported.
+Its promise: no two of them share anything that only one may have (`Exclusive`). Where two name the same, the one that
+comes first is replicated, and the other is reported.
 """
 
 from collections.abc import Iterable
@@ -10,7 +11,7 @@ from replication.config import Config, DatabaseConfig
 from replication.database.directory import Look
 
 Exclusive = tuple[str, ...]
-"""What only one database may have at a time: a file, a local folder, the place of a replica."""
+"""What only one database may have at a time: a file, a local folder, the location of a replica."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +20,7 @@ class Clash:
 
     database: DatabaseConfig
     other: str
-    """The path of the database that has its place."""
+    """The path of the database that has what both name."""
 
     @property
     def is_harmless(self) -> bool:

@@ -43,19 +43,19 @@ class Upkeep:
             return True
         return opened is not None and bool(opened.images) and here.offset >= cleaned.offset + CLEANED_BYTES
 
-    def backlogs(self, places: Sequence[Position | None], waits_for_room: bool) -> list[Backlog]:
-        """What waits in the shadow WAL for replicas that stand at these places, one each.
+    def backlogs(self, positions: Sequence[Position | None], waits_for_room: bool) -> list[Backlog]:
+        """What waits in the shadow WAL for replicas at these positions, one each.
 
-        None means that its place is not known.
+        None means that the position is not known.
 
         With `waits_for_room` what is here of the generation is of no more use once a replica has it.
         """
         here, names = self._current.position, self._current.names
         if here is None:
-            return [Backlog(0) for _ in places]
+            return [Backlog(0) for _ in positions]
         self._sizes.update(self._current.shadow, names, here)
         kept = 0 if waits_for_room else INDEXES_KEPT
-        return [self._sizes.backlog(place, names, here, kept) for place in places]
+        return [self._sizes.backlog(position, names, here, kept) for position in positions]
 
     def end_images(self, opened: OpenDatabase, limit: int) -> None:
         """End the images for which too much waits: no snapshot is worth the application's disk."""

@@ -1,7 +1,7 @@
 """Noticing changes: the kernel tells which WAL was written (inotify), one descriptor for all databases.
 
-It promises nothing: an event may be lost, and on systems without inotify none ever comes. So who is woken by
-it also looks at the monitor interval. Folders are watched, not files, since a WAL may come and go.
+It promises nothing: an event may be lost, and on systems without inotify none ever comes. So each database is synced
+at its monitor interval as well. Folders are watched, not files, since a WAL may come and go.
 """
 
 import errno

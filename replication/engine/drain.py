@@ -68,12 +68,11 @@ class Drain:
         runner = uploads.runner
         paused = True
         try:
-            # A database that goes on without a replica may be paused meanwhile. What hangs at the end of a database
-            # keeps
-            # that from nothing.
+            # Where only a replica ends, its database goes on and may be paused meanwhile, which waits for this work.
+            # A database that ends itself waits for nothing: whatever hangs here is left.
             with suppress(PausedError), nullcontext() if worker.lifecycle.phase in ENDS else uploads.working():
-                # A replica that hangs holds no second thread, and a large first snapshot is written by a job of its
-                # own.
+                # If a thread is at this replica already, even one that hangs, none is added. A large first snapshot is
+                # written by a job of its own.
                 uploads.hurry()
                 runner.run_if_free()
                 paused = False

@@ -53,7 +53,7 @@ class Engine:
         self._fleet.hold(config.databases)
         self._directories = Directories(self._shared, self._follow)
         self._changing = threading.Lock()
-        """Held by the thread that finds out what is wanted, until that is on its way."""
+        """Held from when the wanted databases are put together until the fleet has them: for one thread at a time."""
 
         self._monitoring = Monitoring(config, self.status, self.events.emit)
 
@@ -219,9 +219,9 @@ class Engine:
         self._named(database).renew(holder, lease_seconds)
 
     def resume(self, database: str, holder: str = BY_HAND) -> tuple[str, ...]:
-        """End a pause. Where nothing proves that no commit was missed, a new generation begins.
+        """End the pause of `holder`, and return the holders that still need one: until none is left it stays paused.
 
-        Who else still holds it, so that it stays paused.
+        Where nothing proves that no commit was missed, a new generation begins.
         """
         return self._named(database).resume(holder)
 
@@ -279,6 +279,7 @@ class Engine:
         return alive
 
     def _wanted(self) -> list[DatabaseConfig]:
+        """The databases to replicate: of the configuration, its folders, and registered, but for those unregistered."""
         by_hand = self._by_hand
         found = self._directories.with_found(by_hand.over(self._config).databases)
         return [database for database in found if database.path not in by_hand.taken or database in by_hand.added]

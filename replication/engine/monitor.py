@@ -90,7 +90,7 @@ class _Round:
         self._number += 1
         with self._lock:
             workers = list(self._resting)
-        # Not the paths of all are looked at in one go.
+        # Whether the path still leads to the file costs more: at each check that is looked at for some of them only.
         for number, worker in enumerate(workers, self._number):
             if worker.wal_stat.finds_something(now, number % PATHS_CHECKS == 0):
                 # The sync lets it rest again; one that is paused or fails is looked at in its own time.

@@ -95,13 +95,13 @@ class Replicas:
         With each comes True if one of its name and location was there before.
         """
         going = dict(zip(self.settings, self.uploads, strict=True))
-        places = {(replica.name, replica.location) for replica in self.settings}
+        before = {(replica.name, replica.location) for replica in self.settings}
         uploads, new = [], []
         for settings in wanted:
             known = going.get(settings)
             if known is None:
                 known = self._make(settings, make_runner(settings))
-                new.append((known, (settings.name, settings.location) in places))
+                new.append((known, (settings.name, settings.location) in before))
             uploads.append(known)
         self.settings, self.uploads, self.runners = tuple(wanted), uploads, [item.runner for item in uploads]
         return new

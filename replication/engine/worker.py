@@ -160,8 +160,8 @@ class Worker:
         self.config = self.wanted
         new = self.replicas.exchange(self.config.replicas, make_runner)
         self._report.runners = self.replicas.runners
-        for uploads, had_its_place in new:
-            if had_its_place:
+        for uploads, was_there_before in new:
+            if was_there_before:
                 self._report.recall(uploads.runner)
             uploads.start()
             uploads.hurry()

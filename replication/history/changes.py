@@ -1,10 +1,15 @@
-"""Where the answer to a question changed among the commits of a timeline, from the newest back.
+"""Where the answer to a question changed among the commits of one timeline, from the newest back.
 
-Its promise: no change is missed without a word, and yet few commits are looked at. A look notes which pages its answer
-was made of; as long as none of them is written the answer stays the same, so the next look is right before the last
-frame that wrote one. Where a busy table makes that too many looks, the rest is halved instead. That finds one change
-and proves nothing of others; and where it finds none it proves nothing at all, so it goes on from commit to commit. It
-says whether all was looked at. It leaves to the caller what is asked, and which change is the one that is looked for.
+Its promise: no change is missed without a word, though few commits are looked at. A look is the question, asked at one
+commit, with the pages that SQLite read for it. The answer stays the same until one of these pages is written:
+
+    commits             c1    c2    c3    c4    c5        the look at c5 reads pages 3 and 8
+    write pages         8     1     3     2     6         c3 wrote one of them last: c3, c4 and c5 answer alike
+    next look                 ^                           so the next look is at c2, right before that
+
+Where a busy table makes that more than LOOKS_MAX looks, the rest is halved instead. Halving finds one change, and says
+nothing of others (`is_whole`, `is_sure`). Where it finds none it proves nothing at all, so it is gone on from commit to
+commit. What is asked, and which change is the one that is looked for, is the caller's.
 """
 
 import threading
@@ -19,10 +24,10 @@ from replication.history.versions import Place
 from replication.sqlite.moment import Query, opened
 
 LOOKS_MAX = 16
-"""So many looks before the rest is halved, if not every change is asked for."""
+"""After so many looks the rest is halved, unless every change is asked for."""
 EACH_MAX = 2_000
 EACH_SECONDS_MAX = 60.0
-"""So many looks from commit to commit in one search, and so long, where halving found nothing; not if all are asked."""
+"""Bounds, in looks and in seconds, of going on from commit to commit after halving found nothing."""
 
 Answer = Hashable
 Question = Callable[[Query], Answer]
@@ -34,7 +39,7 @@ Size = Callable[[Answer, Answer], int]
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """The answers at two commits, of which the second follows the first; `is_sure` if no other may lie after it."""
+    """The answers at two commits that follow each other. `is_sure` if no later change may have been passed over."""
 
     before: Place
     after: Place
@@ -45,7 +50,10 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """An answer, and the pages that it was made of; with `header` also of what the first page counts."""
+    """An answer, and the pages that were read for it.
+
+    `header` if also the counters and sizes in the first page were asked for, which most commits change.
+    """
 
     answer: Answer
     pages: frozenset[int]
@@ -54,10 +62,10 @@ class Look:
 
 @dataclass(slots=True)
 class Looker:
-    """Asks one question at commits of one timeline. `looks` counts them, `now` is what SQL calls so at each.
+    """Asks one question at commits of one timeline. `looks` counts, and `now` is the time that SQL gets at each.
 
-    `may_go_on` is asked before each look from commit to commit after halving. When it is done, `oldest` is the answer
-    at the first commit, and `is_whole` says whether it knows of all.
+    `may_go_on` is asked before each look that comes after halving. At the end `oldest` is the look at the first commit,
+    and `is_whole` is false if commits were passed over.
     """
 
     timeline: Timeline
@@ -91,9 +99,9 @@ class Looker:
             return Look(answer, frozenset(noting.read), query.reads_header)
 
     def changes(self, matches: Match, is_all: bool, newest: Look | None = None) -> Iterator[Change]:
-        """Changes that match, the newest first; without `is_all` the rest is halved after LOOKS_MAX looks.
+        """Yield the changes that match, newest first; without `is_all` the rest is halved after LOOKS_MAX looks.
 
-        `newest` is the look at the last commit, if there was one.
+        `newest` is a look at the last commit, if there was one already.
         """
         ends = self.timeline.ends()
         high = len(ends) - 1
@@ -117,7 +125,7 @@ class Looker:
         self.oldest = here
 
     def _before_last_write(self, ends: list[Place], high: int, here: Look) -> int | None:
-        """The commit before that which wrote any of the pages of an answer last; None if all commits have it."""
+        """The number of the commit before the last one that wrote a page of a look; None if no commit wrote any."""
         written = self.timeline.last_written(here.pages, ends[high], here.header)
         if written is None:
             return None
@@ -125,9 +133,10 @@ class Looker:
         return number - 1 if number else None
 
     def _halved(self, ends: list[Place], high: int, here: Look, matches: Match) -> Change | None:
-        """One change of which the newer answer is not sure to be the last, if it can be found so.
+        """Find one change between the first commit and the look `here`, by halving, if there is one to be found so.
 
-        Where a size is told it follows the half with more of it: a fall of rows is found although more rows came.
+        With `size` the half is followed in which more of it lies: then a fall of rows is found although, in all, rows
+        came. Without it the half is followed at whose ends the answers match.
         """
         self.oldest = self.look(ends[0])
         low, old, new = 0, self.oldest.answer, here.answer
@@ -142,7 +151,7 @@ class Looker:
             elif self.size is not None or matches(old, answer):
                 high, new = middle, answer
             else:
-                # Half of it here and half of it there: what is looked for is no single commit.
+                # Neither half matches, though the whole did: what is looked for is no single commit.
                 return None
         return Change(ends[low], ends[high], old, new, is_sure=False) if matches(old, new) else None
 

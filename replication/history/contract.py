@@ -1,4 +1,8 @@
-"""What a layout gives of a moment: the pages of any commit, and where they were written. wal03/ is one layout."""
+"""What a layout of replicas gives, so that all else in history/ knows no layout: moments, on a timeline. wal03/ is one.
+
+timeline    S ----c----c----c----c      from a snapshot to a commit: each commit on it is a moment
+                  ^ moment(position).page(7)      page 7 as it was then
+"""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -13,7 +17,7 @@ from replication.position import Position
 
 
 class Moment(Protocol):
-    """The database at one commit: `pages` pages, from 1 on."""
+    """The database at one commit. Its pages are numbered from 1 to `pages`."""
 
     @property
     def page_size(self) -> int:
@@ -21,14 +25,14 @@ class Moment(Protocol):
 
     @property
     def pages(self) -> int:
-        """How many there are."""
+        """How many pages there are."""
 
     def page(self, number: int) -> bytes:
         """Return one page. Raises ObjectNotFoundError, CorruptObjectError, StorageError, RestoreCancelledError."""
 
 
 class Timeline(Protocol):
-    """A run of commits of one replica, each of which can be looked at. Used by one thread at a time."""
+    """A run of commits of one generation in one replica, each of which is a moment. Used by one thread at a time."""
 
     @property
     def replica(self) -> str:
@@ -36,11 +40,11 @@ class Timeline(Protocol):
 
     @property
     def end(self) -> Position:
-        """The commit that was asked for, which is the last."""
+        """The last commit, which is the one that was asked for."""
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What a restore of it would warn of."""
+        """What a restore of `end` would warn of."""
 
     @property
     def bytes_read(self) -> int:
@@ -51,41 +55,44 @@ class Timeline(Protocol):
         """Requests for parts of objects so far."""
 
     def moment(self, position: Position | None = None) -> Moment:
-        """Return the database at a commit of it, or at its end. Raises NoRestorePointError for any other."""
+        """Return the database at a commit of it, by default at `end`. Raises NoRestorePointError for any other."""
 
     def covers(self, position: Position) -> bool:
         """Return whether a commit is one of them."""
 
     def ends(self) -> list[Place]:
-        """Return the places of all commits that it covers, in order."""
+        """Return the place of each of its commits (that is where the last frame ends), in order."""
 
     def position(self, place: Place) -> Position:
-        """Return the position with this number."""
+        """Return a place with the generation."""
 
     def written_at(self, end: Place) -> datetime:
         """Return when the object with the commit that ends there was stored."""
 
     def seen_at(self, end: Place) -> datetime | None:
-        """Return when the commit that ends there was made, by the clock of the store, if the replica notes that.
+        """Return when the engine had seen the commit that ends there, by the clock of the store; None if no note tells.
 
-        It may wait for the store. The time is that at which the engine had seen the commit, and never before that.
+        The commit had been made by then. It may wait for the store.
         """
 
     def pages_between(self, begin: Place, end: Place) -> NDArray[np.uint32]:
-        """Return the pages that were written between two commits, one for each frame."""
+        """Return the page of each frame between the ends of two commits: one that was written twice is there twice."""
 
     def last_written(self, pages: Collection[int], before: Place, header: bool = False) -> Place | None:
-        """Return where the last frame of any of these pages begins, before a place.
+        """Return the place of the last frame before `before` that has any of these pages; None if none has.
 
-        Of the first page only those frames count that change more than the size of the database and of its freelist,
-        unless what its `header` says of these counts too.
+        Most commits write the first page only for the sizes of the database and its freelist in it. Frames that change
+        no more of it than that count only with `header`.
         """
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A change of an answer. Times are those at which the store got the objects of the two commits, and when they were
-    made, if that is known."""
+    """An answer that changed from `was` to `became`, from the commit `before` to the next one, `after`.
+
+    `before_time` and `after_time` are when the store got the objects with these commits, `before_seen` and `after_seen`
+    when the engine had seen them, if that is known. `is_sure` is false where a later change may have been passed over.
+    """
 
     before: Position
     after: Position
@@ -99,5 +106,5 @@ class Found:
 
     @property
     def is_across(self) -> bool:
-        """True where the one is the last of a generation, and the other the first that is known of the next."""
+        """True where `before` is the last of a generation, and `after` the first that is known of the next one."""
         return self.before.generation != self.after.generation

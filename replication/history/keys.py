@@ -1,7 +1,8 @@
-"""The key of a row as a person types it, and what it may be in the table: SQL for it. Pure.
+"""The key of a row as a person types it, made into SQL that finds the row. Pure.
 
-Its promise: a key that SQLite shows, typed as it is shown, finds the row. A text may be a number too where the column
-has no affinity, and then both are meant; where it has one, SQLite itself makes of the text what the column holds.
+Its promise: a key that SQLite shows, typed as it is shown, finds the row. The same text may stand for two values: 7 for
+the number and the text, x'41' for the blob and the text. Where the column has an affinity SQLite makes of the text what
+the column holds; where it has none, each value is looked for.
 """
 
 import csv
@@ -18,7 +19,7 @@ _ROWID_NAMES = ("rowid", "_rowid_", "oid")
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column of a key, and the type that it was declared with."""
+    """A column of a key, and the type that it was declared with; `is_strict` in a STRICT table."""
 
     name: str
     declared: str
@@ -26,7 +27,7 @@ class Column:
 
     @property
     def has_affinity(self) -> bool:
-        """False if it holds just what is put there. https://www.sqlite.org/datatype3.html#determination_of_column_affinity"""
+        """False if it holds any value just as it was put there. https://www.sqlite.org/datatype3.html#determination_of_column_affinity"""
         declared = self.declared.upper()
         if any(part in declared for part in _WITH_AFFINITY):
             return True
@@ -69,7 +70,7 @@ def literal(text: str) -> str:
 
 
 def _forms(column: Column, text: str) -> list[str]:
-    """All values that are written so. A blob may be a text too, of which some bytes cannot be typed."""
+    """The values that this text may stand for, as SQL. A text that cannot be typed is written as its blob, too."""
     forms = [literal(text)]
     if not column.has_affinity and _NUMBER.fullmatch(text):
         forms.append(text)

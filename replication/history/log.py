@@ -1,7 +1,11 @@
-"""What each commit did: pages, bytes, tables, and rows more or fewer where that is cheap to know.
+"""What each commit did: how many pages, which tables, and how many rows more or fewer where that is cheap to know.
 
-Its promise: a table that is named was written, or made, dropped or altered; and one that was is named, or the entry is
-not whole. Pages of indexes, of overflow and of the freelist belong to no table here. One thread at a time.
+    from the frames of a commit    the pages that it wrote
+    from each page                 the table that it belongs to (owners.py)
+    from the pages of a table      rows then, less rows at the commit before
+
+Its promise: a table that is named was written, made, dropped or altered; a table that was is named, or the entry says
+that it is not whole. Pages of indexes, of overflow and of the freelist belong to no table here. One thread at a time.
 """
 
 import threading
@@ -23,9 +27,9 @@ from replication.position import Position
 from replication.sqlite.moment import opened
 
 PAGES_ASKED_MAX = 64
-"""Pages of one commit whose table is looked for; of more, these are looked at."""
+"""Of so many pages of a commit the table is looked for: if it wrote more, its entry is not whole."""
 COUNT_PAGES_MAX = 200
-"""A table of more pages is not counted."""
+"""A count of rows that would read more pages is given up."""
 
 
 Change = Literal["", "made", "altered", "gone"]
@@ -33,7 +37,7 @@ Change = Literal["", "made", "altered", "gone"]
 
 @dataclass(frozen=True, slots=True)
 class Touched:
-    """A table, and how many rows more it has since; None where that is not cheap to know.
+    """A table that a commit touched, and how many rows more it has since; None where that is not cheap to know.
 
     `change` says what became of the table itself, if that is not the same.
     """
@@ -45,9 +49,9 @@ class Touched:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One commit. `time` is when the store got its object, `seen` when it was made, if the replica notes that.
+    """One commit. `time` is when the store got the object with it, `seen` when the engine had seen it, if it is noted.
 
-    `bytes` are those of its frames' pages.
+    `pages` are counted once each; `bytes` are those of all its frames.
 
     `is_whole` is false where another table may have been touched: there were too many pages to look for the table of
     each, or one has a table that cannot be told.
@@ -62,20 +66,20 @@ class Entry:
     is_whole: bool
 
     def may_have_touched(self, table: str) -> bool:
-        """Return True for one that touched a table, or of which that cannot be told."""
+        """Return True unless it is certain that the commit did not touch a table."""
         return not self.is_whole or any(item.name.lower() == table.lower() for item in self.tables)
 
 
 @dataclass(slots=True)
 class Log:
-    """Reads entries of timelines. What was learned of pages is kept from one to the next."""
+    """Reads the entries of timelines. Which table a page belongs to is remembered from one entry to the next."""
 
     stop: threading.Event
     names: set[str] = field(default_factory=set)
-    """The tables that any commit had which was looked at, in lower case."""
+    """The names, in lower case, of all tables at the commits that were read."""
     _owners: Owners = field(init=False)
     _schema_pages: frozenset[int] = frozenset({1})
-    """Where the last schema that was read was read from."""
+    """The pages that were read for the last schema: while none of them is written, the schema is the same."""
 
     def __post_init__(self) -> None:
         self._owners = Owners(self.stop)
@@ -145,7 +149,7 @@ class Log:
         begin: Place = 0,
         end: Place = 0,
     ) -> dict[str, Table]:
-        """The tables with pages of their own; `same` if no page that says so was written between two commits."""
+        """The tables with pages of their own at a moment: `same` if no page of the schema was written since."""
         if same is not None and timeline is not None:
             written = timeline.last_written(self._schema_pages, end)
             if written is None or written < begin:
@@ -162,7 +166,7 @@ class Log:
     def _difference(
         self, name: str, earlier: Moment, moment: Moment, before: dict[str, Table], after: dict[str, Table]
     ) -> int | None:
-        """How many rows more there are; None where one of both is not cheap to count."""
+        """How many rows more a table has than at the commit before; None if either is not cheap to count."""
         was = self._count(earlier, name) if name in before else 0
         became = self._count(moment, name) if name in after and was is not None else 0
         return None if was is None or became is None else became - was

@@ -1,4 +1,7 @@
-"""Moments of replicas in any layout: timelines and searches. One layout can be looked at so far."""
+"""The way in to the history of a replica: one timeline, all timelines, a search, or two moments with what lies between.
+
+It asks which layout the replicas have, and passes on to that; so far only wal03 can be looked at.
+"""
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -23,7 +26,7 @@ from replication.restore.target import Target
 
 
 class Search(Protocol):
-    """One search, which counts what it cost."""
+    """A search for commits at which something changed; it counts what it cost."""
 
     @property
     def replica(self) -> str:
@@ -35,17 +38,17 @@ class Search(Protocol):
 
     @property
     def looks(self) -> int:
-        """Commits that were asked."""
+        """How many commits were asked."""
 
     @property
     def bytes_read(self) -> int:
         """Stored bytes that were read."""
 
     def changes(self) -> Iterator[Found]:
-        """Yield what is looked for, the newest first. Raises whatever a restore and a query raise."""
+        """Yield the changes that are looked for, newest first. Raises whatever a restore and a query raise."""
 
     def nothing(self) -> ReplicationError:
-        """Return what is said where nothing was found: NoRestorePointError only if all commits were looked at."""
+        """Return the error for a search that found nothing: NoRestorePointError only if all commits were looked at."""
 
 
 def read_timeline(
@@ -55,7 +58,10 @@ def read_timeline(
     progress: Callable[[RestoreProgress], None] = lambda progress: None,
     cancel: threading.Event | None = None,
 ) -> Timeline:
-    """Return what a restore with these options would follow. Raises whatever it raises but for its output."""
+    """Return the timeline that ends with the commit which a restore with these options gives.
+
+    Raises whatever that restore raises, but for its output.
+    """
     _check(sources)
     return wal03.read_timeline(sources, options, cache, progress, cancel)
 
@@ -86,9 +92,12 @@ def timelines(
     tell: Callable[[str], None] = lambda words: None,
     since: datetime | None = None,
 ) -> Iterator[Timeline]:
-    """Yield all commits of all generations, or of the one named, newest first, as far as they were stored since a time.
+    """Yield timelines with all commits since a time, of all generations or of the one named, newest first.
 
-    Each ends with the commit that the one before begins with, or with the last of its generation.
+        yielded     third            second          first
+                    S ---c---c       c ---c---c      c ---c---c---c        each ends where the one before it begins
+
+    The first timeline of a generation ends with the last commit of that.
     """
     _check(sources)
     return stretches(sources, options, cache, stop, tell, since)

@@ -1,7 +1,10 @@
-"""Which table a page of a b-tree belongs to: SQLite is asked for its first key, and the page lies on the way there.
+"""Which table a page of a b-tree belongs to. SQLite finds out: it is asked, table by table, for the first key in it.
 
-Its promise: a table that is named has the page. Where none is named, it is said whether that is sure: it is not where a
-table could not be asked, as one with a collation that only its application has.
+    page 9, whose first key is 512      SELECT 1 FROM t WHERE rowid = 512      reads pages 2, 5, 9: it is a page of t
+                                        SELECT 1 FROM u WHERE rowid = 512      reads pages 3, 7: it is none of u
+
+Its promise: a table that is named has the page. Where none is named, it is said whether that is sure: it is not if some
+table could not be asked, such as one with a collation that only its application has.
 """
 
 import threading
@@ -18,9 +21,9 @@ from replication.history.questions import SECONDS_MAX
 from replication.sqlite.moment import Query, opened
 
 OWNERS_MAX = 1_000_000
-"""Pages whose table is remembered."""
+"""For so many pages the table is remembered."""
 WAY_PAGES_MAX = 1_000
-"""Pages on the way to one key, with those of keys that take more than a page."""
+"""So many pages may be read on the way to one key, with the overflow pages of long keys."""
 _ROWIDS = ("rowid", "_rowid_", "oid")
 TABLES = """
 SELECT name, sql || ifnull((SELECT group_concat(sql || rootpage) FROM sqlite_schema o WHERE o.tbl_name = t.name
@@ -39,9 +42,10 @@ class KeyColumn:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table with pages of its own.
+    """A table with pages of its own, whose b-tree begins at page `root`.
 
-    One WITHOUT ROWID has a `key` and the name of its index; another a name for its rowid, if no column has them all.
+    One WITHOUT ROWID has a `key`, and in `index` the name of its primary key. Any other has in `rowid` a name for that,
+    or "" if columns have taken all the names.
     """
 
     name: str
@@ -52,7 +56,10 @@ class Table:
     rowid: str
 
     def where(self, cell: FirstCell, moment: Moment, usable: int) -> str | None:
-        """Return what asks for the key of a cell; None if it is of no page of this table. Raises KeyTooLongError."""
+        """Return the end of a SELECT that looks for the key of a cell; None if no page of the table has such cells.
+
+        Raises KeyTooLongError.
+        """
         if cell.is_table == bool(self.key):
             return None
         if not self.key:
@@ -69,19 +76,19 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """The table of a page, or none; `is_sure` if it is sure that no other has it."""
+    """The table that a page belongs to, or None; `is_sure` is false if a table that could not be asked may have it."""
 
     name: str | None
     is_sure: bool = True
 
 
 class TooManyPagesError(QueryError):
-    """Something was found not to be cheap."""
+    """More pages would have to be read than a Bounded moment allows."""
 
 
 @dataclass(slots=True)
 class Bounded(Noting):
-    """A moment of which no more than so many pages may be read."""
+    """A moment of which at most `most` pages may be read."""
 
     most: int = 0
 
@@ -93,13 +100,13 @@ class Bounded(Noting):
 
 @dataclass(slots=True)
 class Owners:
-    """What was learned of pages, from one commit to the next."""
+    """Finds the tables of pages, and tries first the one that a page belonged to at an earlier commit."""
 
     stop: threading.Event
     _known: dict[int, str] = field(default_factory=dict)
 
     def owner(self, moment: Moment, page: int, tables: dict[str, Table], likely: Iterable[str]) -> Owner:
-        """Return the table that a page belongs to; those that are likely are asked first."""
+        """Return the table that a page belongs to. The tables named in `likely` are asked first."""
         first = moment.page(1)
         if page == 1 or is_pointer_map(page, first):
             return Owner(None)
@@ -129,7 +136,7 @@ class Owners:
             if where is None:
                 return False
             with opened(noting, self.stop) as query:
-                # What it reads to know its tables is no way to a key.
+                # The pages that SQLite reads for the schema are not on the way to a key.
                 list(query.rows("SELECT 1 FROM sqlite_schema LIMIT 1", SECONDS_MAX))
                 noting.read.clear()
                 list(query.rows(f"SELECT 1 FROM {quoted(table.name)} {where}", SECONDS_MAX))
@@ -157,7 +164,7 @@ def _key_of(query: Query, name: str) -> tuple[str, tuple[KeyColumn, ...]]:
 
 
 def _rowid_of(query: Query, name: str) -> str:
-    """A name by which a table gives its rowid: one that no column has, or that of the column which is the rowid."""
+    """A name for the rowid of a table: one that no column has taken, or that of its INTEGER PRIMARY KEY."""
     rows = list(query.rows(f"SELECT name, pk, type FROM pragma_table_xinfo({literal(name)})", SECONDS_MAX))
     taken = {str(column).lower() for column, _, _ in rows}
     free = next((word for word in _ROWIDS if word not in taken), "")

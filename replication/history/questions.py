@@ -1,6 +1,10 @@
-"""What is looked for among commits: a question to each, and which change of its answer counts. Pure but for SQL.
+"""What can be looked for among commits: each a question to one commit, and the change of its answer that counts.
 
-An answer that is told is kept in short; that of any SQL is a digest of all rows with the first of them.
+    gone, appeared    is the table or view there?                 yes to no, no to yes
+    fell              how many rows has it?                       fewer by so many
+    row, sql          which rows does a statement give?           other rows
+
+Pure but for SQL. The answer of a statement may be large: kept are a digest of all rows, and the first of them as text.
 """
 
 import hashlib
@@ -17,16 +21,16 @@ ROWS_SHOWN_MAX = 3
 TEXT_CHARS_MAX = 200
 NAMES_SHOWN_MAX = 10
 SECONDS_MAX = 60.0
-"""For one look."""
+"""Of one statement in a look."""
 _IS_NO_SQL = re.compile(r'SQLite says: (near ".*": syntax error|incomplete input|unrecognized token: .*)', re.DOTALL)
 _COMMENT = re.compile(r"--[^\n]*|/\*.*?(\*/|\Z)", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """The answer of any SQL: what it is compared by, and what is shown of it.
+    """The answer of a statement: compared by its digest, and shown as text.
 
-    `is_known` is false if what is asked of is not there; `refusal` says why it cannot be asked.
+    `is_known` is false if what is asked about is not in the database at that commit; `refusal` is what SQLite said.
     """
 
     digest: str
@@ -40,7 +44,7 @@ class Rows:
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """The rows of a table; one that is not there, or cannot be counted, has none."""
+    """How many rows a table has; 0 if it is not there, or cannot be counted."""
 
     rows: int
     is_known: bool = field(default=True, compare=False)
@@ -52,9 +56,9 @@ class Count:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What is looked for, in words, and how. `table` is the one that it is about, if it is about one.
+    """What is looked for: in words, as a question, and as the changes that match. `table` if it is about one table.
 
-    `size` says how near a change comes to what is looked for, where that can be told of a change by several commits.
+    `size` says how much of it lies between two answers, where that can be told: how many rows were lost in all.
     """
 
     words: str
@@ -64,7 +68,7 @@ class Wanted:
     size: Size | None = None
 
     def unknown(self, answer: Answer, names: str) -> ReplicationError:
-        """What is said where no commit that was looked at knew of it: a name, or SQL, that was mistyped."""
+        """The error where no commit that was looked at had it: the name, or the SQL, must be mistyped."""
         if isinstance(answer, Rows | Count) and answer.refusal:
             return QueryError(f"{answer.refusal} So it is at every commit that was looked at.")
         return NoRestorePointError(
@@ -73,12 +77,12 @@ class Wanted:
 
 
 def is_known(answer: Answer) -> bool:
-    """False for an answer that says that what is asked of is not there, or that SQLite refuses the question."""
+    """False for an answer that what is asked about is not there, or that SQLite refuses the statement."""
     return answer.is_known if isinstance(answer, Rows | Count) else bool(answer)
 
 
 def is_empty(statement: str) -> bool:
-    """True of SQL without a statement in it."""
+    """True for SQL without a statement in it: comments alone."""
     return not _COMMENT.sub("", statement).replace(";", "").strip()
 
 
@@ -198,7 +202,7 @@ def _rows(query: Query, statement: str) -> Rows:
 
 
 def _none(words: str) -> Rows:
-    """No row, which is no other answer than that of a table without it."""
+    """The answer "no rows": that a table is not there is the same answer as that it lacks the row."""
     return Rows(_digest().hexdigest(), words or "no rows", False, words)
 
 

@@ -1,4 +1,4 @@
-"""Two moments of a database, and the pages that may differ between them."""
+"""Two moments of a database, and the pages that may differ between them: what a diff looks at."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,7 +12,7 @@ from replication.position import Position
 
 @dataclass(frozen=True, slots=True)
 class Times:
-    """When a commit was made, if that is known, and when the store got its object."""
+    """When the engine had seen a commit, if that is known, and when the store got the object with it."""
 
     seen: datetime | None
     stored: datetime
@@ -25,7 +25,7 @@ class PageSet:
     flags: bytearray
 
     def add(self, numbers: NDArray[np.uint32]) -> None:
-        """Add pages, of which each may be told several times."""
+        """Add pages; the same one may be given several times."""
         if len(numbers):
             self._reach(int(numbers.max()))
             np.frombuffer(self.flags, dtype=np.uint8)[numbers] = 1
@@ -53,10 +53,10 @@ class PageSet:
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """From one moment to another, in whichever order of time.
+    """From one moment to another: `before` is the one that was named first, and may be the later one.
 
-    A page that is not in `written` is alike at both. `remarks` say what it took to know that. `timelines` are those
-    that the moments are of, and were read for that.
+    Their positions are `begin` and `end`. A page that is not in `written` is alike at both, and `remarks` are for the
+    user: what it took to know that. `timelines` are those that the two moments are of.
     """
 
     replica: str

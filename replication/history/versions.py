@@ -1,8 +1,11 @@
-"""Which frame has a page as it was at a commit: an index of all frames of a run of WAL, pure.
+"""Which frame of the WAL has a page as it was at a commit: an index of all frames of a run of WAL. Pure.
 
-Its promise: what it answers for a commit is what replaying all frames up to it leaves in a file, with every cut and
-growth between. A frame is known by where it begins; that of a page at a commit is the last one before the commit's
-end. It takes 20 bytes a frame. It leaves to the caller that the frames were proven, and to have what was before them.
+    frames      1  2  2* 1* 3*          a number is a page, * the last frame of a commit
+    page 2 at the second commit (1*)    the third frame: the last one of that page before the commit's end
+
+Its promise: what it answers for a commit is what a replay of all frames up to it leaves in a file, also where the file
+was cut or grew between two indexes. A frame is named by the place at which it begins, and takes 20 bytes here. It
+leaves to the caller that the frames were proven, and to know the pages that no frame has.
 """
 
 from bisect import bisect_left, bisect_right
@@ -48,12 +51,12 @@ class FrameAt:
 
 
 ZEROS = FrameAt(-1, 0)
-"""Said of a page that was cut off and is there again without having been written."""
+"""The answer for a page that was cut off with the end of the file, and is there again without having been written."""
 
 
 @dataclass(slots=True)
 class _Rows:
-    """Frames in the order in which they were added, or by page."""
+    """Frames, one a row: page, the place at which it begins, first word of its checksum."""
 
     pages: NDArray[np.uint32]
     places: NDArray[np.uint64]
@@ -70,22 +73,23 @@ class _Rows:
 
 @dataclass(slots=True)
 class Versions:
-    """Frames are added in the order of the WAL; questions may be asked in between."""
+    """The index. Frames are added in the order of the WAL; it may be asked in between."""
 
     page_size: int
     count: int = 0
     commits: "list[Place]" = field(default_factory=list)
     """The ends of commits, in order."""
     sizes: "list[int]" = field(default_factory=list)
-    """The pages of the database at each of them."""
+    """How many pages the database has at each of them."""
     _cuts: "list[tuple[Place, int]]" = field(default_factory=list)
+    """Where the file was cut or extended, and to how many pages."""
     _sorted: _Rows | None = None
     _order: NDArray[np.intp] | None = None
     """The rows of `_sorted` in the order of the WAL."""
     _added: "list[_Rows]" = field(default_factory=list)
 
     def add(self, rows: NDArray[np.uint8], pages: NDArray[np.uint32], at: Place) -> None:
-        """Frames, one a row, that begin at a place. Raises TooManyFramesError."""
+        """Add frames, one a row, of which the first begins at a place. Raises TooManyFramesError."""
         self.count += len(pages)
         if self.count > FRAMES_MAX:
             raise TooManyFramesError(f"there are more than {FRAMES_MAX} frames")
@@ -98,11 +102,11 @@ class Versions:
         self.sizes.extend(commits[last].tolist())
 
     def cut(self, after: Place, pages: int) -> None:
-        """Here, after all that was added, the file was cut or extended to so many pages."""
+        """Note that the file was cut or extended to so many pages, after all that was added: at the end of an index."""
         self._cuts.append((after, pages))
 
     def size_at(self, end: Place) -> int | None:
-        """The pages of the database at the last commit up to a place; None if there is none."""
+        """How many pages the database has at the last commit up to a place; None before the first."""
         number = bisect_right(self.commits, end)
         return self.sizes[number - 1] if number else None
 
@@ -112,9 +116,9 @@ class Versions:
         return number < len(self.commits) and self.commits[number] == end
 
     def frame_of(self, page: int, end: Place) -> FrameAt | None:
-        """The frame that has a page at the commit that ends there; None if it is as before all frames."""
+        """The frame that has a page at the commit that ends there; None if no frame before that end has it."""
         rows = self._by_page()
-        # Of the same type, or the arrays would be copied into another, and large numbers lose their last digits.
+        # Numpy compares numbers of two types as floating point, in which large places lose their last digits.
         low, high = np.searchsorted(rows.pages, np.array((page, page + 1), dtype=np.uint32))
         row = int(low) + int(np.searchsorted(rows.places[low:high], np.uint64(end))) - 1
         found = FrameAt(int(rows.places[row]), int(rows.sums[row])) if row >= low else None
@@ -124,7 +128,7 @@ class Versions:
         return found
 
     def last_written(self, pages: NDArray[np.uint32], before: Place) -> Place | None:
-        """Where the last frame of any of these pages begins, before a place; None if there is none."""
+        """The place of the last frame before `before` that has any of these pages; None if none has."""
         rows = self._by_page()
         lows, highs = (np.searchsorted(rows.pages, pages, side=side) for side in ("left", "right"))
         found = -1
@@ -134,7 +138,7 @@ class Versions:
         return found if found >= 0 else None
 
     def pages_between(self, begin: Place, end: Place) -> NDArray[np.uint32]:
-        """The numbers of the pages that were written between two commits, one for each frame, in no order."""
+        """The page of each frame between the ends of two commits, in no order; one written twice is there twice."""
         rows = self._by_page()
         if self._order is None:
             self._order = np.argsort(rows.places)
@@ -161,4 +165,5 @@ class Versions:
 
 
 def _words(rows: NDArray[np.uint8], field_of: slice) -> NDArray[np.uint32]:
+    """One field of each frame header, as numbers."""
     return rows[:, field_of].copy().view(">u4")[:, 0].astype(np.uint32)

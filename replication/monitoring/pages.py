@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from replication.monitoring.heartbeat import Heartbeat
 
 CHANGE_SECONDS_MAX = 0.5
-"""So long an answer under way may keep the address that is served no longer."""
+"""When another address is configured, an answer that is under way has so long to end at the one before."""
 PATHS = {
     "/metrics": "what Prometheus reads",
     "/healthz": "200 while the program is alive",
@@ -30,7 +30,7 @@ PATHS = {
 
 
 class Monitoring:
-    """Nothing runs unless the configuration asks for it. `status` may be asked in any thread."""
+    """The server and the heartbeat, each only if the configuration asks for it. `status` is called in any thread."""
 
     def __init__(self, config: Config, status: Callable[[], EngineStatus], emit: Emit) -> None:
         self._config = config

@@ -31,7 +31,7 @@ def sql_lines(stage: Stage, on_conflict: OnConflict, gone: frozenset[str] | None
             made = [staged.table.sql, *(index.sql for index in staged.table.indexes)]
             for statement in made:
                 text = f"{statement};"
-                # Who knows whether it is there decides.
+                # As a comment where it is not known whether the table is gone: whoever runs the file decides.
                 yield text if gone is not None else "-- " + text.replace("\n", "\n-- ")
         yield from _inserts(stage, staged, _VERBS[on_conflict])
         if gone is not None and staged.table.name in gone:

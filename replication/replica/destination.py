@@ -49,10 +49,10 @@ class Waiting(Protocol):
     def leave_behind(self, why: str) -> None:
         """Keep no shadow WAL for it from now on. `why` says in words what the reason is."""
 
-    def save_place(self) -> None:
+    def save_position(self) -> None:
         """Write down its position, for a later run that may have to give up its WAL before the store is reached."""
 
-    def forget_place(self) -> None:
+    def forget_position(self) -> None:
         """Remove the position that was written down: the destination lacks nothing now."""
 
 

@@ -52,8 +52,8 @@ class KeptWAL(Protocol):
     def backlog_limit(self) -> int:
         """How many bytes of WAL may wait for one replica. 0 means that only the disk limits it."""
 
-    def backlogs(self, places: Sequence[Position | None]) -> list[Backlog]:
-        """What waits in the shadow WAL for replicas at these places, one each. None is a place that is not known."""
+    def backlogs(self, positions: Sequence[Position | None]) -> list[Backlog]:
+        """What waits in the shadow WAL for replicas at these positions, one each. None is one that is not known."""
 
     def end_images(self) -> None:
         """End the images for which too much waits."""

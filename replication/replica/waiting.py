@@ -23,8 +23,8 @@ def clean(database: KeptWAL, replicas: Sequence[Waiting]) -> None:
         if why := backlog.too_much(limit, disk, living=not replica.failing):
             replica.leave_behind(why)
         elif backlog.size and backlog.size >= limit // NOTED_SHARE:
-            replica.save_place()
+            replica.save_position()
         elif not backlog.size:
-            replica.forget_place()
+            replica.forget_position()
     database.end_images()
     database.clean([replica.needed_from for replica in replicas if not replica.is_left_behind])

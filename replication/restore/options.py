@@ -16,15 +16,14 @@ PARALLELISM_DEFAULT = 8
 class RestoreOptions:
     """What to restore and how carefully; `generation` None means that it is chosen.
 
-    `thorough` reads the WAL up to the target even where a snapshot holds that very commit, as for any later one.
-    `private` gives the file to its owner alone, whatever the replica notes of the database's permissions.
-    The disk must have room for the file, `size` bytes at least, and for what `beside` says of a file of some size,
-    and keep the reserve of the application; `elsewhere` says where there may be room, after "free some space".
-    `known` is asked where SQLite's check fails: given the restored file and what SQLite says, it says in words why the
-    source is known to be so, or nothing. `keep_failed` keeps a file that fails it beside the output, if that is not
-    known.
-    `newest` is asked for the last commit known here, of a database that is replicated here, if a replica is silent:
-    others that have it are enough then. `waiting` is called with words about the replica that is waited for.
+    - `thorough` reads the WAL up to the target, too, where a snapshot holds that very commit.
+    - `private` gives the file to its owner alone, whatever the replica notes of the database's permissions.
+    - Room on the disk is needed for the file, which has `size` bytes at least, for what is written beside a file of
+      that size (`beside`), and for the reserve of the application. `elsewhere` ends the sentence "free some space".
+    - Where SQLite's check fails, `known` is given the restored file and the words of SQLite. It answers in words why
+      the source is known to fail it too, or "". Then the file counts; else it is removed, or kept with `keep_failed`.
+    - Where a replica is silent, `newest` gives the last commit of the database that is known on this host, or None: if
+      other replicas have that commit they are enough. `waiting` is called with words about whom is waited for.
     """
 
     target: Target = Latest()  # noqa: RUF009 (frozen)

@@ -1,8 +1,7 @@
 """A restore from beginning to end: choose, plan, fetch, verify, write, check, put in place.
 
-Its promise (number 3 of the design): the file that appears equals, page for page, the database right after
-one commit, or nothing appears. It leaves to the caller: which replicas there are, and what to tell the user
-meanwhile.
+Its promise (3 in docs/INVARIANTS.md): the file that appears equals, page for page, the database right after one commit,
+or nothing appears. It leaves to the caller which replicas there are, and what to tell the user meanwhile.
 """
 
 import threading

@@ -38,7 +38,10 @@ _PAGE_BYTES_MIN = 512
 
 
 def room_to_write(old: int, size: int) -> int:
-    """Bytes of the disk that `Alone.write` takes for a file of `size` over one of `old`, if their pages are alike."""
+    """As Alone.room_to_write, before the database is held and its page size is known: the most that it can be.
+
+    It is for a file of `size` bytes over one of `old`, in WAL mode and with the same pages.
+    """
     return max(0, size - old) + size + size // _PAGE_BYTES_MIN * _BESIDE_PAGE_BYTES + READ_BYTES
 
 
@@ -53,6 +56,7 @@ class Alone:
         self.path = path
         self._connection = connection
         self._folded = False
+        """True once nothing is left in the WAL, so that SQLite may remove it."""
         self._journaled = False
         """True once the new content went through a rollback journal."""
         self._left_wal = False

@@ -2,14 +2,15 @@
 
 SQLite opens a database by its path, and -wal, -shm and the journal by names that it makes from it, one after the
 other. A user who may rename a folder on that path can put a link there in between. So as root the folder of the file is
-opened first, step by step (replication/nofollow.py), and SQLite is given a path through its descriptor, such as
+opened first, one part of the path after the other (nofollow.py), and SQLite is given a path through its descriptor:
 /proc/self/fd/9/app.db. Whatever becomes of the path, its files are in the folder that was looked at, none a link.
 
-SQLite would put in its place what the link /proc/self/fd/9 says, and is kept from that: its system call lstat, which
-nothing else in it uses, is set to its stat, by which nothing is a link. So as root every database has to be opened by
-such a name, or by one that is no link. Where there is no /proc, or for another user, it is the path without links.
+SQLite resolves links in a path before it opens it, and would so turn /proc/self/fd/9 back into a path. It is kept from
+that: it asks lstat whether a part is a link, and in this process its lstat is replaced by stat, to which nothing is
+one. So as root every database has to be opened by such a name, or by one without links. Where there is no /proc, and
+for another user, the name is the path without links.
 
-It promises that `identity` is the file's that the name led to. It leaves to the caller to have all files of a
+Its promise: `identity` is that of the file which the name led to. It leaves to the caller to have all files of a
 connection opened within the block: the first read does that in WAL mode; in another a journal may be made at any time.
 """
 

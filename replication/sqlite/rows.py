@@ -35,7 +35,7 @@ _CONFLICTS = (
 
 @dataclass(frozen=True, slots=True)
 class How:
-    """What is done where another row has the place. `may_replace` says which rows may take it, by table and number."""
+    """What is done where another row has the key: `may_replace` says, by table and row number, which may replace it."""
 
     on_conflict: Literal["skip", "replace"]
     may_replace: Callable[[int, int], bool] = lambda table, id: True
@@ -139,7 +139,7 @@ class TableRows:
         return "FOREIGN KEY constraint failed"
 
     def places(self, names: Collection[str]) -> list[int] | None:
-        """Where these columns are in a staged row; None if one is not."""
+        """The numbers of these columns in a staged row (c0, c1, and so on); None if it lacks one."""
         assert self.fits is not None
         known = {name.lower(): place for place, name in self.fits.columns}
         found = [known[name.lower()] for name in names if name.lower() in known]

@@ -33,7 +33,7 @@ class Staged:
 
     @property
     def name(self) -> str:
-        """What they are in, attached."""
+        """The table that they are in, once the stage is attached."""
         return f"{SCHEMA}.r{self.number}"
 
 

@@ -1,4 +1,8 @@
-"""The statements that bring rows of a stage into a table, as texts: for a row by its number, or from one to another."""
+"""The SQL that brings rows from a stage into a table of the live database, made once for each table. Pure.
+
+In the stage a row has a number, `id`, and its values are in the columns c0, c1, and so on. A statement is for one row,
+by its number, or for all rows from one number to another.
+"""
 
 from dataclasses import dataclass
 
@@ -9,24 +13,24 @@ from replication.sqlite.stage import Staged
 
 @dataclass(frozen=True, slots=True)
 class Statements:
-    """For one row by its number, but for those that say so. What there is no need of is ""."""
+    """Each takes the number of a row, or two numbers where it says "from one to another". "" is one not needed."""
 
     ids: str
-    """Numbers, from one to another."""
+    """The numbers of the rows from one to another."""
     count: str
-    """How many, from one to another."""
+    """How many rows there are from one to another."""
     any_taken: str
-    """A row from one to another whose place another row has."""
+    """Gives a row if the key or rowid of any row from one to another is taken in the table."""
     insert_all: str
-    """From one to another."""
+    """Inserts the rows from one to another."""
     lookup: str
-    """Whether the row with its key is as it was; nothing if there is none."""
+    """Gives whether the row of the table with the same key is the same in all; no row if no row has that key."""
     is_rowid_taken: str
     insert: str
-    """With its row number."""
+    """With its rowid, if rows keep theirs."""
     insert_without_rowid: str
     update: str
-    """Nothing if the key is all there is."""
+    """"" if all columns are part of the key."""
     may_end_everything: bool
     """True if a trigger may roll back all that was done."""
 

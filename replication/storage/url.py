@@ -1,4 +1,4 @@
-"""Replica URLs: the text people write for a place, read into a Location by the kind of store that it names.
+"""Replica URLs: the text people write for a location, read into a Location by the kind of store that it names.
 
 Its promise: a URL either means one store, the one its writer sees in it, or is refused in words. It is pure,
 and leaves to the caller whether the store exists. Errors are ConfigError and never repeat a password or key.

@@ -195,7 +195,7 @@ def test_promise_9_it_is_proven_and_retention_keeps_the_window(two: Bench, monke
 def test_promise_8_a_restart_at_any_time_costs_the_living_one_nothing(two: Bench, when: str) -> None:
     commits(two, 4)
     if when == "while it is dead":
-        two.replica("b").save_place()
+        two.replica("b").save_position()
         two.restart()
     commits(two, 26)
     if when == "after it was let go of":

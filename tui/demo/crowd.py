@@ -58,13 +58,13 @@ def config_text(folder: Path) -> str:
     """The same databases as a configuration file, whose engine is found by the folder."""
     lines = ["dbs:"]
     for member in MEMBERS:
-        place = folder / "disk" / member.name if member.name == "flaky.db" else folder / "replicas" / member.name
+        replica = folder / "disk" / member.name if member.name == "flaky.db" else folder / "replicas" / member.name
         lines += [
             f"- path: {_quoted(folder / member.name)}",
             f"  min-checkpoint-page-count: {CHECKPOINT_PAGES}",
             "  replicas:",
             "  - name: demo",
-            f"    path: {_quoted(place)}",
+            f"    path: {_quoted(replica)}",
             f"    snapshot-interval: {SNAPSHOT_SECONDS}s",
         ]
     return "\n".join(lines) + "\n"
@@ -78,10 +78,10 @@ def _quoted(path: Path) -> str:
 class Crowd:
     """Writers that write until the context ends, and a disk that comes and goes."""
 
-    def __init__(self, folder: Path, place: Callable[[str], Location] | None = None) -> None:
-        """`place` says where a database is replicated to; by default a folder below `folder`."""
+    def __init__(self, folder: Path, location_of: Callable[[str], Location] | None = None) -> None:
+        """`location_of` says where a database is replicated to; by default a folder below `folder`."""
         self._folder = folder
-        self._place = place or (lambda name: FileLocation(folder / "replicas" / name))
+        self._location_of = location_of or (lambda name: FileLocation(folder / "replicas" / name))
         self._stop = threading.Event()
         self._stack = ExitStack()
         self._threads: list[threading.Thread] = []
@@ -92,7 +92,7 @@ class Crowd:
         return Config(None, tuple(self._database(member.name) for member in MEMBERS))
 
     def _database(self, name: str) -> DatabaseConfig:
-        location = FileLocation(self._disk / name) if name == "flaky.db" else self._place(name)
+        location = FileLocation(self._disk / name) if name == "flaky.db" else self._location_of(name)
         path = self._folder / name
         replica = ReplicaConfig("demo", location, snapshot_interval=float(SNAPSHOT_SECONDS))
         return DatabaseConfig(path, default_meta_path(path), (replica,), min_checkpoint_page_count=CHECKPOINT_PAGES)

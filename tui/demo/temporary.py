@@ -13,12 +13,12 @@ SCRATCH_PREFIX = "litestream-tui-demo-"
 @contextmanager
 def temporary() -> Iterator[Path]:
     """A block in which the folder is there. Raises LocalFileError if none can be made."""
-    place = temporary_folder(", or name a folder with -dir")
+    parent = temporary_folder(", or name a folder with -dir")
     with ExitStack() as stack:
         try:
-            folder = stack.enter_context(scratch(place, SCRATCH_PREFIX))
+            folder = stack.enter_context(scratch(parent, SCRATCH_PREFIX))
         except OSError as error:
             raise LocalFileError(
-                f"cannot make a temporary folder in {place}: {error.strerror}; name a folder with -dir"
+                f"cannot make a temporary folder in {parent}: {error.strerror}; name a folder with -dir"
             ) from None
         yield folder

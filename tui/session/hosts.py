@@ -1,7 +1,13 @@
-"""Several hosts as one engine: each is asked in a thread of its own, and every command goes to the one it is for.
+"""The engines of several hosts as one JobControl, so that no screen knows of hosts but by names.
 
-Its promise: a host that hangs or is gone holds up no other one; what is known of the others is shown, and of that one
-that it is silent, and since when. A database is called HOST:PATH here, and a job HOST:ID.
+Here a database is called HOST:PATH and a job HOST:ID. A command is for the host in the name that it carries, and goes
+there without it. Statuses and events of all hosts are put together:
+
+    screen --begin("web1:/data/a.db")--> Hosts --begin("/data/a.db")--> Attached of web1
+    screen <--status: web1:/data/a.db, web2:/data/b.db-- Hosts <-- the last status of each Attached
+
+Its promise: a host that hangs or is gone holds up no other one. Each Attached asks its host in a thread of its own, and
+what it said last is there at once. One that does not answer is a row in place of its databases, which says since when.
 """
 
 import threading
@@ -27,24 +33,24 @@ from tui.version import version
 JOBS_SECONDS_MAX = 2.0
 """How long all hosts are waited for when they are asked for their jobs; one that is later is left out."""
 _PATHS = ("output", "kept")
-"""What of a request is a path beside the database, on the same host."""
+"""Fields of requests with a path that must be on the host of the database."""
 _IDS = ("look", "points", "history", "preview")
-"""What of a request is the id of a job."""
+"""Fields of requests with the id of a job."""
 
 
 @dataclass(slots=True)
 class _Known:
-    """What was made of the last status of a host, for as long as it says the same."""
+    """The rows of a host, kept until its status or its place is another object, and which events were taken over."""
 
     status: EngineStatus | None = None
     place: Place | None = None
     databases: tuple[DatabaseStatus, ...] = ()
     events: int = 0
-    """The last event that was taken."""
+    """The number of the last event that was taken over."""
 
 
 class Hosts(Commands):
-    """A JobControl of all of them. `changed` is called from threads when there is something new to show."""
+    """See above. `changed` is called, from any thread, when there is something new to show."""
 
     def __init__(self, engines: Mapping[str, Attached]) -> None:
         self.changed: Callable[[], None] = lambda: None
@@ -54,7 +60,7 @@ class Hosts(Commands):
         self._number = 0
         self._lock = threading.Lock()
         self._news = threading.Event()
-        """Set while there is something that was not asked for yet."""
+        """Set from a change until the status is asked for: `changed` is called once for all changes until then."""
         for engine in self._engines.values():
             engine.changed = self._changed
 
@@ -75,7 +81,6 @@ class Hosts(Commands):
         return Place("hosts", hosts=places)
 
     def _changed(self) -> None:
-        # Once for all that changes until it is shown.
         if not self._news.is_set():
             self._news.set()
             self.changed()
@@ -121,7 +126,7 @@ class Hosts(Commands):
         return Info(version(), API, "", 0, 0.0, "", names, "hosts")
 
     def sync_now(self, database: str | None = None) -> None:
-        """Of a host itself: connect to it now. Without a name: all that answer."""
+        """Sync a database, HOST:PATH. For HOST: alone, connect to it now. Without a name both, for all hosts."""
         if database:
             name, path = split(database)
             engine = self._engine(name)
@@ -205,13 +210,13 @@ class Hosts(Commands):
 
 
 def _host_row(name: str, place: Place) -> DatabaseStatus:
-    """A host in the place of its databases: it is silent, or was not heard of yet."""
+    """The row of a host that is silent, or was not heard of yet, in place of its databases."""
     state: DatabaseState = "unknown" if place.gone else "starting"
     return DatabaseStatus(far(name, ""), state, place.why or place.words, None, "", 0, 0, place.gone, 0.0, 0, ())
 
 
 def _of(name: str, path: str) -> str:
-    """A path on that host. Raises EngineError for one of another host."""
+    """A path as it is called on the host `name`. Raises EngineError for a path of another host."""
     host, rest = split(path)
     if host and host != name:
         raise EngineError(f"{path} is on {host}, and the database is on {name}; name a path there")
@@ -219,7 +224,7 @@ def _of(name: str, path: str) -> str:
 
 
 def _job(name: str, job: JobStatus) -> JobStatus:
-    """A job, as it is called here."""
+    """A job of the host `name`, with the names that it has here."""
     result = job.result
     if isinstance(getattr(result, "output", None), Path):
         result = replace(result, output=Path(far(name, str(result.output))))

@@ -11,7 +11,7 @@ NAMED_MAX = 3
 """More databases that change at one time are given as a number."""
 
 _NO_NEWS = (*STOPPED, *NOT_HEARD)
-"""States whose coming and going is told by who made it so."""
+"""States that are no news when they come or go: who pauses is told so, and a host has a toast of its own."""
 TOASTS_MAX = 3
 """More would cover what they are about."""
 TOAST_SECONDS = 6.0

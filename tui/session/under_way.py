@@ -1,6 +1,6 @@
-"""What the end of the program would break off or leave behind: work under way, what is not uploaded, what is paused.
+"""What would be broken off or left undone if the program ended now: jobs, uploads, and databases that are paused. Pure.
 
-Pure. The user is asked before the end while any of it is there.
+Before the screen ends its engine, the user is asked about any of it.
 """
 
 from collections.abc import Iterable

@@ -1,7 +1,8 @@
-"""The command of -exec: started, sent what we are sent, and waited for.
+"""The command of -exec: started, given the signals that we are given, and waited for.
 
-Its promises: no signal is lost, also in the instant it starts; a terminal's own reaches it once; its end is known at
-once; and as process 1, or as a process that asked to be given orphans, it reaps those.
+Its promises: no signal is lost, not even in the instant in which the command starts; one that the terminal sends to
+both of us reaches it once; its end is known at once; and if we are process 1, or asked to be given orphans
+(PR_SET_CHILD_SUBREAPER), those are reaped.
 """
 
 import ctypes
@@ -20,7 +21,8 @@ from tui.verbs.process import descriptors_as_inherited
 from tui.verbs.signals import Signals
 
 ONLY_PASSED_ON = (signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2, signal.SIGWINCH)
-"""What these mean is the command's business: many reload at the first. Whether that is an end shows by its end."""
+"""Signals that are passed on and end nothing here: what they mean is the command's business, and many reload at SIGHUP.
+If the command ends by one, that ends us as any end of it does."""
 _PR_GET_CHILD_SUBREAPER = 37
 
 
@@ -33,7 +35,7 @@ class Command:
         self._inherits_keys = inherits_keys
         self._process: subprocess.Popen[bytes] | None = None
         self._waiting: list[int] = []
-        """What came before it was there."""
+        """Signals that came before the command was started."""
         self._lock = threading.RLock()
         self._reaps = os.getpid() == 1 or _is_subreaper()
 

@@ -3,7 +3,7 @@
 glibc gives each thread an arena of its own and keeps in it whatever was freed there; with a dozen threads that take
 turns at large buffers, what is resident goes up and down and grows for hours. And Python lets a thread compute for
 5 ms before another may go on, which is how long a writer would wait for a checkpoint that has just ended.
-systemd gives a process 1,024 descriptors, for those who use select(), and any number for the asking.
+systemd lets a process open 1,024 files, since select() knows no more, and half a million if the process asks for it.
 """
 
 import ctypes

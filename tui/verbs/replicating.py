@@ -67,6 +67,7 @@ def replicate(args: Namespace) -> int:
             engine.check()
             return run.until_the_end()
         finally:
+            # After an orderly run it is closed already. After an error nothing is waited for any more.
             engine.close(0.5)
             control.close()
 
@@ -127,13 +128,13 @@ class _Run:
         self._control = control
         self._rereading = rereading
         self._has_terminal = has_terminal()
-        """Once it has hung up we would seem to have had none."""
+        """Asked at the start: once the terminal has hung up it would seem that there never was one."""
         self._seen = 0
         self._wishes = Wishes()
         self._command = Command(command, self._command_ended, inherits_keys) if command is not None else None
         more = ONLY_PASSED_ON if self._command is not None else ()
         self.signals = Signals(dict.fromkeys((*_SIGNALS, *more)), self._signalled)
-        """Those that end the run in good order, from the first moment that there is one."""
+        """The signals that are taken, from before the engine is started on."""
 
     def until_the_end(self) -> int:
         """Wait for a signal or the end of the command, and return the exit code."""
@@ -199,7 +200,7 @@ class _Run:
         self._engine.events.emit("info", "signal received, litestream-tui shutting down")
         if command is not None:
             command.signal(number, from_terminal)
-            # However long it takes to end, or if it is killed before, as after the ten seconds of docker stop.
+            # At once, and not when the command has ended: that may take long, and docker stop kills after ten seconds.
             self._engine.sync_now()
 
     def _log(self, wait_seconds: float) -> bool:

@@ -42,7 +42,7 @@ class _Row:
 def run(args: Namespace) -> int:
     """Verify each replica. Return 0 if all are ok, else the exit code of the last that failed or was inconclusive."""
     rows: list[_Row] = []
-    place = temporary_folder()
+    parent = temporary_folder()
     with cancelled_by_signals() as cancel, showing() as bar:
         if args.socket is not None:
             for by in _engines(args):
@@ -50,7 +50,7 @@ def run(args: Namespace) -> int:
                     rows += _by_engine(by, args, bar, cancel)
         else:
             found = _named(args)
-            with local_errors(place), scratch(place, SCRATCH_PREFIX) as folder:
+            with local_errors(parent), scratch(parent, SCRATCH_PREFIX) as folder:
                 for item in found:
                     rows += _verify(item, args, folder, bar, cancel)
     if args.json:

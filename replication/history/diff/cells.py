@@ -29,14 +29,17 @@ class MalformedPageError(QueryError):
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One cell: `child` of an interior page, `rowid` of a table's, and of what it holds the bytes in the page."""
+    """One cell: `child` in an interior page (else 0), `rowid` in a table (else 0), and its record of `size` bytes.
+
+    `local` are those bytes of the record that lie in the page.
+    """
 
     child: int
     rowid: int
     size: int
     local: bytes
     overflow: int
-    """The first page on which the rest lies; 0 if there is none."""
+    """The first page with the rest of the record; 0 if there is no rest."""
 
 
 def kind_of(page: bytes, number: int) -> int:

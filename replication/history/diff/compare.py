@@ -153,7 +153,8 @@ def _side_by_side(pair: Pair, before: Side, after: Side) -> Iterator[RowChange]:
             yield RowChange(pair, other, None, became[1])
             became = next(new, None)
             continue
-        # Both are at both moments, in another order: each is compared when the one before comes.
+        # Each of the two rows is at both moments, only in another order. One is compared here, by its row at the later
+        # moment; the other is when its row at the earlier moment comes.
         if was is not None:
             yield from _told(pair, was, there[0])
         was, became = next(old, None), next(new, None)
@@ -219,6 +220,7 @@ def _size(row: Keyed) -> int:
 def _as_heap(pair: Pair, found: Callable[[], Iterator[RowChange]], tell: Callable[[str], None]) -> Iterator[RowChange]:
     """Without those that only have another rowid: a row that went at one and came at another did not change."""
     more: Counter[bytes] = Counter()
+    # By the content of a row: how many more there are at the later moment, below zero at the earlier one.
     for change in found():
         for row, step, columns in ((change.before, -1, 0), (change.after, 1, 1)):
             if row is not None:
@@ -241,7 +243,10 @@ def _as_heap(pair: Pair, found: Callable[[], Iterator[RowChange]], tell: Callabl
 
 
 def _taken(more: Counter[bytes], pair: Pair, row: Row, side: int, step: int) -> bool:
-    """True if there are more such rows at this moment than at the other, of which this is one then."""
+    """True if there are still more such rows at this moment than at the other. Then this is one of them, and counted.
+
+    `step` is 1 for the later moment, and -1 for the earlier one.
+    """
     digest = _digest(pair, row, side)
     if more.get(digest, 0) * step <= 0:
         return False

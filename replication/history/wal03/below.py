@@ -1,4 +1,4 @@
-"""A replica as if it had no snapshots but some, so that a plan begins at one of these and reads more WAL."""
+"""A replica of which some snapshots are hidden, so that a plan begins at another one, and reads more WAL."""
 
 import builtins
 from collections.abc import Iterable, Iterator
@@ -9,17 +9,17 @@ from replication.storage.wal03.names import parse_snapshot
 
 
 def below_snapshot(source: OpenReplica, index: int) -> OpenReplica:
-    """Return the replica with the snapshots up to an index."""
+    """Return the replica with only the snapshots up to an index."""
     return OpenReplica(source.name, _Below(source.storage, 0, index), codec=source.codec)
 
 
 def only_snapshot(source: OpenReplica, index: int) -> OpenReplica:
-    """Return the replica with the snapshot of one index: the notes of no others are read, and none is in its place."""
+    """Return the replica with only the snapshot of one index: then no notes of others are read, and none is taken."""
     return OpenReplica(source.name, _Below(source.storage, index, index), codec=source.codec)
 
 
 class _Below(Storage):
-    """A store as if it had no snapshot but those from one index to another: only read."""
+    """A store, to be read only, that lists no snapshots but those from one index to another."""
 
     def __init__(self, storage: Storage, first: int, last: int) -> None:
         self.type, self.address = storage.type, storage.address

@@ -1,9 +1,18 @@
 """The commit at which something changed, searched from the newest back, over all generations of one replica.
 
-Its promise: what it finds is a change between two commits that follow each other, and that there is none is said only
-where all commits were looked at. WAL is first read only between the snapshots where the change may lie: where the
-answers at two neighbouring snapshots are alike, what lies between is passed over, and read at the end if nothing was
-found elsewhere. It leaves to the caller what is looked for.
+    snapshots    S1            S2            S3
+    commits      |---c---c-----|--c----c-----|---c---c
+    answers      yes           yes           no      no        is the table there?
+    WAL          passed over   read: here    read first
+                               it went
+
+The newest stretch is read first, and before each older one the snapshot at its start is asked. If that answers as the
+snapshot after it, the stretch is passed over, and read only if nothing was found elsewhere: it may have changed there
+and back.
+
+Its promise: what it finds is a change between two commits that follow each other; that there is none is said only when
+all commits were looked at. What is looked for is the caller's (questions.py), and so is how a timeline is searched
+(changes.py).
 """
 
 import threading
@@ -38,7 +47,7 @@ from replication.sqlite.moment import Query
 
 @dataclass(frozen=True, slots=True)
 class _Edge:
-    """The earliest commit that was looked at so far, and its answer."""
+    """A commit with its answer: the earliest that was looked at so far, from which the search goes on back."""
 
     position: Position
     time: datetime
@@ -57,7 +66,7 @@ class _Between:
 
 @dataclass(slots=True)
 class Search:
-    """One search. `looks` counts commits that were asked."""
+    """One search. `looks` counts commits that were asked; `is_all` asks for every change and not only the newest."""
 
     sources: Sequence[OpenReplica]
     options: RestoreOptions
@@ -78,14 +87,14 @@ class Search:
     _each_end: float = 0.0
     _between: list[_Between] = field(default_factory=list)
     _unknown: list[str] = field(default_factory=list)
-    """Of which commits it is not known what they changed, and why, in words."""
+    """In words: which commits were not looked at, and why."""
     _is_known: bool = False
     """Whether any commit knew what is asked of."""
     _first_answer: Answer = None
     _names: str = ""
 
     def changes(self) -> Iterator[Found]:
-        """What is looked for, the newest first. Raises whatever a restore and a query raise."""
+        """The changes that are looked for, newest first. Raises whatever a restore and a query raise."""
         is_found = False
         for found in self._generations():
             is_found = True
@@ -99,7 +108,7 @@ class Search:
             yield from self._in(self._read(item.source, options, item.snapshot))
 
     def nothing(self) -> ReplicationError:
-        """What is said where nothing was found."""
+        """The error for a search that found nothing."""
         mistyped = self.wanted.unknown(self._first_answer, self._names) if not self._is_known else None
         if self._unknown:
             return InconclusiveError(
@@ -134,7 +143,7 @@ class Search:
     def _in_generation(
         self, prepared: Prepared, options: RestoreOptions, later: _Edge | None = None
     ) -> Generator[Found, None, _Edge]:
-        """Those of one generation, whose earliest commit is returned; `later` is the first one of the next."""
+        """Search one generation, and return its earliest commit. `later` is that of the generation after it."""
         source = prepared.source
         earlier = [item for item in prepared.offer.catalog.snapshots if item.position < prepared.plan.snapshot.position]
         options = replace(options, generation=prepared.plan.generation)
@@ -153,11 +162,11 @@ class Search:
         return edge
 
     def _in(self, timeline: Timeline, later: _Edge | None = None) -> Generator[Found, None, _Edge]:
-        """Those of one timeline, whose first commit is returned."""
+        """Search one timeline, and return its first commit. `later` comes after its last, in the next generation."""
         looker = Looker(timeline, self._ask, self.stop, self._may_go_on, self._now, size=self.wanted.size)
         ends = timeline.ends()
         before = self.looks
-        # What answers as it likes is found out once.
+        # A question with another answer each time, such as random(), is found out once, at the first look.
         newest = looker.look(ends[-1]) if before else looker.look_twice(ends[-1])
         if later is not None and self.wanted.matches(newest.answer, later.answer):
             yield from self._found(timeline, ends[-1], newest.answer, later)
@@ -175,7 +184,7 @@ class Search:
     def _found(
         self, timeline: Timeline, before: Place, was: Answer, after: _Edge, is_sure: bool = True
     ) -> Iterator[Found]:
-        """A change, if it is not too old; it is sure where nothing since was passed over."""
+        """Yield a change unless it is older than `since`. It is sure only if no later commits were passed over."""
         earlier = _edge(timeline, before, was)
         if not self._is_before(after.time):
             is_sure &= not self._between and not self._unknown
@@ -192,7 +201,7 @@ class Search:
             )
 
     def _ask(self, query: Query) -> Answer:
-        """The question, of which it is noted whether any commit knew what it asks of."""
+        """Ask one commit, and note whether any commit so far had what the question is about (a table, a row)."""
         answer = self.wanted.question(query)
         if self._first_answer is None and not is_known(answer):
             self._first_answer, self._names = answer, names_of(query)
@@ -211,7 +220,7 @@ class Search:
         self._counted = timeline.bytes_read
 
     def _read(self, source: OpenReplica, options: RestoreOptions, snapshot: Snapshot | None = None) -> Timeline:
-        """What leads to a target, from the snapshot that is named."""
+        """The timeline that ends at the target of `options`: from that snapshot, or the one that a restore takes."""
         self._counted = 0
         if snapshot is not None:
             timeline = read_from(source, snapshot, options, self.cache, self.stop)
@@ -225,7 +234,7 @@ class Search:
         return self.since is not None and time is not None and time < self.since
 
     def _answer_of(self, source: OpenReplica, snapshot: Snapshot) -> Answer:
-        """What a snapshot by itself answers; nothing for one of Litestream's: nobody knows which commit it holds."""
+        """The answer at the commit of a snapshot; None for one of Litestream's, since nobody knows which that is."""
         if snapshot.note is None:
             return None
         at = replace(self.options, generation=None, target=AtPosition(snapshot.position))

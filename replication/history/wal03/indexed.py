@@ -1,6 +1,9 @@
-"""What a replay of WAL writes to where no file is made: an index of where each page is, over a snapshot in the store.
+"""What a replay writes to where no file is made: not the pages, but where in the replica each of them lies.
 
-Its promise: a page that it gives is what a file would have there after the same frames. It keeps the newest pages in
+    a restore       replay --frames--> a file
+    a timeline      replay --frames--> IndexedFile: an index of the frames, over the snapshot in the store
+
+Its promise: a page that it gives is what the file would have there after the same frames. It keeps the newest pages in
 memory, as they were when they were proven; others are read again from their segment, and must be in the same frame.
 """
 
@@ -41,10 +44,10 @@ class IndexedFile:
         self._snapshot = Source(info.name, info.size, sign)
         self._segments = plan.segments
         self.first_page: list[Place] = []
-        """The frames of the first page in which anything but counters and sizes is another than in the one before."""
+        """Where frames of the first page begin that change more of it than counters and sizes."""
         self._first_sum = -1
         self._indexes: dict[str, tuple[WALHeader, int, Sums, BlockTable]] = {}
-        """Of segments that were not read: the header of their WAL, where they begin, the checksum before, blocks."""
+        """Of segments of which only the index was read: WAL header, where they begin, checksum before, blocks."""
         self.starts = [place_of(item.position) for item in plan.segments]
         self._kept: OrderedDict[Place, bytes] = OrderedDict()
         self._end: Place = 0
@@ -79,7 +82,7 @@ class IndexedFile:
         self._keep(rows, pages, begin)
 
     def take_indexed(self, segment: SegmentInfo, index: FrameIndex, rows: slice, at: Position) -> None:
-        """The same of frames that are read when they are needed."""
+        """As write_frames, for frames of which only the index was read: their pages are read once they are needed."""
         begin, size = place_of(at), index.header.frame_size
         self._indexes[segment.name] = (index.header, index.offset, index.before, index.blocks)
         self.versions.add(index.heads[rows], index.pages[rows], begin)
@@ -160,7 +163,7 @@ class IndexedFile:
 
 
 class SnapshotFile:
-    """The same as the snapshot has it, before all WAL: only read."""
+    """The file as the snapshot has it, before all WAL. It can only be read."""
 
     def __init__(self, file: IndexedFile) -> None:
         self._file = file

@@ -11,7 +11,7 @@ from replication.restore.wal03.generations import in_order
 
 
 def older_generations(prepared: Prepared, stop: threading.Event, since: datetime | None = None) -> Sequence[str]:
-    """Return those older than the one that was chosen, of its replica, with anything that was stored since a time.
+    """Return the generations older than the one that was chosen, in its replica, with anything stored since a time.
 
     Raises StorageError, RestoreCancelledError.
     """

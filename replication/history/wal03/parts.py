@@ -1,8 +1,14 @@
-"""Parts of the content of objects, read by ranges: of a snapshot or a segment what is needed, and no more.
+"""Parts of the content of objects: of a snapshot or a segment only the LZ4 blocks are read that are needed.
 
-Its promise: a byte that it gives was checked when its block was read, whatever became of the object meanwhile; and what
-it keeps in memory is bounded. An object that does not bring a table of its blocks is read through once, and its table
-kept. Who reads one block after the other gets several at a time. One thread at a time.
+    content    bytes 0 ... 1 MiB ... 2 MiB ... 3 MiB      what a caller asks for: so many bytes from an offset on
+    stored     [block 0][block 1  ][block 2]...[table]     the table says where each block lies: one range of bytes
+
+A table comes from the object itself, or, where it has none (Litestream's), from the cache; else the object is read
+through once, and its table is put into the cache.
+
+Its promise: each byte that it gives was checked against the checksum of its block when it was read, whatever becomes of
+the object meanwhile; and what it keeps in memory is bounded. Whoever reads one block after the other gets several with
+one request. One thread at a time.
 """
 
 import threading
@@ -21,17 +27,18 @@ from replication.storage.codec import WHOLE_BYTES_MAX
 from replication.storage.wal03.replica_client import ReplicaClient
 
 KEPT_BYTES_MAX = 48 << 20
-"""Content that is kept of blocks that were read."""
+"""So much content of blocks that were read is kept."""
 AHEAD_BYTES_MAX = 8 << 20
-"""Content of the blocks that are read in one request when one is read after the other."""
+"""At most so much content is read with one request, when one block is read after the other."""
 TABLES_KEPT_MAX = 1000
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """An object to read from, and its stored bytes. A snapshot, which may bring a table, has a `sign` of its own.
+    """An object to read from, and how many bytes are stored.
 
-    A `table` that is given has no checksums, or has been proven: nothing is made anew for it.
+    A snapshot has a `sign`, by which its table is found in the cache; a segment has "". A segment of which the index
+    was read brings its `table`, which is used as it is.
     """
 
     name: str
@@ -41,7 +48,7 @@ class Source:
 
 
 class Parts:
-    """Reads parts of the objects of one replica. `count` is told the stored bytes of each chunk as it comes."""
+    """Reads parts of the objects of one replica. `count` is called with the stored bytes of each chunk that comes."""
 
     def __init__(
         self,
@@ -60,7 +67,7 @@ class Parts:
         self._count = count
         self._tables: OrderedDict[str, BlockTable] = OrderedDict()
         self._unproven: set[str] = set()
-        """The objects whose tables were not made here: they may be wrong although the objects are sound."""
+        """Objects whose table was not made here: it may be wrong although the object is sound."""
         self._kept: OrderedDict[tuple[str, int], bytes] = OrderedDict()
         self._kept_bytes = 0
         self._last: tuple[str, int] = ("", -1)
@@ -68,7 +75,7 @@ class Parts:
         self.requests = 0
 
     def length(self, source: Source) -> int:
-        """Bytes of the content of an object. Raises as `read`."""
+        """How long the content of an object is. Raises what `read` raises."""
         return self._table(source).length
 
     def read(self, source: Source, offset: int, size: int) -> bytes:
@@ -96,7 +103,7 @@ class Parts:
         return found[0] if len(found) == 1 else b"".join(found)
 
     def _whole(self, name: str) -> bytes:
-        """A small object, checked by the checksum that it ends with."""
+        """The content of a small object, read whole and checked by the checksum that it ends with."""
         kept = self._get(name, 0)
         if kept is not None:
             return kept
@@ -125,7 +132,7 @@ class Parts:
         return kept
 
     def _table(self, source: Source) -> BlockTable:
-        """The table of an object: known, brought along, kept elsewhere, or made by reading all of it."""
+        """The table of an object: known here, in the object, in the cache, or made by reading all of the object."""
         name = source.name
         if source.table is not None:
             return source.table
@@ -147,7 +154,7 @@ class Parts:
         return table
 
     def _kept_table(self, source: Source) -> BlockTable | None:
-        """The table that the cache has of an object, if the last block is as it says: so the length is right."""
+        """The table that the cache has of an object, if the last block lies where it says: then the length is right."""
         table = self._cache.load(source.sign)
         if table is None or not table.is_within(source.stored):
             return None
@@ -158,7 +165,7 @@ class Parts:
         return table
 
     def _make_anew(self, source: Source, wrong: BlockTable) -> None:
-        """Make the table of an object by reading all of it, which tells if it is sound. Raises as `_scanned`."""
+        """Replace a wrong table by one made from all of the object. Raises CorruptObjectError if that is damaged."""
         name = source.name
         self._unproven.discard(name)
         del self._tables[name]
@@ -166,7 +173,7 @@ class Parts:
         table = self._scanned(source)
         self._cache.save(source.sign, table)
         if table.length != wrong.length:
-            # What was read of it before took it for another.
+            # Whoever has read of it before went by the wrong length.
             raise CorruptObjectError(name, "what was remembered of it here was wrong; it is right now, so ask again")
         self._tables[name] = table
 

@@ -1,7 +1,10 @@
 """Two moments of one replica and the pages that were written between them, by the frames of the WAL.
 
-Its promise: both are what a restore of them would give, and a page that is not told is alike at both. Where they are of
-different generations, or the WAL between them is not whole, all pages of both are compared, and that is said.
+    stretches    S1 ---c---[early]---c--- S2 ---c--- S3 ---c---[late]
+    written                      |<----------------------------->|        by all frames between, stretch by stretch back
+
+Its promise: both are what a restore of them would give, and a page that is not in the answer is alike at both. Where
+they are of two generations, or the WAL between them is not whole, all pages are compared, and a remark says so.
 """
 
 import threading
@@ -29,7 +32,10 @@ _END: Place = 1 << 64
 
 @dataclass(frozen=True, slots=True)
 class _Bound:
-    """What a target leads to, before any WAL is read: a commit, or the last one up to a place."""
+    """What a target leads to, as far as a plan tells before any WAL is read: the last commit up to the place `last`.
+
+    `exact` is that commit, if the target names it.
+    """
 
     target: Target
     generation: str
@@ -56,7 +62,7 @@ class _Point:
 
 @dataclass(frozen=True, slots=True)
 class _Way:
-    """From a commit back to an earlier one."""
+    """The way from a commit back to an earlier one: the pages written between, and the stored bytes that were read."""
 
     early: _Point
     late: _Point
@@ -74,21 +80,24 @@ class _Reader:
     tell: Callable[[str], None]
 
     def bound(self, target: Target) -> _Bound:
-        """Raises as a restore that is prepared."""
+        """What a target leads to. Raises what a restore raises before it fetches anything."""
         attempts = attempts_at(self.sources, self._options(target), self.stop)
         plan = attempts.prepared.plan
         last = place_of(plan.stop) if plan.stop else place_of(plan.following.position) if plan.following else _END
         return _Bound(attempts.options.target, plan.generation, last, plan.stop)
 
     def alone(self, target: Target) -> _Point:
-        """A target by itself. Raises whatever a restore raises."""
+        """The commit of a target, by a timeline of its own. Raises whatever a restore raises."""
         timeline = read_timeline(self.sources, self._options(target), self.cache, self.progress, self.stop)
         for words in timeline.warnings:
             self.tell(words)
         return _Point(timeline, timeline.end)
 
     def way(self, late: _Bound, early: _Bound) -> _Way | None:
-        """None if there is no WAL to go back by. Raises whatever a restore of the later one raises."""
+        """The way back through the stretches; None if the WAL between is not whole.
+
+        Raises whatever a restore of the later one raises.
+        """
         newest: Timeline | None = None
         written, passed, said = PageSet(bytearray(1)), 0, set[str]()
 
@@ -130,7 +139,10 @@ def read_span(
     stop: threading.Event,
     tell: Callable[[str], None],
 ) -> Span:
-    """Read both moments. `tell` is told what a restore would warn of. Raises whatever a restore raises."""
+    """Return both moments and what was written between. `tell` is told what a restore of them would warn of.
+
+    Raises whatever a restore of either raises.
+    """
     reader = _Reader(sources, options, cache, progress, stop, tell)
     bounds = [reader.bound(target) for target in (begin, end)]
     is_forward = bounds[0].last <= bounds[1].last

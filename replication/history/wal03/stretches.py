@@ -1,6 +1,11 @@
-"""All commits of one replica, in timelines from one snapshot to the next, the newest first.
+"""All commits of one replica, newest first, in stretches: timelines that each go from one snapshot to the next.
 
-A generation is older than another where the notes of the replica, or its times, say so.
+    snapshots    S1            S2            S3
+    commits      |---c---c-----|--c----c-----|---c---c
+    yielded      third         second        first          each ends with the commit that the one before begins with
+
+A stretch is read only when it is asked for, so that whoever has found what it looked for reads no more WAL. After the
+newest generation come older ones, in the order that the notes of the replica give, or its times.
 """
 
 import threading
@@ -40,10 +45,9 @@ def stretches(
     tell: Callable[[str], None],
     since: datetime | None = None,
 ) -> Iterator[Timeline]:
-    """Yield timelines, each of which ends with the commit that the one before begins with, or with its generation.
+    """Yield the stretches, up to the one that begins before `since`, if that is given.
 
-    The next one is read when it is asked for, up to one that begins before a time. Raises whatever a restore raises; an
-    older generation that cannot be read is told of.
+    Raises whatever a restore raises; of an older generation that cannot be read, only `tell` is told.
     """
     attempts = attempts_at(sources, options, stop)
     prepared = attempts.prepared
@@ -65,9 +69,9 @@ def stretches(
 def read_from(
     source: OpenReplica, snapshot: Snapshot, options: RestoreOptions, cache: TableCache, stop: threading.Event
 ) -> Timeline:
-    """From a snapshot on, or from an earlier one where that one is of no use. Their notes are read only then.
+    """Return a timeline from a snapshot on, or from an earlier one if that one turns out to be of no use.
 
-    Raises whatever a restore raises.
+    The notes of earlier snapshots are read only then. Raises whatever a restore raises.
     """
     index = snapshot.info.index
     if snapshot.note is not None:

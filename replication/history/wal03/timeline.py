@@ -1,8 +1,12 @@
-"""A run of commits of one replica, each of which can be looked at page by page without being restored.
+"""A timeline of a replica in Litestream's layout: all commits on the way of one restore, each of them a moment.
 
-Its promise: a page at a commit is what a restore of that commit would have there. It is the same plan, the same proofs
-of snapshot, chain and end, and the same errors; but of the snapshot only what is asked for is read, and nothing of the
-database is written to a disk. Memory is bounded: an index of the frames, and what parts.py keeps. One thread at a time.
+    plan of a restore    S ----c----c----c----c      the snapshot, and all WAL up to the target
+    read at first        (.)---c----c----c----c      WAL, verified frame by frame, for the index of frames (versions.py)
+    read for a page      [.]                         of the snapshot only the blocks that are asked for (parts.py)
+
+Its promise: a page at a commit is what a restore of that commit would have there: by the same plan, the same proofs of
+snapshot, chain and end, and with the same errors. Nothing of the database is written to a disk. Memory is bounded: by
+the index of frames, and what parts.py keeps. One thread at a time.
 """
 
 import threading
@@ -67,10 +71,7 @@ class Moment:
 
 @dataclass(slots=True)
 class Timeline:
-    """What a plan leads to, and every commit on the way from its snapshot.
-
-    `warnings` are those of a restore. `bytes_read` counts stored bytes.
-    """
+    """See contract.Timeline. It follows a plan, and takes another one if an object of the first proves useless."""
 
     replica: str
     plan: Plan
@@ -82,15 +83,15 @@ class Timeline:
     _meter: RestoreMeter
     _fetcher: Fetcher
     _pages: int
-    """Those of the database at its end."""
+    """How many pages the database has at its end."""
     _again: "Callable[[ReplicationError], Timeline]"
-    """What another plan leads to after an error; raises it, or what is to be said, if there is none."""
+    """Reads the timeline of another plan after an error, or raises an error if there is no other plan."""
     sure: Place | None = None
     """Of a snapshot of Litestream's: from this commit in its index on it is known to hold nothing later."""
     _before: list[Position] = field(default_factory=list)
-    """Where it began before an object proved useless."""
+    """The first commits of plans that were given up: they still count as commits of this timeline."""
     _spent: tuple[int, int] = (0, 0)
-    """Bytes and requests until then."""
+    """Bytes and requests that those plans took."""
     _seen: dict[str, tuple[tuple[int, int], ...]] = field(default_factory=dict)
 
     @property
@@ -126,7 +127,7 @@ class Timeline:
 
     @property
     def first(self) -> Position:
-        """The commit that the snapshot holds, as far as that is known."""
+        """The commit that the snapshot holds; of one of Litestream's, which does not say, the start of its index."""
         return self.plan.start
 
     def ends(self) -> list[Place]:
@@ -191,7 +192,7 @@ class Timeline:
                 self._take(self._again(error))
 
     def _take(self, other: "Timeline") -> None:
-        """Go on with what another plan has, which leads to the same commit from further back."""
+        """Go on with the timeline of another plan, which leads to the same commit from further back."""
         if other.page_size != self.page_size or place_of(other.end) < place_of(self.end):
             raise ReplicaGapError(f"The WAL in the replica ends at {other.end} now, before {self.end}.")
         self._before.append(self.first)
@@ -215,10 +216,10 @@ def read_timeline(
     cancel: threading.Event | None = None,
     is_whole: bool = False,
 ) -> Timeline:
-    """What a restore with these options would follow, read as far as looks at it need.
+    """Return the timeline that ends with the commit which a restore with these options gives.
 
-    With `is_whole` it is also found out whether the commits in the index of a snapshot of Litestream's are covered.
-    Raises whatever a restore raises but for its output.
+    With `is_whole` it is also found out which commits in the index of a snapshot of Litestream's can be looked at.
+    Raises whatever that restore raises, but for its output.
     """
     stop = cancel or threading.Event()
     return _followed(attempts_at(sources, options, stop), cache, progress, is_whole)

@@ -2,7 +2,7 @@
 
 What waits on the application's disk is bounded (promise 6), and nobody else pays for it: the generation goes on, and
 other replicas notice nothing. The one that was let go of has a hole in its history, between its last commit and the
-snapshot with which it goes on. No restore steps over that: indexes are missing in it.
+snapshot with which it goes on. No restore passes over that: indexes are missing in it.
 
 Its promise: no history of another program is continued (promise 8). The WAL by which the replica could be compared is
 gone; so where it stood is written down first, with the checksum of what may have arrived since, and the place after
@@ -33,7 +33,7 @@ END_TRIES = 2
 
 
 class LeftBehind(Sender):
-    """A sender that can be left behind. `leave_behind` and `save_place` may be called from any thread."""
+    """A sender that can be left behind. `leave_behind` and `save_position` may be called from any thread."""
 
     def __init__(self, parts: Parts) -> None:
         super().__init__(parts)
@@ -80,7 +80,7 @@ class LeftBehind(Sender):
             f"between {_last(left.position)} and then; other replicas are not concerned"
         )
 
-    def save_place(self) -> None:
+    def save_position(self) -> None:
         """Write down where it stands, for a later run that may have to let go of it without having reached it."""
         now, known = self._monotonic(), self._saved
         if self.position is None or (known is not None and known.position == self.position):
@@ -89,7 +89,7 @@ class LeftBehind(Sender):
             self._saved_at = now
             self._save_left(self._standing("", 0.0))
 
-    def forget_place(self) -> None:
+    def forget_position(self) -> None:
         """It lacks nothing: what was written down is of before."""
         if self._saved is not None and self.position is not None:
             self._save_left(None)

@@ -59,7 +59,7 @@ def compare(
     for _ in range(READS_OF_DAMAGED):
         with suppress(CorruptObjectError):
             offset = _same_until(client, database, name, start, end, told)
-            # Nothing is there of which an index could begin: it is written anew, as if it were torn.
+            # Without content at the start of an index it is no end mark, and is written anew as one that is torn.
             return offset if offset or start.offset else None
     return None
 

@@ -1,7 +1,10 @@
-"""Where a replica stood when its WAL was let go of, kept beside the shadow WAL until it has begun anew.
+"""A note in the local folder of a replica that was away for so long that its shadow WAL had to be removed.
 
-Losing the file costs a new generation, since nothing else tells the replica from another program's then; so nothing
-here raises.
+The disk is the application's, so what waits for a replica is bounded (local/backlog.py). Beyond that the WAL is removed
+here, and once the replica is back it begins anew in the same generation, with a snapshot (anew.py). For that it must be
+known where it stood, and that it is still ours: its last segment cannot be compared with the shadow WAL any more.
+
+Without this note a new generation begins, which loses nothing; so nothing here raises.
 """
 
 import threading
@@ -27,10 +30,10 @@ class SegmentEnd:
 
 @dataclass(frozen=True, slots=True)
 class Left:
-    """A replica that was let go of: `since` when, in seconds since the epoch, and `why`. 0 if it was not yet.
+    """Where a replica stood: its WAL was removed at `since` (seconds since the epoch, 0 if it is not yet), for `why`.
 
-    `position` is its end as far as it was known, None if it never was. `arrived` is the end of the segment that was
-    tried last. `token` is what an end mark of ours has in it, "" before one was tried.
+    `position` is its end, or None if that was never known. `arrived` is the end of the segment that was being sent,
+    which may have arrived. `token` is what the end mark has in it that we write to begin anew, "" before we tried.
     """
 
     since: float
@@ -41,7 +44,7 @@ class Left:
 
 
 def left_behind(meta_path: Path, replica: str, left: Left | None) -> None:
-    """Write down how a replica was left; None if it is not."""
+    """Write the note of a replica, or remove it with None."""
     with _writing:
         known = read_object(meta_path, LEFT_NAME)
         if left is None:
@@ -53,7 +56,7 @@ def left_behind(meta_path: Path, replica: str, left: Left | None) -> None:
 
 
 def kept_left(meta_path: Path, replica: str) -> Left | None:
-    """What was written down of a replica, if it can be believed."""
+    """The note of a replica; None if there is none, or it makes no sense."""
     with suppress(ValueError, TypeError, KeyError):
         found = read_object(meta_path, LEFT_NAME)[replica]
         position, arrived = str(found["position"]), found["arrived"]

@@ -1,5 +1,4 @@
-"""Who else writes to the place of a replica, and goes on with its history: what is reported, and which objects are
-theirs.
+"""Who else writes to a replica, or goes on with its history: what is reported, and which generations are theirs.
 
 It keeps what was seen in this run; what must outlive it is in disowned.py. It leaves to the caller what follows.
 """

@@ -1,8 +1,18 @@
 """Where a replica stands, read from the replica itself: nothing about it is kept on disk.
 
-The last segment's bytes are compared with the shadow WAL, so that a replica that went on without us (the
-database was set back to an older copy, or something else wrote here) is never appended to. Listings are not
-relied on alone: some stores list late, so the object that would be written next is first asked for by its name.
+The last segment's bytes are compared with the shadow WAL, so that a replica that went on without us (the database was
+set back to an older copy, or something else wrote here) is never appended to:
+
+    the replica has                          it goes on
+    nothing of the generation                with a first snapshot (None is returned)
+    a snapshot, no WAL of its index          at the start of that index, whose first segment must reach its commit
+    a last segment with our bytes            where that segment ends
+    a last segment that is torn              where that segment begins: it is written again
+    a last segment with other bytes,         not at all: DivergedError
+      or less WAL than its snapshot holds
+
+Listings are not relied on alone: some stores list late, so the object that would be written next is first asked for by
+its name, and if it is there it counts as the last one.
 """
 
 from collections.abc import Sequence

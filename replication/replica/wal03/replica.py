@@ -268,7 +268,7 @@ class Replica(Verifying):
             if now_at is not None and now_at.generation == position.generation:
                 for place in lost:
                     expected.segment(place)
-                # What is left of another size was compared: a snapshot of the copy's that is of our history.
+                # A snapshot that still has another size was compared: it is a copy's, of the history that both have.
                 self._prove_as_listed(now_at, again, removed_by_rule)
             # What goes is decided on a listing of what was compared.
             return []
@@ -285,7 +285,7 @@ class Replica(Verifying):
             return [place for places in taken for place in places]
 
     def _prove_as_listed(self, position: Position, holdings: list[Holdings], removed_by_rule: bool) -> list[Holdings]:
-        """The same for objects that are those that were stored, or were compared."""
+        """As _prove, where all objects are as they were stored, or were compared with what is here."""
         keeping = self._keeping
         proof = keeping.prove(holdings, position, removed_by_rule)
         if proof is None:

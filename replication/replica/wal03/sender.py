@@ -54,9 +54,9 @@ class Sender(ABC):
         self._others = Others(parts.name, parts.client.address, parts.database, self._writer, parts.emit)
         self._keeping = Keeping(parts.name, parts.client, parts.emit, parts.monotonic)
         self._since = Expected()
-        """What was stored since a listing was last asked for; its own, so that nothing is missed in one made before."""
+        """What was stored since a proof last asked for a listing: that listing need not show it, the next one must."""
         self._looked_up = False
-        """The position was looked up since then: others may have written and removed."""
+        """True if the position was looked up since then: others may have written and removed meanwhile."""
 
     @property
     def position(self) -> Position | None:

@@ -57,7 +57,7 @@ class Snapshots(LeftBehind):
     ) -> None:
         super().__init__(Parts(name, client, database, emit, permit or Always(), lambda: time.monotonic()))
         self.unproven = False
-        """True if the place is to be listed once, for a generation began there."""
+        """True if the replica is to be listed once, since a generation began there."""
         self.snapshot_time = 0.0
         """When the newest snapshot was written, in seconds since the epoch; 0 if it is not known."""
         self.snapshot_at = 0.0

@@ -39,7 +39,8 @@ def local_files() -> Iterator[None]:
 def cut(file: LocalFile, start: int, end: int, floor: int) -> int:
     """Where the segment of the shadow `file` that begins at `start` ends, given that all is committed to `end`.
 
-    `floor` is an offset that it must reach, whatever its size.
+    Where the index has a snapshot already, its first segment must reach `floor`, the commit of that, whatever its size:
+    what a replica has sent is never behind its newest snapshot.
     """
     if end - start <= SEGMENT_BYTES_MAX:
         return end
@@ -55,7 +56,10 @@ def cut(file: LocalFile, start: int, end: int, floor: int) -> int:
 
 
 def seen(arrivals: Arrivals, start: Position, end: int, now: float) -> tuple[tuple[int, int], ...]:
-    """Return when what a segment holds was copied, as its note tells it; `now` is of the monotonic clock."""
+    """Return, for the note of a segment, the end of each commit in it and how many milliseconds ago it was copied.
+
+    `now` is of the monotonic clock.
+    """
     copies = arrivals.between(start, replace(start, offset=end))
     return thinned([(at.offset, max(0, int((now - time) * 1000))) for at, time in copies])
 

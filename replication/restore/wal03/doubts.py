@@ -1,7 +1,13 @@
-"""Snapshots of Litestream that were left out, since nothing proved which commit they hold: they may be the newest.
+"""Snapshots of Litestream that a restore left out, since nothing proves which commit they hold: it may be a later one.
 
-Its promise: what is restored without one is never older than it, or is refused with the position to ask for. It is
-compared by digests, so that no second file is needed.
+A snapshot of Litestream holds its index up to some commit that is not written down. If WAL behind it is missing, it may
+hold more than what an older snapshot and the WAL lead to:
+
+    older snapshot  |---c---c---|---c---c  the WAL ends here
+    left out                    |~~~~~~~~~~~~?
+
+Its promise: what is restored without such a snapshot is not older than it, or is refused with the position to ask for.
+The two are compared by digests of their pages, so that no second file is needed.
 """
 
 import hashlib
@@ -25,8 +31,8 @@ class Digest:
 class UndatedSnapshotError(UnprovenSnapshotError):
     """It is not known which commit a snapshot holds. `whole` is the digest of all its pages.
 
-    If the pages that the WAL of its index wrote are as one of the commits there left them, `rest` is the digest of the
-    other pages.
+    `rest` is that of all pages but those that the WAL of its index wrote, if these are as one of the commits there left
+    them; else None.
     """
 
     def __init__(self, message: str, snapshot: Snapshot, whole: Digest, rest: Digest | None) -> None:
@@ -47,10 +53,13 @@ def digest_of(file: PageFile, without: frozenset[int] = frozenset(), pages: int 
 
 
 class Doubts:
-    """Snapshots that were left out and may hold later commits, while a restore goes on without them.
+    """The snapshots that were left out, while a restore goes on without them, until it is shown that nothing is lost.
 
-    Such a snapshot holds no more than what is restored if it is as an older one with all WAL is at the start of its
-    index, or, in the pages that the WAL of its index wrote, at one of its commits and in all others at the end.
+    A snapshot holds nothing that the restore lacks if either of these is true:
+
+    - it equals the file at the start of its index (`at_start`);
+    - the pages that the WAL of its index wrote are in it as one of the commits there left them (known when it was left
+      out: it has a `rest`), and all its other pages equal the finished file (`at_end`).
     """
 
     def __init__(self) -> None:

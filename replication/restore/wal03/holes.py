@@ -1,4 +1,7 @@
-"""Where an object is missing between two others, as their numbers tell in a few small reads, without reading them."""
+"""Where an object is missing between two others. Their running numbers tell, in a few small reads of notes.
+
+numbers    ... 41, 42, 44        the number of an object says how many lie before it: one is missing
+"""
 
 from replication.errors import CorruptObjectError, StorageError
 from replication.position import Position
@@ -8,7 +11,7 @@ from replication.storage.wal03.succession import Succession
 
 
 def holes_of(client: ReplicaClient, catalog: Catalog) -> list[Position]:
-    """The holes of one generation. Objects of Litestream have no numbers: of these it is found when they are read."""
+    """The holes of one generation. Objects of Litestream have no numbers: their holes show when they are read."""
     try:
         note = client.segment_note(catalog.segments[-1].name) if catalog.segments else None
         if note is None or note.number is None:

@@ -24,11 +24,16 @@ from replication.storage.wal03.names import SegmentInfo, SnapshotInfo, generatio
 from replication.times import format_time
 
 Proof = Literal["", "inside", "last", "same", "start"]
-"""What must be shown of a snapshot without a note, beside the replay: nothing; that it ends before what follows the
-target; that nothing follows the target; that, besides, it holds what the WAL of its index last wrote, or, of the
-snapshot with which a generation began, what that WAL wrote up to one of its commits."""
+"""What must be shown of a snapshot without a note, beside the replay (snapshot_proof.py):
+
+- "": nothing.
+- "inside": that it holds no frame past the target, by the WAL that follows the target in its index.
+- "last": that nothing follows the target in its index.
+- "same": that it holds what the WAL of its index wrote last to each page.
+- "start": as "same", but what that WAL wrote up to one of its commits: of the first snapshot of a generation.
+"""
 WRITTEN_AFTER_MIN = 2
-"""So many segments stored after a snapshot: the second was read when the first was stored, so after the snapshot."""
+"""With so many segments stored after a snapshot the last one was read after it: when the one before was stored."""
 OTHER_GENERATION = "Its generation has no other snapshot; the generations verb lists others, -generation chooses one."
 """What can be done about a useless snapshot if the generation has no other."""
 
@@ -180,7 +185,7 @@ def _noted(snapshot: Snapshot, target: Target, cut: Cut) -> _Choice | None:
 
 
 def _unnoted(catalog: Catalog, snapshot: Snapshot, target: Target, cut: Cut) -> _Choice | None:
-    """A choice for a snapshot of Litestream, or None. It serves below the target's index; in that index it depends."""
+    """A choice for a snapshot of Litestream, or None. Below the target's index it serves; in it a proof is needed."""
     index, created = snapshot.info.index, snapshot.info.created
     if index < cut.last_index:
         return _Choice(snapshot)

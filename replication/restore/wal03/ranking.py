@@ -41,9 +41,11 @@ def behind(offer: Offer, answers: Sequence[OfferOrRefusal], target: Target) -> O
 
 
 def rival(best: Offer, answers: Sequence[OfferOrRefusal]) -> Offer | None:
-    """A replica whose snapshot may hold later commits than the best offer ends at, though it ends at least there.
+    """Another replica whose snapshot may hold later commits than the best offer ends at.
 
-    Where the best one ends with such a snapshot as well, and no other goes further, that is left to its proof.
+    That is a snapshot of Litestream, which does not say which commit it holds, and which is all of an offer's plan or
+    needs a proof. It is none if the best offer has a segment of its index, or of a later one, that was stored after it:
+    then that goes at least as far. Where the best offer has such a snapshot too, it is left to the proof of that.
     """
     for item in answers:
         if not isinstance(item, Offer) or item is best or item.plan.stop is not None:

@@ -19,8 +19,10 @@ class SegmentRun:
     """At least one segment, in the order of their offsets, each with a right LZ4 checksum.
 
     `lengths` are those of the contents, which lie in `content` from `at` on. `note` is that of the first segment.
-    `failure` says why the one after the last could not be read. Close it to give its space back. Of one with an `index`
-    nothing else was read: then `content` has the header of the WAL, if it begins with it, and `whole` reads all of it.
+    `failure` says why the one after the last could not be read. Close it to give its space back.
+
+    A large segment may come alone, with its `index` of frames and without the frames. Then `content` has only the WAL
+    header, if the segment begins with that, and `whole` fetches all of it where the index does not do.
     """
 
     infos: Sequence[SegmentInfo]

@@ -60,8 +60,8 @@ class ListPage:
 class _Request:
     """A request for a bucket or for one of its objects, before it is signed.
 
-    `payload` is what is signed for the body, by default its SHA-256. One of the `last` is sent although all requests
-    were broken off.
+    `payload` is what is signed for the body, by default its SHA-256. `last` is true for one that is sent even after
+    `interrupt`: it aborts an upload.
     """
 
     method: str
@@ -206,10 +206,10 @@ class S3Client:
         return self._send_once(request)
 
     def _send_once(self, request: _Request) -> Response:
-        host, before = bucket_address(self._server, request.bucket, self._path_style)
+        host, above = bucket_address(self._server, request.bucket, self._path_style)
         signer = self._signer_of(self._keys())
         try:
-            path = spell_path(f"{before}/{request.key}" if request.key or not before else before)
+            path = spell_path(f"{above}/{request.key}" if request.key or not above else above)
             spelled = spell_query(request.query)
             payload = request.payload or hashlib.sha256(request.body).hexdigest()
             headers = {**request.headers, "host": host}

@@ -5,11 +5,17 @@ from outside, and is believed only if it fits the object to the byte and goes on
 and by the running checksum. A page is not believed for it: its frame has to have the checksum that SQLite gave it,
 which continues that of the frame before. Pure: bytes in, values out.
 
-Layout, little-endian, 4 bytes each if nothing is said: mark; of each frame its page; of each the first word of its
-checksum; of each commit its frame, the pages of the database and the second word; of each frame of the first page the
-frame and a checksum of what is no counter there; of each LZ4 block its stored size and its size; the header of the WAL
-(32 bytes); then the numbers of these four, where the segment begins in the WAL, the checksums before and after it,
-where the first block begins (8), the CRC-32 of all that, and the end mark (8).
+Layout, little-endian, in words of 4 bytes if nothing else is said:
+
+    _MARK
+    each frame                     its page; then, again for each frame, the first word of its checksum
+    each commit                    number of its last frame, pages of the database, second word of the checksum
+    each frame of the first page   number of the frame, and a checksum of what is no counter in that page
+    each LZ4 block                 its stored size and its size
+    the header of the WAL          32 bytes
+    _FOOTER                        how many frames, commits, frames of the first page and blocks there are; the offset
+                                   of the segment; the running checksum before and after it, two words each; where the
+                                   first block begins (8 bytes); the CRC-32 of all that; _END (8 bytes)
 """
 
 import struct

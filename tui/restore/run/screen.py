@@ -40,10 +40,10 @@ DRAW_SECONDS = 0.25
 class Request:
     """What is to be restored: of which database, from which replica, to where. `when` tells the moment to people.
 
-    Without a name of a replica, the one that answers best is taken. If the one named fails, another one that has the
-    very same commit is, but for a snapshot `by_itself`, of which nothing tells which commit it holds. Over the live
-    database `kept` is the name that its old content gets, as the user was told, and `since` how it was when the user
-    began to choose.
+    With "" for `replica` the one that answers best is taken. If the one that is named fails, another one is taken that
+    has the very same commit. None is for a snapshot of Litestream `by_itself`: nothing tells which commit that holds.
+    Over the live database `kept` is the path for its old content, as the user was told, and `since` is how the database
+    was when the user began to choose.
     """
 
     database: str
