@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from replication.position import Position
 from replication.restore.target import AtIndex, AtPosition, AtTime, Target
 from replication.restore.wal03.seen import SEGMENTS_READ_MAX
+from replication.storage.wal03.notes import REACHED_MAX
 from tests.torture.differential import Request
 from tests.torture.mirror import Kept, Mirror
 from tests.torture.oracle import Oracle
@@ -140,6 +141,10 @@ def judge(mirrors: Mapping[str, Mirror], oracle: Oracle, request: Request) -> Ve
         for other in evidence
     ):
         refusal = "a side went on with what the other calls older"
+    elif request.generation is None and any(
+        _seems_later(one, other, evidence) for one in evidence for other in evidence
+    ):
+        refusal = "a place with more generations than a note has room for, whose clock was set back"
     elif request.generation is None and _are_apart(evidence):
         refusal = "generations of two hosts that never met in one replica"
     elif len({item.newest for item in tips}) != 1 or len(right) != 1 or (request.generation is None and beside):
@@ -263,6 +268,15 @@ def _are_apart(evidence: list[_Evidence]) -> bool:
         if item.generation not in before:
             heads.setdefault(item.generation, set()).add(item.replica)
     return any(not one & other for one in heads.values() for other in heads.values())
+
+
+def _seems_later(one: _Evidence, other: _Evidence, evidence: list[_Evidence]) -> bool:
+    """True if by the store one was written to after another began that calls it older, and no note need tell."""
+    if one.replica != other.replica or one.generation not in other.before or not (one.written and other.written):
+        return False
+    here = {item.generation for item in evidence if item.replica == one.replica}
+    later = max(item.stamp for item in one.written) > min(item.stamp for item in other.written)
+    return later and len(here) > REACHED_MAX
 
 
 def _places(item: _Evidence, evidence: list[_Evidence]) -> set[Position]:
