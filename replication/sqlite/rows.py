@@ -5,6 +5,7 @@ It leaves to the caller the transaction around all of them, and foreign keys, wh
 
 import threading
 from collections.abc import Callable, Collection
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -18,7 +19,7 @@ from replication.sqlite.savepoint import Savepoint
 from replication.sqlite.shape import Ask, Made, exists, quoted, sequence_of, table_of, text
 from replication.sqlite.shown import read, shown
 from replication.sqlite.stage import Stage, Staged
-from replication.sqlite.statements import Statements, statements
+from replication.sqlite.statements import Statements, itself, statements
 from replication.sqlite.watching import Watch
 
 PENDING, SAME, INSERTED, UPDATED, SKIPPED, REFUSED, STAYS = range(7)
@@ -26,6 +27,8 @@ PENDING, SAME, INSERTED, UPDATED, SKIPPED, REFUSED, STAYS = range(7)
 CANCELLED = "It was cancelled; nothing was changed."
 TOGETHER_ROWS = 500
 """Rows that one statement inserts, as long as all of them fit."""
+_OF_THE_ROW = (apsw.ConstraintError, apsw.MismatchError, apsw.TooBigError, apsw.SQLError)
+"""What a row may fail with."""
 _CONFLICTS = (
     apsw.SQLITE_CONSTRAINT_UNIQUE,
     apsw.SQLITE_CONSTRAINT_PRIMARYKEY,
@@ -41,6 +44,10 @@ class How:
     may_replace: Callable[[int, int], bool] = lambda table, id: True
     progress: Callable[[int], None] = lambda rows: None
     """Told how many rows more were gone through."""
+
+
+class _PassedOverError(Exception):
+    """The row was not written, or another one went for it; the message says so. What was done for it is undone."""
 
 
 class _RefusedError(Exception):
@@ -87,7 +94,7 @@ class TableRows:
                     ids = [int(id) for (id,) in self._all(sql.ids, *span) if id not in left_out]
                     if not self._together(sql, ids, span, watch):
                         for id in ids:
-                            self._one(sql, id)
+                            self._one(sql, id, watch)
                             # What a row did that was refused is undone with it.
                             (watch.keep if self.outcomes[id] in (INSERTED, UPDATED) else watch.forget)()
                     self.how.progress(len(ids))
@@ -232,7 +239,7 @@ class TableRows:
                 self.connection.execute(sql.insert_all, span)
                 if self.connection.changes() != count:
                     raise apsw.ConstraintError
-        except (apsw.ConstraintError, apsw.MismatchError, apsw.TooBigError, apsw.SQLError) as error:
+        except _OF_THE_ROW as error:
             if not self.connection.in_transaction:
                 raise self._ended(f"One of the rows {ids[0]} to {ids[-1]}", error) from None
             watch.forget()
@@ -242,7 +249,7 @@ class TableRows:
             self.outcomes[id] = INSERTED
         return True
 
-    def _one(self, sql: Statements, id: int) -> None:
+    def _one(self, sql: Statements, id: int, watch: Watch) -> None:
         found = next(iter(self._all(sql.lookup, id)), None) if sql.lookup else None
         if found is not None:
             if found[0]:
@@ -252,41 +259,55 @@ class TableRows:
             elif not self.how.may_replace(self.staged.number, id):
                 self.note(id, SKIPPED, "the row with its key came after the preview")
             else:
-                self._write(sql.update, id, UPDATED)
+                self._write(sql, sql.update, id, UPDATED, watch)
         elif sql.is_rowid_taken and self._all(sql.is_rowid_taken, id):
-            self._write(sql.insert_without_rowid, id, INSERTED)
+            self._write(sql, sql.insert_without_rowid, id, INSERTED, watch)
             self._renumbered += self.outcomes[id] == INSERTED
         else:
-            self._write(sql.insert, id, INSERTED)
+            self._write(sql, sql.insert, id, INSERTED, watch)
 
     def _all(self, sql: str, *values: int) -> list[tuple[Any, ...]]:
         return self.connection.execute(sql, values).fetchall()
 
-    def _write(self, sql: str, id: int, outcome: int) -> None:
-        assert self.fits is not None
+    def _write(self, sql: Statements, statement: str, id: int, outcome: int, watch: Watch) -> None:
         refused = STAYS if outcome == UPDATED else REFUSED
         try:
-            if self.fits.table.triggers:
-                # A trigger may fail and leave what it did.
-                with Savepoint(self.connection):
-                    self.connection.execute(sql, (id,))
-            else:
-                self.connection.execute(sql, (id,))
-            if self.connection.changes():
-                self.outcomes[id] = outcome
-            else:
-                self.note(id, refused, "a trigger passes over it")
-        except (apsw.ConstraintError, apsw.MismatchError, apsw.TooBigError, apsw.SQLError) as error:
+            try:
+                self._try(statement, id, watch)
+            except apsw.ConstraintError:
+                if not sql.may_say_itself or not self.connection.in_transaction:
+                    raise
+                # It may be that a trigger's INSERT OR IGNORE was overruled as well.
+                watch.forget()
+                with suppress(_PassedOverError):
+                    self._try(itself(statement), id, watch)
+                    self.outcomes[id] = outcome
+                    return
+                raise
+            self.outcomes[id] = outcome
+        except _PassedOverError as error:
+            self.note(id, refused, str(error))
+        except _OF_THE_ROW as error:
             if not self.connection.in_transaction:
                 raise self._ended(f"Row {self._key_of(id)}", error) from None
             if isinstance(error, apsw.SQLError):
-                self._check_prepares(sql)
+                self._check_prepares(statement)
             is_conflict = getattr(error, "extendedresult", 0) in _CONFLICTS
             if not is_conflict or self.how.on_conflict == "replace":
                 more = "; only a row with the same key is replaced" if is_conflict else ""
                 self.note(id, refused, f"{error}{more}")
             else:
                 self.note(id, SKIPPED, str(error))
+
+    def _try(self, statement: str, id: int, watch: Watch) -> None:
+        """Write a row, or leave nothing of what its triggers did."""
+        assert self.fits is not None
+        table = self.fits.table
+        with Savepoint(self.connection) if table.triggers else nullcontext():
+            self.connection.execute(statement, (id,))
+            if not self.connection.changes() or watch.made_room(table.name):
+                more = ": what that wrote is undone" if watch.wrote else ""
+                raise _PassedOverError(f"a trigger passes over it{more}")
 
     def _ended(self, row: str, error: apsw.Error) -> BringBackError:
         return BringBackError(

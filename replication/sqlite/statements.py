@@ -10,6 +10,9 @@ from replication.sqlite.matching import Match
 from replication.sqlite.shape import joined, quoted
 from replication.sqlite.stage import Staged
 
+_OR_ABORT = " OR ABORT"
+"""Whatever a table says itself of a conflict, no row goes for it, and not all of the transaction."""
+
 
 @dataclass(frozen=True, slots=True)
 class Statements:
@@ -33,20 +36,20 @@ class Statements:
     """"" if all columns are part of the key."""
     may_end_everything: bool
     """True if a trigger may roll back all that was done."""
+    may_say_itself: bool
+    """True if a row may be written as `itself`: there are triggers, and the table does not roll back at a conflict."""
 
 
 def statements(fits: Match, staged: Staged) -> Statements:
     """The statements for rows that fit into a table."""
     table, source = fits.table, staged.name
     name = f"main.{quoted(table.name)}"
-    # Where a table says itself what becomes of a conflict, a row might go, or all of the transaction.
-    verb = " OR ABORT" if table.has_conflict_clauses else ""
     names = [quoted(column) for _, column in fits.columns]
     values = [f"c{place}" for place, _ in fits.columns]
-    plain = f"INSERT{verb} INTO {name}({', '.join(names)}) SELECT {', '.join(values)} FROM {source}"
+    plain = f"INSERT{_OR_ABORT} INTO {name}({', '.join(names)}) SELECT {', '.join(values)} FROM {source}"
     has_rowid = fits.by_rowid or fits.keeps_rowid
     both = ", ".join([table.rowid, *names])
-    numbered = f"INSERT{verb} INTO {name}({both}) SELECT {', '.join(['rid', *values])} FROM {source}"
+    numbered = f"INSERT{_OR_ABORT} INTO {name}({both}) SELECT {', '.join(['rid', *values])} FROM {source}"
     insert = numbered if has_rowid else plain
     by_rowid = f"m.{table.rowid} = s.rid"
     same_row = by_rowid if fits.by_rowid else " AND ".join(f"m.{quoted(key)} = s.c{place}" for place, key in fits.key)
@@ -67,11 +70,17 @@ def statements(fits: Match, staged: Staged) -> Statements:
         else "",
         insert=f"{insert} WHERE id = ?",
         insert_without_rowid=f"{plain} WHERE id = ?",
-        update=f"UPDATE{verb} {name} AS m SET {', '.join(changes)} FROM {source} s WHERE s.id = ? AND {same_row}"
+        update=f"UPDATE{_OR_ABORT} {name} AS m SET {', '.join(changes)} FROM {source} s WHERE s.id = ? AND {same_row}"
         if changes
         else "",
         may_end_everything=any("ROLLBACK" in trigger.sql.upper() for trigger in table.triggers),
+        may_say_itself=bool(table.triggers) and "ROLLBACK" not in table.sql.upper(),
     )
+
+
+def itself(statement: str) -> str:
+    """The statement that leaves it to the table and its triggers what becomes of a conflict: a row may go for it."""
+    return statement.replace(_OR_ABORT, "", 1)
 
 
 def same_values(fits: Match) -> str:

@@ -23,6 +23,8 @@ class Watch:
         self._writes: Counter[tuple[str, str]] = Counter()
         self._new_runs: Counter[str] = Counter()
         self._new_writes: Counter[tuple[str, str]] = Counter()
+        self._gone: set[str] = set()
+        """Tables of which the last statement itself deleted a row: to insert another, for it deletes none."""
         connection.trace_v2(apsw.SQLITE_TRACE_STMT, self._traced)
         connection.preupdate_hook(self._changed)
 
@@ -33,6 +35,7 @@ class Watch:
 
     def keep(self) -> None:
         """The last statement did what it did."""
+        self._gone.clear()
         if self._new_runs or self._new_writes:
             self._runs.update(self._new_runs)
             self._writes.update(self._new_writes)
@@ -41,8 +44,18 @@ class Watch:
     def forget(self) -> None:
         """The last statement failed."""
         self._asked.clear()
+        self._gone.clear()
         self._new_runs.clear()
         self._new_writes.clear()
+
+    @property
+    def wrote(self) -> bool:
+        """True if a trigger wrote something during the last statement."""
+        return bool(self._new_writes)
+
+    def made_room(self, table: str) -> bool:
+        """True if a row of the table went for the one that the last statement wrote."""
+        return table in self._gone
 
     @property
     def triggers(self) -> tuple[TriggerRun, ...]:
@@ -75,5 +88,9 @@ class Watch:
                 self._new_runs[self._asked.pop()] += 1
 
     def _changed(self, change: apsw.PreUpdate) -> None:
-        if change.depth > 0 and change.database_name == "main":
+        if change.database_name != "main":
+            return
+        if change.depth > 0:
             self._new_writes[change.table_name, change.op] += 1
+        elif change.op == "DELETE":
+            self._gone.add(change.table_name)
