@@ -7,12 +7,13 @@ import threading
 from collections.abc import Callable, Collection
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 import apsw
 
 from replication.errors import BringBackError
 from replication.sqlite.brought import NAMED_MAX, SAMPLES_MAX, NamedRow, TableReport
+from replication.sqlite.how import INSERTED, REFUSED, SAME, SKIPPED, STAYS, UPDATED, Became, How
 from replication.sqlite.making import make_one
 from replication.sqlite.matching import Match, match, unfit
 from replication.sqlite.savepoint import Savepoint
@@ -22,8 +23,6 @@ from replication.sqlite.stage import Stage, Staged
 from replication.sqlite.statements import Statements, itself, statements
 from replication.sqlite.watching import Watch
 
-PENDING, SAME, INSERTED, UPDATED, SKIPPED, REFUSED, STAYS = range(7)
-"""What became of a row. STAYS is one that was refused while the row with its key was to give way."""
 CANCELLED = "It was cancelled; nothing was changed."
 TOGETHER_ROWS = 500
 """Rows that one statement inserts, as long as all of them fit."""
@@ -34,16 +33,6 @@ _CONFLICTS = (
     apsw.SQLITE_CONSTRAINT_PRIMARYKEY,
     apsw.SQLITE_CONSTRAINT_ROWID,
 )
-
-
-@dataclass(frozen=True, slots=True)
-class How:
-    """What is done where another row has the key: `may_replace` says, by table and row number, which may replace it."""
-
-    on_conflict: Literal["skip", "replace"]
-    may_replace: Callable[[int, int], bool] = lambda table, id: True
-    progress: Callable[[int], None] = lambda rows: None
-    """Told how many rows more were gone through."""
 
 
 class _PassedOverError(Exception):
@@ -64,7 +53,7 @@ class TableRows:
     how: How
     fits: Match | None = None
     """None if it is refused."""
-    outcomes: bytearray = field(default_factory=bytearray)
+    became: Became = field(default_factory=Became)
     _refusal: str = ""
     _is_made: bool = False
     _notes: list[str] = field(default_factory=list)
@@ -74,7 +63,7 @@ class TableRows:
 
     def prepare(self) -> None:
         """Make the table if it is gone, and see how its rows fit."""
-        self.outcomes = bytearray(self.stage.last(self.staged) + 1)
+        self.became.outcomes = bytearray(self.stage.last(self.staged) + 1)
         try:
             with Savepoint(self.connection):
                 self._prepare()
@@ -85,7 +74,8 @@ class TableRows:
         """Bring all of its rows but these. Raises BringBackError, apsw.Error."""
         if self.fits is None:
             return
-        self._sql = sql = statements(self.fits, self.staged)
+        sql = self._sql
+        assert sql is not None, "prepared"
         try:
             with Savepoint(self.connection):
                 last = len(self.outcomes) - 1
@@ -177,6 +167,11 @@ class TableRows:
             refused_rows=tuple(self._named[REFUSED]),
         )
 
+    @property
+    def outcomes(self) -> bytearray:
+        """What became of each row, by its number."""
+        return self.became.outcomes
+
     # -- inside -----------------------------------------------------------------------------------------------------
 
     @property
@@ -187,7 +182,7 @@ class TableRows:
         if self._is_made and self.fits is not None:
             self.connection.execute(f"DROP TABLE main.{quoted(self.fits.table.name)}")
         self._refusal, self.fits, self._is_made = words, None, False
-        self.outcomes = bytearray(len(self.outcomes))
+        self.became = Became(bytearray(len(self.outcomes)))
 
     def _prepare(self) -> None:
         then, ask = self.staged.table, self._ask
@@ -217,6 +212,9 @@ class TableRows:
                     )
         self.fits = found
         self._notes[:0] = found.notes
+        self._sql = sql = statements(found, self.staged)
+        if self.how.on_conflict == "replace" and sql.before:
+            self.became.saw(self.connection.execute(sql.before))
 
     def _make(self, items: Collection[Made], what: str) -> None:
         for item in items:
@@ -256,8 +254,8 @@ class TableRows:
                 self.outcomes[id] = SAME
             elif self.how.on_conflict == "skip" or not sql.update:
                 self.note(id, SKIPPED, "the row with its key is another one now")
-            elif not self.how.may_replace(self.staged.number, id):
-                self.note(id, SKIPPED, "the row with its key came after the preview")
+            elif self.how.previewed and (words := self.how.previewed[self.staged.number].stays(id, self.became)):
+                self.note(id, SKIPPED, words)
             else:
                 self._write(sql, sql.update, id, UPDATED, watch)
         elif sql.is_rowid_taken and self._all(sql.is_rowid_taken, id):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from replication.sqlite.matching import Match
 from replication.sqlite.shape import joined, quoted
-from replication.sqlite.stage import Staged
+from replication.sqlite.stage import Staged, as_bytes
 
 _OR_ABORT = " OR ABORT"
 """Whatever a table says itself of a conflict, no row goes for it, and not all of the transaction."""
@@ -28,6 +28,8 @@ class Statements:
     """Inserts the rows from one to another."""
     lookup: str
     """Gives whether the row of the table with the same key is the same in all; no row if no row has that key."""
+    before: str
+    """Gives every row of the table that has the key of one of the stage, after the number of that; "" without a key."""
     is_rowid_taken: str
     insert: str
     """With its rowid, if rows keep theirs."""
@@ -56,6 +58,7 @@ def statements(fits: Match, staged: Staged) -> Statements:
     keys = {key.lower() for _, key in fits.key}
     changes = [f"{quoted(column)} = s.c{place}" for place, column in fits.columns if column.lower() not in keys]
     taken = [same_row] * fits.has_key + [by_rowid] * (has_rowid and not fits.by_rowid)
+    stored = [f"m.{quoted(column.name)}" for column in table.columns if not column.is_generated]
     span = "id BETWEEN ? AND ?"
     return Statements(
         ids=f"SELECT id FROM {source} WHERE {span} ORDER BY id",
@@ -63,6 +66,9 @@ def statements(fits: Match, staged: Staged) -> Statements:
         any_taken=_any_of([f"{source} s CROSS JOIN {name} m ON {same} WHERE s.id BETWEEN ?1 AND ?2" for same in taken]),
         insert_all=f"{insert} WHERE {span} ORDER BY id",
         lookup=f"SELECT {same_values(fits)} FROM {source} s CROSS JOIN {name} m ON {same_row} WHERE s.id = ?"
+        if fits.has_key
+        else "",
+        before=f"SELECT s.id, {as_bytes(stored)} FROM {source} s CROSS JOIN {name} m ON {same_row}"
         if fits.has_key
         else "",
         is_rowid_taken=f"SELECT 1 FROM {source} s CROSS JOIN {name} m ON {by_rowid} WHERE s.id = ?"
