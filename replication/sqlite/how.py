@@ -15,6 +15,8 @@ class Became:
     """What became of the rows of a table, by their numbers, and which rows had their keys before any was written."""
 
     outcomes: bytearray = field(default_factory=bytearray)
+    refusal: str = ""
+    """Why none of them came, in words."""
     _before: bytearray = field(default_factory=bytearray)
     """Digests; of few bytes, for all rows have room in memory."""
 

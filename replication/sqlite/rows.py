@@ -54,7 +54,6 @@ class TableRows:
     fits: Match | None = None
     """None if it is refused."""
     became: Became = field(default_factory=Became)
-    _refusal: str = ""
     _is_made: bool = False
     _notes: list[str] = field(default_factory=list)
     _named: dict[int, list[NamedRow]] = field(default_factory=lambda: {SKIPPED: [], REFUSED: []})
@@ -146,8 +145,8 @@ class TableRows:
         """What became of all of them."""
         name = self.fits.table.name if self.fits is not None else self.staged.table.name
         there = self.staged.rows - self.stage.count(self.staged)
-        if self._refusal:
-            return TableReport(name, self.staged.rows, False, self._refusal)
+        if self.became.refusal:
+            return TableReport(name, self.staged.rows, False, self.became.refusal)
         counts = [self.outcomes.count(outcome) for outcome in range(STAYS + 1)]
         return TableReport(
             name,
@@ -181,12 +180,13 @@ class TableRows:
     def _refuse(self, words: str) -> None:
         if self._is_made and self.fits is not None:
             self.connection.execute(f"DROP TABLE main.{quoted(self.fits.table.name)}")
-        self._refusal, self.fits, self._is_made = words, None, False
-        self.became = Became(bytearray(len(self.outcomes)))
+        self.fits, self._is_made = None, False
+        self.became = Became(bytearray(len(self.outcomes)), words)
 
     def _prepare(self) -> None:
         then, ask = self.staged.table, self._ask
-        if words := unfit(then):
+        previewed = self.how.previewed[self.staged.number].refusal if self.how.previewed else ""
+        if words := previewed or unfit(then):
             raise _RefusedError(words)
         taken = exists(ask, then.name)
         if taken in ("index", "trigger"):
@@ -252,12 +252,12 @@ class TableRows:
         if found is not None:
             if found[0]:
                 self.outcomes[id] = SAME
-            elif self.how.on_conflict == "skip" or not sql.update:
+            elif self.how.on_conflict == "skip":
                 self.note(id, SKIPPED, "the row with its key is another one now")
             elif self.how.previewed and (words := self.how.previewed[self.staged.number].stays(id, self.became)):
                 self.note(id, SKIPPED, words)
             else:
-                self._write(sql, sql.update, id, UPDATED, watch)
+                self._write(sql, sql.update if found[1] else sql.update_with_key, id, UPDATED, watch)
         elif sql.is_rowid_taken and self._all(sql.is_rowid_taken, id):
             self._write(sql, sql.insert_without_rowid, id, INSERTED, watch)
             self._renumbered += self.outcomes[id] == INSERTED

@@ -41,3 +41,18 @@ def test_what_a_trigger_changes_on_the_way_is_no_change_since(tmp_path: Path) ->
     loss = Loss(tmp_path, then, f"UPDATE t SET b = 9; {trigger}")
     assert loss.bring_back("t", on_conflict="replace").updated == 2
     assert loss.rows("SELECT * FROM t") == [[1, 10, 0], [2, 20, 0]]
+
+
+def test_a_table_that_the_preview_refused_is_refused_in_the_same_words(tmp_path: Path) -> None:
+    then = "CREATE TABLE t(a, b, v, PRIMARY KEY(a, b)); CREATE TABLE u(x); INSERT INTO t VALUES(1, 1, 1)"
+    loss = Loss(
+        tmp_path,
+        f"{then}; INSERT INTO u VALUES(1)",
+        "UPDATE t SET v = 2; DELETE FROM u; CREATE TABLE c(k REFERENCES t ON UPDATE CASCADE);"
+        "CREATE TRIGGER r AFTER UPDATE ON t BEGIN SELECT its_own(1); END",
+    )
+    report = loss.bring_back("t", "u", on_conflict="replace")
+    assert [(table.table, table.inserted, bool(table.refusal)) for table in report.tables] == [
+        ("t", 0, True),
+        ("u", 1, False),
+    ]

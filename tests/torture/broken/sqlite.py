@@ -119,6 +119,13 @@ MUTATIONS = (
         ("tests/recall/test_constraints.py", "tests/recall/test_triggers.py"),
     ),
     Mutation(
+        "a key that is spelled in another way stays so, and is said to be replaced",
+        "replication/sqlite/rows.py",
+        "sql.update if found[1] else sql.update_with_key",
+        "sql.update",
+        ("tests/recall/test_spelled.py",),
+    ),
+    Mutation(
         "a row of now goes where a trigger has a conflict of its own",
         "replication/sqlite/rows.py",
         "            if not self.connection.changes() or watch.made_room(table.name):\n",
