@@ -50,7 +50,7 @@ class Engine:
         self._by_hand = ByHand()
         self._standby = Standby()
         self._fleet = Fleet(self._shared, self._standby)
-        self._fleet.hold(config.databases)
+        self._fleet.add(config.databases)
         self._directories = Directories(self._shared, self._follow)
         self._changing = threading.Lock()
         """Held from when the wanted databases are put together until the fleet has them: for one thread at a time."""
@@ -88,7 +88,7 @@ class Engine:
         self._fleet.waits = wait
         self._directories.use(self._config.directories)
         named = len(self._workers)
-        self._fleet.hold(self._wanted()[named:])
+        self._fleet.add(self._wanted()[named:])
         if words := too_few(len(self._workers)):
             self.events.emit("warning", words)
         waiting = []

@@ -75,9 +75,10 @@ class WALIndex:
 
     @classmethod
     def open(cls, database: Path, name: str = "") -> "WALIndex":
-        """Open the -shm beside `database` (no link). Raises FileNotFoundError, and DatabaseError in words.
+        """Open the -shm of a database. Raises FileNotFoundError, and DatabaseError in words.
 
-        `name` is what SQLite opens the database by.
+        `database` is the path without links, for messages and `is_in_place`. `name` is what SQLite has it open by, such
+        as /proc/self/fd/9/app.db (opening.py): the -shm is opened in that very folder, whatever became of the path.
         """
         path = Path(f"{database}-shm")
         try:

@@ -25,7 +25,7 @@ from tui.engine_commands import new_output
 from tui.restore.back.screen import BringBackScreen
 from tui.restore.find.screen import FindScreen
 from tui.restore.find.wanted import found_words
-from tui.restore.look.screen import PreviewScreen
+from tui.restore.look.screen import LookScreen
 from tui.restore.look.sql import SQLScreen
 from tui.restore.picker.commits import Told
 from tui.restore.picker.commits import lines as commit_lines
@@ -260,7 +260,7 @@ class RestoreScreen(PickingScreen):
         """Open the database of this moment and look at its tables."""
         request = self._request()
         if request is not None and self.telling is not None:
-            self.app.push_screen(PreviewScreen(request, self.telling.reader))
+            self.app.push_screen(LookScreen(request, self.telling.reader))
 
     def action_sql(self) -> None:
         """Ask SQL of the database of this moment."""

@@ -1,7 +1,7 @@
 """A restore: its stages, how far it is, and its result. The engine restores; a screen follows it.
 
-One that was begun here is cancelled by esc, and then nothing is left. One that was left, or that another screen began,
-is opened again from the jobs of the engine; esc leaves it.
+One begun here is cancelled by esc, and what it wrote is removed. One whose screen was closed, or that another screen
+began, is reopened from the jobs; there esc only closes the screen.
 """
 
 import shlex
@@ -41,9 +41,9 @@ class Request:
     """What is to be restored: of which database, from which replica, to where. `when` tells the moment to people.
 
     With "" for `replica` the one that answers best is taken. If the one that is named fails, another one is taken that
-    has the very same commit. None is for a snapshot of Litestream `by_itself`: nothing tells which commit that holds.
-    Over the live database `kept` is the path for its old content, as the user was told, and `since` is how the database
-    was when the user began to choose.
+    has the very same commit. With `by_itself` no other is taken: the point is a snapshot by Litestream, and nothing
+    tells which commit that holds. Over the live database `kept` is the path for its old content, as the user was told,
+    and `since` is how the database was when the user began to choose.
     """
 
     database: str
@@ -80,7 +80,10 @@ class Request:
         return target.position
 
     def command(self) -> str:
-        """The same on the command line: of a new file, for over the live database there is no such command."""
+        """The same as a command line.
+
+        It always restores to a new file: the command line cannot restore over a live database.
+        """
         output = f"{self.database}.restored" if self.over else str(self.output)
         words = ["litestream-tui", "restore", "-position", str(self.position), "-o", split(output)[1]]
         return shlex.join([*words, split(self.database)[1]])
