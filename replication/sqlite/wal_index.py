@@ -87,6 +87,8 @@ class WALIndex:
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):
                 os.close(descriptor)
                 check_beside(database)
+                # By now a plain file is there, whatever was opened.
+                raise DatabaseError(f"{path} was no plain file when it was opened")
             return cls(path, descriptor)
         except FileNotFoundError:
             raise

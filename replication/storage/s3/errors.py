@@ -138,12 +138,13 @@ def _answered(error: Exception, context: MessageContext, name: str | None) -> St
             f"the bucket {bucket} is not in the region that was asked; "
             + (f"set region to {region}" if region else "set region to that of the bucket")
         )
-    if code in THROTTLING_CODES or status in (429, 503):
+    headers = _answer(error).get("ResponseMetadata", {}).get("HTTPHeaders", {})
+    is_page = str(headers.get("content-type", "")).startswith("text/html")
+    if code in THROTTLING_CODES or status == 429 or (status == 503 and not is_page):
         throttled = StorageError(f"{context.address} asks for fewer requests ({code or status})")
         throttled.throttled = True
         return throttled
-    headers = _answer(error).get("ResponseMetadata", {}).get("HTTPHeaders", {})
-    if str(headers.get("content-type", "")).startswith("text/html") and status not in _GATEWAY_STATUSES:
+    if is_page and status not in _GATEWAY_STATUSES:
         return _no_s3_server(context)
     if code in _KEY_HINTS:
         return AccessDeniedError(f"access to {context.address} denied: {_KEY_HINTS[code]} ({code})")
@@ -221,7 +222,9 @@ def _tls_reason(cause: BaseException) -> str | None:
             return "it does not speak TLS; if it speaks plain HTTP, begin the endpoint with http://"
         return f"the TLS handshake failed ({cause.reason or 'no reason given'})"
     if isinstance(cause, FileNotFoundError) or "CA certificate bundle" in str(cause):
-        return "the file that AWS_CA_BUNDLE names is not there"
+        # OpenSSL does not name what it looked for; whoever reads a token or starts a program for credentials does.
+        name = getattr(cause, "filename", None)
+        return f"{name} is not there" if name else "the file that AWS_CA_BUNDLE names is not there"
     return None
 
 

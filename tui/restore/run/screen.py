@@ -173,8 +173,8 @@ class FollowingScreen(ShellScreen):
         """Wait for the job, and return it once it is done. Raises as `follow` does. Called in a thread."""
         raise NotImplementedError
 
-    def is_cancelled(self) -> bool:
-        """Whether a restore that gave up was asked to."""
+    def was_cancelled(self, error: RestoreCancelledError | PausedError) -> bool:
+        """Whether a restore that ended with this was cancelled. Else the pause of its database ended too soon."""
         return self._cancel.is_set()
 
     # -- the thread that follows it ---------------------------------------------------------------------------------
@@ -182,8 +182,8 @@ class FollowingScreen(ShellScreen):
     def _followed(self, shell: Shell) -> Outcome:
         try:
             job = self.job(shell)
-        except (RestoreCancelledError, PausedError):
-            if self.is_cancelled():
+        except (RestoreCancelledError, PausedError) as error:
+            if self.was_cancelled(error):
                 return Outcome(cancelled=True)
             raise
         if self._over:
@@ -276,9 +276,9 @@ class ReopenedScreen(FollowingScreen):
     def job(self, shell: Shell) -> JobStatus:
         return follow(shell.control, self._job, self._left, self._cancel, self._told)
 
-    def is_cancelled(self) -> bool:
+    def was_cancelled(self, error: RestoreCancelledError | PausedError) -> bool:
         # This screen or another cancelled it.
-        return True
+        return isinstance(error, RestoreCancelledError) or super().was_cancelled(error)
 
     def _told(self, job: JobStatus) -> None:
         self._progress = job.progress or self._progress
