@@ -20,8 +20,8 @@ from tui.restore.run.screen import DRAW_SECONDS, Request
 from tui.session.jobs import LeftError, followed
 from tui.text.blocks import error_lines, rule
 from tui.text.format import size
-from tui.text.look import Look
 from tui.text.naming import short_name
+from tui.text.style import Style
 from tui.view import Shell, View
 from tui.widgets.lines import Lines
 from tui.widgets.scrolling import ScrollingScreen
@@ -95,8 +95,8 @@ class LookScreen(ScrollingScreen):
 
     def paint(self) -> None:
         options, width, request = self.shell.options, self.size.width, self._request
-        look = Look(options.ascii, options.slow, self.shell.now())
-        head = [rule(f"{short_name(request.database)} as of {request.when}, {request.options.target}", width, look)]
+        style = Style(options.ascii, options.slow, self.shell.now())
+        head = [rule(f"{short_name(request.database)} as of {request.when}, {request.options.target}", width, style)]
         lines: list[Text] = []
         words: list[Text] = []
         if self._error:
@@ -109,7 +109,7 @@ class LookScreen(ScrollingScreen):
             head.append(table_head(width))
             seen = self.scroll.keep(len(self._tables), self.list_area.size.height)
             cursor = self.scroll.cursor
-            lines = [table_row(self._tables[number], number == cursor, width, look) for number in seen]
+            lines = [table_row(self._tables[number], number == cursor, width, style) for number in seen]
             if note := self._tables[cursor].words:
                 words = error_lines(note, width, "yellow")
         self.query_one("#head", Lines).set_lines(head)
@@ -145,6 +145,6 @@ class LookScreen(ScrollingScreen):
         self.app.push_screen(SQLScreen(self._request, self._reader))
 
 
-def _forget(shell: Shell, look: str) -> None:
+def _forget(shell: Shell, job_id: str) -> None:
     """Let the engine remove what it keeps for a look; one that has ended has done so."""
-    shell.in_background(lambda: shell.control.forget(look), None, lambda error: None)
+    shell.in_background(lambda: shell.control.forget(job_id), None, lambda error: None)

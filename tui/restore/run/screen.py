@@ -26,9 +26,9 @@ from tui.restore.run.lines import RunningRestore, done, failed, lines
 from tui.session.jobs import follow, followed
 from tui.text.blocks import rule
 from tui.text.format import clock_time
-from tui.text.look import Look
 from tui.text.naming import split
 from tui.text.states import stopped
+from tui.text.style import Style
 from tui.view import Shell, View
 from tui.widgets.lines import Lines
 from tui.widgets.screen import ShellScreen
@@ -196,21 +196,21 @@ class FollowingScreen(ShellScreen):
         if not self.ready or not self.is_attached:
             return
         options, width = self.shell.options, self.size.width
-        look = Look(options.ascii, options.slow, self.shell.now())
+        style = Style(options.ascii, options.slow, self.shell.now())
         outcome = self._outcome
         # What another holder has paused stays paused.
         stays = self._over and self._database in stopped(self.shell.view.status)
-        made = [rule(self._title, width, look)]
+        made = [rule(self._title, width, style)]
         made.append(Text())
         if outcome is None:
             seconds = time.monotonic() - self._began
             run = RunningRestore(self._over, self._progress, seconds, self._cancel.is_set())
-            made += [*lines(run, width, look), Text(), Text(f" {self.keys()}", style="dim")]
+            made += [*lines(run, width, style), Text(), Text(f" {self.keys()}", style="dim")]
         elif outcome.result is not None:
-            made += done(outcome.result, outcome.kept, self._check, stays, width, look)
+            made += done(outcome.result, outcome.kept, self._check, stays, width, style)
             made += [Text(), Text(" enter or esc closes this", style="dim")]
         else:
-            made += failed(str(outcome.error or ""), outcome.cancelled, self._over, stays, width, look)
+            made += failed(str(outcome.error or ""), outcome.cancelled, self._over, stays, width, style)
             made += [Text(), Text(" enter or esc closes this", style="dim")]
         self.query_one(Lines).set_lines(made)
 
