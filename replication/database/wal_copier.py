@@ -39,7 +39,7 @@ publishes them once they are on the disk, which takes milliseconds, and each wai
 PASSED_BY_SECONDS = 1.0
 """Frames that SQLite still does not count after this are read: does their writer use another -shm (`passed_by`)?"""
 PASSED_BY_BYTES_MAX = 16 << 20
-"""So many bytes of them are looked at."""
+"""Bytes of such frames that are read at a time."""
 UNREADABLE_LOOKS_MAX = 5
 """A header of the WAL index found half written more often than this in a row has lost its writer."""
 _COPY_TRIES_MAX = 10

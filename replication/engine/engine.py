@@ -290,7 +290,7 @@ class Engine:
             self._fleet.apply(self._wanted())
 
     def _readable(self, database: str) -> Worker:
-        """One that can be read now. Raises, in words for people, while it is paused or not there."""
+        """The worker of a database that can be read now. Raises ReplicationError while it is paused or not there."""
         worker = self._named(database)
         worker.lifecycle.check()
         if worker.lifecycle.phase is Phase.WAITING:

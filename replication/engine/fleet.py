@@ -197,7 +197,7 @@ class Fleet:
                     self._shared.events.emit("error", "a change of the configuration failed", error=words)
                 finally:
                     batch.done.set()
-            self._stuck = [one for one in self._stuck if not one()]
+            self._stuck = [end for end in self._stuck if not end()]
             with self._lock:
                 if self._batches.empty() and not self._stuck:
                     self._freeing = frozenset()
@@ -233,11 +233,11 @@ class Fleet:
                 worker.lifecycle.hold(holder, lease)
             self.begin(worker)
 
-    def _or_stuck(self, one: "Leaving | Gone", deadline: float) -> None:
-        if not one(max(BREAK_OFF_SECONDS_MIN, deadline - time.monotonic())):
-            self._stuck.append(one)
+    def _or_stuck(self, end: "Leaving | Gone", deadline: float) -> None:
+        if not end(max(BREAK_OFF_SECONDS_MIN, deadline - time.monotonic())):
+            self._stuck.append(end)
 
-    def left(self, worker: Worker) -> None:
+    def forget(self, worker: Worker) -> None:
         """Forget a worker that has ended."""
         with self._lock:
             self.leaving = tuple(other for other in self.leaving if other is not worker)
@@ -257,7 +257,7 @@ class Leaving:
             return False
         status = worker.status(time.time())
         worker.end()
-        self._fleet.left(worker)
+        self._fleet.forget(worker)
         worker.forget()
         for replica in status.replicas:
             if replica.pending_bytes or (replica.position is None and status.position is not None):

@@ -50,7 +50,7 @@ class Uploads:
         return (self.commits, self._first, self._duties, self._validation)
 
     def lane(self, work: Work) -> Lane:
-        """Where such work for this store is done."""
+        """The lane of this kind of work for this replica's store."""
         return lane(work, self._store)
 
     def start(self) -> None:

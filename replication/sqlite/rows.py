@@ -146,7 +146,7 @@ class TableRows:
         return found if len(found) == len(names) else None
 
     def report(self) -> TableReport:
-        """What became of all of them."""
+        """What became of all rows of the table."""
         name = self.fits.table.name if self.fits is not None else self.staged.table.name
         there = self.staged.rows - self.stage.count(self.staged)
         if self._refusal:

@@ -66,7 +66,7 @@ class Table:
     indexes: tuple[Made, ...]
     triggers: tuple[Made, ...]
     module: str = ""
-    """Of a virtual table."""
+    """The module of a virtual table; "" for any other."""
     is_strict: bool = False
 
     def column(self, name: str) -> Column | None:
@@ -95,7 +95,7 @@ def text(value: str) -> str:
 
 
 def joined(terms: Sequence[str], operator: str) -> str:
-    """One expression of all of them. SQLite bounds how deep one is, so it is as flat as can be."""
+    """One expression that joins all terms. SQLite bounds how deep one may be nested, so it is as flat as can be."""
     if len(terms) == 1:
         return terms[0]
     middle = len(terms) // 2

@@ -71,7 +71,7 @@ class QuitScreen(ShellScreen):
         self.query_one(Lines).set_lines(lines)
 
     def _of_what_is_under_way(self, now: UnderWay, width: int) -> list[Text]:
-        """What it is, and what becomes of it."""
+        """What is under way, and what becomes of it."""
         lines: list[Text] = []
         for job in now.jobs:
             lines += _wrapped(f"Under way: {job_words(job)}", width, "bold yellow")

@@ -145,7 +145,7 @@ class LeftBehind(Sender):
             self._has_begun(left)
 
     def _has_begun(self, left: Left) -> None:
-        """It is as any other again, with a hole before its position."""
+        """The replica is as any other again, with a hole in its history before its position."""
         assert self.position is not None
         self._tell(left, self.position)
         self._forget_left()

@@ -17,7 +17,7 @@ from replication.storage.wal03.names import Place, segment_name, snapshot_name
 class Expected:
     """What was stored or listed of one generation and must be there still, 16 bytes for each segment.
 
-    Sizes are those that are stored, 0 where it is not known.
+    Sizes are those of the stored objects, 0 where one is not known.
     """
 
     def __init__(self) -> None:
@@ -28,7 +28,7 @@ class Expected:
 
     @property
     def segments(self) -> dict[Place, int]:
-        """Where they begin, and their sizes."""
+        """Where segments begin, and their sizes."""
         places = ((packed >> 32, packed & 0xFFFFFFFF) for packed in self._segments)
         return dict(zip(places, self._sizes, strict=True))
 

@@ -65,7 +65,7 @@ def seen(arrivals: Arrivals, start: Position, end: int, now: float) -> tuple[tup
 
 
 def frame_indexer(file: LocalFile, start: int, end: int) -> FrameIndexBuilder | None:
-    """Return what makes the index of a segment of a shadow file, if it is large enough to have one."""
+    """Return what makes the frame index of a segment of a shadow file, if it is large enough to have one."""
     if end - start < INDEXED_BYTES_MIN:
         return None
     with file.opened() as shadow:

@@ -33,7 +33,7 @@ class Replay:
     """Feeds one plan's segments to a file. Not thread-safe.
 
     `begins` is called with each index while the file is what it was at the start of it. `indexed` takes frames of
-    segments of which only the index of frames was read, in place of the file.
+    segments of which only the frame index was read, in place of the file.
     """
 
     def __init__(

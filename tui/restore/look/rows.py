@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from tui.restore.picker.reading import HistoryReader
 
 MARKED_CHARS_MAX = 40_000
-"""Of the conditions of all marked rows: a request of the engine holds no more."""
+"""Characters that the conditions of all marked rows may have: a request to the engine holds no more."""
 
 
 class DifferencesScreen(ScrollingScreen):

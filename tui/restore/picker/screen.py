@@ -48,7 +48,7 @@ CHECKS = cast(tuple[Check, ...], get_args(Check))
 _ROWS_FOR_KEYS = 20
 """A terminal of so many rows has room for a list of keys, and for what is not needed to choose."""
 _ROWS_FOR_GENERATIONS = 8
-"""Of so many rows one is for a generation."""
+"""Of every so many rows of the terminal, one goes to a generation."""
 _TIME, _OUTPUT = "time", "output: path of a file that is not there yet"
 
 
@@ -76,7 +76,7 @@ class RestoreScreen(PickingScreen):
         self._asking = ""
         self._top = 0
         self._found_tables: tuple[Position | None, tuple[str, ...]] = (None, ())
-        """Of a search: the commit before the change, and the tables that lost rows with it."""
+        """What a search found: the commit before the change, and the tables that lost rows with it."""
         self._since: DatabaseLook | None = None
         """The live database when this was opened: a restore over it says what came later."""
 
