@@ -59,8 +59,8 @@ class Engine:
 
     @property
     def config(self) -> Config:
-        """What it replicates now: another one after each reload, and after each database that is registered or no
-        longer is.
+        """What the engine replicates now. It changes with each reload, and when a database is registered or
+        unregistered.
         """
         return self._by_hand.over(self._config)
 

@@ -30,8 +30,8 @@ class Uploads:
         working: Callable[[], AbstractContextManager[None]],
         done: Callable[[], None],
     ) -> None:
-        """`name` is for people, and replicas of one `store` fail together. `working` is a block of work: PausedError if
-        none may begin; `done` is called after each piece of it.
+        """`name` is for people, and replicas of one `store` fail together. `working` opens a block of work, and raises
+        PausedError if none may begin; `done` is called after each piece of it.
         """
         self.runner = runner
         self._store = store

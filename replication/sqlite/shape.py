@@ -34,7 +34,7 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """A foreign key: these columns name a row of that table by those."""
+    """A foreign key: `columns` of this table name a row of `table` by its `parent_columns`."""
 
     columns: tuple[str, ...]
     table: str

@@ -41,7 +41,7 @@ class WALIndexHeader:
     frames: int
     """Committed frames (mxFrame); 0 once the WAL was restarted, until the first commit of the new life."""
     pages: int
-    """Size of the database in pages after the last of them."""
+    """Size of the database in pages after the last committed frame."""
     sums: Sums
     """The checksum of the last frame, which proves all before it."""
     salts: tuple[int, int]

@@ -29,7 +29,7 @@ from replication.storage.wal03.names import segment_name, snapshot_name
 SAVED_SECONDS_MIN = 10.0
 """Where a replica stands is written down no more often than this."""
 END_TRIES = 2
-"""An upload whose answer was lost may arrive between a look and a write."""
+"""Tries to put the end mark: an upload whose answer was lost may arrive between a look and a write."""
 
 
 class LeftBehind(Sender):
@@ -48,16 +48,16 @@ class LeftBehind(Sender):
 
     @property
     def needed_from(self) -> Position | None:
-        """From where on it needs the shadow WAL, as far as that is known."""
+        """From where on the replica needs the shadow WAL, as far as that is known."""
         return self.position or self._beginning or (self._saved.position if self._saved is not None else None)
 
     @property
     def is_left_behind(self) -> bool:
-        """Nothing is kept for it: it will begin anew."""
+        """True if no WAL is kept for the replica any more: it will begin anew."""
         return self.left is not None
 
     def pending(self, here: Position, position: Position | None) -> int:
-        """Bytes of WAL that it lacks at its `position`; of older generations only what is certain to be sent."""
+        """Bytes of WAL that the replica lacks at its `position`; of older generations what is certain to be sent."""
         if position is None:
             return here.offset
         if self.left is not None:
@@ -69,7 +69,7 @@ class LeftBehind(Sender):
 
     @property
     def lost(self) -> str:
-        """What its being left behind costs, in words; "" if it is not."""
+        """What it costs that the replica was left behind, in words; "" if it was not."""
         left = self.left
         if left is None:
             return ""

@@ -36,7 +36,7 @@ PROBED_INDEXES = 2
 class Recovered:
     """The replica goes on from `position`; the first segment of that index must reach `floor` at least.
 
-    `number` is that of the object to be written there; None if counting begins with it.
+    `number` is the number of the object to be written there; None if counting begins with that object.
     """
 
     position: Position

@@ -39,8 +39,8 @@ def local_files() -> Iterator[None]:
 def cut(file: LocalFile, start: int, end: int, floor: int) -> int:
     """Where the segment of the shadow `file` that begins at `start` ends, given that all is committed to `end`.
 
-    Where the index has a snapshot already, its first segment must reach `floor`, the commit of that, whatever its size:
-    what a replica has sent is never behind its newest snapshot.
+    Where the index has a snapshot already, its first segment must reach `floor`, the commit that the snapshot holds,
+    whatever its size: what a replica has sent is never behind its newest snapshot.
     """
     if end - start <= SEGMENT_BYTES_MAX:
         return end
