@@ -1,6 +1,6 @@
-"""The rows of one table on their way back: one statement for each, and what became of it.
+"""The rows of one table on their way back: one statement for each row, and what became of it.
 
-It leaves to the caller the transaction around all of them, and foreign keys, which only the end of it can tell.
+It leaves to the caller the transaction around all rows, and foreign keys, which are only known at its end.
 """
 
 import threading
@@ -142,7 +142,7 @@ class TableRows:
         return found if len(found) == len(names) else None
 
     def report(self) -> TableReport:
-        """What became of all of them."""
+        """What became of all rows of the table."""
         name = self.fits.table.name if self.fits is not None else self.staged.table.name
         there = self.staged.rows - self.stage.count(self.staged)
         if self.became.refusal:

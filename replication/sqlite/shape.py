@@ -34,7 +34,7 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """A foreign key: these columns name a row of that table by those."""
+    """A foreign key: `columns` of this table name a row of `table` by its `parent_columns`."""
 
     columns: tuple[str, ...]
     table: str
@@ -66,7 +66,7 @@ class Table:
     indexes: tuple[Made, ...]
     triggers: tuple[Made, ...]
     module: str = ""
-    """Of a virtual table."""
+    """The module of a virtual table; "" for any other."""
     is_strict: bool = False
 
     def column(self, name: str) -> Column | None:
@@ -90,7 +90,7 @@ def text(value: str) -> str:
 
 
 def joined(terms: Sequence[str], operator: str) -> str:
-    """One expression of all of them. SQLite bounds how deep one is, so it is as flat as can be."""
+    """One expression that joins all terms. SQLite bounds how deep one may be nested, so it is as flat as can be."""
     if len(terms) == 1:
         return terms[0]
     middle = len(terms) // 2

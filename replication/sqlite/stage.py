@@ -45,7 +45,7 @@ class Stage:
         self.path = path
         self._grown = grown
         self.encoding = encoding
-        """Of its texts, and of those of whatever it is attached to."""
+        """How texts are stored: in this file, and in the database that it is attached to."""
         self._connection = apsw.Connection(str(path))
         self._tables: list[Staged] = []
         with sqlite_errors(path):

@@ -59,12 +59,12 @@ class Watch:
 
     @property
     def triggers(self) -> tuple[TriggerRun, ...]:
-        """How often each of them ran."""
+        """How often each trigger ran."""
         return tuple(TriggerRun(name, count) for name, count in sorted(self._runs.items()))
 
     @property
     def effects(self) -> tuple[SideEffect, ...]:
-        """What they wrote."""
+        """Rows that SQLite wrote besides those of the statements, by table."""
         tables = sorted({table for table, _ in self._writes})
         return tuple(
             SideEffect(table, *(self._writes[table, op] for op in ("INSERT", "UPDATE", "DELETE"))) for table in tables

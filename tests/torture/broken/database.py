@@ -53,7 +53,7 @@ MUTATIONS = (
     Mutation(
         "an older life of the WAL that counts again is followed",
         "replication/database/wal_copier.py",
-        "        if header == self._passed_over:\n",
+        "        if header == self._ended_before:\n",
         "        if False:\n",
         ("tests/database/test_interrupted_commit.py",),
     ),

@@ -46,7 +46,7 @@ MUTATIONS = (
         ("tests/history/test_every_commit.py",),
     ),
     Mutation(
-        "an index of frames is taken for a segment that it is not of",
+        "a frame index is taken for a segment that it is not of",
         "replication/restore/wal03/index_read.py",
         "        return (found.header, found.before) == (self.header, self.sums)\n",
         "        return found.header == self.header\n",

@@ -132,14 +132,14 @@ MUTATIONS = (
     Mutation(
         "who begins at a place does not name what is there",
         "replication/replica/wal03/lineage.py",
-        "    names = _at_the_place(client, generation_info)\n",
+        "    names = _others_in_replica(client, generation_info)\n",
         "    names: list[str] = []\n",
         ("tests/cli/test_newest_commit.py",),
     ),
     Mutation(
         "a generation that parted from ours is taken for one before it",
         "replication/replica/wal03/lineage.py",
-        "    beside = _parted(client, generation_info, names)\n",
+        "    beside = _of_copies(client, generation_info, names)\n",
         "    beside: list[str] = []\n",
         ("tests/replica/test_one_writer.py",),
     ),
