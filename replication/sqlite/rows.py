@@ -75,6 +75,7 @@ class TableRows:
             return
         sql = self._sql
         assert sql is not None, "prepared"
+        watch.target = self.fits.table.name
         try:
             with Savepoint(self.connection):
                 last = len(self.outcomes) - 1

@@ -66,3 +66,38 @@ def test_a_trigger_says_itself_what_becomes_of_its_conflicts(tmp_path: Path, cla
     assert report.inserted == 3
     assert report.effects == (SideEffect("log", 3, 0, 3),)
     assert loss.rows("SELECT * FROM log ORDER BY x") == [[1, "old"], [2, 3]]
+
+
+@pytest.mark.parametrize(
+    "virtual",
+    [
+        "fts5(b)",
+        "fts5(b, content='t', content_rowid='a')",
+        "fts5(b, columnsize=0)",
+        "fts4(b)",
+        "fts4(b, matchinfo=fts3)",
+        "fts3(b)",
+        "rtree(id, b, c)",
+    ],
+)
+def test_what_triggers_write_into_a_virtual_table_is_told(tmp_path: Path, virtual: str) -> None:
+    then = "CREATE TABLE t(a INTEGER PRIMARY KEY, b INTEGER); INSERT INTO t VALUES(1, 10), (2, 20), (3, 30), (4, 40)"
+    row = "f VALUES(new.a, new.b, new.b)" if virtual.startswith("rtree") else "f(rowid, b) VALUES(new.a, new.b)"
+    refusal = "SELECT RAISE(IGNORE) WHERE new.a = 3;"
+    loss = Loss(
+        tmp_path,
+        f"{then}; CREATE VIRTUAL TABLE f USING {virtual}",
+        f"DELETE FROM t; CREATE TRIGGER r BEFORE INSERT ON t BEGIN INSERT INTO {row}; {refusal} END",
+    )
+    report = loss.bring_back("t")
+    assert (report.inserted, report.effects) == (3, (SideEffect("f", 3, 0, 0),))
+    assert only(report).refused_rows[0].words == "a trigger passes over it: what that wrote is undone"
+    # What comes back into it itself is no effect.
+    if not virtual.startswith(("rtree", "fts5(b, c")):
+        folder = tmp_path / "itself"
+        folder.mkdir()
+        loss = Loss(
+            folder, f"{then}; CREATE VIRTUAL TABLE f USING {virtual}; INSERT INTO f VALUES('x')", "DELETE FROM f"
+        )
+        report = loss.bring_back("f")
+        assert (report.inserted, report.effects) == (1, ())
