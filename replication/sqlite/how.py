@@ -1,7 +1,7 @@
 """How rows are brought back: what may be done for them, and what became of each, in a preview and when it is done."""
 
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -50,3 +50,13 @@ class How:
     """What it said of each table; nothing if this is the preview."""
     progress: Callable[[int], None] = lambda rows: None
     """Told how many rows more were gone through."""
+    refusals: Mapping[int, str] = field(default_factory=dict)
+    """Why nothing of a table is brought back, by its number in the stage."""
+
+
+def of_the_application(error: Exception) -> str:
+    """Why nothing of a table comes back for which SQLite lacks something, in words."""
+    return (
+        f"SQLite says: {error}. If that is the application's own, write the rows to a file with -o and let the "
+        "application bring them in"
+    )

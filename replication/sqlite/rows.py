@@ -13,7 +13,7 @@ import apsw
 
 from replication.errors import BringBackError
 from replication.sqlite.brought import NAMED_MAX, SAMPLES_MAX, NamedRow, TableReport
-from replication.sqlite.how import INSERTED, REFUSED, SAME, SKIPPED, STAYS, UPDATED, Became, How
+from replication.sqlite.how import INSERTED, REFUSED, SAME, SKIPPED, STAYS, UPDATED, Became, How, of_the_application
 from replication.sqlite.making import make_one
 from replication.sqlite.matching import Match, match, unfit
 from replication.sqlite.savepoint import Savepoint
@@ -187,7 +187,7 @@ class TableRows:
     def _prepare(self) -> None:
         then, ask = self.staged.table, self._ask
         previewed = self.how.previewed[self.staged.number].refusal if self.how.previewed else ""
-        if words := previewed or unfit(then):
+        if words := self.how.refusals.get(self.staged.number) or previewed or unfit(then):
             raise _RefusedError(words)
         taken = exists(ask, then.name)
         if taken in ("index", "trigger"):
@@ -319,10 +319,7 @@ class TableRows:
         try:
             self.connection.execute(f"EXPLAIN {sql}", (0,)).fetchall()
         except apsw.SQLError as error:
-            raise _RefusedError(
-                f"SQLite says: {error}. If that is the application's own, write the rows to a file with -o and let the "
-                "application bring them in"
-            ) from None
+            raise _RefusedError(of_the_application(error)) from None
 
     def _key_of(self, id: int) -> str:
         places = [place for place, _ in self.fits.key] if self.fits is not None else []

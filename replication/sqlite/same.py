@@ -9,6 +9,7 @@ import threading
 import apsw
 
 from replication.errors import RestoreCancelledError
+from replication.sqlite.how import of_the_application
 from replication.sqlite.matching import Match, match, unfit
 from replication.sqlite.rows import CANCELLED
 from replication.sqlite.shape import joined, quoted, table_of
@@ -18,30 +19,38 @@ from replication.sqlite.statements import same_values
 _STEPS_BETWEEN_LOOKS = 20_000
 
 
-def drop_same(connection: apsw.Connection, stage: Stage, stop: threading.Event) -> None:
+def drop_same(connection: apsw.Connection, stage: Stage, stop: threading.Event) -> dict[int, str]:
     """Take them out. The stage is attached to the connection, to be written to.
+
+    Return of which tables, by their numbers, SQLite cannot compare the rows, for it lacks what the application brings.
 
     Raises RestoreCancelledError once `stop` is set, and apsw.Error.
     """
     connection.set_progress_handler(stop.is_set, _STEPS_BETWEEN_LOOKS)
     try:
-        _drop_all(connection, stage)
+        return _drop_all(connection, stage)
     except apsw.InterruptError:
         raise RestoreCancelledError(CANCELLED) from None
     finally:
         connection.set_progress_handler(None)
 
 
-def _drop_all(connection: apsw.Connection, stage: Stage) -> None:
+def _drop_all(connection: apsw.Connection, stage: Stage) -> dict[int, str]:
+    refusals: dict[int, str] = {}
     for staged in stage.tables:
         now = table_of(connection.execute, staged.table.name)
         fits = match(staged.table, now) if now is not None and not unfit(staged.table) else ""
         if isinstance(fits, str):
             continue
-        if fits.has_key:
-            _drop(connection, staged, fits, _same_key(fits))
-        if not fits.by_rowid:
-            _drop_alike(connection, staged, fits)
+        try:
+            if fits.has_key:
+                _drop(connection, staged, fits, _same_key(fits))
+            if not fits.by_rowid:
+                _drop_alike(connection, staged, fits)
+        except apsw.SQLError as error:
+            # As a collation.
+            refusals[staged.number] = of_the_application(error)
+    return refusals
 
 
 def _same_key(fits: Match) -> str:
@@ -64,6 +73,8 @@ def _drop_alike(connection: apsw.Connection, staged: Staged, fits: Match) -> Non
         return
     # Most lie where they did: those need no search.
     spoken_for = f"{SCHEMA}.there{staged.number}"
+    connection.execute(f"DROP TABLE IF EXISTS {spoken_for}")
+    connection.execute(f"DROP INDEX IF EXISTS {SCHEMA}.alike{staged.number}")
     connection.execute(f"CREATE TABLE {spoken_for}(rid INTEGER PRIMARY KEY)")
     terms = [f"s.c{place} IS +m.{quoted(column)}" for place, column in fits.columns]
     terms += [

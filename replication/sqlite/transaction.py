@@ -8,7 +8,7 @@ import struct
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -70,8 +70,8 @@ def try_out(
 
     with _errors(path), live_pages(path) as pages, overlay(pages, written) as connection:
         stage.attach(connection, is_written=True)
-        drop_same(connection, stage, stop)
-        tried = bring_back(connection, stage, how, stop)
+        refusals = drop_same(connection, stage, stop)
+        tried = bring_back(connection, stage, replace(how, refusals=refusals), stop)
         return TriedOut(tried, pages.at, bytes_written)
 
 

@@ -1,5 +1,7 @@
 """What SQLite refuses is named, what triggers and foreign keys do is told before it happens, and no row of now goes."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -227,3 +229,30 @@ def test_with_abort_a_conflict_that_came_after_the_preview_stops_it(tmp_path: Pa
         with pytest.raises(BringBackError, match="t 3: the row with its key is another one now"):
             recall.apply(NEVER)
     assert loss.rows("SELECT * FROM t") == [[3, "newer"]]
+
+
+def test_a_collation_of_the_application_refuses_its_table_and_no_other(tmp_path: Path) -> None:
+    script = (
+        "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]);"
+        "c.create_collation('mine', lambda a, b: (a > b) - (a < b));"
+        "c.executescript(sys.argv[2])"
+    )
+    then = (
+        "CREATE TABLE key(a TEXT COLLATE mine PRIMARY KEY); CREATE TABLE none(a TEXT COLLATE mine);"
+        "CREATE TABLE o(a INTEGER PRIMARY KEY); INSERT INTO key VALUES('a'); INSERT INTO none VALUES('a');"
+        "INSERT INTO o VALUES(1);"
+    )
+    for name, since in (("was", ""), ("live", "DELETE FROM key; DELETE FROM o; PRAGMA journal_mode=WAL")):
+        subprocess.run([sys.executable, "-c", script, tmp_path / f"{name}.db", then + since], check=True)
+    loss = Loss.__new__(Loss)
+    loss.take(tmp_path)
+    with loss.recall("key", "none", "o") as recall:
+        for _ in range(2):
+            key, none, other = recall.preview(NEVER).report.tables
+            assert "no such collation sequence: mine. If that is the application's own, write the rows" in key.refusal
+            # Without a key there is nothing to look up.
+            assert none.same == 1
+            assert (other.refusal, other.inserted) == ("", 1)
+        assert recall.apply(NEVER).is_as_previewed
+    assert loss.rows("SELECT * FROM o") == [[1]]
+    assert loss.rows("SELECT count(*) FROM none") == [[1]]
