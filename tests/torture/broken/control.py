@@ -18,13 +18,6 @@ MUTATIONS = (
         ("tests/control/test_control.py",),
     ),
     Mutation(
-        "a cancelled snapshot goes on",
-        "replication/replica/ordered.py",
-        "        self.check()\n        if done",
-        "        if done",
-        ("tests/control/test_control.py",),
-    ),
-    Mutation(
         "a sync that was under way counts for one that is asked for",
         "replication/database/database.py",
         "error=words, last_sync=began, wal",

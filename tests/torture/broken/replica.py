@@ -397,4 +397,11 @@ MUTATIONS = (
         "    return meta_path\n",
         ("tests/replica/test_room.py",),
     ),
+    Mutation(
+        "a cancelled snapshot goes on",
+        "replication/replica/ordered.py",
+        "        self.check()\n        if done",
+        "        if done",
+        ("tests/control/test_control.py",),
+    ),
 )
