@@ -24,7 +24,7 @@ from replication.restore.retry import check as check_stop
 from replication.restore.scratch import scratch, temporary_folder
 from replication.sqlite.bring_back import Tried
 from replication.sqlite.brought import OnConflict, Report
-from replication.sqlite.rows import STAYS, UPDATED, How
+from replication.sqlite.how import Became, How
 from replication.sqlite.stage import Stage
 from replication.sqlite.transaction import make, try_out
 
@@ -87,7 +87,7 @@ class Recall:
         self._live = live
         self._on_conflict: OnConflict = on_conflict
         self._preview: Preview | None = None
-        self._outcomes: tuple[bytearray, ...] = ()
+        self._became: tuple[Became, ...] = ()
         self._lock = threading.Lock()
 
     def close(self) -> None:
@@ -105,11 +105,11 @@ class Recall:
     def _tried_out(self, stop: threading.Event, tell: Tell) -> Preview:
         live = self._live
         assert live is not None
-        self._preview = None
+        self._preview, self._became = None, ()
         tell("comparing with what is there")
         guard = space.guard(self.stage.path.parent, _WHAT, _ELSEWHERE)
         done = try_out(live.path, self.stage, self._how(tell, "trying out"), stop, guard)
-        self._outcomes = done.tried.outcomes
+        self._became = done.tried.became
         self._preview = Preview(str(live.path), self._on_conflict, done.now, done.tried.report, done.bytes)
         return self._preview
 
@@ -131,9 +131,9 @@ class Recall:
     ) -> Brought:
         """Bring them back as the preview said, or nothing of them if what does not fit is to stop it.
 
-        With "replace" only those rows give way of which the preview said so. `committing` is called when it can be
-        stopped no more. Raises BringBackError where nothing was
-        brought back, RestoreCancelledError, DatabaseError, NoRoomError.
+        With "replace" only those rows give way of which the preview said so, and none that was changed since.
+        `committing` is called when it can be stopped no more. Raises BringBackError where nothing was brought back,
+        RestoreCancelledError, DatabaseError, NoRoomError.
         """
         with self._alone():
             return self._applied(stop, tell, committing)
@@ -175,11 +175,8 @@ class Recall:
             done += rows
             tell(f"{what}: {done:,} rows")
 
-        outcomes = self._outcomes
         on_conflict: Literal["skip", "replace"] = "replace" if self._on_conflict == "replace" else "skip"
-        if self._preview is None:
-            return How(on_conflict, progress=progress)
-        return How(on_conflict, lambda table, id: outcomes[table][id] in (UPDATED, STAYS), progress)
+        return How(on_conflict, self._became, progress)
 
 
 def open_recall(

@@ -92,6 +92,12 @@ class Report:
         return any(item.inserted or item.updated or (item.is_made and not item.refusal) for item in self.tables)
 
     @property
+    def is_refused(self) -> bool:
+        """True if no row comes back or is there, and some were refused."""
+        came = self.changes_something or any(item.same for item in self.tables)
+        return not came and any(item.refusal or item.refused for item in self.tables)
+
+    @property
     def is_whole(self) -> bool:
         """True if every row comes back, or is there."""
         return not any(item.refusal or item.skipped or item.refused for item in self.tables)

@@ -78,11 +78,6 @@ class Table:
         """True for a full-text table that keeps no text itself."""
         return bool(self.module.startswith("fts") and _CONTENT.search(self.sql))
 
-    @property
-    def has_conflict_clauses(self) -> bool:
-        """True if the table may say itself what becomes of a conflict. It may also only have such words in it."""
-        return re.search(r"\bON\s+CONFLICT\b", self.sql, re.IGNORECASE) is not None
-
 
 def quoted(name: str) -> str:
     """A name as SQL has it."""
