@@ -204,4 +204,18 @@ MUTATIONS = (
         "found = _begins",
         ("tests/database/test_directory.py",),
     ),
+    Mutation(
+        "a sync that was under way counts for one that is asked for",
+        "replication/database/database.py",
+        "error=words, last_sync=began, wal",
+        "error=words, last_sync=now, wal",
+        ("tests/control/test_syncing.py",),
+    ),
+    Mutation(
+        "an error that nobody foresaw shows nowhere",
+        "replication/database/database.py",
+        "            except Exception as failed:  # whatever",
+        "            except (DatabaseError, LocalFileError, OSError) as failed:  # whatever",
+        ("tests/control/test_syncing.py",),
+    ),
 )

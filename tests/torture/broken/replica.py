@@ -214,13 +214,6 @@ MUTATIONS = (
         ("tests/replica/test_parted_by_place.py",),
     ),
     Mutation(
-        "where a generation was left is known of the last one only",
-        "replication/local/generation_info.py",
-        "        lefts = (*([str(left)] if left is not None else ()), *previous.lefts)[:LEFTS_KEPT_MAX]\n",
-        "        lefts = (*([str(left)] if left is not None else ()),)\n",
-        ("tests/replica/test_parted_by_place.py",),
-    ),
-    Mutation(
         "one object in the place of an end mark that was removed tells nothing",
         "replication/replica/wal03/lineage.py",
         "PAST_A_NAME, PAST_A_MARK = 1, 2\n",
@@ -396,5 +389,12 @@ MUTATIONS = (
         "    space.ask(meta_path, size, _WHAT, ELSEWHERE)\n    return meta_path\n",
         "    return meta_path\n",
         ("tests/replica/test_room.py",),
+    ),
+    Mutation(
+        "a cancelled snapshot goes on",
+        "replication/replica/ordered.py",
+        "        self.check()\n        if done",
+        "        if done",
+        ("tests/control/test_control.py",),
     ),
 )
