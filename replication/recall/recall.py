@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import islice
 from pathlib import Path
 from typing import Literal
 
@@ -24,6 +25,7 @@ from replication.restore.retry import check as check_stop
 from replication.restore.scratch import scratch, temporary_folder
 from replication.sqlite.bring_back import Tried
 from replication.sqlite.brought import OnConflict, Report
+from replication.sqlite.fitting import fits_now, fits_unknown
 from replication.sqlite.rows import STAYS, UPDATED, How
 from replication.sqlite.stage import Stage
 from replication.sqlite.transaction import make, try_out
@@ -31,6 +33,7 @@ from replication.sqlite.transaction import make, try_out
 SCRATCH_PREFIX = "litestream-tui-rows-"
 _ELSEWHERE = ", or name a folder on another disk in TMPDIR; nothing was changed."
 _WHAT = "Bringing rows back"
+_LINES_TOGETHER = 100
 
 Fill = Callable[[Stage], None]
 """Puts rows into a stage."""
@@ -119,12 +122,18 @@ class Recall:
         Raises UsageError where CSV has no room for them, RestoreCancelledError, and what `write` raises.
         """
         with self._alone():
-            found = self._preview.report.tables if self._preview is not None else ()
-            gone = frozenset(item.table for item in found if item.is_made)
-            lines = csv_lines(self.stage) if is_csv else sql_lines(self.stage, self._on_conflict, gone)
-            for line in lines:
+            if is_csv:
+                lines = csv_lines(self.stage)
+            else:
+                fittings = fits_unknown(self.stage)
+                outcomes: tuple[bytearray, ...] = ()
+                if self._preview is not None and self._live is not None:
+                    guard = space.guard(self.stage.path.parent, _WHAT, _ELSEWHERE)
+                    fittings, outcomes = fits_now(self._live.path, self.stage, guard), self._outcomes
+                lines = sql_lines(self.stage, self._on_conflict, fittings, outcomes)
+            while some := list(islice(lines, _LINES_TOGETHER)):
                 check_stop(stop)
-                write(f"{line}\n")
+                write("\n".join((*some, "")))
 
     def apply(
         self, stop: threading.Event, tell: Tell = untold, committing: Callable[[], None] = lambda: None

@@ -77,8 +77,8 @@ def test_promise_4_what_commits_deleted_comes_back_while_the_engine_and_the_appl
         assert application.sha256() == sha
         # To a file, or to the output.
         sql = succeeds("bring-back", *where, "-o", "-", database, position, "now").out
-        assert sql.startswith("BEGIN;\nPRAGMA defer_foreign_keys=ON;\nCREATE TABLE orders(")
-        assert sql.endswith('INSERT OR IGNORE INTO "people"("id", "name") VALUES(2, \'bo\');\nCOMMIT;\n')
+        assert sql.startswith("PRAGMA foreign_keys=ON;\nBEGIN;\nPRAGMA defer_foreign_keys=ON;\nCREATE TABLE orders(")
+        assert sql.endswith('INTO "people"("id", "name") VALUES(2, \'bo\') ON CONFLICT DO NOTHING;\nCOMMIT;\n')
         file = lost.folder / "orders.csv"
         succeeds("bring-back", *where, "-table", "orders", "-o", file, database, position)
         assert list(csv.reader(io.StringIO(file.read_text()))) == [

@@ -8,12 +8,10 @@ import threading
 from argparse import Namespace
 from collections.abc import Iterator
 from contextlib import closing
-from itertools import islice
 
 from replication.config.location import local_path, output_path
 from replication.control.requests import BringBack, PreviewBack
 from replication.errors import StorageError, UsageError
-from replication.recall.export import csv_lines, sql_lines
 from replication.recall.opening import Asked, Origin, recall_from
 from replication.recall.output import written_new
 from replication.recall.recall import Brought, Live, Preview, Recall
@@ -30,7 +28,6 @@ from tui.verbs.named import resolve
 from tui.verbs.restore import Bar, cancelled_by_signals, heed_no_signal, showing
 
 _NAMED_SHOWN = 5
-_LINES_TOGETHER = 100
 
 
 def run(args: Namespace) -> int:
@@ -59,7 +56,7 @@ def run(args: Namespace) -> int:
 def _here(args: Namespace, recall: Recall, live: Live | None, cancel: threading.Event) -> None:
     preview = recall.preview(cancel) if live is not None else None
     if args.output is not None:
-        _write(args, recall, preview)
+        _write(args, recall, cancel)
         return
     assert preview is not None
     if args.apply and (preview.report.changes_something or preview.is_stopped):
@@ -146,26 +143,17 @@ def _tell_origin(origin: Origin) -> None:
 # -- to a file -------------------------------------------------------------------------------------------------------
 
 
-def _write(args: Namespace, recall: Recall, preview: Preview | None) -> None:
-    gone = frozenset(item.table for item in preview.report.tables if item.is_made) if preview is not None else None
+def _write(args: Namespace, recall: Recall, cancel: threading.Event) -> None:
     is_csv = args.csv or args.output.lower().endswith(".csv")
-    lines = csv_lines(recall.stage) if is_csv else sql_lines(recall.stage, args.on_conflict, gone)
     if args.output == "-":
-        for text in _together(lines):
-            give(text)
+        recall.write(is_csv, lambda text: give(text, end=""), cancel)
     else:
         path = output_path(args.output)
         with written_new(path) as write:
-            for text in _together(lines):
-                write(f"{text}\n")
+            recall.write(is_csv, write, cancel)
         say(f"wrote {path}")
     for staged in recall.stage.tables:
         remark(f"{staged.table.name}: {counted(recall.stage.count(staged), 'row')}")
-
-
-def _together(lines: Iterator[str]) -> Iterator[str]:
-    while some := list(islice(lines, _LINES_TOGETHER)):
-        yield "\n".join(some)
 
 
 # -- for people ------------------------------------------------------------------------------------------------------
