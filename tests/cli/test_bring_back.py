@@ -137,6 +137,7 @@ def test_what_is_missing_is_said(published_once: Published, tmp_path: Path) -> N
     refused(2, "what is to be brought back?", url, then)
     refused(2, "name with -into", "-table", "fruits", url, then)
     refused(2, "-where goes with one -table", "-where", "1", url, then)
+    refused(2, "-where is empty", "-table", "fruits", "-where", " ", url, then)
     refused(2, "-apply & -o", "-table", "fruits", "-apply", "-o", "x", url, then)
     refused(2, "leave out the second one", "-row", "fruits", "1", "-o", "-", url, then, "now")
     refused(22, "no table gone then", "-table", "gone", "-o", "-", url, then)

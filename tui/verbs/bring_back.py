@@ -108,6 +108,8 @@ def _wanted(args: Namespace) -> Wanted:
     tables = args.table or []
     picks = [Pick(table, args.where or "") for table in tables]
     picks += [Pick(table, key=key) for table, key in args.row or []]
+    if args.where is not None and not args.where.strip():
+        raise UsageError("-where is empty: give a condition as it may stand after WHERE, or leave it out for all rows")
     if args.where is not None and len(tables) != 1:
         raise UsageError("-where goes with one -table")
     return Wanted(tuple(picks), args.end is not None)
