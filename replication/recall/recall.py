@@ -17,6 +17,7 @@ from typing import Literal
 from replication import space
 from replication.config import DatabaseConfig
 from replication.errors import BringBackError, BusyError, ReplicationError
+from replication.offline import look
 from replication.position import Position
 from replication.recall.export import csv_lines, sql_lines
 from replication.recall.undo import position_before
@@ -71,7 +72,10 @@ class Preview:
 
 @dataclass(frozen=True, slots=True)
 class Brought:
-    """What happened. `before` is the commit that ours came after, as far as the local folder tells it."""
+    """What happened. `before` is the commit that ours came after, as far as the local folder tells it.
+
+    `is_replicated` is true if an engine was at work on the database, which so copies that commit too.
+    """
 
     database: str
     report: Report
@@ -79,6 +83,7 @@ class Brought:
     began: datetime
     ended: datetime
     before: Position | None
+    is_replicated: bool = False
 
 
 class Recall:
@@ -160,12 +165,15 @@ class Recall:
 
         if preview.is_stopped:
             raise BringBackError(_stopped(preview.report))
+        # An engine that has it now pins the WAL, so that no commit is lost to it from here on.
+        is_replicated = live.config is not None and look(live.config).pid is not None
         made = make(live.path, self.stage, self._how(tell, "bringing back"), stop, check, committing)
         before = None
         with suppress(ReplicationError, OSError):
             before = position_before(live.config, made) if live.config is not None else None
         report = made.tried.report
-        return Brought(str(live.path), report, _alike(preview.report, report), made.began, made.ended, before)
+        is_alike = _alike(preview.report, report)
+        return Brought(str(live.path), report, is_alike, made.began, made.ended, before, is_replicated)
 
     @contextmanager
     def _alone(self) -> Iterator[None]:

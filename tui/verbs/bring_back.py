@@ -28,6 +28,14 @@ from tui.verbs.named import resolve
 from tui.verbs.restore import Bar, cancelled_by_signals, heed_no_signal, showing
 
 _NAMED_SHOWN = 5
+NOT_REPLICATED = (
+    "No engine replicates the database just now, so it may not be restorable, unless one had copied it already. This "
+    "tells; next time have an engine run, or copy the database first:"
+)
+NOBODY_KNOWS = (
+    "No engine is known to replicate the database just now: what there was before may not be restorable. Next time "
+    "have one run, or copy the database first."
+)
 
 
 def run(args: Namespace) -> int:
@@ -189,11 +197,14 @@ def _tell_brought(args: Namespace, brought: Brought) -> None:
     _tell_report(brought.report, "")
     if not brought.is_as_previewed:
         warn("the database had changed since the preview was made: it would have said something else")
-    if brought.before is None:
+    if brought.before is None and not brought.is_replicated:
+        give(NOBODY_KNOWS)
+    elif brought.before is None:
         give(f"What there was before is the state at {format_time(brought.began)}, once that is replicated.")
-        return
-    give(f"What there was before is the commit {brought.before}. To have it beside this, as soon as it is uploaded:")
-    give(f"  litestream-tui restore -position {brought.before} -o {brought.database}.before {brought.database}")
+    else:
+        soon = "To have it beside this, as soon as it is uploaded:" if brought.is_replicated else NOT_REPLICATED
+        give(f"What there was before is the commit {brought.before}. {soon}")
+        give(f"  litestream-tui restore -position {brought.before} -o {brought.database}.before {brought.database}")
 
 
 def _tell_report(report: Report, verb: str) -> None:

@@ -45,4 +45,11 @@ MUTATIONS = (
         "        output.put_in_place()\n        yield write\n",
         ("tests/recall/test_export.py",),
     ),
+    Mutation(
+        "a commit that nobody copied is called restorable",
+        "replication/recall/recall.py",
+        "is_replicated = live.config is not None and look(live.config).pid is not None\n",
+        "is_replicated = True\n",
+        ("tests/cli/test_bring_back.py",),
+    ),
 )
