@@ -1,7 +1,7 @@
 """What an engine's status tells to Prometheus: Litestream 0.3.13's names with their meaning, and ours. Pure.
 
-A measure is a row: its name, its labels, and what it is of a database or of one of its replicas. Whether it is known,
-its HELP line and the reference come from there.
+A measure is a row: its name, its labels, and the function that reads its value from a status. /metrics, the HELP lines
+and the reference are made from these rows.
 """
 
 import math
@@ -15,7 +15,7 @@ from replication.status import DatabaseStatus, EngineStatus, ReplicaStatus
 Value = float | int | None
 """None: there is nothing to tell, and no line is written."""
 Samples = Iterable[tuple[tuple[str, ...], Value]]
-"""Values by those labels that come after the path of the database and the name of the replica."""
+"""(label values, value) pairs. Only the labels after `db` and `name` stand here; metrics.py puts those two in front."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +133,7 @@ LITESTREAM: tuple[Row, ...] = (
         "counter",
         (*_DB, "mode"),
         "Checkpoints. The mode is always PASSIVE: no other one is asked of SQLite.",
+        # As in Litestream, here and below: no line for a mode before something is counted for it.
         lambda d, _: (((_MODE,), d.totals.checkpoints or None),),
     ),
     OfDatabase(
@@ -181,7 +182,8 @@ LITESTREAM: tuple[Row, ...] = (
         "litestream_replica_operation_total",
         "counter",
         ("replica_type", "operation"),
-        "What was asked of stores: LIST by pages, GET, PUT by objects, DELETE by requests. A folder is never asked.",
+        "Requests to stores. A LIST counts once for each page, GET and PUT for each object, DELETE for each request. "
+        "File replicas count none.",
         lambda s: _operations(s, lambda r: r.totals.requests),
     ),
     OfEngine(

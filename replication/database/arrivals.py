@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from replication.position import Position
 
 ARRIVALS_MAX = 1024
-"""So many copies are remembered with their times."""
+"""Copies that are remembered with their times."""
 
 
 class Arrivals:

@@ -134,7 +134,7 @@ class Image:
             self._kept.close()
 
     def _needed(self, pages: Pages) -> Pages:
-        """Those of these pages that are still to be read from the database file."""
+        """The pages among `pages` that are still to be read from the database file."""
         pages = pages[(pages > self._done) & (pages <= self.pages)]
         return pages[~np.isin(pages, self._overlay.pages, assume_unique=True)]
 

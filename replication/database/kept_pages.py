@@ -26,7 +26,7 @@ _READ_BYTES = 1 << 20
 Pages = NDArray[np.int64]
 """Page numbers, ascending, each once."""
 Read = Callable[[int, int], bytes]
-"""So many pages from a page on, as the database file has them."""
+"""Given a page number and a count: that many pages from there on, as the database file has them."""
 
 
 class CannotKeepError(Exception):

@@ -26,7 +26,7 @@ class PathTarget:
         return cls(real, (status.st_dev, status.st_ino))
 
     def became(self, now: "PathTarget") -> str:
-        """What became of it, in words; "" if it is the same place."""
+        """How the path came to lead elsewhere, in words; "" if it leads to the same file name in the same folder."""
         if now.real != self.real:
             return LINK_SWITCHED
         if now.folder[0] != self.folder[0]:

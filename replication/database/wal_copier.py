@@ -35,12 +35,11 @@ LOOK_AGAIN_SECONDS_MIN = 0.001
 LOOK_AGAIN_SECONDS_MAX = 1.0
 LOOK_AGAIN_GROWTH = 1.5
 """Between two looks while the WAL holds frames that SQLite does not count yet: no event tells that they count. A writer
-publishes them once they are on the disk, which takes milliseconds, and each wait is longer than the one before.
-"""
+publishes them once they are on the disk, which takes milliseconds, and each wait is longer than the one before."""
 PASSED_BY_SECONDS = 1.0
-"""Frames that do not come to count for longer than this are looked at."""
+"""Frames that SQLite still does not count after this are read: does their writer use another -shm (`passed_by`)?"""
 PASSED_BY_BYTES_MAX = 16 << 20
-"""So many bytes of them are looked at."""
+"""Bytes of such frames that are read at a time."""
 UNREADABLE_LOOKS_MAX = 5
 """A header of the WAL index found half written more often than this in a row has lost its writer."""
 _COPY_TRIES_MAX = 10
@@ -89,8 +88,9 @@ class WALCopier:
         self._more_than: tuple[tuple[int, int], int] | None = None
         """Since when (time.monotonic) the WAL holds more than SQLite counts; and the salts and count of then."""
         self._may_restart = True
-        self._passed_over: WALHeader | None = None
-        """A life that the WAL held as the generation began, and of which nothing counted: all of it is in the file."""
+        self._ended_before: WALHeader | None = None
+        """The header of a life that had ended before the generation began. All of it is in the database file; should it
+        count again, the generation ends."""
         self._modified_ns = 0
         """When the WAL was last written to, as seen before the last copy."""
 
@@ -113,8 +113,8 @@ class WALCopier:
     def copy(self) -> None:
         """Bring every commit that SQLite counts into the shadow WAL, and nothing else.
 
-        Raises ContinuityLostError, WALTooLongError, and LocalFileError if the shadow WAL cannot be written;
-        after the last, the next copy goes on where this one stopped.
+        Raises ContinuityLostError, WALTooLongError, DatabaseError if the WAL was overwritten before any was copied,
+        and LocalFileError if the shadow WAL cannot be written: the next copy then goes on where this one stopped.
         """
         try:
             wal = os.open(self._wal_path, os.O_RDONLY | os.O_CLOEXEC)
@@ -194,7 +194,7 @@ class WALCopier:
         return LeftWAL(self.wal_inode, cursor.header.pack()) if cursor is not None and cursor.frames else None
 
     def _copy_counted(self, wal: int) -> WALIndexHeader | None:
-        """Copy what SQLite counts at some moment meanwhile. Return its header then, None if it could not be read."""
+        """Copy what SQLite counted at one moment during this call. Return the header of then, None if unreadable."""
         counted = self._wal_index.read()
         for _ in range(_COPY_TRIES_MAX):
             self.unreadable = self.unreadable + 1 if counted is None else 0
@@ -209,7 +209,7 @@ class WALCopier:
                 # A restart between our look at the count and at the frames is an ordinary one.
                 again = self._wal_index.read()
                 if again is not None and again.raw == counted.raw:
-                    if not self.frames:
+                    if not self.frames:  # Nothing of it was copied: a new generation would only meet the same bytes.
                         raise DatabaseError(
                             f"{self._wal_path} does not hold what SQLite counts in it: it was overwritten. Replication "
                             "goes on once the application has closed every connection, which makes it anew"
@@ -223,7 +223,7 @@ class WALCopier:
     def _pass_over(self, header: WALHeader | None, counted: WALIndexHeader) -> None:
         """Remember the header of a WAL that was just restarted: a restart adds one to the first salt."""
         if header is not None and (header.salt1 + 1) & 0xFFFFFFFF == counted.salts[0]:
-            self._passed_over = header
+            self._ended_before = header
 
     def _copy_life(self, wal: int, counted: WALIndexHeader) -> None:
         """Copy up to what counts of the life that the WAL is in."""
@@ -248,7 +248,7 @@ class WALCopier:
         cursor = self.cursor
         if not self._may_restart:
             raise ContinuityLostError("wal restarted while it was opened")
-        if header == self._passed_over:
+        if header == self._ended_before:
             # SQLite's recovery, after a death in the middle of emptying the WAL.
             raise ContinuityLostError("wal of before the generation counts again")
         if cursor is not None:
@@ -315,7 +315,7 @@ class WALCopier:
             self.look_again_seconds = min(LOOK_AGAIN_GROWTH * self.look_again_seconds, LOOK_AGAIN_SECONDS_MAX)
 
     def _look_whether_passed_by(self, wal: int, counted: WALIndexHeader | None) -> None:
-        """Find out whether writers use another -shm: one that died leaves one commit uncounted, those leave two."""
+        """See if writers use another -shm: a writer that died leaves one commit uncounted, such writers leave more."""
         now = time.monotonic()
         if counted is None or self._more_since is None or (counted.salts, counted.frames) != self._more_than:
             self._more_since, self.passed_by = now, False
@@ -330,7 +330,7 @@ class WALCopier:
             cursor = self.cursor
             return cursor is not None and has_frame(wal, cursor.header, cursor.offset, cursor.sums)
         header = _parse(wal)
-        ended = self.cursor.header if self.cursor is not None else self._passed_over
+        ended = self.cursor.header if self.cursor is not None else self._ended_before
         return header not in (None, ended) and has_frame(wal, header, WAL_HEADER_SIZE, header.sums)
 
 

@@ -36,13 +36,13 @@ class ByHand:
         return replace(self, added=(*self.added, database))
 
     def unregister(self, path: Path, config: Config) -> "ByHand":
-        """Without that one."""
+        """These changes, without the database at `path`."""
         added = tuple(database for database in self.added if database.path != path)
         taken = self.taken | {path} if config.named(path) is not None else self.taken
         return ByHand(added, taken)
 
     def after(self, config: Config) -> "ByHand":
-        """What stays of it when this configuration is read: all of that is replicated."""
+        """What stays of these changes once `config` is read: it replicates all that it names."""
         taken = {item for database in config.databases for item in exclusive_to(database)}
         return ByHand(
             tuple(one for one in self.added if config.named(one.path) is None and not exclusive_to(one) & taken),

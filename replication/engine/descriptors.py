@@ -6,9 +6,9 @@ A process that has none left gets errors wherever it opens a file: it is said on
 import resource
 
 DESCRIPTORS_PER_DATABASE = 7
-"""Of an open database: the file three times (SQLite keeps some open after a checkpoint), -wal, -shm twice, the lock."""
+"""An open database has the file three times (SQLite keeps some after a checkpoint), -wal, -shm twice, and the lock."""
 DESCRIPTORS_BESIDE = 100
-"""Of the engine besides: standard streams, inotify, claims; for a moment connections, shadow WAL, scratch files."""
+"""The rest of the engine: standard streams, inotify, claims; for a moment connections, shadow WAL, scratch files."""
 
 
 def too_few(databases: int) -> str:

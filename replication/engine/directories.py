@@ -81,7 +81,7 @@ class _Directory:
         self._job = Job(f"look at {config.path}", self._run, Lane(f"directory {config.path}", 1))
 
     def databases(self) -> list[DatabaseConfig]:
-        """Those that the last look has found."""
+        """The databases that the last look has found."""
         known, self._known = self._known, {}
         for name in self._look.found.names:
             self._known[name] = known.get(name) or self.config.database(name)

@@ -1,6 +1,7 @@
 """Databases of one disk share threads: a disk that hangs holds up its own databases and no others."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from replication.mounts import mount_of
@@ -19,8 +20,11 @@ class Disks:
     """What a database lies on, and its jobs: they share threads with those of the same disks."""
 
     def __init__(self, database: Path, local_folder: Path) -> None:
+        self._path = local_folder
         self._database = mount_of(database).device
         self._local_folder = mount_of(local_folder).device
+        self._known = 0
+        """The device on which the database was found last."""
         self._jobs: list[Job] = []
 
     @property
@@ -34,8 +38,14 @@ class Disks:
         return self._jobs[-1]
 
     def found(self, device: int) -> None:
-        """The database turned out to be on this device, 0 if nothing is known: a link or a later mount leads there."""
-        if device not in (0, self._database):
-            self._database = device
-            for job in self._jobs:
-                job.lane = self.lane
+        """The database is open on this device, 0 if it is not: a link or a later mount may have led elsewhere.
+
+        To be called after something was written to the local folder, which then does not hang.
+        """
+        if device in (0, self._known):
+            return
+        self._known = self._database = device
+        with suppress(OSError):
+            self._local_folder = self._path.stat().st_dev
+        for job in self._jobs:
+            job.lane = self.lane

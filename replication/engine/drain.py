@@ -32,7 +32,7 @@ class Drain:
         self._ends = ends
         self._shared = shared
         self._deadline = deadline
-        """Of time.monotonic."""
+        """When all must have ended, by time.monotonic."""
         self._changed = threading.Condition()
         self._left = len(ends)
         """Last syncs and last uploads that have not ended."""

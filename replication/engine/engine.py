@@ -50,7 +50,7 @@ class Engine:
         self._by_hand = ByHand()
         self._standby = Standby()
         self._fleet = Fleet(self._shared, self._standby)
-        self._fleet.hold(config.databases)
+        self._fleet.add(config.databases)
         self._directories = Directories(self._shared, self._follow)
         self._changing = threading.Lock()
         """Held from when the wanted databases are put together until the fleet has them: for one thread at a time."""
@@ -59,8 +59,8 @@ class Engine:
 
     @property
     def config(self) -> Config:
-        """What it replicates now: another one after each reload, and after each database that is registered or no
-        longer is.
+        """What the engine replicates now. It changes with each reload, and when a database is registered or
+        unregistered.
         """
         return self._by_hand.over(self._config)
 
@@ -88,7 +88,7 @@ class Engine:
         self._fleet.waits = wait
         self._directories.use(self._config.directories)
         named = len(self._workers)
-        self._fleet.hold(self._wanted()[named:])
+        self._fleet.add(self._wanted()[named:])
         if words := too_few(len(self._workers)):
             self.events.emit("warning", words)
         waiting = []
@@ -290,7 +290,7 @@ class Engine:
             self._fleet.apply(self._wanted())
 
     def _readable(self, database: str) -> Worker:
-        """One that can be read now. Raises, in words for people, while it is paused or not there."""
+        """The worker of a database that can be read now. Raises ReplicationError while it is paused or not there."""
         worker = self._named(database)
         worker.lifecycle.check()
         if worker.lifecycle.phase is Phase.WAITING:

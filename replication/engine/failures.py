@@ -12,7 +12,7 @@ from replication.replica.duties import ERROR_REPEAT_SECONDS
 
 DATABASE_RETRY_SECONDS_MAX = 15.0
 DATABASE_RETRY_STEPS_MAX = 64
-"""More errors in a row than this do not make the wait longer."""
+"""Keeps 1.5 ** n from overflowing after days of errors; the cap of 15 s is reached long before."""
 _NUMBER = re.compile(r"\d+(\.\d+)?")
 
 
@@ -26,7 +26,11 @@ class Failures:
     last_reported_at: float = 0.0
 
     def add(self, error: Exception, interval_seconds: float) -> float:
-        """Count one more error. Return the seconds to the next try, where syncs come every `interval_seconds`."""
+        """Count one more error. Return the seconds to the next try, where syncs come every `interval_seconds`.
+
+        `error` is the last one, or None if that is no ReplicationError but a defect of ours: `Engine.check` then lets
+        the start pass. A success begins with a new `Failures`.
+        """
         self.count += 1
         self.error = error if isinstance(error, ReplicationError) else None
         growth = 1.5 ** min(self.count - 1, DATABASE_RETRY_STEPS_MAX)

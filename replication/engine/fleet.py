@@ -1,8 +1,9 @@
-"""The databases of an engine, and how they become others while it runs.
+"""The databases of an engine, and how a new configuration takes effect while it runs.
 
 Its promises: a database that is the same in both configurations is not touched; one that goes ends in order, with a
-last sync and a last upload, as at the end of an engine; nobody begins where another has not ended; and what hangs
-holds up nobody who needs nothing of it. One thread ends what is to end; it is there from the first change on.
+last sync and a last upload, as at the end of an engine; nobody begins where another has not ended; and a database that
+hangs while it ends delays only those that need its files or its replica's location. One thread ends what is to end; it
+is there from the first change on.
 """
 
 import queue
@@ -30,7 +31,7 @@ from replication.restore.scratch import sweep
 END_SECONDS_MAX = 6.0
 """How long the last uploads of databases that end may take."""
 STUCK_LOOK_SECONDS = 0.5
-"""Between two looks whether what did not end in that time has ended. As a rule it is a request that hangs."""
+"""How often what did not end within END_SECONDS_MAX is looked at again. As a rule a request hangs."""
 
 
 @dataclass(slots=True)
@@ -41,7 +42,7 @@ class Batch:
     leaving: list[Worker] = field(default_factory=list)
     changing: list[Worker] = field(default_factory=list)
     later: list[tuple[Worker, Worker | None]] = field(default_factory=list)
-    """Those that begin once the others have ended, each with the one whose pauses it goes on with."""
+    """Workers that begin once others have ended; each with the one it replaces, whose pauses it takes over, or None."""
     done: threading.Event = field(default_factory=threading.Event)
 
 
@@ -62,11 +63,11 @@ class Fleet:
         self._stuck: list[Callable[[], bool]] = []
         """What has not ended in time: each gives True once it has."""
         self._freeing: frozenset[Exclusive] = frozenset()
-        """What databases have to themselves that have not ended yet."""
+        """The files and locations that databases which have not ended yet still have to themselves (`Exclusive`)."""
         self._drain: Drain | None = None
         self._thread: threading.Thread | None = None
 
-    def hold(self, configs: Sequence[DatabaseConfig]) -> None:
+    def add(self, configs: Sequence[DatabaseConfig]) -> None:
         """Add these databases, before anything begins."""
         self.workers += tuple(make_worker(config, self._shared) for config in configs)
 
@@ -196,7 +197,7 @@ class Fleet:
                     self._shared.events.emit("error", "a change of the configuration failed", error=words)
                 finally:
                     batch.done.set()
-            self._stuck = [one for one in self._stuck if not one()]
+            self._stuck = [end for end in self._stuck if not end()]
             with self._lock:
                 if self._batches.empty() and not self._stuck:
                     self._freeing = frozenset()
@@ -232,11 +233,11 @@ class Fleet:
                 worker.lifecycle.hold(holder, lease)
             self.begin(worker)
 
-    def _or_stuck(self, one: "Leaving | Gone", deadline: float) -> None:
-        if not one(max(BREAK_OFF_SECONDS_MIN, deadline - time.monotonic())):
-            self._stuck.append(one)
+    def _or_stuck(self, end: "Leaving | Gone", deadline: float) -> None:
+        if not end(max(BREAK_OFF_SECONDS_MIN, deadline - time.monotonic())):
+            self._stuck.append(end)
 
-    def left(self, worker: Worker) -> None:
+    def forget(self, worker: Worker) -> None:
         """Forget a worker that has ended."""
         with self._lock:
             self.leaving = tuple(other for other in self.leaving if other is not worker)
@@ -256,7 +257,7 @@ class Leaving:
             return False
         status = worker.status(time.time())
         worker.end()
-        self._fleet.left(worker)
+        self._fleet.forget(worker)
         worker.forget()
         for replica in status.replicas:
             if replica.pending_bytes or (replica.position is None and status.position is not None):

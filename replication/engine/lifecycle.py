@@ -42,7 +42,7 @@ class Phase(Enum):
 
 
 class Transition(Enum):
-    """What makes a phase another one."""
+    """What moves a database from one phase to another."""
 
     FOUND = "a sync ended, well or with an error"
     MISSING = "a sync found no database"

@@ -28,7 +28,7 @@ class Missed:
         self.some = False
         """True once something was committed, or may have been."""
         self.bytes = 0
-        """Of frames that nobody has copied; at least so many."""
+        """Bytes of frames that nobody has copied, at least."""
 
     def look(self) -> None:
         """Count what is new. Nothing is raised."""

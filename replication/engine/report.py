@@ -43,7 +43,7 @@ class Report:
         self._left_at = 0.0
         """When the database was let go of, in seconds since the epoch."""
         self._missed: Missed | None = None
-        """What was committed since then."""
+        """What was committed since the database was let go of."""
         self._status_file = StatusFile(config.meta_path)
         self._lock = threading.Lock()
         for runner in runners:

@@ -20,7 +20,7 @@ from replication.work import COMMITS_AT_ONCE
 OTHER_THREADS_MAX = 2
 """Jobs at once that copy nothing and lie on no disk, such as the end of a pause."""
 BREAK_OFF_SECONDS_MIN = 0.5
-"""So long work that is still under way at the end of a close has to break off."""
+"""How long work that is still under way has to break off, even when the time for a close is over."""
 
 
 class Shared:

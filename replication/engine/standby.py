@@ -9,7 +9,7 @@ from typing import Protocol
 
 LOOK_SECONDS_MIN = 0.01
 LOOK_SECONDS_PER_DATABASE = 0.001
-"""The gap between two rounds, for each database that is waited for: a look at one takes some 20 µs."""
+"""The gap between two rounds grows by this with each database that is waited for: a look at one takes some 20 µs."""
 
 
 class Waiting(Protocol):

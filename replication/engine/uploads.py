@@ -30,8 +30,8 @@ class Uploads:
         working: Callable[[], AbstractContextManager[None]],
         done: Callable[[], None],
     ) -> None:
-        """`name` is for people, and replicas of one `store` fail together. `working` is a block of work: PausedError if
-        none may begin; `done` is called after each piece of it.
+        """`name` is for people, and replicas of one `store` fail together. `working` opens a block of work, and raises
+        PausedError if none may begin; `done` is called after each piece of it.
         """
         self.runner = runner
         self._store = store
@@ -50,7 +50,7 @@ class Uploads:
         return (self.commits, self._first, self._duties, self._validation)
 
     def lane(self, work: Work) -> Lane:
-        """Where such work for this store is done."""
+        """The lane of this kind of work for this replica's store."""
         return lane(work, self._store)
 
     def start(self) -> None:

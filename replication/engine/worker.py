@@ -54,7 +54,7 @@ class Worker:
         self.round_key: tuple[float, int] | None = None
         """The round of the monitor that checks it: its interval and its file system."""
         self.wanted = config
-        """The configuration that it is to have; `config` is the one that it has."""
+        """The configuration that the database is to have; `config` is the one that it has."""
         self._shared = shared
         self.replicas = Replicas(config.replicas, runners, self._make_uploads)
         self.begun = False
@@ -98,11 +98,11 @@ class Worker:
             self.replicas.hurry()
 
     def saw_nothing(self, when: float) -> None:
-        """A check found nothing new then, in seconds since the epoch."""
+        """Remember that a check found nothing new at `when`, in seconds since the epoch."""
         self._report.last_idle_check = when
 
     def idle(self) -> None:
-        """The last work under way has ended, and a pause waits for that."""
+        """Called when the last work under way has ended, and a pause waits for that."""
         self._shared.wake_sync(self._let_go_job)
 
     def hold(self, holder: str, lease_seconds: float | None) -> None:
@@ -152,7 +152,7 @@ class Worker:
 
     @property
     def unwanted(self) -> list[Uploads]:
-        """Those of its replicas that are to end: gone from the wanted configuration, or another there."""
+        """The replicas that are to end: they are not in the wanted configuration, or are others there."""
         return self.replicas.not_in(self.wanted.replicas)
 
     def change(self, make_runner: MakeRunner) -> None:

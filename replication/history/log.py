@@ -27,7 +27,7 @@ from replication.position import Position
 from replication.sqlite.moment import opened
 
 PAGES_ASKED_MAX = 64
-"""Of so many pages of a commit the table is looked for: if it wrote more, its entry is not whole."""
+"""Pages of a commit whose table is looked for: if it wrote more, its entry is not whole."""
 COUNT_PAGES_MAX = 200
 """A count of rows that would read more pages is given up."""
 

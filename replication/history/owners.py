@@ -21,9 +21,9 @@ from replication.history.questions import SECONDS_MAX
 from replication.sqlite.moment import Query, opened
 
 OWNERS_MAX = 1_000_000
-"""For so many pages the table is remembered."""
+"""Pages of which it is remembered to which table they belong."""
 WAY_PAGES_MAX = 1_000
-"""So many pages may be read on the way to one key, with the overflow pages of long keys."""
+"""Pages that may be read on the way to one key, with the overflow pages of long keys."""
 _ROWIDS = ("rowid", "_rowid_", "oid")
 TABLES = """
 SELECT name, sql || ifnull((SELECT group_concat(sql || rootpage) FROM sqlite_schema o WHERE o.tbl_name = t.name

@@ -29,7 +29,7 @@ TIMELINES_MAX = 2
 ENTRIES_MAX = 500
 ROWS_MAX = 1000
 TEXT_CHARS_MAX = 1000
-"""Of one value of an answer."""
+"""Characters of one value of an answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +123,7 @@ class Past:
                     self._let_go()
 
     def _timeline(self, position: Position) -> Timeline | None:
-        """One that has a commit and the one before it."""
+        """A timeline that has the commit at `position` and the commit before it; None if there is none."""
         for timeline in self._timelines:
             if timeline.covers(position) and position != timeline.position(timeline.ends()[0]):
                 self._timelines.remove(timeline)
@@ -131,7 +131,7 @@ class Past:
         return self._kept(timeline_with(self._sources, self._options, position, self._cache, self._stop))
 
     def _alone(self, position: Position) -> Timeline:
-        """One that ends with a commit before which there is none."""
+        """A timeline that ends with the commit at `position`, before which there is none."""
         options = replace(self._options, target=AtPosition(position), generation=position.generation)
         return read_timeline(self._sources, options, self._cache, cancel=self._stop)
 

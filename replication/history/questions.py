@@ -21,7 +21,7 @@ ROWS_SHOWN_MAX = 3
 TEXT_CHARS_MAX = 200
 NAMES_SHOWN_MAX = 10
 SECONDS_MAX = 60.0
-"""Of one statement in a look."""
+"""How long one statement of a look may take."""
 _IS_NO_SQL = re.compile(r'SQLite says: (near ".*": syntax error|incomplete input|unrecognized token: .*)', re.DOTALL)
 _COMMENT = re.compile(r"--[^\n]*|/\*.*?(\*/|\Z)", re.DOTALL)
 

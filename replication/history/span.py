@@ -43,7 +43,7 @@ class PageSet:
         return self.flags.count(1)
 
     def numbers(self) -> list[int]:
-        """Those in it, in order."""
+        """The page numbers in it, in order."""
         found: list[int] = np.flatnonzero(np.frombuffer(self.flags, dtype=np.uint8)).tolist()
         return found
 

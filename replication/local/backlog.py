@@ -15,11 +15,11 @@ from replication.space import Disk
 BACKLOG_BYTES_MIN = 256 << 20
 """So much may wait for a replica, however small the database; unless the disk runs short."""
 BACKLOG_SIZES = 4
-"""So many times the size of the database may wait for a replica, if that is more."""
+"""This many times the size of the database may wait for a replica, if that is more."""
 HARMLESS_SHARE = 64
 """In the last tenth of a disk still one part in so many of what is free: an outage of a moment costs no snapshot."""
 LIVING_SHARE = 2
-"""The same for a replica that does not fail: it has it soon."""
+"""One part in so many for a replica that does not fail: it has what waits soon."""
 INDEXES_KEPT = 2
 """The index in use, and the one before it."""
 _BLOCK_BYTES = 4096

@@ -13,8 +13,8 @@ from collections.abc import Iterator, Sequence
 from replication.errors import UsageError
 from replication.sqlite.brought import OnConflict
 from replication.sqlite.fitting import Fitting
+from replication.sqlite.how import INSERTED, REFUSED, STAYS
 from replication.sqlite.matching import Match
-from replication.sqlite.rows import INSERTED, REFUSED, STAYS
 from replication.sqlite.shape import quoted, text
 from replication.sqlite.stage import Stage, Staged
 
@@ -79,14 +79,15 @@ def _inserts(
 def _by_key(fits: Match, rowid: object, literals: list[str], how: str) -> Iterator[str]:
     """The statement for a row of an ordinary table."""
     table = fits.table
-    # As a row is brought back (sqlite/statements.py).
-    verb = " OR ABORT" if table.has_conflict_clauses else ""
+    # As a row is brought back (sqlite/statements.py), whatever the table says itself.
+    verb = " OR ABORT"
     names = [quoted(name) for _, name in fits.columns]
     if fits.keeps_rowid and isinstance(rowid, int):
         # Another number, if a row has this one.
         there = f"SELECT 1 FROM {quoted(table.name)} WHERE {table.rowid} = {rowid}"
         names, literals = [table.rowid, *names], [f"(SELECT {rowid} WHERE NOT EXISTS ({there}))", *literals]
-    keys = {name.lower() for _, name in fits.key}
+    # A key that is equal may be spelled in another way, but not a number.
+    keys = {name.lower() for _, name in fits.key if table.is_rowid_the_key}
     target = ", ".join(quoted(name) for _, name in fits.key)
     changes = [f"{quoted(name)} = excluded.{quoted(name)}" for _, name in fits.columns if name.lower() not in keys]
     upsert = ""

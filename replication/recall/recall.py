@@ -27,7 +27,7 @@ from replication.restore.scratch import scratch, temporary_folder
 from replication.sqlite.bring_back import Tried
 from replication.sqlite.brought import OnConflict, Report
 from replication.sqlite.fitting import fits_now, fits_unknown
-from replication.sqlite.rows import STAYS, UPDATED, How
+from replication.sqlite.how import Became, How
 from replication.sqlite.stage import Stage
 from replication.sqlite.transaction import make, try_out
 
@@ -95,7 +95,7 @@ class Recall:
         self._live = live
         self._on_conflict: OnConflict = on_conflict
         self._preview: Preview | None = None
-        self._outcomes: tuple[bytearray, ...] = ()
+        self._became: tuple[Became, ...] = ()
         self._lock = threading.Lock()
 
     def close(self) -> None:
@@ -113,11 +113,11 @@ class Recall:
     def _tried_out(self, stop: threading.Event, tell: Tell) -> Preview:
         live = self._live
         assert live is not None
-        self._preview = None
+        self._preview, self._became = None, ()
         tell("comparing with what is there")
         guard = space.guard(self.stage.path.parent, _WHAT, _ELSEWHERE)
         done = try_out(live.path, self.stage, self._how(tell, "trying out"), stop, guard)
-        self._outcomes = done.tried.outcomes
+        self._became = done.tried.became
         self._preview = Preview(str(live.path), self._on_conflict, done.now, done.tried.report, done.bytes)
         return self._preview
 
@@ -134,7 +134,10 @@ class Recall:
                 outcomes: tuple[bytearray, ...] = ()
                 if self._preview is not None and self._live is not None:
                     guard = space.guard(self.stage.path.parent, _WHAT, _ELSEWHERE)
-                    fittings, outcomes = fits_now(self._live.path, self.stage, guard), self._outcomes
+                    fittings, outcomes = (
+                        fits_now(self._live.path, self.stage, guard),
+                        tuple(item.outcomes for item in self._became),
+                    )
                 lines = sql_lines(self.stage, self._on_conflict, fittings, outcomes)
             while some := list(islice(lines, _LINES_TOGETHER)):
                 check_stop(stop)
@@ -145,9 +148,9 @@ class Recall:
     ) -> Brought:
         """Bring them back as the preview said, or nothing of them if what does not fit is to stop it.
 
-        With "replace" only those rows give way of which the preview said so. `committing` is called when it can be
-        stopped no more. Raises BringBackError where nothing was
-        brought back, RestoreCancelledError, DatabaseError, NoRoomError.
+        With "replace" only those rows give way of which the preview said so, and none that was changed since.
+        `committing` is called when it can be stopped no more. Raises BringBackError where nothing was brought back,
+        RestoreCancelledError, DatabaseError, NoRoomError.
         """
         with self._alone():
             return self._applied(stop, tell, committing)
@@ -192,11 +195,8 @@ class Recall:
             done += rows
             tell(f"{what}: {done:,} rows")
 
-        outcomes = self._outcomes
         on_conflict: Literal["skip", "replace"] = "replace" if self._on_conflict == "replace" else "skip"
-        if self._preview is None:
-            return How(on_conflict, progress=progress)
-        return How(on_conflict, lambda table, id: outcomes[table][id] in (UPDATED, STAYS), progress)
+        return How(on_conflict, self._became, progress)
 
 
 def open_recall(

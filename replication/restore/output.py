@@ -31,7 +31,7 @@ _NAME_BYTES_MAX = 200
 KEPT_SUFFIX = ".failed-check"
 """Put after the name of an output that fails SQLite's check and is kept."""
 KEPT_ASIDE_MAX = 3
-"""So many of these are kept at most, so that restores in a loop do not fill the disk."""
+"""Files of this kind that are kept at most, so that restores in a loop do not fill the disk."""
 _FOLDER_MODE = 0o700
 _FILE_MODE = 0o600
 NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EMLINK, errno.ENOSYS)

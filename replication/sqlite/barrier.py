@@ -1,6 +1,6 @@
 """Keeping writers out of a database for a moment, so that nobody can append to its WAL.
 
-It leaves to the caller for how long; see pin.py.
+The caller ends it with ROLLBACK, and soon: pin.py does.
 """
 
 import time
@@ -9,7 +9,10 @@ from collections.abc import Callable
 import apsw
 
 BARRIER_WAIT_SECONDS_MAX = 0.1
-"""How long a checkpoint tries to get in between writers. Nothing is copied meanwhile."""
+"""How long a checkpoint tries to get in between writers.
+
+This database's own copying stands still that long, so it is short.
+"""
 TRY_SECONDS = 0.001
 """Between two tries, after the eager ones."""
 _EAGER_SECONDS = 0.03

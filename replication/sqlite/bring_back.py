@@ -17,7 +17,8 @@ from replication.errors import BringBackError, RestoreCancelledError
 from replication.sqlite.brought import Report
 from replication.sqlite.errors import DatabaseBusyError
 from replication.sqlite.foreign_keys import in_order, violators
-from replication.sqlite.rows import CANCELLED, REFUSED, STAYS, UPDATED, How, TableRows
+from replication.sqlite.how import REFUSED, STAYS, UPDATED, Became, How
+from replication.sqlite.rows import CANCELLED, TableRows
 from replication.sqlite.stage import Stage
 from replication.sqlite.watching import Watch
 from replication.steps import reached
@@ -36,7 +37,7 @@ class Tried:
     """What became of every row, by table."""
 
     report: Report
-    outcomes: tuple[bytearray, ...]
+    became: tuple[Became, ...]
 
 
 def bring_back(
@@ -75,8 +76,8 @@ def bring_back(
             finally:
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
-            for known, found, outcomes in zip(refused, failing, tried.outcomes, strict=True):
-                known |= {id: STAYS if outcomes[id] == UPDATED else REFUSED for id in found}
+            for known, found, became in zip(refused, failing, tried.became, strict=True):
+                known |= {id: STAYS if became.outcomes[id] == UPDATED else REFUSED for id in found}
             if sum(map(len, refused)) > REFUSED_MAX:
                 break
     except apsw.InterruptError:
@@ -142,4 +143,4 @@ class _Round:
         failing = violators(self.connection, self.tables)
         seconds = time.monotonic() - began
         report = Report(tuple(rows.report() for rows in self.tables), watch.triggers, watch.effects, seconds)
-        return Tried(report, tuple(rows.outcomes for rows in self.tables)), failing
+        return Tried(report, tuple(rows.became for rows in self.tables)), failing

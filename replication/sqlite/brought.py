@@ -37,13 +37,13 @@ class TableReport:
     skipped: int = 0
     """For a conflict: the row that has the place stays."""
     refused: int = 0
-    """By a constraint, a foreign key or a trigger."""
+    """Rows that a constraint, a foreign key or a trigger refused."""
     renumbered: int = 0
-    """Inserted with another row number, since another row has theirs."""
+    """Rows that were inserted with another row number, since another row has theirs."""
     notes: tuple[str, ...] = ()
     columns: tuple[str, ...] = ()
     inserted_rows: tuple[tuple[str, ...], ...] = ()
-    """The first of them, as texts."""
+    """The first of the inserted rows, as texts."""
     updated_rows: tuple[tuple[str, ...], ...] = ()
     skipped_rows: tuple[NamedRow, ...] = ()
     refused_rows: tuple[NamedRow, ...] = ()
@@ -69,7 +69,7 @@ class SideEffect:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """All of it. `seconds` is how long the transaction takes, in which other writers wait."""
+    """What becomes of all tables. `seconds` is how long the transaction takes, in which other writers wait."""
 
     tables: tuple[TableReport, ...]
     triggers: tuple[TriggerRun, ...]
@@ -90,6 +90,12 @@ class Report:
     def changes_something(self) -> bool:
         """False if the database would stay as it is."""
         return any(item.inserted or item.updated or (item.is_made and not item.refusal) for item in self.tables)
+
+    @property
+    def is_refused(self) -> bool:
+        """True if no row comes back or is there, and some were refused."""
+        came = self.changes_something or any(item.same for item in self.tables)
+        return not came and any(item.refusal or item.refused for item in self.tables)
 
     @property
     def is_whole(self) -> bool:

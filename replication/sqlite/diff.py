@@ -281,7 +281,7 @@ def _queries(table: str, columns: list[str], key: list[str]) -> Iterator[tuple[K
 
 
 def _condition(alias: str, key: list[str]) -> str:
-    """What is true of one row, as SQL that SQLite itself writes of its key."""
+    """An SQL expression that yields, for each row, the condition on its key that only this row meets."""
     parts = [f"{_text(f'{_quoted(column)} IS ')} || quote({alias}.{_quoted(column)})" for column in key]
     return f"substr({' || {} || '.format(_text(' AND ')).join(parts)}, 1, {CONDITION_SIZE_MAX + 1})"
 

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 import apsw
 
 from replication.errors import BringBackError
-from replication.sqlite.rows import INSERTED, UPDATED, TableRows
+from replication.sqlite.how import INSERTED, UPDATED
+from replication.sqlite.rows import TableRows
 from replication.sqlite.shape import quoted
 
 

@@ -54,7 +54,7 @@ def problems(path: Path, thoroughness: Thoroughness, stop: Callable[[], bool] = 
 
 
 def problems_of(connection: apsw.Connection, thoroughness: Thoroughness, stop: Callable[[], bool]) -> list[str]:
-    """The same of the database that a connection has open, at the commit that it reads."""
+    """What SQLite finds wrong with the database that a connection has open, at the commit that it reads."""
     pragma = "integrity_check" if thoroughness == "full" else "quick_check"
     connection.set_progress_handler(stop, _STEPS_BETWEEN_LOOKS)
     try:

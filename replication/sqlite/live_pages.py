@@ -33,7 +33,7 @@ _BUSY_TIMEOUT_MS = 1000
 _FRAME = struct.Struct(">II8s")
 """The first fields of a frame's header: the page, the size of the database if it is a commit, the salts."""
 _FILE, _WAL = 0, 1
-"""What apsw's `read` calls the two."""
+"""How apsw's `read` numbers the database file and its WAL."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class LivePages:
     """Where in the WAL the newest version of a page lies, if it lies there."""
 
     def page(self, number: int) -> bytes:
-        """One of them. Raises DatabaseError."""
+        """The page of this number. Raises DatabaseError."""
         size = self.page_size
         offset = self._frames.get(number)
         with sqlite_errors(self.path):

@@ -2,7 +2,19 @@
 
 from dataclasses import dataclass, replace
 
-from replication.sqlite.shape import WRITABLE_MODULES, Table
+from replication.sqlite.shape import WRITABLE_MODULES, Column, Table
+
+_AFFINITIES = (
+    ("INT", "INTEGER"),
+    ("CHAR", "TEXT"),
+    ("CLOB", "TEXT"),
+    ("TEXT", "TEXT"),
+    ("BLOB", "NONE"),
+    ("REAL", "REAL"),
+    ("FLOA", "REAL"),
+    ("DOUB", "REAL"),
+)
+"""By the first of these words that a type contains."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +75,11 @@ def match(then: Table, now: Table) -> Match | str:
             columns.append((place, today.name))
             if today.declared.upper() != column.declared.upper():
                 retyped.add(today.name)
+                if affinity(today, now) != affinity(column, then):
+                    notes.append(
+                        f"column {today.name} is {today.declared or 'of no type'} now, and was "
+                        f"{column.declared or 'of no type'}: values may be stored in another way, as 007 as 7"
+                    )
     places = {name.lower(): place for place, name in columns}
     for today in now.columns:
         if today.is_generated or today.name.lower() in places:
@@ -87,6 +104,14 @@ def match(then: Table, now: Table) -> Match | str:
         )
     found = Match(now, tuple(columns), frozenset(retyped), () if by_rowid else key, by_rowid, keeps, tuple(notes))
     return found if found.has_key else replace(found, notes=(*notes, "it has no key: rows are compared by all values"))
+
+
+def affinity(column: Column, table: Table) -> str:
+    """What SQLite makes of a value that is stored in a column, by the declared type."""
+    declared = column.declared.upper()
+    if table.kind == "virtual" or not declared or (table.is_strict and declared == "ANY"):
+        return "NONE"
+    return next((kind for word, kind in _AFFINITIES if word in declared), "NUMERIC")
 
 
 def _kind(table: Table) -> str:

@@ -20,11 +20,11 @@ from replication.errors import QueryError, ReplicationError, RestoreCancelledErr
 from replication.sqlite.temporary import Room, TemporaryFile
 
 TEMPORARY_BYTES_MAX = 1 << 30
-"""What sorting may write to temporary files, all together."""
+"""Bytes that one connection may write to temporary files, as when it sorts."""
 CACHE_KIB = 16 << 10
-"""Pages that SQLite keeps."""
+"""Memory for pages that SQLite keeps."""
 VALUE_BYTES_MAX = 64 << 20
-"""One value, and one row of a table."""
+"""The largest value, and the largest row of a table."""
 MEMORY_BYTES_MAX = 256 << 20
 """What SQLite may have in a process that only asks: the values of one row, and what it works with."""
 STEPS_BETWEEN_LOOKS = 2_000
@@ -48,10 +48,10 @@ class Pages(Protocol):
 
     @property
     def pages(self) -> int:
-        """How many there are."""
+        """How many pages the database has."""
 
     def page(self, number: int) -> bytes:
-        """One of them. Raises ReplicationError."""
+        """The page of this number. Raises ReplicationError."""
 
 
 @dataclass(slots=True)

@@ -20,10 +20,10 @@ from replication.sqlite.moment import Pages
 from replication.sqlite.temporary import Room, TemporaryFile
 
 OVERLAY_BYTES_MAX = 16 << 30
-"""What may be written over the pages, and to temporary files."""
+"""Bytes that may be written over the pages, and to temporary files, together."""
 _NAME = "overlay"
 _VERSIONS_AT, _ROLLBACK_MODE = 18, b"\1\1"
-"""Where the header says that the database is in WAL mode, of which there is none here; and what it says else."""
+"""Where the header says that the database is in WAL mode, and what is read there instead: there is no WAL here."""
 
 
 @contextmanager
@@ -69,7 +69,7 @@ class _Over:
     count: int = 0
     """Pages of the database now."""
     below: int = 0
-    """So many of them may be those below."""
+    """Pages up to this number may still be read from `pages`; one that was cut off and comes back is empty."""
 
     def __post_init__(self) -> None:
         self.count = self.below = self.pages.pages

@@ -1,31 +1,33 @@
-"""The rows of one table on their way back: one statement for each, and what became of it.
+"""The rows of one table on their way back: one statement for each row, and what became of it.
 
-It leaves to the caller the transaction around all of them, and foreign keys, which only the end of it can tell.
+It leaves to the caller the transaction around all rows, and foreign keys, which are only known at its end.
 """
 
 import threading
 from collections.abc import Callable, Collection
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 import apsw
 
 from replication.errors import BringBackError
 from replication.sqlite.brought import NAMED_MAX, SAMPLES_MAX, NamedRow, TableReport
+from replication.sqlite.how import INSERTED, REFUSED, SAME, SKIPPED, STAYS, UPDATED, Became, How
 from replication.sqlite.making import make_one
 from replication.sqlite.matching import Match, match, unfit
 from replication.sqlite.savepoint import Savepoint
 from replication.sqlite.shape import Ask, Made, exists, quoted, sequence_of, table_of, text
 from replication.sqlite.shown import read, shown
 from replication.sqlite.stage import Stage, Staged
-from replication.sqlite.statements import Statements, statements
+from replication.sqlite.statements import Statements, itself, statements
 from replication.sqlite.watching import Watch
 
-PENDING, SAME, INSERTED, UPDATED, SKIPPED, REFUSED, STAYS = range(7)
-"""What became of a row. STAYS is one that was refused while the row with its key was to give way."""
 CANCELLED = "It was cancelled; nothing was changed."
 TOGETHER_ROWS = 500
 """Rows that one statement inserts, as long as all of them fit."""
+_OF_THE_ROW = (apsw.ConstraintError, apsw.MismatchError, apsw.TooBigError, apsw.SQLError)
+"""What a row may fail with."""
 _CONFLICTS = (
     apsw.SQLITE_CONSTRAINT_UNIQUE,
     apsw.SQLITE_CONSTRAINT_PRIMARYKEY,
@@ -33,14 +35,8 @@ _CONFLICTS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class How:
-    """What is done where another row has the key: `may_replace` says, by table and row number, which may replace it."""
-
-    on_conflict: Literal["skip", "replace"]
-    may_replace: Callable[[int, int], bool] = lambda table, id: True
-    progress: Callable[[int], None] = lambda rows: None
-    """Told how many rows more were gone through."""
+class _PassedOverError(Exception):
+    """The row was not written, or another one went for it; the message says so. What was done for it is undone."""
 
 
 class _RefusedError(Exception):
@@ -57,8 +53,7 @@ class TableRows:
     how: How
     fits: Match | None = None
     """None if it is refused."""
-    outcomes: bytearray = field(default_factory=bytearray)
-    _refusal: str = ""
+    became: Became = field(default_factory=Became)
     _is_made: bool = False
     _notes: list[str] = field(default_factory=list)
     _named: dict[int, list[NamedRow]] = field(default_factory=lambda: {SKIPPED: [], REFUSED: []})
@@ -67,7 +62,7 @@ class TableRows:
 
     def prepare(self) -> None:
         """Make the table if it is gone, and see how its rows fit."""
-        self.outcomes = bytearray(self.stage.last(self.staged) + 1)
+        self.became.outcomes = bytearray(self.stage.last(self.staged) + 1)
         try:
             with Savepoint(self.connection):
                 self._prepare()
@@ -78,7 +73,9 @@ class TableRows:
         """Bring all of its rows but these. Raises BringBackError, apsw.Error."""
         if self.fits is None:
             return
-        self._sql = sql = statements(self.fits, self.staged)
+        sql = self._sql
+        assert sql is not None, "prepared"
+        watch.target = self.fits.table.name
         try:
             with Savepoint(self.connection):
                 last = len(self.outcomes) - 1
@@ -87,7 +84,7 @@ class TableRows:
                     ids = [int(id) for (id,) in self._all(sql.ids, *span) if id not in left_out]
                     if not self._together(sql, ids, span, watch):
                         for id in ids:
-                            self._one(sql, id)
+                            self._one(sql, id, watch)
                             # What a row did that was refused is undone with it.
                             (watch.keep if self.outcomes[id] in (INSERTED, UPDATED) else watch.forget)()
                     self.how.progress(len(ids))
@@ -146,11 +143,11 @@ class TableRows:
         return found if len(found) == len(names) else None
 
     def report(self) -> TableReport:
-        """What became of all of them."""
+        """What became of all rows of the table."""
         name = self.fits.table.name if self.fits is not None else self.staged.table.name
         there = self.staged.rows - self.stage.count(self.staged)
-        if self._refusal:
-            return TableReport(name, self.staged.rows, False, self._refusal)
+        if self.became.refusal:
+            return TableReport(name, self.staged.rows, False, self.became.refusal)
         counts = [self.outcomes.count(outcome) for outcome in range(STAYS + 1)]
         return TableReport(
             name,
@@ -170,6 +167,11 @@ class TableRows:
             refused_rows=tuple(self._named[REFUSED]),
         )
 
+    @property
+    def outcomes(self) -> bytearray:
+        """What became of each row, by its number."""
+        return self.became.outcomes
+
     # -- inside -----------------------------------------------------------------------------------------------------
 
     @property
@@ -179,12 +181,13 @@ class TableRows:
     def _refuse(self, words: str) -> None:
         if self._is_made and self.fits is not None:
             self.connection.execute(f"DROP TABLE main.{quoted(self.fits.table.name)}")
-        self._refusal, self.fits, self._is_made = words, None, False
-        self.outcomes = bytearray(len(self.outcomes))
+        self.fits, self._is_made = None, False
+        self.became = Became(bytearray(len(self.outcomes)), words)
 
     def _prepare(self) -> None:
         then, ask = self.staged.table, self._ask
-        if words := unfit(then):
+        previewed = self.how.previewed[self.staged.number].refusal if self.how.previewed else ""
+        if words := previewed or unfit(then):
             raise _RefusedError(words)
         taken = exists(ask, then.name)
         if taken in ("index", "trigger"):
@@ -210,6 +213,9 @@ class TableRows:
                     )
         self.fits = found
         self._notes[:0] = found.notes
+        self._sql = sql = statements(found, self.staged)
+        if self.how.on_conflict == "replace" and sql.before:
+            self.became.saw(self.connection.execute(sql.before))
 
     def _make(self, items: Collection[Made], what: str) -> None:
         for item in items:
@@ -232,7 +238,7 @@ class TableRows:
                 self.connection.execute(sql.insert_all, span)
                 if self.connection.changes() != count:
                     raise apsw.ConstraintError
-        except (apsw.ConstraintError, apsw.MismatchError, apsw.TooBigError, apsw.SQLError) as error:
+        except _OF_THE_ROW as error:
             if not self.connection.in_transaction:
                 raise self._ended(f"One of the rows {ids[0]} to {ids[-1]}", error) from None
             watch.forget()
@@ -242,51 +248,65 @@ class TableRows:
             self.outcomes[id] = INSERTED
         return True
 
-    def _one(self, sql: Statements, id: int) -> None:
+    def _one(self, sql: Statements, id: int, watch: Watch) -> None:
         found = next(iter(self._all(sql.lookup, id)), None) if sql.lookup else None
         if found is not None:
             if found[0]:
                 self.outcomes[id] = SAME
-            elif self.how.on_conflict == "skip" or not sql.update:
+            elif self.how.on_conflict == "skip":
                 self.note(id, SKIPPED, "the row with its key is another one now")
-            elif not self.how.may_replace(self.staged.number, id):
-                self.note(id, SKIPPED, "the row with its key came after the preview")
+            elif self.how.previewed and (words := self.how.previewed[self.staged.number].stays(id, self.became)):
+                self.note(id, SKIPPED, words)
             else:
-                self._write(sql.update, id, UPDATED)
+                self._write(sql, sql.update if found[1] else sql.update_with_key, id, UPDATED, watch)
         elif sql.is_rowid_taken and self._all(sql.is_rowid_taken, id):
-            self._write(sql.insert_without_rowid, id, INSERTED)
+            self._write(sql, sql.insert_without_rowid, id, INSERTED, watch)
             self._renumbered += self.outcomes[id] == INSERTED
         else:
-            self._write(sql.insert, id, INSERTED)
+            self._write(sql, sql.insert, id, INSERTED, watch)
 
     def _all(self, sql: str, *values: int) -> list[tuple[Any, ...]]:
         return self.connection.execute(sql, values).fetchall()
 
-    def _write(self, sql: str, id: int, outcome: int) -> None:
-        assert self.fits is not None
+    def _write(self, sql: Statements, statement: str, id: int, outcome: int, watch: Watch) -> None:
         refused = STAYS if outcome == UPDATED else REFUSED
         try:
-            if self.fits.table.triggers:
-                # A trigger may fail and leave what it did.
-                with Savepoint(self.connection):
-                    self.connection.execute(sql, (id,))
-            else:
-                self.connection.execute(sql, (id,))
-            if self.connection.changes():
-                self.outcomes[id] = outcome
-            else:
-                self.note(id, refused, "a trigger passes over it")
-        except (apsw.ConstraintError, apsw.MismatchError, apsw.TooBigError, apsw.SQLError) as error:
+            try:
+                self._try(statement, id, watch)
+            except apsw.ConstraintError:
+                if not sql.may_say_itself or not self.connection.in_transaction:
+                    raise
+                # It may be that a trigger's INSERT OR IGNORE was overruled as well.
+                watch.forget()
+                with suppress(_PassedOverError):
+                    self._try(itself(statement), id, watch)
+                    self.outcomes[id] = outcome
+                    return
+                raise
+            self.outcomes[id] = outcome
+        except _PassedOverError as error:
+            self.note(id, refused, str(error))
+        except _OF_THE_ROW as error:
             if not self.connection.in_transaction:
                 raise self._ended(f"Row {self._key_of(id)}", error) from None
             if isinstance(error, apsw.SQLError):
-                self._check_prepares(sql)
+                self._check_prepares(statement)
             is_conflict = getattr(error, "extendedresult", 0) in _CONFLICTS
             if not is_conflict or self.how.on_conflict == "replace":
                 more = "; only a row with the same key is replaced" if is_conflict else ""
                 self.note(id, refused, f"{error}{more}")
             else:
                 self.note(id, SKIPPED, str(error))
+
+    def _try(self, statement: str, id: int, watch: Watch) -> None:
+        """Write a row, or leave nothing of what its triggers did."""
+        assert self.fits is not None
+        table = self.fits.table
+        with Savepoint(self.connection) if table.triggers else nullcontext():
+            self.connection.execute(statement, (id,))
+            if not self.connection.changes() or watch.made_room(table.name):
+                more = ": what that wrote is undone" if watch.wrote else ""
+                raise _PassedOverError(f"a trigger passes over it{more}")
 
     def _ended(self, row: str, error: apsw.Error) -> BringBackError:
         return BringBackError(

@@ -57,7 +57,7 @@ def _drop(connection: apsw.Connection, staged: Staged, fits: Match, same_row: st
 
 
 def _drop_alike(connection: apsw.Connection, staged: Staged, fits: Match) -> None:
-    """Of rows without a key, or with NULL in it."""
+    """Remove from the stage what the table has as well, of rows without a key or with NULL in it: one for each."""
     name, table = staged.name, fits.table
     keys = " OR ".join(f"s.c{place} IS NULL" for place, _ in fits.key) or "1"
     if not list(connection.execute(f"SELECT 1 FROM {name} s WHERE {keys} LIMIT 1")):

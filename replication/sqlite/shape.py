@@ -34,7 +34,7 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """A foreign key: these columns name a row of that table by those."""
+    """A foreign key: `columns` of this table name a row of `table` by its `parent_columns`."""
 
     columns: tuple[str, ...]
     table: str
@@ -66,7 +66,7 @@ class Table:
     indexes: tuple[Made, ...]
     triggers: tuple[Made, ...]
     module: str = ""
-    """Of a virtual table."""
+    """The module of a virtual table; "" for any other."""
     is_strict: bool = False
 
     def column(self, name: str) -> Column | None:
@@ -77,11 +77,6 @@ class Table:
     def content_is_elsewhere(self) -> bool:
         """True for a full-text table that keeps no text itself."""
         return bool(self.module.startswith("fts") and _CONTENT.search(self.sql))
-
-    @property
-    def has_conflict_clauses(self) -> bool:
-        """True if the table may say itself what becomes of a conflict. It may also only have such words in it."""
-        return re.search(r"\bON\s+CONFLICT\b", self.sql, re.IGNORECASE) is not None
 
 
 def quoted(name: str) -> str:
@@ -95,7 +90,7 @@ def text(value: str) -> str:
 
 
 def joined(terms: Sequence[str], operator: str) -> str:
-    """One expression of all of them. SQLite bounds how deep one is, so it is as flat as can be."""
+    """One expression that joins all terms. SQLite bounds how deep one may be nested, so it is as flat as can be."""
     if len(terms) == 1:
         return terms[0]
     middle = len(terms) // 2

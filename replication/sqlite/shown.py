@@ -6,7 +6,7 @@ A text that is not valid is shown with a mark in place of what cannot be read.
 from collections.abc import Iterable
 
 TEXT_CHARS_MAX = 60
-"""Of a value that is shown."""
+"""Characters of a value that are shown; the rest is cut."""
 
 
 def shown(value: str) -> str:

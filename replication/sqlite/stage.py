@@ -45,7 +45,7 @@ class Stage:
         self.path = path
         self._grown = grown
         self.encoding = encoding
-        """Of its texts, and of those of whatever it is attached to."""
+        """How texts are stored: in this file, and in the database that it is attached to."""
         self._connection = apsw.Connection(str(path))
         self._tables: list[Staged] = []
         with sqlite_errors(path):
@@ -101,7 +101,7 @@ class Stage:
         """The rows in their order, as `add` takes them."""
         names = [f"c{place}" for place in range(len(staged.table.columns))]
         with sqlite_errors(self.path):
-            yield from self._connection.execute(f"SELECT rid, {_values(names)} FROM r{staged.number} ORDER BY id")
+            yield from self._connection.execute(f"SELECT rid, {as_bytes(names)} FROM r{staged.number} ORDER BY id")
 
     def close(self) -> None:
         """Let go of the file."""
@@ -125,10 +125,11 @@ def selected(table: Table, where: str = "") -> str:
     name = quoted(table.name)
     columns = [f"{name}.{quoted(column.name)}" for column in table.columns]
     rowid = f"{name}.{table.rowid}" if table.rowid else "NULL"
-    return f"SELECT {rowid}, {_values(columns)} FROM {name}" + (f" WHERE {where}" if where else "")
+    return f"SELECT {rowid}, {as_bytes(columns)} FROM {name}" + (f" WHERE {where}" if where else "")
 
 
-def _values(columns: list[str]) -> str:
+def as_bytes(columns: list[str]) -> str:
+    """The values of these columns, texts as their bytes, after a text that says which of them are texts."""
     values = [f"CASE typeof({item}) WHEN 'text' THEN CAST({item} AS BLOB) ELSE {item} END" for item in columns]
     texts = joined([f"(typeof({item}) = 'text')" for item in columns], "||")
     return f"{texts} || '', {', '.join(values)}"

@@ -17,10 +17,10 @@ import apsw
 from replication.errors import BringBackError, LocalFileError
 from replication.sqlite.bring_back import Tried, bring_back
 from replication.sqlite.errors import DatabaseBusyError, sqlite_errors
+from replication.sqlite.how import How
 from replication.sqlite.live_pages import connect_to_write, live_pages, wal_life
 from replication.sqlite.opening import opening
 from replication.sqlite.overlay import overlay
-from replication.sqlite.rows import How
 from replication.sqlite.same import drop_same
 from replication.sqlite.stage import Stage
 

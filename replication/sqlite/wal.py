@@ -22,7 +22,7 @@ _VERSION = 3007000
 RESTARTS_MAX = 1 << 16
 """Salts that differ by more restarts than this are taken for those of a WAL that was made anew."""
 PACKED_MAX = 1024
-"""So many headers are kept packed."""
+"""Headers whose bytes are kept: one for each database that is followed. With more, some are packed at each copy."""
 
 
 @dataclass(frozen=True, slots=True)

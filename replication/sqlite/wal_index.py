@@ -41,7 +41,7 @@ class WALIndexHeader:
     frames: int
     """Committed frames (mxFrame); 0 once the WAL was restarted, until the first commit of the new life."""
     pages: int
-    """Size of the database in pages after the last of them."""
+    """Size of the database in pages after the last committed frame."""
     sums: Sums
     """The checksum of the last frame, which proves all before it."""
     salts: tuple[int, int]
@@ -75,9 +75,10 @@ class WALIndex:
 
     @classmethod
     def open(cls, database: Path, name: str = "") -> "WALIndex":
-        """Open the -shm beside `database` (no link). Raises FileNotFoundError, and DatabaseError in words.
+        """Open the -shm of a database. Raises FileNotFoundError, and DatabaseError in words.
 
-        `name` is what SQLite opens the database by.
+        `database` is the path without links, for messages and `is_in_place`. `name` is what SQLite has it open by, such
+        as /proc/self/fd/9/app.db (opening.py): the -shm is opened in that very folder, whatever became of the path.
         """
         path = Path(f"{database}-shm")
         try:
@@ -86,6 +87,8 @@ class WALIndex:
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):
                 os.close(descriptor)
                 check_beside(database)
+                # By now a plain file is there, whatever was opened.
+                raise DatabaseError(f"{path} was no plain file when it was opened")
             return cls(path, descriptor)
         except FileNotFoundError:
             raise

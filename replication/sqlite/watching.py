@@ -8,6 +8,8 @@ import apsw
 from replication.sqlite.brought import SideEffect, TriggerRun
 
 _PREFIX = "TRIGGER "
+_ONE_FOR_EACH = ("docsize", "content", "rowid")
+"""Tables in which full-text and R-tree tables keep what they hold, one row for each of theirs; the first there is."""
 
 
 class Watch:
@@ -23,6 +25,11 @@ class Watch:
         self._writes: Counter[tuple[str, str]] = Counter()
         self._new_runs: Counter[str] = Counter()
         self._new_writes: Counter[tuple[str, str]] = Counter()
+        self._gone: set[str] = set()
+        """Tables of which the last statement itself deleted a row: to insert another, for it deletes none."""
+        self._virtual = _virtual(connection)
+        self.target = ""
+        """The table that the statements write to; what they write to others is an effect."""
         connection.trace_v2(apsw.SQLITE_TRACE_STMT, self._traced)
         connection.preupdate_hook(self._changed)
 
@@ -33,6 +40,7 @@ class Watch:
 
     def keep(self) -> None:
         """The last statement did what it did."""
+        self._gone.clear()
         if self._new_runs or self._new_writes:
             self._runs.update(self._new_runs)
             self._writes.update(self._new_writes)
@@ -41,17 +49,27 @@ class Watch:
     def forget(self) -> None:
         """The last statement failed."""
         self._asked.clear()
+        self._gone.clear()
         self._new_runs.clear()
         self._new_writes.clear()
 
     @property
+    def wrote(self) -> bool:
+        """True if a trigger wrote something during the last statement."""
+        return bool(self._new_writes)
+
+    def made_room(self, table: str) -> bool:
+        """True if a row of the table went for the one that the last statement wrote."""
+        return table in self._gone
+
+    @property
     def triggers(self) -> tuple[TriggerRun, ...]:
-        """How often each of them ran."""
+        """How often each trigger ran."""
         return tuple(TriggerRun(name, count) for name, count in sorted(self._runs.items()))
 
     @property
     def effects(self) -> tuple[SideEffect, ...]:
-        """What they wrote."""
+        """Rows that SQLite wrote besides those of the statements, by table."""
         tables = sorted({table for table, _ in self._writes})
         return tuple(
             SideEffect(table, *(self._writes[table, op] for op in ("INSERT", "UPDATE", "DELETE"))) for table in tables
@@ -75,5 +93,25 @@ class Watch:
                 self._new_runs[self._asked.pop()] += 1
 
     def _changed(self, change: apsw.PreUpdate) -> None:
-        if change.depth > 0 and change.database_name == "main":
+        if change.database_name != "main":
+            return
+        if change.depth > 0:
             self._new_writes[change.table_name, change.op] += 1
+            return
+        # What a virtual table writes, it writes by statements of its own, and no trigger is known to be around them.
+        virtual = self._virtual.get(change.table_name, self.target)
+        if virtual != self.target:
+            self._new_writes[virtual, change.op] += 1
+        elif change.op == "DELETE":
+            self._gone.add(change.table_name)
+
+
+def _virtual(connection: apsw.Connection) -> dict[str, str]:
+    """Virtual tables, by the name of the table that has a row for each of theirs."""
+    found = list(connection.execute("SELECT name, type FROM pragma_table_list WHERE schema = 'main'"))
+    kept = {str(name) for name, kind in found if kind == "shadow"}
+    names: dict[str, str] = {}
+    for table in (str(name) for name, kind in found if kind == "virtual"):
+        its = [name for suffix in _ONE_FOR_EACH if (name := f"{table}_{suffix}") in kept]
+        names |= dict.fromkeys(its[:1], table)
+    return names

@@ -29,7 +29,7 @@ _NOTE_CRC_SIZE = 4
 NOTE_SIZE_MAX = 4096
 """Bytes of the longest note, its 8-byte frame header included."""
 ENCODED_MAX = 64
-"""So many notes are kept encoded."""
+"""Notes whose encoded bytes are kept."""
 
 _FRAME_HEADER_SIZE = 8
 _FOLLOWED = "bytes follow the end of its LZ4 frame"

@@ -145,8 +145,21 @@ def test_what_is_missing_is_said(published_once: Published, tmp_path: Path) -> N
     refused(2, "name with -into", "-table", "fruits", url, then)
     refused(2, "-where goes with one -table", "-where", "1", url, then)
     refused(2, "-where is empty", "-table", "fruits", "-where", " ", url, then)
+    refused(2, "-csv goes with -o", "-table", "fruits", "-csv", "-apply", url, then)
+    refused(2, "-json & -o", "-table", "fruits", "-json", "-o", "-", url, then)
     refused(2, "-apply & -o", "-table", "fruits", "-apply", "-o", "x", url, then)
     refused(2, "leave out the second one", "-row", "fruits", "1", "-o", "-", url, then, "now")
     refused(22, "no table gone then", "-table", "gone", "-o", "-", url, then)
     refused(4, "cannot be opened", "-table", "fruits", "-into", str(tmp_path / "none.db"), url, then)
     refused(10, "has no restore point", "-table", "fruits", "-o", "-", url, f"{published_once.generation}/00000000:77")
+
+
+def test_an_apply_of_which_all_is_refused_does_not_end_well(published_once: Published, tmp_path: Path) -> None:
+    other = Shell(tmp_path / "other.db")
+    other.run("CREATE TABLE fruits(z NOT NULL)")
+    asked = ("bring-back", "-table", "fruits", "-into", other.path, published_once.url, "now")
+    assert "fruits: refused: column z of fruits is new, NOT NULL" in succeeds(*asked).out
+    for more in ((), ("-json",)):
+        result = run(*asked[:1], "-apply", *more, *asked[1:])
+        assert "column z of fruits is new" in result.out
+        refuses(result, 22, "No row could be brought back", "Nothing was changed")

@@ -79,7 +79,7 @@ def test_what_cannot_be_compared_is_said_in_words(published: Published) -> None:
     last = commits(published)[-1]["position"]
     refuses(run("diff"), 2, "database path or replica URL required")
     refuses(run("diff", published.url), 2, "two moments required")
-    refuses(run("diff", published.url, "yesterday"), 2, "'yesterday' is no moment")
+    refuses(run("diff", published.url, "someday"), 2, "'someday' is no moment")
     refuses(run("diff", published.url, "a/b"), 2, "not a position")
     refuses(run("diff", "-summary", "-limit", "3", published.url, last), 2, "summary & limit")
     refuses(run("diff", "-table", "gone", published.url, last), 21, "There is no table gone at")

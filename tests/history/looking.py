@@ -55,7 +55,7 @@ def content(moment: Moment) -> bytes:
 
 
 def with_indexes(storage: MemoryStorage, replaced: Callable[[bytes], bytes] = lambda index: index) -> int:
-    """Give each segment the index of its frames that large ones have; return how many got one."""
+    """Give each segment the frame index that large ones have; return how many got one."""
     header, found = None, 0
     before = (0, 0)
     for item in list(storage.list("")):

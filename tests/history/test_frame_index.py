@@ -1,4 +1,4 @@
-"""The index of frames behind a large segment: what is read by it is what is there, and it is never believed blindly."""
+"""The frame index behind a large segment: what is read by it is what is there, and it is never believed blindly."""
 
 import random
 import struct

@@ -110,6 +110,13 @@ def load(database: Shell, sql: str) -> None:
             id="the number given out last comes back",
         ),
         pytest.param(
+            "CREATE TABLE t(k TEXT COLLATE NOCASE PRIMARY KEY, v); INSERT INTO t VALUES('ABC', 1), ('d', 2)",
+            "UPDATE t SET k = 'abc', v = 3 WHERE k = 'ABC'",
+            "t",
+            "replace",
+            id="a key that is spelled in another way",
+        ),
+        pytest.param(
             "CREATE VIRTUAL TABLE f USING fts5(x); INSERT INTO f VALUES('one'), ('two'), ('three');"
             "CREATE VIRTUAL TABLE r USING rtree(id, a, b); INSERT INTO r VALUES(1, 0, 1), (2, 5, 7)",
             "DELETE FROM f WHERE rowid = 1; UPDATE f SET x = 'else' WHERE rowid = 2; DELETE FROM r WHERE id = 2;"

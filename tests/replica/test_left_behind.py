@@ -9,7 +9,7 @@ import pytest
 from replication.errors import NoRestorePointError, ReplicaGapError, ReplicationError, StorageError
 from replication.position import Position
 from replication.replica import waiting
-from replication.replica.wal03.left import kept_left
+from replication.replica.wal03.left import read_left
 from replication.replica.wal03.replica import Replica
 from replication.restore.open_replica import OpenReplica
 from replication.restore.points import points_of
@@ -107,7 +107,7 @@ def test_promise_6_it_begins_anew_in_the_same_generation(two: Bench) -> None:
     two.settle()
     replica = two.replica("b")
     assert replica.left is None
-    assert kept_left(two.database.meta_path, "b") is None
+    assert read_left(two.database.meta_path, "b") is None
     assert replica.lost == ""
     assert f"no restore points between {last} and" in replica.standing.lost
     assert two.reasons() == ["no generation exists"]

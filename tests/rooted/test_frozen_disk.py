@@ -36,9 +36,9 @@ def frozen(disk: Path) -> Iterator[None]:
     try:
         yield
     finally:
-        subprocess.run(thaw, check=True)
         watchdog.kill()
         watchdog.wait()
+        subprocess.run(thaw, check=True)
 
 
 def test_promise_6_databases_of_a_disk_that_hangs_hold_up_no_other(disk: Path, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -183,6 +184,20 @@ def test_a_profile_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "AWS_PROFILE" in str(found)
 
 
+def test_a_file_of_credentials_that_is_not_there_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    token, program = tmp_path / "token", tmp_path / "program"
+    monkeypatch.setenv("AWS_ROLE_ARN", "arn:aws:iam::123456789012:role/some")
+    monkeypatch.setenv("AWS_WEB_IDENTITY_TOKEN_FILE", str(token))
+    assert f"{token} is not there" in str(failure(S3Location("b", "", "http://127.0.0.1:1")))
+    monkeypatch.delenv("AWS_WEB_IDENTITY_TOKEN_FILE")
+    config = tmp_path / "config"
+    config.write_text(f"[default]\ncredential_process = {program}\n")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(config))
+    found = str(failure(S3Location("b", "", "http://127.0.0.1:1")))
+    assert f"{program} is not there" in found
+    assert "AWS_CA_BUNDLE" not in found
+
+
 @pytest.mark.parametrize(
     ("answer", "kind", "words"),
     [
@@ -201,6 +216,7 @@ def test_a_profile_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
         (Answer(307, headers={"Location": "http://127.0.0.1:9/elsewhere"}), StorageError, "307"),
         (Answer(302, headers={"Location": "http://127.0.0.1:9/elsewhere"}), StorageError, "302"),
         (Answer(502, b"<html>Bad Gateway"), StorageError, "502"),
+        (Answer(503, b"<html>Away", headers={"Content-Type": "text/html"}), StorageError, "answered 503"),
     ],
 )
 def test_answers_that_are_errors(answer: Answer, kind: type[StorageError], words: str) -> None:

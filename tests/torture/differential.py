@@ -71,7 +71,12 @@ def judge(world: World, request: Request) -> Verdict:
     seen: dict[str, list[int]] = {}
     """Of each generation: the newest commit there is evidence of, and the newest that is certain."""
     known: set[int] = set()
-    for store in [world.stores[name] for name in request.replicas if not world.stores[name].down]:
+    reached: dict[str, dict[str, int]] = {}
+    """Of each replica: how far its generations had come by then."""
+    older: dict[str, set[str]] = {}
+    """Of each generation: those that it notes as older."""
+    for replica in [name for name in request.replicas if not world.stores[name].down]:
+        store = world.stores[replica]
         held = store.held()
         for generation in sorted({item.generation for item in held.values()}):
             if request.generation not in (None, generation):
@@ -93,7 +98,10 @@ def judge(world: World, request: Request) -> Verdict:
             # It had begun by then, with a snapshot that is lost, and of what came after that nothing is whole.
             begun |= bool(evident) and max(numbers) < 0
             if evident:
-                before.update(*(item.before for item in whole.values() if item.snapshot and item.noted))
+                reached.setdefault(replica, {})[generation] = max(numbers)
+                notes = [item.before for item in whole.values() if item.snapshot and item.noted]
+                older.setdefault(generation, set()).update(*notes)
+                before.update(*notes)
             hole |= isinstance(request.target, AtTime) and _hole(mine, here, request.target)
             newest = max([newest, *numbers])
             marks = seen.setdefault(generation, [-1, -1])
@@ -123,6 +131,8 @@ def judge(world: World, request: Request) -> Verdict:
         doubt = "a snapshot without a note, or torn WAL that held nothing new"
     elif request.generation is None and heads > 1:
         doubt = "generations that nothing links"
+    elif request.generation is None and _took_over_elsewhere(reached, older):
+        doubt = "a host took over that had not come to all replicas, and in another one there is more of the one before"
     elif unnoted and len(request.replicas) > 1:
         doubt = "a snapshot without a note, which may hold more than another replica"
     elif hole:
@@ -145,6 +155,21 @@ def judge(world: World, request: Request) -> Verdict:
     if blind:
         doubt = doubt or "an order that nothing in a copy tells"
     return Verdict(newest, possible, doubt, blind)
+
+
+def _took_over_elsewhere(reached: dict[str, dict[str, int]], older: dict[str, set[str]]) -> bool:
+    """True if a generation is in one replica only by then, and in another an older one went on past what it saw.
+
+    The one before may still go on: only the clocks of two stores would tell which was later.
+    """
+    for newer, before in older.items():
+        there = [held for held in reached.values() if newer in held]
+        elsewhere = [held for held in reached.values() if newer not in held]
+        for name in before:
+            seen = max((held.get(name, -1) for held in there), default=-1)
+            if any(held.get(name, -1) > seen for held in elsewhere):
+                return True
+    return False
 
 
 def _evident(mine: dict[str, Written], here: dict[str, Written], torn: set[str], target: Target) -> list[Place]:

@@ -228,5 +228,5 @@ def test_a_replacement_ended_at(step: str, tmp_path: Path, nursery: Nursery, rep
 
 
 def test_every_step_is_ended_at() -> None:
-    assert sorted((*REPLICATING, *RESTORING, *REPLACING)) == sorted(STEPS)
+    assert sorted((*REPLICATING, *RESTORING, *REPLACING, *BRINGING_BACK)) == sorted(STEPS)
     assert len({*STEPS}) == len(STEPS)

@@ -10,7 +10,6 @@ from replication.status import DatabaseStatus
 from tui.text.causes import cause
 from tui.text.cells import cut_end, cut_path, fit
 from tui.text.format import age, clock_time, plain, short_position
-from tui.text.look import Look, verified_of, verified_words
 from tui.text.naming import host_of, split
 from tui.text.standing import lag, lag_words, queue, queue_words
 from tui.text.states import (
@@ -21,6 +20,7 @@ from tui.text.states import (
     database_state,
     lag_seconds,
 )
+from tui.text.style import Style, verified_of, verified_words
 
 STATE_WIDTH = 10
 NAME_WIDTH_MIN = 17
@@ -36,23 +36,23 @@ class Column:
     title: str
     width: int
     rank: int
-    cell: Callable[[DatabaseStatus, Look], str]
+    cell: Callable[[DatabaseStatus, Style], str]
 
 
-def _queue(database: DatabaseStatus, look: Look) -> str:
+def _queue(database: DatabaseStatus, style: Style) -> str:
     return queue_words(queue(database))
 
 
-def _lag(database: DatabaseStatus, look: Look) -> str:
+def _lag(database: DatabaseStatus, style: Style) -> str:
     return lag_words(lag(database))
 
 
-def _uploaded(database: DatabaseStatus, look: Look) -> str:
+def _uploaded(database: DatabaseStatus, style: Style) -> str:
     newest = max((replica.last_upload for replica in database.replicas), default=0.0)
     return clock_time(newest) if newest else "-"
 
 
-def _position(database: DatabaseStatus, look: Look) -> str:
+def _position(database: DatabaseStatus, style: Style) -> str:
     """How far it was copied; of one that fails, why."""
     if database_state(database) is ERROR:
         return cause(database)
@@ -64,7 +64,7 @@ COLUMNS = (
     Column("LAG", 5, 1, _lag),
     Column("QUEUE", 7, 4, _queue),
     Column("UPLOADED", 8, 5, _uploaded),
-    Column("VERIFIED", 8, 2, lambda database, look: verified_words(verified_of(database), look)),
+    Column("VERIFIED", 8, 2, lambda database, style: verified_words(verified_of(database), style)),
 )
 
 
@@ -97,25 +97,25 @@ def header(width: int, seen: str = "", count: int = 0, hosts: int = 0) -> Text:
     return Text(fit(" " + " ".join(titles), width), style="bold")
 
 
-def row(database: DatabaseStatus, width: int, look: Look, cursor: bool = False, hosts: int = 0) -> Text:
+def row(database: DatabaseStatus, width: int, style: Style, cursor: bool = False, hosts: int = 0) -> Text:
     """One database in one line of exactly `width` cells; a host in their place says why there are none."""
     columns = columns_for(width, hosts)
     state = database_state(database)
-    shown = look.state(state)
-    stale = look.now - database.last_sync
+    shown = style.state(state)
+    stale = style.now - database.last_sync
     if database.last_sync and stale > STALE_SECONDS and database.state == "ok":
         # A green "ok" would lie: the database was not looked at for so long.
-        shown = f"{look.mark(state.mark, state.ascii_mark)} {look.since(database.last_sync)} old"
+        shown = f"{style.mark(state.mark, state.ascii_mark)} {style.since(database.last_sync)} old"
     host, path = split(database.path)
     name = _name_width(width, columns, hosts)
-    cells = [fit(column.cell(database, look), column.width) for column in columns]
+    cells = [fit(column.cell(database, style), column.width) for column in columns]
     why = cause(database) if state is ERROR and COLUMNS[0] not in columns else ""
     line = Text(">" if cursor else " ")
     line.append(fit(shown, STATE_WIDTH), style=state.style if state.style != "default" else "")
     if hosts:
         line.append(f" {fit(plain(host), hosts)}")
     if host and not path:
-        line.append(fit(f" {host_words(database, look)}", width - line.cell_len))
+        line.append(fit(f" {host_words(database, style)}", width - line.cell_len))
     else:
         line.append(" " + " ".join([_named(plain(path), why, name), *cells]))
     if cursor:
@@ -131,11 +131,11 @@ def _named(path: str, why: str, width: int) -> str:
     return fit(f"{cut_path(path, width - cell_len(why) - 1)} {why}", width)
 
 
-def host_words(database: DatabaseStatus, look: Look) -> str:
+def host_words(database: DatabaseStatus, style: Style) -> str:
     """A host that is in the place of its databases: since when nothing is heard of it, and why."""
     if database_state(database) is not SILENT:
         return plain(database.error) or "being connected to"
-    since = f"since {look.at(database.last_sync)}" if look.slow else f"for {age(look.now - database.last_sync)}"
+    since = f"since {style.at(database.last_sync)}" if style.slow else f"for {age(style.now - database.last_sync)}"
     return f"{since}: {plain(database.error)}"
 
 

@@ -12,8 +12,8 @@ from textual.message import Message
 
 from replication.status import DatabaseStatus
 from tui.dashboard.columns import header, host_width, row
-from tui.text.look import Look
 from tui.text.naming import host_of, is_host
+from tui.text.style import Style
 from tui.widgets.lines import Lines
 
 
@@ -29,7 +29,7 @@ class DatabaseList(Lines):
         super().__init__(id=id, fixed=True)
         self._databases: Sequence[DatabaseStatus] = ()
         self._places: dict[str, int] = {}
-        self._look = Look(False, False, 0.0)
+        self._style = Style(False, False, 0.0)
         self._top = 0
         self._empty = Text()
         self._hosts = 0
@@ -40,10 +40,10 @@ class DatabaseList(Lines):
         """The one that somebody chose, to which the cursor comes back when it is there again. Before that it is on the
         first, which is the worst."""
 
-    def show(self, databases: Sequence[DatabaseStatus], look: Look, empty: str = "") -> None:
+    def show(self, databases: Sequence[DatabaseStatus], style: Style, empty: str = "") -> None:
         """Show these databases, in this order. `empty` says why there are none."""
         place = self._place
-        self._databases, self._look, self._empty = databases, look, Text(f" {empty}")
+        self._databases, self._style, self._empty = databases, style, Text(f" {empty}")
         self._places = {item.path: number for number, item in enumerate(databases)}
         self._hosts = host_width(databases)
         cursor: str | None
@@ -114,7 +114,7 @@ class DatabaseList(Lines):
         seen = f"{self._top + 1}-{min(count, self._top + rows)}" if count > rows else ""
         lines = [header(width, seen, count, self._hosts)]
         for item in self._databases[self._top : self._top + rows]:
-            lines.append(row(item, width, self._look, item.path == self.cursor, self._hosts))
+            lines.append(row(item, width, self._style, item.path == self.cursor, self._hosts))
         self.set_lines(lines if count else [*lines, self._empty])
 
     def on_resize(self, event: events.Resize) -> None:

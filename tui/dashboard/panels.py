@@ -16,7 +16,6 @@ from replication.status import DatabaseStatus, EngineStatus, ReplicaStatus
 from tui.dashboard.columns import host_words
 from tui.text.cells import cut_end, cut_start, fit_start
 from tui.text.format import clock_time, plain, short_object, size
-from tui.text.look import Look, verified_of
 from tui.text.naming import is_host, short_name
 from tui.text.standing import all_queued, behind_words, paused_words, queue_words, replica_queue, worst_lag
 from tui.text.states import (
@@ -34,6 +33,7 @@ from tui.text.states import (
     error_of,
     replica_state,
 )
+from tui.text.style import Style, verified_of
 
 NAME_CELLS_MAX = 16
 """Cells for the name of a database beside an event."""
@@ -51,7 +51,7 @@ _LEVELS = {"debug": "DEBUG", "info": "INFO ", "warning": "WARN ", "error": "ERRO
 _LEVEL_STYLES = {"warning": "yellow", "error": "red"}
 
 
-def summary(status: EngineStatus, width: int, look: Look, frozen: bool) -> Text:
+def summary(status: EngineStatus, width: int, style: Style, frozen: bool) -> Text:
     """How all databases stand, in one line, with the clock at its end unless the line is slow."""
     # A host that does not answer has a row of its own, in place of its databases.
     databases = [item for item in status.databases if not is_host(item.path)]
@@ -60,10 +60,10 @@ def summary(status: EngineStatus, width: int, look: Look, frozen: bool) -> Text:
     for state in (OK, SYNCING, SHARED, BEHIND, ERROR, UNKNOWN, PAUSED, PAUSING, NO_ENGINE, STARTING):
         count = states.count(state)
         if count or state is ERROR:
-            mark = look.mark(state.mark, state.ascii_mark)
+            mark = style.mark(state.mark, state.ascii_mark)
             line.append(f" {mark} {count} {state.word}", style=state.style if count else "")
     lag, queued = worst_lag(databases), all_queued(databases)
-    end = "FROZEN" if frozen else "" if look.slow else f"{clock_time(look.now)}Z"
+    end = "FROZEN" if frozen else "" if style.slow else f"{clock_time(style.now)}Z"
     for rest in (f"  max lag {lag}  queued {queued}", f"  lag {lag}  {queued}", f"  lag {lag}", ""):
         if line.cell_len + len(rest) + len(end) + 2 <= width:
             break
@@ -76,10 +76,10 @@ def summary(status: EngineStatus, width: int, look: Look, frozen: bool) -> Text:
     return line
 
 
-def facts(database: DatabaseStatus, look: Look) -> list[list[Text]]:
+def facts(database: DatabaseStatus, style: Style) -> list[list[Text]]:
     """What there is to know of a database, in groups: a wide panel has a group in a line, a narrow one a fact."""
     if is_host(database.path):
-        return [[Text(host_words(database, look), style=database_state(database).style)]]
+        return [[Text(host_words(database, style), style=database_state(database).style)]]
     position = database.position
     first = [_fact("generation", position.generation if position else "-")]
     began = _began(database)
@@ -88,9 +88,9 @@ def facts(database: DatabaseStatus, look: Look) -> list[list[Text]]:
     if database.generation_reason:
         first.append(_fact("because", database.generation_reason))
     several = len(database.replicas) > 1
-    groups = [first, *(_replica_facts(database, replica, look, several) for replica in database.replicas)]
+    groups = [first, *(_replica_facts(database, replica, style, several) for replica in database.replicas)]
     # What is wrong stands first, where no edge cuts it off.
-    return [*([words] for words in _now(database, look)), *groups, _rates(database, look)]
+    return [*([words] for words in _now(database, style)), *groups, _rates(database, style)]
 
 
 def wide(groups: list[list[Text]], width: int) -> list[Text]:
@@ -123,7 +123,7 @@ def narrow(groups: list[list[Text]], width: int) -> list[Text]:
     return lines
 
 
-def queue(databases: Iterable[DatabaseStatus], width: int, rows_max: int, look: Look) -> list[Text]:
+def queue(databases: Iterable[DatabaseStatus], width: int, rows_max: int, style: Style) -> list[Text]:
     """What waits for an upload, a line a replica, what is in flight first."""
     waiting = [
         (database, replica)
@@ -135,10 +135,10 @@ def queue(databases: Iterable[DatabaseStatus], width: int, rows_max: int, look: 
     lines = []
     for database, replica in waiting[:rows_max]:
         state = replica_state(replica)
-        mark = look.mark(state.mark, state.ascii_mark)
+        mark = style.mark(state.mark, state.ascii_mark)
         name = cut_start(short_name(database.path), 24)
         words = f" {mark} {name:24} {cut_end(replica.name, 10):10} {queue_words(replica_queue(replica)):>8}  "
-        lines.append(Text(cut_end(words + _flight(replica, look), width)))
+        lines.append(Text(cut_end(words + _flight(replica, style), width)))
     if len(waiting) > rows_max:
         lines[-1] = Text(cut_end(f"   … and {len(waiting) - rows_max + 1} more: u shows all", width))
     return lines or [Text(" everything is uploaded")]
@@ -184,7 +184,7 @@ def per_minute(times: Iterable[float], now: float) -> list[int]:
     return counts
 
 
-def _replica_facts(database: DatabaseStatus, replica: ReplicaStatus, look: Look, several: bool) -> list[Text]:
+def _replica_facts(database: DatabaseStatus, replica: ReplicaStatus, style: Style, several: bool) -> list[Text]:
     local, there = database.position, replica.position
     behind = behind_words(replica)
     same = local is not None and there is not None and local.generation == there.generation
@@ -196,37 +196,37 @@ def _replica_facts(database: DatabaseStatus, replica: ReplicaStatus, look: Look,
     return [*found, _fact("wal", size(database.wal_bytes))]
 
 
-def _rates(database: DatabaseStatus, look: Look) -> list[Text]:
-    found = [_verified(database, look), _fact("retries", str(sum(item.errors_in_a_row for item in database.replicas)))]
-    if not look.slow:
+def _rates(database: DatabaseStatus, style: Style) -> list[Text]:
+    found = [_verified(database, style), _fact("retries", str(sum(item.errors_in_a_row for item in database.replicas)))]
+    if not style.slow:
         # Bars move on by themselves, minute by minute.
-        counts = per_minute((upload.time for item in database.replicas for upload in item.uploads), look.now)
-        found.append(_fact("uploads/min", f"{look.bars(counts)} {counts[-1]}"))
+        counts = per_minute((upload.time for item in database.replicas for upload in item.uploads), style.now)
+        found.append(_fact("uploads/min", f"{style.bars(counts)} {counts[-1]}"))
     planned = [item.next_snapshot for item in database.replicas if item.next_snapshot]
     if planned:
         found.append(_fact("next snapshot", f"{clock_time(min(planned))[:5]}Z"))
     return found
 
 
-def _now(database: DatabaseStatus, look: Look) -> list[Text]:
+def _now(database: DatabaseStatus, style: Style) -> list[Text]:
     """The lines that say what is wrong or under way."""
     lines = []
     error = error_of(database)
     if error:
         failed = next((replica for replica in database.replicas if replica.errors_in_a_row), None)
-        when = f"try {failed.errors_in_a_row + 1} {look.until(failed.next_try)}: " if failed is not None else ""
+        when = f"try {failed.errors_in_a_row + 1} {style.until(failed.next_try)}: " if failed is not None else ""
         # Waiting is no failure: the mark is that of the state in the list.
         state = ERROR if failed is not None or database_state(database) is ERROR else STARTING
-        style = "red" if state is ERROR else "yellow"
-        lines.append(Text(f"{look.mark(state.mark, state.ascii_mark)} {when}{plain(scrub(error))}", style=style))
+        colour = "red" if state is ERROR else "yellow"
+        lines.append(Text(f"{style.mark(state.mark, state.ascii_mark)} {when}{plain(scrub(error))}", style=colour))
     for replica in database.replicas:
         # What failed stands above, with its next try.
         if replica.uploading and not (error and replica.errors_in_a_row):
-            lines.append(Text(f"{look.mark('↑', '^')} {_flight(replica, look)}"))
-    if words := paused_words(database, look):
-        lines.append(Text(f"{look.mark(PAUSED.mark, PAUSED.ascii_mark)} {words}", style=PAUSED.style))
+            lines.append(Text(f"{style.mark('↑', '^')} {_flight(replica, style)}"))
+    if words := paused_words(database, style):
+        lines.append(Text(f"{style.mark(PAUSED.mark, PAUSED.ascii_mark)} {words}", style=PAUSED.style))
     lines += [
-        Text(f"{look.mark('!', '!')} {plain(scrub(replica.duty_warning))}", style="yellow")
+        Text(f"{style.mark('!', '!')} {plain(scrub(replica.duty_warning))}", style="yellow")
         for replica in database.replicas
         if replica.duty_warning
     ]
@@ -235,9 +235,9 @@ def _now(database: DatabaseStatus, look: Look) -> list[Text]:
     return lines
 
 
-def _flight(replica: ReplicaStatus, look: Look) -> str:
+def _flight(replica: ReplicaStatus, style: Style) -> str:
     if replica.errors_in_a_row:
-        return f"try {replica.errors_in_a_row + 1} {look.until(replica.next_try)}: {plain(scrub(replica.last_error))}"
+        return f"try {replica.errors_in_a_row + 1} {style.until(replica.next_try)}: {plain(scrub(replica.last_error))}"
     if replica.uploading:
         done, total = replica.uploading_bytes, replica.uploading_total_bytes
         share = f" {min(100, 100 * done // total)}% of {size(total)}" if total else ""
@@ -245,11 +245,11 @@ def _flight(replica: ReplicaStatus, look: Look) -> str:
     return "waiting"
 
 
-def _verified(database: DatabaseStatus, look: Look) -> Text:
+def _verified(database: DatabaseStatus, style: Style) -> Text:
     item = verified_of(database)
     if item is None:
         return _fact("verified", "not yet")
-    words = {"ok": f"{look.mark('✓', 'ok')} {look.ago(item.time)}", "failed": "FAILED:", "inconclusive": "unclear:"}
+    words = {"ok": f"{style.mark('✓', 'ok')} {style.ago(item.time)}", "failed": "FAILED:", "inconclusive": "unclear:"}
     text = _fact("verified", words[item.outcome])
     if item.outcome != "ok":
         text.append(f" {plain(scrub(item.words))}")

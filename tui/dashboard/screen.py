@@ -20,8 +20,8 @@ from tui.session.place import place_words
 from tui.text.blocks import rule
 from tui.text.cells import cut_end, cut_path
 from tui.text.format import plain
-from tui.text.look import Look
 from tui.text.states import database_state, in_trouble
+from tui.text.style import Style
 from tui.view import View
 from tui.widgets.lines import Lines
 from tui.widgets.prompt import Prompt
@@ -70,49 +70,49 @@ class DashboardScreen(DatabaseScreen):
     # -- showing --------------------------------------------------------------------------------------------------
 
     def show(self, view: View) -> None:
-        look, (width, height) = self._look(), self.size
+        style, (width, height) = self._style(), self.size
         databases = view.status.databases
         if self.has_class("-tiny"):
-            self._panel("#whole").set_lines(_tiny(databases, width, height, look))
+            self._panel("#whole").set_lines(_tiny(databases, width, height, style))
             return
         shown = in_order(item for item in databases if matches(item, self._letters))
         self._lay_out(len(shown))
-        self._panel("#summary").set_lines([summary(view.status, width, look, self.shell.frozen)])
+        self._panel("#summary").set_lines([summary(view.status, width, style, self.shell.frozen)])
         empty = f"nothing holds {self._letters!r}; / changes that, esc shows all" if databases else "starting…"
-        self._list.show(shown, look, empty)
+        self._list.show(shown, style, empty)
         if self.has_class("-small"):
-            self._panel("#place").set_lines([Text(cut_end(f" {place_words(view.place, look)}", width), style="dim")])
-            self._panel("#whole").set_lines(self._lines_of(_SMALL_PANELS[self._turn % 4], view, look))
+            self._panel("#place").set_lines([Text(cut_end(f" {place_words(view.place, style)}", width), style="dim")])
+            self._panel("#whole").set_lines(self._lines_of(_SMALL_PANELS[self._turn % 4], view, style))
             return
-        self._panel("#detail").set_lines(self._lines_of("detail", view, look))
+        self._panel("#detail").set_lines(self._lines_of("detail", view, style))
         if self.has_class("-tall"):
-            self._panel("#queue").set_lines(self._lines_of("queue", view, look))
-        self._panel("#events").set_lines(self._lines_of("queue" if self._turn % 2 else "events", view, look))
+            self._panel("#queue").set_lines(self._lines_of("queue", view, style))
+        self._panel("#events").set_lines(self._lines_of("queue" if self._turn % 2 else "events", view, style))
 
-    def _lines_of(self, panel: str, view: View, look: Look) -> list[Text]:
+    def _lines_of(self, panel: str, view: View, style: Style) -> list[Text]:
         """A panel with its title. Lines that do not fit are cut off."""
         width, height = self.size
         if panel == "detail":
             beside = self.has_class("-wide")
             width = DETAIL_WIDTH if beside else width
             database = view.database(self.selected or "")
-            groups = facts(database, look) if database is not None else []
+            groups = facts(database, style) if database is not None else []
             lines = narrow(groups, width) if beside or self.has_class("-small") else wide(groups, width)
             title = cut_path(plain(database.path), width - 4) if database is not None else ""
-            return [rule(title, width, look), *lines]
+            return [rule(title, width, style), *lines]
         if panel == "queue":
             rows = QUEUE_ROWS if self.has_class("-tall") else max(1, height - 2)
-            return [rule("upload queue", width, look), *queue(view.status.databases, width, rows, look)]
+            return [rule("upload queue", width, style), *queue(view.status.databases, width, rows, style)]
         last = [event for event in view.events[-_EVENTS_LOOKED_AT:] if event.level != "debug"][-height:]
         cells = name_cells(last)
         return [
-            rule("events", width, look, place_words(view.place, look)),
+            rule("events", width, style, place_words(view.place, style)),
             *(event_line(event, width, cells) for event in reversed(last)),
         ]
 
-    def _look(self) -> Look:
+    def _style(self) -> Style:
         options = self.shell.options
-        return Look(options.ascii, options.slow, self.shell.now())
+        return Style(options.ascii, options.slow, self.shell.now())
 
     def _panel(self, id: str) -> Lines:
         return self.query_one(id, Lines)
@@ -151,7 +151,7 @@ class DashboardScreen(DatabaseScreen):
     @on(DatabaseList.Moved)
     def _moved(self) -> None:
         if not self.has_class("-small"):
-            self._panel("#detail").set_lines(self._lines_of("detail", self.shell.view, self._look()))
+            self._panel("#detail").set_lines(self._lines_of("detail", self.shell.view, self._style()))
 
     def _path(self) -> str | None:
         self._list.choose()
@@ -229,11 +229,11 @@ class DashboardScreen(DatabaseScreen):
         self.shell.show_again()
 
 
-def _tiny(databases: tuple[DatabaseStatus, ...], width: int, height: int, look: Look) -> list[Text]:
+def _tiny(databases: tuple[DatabaseStatus, ...], width: int, height: int, style: Style) -> list[Text]:
     """A line a state, and why there is no more."""
     states = [database_state(item) for item in databases]
     lines = [
-        Text(cut_end(f"{look.state(state)} {states.count(state)}", width), style=state.style)
+        Text(cut_end(f"{style.state(state)} {states.count(state)}", width), style=state.style)
         for state in sorted(set(states), key=lambda state: -state.urgency)
     ]
     return [*lines[: max(0, height - 1)], Text(cut_end("terminal too small: 50x12 shows the list", width))]

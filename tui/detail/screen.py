@@ -16,7 +16,7 @@ from tui.detail import lines as detail_lines
 from tui.detail.generations import Listing, failed, read_listing
 from tui.engine_commands import DatabaseScreen
 from tui.text.blocks import error_lines, rule
-from tui.text.look import Look
+from tui.text.style import Style
 from tui.view import Shell, View
 from tui.widgets.lines import Lines
 from tui.widgets.scrolling import ListArea, ScrollingScreen
@@ -65,9 +65,9 @@ class DetailScreen(DatabaseScreen, ScrollingScreen):
 
     def paint(self) -> None:
         options = self.shell.options
-        look = Look(options.ascii, options.slow, self.shell.now())
-        self.query_one("#panels", Lines).set_lines(self._panels(self._database, look))
-        self._paint_list(look)
+        style = Style(options.ascii, options.slow, self.shell.now())
+        self.query_one("#panels", Lines).set_lines(self._panels(self._database, style))
+        self._paint_list(style)
 
     def action_reload(self) -> None:
         self._read()
@@ -115,25 +115,25 @@ class DetailScreen(DatabaseScreen, ScrollingScreen):
         work = partial(read_listing, shell.control, path, found, shell.leaving, shell.now())
         shell.in_background(work, done, could_not)
 
-    def _panels(self, database: DatabaseStatus | None, look: Look) -> list[Text]:
+    def _panels(self, database: DatabaseStatus | None, style: Style) -> list[Text]:
         if database is None:
             return [Text(" This database is not in the configuration any more", style="yellow")]
         width = self.size.width
-        made = detail_lines.head(database, width, look)
+        made = detail_lines.head(database, width, style)
         if self.size.height >= _LOW:
-            made.append(rule("WAL", width, look))
-            made += detail_lines.wal(database, width, look)
+            made.append(rule("WAL", width, style))
+            made += detail_lines.wal(database, width, style)
             number = len(database.replicas)
             title = "replica" if number == 1 else f"{number} replicas; tab shows the generations of the next"
-            made.append(rule(title, width, look))
-            made += detail_lines.replicas(database, self._replica, width, look)
+            made.append(rule(title, width, style))
+            made += detail_lines.replicas(database, self._replica, width, style)
         else:
             # There is no room for the panels that say it.
             made += detail_lines.troubles(database, width)
         listing = self._listing
         reading, name = self._reading == self._replica, self._replica or "no replica"
-        title = detail_lines.generations_title(listing, name, reading, look)
-        made.append(rule(title, width, look))
+        title = detail_lines.generations_title(listing, name, reading, style)
+        made.append(rule(title, width, style))
         if listing is not None and listing.error:
             made += error_lines(f"cannot be read: {listing.error}", width)
         if listing is not None and listing.generations:
@@ -141,7 +141,7 @@ class DetailScreen(DatabaseScreen, ScrollingScreen):
             made.append(detail_lines.axis_line(detail_lines.window_of(listing, width)))
         return made
 
-    def _paint_list(self, look: Look) -> None:
+    def _paint_list(self, style: Style) -> None:
         room = self.list_area.size.height // detail_lines.generation_height(self.size.width)
         width, listing, area = self.size.width, self._listing, self.list_area
         lines: list[Text] = []
@@ -150,8 +150,8 @@ class DetailScreen(DatabaseScreen, ScrollingScreen):
             window = detail_lines.window_of(listing, width)
             for number in self.scroll.keep(len(listing.generations), room):
                 item = listing.generations[number]
-                lines += detail_lines.generation(item, number == self.scroll.cursor, window, width, look)
-            words = detail_lines.generation_words(listing.generations[self.scroll.cursor], width, look)
+                lines += detail_lines.generation(item, number == self.scroll.cursor, window, width, style)
+            words = detail_lines.generation_words(listing.generations[self.scroll.cursor], width, style)
         elif listing is not None and not listing.error:
             lines.append(Text("   the replica holds nothing yet"))
         area.set_lines(lines)

@@ -10,8 +10,8 @@ from replication.restore.restore import RestoreResult
 from tui.session.under_way import JOBS, how_far
 from tui.text.cells import cut_end, cut_start
 from tui.text.format import clock_time, plain
-from tui.text.look import Look
 from tui.text.naming import short_name
+from tui.text.style import Style
 
 _MARKS: dict[JobState, tuple[str, str, str]] = {
     "running": ("◐", "~", "cyan"),
@@ -32,11 +32,11 @@ def head(width: int) -> Text:
     return Text(cut_end(f"   {'JOB':<12}  {'DATABASE':<18}  {'BEGAN':<9}  WHAT CAME OF IT", width), style="bold")
 
 
-def line(job: JobStatus, chosen: bool, width: int, look: Look) -> Text:
+def line(job: JobStatus, chosen: bool, width: int, style: Style) -> Text:
     """The line of one job."""
-    mark, letter, style = _MARKS[job.state]
+    mark, letter, colour = _MARKS[job.state]
     text = Text(f"{'>' if chosen else ' '}")
-    text.append(look.mark(mark, letter), style=style)
+    text.append(style.mark(mark, letter), style=colour)
     name = cut_start(short_name(job.database), 18)
     text.append(f" {JOBS[job.do]:<12}  {name:<18}  {clock_time(job.began)}Z  ")
     text.append(cut_start(words(job), max(0, width - text.cell_len)))

@@ -10,7 +10,7 @@ from replication.control.values import JobStatus
 from replication.errors import ReplicationError
 from tui.jobs import lines as job_lines
 from tui.text.blocks import error_lines, rule
-from tui.text.look import Look
+from tui.text.style import Style
 from tui.view import View
 from tui.widgets.lines import Lines
 from tui.widgets.scrolling import ScrollingScreen
@@ -55,7 +55,7 @@ class JobsScreen(ScrollingScreen):
 
     def paint(self) -> None:
         options, width = self.shell.options, self.size.width
-        look = Look(options.ascii, options.slow, self.shell.now())
+        style = Style(options.ascii, options.slow, self.shell.now())
         made: list[Text] = []
         words: list[Text] = []
         jobs = self._jobs
@@ -68,9 +68,9 @@ class JobsScreen(ScrollingScreen):
         else:
             seen = self.scroll.keep(len(jobs), self.list_area.size.height)
             cursor = self.scroll.cursor
-            made = [job_lines.line(jobs[number], number == cursor, width, look) for number in seen]
+            made = [job_lines.line(jobs[number], number == cursor, width, style) for number in seen]
             words = error_lines(job_lines.words(jobs[cursor]), width, "red" if jobs[cursor].failure else "")
-        self.query_one("#head", Lines).set_lines([rule("jobs of the engine", width, look), job_lines.head(width)])
+        self.query_one("#head", Lines).set_lines([rule("jobs of the engine", width, style), job_lines.head(width)])
         self.list_area.set_lines(made)
         self.query_one("#words", Lines).set_lines(words)
 

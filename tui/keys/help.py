@@ -7,8 +7,8 @@ from textual.app import ComposeResult
 from tui.actions import actions_of, keys_of, shown_key
 from tui.text.blocks import rule
 from tui.text.cells import cut_end
-from tui.text.look import Look
 from tui.text.states import LEGEND
+from tui.text.style import Style
 from tui.view import View
 from tui.widgets.lines import Lines
 from tui.widgets.screen import ShellScreen
@@ -37,25 +37,25 @@ class HelpScreen(ShellScreen):
         self._top = max(0, min(self._top, len(lines) - rows))
         shown = lines[self._top : self._top + rows]
         if self._top + rows < len(lines):
-            shown[-1] = Text(f"   {Look(self.shell.options.ascii, False, 0.0).mark('↓', 'v')} more", style="dim")
+            shown[-1] = Text(f"   {Style(self.shell.options.ascii, False, 0.0).mark('↓', 'v')} more", style="dim")
         self.query_one(Lines).set_lines(shown)
 
     def _text(self, width: int) -> list[Text]:
         options = self.shell.options
-        look = Look(options.ascii, options.slow, 0.0)
-        lines = [rule(f"keys: {self._where}", width, look)]
+        style = Style(options.ascii, options.slow, 0.0)
+        lines = [rule(f"keys: {self._where}", width, style)]
         for action in actions_of(self._where, options.read_only):
             keys = " ".join(shown_key(key, options.ascii) for key in keys_of(action, options.keys))
             line = Text(f" {keys:{_KEYS_WIDTH}} ", style="")
             line.append(cut_end(action.help, max(0, width - _KEYS_WIDTH - 2)))
             line.stylize("bold", 1, 1 + len(keys))
             lines.append(line)
-        lines.append(rule("states", width, look))
+        lines.append(rule("states", width, style))
         for state, words in LEGEND.items():
-            line = Text(f" {look.state(state):{_KEYS_WIDTH}} ", style="" if state.style == "default" else state.style)
+            line = Text(f" {style.state(state):{_KEYS_WIDTH}} ", style="" if state.style == "default" else state.style)
             line.append(cut_end(words, max(0, width - _KEYS_WIDTH - 2)), style="default")
             lines.append(line)
-        lines.append(rule("words", width, look))
+        lines.append(rule("words", width, style))
         for words in _WORDS:
             lines.append(Text(cut_end(f" {words}", width)))
         if options.read_only:

@@ -17,7 +17,7 @@ from tui.dashboard.panels import NAME_CELLS_MAX, event_line, event_words
 from tui.text.blocks import rule
 from tui.text.cells import cut_end
 from tui.text.format import clock_time, plain
-from tui.text.look import Look
+from tui.text.style import Style
 from tui.view import View
 from tui.widgets.lines import Lines
 from tui.widgets.prompt import Prompt
@@ -91,7 +91,7 @@ class LogScreen(ScrollingScreen):
 
     def paint(self) -> None:
         options, width = self.shell.options, self.size.width
-        look = Look(options.ascii, options.slow, self.shell.now())
+        style = Style(options.ascii, options.slow, self.shell.now())
         if self._following:
             self.scroll.last(self.count())
         area = self.list_area
@@ -102,8 +102,8 @@ class LogScreen(ScrollingScreen):
                 line = Text.assemble(">", line[1:])
             lines.append(line)
         area.set_lines(lines or [Text("   nothing to show: v shows more levels, / other letters")])
-        self.query_one("#head", Lines).set_lines([self._head(width, look)])
-        self.query_one("#words", Lines).set_lines(self._words(width, look))
+        self.query_one("#head", Lines).set_lines([self._head(width, style)])
+        self.query_one("#words", Lines).set_lines(self._words(width, style))
 
     def moved(self) -> None:
         self._following = self.scroll.cursor >= self.count() - 1
@@ -179,20 +179,20 @@ class LogScreen(ScrollingScreen):
             self.call_after_refresh(self.draw)
         return any(closed)
 
-    def _head(self, width: int, look: Look) -> Text:
+    def _head(self, width: int, style: Style) -> Text:
         total = len(self._seen or ())
         words = f" log   {self._level} and above   "
         words += f"with {self._letters!r}   " if self._letters else ""
         words += "following   " if self._following else "held: space follows   "
         words += f"{self.count():,} of {total:,}"
-        clock = "" if look.slow else f"{clock_time(look.now)}Z"
+        clock = "" if style.slow else f"{clock_time(style.now)}Z"
         return Text(cut_end(words.ljust(max(0, width - len(clock) - 1)) + clock, width), style="bold")
 
-    def _words(self, width: int, look: Look) -> list[Text]:
+    def _words(self, width: int, style: Style) -> list[Text]:
         """The event under the cursor, on as many lines as there are for it."""
         if not self._events:
             return []
         event = self._events[self.scroll.cursor]
         title = event.database or "engine"
         lines = wrap(event_words(event), max(10, width - 2), max_lines=WORD_LINES - 1, placeholder="…")
-        return [rule(title, width, look), *(Text(f" {line}") for line in lines)]
+        return [rule(title, width, style), *(Text(f" {line}") for line in lines)]

@@ -20,9 +20,9 @@ from tui.session.place import Kind, Place
 from tui.version import version
 
 GONE_SECONDS = 1.0
-"""An engine that does not answer for less is one that another takes over from."""
+"""An engine that does not answer for less than this counts as there: another may be taking over from it."""
 UNHEARD_SECONDS = 5.0
-"""One that was not heard for so long before that is none of those: it hangs."""
+"""An engine that was not heard for this long before is not being taken over from: it hangs."""
 AGAIN_SECONDS = 0.25
 """Between two tries while it does not answer."""
 

@@ -34,7 +34,7 @@ class Background:
 
     @property
     def config_path(self) -> Path | None:
-        """What the other process reads, and by which it is found."""
+        """The configuration file that the other process reads, and by which that process is found."""
         return self._config.path
 
     @property

@@ -61,7 +61,7 @@ class LateEngine:
         self._engine = engine
 
     def config(self) -> Config:
-        """What it replicates now."""
+        """What the engine replicates now."""
         return self._engine.config if self._engine is not None else self._config
 
     def registered(self) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from tui.text.format import age, counted, day_time, plain
-from tui.text.look import Look
+from tui.text.style import Style
 
 Kind = Literal["here", "service", "screen", "none", "hosts"]
 
@@ -50,31 +50,31 @@ NAMED_MAX = 2
 _UNKNOWN = "not known yet"
 
 
-def place_words(place: Place, look: Look) -> str:
+def place_words(place: Place, style: Style) -> str:
     """One line: where it is, and whether it is there."""
     if place.kind == "none":
         return "engine: none runs; -read-only only looks, nothing is replicated"
     if place.kind == "hosts":
-        return _hosts_words(place, look)
+        return _hosts_words(place, style)
     if not place.attached:
         return f"engine: here, ends with this screen{'; q, b leave it running' if place.can_be_left else ''}"
     if place.gone:
         was = f" (was pid {place.pid})" if place.pid else ""
-        return f"engine: gone {_since(place.gone, look)}{was}; attaches again when back"
+        return f"engine: gone {_since(place.gone, style)}{was}; attaches again when back"
     if not place.pid and place.words:
         return place.words
     if not place.pid:
         return f"engine: at {plain(place.socket)}, {_UNKNOWN}"
     kind = "service" if place.kind == "service" else "in another screen, ends with that"
-    up = f"since {day_time(place.started)}" if look.slow else f"up {age(look.now - place.started)}"
+    up = f"since {day_time(place.started)}" if style.slow else f"up {age(style.now - place.started)}"
     words = f", {place.words}" if place.words else ""
     return f"engine: {kind}, pid {place.pid}, {up}{words}"
 
 
-def _hosts_words(place: Place, look: Look) -> str:
+def _hosts_words(place: Place, style: Style) -> str:
     silent = [item for item in place.hosts if item.place.gone]
     waiting = [item for item in place.hosts if not item.place.gone and not item.place.pid]
-    words = [f"{plain(item.name)} silent {_since(item.place.gone, look)}" for item in silent[:NAMED_MAX]]
+    words = [f"{plain(item.name)} silent {_since(item.place.gone, style)}" for item in silent[:NAMED_MAX]]
     if len(silent) > NAMED_MAX:
         words.append(f"{len(silent) - NAMED_MAX} more silent")
     words += [f"{len(waiting)} being connected to"] if waiting else []
@@ -83,8 +83,8 @@ def _hosts_words(place: Place, look: Look) -> str:
     return ", ".join(words)
 
 
-def _since(time: float, look: Look) -> str:
-    return f"since {day_time(time)}" if look.slow else f"for {age(look.now - time)}"
+def _since(time: float, style: Style) -> str:
+    return f"since {day_time(time)}" if style.slow else f"for {age(style.now - time)}"
 
 
 def gone_news(before: Place, after: Place) -> tuple[tuple[str, str], ...]:

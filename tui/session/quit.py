@@ -15,9 +15,9 @@ from tui.session.under_way import ENDED, UnderWay, job_words, under_way
 from tui.text.blocks import rule
 from tui.text.cells import cut_end
 from tui.text.format import size
-from tui.text.look import Look
 from tui.text.naming import short_name
 from tui.text.states import stopped
+from tui.text.style import Style
 from tui.view import View
 from tui.widgets.lines import Lines
 from tui.widgets.screen import ShellScreen
@@ -52,8 +52,8 @@ class QuitScreen(ShellScreen):
             self.shell.leave()
             return
         options, width = self.shell.options, self.size.width
-        look = Look(options.ascii, options.slow, self.shell.now())
-        lines = [rule("quit", width, look)]
+        style = Style(options.ascii, options.slow, self.shell.now())
+        lines = [rule("quit", width, style)]
         if ("background", "") in self.shell.running:
             lines.append(Text(" Another process is starting; this screen ends when it has taken over.", style="bold"))
         elif self.shell.can_leave_running():
@@ -66,12 +66,12 @@ class QuitScreen(ShellScreen):
         lines += self._of_what_is_under_way(now, width)
         if len(lines) == 1:
             lines.append(Text(" All is uploaded: n quits now, esc stays", style="bold"))
-        lines.append(rule("upload queue", width, look))
-        lines += queue(view.status.databases, width, max(1, self.size.height - 1 - len(lines)), look)
+        lines.append(rule("upload queue", width, style))
+        lines += queue(view.status.databases, width, max(1, self.size.height - 1 - len(lines)), style)
         self.query_one(Lines).set_lines(lines)
 
     def _of_what_is_under_way(self, now: UnderWay, width: int) -> list[Text]:
-        """What it is, and what becomes of it."""
+        """What is under way, and what becomes of it."""
         lines: list[Text] = []
         for job in now.jobs:
             lines += _wrapped(f"Under way: {job_words(job)}", width, "bold yellow")

@@ -9,15 +9,15 @@ from replication.scrub import scrub
 from replication.status import ReplicaStatus, Verification
 from tui.text.cells import cut_end
 from tui.text.format import plain, size
-from tui.text.look import Look
 from tui.text.states import State
+from tui.text.style import Style
 
 ERROR_LINES_MAX = 3
 
 
-def rule(title: str, width: int, look: Look, end: str = "") -> Text:
+def rule(title: str, width: int, style: Style, end: str = "") -> Text:
     """A line across the screen with a title in it, and words at its end where there is room for them."""
-    bar = look.mark("─", "-")
+    bar = style.mark("─", "-")
     title = cut_end(plain(title), max(0, width - 4))
     line = Text(f"{bar} ", style="dim")
     line.append(title, style="bold not dim")
@@ -32,21 +32,21 @@ def rule(title: str, width: int, look: Look, end: str = "") -> Text:
     return line
 
 
-def state_text(state: State, look: Look, width: int = 0) -> Text:
+def state_text(state: State, style: Style, width: int = 0) -> Text:
     """Mark and word in the state's colour, filled to `width`."""
-    return Text(look.state(state).ljust(width), style="" if state.style == "default" else state.style)
+    return Text(style.state(state).ljust(width), style="" if state.style == "default" else state.style)
 
 
-def happened(time: float, look: Look, never: str = "never") -> str:
+def happened(time: float, style: Style, never: str = "never") -> str:
     """When something was, or that it never was."""
-    return look.ago(time) if time else never
+    return style.ago(time) if time else never
 
 
-def verified_text(verified: Verification | None, look: Look) -> str:
+def verified_text(verified: Verification | None, style: Style) -> str:
     """The last verification in a few words."""
     if verified is None:
         return "never verified"
-    return f"verified {verified.outcome} {look.ago(verified.time)}"
+    return f"verified {verified.outcome} {style.ago(verified.time)}"
 
 
 def object_name(name: str) -> str:

@@ -7,8 +7,8 @@ from collections.abc import Iterable
 
 from replication.status import DatabaseStatus, ReplicaStatus
 from tui.text.format import age, size
-from tui.text.look import Look
 from tui.text.states import STARTING, database_state, replica_state
+from tui.text.style import Style
 
 UNKNOWN = "-"
 SOME_BYTES = 1
@@ -81,14 +81,14 @@ def all_queued(databases: Iterable[DatabaseStatus]) -> str:
     return f"{'>' if len(known) < len(found) else ''}{size(sum(known))}"
 
 
-def paused_words(database: DatabaseStatus, look: Look) -> str:
+def paused_words(database: DatabaseStatus, style: Style) -> str:
     """Since when it is paused, and what came of that; nothing if it is not."""
     if not database.paused_at:
         return ""
     seconds = lag(database)
-    since = f"paused since {look.at(database.paused_at)}"
-    if not look.slow:
-        since += f" ({age(look.now - database.paused_at)})"
+    since = f"paused since {style.at(database.paused_at)}"
+    if not style.slow:
+        since += f" ({age(style.now - database.paused_at)})"
     if seconds is None:
         return since
     certain = "commits since are" if queue(database) is not None else "there may be commits that are"

@@ -11,10 +11,10 @@ from replication.status import UPLOADS_MAX, DatabaseStatus, EngineStatus, Replic
 from tui.text.blocks import error_lines, object_name, rule, state_text, upload_words
 from tui.text.cells import cut_end, fit, fit_start
 from tui.text.format import age, clock_time, plain, size
-from tui.text.look import Look
 from tui.text.naming import short_name
 from tui.text.standing import queue_words, replica_queue
 from tui.text.states import ERROR, OK, STOPPED, SYNCING, database_state, replica_state
+from tui.text.style import Style
 from tui.view import View
 from tui.widgets.lines import Lines
 from tui.widgets.scrolling import ScrollingScreen
@@ -106,51 +106,51 @@ class UploadsScreen(ScrollingScreen):
 
     def paint(self) -> None:
         options, width = self.shell.options, self.size.width
-        look = Look(options.ascii, options.slow, self.shell.now())
-        self.query_one("#head", Lines).set_lines([self._head(width, look), _titles(width)])
+        style = Style(options.ascii, options.slow, self.shell.now())
+        self.query_one("#head", Lines).set_lines([self._head(width, style), _titles(width)])
         area = self.list_area
         # One line stands between the two lists.
         seen = self.scroll.keep(self.count(), area.size.height - 1)
         lines: list[Text] = []
         for number in seen:
             if number == len(self._waiting):
-                lines.append(rule("done, newest first: bytes stored, and how long it took", width, look))
-            lines.append(self._row(number, width, look))
+                lines.append(rule("done, newest first: bytes stored, and how long it took", width, style))
+            lines.append(self._row(number, width, style))
         if not self._waiting and not self._done:
             lines.append(Text("   nothing was uploaded yet, and nothing waits"))
         area.set_lines(lines)
-        self.query_one("#words", Lines).set_lines(self._words(width, look))
+        self.query_one("#words", Lines).set_lines(self._words(width, style))
 
-    def _head(self, width: int, look: Look) -> Text:
+    def _head(self, width: int, style: Style) -> Text:
         flying = sum(1 for item in self._waiting if item.replica.uploading and not item.replica.errors_in_a_row)
         failing = sum(1 for item in self._waiting if item.replica.errors_in_a_row)
         pending = sum(replica_queue(item.replica) or 0 for item in self._waiting)
         rest = len(self._waiting) - flying - failing
         words = f" uploads   in flight {flying}   waiting {rest}   failing {failing}   queued {size(pending)}"
-        clock = "" if look.slow else f"{clock_time(look.now)}Z"
+        clock = "" if style.slow else f"{clock_time(style.now)}Z"
         return Text(cut_end(words.ljust(width - len(clock) - 1) + clock, width))
 
-    def _row(self, number: int, width: int, look: Look) -> Text:
+    def _row(self, number: int, width: int, style: Style) -> Text:
         mark = ">" if number == self.scroll.cursor else " "
         if number < len(self._waiting):
-            return waiting_row(self._waiting[number], mark, width, look)
+            return waiting_row(self._waiting[number], mark, width, style)
         return done_row(self._done[number - len(self._waiting)], mark, width)
 
-    def _words(self, width: int, look: Look) -> list[Text]:
+    def _words(self, width: int, style: Style) -> list[Text]:
         """The row under the cursor in full."""
         number = self.scroll.cursor
         if number < len(self._waiting):
             item = self._waiting[number]
             title = f"{item.database.path} to {item.replica.address}"
             if item.replica.errors_in_a_row:
-                return [rule(title, width, look), *error_lines(item.replica.last_error, width)]
+                return [rule(title, width, style), *error_lines(item.replica.last_error, width)]
             what = f"uploading {item.replica.uploading}" if item.replica.uploading else "waits for its turn"
-            return [rule(title, width, look), Text(cut_end(f" {plain(what)}", width))]
+            return [rule(title, width, style), Text(cut_end(f" {plain(what)}", width))]
         if number < self.count():
             made = self._done[number - len(self._waiting)]
             upload = made.upload
-            words = f" {plain(upload.name)}, {size(upload.size)} before compression, done {look.ago(upload.time)}"
-            return [rule(f"{made.database} to {made.replica}", width, look), Text(cut_end(words, width))]
+            words = f" {plain(upload.name)}, {size(upload.size)} before compression, done {style.ago(upload.time)}"
+            return [rule(f"{made.database} to {made.replica}", width, style), Text(cut_end(words, width))]
         return []
 
     def _key(self) -> tuple[str, str, str]:
@@ -180,23 +180,23 @@ def _titles(width: int) -> Text:
     )
 
 
-def waiting_row(item: Waiting, mark: str, width: int, look: Look) -> Text:
+def waiting_row(item: Waiting, mark: str, width: int, style: Style) -> Text:
     """What waits, on one line: the object in flight, or the error with its count and next try."""
     replica = item.replica
     state = database_state(item.database) if _is_paused(item) else replica_state(replica)
     if state is OK and replica.uploading:
         state = SYNCING  # A snapshot on its way, of which no restore point waits.
     line = Text(mark)
-    line.append_text(state_text(state, look, 11))
+    line.append_text(state_text(state, style, 11))
     line.append(f"{fit_start(plain(item.database.path), _name(width))} {fit(plain(replica.name), 8)} ")
     line.append(f"{queue_words(replica_queue(replica)):>7}  ")
     if state is ERROR:
-        tried = f"try {replica.errors_in_a_row + 1} {look.until(replica.next_try)}"
+        tried = f"try {replica.errors_in_a_row + 1} {style.until(replica.next_try)}"
         what = f"{object_name(replica.uploading)}: " if replica.uploading else ""
         line.append(f"{tried}  {plain(what + replica.last_error)}", style="red")
     elif replica.uploading:
         line.append(plain(upload_words(replica)))
-    elif not look.slow:
+    elif not style.slow:
         line.append(f"waits {age(replica.lag_seconds)}")
     line.truncate(width, overflow="ellipsis")
     return line

@@ -11,7 +11,7 @@ from contextlib import closing
 
 from replication.config.location import local_path, output_path
 from replication.control.requests import BringBack, PreviewBack
-from replication.errors import StorageError, UsageError
+from replication.errors import BringBackError, StorageError, UsageError
 from replication.recall.opening import Asked, Origin, recall_from
 from replication.recall.output import written_new
 from replication.recall.recall import Brought, Live, Preview, Recall
@@ -46,6 +46,10 @@ def run(args: Namespace) -> int:
     asked = Asked(_wanted(args), moment, until, args.on_conflict)
     if args.apply and args.output is not None:
         raise UsageError("cannot specify -apply & -o; give one of them")
+    if args.csv and args.output is None:
+        raise UsageError("-csv goes with -o: it is how rows are written down")
+    if args.json and args.output is not None:
+        raise UsageError("cannot specify -json & -o: rows are written down as SQL or as CSV")
     try:
         with looking(args, "bring-back", moment) as at:
             live = _live(args, at)
@@ -71,6 +75,7 @@ def _here(args: Namespace, recall: Recall, live: Live | None, cancel: threading.
         _tell_brought(args, recall.apply(cancel, committing=heed_no_signal))
     else:
         _tell_preview(args, preview)
+        _check_came(args, preview.report)
 
 
 def _by_engine(args: Namespace, by: ByEngine, asked: Asked, cancel: threading.Event) -> None:
@@ -96,8 +101,17 @@ def _by_engine(args: Namespace, by: ByEngine, asked: Asked, cancel: threading.Ev
                 _tell_brought(args, by.do(BringBack(preview=ids[0]), bar, cancel))
             else:
                 _tell_preview(args, preview)
+                _check_came(args, preview.report)
         finally:
             by.forget(ids[0])
+
+
+def _check_came(args: Namespace, report: Report) -> None:
+    """Raise BringBackError if it was to be done, and all that could have come was refused."""
+    if args.apply and report.is_refused:
+        raise BringBackError(
+            "No row could be brought back: what was refused, and why, is said above. Nothing was changed."
+        )
 
 
 def _spelled(moment: Target | None) -> str:
@@ -190,6 +204,12 @@ def _what_next(preview: Preview) -> str:
 
 
 def _tell_brought(args: Namespace, brought: Brought) -> None:
+    _tell_what_came(args, brought)
+    # What the preview said may have come to nothing since.
+    _check_came(args, brought.report)
+
+
+def _tell_what_came(args: Namespace, brought: Brought) -> None:
     if args.json:
         give(json.dumps(as_plain(brought), ensure_ascii=False, indent=2))
         return

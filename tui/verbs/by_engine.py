@@ -61,7 +61,7 @@ class ByEngine:
         self._client.close()
 
     def for_each(self) -> "list[ByEngine]":
-        """One for each database that it has."""
+        """A `ByEngine` for each database of the engine."""
         return [ByEngine(self._client, name, self.pid) for name in self._client.info().databases]
 
     def forget(self, id: str) -> None:

@@ -44,7 +44,7 @@ def remark(text: str) -> None:
 
 
 def complain(text: str, wait_seconds: float | None = None) -> None:
-    """Why the command failed. With `wait_seconds` nobody is waited for longer who reads stderr."""
+    """Why the command failed. With `wait_seconds`, the text is dropped if stderr takes nothing for that long."""
     if wait_seconds is None or sys.stderr is None or _takes_more(sys.stderr, wait_seconds):
         _tell(text)
 
@@ -92,13 +92,17 @@ def escape_what_cannot_be_written() -> None:
 
 
 def _encoding_of_the_terminal() -> str | None:
-    """The encoding of the locale where names are spelled in another; None if the streams have the right one."""
+    """The locale's encoding if Python runs in UTF-8 mode, for then the streams may have the wrong one.
+
+    None if they have the right one.
+    """
     if not sys.flags.utf8_mode:
         return None
     import locale
 
     encoding = locale.getencoding()
-    # C and POSIX say ASCII, and mean nothing by it, unless PYTHONUTF8=0 forbids Python to think so.
+    # C and POSIX say ASCII only because nobody chose anything: the streams stay UTF-8. With PYTHONUTF8=0 ASCII was
+    # chosen, and UTF-8 mode is on only by our own -X utf8.
     nothing = encoding.lower() in ("ansi_x3.4-1968", "us-ascii", "ascii", "646")
     return None if nothing and os.environ.get("PYTHONUTF8") != "0" else encoding
 

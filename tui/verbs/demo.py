@@ -27,7 +27,7 @@ from tui.verbs.console import say
 from tui.verbs.screen import attach_to, options_of, show, terminal_problem
 
 AGAIN = "litestream-tui demo"
-"""What comes back to it."""
+"""The command that comes back to a demo that was left running."""
 
 
 def run(args: Namespace) -> int:
@@ -75,7 +75,7 @@ def _beside_a_keeper(args: Namespace) -> int:
 
 
 def _on_server(args: Namespace) -> int:
-    """The same with a store of its own, which ends with the screen."""
+    """A demo with a SeaweedFS of its own, which ends with the screen."""
     weed = find_weed()
     options = options_of(args, welcome=WORDS)
     with _one_interrupt(), ExitStack() as stack:

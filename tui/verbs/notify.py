@@ -28,7 +28,7 @@ class Notifier:
 
     @classmethod
     def from_environment(cls, environment: MutableMapping[str, str] = os.environ) -> "Notifier":
-        """The one that the environment names; its variables are gone from there afterwards."""
+        """The notifier that the environment asks for. Its variables are gone from there afterwards."""
         address, usec, pid = (environment.pop(name, "") for name in (_ADDRESS, _PING_USEC, _PING_PID))
         is_ours = pid in ("", str(os.getpid())) and usec.isascii() and usec.isdigit()
         return cls(address, int(usec) / 1e6 if is_ours else 0.0)

@@ -16,7 +16,7 @@ ARENAS_MAX = 2
 _M_ARENA_MAX = -8  # of mallopt(3)
 SWITCH_SECONDS = 0.001
 DESCRIPTORS_WANTED = 1 << 20
-"""So many are enough where there is no limit at all."""
+"""Descriptors that are asked for, or as many as the hard limit allows."""
 _inherited: list[tuple[int, int]] = []
 """The limits on descriptors before they were raised."""
 

@@ -37,7 +37,7 @@ def run(args: Namespace) -> int:
 
 
 def _begun(rows: Iterator[Row]) -> Iterator[Row]:
-    """The same rows, of which the first has been found: with it the names of the columns are known."""
+    """`rows`, once the first of them was found: with that the names of the columns are known."""
     return chain(list(islice(rows, 1)), rows)
 
 

@@ -23,7 +23,7 @@ WORDS_SECONDS_MAX = 10.0
 EXTEND_SECONDS = 30.0
 """Seconds that a start which makes progress asks systemd for."""
 PINGS = 4
-"""So many pings go in the time after which systemd would end us."""
+"""Pings within the time after which systemd would end us without one."""
 WORDS_CHARS_MAX = 300
 _BAD = ("error", "busy", "pausing", "paused", "waiting", "starting")
 """States that are named, the worst first."""

@@ -111,7 +111,7 @@ class Wish(Enum):
 
     FIRST = 1
     SAME = 2
-    """The one before, once more."""
+    """The first signal once more, within SAME_WISH_SECONDS: nothing new is wished."""
     AT_ONCE = 3
     """The end shall be waited for no longer."""
 

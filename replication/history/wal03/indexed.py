@@ -47,7 +47,7 @@ class IndexedFile:
         """Where frames of the first page begin that change more of it than counters and sizes."""
         self._first_sum = -1
         self._indexes: dict[str, tuple[WALHeader, int, Sums, BlockTable]] = {}
-        """Of segments of which only the index was read: WAL header, where they begin, checksum before, blocks."""
+        """Segments of which only the frame index was read: WAL header, where they begin, checksum before, blocks."""
         self.starts = [place_of(item.position) for item in plan.segments]
         self._kept: OrderedDict[Place, bytes] = OrderedDict()
         self._end: Place = 0
@@ -146,7 +146,7 @@ class IndexedFile:
         return data[FRAME_HEADER_SIZE:]
 
     def _indexed_frame(self, segment: SegmentInfo, number: int, frame: FrameAt, offset: int) -> bytes:
-        """The same from a segment that was not read, so that its frame is verified as SQLite does."""
+        """The page from a segment of which only the frame index was read: its frame is verified now, as SQLite does."""
         header, begin, sums, table = self._indexes[segment.name]
         source = Source(segment.name, segment.size, table=table)
         if offset > (0 if begin else WAL_HEADER_SIZE):

@@ -34,7 +34,11 @@ from replication.restore.wal03.attempts import Attempts, attempts_at
 from replication.restore.wal03.catalog import Snapshot
 
 BASES_MAX = 2
-"""Snapshots to begin at: one of Litestream's may hold the very commit, or nobody knows which of its index."""
+"""How many snapshots to try.
+
+One by Litestream has no note, so it may hold the commit itself or a later one of its index; then the one before it
+serves.
+"""
 
 
 def stretches(
@@ -110,9 +114,9 @@ def stretch_with(
     cache: TableCache,
     stop: threading.Event,
 ) -> Timeline | None:
-    """Return a timeline from a snapshot before a commit on, past that commit where it can be; None without such one.
+    """Return a timeline that begins at a snapshot before `position` and goes on past it where possible.
 
-    Raises whatever a restore of that commit raises.
+    None if there is none. Raises whatever a restore of that commit raises.
     """
     options = replace(options, target=AtPosition(position), generation=position.generation)
     prepared = attempts_at(sources, options, stop).prepared

@@ -64,7 +64,7 @@ class Moment:
         return self.timeline.page_size
 
     def page(self, number: int) -> bytes:
-        """One page. Raises ObjectNotFoundError, CorruptObjectError, StorageError, RestoreCancelledError."""
+        """A page by number. Raises ObjectNotFoundError, CorruptObjectError, StorageError, RestoreCancelledError."""
         assert 0 < number <= self.pages, number
         return self.timeline.page_at(number, place_of(self.position))
 
@@ -87,7 +87,7 @@ class Timeline:
     _again: "Callable[[ReplicationError], Timeline]"
     """Reads the timeline of another plan after an error, or raises an error if there is no other plan."""
     sure: Place | None = None
-    """Of a snapshot of Litestream's: from this commit in its index on it is known to hold nothing later."""
+    """Where the snapshot is Litestream's: the commit of its index from which on it is known to hold nothing later."""
     _before: list[Position] = field(default_factory=list)
     """The first commits of plans that were given up: they still count as commits of this timeline."""
     _spent: tuple[int, int] = (0, 0)

@@ -2,7 +2,7 @@
 
 What waits on the application's disk is bounded (promise 6), and nobody else pays for it: the generation goes on, and
 other replicas notice nothing. The one that was let go of has a hole in its history, between its last commit and the
-snapshot with which it goes on. No restore passes over that: indexes are missing in it.
+snapshot with which it goes on. No restore gets across the hole, since indexes are missing in it.
 
 Its promise: no history of another program is continued (promise 8). The WAL by which the replica could be compared is
 gone; so where it stood is written down first, with the checksum of what may have arrived since, and the place after
@@ -19,7 +19,7 @@ from replication.errors import CorruptObjectError, ObjectExistsError, ObjectNotF
 from replication.position import Position
 from replication.replica.lag import EndedSizes
 from replication.replica.wal03.compare import DivergedError, diverged
-from replication.replica.wal03.left import Left, SegmentEnd, kept_left, left_behind
+from replication.replica.wal03.left import Left, SegmentEnd, read_left, write_left
 from replication.replica.wal03.parts import Parts
 from replication.replica.wal03.sender import Sender
 from replication.sqlite.format import FRAME_HEADER_SIZE
@@ -29,7 +29,7 @@ from replication.storage.wal03.names import segment_name, snapshot_name
 SAVED_SECONDS_MIN = 10.0
 """Where a replica stands is written down no more often than this."""
 END_TRIES = 2
-"""An upload whose answer was lost may arrive between a look and a write."""
+"""Tries to put the end mark: an upload whose answer was lost may arrive between a look and a write."""
 
 
 class LeftBehind(Sender):
@@ -37,7 +37,7 @@ class LeftBehind(Sender):
 
     def __init__(self, parts: Parts) -> None:
         super().__init__(parts)
-        saved = kept_left(parts.database.meta_path, parts.name)
+        saved = read_left(parts.database.meta_path, parts.name)
         self.left = saved if saved is not None and saved.since else None
         self._sizes = EndedSizes(parts.database.shadow.size)
         self.failing = False
@@ -48,16 +48,16 @@ class LeftBehind(Sender):
 
     @property
     def needed_from(self) -> Position | None:
-        """From where on it needs the shadow WAL, as far as that is known."""
+        """From where on the replica needs the shadow WAL, as far as that is known."""
         return self.position or self._beginning or (self._saved.position if self._saved is not None else None)
 
     @property
     def is_left_behind(self) -> bool:
-        """Nothing is kept for it: it will begin anew."""
+        """True if no WAL is kept for the replica any more: it will begin anew."""
         return self.left is not None
 
     def pending(self, here: Position, position: Position | None) -> int:
-        """Bytes of WAL that it lacks at its `position`; of older generations only what is certain to be sent."""
+        """Bytes of WAL that the replica lacks at its `position`; of older generations what is certain to be sent."""
         if position is None:
             return here.offset
         if self.left is not None:
@@ -69,11 +69,11 @@ class LeftBehind(Sender):
 
     @property
     def lost(self) -> str:
-        """What its being left behind costs, in words; "" if it is not."""
+        """What it costs that the replica was left behind, in words; "" if it was not."""
         left = self.left
         if left is None:
             return ""
-        # A living one was only slower than the application wrote.
+        # A replica whose store answers was only slower than the application.
         when = " once its store answers" if self.failing else ""
         return (
             f"set to begin anew with a snapshot{when}: {left.why}. It will have no restore point "
@@ -90,7 +90,7 @@ class LeftBehind(Sender):
             self._save_left(self._standing("", 0.0))
 
     def forget_position(self) -> None:
-        """It lacks nothing: what was written down is of before."""
+        """Called when it lacks nothing: remove what was written down, which is out of date."""
         if self._saved is not None and self.position is not None:
             self._save_left(None)
 
@@ -119,7 +119,7 @@ class LeftBehind(Sender):
 
     def _save_left(self, left: Left | None) -> None:
         self._saved = left
-        left_behind(self._database.meta_path, self.name, left)
+        write_left(self._database.meta_path, self.name, left)
 
     # -- beginning anew: the lock is held in all that follows -----------------------------------------------------
 
@@ -145,7 +145,7 @@ class LeftBehind(Sender):
             self._has_begun(left)
 
     def _has_begun(self, left: Left) -> None:
-        """It is as any other again, with a hole before its position."""
+        """The replica is as any other again, with a hole in its history before its position."""
         assert self.position is not None
         self._tell(left, self.position)
         self._forget_left()
@@ -164,7 +164,7 @@ class LeftBehind(Sender):
         """What an older generation had to send is gone: go on with one that was begun here, or with the newest."""
         if position is not None:
             with suppress(DivergedError):
-                # Another one begins as it is.
+                # Another program wrote there? A newer generation takes over in any case.
                 self._end_index(position, newest)
         self._state = self._state.unknown()
         self._look_up(position.generation if position is not None else "")
@@ -193,13 +193,13 @@ class LeftBehind(Sender):
         self._begin_generation()
 
     def _check_free(self, first: Position) -> None:
-        """Raise DivergedError if the index that the snapshot will be of was begun here: by whom else."""
+        """Raise DivergedError if the replica already has WAL of the snapshot's index: another program wrote it."""
         with suppress(ObjectNotFoundError):
             self.client.read_head(segment_name(first), 1)
             raise diverged(self.client, segment_name(first), f"replica {self.name} has WAL of {first} that is not ours")
 
     def _end_history(self, left: Left, position: Position) -> None:
-        """Put an end mark where the replica ends, of which only we know the sign, so that nobody goes on there."""
+        """Put an end mark with a token that only we know where the replica ends, so that nobody goes on there."""
         if not left.token:
             left = self.left = replace(left, token=secrets.token_hex(8))
             self._save_left(left)
@@ -214,13 +214,13 @@ class LeftBehind(Sender):
                 self._meter.count_unlisted(self.client.write_segment(position, (), note, create=True))
             except ObjectExistsError:
                 # An earlier try of ours, or the segment that was tried last has just arrived.
-                if self._has_sign(position, left.token):
+                if self._has_token(position, left.token):
                     return
             else:
                 return
         raise self._not_ours(position)
 
-    def _has_sign(self, end: Position, token: str) -> bool:
+    def _has_token(self, end: Position, token: str) -> bool:
         with suppress(CorruptObjectError, ObjectNotFoundError):
             note = self.client.segment_note(segment_name(end))
             return note is not None and note.anew == token

@@ -70,7 +70,7 @@ class Holdings:
         return (snapshot.index, self.offsets.get(snapshot.index, OFFSET_LIMIT_BYTES))
 
     def until(self, position: Position) -> "Holdings":
-        """What is there up to a position of this generation. What is after it may be another program's."""
+        """The objects up to a position of this generation. Objects after it may be another program's."""
         end = (position.index, position.offset)
         after = [item.name for item in self.snapshots if self.place(item) > end]
         after += [item.name for item in self.segments if (item.index, item.offset) >= end]
@@ -91,7 +91,7 @@ class Holdings:
         )
 
     def unreadable(self, names: Collection[str]) -> "Holdings":
-        """The same without these objects as what can be restored from."""
+        """These holdings, in which the objects of these `names` are damaged or torn: nothing is restored from them."""
         whole = self.without({*names})
         damaged = [*self.damaged, *(item for item in self.snapshots if item.name in names)]
         torn = [*self.torn, *(item for item in self.segments if item.name in names)]

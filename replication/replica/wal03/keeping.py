@@ -23,9 +23,9 @@ from replication.storage.wal03.replica_client import ReplicaClient
 from replication.storage.wal03.succession import Succession
 
 PROBES_MAX = 16
-"""So many objects that a listing lacks are looked for by name."""
+"""Objects that one look asks for by name, of each kind: missing from the listing, or perhaps damaged."""
 LATE_LOOKS_MAX = 3
-"""So many looks in a row may find listings late; after that they are called broken, which a restore would find out."""
+"""After so many looks in a row with a late listing, listings are called broken: a restore would miss objects too."""
 
 
 class Keeping:

@@ -43,7 +43,7 @@ class Left:
     token: str = ""
 
 
-def left_behind(meta_path: Path, replica: str, left: Left | None) -> None:
+def write_left(meta_path: Path, replica: str, left: Left | None) -> None:
     """Write the note of a replica, or remove it with None."""
     with _writing:
         known = read_object(meta_path, LEFT_NAME)
@@ -55,7 +55,7 @@ def left_behind(meta_path: Path, replica: str, left: Left | None) -> None:
         write_object(meta_path, LEFT_NAME, known)
 
 
-def kept_left(meta_path: Path, replica: str) -> Left | None:
+def read_left(meta_path: Path, replica: str) -> Left | None:
     """The note of a replica; None if there is none, or it makes no sense."""
     with suppress(ValueError, TypeError, KeyError):
         found = read_object(meta_path, LEFT_NAME)[replica]

@@ -6,8 +6,9 @@ no clock has to. Each later snapshot of the generation repeats that, since reten
 
 Beside the order three things are noted, by which a restore can tell that an older generation was gone on with:
 
-    beside     generations of our line that another program goes on with: one is in the replica that names a
-               generation of ours as older, and is not ours. Its writer has a copy of our database, and may be alive
+    beside     older generations that another program goes on with. They are ours, if the replica was found to hold
+               WAL there that we did not write (`parted`); or a copy's, in the replica, that names one of ours as
+               older (`_of_copies`). That program may be alive
     lefts      of generations that our own program left: the first place behind what it had written
     reached    of generations in this replica: the first place behind what anybody had written
 
@@ -16,7 +17,7 @@ clock of the store says, and whether or not the local folder was lost.
 
     in the replica    A |---c--|P                 has no end mark
                       B |--c--|Q                  ours; we left it with an end mark at Q
-    we begin C        before {A, B}, lefts {B just past Q}, reached {A at P}
+    we begin C        before {A, B}, lefts {B just past Q}, reached {A at P, B just past Q}
 """
 
 from collections.abc import Iterator, Sequence
@@ -34,12 +35,15 @@ from replication.storage.wal03.replica_client import ReplicaClient
 LEFT_MAX = 8
 """Generations of which a note says where they were left."""
 BESIDE_MAX = 8
-"""Generations of others that are noted when they are seen; a note, which has a limit of its own, has twice as many."""
-PAST_A_NAME, PAST_A_MARK = 1, 2
-"""How far past the start of a last object, whose end is not read, the first place with nothing lies, in bytes.
+"""How many generations of copies one look at the replica finds.
 
-1 if only another name can tell that somebody went on, and 2 at an end mark: there an object of its name tells as well,
-if it has content.
+A note has room for twice as many, with those in `parted`.
+"""
+PAST_A_NAME, PAST_A_MARK = 1, 2
+"""Added to the offset of the last object to mark how it was noted.
+
+1: its end could not be read, so only an object with a later name shows that somebody went on. 2: it was an end mark, so
+an object of the same name that has content shows it as well (gone_on.py, `_times_of_longer`).
 """
 _NEVER = datetime.min.replace(tzinfo=UTC)
 
@@ -99,8 +103,8 @@ def _found(
     client: ReplicaClient, generation_info: GenerationInfo, lefts: Sequence[Position], parted: Sequence[str]
 ) -> _Seen:
     """What is in the replica as the generation begins there."""
-    names = _at_the_place(client, generation_info)
-    beside = _parted(client, generation_info, names)
+    names = _others_in_replica(client, generation_info)
+    beside = _of_copies(client, generation_info, names)
     before = _noted(client, client.snapshots(generation_info.previous)) if generation_info.previous else None
     lefts = [*lefts, *(before.lefts if before is not None else ())]
     known = [*lefts, *(before.reached if before is not None else ())]
@@ -111,8 +115,8 @@ def _found(
 def _left_here(generation_info: GenerationInfo, lefts: Sequence[Position]) -> list[Position]:
     """Of other generations of ours: the first place behind what was copied to the local folder.
 
-    Another replica may have them, or have more of them than this one, and somebody may go on there. Of those that this
-    replica has, `reached` tells for this one.
+    Another replica may have them, or have more of them than this one, and somebody may go on there. For a generation
+    that this replica has too, `reached` says how far it came here.
     """
     known = {place.generation for place in lefts}
     places = positions_in(" ".join(generation_info.lefts))
@@ -134,7 +138,7 @@ def _nothing_after(left: Position) -> Position:
 def _reached(
     client: ReplicaClient,
     generation_info: GenerationInfo,
-    at_the_place: Sequence[str],
+    in_replica: Sequence[str],
     beside: Sequence[str],
     known: Sequence[Position],
 ) -> list[Position]:
@@ -143,12 +147,12 @@ def _reached(
     `known` are such places of our own line, from where it was left; all others are read from the replica.
     """
     line = {generation_info.previous, *generation_info.earlier} - {*beside}
-    found = [item for item in known if item.generation in line and item.generation in at_the_place]
-    asked = [name for name in at_the_place if name not in {item.generation for item in found}]
-    parted = [name for name in asked if name in {*beside, *line}][:REACHED_MAX]
+    found = [item for item in known if item.generation in line and item.generation in in_replica]
+    asked = [name for name in in_replica if name not in {item.generation for item in found}]
+    likely = [name for name in asked if name in {*beside, *line}][:REACHED_MAX]
     strangers = [name for name in asked if name not in {*beside, *line}][:REACHED_MAX]
     # A note has room for REACHED_MAX in all: those that are most likely to be gone on with come first.
-    return [*_come_to(client, parted), *found, *_come_to(client, strangers)]
+    return [*_come_to(client, likely), *found, *_come_to(client, strangers)]
 
 
 def _come_to(client: ReplicaClient, generations: Sequence[str]) -> Iterator[Position]:
@@ -165,8 +169,8 @@ def _come_to(client: ReplicaClient, generations: Sequence[str]) -> Iterator[Posi
 def _past(client: ReplicaClient, segment: SegmentInfo) -> Position:
     """The first place with nothing behind a segment that is the last one: its end.
 
-    It is the end and not the next name, since a segment that vanishes is sent again by its writer, with more in it. Of
-    one that cannot be read only the name counts.
+    Its end, not just past its name: if it vanishes, its writer sends it again under the same name with more in it, and
+    that has to show. If it cannot be read, only its name counts.
     """
     with suppress(CorruptObjectError, ObjectNotFoundError):
         return max(client.end_of(segment), _nothing_after(segment.position))
@@ -185,19 +189,22 @@ def _noted(client: ReplicaClient, snapshots: Sequence[SnapshotInfo]) -> Snapshot
     return None
 
 
-def _parted(client: ReplicaClient, generation_info: GenerationInfo, at_the_place: Sequence[str]) -> list[str]:
+def _of_copies(client: ReplicaClient, generation_info: GenerationInfo, in_replica: Sequence[str]) -> list[str]:
     """Generations in the replica that name one of our line as older, and are not of our line: a copy's."""
     line = {generation_info.generation, generation_info.previous, *generation_info.earlier} - {""}
     if len(generation_info.earlier) >= EARLIER_MAX:
         # The line is longer than what is remembered of it: one that is not in it may still be ours.
         return []
-    others = [name for name in at_the_place if name not in line]
+    others = [name for name in in_replica if name not in line]
     notes = {name: _noted(client, client.snapshots(name)) for name in others}
     return [name for name, note in notes.items() if note is not None and line & note.before][:BESIDE_MAX]
 
 
-def _at_the_place(client: ReplicaClient, generation_info: GenerationInfo) -> list[str]:
-    """All other generations in the replica; by the times of the store, newest first, if not all can be noted."""
+def _others_in_replica(client: ReplicaClient, generation_info: GenerationInfo) -> list[str]:
+    """All other generations in the replica.
+
+    Newest first, by the store's times, if not all fit in a note, or if no local `previous` says which came last.
+    """
     found = [name for name in client.generations() if name != generation_info.generation]
     if len(found) < 2 or (generation_info.previous and len(found) <= min(EARLIER_MAX, REACHED_MAX)):
         return found

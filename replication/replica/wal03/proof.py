@@ -17,7 +17,7 @@ from replication.storage.wal03.names import Place, segment_name, snapshot_name
 class Expected:
     """What was stored or listed of one generation and must be there still, 16 bytes for each segment.
 
-    Sizes are those that are stored, 0 where it is not known.
+    Sizes are those of the stored objects, 0 where one is not known.
     """
 
     def __init__(self) -> None:
@@ -28,7 +28,7 @@ class Expected:
 
     @property
     def segments(self) -> dict[Place, int]:
-        """Where they begin, and their sizes."""
+        """Where segments begin, and their sizes."""
         places = ((packed >> 32, packed & 0xFFFFFFFF) for packed in self._segments)
         return dict(zip(places, self._sizes, strict=True))
 
@@ -63,10 +63,10 @@ class Expected:
             self._snapshots.update(since._snapshots)
 
     def other_size(self, held: Holdings) -> list[str]:
-        """What is listed with another size than it had, by name: objects are written once.
+        """Names of objects that are listed with another size than they had: objects are written once.
 
-        It is damaged, or another program's that has the name because the place was emptied, and this generation begun
-        there again by a copy of us.
+        Such an object is damaged, or another program's: the location was emptied, and a copy of us has begun this
+        generation there again.
         """
         if held.generation != self.generation:
             return []
@@ -76,7 +76,7 @@ class Expected:
         return found + [item.name for item, size in known if size not in (0, item.size)]
 
     def unexpected(self, held: Holdings, position: Position) -> list[str]:
-        """What is listed below a position and was not there, by name: others wrote it since."""
+        """Names of segments that are listed below a position and were not there: others wrote them since."""
         known = self.segments
         end = (position.index, position.offset)
         if self.generation != held.generation or not known:
@@ -88,7 +88,7 @@ class Expected:
         ]
 
     def adopt(self, held: Holdings) -> None:
-        """What is listed now, and nothing else, is what must be there from now on."""
+        """Expect what is listed now, and nothing else, from now on."""
         self.forget()
         self._of(held.generation)
         self._segments = array("Q", (item.index << 32 | item.offset for item in held.segments))

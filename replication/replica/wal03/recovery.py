@@ -29,14 +29,14 @@ from replication.storage.wal03.numbers import Number
 from replication.storage.wal03.replica_client import ReplicaClient
 
 PROBED_INDEXES = 2
-"""Where nothing is listed of a generation, so many indexes are looked for by name, the oldest that are here."""
+"""Indexes whose objects are asked for by name where no snapshot of a generation is listed: the oldest that are here."""
 
 
 @dataclass(frozen=True, slots=True)
 class Recovered:
     """The replica goes on from `position`; the first segment of that index must reach `floor` at least.
 
-    `number` is that of the object to be written there; None if counting begins with it.
+    `number` is the number of the object to be written there; None if counting begins with that object.
     """
 
     position: Position

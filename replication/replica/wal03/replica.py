@@ -227,7 +227,7 @@ class Replica(Verifying):
         return keeping.forget(holdings, position, retention_seconds, others, now)
 
     def _listed(self, whole: bool = True) -> tuple[Position | None, list[Holdings]]:
-        """Where the replica stood, and a listing made after that: of all of it, or of its generation alone.
+        """Where the replica stood, and a listing made after that: of the whole replica, or of its generation alone.
 
         Segments go on meanwhile, so that the listing may show more than the position, and never less.
         """

@@ -206,7 +206,7 @@ def _is_restorable(place: Place, early: Sequence[SnapshotInfo], gone: Sequence[P
 
 
 def _segment_end(place: Place, following: Mapping[Place, Place]) -> Place:
-    """Where the segment ends that begins there: where the next one begins, or somewhere in its index."""
+    """Where the segment that begins at `place` ends: where the next begins, or else at the end of its index at most."""
     end = following.get(place)
     return end if end is not None and end[0] == place[0] else (place[0], OFFSET_LIMIT_BYTES)
 

@@ -29,7 +29,7 @@ class SendState:
     floor: int = 0
     """The offset that the next segment must reach, whatever its size: that of the commit in the newest snapshot."""
     number: Number | None = None
-    """That of the object that begins at `position`; None if counting begins with it."""
+    """The number of the object that begins at `position`; None if counting begins with that object."""
     tried: tuple[Position, int] | None = None
     """The segment that was tried last: where it begins, and the offset where it ends."""
 
@@ -55,5 +55,5 @@ class SendState:
         return replace(self, position=None)
 
     def end_tried(self, begin: Position) -> int | None:
-        """Where the segment that begins there was to end when it was tried last; None if another was tried since."""
+        """Where the segment at `begin` was to end when it was tried last; None if another segment was tried since."""
         return self.tried[1] if self.tried is not None and self.tried[0] == begin else None

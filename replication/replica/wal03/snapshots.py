@@ -337,7 +337,7 @@ class Snapshots(LeftBehind):
         self._database.request_generation(reason)
 
     def _restart_from(self, generation: str, reason: str) -> None:
-        """The same for what a duty found, unless another generation has begun meanwhile. `_lock` is not held."""
+        """As `_restart`, for a duty's finding, unless another generation has begun meanwhile. `_lock` is not held."""
         with self._lock:
             if self._database.generation_info.generation == generation:
                 self._restart(reason)

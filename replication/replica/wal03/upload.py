@@ -39,8 +39,8 @@ def local_files() -> Iterator[None]:
 def cut(file: LocalFile, start: int, end: int, floor: int) -> int:
     """Where the segment of the shadow `file` that begins at `start` ends, given that all is committed to `end`.
 
-    Where the index has a snapshot already, its first segment must reach `floor`, the commit of that, whatever its size:
-    what a replica has sent is never behind its newest snapshot.
+    Where the index has a snapshot already, its first segment must reach `floor`, the commit that the snapshot holds,
+    whatever its size: what a replica has sent is never behind its newest snapshot.
     """
     if end - start <= SEGMENT_BYTES_MAX:
         return end
@@ -65,7 +65,7 @@ def seen(arrivals: Arrivals, start: Position, end: int, now: float) -> tuple[tup
 
 
 def frame_indexer(file: LocalFile, start: int, end: int) -> FrameIndexBuilder | None:
-    """Return what makes the index of a segment of a shadow file, if it is large enough to have one."""
+    """Return what makes the frame index of a segment of a shadow file, if it is large enough to have one."""
     if end - start < INDEXED_BYTES_MIN:
         return None
     with file.opened() as shadow:

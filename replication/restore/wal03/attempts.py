@@ -129,8 +129,8 @@ class Attempts:
         self.prepared = replace(again, warnings=warnings)
 
     def instead(self, error: ReplicationError) -> "Attempts":
-        """Those of another replica, which reaches what the best one promised: an older commit is not what was asked
-        for.
+        """The attempts at another replica that reaches what the best one promised: an older commit is not what was
+        asked for.
 
         Raises what each replica said, if none is left.
         """

@@ -144,7 +144,7 @@ class Fetcher:
         # The note of the first one of an index tells what was before it.
         note = self.segment_note(info.name) if not info.offset else None
         content = BytesIO(index.header.pack() if not info.offset else b"")
-        return SegmentRun(infos, [index.length], content, note, index=index, whole=partial(self._load, infos))
+        return SegmentRun(infos, [index.length], content, note, frame_index=index, whole=partial(self._load, infos))
 
     def _load(self, infos: Sequence[SegmentInfo]) -> SegmentRun:
         """A batch of segments. If one of it cannot be read, those before it are returned, if there are any."""

@@ -55,9 +55,9 @@ class IndexRead:
         Raises CorruptObjectError at the first frame that does not continue the chain.
         """
         size, sums = self.header.frame_size, self.sums
-        if run.index is not None:
+        if run.frame_index is not None:
             # Whoever reads a page of it verifies that.
-            yield run.index.begin, run.index.frames()
+            yield run.frame_index.begin, run.frame_index.frames()
             return
         at = 0 if run.info.offset else WAL_HEADER_SIZE
         while at < run.length:
@@ -81,7 +81,7 @@ class IndexRead:
 
     def indexed_from(self, offset: int) -> SegmentRun | None:
         """The first waiting run past an offset of which only the index was read."""
-        return next((run for run in self.waiting if run.index is not None and offset < run.end), None)
+        return next((run for run in self.waiting if run.frame_index is not None and offset < run.end), None)
 
     def content(self, begin: int, end: int) -> bytes:
         """The frames of waiting runs from one offset to another."""

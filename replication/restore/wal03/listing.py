@@ -32,7 +32,7 @@ def describe(client: ReplicaClient) -> tuple[GenerationSummary, ...]:
 
 
 def held(client: ReplicaClient) -> tuple[HeldGeneration, ...]:
-    """The same with what a timeline needs, newest first. Raises StorageError."""
+    """All generations that hold anything, with what a timeline needs, newest first. Raises StorageError."""
     found = []
     for generation in client.generations():
         catalog = read_catalog(client, generation)

@@ -167,7 +167,7 @@ def _least_end(plan: Plan) -> Position:
 
 
 def somewhere_in(segment: SegmentInfo) -> Position:
-    """One byte past the start of a segment: the least that is certain of where it ends."""
+    """The least that is certain of where a segment ends: one byte past its start."""
     return Position(segment.generation, segment.index, segment.offset + 1)
 
 

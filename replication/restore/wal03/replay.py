@@ -26,14 +26,14 @@ from replication.storage.wal03.names import SegmentInfo
 from replication.storage.wal03.notes import SegmentNote
 
 TakeIndexed = Callable[[SegmentInfo, FrameIndex, slice, Position], None]
-"""Given a segment, its index of frames, and which of these, the first of which begins at a position."""
+"""Called with a segment, its frame index, the rows of that to take, and the position at which the first row begins."""
 
 
 class Replay:
     """Feeds one plan's segments to a file. Not thread-safe.
 
     `begins` is called with each index while the file is what it was at the start of it. `indexed` takes frames of
-    segments of which only the index of frames was read, in place of the file.
+    segments of which only the frame index was read, in place of the file.
     """
 
     def __init__(
@@ -64,9 +64,10 @@ class Replay:
 
         Most commits write the same few pages again: of those in a block only the last version is written.
         """
-        if run.index is not None and not self._goes_on(run, run.index):
-            # Then it is not of this WAL, or what is here is not; its content tells.
-            assert run.whole is not None, "an index is not all that there is"
+        if run.frame_index is not None and not self._goes_on(run, run.frame_index):
+            # The frame index does not continue what was read, or nobody takes indexed frames: read the content, which
+            # says what is wrong.
+            assert run.whole is not None, "only its frame index was read, and the content cannot be"
             run = run.whole()
         groups = list(run.groups(BLOCK_BYTES))
         if self._is_beside(groups[0]):
@@ -154,9 +155,10 @@ class Replay:
         return self._index
 
     def _is_beside(self, run: SegmentRun) -> bool:
-        """True for what begins within WAL that leads to the commit asked for, and does not come as far as that.
+        """True for a segment to be skipped.
 
-        An object vanished, and one of two programs sent it again with more in it, while the other one wrote behind what
+        It overlaps WAL that was read up to the commit asked for, and ends before that commit. Two programs wrote: an
+        object vanished, and one of two programs sent it again with more in it, while the other one wrote behind what
         had been there. The commit is of the first one's WAL; the other one's has nothing at that place.
 
             read       |---c-------c-----|
@@ -224,11 +226,11 @@ class Replay:
         while index.written < index.committed:
             end = min(index.committed, index.written + index.block_size)
             run = index.indexed_from(index.written)
-            if run is not None and run.index is not None:
-                if run.index.begin <= index.written:
-                    self._pass_on(index, run, run.index)
+            if run is not None and run.frame_index is not None:
+                if run.frame_index.begin <= index.written:
+                    self._pass_on(index, run, run.frame_index)
                     continue
-                end = min(end, run.index.begin)
+                end = min(end, run.frame_index.begin)
             data = np.frombuffer(index.content(index.written, end), dtype=np.uint8).reshape(-1, size)
             pages = data[:, :4].copy().view(">u4")[:, 0].astype(np.uint32)
             self._file.write_frames(data, pages, Position(self._plan.generation, index.number, index.written))
@@ -257,6 +259,7 @@ class Replay:
         for run in index.waiting:
             run.close()
         index.waiting.clear()
+        # Not if only WAL from before the snapshot's commit was read: the file has the snapshot's size, which is newer.
         if index.pages and index.committed >= index.written:
             self._file.resize(index.pages)
 

@@ -21,8 +21,8 @@ class SegmentRun:
     `lengths` are those of the contents, which lie in `content` from `at` on. `note` is that of the first segment.
     `failure` says why the one after the last could not be read. Close it to give its space back.
 
-    A large segment may come alone, with its `index` of frames and without the frames. Then `content` has only the WAL
-    header, if the segment begins with that, and `whole` fetches all of it where the index does not do.
+    A large segment may come alone, with its `frame_index` and without the frames. Then `content` has only the WAL
+    header, if the segment begins with that, and `whole` fetches all of it where that does not do.
     """
 
     infos: Sequence[SegmentInfo]
@@ -31,7 +31,7 @@ class SegmentRun:
     note: SegmentNote | None
     at: int = 0
     failure: ReplicationError | None = None
-    index: FrameIndex | None = None
+    frame_index: FrameIndex | None = None
     whole: "Callable[[], SegmentRun] | None" = None
 
     @property
@@ -79,4 +79,6 @@ class SegmentRun:
     def _part(self, begin: int, end: int, at: int) -> "SegmentRun":
         note = self.note if begin == 0 else None
         infos, lengths = self.infos[begin:end], self.lengths[begin:end]
-        return SegmentRun(infos, lengths, self.content, note, self.at + at, index=self.index, whole=self.whole)
+        return SegmentRun(
+            infos, lengths, self.content, note, self.at + at, frame_index=self.frame_index, whole=self.whole
+        )

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from replication.storage.s3.client import S3Client
 
 TRIAL_BYTES_MAX = 64 * 1024
-"""An object that is larger is not sent twice to find out what the server does."""
+"""The largest object that is sent twice to find out what the server does."""
 _BAD_REQUEST, _NOT_IMPLEMENTED = 400, 501
 _REFUSALS = ("NotImplemented", "InvalidArgument", "InvalidRequest")
 """Codes with which servers refuse a header that they do not know, under status 400 or 501."""

@@ -1,4 +1,4 @@
-"""What requests, servers and boto3's search for keys raise, as our errors: one place, in short sentences.
+"""What requests, servers and boto3's search for credentials raise, as our errors: one place, in short sentences.
 
 It goes by the names of foreign classes and the codes of the S3 protocol, so that it can be read and tested
 without boto3. Its promise: no key, password or signature is in any message.
@@ -63,8 +63,8 @@ _FOREIGN_MESSAGE_CHARACTERS_MAX = 200
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """What messages say of the store, and the values that none may hold."""
+class MessageContext:
+    """How messages name the store, and the secrets that no message may contain."""
 
     address: str
     bucket: str
@@ -72,7 +72,7 @@ class Place:
     endpoint: str | None = None
     secrets: tuple[str, ...] = field(default=(), repr=False)
     bucket_host: str = ""
-    """The host that has the bucket in its name, where requests go there."""
+    """The virtual-hosted name (BUCKET.HOST), if requests go to it; else ''."""
 
 
 def is_foreign(error: BaseException) -> bool:
@@ -108,29 +108,29 @@ def scrub(text: str, secrets: tuple[str, ...]) -> str:
     return text[:_FOREIGN_MESSAGE_CHARACTERS_MAX]
 
 
-def storage_error(error: Exception, place: Place, name: str | None = None) -> ReplicationError:
+def storage_error(error: Exception, context: MessageContext, name: str | None = None) -> ReplicationError:
     """Our error for a foreign one. `name` is the object that the request was about, if any."""
     if _answer(error):
-        return _answered(error, place, name)
-    return _not_answered(error, place)
+        return _answered(error, context, name)
+    return _not_answered(error, context)
 
 
-def _answered(error: Exception, place: Place, name: str | None) -> StorageError:
-    code, status, bucket = error_code(error), error_status(error), place.bucket
+def _answered(error: Exception, context: MessageContext, name: str | None) -> StorageError:
+    code, status, bucket = error_code(error), error_status(error), context.bucket
     if code == "NoSuchBucket" or (code == "404" and name is None):
         return BucketNotFoundError(
-            f"the bucket {bucket} does not exist at {place.server}; make it in the console of the server, "
-            + (f"with `mc mb ALIAS/{bucket}`, " if place.endpoint else "")
+            f"the bucket {bucket} does not exist at {context.server}; make it in the console of the server, "
+            + (f"with `mc mb ALIAS/{bucket}`, " if context.endpoint else "")
             + f"or with `aws s3 mb s3://{bucket}"
-            + (f" --endpoint-url {place.endpoint}`" if place.endpoint else "`")
+            + (f" --endpoint-url {context.endpoint}`" if context.endpoint else "`")
         )
     if name is not None and code in ("NoSuchKey", "404"):
-        return ObjectNotFoundError(name, place.address)
+        return ObjectNotFoundError(name, context.address)
     if name is not None and (code == "PreconditionFailed" or status == _PRECONDITION_FAILED):
-        return ObjectExistsError(name, place.address)
+        return ObjectExistsError(name, context.address)
     if code == "RequestTimeTooSkewed":
         return StorageError(
-            f"{place.server} refused the request because the clock of this machine is off; set the clock"
+            f"{context.server} refused the request because the clock of this machine is off; set the clock"
         )
     if code in _WRONG_REGION_CODES or status == 301:
         region = bucket_region(_answer(error))
@@ -138,46 +138,47 @@ def _answered(error: Exception, place: Place, name: str | None) -> StorageError:
             f"the bucket {bucket} is not in the region that was asked; "
             + (f"set region to {region}" if region else "set region to that of the bucket")
         )
-    if code in THROTTLING_CODES or status in (429, 503):
-        throttled = StorageError(f"{place.address} asks for fewer requests ({code or status})")
+    headers = _answer(error).get("ResponseMetadata", {}).get("HTTPHeaders", {})
+    is_page = str(headers.get("content-type", "")).startswith("text/html")
+    if code in THROTTLING_CODES or status == 429 or (status == 503 and not is_page):
+        throttled = StorageError(f"{context.address} asks for fewer requests ({code or status})")
         throttled.throttled = True
         return throttled
-    headers = _answer(error).get("ResponseMetadata", {}).get("HTTPHeaders", {})
-    if str(headers.get("content-type", "")).startswith("text/html") and status not in _GATEWAY_STATUSES:
-        return _no_s3_server(place)
+    if is_page and status not in _GATEWAY_STATUSES:
+        return _no_s3_server(context)
     if code in _KEY_HINTS:
-        return AccessDeniedError(f"access to {place.address} denied: {_KEY_HINTS[code]} ({code})")
+        return AccessDeniedError(f"access to {context.address} denied: {_KEY_HINTS[code]} ({code})")
     if status in (401, 403) or code in ("AccessDenied", "AllAccessDisabled", "AccountProblem", "NotSignedUp"):
         return AccessDeniedError(
-            f"access to {place.address} denied ({code or status}); the keys need permission to list, read, "
+            f"access to {context.address} denied ({code or status}); the keys need permission to list, read, "
             "write and delete there: check access-key-id, secret-access-key and the policy of the bucket"
         )
-    message = scrub(str(_answer(error).get("Error", {}).get("Message") or ""), place.secrets)
+    message = scrub(str(_answer(error).get("Error", {}).get("Message") or ""), context.secrets)
     about = f" about {name}" if name else ""
-    return StorageError(f"{place.address} answered {code or status}{about}" + (f": {message}" if message else ""))
+    return StorageError(f"{context.address} answered {code or status}{about}" + (f": {message}" if message else ""))
 
 
-def _no_s3_server(place: Place) -> StorageError:
+def _no_s3_server(context: MessageContext) -> StorageError:
     return StorageError(
-        f"{place.server} does not answer as an S3 server; check the endpoint: it may be that of a web console"
+        f"{context.server} does not answer as an S3 server; check the endpoint: it may be that of a web console"
     )
 
 
-def _not_answered(error: Exception, place: Place) -> StorageError:
+def _not_answered(error: Exception, context: MessageContext) -> StorageError:
     kind = type(error).__name__
-    server = place.server
+    server = context.server
     if kind == "PartialCredentialsError":
-        return AccessDeniedError(f"only half of a key pair was found for {place.address}; {_NO_CREDENTIALS}")
+        return AccessDeniedError(f"only half of a key pair was found for {context.address}; {_NO_CREDENTIALS}")
     if kind == "NoCredentialsError":
-        return AccessDeniedError(f"no credentials were found for {place.address}; {_NO_CREDENTIALS}")
+        return AccessDeniedError(f"no credentials were found for {context.address}; {_NO_CREDENTIALS}")
     if kind == "ProfileNotFound":
-        return AccessDeniedError(f"the profile that AWS_PROFILE names is not in ~/.aws, for {place.address}")
+        return AccessDeniedError(f"the profile that AWS_PROFILE names is not in ~/.aws, for {context.address}")
     if any(word in kind for word in ("Credential", "Token", "SSO", "Login")):
         return AccessDeniedError(
-            f"the credentials for {place.address} could not be fetched ({kind}); {_NO_CREDENTIALS}"
+            f"the credentials for {context.address} could not be fetched ({kind}); {_NO_CREDENTIALS}"
         )
     if kind == "ResponseFormatError":
-        return _no_s3_server(place)
+        return _no_s3_server(context)
     if kind == "RequestFormatError":
         return StorageError(
             f"the request to {server} cannot be written; look for line ends and odd characters in access-key-id, "
@@ -196,9 +197,9 @@ def _not_answered(error: Exception, place: Place) -> StorageError:
         return StorageError(f"cannot reach {server}: it did not accept a connection in time")
     if kind in ("ReadTimeoutError", "ReadTimeout"):
         return StorageError(f"{server} did not answer in time")
-    if place.bucket_host and any(isinstance(cause, socket.gaierror) for cause in causes):
+    if context.bucket_host and any(isinstance(cause, socket.gaierror) for cause in causes):
         return StorageError(
-            f"cannot reach {place.bucket_host}: this name, with the bucket in it, does not resolve; with "
+            f"cannot reach {context.bucket_host}: this name, with the bucket in it, does not resolve; with "
             f"force-path-style: true the bucket stands in the path, and {server} is asked"
         )
     for cause in causes:
@@ -207,7 +208,7 @@ def _not_answered(error: Exception, place: Place) -> StorageError:
             return StorageError(f"cannot reach {server}: {reason}")
     if kind == "ConnectionClosedError":
         return StorageError(f"{server} closed the connection before it answered")
-    return StorageError(f"the request to {server} failed: {kind}: {scrub(str(error), place.secrets)}")
+    return StorageError(f"the request to {server} failed: {kind}: {scrub(str(error), context.secrets)}")
 
 
 def _tls_reason(cause: BaseException) -> str | None:
@@ -221,7 +222,9 @@ def _tls_reason(cause: BaseException) -> str | None:
             return "it does not speak TLS; if it speaks plain HTTP, begin the endpoint with http://"
         return f"the TLS handshake failed ({cause.reason or 'no reason given'})"
     if isinstance(cause, FileNotFoundError) or "CA certificate bundle" in str(cause):
-        return "the file that AWS_CA_BUNDLE names is not there"
+        # OpenSSL does not name what it looked for; whoever reads a token or starts a program for credentials does.
+        name = getattr(cause, "filename", None)
+        return f"{name} is not there" if name else "the file that AWS_CA_BUNDLE names is not there"
     return None
 
 
@@ -240,7 +243,7 @@ def _network_reason(cause: BaseException) -> str | None:
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
-    """The error and all it carries, outermost first: boto3 and urllib3 keep causes in four places."""
+    """The error and all it carries, outermost first: boto3 and urllib3 keep causes in several places."""
     seen: set[int] = set()
     waiting = [error]
     while waiting:

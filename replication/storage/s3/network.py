@@ -1,6 +1,7 @@
 """What lies between this machine and an S3 server: the certificates it must show, and a proxy.
 
-Both are what the environment says: AWS_CA_BUNDLE, and HTTP_PROXY, HTTPS_PROXY and NO_PROXY. Nothing is sent here.
+The certificates: AWS_CA_BUNDLE or REQUESTS_CA_BUNDLE, as with boto3, else the system's, else botocore's. The proxy:
+HTTP_PROXY, HTTPS_PROXY and NO_PROXY. Nothing is sent here.
 """
 
 import base64
@@ -27,7 +28,7 @@ class Proxy:
 
 
 def tls_context(skip_verify: bool) -> ssl.SSLContext:
-    """The TLS context that tells a server from one that answers in its place. With `skip_verify` it does not."""
+    """The TLS context that verifies the server's certificate and host name; with `skip_verify` it accepts any."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.set_alpn_protocols(["http/1.1"])
     if skip_verify:
@@ -70,6 +71,7 @@ def _parse_proxy(url: str) -> Proxy:
             "which is for https:// servers too"
         )
     headers = {}
+    # As in botocore: a user without a password is not sent.
     if parts.username and parts.password:
         pair = f"{unquote(parts.username)}:{unquote(parts.password)}".encode()
         headers["proxy-authorization"] = f"Basic {base64.b64encode(pair).decode()}"

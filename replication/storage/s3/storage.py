@@ -23,7 +23,7 @@ from replication.storage.base import (
 )
 from replication.storage.s3.create import create_object
 from replication.storage.s3.errors import (
-    Place,
+    MessageContext,
     bucket_region,
     error_code,
     error_status,
@@ -81,7 +81,7 @@ class S3Storage(Storage):
         self._lock = threading.Lock()
         self._shared: SharedClient | None = None
         self._region = location.region or (DEFAULT_REGION if location.endpoint else None)
-        self._place = Place(
+        self._context = MessageContext(
             address=self.address,
             bucket=location.bucket,
             server=location.endpoint or "https://s3.amazonaws.com",
@@ -90,7 +90,7 @@ class S3Storage(Storage):
             bucket_host=location.bucket_host,
         )
         # The logs and the screen hide them as well, wherever else they may come from.
-        for secret in self._place.secrets:
+        for secret in self._context.secrets:
             register_secret(secret)
 
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
@@ -275,7 +275,7 @@ class S3Storage(Storage):
             shared = self._open()
             yield shared.client
         except Exception as error:
-            ours = storage_error(error, self._place, name) if is_foreign(error) else None
+            ours = storage_error(error, self._context, name) if is_foreign(error) else None
             if isinstance(ours, AccessDeniedError) and shared is not None:
                 self._forget(shared)
             if ours is None:

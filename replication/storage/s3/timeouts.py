@@ -1,4 +1,4 @@
-"""How long a request may wait: apart from what makes requests, which is loaded with the first of them."""
+"""How long a request may wait. A module of its own: those that make requests are loaded with the first request."""
 
 from dataclasses import dataclass
 

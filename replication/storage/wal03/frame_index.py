@@ -32,9 +32,9 @@ from replication.sqlite.wal import Frames, WALHeader
 from replication.storage.blocks import BLOCK_BYTES_MAX, LENGTH_BYTES, BlockTable
 
 INDEXED_BYTES_MIN = 1 << 20
-"""A segment of less content has no index: it is read whole."""
+"""A segment of less content has no frame index: it is read whole."""
 INDEX_SHARE = 50
-"""One part in so many of what is stored may be its index; else there is none."""
+"""One part in so many of a stored segment may be its frame index; a larger one is left away."""
 TAIL_SHARE = 200
 """One part in so many of a segment is read at its end for its index, and TAIL_BYTES_MIN; a longer one takes a second
 read. Of text the index takes one part in 250."""

@@ -27,7 +27,7 @@ VERSION = 1
 PAGES_MAX = 0xFFFFFFFE
 """The most pages that SQLite allows in a database."""
 MARK_DIGITS = 32
-"""Of a frame's salts and checksum in hex, which prove all WAL before it."""
+"""Characters of a frame mark: a frame's salts and checksum in hex, which prove all WAL before it."""
 _SEEN = re.compile(r"([0-9]{1,10}):([0-9]{1,13})", re.ASCII)
 SEEN_MAX = 32
 """Copies that a segment notes; of more every second one is left out, so that a commit counts as a later one does."""

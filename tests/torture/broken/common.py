@@ -157,4 +157,11 @@ MUTATIONS = (
         "                pass\n",
         ("tests/test_pool.py",),
     ),
+    Mutation(
+        "a restore writes where files of others belong",
+        "replication/reserved.py",
+        "    if problem:\n",
+        "    if False:\n",
+        ("tests/test_reserved.py",),
+    ),
 )

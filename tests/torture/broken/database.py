@@ -53,7 +53,7 @@ MUTATIONS = (
     Mutation(
         "an older life of the WAL that counts again is followed",
         "replication/database/wal_copier.py",
-        "        if header == self._passed_over:\n",
+        "        if header == self._ended_before:\n",
         "        if False:\n",
         ("tests/database/test_interrupted_commit.py",),
     ),
@@ -203,5 +203,19 @@ MUTATIONS = (
         "found = not free or _begins",
         "found = _begins",
         ("tests/database/test_directory.py",),
+    ),
+    Mutation(
+        "a sync that was under way counts for one that is asked for",
+        "replication/database/database.py",
+        "error=words, last_sync=began, wal",
+        "error=words, last_sync=now, wal",
+        ("tests/control/test_syncing.py",),
+    ),
+    Mutation(
+        "an error that nobody foresaw shows nowhere",
+        "replication/database/database.py",
+        "            except Exception as failed:  # whatever",
+        "            except (DatabaseError, LocalFileError, OSError) as failed:  # whatever",
+        ("tests/control/test_syncing.py",),
     ),
 )

@@ -46,13 +46,6 @@ MUTATIONS = (
         ("tests/history/test_every_commit.py",),
     ),
     Mutation(
-        "an index of frames is taken for a segment that it is not of",
-        "replication/restore/wal03/index_read.py",
-        "        return (found.header, found.before) == (self.header, self.sums)\n",
-        "        return found.header == self.header\n",
-        ("tests/history/test_frame_index.py",),
-    ),
-    Mutation(
         "a frame is believed for its index",
         "replication/history/wal03/indexed.py",
         "        if not frames.count or (int(frames.pages[0]), frames.sums[0]) != (number, frame.checksum):\n",

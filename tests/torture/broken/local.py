@@ -52,4 +52,11 @@ MUTATIONS = (
         "shared, durable = name == GENERATION_NAME, name == GENERATION_NAME",
         ("tests/local/test_files.py",),
     ),
+    Mutation(
+        "where a generation was left is known of the last one only",
+        "replication/local/generation_info.py",
+        "        lefts = (*([str(left)] if left is not None else ()), *previous.lefts)[:LEFTS_KEPT_MAX]\n",
+        "        lefts = (*([str(left)] if left is not None else ()),)\n",
+        ("tests/replica/test_parted_by_place.py",),
+    ),
 )

@@ -12,10 +12,17 @@ MUTATIONS = (
     ),
     Mutation(
         "a row gives way that the preview did not name",
-        "replication/recall/recall.py",
-        "lambda table, id: outcomes[table][id] in (UPDATED, STAYS)",
-        "lambda table, id: True",
+        "replication/sqlite/how.py",
+        "        if self.outcomes[id] not in (SAME, UPDATED, STAYS):\n",
+        "        if False:\n",
         ("tests/recall/test_constraints.py",),
+    ),
+    Mutation(
+        "a row gives way that was changed after the preview",
+        "replication/sqlite/how.py",
+        "        if self._of(id) != now._of(id):\n",
+        "        if False:\n",
+        ("tests/recall/test_changed.py",),
     ),
     Mutation(
         "the state before rows came back is said to be another",

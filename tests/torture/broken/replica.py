@@ -132,14 +132,14 @@ MUTATIONS = (
     Mutation(
         "who begins at a place does not name what is there",
         "replication/replica/wal03/lineage.py",
-        "    names = _at_the_place(client, generation_info)\n",
+        "    names = _others_in_replica(client, generation_info)\n",
         "    names: list[str] = []\n",
         ("tests/cli/test_newest_commit.py",),
     ),
     Mutation(
         "a generation that parted from ours is taken for one before it",
         "replication/replica/wal03/lineage.py",
-        "    beside = _parted(client, generation_info, names)\n",
+        "    beside = _of_copies(client, generation_info, names)\n",
         "    beside: list[str] = []\n",
         ("tests/replica/test_one_writer.py",),
     ),
@@ -211,13 +211,6 @@ MUTATIONS = (
         "replication/replica/wal03/lineage.py",
         "    lefts += _left_here(generation_info, lefts)\n",
         "",
-        ("tests/replica/test_parted_by_place.py",),
-    ),
-    Mutation(
-        "where a generation was left is known of the last one only",
-        "replication/local/generation_info.py",
-        "        lefts = (*([str(left)] if left is not None else ()), *previous.lefts)[:LEFTS_KEPT_MAX]\n",
-        "        lefts = (*([str(left)] if left is not None else ()),)\n",
         ("tests/replica/test_parted_by_place.py",),
     ),
     Mutation(
@@ -396,5 +389,12 @@ MUTATIONS = (
         "    space.ask(meta_path, size, _WHAT, ELSEWHERE)\n    return meta_path\n",
         "    return meta_path\n",
         ("tests/replica/test_room.py",),
+    ),
+    Mutation(
+        "a cancelled snapshot goes on",
+        "replication/replica/ordered.py",
+        "        self.check()\n        if done",
+        "        if done",
+        ("tests/control/test_control.py",),
     ),
 )

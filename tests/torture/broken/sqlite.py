@@ -100,8 +100,8 @@ MUTATIONS = (
     Mutation(
         "a row of now goes for one that is brought back",
         "replication/sqlite/statements.py",
-        '    verb = " OR ABORT" if table.has_conflict_clauses else ""\n',
-        '    verb = ""\n',
+        '_OR_ABORT = " OR ABORT"\n',
+        '_OR_ABORT = ""\n',
         ("tests/recall/test_constraints.py",),
     ),
     Mutation(
@@ -114,9 +114,30 @@ MUTATIONS = (
     Mutation(
         "what a trigger did before it failed stays",
         "replication/sqlite/rows.py",
-        "            if self.fits.table.triggers:\n",
-        "            if False:\n",
-        ("tests/recall/test_constraints.py",),
+        "        with Savepoint(self.connection) if table.triggers else nullcontext():\n",
+        "        with nullcontext():\n",
+        ("tests/recall/test_constraints.py", "tests/recall/test_triggers.py"),
+    ),
+    Mutation(
+        "what triggers write into full-text tables is not told",
+        "replication/sqlite/watching.py",
+        "        if virtual != self.target:\n",
+        "        if False:\n",
+        ("tests/recall/test_triggers.py",),
+    ),
+    Mutation(
+        "a key that is spelled in another way stays so, and is said to be replaced",
+        "replication/sqlite/rows.py",
+        "sql.update if found[1] else sql.update_with_key",
+        "sql.update",
+        ("tests/recall/test_spelled.py",),
+    ),
+    Mutation(
+        "a row of now goes where a trigger has a conflict of its own",
+        "replication/sqlite/rows.py",
+        "            if not self.connection.changes() or watch.made_room(table.name):\n",
+        "            if not self.connection.changes():\n",
+        ("tests/recall/test_triggers.py",),
     ),
     Mutation(
         "a look at the live database reads a WAL that others may restart",

@@ -102,14 +102,14 @@ MUTATIONS = (
         ("tests/replica/test_one_writer.py",),
     ),
     Mutation(
-        "an index of frames is believed of any segment",
+        "a frame index is believed of any segment",
         "replication/storage/wal03/frame_index.py",
         "        or table.span(0, table.count)[1] + start + _AFTER_BLOCKS + size != length\n",
         "",
         ("tests/history/test_frame_index.py",),
     ),
     Mutation(
-        "an index of frames may be as large as its segment",
+        "a frame index may be as large as its segment",
         "replication/storage/wal03/frame_index.py",
         "        if len(body) > min(stored // INDEX_SHARE, INDEX_BYTES_MAX - _HEADER_SIZE):\n",
         "        if False:\n",

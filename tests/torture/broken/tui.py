@@ -4,6 +4,13 @@ from tests.torture.broken.mutation import Mutation
 
 MUTATIONS = (
     Mutation(
+        "an apply of which all is refused ends well",
+        "tui/verbs/bring_back.py",
+        "    if args.apply and report.is_refused:\n",
+        "    if False:\n",
+        ("tests/cli/test_bring_back.py",),
+    ),
+    Mutation(
         "enter brings rows back before it was said what that does",
         "tui/restore/back/screen.py",
         "        elif self._doing:\n            shell.tell",

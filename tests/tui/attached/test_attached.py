@@ -18,12 +18,12 @@ from tests.interchange.program import wait_until
 from tui.cli import main
 from tui.session.attached import Attached
 from tui.session.place import Place, gone_news, place_words
-from tui.text.look import Look
+from tui.text.style import Style
 from tui.verbs import screen
 from tui.version import version
 from tui.view import Options
 
-LOOK = Look(False, False, 1000.0)
+STYLE = Style(False, False, 1000.0)
 
 
 @contextmanager
@@ -50,7 +50,7 @@ def test_what_an_engine_says_that_is_newer_than_understood_is_shown_where_it_can
         at.local._info = replace(at.local._info, api=API + 1)
         with attached(at) as engine:
             until(engine, lambda: bool(engine.status().databases))
-            assert "newer than this program" in place_words(engine.place, LOOK)
+            assert "newer than this program" in place_words(engine.place, STYLE)
             assert gone_news(Place("service"), engine.place)[0][1] == "warning"
 
 
@@ -72,10 +72,10 @@ def test_gone_it_is_not_shown_as_if_it_were_there_and_back_it_is(tmp_path: Path)
 
 def test_the_words_say_what_ends_with_the_screen() -> None:
     service = Place("service", pid=812, started=1000.0 - 3 * 86400)
-    assert place_words(service, LOOK) == "engine: service, pid 812, up 3d"
-    assert place_words(Place("here"), LOOK) == "engine: here, ends with this screen"
+    assert place_words(service, STYLE) == "engine: service, pid 812, up 3d"
+    assert place_words(Place("here"), STYLE) == "engine: here, ends with this screen"
     gone = replace(service, gone=988.0)
-    assert place_words(gone, LOOK) == "engine: gone for 12s (was pid 812); attaches again when back"
+    assert place_words(gone, STYLE) == "engine: gone for 12s (was pid 812); attaches again when back"
     assert gone_news(service, gone)[0][1] == "error"
     assert gone_news(gone, replace(service, pid=900))[0][0] == "The engine is back, another one than before: pid 900"
 

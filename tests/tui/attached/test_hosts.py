@@ -28,11 +28,11 @@ from tui.session.place import HostPlace, Place, gone_news, place_words
 from tui.session.ssh import command, why
 from tui.session.toasts import news, trouble_of
 from tui.text.cells import cut_path, cut_start
-from tui.text.look import Look
 from tui.text.naming import far, output_beside, short_name, split
 from tui.text.states import SILENT, UNKNOWN, database_state, in_trouble
+from tui.text.style import Style
 
-LOOK = Look(False, False, 1000.0)
+STYLE = Style(False, False, 1000.0)
 
 
 @pytest.fixture
@@ -149,9 +149,9 @@ def test_a_silent_host_stands_first_and_says_since_when() -> None:
     assert [item.path for item in shown if in_trouble(item)] == ["web2:", "web3:/srv/bad.db"]
     hosts = host_width(shown)
     assert header(80, hosts=hosts).plain.startswith(" STATE      HOST DATABASE ")
-    assert row(silent, 80, LOOK, hosts=hosts).plain == f"{' ✖ silent   web2 for 3m: Connection refused':80}"
-    assert row(well, 80, LOOK, hosts=hosts).plain.startswith(" ● ")
-    assert " web1 /srv/app.db " in row(well, 80, LOOK, hosts=hosts).plain
+    assert row(silent, 80, STYLE, hosts=hosts).plain == f"{' ✖ silent   web2 for 3m: Connection refused':80}"
+    assert row(well, 80, STYLE, hosts=hosts).plain.startswith(" ● ")
+    assert " web1 /srv/app.db " in row(well, 80, STYLE, hosts=hosts).plain
     assert host_width([fake.database("/srv/app.db")]) == 0
     # That a host is silent is one piece of news, and none for each of its databases.
     status = fake.FakeControl(well, fake.database("web2:/srv/app.db")).status()
@@ -164,8 +164,8 @@ def test_the_screen_says_which_host_is_silent_and_that_it_is_back() -> None:
         return Place("hosts", hosts=tuple(HostPlace(f"web{n}", place) for n, place in enumerate(places, 1)))
 
     well, gone = Place("service", 812), Place("service", 812, gone=820.0, why="it is cut")
-    assert place_words(hosts(well, well), LOOK) == "2 hosts answering"
-    assert place_words(hosts(well, gone, Place("service")), LOOK) == (
+    assert place_words(hosts(well, well), STYLE) == "2 hosts answering"
+    assert place_words(hosts(well, gone, Place("service")), STYLE) == (
         "web2 silent for 3m, 1 being connected to, 1 host answering"
     )
     assert gone_news(hosts(well, well), hosts(well, gone)) == (("web2 does not answer: it is cut", "error"),)

@@ -6,13 +6,13 @@ from replication.events import Event
 from replication.status import DatabaseStatus
 from tests.tui import fake
 from tui.dashboard.panels import NAME_CELLS_MAX, event_line, facts, name_cells, wide
-from tui.text.look import Look
+from tui.text.style import Style
 
-LOOK = Look(False, False, fake.NOW)
+STYLE = Style(False, False, fake.NOW)
 
 
 def lines(database: DatabaseStatus) -> list[str]:
-    return [line.plain for line in wide(facts(database, LOOK), 80)]
+    return [line.plain for line in wide(facts(database, STYLE), 80)]
 
 
 def event(database: str) -> Event:

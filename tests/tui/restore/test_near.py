@@ -9,10 +9,10 @@ from tests.tui.restore.listed import BEGAN, FRAME, GENERATION, Replica, read
 from tui.restore.picker.commits import Told, lines
 from tui.restore.picker.cursor import Picker, opened
 from tui.restore.picker.near import Near, Sizes, around
-from tui.text.look import Look
+from tui.text.style import Style
 
-LOOK = Look(False, False, BEGAN.timestamp())
-PLAIN = Look(True, False, BEGAN.timestamp())
+STYLE = Style(False, False, BEGAN.timestamp())
+PLAIN = Style(True, False, BEGAN.timestamp())
 
 
 def all_read(picker: Picker, replica: Replica, rows: int) -> Picker:
@@ -72,8 +72,8 @@ def entry(position: Position, *tables: Touched, whole: bool = True) -> Entry:
     return Entry(position, BEGAN, None, 1204, 4_700_000, tables, whole)
 
 
-def shown(rows: list[Near], told: Told, width: int = 80, look: Look = LOOK) -> list[str]:
-    return [line.plain.rstrip() for line in lines(rows, 1, told, width, look)]
+def shown(rows: list[Near], told: Told, width: int = 80, style: Style = STYLE) -> list[str]:
+    return [line.plain.rstrip() for line in lines(rows, 1, told, width, style)]
 
 
 def near(second: float, offset: int, made: bool = True) -> Near:

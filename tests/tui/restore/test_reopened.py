@@ -8,10 +8,12 @@ import pytest
 
 from replication.control import requests as ask
 from replication.control.values import JobStatus
+from replication.errors import PausedError, RestoreCancelledError
 from tests.restore.history import History
 from tests.tui import fake, picture
 from tests.tui.driving import LARGE, STILL, Drive, app_of, drive
 from tests.tui.restore.restorable import NEW, Store, store_of, write
+from tui.restore.run.screen import ReopenedScreen
 from tui.view import Options
 
 Steps = Callable[[Drive, JobStatus], Awaitable[None]]
@@ -124,5 +126,18 @@ def test_what_is_no_restore_has_no_screen_of_its_own(store: Store) -> None:
         await picture.shows(pilot, "verify")
         await pilot.press("home", "enter")
         await picture.shows(pilot, "told below", "jobs of the engine")
+
+    begun(store, steps)
+
+
+def test_one_whose_pause_ended_too_soon_failed_and_was_not_cancelled(store: Store) -> None:
+    """The lease of a pause ran out, say while the machine slept: nobody cancelled that restore."""
+
+    async def steps(pilot: Drive, job: JobStatus) -> None:
+        screen = ReopenedScreen(job)
+        assert screen.was_cancelled(RestoreCancelledError("cancelled"))
+        assert not screen.was_cancelled(PausedError("the pause has ended"))
+        screen._cancel.set()
+        assert screen.was_cancelled(PausedError("the pause has ended"))
 
     begun(store, steps)

@@ -13,7 +13,7 @@ from tui.text.blocks import error_lines
 from tui.text.cells import cut_end, cut_start
 from tui.text.format import counted, plain
 from tui.text.local import both, clock
-from tui.text.look import Look
+from tui.text.style import Style
 
 NAMED_SHOWN = 3
 """Rows of a table that are named with a reason."""
@@ -24,10 +24,10 @@ CONFLICT_WORDS = {
 }
 
 
-def preview_lines(preview: Preview, width: int, look: Look) -> list[Text]:
+def preview_lines(preview: Preview, width: int, style: Style) -> list[Text]:
     """What would happen."""
     made = [_into(preview.database, f", as it was at {clock(preview.now.timestamp())}", width)]
-    made += _report(preview.report, "to be ", width, look)
+    made += _report(preview.report, "to be ", width, style)
     words = CONFLICT_WORDS[preview.on_conflict]
     made.append(Text(cut_end(f" on conflict: {preview.on_conflict}: {words}", width)))
     if not preview.report.changes_something:
@@ -42,12 +42,12 @@ def preview_lines(preview: Preview, width: int, look: Look) -> list[Text]:
     return made
 
 
-def brought_lines(brought: Brought, again: str, width: int, look: Look) -> list[Text]:
+def brought_lines(brought: Brought, again: str, width: int, style: Style) -> list[Text]:
     """What has happened. `again` is the command that gives back what there was before."""
     count = brought.report.inserted + brought.report.updated
-    made = [Text(f" {look.mark('✔', '+')} {counted(count, 'row')} brought back", style="bold green")]
+    made = [Text(f" {style.mark('✔', '+')} {counted(count, 'row')} brought back", style="bold green")]
     made.append(_into(brought.database, f", at {clock(brought.ended.timestamp())}", width))
-    made += _report(brought.report, "", width, look)
+    made += _report(brought.report, "", width, style)
     if not brought.is_as_previewed:
         made += error_lines(
             "the database had changed since: the preview would have said something else", width, "yellow"
@@ -68,7 +68,7 @@ def _into(database: str, when: str, width: int) -> Text:
     return Text(f" into {cut_start(plain(database), max(10, width - len(when) - 7))}{when}")
 
 
-def _report(report: Report, verb: str, width: int, look: Look) -> list[Text]:
+def _report(report: Report, verb: str, width: int, style: Style) -> list[Text]:
     made: list[Text] = []
     for table in report.tables:
         made += _table(table, verb, width)

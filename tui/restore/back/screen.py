@@ -24,8 +24,8 @@ from tui.restore.back.lines import brought_lines, preview_lines
 from tui.session.jobs import followed
 from tui.text.blocks import error_lines, rule
 from tui.text.cells import cut_start
-from tui.text.look import Look
 from tui.text.naming import output_beside, short_name, split
+from tui.text.style import Style
 from tui.view import View
 from tui.widgets.lines import Lines
 from tui.widgets.prompt import Prompt
@@ -246,13 +246,13 @@ class BringBackScreen(ScrollingScreen):
 
     def paint(self) -> None:
         options, width, rows = self.shell.options, self.size.width, self._rows
-        look = Look(options.ascii, options.slow, self.shell.now())
+        style = Style(options.ascii, options.slow, self.shell.now())
         what = rows.words or ", ".join(rows.tables)
-        self.query_one("#head", Lines).set_lines([rule(f"bring back {what} as of {rows.when}", width, look)])
+        self.query_one("#head", Lines).set_lines([rule(f"bring back {what} as of {rows.when}", width, style)])
         if self._brought is not None:
-            self._lines = brought_lines(self._brought, _again(self._brought), width, look)
+            self._lines = brought_lines(self._brought, _again(self._brought), width, style)
         elif self._preview is not None:
-            self._lines = preview_lines(self._preview, width, look)
+            self._lines = preview_lines(self._preview, width, style)
         else:
             self._lines = [] if self._error is not None else [Text(f" {self._doing}")]
         seen = self.scroll.keep(len(self._lines), self.list_area.size.height)

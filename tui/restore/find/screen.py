@@ -21,7 +21,7 @@ from tui.restore.find.wanted import KINDS, request
 from tui.session.jobs import LeftError, followed
 from tui.text.blocks import error_lines, rule
 from tui.text.cells import cut_end
-from tui.text.look import Look
+from tui.text.style import Style
 from tui.view import View
 from tui.widgets.lines import Lines
 from tui.widgets.screen import ShellScreen
@@ -81,9 +81,9 @@ class FindScreen(ShellScreen, ModalScreen[None]):
             self._found(found)
             return
         options, width = self.shell.options, self.size.width
-        look = Look(options.ascii, options.slow, self.shell.now())
+        style = Style(options.ascii, options.slow, self.shell.now())
         where = f"generation {self._generation[:8]}" if self._from_cursor else "all generations"
-        lines = [rule(f"find the last commit before {look.mark('…', '...')} in {where}", width, look)]
+        lines = [rule(f"find the last commit before {style.mark('…', '...')} in {where}", width, style)]
         for number, kind in enumerate(KINDS):
             line = Text(cut_end(f" {'>' if number == self._kind else ' '} {kind.words}", width))
             if number == self._kind:

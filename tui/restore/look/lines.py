@@ -7,7 +7,7 @@ from rich.text import Text
 from replication.sqlite.diff import Differences, RowDifference, TableCount
 from tui.text.cells import cut_end, fit
 from tui.text.format import plain
-from tui.text.look import Look
+from tui.text.style import Style
 
 _NUMBER_CELLS = 14
 _CELLS_MIN, _CELLS_MAX = 6, 30
@@ -35,27 +35,27 @@ def table_head(width: int) -> Text:
     return Text(cut_end(f" {fit('TABLE', _name(width))}{words}", width), style="bold")
 
 
-def table_row(table: TableCount, chosen: bool, width: int, look: Look) -> Text:
+def table_row(table: TableCount, chosen: bool, width: int, style: Style) -> Text:
     """One table: rows then, rows today, and what that says."""
     then, today = _count(table.then), _count(table.today)
     if table.then is not None and table.today is not None:
         less = table.then - table.today
-        difference, style = (f"{-less:+,}" if less else "same number"), ("red" if less > 0 else "")
+        difference, colour = (f"{-less:+,}" if less else "same number"), ("red" if less > 0 else "")
     elif table.then is not None and not table.words:
-        difference, style = "gone today", "bold red"
+        difference, colour = "gone today", "bold red"
     elif table.today is not None and not table.words:
-        difference, style = "new since", "green"
+        difference, colour = "new since", "green"
     else:
-        difference, style = look.mark("…", "..."), ""
+        difference, colour = style.mark("…", "..."), ""
     line = Text(f"{'>' if chosen else ' '}{fit(plain(table.name), _name(width))}", style="bold" if chosen else "")
     line.append(f"{then:>{_NUMBER_CELLS}}{today:>{_NUMBER_CELLS}}", style="")
-    line.append(f"{difference:>{_NUMBER_CELLS}}", style=style)
+    line.append(f"{difference:>{_NUMBER_CELLS}}", style=colour)
     line.truncate(width, overflow="ellipsis")
     return line
 
 
 def difference_lines(
-    found: Differences, marked: frozenset[int], width: int, look: Look
+    found: Differences, marked: frozenset[int], width: int, style: Style
 ) -> tuple[list[Text], list[tuple[int, Text]]]:
     """The titles of the columns; then each row that differs, with its number: gone with -, added with +, changed with ~
     and two lines.
@@ -65,13 +65,13 @@ def difference_lines(
     widths = _widths(found, width)
     lines: list[tuple[int, Text]] = []
     for number, row in enumerate(found.rows):
-        sign, style = _SIGNS[row.kind]
-        mark = look.mark("✓", "*") if number in marked else " "
+        sign, colour = _SIGNS[row.kind]
+        mark = style.mark("✓", "*") if number in marked else " "
         if row.kind == "changed":
-            lines.append((number, _line(f"{mark}{sign}-", row.then, widths, width, style)))
-            lines.append((number, _line(f" {sign}+", row.today, widths, width, style)))
+            lines.append((number, _line(f"{mark}{sign}-", row.then, widths, width, colour)))
+            lines.append((number, _line(f" {sign}+", row.today, widths, width, colour)))
         else:
-            lines.append((number, _line(f"{mark}{sign}", row.then or row.today, widths, width, style)))
+            lines.append((number, _line(f"{mark}{sign}", row.then or row.today, widths, width, colour)))
     return [_line(" ", found.columns, widths, width, "bold")], lines
 
 

@@ -15,7 +15,7 @@ from tui.restore.run.screen import Request
 from tui.session.jobs import followed
 from tui.text.blocks import error_lines, rule
 from tui.text.format import counted
-from tui.text.look import Look
+from tui.text.style import Style
 from tui.view import View
 from tui.widgets.lines import Lines
 from tui.widgets.scrolling import ScrollingScreen
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from tui.restore.picker.reading import HistoryReader
 
 MARKED_CHARS_MAX = 40_000
-"""Of the conditions of all marked rows: a request of the engine holds no more."""
+"""Characters that the conditions of all marked rows may have: a request to the engine holds no more."""
 
 
 class DifferencesScreen(ScrollingScreen):
@@ -33,10 +33,10 @@ class DifferencesScreen(ScrollingScreen):
     PLACE = "differences"
 
     def __init__(
-        self, look: str, table: str, request: Request, reader: "HistoryReader", cancel: threading.Event
+        self, job_id: str, table: str, request: Request, reader: "HistoryReader", cancel: threading.Event
     ) -> None:
         super().__init__()
-        self._look = look
+        self._job_id = job_id
         self._table = table
         self._request = request
         self._reader = reader
@@ -48,7 +48,7 @@ class DifferencesScreen(ScrollingScreen):
         self._error: ReplicationError | None = None
 
     def on_mount(self) -> None:
-        control, leaving, request = self.shell.control, self.shell.leaving, Rows(look=self._look, table=self._table)
+        control, leaving, request = self.shell.control, self.shell.leaving, Rows(look=self._job_id, table=self._table)
         self.shell.in_background(
             lambda: followed(control, request, leaving, self._cancel).result, self._compared, self._failed
         )
@@ -104,15 +104,15 @@ class DifferencesScreen(ScrollingScreen):
 
     def paint(self) -> None:
         options, width = self.shell.options, self.size.width
-        look = Look(options.ascii, options.slow, self.shell.now())
+        style = Style(options.ascii, options.slow, self.shell.now())
         marked = f"{len(self._marked)} marked" if self._marked else ""
-        head = [rule(f"{self._table}: {self._request.when} and today", width, look, marked)]
+        head = [rule(f"{self._table}: {self._request.when} and today", width, style, marked)]
         found, lines, words = self._found, [Text(" comparing; esc goes back")], []
         if self._error:
             lines = error_lines(str(self._error), width)
         elif found is not None:
             head.append(Text(" - gone since then   + added since then   ~ changed: then, and today", style="dim"))
-            titles, self._lines = difference_lines(found, frozenset(self._marked), width, look)
+            titles, self._lines = difference_lines(found, frozenset(self._marked), width, style)
             head += titles
             words = error_lines(found.words, width, "")
             seen = self.scroll.keep(len(self._lines), self.list_area.size.height)

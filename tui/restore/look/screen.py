@@ -20,8 +20,8 @@ from tui.restore.run.screen import DRAW_SECONDS, Request
 from tui.session.jobs import LeftError, followed
 from tui.text.blocks import error_lines, rule
 from tui.text.format import size
-from tui.text.look import Look
 from tui.text.naming import short_name
+from tui.text.style import Style
 from tui.view import Shell, View
 from tui.widgets.lines import Lines
 from tui.widgets.scrolling import ScrollingScreen
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from tui.restore.picker.reading import HistoryReader
 
 
-class PreviewScreen(ScrollingScreen):
-    """Opened with the request that a restore would have, and who asks the engine about the past."""
+class LookScreen(ScrollingScreen):
+    """Opened with the request that a restore would have, and the reader that asks the engine about the past."""
 
     PLACE = "preview"
 
@@ -41,7 +41,7 @@ class PreviewScreen(ScrollingScreen):
         self._reader = reader
         self._cancel = threading.Event()
         self._progress: RestoreProgress | None = None
-        self._look = ""
+        self._job_id = ""
         """The id of the job that keeps the database of that moment open."""
         self._tables: list[TableCount] | None = None
         self._error: ReplicationError | None = None
@@ -53,9 +53,9 @@ class PreviewScreen(ScrollingScreen):
 
     def on_unmount(self) -> None:
         self._cancel.set()
-        look, self._look = self._look, ""
-        if look:
-            _forget(self.shell, look)
+        job_id, self._job_id = self._job_id, ""
+        if job_id:
+            _forget(self.shell, job_id)
 
     def _open(self, shell: Shell) -> JobStatus | None:
         """Let the engine restore, open and count. Return the job, or None if the screen was left meanwhile."""
@@ -70,7 +70,7 @@ class PreviewScreen(ScrollingScreen):
         if not self.is_attached:
             _forget(self.shell, found.id)
             return
-        self._look, self._tables = found.id, worst_first(found.result)
+        self._job_id, self._tables = found.id, worst_first(found.result)
         self.draw()
 
     def _failed(self, error: ReplicationError) -> None:
@@ -95,8 +95,8 @@ class PreviewScreen(ScrollingScreen):
 
     def paint(self) -> None:
         options, width, request = self.shell.options, self.size.width, self._request
-        look = Look(options.ascii, options.slow, self.shell.now())
-        head = [rule(f"{short_name(request.database)} as of {request.when}, {request.options.target}", width, look)]
+        style = Style(options.ascii, options.slow, self.shell.now())
+        head = [rule(f"{short_name(request.database)} as of {request.when}, {request.options.target}", width, style)]
         lines: list[Text] = []
         words: list[Text] = []
         if self._error:
@@ -109,7 +109,7 @@ class PreviewScreen(ScrollingScreen):
             head.append(table_head(width))
             seen = self.scroll.keep(len(self._tables), self.list_area.size.height)
             cursor = self.scroll.cursor
-            lines = [table_row(self._tables[number], number == cursor, width, look) for number in seen]
+            lines = [table_row(self._tables[number], number == cursor, width, style) for number in seen]
             if note := self._tables[cursor].words:
                 words = error_lines(note, width, "yellow")
         self.query_one("#head", Lines).set_lines(head)
@@ -126,9 +126,9 @@ class PreviewScreen(ScrollingScreen):
 
     def action_rows(self) -> None:
         """The rows of the table under the cursor that differ."""
-        if self._look and self._tables:
+        if self._job_id and self._tables:
             table = self._tables[self.scroll.cursor]
-            self.app.push_screen(DifferencesScreen(self._look, table.name, self._request, self._reader, self._cancel))
+            self.app.push_screen(DifferencesScreen(self._job_id, table.name, self._request, self._reader, self._cancel))
 
     def action_bring_back(self) -> None:
         """All rows of the table under the cursor."""
@@ -145,6 +145,6 @@ class PreviewScreen(ScrollingScreen):
         self.app.push_screen(SQLScreen(self._request, self._reader))
 
 
-def _forget(shell: Shell, look: str) -> None:
+def _forget(shell: Shell, job_id: str) -> None:
     """Let the engine remove what it keeps for a look; one that has ended has done so."""
-    shell.in_background(lambda: shell.control.forget(look), None, lambda error: None)
+    shell.in_background(lambda: shell.control.forget(job_id), None, lambda error: None)

@@ -13,7 +13,7 @@ from tui.restore.run.screen import Request
 from tui.text.blocks import error_lines, rule
 from tui.text.cells import cut_end, fit
 from tui.text.format import counted, plain
-from tui.text.look import Look
+from tui.text.style import Style
 from tui.view import View
 from tui.widgets.lines import Lines
 from tui.widgets.scrolling import ListArea, ScrollingScreen
@@ -103,8 +103,8 @@ class SQLScreen(ScrollingScreen):
 
     def paint(self) -> None:
         options, width = self.shell.options, self.size.width
-        look = Look(options.ascii, options.slow, self.shell.now())
-        self.query_one("#head", Lines).set_lines([rule(f"SQL as of {self._request.when}", width, look)])
+        style = Style(options.ascii, options.slow, self.shell.now())
+        self.query_one("#head", Lines).set_lines([rule(f"SQL as of {self._request.when}", width, style)])
         titles: list[Text] = []
         lines: list[Text] = []
         words: list[Text] = []

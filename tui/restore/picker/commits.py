@@ -14,7 +14,7 @@ from tui.restore.picker.near import Near
 from tui.text.cells import cut_end, fit
 from tui.text.format import plain, size
 from tui.text.local import local
-from tui.text.look import Look
+from tui.text.style import Style
 
 _TIME_CELLS = 11
 _COMMIT_CELLS_MIN = 14
@@ -39,7 +39,7 @@ class Told:
     is_reading: bool = False
 
 
-def lines(rows: Sequence[Near], here: int, told: Told, width: int, look: Look) -> list[Text]:
+def lines(rows: Sequence[Near], here: int, told: Told, width: int, style: Style) -> list[Text]:
     """A head, and a line for each commit."""
     wide = width >= _PAGES_FROM
     places = [_place(row.position, wide) for row in rows]
@@ -59,7 +59,7 @@ def lines(rows: Sequence[Near], here: int, told: Told, width: int, look: Look) -
     for number, row in enumerate(rows):
         entry = told.entries.get(row.position)
         moment = local(row.time)
-        before = look.mark("≤", "<") if mixed and not row.is_made else ""
+        before = style.mark("≤", "<") if mixed and not row.is_made else ""
         shown = before + (f"{moment:%H:%M:%S}.{moment.microsecond // 100_000}" if moment.date() == day else "")
         shown = shown if moment.date() == day else f"{before}{moment:%m-%d %H:%M}"
         line = Text(f"{'>' if number == here else ' '}{'S' if row.is_snapshot else ' '}")
@@ -70,12 +70,12 @@ def lines(rows: Sequence[Near], here: int, told: Told, width: int, look: Look) -
         line.append(f"  {count:>{_BYTES_CELLS}}  ")
         tables = Text("")
         if entry is not None:
-            tables = _tables(entry, look)
+            tables = _tables(entry, style)
         elif row.position not in told.entries and told.is_reading:
-            tables = Text(look.mark("…", "..."), style="dim")
+            tables = Text(style.mark("…", "..."), style="dim")
         mark = ""
         if row.position == told.largest:
-            mark = f"  {look.mark('←', '<')} largest of {told.count:,}"
+            mark = f"  {style.mark('←', '<')} largest of {told.count:,}"
             # What was done comes first.
             mark = mark if room - len(mark) >= min(tables.cell_len, _TABLES_CELLS_MAX) else mark[:3]
         left = max(_TABLES_CELLS_MIN, room - len(mark))
@@ -106,22 +106,22 @@ def _written(row: Near, entry: Entry | None, frame_bytes: int) -> tuple[str, str
     return f"{row.frames:,}", size(row.frames * frame_bytes)
 
 
-def _tables(entry: Entry, look: Look) -> Text:
+def _tables(entry: Entry, style: Style) -> Text:
     """The tables that a commit touched, those first of which most became of."""
     found = Text()
     for table in sorted(entry.tables, key=_weight):
         if found:
             found.append(", ")
         lost = table.change == "gone" or (table.rows or 0) < 0
-        found.append(_touched(table, look), style="red" if lost else "")
+        found.append(_touched(table, style), style="red" if lost else "")
     if not entry.is_whole:
-        found.append(look.mark(", …", ", ..."))
+        found.append(style.mark(", …", ", ..."))
     return found
 
 
-def _touched(table: Touched, look: Look) -> str:
+def _touched(table: Touched, style: Style) -> str:
     rows = " ?" if table.rows is None else f" {table.rows:+,}" if table.rows else ""
-    return plain(table.name) + (f" {table.change}" if table.change else "") + rows.replace("-", look.mark("−", "-"))
+    return plain(table.name) + (f" {table.change}" if table.change else "") + rows.replace("-", style.mark("−", "-"))
 
 
 def _weight(table: Touched) -> tuple[int, int]:

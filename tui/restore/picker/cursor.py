@@ -47,7 +47,7 @@ class Picker:
     commits: Mapping[str, Commits] = field(default_factory=dict)
     unreadable: frozenset[str] = frozenset()
     _points_known: dict[str, tuple[Position, ...]] = field(default_factory=dict, compare=False, repr=False)
-    """Those of stops that were asked for, by object, as long as nothing new is known of any."""
+    """The points of each stop that was asked for, by its object, as long as nothing new is known of any."""
 
     # -- what is under the cursor -----------------------------------------------------------------------------------
 

@@ -17,7 +17,7 @@ from tui.restore.picker.cursor import Picker, asked_words, lost_after
 from tui.text.cells import cut_end, cut_start, fit
 from tui.text.format import plain, size
 from tui.text.local import both, local, local_day_time, zone
-from tui.text.look import Look
+from tui.text.style import Style
 from tui.text.timeline import ASCII, SIGNS, Window, axis, density, row
 
 LABEL_CELLS = 10
@@ -59,15 +59,15 @@ class Choice:
     check: Check
 
 
-def title(database: str, address: str, picker: Picker | None, width: int, look: Look) -> Text:
+def title(database: str, address: str, picker: Picker | None, width: int, style: Style) -> Text:
     """What is restored, from where, and the time that can be reached."""
     line = Text(" Restore ", style="bold")
     reach = ""
     if picker is not None:
-        now = look.now - picker.newest < _NOW_SECONDS and not look.slow
+        now = style.now - picker.newest < _NOW_SECONDS and not style.slow
         newest = "now" if now else local_day_time(picker.newest)
         reach = f"{'restorable ' if width >= _WIDE else ''}{local_day_time(picker.oldest)}"
-        reach += f" {look.mark('→', 'to')} {newest}  {'times: local, ' if width >= _WIDE else ''}{zone(look.now)}"
+        reach += f" {style.mark('→', 'to')} {newest}  {'times: local, ' if width >= _WIDE else ''}{zone(style.now)}"
     source = f"from {plain(address)}" if address else ""
     room = width - len(line) - len(reach) - 5
     path = cut_start(plain(database), max(12, room - len(source), room // 2))
@@ -77,9 +77,9 @@ def title(database: str, address: str, picker: Picker | None, width: int, look: 
     return line
 
 
-def rows(picker: Picker, window: Window, seen: range, look: Look) -> list[Text]:
+def rows(picker: Picker, window: Window, seen: range, style: Style) -> list[Text]:
     """The axis, and a row for each generation in sight; the chosen one has the cursor."""
-    marks = ASCII if look.ascii else SIGNS
+    marks = ASCII if style.ascii else SIGNS
     lines = [Text(" " * LABEL_CELLS + axis(window, local), style="dim")]
     top = max((max(density(picker.point_maps[number], window)) for number in seen), default=0)
     for number in seen:
@@ -93,16 +93,16 @@ def rows(picker: Picker, window: Window, seen: range, look: Look) -> list[Text]:
     return lines
 
 
-def point(picker: Picker, now: float, width: int, look: Look, reading: str, short: bool = False) -> list[Text]:
+def point(picker: Picker, now: float, width: int, style: Style, reading: str, short: bool = False) -> list[Text]:
     """The point under the cursor: when, where exactly, and what it is; then what became of a time asked for.
 
     `short` leaves out what is not needed to choose.
     """
     position, point_map = picker.position, picker.point_map
-    ago = f"  {look.ago(picker.time)}" if picker.time <= now else ""
+    ago = f"  {style.ago(picker.time)}" if picker.time <= now else ""
     kind = "committed" if picker.is_made else "stored; made before"
     lines = [_line("point", f"{both(picker.time)}  {kind}{ago}", width, "bold")]
-    words = [str(position) if position is not None else f"{point_map.generation}/{look.mark('…', '...')}"]
+    words = [str(position) if position is not None else f"{point_map.generation}/{style.mark('…', '...')}"]
     if picker.number is not None and picker.stop.object:
         number, count = picker.number
         words.append(f"commit {number} of {count}" + (f" in {picker.stop.label}" if width >= _WIDE else ""))
@@ -119,8 +119,8 @@ def point(picker: Picker, now: float, width: int, look: Look, reading: str, shor
     asked = picker.cursor.asked
     if asked is not None:
         found = asked_words(picker, now)
-        style = "yellow" if "not covered" in found or "as old" in found else ""
-        lines.append(_line("asked", f"{both(asked)}  {look.mark('→', '>')} {found}", width, style))
+        colour = "yellow" if "not covered" in found or "as old" in found else ""
+        lines.append(_line("asked", f"{both(asked)}  {style.mark('→', '>')} {found}", width, colour))
         if lost := lost_after(picker):
             name = lost.rpartition("/")[2]
             lines.append(_line("", f"{name} is missing from the replica, or damaged", width, "yellow"))
@@ -135,20 +135,20 @@ def found_lines(words: str, width: int) -> list[Text]:
     ]
 
 
-def choice(chosen: Choice, plan: Fetch | ReplicationError | None, width: int, look: Look) -> list[Text]:
+def choice(chosen: Choice, plan: Fetch | ReplicationError | None, width: int, style: Style) -> list[Text]:
     """The output, what would be fetched, and the check."""
     note = "new file"
-    style = ""
+    colour = ""
     if chosen.over:
-        note, style = "IN PLACE OF THE LIVE DATABASE; the old file is kept", "bold yellow"
+        note, colour = "IN PLACE OF THE LIVE DATABASE; the old file is kept", "bold yellow"
     elif chosen.taken:
-        note, style = chosen.taken, "red"
+        note, colour = chosen.taken, "red"
     path = cut_start(plain(chosen.output), max(20, width - _KEY_CELLS - len(note) - 5))
-    lines = [_line("output", f"{path}  ({plain(note)})", width, style)]
+    lines = [_line("output", f"{path}  ({plain(note)})", width, colour)]
     if isinstance(plan, Fetch):
         lines.append(_line("fetch", f"{plan.words}, {size(plan.size)}     check  {chosen.check}", width))
     else:
-        words = str(plan) if plan is not None else look.mark("…", "...")
+        words = str(plan) if plan is not None else style.mark("…", "...")
         lines.append(_line("fetch", f"{words}     check  {chosen.check}", width, "red" if plan else ""))
     return lines
 
@@ -159,13 +159,13 @@ def replicas(name: str, others: Sequence[str], width: int) -> list[Text]:
     return lines + [_line("", f"also {other}", width, "dim") for other in others[:OTHERS_MAX]]
 
 
-def key_lines(where: str, keys: Keys, read_only: bool, width: int, look: Look) -> list[Text]:
+def key_lines(where: str, keys: Keys, read_only: bool, width: int, style: Style) -> list[Text]:
     """The keys that the footer has no room for, on one or two lines."""
     actions = {action.id: action for action in actions_of(where, read_only)}
     groups = []
     for ids, words in _KEY_GROUPS:
         given = [keys_of(actions[id], keys)[:1] for id in ids if id in actions]
-        shown = [shown_key(key[0], look.ascii) for key in given if key]
+        shown = [shown_key(key[0], style.ascii) for key in given if key]
         if shown:
             groups.append(f"{' '.join(shown)} {words}")
     lines = textwrap.wrap("   ".join(group.replace(" ", "\0") for group in groups), max(20, width - 2))

@@ -7,7 +7,7 @@ from replication.restore.points import Fetch
 from tui.text.blocks import rule
 from tui.text.cells import cut_end
 from tui.text.format import plain
-from tui.text.look import Look
+from tui.text.style import Style
 from tui.view import View
 from tui.widgets.lines import Lines
 from tui.widgets.scrolling import ListArea, ScrollingScreen
@@ -36,8 +36,8 @@ class PlanScreen(ScrollingScreen):
 
     def paint(self) -> None:
         options, width = self.shell.options, self.size.width
-        look = Look(options.ascii, options.slow, self.shell.now())
-        self.query_one("#head", Lines).set_lines([rule(f"plan from {self._address}", width, look)])
+        style = Style(options.ascii, options.slow, self.shell.now())
+        self.query_one("#head", Lines).set_lines([rule(f"plan from {self._address}", width, style)])
         seen = self.scroll.keep(len(self._lines), self.list_area.size.height)
         self.list_area.set_lines(
             [

@@ -25,7 +25,7 @@ from tui.engine_commands import new_output
 from tui.restore.back.screen import BringBackScreen
 from tui.restore.find.screen import FindScreen
 from tui.restore.find.wanted import found_words
-from tui.restore.look.screen import PreviewScreen
+from tui.restore.look.screen import LookScreen
 from tui.restore.look.sql import SQLScreen
 from tui.restore.picker.commits import Told
 from tui.restore.picker.commits import lines as commit_lines
@@ -38,8 +38,8 @@ from tui.restore.run.over_live import OverScreen
 from tui.restore.run.screen import Request, RestoringScreen
 from tui.text.blocks import error_lines, rule
 from tui.text.local import both, zone
-from tui.text.look import Look
 from tui.text.naming import host_of, output_beside
+from tui.text.style import Style
 from tui.view import View
 from tui.widgets.lines import Lines
 from tui.widgets.prompt import Prompt
@@ -48,7 +48,7 @@ CHECKS = cast(tuple[Check, ...], get_args(Check))
 _ROWS_FOR_KEYS = 20
 """A terminal of so many rows has room for a list of keys, and for what is not needed to choose."""
 _ROWS_FOR_GENERATIONS = 8
-"""Of so many rows one is for a generation."""
+"""Of every so many rows of the terminal, one goes to a generation."""
 _TIME, _OUTPUT = "time", "output: path of a file that is not there yet"
 
 
@@ -76,7 +76,7 @@ class RestoreScreen(PickingScreen):
         self._asking = ""
         self._top = 0
         self._found_tables: tuple[Position | None, tuple[str, ...]] = (None, ())
-        """Of a search: the commit before the change, and the tables that lost rows with it."""
+        """What a search found: the commit before the change, and the tables that lost rows with it."""
         self._since: DatabaseLook | None = None
         """The live database when this was opened: a restore over it says what came later."""
 
@@ -110,32 +110,32 @@ class RestoreScreen(PickingScreen):
         if not self.ready:
             return
         options, width, now = self.shell.options, self.size.width, self.shell.now()
-        look = Look(options.ascii, options.slow, now)
+        style = Style(options.ascii, options.slow, now)
         address = self.listed.address if self.listed is not None else ""
-        self.query_one("#title", Lines).set_lines([title(self.database, address, self.picker, width, look)])
-        self._draw_timeline(look, width)
+        self.query_one("#title", Lines).set_lines([title(self.database, address, self.picker, width, style)])
+        self._draw_timeline(style, width)
         picker, low = self.picker, self.size.height < _ROWS_FOR_KEYS
         below = []
         if picker is not None:
-            below += [] if low else [rule("point", width, look)]
-            below += point(picker, now, width, look, "" if self.busy else self.words, low)
+            below += [] if low else [rule("point", width, style)]
+            below += point(picker, now, width, style, "" if self.busy else self.words, low)
             if self.found and self.found[0] == picker.position:
                 below += found_lines(self.found[1], width)
             plan = self.planned[1] if self.planned[0] == picker.position else None
-            below += choice(self._choice(picker), plan, width, look)
+            below += choice(self._choice(picker), plan, width, style)
             if self.listed is not None and not low and (self.listed.others or self.listed.passed_over):
                 below += replicas(self.listed.replica, self.listed.others, width)
         for words in (self.words, self.telling.error if self.telling is not None else ""):
             below += error_lines(words, width, "yellow") if words else []
         if picker is not None and not low and not self._asking:
-            below += key_lines(self.PLACE, options.keys, options.read_only, width, look)
+            below += key_lines(self.PLACE, options.keys, options.read_only, width, style)
         if self._asking:
             zone_words = f", {zone(now)} unless it says otherwise" if self._asking == _TIME else ""
-            below.append(rule(f"{self._asking}{zone_words}   esc keeps it as it is", width, look))
+            below.append(rule(f"{self._asking}{zone_words}   esc keeps it as it is", width, style))
         self.query_one("#point", Lines).set_lines(below)
-        self._draw_commits(look, width)
+        self._draw_commits(style, width)
 
-    def _draw_commits(self, look: Look, width: int) -> None:
+    def _draw_commits(self, style: Style, width: int) -> None:
         area = self.query_one(CommitArea)
         # The head takes one.
         self.rows_of_commits = max(1, area.size.height - 1)
@@ -146,13 +146,13 @@ class RestoreScreen(PickingScreen):
             return
         frame = next((item.frame_size for item in self.picker.commits.values() if item.frame_size), FRAME_HEADER_SIZE)
         told = Told(telling.entries, *self.largest, frame - FRAME_HEADER_SIZE, telling.words, telling.is_asking)
-        area.set_lines(commit_lines(rows, here, told, width, look))
+        area.set_lines(commit_lines(rows, here, told, width, style))
 
-    def _draw_timeline(self, look: Look, width: int) -> None:
+    def _draw_timeline(self, style: Style, width: int) -> None:
         timeline, lines = self.query_one("#timeline", Lines), []
         if self.picker is not None and self.window is not None:
             lines = rows(
-                self.picker, self.window, self._seen(self.picker, self.size.height // _ROWS_FOR_GENERATIONS), look
+                self.picker, self.window, self._seen(self.picker, self.size.height // _ROWS_FOR_GENERATIONS), style
             )
         elif not self.error:
             then = f" then {both(self.asked)} is looked for" if self.asked is not None else ""
@@ -260,7 +260,7 @@ class RestoreScreen(PickingScreen):
         """Open the database of this moment and look at its tables."""
         request = self._request()
         if request is not None and self.telling is not None:
-            self.app.push_screen(PreviewScreen(request, self.telling.reader))
+            self.app.push_screen(LookScreen(request, self.telling.reader))
 
     def action_sql(self) -> None:
         """Ask SQL of the database of this moment."""

@@ -12,7 +12,7 @@ from replication.restore.restore import RestoreResult
 from tui.text.blocks import error_lines
 from tui.text.cells import cut_end, cut_start
 from tui.text.format import age, counted, plain, size
-from tui.text.look import Look
+from tui.text.style import Style
 
 RATE_SECONDS_MIN = 0.5
 """Rate and time left are shown only after so long."""
@@ -59,11 +59,11 @@ def at_stage(run: RunningRestore) -> int:
     return number + 1 if run.over else number
 
 
-def lines(run: RunningRestore, width: int, look: Look) -> list[Text]:
+def lines(run: RunningRestore, width: int, style: Style) -> list[Text]:
     """The stages with ticks, and how far the restore is."""
     here, made = at_stage(run), []
     for number, words in enumerate(stages(run)):
-        mark = look.mark("✔", "+") if number < here else look.mark("◐", "~") if number == here else " "
+        mark = style.mark("✔", "+") if number < here else style.mark("◐", "~") if number == here else " "
         line = Text(f" {mark} ", style="green" if number < here else "cyan" if number == here else "dim")
         line.append(words, style="" if number <= here else "dim")
         made.append(line)
@@ -71,7 +71,7 @@ def lines(run: RunningRestore, width: int, look: Look) -> list[Text]:
     if progress is not None and progress.bytes_total:
         share = progress.bytes_done / progress.bytes_total
         full = int(share * _BAR_CELLS)
-        bar = look.mark("█", "#") * full + look.mark("░", ".") * (_BAR_CELLS - full)
+        bar = style.mark("█", "#") * full + style.mark("░", ".") * (_BAR_CELLS - full)
         words = f" {bar} {int(100 * share):3}%  {size(progress.bytes_done)} of {size(progress.bytes_total)}"
         words += f"  {progress.objects_done}/{progress.objects_total} objects"
         if run.seconds >= RATE_SECONDS_MIN and progress.bytes_done:
@@ -85,13 +85,13 @@ def lines(run: RunningRestore, width: int, look: Look) -> list[Text]:
     return made
 
 
-def done(result: RestoreResult, kept: str, check: str, paused: bool, width: int, look: Look) -> list[Text]:
+def done(result: RestoreResult, kept: str, check: str, paused: bool, width: int, style: Style) -> list[Text]:
     """What was made.
 
     `kept` is where the old database is, if there was one; `paused` is true if replication still is; `check` is how
     SQLite checked it, "" where that is not known.
     """
-    made = [Text(f" {look.mark('✔', '+')} ok, in {result.seconds:.2f} s", style="bold green"), Text()]
+    made = [Text(f" {style.mark('✔', '+')} ok, in {result.seconds:.2f} s", style="bold green"), Text()]
     objects = counted(result.segments + 1, "object")
     facts = [
         ("path", str(result.output)),
@@ -114,9 +114,9 @@ def done(result: RestoreResult, kept: str, check: str, paused: bool, width: int,
     return made
 
 
-def failed(words: str, cancelled: bool, over: bool, paused: bool, width: int, look: Look) -> list[Text]:
+def failed(words: str, cancelled: bool, over: bool, paused: bool, width: int, style: Style) -> list[Text]:
     """Why nothing was restored, and that nothing was left behind."""
-    head = "cancelled" if cancelled else f"{look.mark('✖', 'x')} failed"
+    head = "cancelled" if cancelled else f"{style.mark('✖', 'x')} failed"
     made = [Text(f" {head}", style="yellow" if cancelled else "bold red"), Text()]
     if not cancelled:
         made += error_lines(words, width)

@@ -1,7 +1,7 @@
 """A restore: its stages, how far it is, and its result. The engine restores; a screen follows it.
 
-One that was begun here is cancelled by esc, and then nothing is left. One that was left, or that another screen began,
-is opened again from the jobs of the engine; esc leaves it.
+One begun here is cancelled by esc, and what it wrote is removed. One whose screen was closed, or that another screen
+began, is reopened from the jobs; there esc only closes the screen.
 """
 
 import shlex
@@ -26,9 +26,9 @@ from tui.restore.run.lines import RunningRestore, done, failed, lines
 from tui.session.jobs import follow, followed
 from tui.text.blocks import rule
 from tui.text.format import clock_time
-from tui.text.look import Look
 from tui.text.naming import split
 from tui.text.states import stopped
+from tui.text.style import Style
 from tui.view import Shell, View
 from tui.widgets.lines import Lines
 from tui.widgets.screen import ShellScreen
@@ -41,9 +41,9 @@ class Request:
     """What is to be restored: of which database, from which replica, to where. `when` tells the moment to people.
 
     With "" for `replica` the one that answers best is taken. If the one that is named fails, another one is taken that
-    has the very same commit. None is for a snapshot of Litestream `by_itself`: nothing tells which commit that holds.
-    Over the live database `kept` is the path for its old content, as the user was told, and `since` is how the database
-    was when the user began to choose.
+    has the very same commit. With `by_itself` no other is taken: the point is a snapshot by Litestream, and nothing
+    tells which commit that holds. Over the live database `kept` is the path for its old content, as the user was told,
+    and `since` is how the database was when the user began to choose.
     """
 
     database: str
@@ -80,7 +80,10 @@ class Request:
         return target.position
 
     def command(self) -> str:
-        """The same on the command line: of a new file, for over the live database there is no such command."""
+        """The same as a command line.
+
+        It always restores to a new file: the command line cannot restore over a live database.
+        """
         output = f"{self.database}.restored" if self.over else str(self.output)
         words = ["litestream-tui", "restore", "-position", str(self.position), "-o", split(output)[1]]
         return shlex.join([*words, split(self.database)[1]])
@@ -170,8 +173,8 @@ class FollowingScreen(ShellScreen):
         """Wait for the job, and return it once it is done. Raises as `follow` does. Called in a thread."""
         raise NotImplementedError
 
-    def is_cancelled(self) -> bool:
-        """Whether a restore that gave up was asked to."""
+    def was_cancelled(self, error: RestoreCancelledError | PausedError) -> bool:
+        """Whether a restore that ended with this was cancelled. Else the pause of its database ended too soon."""
         return self._cancel.is_set()
 
     # -- the thread that follows it ---------------------------------------------------------------------------------
@@ -179,8 +182,8 @@ class FollowingScreen(ShellScreen):
     def _followed(self, shell: Shell) -> Outcome:
         try:
             job = self.job(shell)
-        except (RestoreCancelledError, PausedError):
-            if self.is_cancelled():
+        except (RestoreCancelledError, PausedError) as error:
+            if self.was_cancelled(error):
                 return Outcome(cancelled=True)
             raise
         if self._over:
@@ -193,21 +196,21 @@ class FollowingScreen(ShellScreen):
         if not self.ready or not self.is_attached:
             return
         options, width = self.shell.options, self.size.width
-        look = Look(options.ascii, options.slow, self.shell.now())
+        style = Style(options.ascii, options.slow, self.shell.now())
         outcome = self._outcome
         # What another holder has paused stays paused.
         stays = self._over and self._database in stopped(self.shell.view.status)
-        made = [rule(self._title, width, look)]
+        made = [rule(self._title, width, style)]
         made.append(Text())
         if outcome is None:
             seconds = time.monotonic() - self._began
             run = RunningRestore(self._over, self._progress, seconds, self._cancel.is_set())
-            made += [*lines(run, width, look), Text(), Text(f" {self.keys()}", style="dim")]
+            made += [*lines(run, width, style), Text(), Text(f" {self.keys()}", style="dim")]
         elif outcome.result is not None:
-            made += done(outcome.result, outcome.kept, self._check, stays, width, look)
+            made += done(outcome.result, outcome.kept, self._check, stays, width, style)
             made += [Text(), Text(" enter or esc closes this", style="dim")]
         else:
-            made += failed(str(outcome.error or ""), outcome.cancelled, self._over, stays, width, look)
+            made += failed(str(outcome.error or ""), outcome.cancelled, self._over, stays, width, style)
             made += [Text(), Text(" enter or esc closes this", style="dim")]
         self.query_one(Lines).set_lines(made)
 
@@ -273,9 +276,9 @@ class ReopenedScreen(FollowingScreen):
     def job(self, shell: Shell) -> JobStatus:
         return follow(shell.control, self._job, self._left, self._cancel, self._told)
 
-    def is_cancelled(self) -> bool:
+    def was_cancelled(self, error: RestoreCancelledError | PausedError) -> bool:
         # This screen or another cancelled it.
-        return True
+        return isinstance(error, RestoreCancelledError) or super().was_cancelled(error)
 
     def _told(self, job: JobStatus) -> None:
         self._progress = job.progress or self._progress

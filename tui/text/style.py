@@ -1,4 +1,4 @@
-"""How values look under the options of the screen: marks or plain letters, ages or times. Pure.
+"""How values are shown under the options of the screen: marks or plain letters, ages or times. Pure.
 
 With `slow` nothing is shown that changes while nothing happens: a time in place of an age, no countdown.
 """
@@ -15,7 +15,7 @@ _DAY_SECONDS = 86400.0
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class Style:
     """The options that matter for text, and the time now in seconds since the epoch."""
 
     ascii: bool
@@ -64,10 +64,10 @@ def verified_of(database: DatabaseStatus) -> Verification | None:
     return min(found, key=lambda item: item.time, default=None)
 
 
-def verified_words(item: Verification | None, look: Look) -> str:
+def verified_words(item: Verification | None, style: Style) -> str:
     """A verification in a few cells: ✓ 2h, ✗ failed, or -."""
     if item is None:
         return "-"
     if item.outcome == "ok":
-        return f"{look.mark('✓', 'ok')} {look.since(item.time)}"
-    return f"{look.mark('✗', 'x')} failed" if item.outcome == "failed" else "unclear"
+        return f"{style.mark('✓', 'ok')} {style.since(item.time)}"
+    return f"{style.mark('✗', 'x')} failed" if item.outcome == "failed" else "unclear"
