@@ -10,12 +10,14 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import islice
 from pathlib import Path
 from typing import Literal
 
 from replication import space
 from replication.config import DatabaseConfig
 from replication.errors import BringBackError, BusyError, ReplicationError
+from replication.offline import look
 from replication.position import Position
 from replication.recall.export import csv_lines, sql_lines
 from replication.recall.undo import position_before
@@ -24,6 +26,7 @@ from replication.restore.retry import check as check_stop
 from replication.restore.scratch import scratch, temporary_folder
 from replication.sqlite.bring_back import Tried
 from replication.sqlite.brought import OnConflict, Report
+from replication.sqlite.fitting import fits_now, fits_unknown
 from replication.sqlite.how import Became, How
 from replication.sqlite.stage import Stage
 from replication.sqlite.transaction import make, try_out
@@ -31,6 +34,7 @@ from replication.sqlite.transaction import make, try_out
 SCRATCH_PREFIX = "litestream-tui-rows-"
 _ELSEWHERE = ", or name a folder on another disk in TMPDIR; nothing was changed."
 _WHAT = "Bringing rows back"
+_LINES_TOGETHER = 100
 
 Fill = Callable[[Stage], None]
 """Puts rows into a stage."""
@@ -68,7 +72,10 @@ class Preview:
 
 @dataclass(frozen=True, slots=True)
 class Brought:
-    """What happened. `before` is the commit that ours came after, as far as the local folder tells it."""
+    """What happened. `before` is the commit that ours came after, as far as the local folder tells it.
+
+    `is_replicated` is true if an engine was at work on the database, which so copies that commit too.
+    """
 
     database: str
     report: Report
@@ -76,6 +83,7 @@ class Brought:
     began: datetime
     ended: datetime
     before: Position | None
+    is_replicated: bool = False
 
 
 class Recall:
@@ -119,12 +127,21 @@ class Recall:
         Raises UsageError where CSV has no room for them, RestoreCancelledError, and what `write` raises.
         """
         with self._alone():
-            found = self._preview.report.tables if self._preview is not None else ()
-            gone = frozenset(item.table for item in found if item.is_made)
-            lines = csv_lines(self.stage) if is_csv else sql_lines(self.stage, self._on_conflict, gone)
-            for line in lines:
+            if is_csv:
+                lines = csv_lines(self.stage)
+            else:
+                fittings = fits_unknown(self.stage)
+                outcomes: tuple[bytearray, ...] = ()
+                if self._preview is not None and self._live is not None:
+                    guard = space.guard(self.stage.path.parent, _WHAT, _ELSEWHERE)
+                    fittings, outcomes = (
+                        fits_now(self._live.path, self.stage, guard),
+                        tuple(item.outcomes for item in self._became),
+                    )
+                lines = sql_lines(self.stage, self._on_conflict, fittings, outcomes)
+            while some := list(islice(lines, _LINES_TOGETHER)):
                 check_stop(stop)
-                write(f"{line}\n")
+                write("\n".join((*some, "")))
 
     def apply(
         self, stop: threading.Event, tell: Tell = untold, committing: Callable[[], None] = lambda: None
@@ -151,12 +168,15 @@ class Recall:
 
         if preview.is_stopped:
             raise BringBackError(_stopped(preview.report))
+        # An engine that has it now pins the WAL, so that no commit is lost to it from here on.
+        is_replicated = live.config is not None and look(live.config).pid is not None
         made = make(live.path, self.stage, self._how(tell, "bringing back"), stop, check, committing)
         before = None
         with suppress(ReplicationError, OSError):
             before = position_before(live.config, made) if live.config is not None else None
         report = made.tried.report
-        return Brought(str(live.path), report, _alike(preview.report, report), made.began, made.ended, before)
+        is_alike = _alike(preview.report, report)
+        return Brought(str(live.path), report, is_alike, made.began, made.ended, before, is_replicated)
 
     @contextmanager
     def _alone(self) -> Iterator[None]:

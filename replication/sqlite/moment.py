@@ -10,7 +10,7 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -97,8 +97,10 @@ class Query:
         except UnicodeDecodeError:
             raise QueryError("A text there is not UTF-8: ask for CAST(… AS BLOB) in its place.") from None
         finally:
-            self._connection.set_progress_handler(None)
-            cursor.close(True)
+            # Whoever went away in the midst of it has closed all.
+            with suppress(apsw.ConnectionClosedError, apsw.CursorClosedError):
+                self._connection.set_progress_handler(None)
+                cursor.close(True)
 
     def _noted(self, action: int, first: str | None, second: str | None, schema: str | None, by: str | None) -> int:
         """Called by SQLite for what a statement is about to use, in views and in what pragmas ask too."""

@@ -91,6 +91,12 @@ class Stage:
         with sqlite_errors(self.path):
             return int(self._connection.execute(f"SELECT ifnull(max(id), 0) FROM r{staged.number}").get)
 
+    def numbers(self, staged: Staged) -> Iterator[int]:
+        """The numbers of the rows, in the order of `rows`."""
+        with sqlite_errors(self.path):
+            for (number,) in self._connection.execute(f"SELECT id FROM r{staged.number} ORDER BY id"):
+                yield number
+
     def rows(self, staged: Staged) -> Iterator[tuple[Any, ...]]:
         """The rows in their order, as `add` takes them."""
         names = [f"c{place}" for place in range(len(staged.table.columns))]

@@ -77,8 +77,8 @@ def test_promise_4_what_commits_deleted_comes_back_while_the_engine_and_the_appl
         assert application.sha256() == sha
         # To a file, or to the output.
         sql = succeeds("bring-back", *where, "-o", "-", database, position, "now").out
-        assert sql.startswith("BEGIN;\nPRAGMA defer_foreign_keys=ON;\nCREATE TABLE orders(")
-        assert sql.endswith('INSERT OR IGNORE INTO "people"("id", "name") VALUES(2, \'bo\');\nCOMMIT;\n')
+        assert sql.startswith("PRAGMA foreign_keys=ON;\nBEGIN;\nPRAGMA defer_foreign_keys=ON;\nCREATE TABLE orders(")
+        assert sql.endswith('INTO "people"("id", "name") VALUES(2, \'bo\') ON CONFLICT DO NOTHING;\nCOMMIT;\n')
         file = lost.folder / "orders.csv"
         succeeds("bring-back", *where, "-table", "orders", "-o", file, database, position)
         assert list(csv.reader(io.StringIO(file.read_text()))) == [
@@ -106,6 +106,7 @@ def test_promise_4_what_commits_deleted_comes_back_while_the_engine_and_the_appl
         lost.sync()
         assert replicate.end() == 0
         # What there was before can be restored, and is what it was.
+        assert "as soon as it is uploaded" in result.out
         match = re.search(r"is the commit (\S+)\. ", result.out)
         assert match is not None, result.out
         succeeds("restore", "-config", config, "-position", match[1], "-o", lost.folder / "before.db", database)
@@ -115,11 +116,17 @@ def test_promise_4_what_commits_deleted_comes_back_while_the_engine_and_the_appl
         application.execute("DELETE FROM orders WHERE id = 3")
         result = succeeds("bring-back", *where, "-row", "orders", "3", "-apply", "-json", database, position)
         assert json.loads(result.out)["report"]["tables"][0]["inserted"] == 1
+        assert json.loads(result.out)["is_replicated"] is False
+        application.execute("DELETE FROM orders WHERE id = 3")
+        result = succeeds("bring-back", *where, "-row", "orders", "3", "-apply", database, position)
+        assert "may not be restorable" in result.out
+        assert "uploaded" not in result.out
         assert application.execute(ORDERS)[2] == [3, 1, None]
     # From the replica alone, into a database that is named.
     other = Shell(lost.folder / "other.db")
     other.run(f"{TABLES[0]}; INSERT INTO people VALUES(1, 'x')")
-    succeeds("bring-back", "-table", "people", "-into", other.path, "-apply", lost.url, position)
+    result = succeeds("bring-back", "-table", "people", "-into", other.path, "-apply", lost.url, position)
+    assert "No engine is known to replicate the database" in result.out
     assert other.rows(PEOPLE) == [[1, "x"], [2, "bo"]]
     other.run(succeeds("bring-back", "-table", "orders", "-o", "-", lost.url, position).out.replace("-- ", ""))
     assert len(other.rows(ORDERS)) == 3
@@ -137,6 +144,9 @@ def test_what_is_missing_is_said(published_once: Published, tmp_path: Path) -> N
     refused(2, "what is to be brought back?", url, then)
     refused(2, "name with -into", "-table", "fruits", url, then)
     refused(2, "-where goes with one -table", "-where", "1", url, then)
+    refused(2, "-where is empty", "-table", "fruits", "-where", " ", url, then)
+    refused(2, "-csv goes with -o", "-table", "fruits", "-csv", "-apply", url, then)
+    refused(2, "-json & -o", "-table", "fruits", "-json", "-o", "-", url, then)
     refused(2, "-apply & -o", "-table", "fruits", "-apply", "-o", "x", url, then)
     refused(2, "leave out the second one", "-row", "fruits", "1", "-o", "-", url, then, "now")
     refused(22, "no table gone then", "-table", "gone", "-o", "-", url, then)

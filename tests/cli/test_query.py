@@ -17,6 +17,7 @@ from tests.cli.conftest import Published
 from tests.cli.program import contents, refuses, run, succeeds
 from tests.foreign import Shell
 from tests.interchange.program import DEADLINE_SECONDS, PROGRAM
+from tui.text.rows import as_csv
 
 SQL = "SELECT count(*) AS n, max(name) AS name, typeof(weight) AS t, sum(length(weight)) AS s FROM fruits"
 
@@ -189,6 +190,52 @@ def test_it_is_cancelled_by_a_signal(published: Published) -> None:
     assert process.returncode == 16
     assert err == "litestream-tui: It was cancelled; nothing was changed and nothing is left behind.\n"
     assert time.monotonic() - began < DEADLINE_SECONDS
+
+
+UNENDING = "SELECT instr(zeroblob(30000000), CAST(zeroblob(10000000) AS BLOB) || x'01')"
+
+
+def test_promise_6_a_function_that_cannot_be_stopped_ends_with_its_time(published: Published) -> None:
+    refuses(run("query", "-timeout", "0.1", published.url, UNENDING), 21, "its time is over")
+
+
+def test_promise_6_and_with_a_signal(published: Published) -> None:
+    # Most of the first row is seen: the rest is given with the next row, at which SQLite is at work.
+    asked = f"SELECT hex(zeroblob(3000000)) UNION ALL {UNENDING}"
+    with subprocess.Popen(
+        [PROGRAM, "query", "-csv", "-timeout", "1000", published.url, asked],
+        env=peers.clean_environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        preexec_fn=peers.die_with_parent,
+    ) as process:
+        assert process.stdout is not None
+        assert len(process.stdout.read(5 << 20)) == 5 << 20
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=DEADLINE_SECONDS)
+    assert process.returncode == 16
+    assert err == b"litestream-tui: It was cancelled; nothing was changed and nothing is left behind.\n"
+
+
+def test_a_reader_who_has_seen_enough_is_no_error(published: Published) -> None:
+    endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT i, zeroblob(5000) FROM n"
+    with subprocess.Popen(
+        [PROGRAM, "query", "-csv", published.url, endless],
+        env=peers.clean_environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        preexec_fn=peers.die_with_parent,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"i,zeroblob(5000)\n"
+        process.stdout.close()
+        assert process.stderr is not None
+        assert process.stderr.read() == b""
+    assert process.returncode == 0
+
+
+def test_csv_quotes_all_that_ends_a_line() -> None:
+    assert "".join(as_csv(lambda: ["a", "b"], iter([("\r", "x\ny"), ("x", None)]))) == 'a,b\n"\r","x\ny"\nx,\n'
 
 
 def test_litestreams_snapshot_is_read_through_once(published: Published, tmp_path: Path) -> None:

@@ -108,7 +108,7 @@ def test_the_commit_before_is_named(tmp_path: Path, is_first: bool) -> None:
 def test_rows_are_written_to_a_new_file(at: Served) -> None:
     position = lost(at)
     job = previewed(at, position=position, picks=(Pick("u"),))
-    for name, words in (("rows.sql", 'INSERT OR IGNORE INTO "u"'), ("rows.csv", "1,x")):
+    for name, words in (("rows.sql", 'INTO "u"'), ("rows.csv", "1,x")):
         output = at.path.with_name(name)
         written = ask.WriteRows(preview=job.id, output=str(output))
         assert carry_out(at.control, written) == str(output)

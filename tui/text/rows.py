@@ -86,8 +86,9 @@ def _cell(value: Any) -> str:
 def _line(row: Row) -> Iterator[str]:
     if not any(isinstance(value, str | bytes) and len(value) > PART_CHARS for value in row):
         line = io.StringIO()
-        csv.writer(line, lineterminator="\n").writerow(["" if value is None else _text(value) for value in row])
-        yield line.getvalue()
+        # Python quotes what has a character of the end of a line in it, and only that.
+        csv.writer(line, lineterminator="\r\n").writerow(["" if value is None else _text(value) for value in row])
+        yield line.getvalue().removesuffix("\r\n") + "\n"
         return
     for number, value in enumerate(row):
         yield "," * (number > 0)

@@ -8,12 +8,10 @@ import threading
 from argparse import Namespace
 from collections.abc import Iterator
 from contextlib import closing
-from itertools import islice
 
 from replication.config.location import local_path, output_path
 from replication.control.requests import BringBack, PreviewBack
 from replication.errors import BringBackError, StorageError, UsageError
-from replication.recall.export import csv_lines, sql_lines
 from replication.recall.opening import Asked, Origin, recall_from
 from replication.recall.output import written_new
 from replication.recall.recall import Brought, Live, Preview, Recall
@@ -30,7 +28,14 @@ from tui.verbs.named import resolve
 from tui.verbs.restore import Bar, cancelled_by_signals, heed_no_signal, showing
 
 _NAMED_SHOWN = 5
-_LINES_TOGETHER = 100
+NOT_REPLICATED = (
+    "No engine replicates the database just now, so it may not be restorable, unless one had copied it already. This "
+    "tells; next time have an engine run, or copy the database first:"
+)
+NOBODY_KNOWS = (
+    "No engine is known to replicate the database just now: what there was before may not be restorable. Next time "
+    "have one run, or copy the database first."
+)
 
 
 def run(args: Namespace) -> int:
@@ -41,6 +46,10 @@ def run(args: Namespace) -> int:
     asked = Asked(_wanted(args), moment, until, args.on_conflict)
     if args.apply and args.output is not None:
         raise UsageError("cannot specify -apply & -o; give one of them")
+    if args.csv and args.output is None:
+        raise UsageError("-csv goes with -o: it is how rows are written down")
+    if args.json and args.output is not None:
+        raise UsageError("cannot specify -json & -o: rows are written down as SQL or as CSV")
     try:
         with looking(args, "bring-back", moment) as at:
             live = _live(args, at)
@@ -59,7 +68,7 @@ def run(args: Namespace) -> int:
 def _here(args: Namespace, recall: Recall, live: Live | None, cancel: threading.Event) -> None:
     preview = recall.preview(cancel) if live is not None else None
     if args.output is not None:
-        _write(args, recall, preview)
+        _write(args, recall, cancel)
         return
     assert preview is not None
     if args.apply and (preview.report.changes_something or preview.is_stopped):
@@ -121,6 +130,8 @@ def _wanted(args: Namespace) -> Wanted:
     tables = args.table or []
     picks = [Pick(table, args.where or "") for table in tables]
     picks += [Pick(table, key=key) for table, key in args.row or []]
+    if args.where is not None and not args.where.strip():
+        raise UsageError("-where is empty: give a condition as it may stand after WHERE, or leave it out for all rows")
     if args.where is not None and len(tables) != 1:
         raise UsageError("-where goes with one -table")
     return Wanted(tuple(picks), args.end is not None)
@@ -156,26 +167,17 @@ def _tell_origin(origin: Origin) -> None:
 # -- to a file -------------------------------------------------------------------------------------------------------
 
 
-def _write(args: Namespace, recall: Recall, preview: Preview | None) -> None:
-    gone = frozenset(item.table for item in preview.report.tables if item.is_made) if preview is not None else None
+def _write(args: Namespace, recall: Recall, cancel: threading.Event) -> None:
     is_csv = args.csv or args.output.lower().endswith(".csv")
-    lines = csv_lines(recall.stage) if is_csv else sql_lines(recall.stage, args.on_conflict, gone)
     if args.output == "-":
-        for text in _together(lines):
-            give(text)
+        recall.write(is_csv, lambda text: give(text, end=""), cancel)
     else:
         path = output_path(args.output)
         with written_new(path) as write:
-            for text in _together(lines):
-                write(f"{text}\n")
+            recall.write(is_csv, write, cancel)
         say(f"wrote {path}")
     for staged in recall.stage.tables:
         remark(f"{staged.table.name}: {counted(recall.stage.count(staged), 'row')}")
-
-
-def _together(lines: Iterator[str]) -> Iterator[str]:
-    while some := list(islice(lines, _LINES_TOGETHER)):
-        yield "\n".join(some)
 
 
 # -- for people ------------------------------------------------------------------------------------------------------
@@ -215,11 +217,14 @@ def _tell_what_came(args: Namespace, brought: Brought) -> None:
     _tell_report(brought.report, "")
     if not brought.is_as_previewed:
         warn("the database had changed since the preview was made: it would have said something else")
-    if brought.before is None:
+    if brought.before is None and not brought.is_replicated:
+        give(NOBODY_KNOWS)
+    elif brought.before is None:
         give(f"What there was before is the state at {format_time(brought.began)}, once that is replicated.")
-        return
-    give(f"What there was before is the commit {brought.before}. To have it beside this, as soon as it is uploaded:")
-    give(f"  litestream-tui restore -position {brought.before} -o {brought.database}.before {brought.database}")
+    else:
+        soon = "To have it beside this, as soon as it is uploaded:" if brought.is_replicated else NOT_REPLICATED
+        give(f"What there was before is the commit {brought.before}. {soon}")
+        give(f"  litestream-tui restore -position {brought.before} -o {brought.database}.before {brought.database}")
 
 
 def _tell_report(report: Report, verb: str) -> None:

@@ -11,6 +11,7 @@ from tui.text.rows import Row, as_csv, as_json, as_table
 from tui.verbs.console import give
 from tui.verbs.moment import CANCELLED, tell, timeline_at
 from tui.verbs.restore import target_of
+from tui.verbs.watchdog import watched
 
 TOGETHER_CHARS = 1 << 20
 """So much is written at a time."""
@@ -27,9 +28,9 @@ def run(args: Namespace) -> int:
     target = target_of(args, "query")
     bound_memory()
     with timeline_at(args, "query", target) as (timeline, cancel):
-        with opened(timeline.moment(), cancel) as query:
+        with watched() as watch, opened(timeline.moment(), cancel) as query:
             show = as_json if args.json else as_csv if args.csv else as_table
-            rows = _begun(query.rows(args.sql, args.timeout))
+            rows = _begun(watch.each(query.rows(args.sql, args.timeout), args.timeout))
             _give_all(show(lambda: query.columns, rows), cancel)
         tell(timeline, timeline.end)
     return 0

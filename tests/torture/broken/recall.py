@@ -31,4 +31,32 @@ MUTATIONS = (
         "        end = WAL_HEADER_SIZE + after.frames * (FRAME_HEADER_SIZE + made.page_size)\n",
         ("tests/cli/test_bring_back.py",),
     ),
+    Mutation(
+        "a file of rows takes the row number of another row",
+        "replication/recall/export.py",
+        'f"(SELECT {rowid} WHERE NOT EXISTS ({there}))"',
+        "str(rowid)",
+        ("tests/recall/test_export.py",),
+    ),
+    Mutation(
+        "a file of rows lets a row give way that came after the preview",
+        "replication/recall/export.py",
+        'how = "keep" if on_conflict == "replace" and outcome == INSERTED else on_conflict\n',
+        "how = on_conflict\n",
+        ("tests/recall/test_export.py",),
+    ),
+    Mutation(
+        "a file of rows has its name before it is whole",
+        "replication/recall/output.py",
+        "        yield write\n        output.sync(None)\n        output.put_in_place()\n",
+        "        output.put_in_place()\n        yield write\n",
+        ("tests/recall/test_export.py",),
+    ),
+    Mutation(
+        "a commit that nobody copied is called restorable",
+        "replication/recall/recall.py",
+        "is_replicated = live.config is not None and look(live.config).pid is not None\n",
+        "is_replicated = True\n",
+        ("tests/cli/test_bring_back.py",),
+    ),
 )

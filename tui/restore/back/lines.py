@@ -59,6 +59,8 @@ def brought_lines(brought: Brought, again: str, width: int, style: Style) -> lis
         made.append(Text(cut_end(f" What there was before is the commit {brought.before}.", width)))
         # To be copied, so that it is not cut.
         made += [Text(f" {line}") for line in wrap(again, max(20, width - 1))]
+    if not brought.is_replicated:
+        made += error_lines("no engine has it just now: that may not be restorable", width, "yellow")
     return made
 
 
