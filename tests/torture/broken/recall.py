@@ -11,20 +11,6 @@ MUTATIONS = (
         ("tests/recall/test_constraints.py",),
     ),
     Mutation(
-        "a row gives way that the preview did not name",
-        "replication/sqlite/how.py",
-        "        if self.outcomes[id] not in (SAME, UPDATED, STAYS):\n",
-        "        if False:\n",
-        ("tests/recall/test_constraints.py",),
-    ),
-    Mutation(
-        "a row gives way that was changed after the preview",
-        "replication/sqlite/how.py",
-        "        if self._of(id) != now._of(id):\n",
-        "        if False:\n",
-        ("tests/recall/test_changed.py",),
-    ),
-    Mutation(
         "the state before rows came back is said to be another",
         "replication/recall/undo.py",
         "        end = WAL_HEADER_SIZE + before.frames * (FRAME_HEADER_SIZE + made.page_size)\n",

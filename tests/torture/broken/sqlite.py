@@ -153,4 +153,18 @@ MUTATIONS = (
         "        if False:\n",
         ("tests/recall/test_tables.py",),
     ),
+    Mutation(
+        "a row gives way that the preview did not name",
+        "replication/sqlite/how.py",
+        "        if self.outcomes[id] not in (SAME, UPDATED, STAYS):\n",
+        "        if False:\n",
+        ("tests/recall/test_constraints.py",),
+    ),
+    Mutation(
+        "a row gives way that was changed after the preview",
+        "replication/sqlite/how.py",
+        "        if self._of(id) != now._of(id):\n",
+        "        if False:\n",
+        ("tests/recall/test_changed.py",),
+    ),
 )
