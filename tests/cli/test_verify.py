@@ -45,7 +45,7 @@ DAMAGE = """
 import os, sys
 before = os.stat(sys.argv[1])
 with open(sys.argv[1], "r+b") as file:
-    file.seek(9 * 4096 + 100)
+    file.seek(3 * 4096 + 100)
     file.write(b"not what was written")
 # A disk that loses what it had changes no time of writing.
 os.utime(sys.argv[1], ns=(before.st_atime_ns, before.st_mtime_ns))
