@@ -8,6 +8,8 @@ import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from replication.history.record import signed, size_of, value_of, varint
+
 TABLE_INTERIOR, TABLE_LEAF, INDEX_INTERIOR, INDEX_LEAF = 5, 13, 2, 10
 KEY_BYTES_MAX = 64 << 10
 """A key that takes more of a record is not read."""
@@ -16,9 +18,6 @@ _INTERIOR = (TABLE_INTERIOR, INDEX_INTERIOR)
 _CHILD_SIZE = 4
 _LINK_SIZE = 4
 """At the end of what a page has of a longer record, and at the beginning of each page that has more of it."""
-_INTEGER_SIZES = {1: 1, 2: 2, 3: 3, 4: 4, 5: 6, 6: 8}
-_FLOAT, _ZERO, _ONE = 7, 8, 9
-_VALUES_FROM = 12
 _LOCK_BYTE = 1 << 30
 _POINTER_SIZE = 5
 
@@ -54,19 +53,19 @@ class FirstCell:
         """Return the first values of the record; None if it has fewer, or is no record. Raises KeyTooLongError."""
         reader = _RecordReader(self, page_of, usable)
         try:
-            end, at = _varint(reader.upto(9), 0)
+            end, at = varint(reader.upto(9), 0)
             kinds: list[int] = []
             while at < end and len(kinds) < columns:
-                kind, at = _varint(reader.upto(min(end, at + 9)), at)
+                kind, at = varint(reader.upto(min(end, at + 9)), at)
                 kinds.append(kind)
             at, found = end, []
             for kind in kinds:
-                size = _INTEGER_SIZES.get(kind, 8 if kind == _FLOAT else max(0, (kind - _VALUES_FROM) // 2))
+                size = size_of(kind)
                 part = reader.upto(at + size)[at : at + size]
                 if len(part) < size:
                     return None
                 at += size
-                found.append(_value(kind, part))
+                found.append(value_of(kind, part, Text))
         except (IndexError, ValueError, struct.error):
             return None
         return tuple(found) if len(found) == columns else None
@@ -112,10 +111,10 @@ def first_cell(page: bytes, number: int, usable: int) -> FirstCell | None:
     cell += _CHILD_SIZE if kind in _INTERIOR else 0
     try:
         if kind == TABLE_INTERIOR:
-            return FirstCell(True, _signed(_varint(page, cell)[0]))
-        size, cell = _varint(page, cell)
+            return FirstCell(True, signed(varint(page, cell)[0]))
+        size, cell = varint(page, cell)
         if kind == TABLE_LEAF:
-            return FirstCell(True, _signed(_varint(page, cell)[0]))
+            return FirstCell(True, signed(varint(page, cell)[0]))
         local = _local(size, usable)
         begin = page[cell : cell + local]
         after = page[cell + local : cell + local + _LINK_SIZE]
@@ -169,32 +168,3 @@ def _local(size: int, usable: int) -> int:
     least = (usable - 12) * 32 // 255 - 23
     local = least + (size - least) % (usable - 4)
     return local if local <= most else least
-
-
-def _value(kind: int, part: bytes) -> Value:
-    if kind in _INTEGER_SIZES:
-        return int.from_bytes(part, "big", signed=True)
-    if kind == _FLOAT:
-        return float(struct.unpack(">d", part)[0])
-    if kind in (_ZERO, _ONE):
-        return kind - _ZERO
-    if kind == 0:
-        return None
-    if kind < _VALUES_FROM:
-        raise ValueError(f"{kind} is no kind of value")
-    return part if kind % 2 == 0 else Text(part)
-
-
-def _varint(data: bytes, at: int) -> tuple[int, int]:
-    """A number of 1 to 9 bytes, and where it ends."""
-    value = 0
-    for place in range(at, at + 8):
-        byte = data[place]
-        value = value << 7 | byte & 0x7F
-        if not byte & 0x80:
-            return value, place + 1
-    return value << 8 | data[at + 8], at + 9
-
-
-def _signed(value: int) -> int:
-    return value - (1 << 64) if value >> 63 else value

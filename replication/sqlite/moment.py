@@ -17,6 +17,7 @@ from typing import Any, Protocol
 import apsw
 
 from replication.errors import QueryError, ReplicationError, RestoreCancelledError, StatementError
+from replication.sqlite.lone_file import LoneFile
 from replication.sqlite.temporary import Room, TemporaryFile
 
 TEMPORARY_BYTES_MAX = 1 << 30
@@ -235,7 +236,7 @@ class _VFS(apsw.VFS):
         raise apsw.CantOpenError
 
 
-class _PagesFile:
+class _PagesFile(LoneFile):
     """The database file, of which nothing is written and nothing is locked."""
 
     def __init__(self, files: _Files) -> None:
@@ -264,29 +265,8 @@ class _PagesFile:
     def xDeviceCharacteristics(self) -> int:  # noqa: N802
         return _IMMUTABLE
 
-    def xSectorSize(self) -> int:  # noqa: N802
-        return 4096
-
-    def xFileControl(self, op: int, pointer: int) -> bool:  # noqa: N802
-        return False
-
-    def xLock(self, level: int) -> None:  # noqa: N802
-        pass
-
-    def xUnlock(self, level: int) -> None:  # noqa: N802
-        pass
-
-    def xCheckReservedLock(self) -> bool:  # noqa: N802
-        return False
-
     def xWrite(self, data: bytes, offset: int) -> None:  # noqa: N802
         raise apsw.ReadOnlyError
 
     def xTruncate(self, size: int) -> None:  # noqa: N802
         raise apsw.ReadOnlyError
-
-    def xSync(self, flags: int) -> None:  # noqa: N802
-        pass
-
-    def xClose(self) -> None:  # noqa: N802
-        pass

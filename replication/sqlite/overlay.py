@@ -16,6 +16,7 @@ from typing import Any
 import apsw
 
 from replication.errors import ReplicationError
+from replication.sqlite.lone_file import LoneFile
 from replication.sqlite.moment import Pages
 from replication.sqlite.temporary import Room, TemporaryFile
 
@@ -133,7 +134,7 @@ class _VFS(apsw.VFS):
         raise apsw.CantOpenError
 
 
-class _File:
+class _File(LoneFile):
     """The database file: nobody else has it, so nothing is locked."""
 
     def __init__(self, over: _Over) -> None:
@@ -173,24 +174,3 @@ class _File:
 
     def xDeviceCharacteristics(self) -> int:  # noqa: N802
         return 0
-
-    def xSectorSize(self) -> int:  # noqa: N802
-        return 4096
-
-    def xFileControl(self, op: int, pointer: int) -> bool:  # noqa: N802
-        return False
-
-    def xLock(self, level: int) -> None:  # noqa: N802
-        pass
-
-    def xUnlock(self, level: int) -> None:  # noqa: N802
-        pass
-
-    def xCheckReservedLock(self) -> bool:  # noqa: N802
-        return False
-
-    def xSync(self, flags: int) -> None:  # noqa: N802
-        pass
-
-    def xClose(self) -> None:  # noqa: N802
-        pass

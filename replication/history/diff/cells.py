@@ -9,13 +9,12 @@ from dataclasses import dataclass
 
 from replication.errors import QueryError
 from replication.history.pages import INDEX_INTERIOR, INDEX_LEAF, TABLE_INTERIOR, TABLE_LEAF
+from replication.history.record import signed, size_of, value_of, varint
 from replication.sqlite.moment import Value
 
 KINDS = (TABLE_INTERIOR, TABLE_LEAF, INDEX_INTERIOR, INDEX_LEAF)
 _INTERIOR = (TABLE_INTERIOR, INDEX_INTERIOR)
 _FILE_HEADER_SIZE = 100
-_INTEGER_SIZES = {1: 1, 2: 2, 3: 3, 4: 4, 5: 6, 6: 8}
-_FLOAT, _ZERO, _ONE, _VALUES_FROM = 7, 8, 9, 12
 
 Read = Callable[[int], bytes]
 
@@ -134,42 +133,12 @@ def record(data: bytes, count: int, text: Callable[[bytes], str]) -> tuple[Value
     found: list[Value] = []
     at = end
     for kind in kinds:
-        size = _INTEGER_SIZES.get(kind, 8 if kind == _FLOAT else max(0, (kind - _VALUES_FROM) // 2))
+        size = size_of(kind)
         part = data[at : at + size]
         if len(part) < size:
             raise IndexError(at)
         at += size
-        found.append(_value(kind, part, text))
+        found.append(value_of(kind, part, text))
     if len(found) < count:
         raise IndexError(at)
     return tuple(found)
-
-
-def _value(kind: int, part: bytes, text: Callable[[bytes], str]) -> Value:
-    if kind in _INTEGER_SIZES:
-        return int.from_bytes(part, "big", signed=True)
-    if kind == _FLOAT:
-        return float(struct.unpack(">d", part)[0])
-    if kind in (_ZERO, _ONE):
-        return kind - _ZERO
-    if kind == 0:
-        return None
-    if kind < _VALUES_FROM:
-        raise ValueError(f"{kind} is no kind of value")
-    return part if kind % 2 == 0 else text(part)
-
-
-def varint(data: bytes, at: int) -> tuple[int, int]:
-    """A number of 1 to 9 bytes, and where it ends."""
-    value = 0
-    for place in range(at, at + 8):
-        byte = data[place]
-        value = value << 7 | byte & 0x7F
-        if not byte & 0x80:
-            return value, place + 1
-    return value << 8 | data[at + 8], at + 9
-
-
-def signed(value: int) -> int:
-    """A number of 64 bits with its sign."""
-    return value - (1 << 64) if value >> 63 else value
