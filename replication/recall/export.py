@@ -42,11 +42,12 @@ def sql_lines(
         if fitting.is_made is not False:
             for statement in (staged.table.sql, *(index.sql for index in staged.table.indexes)):
                 # As a comment where it is not known whether the table is gone: whoever runs the file decides.
-                yield f"{statement};" if fitting.is_made else _remark(f"{statement};")
+                # A comment may end it, which would swallow the semicolon.
+                yield f"{statement}\n;" if fitting.is_made else _remark(f"{statement};")
         yield from _inserts(stage, staged, fitting.fits, on_conflict, said)
         yield from _sequence(staged, fitting.fits)
         if fitting.is_made:
-            yield from (f"{trigger.sql};" for trigger in staged.table.triggers)
+            yield from (f"{trigger.sql}\n;" for trigger in staged.table.triggers)
     yield "COMMIT;"
 
 
@@ -89,6 +90,9 @@ def _by_key(fits: Match, rowid: object, literals: list[str], how: str) -> Iterat
     # A key that is equal may be spelled in another way, but not a number.
     keys = {name.lower() for _, name in fits.key if table.is_rowid_the_key}
     target = ", ".join(quoted(name) for _, name in fits.key)
+    if table.key_collations:
+        both = zip(fits.key, table.key_collations, strict=True)
+        target = ", ".join(f"{quoted(name)} COLLATE {quoted(collation)}" for (_, name), collation in both)
     changes = [f"{quoted(name)} = excluded.{quoted(name)}" for _, name in fits.columns if name.lower() not in keys]
     upsert = ""
     if how == "skip":

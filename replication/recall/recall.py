@@ -158,7 +158,8 @@ class Recall:
     def _applied(self, stop: threading.Event, tell: Tell, committing: Callable[[], None]) -> Brought:
         live, preview = self._live, self._preview
         assert live is not None
-        assert preview is not None, "a preview comes first"
+        if preview is None:
+            raise BringBackError("These rows were brought back already, or nothing was previewed: look at them again.")
         what = f"To bring rows back into {live.path.name}"
         space.ask(live.path.parent, preview.bytes, what, "; nothing was changed.")
 
@@ -170,7 +171,13 @@ class Recall:
             raise BringBackError(_stopped(preview.report))
         # An engine that has it now pins the WAL, so that no commit is lost to it from here on.
         is_replicated = live.config is not None and look(live.config).pid is not None
-        made = make(live.path, self.stage, self._how(tell, "bringing back"), stop, check, committing)
+
+        def no_more() -> None:
+            # Rows without a key would come once more.
+            self._preview = None
+            committing()
+
+        made = make(live.path, self.stage, self._how(tell, "bringing back"), stop, check, no_more)
         before = None
         with suppress(ReplicationError, OSError):
             before = position_before(live.config, made) if live.config is not None else None

@@ -19,15 +19,29 @@ class Became:
     """Why none of them came, in words."""
     _before: bytearray = field(default_factory=bytearray)
     """Digests; of few bytes, for all rows have room in memory."""
+    _second: set[int] = field(default_factory=set)
+    """Rows that have the key of an earlier one, as today's key tells them apart."""
 
-    def saw(self, rows: Iterable[tuple[Any, ...]]) -> None:
-        """Keep in mind rows of the table: each after the number of the row that is to have its place."""
+    def saw(self, rows: Iterable[tuple[Any, ...]], may_share: bool) -> None:
+        """Keep in mind rows of the table: each after the number of the row that is to have its place.
+
+        Several are to have the place of one only if they `may_share` a key.
+        """
         self._before = bytearray()
+        first: dict[bytes, int] = {}
         for id, *values in rows:
             if not self._before:
                 self._before = bytearray(len(self.outcomes) * _DIGEST_BYTES)
-            digest = hashlib.blake2b(repr(values).encode(), digest_size=_DIGEST_BYTES).digest()
+            digest = _digest(values)
             self._before[id * _DIGEST_BYTES : (id + 1) * _DIGEST_BYTES] = digest
+            if may_share:
+                other = first.setdefault(digest, id)
+                self._second |= {max(id, other)} - {min(id, other)}
+                first[digest] = min(id, other)
+
+    def is_second(self, id: int) -> bool:
+        """True if the row that has the key of a staged one is there for another staged one, or has its place."""
+        return id in self._second or not self._of(id)
 
     def stays(self, id: int, now: "Became") -> str:
         """Why the row with its key does not give way now, if this was the preview; "" if it does."""
@@ -39,6 +53,10 @@ class Became:
 
     def _of(self, id: int) -> bytes:
         return bytes(self._before[id * _DIGEST_BYTES : (id + 1) * _DIGEST_BYTES]).rstrip(b"\0")
+
+
+def _digest(values: Sequence[Any]) -> bytes:
+    return hashlib.blake2b(repr(list(values)).encode(), digest_size=_DIGEST_BYTES).digest()
 
 
 @dataclass(frozen=True, slots=True)

@@ -90,7 +90,7 @@ def match(then: Table, now: Table) -> Match | str:
             return (
                 f"column {today.name} of {now.name} is new, NOT NULL and without a default: rows have no value for it"
             )
-        notes.append(f"column {today.name} is new: rows get its default")
+        notes.append(f"column {today.name} is new: rows that are inserted get its default")
     if not columns:
         return f"{now.name} has none of the columns left that it had"
     key = tuple((places[name.lower()], name) for name in now.key)

@@ -215,7 +215,9 @@ class TableRows:
         self._notes[:0] = found.notes
         self._sql = sql = statements(found, self.staged)
         if self.how.on_conflict == "replace" and sql.before:
-            self.became.saw(self.connection.execute(sql.before))
+            then_key = tuple(name.lower() for name in then.key), then.key_collations
+            now_key = tuple(name.lower() for name in now.key), now.key_collations
+            self.became.saw(self.connection.execute(sql.before), then_key != now_key)
 
     def _make(self, items: Collection[Made], what: str) -> None:
         for item in items:
@@ -255,6 +257,8 @@ class TableRows:
                 self.outcomes[id] = SAME
             elif self.how.on_conflict == "skip":
                 self.note(id, SKIPPED, "the row with its key is another one now")
+            elif self.became.is_second(id):
+                self.note(id, SKIPPED, "another of these rows has its key, as the key is now")
             elif self.how.previewed and (words := self.how.previewed[self.staged.number].stays(id, self.became)):
                 self.note(id, SKIPPED, words)
             else:
@@ -273,8 +277,11 @@ class TableRows:
         try:
             try:
                 self._try(statement, id, watch)
-            except apsw.ConstraintError:
+            except apsw.ConstraintError as error:
                 if not sql.may_say_itself or not self.connection.in_transaction:
+                    raise
+                if getattr(error, "extendedresult", 0) == apsw.SQLITE_CONSTRAINT_NOTNULL:
+                    # A table that replaces NULL would take the row with another value.
                     raise
                 # It may be that a trigger's INSERT OR IGNORE was overruled as well.
                 watch.forget()

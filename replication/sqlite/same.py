@@ -14,7 +14,7 @@ from replication.sqlite.matching import Match, match, unfit
 from replication.sqlite.rows import CANCELLED
 from replication.sqlite.shape import joined, quoted, table_of
 from replication.sqlite.stage import SCHEMA, Stage, Staged
-from replication.sqlite.statements import same_values
+from replication.sqlite.statements import same_key, same_values
 
 _STEPS_BETWEEN_LOOKS = 20_000
 
@@ -44,19 +44,13 @@ def _drop_all(connection: apsw.Connection, stage: Stage) -> dict[int, str]:
             continue
         try:
             if fits.has_key:
-                _drop(connection, staged, fits, _same_key(fits))
+                _drop(connection, staged, fits, same_key(fits))
             if not fits.by_rowid:
                 _drop_alike(connection, staged, fits)
         except apsw.SQLError as error:
             # As a collation.
             refusals[staged.number] = of_the_application(error)
     return refusals
-
-
-def _same_key(fits: Match) -> str:
-    if fits.by_rowid:
-        return f"m.{fits.table.rowid} = s.rid"
-    return " AND ".join(f"m.{quoted(key)} = s.c{place}" for place, key in fits.key)
 
 
 def _drop(connection: apsw.Connection, staged: Staged, fits: Match, same_row: str) -> None:

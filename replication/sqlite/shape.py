@@ -68,6 +68,8 @@ class Table:
     module: str = ""
     """The module of a virtual table; "" for any other."""
     is_strict: bool = False
+    key_collations: tuple[str, ...] = ()
+    """By which the key tells rows apart, column by column, and not the columns' own; none if it is the row number."""
 
     def column(self, name: str) -> Column | None:
         """The column of that name, in whatever case."""
@@ -136,6 +138,7 @@ def table_of(ask: Ask, name: str) -> Table | None:
         triggers=_sql(ask, "'trigger'", f"tbl_name = {text(name)} COLLATE NOCASE"),
         module=module,
         is_strict=bool(found[3]),
+        key_collations=_key_collations(ask, name, key),
     )
 
 
@@ -177,6 +180,15 @@ def _columns(ask: Ask, name: str) -> tuple[tuple[Column, ...], tuple[str, ...], 
 def _has_key_index(ask: Ask, name: str) -> bool:
     """True if the primary key is an index of its own, and not the row number."""
     return bool(list(ask(f"SELECT 1 FROM pragma_index_list({text(name)}, 'main') WHERE origin = 'pk'")))
+
+
+def _key_collations(ask: Ask, name: str, key: Sequence[str]) -> tuple[str, ...]:
+    sql = (
+        f"SELECT x.name, x.coll FROM pragma_index_list({text(name)}, 'main') l, pragma_index_xinfo(l.name, 'main') x "
+        "WHERE l.origin = 'pk' AND x.key AND x.name IS NOT NULL"
+    )
+    found = {str(column).lower(): str(collation) for column, collation in ask(sql)}
+    return tuple(found[column.lower()] for column in key) if all(column.lower() in found for column in key) else ()
 
 
 def _references(ask: Ask, name: str) -> tuple[Reference, ...]:

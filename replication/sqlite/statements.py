@@ -58,7 +58,7 @@ def statements(fits: Match, staged: Staged) -> Statements:
     numbered = f"INSERT{_OR_ABORT} INTO {name}({both}) SELECT {', '.join(['rid', *values])} FROM {source}"
     insert = numbered if has_rowid else plain
     by_rowid = f"m.{table.rowid} = s.rid"
-    same_row = by_rowid if fits.by_rowid else " AND ".join(f"m.{quoted(key)} = s.c{place}" for place, key in fits.key)
+    same_row = same_key(fits)
     keys = {key.lower() for _, key in fits.key}
     all_changes = [f"{quoted(column)} = s.c{place}" for place, column in fits.columns]
     changes = [
@@ -92,6 +92,19 @@ def statements(fits: Match, staged: Staged) -> Statements:
         may_end_everything=any("ROLLBACK" in trigger.sql.upper() for trigger in table.triggers),
         may_say_itself=bool(table.triggers) and "ROLLBACK" not in table.sql.upper(),
     )
+
+
+def same_key(fits: Match) -> str:
+    """True of a row m of the table that has the key of the row s of the stage, as the key tells rows apart."""
+    if fits.by_rowid:
+        return f"m.{fits.table.rowid} = s.rid"
+    collations = fits.table.key_collations or ("",) * len(fits.key)
+    terms = []
+    for (place, key), collation in zip(fits.key, collations, strict=True):
+        # A column may have another collation than the key: by that, rows would be one that are two.
+        by = f" COLLATE {quoted(collation)}" if collation else ""
+        terms.append(f"m.{quoted(key)} = s.c{place}{by}")
+    return " AND ".join(terms)
 
 
 def itself(statement: str) -> str:

@@ -147,7 +147,11 @@ def test_another_encoding_is_refused_in_words(tmp_path: Path) -> None:
     [
         ("ALTER TABLE t DROP COLUMN b", 2, "column b is gone"),
         ("ALTER TABLE t RENAME COLUMN b TO c", 2, "column c is new"),
-        ("ALTER TABLE t ADD COLUMN c NOT NULL DEFAULT 'd'", 2, "column c is new: rows get its default"),
+        (
+            "ALTER TABLE t ADD COLUMN c NOT NULL DEFAULT 'd'",
+            2,
+            "column c is new: rows that are inserted get its default",
+        ),
         ("ALTER TABLE t ADD COLUMN c AS (a + 1)", 2, ""),
         ("DROP TABLE t; CREATE TABLE t(a INTEGER PRIMARY KEY, b AS (a) STORED)", 2, "column b is computed now"),
         ("DROP TABLE t; CREATE TABLE t(B, A)", 2, "its key is none now"),

@@ -98,7 +98,7 @@ def _by_engine(args: Namespace, by: ByEngine, asked: Asked, cancel: threading.Ev
         try:
             preview = previewed.preview
             if args.apply and (preview.report.changes_something or preview.is_stopped):
-                _tell_brought(args, by.do(BringBack(preview=ids[0]), bar, cancel))
+                _tell_brought(args, by.do(BringBack(preview=ids[0]), bar, cancel, is_kept=True))
             else:
                 _tell_preview(args, preview)
                 _check_came(args, preview.report)

@@ -69,11 +69,16 @@ class ByEngine:
         self._client.forget(id)
 
     def do(
-        self, request: ask.Request, bar: Bar, cancel: threading.Event, began: Callable[[str], None] = lambda id: None
+        self,
+        request: ask.Request,
+        bar: Bar,
+        cancel: threading.Event,
+        began: Callable[[str], None] = lambda id: None,
+        is_kept: bool = False,
     ) -> Any:
         """What came of a job; raises its error, and RestoreCancelledError once `cancel` is set.
 
-        `began` is told its id.
+        `began` is told its id. With `is_kept` what was done although `cancel` is set is given all the same.
         """
         said: list[str] = []
 
@@ -90,7 +95,7 @@ class ByEngine:
             result = carry_out(self._client, request, told, cancel)
         except NoEngineError as error:
             raise EngineError(f"{error}. What it had not finished is not at its output") from None
-        if cancel.is_set():
+        if cancel.is_set() and not is_kept:
             raise RestoreCancelledError(CANCELLED)
         return result
 

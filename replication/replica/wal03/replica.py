@@ -262,7 +262,9 @@ class Replica(Verifying):
         if changed:
             self._emit("warning", "an object is not the one that was stored", object=changed[0])
             changed += [name for held in holdings for name in expected.unexpected(held, position)]
-            lost = self._look_up_anew(holdings, changed[:PROBES_MAX])
+            # A copy that stopped leaves its hole behind the last name that it took.
+            segments = sorted({item.name for held in holdings for item in held.segments} & set(changed))
+            lost = self._look_up_anew(holdings, segments[-PROBES_MAX:])
             self._send_all()
             now_at, again = self._listed(whole=False)
             if now_at is not None and now_at.generation == position.generation:

@@ -65,8 +65,11 @@ def seen(arrivals: Arrivals, start: Position, end: int, now: float) -> tuple[tup
 
 
 def frame_indexer(file: LocalFile, start: int, end: int) -> FrameIndexBuilder | None:
-    """Return what makes the frame index of a segment of a shadow file, if it is large enough to have one."""
-    if end - start < INDEXED_BYTES_MIN:
+    """Return what makes the frame index of a segment of a shadow file, if it is large enough to have one.
+
+    One that is larger than segments are, as where it must reach a snapshot, has none: what is kept is bounded.
+    """
+    if not INDEXED_BYTES_MIN <= end - start <= SEGMENT_BYTES_MAX + WAL_HEADER_SIZE:
         return None
     with file.opened() as shadow:
         header = WALHeader.parse(os.pread(shadow, WAL_HEADER_SIZE, 0))

@@ -14,4 +14,7 @@ _SECOND_NS = 1_000_000_000
 def written_by(modified_ns: int) -> datetime:
     """Return a time by which a file had been written. One in whole seconds stays, and is known by that."""
     modified = _EPOCH + timedelta(microseconds=modified_ns // 1000)
-    return modified + TICK if modified_ns % _SECOND_NS else modified
+    if not modified_ns % _SECOND_NS:
+        return modified
+    written = modified + TICK
+    return written if written.microsecond else written + timedelta(microseconds=1)

@@ -181,7 +181,7 @@ MUTATIONS = (
     Mutation(
         "what a copy stored under the name of ours, below what we sent since, is taken for ours",
         "replication/replica/wal03/replica.py",
-        "            lost = self._look_up_anew(holdings, changed[:PROBES_MAX])\n",
+        "            lost = self._look_up_anew(holdings, segments[-PROBES_MAX:])\n",
         "            self._state, lost = self._state.unknown(), []\n",
         ("tests/replica/test_parted_by_place.py",),
     ),

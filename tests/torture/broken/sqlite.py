@@ -167,4 +167,18 @@ MUTATIONS = (
         "        if False:\n",
         ("tests/recall/test_changed.py",),
     ),
+    Mutation(
+        "a key is told apart as its columns are, and not as the key does",
+        "replication/sqlite/statements.py",
+        "    collations = fits.table.key_collations or",
+        "    collations = () or",
+        ("tests/recall/test_keys.py",),
+    ),
+    Mutation(
+        "rows that share the key of today write over each other",
+        "replication/sqlite/rows.py",
+        "            elif self.became.is_second(id):\n",
+        "            elif False:\n",
+        ("tests/recall/test_keys.py",),
+    ),
 )

@@ -118,8 +118,8 @@ MUTATIONS = (
     Mutation(
         "a file counts from the kernel's last tick",
         "replication/storage/file/times.py",
-        "    return modified + TICK if",
-        "    return modified if",
+        "    written = modified + TICK\n",
+        "    written = modified\n",
         ("tests/storage/test_file.py",),
     ),
 )
