@@ -5,6 +5,7 @@ keeps a database from being replicated is raised once it was met, and not when t
 """
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from replication.control import requests as ask
@@ -22,7 +23,8 @@ _FAILURES_MAX = 1
 
 def sync(engine: Control, request: ask.Sync, run: Run) -> Synced:
     """Sync, and wait as `request` asks. Raises what keeps a database from being replicated."""
-    deadline, goals = time.monotonic() + request.timeout, _Goals(time.time())
+    syncs = {item.path: item.totals.syncs for item in engine.status().databases}
+    deadline, goals = time.monotonic() + request.timeout, _Goals(time.time(), syncs)
     engine.sync_now(request.database or None)
     while True:
         found = [item for item in engine.status().databases if request.database in ("", item.path)]
@@ -51,13 +53,16 @@ class _Goals:
     """What the replicas of each database are to reach: where it stood at its first sync since `began`."""
 
     began: float
+    syncs: Mapping[str, int]
+    """How many syncs each database had by then: a clock that was set back makes an old one look new."""
     _positions: dict[str, Position] = field(default_factory=dict)
     _errors: dict[str, float] = field(default_factory=dict)
     """How many errors of its syncs there were when it was first asked."""
 
     def lacking(self, database: DatabaseStatus) -> list[str]:
         """The replicas that lack it: all of them if the database was not synced since."""
-        if database.last_sync >= self.began and database.position is not None:
+        has_synced = database.last_sync >= self.began and database.totals.syncs > self.syncs.get(database.path, 0)
+        if has_synced and database.position is not None:
             self._positions.setdefault(database.path, database.position)
         goal = self._positions.get(database.path)
         return [item.name for item in database.replicas if goal is None or not _has(item, database, goal)]

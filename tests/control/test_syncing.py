@@ -3,20 +3,23 @@
 import threading
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from replication.control import requests as ask
 from replication.control.commands import carry_out
+from replication.control.syncing import _Goals
 from replication.database.current import CurrentGeneration
 from replication.database.open_database import OpenDatabase
 from replication.errors import DatabaseError
-from replication.status import EngineStatus
+from replication.status import DatabaseTotals, EngineStatus
 from replication.storage.file.storage import FileStorage
 from tests.control.serving import Served, served
 from tests.engine.running import only, until
 from tests.foreign import Shell
+from tests.tui import fake
 
 
 @pytest.fixture
@@ -124,3 +127,11 @@ def test_what_keeps_a_database_from_being_copied_is_told_and_not_waited_out(
     with pytest.raises(DatabaseError, match=r"app\.db cannot be synced: ValueError: nobody foresaw this"):
         carry_out(at.control, ask.Sync(database=at.name, wait=True, timeout=60.0))
     assert only(at.engine).state == "error"
+
+
+def test_a_clock_that_was_set_back_makes_no_old_sync_a_new_one() -> None:
+    """By the clock the last sync is later than what asks for one; only one that ends after that counts."""
+    before = fake.database(totals=DatabaseTotals(syncs=7))
+    goals = _Goals(before.last_sync - 3600.0, {before.path: 7})
+    assert goals.lacking(before) == [item.name for item in before.replicas]
+    assert goals.lacking(replace(before, totals=DatabaseTotals(syncs=8))) == []

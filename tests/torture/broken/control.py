@@ -129,4 +129,11 @@ MUTATIONS = (
         "            pass\n",
         ("tests/control/test_litestream.py",),
     ),
+    Mutation(
+        "after a clock was set back an old sync counts for a new one",
+        "replication/control/syncing.py",
+        " and database.totals.syncs > self.syncs.get(database.path, 0)",
+        "",
+        ("tests/control/test_syncing.py",),
+    ),
 )
